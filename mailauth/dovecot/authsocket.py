@@ -1,0 +1,125 @@
+"""Dovecot's auth-client protocol: what imap-login speaks to ask whether a password is right.
+
+Source: Dovecot 2.3.19.1 and 2.4.1, doc "Authentication Protocol v1.2"; src/auth/auth-client-connection.c.
+"""
+
+import base64
+import itertools
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from mailauth.errors import CannotObserve
+
+_MAX_LINE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class AuthReply:
+    """The answer to one authentication: ``ok``, the reply's fields, and how long it took (seconds)."""
+
+    ok: bool
+    fields: tuple[str, ...]
+    seconds: float
+
+    @property
+    def code(self) -> str:
+        """Dovecot's reason: "temp_fail", "authz_fail", "user_disabled", "pass_expired", or ""."""
+        return next((f.removeprefix("code=") for f in self.fields if f.startswith("code=")), "")
+
+
+class AuthSocket:
+    """A connection to Dovecot's ``auth-client`` socket.
+
+    Raises CannotObserve when the socket is absent, forbidden, silent, or not Dovecot's.
+    Use the socket named ``auth-client``: a login socket keeps a success waiting for a master request.
+    """
+
+    _connections = itertools.count()
+
+    def __init__(self, path: Path, timeout: float = 90.0) -> None:
+        self._path = path
+        self._requests = 0
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        self.greeting: tuple[str, ...] = ()
+        try:
+            self._connect(path)
+            self._file = self._socket.makefile("rwb")
+            # A process may hold several connections; Dovecot wants each to show another PID.
+            client = os.getpid() + (next(self._connections) << 22)
+            self._send(f"VERSION\t1\t2\nCPID\t{client & 0x7FFFFFFF}\n")
+            lines: list[str] = []
+            while not lines or lines[-1] != "DONE":
+                lines.append(self._line())
+            self.greeting = tuple(lines)
+        except OSError as why:
+            self._socket.close()
+            raise CannotObserve(f"{path}: the auth socket does not answer ({why.strerror or why}).") from why
+        except CannotObserve:
+            self._socket.close()
+            raise
+
+    def _connect(self, path: Path) -> None:
+        """Connect even where the path is longer than a socket address may be (108 bytes)."""
+        if len(os.fsencode(path)) < 100:
+            self._socket.connect(str(path))
+            return
+        folder = os.open(path.parent, os.O_PATH)
+        try:
+            self._socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+
+    def __enter__(self) -> "AuthSocket":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The SASL mechanisms that the server offers, as it names them."""
+        return tuple(line.split("\t")[1] for line in self.greeting if line.startswith("MECH\t"))
+
+    def plain(self, user: str, password: bytes, *, service: str = "imap", penalty: bool = False) -> AuthReply:
+        """Ask with SASL PLAIN whether ``password`` is right for ``user``.
+
+        ``penalty`` lets a failure count towards Dovecot's auth penalty for this client.
+        Raises CannotObserve when the server goes away or does not answer in time.
+        """
+        self._requests += 1
+        number = str(self._requests)
+        response = base64.b64encode(b"\0" + user.encode() + b"\0" + password).decode()
+        words = ["AUTH", number, "PLAIN", f"service={service}", "secured"]
+        if not penalty:
+            words.append("no-penalty")
+        words.append(f"resp={response}")  # must be the last
+        began = time.monotonic()
+        try:
+            self._send("\t".join(words) + "\n")
+            while True:
+                kind, *rest = self._line().split("\t")
+                if kind in ("OK", "FAIL") and rest and rest[0] == number:
+                    fields = tuple(field for field in rest[1:] if field)
+                    return AuthReply(kind == "OK", fields, time.monotonic() - began)
+        except OSError as why:
+            raise CannotObserve(f"{self._path}: the auth process stopped answering ({why}).") from why
+
+    def _send(self, text: str) -> None:
+        self._file.write(text.encode())
+        self._file.flush()
+
+    def _line(self) -> str:
+        line = self._file.readline(_MAX_LINE)
+        if not line.endswith(b"\n"):
+            raise CannotObserve(f"{self._path}: the auth process closed the connection.")
+        return line.decode("utf-8", "replace").rstrip("\n")
