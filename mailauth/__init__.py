@@ -1,0 +1,1 @@
+"""mailauth finds out why a Dovecot login fails, and proves it."""
