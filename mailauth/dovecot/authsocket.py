@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from mailauth.errors import CannotObserve
 
@@ -74,7 +75,7 @@ class AuthSocket:
         finally:
             os.close(folder)
 
-    def __enter__(self) -> "AuthSocket":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

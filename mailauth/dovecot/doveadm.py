@@ -1,0 +1,102 @@
+"""Run Dovecot's own programs, wherever that Dovecot lives: here, in a chroot, in a container.
+
+A Dovecot in another root is named by the PID of its master; its files are then read through
+/proc/PID/root and its programs are run with nsenter(1).
+"""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailauth.errors import CannotObserve, UsageError
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MAX_OUTPUT = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a program answered."""
+
+    status: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One Dovecot: its configuration file (None: its default), and its master's PID if it is elsewhere."""
+
+    config: str | None = None
+    pid: int | None = None
+
+    def path(self, name: str) -> Path:
+        """A file of that Dovecot's, as we can open it."""
+        return Path(f"/proc/{self.pid}/root{name}") if self.pid else Path(name)
+
+    def run(self, program: str, *args: str, feed: bytes = b"", timeout: float = 30.0) -> Ran:
+        """Run one of Dovecot's programs with its configuration.
+
+        ``feed`` goes to its standard input: the only way for a password.  Raises CannotObserve when
+        the program is not there or does not end within ``timeout`` seconds.
+        """
+        config = ("-c", self.config) if self.config else ()
+        argv = [*self._prefix(), self._find(program), *config, *args]
+        try:
+            # An empty environment: nothing of ours reaches Dovecot, and nothing secret could.
+            done = subprocess.run(
+                argv, input=feed, capture_output=True, timeout=timeout, check=False, env={"PATH": _PATH}
+            )
+        except subprocess.TimeoutExpired:
+            raise CannotObserve(f"{program} did not answer within {timeout:.0f} seconds.") from None
+        except OSError as why:
+            raise CannotObserve(f"{program} cannot be run ({why.strerror}).") from None
+        out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
+        return Ran(done.returncode, out, err)
+
+    def _prefix(self) -> tuple[str, ...]:
+        if not self.pid:
+            return ()
+        return ("nsenter", "--target", str(self.pid), "--mount", "--root", "--wd", "--")
+
+    def _find(self, program: str) -> str:
+        if self.pid:
+            for folder in _PATH.split(":"):
+                if self.path(f"{folder}/{program}").exists():
+                    return f"{folder}/{program}"
+            where = f"the root of process {self.pid}"
+        else:
+            if found := shutil.which(program) or shutil.which(program, path=_PATH):
+                return found
+            where = "this machine"
+        raise CannotObserve(
+            f"Dovecot is not installed in {where}: there is no {program}; install dovecot-core or name a"
+            " running Dovecot with --pid."
+        )
+
+
+def at_pid(pid: int, config: str | None) -> Installation:
+    """The Dovecot whose master process is ``pid``; its configuration file is read from its command line.
+
+    Raises UsageError when there is no such process, or when it is not a Dovecot master.
+    """
+    try:
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        raise UsageError(f"--pid {pid}: there is no such process.") from None
+    if name != "dovecot":
+        raise UsageError(f"--pid {pid}: this is {name}, not a Dovecot master process; see pgrep -x dovecot.")
+    words = [word.decode() for word in argv]
+    if config is None and "-c" in words[:-1]:
+        config = words[words.index("-c") + 1]
+    try:
+        elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or _namespace(pid) != _namespace("self")
+    except OSError:
+        raise UsageError(f"--pid {pid}: only root may look into this process.") from None
+    return Installation(config, pid if elsewhere else None)
+
+
+def _namespace(pid: int | str) -> str:
+    return str(Path(f"/proc/{pid}/ns/mnt").readlink())

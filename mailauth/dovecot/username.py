@@ -1,0 +1,35 @@
+"""What Dovecot makes of a user name before it looks anyone up.
+
+Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/auth-request-fields.c (auth_request_fix_username).
+"""
+
+from dataclasses import dataclass
+
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.variables import expand, values
+
+
+@dataclass(frozen=True, slots=True)
+class UserNames:
+    """The name as given, the name that is looked up, and the character that Dovecot refuses, if any."""
+
+    given: str
+    looked_up: str
+    refused: str
+
+
+def normalise(given: str, config: AuthConfig, service: str) -> UserNames:
+    """Default realm, translation, allowed characters, auth_username_format: in Dovecot's order.
+
+    Raises CannotObserve when auth_username_format uses what mailauth does not expand.
+    """
+    user = f"{given}@{config.default_realm}" if config.default_realm and "@" not in given else given
+    pairs = config.username_translation
+    table = {ord(pairs[i]): pairs[i + 1] for i in range(0, len(pairs) - 1, 2)}
+    user = user.translate(table)
+    allowed = config.username_chars
+    refused = next((char for char in user if allowed and char not in allowed), "")
+    if config.username_format:
+        known = values(user, original=given, service=service)
+        user = expand(config.username_format, known, config.version.dialect)
+    return UserNames(given, user, refused)

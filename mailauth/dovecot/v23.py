@@ -1,0 +1,109 @@
+"""The 2.3 dialect: ``passdb { driver args }`` blocks, SQL settings in a file of their own.
+
+Source: Dovecot 2.3.19.1 src/auth/passdb-passwd-file.c, passdb-sql.c, db-sql.c,
+src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
+"""
+
+from pathlib import Path
+
+from mailauth.dovecot import conf
+from mailauth.dovecot.authconfig import (
+    FileSource,
+    Passdb,
+    Source,
+    SqlDriver,
+    SqlSource,
+    StaticSource,
+    who_verifies,
+)
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
+
+_SQL_DRIVERS: dict[str, SqlDriver] = {"mysql": "mysql", "pgsql": "pgsql", "sqlite": "sqlite"}
+_DEFAULT_QUERY = "SELECT username, domain, password FROM users WHERE username = '%n' AND domain = '%d'"
+
+
+def read_passdbs(tree: conf.Block, dovecot: Installation) -> tuple[Passdb, ...]:
+    """The passdbs in Dovecot's order."""
+    use_cache = tree.get("auth_cache_size", "0").strip() not in ("", "0")
+    with_worker = tree.get("auth_cache_verify_password_with_worker") == "yes"
+    found = []
+    for number, block in enumerate(tree.all("passdb"), 1):
+        driver, args = block.get("driver"), block.get("args")
+        scheme, source, problem = "CRYPT", None, f"the driver {driver} keeps no hash that can be read."
+        try:
+            driver, scheme, source = _source(driver, args, dovecot)
+        except CannotObserve as why:
+            problem = str(why)
+        miss, hit = who_verifies(
+            driver,
+            use_worker="blocking=yes" in args.split(),
+            use_cache=use_cache,
+            cache_with_worker=with_worker,
+        )
+        found.append(
+            Passdb(
+                number=number,
+                driver=driver,
+                name=block.get("name"),
+                default_scheme=scheme.upper(),
+                source=source,
+                source_problem="" if source else problem,
+                verified_by=miss,
+                hit_verified_by=hit,
+                deny=block.get("deny") == "yes",
+                master=block.get("master") == "yes",
+                skip=block.get("skip", "never"),
+                mechanisms=block.get("mechanisms"),
+                username_filter=block.get("username_filter"),
+            )
+        )
+    return tuple(found)
+
+
+def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, Source | None]:
+    """The driver that does the work, the default scheme, and where to look."""
+    if driver == "passwd-file":
+        options, path = _passwd_file_args(args)
+        return driver, options.get("scheme", "CRYPT"), FileSource(path, options.get("username_format", "%u"))
+    if driver == "static":
+        password = next((word for word in args.split() if word.startswith("password=")), "password=")
+        return driver, "PLAIN", StaticSource(password.removeprefix("password="))
+    if driver != "sql":
+        return driver, "CRYPT", None
+    tree = conf.read(Path(args), dovecot.path)
+    name = tree.get("driver")
+    if name not in _SQL_DRIVERS:
+        raise CannotObserve(f"{args}: mailauth does not know the SQL driver {name!r}.")
+    sql = _SQL_DRIVERS[name]
+    source = SqlSource(
+        sql, _hosts(sql, tree.get("connect")), tree.get("password_query", _DEFAULT_QUERY), args
+    )
+    return sql, tree.get("default_pass_scheme", "MD5"), source
+
+
+def _passwd_file_args(args: str) -> tuple[dict[str, str], str]:
+    """``scheme=X username_format=Y /path``: the options end where a word begins with a slash."""
+    options: dict[str, str] = {}
+    rest = args
+    while rest and not rest.startswith("/"):
+        word, _, rest = rest.partition(" ")
+        key, _, value = word.partition("=")
+        options[key] = value
+    return options, rest
+
+
+def _hosts(driver: SqlDriver, connect: str) -> tuple[dict[str, str], ...]:
+    """The servers of a ``connect`` line, in Dovecot's order; each with the same credentials."""
+    if driver == "sqlite":
+        # 2.3.16 added "path journal_mode=wal readonly=yes"
+        return ({"path": connect.partition(" ")[0]},)
+    hosts: list[str] = []
+    common: dict[str, str] = {}
+    for word in connect.split():
+        key, _, value = word.partition("=")
+        if key == "host":
+            hosts.append(value)
+        elif key != "maxconns":
+            common[key] = value
+    return tuple({**common, "host": host} for host in hosts) or (common,)

@@ -1,0 +1,106 @@
+"""The 2.4 dialect: named ``passdb NAME { ... }`` blocks with everything inline.
+
+A setting may be written in full (``passdb_sql_query``), or without the part that the block already
+says (``sql_query``, ``query``); what a block leaves out is inherited from the global settings.
+
+Source: Dovecot 2.4.1 src/config/config-parser.c; src/auth/auth-settings.c, db-passwd-file.c;
+src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
+"""
+
+from mailauth.dovecot import conf
+from mailauth.dovecot.authconfig import (
+    FileSource,
+    Passdb,
+    Source,
+    SqlDriver,
+    SqlSource,
+    StaticSource,
+    who_verifies,
+)
+from mailauth.errors import CannotObserve
+
+_SQL_DRIVERS: dict[str, SqlDriver] = {"mysql": "mysql", "pgsql": "pgsql", "sqlite": "sqlite"}
+
+
+def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
+    """The passdbs in Dovecot's order."""
+    use_cache = tree.get("auth_cache_size", "0").strip() not in ("", "0")
+    with_worker = tree.get("auth_cache_verify_password_with_worker") == "yes"
+    found = []
+    for number, block in enumerate(tree.all("passdb"), 1):
+        driver = effective(tree, block, "passdb_driver") or block.name
+        source, problem = None, f"the driver {driver} keeps no hash that can be read."
+        try:
+            driver, source = _source(tree, block, driver)
+        except CannotObserve as why:
+            problem = str(why)
+        miss, hit = who_verifies(
+            driver,
+            use_worker=effective(tree, block, "passdb_use_worker") == "yes",
+            use_cache=use_cache and effective(tree, block, "passdb_use_cache") != "no",
+            cache_with_worker=with_worker,
+        )
+        found.append(
+            Passdb(
+                number=number,
+                driver=driver,
+                name=block.name,
+                default_scheme=effective(tree, block, "passdb_default_password_scheme").upper(),
+                source=source,
+                source_problem="" if source else problem,
+                verified_by=miss,
+                hit_verified_by=hit,
+                deny=effective(tree, block, "passdb_deny") == "yes",
+                master=effective(tree, block, "passdb_master") == "yes",
+                skip=effective(tree, block, "passdb_skip") or "never",
+                mechanisms=effective(tree, block, "passdb_mechanisms_filter"),
+                username_filter=effective(tree, block, "passdb_username_filter"),
+            )
+        )
+    return tuple(found)
+
+
+def effective(tree: conf.Block, block: conf.Block, name: str) -> str:
+    """The value of setting ``name`` inside ``block``: its own, in any of its spellings, or the global one."""
+    own = block.name.replace("-", "_")
+    for prefix in ("", f"{block.kind}_", f"{block.kind}_{own}_", f"{own}_"):
+        spelling = name.removeprefix(prefix)
+        if found := block.find(spelling):
+            return found.value
+    return tree.get(name)
+
+
+def _source(tree: conf.Block, block: conf.Block, driver: str) -> tuple[str, Source | None]:
+    """The driver that does the work, and where to look."""
+    if driver == "passwd-file":
+        return driver, FileSource(
+            effective(tree, block, "passwd_file_path"), effective(tree, block, "auth_username_format")
+        )
+    if driver == "static":
+        return driver, StaticSource(effective(tree, block, "passdb_static_password"))
+    if driver != "sql":
+        return driver, None
+    name = effective(tree, block, "sql_driver")
+    if name not in _SQL_DRIVERS:
+        raise CannotObserve(f"passdb {block.name}: mailauth does not know the SQL driver {name!r}.")
+    sql = _SQL_DRIVERS[name]
+    query = effective(tree, block, "passdb_sql_query")
+    return sql, SqlSource(sql, _hosts(tree, block, sql), query, f"passdb {block.name}")
+
+
+def _hosts(tree: conf.Block, block: conf.Block, driver: SqlDriver) -> tuple[dict[str, str], ...]:
+    """The servers: ``mysql HOST { ... }`` blocks, in the passdb first, else the global ones."""
+    if driver == "sqlite":
+        return ({"path": effective(tree, block, "sqlite_path")},)
+    found = []
+    for server in block.all(driver) or tree.all(driver):
+        one = {s.name.removeprefix(f"{driver}_"): s.value for s in server.settings}
+        for parameters in server.blocks:
+            one |= {s.name: s.value for s in parameters.settings}
+        inherited = {
+            s.name.removeprefix(f"{driver}_"): s.value
+            for s in tree.settings
+            if s.name.startswith(f"{driver}_") and s.value
+        }
+        found.append({**inherited, "host": server.name, **one})
+    return tuple(found)
