@@ -1,0 +1,49 @@
+"""passwd-file: ``user:password:uid:gid:gecos:home:shell:extra fields``.
+
+Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
+"""
+
+from pathlib import Path
+
+from mailauth.errors import CannotObserve
+from mailauth.stores.store import Outcome, Record
+
+_EXTRA_FIELDS = 7  # the first field that holds extra fields
+
+
+def lookup(path: Path, user: str, shown_as: str = "") -> Record:
+    """Find ``user`` as Dovecot does: the first line of that name counts, later ones are ignored.
+
+    ``shown_as`` is the path as Dovecot sees it.  Raises CannotObserve when the file cannot be read.
+    """
+    shown = shown_as or str(path)
+    wanted = user.encode()
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                # Dovecot ends a line at LF and takes one CR before it off.
+                entry = line.rstrip(b"\n").removesuffix(b"\r")
+                if entry[:1] in (b"", b":", b"#"):
+                    continue
+                name, *rest = entry.split(b":")
+                if name == wanted:
+                    return _record(rest, f"{shown}:{number}")
+    except OSError as why:
+        raise CannotObserve(f"{shown}: the passwd-file cannot be read ({why.strerror}).") from None
+    return Record(Outcome.UNKNOWN_USER, shown)
+
+
+def _record(rest: list[bytes], place: str) -> Record:
+    stored = rest[0] if rest else b""
+    extra = b":".join(rest[_EXTRA_FIELDS - 1 :]).split()
+    names = tuple(word.partition(b"=")[0].decode("utf-8", "replace") for word in extra)
+    # A line without a password is taken as an empty one, not as none.
+    return Record(Outcome.FOUND, place, _pam_pwdfile(stored), names)
+
+
+def _pam_pwdfile(stored: bytes) -> bytes:
+    """libpam-pwdfile's ``hash[NN]``: 34 is plain MD5, 56 is DIGEST-MD5, any other crypt."""
+    if len(stored) > 4 and stored[:1] not in (b"{", b"$") and stored[-1:] == b"]" and stored[-4:-3] == b"[":
+        scheme = {b"34": b"{PLAIN-MD5}", b"56": b"{DIGEST-MD5}"}.get(stored[-3:-1], b"{CRYPT}")
+        return scheme + stored[:-4]
+    return stored
