@@ -1,8 +1,13 @@
-"""The words of this package: Password, Verdict, Judgement, Params, Hash, Scheme."""
+"""The words of this package: Password, Verdict, Judgement, Flaw, Memory, Limits, Hash, Scheme."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+
+Params = tuple[tuple[str, int | str], ...]
+"""What a stored string says of itself, in its own order: (("m", 65536), ("t", 3), ("p", 1))."""
+
+MiB = 1024 * 1024
 
 
 class Verdict(Enum):
@@ -26,6 +31,11 @@ class Password:
     def of(cls, text: str) -> "Password":
         return cls(text.encode())
 
+    @property
+    def text(self) -> bytes:
+        """As a C program sees it: up to the first NUL."""
+        return self.raw.partition(b"\0")[0]
+
     def __repr__(self) -> str:
         return "Password(...)"
 
@@ -40,9 +50,18 @@ class Judgement:
     reason: str = ""
 
 
+MATCH = Judgement(Verdict.MATCH)
+MISMATCH = Judgement(Verdict.MISMATCH, "the password is not the one that was hashed")
+
+
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Why a stored string can never match, or is refused: one sentence, and where (0-based offset)."""
+    """Why a stored string can never match, or is refused: one sentence, and where.
+
+    ``verdict`` is the answer that Dovecot gives for it, which is often MISMATCH: libsodium and
+    crypt(3) say no more than that. ``position`` is a 0-based offset: in the payload as a scheme's
+    ``parse`` returns it, in the whole stored string as ``parse()`` does.
+    """
 
     verdict: Verdict
     reason: str
@@ -66,27 +85,66 @@ class Memory:
         return self.blocks + self.index
 
 
+NO_MEMORY = Memory()
+
+
 @dataclass(frozen=True, slots=True)
-class Hash:
-    """A stored password, understood. The repr shows no salt and no digest."""
+class Limits:
+    """What a verification may take before it is refused uncomputed: a stored string is input.
 
-    scheme: "Scheme"
-    encoding: str  # "", "HEX", "B64", "BASE64": as written after the dot
-    params: tuple[tuple[str, int | str], ...]  # e.g. (("m", 65536), ("t", 3), ("p", 1))
-    payload: bytes = field(repr=False)  # decoded: what the scheme's verify takes
-    shown: str  # fit for a report: "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$..."
+    Dovecot itself has no such bound but its vsz_limit, and gives a login up after 60 seconds.
+    """
 
-    def __str__(self) -> str:
-        return self.shown
+    memory: int = 2048 * MiB
+    seconds: float = 60.0
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One password scheme: a record of plain functions, as Dovecot's struct password_scheme is."""
+    """One password scheme: a record of plain functions, as Dovecot's struct password_scheme is.
+
+    A *payload* is what follows ``{SCHEME}``, decoded from hex or base64 where the scheme asks.
+    """
 
     name: str
-    aliases: tuple[str, ...]
+    aliases: tuple[str, ...]  # other names of the same thing
     weak: bool  # refused by 2.4 unless auth_allow_weak_schemes=yes
-    parse: Callable[[bytes], tuple[tuple[tuple[str, int | str], ...], Flaw | None]]
-    verify: Callable[[bytes, Password, str], Judgement]  # payload, password, user
+    parse: Callable[[bytes], Params | Flaw]
+    verify: Callable[[bytes, Password, str], Judgement]  # payload that parses, password, user
+    generate: Callable[[Password, str, dict[str, int | str]], bytes]  # -> payload
     memory: Callable[[bytes], Memory]
+    seconds: Callable[[Params], float]  # about what one verification takes, on one core
+    shape: Callable[[Params], str]  # the payload as a report may show it
+    default_encoding: str = ""  # "", "HEX" or "BASE64": how the payload is written without a suffix
+    raw_length: int = 0  # of the payload, where it is fixed: then hex and base64 are told apart
+    since: tuple[int, ...] = ()  # first Dovecot that has it, where that matters
+    gone: tuple[int, ...] = ()  # first Dovecot without it
+    options: tuple[str, ...] = ()  # what generate understands
+    about: str = ""  # one line for people
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """A stored password, understood. The repr shows no salt and no digest."""
+
+    scheme: Scheme
+    encoding: str  # "", "HEX", "B64", "BASE64": as written after the dot, in capitals
+    params: Params
+    payload: bytes = field(repr=False)  # decoded: what the scheme's verify takes
+    prefixed: bool = True  # False: the scheme was the default one, or guessed from "$1$"
+
+    @property
+    def shown(self) -> str:
+        """Fit for a report: "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$..."."""
+        dot = f".{self.encoding}" if self.encoding else ""
+        prefix = f"{{{self.scheme.name}{dot}}}" if self.prefixed else ""
+        return prefix + self.scheme.shape(self.params)
+
+    def __repr__(self) -> str:
+        return f"Hash({self.shown})"
+
+    def __str__(self) -> str:
+        return self.shown
