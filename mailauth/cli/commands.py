@@ -1,0 +1,45 @@
+"""The commands, one line each.  Imports nothing: the top-level help is printed from this table."""
+
+COMMANDS: tuple[tuple[str, str, str], ...] = (
+    # name, "module:object" that is imported when it is called, what it does
+    ("diagnose", "mailauth.cli.diagnose:diagnose", "Find out why a login fails, and prove it."),
+    ("explain", "mailauth.cli.explain:explain", "What a finding's code means, and what to do."),
+    ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
+    ("lab", "mailauth.cli.lab:lab", "A real, disposable Dovecot with a real store."),
+    ("demo", "mailauth.cli.demo:demo", "The incident, found and mended, on a Dovecot of its own."),
+)
+
+EXIT_STATUSES: tuple[tuple[int, str], ...] = (
+    (0, "nothing found, and every rule was decided"),
+    (1, "something was found"),
+    (2, "wrong usage: the message says what to change"),
+    (3, "nothing found, but something could not be looked at"),
+    (70, "a bug in mailauth"),
+    (130, "interrupted"),
+)
+
+
+def help_text() -> str:
+    width = max(len(name) for name, _, _ in COMMANDS)
+    lines = [
+        "Usage: mailauth COMMAND [OPTIONS] [ARGUMENTS]",
+        "",
+        "  mailauth finds out why a Dovecot login fails, and proves it.  It reads, and writes nothing",
+        "  unless told to; it never prints a password and never logs in unless asked.",
+        "",
+        "Commands:",
+        *(f"  {name:<{width}}  {text}" for name, _, text in COMMANDS),
+        "",
+        "Exit status:",
+        *(f"  {status:<{width}}  {text}" for status, text in EXIT_STATUSES),
+        "",
+        "  mailauth COMMAND --help tells more.  Without one: mailauth diagnose USER",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def version_text() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - 15 ms that --help must not pay
+
+    return f"mailauth {version('mailauth')}\n"

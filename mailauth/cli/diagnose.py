@@ -1,0 +1,81 @@
+"""``mailauth diagnose USER``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from mailauth.cli.password import read_password
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.errors import UsageError
+from mailauth.evidence import Unobserved
+from mailauth.finding import Diagnosis
+
+
+@click.command()
+@click.argument("user")
+@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
+@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
+@click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
+@click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--login", is_flag=True, help="Also log in for real, twice.  Leaves traces in the log.")
+@click.option("--prove", is_flag=True, help="Repeat it in a lab: fail, apply the remedy, succeed.")
+@click.option("--service", default="imap", show_default=True, help="The service that a login is for.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
+def diagnose(
+    user: str,
+    config: str | None,
+    pid: int | None,
+    ask_password: bool,
+    password_fd: int | None,
+    password_stdin: bool,
+    login: bool,
+    prove: bool,
+    service: str,
+    as_json: bool,
+) -> None:
+    r"""Find out why USER cannot log in, and prove it.
+
+    Reads Dovecot's configuration, looks the user up in the real store, and tries the stored hash in
+    a child process with exactly the room that the verifying process has.  Changes nothing.
+
+    The password is optional: without it, whether memory suffices is answered all the same.
+
+    \b
+    Exit status:  0 nothing found, all decided    1 found
+                  2 wrong usage or configuration  3 nothing found, something undecided
+                  70 a bug in mailauth
+    """
+    from mailauth.diagnose import Target, look  # noqa: PLC0415 - --help needs none of it
+    from mailauth.render import json, text  # noqa: PLC0415
+
+    password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
+    if login and password is None:
+        raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
+    if config is not None and pid is None:
+        config = str(Path(config).absolute())
+        if not Path(config).is_file():
+            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
+    dovecot = at_pid(pid, config) if pid is not None else Installation(config)
+    looked = look(Target(user, dovecot, password, login=login, service=service))
+    proof = []
+    if prove:
+        from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415
+
+        proof = prove_in_lab(looked, password)
+    version = looked.config.version
+    if as_json:
+        click.echo(json.to_json(json.report(looked.diagnosis, str(version), proof)))
+    else:
+        click.echo(text.diagnosis_text(looked.diagnosis, version.dialect), nl=False)
+    sys.exit(exit_status(looked.diagnosis))
+
+
+def exit_status(diagnosis: Diagnosis) -> int:
+    """0 nothing found and all decided; 1 found; 3 something undecided; 70 a probe of ours broke."""
+    if any(isinstance(fact, Unobserved) and fact.bug for fact in diagnosis.evidence):
+        return 70
+    if diagnosis.findings:
+        return 1
+    return 3 if diagnosis.undecided else 0

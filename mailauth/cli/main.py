@@ -1,0 +1,73 @@
+"""The Click group: commands are imported when called, errors become one sentence and an exit status."""
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from mailauth.cli.commands import COMMANDS, help_text, version_text
+from mailauth.errors import CannotObserve, MailauthError, Refused
+
+BUG = 70
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
+        return [name for name, _, _ in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        for name, place, _ in COMMANDS:
+            if name == cmd_name:
+                module, _, attribute = place.partition(":")
+                command: click.Command = getattr(importlib.import_module(module), attribute)
+                return command
+        return None
+
+    def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
+        return help_text().rstrip("\n")
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(version_text(), nl=False)
+        ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version)
+def cli() -> None:
+    """Find out why a Dovecot login fails."""
+
+
+def run() -> None:
+    """Run, and exit with the documented status.  A bug shows where, never with which values."""
+    try:
+        status = cli.main(prog_name="mailauth", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("mailauth: interrupted.", err=True)
+        status = 130
+    except click.ClickException as wrong:
+        wrong.show()
+        status = 2
+    except MailauthError as known:
+        click.echo(f"mailauth: {known}", err=True)
+        status = 3 if isinstance(known, CannotObserve) else 1 if isinstance(known, Refused) else 2
+    except BrokenPipeError:
+        # The reader went away (| head): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except Exception as bug:  # noqa: BLE001 - the last resort, and said to be one
+        last = traceback.extract_tb(bug.__traceback__)[-1]
+        click.echo(
+            f"mailauth: a bug: {type(bug).__name__} at {os.path.basename(last.filename)}:{last.lineno};"  # noqa: PTH119
+            " please report this line and the command.",
+            err=True,
+        )
+        status = BUG
+    sys.exit(status if isinstance(status, int) else 0)

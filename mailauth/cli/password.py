@@ -1,0 +1,44 @@
+"""Take a password from the terminal, a descriptor or standard input.  Never argv or the environment."""
+
+import os
+import sys
+
+import click
+
+from mailauth.errors import UsageError
+from mailauth.hashes import Password
+
+_MAX = 64 * 1024  # bytes; Dovecot takes less in one SASL response
+
+
+def read_password(
+    *, ask: bool, descriptor: int | None, stdin: bool, prompt: str = "Password"
+) -> Password | None:
+    """The password, or None when none of the three was asked for.
+
+    From a descriptor or standard input: all up to the first line end.  Raises UsageError.
+    """
+    if sum((ask, descriptor is not None, stdin)) > 1:
+        raise UsageError("give the password in one way only: -p, --password-fd or --password-stdin.")
+    if ask:
+        return Password.of(click.prompt(prompt, hide_input=True, err=True))
+    if descriptor is not None:
+        return _read(descriptor, f"--password-fd {descriptor}")
+    if stdin:
+        return _read(sys.stdin.fileno(), "--password-stdin")
+    return None
+
+
+def _read(descriptor: int, what: str) -> Password:
+    taken = b""
+    try:
+        while b"\n" not in taken and len(taken) <= _MAX and (more := os.read(descriptor, 4096)):
+            taken += more
+    except OSError as why:
+        raise UsageError(f"{what}: cannot be read ({why.strerror}).") from None
+    line = taken.partition(b"\n")[0].removesuffix(b"\r")
+    if len(line) > _MAX:
+        raise UsageError(f"{what}: more than {_MAX} bytes are no password.")
+    if not taken:
+        raise UsageError(f"{what}: nothing was there to read; write the password and a line end to it.")
+    return Password(line)

@@ -1,0 +1,240 @@
+"""The kinds of fact, one frozen dataclass each.  A fact says what was seen and where to look again.
+
+Nothing here holds a secret: hashes appear as scheme and parameters, passwords not at all.
+"""
+
+from dataclasses import dataclass
+
+from mailauth.dovecot.authconfig import Service, ServiceName
+from mailauth.dovecot.sizes import show_limit, show_size
+from mailauth.dovecot.version import Version
+from mailauth.hashes import Memory, Verdict
+from mailauth.stores.store import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Something seen.  ``source`` is the place a person can go and look."""
+
+    source: str
+
+    @property
+    def seen(self) -> str:
+        """What was seen there, in one line."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Configured(Evidence):
+    """What doveconf says of the services that verify, and of the scheme a bare hash is taken for."""
+
+    version: Version
+    file: str  # the main configuration file
+    services: dict[ServiceName, Service]
+    allow_weak: bool
+
+    @property
+    def seen(self) -> str:
+        limits = ", ".join(
+            f"{service.name} {show_limit(service.vsz_limit)}" for service in self.services.values()
+        )
+        return f"Dovecot {self.version}; vsz_limit: {limits}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserName(Evidence):
+    """The name as given and as looked up; the first character that auth_username_chars refuses."""
+
+    given: str
+    looked_up: str
+    refused: str
+
+    @property
+    def seen(self) -> str:
+        return f"{self.given!r} is looked up as {self.looked_up!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class PassdbAnswer:
+    """What one passdb said of the user."""
+
+    passdb: str
+    place: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp(Evidence):
+    """What every passdb said, in Dovecot's order."""
+
+    answers: tuple[PassdbAnswer, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(f"{a.passdb}, {a.place}: {a.outcome.value}" for a in self.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHash(Evidence):
+    """The stored string of this passdb.  ``flaw``: why it can never match there, or ""."""
+
+    shown: str
+    scheme: str
+    length: int
+    memory: Memory
+    flaw: str
+    refused_as: Verdict | None
+
+    @property
+    def seen(self) -> str:
+        return self.shown
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingProcess:
+    """A running process of the service that verifies, at the time we looked.  Sizes in bytes."""
+
+    service: ServiceName
+    pid: int
+    limit: int | None  # live RLIMIT_AS, soft
+    size: int  # VmSize
+    peak: int  # VmPeak
+    configured: int | None  # what a reload would give it
+    place: str  # where that is set
+    libsodium: str | None  # the library it has mapped, as we can open it
+
+    @property
+    def stale(self) -> bool:
+        """The running limit is not the configured one: not reloaded."""
+        return self.limit != self.configured
+
+
+@dataclass(frozen=True, slots=True)
+class Verifiers(Evidence):
+    """Who verifies: on a lookup, and on a hit of the auth cache (None: there is none, or no harm).
+
+    ``hit`` is None where nothing is cached, or the same service verifies both.  ``falls_back``: when
+    auth has no memory to verify a hit, Dovecot quietly looks the user up again (measured), so that
+    only ``miss`` can make a login fail.
+    """
+
+    driver: str
+    miss: VerifyingProcess
+    hit: VerifyingProcess | None
+    falls_back: bool
+    other: Service | None  # the service that does not count
+
+    @property
+    def processes(self) -> tuple[VerifyingProcess, ...]:
+        return (self.miss,) if self.hit is None else (self.miss, self.hit)
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(
+            f"{p.service} is {show_size(p.size)} and may grow to {show_limit(p.limit)}"
+            for p in self.processes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A verification tried with the room that one process has (None: no limit).
+
+    ``first`` is the verdict in a new process, ``later`` in one that has verified before: its heap has
+    grown, so the two can differ when the room is very tight.
+    """
+
+    process: VerifyingProcess
+    room: int | None
+    first: Verdict
+    later: Verdict
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trials(Evidence):
+    """The trials for the verifying processes; ``unlimited`` is the verdict without a limit."""
+
+    with_password: bool
+    miss: Trial
+    hit: Trial | None
+    falls_back: bool
+    unlimited: Verdict | None
+    library: str
+
+    @property
+    def all(self) -> tuple[Trial, ...]:
+        return (self.miss,) if self.hit is None else (self.miss, self.hit)
+
+    @property
+    def seen(self) -> str:
+        parts = []
+        for trial in self.all:
+            room = "no limit" if trial.room is None else f"{show_size(trial.room)} free"
+            first = f" (new process: {words(trial.first)})" if trial.first is not trial.later else ""
+            parts.append(f"{trial.process.service}, {room}: {words(trial.later)}{first}")
+        if self.unlimited is not None:
+            parts.append(f"with no limit: {words(self.unlimited)}")
+        return "; ".join(parts) + (
+            "" if self.with_password else " (no password given: only memory is judged)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCheck(Evidence):
+    """The given password against every stored hash, with as much memory as it takes."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(words(verdict) for verdict in self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginReply:
+    """One real login: the way it took and what came back."""
+
+    way: str
+    ok: bool
+    code: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Logins(Evidence):
+    """Real logins, in the order they were made."""
+
+    replies: tuple[LoginReply, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(
+            f"{r.way}: {'OK' if r.ok else 'FAIL'}{f' ({r.code})' if r.code else ''}, {r.seconds:.2f} s"
+            for r in self.replies
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unobserved:
+    """Something we could not look at, and why.  Its rules are undecided, and that is said aloud."""
+
+    kind: type[Evidence]
+    reason: str
+    bug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """Something there is nothing to look at for: no such user, no password given."""
+
+    kind: type[Evidence]
+    reason: str
+
+
+Fact = Evidence | Unobserved | NotApplicable
+
+
+def words(verdict: Verdict) -> str:
+    """A verdict as people read it: "out of memory"."""
+    return verdict.value.replace("_", " ")

@@ -1,0 +1,128 @@
+"""What a rule says, and how rules are applied.  Pure: no I/O here or below."""
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mailauth.dovecot.version import Dialect
+from mailauth.evidence import Evidence, Fact, NotApplicable, Unobserved
+
+
+class Severity(Enum):
+    """By consequence."""
+
+    BLOCKS_LOGIN = "blocks login"  # this user cannot log in, or not always
+    RISK = "risk"  # logins work now; something likely will break them, or let in whom it should not
+    NOTE = "note"  # worth knowing, breaks nothing
+
+
+class Certainty(Enum):
+    """How we know."""
+
+    PROVEN = "proven"  # we reproduced it
+    LIKELY = "likely"  # it follows from what we read
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to do: a sentence, text to paste for each dialect, commands, and what to beware of.
+
+    ``file`` is where the text goes: at its end, so that nothing after it sets the same again.
+    """
+
+    summary: str
+    config: Mapping[Dialect, str] = field(default_factory=dict)
+    file: str = ""
+    commands: tuple[str, ...] = ()
+    careful: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One case of a rule: what is wrong, with this case's numbers, and what shows it."""
+
+    says: str
+    because: tuple[Evidence, ...]
+    certainty: Certainty
+    remedy: Remedy
+
+    def __post_init__(self) -> None:
+        if not self.because:
+            raise ValueError("a problem without evidence is an opinion")
+
+
+Check = Callable[..., Problem | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A code that stays for ever, what it is called, and a pure function of evidence."""
+
+    code: str
+    title: str
+    severity: Severity
+    check: Check
+    needs: tuple[type[Evidence], ...]
+    explanation: str
+
+
+def rule(code: str, title: str, severity: Severity) -> Callable[[Check], Rule]:
+    """Make a rule of a function: its parameters' types are the evidence it needs."""
+
+    def make(check: Check) -> Rule:
+        hints = typing.get_type_hints(check)
+        needs = tuple(hints[name] for name in inspect.signature(check).parameters)
+        module = inspect.getmodule(check)
+        return Rule(code, title, severity, check, needs, inspect.cleandoc((module and module.__doc__) or ""))
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule and the problem that it found."""
+
+    rule: Rule
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A rule that could not be asked, and what it lacked."""
+
+    rule: Rule
+    missing: Unobserved
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything found, everything undecided, everything seen."""
+
+    user: str
+    findings: tuple[Finding, ...]
+    undecided: tuple[Undecided, ...]
+    silent: tuple[Rule, ...]
+    evidence: tuple[Fact, ...]
+
+
+def apply(
+    rules: Iterable[Rule], cases: Iterable[Mapping[type[Evidence], Fact]]
+) -> tuple[list[Finding], list[Undecided]]:
+    """Ask each rule about each case.  Equal findings, and equal silences, are kept once."""
+    findings: list[Finding] = []
+    undecided: list[Undecided] = []
+    cases = list(cases)
+    for one in rules:
+        for facts in cases:
+            seen = [facts[kind] for kind in one.needs]
+            if any(isinstance(fact, NotApplicable) for fact in seen):
+                continue
+            missing = next((fact for fact in seen if isinstance(fact, Unobserved)), None)
+            if missing is not None:
+                if Undecided(one, missing) not in undecided:
+                    undecided.append(Undecided(one, missing))
+            elif (problem := one.check(*seen)) is not None and Finding(one, problem) not in findings:
+                findings.append(Finding(one, problem))
+    return findings, undecided

@@ -1,0 +1,112 @@
+"""Try a verification in a child that has just the room that Dovecot's process has."""
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Memory, Password, Verdict
+
+Kind = Literal["argon2", "crypt"]
+
+_SCRIPT = Path(__file__).with_name("trial.py")
+_MMAP_THRESHOLD = 128 * 1024  # glibc's M_MMAP_THRESHOLD: malloc maps what is as large
+_LIBRARIES: dict[Kind, tuple[str, ...]] = {
+    "argon2": ("libsodium.so.23", "libsodium.so.26"),
+    "crypt": ("libcrypt.so.1", "libcrypt.so.2"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What the child saw: the verdict, the seconds it took, and the library that did it."""
+
+    verdict: Verdict
+    seconds: float
+    library: str
+
+
+def trial(
+    kind: Kind,
+    stored: bytes,
+    password: Password,
+    memory: Memory,
+    *,
+    room: int | None,
+    later: bool,
+    library: str | None = None,
+    timeout: float = 60.0,
+) -> TrialResult:
+    """Verify ``stored`` (without its {SCHEME}) with ``room`` bytes of address space left.
+
+    ``later`` lives as a process after its first verification, whose heap already holds the index
+    array; otherwise as a new one.  ``room`` None: no limit.  The verdict is MATCH, MISMATCH or
+    OUT_OF_MEMORY; only the first two need the right password to be told apart.
+
+    Raises CannotObserve when the library is not there, the machine has not the memory to try
+    without a limit, or ``timeout`` (seconds) runs out.
+    """
+    if room is None or memory.total <= room:
+        _check_physical(memory)
+    for name in (library, *_LIBRARIES[kind]):
+        if name is None:
+            continue
+        request = {
+            "kind": kind,
+            "library": name,
+            "stored": base64.b64encode(stored).decode(),
+            "password": base64.b64encode(password.text).decode(),
+            "room": None if room is None else max(room, 0),
+            "heap": 0 if memory.index and not later else max(memory.index, _MMAP_THRESHOLD),
+        }
+        answer = _ask(request, timeout)
+        if "error" in answer:
+            continue
+        if answer["matched"]:
+            verdict = Verdict.MATCH
+        elif int(answer["rose"]) < memory.blocks:
+            verdict = Verdict.OUT_OF_MEMORY
+        else:
+            verdict = Verdict.MISMATCH
+        return TrialResult(verdict, float(answer["seconds"]), name)
+    what = "libsodium" if kind == "argon2" else "libcrypt"
+    raise CannotObserve(f"{what} is not installed here, so the verification cannot be tried.")
+
+
+def _ask(request: Mapping[str, object], timeout: float) -> dict[str, str]:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", str(_SCRIPT)],
+            input=json.dumps(request).encode() + b"\n",
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env={},
+        )
+    except subprocess.TimeoutExpired:
+        raise CannotObserve(f"the verification was given up after {timeout:.0f} seconds.") from None
+    if done.returncode == -signal.SIGKILL:
+        raise CannotObserve("the trial was killed by the kernel: the machine has not that much memory.")
+    if done.returncode:
+        # Our own script failed; its traceback holds no value, only lines of trial.py.
+        raise RuntimeError(f"trial.py ended with {done.returncode}: {done.stderr[-500:].decode()}")
+    answer: dict[str, str] = json.loads(done.stdout)
+    return answer
+
+
+def _check_physical(memory: Memory) -> None:
+    """Refuse to take most of the machine's memory: it may be in production."""
+    available = 0
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) * 1024
+    if memory.total > available * 3 // 4:
+        raise CannotObserve(
+            f"the hash takes {memory.total // 2**20} MiB and {available // 2**20} MiB are free: not tried."
+        )

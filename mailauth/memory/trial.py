@@ -1,0 +1,89 @@
+"""Verify one hash in a process of its own that has just so much address space left.
+
+Run as a script by ``child.trial`` (``python -I -S trial.py``), standard library only, so that the
+process is small and starts in milliseconds.  The request and the answer are one JSON line each, on
+standard input and output: nothing secret is in argv or the environment.
+
+How it tells "no memory" from "wrong password", which libsodium does not: the kernel's own record of
+the largest address space (VmPeak) rises by the hash's blocks if, and only if, they could be mapped.
+"""
+
+import base64
+import ctypes
+import json
+import mmap
+import resource
+import sys
+import time
+from typing import Any
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_HEAP = 64 * 1024  # more than libsodium's and libcrypt's small allocations take together
+_PAGE = mmap.PAGESIZE
+
+
+def _status(key: str) -> int:
+    """A size from /proc/self/status, in bytes."""
+    with open("/proc/self/status", "rb", buffering=0) as file:  # noqa: PTH123 - pathlib takes 10 ms to import
+        for line in file.read(8192).splitlines():
+            if line.startswith(key.encode() + b":"):
+                return int(line.split()[1]) * 1024
+    raise RuntimeError(key)
+
+
+def _grow_heap(libc: ctypes.CDLL, size: int) -> None:
+    """Leave ``size`` free bytes on the heap, as a process has after its first verification."""
+    libc.mallopt(_M_MMAP_THRESHOLD, 32 * 1024 * 1024)
+    libc.mallopt(_M_TRIM_THRESHOLD, 1024 * 1024 * 1024)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+    libc.free.argtypes = (ctypes.c_void_p,)
+    libc.free(libc.malloc(size))
+
+
+def _verifier(kind: str, path: str, stored: bytes, password: bytes) -> Any:
+    """A call without arguments that is true when the password matches."""
+    lib = ctypes.CDLL(path)
+    if kind == "argon2":
+        if lib.sodium_init() < 0:
+            raise OSError(path)
+        call = lib.crypto_pwhash_str_verify
+        call.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulonglong)
+        return lambda: call(stored, password, len(password)) == 0
+    data = ctypes.create_string_buffer(32768)  # struct crypt_data, crypt(3)
+    crypt = lib.crypt_rn
+    crypt.restype = ctypes.c_char_p
+    crypt.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int)
+    return lambda: crypt(password, stored, data, len(data)) == stored
+
+
+def main() -> None:
+    request = json.loads(sys.stdin.readline())
+    stored, password = (base64.b64decode(request[key]) for key in ("stored", "password"))
+    libc = ctypes.CDLL(None)
+    try:
+        verify = _verifier(request["kind"], request["library"], stored, password)
+    except (OSError, AttributeError) as why:
+        sys.stdout.write(json.dumps({"error": str(why)}))
+        return
+    # A long-lived process takes the index array from its heap; a new one maps it, if it is large.
+    _grow_heap(libc, _HEAP + request["heap"])
+    libc.mallopt(_M_MMAP_THRESHOLD, 32 * 1024 * 1024 if request["heap"] else 128 * 1024)
+    resource.getrlimit(resource.RLIMIT_AS), time.monotonic(), _status("VmPeak")  # nothing new later
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    # Bring the size up to the past peak, so that any rise of the peak is the verification's.
+    gap = _status("VmPeak") - _status("VmSize")
+    ballast = mmap.mmap(-1, gap) if gap >= _PAGE else None
+    size = _status("VmSize")
+    if request["room"] is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (size + request["room"], hard))
+    began = time.monotonic()
+    matched = verify()
+    seconds = time.monotonic() - began
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    rose = _status("VmPeak") - size
+    del ballast
+    sys.stdout.write(json.dumps({"matched": matched, "rose": rose, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Log in for real: through the auth socket, and with ``doveadm auth test``.
+
+Both leave traces (the log, last-login plugins), so they are made only when asked for, one attempt each.
+The auth socket is told not to count a failure as a penalty.
+"""
+
+import time
+
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.doveadm import Installation
+from mailauth.evidence import LoginReply, Logins
+from mailauth.hashes import Password
+
+
+def observe_logins(
+    dovecot: Installation, config: AuthConfig, user: str, password: Password, service: str
+) -> Logins:
+    """One login by each way.  Raises CannotObserve when Dovecot does not answer or forbids it."""
+    path = f"{config.base_dir}/auth-client"
+    with AuthSocket(dovecot.path(path)) as socket:
+        reply = socket.plain(user, password.raw, service=service)
+    began = time.monotonic()
+    # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
+    ran = dovecot.run(
+        "doveadm",
+        "auth",
+        "test",
+        "-x",
+        f"service={service}",
+        "--",
+        user,
+        feed=password.raw + b"\n",
+        timeout=90.0,
+    )
+    took = time.monotonic() - began
+    # 2.3 ends with 77 for any failure, 2.4 with 75 for internal ones: the reply's code tells more.
+    code = next((line.strip().removeprefix("code=") for line in ran.out.splitlines() if "code=" in line), "")
+    return Logins(
+        source=path,
+        replies=(
+            LoginReply("auth socket", reply.ok, reply.code, reply.seconds),
+            LoginReply("doveadm auth test", ran.status == 0, code, took),
+        ),
+    )

@@ -1,0 +1,145 @@
+"""Find the running process that verifies, and read its size, its limits and its libsodium.
+
+Everything is read from /proc; a process that does not run yet is woken: auth by greeting its
+socket, a worker by ``doveadm auth lookup``, which reads and verifies nothing.
+"""
+
+import re
+import time
+from pathlib import Path
+
+import psutil
+
+from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
+from mailauth.evidence import Verifiers, VerifyingProcess
+
+_WAIT = 2.0  # seconds for a woken process to appear
+
+
+def observe_verifiers(dovecot: Installation, config: AuthConfig, passdb: Passdb, user: str) -> Verifiers:
+    """The processes that verify ``passdb``'s hashes: on a lookup, and on a hit of the auth cache.
+
+    ``user`` is looked up when no worker runs yet.  Raises CannotObserve when Dovecot does not run or
+    its processes may not be read.
+    """
+    master = master_process(dovecot, config)
+    miss = _observe(dovecot, config, master, passdb.verified_by, user)
+    hit, falls_back = None, False
+    if passdb.hit_verified_by not in (None, passdb.verified_by):
+        falls_back = passdb.hit_verified_by == "auth"
+        hit = _observe(dovecot, config, master, passdb.hit_verified_by or "auth", user)
+    seen = {miss.service} | ({hit.service} if hit else set())
+    other = next((service for name, service in config.services.items() if name not in seen), None)
+    source = ", ".join(f"/proc/{p.pid}/limits and status" for p in ((miss, hit) if hit else (miss,)))
+    return Verifiers(source, passdb.driver, miss, hit, falls_back, other)
+
+
+def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
+    """Dovecot's master.  Raises CannotObserve when it does not run."""
+    if dovecot.pid:
+        return psutil.Process(dovecot.pid)
+    file = Path(config.base_dir) / "master.pid"
+    master = None
+    try:
+        master = psutil.Process(int(file.read_text()))
+    except PermissionError as why:
+        raise CannotObserve(f"{file}: cannot be read ({why.strerror}); run mailauth as root.") from None
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        pass
+    if master is None or master.name() != "dovecot":
+        raise CannotObserve(
+            f"Dovecot is not running with {config.file} (see {file}): start it, or name it with --pid."
+        )
+    return master
+
+
+def _observe(
+    dovecot: Installation, config: AuthConfig, master: psutil.Process, service: ServiceName, user: str
+) -> VerifyingProcess:
+    found = _running(master, service)
+    if not found:
+        _wake(dovecot, config, service, user)
+        until = time.monotonic() + _WAIT
+        while not (found := _running(master, service)) and time.monotonic() < until:
+            time.sleep(0.01)
+    if not found:
+        raise CannotObserve(f"no {service} process runs, and none could be woken.")
+    settings = config.services[service]
+    candidates = [
+        VerifyingProcess(
+            service=service,
+            pid=pid,
+            limit=_address_space(pid),
+            size=_status(pid, "VmSize"),
+            peak=_status(pid, "VmPeak"),
+            configured=settings.vsz_limit,
+            place=settings.place,
+            libsodium=_libsodium(pid),
+        )
+        for pid in found
+    ]
+    # Any worker may get the next login: judge by the one with the least room.
+    return min(candidates, key=lambda p: float("inf") if p.limit is None else p.limit - p.size)
+
+
+def _running(master: psutil.Process, service: ServiceName) -> list[int]:
+    """PIDs of the service's processes; Dovecot runs "dovecot/auth" and "dovecot/auth -w"."""
+    found = []
+    try:
+        children = master.children(recursive=True)
+    except psutil.NoSuchProcess:
+        raise CannotObserve("Dovecot went away while we looked.") from None
+    for child in children:
+        try:
+            command = child.cmdline()
+        except psutil.Error:
+            continue
+        # verbose_proctitle appends " [...]" to the name
+        if command and command[0].partition(" ")[0] == "dovecot/auth":
+            worker = "-w" in command[1:] or " -w" in command[0]
+            if worker == (service == "auth-worker"):
+                found.append(child.pid)
+    return found
+
+
+def _wake(dovecot: Installation, config: AuthConfig, service: ServiceName, user: str) -> None:
+    if service == "auth":
+        AuthSocket(dovecot.path(f"{config.base_dir}/auth-client"), timeout=10.0).close()
+    else:
+        # Status and text do not matter: the lookup makes auth start a worker.
+        dovecot.run("doveadm", "auth", "lookup", "--", user, timeout=10.0)
+
+
+def _address_space(pid: int) -> int | None:
+    """The soft RLIMIT_AS in bytes; None for none."""
+    found = re.search(r"^Max address space\s+(\S+)", _proc(pid, "limits"), re.MULTILINE)
+    if not found:
+        raise CannotObserve(f"/proc/{pid}/limits has no line for the address space.")
+    return None if found[1] == "unlimited" else int(found[1])
+
+
+def _status(pid: int, key: str) -> int:
+    """A size in bytes."""
+    found = re.search(rf"^{key}:\s+(\d+) kB", _proc(pid, "status"), re.MULTILINE)
+    if not found:
+        raise CannotObserve(f"process {pid} ended while we looked.")
+    return int(found[1]) * 1024
+
+
+def _libsodium(pid: int) -> str | None:
+    """The library that this very process has mapped; None when we may not see."""
+    try:
+        found = re.search(r"(/\S*libsodium\.so\S*)$", _proc(pid, "maps"), re.MULTILINE)
+    except CannotObserve:
+        return None
+    return f"/proc/{pid}/root{found[1]}" if found else None
+
+
+def _proc(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text("utf-8", "replace")
+    except OSError as why:
+        raise CannotObserve(f"/proc/{pid}/{name}: cannot be read ({why.strerror}).") from None

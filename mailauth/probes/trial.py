@@ -1,0 +1,63 @@
+"""Try the stored hash with the room that the verifying processes have."""
+
+from mailauth.errors import CannotObserve
+from mailauth.evidence import StoredHash, Trial, Trials, Verifiers, VerifyingProcess
+from mailauth.hashes import Hash, Password, Verdict
+from mailauth.memory import fit
+from mailauth.memory.child import Kind, TrialResult, trial
+
+_STAND_IN = Password(b"no password was given")
+
+
+def observe_trials(
+    parsed: Hash, password: Password | None, stored: StoredHash, verifiers: Verifiers
+) -> Trials:
+    """Verify in a child with as much room as each verifying process has, and, with a password, without limit.
+
+    Whether memory suffices does not depend on the password (measured), so none is needed for that.
+    """
+    kind: Kind = "argon2" if parsed.scheme.name.startswith("ARGON2") else "crypt"
+    given = password or _STAND_IN
+    used: list[TrialResult] = []
+
+    def run(room: int | None, *, later: bool) -> TrialResult:
+        result = trial(
+            kind,
+            parsed.payload,
+            given,
+            stored.memory,
+            room=room,
+            later=later,
+            library=verifiers.miss.libsodium if kind == "argon2" else None,
+        )
+        used.append(result)
+        return result
+
+    def one(process: VerifyingProcess) -> Trial:
+        room = fit.room(process.limit, process.size)
+        later = run(room, later=True)
+        # They differ only when the room is so tight that the index array decides.
+        tight = room is not None and abs(room - stored.memory.blocks) <= fit.slack(stored.memory)
+        first = run(room, later=False) if tight else later
+        return Trial(process, room, first.verdict, later.verdict, later.seconds)
+
+    miss = one(verifiers.miss)
+    hit = None
+    if verifiers.hit is not None:
+        hit = one(verifiers.hit)
+    known = next((t.later for t in (miss, hit) if t and t.later is not Verdict.OUT_OF_MEMORY), None)
+    unlimited = None
+    if password is not None:
+        try:
+            unlimited = known or run(None, later=False).verdict
+        except CannotObserve:
+            unlimited = None  # too big for this machine, or too slow: the trial under the limit stands
+    return Trials(
+        source="trial in a child process",
+        with_password=password is not None,
+        miss=miss,
+        hit=hit,
+        falls_back=verifiers.falls_back,
+        unlimited=unlimited,
+        library=used[0].library,
+    )

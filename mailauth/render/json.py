@@ -1,0 +1,128 @@
+"""A diagnosis as JSON.  The records here are the schema: mailauth/schemas/diagnosis.json is made of them."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mailauth.evidence import Evidence, NotApplicable, Unobserved
+from mailauth.finding import Diagnosis, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class SeenReport:
+    """One fact: where, and what."""
+
+    kind: str
+    source: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyReport:
+    """What to do."""
+
+    summary: str
+    config: dict[str, str]
+    file: str
+    commands: list[str]
+    careful: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingReport:
+    """One finding with its evidence."""
+
+    code: str
+    title: str
+    severity: str
+    certainty: str
+    says: str
+    because: list[SeenReport]
+    remedy: RemedyReport
+
+
+@dataclass(frozen=True, slots=True)
+class UndecidedReport:
+    """A rule that could not be asked."""
+
+    code: str
+    title: str
+    missing: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofReport:
+    """One step of the proof in a lab: what was done, and the answers of the logins."""
+
+    step: str
+    settings: str
+    logins: list[str]
+    as_expected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisReport:
+    """The whole."""
+
+    user: str
+    dovecot: str
+    findings: list[FindingReport]
+    undecided: list[UndecidedReport]
+    silent: list[str]
+    evidence: list[SeenReport]
+    not_looked_at: list[str]
+    proof: list[ProofReport] = field(default_factory=list)
+
+
+def report(diagnosis: Diagnosis, dovecot: str, proof: list[ProofReport] | None = None) -> DiagnosisReport:
+    """The diagnosis as plain data."""
+    return DiagnosisReport(
+        user=diagnosis.user,
+        dovecot=dovecot,
+        findings=[
+            FindingReport(
+                f.rule.code,
+                f.rule.title,
+                f.rule.severity.value,
+                f.problem.certainty.value,
+                f.problem.says,
+                [_seen(fact) for fact in f.problem.because],
+                _remedy(f.problem),
+            )
+            for f in diagnosis.findings
+        ],
+        undecided=[
+            UndecidedReport(u.rule.code, u.rule.title, u.missing.kind.__name__, u.missing.reason)
+            for u in diagnosis.undecided
+        ],
+        silent=[rule.code for rule in diagnosis.silent],
+        evidence=[_seen(fact) for fact in diagnosis.evidence if isinstance(fact, Evidence)],
+        not_looked_at=[
+            f"{fact.kind.__name__}: {fact.reason}"
+            for fact in diagnosis.evidence
+            if isinstance(fact, NotApplicable | Unobserved)
+        ],
+        proof=proof or [],
+    )
+
+
+def to_json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def schema() -> dict[str, object]:
+    """The JSON schema of a diagnosis."""
+    found: dict[str, object] = msgspec.json.schema(DiagnosisReport)
+    return found
+
+
+def _seen(fact: Evidence) -> SeenReport:
+    return SeenReport(type(fact).__name__, fact.source, fact.seen)
+
+
+def _remedy(problem: Problem) -> RemedyReport:
+    remedy = problem.remedy
+    return RemedyReport(
+        remedy.summary, {str(dialect): text for dialect, text in remedy.config.items()}, remedy.file, list(remedy.commands), remedy.careful
+    )

@@ -1,0 +1,85 @@
+"""A diagnosis as text for a terminal or a bug report.  Returns strings; prints nothing."""
+
+import textwrap
+from collections.abc import Iterable
+
+from mailauth.dovecot.version import Dialect
+from mailauth.evidence import Evidence
+from mailauth.finding import Diagnosis, Finding, Remedy
+
+_INDENT = "  "
+_LABEL = 7  # "seen   ", "fix    "
+_WIDTH = 100
+
+
+def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect) -> str:
+    """Findings with evidence and remedy, what is undecided and why, and a count."""
+    parts = [finding_text(finding, dialect) for finding in diagnosis.findings]
+    if diagnosis.undecided:
+        reasons: dict[str, list[str]] = {}
+        for one in diagnosis.undecided:
+            reasons.setdefault(one.missing.reason, []).append(one.rule.code)
+        parts += [
+            f"UNDECIDED  {', '.join(codes)}\n{_labelled('lacks', [reason])}"
+            for reason, codes in reasons.items()
+        ]
+    if not diagnosis.findings:
+        parts.append(_evidence_text(diagnosis))
+    parts.append(summary(diagnosis))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def finding_text(finding: Finding, dialect: Dialect) -> str:
+    rule, problem = finding.rule, finding.problem
+    head = f"{rule.severity.value.upper()}  {rule.code}  {rule.title}  ({problem.certainty.value})"
+    body = [head, _wrap(problem.says, _INDENT)]
+    body.append(_labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in problem.because)))
+    body.append(_remedy_text(problem.remedy, dialect))
+    body.append(_labelled("more", [f"mailauth explain {rule.code}"]))
+    return "\n".join(body)
+
+
+def summary(diagnosis: Diagnosis) -> str:
+    """Never "all is well": what was asked, and what was not."""
+    count = len(diagnosis.findings)
+    found = "Nothing found" if not count else f"{count} finding{'' if count == 1 else 's'}"
+    undecided = len({one.rule.code for one in diagnosis.undecided})
+    rules = len(diagnosis.silent)
+    return f"{found}. {rules} rule{'' if rules == 1 else 's'} silent. {undecided} undecided."
+
+
+def _evidence_text(diagnosis: Diagnosis) -> str:
+    facts = [fact for fact in diagnosis.evidence if isinstance(fact, Evidence)]
+    return _labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in facts)) if facts else ""
+
+
+def _remedy_text(remedy: Remedy, dialect: Dialect) -> str:
+    lines = [remedy.summary]
+    text = remedy.config.get(dialect)
+    if text:
+        lines.append(f"at the end of {remedy.file}    (Dovecot {dialect})")
+        lines += [f"  {line}" for line in text.splitlines()]
+    if remedy.commands:
+        lines.append(f"{'then' if text else 'run'}: {', '.join(remedy.commands)}")
+    if remedy.careful:
+        lines.append(f"careful: {remedy.careful}")
+    return _labelled("fix", ["\n".join(lines)])
+
+
+def _labelled(label: str, items: Iterable[str]) -> str:
+    """``label  first`` and the rest below it, each wrapped, with its own line breaks kept."""
+    margin = _INDENT + " " * _LABEL
+    lines = []
+    for item in items:
+        for line in item.splitlines():
+            own = line[: len(line) - len(line.lstrip())]
+            lines.append(_wrap(line.strip(), margin + own))
+    text = "\n".join(lines)
+    return f"{_INDENT}{label:<{_LABEL}}{text[len(margin) :]}"
+
+
+def _wrap(text: str, margin: str) -> str:
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=margin, subsequent_indent=margin,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

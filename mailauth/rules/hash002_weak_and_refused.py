@@ -1,0 +1,35 @@
+"""The scheme is weak, and this Dovecot refuses it.
+
+What you see
+    After the upgrade to 2.4 users with old hashes cannot log in.  The log says "Weak password scheme
+    ... used and refused".  doveadm pw -t says "verified".
+Why
+    Dovecot 2.4 refuses MD5, MD5-CRYPT, DES-CRYPT, SMD5, LDAP-MD5, PLAIN-MD4, PLAIN-MD5 and HMAC-MD5,
+    and DES and $1$ inside CRYPT, unless auth_allow_weak_schemes=yes.  doveadm pw always takes them.
+How we know
+    The scheme of the stored string, the version, and the setting, as doveconf reports it.
+What to do
+    Give the user a new password with a strong scheme.  Until all have one, allow weak schemes.
+"""
+
+from mailauth.evidence import Configured, StoredHash
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes import Verdict
+
+
+@rule("HASH002", "The scheme is weak and this Dovecot refuses it", Severity.BLOCKS_LOGIN)
+def weak_and_refused(configured: Configured, stored: StoredHash) -> Problem | None:
+    if stored.refused_as is not Verdict.WEAK:
+        return None
+    return Problem(
+        says=f"Dovecot {configured.version} refuses {stored.scheme}: {stored.flaw}.",
+        because=(stored, configured),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Allow weak schemes until every user has a new hash.",
+            config={"2.3": "# 2.3 takes weak schemes as they are", "2.4": "auth_allow_weak_schemes = yes"},
+            file=configured.file,
+            commands=("doveadm reload",),
+            careful="Whoever steals the store finds weakly hashed passwords quickly: migrate them.",
+        ),
+    )

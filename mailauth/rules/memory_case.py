@@ -1,0 +1,57 @@
+"""What the MEM rules share: who is short of memory, whether a reload would do, and the stanza.
+
+Not a rule itself.
+"""
+
+from collections.abc import Iterable
+
+from mailauth.dovecot.version import DIALECTS
+from mailauth.evidence import Trial, Trials, VerifyingProcess
+from mailauth.finding import Remedy
+from mailauth.hashes import Memory, Verdict
+from mailauth.memory import fit
+
+_MiB = 1024 * 1024
+
+
+def has_verified(process: VerifyingProcess, memory: Memory) -> bool:
+    """Its largest size shows that this process has held such a hash before."""
+    return process.peak - process.size >= memory.blocks - fit.slack(memory)
+
+
+def short_of_memory(trials: Trials, memory: Memory) -> list[Trial]:
+    """The trials of processes in which a login fails, each service once."""
+    short: dict[str, Trial] = {}
+    for trial in (trials.miss,) if trials.falls_back else trials.all:
+        later = trial.later is Verdict.OUT_OF_MEMORY
+        # A process that has verified before has its index array on the heap; a new one must map it.
+        first = trial.first is Verdict.OUT_OF_MEMORY and not has_verified(trial.process, memory)
+        if later or first:
+            short.setdefault(trial.process.service, trial)
+    return list(short.values())
+
+
+def reload_suffices(process: VerifyingProcess, memory: Memory) -> bool:
+    """The running limit is not the configured one, and the configured one is enough."""
+    if not process.stale:
+        return False
+    free = fit.room(process.configured, process.size)
+    return free is None or free >= fit.need_always(memory)
+
+
+def raise_limits(processes: Iterable[VerifyingProcess], memory: Memory, file: str) -> Remedy:
+    """The stanza for each service; the same words in both dialects, unlike "no limit"."""
+    stanzas = []
+    names = []
+    for process in processes:
+        limit = fit.safe_limit(process.size, memory) // _MiB
+        stanzas.append(f"service {process.service} {{\n  vsz_limit = {limit}M\n}}")
+        names.append(process.service)
+    text = "\n".join(stanzas)
+    return Remedy(
+        summary=f"Give {' and '.join(names)} a vsz_limit in which the hash fits.",
+        config=dict.fromkeys(DIALECTS, text),
+        file=file,
+        commands=("doveadm reload",),
+        careful="No limit is vsz_limit = 0 on 2.3 and unlimited on 2.4; neither takes the other's word.",
+    )
