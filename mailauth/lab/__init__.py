@@ -1,0 +1,9 @@
+"""A real disposable Dovecot, of any version, with a real store: for tests, rehearsals and proofs.
+
+Nothing of it is left when its caller ends, however that comes about.
+"""
+
+from mailauth.lab.databases import MariaDB, Postgres
+from mailauth.lab.dovecot import STORES, Lab
+
+__all__ = ["STORES", "Lab", "MariaDB", "Postgres"]

@@ -1,0 +1,263 @@
+"""Which Dovecots can be had: the one installed, and those of other Debian releases, unpacked into the cache.
+
+To add a version, add a Release to RELEASES.
+"""
+
+import fcntl
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailauth.dovecot.version import Version
+from mailauth.errors import CannotObserve, UsageError
+
+Say = Callable[[str], None]
+
+PACKAGES = (
+    "dovecot-core",
+    "dovecot-imapd",
+    "dovecot-pop3d",
+    "dovecot-sqlite",
+    "dovecot-mysql",
+    "dovecot-pgsql",
+)
+SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # an ordinary user's PATH lacks sbin
+_SCRIPTS = Path("/usr/share/debootstrap/scripts")
+_UNPACK_SECONDS = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A Debian release (``suite``) and the Dovecot in it; a backport is installed on top of ``base``."""
+
+    version: str
+    suite: str
+    base: str
+
+
+RELEASES = (
+    Release("2.3.13", "bullseye", "bullseye"),
+    Release("2.3.19.1", "bookworm", "bookworm"),
+    Release("2.3.21.1", "bookworm-backports", "bookworm"),
+    Release("2.4.1", "trixie", "trixie"),
+    Release("2.4.5", "testing", "testing"),  # in November 2026; ask for "testing" to get what is there today
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A Dovecot that can be run: ``root`` is the folder it is unpacked in, None for the one installed."""
+
+    version: Version
+    root: Path | None
+
+    def program(self, name: str) -> str:
+        """The full path of one of its programs, as seen inside its root."""
+        folder = "/usr/sbin" if name == "dovecot" else "/usr/bin"
+        if self.root is None:
+            return shutil.which(name, path=SEARCH) or f"{folder}/{name}"
+        return f"{folder}/{name}"
+
+    def group(self, name: str) -> int | None:
+        """The number of a group there, None when there is none."""
+        return self._number("group", name)
+
+    def user(self, name: str) -> int | None:
+        """The number of a user there, None when there is none."""
+        return self._number("passwd", name)
+
+    def _number(self, table: str, name: str) -> int | None:
+        for line in ((self.root or Path("/")) / "etc" / table).read_text().splitlines():
+            fields = line.split(":")
+            if fields[0] == name:
+                return int(fields[2])
+        return None
+
+
+def cache() -> Path:
+    """The folder for what is slow to make: MAILAUTH_CACHE, else mailauth in the user's cache folder."""
+    if named := os.environ.get("MAILAUTH_CACHE"):
+        return Path(named).absolute()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "mailauth"
+
+
+def installed() -> Build | None:
+    """The Dovecot installed on this machine, if any."""
+    found = shutil.which("dovecot", path=SEARCH)
+    return _installed(found) if found else None
+
+
+@functools.cache
+def _installed(dovecot: str) -> Build:
+    ran = subprocess.run([dovecot, "--version"], capture_output=True, text=True, check=False)
+    return Build(Version.parse(ran.stdout), None)
+
+
+def unpacked(release: Release) -> Build | None:
+    """The Dovecot of that release, if it is in the cache."""
+    folder = cache() / "dovecot" / release.suite
+    with suppress(FileNotFoundError):
+        return Build(Version.parse((folder / "mailauth-version").read_text()), folder)
+    return None
+
+
+def available(version: str | None = None) -> Build | None:
+    """The wanted Dovecot if it is here already, installed or in the cache; None: the one installed."""
+    here = installed()
+    if version is None:
+        return here
+    if here and version == str(here.version):
+        return here
+    release = find(version)
+    found = unpacked(release)
+    return found if found and version in (str(found.version), release.suite) else None
+
+
+def find(version: str) -> Release:
+    """The release that has the wanted Dovecot; a release's own name will do. Raises UsageError."""
+    for release in RELEASES:
+        if version in (release.version, release.suite):
+            return release
+    known = ", ".join(release.version for release in RELEASES)
+    here = installed()
+    raise UsageError(
+        f"There is no Dovecot {version} to be had; there are {known}"
+        + (f", and {here.version} is installed." if here else ", and none is installed.")
+    )
+
+
+def ensure(version: str | None = None, say: Say = lambda _: None) -> Build:
+    """The wanted Dovecot, unpacked into the cache first if need be, which takes about half a minute.
+
+    Raises UsageError when there is no such version, CannotObserve when it cannot be fetched.
+    """
+    if found := available(version):
+        return found
+    if version is None:
+        raise CannotObserve("No Dovecot is installed here; name a version, or install dovecot-core.")
+    release = find(version)
+    with locked(cache() / "dovecot", release.suite):
+        build = available(version) or _unpack(release, say)
+    if version not in (str(build.version), release.suite):
+        raise UsageError(
+            f'Debian {release.suite} now has Dovecot {build.version}; ask for "{release.suite}".'
+        )
+    return build
+
+
+@contextmanager
+def locked(folder: Path, name: str) -> Iterator[None]:
+    """Be the only process that makes ``name`` in ``folder``; the lock goes with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as why:
+        raise CannotObserve(f"The cache folder {folder} cannot be used: {why.strerror}.") from why
+
+
+def _unpack(release: Release, say: Say) -> Build:
+    """Unpack a release beside its place, then rename: what has its name is whole."""
+    folder = cache() / "dovecot"
+    for half_done in folder.glob(f".{release.suite}-*"):
+        _remove(half_done)
+    half = Path(tempfile.mkdtemp(prefix=f".{release.suite}-", dir=folder))
+    half.chmod(0o755)
+    say(f"Unpacking Dovecot {release.version} of Debian {release.suite} into {folder / release.suite} ...")
+    try:
+        _bootstrap(release, half)
+        told = _run(release, _chrooted(half, "dovecot", "--version"))
+        _thin(half)
+        (half / "mailauth-version").write_text(told)
+        _remove(folder / release.suite)
+        half.rename(folder / release.suite)
+    except BaseException:
+        _remove(half)
+        raise
+    say(f"Dovecot {told.strip()} is ready.")
+    return Build(Version.parse(told), folder / release.suite)
+
+
+def _bootstrap(release: Release, half: Path) -> None:
+    """Fill the folder. A backport comes second: debootstrap knows one suite only."""
+    if os.geteuid() != 0:
+        raise CannotObserve(
+            f"Unpacking Dovecot {release.version} needs root; run `mailauth lab fetch {release.version}`"
+            " as root, with MAILAUTH_CACHE naming a folder that you may read, and name the same folder here."
+        )
+    tool = shutil.which("debootstrap", path=SEARCH)
+    if tool is None:
+        raise CannotObserve(
+            f"Dovecot {release.version} is not installed, and unpacking it needs debootstrap:"
+            " apt-get install debootstrap"
+        )
+    wanted = PACKAGES if release.suite == release.base else ()
+    include = [f"--include={','.join(wanted)}"] if wanted else []
+    argv = [tool, "--variant=minbase", *include, release.base, str(half)]
+    if not _SCRIPTS.joinpath(release.base).exists():
+        argv += ["", str(_SCRIPTS / "sid")]  # the default mirror, and the script for what it does not know
+    _run(release, argv)
+    if not wanted:
+        sources = half / "etc/apt/sources.list"
+        deb, mirror, *_ = sources.read_text().split()
+        sources.write_text(sources.read_text() + f"{deb} {mirror} {release.suite} main\n")
+        _run(release, _chrooted(half, "apt-get", "update"))
+        install = (
+            "apt-get",
+            "install",
+            "--yes",
+            "--no-install-recommends",
+            "--target-release",
+            release.suite,
+        )
+        _run(release, _chrooted(half, *install, *PACKAGES))
+
+
+def _chrooted(root: Path, *argv: str) -> list[str]:
+    return ["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *argv]
+
+
+def _run(release: Release, argv: list[str]) -> str:
+    """Run a step of unpacking; its output. Raises CannotObserve with the last thing it said."""
+    ran = subprocess.run(
+        argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=_UNPACK_SECONDS,
+        check=False,
+        env={**os.environ, "PATH": f"{SEARCH}:/usr/bin:/sbin:/bin"},
+    )
+    if ran.returncode == 0:
+        return ran.stdout
+    said = next((line for line in reversed(ran.stdout.splitlines()) if line.strip()), "it said nothing")
+    raise CannotObserve(
+        f"Dovecot {release.version} of Debian {release.suite} cannot be unpacked;"
+        f" is the mirror reachable? {said}"
+    )
+
+
+def _thin(root: Path) -> None:
+    """Remove what no Dovecot reads: package archives and lists, manuals, translations."""
+    for name in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+        _remove(root / name)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; debootstrap leaves /proc mounted in a root when it is interrupted."""
+    for inside in ("proc", "sys"):
+        if (folder / inside).is_mount():
+            subprocess.run(["umount", "--lazy", str(folder / inside)], check=False, capture_output=True)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)

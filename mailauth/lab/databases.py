@@ -1,0 +1,309 @@
+"""Private database servers, PostgreSQL and MariaDB: on loopback, gone with their caller."""
+
+import glob
+import os
+import pwd
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mailauth.errors import CannotObserve
+from mailauth.lab.builds import SEARCH, cache, locked
+from mailauth.lab.household import ENVIRONMENT, Household, Start
+from mailauth.lab.settings import Place
+
+_READY_SECONDS = 30.0
+HOST = "127.0.0.1"
+USER = "lab"
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """A private database server; the two below say how theirs is made, started and spoken to.
+
+    Start it with ``with``.  Several Labs may share one: each gets a database of its own.
+    Raises CannotObserve when it is not installed or does not start.
+    """
+
+    driver: str  # Dovecot's name
+    dialect: str  # SQLAlchemy's
+    package: str
+    daemon: str
+    account: str  # who runs it when we are root
+    stop_signal: str
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.password = ""
+        self._household: Household | None = None
+        self._made = 0
+
+    def __enter__(self) -> Self:
+        program = self.find(self.daemon)
+        template = self._template(program)
+        household = self._household = Household(self.driver)
+        try:
+            self.folder = household.folder
+            data = self.folder / "data"
+            shutil.copytree(template, data)
+            self._own(data, self.folder)
+            self.password = secrets.token_hex(8)
+            self.prepare(data)
+            self.port = free_port()
+            user, group = self._ids()
+            what = Start(
+                argv=self.argv(program, data),
+                output=self.folder / "server.log",
+                stop=self.stop_signal,
+                uid=user,
+                gid=group,
+            )
+            self._await(household.start(what))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._household:
+            self._household.close()
+            self._household = None
+
+    @property
+    def version(self) -> str:
+        """The server's version, from its program."""
+        program = self.find(self.daemon)
+        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"\d+(\.\d+)+", told)
+        return found[0] if found else told.strip()
+
+    def new_database(self) -> Place:
+        """A fresh, empty database."""
+        self._made += 1
+        place = self._place(f"lab{self._made}")
+        self.execute(f"CREATE DATABASE {place.database}")
+        return place
+
+    def drop(self, place: Place) -> None:
+        self.execute(f"DROP DATABASE {place.database}{self.force}")
+
+    force = ""
+
+    def url(self, place: Place) -> str:
+        """The SQLAlchemy URL of a database."""
+        return f"{self.dialect}://{USER}:{self.password}@{HOST}:{self.port}/{place.database}"
+
+    def _place(self, database: str) -> Place:
+        return Place(host=HOST, port=self.port, user=USER, password=self.password, database=database)
+
+    def _await(self, pid: int) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                self.execute("SELECT 1")
+            except Exception as why:
+                household = self._household
+                if not household or household.status(pid) is not None or time.monotonic() > deadline:
+                    log = (self.folder / "server.log").read_text(errors="replace").strip().splitlines()
+                    said = log[-1] if log else why
+                    raise CannotObserve(f"The lab's {self.package} does not start: {said}") from why
+                time.sleep(0.01)
+            else:
+                return
+
+    def _ids(self) -> tuple[int | None, int | None]:
+        if os.geteuid() != 0:
+            return None, None
+        try:
+            entry = pwd.getpwnam(self.account)
+        except KeyError:
+            raise CannotObserve(f"There is no user {self.account} to run {self.package} as.") from None
+        return entry.pw_uid, entry.pw_gid
+
+    def _own(self, *folders: Path) -> None:
+        """Give folders, and all in them, to the user who runs the server, and to nobody else."""
+        user, group = self._ids()
+        for folder in folders:
+            folder.chmod(0o700)
+            if user is not None and group is not None:
+                for place in (folder, *folder.rglob("*")):
+                    os.chown(place, user, group)
+
+    def _template(self, program: str) -> Path:
+        """A folder of data, made once for each version of the server and kept in the cache."""
+        folder = cache() / "databases"
+        name = f"{self.driver}-{self.version}"
+        with locked(folder, name):
+            done = folder / name
+            if done.is_dir():
+                return done
+            with tempfile.TemporaryDirectory(prefix=f"mailauth-{self.driver}-") as new:
+                data = Path(new) / "data"
+                data.mkdir()
+                self._own(data, Path(new))
+                self._make(program, data)
+                half = folder / f".{name}"
+                shutil.rmtree(half, ignore_errors=True)
+                shutil.copytree(data, half)
+                half.rename(done)
+        return done
+
+    def _make(self, program: str, data: Path) -> None:
+        user, group = self._ids()
+        ran = subprocess.run(
+            self.make_argv(program, data),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            user=user,
+            group=group,
+            extra_groups=None if user is None else [],
+            cwd="/",
+            env=dict(ENVIRONMENT),
+        )
+        if ran.returncode:
+            raise CannotObserve(f"{self.package}: cannot make an empty database: {ran.stdout.strip()[-300:]}")
+
+    def find(self, program: str) -> str:
+        """The full path of one of the server's programs. Raises CannotObserve."""
+        found = shutil.which(program, path=SEARCH)
+        if found is None:
+            raise CannotObserve(f"{program} is not installed; apt-get install {self.package}")
+        return found
+
+    def argv(self, program: str, data: Path) -> list[str]:
+        raise NotImplementedError
+
+    def make_argv(self, program: str, data: Path) -> list[str]:
+        raise NotImplementedError
+
+    def prepare(self, data: Path) -> None:
+        """Set the password of USER."""
+        raise NotImplementedError
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any database of a Lab."""
+        raise NotImplementedError
+
+
+class Postgres(Server):
+    """A private PostgreSQL. SIGQUIT, since SIGKILL would leave its shared memory behind."""
+
+    driver, dialect, package = "pgsql", "postgresql+psycopg", "postgresql"
+    daemon, account, stop_signal = "postgres", "postgres", "SIGQUIT"
+    force = " WITH (FORCE)"
+
+    def find(self, program: str) -> str:
+        """Debian keeps them out of PATH; the newest version wins."""
+        found = glob.glob(f"/usr/lib/postgresql/*/bin/{program}")  # noqa: PTH207 - a pattern from the root
+        if found:
+            return max(found, key=lambda path: float(path.split("/")[4]))
+        return super().find(program)
+
+    def make_argv(self, program: str, data: Path) -> list[str]:
+        del program
+        return [
+            *(self.find("initdb"), "--no-sync", "--username", USER, "--auth-local", "trust"),
+            *("--auth-host", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "-D", str(data)),
+        ]
+
+    def argv(self, program: str, data: Path) -> list[str]:
+        settings = {
+            "listen_addresses": HOST,
+            "port": self.port,
+            "unix_socket_directories": self.folder,  # only its owner, and root, may enter
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+            "shared_buffers": "8MB",
+            "max_connections": 100,
+            "dynamic_shared_memory_type": "mmap",
+        }
+        return [program, "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())]
+
+    def prepare(self, data: Path) -> None:
+        del data  # the password is set once it runs
+
+    def _await(self, pid: int) -> None:
+        """Wait on the socket, which asks for no password; then set the one that the port asks for."""
+        super()._await(pid)
+        self.execute(f"ALTER USER {USER} PASSWORD '{self.password}'")
+
+    def execute(self, statement: str) -> None:
+        import psycopg  # noqa: PLC0415 - 0.3 s
+
+        with psycopg.connect(
+            host=str(self.folder), port=self.port, user=USER, dbname="postgres", autocommit=True
+        ) as link:
+            link.execute(statement.encode())
+
+
+class MariaDB(Server):
+    """A private MariaDB."""
+
+    driver, dialect, package = "mysql", "mysql+pymysql", "mariadb-server"
+    daemon, account, stop_signal = "mariadbd", "mysql", "SIGKILL"
+
+    def make_argv(self, program: str, data: Path) -> list[str]:
+        del program
+        return [
+            *(self.find("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db"),
+            *("--auth-root-authentication-method=normal", "--innodb-log-file-size=4M"),
+            *("--innodb-flush-method=nosync", "--innodb-doublewrite=OFF"),
+        ]
+
+    def argv(self, program: str, data: Path) -> list[str]:
+        return [
+            *(program, "--no-defaults", f"--datadir={data}", f"--bind-address={HOST}", f"--port={self.port}"),
+            *(f"--socket={self.folder}/socket", f"--pid-file={self.folder}/pid", f"--tmpdir={self.folder}"),
+            *(f"--init-file={data}/lab.sql", "--skip-name-resolve", "--skip-log-bin"),
+            *("--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync"),
+            *("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF", "--performance-schema=OFF"),
+        ]
+
+    def prepare(self, data: Path) -> None:
+        file = data / "lab.sql"
+        file.write_text(
+            f"CREATE USER '{USER}'@'{HOST}' IDENTIFIED BY '{self.password}';\n"
+            f"GRANT ALL ON *.* TO '{USER}'@'{HOST}';\n"
+            "ALTER USER root@localhost ACCOUNT LOCK;\n"
+        )
+        self._own_file(file)
+
+    def _own_file(self, file: Path) -> None:
+        file.chmod(0o600)
+        user, group = self._ids()
+        if user is not None and group is not None:
+            os.chown(file, user, group)
+
+    def execute(self, statement: str) -> None:
+        import pymysql  # noqa: PLC0415 - 0.1 s
+
+        link = pymysql.connect(host=HOST, port=self.port, user=USER, password=self.password, autocommit=True)
+        with link, link.cursor() as cursor:
+            cursor.execute(statement)
+
+
+SERVERS: dict[str, type[Server]] = {"mysql": MariaDB, "pgsql": Postgres}

@@ -1,0 +1,347 @@
+"""A real, disposable Dovecot with a real store."""
+
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mailauth.dovecot.authsocket import AuthReply, AuthSocket
+from mailauth.dovecot.version import Dialect, Version
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.lab.builds import Build, ensure
+from mailauth.lab.databases import SERVERS, Server, free_port
+from mailauth.lab.household import ENVIRONMENT, Household, Start
+from mailauth.lab.settings import Layout, dovecot_conf, sql_conf
+from mailauth.lab.stores import PasswdFile, ServerStore, SqliteStore, Store, Users, share
+
+if TYPE_CHECKING:
+    import psutil
+
+STORES = ("passwd-file", "sqlite", "mysql", "pgsql")
+_READY_SECONDS = 15.0
+_RUN_SECONDS = 60.0
+_OWN_PROGRAMS = ("dovecot", "doveadm", "doveconf")  # these are told which configuration is meant
+_NOBODY = (65534, 65534)
+
+
+class Lab:
+    """A Dovecot of some version with some store, until the end of the ``with``, or of this process.
+
+    ``dovecot``      the version: None for the one installed, or one of ``builds.RELEASES``,
+                     which is fetched if need be
+    ``store``        one of STORES
+    ``users``        user -> stored string, put in the store as it is; None is SQL's NULL
+    ``settings``     configuration text that comes last, in this version's dialect
+    ``protocols``    of "imap" and "pop3"; none is the fastest: logins go to the auth socket
+    ``database``     a running Postgres() or MariaDB() to use; none: start one of our own
+    ``query``        the password query;  ``passdb_extra``, ``sql_extra``: more lines in the passdb block,
+                     and in 2.3's dovecot-sql.conf.ext or 2.4's passdb block
+
+    Raises UsageError when Dovecot refuses the configuration, CannotObserve when something does not start.
+    """
+
+    def __init__(
+        self,
+        dovecot: str | None = None,
+        store: str = "passwd-file",
+        users: Users | None = None,
+        settings: str = "",
+        protocols: tuple[str, ...] = (),
+        *,
+        database: Server | None = None,
+        query: str | None = None,
+        passdb_extra: str = "",
+        sql_extra: str = "",
+    ) -> None:
+        if store not in STORES:
+            raise UsageError(f"There is no store {store!r}; there are {', '.join(STORES)}.")
+        self._wanted, self._driver, self._users, self._text = dovecot, store, dict(users or {}), settings
+        self._database = database
+        self._query, self._passdb_extra, self._sql_extra = query, passdb_extra, sql_extra
+        self.ports: dict[str, int] = {protocol: free_port() for protocol in protocols}
+        self._household: Household | None = None
+        self._store: Store | None = None
+        self.master_pid = 0
+
+    def __enter__(self) -> Self:
+        self.build: Build = ensure(self._wanted)
+        household = self._household = Household("lab")
+        try:
+            self.folder = household.folder
+            self._furnish()
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop everything and remove the folder."""
+        self.master_pid = 0
+        if self._household:
+            self._household.close()
+            self._household = None
+        if self._store:
+            self._store.close()
+            self._store = None
+
+    # What it is
+
+    @property
+    def version(self) -> Version:
+        """As ``dovecot --version`` says."""
+        return self.build.version
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.build.version.dialect
+
+    @property
+    def config(self) -> Path:
+        """The main configuration file."""
+        return self.folder / "dovecot.conf"
+
+    @property
+    def settings_file(self) -> Path:
+        """The file that holds ``settings``, included last."""
+        return self._layout.settings_file
+
+    @property
+    def auth_socket(self) -> Path:
+        return self.folder / "run" / "auth-client"
+
+    @property
+    def store(self) -> Store:
+        """The store, which can be changed while Dovecot runs."""
+        if self._store is None:
+            raise CannotObserve("The lab is not running.")
+        return self._store
+
+    def log(self) -> str:
+        """What Dovecot has logged so far."""
+        with suppress(FileNotFoundError):
+            return (self.folder / "log").read_text(errors="replace")
+        return ""
+
+    def processes(self) -> list["psutil.Process"]:
+        """Dovecot's processes: auth, auth-worker, and so on; the master first."""
+        import psutil  # noqa: PLC0415 - 20 ms
+
+        master = psutil.Process(self.master_pid)
+        return [master, *master.children(recursive=True)]
+
+    # What can be done with it
+
+    def configure(self, text: str) -> None:
+        """Replace ``settings``. Nothing changes before reload() or restart()."""
+        self._write(self.settings_file, text)
+
+    def reload(self) -> None:
+        """``doveadm reload``, and wait for the new auth process."""
+        old = self._auth_pid()
+        done = self.run("doveadm", "reload")
+        if done.returncode:
+            raise UsageError(f"doveadm reload: {done.stderr.strip()}")
+        deadline = time.monotonic() + _READY_SECONDS
+        while (new := self._auth_pid()) is None or new == old or _runs(old):
+            if time.monotonic() > deadline:
+                self._check_settings()
+                raise CannotObserve(f"No new auth process came after the reload: {self._last_words()}")
+            time.sleep(0.002)
+
+    def restart(self) -> None:
+        """Stop Dovecot, not the database, and start it again."""
+        self.stop()
+        self._start()
+
+    def stop(self) -> None:
+        """Stop Dovecot only."""
+        if self._household and self.master_pid:
+            self._household.stop(self.master_pid)
+        self.master_pid = 0
+        self.auth_socket.unlink(missing_ok=True)
+
+    def set_users(self, users: Users) -> None:
+        """Have these users and no others."""
+        self.store.set_users(users)
+
+    def set_password(self, user: str, stored: str | None) -> None:
+        """Change a user's stored string; add the user if need be."""
+        self.store.set_password(user, stored)
+
+    def remove_user(self, user: str) -> None:
+        self.store.remove(user)
+
+    def login(self, user: str, password: bytes, *, service: str = "imap") -> AuthReply:
+        """Log in through the auth socket, on a connection of its own."""
+        with AuthSocket(self.auth_socket) as auth:
+            return auth.plain(user, password, service=service)
+
+    def argv(self, *words: str) -> list[str]:
+        """What run() would run: a program of this Dovecot, with this configuration, in its root folder."""
+        name, *rest = words
+        program = self.build.program(name) if name in _OWN_PROGRAMS else name
+        chosen = ["-c", str(self.config)] if name in _OWN_PROGRAMS else []
+        return [*self._entrance(), program, *chosen, *rest]
+
+    def run(self, *words: str, input: str = "") -> subprocess.CompletedProcess[str]:  # noqa: A002 - as in subprocess
+        """Run a program of this Dovecot: ``run("doveadm", "auth", "test", "alice")``."""
+        return subprocess.run(
+            self.argv(*words),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_RUN_SECONDS,
+            env=dict(ENVIRONMENT),
+            input=input,
+        )
+
+    # How it is made
+
+    def _furnish(self) -> None:
+        """Make the store and write the configuration."""
+        group = self.build.group("dovecot") if os.geteuid() == 0 else None
+        if os.geteuid() == 0 and group is None:
+            raise CannotObserve("Dovecot's user and group are not there; is dovecot-core half installed?")
+        self._store = self._make_store(group)
+        self._store.set_users(self._users)
+        self._layout = Layout(
+            version=self.version,
+            folder=self.folder,
+            driver=self._driver,
+            place=self._store.place,
+            ports=self.ports,
+            owner=_own_names(),
+            mail_user=_NOBODY if os.geteuid() == 0 else (os.geteuid(), os.getegid()),
+            query=self._query,
+            passdb_extra=self._passdb_extra,
+            sql_extra=self._sql_extra,
+        )
+        self._write(self.config, dovecot_conf(self._layout))
+        self.configure(self._text)
+        if sql := sql_conf(self._layout):
+            self._write(self._layout.sql_file, sql)
+        mail = self.folder / "mail"
+        mail.mkdir()
+        os.chown(mail, *self._layout.mail_user)
+
+    def _make_store(self, group: int | None) -> Store:
+        match self._driver:
+            case "passwd-file":
+                return PasswdFile(self.folder / "users", group)
+            case "sqlite":
+                folder = self.folder / "sqlite"  # SQLite makes its journal beside the file
+                folder.mkdir()
+                share(folder, group, 0o770)
+                return SqliteStore(folder / "users.sqlite", group)
+        if self._database is None:
+            return ServerStore(SERVERS[self._driver]().__enter__(), owned=True)
+        if self._database.driver != self._driver:
+            raise UsageError(
+                f"The store is {self._driver}, but the database given is {self._database.driver}."
+            )
+        return ServerStore(self._database, owned=False)
+
+    def _write(self, file: Path, text: str) -> None:
+        file.touch(mode=0o600)
+        file.write_text(text, errors="surrogateescape")
+
+    def _start(self) -> None:
+        assert self._household
+        start = Start(
+            argv=[self.build.program("dovecot"), "-F", "-c", str(self.config)],
+            output=self.folder / "output",
+            root=self.build.root,
+            binds=self._binds() if self.build.root else (),
+        )
+        self.master_pid = self._household.start(start)
+        deadline = time.monotonic() + _READY_SECONDS
+        while not self.auth_socket.exists():
+            if self._household.status(self.master_pid) is not None or time.monotonic() > deadline:
+                self._check_settings()
+                raise CannotObserve(f"Dovecot {self.version} does not start: {self._last_words()}")
+            time.sleep(0.001)
+        # Let auth be there when the first login comes.  That it cannot start may be what is to be shown.
+        self._auth_pid()
+
+    def _binds(self) -> list[tuple[str, str]]:
+        """What a Dovecot in a root folder of its own must see, at the same paths."""
+        assert self.build.root
+        shared = Path(tempfile.gettempdir()).resolve()
+        inside = self.build.root / shared.relative_to("/")
+        try:
+            inside.mkdir(parents=True, exist_ok=True)
+        except OSError as why:
+            raise CannotObserve(f"{inside} cannot be made ({why.strerror}); set TMPDIR=/tmp.") from why
+        binds = [("/dev", "/dev"), ("/proc", "/proc"), (str(shared), str(shared))]
+        if names := _own_names():
+            user, group = names
+            passwd, groups = self.folder / "passwd", self.folder / "group"
+            passwd.write_text(f"root:x:0:0::/:\n{user}:x:{os.geteuid()}:{os.getegid()}::/:\n")
+            groups.write_text(f"root:x:0:\n{group}:x:{os.getegid()}:\n")
+            binds += [(str(passwd), "/etc/passwd"), (str(groups), "/etc/group")]
+        return binds
+
+    def _entrance(self) -> list[str]:
+        """The words before a command that make it run in the root folder of this Dovecot."""
+        if self.build.root is None:
+            return []
+        if not self.master_pid:
+            raise CannotObserve("Dovecot's root folder can be entered only while it runs.")
+        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        nsenter = shutil.which("nsenter", path=ENVIRONMENT["PATH"]) or "nsenter"
+        return [nsenter, "--target", str(self.master_pid), *user, "--mount", "--root", "--wd", "--"]
+
+    def _auth_pid(self) -> int | None:
+        """The auth process that answers now, as it says itself; None when none does."""
+        try:
+            with AuthSocket(self.auth_socket, timeout=5.0) as auth:
+                told = [line for line in auth.greeting if line.startswith("SPID\t")]
+        except CannotObserve:
+            return None
+        return int(told[0].split("\t")[1]) if told else None
+
+    def _last_words(self) -> str:
+        """The last thing Dovecot said that is a complaint, else the last thing."""
+        output = self.folder / "output"
+        said = (output.read_text(errors="replace") if output.exists() else "") + self.log()
+        lines = [line for line in said.splitlines() if line.strip()]
+        grave = [line for line in lines if "Fatal" in line or "Error" in line]
+        return (grave or lines or ["it says nothing."])[-1]
+
+    def _check_settings(self) -> None:
+        """Raise UsageError when Dovecot refuses the configuration."""
+        said = self._last_words()
+        if "onfiguration" in said:
+            raise UsageError(f"Dovecot {self.version} refuses the configuration: {said}")
+
+
+def _own_names() -> tuple[str, str] | None:
+    """Our user and group, when we are not root."""
+    if os.geteuid() == 0:
+        return None
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    except KeyError as why:
+        raise CannotObserve("This user has no name, and Dovecot needs one to run as.") from why
+
+
+def _runs(pid: int | None) -> bool:
+    """Whether a process is there, and not only waited for."""
+    if pid is None:
+        return False
+    with suppress(OSError):
+        return (Path("/proc") / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    return False

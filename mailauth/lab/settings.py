@@ -1,0 +1,174 @@
+"""The configuration text of a lab's Dovecot, in either dialect. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailauth.dovecot.version import Version
+
+QUERY = {
+    "2.3": "SELECT userid AS user, password FROM users WHERE userid = '%u'",
+    "2.4": "SELECT userid AS user, password FROM users WHERE userid = '%{user}'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How Dovecot reaches the store: a file, or a server's host, port, user, password and database."""
+
+    path: Path | None = None
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that the configuration depends on."""
+
+    version: Version
+    folder: Path
+    driver: str  # passwd-file | sqlite | mysql | pgsql
+    place: Place
+    ports: Mapping[str, int]  # of the protocols; none: authentication only
+    owner: tuple[str, str] | None  # user and group, when Dovecot is not run by root
+    mail_user: tuple[int, int]
+    query: str | None = None
+    passdb_extra: str = ""
+    sql_extra: str = ""
+
+    @property
+    def settings_file(self) -> Path:
+        return self.folder / "settings.conf"
+
+    @property
+    def sql_file(self) -> Path:
+        """Where 2.3 keeps the database's address and the query."""
+        return self.folder / "dovecot-sql.conf.ext"
+
+
+def dovecot_conf(layout: Layout) -> str:
+    """The main configuration file."""
+    head, passdb = (_head_23, _passdb_23) if layout.version.dialect == "2.3" else (_head_24, _passdb_24)
+    parts = [head(layout), passdb(layout), _services(layout)]
+    return "\n".join(parts) + f"\n!include {layout.settings_file}\n"
+
+
+def sql_conf(layout: Layout) -> str:
+    """The dovecot-sql.conf.ext of 2.3; "" where there is none."""
+    if layout.version.dialect != "2.3" or layout.driver == "passwd-file":
+        return ""
+    place = layout.place
+    connect = str(place.path)
+    if layout.driver != "sqlite":
+        connect = (
+            f"host={place.host} port={place.port} dbname={place.database}"
+            f" user={place.user} password={place.password}"
+        )
+    return (
+        f"driver = {layout.driver}\n"
+        f"connect = {connect}\n"
+        f"password_query = {layout.query or QUERY['2.3']}\n"
+        f"{_line(layout.sql_extra)}"
+    )
+
+
+def _line(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def _indented(*texts: str) -> str:
+    return "".join(f"  {line}\n" for text in texts for line in text.splitlines())
+
+
+def _common(layout: Layout) -> str:
+    folder = layout.folder
+    return (
+        f"base_dir = {folder}/run\n"
+        f"state_dir = {folder}/state\n"
+        f"log_path = {folder}/log\n"
+        f"protocols = {' '.join(layout.ports)}\n"
+        "listen = 127.0.0.1\n"
+        "ssl = no\n"
+        "auth_verbose = yes\n"
+        "auth_failure_delay = 0\n"
+        "first_valid_uid = 1\n"
+    )
+
+
+def _head_23(layout: Layout) -> str:
+    user, group = layout.mail_user
+    home = f"{layout.folder}/mail/%u"
+    return (
+        _common(layout) + "disable_plaintext_auth = no\n"
+        f"mail_location = maildir:{home}\n"
+        f"userdb {{\n  driver = static\n  args = uid={user} gid={group} home={home}\n}}\n"
+    )
+
+
+def _head_24(layout: Layout) -> str:
+    user, group = layout.mail_user
+    home = f"{layout.folder}/mail/%{{user}}"
+    version = layout.version
+    number = f"{version.major}.{version.minor}.{version.patch}"
+    return (
+        f"dovecot_config_version = {number}\n"
+        f"dovecot_storage_version = {number}\n" + _common(layout) + "auth_internal_failure_delay = 0\n"
+        "auth_allow_cleartext = yes\n"
+        "mail_driver = maildir\n"
+        f"mail_path = {home}\n"
+        f"userdb static {{\n  fields {{\n    uid = {user}\n    gid = {group}\n    home = {home}\n  }}\n}}\n"
+    )
+
+
+def _passdb_23(layout: Layout) -> str:
+    file = layout.place.path if layout.driver == "passwd-file" else layout.sql_file
+    driver = "passwd-file" if layout.driver == "passwd-file" else "sql"
+    return "passdb {\n" + _indented(f"driver = {driver}", f"args = {file}", layout.passdb_extra) + "}\n"
+
+
+def _passdb_24(layout: Layout) -> str:
+    place = layout.place
+    if layout.driver == "passwd-file":
+        inside = _indented(f"passwd_file_path = {place.path}", layout.passdb_extra)
+        return f"passdb passwd-file {{\n{inside}}}\n"
+    address = {
+        "user": place.user,
+        "password": place.password,
+        "dbname": place.database,
+        "port": str(place.port),
+    }
+    lines = "\n".join(f"{name} = {value}" for name, value in address.items())
+    match layout.driver:
+        case "sqlite":
+            reach = f"sqlite_path = {place.path}\n"
+        case "mysql":
+            reach = f"mysql {place.host} {{\n{_indented(lines)}}}\n"
+        case _:
+            reach = f"pgsql {place.host} {{\n  parameters {{\n{_indented(_indented(lines))}  }}\n}}\n"
+    query = layout.query or QUERY["2.4"]
+    inside = _indented(f"query = {query}", layout.sql_extra, layout.passdb_extra)
+    return f"sql_driver = {layout.driver}\n{reach}passdb sql {{\n{inside}}}\n"
+
+
+def _services(layout: Layout) -> str:
+    """Ports of our own; no penalty that makes one test wait for another; and what a lack of root asks for."""
+    anvil = ["unix_listener anvil-auth-penalty {\n  mode = 0\n}"]
+    text = ""
+    if layout.owner:
+        user, group = layout.owner
+        text += (
+            f"default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n"
+        )
+        anvil.append("chroot =")
+    text += f"service anvil {{\n{_indented(*anvil)}}}\n"
+    for protocol, port in layout.ports.items():
+        listeners = [
+            f"inet_listener {protocol} {{\n  port = {port}\n}}",
+            f"inet_listener {protocol}s {{\n  port = 0\n}}",
+        ]
+        no_root = ["chroot ="] if layout.owner else []
+        text += f"service {protocol}-login {{\n{_indented(*listeners, *no_root)}}}\n"
+    return text
