@@ -11,7 +11,7 @@ import hmac
 from mailauth.errors import UsageError
 from mailauth.hashes import bcrypt, libcrypt
 from mailauth.hashes.argon2 import out_of_memory
-from mailauth.hashes.cryptforms import FORMS, bad_character, kind_of, why_not
+from mailauth.hashes.cryptforms import FORMS, kind_of, why_not
 from mailauth.hashes.hash import (
     MATCH,
     MISMATCH,
@@ -33,15 +33,14 @@ def is_blowfish(payload: bytes) -> bool:
 
 
 def parse(payload: bytes) -> Params | Flaw:
-    if is_blowfish(payload):
+    if payload[:2] == b"$2" and is_blowfish(payload):
         return bcrypt.parse(payload)
-    text = payload.partition(b"\0")[0]
-    if bad_character(text) is None:
-        form = kind_of(text)
-        if form is not None:
-            params = form.read(text)
-            if params is not None:
-                return params
+    text = payload.partition(b"\0")[0] if b"\0" in payload else payload
+    form = kind_of(text)
+    if form is not None:
+        params = form.read(text)
+        if params is not None:
+            return params
     return why_not(payload, text)
 
 

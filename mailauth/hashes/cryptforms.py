@@ -12,6 +12,8 @@ from mailauth.hashes.encoding import CRYPT64, first_foreign
 from mailauth.hashes.hash import Flaw, Params, Verdict
 from mailauth.hashes.md5crypt import trailing
 
+_SALT = rb"[^\x00-\x20\x7f-\xff!*:;$\\]"
+_PLAIN = CRYPT64 + b"$"
 Values = dict[str, int | str]
 _BAD = re.compile(rb"[^\x21-\x7e]|[!*:;\\]")  # check_badsalt_chars()
 
@@ -34,6 +36,9 @@ def bad_character(text: bytes) -> int | None:
 
 
 def kind_of(text: bytes) -> Form | None:
+    form = _BY_THREE.get(text[:3])
+    if form is not None:
+        return form
     for form in FORMS:
         if form.prefix and text.startswith(form.prefix):
             return form
@@ -52,11 +57,29 @@ def _by(pattern: bytes, params: Callable[[re.Match[bytes]], Params]) -> Callable
     return read
 
 
-def _sha(kind: str, digest: bytes) -> Callable[[bytes], Params | None]:
-    return _by(
-        rb"\$%b\$(?:rounds=([1-9][0-9]{3,8})\$|(?!rounds=))([^$]{0,16})\$%b" % (kind[1:2].encode(), digest),
+def _sha(kind: str, digest: bytes, length: int, ends: bytes) -> Callable[[bytes], Params | None]:
+    """By its parts where the salt is an ordinary one, which is fast; else by the whole form."""
+    usual: dict[int, Params] = {n: (("kind", kind), ("rounds", 5000), ("salt", n)) for n in range(17)}
+    plain = kind[:2].encode()
+    whole = _by(
+        rb"\$%b\$(?:rounds=([1-9][0-9]{3,8})\$|(?!rounds=))(%b{0,16})\$%b"
+        % (kind[1:2].encode(), _SALT, digest),
         lambda found: (("kind", kind), ("rounds", int(found[1] or 5000)), ("salt", len(found[2]))),
     )
+
+    def read(text: bytes) -> Params | None:
+        parts = text.rsplit(b"$", 2)
+        if (
+            parts[0] == plain
+            and len(parts[1]) <= 16
+            and len(parts[2]) == length
+            and parts[2][-1] in ends
+            and not text.translate(None, _PLAIN)
+        ):
+            return usual[len(parts[1])]
+        return whole(text)
+
+    return read
 
 
 def decode64_uint32(text: bytes, at: int, least: int) -> tuple[int, int] | None:
@@ -161,7 +184,7 @@ FORMS = (
     Form(
         "$6$",
         b"$6$",
-        _sha("$6$", rb"[./0-9A-Za-z]{85}[./01]"),
+        _sha("$6$", rb"[./0-9A-Za-z]{85}[./01]", 86, b"./01"),
         lambda values: int(values["rounds"]) * 0.9e-6,
         _sha_shape,
         86,
@@ -169,7 +192,7 @@ FORMS = (
     Form(
         "$5$",
         b"$5$",
-        _sha("$5$", rb"[./0-9A-Za-z]{42}[./0-9A-D]"),
+        _sha("$5$", rb"[./0-9A-Za-z]{42}[./0-9A-D]", 43, CRYPT64[:16]),
         lambda values: int(values["rounds"]) * 0.7e-6,
         _sha_shape,
         43,
@@ -200,7 +223,7 @@ FORMS = (
         "$1$",
         b"$1$",
         _by(
-            rb"\$1\$([^$]{0,8})\$[./0-9A-Za-z]{21}[./01]",
+            rb"\$1\$(" + _SALT + rb"{0,8})\$[./0-9A-Za-z]{21}[./01]",
             lambda found: (("kind", "$1$"), ("salt", len(found[1]))),
         ),
         lambda _values: 3e-4,
@@ -240,6 +263,8 @@ FORMS = (
 )
 """In libxcrypt's order, bcrypt apart; DES is whatever begins with two of its characters."""
 
+_BY_THREE = {form.prefix: form for form in FORMS if len(form.prefix) == 3}
+
 _OTHERS = (
     (b"$argon2", "Argon2: crypt(3) has none, it wants {ARGON2ID} before it"),
     (b"$P$", "phpass: crypt(3) has none"),
@@ -259,10 +284,12 @@ def why_not(payload: bytes, text: bytes) -> Flaw:
     """Why crypt(3) never writes this, for a string that no form reads."""
 
     def no(reason: str, at: int) -> Flaw:
-        return Flaw(Verdict.MISMATCH, f"{reason} (Dovecot says only: Password mismatch)", at)
+        return Flaw(Verdict.MISMATCH, reason, at)
 
     if not payload:
         return no("nothing follows the scheme: no password matches, not even the empty one", 0)
+    if text in (b"*0", b"*1"):
+        return no("what crypt(3) gives when it fails: the hashing went wrong, and this was stored", 0)
     if text[:1] in (b"!", b"*", b"x") and (len(text) < 3 or text[:1] == b"!"):
         return no("a locked account: no password matches", 0)
     bad = bad_character(text)

@@ -68,13 +68,17 @@ def unsalted(
     )
 
 
+_USUAL = 64
+
+
 def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
     length = len(digest(b""))
+    usual: tuple[Params, ...] = tuple((("salt", salt),) for salt in range(_USUAL + 1))
 
     def parse(payload: bytes) -> Params | Flaw:
         salt = len(payload) - length
         if salt > 0:
-            return (("salt", salt),)
+            return usual[salt] if salt <= _USUAL else (("salt", salt),)
         cut = f"only {len(payload)} bytes where the digest alone has {length}"
         why = "no salt after the digest" if salt == 0 else f"cut off: {cut}"
         return Flaw(Verdict.MALFORMED, f"{name} password is too short: {why}")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
+
 Params = tuple[tuple[str, int | str], ...]
 """What a stored string says of itself, in its own order: (("m", 65536), ("t", 3), ("p", 1))."""
 
@@ -126,14 +128,17 @@ class Scheme:
     about: str = ""  # one line for people
 
 
-@dataclass(frozen=True, slots=True)
-class Hash:
-    """A stored password, understood. The repr shows no salt and no digest."""
+class Hash(msgspec.Struct, frozen=True, gc=False):
+    """A stored password, understood. The repr shows no salt and no digest.
+
+    A Struct, as a frozen dataclass takes ten times as long to make, and longer than all the rest
+    of parsing (docs/decisions/101).
+    """
 
     scheme: Scheme
     encoding: str  # "", "HEX", "B64", "BASE64": as written after the dot, in capitals
     params: Params
-    payload: bytes = field(repr=False)  # decoded: what the scheme's verify takes
+    payload: bytes  # decoded: what the scheme's verify takes
     prefixed: bool = True  # False: the scheme was the default one, or guessed from "$1$"
 
     @property

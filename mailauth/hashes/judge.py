@@ -21,7 +21,7 @@ from mailauth.hashes.hash import (
     Scheme,
     Verdict,
 )
-from mailauth.hashes.schemes import SCHEMES, Entry, lookup
+from mailauth.hashes.schemes import SCHEMES, Entry, by_head, lookup
 
 Release = tuple[int, ...]
 
@@ -87,7 +87,22 @@ def parse(
     allow_weak: bool = False,
 ) -> Hash | Flaw:
     """Understand a stored string the way that Dovecot would, or say why it can never match."""
-    text = raw(stored)
+    text = stored.encode("utf-8", "surrogateescape") if type(stored) is str else raw(stored)
+    head, brace, payload = text.partition(b"}")
+    entry = by_head(head) if brace else None
+    if entry is not None and dovecot is None and b"\0" not in payload:  # the common case, and fast
+        scheme, written, decode, read = entry
+        decoded = decode(payload) if decode else payload
+        if decoded is not None:
+            params = read(decoded)
+            if type(params) is tuple:
+                return Hash(scheme, written, params, decoded)
+    return _parse(text, default_scheme, dovecot, allow_weak)
+
+
+def _parse(text: bytes, default_scheme: str | None, dovecot: Release | None, allow_weak: bool) -> Hash | Flaw:
+    """Every case, and every reason."""
+    text = raw(text)
     name, payload, at = split(text)
     prefixed = name is not None and at > 0
     if name is None:

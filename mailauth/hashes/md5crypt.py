@@ -54,7 +54,7 @@ def parse(payload: bytes) -> Params | Flaw:
 
 def why_not(text: bytes) -> Flaw:
     def no(reason: str, at: int | None = None) -> Flaw:
-        return Flaw(Verdict.MISMATCH, f"{reason} (Dovecot says only: Password mismatch)", at)
+        return Flaw(Verdict.MISMATCH, reason, at)
 
     if not text.startswith(b"$1$"):
         return no("does not begin with $1$, and MD5-CRYPT makes nothing else", 0)

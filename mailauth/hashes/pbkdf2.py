@@ -20,7 +20,7 @@ _SIZE = 20
 
 
 def parse(payload: bytes) -> Params | Flaw:
-    text = payload.partition(b"\0")[0]
+    text = payload.partition(b"\0")[0] if b"\0" in payload else payload
     found = _WELL_FORMED.fullmatch(text)
     if not found or int(found[2]) > _U32:
         return _why_not(text)
