@@ -1,6 +1,6 @@
 """Start processes for another, and when that other ends, even by SIGKILL, end them all.
 
-Run as a script, ``python -I -S keeper.py SOCKET CALLER FOLDER``, with the standard library only (and of it what
+Run as a script, ``python -I -S keeper.py SOCKET CALLER FOLDER``, with the standard library only (of it, what
 imports quickly: no pathlib), so that it is up in a few milliseconds.  ``household.py`` is the caller's side.
 Requests and replies are lines of JSON on SOCKET.
 
