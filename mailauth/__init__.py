@@ -1,1 +1,33 @@
-"""mailauth finds out why a Dovecot login fails, and proves it."""
+"""mailauth finds out why a Dovecot login fails, and proves it.
+
+As a library:
+
+>>> from mailauth import parse, verify, generate, diagnose
+
+The names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mailauth.diagnose import Target, diagnose
+    from mailauth.hashes import Password, Verdict, generate, parse, verify
+
+__all__ = ["Password", "Target", "Verdict", "diagnose", "generate", "parse", "verify"]
+
+_HOME = {
+    "Password": "mailauth.hashes",
+    "Target": "mailauth.diagnose",
+    "Verdict": "mailauth.hashes",
+    "diagnose": "mailauth.diagnose",
+    "generate": "mailauth.hashes",
+    "parse": "mailauth.hashes",
+    "verify": "mailauth.hashes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'mailauth' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -194,7 +194,8 @@ def _ask(target: Target, config: AuthConfig, names: UserName, passdb: Passdb) ->
             target.dovecot.path(path), filled(source.username_format or "%u"), shown_as=path
         )
     if isinstance(source, SqlSource):
-        return sql.lookup(source, lambda escape: filled(source.query, escape), target.dovecot.path)
+        sql.prepare(source)
+        return target.dovecot.inside(lambda: sql.lookup(source, lambda escape: filled(source.query, escape)))
     if isinstance(source, StaticSource):
         return Record(Outcome.FOUND, f"{config.file}: passdb static", filled(source.password).encode())
     raise CannotObserve(passdb.source_problem)

@@ -107,6 +107,16 @@ class Diagnosis:
     evidence: tuple[Fact, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProofStep:
+    """One step of a proof in a lab: what was set, and how the logins in a row ended."""
+
+    title: str
+    settings: str
+    answers: tuple[bool, ...]
+    as_expected: bool
+
+
 def apply(
     rules: Iterable[Rule], cases: Iterable[Mapping[type[Evidence], Fact]]
 ) -> tuple[list[Finding], list[Undecided]]:

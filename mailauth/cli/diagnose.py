@@ -9,7 +9,7 @@ from mailauth.cli.password import read_password
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import UsageError
 from mailauth.evidence import Unobserved
-from mailauth.finding import Diagnosis
+from mailauth.finding import Diagnosis, ProofStep
 
 
 @click.command()
@@ -59,7 +59,7 @@ def diagnose(
             raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
     dovecot = at_pid(pid, config) if pid is not None else Installation(config)
     looked = look(Target(user, dovecot, password, login=login, service=service))
-    proof = []
+    proof: tuple[ProofStep, ...] = ()
     if prove:
         from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415
 
@@ -68,7 +68,7 @@ def diagnose(
     if as_json:
         click.echo(json.to_json(json.report(looked.diagnosis, str(version), proof)))
     else:
-        click.echo(text.diagnosis_text(looked.diagnosis, version.dialect), nl=False)
+        click.echo(text.diagnosis_text(looked.diagnosis, version.dialect, proof), nl=False)
     sys.exit(exit_status(looked.diagnosis))
 
 

@@ -4,14 +4,20 @@ A Dovecot in another root is named by the PID of its master; its files are then 
 /proc/PID/root and its programs are run with nsenter(1).
 """
 
+import ctypes
+import os
+import pickle
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 from mailauth.errors import CannotObserve, UsageError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_T = TypeVar("_T")
 _MAX_OUTPUT = 4 * 1024 * 1024
 
 
@@ -55,6 +61,41 @@ class Installation:
         out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
         return Ran(done.returncode, out, err)
 
+    def inside(self, call: Callable[[], _T]) -> _T:
+        """Call a function where that Dovecot lives: its files, its sockets, its network.
+
+        In a forked child when that is another root or namespace; what the function needs must be
+        imported before.  Its CannotObserve passes through; any other exception is a bug of ours.
+        """
+        if not self.pid:
+            return call()
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reader)
+            with os.fdopen(writer, "wb") as stream:
+                try:
+                    _enter(self.pid)
+                    answer: object = ("ok", call())
+                except CannotObserve as why:
+                    answer = ("cannot", str(why))
+                except OSError as why:
+                    answer = ("cannot", f"process {self.pid} cannot be entered ({why.strerror}).")
+                except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
+                    answer = ("bug", type(bug).__name__)
+                pickle.dump(answer, stream)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as stream:
+            data = stream.read()
+        os.waitpid(child, 0)
+        kind, value = pickle.loads(data) if data else ("bug", "the child died")  # noqa: S301 - our own child's
+        if kind == "cannot":
+            raise CannotObserve(value)
+        if kind == "bug":
+            raise RuntimeError(f"inside process {self.pid}: {value}")
+        return cast(_T, value)
+
     def _prefix(self) -> tuple[str, ...]:
         if not self.pid:
             return ()
@@ -74,6 +115,19 @@ class Installation:
             f"Dovecot is not installed in {where}: there is no {program}; install dovecot-core or name a"
             " running Dovecot with --pid."
         )
+
+
+def _enter(pid: int) -> None:
+    """Move this process into the namespaces and the root of another."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    root = os.open(f"/proc/{pid}/root", os.O_PATH)
+    spaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in ("net", "mnt")]
+    for space in spaces:
+        if libc.setns(space, 0):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+    os.fchdir(root)
+    os.chroot(".")
 
 
 def at_pid(pid: int, config: str | None) -> Installation:

@@ -102,5 +102,7 @@ def _hosts(tree: conf.Block, block: conf.Block, driver: SqlDriver) -> tuple[dict
             for s in tree.settings
             if s.name.startswith(f"{driver}_") and s.value
         }
-        found.append({**inherited, "host": server.name, **one})
+        merged = {**inherited, "host": server.name, **one}
+        merged.pop("connection_limit", None)  # Dovecot's own, not the server's
+        found.append(merged)
     return tuple(found)

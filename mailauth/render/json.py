@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mailauth.evidence import Evidence, NotApplicable, Unobserved
-from mailauth.finding import Diagnosis, Problem
+from mailauth.finding import Diagnosis, Problem, ProofStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,6 @@ class UndecidedReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ProofReport:
-    """One step of the proof in a lab: what was done, and the answers of the logins."""
-
-    step: str
-    settings: str
-    logins: list[str]
-    as_expected: bool
-
-
-@dataclass(frozen=True, slots=True)
 class DiagnosisReport:
     """The whole."""
 
@@ -72,10 +62,10 @@ class DiagnosisReport:
     silent: list[str]
     evidence: list[SeenReport]
     not_looked_at: list[str]
-    proof: list[ProofReport] = field(default_factory=list)
+    proof: list[ProofStep] = field(default_factory=list)
 
 
-def report(diagnosis: Diagnosis, dovecot: str, proof: list[ProofReport] | None = None) -> DiagnosisReport:
+def report(diagnosis: Diagnosis, dovecot: str, proof: tuple[ProofStep, ...] = ()) -> DiagnosisReport:
     """The diagnosis as plain data."""
     return DiagnosisReport(
         user=diagnosis.user,
@@ -103,7 +93,7 @@ def report(diagnosis: Diagnosis, dovecot: str, proof: list[ProofReport] | None =
             for fact in diagnosis.evidence
             if isinstance(fact, NotApplicable | Unobserved)
         ],
-        proof=proof or [],
+        proof=list(proof),
     )
 
 
@@ -123,6 +113,5 @@ def _seen(fact: Evidence) -> SeenReport:
 
 def _remedy(problem: Problem) -> RemedyReport:
     remedy = problem.remedy
-    return RemedyReport(
-        remedy.summary, {str(dialect): text for dialect, text in remedy.config.items()}, remedy.file, list(remedy.commands), remedy.careful
-    )
+    config = {str(dialect): text for dialect, text in remedy.config.items()}
+    return RemedyReport(remedy.summary, config, remedy.file, list(remedy.commands), remedy.careful)

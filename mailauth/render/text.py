@@ -1,18 +1,18 @@
 """A diagnosis as text for a terminal or a bug report.  Returns strings; prints nothing."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mailauth.dovecot.version import Dialect
-from mailauth.evidence import Evidence
-from mailauth.finding import Diagnosis, Finding, Remedy
+from mailauth.evidence import Evidence, Logins
+from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy
 
 _INDENT = "  "
 _LABEL = 7  # "seen   ", "fix    "
 _WIDTH = 100
 
 
-def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect) -> str:
+def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[ProofStep] = ()) -> str:
     """Findings with evidence and remedy, what is undecided and why, and a count."""
     parts = [finding_text(finding, dialect) for finding in diagnosis.findings]
     if diagnosis.undecided:
@@ -23,8 +23,10 @@ def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect) -> str:
             f"UNDECIDED  {', '.join(codes)}\n{_labelled('lacks', [reason])}"
             for reason, codes in reasons.items()
         ]
-    if not diagnosis.findings:
-        parts.append(_evidence_text(diagnosis))
+    wanted = (Logins,) if diagnosis.findings else (Evidence,)
+    parts.append(_evidence_text(diagnosis, wanted))
+    if proof:
+        parts.append(proof_text(proof))
     parts.append(summary(diagnosis))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -48,8 +50,20 @@ def summary(diagnosis: Diagnosis) -> str:
     return f"{found}. {rules} rule{'' if rules == 1 else 's'} silent. {undecided} undecided."
 
 
-def _evidence_text(diagnosis: Diagnosis) -> str:
-    facts = [fact for fact in diagnosis.evidence if isinstance(fact, Evidence)]
+def proof_text(proof: Sequence[ProofStep]) -> str:
+    """What was done in the lab, and how the logins ended."""
+    lines = ["PROOF  in a lab: a private Dovecot of this version, with this passdb's settings and this row"]
+    for number, step in enumerate(proof, 1):
+        answers = ", ".join("OK" if ok else "FAIL" for ok in step.answers)
+        verdict = "as expected" if step.as_expected else "NOT as expected"
+        lines.append(f"{_INDENT}{number}. {step.title}")
+        lines += [f"{_INDENT}     {line}" for line in step.settings.splitlines()]
+        lines.append(f"{_INDENT}   logins: {answers}  ({verdict})")
+    return "\n".join(lines)
+
+
+def _evidence_text(diagnosis: Diagnosis, kinds: tuple[type[Evidence], ...]) -> str:
+    facts = [fact for fact in diagnosis.evidence if isinstance(fact, kinds)]
     return _labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in facts)) if facts else ""
 
 

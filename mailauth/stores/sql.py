@@ -6,6 +6,7 @@ so what is asked is what Dovecot asks.  The session is read-only and bounded in 
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/passdb-sql.c; src/lib-sql/driver-*.c.
 """
 
+import importlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -22,17 +23,24 @@ _TIMEOUT = 10  # seconds to connect, and again for the query
 Ask = Callable[[str], tuple[Sequence[str], Sequence[Sequence[Any]]]]
 
 
-def lookup(source: SqlSource, query: Callable[[Escape], str], locate: Callable[[str], Path]) -> Record:
+def prepare(source: SqlSource) -> None:
+    """Import the driver: before entering a root where it cannot be found."""
+    for module in _MODULES[source.driver]:
+        importlib.import_module(module)
+
+
+def lookup(source: SqlSource, query: Callable[[Escape], str]) -> Record:
     """Run the query that ``query(escape)`` makes, on the first server that answers.
 
-    ``locate`` turns Dovecot's paths (SQLite, sockets) into ours.  Raises CannotObserve when no server
-    answers, when the query fails, or when its answer is one that Dovecot cannot use.
+    To be called where Dovecot lives: paths, sockets and host names are taken as it says them.
+    Raises CannotObserve when no server answers, when the query fails, or when its answer is one that
+    Dovecot cannot use.
     """
     problem = f"{source.place}: no server is named."
     for host in source.hosts:
         place = f"{source.driver} {_address(source, host)}"
         try:
-            with _CONNECT[source.driver](host, locate) as (escape, ask):
+            with _CONNECT[source.driver](host) as (escape, ask):
                 names, rows = ask(query(escape))
         except CannotObserve as why:
             problem = f"{place}: {why}"
@@ -69,8 +77,8 @@ def _address(source: SqlSource, host: dict[str, str]) -> str:
 
 
 @contextmanager
-def _sqlite(host: dict[str, str], locate: Callable[[str], Path]) -> Iterator[tuple[Escape, Ask]]:
-    path = locate(host.get("path", ""))
+def _sqlite(host: dict[str, str]) -> Iterator[tuple[Escape, Ask]]:
+    path = Path(host.get("path", ""))
     # Nobody has a write-ahead log open: then nothing need be locked, and no file beside it be made.
     quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
     try:
@@ -93,13 +101,11 @@ def _double_quotes(text: str) -> str:
 
 
 @contextmanager
-def _pgsql(host: dict[str, str], locate: Callable[[str], Path]) -> Iterator[tuple[Escape, Ask]]:
+def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Ask]]:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from psycopg.pq import Escaping  # noqa: PLC0415
 
     parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
-    if parameters.get("host", "").startswith("/"):
-        parameters["host"] = str(locate(parameters["host"]))
     parameters.setdefault("connect_timeout", str(_TIMEOUT))
     parameters["options"] = (
         f"{parameters.get('options', '')} -c default_transaction_read_only=on"
@@ -123,19 +129,19 @@ def _pgsql(host: dict[str, str], locate: Callable[[str], Path]) -> Iterator[tupl
 
 
 @contextmanager
-def _mysql(host: dict[str, str], locate: Callable[[str], Path]) -> Iterator[tuple[Escape, Ask]]:
+def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Ask]]:
     import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
     name = host.get("host", "localhost")
-    socket = str(locate(name)) if name.startswith("/") else None
+    socket = name if name.startswith("/") else None
     if name == "localhost" and not socket:
         # The C client takes "localhost" for its socket
-        socket = next((str(p) for p in map(locate, _MYSQL_SOCKETS) if p.exists()), None)
+        socket = next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
     options: dict[str, Any] = {}
     if file := host.get("option_file"):
-        options |= {"read_default_file": str(locate(file)), "read_default_group": host.get("option_group")}
+        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
     if ca := host.get("ssl_ca"):
-        options["ssl"] = {"ca": str(locate(ca))}
+        options["ssl"] = {"ca": ca}
     try:
         connection = pymysql.connect(
             host=name,
@@ -171,4 +177,5 @@ def _first_line(why: Exception) -> str:
     return str(why).strip().partition("\n")[0].rstrip(".")
 
 
+_MODULES = {"sqlite": (), "pgsql": ("psycopg",), "mysql": ("pymysql",)}
 _CONNECT = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}
