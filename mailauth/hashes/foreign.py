@@ -1,0 +1,91 @@
+"""Hashes made by other software, in the form that Dovecot takes, where no plaintext is needed.
+
+Each proven on both Dovecots with the generator's own output where there was one
+(docs/hashes.md lists them). Nothing is guessed silently: what a string alone cannot tell (a pepper,
+NT or MD5) is in the reason, and a password given with it decides.
+"""
+
+import binascii
+
+from mailauth.errors import UsageError
+from mailauth.hashes import foreign_kdf, foreign_text, judge
+from mailauth.hashes.foreign_found import Found, no, yes
+from mailauth.hashes.hash import Flaw, Password, Verdict
+
+ORIGINS = ("nt", "md5", "courier", "sha256")
+"""What may be said with ``origin`` where the string does not tell: bare hex digits."""
+
+_BY_ORIGIN = {
+    "nt": b"{CRYPT}$3$$",
+    "md5": b"{PLAIN-MD5}",
+    "courier": b"{CRAM-MD5}",
+    "sha256": b"{SHA256.HEX}",
+}
+
+
+def convert(
+    stored: bytes | str,
+    *,
+    password: Password | None = None,
+    user: str = "",
+    origin: str | None = None,
+    dovecot: tuple[int, ...] | None = None,
+) -> Found:
+    """Dovecot's form of a hash, or why there is none.
+
+    With ``password`` the result is verified before it is given. Raises UsageError for an
+    ``origin`` that is not one of ORIGINS.
+    """
+    text = judge.raw(stored).strip(b"\r\n")
+    readings = _readings(text, origin)
+    if not readings:
+        return no("unknown", "no format that mailauth knows")
+    checked = [_checked(found, password, user, dovecot) for found in readings]
+    return next((found for found in checked if found.dovecot is not None), checked[0])
+
+
+def _readings(text: bytes, origin: str | None) -> tuple[Found, ...]:
+    if origin is not None:
+        if origin not in _BY_ORIGIN:
+            raise UsageError(f"There is no origin {origin!r}; there are {', '.join(ORIGINS)}.")
+        return (yes(origin, _BY_ORIGIN[origin] + text.lower()),)
+    if text.startswith(b"{ARGON2}"):  # 2.3 does not know the name
+        found = foreign_text.argon2(text)
+        if found:
+            return (found,)
+    as_is = judge.parse(text, default_scheme=None)
+    if not isinstance(as_is, Flaw) and text.startswith(b"{"):
+        return (yes(f"Dovecot's {{{as_is.scheme.name}}}", text, "as is"),)
+    several = foreign_text.bare_hex(text)
+    if several:
+        return several
+    for reader in (*foreign_kdf.READERS, *foreign_text.READERS):
+        try:
+            found = reader(text)
+        except (binascii.Error, ValueError):
+            found = no(reader.__name__, "the salt or key is not the base64 or hex that it should be")
+        if found:
+            return (found,)
+    if isinstance(as_is, Flaw) and text.startswith(b"{"):
+        return (no("unknown", as_is.reason),)
+    return ()
+
+
+def _checked(found: Found, password: Password | None, user: str, dovecot: tuple[int, ...] | None) -> Found:
+    """The same, unless Dovecot would not take it or the given password does not match."""
+    if found.dovecot is None:
+        return found
+    parsed = judge.parse(found.dovecot, default_scheme=None, dovecot=dovecot)
+    if isinstance(parsed, Flaw):
+        if parsed.verdict is Verdict.WEAK:
+            return Found(found.source, found.dovecot, parsed.reason)
+        return no(found.source, parsed.reason)
+    if password is not None:
+        judged = judge.verify_hash(parsed, password, user=user)
+        if judged.verdict is not Verdict.MATCH:
+            return no(
+                found.source,
+                f"made into {parsed.shown}, but the given password does not match it ({judged.reason});"
+                " perhaps the other software adds something to the password",
+            )
+    return found

@@ -1,0 +1,158 @@
+"""Mending a stored string where mending loses nothing: what the hash says stays the same.
+
+Each step undoes one known accident. A mended string is offered only if it parses, and never
+claimed to match.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from mailauth.hashes import bcrypt, judge
+from mailauth.hashes.encoding import BASE64, base64_decode, hex_decode
+from mailauth.hashes.foreign import convert
+from mailauth.hashes.hash import Flaw
+
+_STEPS_AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """The string as it should be, and what was done to it."""
+
+    stored: bytes = field(repr=False)
+    steps: tuple[str, ...]
+
+
+Step = Callable[[bytes | None, bytes], Iterator[tuple[bytes, str]]]
+
+
+def _with(name: bytes | None, payload: bytes) -> bytes:
+    return payload if name is None else b"{%b}%b" % (name, payload)
+
+
+def _blanks(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    bare = payload.strip(b" \t\r\n")
+    if bare != payload:
+        yield _with(name, bare), "blanks and line ends at the edges taken away"
+    if name is not None and name.strip() != name:
+        yield _with(name.strip(), payload), "blanks between { and } taken away"
+
+
+def _dollar(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    if payload.endswith(b"$"):
+        yield _with(name, payload[:-1]), "the $ at the end taken away"
+
+
+def _padding(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    if name is None or payload.startswith(b"$"):
+        return
+    fields = payload.split(b",") if b"," in payload else [payload]
+    padded = b",".join(
+        field + b"=" * (-len(field) % 4) if i >= 2 or len(fields) == 1 else field
+        for i, field in enumerate(fields)
+    )
+    if padded != payload and all(len(field) % 4 != 1 for field in fields[2:] or fields):
+        yield _with(name, padded), "the padding (=) of base64 put back"
+    if b"-" in payload or b"_" in payload:
+        usual = payload.translate(bytes.maketrans(b"-_", b"+/"))
+        yield _with(name, usual), "url-safe base64 (- and _) written with + and /"
+
+
+def _encoding(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    plain, dot, _encoding_name = (name or b"").partition(b".")
+    if dot and (hex_decode(payload) is not None or base64_decode(payload) is not None):
+        yield (
+            _with(plain, payload),
+            f"the .{_encoding_name.decode(errors='replace')} that is not true taken away",
+        )
+
+
+_BY_LOOK = (
+    (rb"\$2[abxy]\$.{56}", b"BLF-CRYPT"),
+    (rb"\$argon2id\$.*", b"ARGON2ID"),
+    (rb"\$argon2i\$.*", b"ARGON2I"),
+    (rb"\$1\$[^$]*\$[0-9]+\$[0-9a-fA-F]{40}", b"PBKDF2"),
+    (rb"\$1\$[^$]{0,8}\$.{22}", b"MD5-CRYPT"),
+    (rb"\$5\$.*", b"SHA256-CRYPT"),
+    (rb"\$6\$.*", b"SHA512-CRYPT"),
+    (rb"\$(?:y|gy|7|sha1|md5|3)[$,].*", b"CRYPT"),
+    (rb"[0-9]+,[^,]*,[A-Za-z0-9+/]{27}=,[A-Za-z0-9+/]{27}=", b"SCRAM-SHA-1"),
+    (rb"[0-9]+,[^,]*,[A-Za-z0-9+/]{43}=,[A-Za-z0-9+/]{43}=", b"SCRAM-SHA-256"),
+    (rb"[./0-9A-Za-z]{13}", b"DES-CRYPT"),
+)
+
+
+def _scheme(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    second, inner, at = judge.split(payload)
+    if second is not None and at:
+        yield _with(second, inner), "the first of two {SCHEME} taken away"
+    for pattern, wanted in _BY_LOOK:
+        if (name or b"").upper().partition(b".")[0] != wanted and re.fullmatch(pattern, payload, re.DOTALL):
+            yield _with(wanted, payload), f"named for what it is: {{{wanted.decode()}}}"
+
+
+def _bcrypt_ends(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    if not re.fullmatch(rb"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}", payload):
+        return
+    mended = bytearray(payload)
+    mended[28:29] = bcrypt.canonical_salt_end(payload[28])
+    mended[59] = bcrypt.ALPHABET[bcrypt.ALPHABET.index(payload[59]) & ~3]
+    if bytes(mended) != payload:
+        yield _with(name, bytes(mended)), "unused bits in the last character of salt or digest set to zero"
+
+
+def _argon2(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    parts = payload.split(b"$")
+    if len(parts) < 6 or not parts[1].startswith(b"argon2"):
+        return
+    ends = [_zero_loose_bits(part.rstrip(b"=")) for part in parts[4:6]]
+    again = b"$".join([*parts[:4], *ends, *parts[6:]])
+    if again != payload:
+        yield _with(name, again), "padding and unused bits of base64 taken out"
+
+
+def _zero_loose_bits(text: bytes) -> bytes:
+    rest = len(text) & 3
+    if rest in (2, 3) and text[-1] in BASE64:
+        mask = 0x30 if rest == 2 else 0x3C
+        return text[:-1] + bytes([BASE64[BASE64.index(text[-1]) & mask]])
+    return text
+
+
+def _foreign(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    for text in (_with(name, payload), payload):
+        found = convert(text)
+        if found.dovecot is not None and found.reason != "as is":
+            yield (
+                found.dovecot,
+                f"made from {found.source}'s form" + (f" ({found.reason})" if found.reason else ""),
+            )
+
+
+_STEPS: tuple[Step, ...] = (_blanks, _argon2, _bcrypt_ends, _dollar, _padding, _encoding, _scheme, _foreign)
+
+
+def mend(
+    stored: bytes | str, *, dovecot: tuple[int, ...] | None = None, allow_weak: bool = False
+) -> Mended | None:
+    """The nearest string that Dovecot can match, found by undoing up to three known accidents."""
+    start = judge.raw(stored)
+    tried = {start}
+    ways: list[Mended] = [Mended(start, ())]
+    for _ in range(_STEPS_AT_MOST):
+        more: list[Mended] = []
+        for way in ways:
+            name, payload, at = judge.split(way.stored)
+            for step in _STEPS:
+                for again, done in step(name if at else None, payload if at else way.stored):
+                    if again in tried:
+                        continue
+                    tried.add(again)
+                    mended = Mended(again, (*way.steps, done))
+                    parsed = judge.parse(again, default_scheme=None, dovecot=dovecot, allow_weak=allow_weak)
+                    if not isinstance(parsed, Flaw):
+                        return mended
+                    more.append(mended)
+        ways = more
+    return None
