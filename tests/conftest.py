@@ -1,0 +1,135 @@
+"""What the tests need of the machine: real Dovecots and databases, named in the header.
+
+A test that needs what is missing is skipped, with the reason; with CI=true or MAILAUTH_REQUIRE=1 it fails.
+"""
+
+import ctypes.util
+import os
+import platform
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from mailauth.dovecot.version import Version
+from mailauth.errors import CannotObserve
+from mailauth.lab import STORES, Lab, MariaDB, Postgres, builds
+from mailauth.lab.databases import Server
+
+PROVEN = ("2.3.19.1", "2.4.1")  # every proof runs on these; the others have their own marks
+_COMPARE: dict[str, Callable[[Version, Version], bool]] = {
+    ">=": lambda have, bound: have >= bound,
+    "<=": lambda have, bound: have <= bound,
+    "==": lambda have, bound: have == bound,
+    ">": lambda have, bound: have > bound,
+    "<": lambda have, bound: have < bound,
+}
+
+
+def required() -> bool:
+    """Whether something missing is a failure."""
+    return os.environ.get("CI") == "true" or os.environ.get("MAILAUTH_REQUIRE") == "1"
+
+
+def missing(what: str) -> None:
+    """Skip the test, or fail it where nothing may be missing."""
+    if required():
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def pytest_report_header() -> list[str]:
+    """The real versions."""
+    here = builds.installed()
+    dovecots = [f"{here.version} (installed)"] if here else []
+    dovecots += [f"{build.version} ({r.suite})" for r in builds.RELEASES if (build := builds.unpacked(r))]
+    servers = []
+    for kind in (Postgres, MariaDB):
+        with suppress(CannotObserve):
+            servers.append(f"{kind.__name__} {kind().version}")
+    return [
+        f"Dovecot: {', '.join(dovecots) or 'none'}",
+        f"Databases: {', '.join(servers) or 'none'}",
+        f"libsodium {_libsodium()}; Python {platform.python_version()}",
+    ]
+
+
+def _libsodium() -> str:
+    name = ctypes.util.find_library("sodium")
+    if name is None:
+        return "none"
+    version = ctypes.CDLL(name).sodium_version_string
+    version.restype = ctypes.c_char_p
+    return str(version().decode())
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """``dovecot(">= 2.4")``: the test's own ``dovecot_version``, else the one installed, must be such."""
+    for mark in item.iter_markers("dovecot"):
+        call = getattr(item, "callspec", None)
+        wanted: str | None = call.params.get("dovecot_version") if call else None
+        found = Version.parse(wanted) if wanted else getattr(builds.installed(), "version", None)
+        if found is None:
+            missing("no Dovecot is installed")
+        elif not _fits(found, mark.args[0]):
+            pytest.skip(f"for Dovecot {mark.args[0]}, not {found}")
+
+
+def _fits(version: Version, spec: str) -> bool:
+    for part in spec.split(","):
+        found = re.fullmatch(r"\s*(>=|<=|==|>|<)\s*([\d.]+)\s*", part)
+        assert found, f"{part!r} is not a comparison with a version"
+        if not _COMPARE[found[1]](version, Version.parse(found[2])):
+            return False
+    return True
+
+
+@pytest.fixture(params=PROVEN)
+def dovecot_version(request: pytest.FixtureRequest) -> str:
+    """Each version that every proof runs on."""
+    version = str(request.param)
+    if builds.available(version) is None:
+        missing(f"Dovecot {version} is not here; fetch it with: mailauth lab fetch {version}")
+    return version
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    """Each kind of store."""
+    return str(request.param)
+
+
+def _shared(server: Server) -> Iterator[Server]:
+    try:
+        server.__enter__()
+    except CannotObserve as why:
+        missing(str(why))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A private PostgreSQL for all tests; each Lab has a database of its own in it."""
+    yield from _shared(Postgres())
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    """A private MariaDB for all tests; each Lab has a database of its own in it."""
+    yield from _shared(MariaDB())
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Callable[..., Lab]:
+    """``lab(dovecot, store, users, ...)`` makes a Lab that uses the shared database servers."""
+
+    def make(dovecot: str | None = None, store: str = "passwd-file", *more: Any, **named: Any) -> Lab:
+        servers = {"mysql": "mariadb", "pgsql": "postgres"}
+        if store in servers:
+            named["database"] = request.getfixturevalue(servers[store])
+        return Lab(dovecot, store, *more, **named)
+
+    return make

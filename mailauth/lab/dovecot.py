@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STORES = ("passwd-file", "sqlite", "mysql", "pgsql")
 _READY_SECONDS = 15.0
+_AUTH_SECONDS = 1.0
 _RUN_SECONDS = 60.0
 _OWN_PROGRAMS = ("dovecot", "doveadm", "doveconf")  # these are told which configuration is meant
 _NOBODY = (65534, 65534)
@@ -134,6 +135,15 @@ class Lab:
         with suppress(FileNotFoundError):
             return (self.folder / "log").read_text(errors="replace")
         return ""
+
+    def logs(self, text: str, seconds: float = 5.0) -> bool:
+        """Whether Dovecot has logged ``text``, or does so soon: its log process may lag behind a reply."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
 
     def processes(self) -> list["psutil.Process"]:
         """Dovecot's processes: auth, auth-worker, and so on; the master first."""
@@ -274,7 +284,9 @@ class Lab:
                 raise CannotObserve(f"Dovecot {self.version} does not start: {self._last_words()}")
             time.sleep(0.001)
         # Let auth be there when the first login comes.  That it cannot start may be what is to be shown.
-        self._auth_pid()
+        deadline = time.monotonic() + _AUTH_SECONDS
+        while self._auth_pid() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def _binds(self) -> list[tuple[str, str]]:
         """What a Dovecot in a root folder of its own must see, at the same paths."""
@@ -307,7 +319,7 @@ class Lab:
     def _auth_pid(self) -> int | None:
         """The auth process that answers now, as it says itself; None when none does."""
         try:
-            with AuthSocket(self.auth_socket, timeout=5.0) as auth:
+            with AuthSocket(self.auth_socket, timeout=2.0) as auth:
                 told = [line for line in auth.greeting if line.startswith("SPID\t")]
         except CannotObserve:
             return None

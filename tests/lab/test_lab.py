@@ -1,0 +1,107 @@
+"""The lab runs a real Dovecot of any version with a real store."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailauth.errors import UsageError
+from mailauth.lab import Lab, builds
+
+ODD = {"o'brien": "{PLAIN}secret", 'a"b': "{PLAIN}secret", "näme@example.org": "{PLAIN}secret", "null": None}
+
+
+def test_a_right_password_logs_in_and_a_wrong_one_does_not(
+    lab: Callable[..., Lab], dovecot_version: str, store: str
+) -> None:
+    with lab(dovecot_version, store, {"alice": "{PLAIN}secret"}) as one:
+        assert dovecot_version == str(one.version)
+        assert one.version.dialect == one.dialect
+        assert one.login("alice", b"secret").ok
+        assert not one.login("alice", b"wrong").ok
+        assert one.logs("Password mismatch")
+
+
+def test_settings_take_effect_with_a_reload(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    with lab(dovecot_version, settings="service auth {\n  vsz_limit = 77M\n}\n") as one:
+
+        def limits() -> set[int]:  # psutil would need CAP_SYS_RESOURCE
+            auth = [process.pid for process in one.processes() if process.name() == "auth"]
+            texts = [Path(f"/proc/{pid}/limits").read_text() for pid in auth]
+            return {int(re.findall(r"Max address space +(\d+)", text)[0]) for text in texts}
+
+        assert limits() == {77 << 20}
+        one.configure("service auth {\n  vsz_limit = 88M\n}\n")
+        assert limits() == {77 << 20}
+        one.reload()
+        assert limits() == {88 << 20}
+        one.configure("")
+        one.restart()
+        assert limits() == {256 << 20}
+
+
+def test_users_change_while_dovecot_runs(lab: Callable[..., Lab], dovecot_version: str, store: str) -> None:
+    with lab(dovecot_version, store, {"alice": "{PLAIN}secret", "bob": "{PLAIN}secret"}) as one:
+        assert one.login("alice", b"secret").ok
+        one.set_password("alice", "{PLAIN}sesame")
+        one.remove_user("bob")
+        assert one.login("alice", b"sesame").ok
+        assert not one.login("bob", b"secret").ok
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mysql", "pgsql"])
+def test_a_table_keeps_any_user_and_null(lab: Callable[..., Lab], kind: str) -> None:
+    with lab(None, kind, ODD) as one:
+        assert one.store.users() == ODD
+        for user in ("o'brien", 'a"b'):
+            assert one.login(user, b"secret").ok is False  # auth_username_chars does not allow it
+        one.configure("auth_username_chars =\n")
+        one.reload()
+        assert one.login("o'brien", b"secret").ok
+
+
+def test_doveadm_and_doveconf_are_those_of_the_lab(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    with lab(dovecot_version, "passwd-file", {"alice": "{PLAIN}secret"}) as one:
+        assert one.run("doveadm", "auth", "test", "alice", "secret").returncode == 0
+        assert dovecot_version in one.run("dovecot", "--version").stdout
+        assert str(one.folder) in one.run("doveconf", "base_dir").stdout
+
+
+def test_imap_answers_on_loopback(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    import imaplib  # noqa: PLC0415 - one test
+
+    with (
+        lab(dovecot_version, "sqlite", {"alice": "{PLAIN}secret"}, protocols=("imap",)) as one,
+        imaplib.IMAP4("127.0.0.1", one.ports["imap"], timeout=10) as imap,
+    ):
+        assert imap.login("alice", "secret")[0] == "OK"
+
+
+def test_the_passdb_can_be_extended(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    scheme = {"2.3": "default_pass_scheme = PLAIN", "2.4": "default_password_scheme = plain"}
+    dialect = "2.4" if dovecot_version.startswith("2.4") else "2.3"
+    with lab(dovecot_version, "sqlite", {"alice": "secret"}, sql_extra=scheme[dialect]) as one:
+        assert one.login("alice", b"secret").ok
+
+
+def test_a_configuration_that_dovecot_refuses_is_told_in_its_words(
+    lab: Callable[..., Lab], dovecot_version: str
+) -> None:
+    with (
+        pytest.raises(UsageError, match="no_such_setting"),
+        lab(dovecot_version, settings="no_such_setting = 1\n"),
+    ):
+        pass
+
+
+def test_an_unknown_version_gets_one_sentence() -> None:
+    with pytest.raises(
+        UsageError, match=r"^There is no Dovecot 2\.2\.1 to be had; there are 2\.3\.13, [^\n]*\.$"
+    ):
+        builds.ensure("2.2.1")
+
+
+def test_an_unknown_store_gets_one_sentence() -> None:
+    with pytest.raises(UsageError, match=r"^There is no store 'oracle'; there are passwd-file, "):
+        Lab(store="oracle")
