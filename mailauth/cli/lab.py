@@ -1,0 +1,171 @@
+"""``mailauth lab``: a real, disposable Dovecot to try things on."""
+
+import dataclasses
+import secrets
+import shlex
+import signal
+from pathlib import Path
+
+import click
+import msgspec
+
+from mailauth.errors import UsageError
+from mailauth.lab import STORES, Lab, builds
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reached:
+    """How to reach a lab; what ``--json`` prints."""
+
+    dovecot: str
+    store: str
+    config: str
+    settings: str
+    auth_socket: str
+    master_pid: int
+    log: str
+    database_url: str
+    ports: dict[str, int]
+    passwords: dict[str, str]  # of the users made up here
+    diagnose: str
+    login: str
+    reload: str
+
+
+@click.group()
+def lab() -> None:
+    """A real, disposable Dovecot with a real store."""
+
+
+@lab.command(name="list")
+def list_() -> None:
+    """Which versions of Dovecot can be had, and where they are."""
+    here = str(build.version) if (build := builds.installed()) else ""
+    if here and here not in [release.version for release in builds.RELEASES]:
+        click.echo(f"{here:<10} installed")
+    for release in builds.RELEASES:
+        build = builds.unpacked(release)
+        version = str(build.version) if build else release.version
+        state = f"in {build.root}" if build else f"to be fetched: mailauth lab fetch {release.version}"
+        if here == release.version:
+            state = "installed"
+        click.echo(f"{version:<10} Debian {release.suite:<19} {state}")
+
+
+@lab.command()
+@click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
+def fetch(versions: tuple[str, ...]) -> None:
+    """Unpack Dovecots of other Debian releases into the cache (MAILAUTH_CACHE, else ~/.cache/mailauth)."""
+    for version in versions:
+        build = builds.ensure(version, click.echo)
+        click.echo(f"{build.version!s:<10} {f'in {build.root}' if build.root else 'installed'}")
+
+
+@lab.command()
+@click.option("--dovecot", metavar="VERSION", help="Which Dovecot; without it, the one installed.")
+@click.option("--store", type=click.Choice(STORES), default="passwd-file", show_default=True)
+@click.option("--user", "names", multiple=True, metavar="NAME", help="A user with a password made up here.")
+@click.option(
+    "--users",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Users, one a line: NAME:STORED, the stored string as it is, such as {ARGON2ID}$argon2id$...",
+)
+@click.option(
+    "--stored", metavar="SCHEME", default="SHA512-CRYPT", show_default=True, help="Of --user's passwords."
+)
+@click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Configuration to come last, in that version's words.",
+)
+@click.option("--protocol", "protocols", type=click.Choice(["imap", "pop3"]), multiple=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
+def run(
+    dovecot: str | None,
+    store: str,
+    names: tuple[str, ...],
+    file: Path | None,
+    stored: str,
+    settings: Path | None,
+    protocols: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Start one, say how to reach it, and wait; Ctrl-C removes all of it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    users = _read_users(file) if file else {}
+    passwords = {name: secrets.token_urlsafe(9) for name in names}
+    if not users and not passwords:
+        raise UsageError("Name at least one user: --user NAME, or --users FILE.")
+    builds.ensure(dovecot, lambda line: click.echo(line, err=True))
+    text = settings.read_text(errors="surrogateescape") if settings else ""
+    try:
+        with Lab(dovecot, store, users, text, protocols) as one:
+            if passwords:
+                hashed = {name: _hash(one, stored, password) for name, password in passwords.items()}
+                one.set_users({**users, **hashed})
+            reached = _reached(one, [*users, *passwords][0], passwords)
+            click.echo(msgspec.json.encode(reached) if as_json else _text(reached))
+            while True:
+                signal.pause()
+    except KeyboardInterrupt:
+        if not as_json:
+            click.echo("Removed.")
+
+
+def _read_users(file: Path) -> dict[str, str | None]:
+    users: dict[str, str | None] = {}
+    for number, line in enumerate(file.read_text(errors="surrogateescape").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, stored = line.partition(":")
+        if not colon or not name:
+            raise UsageError(f"{file}:{number}: write NAME:STORED.")
+        users[name] = stored
+    return users
+
+
+def _hash(one: Lab, scheme: str, password: str) -> str:
+    done = one.run("doveadm", "pw", "-s", scheme, input=f"{password}\n{password}\n")
+    if done.returncode or not done.stdout.strip().startswith("{"):
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it said nothing"]
+        raise UsageError(f"doveadm pw -s {scheme}: {said[-1]}")
+    return done.stdout.strip().splitlines()[-1]
+
+
+def _reached(one: Lab, user: str, passwords: dict[str, str]) -> Reached:
+    where = ["-c", str(one.config)] if one.build.root is None else ["--pid", str(one.master_pid)]
+    return Reached(
+        dovecot=str(one.version),
+        store=one.store.driver,
+        config=str(one.config),
+        settings=str(one.settings_file),
+        auth_socket=str(one.auth_socket),
+        master_pid=one.master_pid,
+        log=str(one.folder / "log"),
+        database_url=one.store.url,
+        ports=one.ports,
+        passwords=passwords,
+        diagnose=shlex.join(["mailauth", "diagnose", *where, user]),
+        login=shlex.join(one.argv("doveadm", "auth", "test", user)),
+        reload=shlex.join(one.argv("doveadm", "reload")),
+    )
+
+
+def _text(reached: Reached) -> str:
+    rows = {
+        "configuration": reached.config,
+        "your settings": reached.settings,
+        "auth socket": reached.auth_socket,
+        "log": reached.log,
+        "master": f"pid {reached.master_pid}",
+        "database": reached.database_url,
+        **{protocol: f"127.0.0.1 port {port}" for protocol, port in reached.ports.items()},
+        **{f"password of {name}": password for name, password in reached.passwords.items()},
+        "diagnose": reached.diagnose,
+        "log in": reached.login,
+        "reload": reached.reload,
+    }
+    width = max(map(len, rows))
+    lines = [f"Dovecot {reached.dovecot} with {reached.store}. Ctrl-C removes all of it.", ""]
+    return "\n".join(lines + [f"  {name:<{width}}  {value}" for name, value in rows.items() if value])
