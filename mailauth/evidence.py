@@ -92,10 +92,14 @@ class StoredHash(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class VerifyingProcess:
-    """A running process of the service that verifies, at the time we looked.  Sizes in bytes."""
+    """A process of the service that verifies, at the time we looked.  Sizes in bytes.
+
+    ``pid`` is None when none runs: a worker that verifies cache hits is started by the first hit.  Then
+    the limit is the configured one and the sizes are those of auth, which is the same program.
+    """
 
     service: ServiceName
-    pid: int
+    pid: int | None
     limit: int | None  # live RLIMIT_AS, soft
     size: int  # VmSize
     peak: int  # VmPeak
@@ -131,7 +135,8 @@ class Verifiers(Evidence):
     @property
     def seen(self) -> str:
         return "; ".join(
-            f"{p.service} is {show_size(p.size)} and may grow to {show_limit(p.limit)}"
+            f"{p.service} {'is' if p.pid else '(not running yet) will be about'} {show_size(p.size)}"
+            f" and may grow to {show_limit(p.limit)}"
             for p in self.processes
         )
 

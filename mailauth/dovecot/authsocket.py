@@ -4,6 +4,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, doc "Authentication Protocol v1.2"; src/auth
 """
 
 import base64
+import contextlib
 import itertools
 import os
 import socket
@@ -47,9 +48,9 @@ class AuthSocket:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(timeout)
         self.greeting: tuple[str, ...] = ()
+        self._file = self._socket.makefile("rwb")
         try:
             self._connect(path)
-            self._file = self._socket.makefile("rwb")
             # A process may hold several connections; Dovecot wants each to show another PID.
             client = os.getpid() + (next(self._connections) << 22)
             self._send(f"VERSION\t1\t2\nCPID\t{client & 0x7FFFFFFF}\n")
@@ -58,10 +59,10 @@ class AuthSocket:
                 lines.append(self._line())
             self.greeting = tuple(lines)
         except OSError as why:
-            self._socket.close()
+            self.close()
             raise CannotObserve(f"{path}: the auth socket does not answer ({why.strerror or why}).") from why
         except CannotObserve:
-            self._socket.close()
+            self.close()
             raise
 
     def _connect(self, path: Path) -> None:
@@ -84,6 +85,8 @@ class AuthSocket:
         self.close()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # what was still to be sent is of no use now
+            self._file.close()
         self._socket.close()
 
     @property

@@ -6,6 +6,7 @@ socket, a worker by ``doveadm auth lookup``, which reads and verifies nothing.
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -28,12 +29,16 @@ def observe_verifiers(dovecot: Installation, config: AuthConfig, passdb: Passdb,
     master = master_process(dovecot, config)
     miss = _observe(dovecot, config, master, passdb.verified_by, user)
     hit, falls_back = None, False
-    if passdb.hit_verified_by not in (None, passdb.verified_by):
-        falls_back = passdb.hit_verified_by == "auth"
-        hit = _observe(dovecot, config, master, passdb.hit_verified_by or "auth", user)
+    if passdb.hit_verified_by == "auth" and passdb.verified_by != "auth":
+        hit, falls_back = _observe(dovecot, config, master, "auth", user), True
+    elif passdb.hit_verified_by == "auth-worker" and passdb.verified_by != "auth-worker":
+        # Only a login that the cache answers starts one: a lookup here stays in auth.
+        running = _running(master, "auth-worker")
+        hit = _least_room("auth-worker", running, config) if running else _expected(miss, config)
     seen = {miss.service} | ({hit.service} if hit else set())
     other = next((service for name, service in config.services.items() if name not in seen), None)
-    source = ", ".join(f"/proc/{p.pid}/limits and status" for p in ((miss, hit) if hit else (miss,)))
+    pids = [process.pid for process in (miss, hit) if process and process.pid]
+    source = ", ".join(f"/proc/{pid}/limits and status" for pid in pids)
     return Verifiers(source, passdb.driver, miss, hit, falls_back, other)
 
 
@@ -67,6 +72,11 @@ def _observe(
             time.sleep(0.01)
     if not found:
         raise CannotObserve(f"no {service} process runs, and none could be woken.")
+    return _least_room(service, found, config)
+
+
+def _least_room(service: ServiceName, pids: list[int], config: AuthConfig) -> VerifyingProcess:
+    """Any of the processes may get the next login: judge by the one with the least room."""
     settings = config.services[service]
     candidates = [
         VerifyingProcess(
@@ -79,10 +89,23 @@ def _observe(
             place=settings.place,
             libsodium=_libsodium(pid),
         )
-        for pid in found
+        for pid in pids
     ]
-    # Any worker may get the next login: judge by the one with the least room.
     return min(candidates, key=lambda p: float("inf") if p.limit is None else p.limit - p.size)
+
+
+def _expected(auth: VerifyingProcess, config: AuthConfig) -> VerifyingProcess:
+    """A worker that does not run yet, as it will be: as large as a new auth, with the configured limit."""
+    settings = config.services["auth-worker"]
+    return replace(
+        auth,
+        service="auth-worker",
+        pid=None,
+        limit=settings.vsz_limit,
+        peak=auth.size,
+        configured=settings.vsz_limit,
+        place=settings.place,
+    )
 
 
 def _running(master: psutil.Process, service: ServiceName) -> list[int]:

@@ -25,7 +25,7 @@ What to do
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoredHash, Trial, Trials, Verifiers
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Problem, Severity, rule
 from mailauth.memory import fit
 from mailauth.rules import memory_case
 
@@ -48,7 +48,7 @@ def hash_exceeds_vsz_limit(
             )
         ).strip(),
         because=(stored, configured, verifiers, trials),
-        certainty=Certainty.PROVEN,
+        certainty=memory_case.certainty(short),
         remedy=memory_case.raise_limits([trial.process for trial in short], stored.memory, configured.file),
     )
 
@@ -56,7 +56,8 @@ def hash_exceeds_vsz_limit(
 def _process(trial: Trial) -> str:
     process = trial.process
     return (
-        f"the {process.service} process that verifies it is {show_size(process.size)}"
+        f"the {process.service} process that verifies it {'is' if process.pid else 'will be about'}"
+        f" {show_size(process.size)}"
         f" and may grow to {show_limit(process.limit)}"
     )
 

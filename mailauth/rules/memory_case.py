@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mailauth.dovecot.version import DIALECTS
 from mailauth.evidence import Trial, Trials, VerifyingProcess
-from mailauth.finding import Remedy
+from mailauth.finding import Certainty, Remedy
 from mailauth.hashes import Memory, Verdict
 from mailauth.memory import fit
 
@@ -37,6 +37,11 @@ def reload_suffices(process: VerifyingProcess, memory: Memory) -> bool:
         return False
     free = fit.room(process.configured, process.size)
     return free is None or free >= fit.need_always(memory)
+
+
+def certainty(trials: Iterable[Trial]) -> Certainty:
+    """Proven where the process runs and was measured."""
+    return Certainty.PROVEN if all(trial.process.pid for trial in trials) else Certainty.LIKELY
 
 
 def raise_limits(processes: Iterable[VerifyingProcess], memory: Memory, file: str) -> Remedy:
