@@ -1,0 +1,121 @@
+"""MEM003 and the edge of MEM001: the smallest limit that works, the band below it, and 1 MiB less."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.evidence import StoredHash, Verifiers
+from mailauth.memory import fit
+from tests.proofs.story import MiB, Proof, argon2id
+
+HASH = argon2id(memory=64 * MiB)  # the smallest whose index array malloc maps: there is a band
+PAGE = 4096
+ROW = 4  # logins in a row that count as sustained
+
+Make = Callable[..., Proof]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The smallest limits, in bytes, bisected on the real Dovecot."""
+
+    service: str
+    first: int  # a new process's first login works
+    sustained: int  # so do the later ones
+
+    def settings(self, limit: int) -> str:
+        return f"service {self.service} {{\n  vsz_limit = {limit} B\n}}\n"
+
+
+def bisect(told: Proof) -> Edge:
+    """Find both limits to the page, each step on a Dovecot started anew."""
+    seen = {type(fact): fact for fact in told.look().diagnosis.evidence}
+    verifiers, stored = seen[Verifiers], seen[StoredHash]
+    assert isinstance(verifiers, Verifiers)
+    assert isinstance(stored, StoredHash)
+    service, size = verifiers.miss.service, verifiers.miss.size
+    edge = Edge(service, 0, 0)
+
+    def works(limit: int, row: int) -> bool:
+        at(told, edge.settings(limit))
+        # As a diagnosis wakes it: what has gone before moves a process's heap by some pages.
+        if service == "auth":
+            AuthSocket(told.lab.auth_socket).close()
+        else:
+            told.lab.run("doveadm", "auth", "lookup", "alice")
+        return all(told.logins() == [True] for _ in range(row))
+
+    def smallest(low: int, high: int, row: int) -> int:
+        assert not works(low, row), "the bracket's lower end works already"
+        assert works(high, row), "the bracket's upper end does not work"
+        while high - low > PAGE:
+            middle = (low + high) // 2 // PAGE * PAGE
+            low, high = (low, middle) if works(middle, row) else (middle, high)
+        return high
+
+    low = size + stored.memory.blocks - 64 * 1024
+    high = size + fit.need_always(stored.memory)
+    sustained = smallest(low, high, ROW)
+    first = smallest(low, sustained, 1) if works(sustained - PAGE, 1) else sustained
+    return Edge(service, first, sustained)
+
+
+def at(told: Proof, settings: str) -> None:
+    told.lab.configure(settings)
+    told.lab.restart()
+
+
+def codes(told: Proof, **more: bytes) -> set[str]:
+    diagnosis = told.look(**more).diagnosis
+    assert not diagnosis.undecided
+    return {finding.rule.code for finding in diagnosis.findings}
+
+
+def test_the_edge(proof: Make, dovecot_version: str, store: str) -> None:
+    """At the smallest limit that works: nothing, or a thin margin.  1 MiB below: MEM001.
+
+    And in the band between, where the first login of a process works and the later ones fail, MEM001
+    says just that once it has happened; before, that the margin is thin.
+    """
+    told = proof(dovecot_version, store, {"alice": HASH})
+    edge = bisect(told)
+
+    at(told, edge.settings(edge.sustained))
+    assert codes(told) <= {"MEM003"}
+    assert told.logins(ROW) == [True] * ROW
+    assert codes(told, password=told.password) <= {"MEM003"}
+    assert codes(told) <= {"MEM003"}
+
+    if edge.first < edge.sustained:
+        at(told, edge.settings(edge.sustained - PAGE))
+        assert codes(told) == {"MEM003"}
+        assert told.logins(ROW) == [True, False, False, False]
+        [found] = told.finds({"MEM001"})
+        assert "The first login of each new process works, and the later ones fail." in found.problem.says
+        told.paste([found])
+        assert told.logins(ROW) == [True] * ROW
+        told.finds(set())
+
+    at(told, edge.settings(edge.sustained - MiB))
+    [found] = told.finds({"MEM001"})
+    assert told.logins() == [False]
+    [found] = told.finds({"MEM001"}, password=told.password)
+    told.paste([found])
+    assert told.logins(ROW) == [True] * ROW
+    told.finds(set(), password=told.password)
+
+
+def test_a_thin_margin(proof: Make, dovecot_version: str, store: str) -> None:
+    """Enough for always, and less than 1 MiB more: a risk; its remedy ends it."""
+    told = proof(dovecot_version, store, {"alice": HASH})
+    seen = {type(fact): fact for fact in told.look().diagnosis.evidence}
+    verifiers, stored = seen[Verifiers], seen[StoredHash]
+    assert isinstance(verifiers, Verifiers)
+    assert isinstance(stored, StoredHash)
+    enough = verifiers.miss.size + fit.need_always(stored.memory) + 256 * 1024
+    at(told, f"service {verifiers.miss.service} {{\n  vsz_limit = {enough} B\n}}\n")
+    assert told.logins(ROW) == [True] * ROW
+    found = told.finds({"MEM003"}, password=told.password)
+    told.paste(found)
+    assert told.logins(ROW) == [True] * ROW
+    told.finds(set(), password=told.password)

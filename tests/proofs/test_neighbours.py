@@ -1,0 +1,153 @@
+"""The neighbours of MEM001: what fails alike and is something else."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailauth.finding import Certainty
+from mailauth.hashes import Password, generate
+from mailauth.lab import Lab
+from tests.proofs.story import SECRET, Fault, MiB, Proof, argon2id
+
+Make = Callable[..., Proof]
+
+GOOD = argon2id(memory=19 * MiB)
+MD5_CRYPT = generate("MD5-CRYPT", Password(SECRET))
+
+
+def restore(lab: Lab) -> None:
+    """Set the user's password again: what the remedy says in words."""
+    lab.set_password("alice", GOOD)
+
+
+@pytest.mark.parametrize(
+    ("stored", "says"),
+    [
+        pytest.param(GOOD[:50], "cut off", id="truncated"),
+        pytest.param(GOOD + " ", "blank", id="trailing space"),
+        pytest.param(GOOD.replace("$v=19", "$v=16"), "v=19", id="v=16"),
+        pytest.param(GOOD.replace("$argon2id", "$argon2d"), "argon2d", id="argon2d"),
+        pytest.param("{ARGON2ID}", "nothing follows", id="empty"),
+        pytest.param("{ARGON2ID}" + "x" * 200, "$argon2", id="rubbish"),
+    ],
+)
+def test_hash001(proof: Make, dovecot_version: str, stored: str, says: str) -> None:
+    """A damaged hash is a mismatch to Dovecot; mailauth says where it is damaged."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    found = told.story(Fault(users={"alice": stored}), {"HASH001"}, answers=[False], mend=restore)
+    assert says in found[0].problem.says
+
+
+def test_hash001_in_every_store(proof: Make, dovecot_version: str, store: str) -> None:
+    told = proof(dovecot_version, store, {"alice": GOOD})
+    told.story(Fault(users={"alice": GOOD[:64]}), {"HASH001"}, answers=[False], mend=restore)
+
+
+@pytest.mark.dovecot(">= 2.4")
+def test_hash002(proof: Make, dovecot_version: str, store: str) -> None:
+    """2.4 refuses MD5-CRYPT until weak schemes are allowed."""
+    told = proof(dovecot_version, store, {"alice": GOOD})
+    found = told.story(Fault(users={"alice": MD5_CRYPT}), {"HASH002"}, answers=[False])
+    assert "MD5-CRYPT" in found[0].problem.says
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_hash002_is_silent_on_2_3(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "sqlite", {"alice": MD5_CRYPT})
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+
+
+@pytest.mark.parametrize("name", ["BCRYPT", "FOO"])
+def test_hash003(proof: Make, dovecot_version: str, name: str) -> None:
+    """A name that no Dovecot has."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    fault = Fault(users={"alice": GOOD.replace("{ARGON2ID}", f"{{{name}}}")})
+    told.story(fault, {"HASH003"}, answers=[False], mend=restore)
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_hash003_argon2_on_2_3(proof: Make, dovecot_version: str) -> None:
+    """{ARGON2} is a name to 2.4 only."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    fault = Fault(users={"alice": GOOD.replace("{ARGON2ID}", "{ARGON2}")})
+    told.story(fault, {"HASH003"}, answers=[False], mend=restore)
+
+
+def test_user001(proof: Make, dovecot_version: str, store: str) -> None:
+    told = proof(dovecot_version, store, {"alice": GOOD})
+    told.user = "nobody"
+    assert told.logins() == [False]
+    told.finds({"USER001"})
+    found = told.finds({"USER001"}, password=told.password)
+    assert found[0].problem.certainty is Certainty.PROVEN
+
+
+def test_user001_sees_the_name_that_is_looked_up(proof: Make, dovecot_version: str) -> None:
+    """A name stored in capitals is never found: Dovecot looks up the lower-case one."""
+    told = proof(dovecot_version, "passwd-file", {"Alice": GOOD})
+    told.user = "Alice"
+    assert told.logins() == [False]
+    found = told.finds({"USER001"}, password=told.password)
+    assert "'alice' (made of 'Alice'" in found[0].problem.says
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mysql", "pgsql"])
+def test_user002(proof: Make, dovecot_version: str, store: str) -> None:
+    """A row whose password is NULL."""
+    told = proof(dovecot_version, store, {"alice": GOOD})
+    told.story(Fault(users={"alice": None}), {"USER002"}, answers=[False], mend=restore)
+
+
+@pytest.mark.parametrize("name", ["o'hara", 'x" OR "1"="1', "per%cent", "two\nlines", "sp ace"])
+def test_user003(proof: Make, dovecot_version: str, store: str, name: str) -> None:
+    """Dovecot's own guard: the characters that auth_username_chars does not list."""
+    told = proof(dovecot_version, store, {"alice": GOOD})
+    told.user = name
+    assert told.logins() == [False]
+    told.finds({"USER003"}, password=told.password)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mysql", "pgsql"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "o'hara",
+        "x' OR '1'='1",
+        'a"b',
+        "per%cent%u%{user}",
+        "back\\slash",
+        "a'; DROP TABLE users; --",
+        "\\' OR 1=1 -- ",
+    ],
+)
+def test_no_injection(proof: Make, dovecot_version: str, store: str, name: str) -> None:
+    """With the guard off, an odd name is looked up as that name: it finds its own row and no other."""
+    settings = "auth_username_chars =\nauth_username_format =\n"
+    told = proof(dovecot_version, store, {"alice": GOOD, name: GOOD}, settings=settings)
+    told.user = name
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    told.lab.set_users({"alice": GOOD})
+    assert told.logins() == [False]
+    told.finds({"USER001"}, password=told.password)
+    told.user = "alice"
+    assert told.logins() == [True]
+
+
+def test_pass001(proof: Make, dovecot_version: str, store: str) -> None:
+    told = proof(dovecot_version, store, {"alice": GOOD})
+    told.finds(set(), password=told.password)
+    told.password = b"wrong"
+    assert told.logins() == [False]
+    told.finds(set())
+    found = told.finds({"PASS001"}, password=b"wrong")
+    assert found[0].problem.certainty is Certainty.PROVEN
+    told.password = SECRET
+    assert told.logins() == [True]
+
+
+def test_two_faults_are_both_found(proof: Make, dovecot_version: str) -> None:
+    """A wrong password, and no memory for the right one either."""
+    told = proof(dovecot_version, "sqlite", {"alice": argon2id(memory=256 * MiB)})
+    told.finds({"MEM001", "PASS001"}, password=b"wrong")
