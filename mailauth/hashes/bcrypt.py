@@ -88,6 +88,8 @@ def _not_blowfish(text: bytes) -> str:
     at = text.find(b"$2")
     if at > 0 and not text[:at].strip():
         return "blanks or line ends stand before $2"
+    if text.startswith((b"bcrypt_sha256$", b"$bcrypt-sha256$", b"$wp$")):
+        return "bcrypt of a hash of the password, where Dovecot hashes the password itself"
     if text.startswith(b"bcrypt"):
         return "Django's name stands before $2"
     if text.startswith(b"$2$"):

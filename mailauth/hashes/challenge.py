@@ -118,13 +118,14 @@ def _parse_otp(payload: bytes) -> Params | Flaw:
         return Flaw(Verdict.MALFORMED, f"cut off: {len(digits)} of 16 hex digits", found.start("hex"))
     written = b"%b %d %b %b" % (algorithm, step, seed, digits[:16])
     if written.lower() != text.lower():
+        pairs = zip(written.lower(), text.lower(), strict=False)
+        at = next((i for i, (a, b) in enumerate(pairs) if a != b), len(written))
+        if text[at:] and not text[at:].strip():
+            return Flaw(Verdict.MISMATCH, "ends in a newline", at)
         return Flaw(
             Verdict.MISMATCH,
             "Dovecot compares with its own writing of it, with single blanks and no leading zeros",
-            next(
-                (i for i, (a, b) in enumerate(zip(written.lower(), text.lower(), strict=False)) if a != b),
-                None,
-            ),
+            at,
         )
     return (("algorithm", algorithm.decode()), ("step", step & 0xFFFF_FFFF), ("seed", len(seed)))
 

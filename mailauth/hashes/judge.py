@@ -7,6 +7,8 @@ such a string is malformed, which is again how ``doveadm pw -t`` judges.
 Nothing here keeps state: all of it may be called from many threads.
 """
 
+import re
+
 from mailauth.errors import UsageError
 from mailauth.hashes import accepts
 from mailauth.hashes.encoding import BASE64, base64_decode, base64_encode, first_foreign, hex_decode
@@ -25,6 +27,7 @@ from mailauth.hashes.schemes import SCHEMES, Entry, by_head, lookup
 
 Release = tuple[int, ...]
 
+_PBKDF2_BARE = re.compile(rb"\$1\$[^$]*\$[0-9]+\$[0-9A-Fa-f]{40}")
 _WIDTHS = (
     20,
     25,
@@ -129,6 +132,10 @@ def _parse(text: bytes, default_scheme: str | None, dovecot: Release | None, all
             return weak
     params = scheme.parse(payload)
     if isinstance(params, Flaw):
+        if not at and scheme.name == "MD5-CRYPT" and _PBKDF2_BARE.fullmatch(text):
+            return Flaw(
+                params.verdict, "a PBKDF2 hash without {PBKDF2}: a bare $1$ is taken for MD5-CRYPT", 0
+            )
         return _placed(params, at, text)
     return Hash(scheme, written, params, payload, prefixed)
 

@@ -102,11 +102,16 @@ def _bcrypt_ends(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, st
         yield _with(name, bytes(mended)), "unused bits in the last character of salt or digest set to zero"
 
 
+_WHOLE_TAGS = (22, 43, 86)  # characters of 16, 32 and 64 bytes
+
+
 def _argon2(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     parts = payload.split(b"$")
     if len(parts) < 6 or not parts[1].startswith(b"argon2"):
         return
     ends = [_zero_loose_bits(part.rstrip(b"=")) for part in parts[4:6]]
+    if ends[1] != parts[5].rstrip(b"=") and len(ends[1]) not in _WHOLE_TAGS:
+        return  # cut off rather than mistyped, and what is gone is gone
     again = b"$".join([*parts[:4], *ends, *parts[6:]])
     if again != payload:
         yield _with(name, again), "padding and unused bits of base64 taken out"

@@ -1,0 +1,140 @@
+"""New hashes: profiles, the strongest that fits a limit, and a refusal of what could not be verified."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+from mailauth.errors import MailauthError, UsageError
+from mailauth.hashes import accepts, judge
+from mailauth.hashes.argon2 import footprint
+from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
+from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
+
+IDLE = 24 * MiB
+"""What an idle auth process takes, assumed: 6 to 26 MiB were measured, by version and drivers."""
+DEFAULT_LIMIT = 256 * MiB
+"""default_vsz_limit, unless someone changed it."""
+SPARE = 16 * MiB
+"""Left free by ``fit``: heap growth, an update, another driver."""
+MOST = 256 * 1024
+"""KiB that ``fit`` will take at most (libsodium's MODERATE): a login should stay below a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to make, and for whom."""
+
+    scheme: str
+    options: tuple[tuple[str, int | str], ...] = ()
+    dovecot: tuple[int, ...] | None = None
+    allow_weak: bool = False
+    limit: int | None = DEFAULT_LIMIT  # bytes; None is no limit
+    idle: int = IDLE
+
+
+def profile(name: str) -> dict[str, int]:
+    """Argon2's parameters of that name. Raises UsageError."""
+    if name not in PROFILES:
+        raise UsageError(f"There is no profile {name!r}; there are {', '.join(PROFILES)}.")
+    return dict(PROFILES[name][1])
+
+
+def fit(limit: int | None, idle: int = IDLE) -> dict[str, int]:
+    """The strongest Argon2id that a process of ``idle`` bytes can verify under ``limit``.
+
+    Raises UsageError where not even OWASP's smallest row fits.
+    """
+    room = MOST * 1024 if limit is None else limit - idle - SPARE
+    if room >= 64 * MiB:
+        m = min(MOST, room // MiB * 1024)
+        while footprint(m, 1).total > room and limit is not None:
+            m -= 1024
+        return {"memory": m, "time": 3, "lanes": 1}
+    for m, t in OWASP_ARGON2:
+        if footprint(m, 1).total <= room:
+            return {"memory": m, "time": t, "lanes": 1}
+    raise UsageError(
+        f"No Argon2 that OWASP recommends fits into {max(room, 0) // MiB} MiB; raise vsz_limit or take BLF-CRYPT."
+    )
+
+
+def make(order: Order, password: Password, user: str = "") -> str | Judgement:
+    """The new string, or why the target Dovecot could not verify it."""
+    stored = judge.generate(order.scheme, password, user=user, **dict(order.options))
+    parsed = judge.parse(stored, default_scheme=None, dovecot=order.dovecot, allow_weak=order.allow_weak)
+    if isinstance(parsed, Flaw):
+        return Judgement(parsed.verdict, parsed.reason)
+    need = parsed.scheme.memory(parsed.payload).total
+    if need and order.limit is not None and need + order.idle > order.limit:
+        return Judgement(
+            Verdict.OUT_OF_MEMORY,
+            f"verifying takes {need / MiB:.0f} MiB on top of an auth process of about {order.idle / MiB:.0f} MiB,"
+            f" and vsz_limit is {order.limit / MiB:.0f} MiB; Dovecot would log a password mismatch",
+        )
+    return stored
+
+
+def refused_before(order: Order) -> Judgement | None:
+    """The same refusal before anyone has to type a password twice."""
+    scheme = judge.lookup(order.scheme.encode())
+    if scheme is None:
+        flaw = accepts.unknown(order.scheme)
+        return Judgement(flaw.verdict, flaw.reason)
+    if order.dovecot is None:
+        return None
+    missing = accepts.missing(scheme[0], order.dovecot)
+    if missing is None and scheme[0].weak and order.dovecot >= (2, 4) and not order.allow_weak:
+        missing = accepts.refused_as_weak(scheme[0], b"")
+    return Judgement(missing.verdict, missing.reason) if missing else None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a CSV: a user and a password, or what is wrong with it."""
+
+    user: str
+    password: Password | None
+    error: str = ""
+
+
+def read_csv(file: TextIO) -> Iterator[Row]:
+    """Two columns, user and password; a first line that names them may put them elsewhere."""
+    columns = (0, 1)
+    for number, fields in enumerate(csv.reader(file)):
+        names = [field.strip().lower() for field in fields]
+        if number == 0 and "password" in names and "user" in names:
+            columns = (names.index("user"), names.index("password"))
+        elif not fields:
+            continue
+        elif len(fields) <= max(columns):
+            yield Row("", None, f"row {number + 1}: wants a user and a password")
+        else:
+            yield Row(fields[columns[0]], Password(fields[columns[1]].encode(errors="surrogateescape")))
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """``make`` for rows, to be sent to other processes."""
+
+    order: Order
+
+    def __call__(self, rows: list[Row]) -> list[tuple[str, str, str]]:
+        return [self.one(row) for row in rows]
+
+    def one(self, row: Row) -> tuple[str, str, str]:
+        """User, stored string and error, of which one is empty."""
+        if row.password is None:
+            return row.user, "", row.error
+        try:
+            made = make(self.order, row.password, row.user)
+        except MailauthError as why:
+            return row.user, "", str(why)
+        except MemoryError:
+            return row.user, "", "out of memory"
+        return (row.user, made, "") if isinstance(made, str) else (row.user, "", made.reason)
+
+    @staticmethod
+    def lost(rows: list[Row]) -> list[tuple[str, str, str]]:
+        """For rows whose process was ended."""
+        return [(row.user, "", "the process that worked on this row was ended") for row in rows]
