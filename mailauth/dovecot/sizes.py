@@ -30,11 +30,12 @@ def parse_limit(text: str) -> int | None:
 
 
 def show_size(size: int) -> str:
-    """MiB as people read them: "256 MiB", "23.3 MiB", "12 KiB"."""
-    if size < 1024 * 1024:
-        return f"{size / 1024:.0f} KiB"
-    mib = size / 1024**2
-    return f"{mib:.0f} MiB" if abs(mib - round(mib)) < 0.05 else f"{mib:.1f} MiB"
+    """As people read them: "1 GiB", "256 MiB", "23.3 MiB", "12 KiB"."""
+    for factor, unit in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if size >= factor or unit == "KiB":
+            value = size / factor
+            break
+    return f"{value:.0f} {unit}" if abs(value - round(value)) < 0.05 else f"{value:.1f} {unit}"
 
 
 def show_limit(limit: int | None) -> str:

@@ -50,7 +50,7 @@ def test_only_the_other_service_raised(proof: Make, dovecot_version: str, store:
     fault = Fault(limit(other, "1G"), {"alice": BIG})
     found = told.story(fault, {"MEM001"}, answers=[False, False])
     assert named(found) == {service}
-    assert f"service {other} has 1024 MiB" in found[0].problem.says
+    assert f"service {other} has 1 GiB" in found[0].problem.says
     assert f"that is not the one that counts: with the driver {store}, {service} verifies" in (
         found[0].problem.says
     )
@@ -105,7 +105,7 @@ def test_use_worker(proof: Make, dovecot_version: str, store: str) -> None:
     fault = Fault(limit("auth", "1G"), {"alice": BIG})
     found = told.story(fault, {"MEM001"}, answers=[False, False])
     assert named(found) == {"auth-worker"}
-    assert "service auth has 1024 MiB" in found[0].problem.says
+    assert "service auth has 1 GiB" in found[0].problem.says
 
 
 def test_a_real_login_agrees(proof: Make, dovecot_version: str, store: str) -> None:

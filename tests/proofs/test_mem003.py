@@ -65,10 +65,28 @@ def at(told: Proof, settings: str) -> None:
     told.lab.restart()
 
 
-def codes(told: Proof, **more: bytes) -> set[str]:
-    diagnosis = told.look(**more).diagnosis
-    assert not diagnosis.undecided
-    return {finding.rule.code for finding in diagnosis.findings}
+def agrees(told: Proof, limit_settings: str) -> list[bool]:
+    """Log in several times on a new Dovecot; the diagnosis afterwards must say what happened.
+
+    Which page decides depends on the heap of that very process, and a restart may move it by one; so
+    what is asserted is that the diagnosis is right about this process, whatever it does.
+    """
+    at(told, limit_settings)
+    before = {finding.rule.code for finding in told.look().diagnosis.findings}
+    answers = told.logins(ROW)
+    if all(answers):
+        assert before <= {"MEM003"}
+        assert {f.rule.code for f in told.look(password=told.password).diagnosis.findings} <= {"MEM003"}
+    elif answers[0]:
+        assert answers == [True] + [False] * (ROW - 1)
+        assert before == {"MEM003"}
+        [found] = told.finds({"MEM001"})
+        assert "The first login of each new process works, and the later ones fail." in found.problem.says
+    else:
+        assert answers == [False] * ROW
+        assert before == {"MEM001"}
+        told.finds({"MEM001"}, password=told.password)
+    return answers
 
 
 def test_the_edge(proof: Make, dovecot_version: str, store: str) -> None:
@@ -79,28 +97,18 @@ def test_the_edge(proof: Make, dovecot_version: str, store: str) -> None:
     """
     told = proof(dovecot_version, store, {"alice": HASH})
     edge = bisect(told)
-
-    at(told, edge.settings(edge.sustained))
-    assert codes(told) <= {"MEM003"}
-    assert told.logins(ROW) == [True] * ROW
-    assert codes(told, password=told.password) <= {"MEM003"}
-    assert codes(told) <= {"MEM003"}
-
-    if edge.first < edge.sustained:
-        at(told, edge.settings(edge.sustained - PAGE))
-        assert codes(told) == {"MEM003"}
-        assert told.logins(ROW) == [True, False, False, False]
-        [found] = told.finds({"MEM001"})
-        assert "The first login of each new process works, and the later ones fail." in found.problem.says
-        told.paste([found])
-        assert told.logins(ROW) == [True] * ROW
-        told.finds(set())
-
-    at(told, edge.settings(edge.sustained - MiB))
-    [found] = told.finds({"MEM001"})
-    assert told.logins() == [False]
-    [found] = told.finds({"MEM001"}, password=told.password)
-    told.paste([found])
+    band = edge.sustained - edge.first
+    agrees(told, edge.settings(edge.sustained))
+    assert agrees(told, edge.settings(edge.sustained + 2 * PAGE)) == [True] * ROW
+    if band:
+        middle = agrees(told, edge.settings(edge.first + band // 2 // PAGE * PAGE))
+        assert middle == [True] + [False] * (ROW - 1) or band < 4 * PAGE
+        if not all(middle):
+            told.paste(told.finds({"MEM001"}))
+            assert told.logins(ROW) == [True] * ROW
+            told.finds(set())
+    assert agrees(told, edge.settings(edge.sustained - MiB)) == [False] * ROW
+    told.paste(told.finds({"MEM001"}, password=told.password))
     assert told.logins(ROW) == [True] * ROW
     told.finds(set(), password=told.password)
 
