@@ -1,0 +1,80 @@
+"""Variables, as each dialect expands them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailauth.dovecot.variables import expand, values
+from mailauth.dovecot.version import Dialect
+from mailauth.errors import CannotObserve
+
+KNOWN = values("alice@sub.example.org", original="Alice@Sub.Example.org", service="imap")
+
+
+@pytest.mark.parametrize(
+    ("template", "expanded"),
+    [
+        ("%u", "alice@sub.example.org"),
+        ("%n at %d", "alice at sub.example.org"),
+        ("%Un", "ALICE"),
+        ("%Rn", "ecila"),
+        ("%1n", "a"),
+        ("%2.3n", "ice"),
+        ("%-2n", "ali"),
+        ("%-2.2n", "ce"),
+        ("%05s", "0imap"),
+        ("%Dd", "sub,dc=example,dc=org"),
+        ("%{user}", "alice@sub.example.org"),
+        ("%U{username}", "ALICE"),
+        ("%{orig_user}", "Alice@Sub.Example.org"),
+        ("%s", "imap"),
+        ("%r", ""),
+        ("100%%", "100%"),
+        ("%{domain_first}", "sub.example.org"),
+    ],
+)
+def test_2_3(template: str, expanded: str) -> None:
+    assert expand(template, KNOWN, "2.3") == expanded
+
+
+@pytest.mark.parametrize(
+    ("template", "expanded"),
+    [
+        ("%{user}", "alice@sub.example.org"),
+        ("%{user | username}", "alice"),
+        ("%{user|domain}", "sub.example.org"),
+        ("%{user | username | upper}", "ALICE"),
+        ("%{user | substr(1, 3)}", "lic"),
+        ("%{user | truncate(5)}", "alice"),
+        ("%{nothing | default('x | y')}", "x | y"),
+        ("%{user | default('x')}", "alice@sub.example.org"),
+        ("%{protocol}", "imap"),
+        ("a %u stays, 100%%", "a %u stays, 100%"),
+    ],
+)
+def test_2_4(template: str, expanded: str) -> None:
+    assert expand(template, KNOWN, "2.4") == expanded
+
+
+@pytest.mark.parametrize(
+    ("template", "dialect", "named"),
+    [
+        ("%{env:HOME}", "2.3", "env:HOME"),
+        ("%Hu", "2.3", "%H"),
+        ("%w", "2.3", "password"),
+        ("%{user | sha1}", "2.4", "sha1"),
+        ("%{unheard}", "2.4", "unheard"),
+    ],
+)
+def test_what_is_not_expanded_is_named(template: str, dialect: Dialect, named: str) -> None:
+    with pytest.raises(CannotObserve, match=named):
+        expand(template, KNOWN, dialect)
+
+
+@pytest.mark.parametrize("dialect", ["2.3", "2.4"])
+@given(user=st.text(max_size=40))
+def test_a_value_is_escaped_once_and_never_expanded_again(dialect: Dialect, user: str) -> None:
+    template = "'%u'" if dialect == "2.3" else "'%{user}'"
+    known = values(user, original=user, service="imap")
+    quoted = expand(template, known, dialect, lambda text: text.replace("'", "''"))
+    assert quoted == "'" + user.replace("'", "''") + "'"

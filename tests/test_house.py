@@ -1,0 +1,85 @@
+"""The rules of the house that a program can check."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from mailauth import rules
+from mailauth.dovecot.version import DIALECTS
+from mailauth.finding import Rule
+from mailauth.rules import RULES
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "mailauth"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+RULE_FILES = sorted(p for p in (PACKAGE / "rules").glob("*.py") if re.match(r"[a-z]+\d{3}_", p.name))
+HEADINGS = ["What you see", "Why", "How we know", "What to do"]
+RETIRED: frozenset[str] = frozenset()  # codes that were used once; they never come back
+
+
+def test_every_rule_file_is_in_the_table_and_the_table_has_no_other() -> None:
+    listed = {rule.check.__module__.rpartition(".")[2] for rule in RULES}
+    assert listed == {path.stem for path in RULE_FILES}
+
+
+def test_a_file_is_named_after_its_code() -> None:
+    for rule in RULES:
+        assert rule.check.__module__.rpartition(".")[2].startswith(rule.code.lower() + "_")
+
+
+def test_codes_are_used_once_and_never_again() -> None:
+    codes = [rule.code for rule in RULES]
+    assert len(codes) == len(set(codes))
+    assert not RETIRED & set(codes)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_the_explanation_has_its_headings(rule: Rule) -> None:
+    found = [line for line in rule.explanation.splitlines() if line in HEADINGS]
+    assert found == HEADINGS
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_every_rule_has_a_proof(rule: Rule) -> None:
+    proofs = "".join(path.read_text() for path in (ROOT / "tests" / "proofs").glob("test_*.py"))
+    assert f'"{rule.code}"' in proofs
+
+
+def test_a_remedy_that_is_text_is_there_for_every_dialect() -> None:
+    for path in RULE_FILES:
+        for config in re.findall(r"config=\{([^}]*)\}", path.read_text()):
+            assert all(f'"{dialect}"' in config for dialect in DIALECTS), path.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_is_longer_than_400_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_there_is_no_utils() -> None:
+    assert not [path for path in MODULES if path.stem in {"utils", "util", "helpers", "common", "misc"}]
+
+
+def test_only_the_command_line_prints() -> None:
+    """print, click.echo, input and sys.exit are the command line's."""
+    for path in MODULES:
+        where = path.relative_to(PACKAGE).parts
+        if where[0] in {"cli", "__main__.py"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                assert name not in {"print", "input", "sys.exit", "click.echo"}, f"{path}:{node.lineno}"
+
+
+def test_every_suppression_has_a_code() -> None:
+    for path in [*MODULES, *(ROOT / "tests").rglob("*.py")]:
+        for line in path.read_text().splitlines():
+            assert not re.search(r"#\s*noqa(?!:)", line), path
+            assert not re.search(r"#\s*type:\s*ignore(?!\[)", line), path
+
+
+def test_the_table_is_a_tuple_of_rules() -> None:
+    assert isinstance(rules.RULES, tuple)
