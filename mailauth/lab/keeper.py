@@ -165,7 +165,12 @@ def enter(root: str, binds: list[list[str]]) -> None:
     if user == 0:
         call("unshare", CLONE_NEWNS)
     else:
-        call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        try:
+            call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        except OSError as why:
+            raise OSError(
+                why.errno, "without root this needs a user namespace, and the kernel allows none", root
+            ) from why
         for name, text in (
             ("setgroups", "deny"),
             ("uid_map", f"{user} {user} 1"),
@@ -173,10 +178,16 @@ def enter(root: str, binds: list[list[str]]) -> None:
         ):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
+    # In a chroot, "/" need not be a mount, and then cannot be made private: see the namespace from its own root.
+    opened = [os.open(path, os.O_PATH) for path in (root, *(source for source, _ in binds))]
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    call("setns", namespace, CLONE_NEWNS)
     call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
-    for source, target in binds:
-        call("mount", source.encode(), (root + target).encode(), None, MS_BIND | MS_REC, None)
-    os.chroot(root)
+    os.fchdir(opened[0])
+    for descriptor, (_, target) in zip(opened[1:], binds, strict=True):
+        source = f"/proc/self/fd/{descriptor}".encode()
+        call("mount", source, f".{target}".encode(), None, MS_BIND | MS_REC, None)
+    os.chroot(".")
     os.chdir("/")
 
 

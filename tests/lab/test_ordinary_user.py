@@ -83,6 +83,8 @@ def test_an_ordinary_user_has_a_lab(dovecot_version: str, kind: str, readable: P
         PYTHONPATH=str(readable),
         MAILAUTH_CACHE=str(readable / "cache"),
     )
+    if "the kernel allows none" in done.stderr:
+        pytest.skip("the kernel allows an ordinary user no user namespace here")
     assert not done.returncode, done.stderr
     version, folder = done.stdout.split()
     assert dovecot_version == version
