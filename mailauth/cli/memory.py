@@ -1,0 +1,33 @@
+"""``mailauth memory``: what a hash costs, and whether it fits.  Commands are imported when called."""
+
+import importlib
+
+import click
+
+_COMMANDS = (
+    # name, module, what it does
+    ("show", "mailauth.cli.memory_show", "What verifying a hash takes, predicted and measured."),
+)
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
+        return [name for name, _, _ in _COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        for name, module, _ in _COMMANDS:
+            if name == cmd_name:
+                command: click.Command = importlib.import_module(module).command
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, _, text in _COMMANDS])
+
+
+@click.group(cls=_Commands)
+def memory() -> None:
+    """What a hash costs a mail server, and whether it fits."""

@@ -1,0 +1,171 @@
+"""What a hash really takes: address space, resident memory and time, through the library Dovecot calls.
+
+A stand-in with the same parameters is verified, so that neither the user's password nor the stored
+hash is needed: what a verification takes depends on neither.
+"""
+
+import base64
+import json
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mailauth import hashes
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Flaw, Hash, Password, libcrypt
+from mailauth.hashes.judge import parse
+from mailauth.memory.footprint import Footprint, of
+
+_SCRIPT = Path(__file__).with_name("gauge.py")
+_STAND_IN = Password(b"a stand-in, and nobody's password")
+_HEAP = 64 * 1024  # free heap of the child: for the small allocations, and, where it is not mapped,
+_HEAP_INDEX = 128 * 1024  # for the index array
+_CRYPT = ("CRYPT", "DES-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT")
+LIBRARIES = {
+    "argon2": ("libsodium.so.23", "libsodium.so.26"),
+    "crypt": ("libcrypt.so.1", "libcrypt.so.2"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Seconds; the smallest is what the machine can do, the rest is what else it was doing."""
+
+    runs: int
+    least: float
+    median: float
+    p95: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was seen.  ``rose`` and ``bisected`` are two ways to one figure: they must agree."""
+
+    library: str
+    rose: int  # VmPeak over VmSize, bytes
+    bisected: int | None  # the least RLIMIT_AS over VmSize with which it works, to the page
+    peak_rss: int  # VmHWM of the child
+    idle_rss: int  # VmRSS before
+    time: Spread
+
+    @property
+    def agree(self) -> bool:
+        return self.bisected is None or self.bisected == self.rose
+
+
+def spread(times: Sequence[float]) -> Spread:
+    """Of at least one time."""
+    ordered = sorted(times)
+    at = min(len(ordered) - 1, -(-95 * len(ordered) // 100) - 1)
+    return Spread(len(ordered), ordered[0], statistics.median(ordered), ordered[at], ordered[-1])
+
+
+def kind_of(parsed: Hash) -> str | None:
+    """Which library verifies it; None where Dovecot does so by itself."""
+    if parsed.scheme.name.startswith("ARGON2"):
+        return "argon2"
+    return "crypt" if parsed.scheme.name in _CRYPT else None
+
+
+def measure(
+    parsed: Hash, *, runs: int = 10, seconds: float = 10.0, bisect: bool = True, library: str | None = None
+) -> Measured:
+    """Measure a verification in a fresh child.  ``runs`` times, but no more than ``seconds`` long.
+
+    Raises CannotObserve when the library is missing, the machine has not the memory, or the scheme
+    is one that Dovecot computes itself, without a library we could call.
+    """
+    kind = kind_of(parsed)
+    if kind is None:
+        raise CannotObserve(
+            f"{parsed.scheme.name} is computed by Dovecot itself: there is no library to measure it with."
+        )
+    footprint = of(parsed)
+    check_physical(footprint)
+    stored = stand_in(parsed)
+    for name in (library,) if library else LIBRARIES[kind]:
+        answer = _ask(
+            {
+                "kind": kind,
+                "library": name,
+                "stored": base64.b64encode(stored).decode(),
+                "password": base64.b64encode(_STAND_IN.raw).decode(),
+                "heap": _HEAP + (0 if footprint.memory.index else _HEAP_INDEX),
+                "bisect": bisect,
+                "runs": runs,
+                "seconds": seconds,
+            },
+            timeout=60 + 20 * seconds,
+        )
+        if "error" not in answer:
+            break
+    else:
+        named = library or " nor ".join(LIBRARIES[kind])
+        raise CannotObserve(f"{named} cannot be loaded here; name another with --library.")
+    if not answer["matched"]:
+        raise CannotObserve(f"{name} does not verify a hash with these parameters.")
+    return Measured(
+        name, answer["rose"], answer["least"], answer["rss"], answer["before"], spread(answer["times"])
+    )
+
+
+def stand_in(parsed: Hash) -> bytes:
+    """A payload with the same parameters, made of our own password."""
+    values = dict(parsed.params)
+    if kind_of(parsed) == "argon2":
+        scheme = "ARGON2I" if values["type"] == "argon2i" else "ARGON2ID"
+        made = hashes.generate(
+            scheme, _STAND_IN, memory=values["m"], time=values["t"], lanes=min(int(values["p"]), 255)
+        )
+        again = parse(made)
+        assert not isinstance(again, Flaw), "what we generate parses"
+        return again.payload
+    lib = libcrypt.load()
+    made_by_crypt = libcrypt.crypt(lib, _STAND_IN.text, parsed.payload) if lib else None
+    if made_by_crypt is None:
+        raise CannotObserve("the system's libcrypt does not make a hash of this kind.")
+    return made_by_crypt
+
+
+def check_physical(footprint: Footprint) -> None:
+    """Refuse to take most of the machine's memory: it may be in production."""
+    available = available_memory()
+    if footprint.first > available * 3 // 4:
+        raise CannotObserve(
+            f"the hash takes {footprint.first // 2**20} MiB and {available // 2**20} MiB are free:"
+            " not measured."
+        )
+
+
+def available_memory() -> int:
+    """MemAvailable, in bytes."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _ask(request: dict[str, object], timeout: float) -> dict[str, Any]:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", str(_SCRIPT)],
+            input=json.dumps(request).encode() + b"\n",
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env={},
+        )
+    except subprocess.TimeoutExpired:
+        raise CannotObserve(f"the measurement was given up after {timeout:.0f} seconds.") from None
+    if done.returncode == -signal.SIGKILL:
+        raise CannotObserve("the measurement was killed by the kernel: the machine has not that much memory.")
+    if done.returncode or not done.stdout:
+        raise RuntimeError(f"gauge.py ended with {done.returncode}: {done.stderr[-500:].decode()}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
