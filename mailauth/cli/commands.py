@@ -5,6 +5,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("diagnose", "mailauth.cli.diagnose:diagnose", "Find out why a login fails, and prove it."),
     ("explain", "mailauth.cli.explain:explain", "What a finding's code means, and what to do."),
     ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
+    ("memory", "mailauth.cli.memory:memory", "What a hash costs, and whether it fits."),
     ("lab", "mailauth.cli.lab:lab", "A real, disposable Dovecot with a real store."),
     ("demo", "mailauth.cli.demo:demo", "The incident, found and mended, on a Dovecot of its own."),
 )
