@@ -178,7 +178,7 @@ def enter(root: str, binds: list[list[str]]) -> None:
         ):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
-    # In a chroot, "/" need not be a mount, and then cannot be made private: see the namespace from its own root.
+    # In a chroot, "/" need not be a mount, and then cannot be made private: go to the namespace's own root.
     opened = [os.open(path, os.O_PATH) for path in (root, *(source for source, _ in binds))]
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     call("setns", namespace, CLONE_NEWNS)
