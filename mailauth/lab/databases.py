@@ -104,6 +104,9 @@ class Server:
         return place
 
     def drop(self, place: Place) -> None:
+        """Remove a database; a server that is gone has none."""
+        if self._household is None:
+            return
         self.execute(f"DROP DATABASE {place.database}{self.force}")
 
     force = ""

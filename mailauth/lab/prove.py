@@ -50,11 +50,13 @@ def prove(looked: Looked, password: Password | None) -> tuple[ProofStep, ...]:
         lab.configure(f"{before}\n{remedy}\n")
         lab.reload()
         mended = tuple(lab.login(user, right.raw).ok for _ in range(_LOGINS))
-    own = "the right password" if right is password else "a password of its own, hashed with the same parameters"
+    own = (
+        "the right password"
+        if right is password
+        else "a password of its own, hashed with the same parameters"
+    )
     return (
-        ProofStep(
-            f"as it is now, with {own}", _stanzas(live, dialect).rstrip(), failed, not all(failed)
-        ),
+        ProofStep(f"as it is now, with {own}", _stanzas(live, dialect).rstrip(), failed, not all(failed)),
         ProofStep("after the remedy and doveadm reload", remedy.rstrip(), mended, all(mended)),
     )
 

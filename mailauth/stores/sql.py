@@ -177,5 +177,5 @@ def _first_line(why: Exception) -> str:
     return str(why).strip().partition("\n")[0].rstrip(".")
 
 
-_MODULES = {"sqlite": (), "pgsql": ("psycopg",), "mysql": ("pymysql",)}
+_MODULES = {"sqlite": (), "pgsql": ("psycopg",), "mysql": ("pymysql", "encodings.idna")}
 _CONNECT = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}

@@ -1,0 +1,258 @@
+"""Bad input: one sentence, the documented exit status, nothing lost."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailauth.lab import Lab, MariaDB, Postgres
+from mailauth.lab.databases import Server
+from tests.cli.running import ROOT, mailauth
+from tests.proofs.story import MiB, argon2id
+
+GOOD = argon2id(memory=19 * MiB)
+ONE_MEGABYTE = "{ARGON2ID}$argon2id$v=19$m=" + "9" * 1_000_000
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Lab]:
+    """A lab for questions that break nothing."""
+    users = {"alice": GOOD, "null": None, "empty": "", "bare": "{ARGON2ID}", "huge": ONE_MEGABYTE}
+    with Lab(store="sqlite", users=users) as lab:
+        yield lab
+
+
+def one_sentence(text: str) -> bool:
+    lines = text.strip().splitlines()
+    return len(lines) == 1 and lines[0].startswith("mailauth: ") and "Traceback" not in text
+
+
+def test_no_such_configuration() -> None:
+    done = mailauth("diagnose", "alice", "-c", "/nonexistent/dovecot.conf")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mailauth: /nonexistent/dovecot.conf: there is no such file;"
+        " give Dovecot's main configuration file.\n"
+    )
+
+
+def test_an_error_in_the_configuration_in_dovecots_own_words(tmp_path: Path) -> None:
+    config = tmp_path / "dovecot.conf"
+    config.write_text("no_such_setting = 1\n")
+    done = mailauth("diagnose", "alice", "-c", str(config))
+    assert done.returncode == 2
+    assert one_sentence(done.stderr)
+    assert f"Dovecot does not accept {config}: " in done.stderr
+    assert "no_such_setting" in done.stderr
+    assert "line 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("alice", "--login"), "--login needs the password"),
+        (("alice", "--pid", "1073741824"), "there is no such process"),
+        (("alice", "--pid", str(os.getpid())), "not a Dovecot master process"),
+        (("",), "the user name is empty"),
+        (("alice", "--password-fd", "99"), "--password-fd 99: cannot be read"),
+        (("alice", "-p", "--password-stdin"), "give the password in one way only"),
+        (("alice", "--password-stdin"), "nothing was there to read"),
+    ],
+)
+def test_wrong_usage(words: tuple[str, ...], sentence: str) -> None:
+    done = mailauth("diagnose", *words)
+    assert done.returncode == 2
+    assert one_sentence(done.stderr), done.stderr
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("words", [("nonsense",), ("diagnose",), ("diagnose", "a", "b"), ("diagnose", "--x")])
+def test_usage_errors_of_the_command_line(words: tuple[str, ...]) -> None:
+    done = mailauth(*words)
+    assert done.returncode == 2
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_code_that_is_none() -> None:
+    done = mailauth("explain", "MEM999")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "codes"),
+    [
+        ("alice", 0, []),
+        ("nobody", 1, ["USER001"]),
+        ("null", 1, ["USER002"]),
+        ("empty", 1, ["HASH001"]),
+        ("bare", 1, ["HASH001"]),
+        ("huge", 1, ["HASH001"]),
+        ("o'hara", 1, ["USER003"]),
+        ("per%cent", 1, ["USER003"]),
+        ("two\nlines", 1, ["USER003"]),
+        ("'; DROP TABLE users; --", 1, ["USER003"]),
+    ],
+)
+def test_odd_rows_and_odd_names(bench: Lab, user: str, status: int, codes: list[str]) -> None:
+    done = mailauth("diagnose", user, "-c", str(bench.config))
+    assert done.stderr == ""
+    assert done.returncode == status
+    assert [line.split()[2] for line in done.stdout.splitlines() if line.startswith("BLOCKS")] == codes
+    assert len(done.stdout) < 4000
+
+
+def test_dovecot_is_not_running(bench: Lab) -> None:
+    """What needs the process is undecided; the exit status says so."""
+    bench.stop()
+    try:
+        done = mailauth("diagnose", "alice", "-c", str(bench.config))
+    finally:
+        bench.restart()
+    assert done.returncode == 3
+    assert "UNDECIDED  MEM001" in done.stdout
+    assert "Dovecot is not running" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Nothing found. ")
+
+
+@pytest.mark.parametrize("server", [Postgres, MariaDB])
+def test_the_database_is_down(server: type[Server], dovecot_version: str) -> None:
+    store = "pgsql" if server is Postgres else "mysql"
+    with server() as database, Lab(dovecot_version, store, {"alice": GOOD}, database=database) as lab:
+        database.close()
+        done = mailauth("diagnose", "alice", "--pid", str(lab.master_pid))
+    assert done.returncode == 3
+    assert done.stderr == ""
+    assert "UNDECIDED  USER001" in done.stdout
+    assert "onnect" in done.stdout or "refused" in done.stdout
+
+
+def test_an_ordinary_user_before_an_unreadable_store() -> None:
+    """The file is named, with the reason; nothing is claimed."""
+    folder = Path("/tmp") / f"mailauth-test-{os.getpid()}"  # noqa: S108 - pytest's own may not be entered
+    folder.mkdir(mode=0o755)
+    try:
+        users = folder / "users"
+        users.write_text(f"alice:{GOOD}\n")
+        users.chmod(0o600)
+        config = folder / "dovecot.conf"
+        config.write_text(
+            f"base_dir = {folder}/run\nprotocols =\npassdb {{\n  driver = passwd-file\n  args = {users}\n}}\n"
+        )
+        status, said = as_nobody("diagnose", "alice", "-c", str(config))
+    finally:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    assert status == 3, said
+    assert f"{users}: the passwd-file cannot be read (Permission denied)." in " ".join(said.split())
+    assert "Nothing found. " in said
+
+
+def as_nobody(*words: str) -> tuple[int, str]:
+    """The command line in a child that is an ordinary user; imported before, as our files are root's."""
+    from mailauth import diagnose  # noqa: F401, PLC0415
+    from mailauth.cli import diagnose as command  # noqa: F401, PLC0415
+    from mailauth.cli.main import run  # noqa: PLC0415
+    from mailauth.render import json, text  # noqa: F401, PLC0415
+
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+        sys.argv = ["mailauth", *words]
+        status = 99
+        try:
+            run()
+        except SystemExit as done:
+            status = int(done.code or 0)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        said = stream.read()
+    _, code = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(code), said
+
+
+def test_no_dovecot_installed() -> None:
+    """Said in one sentence; what needs no Dovecot works."""
+    hide = 'for p in doveconf doveadm; do mount --bind /dev/null /usr/bin/$p; done; exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-m", "mailauth"]
+
+    def run(*more: str, feed: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*words, *more], input=feed, capture_output=True, check=False, cwd=ROOT)
+
+    done = run("diagnose", "alice")
+    assert done.returncode == 3
+    assert done.stderr.decode() == (
+        "mailauth: Dovecot is not installed in this machine: there is no doveconf;"
+        " install dovecot-core or name a running Dovecot with --pid.\n"
+    )
+    assert run("explain", "MEM001").returncode == 0
+    shown = run("hash", "show", GOOD)
+    assert shown.returncode == 0, shown.stderr
+    assert b"19" in shown.stdout
+    assert run("memory", "show", GOOD).returncode == 0
+
+
+def test_an_interrupt_ends_it_at_once(bench: Lab, postgres: Server) -> None:
+    """Ctrl-C: no traceback, status 130, and no process left."""
+    del postgres
+    slow = argon2id(memory=512 * MiB, time=12)
+    bench.set_password("slow", slow)
+    bench.configure("default_vsz_limit = 2G\n")
+    bench.reload()
+    words = [sys.executable, "-m", "mailauth", "diagnose", "slow", "-c", str(bench.config)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            process.wait(timeout=1.5)
+        except subprocess.TimeoutExpired:
+            process.send_signal(2)
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 130, (out, err)
+    assert err.decode().strip() == "mailauth: interrupted."
+
+
+def test_help_of_every_command() -> None:
+    for command in ("diagnose", "explain", "hash", "lab", "demo"):
+        done = mailauth(command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert "Usage: mailauth" in done.stdout
+
+
+def test_the_top_level_help_is_the_same_by_both_ways() -> None:
+    """The quick one, and Click's."""
+    assert mailauth().stdout == mailauth("--help").stdout
+    from click.testing import CliRunner  # noqa: PLC0415
+
+    from mailauth.cli.main import cli  # noqa: PLC0415
+
+    assert CliRunner().invoke(cli, ["--help"]).output == mailauth("--help").stdout
+
+
+def test_the_package_version() -> None:
+    assert mailauth("--version").stdout.startswith("mailauth 0.")
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.write_bytes(b"\0\xff")])
+def test_a_configuration_that_is_none(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    config = tmp_path / "dovecot.conf"
+    make(config)
+    done = mailauth("diagnose", "alice", "-c", str(config))
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr
