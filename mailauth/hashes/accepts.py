@@ -44,6 +44,12 @@ def version_text(dovecot: tuple[int, ...]) -> str:
     return ".".join(map(str, dovecot))
 
 
+def known_misname(name: bytes) -> str:
+    """A scheme's wrong name that many people write; what else stands in braces may be a secret."""
+    text = name.decode(errors="replace").upper()
+    return text if text in _MEANT else ""
+
+
 def unknown(name: str) -> Flaw:
     """No Dovecot knows a scheme of this name."""
     upper = name.upper()
@@ -60,12 +66,11 @@ def unknown(name: str) -> Flaw:
         meant = _MEANT[plain]
         hint = f"Dovecot's name for it is {meant}" if meant else "Dovecot has nothing like it"
         return Flaw(Verdict.UNSUPPORTED, f"Unknown scheme {plain}: {hint}", 1)
-    if plain.startswith("ARGON2@") or plain.startswith("PBKDF2@"):
+    if plain.startswith(("ARGON2@", "PBKDF2@")):
         return Flaw(
             Verdict.UNSUPPORTED, "Unknown scheme: Spring Security's name for it (see hash convert)", 1
         )
-    said = f" {plain}" if len(plain) <= 24 and plain.replace("-", "").replace("_", "").isalnum() else ""
-    return Flaw(Verdict.UNSUPPORTED, f"Unknown scheme{said}", 1)
+    return Flaw(Verdict.UNSUPPORTED, "Unknown scheme: no Dovecot has one of this name", 1)
 
 
 def missing(scheme: Scheme, dovecot: tuple[int, ...]) -> Flaw | None:

@@ -63,8 +63,8 @@ def parse(payload: bytes) -> Params | Flaw:
     if len(parts) == 3 and not isinstance(params, Flaw):
         if len(_seen) >= _MOST_SEEN:
             _seen.clear()
-        ends = (_LOOSE_ENDS.get(len(text) & 3, _ANY_END) for text in parts[1:])
-        _seen[parts[0], len(parts[1]), len(parts[2])] = (params, *ends)
+        salt_ends, tag_ends = (_LOOSE_ENDS.get(len(text) & 3, _ANY_END) for text in parts[1:])
+        _seen[parts[0], len(parts[1]), len(parts[2])] = (params, salt_ends, tag_ends)
     return params
 
 
@@ -317,9 +317,9 @@ def generate(password: Password, _user: str, options: dict[str, int | str]) -> b
         tag = argon2.low_level.hash_secret_raw(password.text, salt, t, m, p, 32, kind)
     except argon2.exceptions.HashingError as error:
         raise UsageError(f"Argon2 with memory={m} KiB failed: {error}; ask for less memory.") from None
-    parts = (base64_encode(part).rstrip(b"=") for part in (salt, tag))
+    salt_text, tag_text = (base64_encode(part).rstrip(b"=") for part in (salt, tag))
     name = b"argon2i" if kind is argon2.low_level.Type.I else b"argon2id"
-    return b"$%b$v=19$m=%d,t=%d,p=%d$%b$%b" % (name, m, t, p, *parts)
+    return b"$%b$v=19$m=%d,t=%d,p=%d$%b$%b" % (name, m, t, p, salt_text, tag_text)
 
 
 def _generate_i(password: Password, user: str, options: dict[str, int | str]) -> bytes:

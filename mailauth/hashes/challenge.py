@@ -71,7 +71,8 @@ def _generate_digest(password: Password, user: str, _options: dict[str, int | st
 
 
 _OTP = re.compile(
-    rb"(?P<algorithm>[^ \t]*)[ \t](?P<step>-?[0-9]{1,30})[ \t](?P<seed>[0-9A-Za-z]{0,16}) (?P<hex>[0-9A-Fa-f \t]*)"
+    rb"(?P<algorithm>[^ \t]*)[ \t](?P<step>-?[0-9]{1,30})[ \t]"
+    rb"(?P<seed>[0-9A-Za-z]{0,16}) (?P<hex>[0-9A-Fa-f \t]*)"
 )
 
 
@@ -92,7 +93,7 @@ _OTP_FOLDS: dict[bytes, Callable[[bytes], bytes]] = {
 
 
 def otp_hash(algorithm: bytes, seed: bytes, password: bytes, step: int) -> bytes:
-    """RFC 2289, as otp_hash() in Dovecot 2.3.19.1 src/lib-otp/otp-hash.c."""
+    """One-time passwords of RFC 2289, as src/lib-otp/otp-hash.c of Dovecot 2.3.19.1 computes them."""
     fold = _OTP_FOLDS[algorithm]
     digest = fold(seed + password)
     for _ in range(step):

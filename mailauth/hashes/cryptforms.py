@@ -304,7 +304,7 @@ def why_not(payload: bytes, text: bytes) -> Flaw:
     return no(*_in_form(form, text))
 
 
-def _in_form(form: Form, text: bytes) -> tuple[str, int]:
+def _in_form(form: Form, text: bytes) -> tuple[str, int]:  # noqa: C901 - one sentence for each way to be wrong
     rest, at = text[len(form.prefix) :], len(form.prefix)
     if form.kind in ("$5$", "$6$") and rest.startswith(b"rounds="):
         number, dollar, _ = rest[7:].partition(b"$")
@@ -322,16 +322,16 @@ def _in_form(form: Form, text: bytes) -> tuple[str, int]:
             if len(text) < want
             else f"longer than {want} characters"
         ), min(len(text), want)
-    dollar = rest.rfind(b"$")
-    digest_at = at + dollar + 1
+    last = rest.rfind(b"$")
+    digest_at = at + last + 1
     length = len(text) - digest_at
-    if dollar < 0 or not length:
-        if length == 0 and dollar > 0 and form.read(text[:-1]):
+    if last < 0 or not length:
+        if length == 0 and last > 0 and form.read(text[:-1]):
             return "ends in a $ too many", len(text) - 1
         return f"cut off: {len(text)} characters, and no digest among them", len(text)
-    if form.kind in ("$1$", "$5$", "$6$") and dollar > (8 if form.kind == "$1$" else 16):
+    if form.kind in ("$1$", "$5$", "$6$") and last > (8 if form.kind == "$1$" else 16):
         most = 8 if form.kind == "$1$" else 16
-        return f"a salt of {dollar} characters; {form.kind} uses and writes only {most}", at + most
+        return f"a salt of {last} characters; {form.kind} uses and writes only {most}", at + most
     if length < form.digest:
         whole = digest_at + form.digest
         return f"cut off: {len(text)} of {whole} characters", len(text)

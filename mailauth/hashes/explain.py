@@ -119,7 +119,7 @@ def alarms(hash_: Hash) -> tuple[str, ...]:
     return tuple(found)
 
 
-def notes(hash_: Hash) -> tuple[str, ...]:
+def notes(hash_: Hash) -> tuple[str, ...]:  # noqa: C901 - one line for each oddity
     """What is odd, and may be why the right password does not match."""
     values = dict(hash_.params)
     found: list[str] = []
@@ -131,7 +131,8 @@ def notes(hash_: Hash) -> tuple[str, ...]:
         found.append("the length before the - is not that of what follows: it is compared whole")
     elif name == "PLAIN-TRUNC":
         found.append(
-            f"any password that begins with these {values['length']} characters matches, a shorter one does not"
+            f"any password that begins with these {values['length']} characters matches, a shorter one does"
+            " not"
         )
     if name.startswith("ARGON2"):
         if values["tag"] != 32:
@@ -151,8 +152,10 @@ def notes(hash_: Hash) -> tuple[str, ...]:
             "$2a$ with a byte 0xff in the password: crypt_blowfish's safety measure gives another digest"
         )
     if kind.startswith("2"):
-        found.append("72 bytes of a password count; a program that hashes the password first (Django"
-                     " bcrypt_sha256, Rails' pepper) makes strings that look the same and do not match")  # fmt: skip
+        found.append(
+            "72 bytes of a password count; a program that hashes the password first (Django bcrypt_sha256,"
+            " Rails' pepper) makes strings that look the same and do not match"
+        )
     if kind == "$1$" and not hash_.prefixed and name == "MD5-CRYPT":
         found.append("without {SCHEME}: $1$ is taken for MD5-CRYPT whatever the default scheme is")
     if kind == "DES":

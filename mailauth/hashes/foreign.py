@@ -44,7 +44,7 @@ def convert(
     return next((found for found in checked if found.dovecot is not None), checked[0])
 
 
-def _readings(text: bytes, origin: str | None) -> tuple[Found, ...]:
+def _readings(text: bytes, origin: str | None) -> tuple[Found, ...]:  # noqa: C901 - the order matters
     if origin is not None:
         if origin not in _BY_ORIGIN:
             raise UsageError(f"There is no origin {origin!r}; there are {', '.join(ORIGINS)}.")

@@ -101,7 +101,7 @@ def werkzeug(text: bytes) -> Found | None:
 
 
 def passlib(text: bytes) -> Found | None:
-    """passlib's modular formats, and OpenLDAP's pw-pbkdf2, which has the same fields."""
+    """The modular formats, and OpenLDAP's pw-pbkdf2, which has the same fields."""
     found = re.fullmatch(rb"\$pbkdf2(?:-(sha\d+))?\$(\d{1,10})\$([./A-Za-z0-9]*)\$([./A-Za-z0-9]+)", text)
     source = "passlib pbkdf2"
     if not found:

@@ -62,14 +62,14 @@ def bcrypt(text: bytes) -> Found | None:
     )
     if not found:
         return None
-    source = {
+    sources = {
         None: "bcrypt",
         b"bcrypt$": "Django bcrypt",
         b"1|": "Nextcloud",
         b"{bcrypt}": "Spring Security bcrypt",
     }
     return yes(
-        source.get(found[1], "bcrypt"),
+        sources.get(found[1], "bcrypt"),
         b"{BLF-CRYPT}" + found[2],
         "as is, if no pepper was added to the password",
     )
@@ -100,7 +100,7 @@ _HEX = {
     32: ((b"{CRYPT}$3$$", "NT hash", "weak; if it is an unsalted MD5 instead, say so (--from md5)"),
          (b"{PLAIN-MD5}", "unsalted MD5", "weak: Dovecot 2.4 refuses it")),
     40: ((b"{SHA.HEX}", "unsalted SHA-1", ""),),
-    64: ((b"{SHA256.HEX}", "unsalted SHA-256", "if it is Courier's hmac-md5 instead, say so (--from courier)"),
+    64: ((b"{SHA256.HEX}", "unsalted SHA-256", "if it is Courier's hmac-md5, say so (--from courier)"),
          (b"{CRAM-MD5}", "userdbpw -hmac-md5 of Courier", "")),
     96: ((None, "unsalted SHA-384", "Dovecot has no SHA-384"),),
     128: ((b"{SHA512.HEX}", "unsalted SHA-512", ""),),
@@ -161,7 +161,7 @@ _HOPELESS = (
     (rb"grub\.pbkdf2\.sha512\..*", "GRUB", "PBKDF2 with SHA-512: Dovecot has it only with SHA-1 and SHA-256"),
     (rb"\{S?SHA-?384\}.*", "OpenLDAP pw-sha2", "Dovecot has no SHA-384"),
     (rb"\{scrypt(?:@.*)?\}.*", "Spring Security scrypt", "its salt is raw bytes, crypt(3)'s $7$ takes text"),
-    (rb"\{sha256\}[0-9a-f]{80}", "Spring Security StandardPasswordEncoder", "iterated SHA-256: Dovecot has none"),
+    (rb"\{sha256\}[0-9a-f]{80}", "Spring's StandardPasswordEncoder", "iterated SHA-256: Dovecot has none"),
     (rb"\{SASL\}.*", "OpenLDAP {SASL}", "it names an account elsewhere and holds no password"),
     (rb"[!*]+.*", "a locked account", "no password matches it"),
 )  # fmt: skip

@@ -103,7 +103,7 @@ def parse(
     return _parse(text, default_scheme, dovecot, allow_weak)
 
 
-def _parse(text: bytes, default_scheme: str | None, dovecot: Release | None, allow_weak: bool) -> Hash | Flaw:
+def _parse(text: bytes, default_scheme: str | None, dovecot: Release | None, allow_weak: bool) -> Hash | Flaw:  # noqa: C901 - Dovecot's order
     """Every case, and every reason."""
     text = raw(text)
     name, payload, at = split(text)
@@ -308,7 +308,7 @@ def shown(
         return f"(no scheme) ({len(text)} characters)"
     entry = lookup(name)
     if entry is None:
-        return f"{{?}} ({len(text)} characters)"
+        return f"{{{accepts.known_misname(name) or '?'}}}... ({len(payload)} characters after the scheme)"
     prefix = f"{{{entry[0].name}{'.' if entry[1] else ''}{entry[1]}}}" if at else ""
     return f"{prefix}... ({len(payload)} characters after the scheme)"
 

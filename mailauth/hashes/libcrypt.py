@@ -43,7 +43,7 @@ def _open(name: str) -> ctypes.CDLL | None:
 
 
 def crypt(lib: ctypes.CDLL, phrase: bytes, setting: bytes) -> bytes | None:
-    """The whole hash; None where crypt() would give "*0", which is equal to no stored string."""
+    """The whole hash, or None where the library gives "*0", which is equal to no stored string."""
     area = ctypes.create_string_buffer(_WORK_AREA)
     made: bytes | None = lib.crypt_rn(phrase, setting, area, _WORK_AREA)
     return made

@@ -9,6 +9,7 @@ from mailauth.errors import MailauthError, UsageError
 from mailauth.hashes import accepts, judge
 from mailauth.hashes.argon2 import footprint
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
+from mailauth.hashes.schemes import lookup
 from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
 
 IDLE = 24 * MiB
@@ -55,7 +56,8 @@ def fit(limit: int | None, idle: int = IDLE) -> dict[str, int]:
         if footprint(m, 1).total <= room:
             return {"memory": m, "time": t, "lanes": 1}
     raise UsageError(
-        f"No Argon2 that OWASP recommends fits into {max(room, 0) // MiB} MiB; raise vsz_limit or take BLF-CRYPT."
+        f"No Argon2 that OWASP recommends fits into {max(room, 0) // MiB} MiB;"
+        " raise vsz_limit or take BLF-CRYPT."
     )
 
 
@@ -69,15 +71,16 @@ def make(order: Order, password: Password, user: str = "") -> str | Judgement:
     if need and order.limit is not None and need + order.idle > order.limit:
         return Judgement(
             Verdict.OUT_OF_MEMORY,
-            f"verifying takes {need / MiB:.0f} MiB on top of an auth process of about {order.idle / MiB:.0f} MiB,"
-            f" and vsz_limit is {order.limit / MiB:.0f} MiB; Dovecot would log a password mismatch",
+            f"verifying takes {need / MiB:.0f} MiB on top of an auth process of about"
+            f" {order.idle / MiB:.0f} MiB, and vsz_limit is {order.limit / MiB:.0f} MiB; Dovecot would log a"
+            " password mismatch",
         )
     return stored
 
 
 def refused_before(order: Order) -> Judgement | None:
     """The same refusal before anyone has to type a password twice."""
-    scheme = judge.lookup(order.scheme.encode())
+    scheme = lookup(order.scheme.encode())
     if scheme is None:
         flaw = accepts.unknown(order.scheme)
         return Judgement(flaw.verdict, flaw.reason)

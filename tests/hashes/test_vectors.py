@@ -64,13 +64,13 @@ def test_each_edge_case_gives_its_verdict(group: str, release: str) -> None:
 
 
 def conversions() -> list[Any]:
-    return [pytest.param(row, id=row["source"].strip()) for row in load("foreign.json", "conversions")]
+    """All but the one whose example is not whole."""
+    rows = load("foreign.json", "conversions")
+    return [pytest.param(row, id=row["source"].strip()) for row in rows if '..."}' not in row["example"]]
 
 
 @pytest.mark.parametrize("row", conversions())
 def test_each_foreign_hash_becomes_one_that_its_password_matches_or_none(row: dict[str, Any]) -> None:
-    if row["example"].endswith('..."}'):
-        pytest.skip("the example is not whole")
     found = convert(row["example"], password=password(row["password"]))
     if row["convertible"] == "NO":
         assert found.dovecot is None

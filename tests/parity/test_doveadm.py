@@ -11,7 +11,7 @@ from mailauth.hashes.accepts import missing
 
 PASSWORDS = ("secret", "pässwörd€", "p w!$%'\"{}", "x" * 76 + "tail")
 NAMES = [f"{scheme.name}{dot}" for scheme in SCHEMES for dot in ("", ".HEX", ".b64", ".base64")]
-CHEAP: dict[str, dict[str, int | str]] = {
+CHEAP: dict[str, dict[str, int]] = {
     "ARGON2I": {"memory": 1024},
     "ARGON2ID": {"memory": 1024},
     "ARGON2": {"memory": 1024},
@@ -38,12 +38,12 @@ def test_each_verifies_what_the_other_makes(scheme: str, doveadm: Any, fuzz: Mod
     names = [name for name in NAMES if name.partition(".")[0] == scheme]
     unknown = missing(SCHEMES[[one.name for one in SCHEMES].index(scheme)], doveadm.release)
     if unknown is not None:
-        stored = generate(scheme, Password.of("secret"), **CHEAP.get(scheme, {}))
+        stored = generate(scheme, Password.of("secret"), user="", **CHEAP.get(scheme, {}))
         assert doveadm.judge(stored, "secret")[0] == "error"
         return
     with ThreadPoolExecutor(2) as pool:
         pairs = [(name, password) for name in names for password in PASSWORDS[: 4 if name == scheme else 1]]
-        for apart in pool.map(lambda pair: _both_ways(*pair, doveadm, fuzz.USER), pairs):
+        for apart in pool.map(lambda pair: _both_ways(pair[0], pair[1], doveadm, fuzz.USER), pairs):
             assert not apart
 
 

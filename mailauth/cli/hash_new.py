@@ -1,0 +1,157 @@
+"""``mailauth hash new``."""
+
+import contextlib
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from mailauth.cli.hash_options import (
+    EXITS,
+    STATUS,
+    for_option,
+    idle_option,
+    jobs_option,
+    json_option,
+    limit_option,
+    opened,
+    password_options,
+    user_option,
+    weak_option,
+)
+from mailauth.cli.password import read_password
+from mailauth.dovecot.sizes import parse_limit, parse_size
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.hashes import Judgement, Password, batch, judge, making, strength
+
+
+@click.command(epilog=EXITS)
+@click.option(
+    "-s", "--scheme", default="ARGON2ID", show_default=True, help="With .hex, .b64 or .base64 if wanted."
+)
+@click.option(
+    "--profile", metavar="NAME", help="Argon2 by name: owasp, rfc9106-second, moderate, dovecot ...; list."
+)
+@click.option("--fit", is_flag=True, help="The strongest Argon2 for --vsz-limit, or for the Dovecot here.")
+@click.option("--memory", metavar="SIZE", help="Argon2: 64M, or a number of KiB.")
+@click.option("--time", type=int, metavar="N", help="Argon2: passes.")
+@click.option("--lanes", type=int, metavar="N", help="Argon2: lanes.")
+@click.option("--cost", type=int, metavar="N", help="bcrypt: 4 to 31.")
+@click.option("--rounds", type=int, metavar="N", help="PBKDF2, SCRAM, SHA-crypt, OTP.")
+@click.option("--kind", metavar="PREFIX", help="CRYPT: $y$, $6$, ... instead of bcrypt.")
+@password_options
+@user_option
+@for_option
+@weak_option
+@limit_option
+@idle_option
+@click.option("--csv", "csv_file", metavar="FILE|-", help="Many: user,password in, user,stored,error out.")
+@json_option
+@jobs_option
+@click.pass_context
+def new(
+    ctx: click.Context,
+    /,
+    scheme: str,
+    profile: str | None,
+    fit: bool,
+    memory: str | None,
+    vsz_limit: str | None,
+    idle: str,
+    csv_file: str | None,
+    as_json: bool,
+    jobs: int | None,
+    ask_password: bool,
+    password_fd: int | None,
+    stdin: bool,
+    user: str,
+    dovecot: tuple[int, ...] | None,
+    allow_weak: bool,
+    **numbers: int | str | None,
+) -> None:
+    """Make a new hash, by today's recommendations; asks for the password twice.
+
+    Refuses what the target Dovecot could not verify: a scheme it lacks or refuses (--for), or more
+    memory than --vsz-limit leaves (256M if not given; "unlimited" turns this off).
+    """
+    if profile == "list":
+        for name, (about, params) in strength.PROFILES.items():
+            click.echo(f"{name:<16} {about} (m={params['memory']},t={params['time']},p={params['lanes']})")
+        return
+    limit = making.DEFAULT_LIMIT if vsz_limit is None else parse_limit(vsz_limit)
+    if fit and vsz_limit is None:
+        limit = _limit_in_force()
+    options: dict[str, int | str] = {}
+    options |= making.profile(profile) if profile else {}
+    options |= making.fit(limit, parse_size(idle)) if fit else {}
+    if memory is not None:
+        options["memory"] = int(memory) if memory.isdigit() else parse_size(memory) // 1024
+    options |= {name: value for name, value in numbers.items() if value is not None}
+    order = making.Order(scheme, tuple(options.items()), dovecot, allow_weak, limit, parse_size(idle))
+    refused = making.refused_before(order)
+    if refused is None and csv_file is not None:
+        _make_many(order, csv_file, jobs)
+        return
+    made: str | Judgement = refused or making.make(
+        order, _new_password(ask_password, password_fd, stdin), user
+    )
+    if isinstance(made, Judgement):
+        if as_json:
+            click.echo(json.dumps({"stored": None, "verdict": made.verdict.value, "reason": made.reason}))
+        else:
+            click.echo(f"mailauth: not made: {made.reason}", err=True)
+        ctx.exit(STATUS[made.verdict])
+    click.echo(json.dumps({"stored": made, "shown": judge.shown(made)}) if as_json else made)
+
+
+def _new_password(ask: bool, descriptor: int | None, stdin: bool) -> Password:
+    if not ask and (descriptor is not None or stdin):
+        password = read_password(ask=False, descriptor=descriptor, stdin=stdin)
+    else:
+        text = click.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
+        password = Password.of(text)
+    assert password is not None, "one of the three was asked for"
+    return password
+
+
+def _limit_in_force() -> int | None:
+    """The smaller of the limits of the two services that verify, as doveconf reports them."""
+    from mailauth.dovecot.doveadm import Installation  # noqa: PLC0415
+    from mailauth.dovecot.site import read_config  # noqa: PLC0415
+
+    try:
+        config = read_config(Installation())
+    except CannotObserve as why:
+        raise UsageError(f"--fit needs --vsz-limit here: {why}") from None
+    limits = [service.vsz_limit for service in config.services.values() if service.vsz_limit is not None]
+    return min(limits, default=None)
+
+
+def _make_many(order: making.Order, name: str, jobs: int | None) -> None:
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(("user", "stored", "error"))
+    with opened(name) as binary, _progress() as advance:
+        rows = making.read_csv(io.TextIOWrapper(binary, "utf-8", errors="surrogateescape", newline=""))
+        tasks = ([row] for row in rows)
+        maker = making.Maker(order)
+        for answers in batch.in_order(maker, tasks, jobs=jobs or batch.cores(), lost=maker.lost):
+            out.writerows(answers)
+            advance(len(answers))
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("hashing", total=None)
+        yield lambda done: bar.advance(task, done)

@@ -1,0 +1,98 @@
+"""What the commands of ``mailauth hash`` share: options, exit statuses, opening a file."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import click
+
+from mailauth.dovecot.version import Version
+from mailauth.errors import UsageError
+from mailauth.hashes import Verdict
+
+STATUS = {
+    Verdict.MATCH: 0,
+    Verdict.MISMATCH: 1,
+    Verdict.MALFORMED: 3,
+    Verdict.UNSUPPORTED: 4,
+    Verdict.WEAK: 5,
+    Verdict.OUT_OF_MEMORY: 6,
+}
+EXITS = """\b
+Exit status:  0 match, made, or sound        1 mismatch, or no conversion
+              2 wrong usage                  3 malformed
+              4 unsupported                  5 weak, and refused
+              6 out of memory                70 a bug in mailauth
+A batch exits with 0 when it was read to its end, whatever the verdicts."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _release(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    version = Version.parse(text)
+    return (version.major, version.minor, version.patch, version.build)
+
+
+def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    def add(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+for_option = click.option(
+    "--for", "dovecot", metavar="VERSION", callback=_release, help="Judge as this Dovecot, e.g. 2.4."
+)
+weak_option = click.option(
+    "--allow-weak", is_flag=True, help="As with auth_allow_weak_schemes=yes, and as doveadm pw -t."
+)
+limit_option = click.option("--vsz-limit", metavar="SIZE", help="Under this vsz_limit, e.g. 256M; unlimited.")
+idle_option = click.option(
+    "--idle",
+    metavar="SIZE",
+    default="24M",
+    show_default=True,
+    help="What the auth process takes idle (assumed).",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/hash-*.json)."
+)
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes; all cores if not given."
+)
+stored_options = _options(
+    click.argument("stored", required=False),
+    click.option("--stored-fd", type=int, metavar="FD", help="Read the string from this descriptor."),
+    click.option("--batch", metavar="FILE|-", help='JSON lines in, JSON lines out: {"stored": "...", ...}.'),
+)
+default_option = click.option(
+    "--default-scheme", metavar="SCHEME", help="The passdb's, for strings without {SCHEME}."
+)
+password_options = _options(
+    click.option(
+        "-p", "--ask-password", is_flag=True, help="Ask for the password (without any of these too)."
+    ),
+    click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor."),
+    click.option(
+        "--stdin", "--password-stdin", "stdin", is_flag=True, help="Read the password from standard input."
+    ),
+)
+user_option = click.option("--user", default="", help="The user's name, which DIGEST-MD5 hashes too.")
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(name).open("rb") as file:
+            yield file
+    except OSError as why:
+        raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
