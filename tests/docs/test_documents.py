@@ -1,0 +1,44 @@
+"""The documents say what the program does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mailauth.cli.commands import COMMANDS, EXIT_STATUSES
+from tests.cli.running import ROOT
+from tests.docs import generated
+
+
+def test_the_readme_shows_the_demos_true_output() -> None:
+    """When it does not: python -m tests.docs.generated."""
+    shown = generated.block(generated.README.read_text(), "demo")
+    assert generated.normal(generated.demo()) == generated.normal(shown)
+
+
+def test_the_rules_in_the_readme_and_the_rules_page_are_current() -> None:
+    """When they are not: python -m tests.docs.generated."""
+    assert generated.block(generated.README.read_text(), "rules") == generated.rules_table()
+    assert generated.RULES_PAGE.read_text() == generated.rules_page()
+
+
+def test_every_command_and_exit_status_is_in_the_readme() -> None:
+    text = generated.README.read_text()
+    for name, _, _ in COMMANDS:
+        assert f"mailauth {name}" in text
+    for status, meaning in EXIT_STATUSES:
+        assert f"| {status} | {meaning} |" in text
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]), ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_nothing_names_this_machine() -> None:
+    """No registry host and no path of a developer's machine in what is committed."""
+    for path in [*ROOT.glob("*"), *(ROOT / "docs").rglob("*"), *(ROOT / "bin").rglob("*")]:
+        if path.is_file() and path.suffix in {".md", ".toml", ".sh", ".py", ""}:
+            assert "/work/" not in path.read_text(errors="replace"), path
