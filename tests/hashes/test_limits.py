@@ -18,6 +18,7 @@ from mailauth.hashes import (
     generate,
     hash_memory,
     identify,
+    libcrypt,
     libsodium,
     parse,
     shown,
@@ -164,3 +165,26 @@ def test_without_libsodium_argon2_cffi_judges_alike(
 
 def test_libsodium_of_a_given_path_wins() -> None:
     assert libsodium.load("/no/such/libsodium.so") is None
+
+
+@pytest.mark.parametrize("kind", ["2a", "2b", "2x", "2y"])
+def test_without_libcrypt_the_bcrypt_package_judges_alike(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = generate("BLF-CRYPT", SECRET, cost=4).replace("$2y$", f"${kind}$")
+    long = Password.of("x" * 80)
+    passwords = (SECRET, Password.of("no"), long, Password(b"s3cret\0more"))
+    here = [verify(stored, password) for password in passwords]
+
+    def none() -> ctypes.CDLL | None:
+        return None
+
+    monkeypatch.setattr(libcrypt, "load", none)
+    assert here == [verify(stored, password) for password in passwords]
+    assert here[0].verdict is here[3].verdict is Verdict.MATCH
+
+
+def test_what_no_library_here_can_compute_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libcrypt, "load", lambda: None)
+    old = "{BLF-CRYPT}$2x$04$cJt40Fds.Oae7MlRH79uluGZa3CgsJyee/Pvnbvkz7bio9QwjBX5a"
+    assert verify(old, Password(b"\xd0\xc1\xd2\xcf")).verdict is Verdict.UNSUPPORTED
+    yescrypt = "{CRYPT}$y$j9T$0B.tZCirBLh6rFyj.Pl6E/$wJQSocLbBw/nZV2VsoKS2n8Umhl5ealRmWZE.O2TF43"
+    assert "libcrypt" in verify(yescrypt, SECRET).reason
