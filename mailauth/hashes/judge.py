@@ -91,9 +91,9 @@ def parse(
 ) -> Hash | Flaw:
     """Understand a stored string the way that Dovecot would, or say why it can never match."""
     text = stored.encode("utf-8", "surrogateescape") if type(stored) is str else raw(stored)
-    head, brace, payload = text.partition(b"}")
-    entry = by_head(head) if brace else None
-    if entry is not None and dovecot is None and b"\0" not in payload:  # the common case, and fast
+    head, _, payload = text.partition(b"}")
+    entry = by_head(head)
+    if entry is not None and dovecot is None:  # the common case, and fast
         scheme, written, decode, read = entry
         decoded = decode(payload) if decode else payload
         if decoded is not None:

@@ -59,10 +59,15 @@ def _fast(entry: Entry) -> Fast:
     return scheme, written, decoder, scheme.parse
 
 
-by_head = {b"{" + name: _fast(entry) for name, entry in _BY_BYTES.items()}.get
+by_head = {
+    b"{" + name: _fast(entry)
+    for name, entry in _BY_BYTES.items()
+    if not name.upper().startswith((b"PLAIN", b"CLEAR"))
+}.get
 """By all that stands before the closing brace, in one of the usual spellings: for speed.
 
-With functions that decode and read; where they do not succeed, the slow way says why.
+With functions that decode and read; where they do not succeed, the slow way says why. Without the
+schemes that would take a NUL for a part of the password, and a head without its brace for whole.
 """
 
 
