@@ -18,6 +18,7 @@ from mailauth.cli.hash_options import (
     jobs_option,
     json_option,
     limit_option,
+    need_terminal,
     opened,
     password_options,
     stored_options,
@@ -158,6 +159,8 @@ def verify(
         return
     text = _one(stored, stored_fd, password_from_stdin=stdin)
     ask = ask_password or (password_fd is None and not stdin)
+    if ask:
+        need_terminal()
     password = read_password(ask=ask, descriptor=password_fd, stdin=stdin)
     assert password is not None, "one of the three was asked for"
     judgement = batching.verify(text, password, user, settings)

@@ -17,6 +17,7 @@ from mailauth.cli.hash_options import (
     jobs_option,
     json_option,
     limit_option,
+    need_terminal,
     opened,
     password_options,
     user_option,
@@ -111,6 +112,7 @@ def _new_password(ask: bool, descriptor: int | None, stdin: bool) -> Password:
     if not ask and (descriptor is not None or stdin):
         password = read_password(ask=False, descriptor=descriptor, stdin=stdin)
     else:
+        need_terminal()
         text = click.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
         password = Password.of(text)
     assert password is not None, "one of the three was asked for"
@@ -145,7 +147,7 @@ def _make_many(order: making.Order, name: str, jobs: int | None) -> None:
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[int], None]]:
     """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or sys.stdout.isatty():  # on one terminal they would mix
         yield lambda _done: None
         return
     from rich.console import Console  # noqa: PLC0415

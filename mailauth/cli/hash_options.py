@@ -96,3 +96,9 @@ def opened(name: str) -> Iterator[BinaryIO]:
             yield file
     except OSError as why:
         raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
+
+
+def need_terminal() -> None:
+    """Raises UsageError where a prompt would wait for nobody, or echo what is typed."""
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask for the password: give --password-fd or --stdin.")

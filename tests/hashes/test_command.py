@@ -88,6 +88,8 @@ def test_the_stored_string_and_the_password_come_by_descriptors() -> None:
 def test_two_ways_at_once_and_none_are_wrong_usage() -> None:
     assert run("verify", GOOD, "--stdin", "--password-fd", "0").returncode == 2
     assert run("verify", "--stdin").returncode == 2
+    assert b"no terminal" in run("verify", GOOD).stderr
+    assert b"no terminal" in run("new").stderr
     assert run("show").returncode == 2
     assert run("verify", "--batch", "/no/such/file").returncode == 2
 
