@@ -175,7 +175,7 @@ def _look_up(target: Target, config: AuthConfig, names: UserName, cases: list[Ca
         raise CannotObserve(" ".join(problems))
     if not answers:
         raise CannotObserve(f"{config.file} has no passdb that can be asked.")
-    return LookedUp("the passdbs, in Dovecot's order", tuple(answers))
+    return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))
 
 
 def _ask(target: Target, config: AuthConfig, names: UserName, passdb: Passdb) -> Record:

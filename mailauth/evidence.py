@@ -65,9 +65,10 @@ class PassdbAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp(Evidence):
-    """What every passdb said, in Dovecot's order."""
+    """What every passdb said, in Dovecot's order; ``unasked``: those that could not be asked, and why."""
 
     answers: tuple[PassdbAnswer, ...]
+    unasked: tuple[str, ...] = ()
 
     @property
     def seen(self) -> str:
@@ -165,7 +166,6 @@ class Trials(Evidence):
     hit: Trial | None
     falls_back: bool
     unlimited: Verdict | None
-    library: str
 
     @property
     def all(self) -> tuple[Trial, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mailauth.dovecot.version import Dialect
-from mailauth.evidence import Evidence, Fact, NotApplicable, Unobserved
+from mailauth.evidence import Evidence, Fact, LookedUp, NotApplicable, Unobserved
 
 
 class Severity(Enum):
@@ -105,6 +105,11 @@ class Diagnosis:
     undecided: tuple[Undecided, ...]
     silent: tuple[Rule, ...]
     evidence: tuple[Fact, ...]
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """The passdbs that could not be asked, and why, though another had the user."""
+        return next((fact.unasked for fact in self.evidence if isinstance(fact, LookedUp)), ())
 
 
 @dataclass(frozen=True, slots=True)

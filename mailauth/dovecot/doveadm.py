@@ -99,7 +99,12 @@ class Installation:
     def _prefix(self) -> tuple[str, ...]:
         if not self.pid:
             return ()
-        return ("nsenter", "--target", str(self.pid), "--mount", "--root", "--wd", "--")
+        user = (
+            ("--user", "--preserve-credentials")
+            if _namespace(self.pid, "user") != _namespace("self", "user")
+            else ()
+        )
+        return ("nsenter", "--target", str(self.pid), *user, "--mount", "--root", "--wd", "--")
 
     def _find(self, program: str) -> str:
         if self.pid:
@@ -121,7 +126,9 @@ def _enter(pid: int) -> None:
     """Move this process into the namespaces and the root of another."""
     libc = ctypes.CDLL(None, use_errno=True)
     root = os.open(f"/proc/{pid}/root", os.O_PATH)
-    spaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in ("net", "mnt")]
+    # The user namespace first: it gives the right to enter the others.  One is not entered twice.
+    kinds = [kind for kind in ("user", "net", "mnt") if _namespace(pid, kind) != _namespace("self", kind)]
+    spaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in kinds]
     for space in spaces:
         if libc.setns(space, 0):
             code = ctypes.get_errno()
@@ -146,11 +153,13 @@ def at_pid(pid: int, config: str | None) -> Installation:
     if config is None and "-c" in words[:-1]:
         config = words[words.index("-c") + 1]
     try:
-        elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or _namespace(pid) != _namespace("self")
+        elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or _namespace(pid, "mnt") != _namespace(
+            "self", "mnt"
+        )
     except OSError:
         raise UsageError(f"--pid {pid}: only root may look into this process.") from None
     return Installation(config, pid if elsewhere else None)
 
 
-def _namespace(pid: int | str) -> str:
-    return str(Path(f"/proc/{pid}/ns/mnt").readlink())
+def _namespace(pid: int | str, kind: str) -> str:
+    return str(Path(f"/proc/{pid}/ns/{kind}").readlink())

@@ -158,7 +158,9 @@ def _libsodium(pid: int) -> str | None:
         found = re.search(r"(/\S*libsodium\.so\S*)$", _proc(pid, "maps"), re.MULTILINE)
     except CannotObserve:
         return None
-    return f"/proc/{pid}/root{found[1]}" if found else None
+    # The kernel shows the path from our root where it can, and from that process's where it cannot.
+    paths = (f"/proc/{pid}/root{found[1]}", found[1]) if found else ()
+    return next((path for path in paths if Path(path).exists()), None)
 
 
 def _proc(pid: int, name: str) -> str:

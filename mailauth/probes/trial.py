@@ -1,5 +1,7 @@
 """Try the stored hash with the room that the verifying processes have."""
 
+import re
+
 from mailauth.errors import CannotObserve
 from mailauth.evidence import StoredHash, Trial, Trials, Verifiers, VerifyingProcess
 from mailauth.hashes import Hash, Password, Verdict
@@ -53,11 +55,15 @@ def observe_trials(
         except CannotObserve:
             unlimited = None  # too big for this machine, or too slow: the trial under the limit stands
     return Trials(
-        source="trial in a child process",
+        source=f"trial in a child process, with {_as_dovecot_sees_it(used[0].library)}",
         with_password=password is not None,
         miss=miss,
         hit=hit,
         falls_back=verifiers.falls_back,
         unlimited=unlimited,
-        library=used[0].library,
     )
+
+
+def _as_dovecot_sees_it(library: str) -> str:
+    """The path without the road into another root."""
+    return re.sub(r"^/proc/\d+/root", "", library)

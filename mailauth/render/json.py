@@ -92,7 +92,8 @@ def report(diagnosis: Diagnosis, dovecot: str, proof: tuple[ProofStep, ...] = ()
             f"{fact.kind.__name__}: {fact.reason}"
             for fact in diagnosis.evidence
             if isinstance(fact, NotApplicable | Unobserved)
-        ],
+        ]
+        + list(diagnosis.unasked),
         proof=list(proof),
     )
 

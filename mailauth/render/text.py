@@ -23,6 +23,7 @@ def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[Proof
             f"UNDECIDED  {', '.join(codes)}\n{_labelled('lacks', [reason])}"
             for reason, codes in reasons.items()
         ]
+    parts += [f"NOT ASKED\n{_labelled('lacks', [reason])}" for reason in diagnosis.unasked]
     wanted = (Logins,) if diagnosis.findings else (Evidence,)
     parts.append(_evidence_text(diagnosis, wanted))
     if proof:

@@ -23,7 +23,7 @@ from tests.cli.running import ROOT
 from tests.proofs.story import MiB, argon2id
 
 CANARY = b"canary-4f1d-Passw0rd"
-STORED = argon2id(CANARY, memory=256 * MiB)
+STORED = argon2id(CANARY, memory=256 * MiB, salt=os.urandom(16))  # nobody else's salt
 SALT, TAG = (part.encode() for part in STORED.rsplit("$", 2)[1:])
 SECRETS = (CANARY, base64.b64encode(CANARY), CANARY.hex().encode(), SALT, TAG)
 

@@ -15,9 +15,16 @@ MiB = 1024 * 1024
 SECRET = b"correct horse"
 
 
-def argon2id(password: bytes = SECRET, *, memory: int, time: int = 1, lanes: int = 1) -> str:
+def argon2id(
+    password: bytes = SECRET,
+    *,
+    memory: int,
+    time: int = 1,
+    lanes: int = 1,
+    salt: bytes = b"0123456789abcdef",
+) -> str:
     """A hash that takes ``memory`` bytes."""
-    digest = hash_secret(password, b"0123456789abcdef", time, memory // 1024, lanes, 32, Type.ID)
+    digest = hash_secret(password, salt, time, memory // 1024, lanes, 32, Type.ID)
     return "{ARGON2ID}" + digest.decode()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mailauth.cli.diagnose import exit_status
 from mailauth.finding import Certainty
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
@@ -151,3 +152,13 @@ def test_two_faults_are_both_found(proof: Make, dovecot_version: str) -> None:
     """A wrong password, and no memory for the right one either."""
     told = proof(dovecot_version, "sqlite", {"alice": argon2id(memory=256 * MiB)})
     told.finds({"MEM001", "PASS001"}, password=b"wrong")
+
+
+def test_a_passdb_that_cannot_be_asked_is_named(proof: Make, dovecot_version: str) -> None:
+    """The user is found elsewhere, and still it is said what was not looked at."""
+    pam = "passdb {\n  driver = pam\n}\n" if dovecot_version < "2.4" else "passdb pam {\n}\n"
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD}, settings=pam)
+    diagnosis = told.look(password=told.password).diagnosis
+    assert not diagnosis.findings
+    assert [text.partition(":")[0] for text in diagnosis.unasked] == ["passdb 2 (pam)"]
+    assert exit_status(diagnosis) == 3
