@@ -66,7 +66,7 @@ def argon2(m: int, p: int) -> Footprint:
         (Part("blocks", blocks, blocks), Part("index array", index, mapped)),
         p,
         fit.need_first(memory),
-        fit.need_always(memory),
+        fit.need_always(memory, None if mapped else index),
     )
 
 
@@ -77,7 +77,7 @@ def scrypt(n: int, r: int, p: int, *, yescrypt: bool) -> Footprint:
     parts = (Part("table", table, _pages(table)), Part("scratch", scratch, _pages(scratch)))
     total = sum(part.mapped for part in parts)
     # Both are mapped by mmap(2) itself, past malloc, each time anew: nothing stays on the heap.
-    return Footprint(parts, p, total, fit.need_always(Memory(total)))
+    return Footprint(parts, p, total, fit.need_always(Memory(total), 0))
 
 
 def _pages(size: int) -> int:

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from mailauth.memory.report import ShowReport
+from mailauth.memory.report import FitReport, ShowReport
 
-REPORTS: dict[str, type] = {"memory-show": ShowReport}
+REPORTS: dict[str, type] = {"memory-show": ShowReport, "memory-fit": FitReport}
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""Look at every passdb of a server: its hashes, who verifies them, under which limits."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, StaticSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.site import read_config
+from mailauth.errors import CannotObserve
+from mailauth.evidence import Verifiers, VerifyingProcess
+from mailauth.memory.census import Census, census
+from mailauth.memory.fitting import Process, ServiceFit, bite, service_fit, stanza
+from mailauth.memory.report import FitReport, PassdbFit
+from mailauth.probes.ceilings import observe_ceilings
+from mailauth.probes.process import master_process, observe_verifiers
+from mailauth.stores import parameter_sets, sql
+
+_NOBODY = "mailauth-nobody"  # looked up to start a worker, where none runs
+_WORKERS = 30  # auth_worker_max_count's and, in 2.4, process_limit's default
+_LOOKS, _APART = 5, 0.02  # a process that verifies right now is larger: take the smallest of a few looks
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which Dovecot; ``rows_query``: another query for all the passwords; ``user``: one that may be looked up."""
+
+    dovecot: Installation
+    rows_query: str | None = None
+    user: str = _NOBODY
+
+
+def observe_fit(question: Question) -> FitReport:
+    """Everything ``memory fit`` says of a server.
+
+    Raises UsageError for a configuration that Dovecot refuses, CannotObserve when there is no Dovecot.
+    What cannot be seen of one passdb is in the report.
+    """
+    config = read_config(question.dovecot)
+    passdbs = tuple(
+        _passdb(question, config, passdb)
+        for passdb in config.passdbs
+        if not passdb.master and not passdb.deny
+    )
+    return FitReport(str(config.version), config.file, passdbs)
+
+
+def _passdb(question: Question, config: AuthConfig, passdb: Passdb) -> PassdbFit:
+    counted = None
+    try:
+        counted = census(*_counts(question, passdb), default_scheme=passdb.default_scheme)
+        if counted.largest is None:
+            return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), "")
+        verifiers = observe_verifiers(question.dovecot, config, passdb, question.user)
+        master = master_process(question.dovecot, config).pid
+        services = tuple(_services(question.dovecot, config, verifiers, counted))
+    except CannotObserve as why:
+        return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), str(why))
+    pid = verifiers.miss.pid or master
+    ceilings = observe_ceilings(pid, master)
+    bites = tuple(bite(one, services, counted.largest.footprint) for one in ceilings)
+    return PassdbFit(passdb.label, passdb.driver, counted, services, stanza(services), bites, "")
+
+
+def _counts(question: Question, passdb: Passdb) -> tuple[parameter_sets.Counts, str]:
+    """The parameters in the passdb's store, and its place."""
+    source, dovecot = passdb.source, question.dovecot
+    if isinstance(source, FileSource):
+        root = dovecot.path("/")
+        files = parameter_sets.files_of(source.path, root)
+        counts = [pair for file in files for pair in parameter_sets.in_file(file)]
+        return tuple(counts), source.path
+    if isinstance(source, SqlSource):
+        sql.prepare(source)
+        counted = dovecot.inside(lambda: parameter_sets.in_database(source, question.rows_query))
+        return counted, f"{source.driver}, by the query of {source.place}"
+    if isinstance(source, StaticSource):
+        return ((parameter_sets.before_salt(source.password.encode()), 1),), "passdb static"
+    raise CannotObserve(passdb.source_problem)
+
+
+def _services(
+    dovecot: Installation, config: AuthConfig, verifiers: Verifiers, counted: Census
+) -> list[ServiceFit]:
+    found = [service_fit(_process(dovecot, config, verifiers.miss), counted)]
+    if verifiers.hit is not None:
+        found.append(
+            service_fit(
+                _process(dovecot, config, verifiers.hit),
+                counted,
+                on_cache_hit=True,
+                falls_back=verifiers.falls_back,
+            )
+        )
+    return [one for one in found if one is not None]
+
+
+def _process(dovecot: Installation, config: AuthConfig, seen: VerifyingProcess) -> Process:
+    size, resident = seen.size, 0
+    if seen.pid is not None:
+        with suppress(psutil.Error):
+            process = psutil.Process(seen.pid)
+            for _ in range(_LOOKS):
+                now = process.memory_info()
+                size, resident = min(size, now.vms), now.rss
+                time.sleep(_APART)
+    most = workers(dovecot, config) if seen.service == "auth-worker" else 1
+    return Process(seen.service, seen.pid, seen.limit, seen.configured, seen.place, size, resident, most)
+
+
+def workers(dovecot: Installation, config: AuthConfig) -> int:
+    """How many auth-workers may run: auth_worker_max_count in 2.3, the service's process_limit in 2.4."""
+    text = config.settings.get("auth_worker_max_count", "")
+    if config.version.dialect == "2.4":
+        text = dovecot.run("doveconf", "-h", "service/auth-worker/process_limit").out.strip()
+    return int(text) if text.isdecimal() and int(text) else _WORKERS

@@ -1,0 +1,185 @@
+"""Which hash parameters a whole store holds, and how often: counted where the rows are, salts left there.
+
+A database counts by one query of its own making, made from Dovecot's password query without its WHERE;
+a passwd-file is read line by line.  Either way nothing but the text before a salt comes back, and memory
+is bounded whatever the number of rows.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from mailauth.dovecot.authconfig import SqlDriver, SqlSource
+from mailauth.errors import CannotObserve
+from mailauth.stores import sql
+
+MOST = 1000  # different parameter sets
+ENCODED = b"encoded"  # {ARGON2ID.B64}...: the parameters cannot be read without decoding
+_LONGEST = 120  # characters of a parameter set
+
+Counts = tuple[tuple[bytes, int], ...]
+"""What stands before the salt ("" for schemes without such parameters), and how many rows have it."""
+
+_VARIABLE = re.compile(r"%(?:\{[^}]*\}|[-\d.]*[A-Z]*[a-z])")
+_ENCODED = re.compile(rb"\{[A-Za-z0-9-]+\.[A-Za-z0-9]+\}")
+
+
+def in_file(path: Path, shown_as: str = "") -> Counts:
+    """Of a passwd-file.  Raises CannotObserve when it cannot be read."""
+    counts: Counter[bytes] = Counter()
+    shown = shown_as or str(path)
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if line[:1] in (b"#", b":", b"\n", b"\r"):
+                    continue
+                name, colon, rest = line.rstrip(b"\r\n").partition(b":")
+                if name and colon:
+                    counts[before_salt(rest.partition(b":")[0])] += 1
+                if len(counts) > MOST:
+                    raise CannotObserve(f"{shown} has more than {MOST} different sets of parameters.")
+    except OSError as why:
+        raise CannotObserve(f"{shown}: the passwd-file cannot be read ({why.strerror}).") from None
+    return tuple(counts.items())
+
+
+def files_of(template: str, root: Path) -> tuple[Path, ...]:
+    """The passwd-files of a path with variables: all that are there.  Raises CannotObserve for none."""
+    pattern = _VARIABLE.sub("*", template).lstrip("/")
+    found = tuple(sorted(path for path in root.glob(pattern) if path.is_file()))
+    if not found:
+        raise CannotObserve(f"{template}: there is no such passwd-file.")
+    return found
+
+
+def before_salt(stored: bytes) -> bytes:
+    """What a stored string says of memory; the same as the databases' query finds."""
+    if _ENCODED.match(stored):
+        return ENCODED
+    at = stored.find(b"$m=") if b"$argon2" in stored else -1
+    for mark in (b"$m=",) if at >= 0 else (b"$y$", b"$gy$"):
+        at = stored.find(mark)
+        if at >= 0:
+            begin = at + len(mark)
+            return (stored[:begin] + stored[begin:].partition(b"$")[0])[:_LONGEST]
+    at = stored.find(b"$7$")
+    return stored[: at + 14] if at >= 0 else b""
+
+
+def in_database(source: SqlSource, query: str | None = None) -> Counts:
+    """Of a database; ``query``: a SELECT of one column named password, instead of Dovecot's own.
+
+    To be called where Dovecot lives, like ``sql.lookup``.  Raises CannotObserve.
+    """
+    text = counting(source.driver, query or source.query, source.place)
+    record = sql.lookup(source, lambda _escape: text)
+    if not record.stored:
+        return ()
+    counts = tuple((str(key or "").encode(), int(count)) for key, count in json.loads(record.stored))
+    if len(counts) > MOST:
+        raise CannotObserve(f"{record.place} has more than {MOST} different sets of parameters.")
+    return counts
+
+
+def counting(driver: SqlDriver, query: str, place: str) -> str:
+    """The query that counts: one row, one column, a JSON list of [text before the salt, rows]."""
+    column, tables = _read(query, place)
+    text = {"mysql": "CHAR", "pgsql": "TEXT", "sqlite": "TEXT"}[driver]
+    # MariaDB and MySQL compare without regard to case, and yescrypt's parameters have capitals
+    exact = " COLLATE utf8mb4_bin" if driver == "mysql" else ""
+    keyed = (
+        f"SELECT {_key(driver)}{exact} AS k FROM (SELECT CAST({column} AS {text}) AS e FROM {tables}) AS stored"  # noqa: S608 - of Dovecot's own query
+    )
+    counted = f"SELECT k, COUNT(*) AS n FROM ({keyed}) AS keyed GROUP BY k LIMIT {MOST + 1}"  # noqa: S608
+    array = {
+        "mysql": "JSON_ARRAYAGG(JSON_ARRAY(k, n))",
+        "pgsql": "CAST(JSON_AGG(JSON_BUILD_ARRAY(k, n)) AS TEXT)",
+        "sqlite": "JSON_GROUP_ARRAY(JSON_ARRAY(k, n))",
+    }[driver]
+    return f"SELECT {array} AS password FROM ({counted}) AS counted"  # noqa: S608
+
+
+def _key(driver: SqlDriver) -> str:
+    """``before_salt`` in SQL."""
+    find = "STRPOS" if driver == "pgsql" else "INSTR"
+
+    def up_to_salt(mark: str) -> str:
+        begin = f"{find}(e, '{mark}') + {len(mark)}"
+        rest = f"SUBSTR(e, {begin})"
+        ended = f"CONCAT({rest}, '$')" if driver == "mysql" else f"{rest} || '$'"
+        return f"SUBSTR(e, 1, {begin} - 1 + {find}({ended}, '$') - 1)"
+
+    cases = [
+        f"WHEN e LIKE '{{%.%}}%' AND {find}(SUBSTR(e, 1, {find}(e, '}}')), '.') > 0 THEN '{ENCODED.decode()}'",
+        f"WHEN {find}(e, '$argon2') > 0 AND {find}(e, '$m=') > 0 THEN {up_to_salt('$m=')}",
+        f"WHEN {find}(e, '$y$') > 0 THEN {up_to_salt('$y$')}",
+        f"WHEN {find}(e, '$gy$') > 0 THEN {up_to_salt('$gy$')}",
+        f"WHEN {find}(e, '$7$') > 0 THEN SUBSTR(e, 1, {find}(e, '$7$') + 13)",
+    ]
+    return f"SUBSTR(CASE {' '.join(cases)} ELSE '' END, 1, {_LONGEST})"
+
+
+def _read(query: str, place: str) -> tuple[str, str]:
+    """The expression that is the password, and what stands between FROM and WHERE."""
+    words = list(_top_level(query.strip().rstrip(";")))
+    order = [word for word, _ in words]
+    advice = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'."
+    if order[:2] != ["SELECT", "FROM"] or "UNION" in order:
+        raise CannotObserve(f"{place}: the password query is no plain SELECT ... FROM ...; {advice}")
+    (_, _), (_, at) = words[:2]
+    clean = query.strip().rstrip(";")
+    end = words[2][1] if len(words) > 2 else len(clean)
+    tables = clean[at + len("FROM") : end].strip()
+    column = next(
+        (c for c in map(_password, _items(clean[len("SELECT") : at])) if c and not _VARIABLE.search(c)), None
+    )
+    if column is None or _VARIABLE.search(tables):
+        raise CannotObserve(f"{place}: which column has the passwords of all users is not plain; {advice}")
+    return column, tables
+
+
+_KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
+_ALIAS = re.compile(r"(?s)(.*?)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
+_COLUMN = re.compile(r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?", re.IGNORECASE)
+
+
+def _password(item: str) -> str | None:
+    """The expression of a selected item, if that is the password."""
+    if _COLUMN.fullmatch(item):
+        return item
+    found = _ALIAS.fullmatch(item)
+    return found[1] if found else None
+
+
+def _outside(text: str) -> Iterable[int]:
+    """The places that are in no quotes and no parentheses."""
+    depth, quote = 0, ""
+    for at, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"`":
+            quote = char
+            if not depth:
+                yield at
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+        elif not depth:
+            yield at
+
+
+def _top_level(text: str) -> Iterable[tuple[str, int]]:
+    """The keywords outside quotes and parentheses, and where."""
+    for at in _outside(text):
+        if (at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "_.")) and (
+            found := _KEYWORD.match(text, at)
+        ):
+            yield found[1].upper(), at
+
+
+def _items(text: str) -> list[str]:
+    """Split at the commas outside quotes and parentheses."""
+    commas = [at for at in _outside(text) if text[at] == ","]
+    edges = [-1, *commas, len(text)]
+    return [text[a + 1 : b].strip() for a, b in zip(edges, edges[1:], strict=False)]

@@ -1,0 +1,210 @@
+"""``memory fit``: what it says of a server is what happens there."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from bench import capacity_fit
+from mailauth import hashes
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Password
+from mailauth.lab import Lab
+from mailauth.memory import fit
+from mailauth.memory.census import census
+from mailauth.memory.fitting import Fits, bite, judge
+from mailauth.memory.footprint import NOTHING, argon2
+from mailauth.probes.ceilings import observe_ceilings
+from mailauth.probes.fitting import Question, observe_fit
+from mailauth.stores import parameter_sets
+from tests.memory.conftest import Mailauth, schema_file
+
+MiB = 1024 * 1024
+
+
+def made(scheme: str, **options: int | str) -> str:
+    return hashes.generate(scheme, Password.of("secret"), user="", **options)
+
+
+MIXED = {
+    **{f"a{n}": made("ARGON2ID", memory=1024, time=1) for n in range(4)},
+    **{f"b{n}": made("ARGON2I", memory=2048, time=3, lanes=2) for n in range(2)},
+    "yescrypt": made("CRYPT", kind="$y$", rounds=1),
+    "gost": made("CRYPT", kind="$gy$", rounds=1),
+    "scrypt": made("CRYPT", kind="$7$", rounds=6),
+    "encoded": made("ARGON2ID.B64", memory=4096, time=1),
+    "none": None,
+    "cut": "{ARGON2ID}$argon2id$v=19$m=65",
+    "plain": "{PLAIN}a.b$c",
+    "sha": made("SHA512-CRYPT", rounds=1000),
+}
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_it_agrees_with_real_logins(number: int, request: pytest.FixtureRequest) -> None:
+    """Acceptance; 40 of the same in bench/capacity_fit.py."""
+    one = capacity_fit.case(number)
+    shared = {"mysql": "mariadb", "pgsql": "postgres"}.get(one.driver)
+    outcome = capacity_fit.run(one, request.getfixturevalue(shared) if shared else None)
+    assert outcome.agrees, outcome
+
+
+def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) -> None:
+    """In the database's own words, and in a file's lines."""
+    with lab(None, store, MIXED) as one:
+        report = observe_fit(Question(at_pid(one.master_pid, None))).passdbs[0]
+    wanted = Counter(parameter_sets.before_salt((stored or "").encode()) for stored in MIXED.values())
+    assert report.census is not None
+    assert census(tuple(wanted.items()), report.census.place) == report.census
+    assert (report.census.rows, report.census.encoded, report.census.unreadable) == (len(MIXED), 1, 1)
+
+
+def test_nothing_after_the_salt_is_read() -> None:
+    for stored in MIXED.values():
+        key = parameter_sets.before_salt((stored or "").encode())
+        assert len(key) < 50
+    assert parameter_sets.before_salt(b"{CRYPT}$y$j75$SALT$digest") == b"{CRYPT}$y$j75"
+    assert parameter_sets.before_salt(b"{CRYPT}$7$C6....1....SALT$digest") == b"{CRYPT}$7$C6....1...."
+
+
+@pytest.mark.parametrize(
+    ("query", "column", "tables"),
+    [
+        ("SELECT password FROM users WHERE u='%u'", "password", "users"),
+        ("select a as user, CONCAT('a', p) as password from m, d where 1", "CONCAT('a', p)", "m, d"),
+        ('SELECT u.password, NULL AS x FROM "users" u ORDER BY 1', "u.password", '"users" u'),
+        ("SELECT (SELECT 'a' FROM b) AS user, p password FROM t;", "p", "t"),
+    ],
+)
+def test_the_password_query_is_understood(query: str, column: str, tables: str) -> None:
+    assert f"CAST({column} AS TEXT) AS e FROM {tables})" in parameter_sets.counting("pgsql", query, "")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "CALL lookup('%u')",
+        "SELECT password FROM a UNION SELECT password FROM b",
+        "SELECT pw FROM users",
+        "SELECT password FROM users_%d WHERE u='%n'",
+        "SELECT '%{password}' AS password FROM users",
+    ],
+)
+def test_a_query_that_is_not_plain_asks_for_another(query: str) -> None:
+    with pytest.raises(CannotObserve, match="--rows-query"):
+        parameter_sets.counting("sqlite", query, "f")
+
+
+def test_the_three_verdicts_lie_where_the_bounds_are() -> None:
+    one = argon2(65536, 1)
+    idle = 20 * MiB
+    assert judge(None, idle, one) is Fits.YES
+    assert judge(idle + one.always, idle, one) is Fits.YES
+    assert judge(idle + one.always - 1, idle, one) is Fits.TIGHT
+    assert judge(idle + one.memory.blocks, idle, one) is Fits.TIGHT
+    assert judge(idle + one.memory.blocks - 1, idle, one) is Fits.NO
+    assert judge(10 * MiB, idle, one) is Fits.NO
+
+
+def test_the_recommended_limit_is_enough() -> None:
+    for m in (8, 19456, 65536, 300_000, 1 << 20):
+        one = argon2(m, 1)
+        limit = fit.safe_limit(23 * MiB, one.memory)
+        assert judge(limit, 23 * MiB, one) is Fits.YES
+        assert limit % (64 * MiB) == 0
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "hybrid"])
+def test_a_control_group_is_seen_in_either_version(tmp_path: Path, version: str) -> None:
+    """The tightest of the group and those above it; pages of files count as free."""
+    write = _writer(tmp_path)
+    line = {"v1": "5:cpu,memory:/a/b\n0::/\n", "v2": "0::/a/b\n", "hybrid": "5:memory:/a/b\n0::/x\n"}[version]
+    write("proc/7/cgroup", line)
+    names = {"v2": ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")}.get(
+        version,
+        ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
+    mount, limit, used, cache = names
+    write(f"{mount}/a/b/{limit}", "max\n" if version == "v2" else "9223372036854771712\n")
+    write(f"{mount}/a/{limit}", f"{100 * MiB}\n")
+    write(f"{mount}/a/{used}", f"{70 * MiB}\n")
+    write(f"{mount}/a/memory.stat", f"x 1\n{cache} {10 * MiB}\n")
+    [seen] = observe_ceilings(7, 6, tmp_path)
+    assert (seen.limit, seen.free, seen.source) == (100 * MiB, 40 * MiB, f"/{mount}/a/{limit}")
+
+
+def test_unit_limits_overcommit_and_the_machine_are_seen(tmp_path: Path) -> None:
+    write = _writer(tmp_path)
+    write(
+        "proc/6/limits",
+        f"Max data size  unlimited  unlimited bytes\nMax address space  9  {90 * MiB} bytes\n",
+    )
+    write("proc/sys/vm/overcommit_memory", "2\n")
+    write(
+        "proc/meminfo",
+        "MemTotal: 4096 kB\nMemAvailable: 1024 kB\nCommitLimit: 8192 kB\nCommitted_AS: 9000 kB\n",
+    )
+    seen = observe_ceilings(7, 6, tmp_path)
+    assert [(one.limit, one.free) for one in seen] == [
+        (90 * MiB, 90 * MiB),
+        (8 * MiB, (8192 - 9000) * 1024),
+        (4 * MiB, MiB),
+    ]
+    assert bite(seen[1], (), argon2(1024, 1)).bites == "always"
+
+
+def test_no_ceiling_where_nothing_says_so(tmp_path: Path) -> None:
+    assert observe_ceilings(7, 6, tmp_path) == ()
+    assert bite.__doc__
+    assert NOTHING.first == 0
+
+
+def _writer(root: Path) -> Callable[[str, str], None]:
+    def write(name: str, text: str) -> None:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    return write
+
+
+def test_on_the_command_line_without_a_dovecot(memory: Mailauth) -> None:
+    ran = memory("fit", "--vsz-limit", "256M", "--driver", "mysql", "--idle", "24M", "--memory", "256M")
+    assert ran.status == 1
+    assert "verified by auth-worker (none runs): 24 MiB idle, may grow to 256 MiB" in ran.out
+    assert "DOES NOT FIT" in ran.out
+    assert "    service auth-worker {\n      vsz_limit = 320M\n    }\n" in ran.out
+    assert memory("fit", "--vsz-limit", "unlimited", "--driver", "pgsql", "--memory", "256M").status == 0
+    assert memory("fit", "--vsz-limit", "1G", "--driver", "pgsql", "--memory", "256M").status == 0
+
+
+def test_on_the_command_line_with_a_dovecot(lab: Callable[..., Lab], memory: Mailauth) -> None:
+    with lab(None, "passwd-file", {"alice": made("ARGON2ID", memory=262144, time=1)}) as one:
+        ran = memory("fit", "-c", str(one.config), "--json")
+        text = memory("fit", "--pid", str(one.master_pid))
+    assert (ran.status, text.status) == (1, 1)
+    jsonschema.validate(ran.json, schema_file("memory-fit"))
+    assert ran.json["passdbs"][0]["stanza"] == "service auth {\n  vsz_limit = 320M\n}\n"
+    assert "1 row cannot log in, with the right password." in text.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--vsz-limit", "1G"), "give both --vsz-limit and --driver"),
+        (("--vsz-limit", "1Q", "--driver", "mysql", "--memory", "8M"), "'1Q' is not a size"),
+        (("--vsz-limit", "1G", "--driver", "mysql"), "give a stored HASH"),
+        (("--vsz-limit", "1G", "--driver", "mysql", "-c", "/x"), "leave one pair out"),
+        (("-c", "/no/such"), "there is no such file"),
+        (("--pid", "999999999"), "there is no such process"),
+        (("{PLAIN}x",), "a hash of your own needs --vsz-limit"),
+    ],
+)
+def test_bad_input_is_one_sentence(memory: Mailauth, words: tuple[str, ...], said: str) -> None:
+    ran = memory("fit", *words)
+    assert ran.status == 2
+    assert said in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
