@@ -67,6 +67,7 @@ def normal(text: str) -> str:
         (r"the log: .*", "the log"),  # the two dialects' logs differ in form
         (r"/\S*/mailauth-lab-[0-9a-f]+", "FOLDER"),
         (r"/proc/\d+", "/proc/PID"),
+        (r"/\S*libsodium\S*", "LIBSODIUM"),
         (r"\d+(\.\d+)? MiB", "N MiB"),
         (r"2\.[34](\.\d+)*", "VERSION"),
         (r"\s+", " "),

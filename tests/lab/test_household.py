@@ -44,8 +44,9 @@ def gone(*what: str) -> bool:
 
 
 def segments() -> set[str]:
-    """System V shared memory, which outlives processes."""
-    return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+    """System V shared memory that nobody is attached to any more: it outlives processes."""
+    rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[6] == "0"}  # shmid where nattch is 0
 
 
 @pytest.mark.parametrize("store", STORES)
