@@ -53,6 +53,7 @@ class Measured:
     peak_rss: int  # VmHWM of the child
     idle_rss: int  # VmRSS before
     time: Spread
+    times: tuple[float, ...]  # each run, in seconds, in order
 
     @property
     def agree(self) -> bool:
@@ -111,7 +112,13 @@ def measure(
     if not answer["matched"]:
         raise CannotObserve(f"{name} does not verify a hash with these parameters.")
     return Measured(
-        name, answer["rose"], answer["least"], answer["rss"], answer["before"], spread(answer["times"])
+        name,
+        answer["rose"],
+        answer["least"],
+        answer["rss"],
+        answer["before"],
+        spread(answer["times"]),
+        tuple(answer["times"]),
     )
 
 

@@ -6,7 +6,8 @@ from mailauth.hashes import Hash
 from mailauth.memory.census import Census
 from mailauth.memory.fitting import Bite, ServiceFit
 from mailauth.memory.footprint import Footprint, Part
-from mailauth.memory.measure import Measured
+from mailauth.memory.measure import Measured, Spread
+from mailauth.memory.recommend import Advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,23 @@ class FitReport:
     dovecot: str
     file: str
     passdbs: tuple[PassdbFit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a number of clients saw that logged in to a lab again and again; seconds."""
+
+    dovecot: str
+    clients: int
+    asked: int
+    worked: int
+    per_second: float
+    latency: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendReport:
+    """``memory recommend``; ``proof`` where a lab was asked."""
+
+    advice: Advice
+    proof: Load | None

@@ -4,9 +4,13 @@ from typing import Any
 
 import msgspec
 
-from mailauth.memory.report import FitReport, ShowReport
+from mailauth.memory.report import FitReport, RecommendReport, ShowReport
 
-REPORTS: dict[str, type] = {"memory-show": ShowReport, "memory-fit": FitReport}
+REPORTS: dict[str, type] = {
+    "memory-show": ShowReport,
+    "memory-fit": FitReport,
+    "memory-recommend": RecommendReport,
+}
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -58,12 +58,12 @@ def _difference(size: int) -> str:
     return "exactly" if size == 0 else f"{abs(size)} too {'little' if size > 0 else 'much'}"
 
 
-def columns(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """A plain table: the first ``left`` columns to the left, the others to the right."""
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+    """A plain table: the columns ``left`` to the left, the others to the right; -1 is the last."""
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
     return [
         "  ".join(
-            cell.ljust(width) if at < left else cell.rjust(width)
+            cell.ljust(width) if at in left or at - len(head) in left else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in (head, *rows)

@@ -1,0 +1,125 @@
+"""Is the through-put that ``memory recommend`` predicts what a lab's Dovecot gives?
+
+For each (version, driver, row): predict, load, predict, load ...; the two are paired in one run, since other
+work on the machine moves both.  The figure that counts is the ratio of the medians; the spread is beside it.
+
+    python -m bench.capacity_load             written to bench/results/load.json
+"""
+
+import argparse
+import json
+import statistics
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.threshold import about
+from mailauth import hashes
+from mailauth.hashes import Flaw
+from mailauth.lab import STORES, MariaDB, Postgres
+from mailauth.lab.databases import Server
+from mailauth.lab.prove_memory import lab_for, load
+from mailauth.memory.measure import Spread
+from mailauth.memory.recommend import Row, Wish, advise, fitting
+from mailauth.memory.speed import Speed, speed
+from mailauth.probes.linked import linked_library
+
+RESULTS = Path(__file__).parent / "results" / "load.json"
+VERSIONS = ("2.3.19.1", "2.4.1")
+ROWS = ((19456, 2), (65536, 1), (65536, 3))
+PAIRS = 3
+SECONDS = 2.0
+CORES = 2
+CLIENTS = 8
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Logins a second: as predicted, and as a lab's clients saw; each of PAIRS runs."""
+
+    dovecot: str
+    driver: str
+    m: int
+    t: int
+    predicted: tuple[float, ...]
+    seen: tuple[float, ...]
+    failed: int
+
+    @property
+    def ratio(self) -> float:
+        """Seen over predicted, of the pairs' medians."""
+        return statistics.median(self.seen) / statistics.median(self.predicted)
+
+
+def wish_for(driver: str) -> Wish:
+    return Wish(driver, 4096 * MIB, CORES, 0.1, 10.0, None, True, 26 * MIB, 30)
+
+
+def row_of(wish: Wish, m: int, t: int) -> tuple[Row, dict[str, str]]:
+    """The row with these parameters, and the settings for it."""
+    quick = {(row.m, row.t): Speed(1, _nothing(), 1e9) for row in fitting(wish) if (row.m, row.t) == (m, t)}
+    advice = advise(wish, quick)
+    assert advice.chosen is not None
+    return advice.chosen, advice.config
+
+
+def _nothing() -> Spread:
+    return Spread(1, 0.0, 0.0, 0.0, 0.0)
+
+
+def measure_pair(version: str, driver: str, m: int, t: int, database: Server | None) -> Pair:
+    """Prediction and load in turn."""
+    wish = wish_for(driver)
+    row, config = row_of(wish, m, t)
+    parsed = hashes.parse(f"{{ARGON2ID}}$argon2id$v=19$m={m},t={t},p=1${'A' * 22}${'A' * 43}")
+    assert not isinstance(parsed, Flaw)
+    library = linked_library("argon2")
+    predicted, seen, failed = [], [], 0
+    with lab_for(wish, row, config, version, database) as lab:
+        load(lab, CLIENTS, 0.0)  # workers start
+        for _ in range(PAIRS):
+            predicted.append(speed(parsed, wish.parallel, seconds=SECONDS, library=library).per_second)
+            done = load(lab, CLIENTS, SECONDS)
+            seen.append(done.per_second)
+            failed += done.asked - done.worked
+    return Pair(version, driver, m, t, tuple(predicted), tuple(seen), failed)
+
+
+def line(pair: Pair) -> str:
+    return (
+        f"{pair.dovecot:<9} {pair.driver:<12} m={pair.m:<6} t={pair.t}  predicted"
+        f" {'/'.join(f'{rate:.1f}' for rate in pair.predicted)}  seen"
+        f" {'/'.join(f'{rate:.1f}' for rate in pair.seen)}  ratio {pair.ratio:.2f}  {pair.failed} failed"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    pairs = []
+    with ExitStack() as stack:
+        servers: dict[str, Server] = {
+            "mysql": stack.enter_context(MariaDB()),
+            "pgsql": stack.enter_context(Postgres()),
+        }
+        for version in VERSIONS:
+            for driver in STORES:
+                for m, t in ROWS:
+                    pairs.append(measure_pair(version, driver, m, t, servers.get(driver)))
+                    print(line(pairs[-1]), flush=True)
+    near = sum(0.75 <= pair.ratio <= 1.25 for pair in pairs)
+    text = {
+        "about": about()
+        | {"cores": CORES, "clients": CLIENTS, "seconds": SECONDS, "within_25_percent": near},
+        "pairs": [asdict(pair) | {"ratio": round(pair.ratio, 3)} for pair in pairs],
+    }
+    new = given.results.with_suffix(".new")
+    new.write_text(json.dumps(text, indent=1) + "\n")
+    new.replace(given.results)
+    print(f"{near} of {len(pairs)} within 25 %.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""How many verifications a second this machine does: one after another, or on several cores at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mailauth.hashes import Hash
+from mailauth.memory.measure import Measured, Spread, measure, spread
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Of one hash: the time one verification takes while ``parallel`` of them run, and how many a second."""
+
+    parallel: int
+    time: Spread
+    per_second: float  # at the median; what the machine did meanwhile for others is in it
+
+
+def speed(parsed: Hash, parallel: int, *, seconds: float = 1.0, library: str | None = None) -> Speed:
+    """Verify in ``parallel`` processes at once for about ``seconds``.  Raises CannotObserve."""
+
+    def one(_number: int) -> Measured:
+        return measure(parsed, runs=10_000, seconds=seconds, bisect=False, library=library)
+
+    with ThreadPoolExecutor(parallel) as pool:
+        seen = list(pool.map(one, range(parallel)))
+    together = spread([time for each in seen for time in each.times])
+    return Speed(parallel, together, parallel / together.median)
