@@ -114,11 +114,12 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class ProofStep:
-    """One step of a proof in a lab: what was set, and how the logins in a row ended."""
+    """One step of a proof in a lab: what was set, how the logins in a row ended, what Dovecot logged."""
 
     title: str
     settings: str
     answers: tuple[bool, ...]
+    log: tuple[str, ...]
     as_expected: bool
 
 

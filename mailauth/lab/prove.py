@@ -34,7 +34,7 @@ def prove(looked: Looked, password: Password | None) -> tuple[ProofStep, ...]:
     case = looked.cases[0]
     stored, right = _row(looked, case, password)
     live = _limits(looked)
-    base = _settings(looked.config, case, dialect)
+    base = _settings(looked.config, dialect)
     before = base + _stanzas(live, dialect)
     user = "proof"
     with Lab(
@@ -46,6 +46,7 @@ def prove(looked: Looked, password: Password | None) -> tuple[ProofStep, ...]:
         passdb_extra=_passdb_extra(case, dialect),
     ) as lab:
         failed = tuple(lab.login(user, right.raw).ok for _ in range(_LOGINS))
+        said = _last_words(lab) if not all(failed) else ()
         remedy = "\n".join(_cure(finding, looked.config) for finding in curable)
         lab.configure(f"{before}\n{remedy}\n")
         lab.reload()
@@ -56,9 +57,18 @@ def prove(looked: Looked, password: Password | None) -> tuple[ProofStep, ...]:
         else "a password of its own, hashed with the same parameters"
     )
     return (
-        ProofStep(f"as it is now, with {own}", _stanzas(live, dialect).rstrip(), failed, not all(failed)),
-        ProofStep("after the remedy and doveadm reload", remedy.rstrip(), mended, all(mended)),
+        ProofStep(
+            f"as it is now, with {own}", _stanzas(live, dialect).rstrip(), failed, said, not all(failed)
+        ),
+        ProofStep("after the remedy and doveadm reload", remedy.rstrip(), mended, (), all(mended)),
     )
+
+
+def _last_words(lab: Lab) -> tuple[str, ...]:
+    """What Dovecot logged of the failed logins: its last line about them, with auth_verbose on."""
+    lab.logs("mismatch", 1.0)
+    lines = [line[line.index("auth") :] for line in lab.log().splitlines() if "mismatch" in line]
+    return tuple(lines[-1:])
 
 
 def _cure(finding: Finding, config: AuthConfig) -> str:
@@ -102,7 +112,7 @@ def _stanzas(limits: dict[ServiceName, int | None], dialect: Dialect) -> str:
     )
 
 
-def _settings(config: AuthConfig, case: Case, dialect: Dialect) -> str:
+def _settings(config: AuthConfig, dialect: Dialect) -> str:
     """The global settings that decide who verifies and what is accepted."""
     lines = []
     if config.cache_size:

@@ -60,6 +60,7 @@ def proof_text(proof: Sequence[ProofStep]) -> str:
         lines.append(f"{_INDENT}{number}. {step.title}")
         lines += [f"{_INDENT}     {line}" for line in step.settings.splitlines()]
         lines.append(f"{_INDENT}   logins: {answers}  ({verdict})")
+        lines += [f"{_INDENT}   its log: {line}" for line in step.log]
     return "\n".join(lines)
 
 
