@@ -20,7 +20,7 @@ from mailauth.lab import STORES, MariaDB, Postgres
 from mailauth.lab.databases import Server
 from mailauth.lab.prove_memory import lab_for, load
 from mailauth.memory.measure import Spread
-from mailauth.memory.recommend import Row, Wish, advise, fitting
+from mailauth.memory.recommend import Row, Wish, advise, fitting, logins_per_second
 from mailauth.memory.speed import Speed, speed
 from mailauth.probes.linked import linked_library
 
@@ -79,7 +79,8 @@ def measure_pair(version: str, driver: str, m: int, t: int, database: Server | N
     with lab_for(wish, row, config, version, database) as lab:
         load(lab, CLIENTS, 0.0)  # workers start
         for _ in range(PAIRS):
-            predicted.append(speed(parsed, wish.parallel, seconds=SECONDS, library=library).per_second)
+            took = speed(parsed, wish.parallel, seconds=SECONDS, library=library)
+            predicted.append(logins_per_second(wish, took))
             done = load(lab, CLIENTS, SECONDS)
             seen.append(done.per_second)
             failed += done.asked - done.worked

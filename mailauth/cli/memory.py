@@ -9,6 +9,7 @@ _COMMANDS = (
     ("show", "mailauth.cli.memory_show", "What verifying a hash takes, predicted and measured."),
     ("fit", "mailauth.cli.memory_fit", "Whether the hashes in the store fit, and what limit is enough."),
     ("recommend", "mailauth.cli.memory_recommend", "The strongest Argon2id that this machine can afford."),
+    ("bench", "mailauth.cli.memory_bench", "Measure a grid of hashes on this machine."),
 )
 
 

@@ -16,6 +16,9 @@ from mailauth.memory.speed import Speed
 
 _MiB = 1024 * 1024
 _FLOOR = 93750 * 0.95
+# What a login takes of a core besides the verification: auth, the worker, the store, the client.
+# Measured: bench/capacity_load.py, 2 cores.
+_OVERHEAD: dict[ServiceName, float] = {"auth": 0.001, "auth-worker": 0.004}
 _BUSY = 0.8  # of what the machine can do: beyond, logins queue
 _SAME = 1.1  # strengths nearer than that are the same; then the row with more memory is better
 
@@ -82,6 +85,7 @@ class Row:
     peak_memory: int
     limit: int | None  # vsz_limit to set
     speed: Speed | None
+    per_second: float  # logins, at most; 0 where no speed was measured
     refused: str  # "" when it may be taken
 
     @property
@@ -120,7 +124,7 @@ def _row(wish: Wish, m: int, t: int, whose: str) -> Row:
     elif can < min(wanted, wish.parallel):
         refused = f"{min(wanted, wish.parallel)} at once take more than {show_size(wish.memory)}"
     strength = m * (3 * t - 1) / _FLOOR
-    return Row(m, t, whose, strength, takes.always, workers, workers * each, limit, None, refused)
+    return Row(m, t, whose, strength, takes.always, workers, workers * each, limit, None, 0.0, refused)
 
 
 def advise(wish: Wish, speeds: Mapping[tuple[int, int], Speed]) -> Advice:
@@ -131,7 +135,7 @@ def advise(wish: Wish, speeds: Mapping[tuple[int, int], Speed]) -> Advice:
     if good:
         best = max(row.strength for row in good)
         chosen = max((row for row in good if row.strength * _SAME >= best), key=lambda row: row.m)
-    rate = chosen.speed.per_second if chosen and chosen.speed else 0.0
+    rate = chosen.per_second if chosen else 0.0
     return Advice(
         wish,
         wish.service,
@@ -143,14 +147,20 @@ def advise(wish: Wish, speeds: Mapping[tuple[int, int], Speed]) -> Advice:
     )
 
 
+def logins_per_second(wish: Wish, speed: Speed) -> float:
+    """What Dovecot can do with verifications of that speed."""
+    return speed.parallel / (speed.time.median + _OVERHEAD[wish.service])
+
+
 def _timed(wish: Wish, row: Row, speed: Speed | None) -> Row:
     refused = row.refused
+    rate = logins_per_second(wish, speed) if speed else 0.0
     if not refused and speed is None:
         refused = "too slow: not measured"
     elif not refused and speed is not None and speed.time.median > wish.latency:
         refused = f"takes longer than {wish.latency * 1000:.0f} ms"
-    elif not refused and speed is not None and speed.per_second * _BUSY < wish.peak:
-        refused = f"{speed.per_second:.1f} a second at most: too slow for a peak of {wish.peak:g}"
+    elif not refused and rate * _BUSY < wish.peak:
+        refused = f"{rate:.1f} a second at most: too slow for a peak of {wish.peak:g}"
     return Row(
         row.m,
         row.t,
@@ -161,6 +171,7 @@ def _timed(wish: Wish, row: Row, speed: Speed | None) -> Row:
         row.peak_memory,
         row.limit,
         speed,
+        rate,
         refused,
     )
 

@@ -6,6 +6,7 @@ from mailauth.hashes import Hash
 from mailauth.memory.census import Census
 from mailauth.memory.fitting import Bite, ServiceFit
 from mailauth.memory.footprint import Footprint, Part
+from mailauth.memory.grid import Result
 from mailauth.memory.measure import Measured, Spread
 from mailauth.memory.recommend import Advice
 
@@ -80,3 +81,10 @@ class RecommendReport:
 
     advice: Advice
     proof: Load | None
+
+
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """``memory bench``."""
+
+    results: tuple[Result, ...]

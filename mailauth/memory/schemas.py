@@ -4,12 +4,13 @@ from typing import Any
 
 import msgspec
 
-from mailauth.memory.report import FitReport, RecommendReport, ShowReport
+from mailauth.memory.report import BenchReport, FitReport, RecommendReport, ShowReport
 
 REPORTS: dict[str, type] = {
     "memory-show": ShowReport,
     "memory-fit": FitReport,
     "memory-recommend": RecommendReport,
+    "memory-bench": BenchReport,
 }
 
 

@@ -58,7 +58,7 @@ def _row(row: Row, advice: Advice) -> tuple[str, ...]:
         f"{row.m / 1024:g}",
         f"{speed.time.median * 1000:.0f}" if speed else "",
         f"{speed.time.p95 * 1000:.0f}" if speed else "",
-        f"{speed.per_second:.1f}" if speed else "",
+        f"{row.per_second:.1f}" if speed else "",
         show_size(row.peak_memory),
         f" {row.refused or row.whose}",
     )
