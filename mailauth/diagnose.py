@@ -165,7 +165,7 @@ def _look_up(target: Target, config: AuthConfig, names: UserName, cases: list[Ca
         answers.append(PassdbAnswer(passdb.label, record.place, record.outcome))
         if record.outcome is Outcome.FOUND:
             parsed = hashes.parse(
-                record.stored,
+                as_taken(record, passdb),
                 default_scheme=passdb.default_scheme,
                 dovecot=_numbers(config),
                 allow_weak=config.allow_weak,
@@ -176,6 +176,39 @@ def _look_up(target: Target, config: AuthConfig, names: UserName, cases: list[Ca
     if not answers:
         raise CannotObserve(f"{config.file} has no passdb that can be asked.")
     return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))
+
+
+def as_taken(record: Record, passdb: Passdb) -> bytes:
+    """The stored string as Dovecot takes it: a SQL passdb puts the default scheme before a bare one.
+
+    So a bare "$1$" is MD5-CRYPT in a passwd-file, and what the default says in a database.
+    Source: auth_request_set_password(), Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c.
+    """
+    stored = record.stored
+    named = stored.startswith(b"{") and b"}" in stored and not record.noscheme
+    if named or not isinstance(passdb.source, SqlSource):
+        return stored
+    return b"{%b}%b" % (passdb.default_scheme.encode(), stored)
+
+
+def _bare_as(case: Case) -> str:
+    """The scheme that a string without {SCHEME} should have had before it, where the default is wrong."""
+    from mailauth.hashes.mend import mend  # noqa: PLC0415 - 20 ms that only a bare string needs
+
+    stored = case.record.stored
+    if isinstance(case.hash, Flaw):
+        mistaken = case.hash.verdict is not Verdict.WEAK  # then it was taken for what it is
+    else:
+        mistaken = case.hash.scheme.name in _AS_TEXT
+    if stored[:1] == b"{" or not mistaken:
+        return ""
+    mended = mend(stored)
+    if mended is None or not mended.stored.endswith(b"}" + stored):
+        return ""
+    return mended.stored[1:].partition(b"}")[0].decode()
+
+
+_AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
 
 
 def _ask(target: Target, config: AuthConfig, names: UserName, passdb: Passdb) -> Record:
@@ -225,19 +258,24 @@ def _look_at(case: Case, target: Target, config: AuthConfig, names: UserName) ->
 def _stored_hash(case: Case) -> StoredHash:
     source = f"{case.passdb.label}, {case.record.place}"
     length = len(case.record.stored)
+    bare_as = _bare_as(case)
     if isinstance(case.hash, Flaw):
         flaw = case.hash
-        shown = hashes.shown(case.record.stored)
+        shown = hashes.shown(case.record.stored, default_scheme=case.passdb.default_scheme)
         named = shown[1:].partition("}")[0] if shown.startswith("{") else case.passdb.default_scheme
-        return StoredHash(source, shown, named, length, hashes.Memory(), flaw.reason, flaw.verdict)
+        return StoredHash(source, shown, named, length, hashes.Memory(), flaw.reason, flaw.verdict, bare_as)
     parsed = case.hash
     memory = hashes.hash_memory(parsed)
-    return StoredHash(source, parsed.shown, parsed.scheme.name, length, memory, "", None)
+    return StoredHash(source, parsed.shown, parsed.scheme.name, length, memory, "", None, bare_as)
 
 
 def _check_password(shared: Facts, target: Target, cases: list[Case], facts: list[Facts]) -> None:
     """The given password against each sound hash; a trial without a limit has done so already."""
-    sound = [(case, one) for case, one in zip(cases, facts, strict=True) if isinstance(case.hash, Hash)]
+    sound = [
+        (case, one)
+        for case, one in zip(cases, facts, strict=True)
+        if isinstance(case.hash, Hash) and not getattr(one.get(StoredHash), "bare_as", "")
+    ]
     if PasswordCheck in shared:
         return
     if target.password is None or not sound:

@@ -77,7 +77,11 @@ class LookedUp(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class StoredHash(Evidence):
-    """The stored string of this passdb.  ``flaw``: why it can never match there, or ""."""
+    """The stored string of this passdb.  ``flaw``: why it can never match there, or "".
+
+    ``bare_as``: the scheme that it should be named with, where it has no {SCHEME} before it and the
+    passdb's default scheme takes it for something else; "" otherwise.
+    """
 
     shown: str
     scheme: str
@@ -85,6 +89,7 @@ class StoredHash(Evidence):
     memory: Memory
     flaw: str
     refused_as: Verdict | None
+    bare_as: str
 
     @property
     def seen(self) -> str:

@@ -4,6 +4,7 @@ from mailauth.finding import Rule
 from mailauth.rules.hash001_never_matches import never_matches
 from mailauth.rules.hash002_weak_and_refused import weak_and_refused
 from mailauth.rules.hash003_unknown_scheme import unknown_scheme
+from mailauth.rules.hash004_no_prefix import no_prefix
 from mailauth.rules.mem001_hash_exceeds_vsz_limit import hash_exceeds_vsz_limit
 from mailauth.rules.mem002_limit_not_reloaded import limit_not_reloaded
 from mailauth.rules.mem003_thin_margin import thin_margin
@@ -19,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     never_matches,
     weak_and_refused,
     unknown_scheme,
+    no_prefix,
     unknown_user,
     no_password,
     refused_character,

@@ -21,7 +21,7 @@ from mailauth.hashes import Verdict
 
 @rule("HASH001", "The stored string can match no password", Severity.BLOCKS_LOGIN)
 def never_matches(stored: StoredHash) -> Problem | None:
-    if not stored.flaw or stored.refused_as not in (Verdict.MISMATCH, Verdict.MALFORMED):
+    if stored.refused_as not in (Verdict.MISMATCH, Verdict.MALFORMED) or stored.bare_as:
         return None
     return Problem(
         says=f"The stored string ({stored.length} bytes) is no {stored.scheme} hash: {stored.flaw}.",

@@ -22,7 +22,7 @@ def weak_and_refused(configured: Configured, stored: StoredHash) -> Problem | No
     if stored.refused_as is not Verdict.WEAK:
         return None
     return Problem(
-        says=f"Dovecot {configured.version} refuses {stored.scheme}: {stored.flaw}.",
+        says=f"Dovecot {configured.version} refuses it: {stored.flaw}.",
         because=(stored, configured),
         certainty=Certainty.LIKELY,
         remedy=Remedy(

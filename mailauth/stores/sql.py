@@ -65,7 +65,8 @@ def _record(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> 
         return Record(Outcome.NO_PASSWORD, place, fields=fields)
     stored = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
     # Dovecot reads C strings
-    return Record(Outcome.FOUND, place, stored.split(b"\0", 1)[0], fields)
+    noscheme = column == "password_noscheme"
+    return Record(Outcome.FOUND, place, stored.split(b"\0", 1)[0], fields, noscheme)
 
 
 def _address(source: SqlSource, host: dict[str, str]) -> str:

@@ -18,9 +18,11 @@ class Record:
 
     ``place`` is where a person can look: "/etc/dovecot/users:1", "table row of query ... at host".
     ``fields`` are the names of the other fields that came along (nologin, allow_nets, ...).
+    ``noscheme``: the string was returned as password_noscheme, so that braces in it mean nothing.
     """
 
     outcome: Outcome
     place: str
     stored: bytes = field(default=b"", repr=False)
     fields: tuple[str, ...] = ()
+    noscheme: bool = False

@@ -59,6 +59,35 @@ def test_hash002_is_silent_on_2_3(proof: Make, dovecot_version: str) -> None:
     told.finds(set(), password=told.password)
 
 
+BARE = {
+    "BLF-CRYPT": generate("BLF-CRYPT", Password(SECRET), cost=5).removeprefix("{BLF-CRYPT}"),
+    "ARGON2ID": GOOD.removeprefix("{ARGON2ID}"),
+    "SHA512-CRYPT": generate("SHA512-CRYPT", Password(SECRET), rounds=5000).removeprefix("{SHA512-CRYPT}"),
+    "MD5-CRYPT": MD5_CRYPT.removeprefix("{MD5-CRYPT}"),
+}
+
+
+@pytest.mark.parametrize("scheme", BARE)
+def test_hash004(proof: Make, dovecot_version: str, store: str, scheme: str) -> None:
+    """A hash without a prefix: found where this default scheme takes it for something else, silent elsewhere.
+
+    What happens is Dovecot's to say: a login that works must give nothing.
+    """
+    told = proof(dovecot_version, store, {"alice": BARE[scheme]})
+    if told.logins() == [True]:
+        told.finds(set(), password=told.password)
+        return
+    weak = scheme == "MD5-CRYPT" and store == "passwd-file"  # taken for what it is, and refused by 2.4
+    found = told.finds({"HASH002"} if weak else {"HASH004"}, password=told.password)
+    assert scheme in found[0].problem.says
+    if not weak:
+        assert f"Store it as {{{scheme}}} " in found[0].problem.remedy.summary
+        told.lab.set_password("alice", f"{{{scheme}}}{BARE[scheme]}")
+        told.lab.restart()
+        allowed = told.logins() == [True]
+        told.finds(set() if allowed else {"HASH002"}, password=told.password)
+
+
 @pytest.mark.parametrize("name", ["BCRYPT", "FOO"])
 def test_hash003(proof: Make, dovecot_version: str, name: str) -> None:
     """A name that no Dovecot has."""

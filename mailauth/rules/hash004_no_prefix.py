@@ -1,0 +1,37 @@
+"""The stored hash has no {SCHEME} before it, and the default scheme takes it for something else.
+
+What you see
+    Every password fails, for the users whose hash has no prefix.  The log says "Password mismatch", or
+    "Not a valid MD5-CRYPT or PLAIN-MD5 password".  Often it begins with an upgrade of Dovecot, or of
+    the software that writes the hashes.
+Why
+    Without a prefix the passdb's default scheme decides what the string is: MD5 for SQL and CRYPT for
+    passwd-file on 2.3, PLAIN on 2.4.0 to 2.4.2, CRYPT since.  A bcrypt hash taken for PLAIN matches
+    only itself: whoever reads the store can log in with the hash string as the password.
+How we know
+    The string looks like a hash of another scheme than the default one, as doveconf reports it.
+What to do
+    Store the hashes with their scheme in front, which no default can change.  Or set the passdb's
+    default scheme: default_pass_scheme in 2.3's SQL file, default_password_scheme in 2.4's passdb.
+"""
+
+from mailauth.evidence import Configured, StoredHash
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("HASH004", "The stored hash has no {SCHEME} and is taken for something else", Severity.BLOCKS_LOGIN)
+def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:
+    if not stored.bare_as:
+        return None
+    return Problem(
+        says=(
+            f"The stored string is a {stored.bare_as} hash without a prefix; by the default scheme Dovecot"
+            f" {configured.version} takes it for {stored.scheme}."
+        ),
+        because=(stored, configured),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary=f"Store it as {{{stored.bare_as}}} followed by the string that is there now.",
+            careful="As PLAIN, the hash string itself logs in as the password.",
+        ),
+    )
