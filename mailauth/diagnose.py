@@ -110,9 +110,7 @@ def look(target: Target) -> Looked:
         )
     else:
         _skip(shared, (Logins,), "no login was asked for")
-    nothing: Facts = {}
-    _skip(nothing, (StoredHash, Verifiers, Trials), "there is no stored hash")
-    merged = [shared | one for one in facts] or [shared | nothing]
+    merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     findings, undecided = apply(RULES, merged)
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud)
@@ -136,6 +134,14 @@ def _see(facts: Facts, kind: type[_E], call: Callable[[], _E]) -> _E | None:
     else:
         return seen
     return None
+
+
+def _without_a_hash(lookups: Fact) -> Facts:
+    """No passdb gave a hash: because there is none, or because we could not ask."""
+    kinds = (StoredHash, Verifiers, Trials)
+    if isinstance(lookups, Unobserved):
+        return {kind: Unobserved(kind, lookups.reason) for kind in kinds}
+    return {kind: NotApplicable(kind, "there is no stored hash") for kind in kinds}
 
 
 def _skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:
@@ -276,7 +282,11 @@ def _check_password(shared: Facts, target: Target, cases: list[Case], facts: lis
         for case, one in zip(cases, facts, strict=True)
         if isinstance(case.hash, Hash) and not getattr(one.get(StoredHash), "bare_as", "")
     ]
+    lookups = shared[LookedUp]
     if PasswordCheck in shared:
+        return
+    if target.password is not None and isinstance(lookups, Unobserved):
+        shared[PasswordCheck] = Unobserved(PasswordCheck, lookups.reason)
         return
     if target.password is None or not sound:
         _skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")

@@ -30,6 +30,15 @@ def one_sentence(text: str) -> bool:
     return len(lines) == 1 and lines[0].startswith("mailauth: ") and "Traceback" not in text
 
 
+def undecided(text: str) -> set[str]:
+    return {
+        code
+        for line in text.splitlines()
+        if line.startswith("UNDECIDED")
+        for code in line.removeprefix("UNDECIDED").replace(",", " ").split()
+    }
+
+
 def test_no_such_configuration() -> None:
     done = mailauth("diagnose", "alice", "-c", "/nonexistent/dovecot.conf")
     assert done.returncode == 2
@@ -114,7 +123,7 @@ def test_dovecot_is_not_running(bench: Lab) -> None:
     finally:
         bench.restart()
     assert done.returncode == 3
-    assert "UNDECIDED  MEM001" in done.stdout
+    assert undecided(done.stdout) == {"MEM001", "MEM002", "MEM003"}
     assert "Dovecot is not running" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("Nothing found. ")
 
@@ -127,7 +136,7 @@ def test_the_database_is_down(server: type[Server], dovecot_version: str) -> Non
         done = mailauth("diagnose", "alice", "--pid", str(lab.master_pid))
     assert done.returncode == 3
     assert done.stderr == ""
-    assert "UNDECIDED  USER001" in done.stdout
+    assert undecided(done.stdout) >= {"MEM001", "HASH001", "USER001"}
     assert "onnect" in done.stdout or "refused" in done.stdout
 
 
@@ -150,7 +159,7 @@ def test_an_ordinary_user_before_an_unreadable_store() -> None:
         folder.rmdir()
     assert status == 3, said
     assert f"{users}: the passwd-file cannot be read (Permission denied)." in " ".join(said.split())
-    assert "Nothing found. " in said
+    assert undecided(said) >= {"MEM001", "USER001"}
 
 
 def as_nobody(*words: str) -> tuple[int, str]:
