@@ -89,9 +89,7 @@ def counting(driver: SqlDriver, query: str, place: str) -> str:
     text = {"mysql": "CHAR", "pgsql": "TEXT", "sqlite": "TEXT"}[driver]
     # MariaDB and MySQL compare without regard to case, and yescrypt's parameters have capitals
     exact = " COLLATE utf8mb4_bin" if driver == "mysql" else ""
-    keyed = (
-        f"SELECT {_key(driver)}{exact} AS k FROM (SELECT CAST({column} AS {text}) AS e FROM {tables}) AS stored"  # noqa: S608 - of Dovecot's own query
-    )
+    keyed = f"SELECT {_key(driver)}{exact} AS k FROM (SELECT CAST({column} AS {text}) AS e FROM {tables}) AS stored"  # noqa: S608 - of Dovecot's own query
     counted = f"SELECT k, COUNT(*) AS n FROM ({keyed}) AS keyed GROUP BY k LIMIT {MOST + 1}"  # noqa: S608
     array = {
         "mysql": "JSON_ARRAYAGG(JSON_ARRAY(k, n))",
