@@ -208,3 +208,44 @@ def test_bad_input_is_one_sentence(memory: Mailauth, words: tuple[str, ...], sai
     assert ran.status == 2
     assert said in ran.err
     assert len(ran.err.strip().splitlines()) == 1
+
+
+def test_as_many_workers_as_dovecot_would_start(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """auth_worker_max_count in 2.3, the service's process_limit in 2.4."""
+    new = dovecot_version.startswith("2.4")
+    settings = "service auth-worker {\n  process_limit = 7\n}\n" if new else "auth_worker_max_count = 7\n"
+    with lab(dovecot_version, "sqlite", {"alice": made("ARGON2ID", memory=65536, time=1)}) as one:
+        for text, most in (("", 30), (settings, 7)):
+            one.configure(text)
+            one.restart()
+            report = observe_fit(Question(at_pid(one.master_pid, None))).passdbs[0]
+            assert most == report.services[0].process.most
+
+
+def test_a_limit_that_waits_for_a_reload_is_said(lab: Callable[..., Lab], memory: Mailauth) -> None:
+    with lab(None, "passwd-file", {"alice": made("ARGON2ID", memory=262144, time=1)}) as one:
+        one.configure("service auth {\n  vsz_limit = 1G\n}\n")
+        ran = memory("fit", "--pid", str(one.master_pid))
+        one.reload()
+        after = memory("fit", "--pid", str(one.master_pid))
+    assert ran.status == 1
+    assert "not in force before doveadm reload; then it fits." in ran.out
+    assert "  fix: doveadm reload\n" in ran.out
+    assert after.status == 0
+
+
+def test_the_cache_is_verified_by_another_service(lab: Callable[..., Lab]) -> None:
+    """With workers verifying cache hits, pgsql needs both limits, and the stanza has both."""
+    settings = "auth_cache_size = 10M\nauth_cache_verify_password_with_worker = yes\n"
+    with lab(None, "pgsql", {"alice": made("ARGON2ID", memory=262144, time=1)}, settings) as one:
+        report = observe_fit(Question(at_pid(one.master_pid, None))).passdbs[0]
+    assert [service.process.service for service in report.services] == ["auth", "auth-worker"]
+    assert report.stanza.count("vsz_limit = 320M") == 2
+
+
+def test_a_passdb_that_cannot_be_read_is_undecided(lab: Callable[..., Lab], memory: Mailauth) -> None:
+    with lab(None, "passwd-file", {"alice": "{PLAIN}secret"}, "passdb {\n  driver = pam\n}\n") as one:
+        ran = memory("fit", "--pid", str(one.master_pid))
+    assert ran.status == 3
+    assert "passdb 2 (pam): UNDECIDED" in ran.out
+    assert "no hash there takes memory worth mentioning." in ran.out

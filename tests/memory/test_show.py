@@ -1,5 +1,6 @@
 """``memory show``: the prediction is exact to the page, for every scheme that takes memory."""
 
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,6 +12,7 @@ from mailauth.hashes import Flaw, Hash, Password
 from mailauth.memory import footprint
 from mailauth.memory.measure import measure, spread
 from mailauth.memory.schemas import REPORTS, schema
+from mailauth.probes.linked import linked_library
 from tests.memory.conftest import Mailauth, schema_file
 
 STORED = (
@@ -62,6 +64,11 @@ def test_predicted_and_both_measurements_agree_to_the_byte(
     parsed = made(scheme, **options)
     seen = measure(parsed, runs=1)
     assert (seen.rose, seen.bisected) == (footprint.of(parsed).first, footprint.of(parsed).first)
+
+
+def test_the_library_is_the_one_that_dovecot_links() -> None:
+    found = linked_library("argon2")
+    assert found is None or (Path(found).exists() and "libsodium" in found)
 
 
 def test_passes_take_no_memory() -> None:
