@@ -15,7 +15,7 @@ _NO_LIMIT = 1 << 60  # cgroup v1 writes 2^63 less a page for none
 
 
 def observe_ceilings(pid: int, master: int, root: Path = _ROOT) -> tuple[Ceiling, ...]:
-    """Every ceiling over process ``pid`` whose Dovecot's master is ``master``.  What is not there is no ceiling.
+    """Every ceiling over process ``pid``, whose master is ``master``; what is not there is no ceiling.
 
     ``root`` holds proc and sys, for tests.
     """
@@ -52,7 +52,7 @@ def _cgroups(pid: int, root: Path) -> Iterator[Ceiling]:
     for line in (_text(root / f"proc/{pid}/cgroup") or "").splitlines():
         number, controllers, path = line.split(":", 2)
         if number == "0" and not controllers:
-            mounts = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
+            mounts: tuple[str, ...] = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
             names = ("memory.max", "memory.current", "inactive_file")
         elif "memory" in controllers.split(","):
             mounts = ("sys/fs/cgroup/memory",)

@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -20,12 +21,12 @@ from mailauth.stores import parameter_sets, sql
 
 _NOBODY = "mailauth-nobody"  # looked up to start a worker, where none runs
 _WORKERS = 30  # auth_worker_max_count's and, in 2.4, process_limit's default
-_LOOKS, _APART = 5, 0.02  # a process that verifies right now is larger: take the smallest of a few looks
+_LOOKS, _APART = 5, 0.02  # the smallest of a few looks is the idle process
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which Dovecot; ``rows_query``: another query for all the passwords; ``user``: one that may be looked up."""
+    """Which Dovecot; ``rows_query``: another query for all passwords; ``user``: one to look up."""
 
     dovecot: Installation
     rows_query: str | None = None
@@ -84,11 +85,11 @@ def _counts(question: Question, passdb: Passdb) -> tuple[parameter_sets.Counts, 
 def _services(
     dovecot: Installation, config: AuthConfig, verifiers: Verifiers, counted: Census
 ) -> list[ServiceFit]:
-    found = [service_fit(_process(dovecot, config, verifiers.miss), counted)]
+    found = [service_fit(_process(dovecot, config, verifiers.miss, counted), counted)]
     if verifiers.hit is not None:
         found.append(
             service_fit(
-                _process(dovecot, config, verifiers.hit),
+                _process(dovecot, config, verifiers.hit, counted),
                 counted,
                 on_cache_hit=True,
                 falls_back=verifiers.falls_back,
@@ -97,17 +98,30 @@ def _services(
     return [one for one in found if one is not None]
 
 
-def _process(dovecot: Installation, config: AuthConfig, seen: VerifyingProcess) -> Process:
+def _process(dovecot: Installation, config: AuthConfig, seen: VerifyingProcess, counted: Census) -> Process:
     size, resident = seen.size, 0
+    blocks = {one.footprint.memory.blocks for one in counted.sets}
     if seen.pid is not None:
-        with suppress(psutil.Error):
+        with suppress(psutil.Error, OSError):
             process = psutil.Process(seen.pid)
             for _ in range(_LOOKS):
                 now = process.memory_info()
-                size, resident = min(size, now.vms), now.rss
+                size, resident = min(size, now.vms - _verifying(seen.pid, blocks)), now.rss
                 time.sleep(_APART)
     most = workers(dovecot, config) if seen.service == "auth-worker" else 1
     return Process(seen.service, seen.pid, seen.limit, seen.configured, seen.place, size, resident, most)
+
+
+def _verifying(pid: int, blocks: set[int]) -> int:
+    """What a verification takes of the process right now: anonymous mappings of a hash's very size."""
+    taken = 0
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        span, mode, _offset, _device, inode, *name = line.split()
+        begin, _, end = span.partition("-")
+        size = int(end, 16) - int(begin, 16)
+        if mode == "rw-p" and inode == "0" and not name and size in blocks:
+            taken += size
+    return taken
 
 
 def workers(dovecot: Installation, config: AuthConfig) -> int:

@@ -5,6 +5,7 @@ a passwd-file is read line by line.  Either way nothing but the text before a sa
 is bounded whatever the number of rows.
 """
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -89,7 +90,8 @@ def counting(driver: SqlDriver, query: str, place: str) -> str:
     text = {"mysql": "CHAR", "pgsql": "TEXT", "sqlite": "TEXT"}[driver]
     # MariaDB and MySQL compare without regard to case, and yescrypt's parameters have capitals
     exact = " COLLATE utf8mb4_bin" if driver == "mysql" else ""
-    keyed = f"SELECT {_key(driver)}{exact} AS k FROM (SELECT CAST({column} AS {text}) AS e FROM {tables}) AS stored"  # noqa: S608 - of Dovecot's own query
+    stored = f"SELECT CAST({column} AS {text}) AS e FROM {tables}"  # noqa: S608 - of Dovecot's own query
+    keyed = f"SELECT {_key(driver)}{exact} AS k FROM ({stored}) AS stored"  # noqa: S608 - the same
     counted = f"SELECT k, COUNT(*) AS n FROM ({keyed}) AS keyed GROUP BY k LIMIT {MOST + 1}"  # noqa: S608
     array = {
         "mysql": "JSON_ARRAYAGG(JSON_ARRAY(k, n))",
@@ -109,8 +111,9 @@ def _key(driver: SqlDriver) -> str:
         ended = f"CONCAT({rest}, '$')" if driver == "mysql" else f"{rest} || '$'"
         return f"SUBSTR(e, 1, {begin} - 1 + {find}({ended}, '$') - 1)"
 
+    braces = f"SUBSTR(e, 1, {find}(e, '}}'))"
     cases = [
-        f"WHEN e LIKE '{{%.%}}%' AND {find}(SUBSTR(e, 1, {find}(e, '}}')), '.') > 0 THEN '{ENCODED.decode()}'",
+        f"WHEN e LIKE '{{%.%}}%' AND {find}({braces}, '.') > 0 THEN '{ENCODED.decode()}'",
         f"WHEN {find}(e, '$argon2') > 0 AND {find}(e, '$m=') > 0 THEN {up_to_salt('$m=')}",
         f"WHEN {find}(e, '$y$') > 0 THEN {up_to_salt('$y$')}",
         f"WHEN {find}(e, '$gy$') > 0 THEN {up_to_salt('$gy$')}",
@@ -125,7 +128,7 @@ def _read(query: str, place: str) -> tuple[str, str]:
     order = [word for word, _ in words]
     advice = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'."
     if order[:2] != ["SELECT", "FROM"] or "UNION" in order:
-        raise CannotObserve(f"{place}: the password query is no plain SELECT ... FROM ...; {advice}")
+        raise CannotObserve(f"{place}: the password query is not a plain one; {advice}")
     (_, _), (_, at) = words[:2]
     clean = query.strip().rstrip(";")
     end = words[2][1] if len(words) > 2 else len(clean)
@@ -180,4 +183,4 @@ def _items(text: str) -> list[str]:
     """Split at the commas outside quotes and parentheses."""
     commas = [at for at in _outside(text) if text[at] == ","]
     edges = [-1, *commas, len(text)]
-    return [text[a + 1 : b].strip() for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
@@ -249,3 +250,22 @@ def test_a_passdb_that_cannot_be_read_is_undecided(lab: Callable[..., Lab], memo
     assert ran.status == 3
     assert "passdb 2 (pam): UNDECIDED" in ran.out
     assert "no hash there takes memory worth mentioning." in ran.out
+
+
+def test_a_process_that_verifies_just_now_is_not_taken_for_a_large_one(lab: Callable[..., Lab]) -> None:
+    stored = made("ARGON2ID", memory=131072, time=12)
+    with lab(None, "passwd-file", {"alice": stored}) as one:
+        idle = asked_idle(one)
+        with ThreadPoolExecutor(1) as pool:
+            login = pool.submit(one.login, "alice", b"secret")
+            sizes = []
+            while not login.done():
+                sizes.append(asked_idle(one))
+            assert login.result().ok
+    assert sizes
+    assert max(sizes) <= idle + 512 * 1024  # the index array, and what the heap grew by
+
+
+def asked_idle(lab: Lab) -> int:
+    report = observe_fit(Question(at_pid(lab.master_pid, None))).passdbs[0]
+    return report.services[0].process.idle
