@@ -36,7 +36,7 @@ from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.probes.login import observe_logins
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.trial import observe_trials
-from mailauth.rules import RULES
+from mailauth.rules import RULES, memory_case
 from mailauth.stores import passwd_file, sql
 from mailauth.stores.store import Outcome, Record
 
@@ -94,7 +94,8 @@ def look(target: Target) -> Looked:
     names = _see(shared, UserName, lambda: _user_name(target, config))
     cases: list[Case] = []
     if names is None:
-        _skip(shared, (LookedUp, PasswordCheck), "the user name could not be worked out")
+        unknown = shared[UserName]
+        shared[LookedUp] = Unobserved(LookedUp, unknown.reason if isinstance(unknown, Unobserved) else "")
     elif names.refused:
         _skip(shared, (LookedUp, PasswordCheck), "Dovecot refuses the name")
     else:
@@ -277,34 +278,53 @@ def _stored_hash(case: Case) -> StoredHash:
 
 def _check_password(shared: Facts, target: Target, cases: list[Case], facts: list[Facts]) -> None:
     """The given password against each sound hash; a trial without a limit has done so already."""
-    sound = [
-        (case, one)
-        for case, one in zip(cases, facts, strict=True)
-        if isinstance(case.hash, Hash) and not getattr(one.get(StoredHash), "bare_as", "")
-    ]
     lookups = shared[LookedUp]
     if PasswordCheck in shared:
         return
     if target.password is not None and isinstance(lookups, Unobserved):
         shared[PasswordCheck] = Unobserved(PasswordCheck, lookups.reason)
         return
+    sound: list[tuple[Hash, Facts]] = []
+    for case, one in zip(cases, facts, strict=True):
+        stored = one[StoredHash]
+        if isinstance(case.hash, Hash) and isinstance(stored, StoredHash) and not stored.bare_as:
+            sound.append((case.hash, one))
     if target.password is None or not sound:
         _skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
         return
-    password = target.password
+    password, name = target.password, shared[UserName]
+    user = name.looked_up if isinstance(name, UserName) else target.user
+
+    def verdict(parsed: Hash, one: Facts) -> Verdict:
+        trials = one[Trials]
+        if isinstance(trials, Trials) and trials.unlimited is not None:
+            return trials.unlimited
+        return hashes.verify_hash(parsed, password, user=user).verdict
 
     def check() -> PasswordCheck:
-        verdicts: list[Verdict] = []
-        for case, one in sound:
-            trials = one.get(Trials)
-            if isinstance(trials, Trials) and trials.unlimited is not None:
-                verdicts.append(trials.unlimited)
-            else:
-                assert isinstance(case.hash, Hash)
-                verdicts.append(hashes.verify_hash(case.hash, password, user=target.user).verdict)
-        return PasswordCheck("verified here, without a limit", tuple(verdicts))
+        return PasswordCheck("verified here, without a limit", tuple(verdict(*pair) for pair in sound))
 
-    _see(shared, PasswordCheck, check)
+    checked = _see(shared, PasswordCheck, check)
+    if checked is not None:
+        _set_aside(
+            facts, [one for (_, one), v in zip(sound, checked.verdicts, strict=True) if v is Verdict.MATCH]
+        )
+
+
+def _set_aside(facts: list[Facts], matching: list[Facts]) -> None:
+    """Where one passdb lets the user in, what is wrong in another blocks nothing: Dovecot goes on."""
+    for one in matching:
+        stored, trials = one[StoredHash], one[Trials]
+        fits = isinstance(trials, NotApplicable) or (
+            isinstance(trials, Trials)
+            and isinstance(stored, StoredHash)
+            and not memory_case.short_of_memory(trials, stored.memory)
+        )
+        if fits and isinstance(stored, StoredHash):
+            for other in facts:
+                if other is not one:
+                    _skip(other, (StoredHash, Verifiers, Trials), f"{stored.source} lets the user in")
+            return
 
 
 def _numbers(config: AuthConfig) -> tuple[int, ...]:

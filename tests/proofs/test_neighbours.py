@@ -191,3 +191,25 @@ def test_a_passdb_that_cannot_be_asked_is_named(proof: Make, dovecot_version: st
     assert not diagnosis.findings
     assert [text.partition(":")[0] for text in diagnosis.unasked] == ["passdb 2 (pam)"]
     assert exit_status(diagnosis) == 3
+
+
+@pytest.mark.parametrize("broken", [argon2id(memory=256 * MiB), GOOD[:50]], ids=["too big", "truncated"])
+def test_another_passdb_lets_the_user_in(proof: Make, dovecot_version: str, broken: str) -> None:
+    """What is wrong in the first passdb blocks nothing when a later one has the user, too."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    users = told.lab.folder / "second"
+    users.write_text(f"alice:{GOOD}\n")
+    users.chmod(0o644)
+    second = (
+        f"passdb {{\n  driver = passwd-file\n  args = {users}\n}}\n"
+        if dovecot_version < "2.4"
+        else f"passdb second {{\n  driver = passwd-file\n  passwd_file_path = {users}\n}}\n"
+    )
+    told.lab.configure(second)
+    told.lab.reload()
+    told.lab.set_password("alice", broken)
+    assert told.logins(2) == [True, True]
+    told.finds(set(), password=told.password)
+    assert not told.lab.login("alice", b"wrong").ok
+    codes = {"PASS001"} | ({"HASH001"} if broken == GOOD[:50] else {"MEM001"})
+    told.finds(codes, password=b"wrong")
