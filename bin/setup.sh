@@ -11,13 +11,14 @@ say() {
 
 fail() {
     say "$(basename "$0"): $*" >&2
+    step=""
     exit 1
 }
 
 # Say which step a failure was in: `set -e` alone would end without a word.
 ended() {
     status=$?
-    [ "$status" -eq 0 ] || say "$(basename "$0"): failed at: $step" >&2
+    [ "$status" -eq 0 ] || [ -z "$step" ] || say "$(basename "$0"): failed at: $step" >&2
     exit "$status"
 }
 trap ended EXIT
@@ -30,8 +31,10 @@ find_root() {
     command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }
 }
 
-# Install those of the named Debian packages that are missing.
+# Install those of the named Debian packages that are missing, and what the virtual environment needs.
 packages() {
+    find_python || set -- "$@" python3
+    unbroken || "${python:-false}" -c 'import ensurepip, venv' 2>/dev/null || set -- "$@" python3-venv
     missing=""
     for package in "$@"; do
         case $(dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null || true) in
@@ -44,21 +47,23 @@ packages() {
         fail "these Debian packages are needed, and this machine has no apt-get:$missing"
     find_root ||
         fail "some Debian packages are missing; have root run: apt-get install --no-install-recommends$missing"
-    step="installing Debian packages:$missing"
     say "Installing Debian packages:$missing"
+    # What failed may have been an old list of packages, or an installation that was interrupted.
     # shellcheck disable=SC2086 # words are wanted
-    apt install --yes --no-install-recommends $missing ||
-        { apt update && apt install --yes --no-install-recommends $missing; }
+    apt install --no-install-recommends $missing ||
+        { root dpkg --configure -a && apt update && apt install --no-install-recommends $missing; } ||
+        fail "the Debian packages cannot be installed; is the mirror reachable? apt-get said:" \
+            "$(printf '%s\n' "$told" | grep -m 1 '^E:' || printf '%s\n' "$told" | tail -n 1)"
 }
 
-# apt-get without questions, and quiet unless it fails.
-apt() {
+# Run a command as root, without questions; what it says goes into $told.
+root() {
     # shellcheck disable=SC2086 # nothing at all when we are root
-    if ! told=$($as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null)
-    then
-        printf '%s\n' "$told" | tail -n 5 >&2
-        return 1
-    fi
+    told=$($as_root env DEBIAN_FRONTEND=noninteractive "$@" 2>&1 </dev/null)
+}
+
+apt() {
+    root apt-get --quiet=2 --yes -o DPkg::Lock::Timeout=300 "$@"
 }
 
 # Set $python to a Python 3.11 or newer.
@@ -75,28 +80,43 @@ find_python() {
     return 1
 }
 
+# Whether .venv is there and whole: an interrupted pip may leave packages that look installed.
+unbroken() {
+    [ ! -e .venv-unfinished ] && .venv/bin/python -c 'import pip' 2>/dev/null
+}
+
 # environment demo|test: .venv with what that needs, renewed when pyproject.toml changed.
 environment() {
+    exec 9<pyproject.toml
+    flock 9 # two at once would tread on each other
     step="making the virtual environment .venv"
-    find_python || packages python3
-    find_python || fail "Python 3.11 or newer is needed; Debian 12 and 13 have it: apt-get install python3"
-    if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
-        "$python" -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
-        step="making the virtual environment .venv"
+    if ! unbroken; then
+        find_python || fail "Python 3.11 or newer is needed; Debian 12 and 13 have it: apt-get install python3"
         say "Making .venv with $("$python" --version)"
+        mkdir -p .venv-unfinished
         "$python" -m venv --clear .venv
     fi
-    step="installing Python packages into .venv"
     hash=$(sha256sum pyproject.toml | cut -d' ' -f1)
     stamp=".venv/installed-for-$1"
     if [ "$(cat .venv/installed-for-test 2>/dev/null)" != "$hash" ] && [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ]; then
         say "Installing Python packages into .venv"
+        mkdir -p .venv-unfinished
         # Tools in the virtual environment read dependency groups from pip 25.1 on.
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+        pip 'pip>=25.1'
         case $1 in
-        test) .venv/bin/python -m pip install --quiet --editable . --group dev ;;
-        *) .venv/bin/python -m pip install --quiet --editable . ;;
+        test) pip --editable . --group dev ;;
+        *) pip --editable . ;;
         esac
         printf '%s\n' "$hash" >"$stamp"
+        rmdir .venv-unfinished
+    fi
+    exec 9<&-
+}
+
+pip() {
+    if ! told=$(.venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" 2>&1); then
+        rmdir .venv-unfinished # pip undoes what it cannot finish
+        fail "the Python packages cannot be installed; is the package index reachable? pip said:" \
+            "$(printf '%s\n' "$told" | grep -m 1 '^ERROR:' || printf '%s\n' "$told" | tail -n 1)"
     fi
 }
