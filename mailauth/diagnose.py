@@ -169,7 +169,7 @@ def _look_up(target: Target, config: AuthConfig, names: UserName, cases: list[Ca
         except CannotObserve as why:
             problems.append(f"{passdb.label}: {why}")
             continue
-        answers.append(PassdbAnswer(passdb.label, record.place, record.outcome))
+        answers.append(PassdbAnswer(passdb.label, record.place, record.outcome, record.fields))
         if record.outcome is Outcome.FOUND:
             parsed = hashes.parse(
                 as_taken(record, passdb),
@@ -302,29 +302,30 @@ def _check_password(shared: Facts, target: Target, cases: list[Case], facts: lis
         return hashes.verify_hash(parsed, password, user=user).verdict
 
     def check() -> PasswordCheck:
-        return PasswordCheck("verified here, without a limit", tuple(verdict(*pair) for pair in sound))
+        verdicts = tuple(verdict(*pair) for pair in sound)
+        right = [one for (_, one), said in zip(sound, verdicts, strict=True) if said is Verdict.MATCH]
+        passing = next((one for one in right if _fits(one)), None)
+        if passing is not None:
+            _set_aside(facts, passing)
+        return PasswordCheck("verified here, without a limit", verdicts, passing is not None)
 
-    checked = _see(shared, PasswordCheck, check)
-    if checked is not None:
-        _set_aside(
-            facts, [one for (_, one), v in zip(sound, checked.verdicts, strict=True) if v is Verdict.MATCH]
-        )
+    _see(shared, PasswordCheck, check)
 
 
-def _set_aside(facts: list[Facts], matching: list[Facts]) -> None:
+def _fits(one: Facts) -> bool:
+    """The verifying process was seen to have room, or none is needed."""
+    stored, trials = one[StoredHash], one[Trials]
+    if isinstance(trials, Trials) and isinstance(stored, StoredHash):
+        return not memory_case.short_of_memory(trials, stored.memory)
+    return isinstance(trials, NotApplicable)
+
+
+def _set_aside(facts: list[Facts], passing: Facts) -> None:
     """Where one passdb lets the user in, what is wrong in another blocks nothing: Dovecot goes on."""
-    for one in matching:
-        stored, trials = one[StoredHash], one[Trials]
-        fits = isinstance(trials, NotApplicable) or (
-            isinstance(trials, Trials)
-            and isinstance(stored, StoredHash)
-            and not memory_case.short_of_memory(trials, stored.memory)
-        )
-        if fits and isinstance(stored, StoredHash):
-            for other in facts:
-                if other is not one:
-                    _skip(other, (StoredHash, Verifiers, Trials), f"{stored.source} lets the user in")
-            return
+    stored = passing[StoredHash]
+    for other in facts:
+        if other is not passing and isinstance(stored, StoredHash):
+            _skip(other, (StoredHash, Verifiers, Trials), f"{stored.source} lets the user in")
 
 
 def _numbers(config: AuthConfig) -> tuple[int, ...]:

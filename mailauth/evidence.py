@@ -61,6 +61,7 @@ class PassdbAnswer:
     passdb: str
     place: str
     outcome: Outcome
+    fields: tuple[str, ...] = ()  # the names of the entry's other fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,11 @@ class LookedUp(Evidence):
 
     @property
     def seen(self) -> str:
-        return "; ".join(f"{a.passdb}, {a.place}: {a.outcome.value}" for a in self.answers)
+        return "; ".join(
+            f"{a.passdb}, {a.place}: {a.outcome.value}"
+            + (f" (with the fields {', '.join(a.fields)})" if a.fields else "")
+            for a in self.answers
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +197,13 @@ class Trials(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck(Evidence):
-    """The given password against every stored hash, with as much memory as it takes."""
+    """The given password against every stored hash, with as much memory as it takes.
+
+    ``lets_in``: one matches, and fits into the process that verifies it.
+    """
 
     verdicts: tuple[Verdict, ...]
+    lets_in: bool
 
     @property
     def seen(self) -> str:

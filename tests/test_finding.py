@@ -7,7 +7,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, apply, rule
 from mailauth.hashes import Verdict
 
 NAME = UserName("here", "alice", "alice", "")
-CHECK = PasswordCheck("here", (Verdict.MISMATCH,))
+CHECK = PasswordCheck("here", (Verdict.MISMATCH,), lets_in=False)
 
 
 @rule("TEST001", "Always", Severity.NOTE)

@@ -1,6 +1,7 @@
 """The rules.  One file a rule; a code stays for ever; this table is their list."""
 
 from mailauth.finding import Rule
+from mailauth.rules.auth001_fails_all_the_same import fails_all_the_same
 from mailauth.rules.hash001_never_matches import never_matches
 from mailauth.rules.hash002_weak_and_refused import weak_and_refused
 from mailauth.rules.hash003_unknown_scheme import unknown_scheme
@@ -25,4 +26,5 @@ RULES: tuple[Rule, ...] = (
     no_password,
     refused_character,
     wrong_password,
+    fails_all_the_same,
 )

@@ -213,3 +213,19 @@ def test_another_passdb_lets_the_user_in(proof: Make, dovecot_version: str, brok
     assert not told.lab.login("alice", b"wrong").ok
     codes = {"PASS001"} | ({"HASH001"} if broken == GOOD[:50] else {"MEM001"})
     told.finds(codes, password=b"wrong")
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [("'10.0.0.0/8' AS allow_nets", "allow_nets"), ("'y' AS nologin", "(code: nologin)")],
+)
+@pytest.mark.parametrize("kind", ["sqlite", "mysql", "pgsql"])
+def test_auth001(proof: Make, dovecot_version: str, kind: str, field: str, says: str) -> None:
+    """A login that fails although the hash matches and fits is never "nothing found"."""
+    user = "%u" if dovecot_version < "2.4" else "%{user}"
+    query = f"SELECT userid AS user, password, {field} FROM users WHERE userid = '{user}'"
+    told = proof(dovecot_version, kind, {"alice": GOOD}, query=query)
+    found = told.finds({"AUTH001"}, password=told.password, login=True)
+    assert says in found[0].problem.says
+    told.finds(set(), password=told.password)
+    told.finds({"PASS001"}, password=b"wrong", login=True)

@@ -1,0 +1,39 @@
+"""The password is right and its hash fits, and the login fails all the same.
+
+What you see
+    A real login fails although the stored hash matches and the verifying process has room for it.
+Why
+    Something else refuses: the entry has allow_nets, nologin or another field that restricts it, the
+    auth cache still has an old password, a plugin or a policy server says no, or it is a cause that
+    mailauth does not look for yet.
+How we know
+    The hash was verified here with the room that the process has, and the login was made for real.
+What to do
+    Read what Dovecot logs about it, with auth_verbose = yes; doveadm log find tells where.  If a
+    password was changed lately: doveadm auth cache flush.
+"""
+
+from mailauth.evidence import Logins, LookedUp, PasswordCheck
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("AUTH001", "The password is right, the hash fits, and the login fails", Severity.BLOCKS_LOGIN)
+def fails_all_the_same(lookups: LookedUp, check: PasswordCheck, logins: Logins) -> Problem | None:
+    failed = [reply for reply in logins.replies if not reply.ok]
+    if not check.lets_in or not failed:
+        return None
+    codes = sorted({reply.code for reply in failed if reply.code})
+    fields = sorted({name for answer in lookups.answers for name in answer.fields})
+    return Problem(
+        says=(
+            f"{' and '.join(reply.way for reply in failed)} refused a password that matches"
+            + (f" (code: {', '.join(codes)})." if codes else ".")
+            + (f" The entry also has: {', '.join(fields)}." if fields else "")
+        ),
+        because=(lookups, check, logins),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Read what Dovecot logs about it, with auth_verbose = yes.",
+            commands=("doveadm log find", "doveadm log errors"),
+        ),
+    )
