@@ -299,7 +299,10 @@ def _check_password(shared: Facts, target: Target, cases: list[Case], facts: lis
         trials = one[Trials]
         if isinstance(trials, Trials) and trials.unlimited is not None:
             return trials.unlimited
-        return hashes.verify_hash(parsed, password, user=user).verdict
+        said = hashes.verify_hash(parsed, password, user=user)
+        if said.verdict not in (Verdict.MATCH, Verdict.MISMATCH):
+            raise CannotObserve(f"the password was not verified: {said.reason}.")
+        return said.verdict
 
     def check() -> PasswordCheck:
         verdicts = tuple(verdict(*pair) for pair in sound)

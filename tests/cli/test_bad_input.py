@@ -115,6 +115,15 @@ def test_odd_rows_and_odd_names(bench: Lab, user: str, status: int, codes: list[
     assert len(done.stdout) < 4000
 
 
+def test_a_hash_too_costly_to_verify(bench: Lab) -> None:
+    """It is not obeyed blindly, and not passed over: the password is undecided."""
+    bench.set_password("costly", "{BLF-CRYPT}$2y$31$OrlNTlTkc8yLzsG6prknyOrhZDTljHA6YrjrLDnZaZDaXnNlvKlcG")
+    done = mailauth("diagnose", "costly", "-c", str(bench.config), "--password-stdin", feed="secret\n")
+    assert done.returncode == 3
+    assert undecided(done.stdout) == {"PASS001"}
+    assert "the password was not verified" in done.stdout
+
+
 def test_dovecot_is_not_running(bench: Lab) -> None:
     """What needs the process is undecided; the exit status says so."""
     bench.stop()
