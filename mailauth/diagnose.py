@@ -278,34 +278,21 @@ def _stored_hash(case: Case) -> StoredHash:
 
 def _check_password(shared: Facts, target: Target, cases: list[Case], facts: list[Facts]) -> None:
     """The given password against each sound hash; a trial without a limit has done so already."""
-    lookups = shared[LookedUp]
+    lookups, name = shared[LookedUp], shared[UserName]
     if PasswordCheck in shared:
         return
     if target.password is not None and isinstance(lookups, Unobserved):
         shared[PasswordCheck] = Unobserved(PasswordCheck, lookups.reason)
         return
-    sound: list[tuple[Hash, Facts]] = []
-    for case, one in zip(cases, facts, strict=True):
-        stored = one[StoredHash]
-        if isinstance(case.hash, Hash) and isinstance(stored, StoredHash) and not stored.bare_as:
-            sound.append((case.hash, one))
+    sound = _sound(cases, facts)
     if target.password is None or not sound:
         _skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
         return
-    password, name = target.password, shared[UserName]
+    password = target.password
     user = name.looked_up if isinstance(name, UserName) else target.user
 
-    def verdict(parsed: Hash, one: Facts) -> Verdict:
-        trials = one[Trials]
-        if isinstance(trials, Trials) and trials.unlimited is not None:
-            return trials.unlimited
-        said = hashes.verify_hash(parsed, password, user=user)
-        if said.verdict not in (Verdict.MATCH, Verdict.MISMATCH):
-            raise CannotObserve(f"the password was not verified: {said.reason}.")
-        return said.verdict
-
     def check() -> PasswordCheck:
-        verdicts = tuple(verdict(*pair) for pair in sound)
+        verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)
         right = [one for (_, one), said in zip(sound, verdicts, strict=True) if said is Verdict.MATCH]
         passing = next((one for one in right if _fits(one)), None)
         if passing is not None:
@@ -313,6 +300,27 @@ def _check_password(shared: Facts, target: Target, cases: list[Case], facts: lis
         return PasswordCheck("verified here, without a limit", verdicts, passing is not None)
 
     _see(shared, PasswordCheck, check)
+
+
+def _sound(cases: list[Case], facts: list[Facts]) -> list[tuple[Hash, Facts]]:
+    """The hashes that a password can match, with their facts."""
+    found = []
+    for case, one in zip(cases, facts, strict=True):
+        stored = one[StoredHash]
+        if isinstance(case.hash, Hash) and isinstance(stored, StoredHash) and not stored.bare_as:
+            found.append((case.hash, one))
+    return found
+
+
+def _verify(parsed: Hash, one: Facts, password: Password, user: str) -> Verdict:
+    """MATCH or MISMATCH.  Raises CannotObserve when it was not worked out."""
+    trials = one[Trials]
+    if isinstance(trials, Trials) and trials.unlimited is not None:
+        return trials.unlimited
+    said = hashes.verify_hash(parsed, password, user=user)
+    if said.verdict not in (Verdict.MATCH, Verdict.MISMATCH):
+        raise CannotObserve(f"the password was not verified: {said.reason}.")
+    return said.verdict
 
 
 def _fits(one: Facts) -> bool:
