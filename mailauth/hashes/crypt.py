@@ -9,7 +9,7 @@ Source: crypt_verify() in Dovecot 2.3.19.1 src/auth/password-scheme.c; libxcrypt
 import hmac
 
 from mailauth.errors import UsageError
-from mailauth.hashes import bcrypt, libcrypt
+from mailauth.hashes import bcrypt, libcrypt, libpass
 from mailauth.hashes.argon2 import out_of_memory
 from mailauth.hashes.cryptforms import FORMS, kind_of, why_not
 from mailauth.hashes.hash import (
@@ -50,7 +50,11 @@ def verify(payload: bytes, password: Password, user: str) -> Judgement:
     text = payload.partition(b"\0")[0]
     lib = libcrypt.load()
     if lib is None:
-        return Judgement(Verdict.UNSUPPORTED, "this system has no libcrypt with crypt_rn (Debian: libcrypt1)")
+        matched = libpass.verify(text, password)
+        if matched is None:
+            why = "this system has no libcrypt with crypt_rn (Debian: libcrypt1)"
+            return Judgement(Verdict.UNSUPPORTED, why)
+        return MATCH if matched else MISMATCH
     made = libcrypt.crypt(lib, password.text, text)
     if made is None:
         need = memory(payload)

@@ -182,6 +182,26 @@ def test_without_libcrypt_the_bcrypt_package_judges_alike(kind: str, monkeypatch
     assert here[0].verdict is here[3].verdict is Verdict.MATCH
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "{DES-CRYPT}aw3I7FQrrxsqw",
+        "{CRYPT}_7C/.MVPvWIvyu48COHY",
+        "{MD5-CRYPT}$1$c9809462$iEBlRH7I2HGPNfqNn3g3n.",
+        generate("SHA256-CRYPT", SECRET, rounds=1000),
+        generate("SHA512-CRYPT", SECRET, rounds=1000),
+        "{CRYPT}$6$szyE8y5tHCjojc2R$ztBhcIdbBlXg0D3M6/M6acIAds",  # cut off
+        "{CRYPT}xx",
+    ],
+)
+def test_without_libcrypt_libpass_judges_alike(stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = (SECRET, Password.of("no"), Password.of(""), Password(b"s3cret\0more"))
+    here = [verify(stored, password).verdict for password in passwords]
+    monkeypatch.setattr(libcrypt, "load", lambda: None)
+    there = [verify(stored, password).verdict for password in passwords]
+    assert there == here
+
+
 def test_what_no_library_here_can_compute_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libcrypt, "load", lambda: None)
     old = "{BLF-CRYPT}$2x$04$cJt40Fds.Oae7MlRH79uluGZa3CgsJyee/Pvnbvkz7bio9QwjBX5a"
