@@ -219,10 +219,10 @@ _AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
 
 
 def _ask(target: Target, config: AuthConfig, names: UserName, passdb: Passdb) -> Record:
-    known = values(names.looked_up, original=names.given, service=target.service)
+    dialect = config.version.dialect
+    known = values(names.looked_up, original=names.given, service=target.service, dialect=dialect)
     if target.password is not None:
         known["password"] = target.password.text.decode("utf-8", "surrogateescape")
-    dialect = config.version.dialect
 
     def filled(template: str, escape: Escape = str) -> str:
         return expand(template, known, dialect, escape)

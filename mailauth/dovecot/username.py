@@ -30,6 +30,7 @@ def normalise(given: str, config: AuthConfig, service: str) -> UserNames:
     allowed = config.username_chars
     refused = next((char for char in user if allowed and char not in allowed), "")
     if config.username_format:
-        known = values(user, original=given, service=service)
-        user = expand(config.username_format, known, config.version.dialect)
+        dialect = config.version.dialect
+        known = values(user, original=given, service=service, dialect=dialect)
+        user = expand(config.username_format, known, dialect)
     return UserNames(given, user, refused)

@@ -34,41 +34,27 @@ _SHORT = {
     "b": "rport",
     "k": "cert",
 }
+# Other spellings of 2.3's long names
 _ALIAS = {
     "local_ip": "lip",
     "remote_ip": "rip",
     "local_port": "lport",
     "remote_port": "rport",
+    "real_local_ip": "real_lip",
+    "real_remote_ip": "real_rip",
+    "real_local_port": "real_lport",
+    "real_remote_port": "real_rport",
     "mechanism": "mech",
-    "protocol": "service",
     "original_user": "orig_user",
     "original_username": "orig_username",
     "original_domain": "orig_domain",
 }
-# What a login has that a question does not: Dovecot has an address there, we have none.
-_EMPTY = frozenset(
+# What only a client's connection has: to put in nothing would ask another question than Dovecot does.
+_OF_THE_CONNECTION = frozenset(
     {
-        "home",
-        "lip",
-        "rip",
-        "pid",
-        "client_pid",
-        "lport",
-        "rport",
-        "cert",
-        "secured",
-        "session",
-        "session_pid",
-        "local_name",
-        "client_id",
-        "login_user",
-        "login_username",
-        "login_domain",
-        "master_user",
-        "real_lip",
-        "real_rip",
-        "real_lport",
-        "real_rport",
+        *("lip", "rip", "pid", "lport", "rport", "cert", "secured", "session", "session_pid"),
+        *("real_lip", "real_rip", "real_lport", "real_rport", "local_name", "client_id", "id"),
+        *("client_pid", "ssl_ja3_hash", "!"),
     }
 )
 _MODIFIERS: dict[str, Callable[[str], str]] = {
@@ -82,26 +68,40 @@ _MODIFIERS: dict[str, Callable[[str], str]] = {
     "T": lambda text: text.rstrip(" \t"),
 }
 _V23 = re.compile(r"%(?:(-?\d+)\.)?(-?\d+)?([LUEXRHNMDT]*)(?:\{([^{}]*)\}|(.))", re.DOTALL)
-_V24 = re.compile(r"%\{((?:[^{}'\"]|'[^']*'|\"[^\"]*\")*)\}|%%")
+_V24 = re.compile(r"%\{((?:[^{}'\"]|'[^']*'|\"[^\"]*\")*)\}")
 
 
-def values(user: str, *, original: str, service: str) -> dict[str, str]:
-    """The variables of a lookup, by 2.3's long names.  ``original`` is what the client gave."""
-    name, _, domain = user.partition("@")
-    original_name, _, original_domain = original.partition("@")
-    parts = domain.split("@")
-    return dict.fromkeys(_EMPTY, "") | {
+def values(user: str, *, original: str, service: str, dialect: Dialect) -> dict[str, str]:
+    """The variables of a lookup by their names in ``dialect``.  ``original`` is what the client gave."""
+    domain = user.partition("@")[2]
+    known = {
         "user": user,
+        "auth_user": original,
+        "domain_first": domain.partition("@")[0],
+        "domain_last": domain.rpartition("@")[2],
+        "home": "",
+        "login_user": "",
+        "master_user": "",
+    }
+    if dialect == "2.4":
+        return known | {
+            "original_user": original,
+            "protocol": service,
+            "mechanism": "PLAIN",
+            "owner_user": "",
+        }
+    name, _, _ = user.partition("@")
+    original_name, _, original_domain = original.partition("@")
+    return known | {
         "username": name,
         "domain": domain,
-        "domain_first": parts[0],
-        "domain_last": parts[-1],
         "orig_user": original,
         "orig_username": original_name,
         "orig_domain": original_domain,
-        "auth_user": user,
-        "auth_username": name,
-        "auth_domain": domain,
+        "auth_username": original_name,
+        "auth_domain": original_domain,
+        "login_username": "",
+        "login_domain": "",
         "service": service,
         "mech": "PLAIN",
     }
@@ -111,13 +111,18 @@ def expand(template: str, known: Mapping[str, str], dialect: Dialect, escape: Es
     """``template`` with its variables replaced.  Raises CannotObserve for one that we do not know."""
     if dialect == "2.3":
         return _V23.sub(lambda found: _expand_23(found, known, escape), template)
-    return _V24.sub(lambda found: "%" if found[0] == "%%" else _expand_24(found[1], known, escape), template)
+    return _V24.sub(lambda found: _expand_24(found[1], known, escape), template)
 
 
 def _look_up(name: str, known: Mapping[str, str]) -> str:
-    name = _ALIAS.get(name, name)
     if name not in known:
-        why = "needs the password" if name == "password" else "is not one that mailauth expands"
+        name = _ALIAS.get(name, name)
+    if name not in known:
+        why = "is not one that mailauth expands"
+        if name == "password":
+            why = "needs the password"
+        elif name in _OF_THE_CONNECTION:
+            why = "is of the client's connection"
         raise CannotObserve(f"the variable %{{{name}}} {why}, so the lookup cannot be repeated.")
     return known[name]
 
@@ -141,19 +146,18 @@ def _expand_23(found: re.Match[str], known: Mapping[str, str], escape: Escape) -
         value = value[start:] if start >= 0 or len(value) > -start else value
     if width is None or int(width) == 0:
         return value
-    if width.startswith("0"):
+    if width.lstrip("-").startswith("0"):
         return value.rjust(int(width), "0")
     size = int(width)
+    if offset is None:
+        size = abs(size)  # a sign counts only where there is a point
     return value[: size if size > 0 else max(len(value) + size, 0)]
 
 
 def _expand_24(inner: str, known: Mapping[str, str], escape: Escape) -> str:
     name, *filters = (part.strip() for part in _split(inner, "|"))
     default = next((step for step in filters if step.startswith("default")), None)
-    if name in known or _ALIAS.get(name, name) in known or default is None:
-        value = _look_up(name, known)
-    else:
-        value = ""
+    value = _look_up(name, known) if name in known or default is None else ""
     for step in filters:
         value = _filter_24(step, value)
     return escape(value)

@@ -5,10 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailauth.dovecot.variables import expand, values
-from mailauth.dovecot.version import Dialect
+from mailauth.dovecot.version import DIALECTS, Dialect
 from mailauth.errors import CannotObserve
 
-KNOWN = values("alice@sub.example.org", original="Alice@Sub.Example.org", service="imap")
+KNOWN: dict[Dialect, dict[str, str]] = {
+    dialect: values(
+        "alice@sub.example.org", original="Alice@Sub.Example.org", service="imap", dialect=dialect
+    )
+    for dialect in DIALECTS
+}
 
 
 @pytest.mark.parametrize(
@@ -20,7 +25,8 @@ KNOWN = values("alice@sub.example.org", original="Alice@Sub.Example.org", servic
         ("%Rn", "ecila"),
         ("%1n", "a"),
         ("%2.3n", "ice"),
-        ("%-2n", "ali"),
+        ("%-2n", "al"),
+        ("%0.-2n", "ali"),
         ("%-2.2n", "ce"),
         ("%05s", "0imap"),
         ("%Dd", "sub,dc=example,dc=org"),
@@ -28,13 +34,13 @@ KNOWN = values("alice@sub.example.org", original="Alice@Sub.Example.org", servic
         ("%U{username}", "ALICE"),
         ("%{orig_user}", "Alice@Sub.Example.org"),
         ("%s", "imap"),
-        ("%r", ""),
+        ("%{login_user}", ""),
         ("100%%", "100%"),
         ("%{domain_first}", "sub.example.org"),
     ],
 )
 def test_2_3(template: str, expanded: str) -> None:
-    assert expand(template, KNOWN, "2.3") == expanded
+    assert expand(template, KNOWN["2.3"], "2.3") == expanded
 
 
 @pytest.mark.parametrize(
@@ -49,11 +55,11 @@ def test_2_3(template: str, expanded: str) -> None:
         ("%{nothing | default('x | y')}", "x | y"),
         ("%{user | default('x')}", "alice@sub.example.org"),
         ("%{protocol}", "imap"),
-        ("a %u stays, 100%%", "a %u stays, 100%"),
+        ("a %u stays, 100%%", "a %u stays, 100%%"),
     ],
 )
 def test_2_4(template: str, expanded: str) -> None:
-    assert expand(template, KNOWN, "2.4") == expanded
+    assert expand(template, KNOWN["2.4"], "2.4") == expanded
 
 
 @pytest.mark.parametrize(
@@ -62,19 +68,23 @@ def test_2_4(template: str, expanded: str) -> None:
         ("%{env:HOME}", "2.3", "env:HOME"),
         ("%Hu", "2.3", "%H"),
         ("%w", "2.3", "password"),
+        ("%r", "2.3", "the client's connection"),
+        ("%{remote_ip}", "2.4", "the client's connection"),
+        ("%{protocol}", "2.3", "protocol"),
+        ("%{username}", "2.4", "username"),
         ("%{user | sha1}", "2.4", "sha1"),
         ("%{unheard}", "2.4", "unheard"),
     ],
 )
 def test_what_is_not_expanded_is_named(template: str, dialect: Dialect, named: str) -> None:
     with pytest.raises(CannotObserve, match=named):
-        expand(template, KNOWN, dialect)
+        expand(template, KNOWN[dialect], dialect)
 
 
 @pytest.mark.parametrize("dialect", ["2.3", "2.4"])
 @given(user=st.text(max_size=40))
 def test_a_value_is_escaped_once_and_never_expanded_again(dialect: Dialect, user: str) -> None:
     template = "'%u'" if dialect == "2.3" else "'%{user}'"
-    known = values(user, original=user, service="imap")
+    known = values(user, original=user, service="imap", dialect=dialect)
     quoted = expand(template, known, dialect, lambda text: text.replace("'", "''"))
     assert quoted == "'" + user.replace("'", "''") + "'"
