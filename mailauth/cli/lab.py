@@ -2,8 +2,10 @@
 
 import dataclasses
 import secrets
+import select
 import shlex
 import signal
+import sys
 from pathlib import Path
 
 import click
@@ -56,6 +58,7 @@ def list_() -> None:
 @click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
 def fetch(versions: tuple[str, ...]) -> None:
     """Unpack Dovecots of other Debian releases into the cache (MAILAUTH_CACHE, else ~/.cache/mailauth)."""
+    _end_tidily()
     for version in versions:
         build = builds.ensure(version, click.echo)
         click.echo(f"{build.version!s:<10} {f'in {build.root}' if build.root else 'installed'}")
@@ -92,7 +95,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Start one, say how to reach it, and wait; Ctrl-C removes all of it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    _end_tidily()
     users = _read_users(file) if file else {}
     passwords = {name: secrets.token_urlsafe(9) for name in names}
     if not users and not passwords:
@@ -106,11 +109,25 @@ def run(
                 one.set_users({**users, **hashed})
             reached = _reached(one, [*users, *passwords][0], passwords)
             click.echo(msgspec.json.encode(reached) if as_json else _text(reached))
-            while True:
-                signal.pause()
+            _wait()
     except KeyboardInterrupt:
         if not as_json:
             click.echo("Removed.")
+
+
+def _end_tidily() -> None:
+    """Let SIGINT and SIGTERM be KeyboardInterrupt; a shell's background job inherits that SIGINT is ignored."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
+
+
+def _wait() -> None:
+    """Wait for a signal's KeyboardInterrupt, or until nobody reads what we print any more (``| head -1``)."""
+    poll = select.poll()
+    if sys.stdout:  # None when it was closed from the start
+        sys.stdout.flush()
+        poll.register(sys.stdout.fileno(), 0)  # that the reader is gone is told unasked
+    poll.poll()
 
 
 def _read_users(file: Path) -> dict[str, str | None]:

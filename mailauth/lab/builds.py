@@ -7,8 +7,10 @@ import fcntl
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ PACKAGES = (
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # an ordinary user's PATH lacks sbin
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _UNPACK_SECONDS = 1800
+_REMOVE_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,12 @@ def find(version: str) -> Release:
     for release in RELEASES:
         if version in (release.version, release.suite):
             return release
-    known = ", ".join(release.version for release in RELEASES)
     here = installed()
-    raise UsageError(
-        f"There is no Dovecot {version} to be had; there are {known}"
-        + (f", and {here.version} is installed." if here else ", and none is installed.")
-    )
+    versions = [release.version for release in RELEASES]
+    if here and str(here.version) not in versions:
+        versions.insert(0, str(here.version))
+    shown = [f"{one} (installed)" if here and one == str(here.version) else one for one in versions]
+    raise UsageError(f"There is no Dovecot {version} to be had; there are {', '.join(shown)}.")
 
 
 def ensure(version: str | None = None, say: Say = lambda _: None) -> Build:
@@ -143,8 +146,13 @@ def ensure(version: str | None = None, say: Say = lambda _: None) -> Build:
     if version is None:
         raise CannotObserve("No Dovecot is installed here; name a version, or install dovecot-core.")
     release = find(version)
-    with locked(cache() / "dovecot", release.suite):
-        build = available(version) or _unpack(release, say)
+    if os.geteuid() != 0:
+        raise CannotObserve(
+            f"Unpacking Dovecot {release.version} needs root; run `mailauth lab fetch {release.version}`"
+            " as root, with MAILAUTH_CACHE naming a folder that you may read, and name the same folder here."
+        )
+    with locked(cache() / "dovecot", release.suite) as lock:
+        build = available(version) or _unpack(release, say, lock)
     if version not in (str(build.version), release.suite):
         raise UsageError(
             f'Debian {release.suite} now has Dovecot {build.version}; ask for "{release.suite}".'
@@ -153,28 +161,31 @@ def ensure(version: str | None = None, say: Say = lambda _: None) -> Build:
 
 
 @contextmanager
-def locked(folder: Path, name: str) -> Iterator[None]:
-    """Be the only process that makes ``name`` in ``folder``; the lock goes with the process."""
+def locked(folder: Path, name: str) -> Iterator[int]:
+    """Be the only process that makes ``name`` in ``folder``; the lock goes with its descriptor, yielded."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            yield lock.fileno()
     except OSError as why:
         raise CannotObserve(f"The cache folder {folder} cannot be used: {why.strerror}.") from why
 
 
-def _unpack(release: Release, say: Say) -> Build:
+def _unpack(release: Release, say: Say, lock: int) -> Build:
     """Unpack a release beside its place, then rename: what has its name is whole."""
     folder = cache() / "dovecot"
-    for half_done in folder.glob(f".{release.suite}-*"):
+    for half_done in folder.glob(f".half-{release.suite}.*"):
         _remove(half_done)
-    half = Path(tempfile.mkdtemp(prefix=f".{release.suite}-", dir=folder))
+    half = Path(tempfile.mkdtemp(prefix=f".half-{release.suite}.", dir=folder))
     half.chmod(0o755)
-    say(f"Unpacking Dovecot {release.version} of Debian {release.suite} into {folder / release.suite} ...")
+    say(
+        f"Unpacking Dovecot {release.version} of Debian {release.suite} into {folder / release.suite};"
+        " this takes about half a minute."
+    )
     try:
-        _bootstrap(release, half)
-        told = _run(release, _chrooted(half, "dovecot", "--version"))
+        _bootstrap(release, half, lock)
+        told = _run(release, _chrooted(half, "dovecot", "--version"), lock)
         _thin(half)
         (half / "mailauth-version").write_text(told)
         _remove(folder / release.suite)
@@ -182,17 +193,13 @@ def _unpack(release: Release, say: Say) -> Build:
     except BaseException:
         _remove(half)
         raise
-    say(f"Dovecot {told.strip()} is ready.")
-    return Build(Version.parse(told), folder / release.suite)
+    build = Build(Version.parse(told), folder / release.suite)
+    say(f"Dovecot {build.version} is ready.")
+    return build
 
 
-def _bootstrap(release: Release, half: Path) -> None:
+def _bootstrap(release: Release, half: Path, lock: int) -> None:
     """Fill the folder. A backport comes second: debootstrap knows one suite only."""
-    if os.geteuid() != 0:
-        raise CannotObserve(
-            f"Unpacking Dovecot {release.version} needs root; run `mailauth lab fetch {release.version}`"
-            " as root, with MAILAUTH_CACHE naming a folder that you may read, and name the same folder here."
-        )
     tool = shutil.which("debootstrap", path=SEARCH)
     if tool is None:
         raise CannotObserve(
@@ -204,45 +211,46 @@ def _bootstrap(release: Release, half: Path) -> None:
     argv = [tool, "--variant=minbase", *include, release.base, str(half)]
     if not _SCRIPTS.joinpath(release.base).exists():
         argv += ["", str(_SCRIPTS / "sid")]  # the default mirror, and the script for what it does not know
-    _run(release, argv)
+    _run(release, argv, lock)
     if not wanted:
         sources = half / "etc/apt/sources.list"
         deb, mirror, *_ = sources.read_text().split()
         sources.write_text(sources.read_text() + f"{deb} {mirror} {release.suite} main\n")
-        _run(release, _chrooted(half, "apt-get", "update"))
-        install = (
-            "apt-get",
-            "install",
-            "--yes",
-            "--no-install-recommends",
-            "--target-release",
-            release.suite,
-        )
-        _run(release, _chrooted(half, *install, *PACKAGES))
+        _run(release, _chrooted(half, "apt-get", "update"), lock)
+        install = ("apt-get", "install", "--yes", "--no-install-recommends", "--target-release")
+        _run(release, _chrooted(half, *install, release.suite, *PACKAGES), lock)
 
 
 def _chrooted(root: Path, *argv: str) -> list[str]:
     return ["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", *argv]
 
 
-def _run(release: Release, argv: list[str]) -> str:
-    """Run a step of unpacking; its output. Raises CannotObserve with the last thing it said."""
-    ran = subprocess.run(
+def _run(release: Release, argv: list[str], lock: int) -> str:
+    """Run a step of unpacking; its output. Raises CannotObserve with the last thing it said.
+
+    When we are killed it goes on, and keeps the lock until it ends; when we are interrupted we end it.
+    """
+    with subprocess.Popen(
         argv,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=_UNPACK_SECONDS,
-        check=False,
         env={**os.environ, "PATH": f"{SEARCH}:/usr/bin:/sbin:/bin"},
-    )
-    if ran.returncode == 0:
-        return ran.stdout
-    said = next((line for line in reversed(ran.stdout.splitlines()) if line.strip()), "it said nothing")
+        pass_fds=[lock],
+        start_new_session=True,
+    ) as step:
+        try:
+            said, _ = step.communicate(timeout=_UNPACK_SECONDS)
+        except BaseException:
+            os.killpg(step.pid, signal.SIGKILL)
+            raise
+    if step.returncode == 0:
+        return said
+    last = next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
     raise CannotObserve(
         f"Dovecot {release.version} of Debian {release.suite} cannot be unpacked;"
-        f" is the mirror reachable? {said}"
+        f" is the mirror reachable? {last}"
     )
 
 
@@ -254,10 +262,12 @@ def _thin(root: Path) -> None:
 
 def _remove(folder: Path) -> None:
     """Remove a folder; debootstrap leaves /proc mounted in a root when it is interrupted."""
-    for inside in ("proc", "sys"):
-        if (folder / inside).is_mount():
-            subprocess.run(["umount", "--lazy", str(folder / inside)], check=False, capture_output=True)
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    else:
-        folder.unlink(missing_ok=True)
+    for _ in range(_REMOVE_TRIES):  # what was killed a moment ago may still be writing
+        for inside in ("proc", "sys"):
+            if (folder / inside).is_mount():
+                subprocess.run(["umount", "--lazy", str(folder / inside)], check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+    raise CannotObserve(f"{folder} cannot be removed.")
