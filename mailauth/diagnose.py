@@ -250,8 +250,11 @@ def _look_at(case: Case, target: Target, config: AuthConfig, names: UserName) ->
         _skip(facts, (Verifiers, Trials), reason)
         return facts
     parsed = case.hash
+    blocks = frozenset({stored.memory.blocks})
     verifiers = _see(
-        facts, Verifiers, lambda: observe_verifiers(target.dovecot, config, case.passdb, names.looked_up)
+        facts,
+        Verifiers,
+        lambda: observe_verifiers(target.dovecot, config, case.passdb, names.looked_up, blocks),
     )
     if verifiers is None:
         missing = facts[Verifiers]

@@ -116,7 +116,7 @@ def run(
 
 
 def _end_tidily() -> None:
-    """Let SIGINT and SIGTERM be KeyboardInterrupt; a shell's background job inherits that SIGINT is ignored."""
+    """Let SIGINT, which a shell's background job inherits as ignored, and SIGTERM be KeyboardInterrupt."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.default_int_handler)
 

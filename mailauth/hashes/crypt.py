@@ -27,6 +27,10 @@ from mailauth.hashes.hash import (
 from mailauth.hashes.libsodium import can_map
 from mailauth.hashes.pbkdf2 import salt_text
 
+# yescrypt's S-boxes: 3 of 2^8 entries of 2 words of 64 bits, and a context rounded up to 64 bytes.
+_SBOXES = 3 * (1 << 8) * 2 * 8 + 64
+_PAGE = 4096
+
 
 def is_blowfish(payload: bytes) -> bool:
     return len(payload) > 4 and payload[:2] == b"$2" and payload[3] == 0x24
@@ -77,8 +81,17 @@ def memory(payload: bytes) -> Memory:
     values = dict(params)
     if "N" not in values:
         return NO_MEMORY
-    blocks, r, p = int(values["N"]), int(values["r"]), int(values["p"])
-    return Memory(128 * r * blocks + 128 * r * p)
+    yescrypt = values["kind"] != "$7$"
+    parts = scrypt_parts(int(values["N"]), int(values["r"]), int(values["p"]), yescrypt=yescrypt)
+    return Memory(sum(-(-part // _PAGE) * _PAGE for part in parts))  # each is mapped, in whole pages
+
+
+def scrypt_parts(n: int, r: int, p: int, *, yescrypt: bool) -> tuple[int, int]:
+    """The table and the scratch area of $7$, and of $y$ and $gy$, which have S-boxes besides, in bytes.
+
+    Source: libxcrypt 4.4.33 lib/alg-yescrypt-opt.c (yescrypt_kdf_body, alloc_region); measured.
+    """
+    return 128 * r * n, 128 * r * p + 256 * r + (_SBOXES * p if yescrypt else 0)
 
 
 def seconds(params: Params) -> float:

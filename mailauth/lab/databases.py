@@ -8,7 +8,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -54,13 +53,11 @@ class Server:
 
     def __enter__(self) -> Self:
         program = self.find(self.daemon)
-        template = self._template(program)
         household = self._household = Household(self.driver)
         try:
             self.folder = household.folder
             data = self.folder / "data"
-            shutil.copytree(template, data)
-            self._own(data, self.folder)
+            self._fill(program, data)
             self.password = secrets.token_hex(8)
             self.prepare(data)
             self.port = free_port()
@@ -151,24 +148,28 @@ class Server:
                 for place in (folder, *folder.rglob("*")):
                     os.chown(place, user, group)
 
-    def _template(self, program: str) -> Path:
-        """A folder of data, made once for each version of the server and kept in the cache."""
-        folder = cache() / "databases"
-        name = f"{self.driver}-{self.version}"
-        with locked(folder, name):
-            done = folder / name
-            if done.is_dir():
-                return done
-            with tempfile.TemporaryDirectory(prefix=f"mailauth-{self.driver}-") as new:
-                data = Path(new) / "data"
-                data.mkdir()
-                self._own(data, Path(new))
-                self._make(program, data)
-                half = folder / f".{name}"
+    def _fill(self, program: str, data: Path) -> None:
+        """Make the folder of data, which takes a second or two: once, and then copy what is in the cache."""
+        kept = cache() / "databases" / f"{self.driver}-{self.version}"
+        try:
+            with locked(kept.parent, kept.name):
+                if kept.is_dir():
+                    shutil.copytree(kept, data)
+                    self._own(data, self.folder)
+                    return
+                self._make_own(program, data)
+                half = kept.with_name(f".{kept.name}")
                 shutil.rmtree(half, ignore_errors=True)
                 shutil.copytree(data, half)
-                half.rename(done)
-        return done
+                half.rename(kept)
+        except CannotObserve:  # the cache is another's, such as root's
+            shutil.rmtree(data, ignore_errors=True)
+            self._make_own(program, data)
+
+    def _make_own(self, program: str, data: Path) -> None:
+        data.mkdir()
+        self._own(data, self.folder)
+        self._make(program, data)
 
     def _make(self, program: str, data: Path) -> None:
         user, group = self._ids()

@@ -8,12 +8,11 @@ libxcrypt 4.4.33 lib/alg-yescrypt-opt.c (yescrypt_kdf_body, alloc_region).  Meas
 from dataclasses import dataclass
 
 from mailauth.hashes import Hash, Memory
+from mailauth.hashes.crypt import scrypt_parts
 from mailauth.memory import fit
 
 _PAGE = 4096
 _MALLOC_HEADER = 16
-# yescrypt's S-boxes: 3 of 2^8 entries of 2 words of 64 bits, and a context rounded up to 64 bytes.
-_SBOXES = 3 * (1 << 8) * 2 * 8 + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,7 @@ def argon2(m: int, p: int) -> Footprint:
 
 def scrypt(n: int, r: int, p: int, *, yescrypt: bool) -> Footprint:
     """crypt(3)'s $7$, and $y$ and $gy$, which have S-boxes besides."""
-    table = 128 * r * n
-    scratch = 128 * r * p + 256 * r + (_SBOXES * p if yescrypt else 0)
+    table, scratch = scrypt_parts(n, r, p, yescrypt=yescrypt)
     parts = (Part("table", table, _pages(table)), Part("scratch", scratch, _pages(scratch)))
     total = sum(part.mapped for part in parts)
     # Both are mapped by mmap(2) itself, past malloc, each time anew: nothing stays on the heap.

@@ -1,9 +1,7 @@
 """Look at every passdb of a server: its hashes, who verifies them, under which limits."""
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -16,12 +14,11 @@ from mailauth.memory.census import Census, census
 from mailauth.memory.fitting import Process, ServiceFit, bite, service_fit, stanza
 from mailauth.memory.report import FitReport, PassdbFit
 from mailauth.probes.ceilings import observe_ceilings
-from mailauth.probes.process import master_process, observe_verifiers
+from mailauth.probes.process import idle_size, master_process, observe_verifiers
 from mailauth.stores import parameter_sets, sql
 
 _NOBODY = "mailauth-nobody"  # looked up to start a worker, where none runs
 _WORKERS = 30  # auth_worker_max_count's and, in 2.4, process_limit's default
-_LOOKS, _APART = 5, 0.02  # the smallest of a few looks is the idle process
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +99,10 @@ def _process(dovecot: Installation, config: AuthConfig, seen: VerifyingProcess, 
     size, resident = seen.size, 0
     blocks = {one.footprint.memory.blocks for one in counted.sets}
     if seen.pid is not None:
-        with suppress(psutil.Error, OSError):
-            process = psutil.Process(seen.pid)
-            for _ in range(_LOOKS):
-                now = process.memory_info()
-                size, resident = min(size, now.vms - _verifying(seen.pid, blocks)), now.rss
-                time.sleep(_APART)
+        with suppress(psutil.Error, CannotObserve):
+            size, resident = idle_size(seen.pid, blocks), psutil.Process(seen.pid).memory_info().rss
     most = workers(dovecot, config) if seen.service == "auth-worker" else 1
     return Process(seen.service, seen.pid, seen.limit, seen.configured, seen.place, size, resident, most)
-
-
-def _verifying(pid: int, blocks: set[int]) -> int:
-    """What a verification takes of the process right now: anonymous mappings of a hash's very size."""
-    taken = 0
-    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-        span, mode, _offset, _device, inode, *name = line.split()
-        begin, _, end = span.partition("-")
-        size = int(end, 16) - int(begin, 16)
-        if mode == "rw-p" and inode == "0" and not name and size in blocks:
-            taken += size
-    return taken
 
 
 def workers(dovecot: Installation, config: AuthConfig) -> int:

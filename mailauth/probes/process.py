@@ -6,6 +6,7 @@ socket, a worker by ``doveadm auth lookup``, which reads and verifies nothing.
 
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,23 +19,27 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import Verifiers, VerifyingProcess
 
 _WAIT = 2.0  # seconds for a woken process to appear
+_BUSY, _APART = 3.0, 0.003  # seconds to wait for a process to sleep, and between two looks
 
 
-def observe_verifiers(dovecot: Installation, config: AuthConfig, passdb: Passdb, user: str) -> Verifiers:
+def observe_verifiers(
+    dovecot: Installation, config: AuthConfig, passdb: Passdb, user: str, blocks: frozenset[int] = frozenset()
+) -> Verifiers:
     """The processes that verify ``passdb``'s hashes: on a lookup, and on a hit of the auth cache.
 
-    ``user`` is looked up when no worker runs yet.  Raises CannotObserve when Dovecot does not run or
+    ``user`` is looked up when no worker runs yet.  ``blocks``: the sizes of hashes that may be verified
+    just now, which are not counted to the idle process.  Raises CannotObserve when Dovecot does not run or
     its processes may not be read.
     """
     master = master_process(dovecot, config)
-    miss = _observe(dovecot, config, master, passdb.verified_by, user)
+    miss = _observe(dovecot, config, master, passdb.verified_by, user, blocks)
     hit, falls_back = None, False
     if passdb.hit_verified_by == "auth" and passdb.verified_by != "auth":
-        hit, falls_back = _observe(dovecot, config, master, "auth", user), True
+        hit, falls_back = _observe(dovecot, config, master, "auth", user, blocks), True
     elif passdb.hit_verified_by == "auth-worker" and passdb.verified_by != "auth-worker":
         # Only a login that the cache answers starts one: a lookup here stays in auth.
         running = _running(master, "auth-worker")
-        hit = _least_room("auth-worker", running, config) if running else _expected(miss, config)
+        hit = _least_room("auth-worker", running, config, blocks) if running else _expected(miss, config)
     seen = {miss.service} | ({hit.service} if hit else set())
     other = next((service for name, service in config.services.items() if name not in seen), None)
     pids = [process.pid for process in (miss, hit) if process and process.pid]
@@ -62,7 +67,12 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
 
 
 def _observe(
-    dovecot: Installation, config: AuthConfig, master: psutil.Process, service: ServiceName, user: str
+    dovecot: Installation,
+    config: AuthConfig,
+    master: psutil.Process,
+    service: ServiceName,
+    user: str,
+    blocks: frozenset[int],
 ) -> VerifyingProcess:
     found = _running(master, service)
     if not found:
@@ -72,26 +82,76 @@ def _observe(
             time.sleep(0.01)
     if not found:
         raise CannotObserve(f"no {service} process runs, and none could be woken.")
-    return _least_room(service, found, config)
+    return _least_room(service, found, config, blocks)
 
 
-def _least_room(service: ServiceName, pids: list[int], config: AuthConfig) -> VerifyingProcess:
-    """Any of the processes may get the next login: judge by the one with the least room."""
+def _least_room(
+    service: ServiceName, pids: list[int], config: AuthConfig, blocks: frozenset[int]
+) -> VerifyingProcess:
+    """Any of the processes may get the next login: judge by the idle one with the least room.
+
+    Raises CannotObserve when all of them are busy with logins as long as we look.
+    """
     settings = config.services[service]
-    candidates = [
-        VerifyingProcess(
-            service=service,
-            pid=pid,
-            limit=_address_space(pid),
-            size=_status(pid, "VmSize"),
-            peak=_status(pid, "VmPeak"),
-            configured=settings.vsz_limit,
-            place=settings.place,
-            libsodium=_libsodium(pid),
+    idle: list[VerifyingProcess] = []
+    busy = ""
+    for pid in pids:
+        try:
+            size = idle_size(pid, blocks)
+        except CannotObserve as why:
+            busy = str(why)
+            continue
+        idle.append(
+            VerifyingProcess(
+                service=service,
+                pid=pid,
+                limit=_address_space(pid),
+                size=size,
+                peak=_status(pid, "VmPeak"),
+                configured=settings.vsz_limit,
+                place=settings.place,
+                libsodium=_libsodium(pid),
+            )
         )
-        for pid in pids
-    ]
-    return min(candidates, key=lambda p: float("inf") if p.limit is None else p.limit - p.size)
+    if not idle:
+        raise CannotObserve(busy)
+    return min(idle, key=lambda p: float("inf") if p.limit is None else p.limit - p.size)
+
+
+def idle_size(pid: int, blocks: Iterable[int]) -> int:
+    """VmSize in bytes, without a verification in progress: as it is when the process sleeps.
+
+    A verification never sleeps.  Of a process that does not sleep while we look, a mapping exactly as
+    large as one of ``blocks`` is a verification, and is not counted.  Raises CannotObserve when the
+    process ended, or is busy with something that we cannot tell from its own size.
+    """
+    until = time.monotonic() + _BUSY
+    while time.monotonic() < until:
+        # Both from one read: state and size are of the same moment.
+        status = _proc(pid, "status")
+        if re.search(r"^State:\s+S", status, re.MULTILINE):
+            return _size(status, "VmSize")
+        time.sleep(_APART)
+    taken = _verifying(pid, blocks)
+    if not taken:
+        raise CannotObserve(f"process {pid} was busy with logins for {_BUSY:.0f} seconds; try again later.")
+    return _status(pid, "VmSize") - taken
+
+
+def _verifying(pid: int, blocks: Iterable[int]) -> int:
+    """What a verification takes of the process right now: an anonymous mapping of a hash's very size."""
+    try:
+        maps = _proc(pid, "maps")
+    except CannotObserve:
+        return 0  # only root sees them
+    taken = 0
+    for line in maps.splitlines():
+        span, mode, _offset, _device, inode, *name = line.split()
+        begin, _, end = span.partition("-")
+        size = int(end, 16) - int(begin, 16)
+        if mode == "rw-p" and inode == "0" and not name and size in blocks:
+            taken += size
+    return taken
 
 
 def _expected(auth: VerifyingProcess, config: AuthConfig) -> VerifyingProcess:
@@ -145,10 +205,14 @@ def _address_space(pid: int) -> int | None:
 
 
 def _status(pid: int, key: str) -> int:
-    """A size in bytes."""
-    found = re.search(rf"^{key}:\s+(\d+) kB", _proc(pid, "status"), re.MULTILINE)
+    return _size(_proc(pid, "status"), key)
+
+
+def _size(status: str, key: str) -> int:
+    """A size in bytes, of /proc/PID/status."""
+    found = re.search(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE)
     if not found:
-        raise CannotObserve(f"process {pid} ended while we looked.")
+        raise CannotObserve("the process ended while we looked.")
     return int(found[1]) * 1024
 
 

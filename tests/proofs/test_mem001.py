@@ -1,9 +1,12 @@
 """MEM001: the hash needs more memory than the verifying process may use.  The story mailauth began with."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.evidence import Verifiers
 from mailauth.finding import Certainty, Finding
 from tests.proofs.story import Fault, MiB, Proof, argon2id
@@ -134,3 +137,27 @@ def test_the_verifier_is_observed_not_assumed(proof: Make, dovecot_version: str,
     assert seen.miss.pid in {process.pid for process in told.lab.processes()}
     assert seen.miss.limit == 256 * MiB
     assert 4 * MiB < seen.miss.size < 64 * MiB
+
+
+@pytest.mark.parametrize("busy_with", [200, 100])
+def test_a_process_that_verifies_just_now(
+    proof: Make, dovecot_version: str, store: str, busy_with: int
+) -> None:
+    """Somebody else's login is no part of the idle process: 100 MiB fit, and are never said not to.
+
+    While the only process works on a hash of another size and does not pause, its own size cannot be
+    told: that is said.  A moment later it can.
+    """
+    alice = argon2id(memory=100 * MiB)
+    slow = argon2id(memory=busy_with * MiB).replace("t=1", "t=60")
+    told = proof(dovecot_version, store, {"alice": alice, "bob": slow}, settings="default_vsz_limit = 250M\n")
+    assert told.logins(2) == [True, True]
+    with AuthSocket(told.lab.auth_socket, timeout=120) as other, ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(other.plain, "bob", b"wrong")
+        time.sleep(0.2)
+        diagnosis = told.look().diagnosis
+        assert not diagnosis.findings
+        for one in diagnosis.undecided:
+            assert "busy with logins" in one.missing.reason
+        assert not busy.result().ok
+    told.finds(set())
