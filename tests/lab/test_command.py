@@ -17,13 +17,9 @@ def test_run_says_how_to_reach_the_lab_and_sigterm_removes_it(tmp_path: Path, do
     settings.write_text("auth_verbose_passwords = no\n")
     users = tmp_path / "users"
     users.write_text("# comment\nbob:{PLAIN}secret\n")
-    chosen = [*("--dovecot", dovecot_version, "--store", "sqlite", "--user", "alice", "--stored", "SSHA512")]
+    chosen = [*("--dovecot", dovecot_version, "--store", "sqlite", "--stored", "SSHA512")]
     files = [*("--users", str(users), "--settings", str(settings), "--json")]
-    with subprocess.Popen(
-        [sys.executable, "-c", "from mailauth.cli.lab import lab; lab()", "run", *chosen, *files],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
+    with start(*chosen, *files) as running:
         assert running.stdout
         reached = json.loads(running.stdout.readline())
         with AuthSocket(Path(reached["auth_socket"])) as auth:
@@ -32,6 +28,33 @@ def test_run_says_how_to_reach_the_lab_and_sigterm_removes_it(tmp_path: Path, do
         assert dovecot_version == reached["dovecot"]
         assert settings.read_text() == Path(reached["settings"]).read_text()
         running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=10) == 0
+    assert not Path(reached["config"]).parent.exists()
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from mailauth.cli.lab import lab; lab()", "run", "--user", "alice", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509 - as a shell's "&" does
+    )
+
+
+def test_sigint_ends_it_although_a_shell_had_it_ignored() -> None:
+    with start("--json") as running:
+        assert running.stdout
+        reached = json.loads(running.stdout.readline())
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=10) == 0
+    assert not Path(reached["config"]).parent.exists()
+
+
+def test_it_ends_when_nobody_reads_its_output_any_more() -> None:
+    with start("--json") as running:
+        assert running.stdout
+        reached = json.loads(running.stdout.readline())
+        running.stdout.close()
         assert running.wait(timeout=10) == 0
     assert not Path(reached["config"]).parent.exists()
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from mailauth.errors import CannotObserve
+from mailauth.lab import Postgres
 from mailauth.lab.household import Household, Start
 
 STORES = ("passwd-file", "mysql", "pgsql")
@@ -115,3 +116,12 @@ def test_a_program_that_is_not_there_is_told_in_one_sentence() -> None:
     with pytest.raises(CannotObserve, match=r"^Cannot start .*: /no/such: No such file or directory\.$"):
         household.start(Start(argv=["/no/such"], output=Path("/dev/null")))
     household.close()
+
+
+def test_a_cache_that_may_not_be_written_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "databases").write_text("a file where the folder would be: not even root can use it")
+    monkeypatch.setenv("MAILAUTH_CACHE", str(tmp_path))
+    with Postgres() as server:
+        server.execute("SELECT 1")
