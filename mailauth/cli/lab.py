@@ -1,6 +1,7 @@
 """``mailauth lab``: a real, disposable Dovecot to try things on."""
 
 import dataclasses
+import re
 import secrets
 import select
 import shlex
@@ -82,7 +83,13 @@ def fetch(versions: tuple[str, ...]) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Configuration to come last, in that version's words.",
 )
-@click.option("--protocol", "protocols", type=click.Choice(["imap", "pop3"]), multiple=True)
+@click.option(
+    "--protocol",
+    "protocols",
+    type=click.Choice(["imap", "pop3"]),
+    multiple=True,
+    help="Serve it too, on a port of 127.0.0.1; without one there is authentication only.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 def run(
     dovecot: str | None,
@@ -100,6 +107,8 @@ def run(
     passwords = {name: secrets.token_urlsafe(9) for name in names}
     if not users and not passwords:
         raise UsageError("Name at least one user: --user NAME, or --users FILE.")
+    if any(":" in name or not name.isprintable() for name in names) or "" in names:
+        raise UsageError("--user NAME: a name is not empty, and has no colon and no control character.")
     builds.ensure(dovecot, lambda line: click.echo(line, err=True))
     text = settings.read_text(errors="surrogateescape") if settings else ""
     try:
@@ -110,6 +119,10 @@ def run(
             reached = _reached(one, [*users, *passwords][0], passwords)
             click.echo(msgspec.json.encode(reached) if as_json else _text(reached))
             _wait()
+    except UsageError as why:  # Dovecot names the lab's copy, which is gone
+        raise UsageError(
+            re.sub(r"\S+/mailauth-lab-\w+/settings\.conf", lambda _: str(settings), str(why))
+        ) from why
     except KeyboardInterrupt:
         if not as_json:
             click.echo("Removed.")

@@ -70,3 +70,15 @@ def test_a_line_of_users_without_a_colon_is_named(tmp_path: Path) -> None:
     users.write_text("alice\n")
     failed = CliRunner().invoke(lab, ["run", "--users", str(users)])
     assert f"{users}:1: write NAME:STORED." == str(failed.exception)
+
+
+def test_settings_that_dovecot_refuses_are_named_as_they_were_given(tmp_path: Path) -> None:
+    settings = tmp_path / "mine.conf"
+    settings.write_text("no_such_setting = 1\n")
+    failed = CliRunner().invoke(lab, ["run", "--user", "alice", "--settings", str(settings)])
+    assert f"{settings} line 1" in str(failed.exception)
+
+
+def test_a_name_that_would_break_a_line_of_a_passwd_file_is_refused() -> None:
+    for name in ("a:b", "a\nb", ""):
+        assert "a name is not empty" in str(CliRunner().invoke(lab, ["run", "--user", name]).exception)
