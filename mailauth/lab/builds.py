@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,9 +106,12 @@ def _installed(dovecot: str) -> Build:
 def unpacked(release: Release) -> Build | None:
     """The Dovecot of that release, if it is in the cache."""
     folder = cache() / "dovecot" / release.suite
-    with suppress(FileNotFoundError):
+    try:
         return Build(Version.parse((folder / "mailauth-version").read_text()), folder)
-    return None
+    except FileNotFoundError:
+        return None
+    except OSError as why:
+        raise CannotObserve(f"The cache folder {cache()} cannot be used: {why.strerror}.") from why
 
 
 def available(version: str | None = None) -> Build | None:
@@ -148,8 +151,8 @@ def ensure(version: str | None = None, say: Say = lambda _: None) -> Build:
     release = find(version)
     if os.geteuid() != 0:
         raise CannotObserve(
-            f"Unpacking Dovecot {release.version} needs root; run `mailauth lab fetch {release.version}`"
-            " as root, with MAILAUTH_CACHE naming a folder that you may read, and name the same folder here."
+            f"Unpacking Dovecot {release.version} needs root; have root run:"
+            f" MAILAUTH_CACHE={cache()} mailauth lab fetch {version}"
         )
     with locked(cache() / "dovecot", release.suite) as lock:
         build = available(version) or _unpack(release, say, lock)
