@@ -178,5 +178,6 @@ def _first_line(why: Exception) -> str:
     return str(why).strip().partition("\n")[0].rstrip(".")
 
 
-_MODULES = {"sqlite": (), "pgsql": ("psycopg",), "mysql": ("pymysql", "encodings.idna")}
+# with what they import only when they are used, which may be where nothing of ours can be found
+_MODULES = {"sqlite": ("urllib.parse",), "pgsql": ("psycopg",), "mysql": ("pymysql", "encodings.idna")}
 _CONNECT = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}

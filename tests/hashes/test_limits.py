@@ -188,8 +188,8 @@ def test_without_libcrypt_the_bcrypt_package_judges_alike(kind: str, monkeypatch
         "{DES-CRYPT}aw3I7FQrrxsqw",
         "{CRYPT}_7C/.MVPvWIvyu48COHY",
         "{MD5-CRYPT}$1$c9809462$iEBlRH7I2HGPNfqNn3g3n.",
-        generate("SHA256-CRYPT", SECRET, rounds=1000),
-        generate("SHA512-CRYPT", SECRET, rounds=1000),
+        pytest.param(generate("SHA256-CRYPT", SECRET, rounds=1000), id="SHA256-CRYPT"),
+        pytest.param(generate("SHA512-CRYPT", SECRET, rounds=1000), id="SHA512-CRYPT"),
         "{CRYPT}$6$szyE8y5tHCjojc2R$ztBhcIdbBlXg0D3M6/M6acIAds",  # cut off
         "{CRYPT}xx",
     ],
