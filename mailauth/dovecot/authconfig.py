@@ -87,7 +87,6 @@ class AuthConfig:
     base_dir: str
     passdbs: tuple[Passdb, ...]
     services: dict[ServiceName, Service]
-    default_vsz_limit: int | None
     cache_size: int
     cache_verify_with_worker: bool
     allow_weak: bool

@@ -37,7 +37,6 @@ def read_config(dovecot: Installation) -> AuthConfig:
         base_dir=tree.get("base_dir", "/var/run/dovecot"),
         passdbs=v24.read_passdbs(tree) if dialect24 else v23.read_passdbs(tree, dovecot),
         services={name: _service(tree, name, default_limit, places) for name in SERVICES},
-        default_vsz_limit=default_limit,
         cache_size=parse_size(tree.get("auth_cache_size", "0") or "0"),
         cache_verify_with_worker=tree.get("auth_cache_verify_password_with_worker") == "yes",
         # 2.3 takes every scheme; only 2.4 has the setting
