@@ -7,6 +7,7 @@ from mailauth.dovecot.version import Version
 
 ServiceName = Literal["auth", "auth-worker"]
 SqlDriver = Literal["mysql", "pgsql", "sqlite"]
+SQL_DRIVERS: dict[str, SqlDriver] = {"mysql": "mysql", "pgsql": "pgsql", "sqlite": "sqlite"}
 SERVICES: tuple[ServiceName, ...] = ("auth", "auth-worker")
 
 # These block, so Dovecot gives them to a worker, which also verifies the hash.

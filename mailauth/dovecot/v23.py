@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import (
+    SQL_DRIVERS,
     FileSource,
     Passdb,
     Source,
@@ -19,7 +20,6 @@ from mailauth.dovecot.authconfig import (
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 
-_SQL_DRIVERS: dict[str, SqlDriver] = {"mysql": "mysql", "pgsql": "pgsql", "sqlite": "sqlite"}
 _DEFAULT_QUERY = "SELECT username, domain, password FROM users WHERE username = '%n' AND domain = '%d'"
 
 
@@ -73,9 +73,9 @@ def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, So
         return driver, "CRYPT", None
     tree = conf.read(Path(args), dovecot.path)
     name = tree.get("driver")
-    if name not in _SQL_DRIVERS:
+    if name not in SQL_DRIVERS:
         raise CannotObserve(f"{args}: mailauth does not know the SQL driver {name!r}.")
-    sql = _SQL_DRIVERS[name]
+    sql = SQL_DRIVERS[name]
     source = SqlSource(
         sql, _hosts(sql, tree.get("connect")), tree.get("password_query", _DEFAULT_QUERY), args
     )

@@ -9,6 +9,7 @@ src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 
 from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import (
+    SQL_DRIVERS,
     FileSource,
     Passdb,
     Source,
@@ -18,8 +19,6 @@ from mailauth.dovecot.authconfig import (
     who_verifies,
 )
 from mailauth.errors import CannotObserve
-
-_SQL_DRIVERS: dict[str, SqlDriver] = {"mysql": "mysql", "pgsql": "pgsql", "sqlite": "sqlite"}
 
 
 def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
@@ -81,9 +80,9 @@ def _source(tree: conf.Block, block: conf.Block, driver: str) -> tuple[str, Sour
     if driver != "sql":
         return driver, None
     name = effective(tree, block, "sql_driver")
-    if name not in _SQL_DRIVERS:
+    if name not in SQL_DRIVERS:
         raise CannotObserve(f"passdb {block.name}: mailauth does not know the SQL driver {name!r}.")
-    sql = _SQL_DRIVERS[name]
+    sql = SQL_DRIVERS[name]
     query = effective(tree, block, "passdb_sql_query")
     return sql, SqlSource(sql, _hosts(tree, block, sql), query, f"passdb {block.name}")
 

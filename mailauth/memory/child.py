@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Memory, Password, Verdict
@@ -17,7 +17,7 @@ Kind = Literal["argon2", "crypt"]
 
 _SCRIPT = Path(__file__).with_name("trial.py")
 _MMAP_THRESHOLD = 128 * 1024  # glibc's M_MMAP_THRESHOLD: malloc maps what is as large
-_LIBRARIES: dict[Kind, tuple[str, ...]] = {
+LIBRARIES: dict[Kind, tuple[str, ...]] = {
     "argon2": ("libsodium.so.23", "libsodium.so.26"),
     "crypt": ("libcrypt.so.1", "libcrypt.so.2"),
 }
@@ -53,8 +53,8 @@ def trial(
     without a limit, or ``timeout`` (seconds) runs out.
     """
     if room is None or memory.total <= room:
-        _check_physical(memory)
-    for name in (library, *_LIBRARIES[kind]):
+        check_physical(memory.total, "not tried")
+    for name in (library, *LIBRARIES[kind]):
         if name is None:
             continue
         request = {
@@ -65,7 +65,7 @@ def trial(
             "room": None if room is None else max(room, 0),
             "heap": 0 if memory.index and not later else max(memory.index, _MMAP_THRESHOLD),
         }
-        answer = _ask(request, timeout)
+        answer = ask(_SCRIPT, request, "the verification", timeout)
         if "error" in answer:
             continue
         if answer["matched"]:
@@ -79,10 +79,14 @@ def trial(
     raise CannotObserve(f"{what} is not installed here, so the verification cannot be tried.")
 
 
-def _ask(request: Mapping[str, object], timeout: float) -> dict[str, str]:
+def ask(script: Path, request: Mapping[str, object], what: str, timeout: float) -> dict[str, Any]:
+    """Run one of our scripts in a child: one JSON line in, one out, nothing in argv or the environment.
+
+    Raises CannotObserve, which says ``what``, when ``timeout`` (seconds) runs out or memory does.
+    """
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-S", str(_SCRIPT)],
+            [sys.executable, "-I", "-S", str(script)],
             input=json.dumps(request).encode() + b"\n",
             capture_output=True,
             timeout=timeout,
@@ -90,23 +94,23 @@ def _ask(request: Mapping[str, object], timeout: float) -> dict[str, str]:
             env={},
         )
     except subprocess.TimeoutExpired:
-        raise CannotObserve(f"the verification was given up after {timeout:.0f} seconds.") from None
+        raise CannotObserve(f"{what} was given up after {timeout:.0f} seconds.") from None
     if done.returncode == -signal.SIGKILL:
-        raise CannotObserve("the trial was killed by the kernel: the machine has not that much memory.")
-    if done.returncode:
-        # Our own script failed; its traceback holds no value, only lines of trial.py.
-        raise RuntimeError(f"trial.py ended with {done.returncode}: {done.stderr[-500:].decode()}")
-    answer: dict[str, str] = json.loads(done.stdout)
+        raise CannotObserve(f"{what} was killed by the kernel: the machine has not that much memory.")
+    if done.returncode or not done.stdout:
+        # Our own script failed; its traceback holds no value, only lines of the script.
+        raise RuntimeError(f"{script.name} ended with {done.returncode}: {done.stderr[-500:].decode()}")
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
-def _check_physical(memory: Memory) -> None:
-    """Refuse to take most of the machine's memory: it may be in production."""
+def check_physical(need: int, left: str) -> None:
+    """Refuse to take most of the machine's memory: it may be in production.  ``left``: "not tried"."""
     available = 0
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-    if memory.total > available * 3 // 4:
+    if need > available * 3 // 4:
         raise CannotObserve(
-            f"the hash takes {memory.total // 2**20} MiB and {available // 2**20} MiB are free: not tried."
+            f"the hash takes {need // 2**20} MiB and {available // 2**20} MiB are free: {left}."
         )

@@ -5,31 +5,23 @@ hash is needed: what a verification takes depends on neither.
 """
 
 import base64
-import json
-import signal
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Flaw, Hash, Password, libcrypt
 from mailauth.hashes.judge import parse
-from mailauth.memory.footprint import Footprint, of
+from mailauth.memory.child import LIBRARIES, Kind, ask, check_physical
+from mailauth.memory.footprint import of
 
 _SCRIPT = Path(__file__).with_name("gauge.py")
 _STAND_IN = Password(b"a stand-in, and nobody's password")
 _HEAP = 64 * 1024  # free heap of the child: for the small allocations, and, where it is not mapped,
 _HEAP_INDEX = 128 * 1024  # for the index array
 _CRYPT = ("CRYPT", "DES-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT")
-LIBRARIES = {
-    "argon2": ("libsodium.so.23", "libsodium.so.26"),
-    "crypt": ("libcrypt.so.1", "libcrypt.so.2"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ def spread(times: Sequence[float]) -> Spread:
     return Spread(len(ordered), ordered[0], statistics.median(ordered), ordered[at], ordered[-1])
 
 
-def kind_of(parsed: Hash) -> str | None:
+def kind_of(parsed: Hash) -> Kind | None:
     """Which library verifies it; None where Dovecot does so by itself."""
     if parsed.scheme.name.startswith("ARGON2"):
         return "argon2"
@@ -88,10 +80,11 @@ def measure(
             f"{parsed.scheme.name} is computed by Dovecot itself: there is no library to measure it with."
         )
     footprint = of(parsed)
-    check_physical(footprint)
+    check_physical(footprint.first, "not measured")
     stored = stand_in(parsed)
     for name in (library,) if library else LIBRARIES[kind]:
-        answer = _ask(
+        answer = ask(
+            _SCRIPT,
             {
                 "kind": kind,
                 "library": name,
@@ -102,6 +95,7 @@ def measure(
                 "runs": runs,
                 "seconds": seconds,
             },
+            "the measurement",
             timeout=60 + 20 * seconds,
         )
         if "error" not in answer:
@@ -138,41 +132,3 @@ def stand_in(parsed: Hash) -> bytes:
     if made_by_crypt is None:
         raise CannotObserve("the system's libcrypt does not make a hash of this kind.")
     return made_by_crypt
-
-
-def check_physical(footprint: Footprint) -> None:
-    """Refuse to take most of the machine's memory: it may be in production."""
-    available = available_memory()
-    if footprint.first > available * 3 // 4:
-        raise CannotObserve(
-            f"the hash takes {footprint.first // 2**20} MiB and {available // 2**20} MiB are free:"
-            " not measured."
-        )
-
-
-def available_memory() -> int:
-    """MemAvailable, in bytes."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _ask(request: dict[str, object], timeout: float) -> dict[str, Any]:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", str(_SCRIPT)],
-            input=json.dumps(request).encode() + b"\n",
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            env={},
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotObserve(f"the measurement was given up after {timeout:.0f} seconds.") from None
-    if done.returncode == -signal.SIGKILL:
-        raise CannotObserve("the measurement was killed by the kernel: the machine has not that much memory.")
-    if done.returncode or not done.stdout:
-        raise RuntimeError(f"gauge.py ended with {done.returncode}: {done.stderr[-500:].decode()}")
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
