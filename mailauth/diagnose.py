@@ -6,15 +6,14 @@ could not see becomes Unobserved, and the rules that need it are undecided.
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from mailauth import hashes
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, StaticSource
+from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
-from mailauth.dovecot.username import UserNames, normalise
-from mailauth.dovecot.variables import Escape, expand, values
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.evidence import (
     Configured,
@@ -23,7 +22,6 @@ from mailauth.evidence import (
     Logins,
     LookedUp,
     NotApplicable,
-    PassdbAnswer,
     PasswordCheck,
     StoredHash,
     Trials,
@@ -34,14 +32,23 @@ from mailauth.evidence import (
 from mailauth.finding import Diagnosis, apply
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.probes.login import observe_logins
+from mailauth.probes.lookup import look_up, observe_user_name
 from mailauth.probes.process import observe_verifiers
+from mailauth.probes.scene import Case, Scene
+from mailauth.probes.stored import observe_stored
 from mailauth.probes.trial import observe_trials
 from mailauth.rules import RULES, memory_case
-from mailauth.stores import passwd_file, sql
-from mailauth.stores.store import Outcome, Record
 
 _E = TypeVar("_E", bound=Evidence)
 Facts = dict[type[Evidence], Fact]
+Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
+
+# What is looked at whoever the user is, and without one (diagnose --all).
+SERVER_PROBES: tuple[Probe, ...] = ()
+# What is looked at for this user, after the passdbs were asked: the scene has names and cases.
+USER_PROBES: tuple[Probe, ...] = ()
+# What is looked at for each passdb that has the user: the scene has that one case.
+CASE_PROBES: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +60,6 @@ class Target:
     password: Password | None = None
     login: bool = False
     service: str = "imap"
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One passdb in which the user was found."""
-
-    passdb: Passdb
-    record: Record
-    hash: Hash | Flaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +86,10 @@ def look(target: Target) -> Looked:
     if not target.user or "\0" in target.user:
         raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
     config = read_config(target.dovecot)
-    shared: Facts = {}
-    configured = Configured("doveconf -a", config.version, config.file, config.services, config.allow_weak)
-    shared[Configured] = configured
-    names = _see(shared, UserName, lambda: _user_name(target, config))
+    scene = Scene(target.dovecot, config, target.user, target.service, target.password, target.login)
+    shared: Facts = {Configured: Configured("doveconf -a", config)}
+    names = _see(shared, UserName, lambda: observe_user_name(scene))
+    scene = replace(scene, names=names)
     cases: list[Case] = []
     if names is None:
         unknown = shared[UserName]
@@ -99,29 +97,25 @@ def look(target: Target) -> Looked:
     elif names.refused:
         _skip(shared, (LookedUp, PasswordCheck), "Dovecot refuses the name")
     else:
-        _see(shared, LookedUp, lambda: _look_up(target, config, names, cases))
-    facts = [_look_at(case, target, config, names) for case in cases if names]
-    _check_password(shared, target, cases, facts)
+        _see(shared, LookedUp, lambda: look_up(scene, cases))
+    scene = replace(scene, cases=tuple(cases))
+    facts = [_look_at(case, scene) for case in cases]
+    _check_password(shared, scene, facts)
     if target.login and target.password is not None:
-        password = target.password
-        _see(
-            shared,
-            Logins,
-            lambda: observe_logins(target.dovecot, config, target.user, password, target.service),
-        )
+        _see(shared, Logins, lambda: observe_logins(scene))
     else:
         _skip(shared, (Logins,), "no login was asked for")
+    _look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     findings, undecided = apply(RULES, merged)
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud)
     seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
-    return Looked(
-        Diagnosis(target.user, tuple(findings), tuple(undecided), silent, seen), config, tuple(cases)
-    )
+    diagnosis = Diagnosis(target.user, tuple(findings), tuple(undecided), silent, seen)
+    return Looked(diagnosis, config, scene.cases)
 
 
-def _see(facts: Facts, kind: type[_E], call: Callable[[], _E]) -> _E | None:
+def _see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:
     """Look, and record what was seen or why not.  The one place that catches a bug in a probe."""
     try:
         facts[kind] = seen = call()
@@ -133,13 +127,13 @@ def _see(facts: Facts, kind: type[_E], call: Callable[[], _E]) -> _E | None:
         place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
         facts[kind] = Unobserved(kind, f"a bug in mailauth: {type(bug).__name__} at {place}.", bug=True)
     else:
-        return seen
+        return None if isinstance(seen, NotApplicable) else seen
     return None
 
 
 def _without_a_hash(lookups: Fact) -> Facts:
     """No passdb gave a hash: because there is none, or because we could not ask."""
-    kinds = (StoredHash, Verifiers, Trials)
+    kinds = (StoredHash, Verifiers, Trials, *(kind for kind, _ in CASE_PROBES))
     if isinstance(lookups, Unobserved):
         return {kind: Unobserved(kind, lookups.reason) for kind in kinds}
     return {kind: NotApplicable(kind, "there is no stored hash") for kind in kinds}
@@ -149,150 +143,55 @@ def _skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:
     facts.update({kind: NotApplicable(kind, reason) for kind in kinds})
 
 
-def _user_name(target: Target, config: AuthConfig) -> UserName:
-    names: UserNames = normalise(target.user, config, target.service)
-    return UserName("auth_username_format", names.given, names.looked_up, names.refused)
-
-
-def _look_up(target: Target, config: AuthConfig, names: UserName, cases: list[Case]) -> LookedUp:
-    """Ask every passdb in Dovecot's order; the cases are filled with those that have a hash."""
-    answers: list[PassdbAnswer] = []
-    problems: list[str] = []
-    for passdb in config.passdbs:
-        if passdb.master:
-            continue  # asked for master users only
-        if passdb.deny or passdb.skip != "never" or passdb.username_filter or passdb.mechanisms:
-            problems.append(f"{passdb.label}: mailauth does not follow deny, skip and filters yet.")
-            continue
-        try:
-            record = _ask(target, config, names, passdb)
-        except CannotObserve as why:
-            problems.append(f"{passdb.label}: {why}")
-            continue
-        answers.append(PassdbAnswer(passdb.label, record.place, record.outcome, record.fields))
-        if record.outcome is Outcome.FOUND:
-            parsed = hashes.parse(
-                as_taken(record, passdb),
-                default_scheme=passdb.default_scheme,
-                dovecot=_numbers(config),
-                allow_weak=config.allow_weak,
-            )
-            cases.append(Case(passdb, record, parsed))
-    if problems and not cases:
-        raise CannotObserve(" ".join(problems))
-    if not answers:
-        raise CannotObserve(f"{config.file} has no passdb that can be asked.")
-    return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))
-
-
-def as_taken(record: Record, passdb: Passdb) -> bytes:
-    """The stored string as Dovecot takes it: a SQL passdb puts the default scheme before a bare one.
-
-    So a bare "$1$" is MD5-CRYPT in a passwd-file, and what the default says in a database.
-    Source: auth_request_set_password(), Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c.
-    """
-    stored = record.stored
-    named = stored.startswith(b"{") and b"}" in stored and not record.noscheme
-    if named or not isinstance(passdb.source, SqlSource):
-        return stored
-    return b"{%b}%b" % (passdb.default_scheme.encode(), stored)
-
-
-def _bare_as(case: Case) -> str:
-    """The scheme that a string without {SCHEME} should have had before it, where the default is wrong."""
-    from mailauth.hashes.mend import mend  # noqa: PLC0415 - 20 ms that only a bare string needs
-
-    stored = case.record.stored
-    if isinstance(case.hash, Flaw):
-        mistaken = case.hash.verdict is not Verdict.WEAK  # then it was taken for what it is
-    else:
-        mistaken = case.hash.scheme.name in _AS_TEXT
-    if stored[:1] == b"{" or not mistaken:
-        return ""
-    mended = mend(stored)
-    if mended is None or not mended.stored.endswith(b"}" + stored):
-        return ""
-    return mended.stored[1:].partition(b"}")[0].decode()
-
-
-_AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
-
-
-def _ask(target: Target, config: AuthConfig, names: UserName, passdb: Passdb) -> Record:
-    dialect = config.version.dialect
-    known = values(names.looked_up, original=names.given, service=target.service, dialect=dialect)
-    if target.password is not None:
-        known["password"] = target.password.text.decode("utf-8", "surrogateescape")
-
-    def filled(template: str, escape: Escape = str) -> str:
-        return expand(template, known, dialect, escape)
-
-    source = passdb.source
-    if isinstance(source, FileSource):
-        path = filled(source.path, lambda text: text.partition("/")[0])
-        return passwd_file.lookup(
-            target.dovecot.path(path), filled(source.username_format or "%u"), shown_as=path
-        )
-    if isinstance(source, SqlSource):
-        sql.prepare(source)
-        return target.dovecot.inside(lambda: sql.lookup(source, lambda escape: filled(source.query, escape)))
-    if isinstance(source, StaticSource):
-        return Record(Outcome.FOUND, f"{config.file}: passdb static", filled(source.password).encode())
-    raise CannotObserve(passdb.source_problem)
-
-
-def _look_at(case: Case, target: Target, config: AuthConfig, names: UserName) -> Facts:
-    """One passdb's case: the stored hash, the process that verifies it, the trial."""
+def _look_at(case: Case, scene: Scene) -> Facts:
+    """One passdb's case: the stored hash, the process that verifies it, the trial, and what else is asked."""
     facts: Facts = {}
-    stored = _see(facts, StoredHash, lambda: _stored_hash(case))
-    if stored is None or isinstance(case.hash, Flaw) or not stored.memory.total:
+    stored = _see(facts, StoredHash, lambda: observe_stored(case))
+    _look_at_memory(facts, case, scene, stored)
+    alone = replace(scene, cases=(case,))
+    _look_by(CASE_PROBES, facts, alone)
+    return facts
+
+
+def _look_by(probes: tuple[Probe, ...], facts: Facts, scene: Scene) -> None:
+    for kind, observe in probes:
+        _see(facts, kind, partial(observe, scene))
+
+
+def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash | None) -> None:
+    if stored is None or isinstance(case.hash, Flaw) or not stored.memory.total or scene.names is None:
         reason = "the stored string cannot match" if isinstance(case.hash, Flaw) else "it takes no memory"
         _skip(facts, (Verifiers, Trials), reason)
-        return facts
-    parsed = case.hash
+        return
+    parsed, user = case.hash, scene.names.looked_up
     blocks = frozenset({stored.memory.blocks})
     verifiers = _see(
         facts,
         Verifiers,
-        lambda: observe_verifiers(target.dovecot, config, case.passdb, names.looked_up, blocks),
+        lambda: observe_verifiers(scene.dovecot, scene.config, case.passdb, user, blocks),
     )
     if verifiers is None:
         missing = facts[Verifiers]
         reason = missing.reason if isinstance(missing, Unobserved) else ""
         facts[Trials] = Unobserved(Trials, reason)
     else:
-        _see(facts, Trials, lambda: observe_trials(parsed, target.password, stored, verifiers))
-    return facts
+        _see(facts, Trials, lambda: observe_trials(parsed, scene.password, stored, verifiers))
 
 
-def _stored_hash(case: Case) -> StoredHash:
-    source = f"{case.passdb.label}, {case.record.place}"
-    length = len(case.record.stored)
-    bare_as = _bare_as(case)
-    if isinstance(case.hash, Flaw):
-        flaw = case.hash
-        shown = hashes.shown(case.record.stored, default_scheme=case.passdb.default_scheme)
-        named = shown[1:].partition("}")[0] if shown.startswith("{") else case.passdb.default_scheme
-        return StoredHash(source, shown, named, length, hashes.Memory(), flaw.reason, flaw.verdict, bare_as)
-    parsed = case.hash
-    memory = hashes.hash_memory(parsed)
-    return StoredHash(source, parsed.shown, parsed.scheme.name, length, memory, "", None, bare_as)
-
-
-def _check_password(shared: Facts, target: Target, cases: list[Case], facts: list[Facts]) -> None:
+def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     """The given password against each sound hash; a trial without a limit has done so already."""
-    lookups, name = shared[LookedUp], shared[UserName]
+    lookups = shared[LookedUp]
     if PasswordCheck in shared:
         return
-    if target.password is not None and isinstance(lookups, Unobserved):
+    if scene.password is not None and isinstance(lookups, Unobserved):
         shared[PasswordCheck] = Unobserved(PasswordCheck, lookups.reason)
         return
-    sound = _sound(cases, facts)
-    if target.password is None or not sound:
+    sound = _sound(scene.cases, facts)
+    if scene.password is None or not sound:
         _skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
         return
-    password = target.password
-    user = name.looked_up if isinstance(name, UserName) else target.user
+    password = scene.password
+    user = scene.names.looked_up if scene.names else scene.user
 
     def check() -> PasswordCheck:
         verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)
@@ -305,7 +204,7 @@ def _check_password(shared: Facts, target: Target, cases: list[Case], facts: lis
     _see(shared, PasswordCheck, check)
 
 
-def _sound(cases: list[Case], facts: list[Facts]) -> list[tuple[Hash, Facts]]:
+def _sound(cases: tuple[Case, ...], facts: list[Facts]) -> list[tuple[Hash, Facts]]:
     """The hashes that a password can match, with their facts."""
     found = []
     for case, one in zip(cases, facts, strict=True):
@@ -339,9 +238,4 @@ def _set_aside(facts: list[Facts], passing: Facts) -> None:
     stored = passing[StoredHash]
     for other in facts:
         if other is not passing and isinstance(stored, StoredHash):
-            _skip(other, (StoredHash, Verifiers, Trials), f"{stored.source} lets the user in")
-
-
-def _numbers(config: AuthConfig) -> tuple[int, ...]:
-    version = config.version
-    return (version.major, version.minor, version.patch, version.build)
+            _skip(other, tuple(other), f"{stored.source} lets the user in")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mailauth.dovecot.conf import Block
 from mailauth.dovecot.version import Version
 
 ServiceName = Literal["auth", "auth-worker"]
@@ -73,6 +74,9 @@ class Passdb:
     skip: str = "never"
     mechanisms: str = ""
     username_filter: str = ""
+    result_success: str = "return-ok"
+    result_failure: str = "continue"
+    result_internalfail: str = "continue"
 
     @property
     def label(self) -> str:
@@ -95,7 +99,7 @@ class AuthConfig:
     username_translation: str
     username_format: str
     default_realm: str
-    settings: dict[str, str] = field(repr=False)  # the global ones, for what has no field of its own
+    tree: Block = field(repr=False)  # all that doveconf says, for what has no field of its own
 
 
 def who_verifies(

@@ -45,7 +45,7 @@ def read_config(dovecot: Installation) -> AuthConfig:
         username_translation=tree.get("auth_username_translation"),
         username_format=tree.get("auth_username_format"),
         default_realm=tree.get("auth_default_domain" if dialect24 else "auth_default_realm"),
-        settings={setting.name: setting.value for setting in tree.settings},
+        tree=tree,
     )
 
 

@@ -56,6 +56,9 @@ def read_passdbs(tree: conf.Block, dovecot: Installation) -> tuple[Passdb, ...]:
                 skip=block.get("skip", "never"),
                 mechanisms=block.get("mechanisms"),
                 username_filter=block.get("username_filter"),
+                result_success=block.get("result_success", "return-ok"),
+                result_failure=block.get("result_failure", "continue"),
+                result_internalfail=block.get("result_internalfail", "continue"),
             )
         )
     return tuple(found)

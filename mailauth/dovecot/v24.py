@@ -54,6 +54,9 @@ def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
                 skip=effective(tree, block, "passdb_skip") or "never",
                 mechanisms=effective(tree, block, "passdb_mechanisms_filter"),
                 username_filter=effective(tree, block, "passdb_username_filter"),
+                result_success=effective(tree, block, "passdb_result_success") or "return-ok",
+                result_failure=effective(tree, block, "passdb_result_failure") or "continue",
+                result_internalfail=effective(tree, block, "passdb_result_internalfail") or "continue",
             )
         )
     return tuple(found)

@@ -8,7 +8,7 @@ was read.
 import secrets
 
 from mailauth import hashes
-from mailauth.diagnose import Case, Looked
+from mailauth.diagnose import Looked
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, ServiceName
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
@@ -16,6 +16,7 @@ from mailauth.evidence import PasswordCheck, Verifiers
 from mailauth.finding import Finding, ProofStep
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.lab import Lab
+from mailauth.probes.scene import Case
 
 _LOGINS = 4  # in a row: some faults spare the first, or only the first
 _NO_LIMIT: dict[Dialect, str] = {"2.3": "0", "2.4": "unlimited"}

@@ -107,7 +107,7 @@ def _process(dovecot: Installation, config: AuthConfig, seen: VerifyingProcess, 
 
 def workers(dovecot: Installation, config: AuthConfig) -> int:
     """How many auth-workers may run: auth_worker_max_count in 2.3, the service's process_limit in 2.4."""
-    text = config.settings.get("auth_worker_max_count", "")
+    text = config.tree.get("auth_worker_max_count")
     if config.version.dialect == "2.4":
         text = dovecot.run("doveconf", "-h", "service/auth-worker/process_limit").out.strip()
     return int(text) if text.isdecimal() and int(text) else _WORKERS

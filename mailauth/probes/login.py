@@ -6,17 +6,16 @@ The auth socket is told not to count a failure as a penalty.
 
 import time
 
-from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.dovecot.doveadm import Installation
 from mailauth.evidence import LoginReply, Logins
-from mailauth.hashes import Password
+from mailauth.probes.scene import Scene
 
 
-def observe_logins(
-    dovecot: Installation, config: AuthConfig, user: str, password: Password, service: str
-) -> Logins:
+def observe_logins(scene: Scene) -> Logins:
     """One login by each way.  Raises CannotObserve when Dovecot does not answer or forbids it."""
+    assert scene.password
+    dovecot, config, user, service = scene.dovecot, scene.config, scene.user, scene.service
+    password = scene.password
     path = f"{config.base_dir}/auth-client"
     with AuthSocket(dovecot.path(path)) as socket:
         reply = socket.plain(user, password.raw, service=service)

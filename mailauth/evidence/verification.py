@@ -1,83 +1,11 @@
-"""The kinds of fact, one frozen dataclass each.  A fact says what was seen and where to look again.
-
-Nothing here holds a secret: hashes appear as scheme and parameters, passwords not at all.
-"""
+"""The stored hash, the process that verifies it, and the trials."""
 
 from dataclasses import dataclass
 
 from mailauth.dovecot.authconfig import Service, ServiceName
 from mailauth.dovecot.sizes import show_limit, show_size
-from mailauth.dovecot.version import Version
+from mailauth.evidence.fact import Evidence
 from mailauth.hashes import Memory, Verdict
-from mailauth.stores.store import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Something seen.  ``source`` is the place a person can go and look."""
-
-    source: str
-
-    @property
-    def seen(self) -> str:
-        """What was seen there, in one line."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class Configured(Evidence):
-    """What doveconf says of the services that verify, and of the scheme a bare hash is taken for."""
-
-    version: Version
-    file: str  # the main configuration file
-    services: dict[ServiceName, Service]
-    allow_weak: bool
-
-    @property
-    def seen(self) -> str:
-        limits = ", ".join(
-            f"{service.name} {show_limit(service.vsz_limit)}" for service in self.services.values()
-        )
-        return f"Dovecot {self.version}; vsz_limit: {limits}"
-
-
-@dataclass(frozen=True, slots=True)
-class UserName(Evidence):
-    """The name as given and as looked up; the first character that auth_username_chars refuses."""
-
-    given: str
-    looked_up: str
-    refused: str
-
-    @property
-    def seen(self) -> str:
-        return f"{self.given!r} is looked up as {self.looked_up!r}"
-
-
-@dataclass(frozen=True, slots=True)
-class PassdbAnswer:
-    """What one passdb said of the user."""
-
-    passdb: str
-    place: str
-    outcome: Outcome
-    fields: tuple[str, ...] = ()  # the names of the entry's other fields
-
-
-@dataclass(frozen=True, slots=True)
-class LookedUp(Evidence):
-    """What every passdb said, in Dovecot's order; ``unasked``: those that could not be asked, and why."""
-
-    answers: tuple[PassdbAnswer, ...]
-    unasked: tuple[str, ...] = ()
-
-    @property
-    def seen(self) -> str:
-        return "; ".join(
-            f"{a.passdb}, {a.place}: {a.outcome.value}"
-            + (f" (with the fields {', '.join(a.fields)})" if a.fields else "")
-            for a in self.answers
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,50 +136,6 @@ class PasswordCheck(Evidence):
     @property
     def seen(self) -> str:
         return "; ".join(words(verdict) for verdict in self.verdicts)
-
-
-@dataclass(frozen=True, slots=True)
-class LoginReply:
-    """One real login: the way it took and what came back."""
-
-    way: str
-    ok: bool
-    code: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Logins(Evidence):
-    """Real logins, in the order they were made."""
-
-    replies: tuple[LoginReply, ...]
-
-    @property
-    def seen(self) -> str:
-        return "; ".join(
-            f"{r.way}: {'OK' if r.ok else 'FAIL'}{f' ({r.code})' if r.code else ''}, {r.seconds:.2f} s"
-            for r in self.replies
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Unobserved:
-    """Something we could not look at, and why.  Its rules are undecided, and that is said aloud."""
-
-    kind: type[Evidence]
-    reason: str
-    bug: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NotApplicable:
-    """Something there is nothing to look at for: no such user, no password given."""
-
-    kind: type[Evidence]
-    reason: str
-
-
-Fact = Evidence | Unobserved | NotApplicable
 
 
 def words(verdict: Verdict) -> str:
