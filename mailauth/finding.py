@@ -26,10 +26,29 @@ class Certainty(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """One line of a file that must change where it stands: ``new`` "" takes it away.  Holds no secret."""
+
+    file: str
+    line: int
+    old: str
+    new: str
+
+
+class StoreChange(Enum):
+    """What has to be done to the user's entry in the store; ``mailauth fix`` does it."""
+
+    MEND = "mend the stored string"  # what the hash says stays the same, so no password is needed
+    NEW_PASSWORD = "set the password again"  # noqa: S105 - what is lost is lost
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """What to do: a sentence, text to paste for each dialect, commands, and what to beware of.
 
     ``file`` is where the text goes: at its end, so that nothing after it sets the same again.
+    ``edits`` are lines to change where they stand, since nothing at the end can take them back.
+    ``commands`` are run as they are, after the files were changed.
     """
 
     summary: str
@@ -37,6 +56,8 @@ class Remedy:
     file: str = ""
     commands: tuple[str, ...] = ()
     careful: str = ""
+    edits: tuple[Edit, ...] = ()
+    store: StoreChange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,11 @@ class Lab:
         return self.build.version.dialect
 
     @property
+    def driver(self) -> str:
+        """The kind of store, one of STORES."""
+        return self._driver
+
+    @property
     def config(self) -> Path:
         """The main configuration file."""
         return self.folder / "dovecot.conf"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mailauth.evidence import Evidence, NotApplicable, Unobserved
-from mailauth.finding import Diagnosis, Problem, ProofStep
+from mailauth.finding import Diagnosis, Edit, Problem, ProofStep, StoreChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class RemedyReport:
     file: str
     commands: list[str]
     careful: str
+    edits: list[Edit]
+    store: StoreChange | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +117,12 @@ def _seen(fact: Evidence) -> SeenReport:
 def _remedy(problem: Problem) -> RemedyReport:
     remedy = problem.remedy
     config = {str(dialect): text for dialect, text in remedy.config.items()}
-    return RemedyReport(remedy.summary, config, remedy.file, list(remedy.commands), remedy.careful)
+    return RemedyReport(
+        remedy.summary,
+        config,
+        remedy.file,
+        list(remedy.commands),
+        remedy.careful,
+        list(remedy.edits),
+        remedy.store,
+    )

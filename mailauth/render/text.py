@@ -75,8 +75,11 @@ def _remedy_text(remedy: Remedy, dialect: Dialect) -> str:
     if text:
         lines.append(f"at the end of {remedy.file}    (Dovecot {dialect})")
         lines += [f"  {line}" for line in text.splitlines()]
+    for edit in remedy.edits:
+        lines.append(f"{edit.file}:{edit.line}")
+        lines += [f"  - {edit.old}"] + ([f"  + {edit.new}"] if edit.new else [])
     if remedy.commands:
-        lines.append(f"{'then' if text else 'run'}: {', '.join(remedy.commands)}")
+        lines.append(f"{'then' if text or remedy.edits else 'run'}: {', '.join(remedy.commands)}")
     if remedy.careful:
         lines.append(f"careful: {remedy.careful}")
     return _labelled("fix", ["\n".join(lines)])

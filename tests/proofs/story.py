@@ -1,14 +1,19 @@
 """The proof: break a real Dovecot, find exactly what was broken, paste the remedy, find nothing."""
 
+import json
+import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from argon2.low_level import Type, hash_secret
 
 from mailauth.diagnose import Looked, Target, look
 from mailauth.dovecot.doveadm import at_pid
-from mailauth.finding import Finding
+from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Password
+from mailauth.hashes.mend import mend as mended_form
 from mailauth.lab import Lab
 
 MiB = 1024 * 1024
@@ -30,10 +35,16 @@ def argon2id(
 
 @dataclass(frozen=True)
 class Fault:
-    """What is changed to break a login: settings, stored strings, or both."""
+    """What is changed to break a login: settings, stored strings, anything else, or all of them.
+
+    ``name`` is what the confusion matrix calls it.  ``undo`` takes ``do`` back where the remedy cannot.
+    """
 
     settings: str = ""
     users: Mapping[str, str | None] = field(default_factory=dict)
+    name: str = ""
+    do: Callable[[Lab], None] | None = None
+    undo: Callable[[Lab], None] | None = None
 
 
 @dataclass
@@ -61,13 +72,36 @@ class Proof:
         return list(diagnosis.findings)
 
     def paste(self, findings: list[Finding]) -> None:
-        """Do what the remedies say: the text at the end of the configuration, then the commands."""
-        before = self.lab.settings_file.read_text()
-        texts = [f.problem.remedy.config.get(self.lab.dialect, "") for f in findings]
-        self.lab.configure("\n".join([before, *texts, ""]))
-        commands = {command for f in findings for command in f.problem.remedy.commands}
-        if "doveadm reload" in commands:
-            self.lab.reload()
+        """Do what the remedies say: text at the end of files, changed lines, the entry, the commands."""
+        commands: list[str] = []
+        for remedy in (finding.problem.remedy for finding in findings):
+            if text := remedy.config.get(self.lab.dialect):
+                main = remedy.file in ("", str(self.lab.config))
+                file = self.lab.settings_file if main else Path(remedy.file)
+                file.write_text(f"{file.read_text()}\n{text}\n")
+            for edit in remedy.edits:
+                lines = Path(edit.file).read_text().splitlines()
+                assert lines[edit.line - 1].strip() == edit.old.strip()
+                lines[edit.line - 1 : edit.line] = [edit.new] if edit.new else []
+                Path(edit.file).write_text("\n".join([*lines, ""]))
+            if remedy.store is StoreChange.NEW_PASSWORD:
+                self.lab.set_password(self.user, argon2id(self.password, memory=1 * MiB))
+            elif remedy.store is StoreChange.MEND:
+                self._mend()
+            commands += [command for command in remedy.commands if command not in commands]
+        for command in commands:
+            if command == "doveadm reload":
+                self.lab.reload()
+            elif not command.startswith("mailauth "):
+                done = self.lab.run(*shlex.split(command))
+                assert done.returncode == 0, done.stderr
+
+    def _mend(self) -> None:
+        """What ``mailauth fix`` stores instead."""
+        case = self.look().cases[0]
+        mended = mended_form(case.record.stored)
+        assert mended, "the remedy says that the string can be mended"
+        self.lab.set_password(self.user, mended.stored.decode("utf-8", "surrogateescape"))
 
     def story(
         self,
@@ -77,24 +111,49 @@ class Proof:
         answers: list[bool],
         mend: Callable[[Lab], None] | None = None,
         unasked: set[str] | None = None,
+        before: set[str] | None = None,
+        login: bool = False,
     ) -> list[Finding]:
         """The six steps.  ``answers``: how the logins in a row end while it is broken.
 
-        ``unasked``: what is found without the password, if that differs.
+        ``unasked``: what is found without the password, if that differs; ``before``: what is found while
+        nothing is broken yet, and again once it is mended, if that is not nothing.  ``login``: look with
+        a real login, too.
         """
+        healthy = before or set()
         assert self.logins() == [True]
-        self.finds(set(), password=self.password)
+        self.finds(healthy, password=self.password, login=login)
         for user, stored in fault.users.items():
             self.lab.set_password(user, stored)
         self.lab.configure(fault.settings)
+        if fault.do:
+            fault.do(self.lab)
         self.lab.reload()
         self.finds(finds if unasked is None else unasked)
         assert self.logins(len(answers)) == answers
-        found = self.finds(finds, password=self.password)
+        found = self.finds(finds, password=self.password, login=login)
         self.paste(found)
-        if mend:
-            mend(self.lab)
+        for undo in (fault.undo, mend):
+            if undo:
+                undo(self.lab)
         assert self.logins(3) == [True] * 3
-        self.finds(set(), password=self.password)
-        self.finds(set())
+        self.finds(healthy, password=self.password, login=login)
+        self.finds(healthy)
+        self._record(fault, found)
         return found
+
+    def _record(self, fault: Fault, found: list[Finding]) -> None:
+        """A line for the confusion matrix, when bench/matrix.py asks for it."""
+        folder = os.environ.get("MAILAUTH_MATRIX")
+        if not folder:
+            return
+        codes = sorted({finding.rule.code for finding in found})
+        line = {
+            "fault": fault.name or " + ".join(codes),
+            "dovecot": str(self.lab.version),
+            "store": self.lab.driver,
+            "found": codes,
+            "test": os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0],
+        }
+        with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
