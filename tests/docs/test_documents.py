@@ -22,6 +22,11 @@ def test_the_rules_in_the_readme_and_the_rules_page_are_current() -> None:
     assert generated.RULES_PAGE.read_text() == generated.rules_page()
 
 
+def test_the_confusion_matrix_shows_what_was_measured() -> None:
+    """When it does not: python -m tests.docs.generated."""
+    assert generated.MATRIX_PAGE.read_text() == generated.matrix_page()
+
+
 def test_every_command_and_exit_status_is_in_the_readme() -> None:
     text = generated.README.read_text()
     for name, _, _ in COMMANDS:

@@ -3,7 +3,7 @@
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,21 +139,22 @@ class Proof:
         assert self.logins(3) == [True] * 3
         self.finds(healthy, password=self.password, login=login)
         self.finds(healthy)
-        self._record(fault, found)
+        record(self.lab, fault.name, (finding.rule.code for finding in found))
         return found
 
-    def _record(self, fault: Fault, found: list[Finding]) -> None:
-        """A line for the confusion matrix, when bench/matrix.py asks for it."""
-        folder = os.environ.get("MAILAUTH_MATRIX")
-        if not folder:
-            return
-        codes = sorted({finding.rule.code for finding in found})
-        line = {
-            "fault": fault.name or " + ".join(codes),
-            "dovecot": str(self.lab.version),
-            "store": self.lab.driver,
-            "found": codes,
-            "test": os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0],
-        }
-        with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+
+def record(lab: Lab, name: str, codes: Iterable[str]) -> None:
+    """A line for the confusion matrix, when bench/matrix.py asks for it: a fault, and what it was called."""
+    folder = os.environ.get("MAILAUTH_MATRIX")
+    if not folder:
+        return
+    found = sorted(codes)
+    line = {
+        "fault": name or " + ".join(found),
+        "dovecot": str(lab.version),
+        "store": lab.driver,
+        "found": found,
+        "test": os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0],
+    }
+    with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")

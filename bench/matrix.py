@@ -1,0 +1,76 @@
+"""Faults x findings: run every proof on every Dovecot here, and write what each fault was called.
+
+    python bench/matrix.py [--write] [--dovecot VERSION ...]    writes bench/results/confusion-matrix.json
+
+The proofs assert the exact set of findings; this only keeps what they saw.  docs/confusion-matrix.md is
+made of the result by ``python -m tests.docs.generated``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mailauth.lab import builds
+
+ROOT = Path(__file__).parent.parent
+RESULT = ROOT / "bench" / "results" / "confusion-matrix.json"
+
+
+def available() -> list[str]:
+    """Every Dovecot that is installed or unpacked."""
+    here = builds.installed()
+    found = [str(here.version)] if here else []
+    found += [str(build.version) for one in builds.RELEASES if (build := builds.unpacked(one))]
+    return sorted(set(found))
+
+
+def run(version: str, words: list[str]) -> tuple[list[dict[str, object]], str]:
+    """The proofs on one Dovecot: what they recorded, and pytest's last line."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-n", "2", *(words or ["tests/proofs"])],
+            cwd=ROOT,
+            env=os.environ | {"MAILAUTH_MATRIX": folder, "MAILAUTH_DOVECOTS": version},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        lines = [
+            json.loads(line)
+            for file in sorted(Path(folder).glob("*.jsonl"))
+            for line in file.read_text().splitlines()
+        ]
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return lines, "\n".join([*failed, done.stdout.strip().splitlines()[-1]])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write the result file")
+    parser.add_argument("--dovecot", action="append", help="only this version; may be repeated")
+    parser.add_argument("words", nargs="*", help="passed on to pytest")
+    asked = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    ends = {}
+    for version in asked.dovecot or available():
+        lines, ends[version] = run(version, asked.words)
+        rows += lines
+        print(f"{version}: {len(lines)} faults and healthy systems; {ends[version]}", flush=True)
+    result = {
+        "host": platform.platform(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "pytest": ends,
+        "rows": sorted(rows, key=lambda row: json.dumps(row, sort_keys=True)),
+    }
+    if asked.write:
+        RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
