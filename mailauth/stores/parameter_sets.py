@@ -5,16 +5,15 @@ a passwd-file is read line by line.  Either way nothing but the text before a sa
 is bounded whatever the number of rows.
 """
 
-import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from mailauth.dovecot.authconfig import SqlDriver, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.stores import sql
+from mailauth.stores.query import VARIABLE, read
 
 MOST = 1000  # different parameter sets
 ENCODED = b"encoded"  # {ARGON2ID.B64}...: the parameters cannot be read without decoding
@@ -23,7 +22,6 @@ _LONGEST = 120  # characters of a parameter set
 Counts = tuple[tuple[bytes, int], ...]
 """What stands before the salt ("" for schemes without such parameters), and how many rows have it."""
 
-_VARIABLE = re.compile(r"%(?:\{[^}]*\}|[-\d.]*[A-Z]*[a-z])")
 _ENCODED = re.compile(rb"\{[A-Za-z0-9-]+\.[A-Za-z0-9]+\}")
 
 
@@ -48,7 +46,7 @@ def in_file(path: Path, shown_as: str = "") -> Counts:
 
 def files_of(template: str, root: Path) -> tuple[Path, ...]:
     """The passwd-files of a path with variables: all that are there.  Raises CannotObserve for none."""
-    pattern = _VARIABLE.sub("*", template).lstrip("/")
+    pattern = VARIABLE.sub("*", template).lstrip("/")
     found = tuple(sorted(path for path in root.glob(pattern) if path.is_file()))
     if not found:
         raise CannotObserve(f"{template}: there is no such passwd-file.")
@@ -124,63 +122,10 @@ def _key(driver: SqlDriver) -> str:
 
 def _read(query: str, place: str) -> tuple[str, str]:
     """The expression that is the password, and what stands between FROM and WHERE."""
-    words = list(_top_level(query.strip().rstrip(";")))
-    order = [word for word, _ in words]
     advice = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'."
-    if order[:2] != ["SELECT", "FROM"] or "UNION" in order:
+    plain = read(query)
+    if plain is None:
         raise CannotObserve(f"{place}: the password query is not a plain one; {advice}")
-    (_, _), (_, at) = words[:2]
-    clean = query.strip().rstrip(";")
-    end = words[2][1] if len(words) > 2 else len(clean)
-    tables = clean[at + len("FROM") : end].strip()
-    column = next(
-        (c for c in map(_password, _items(clean[len("SELECT") : at])) if c and not _VARIABLE.search(c)), None
-    )
-    if column is None or _VARIABLE.search(tables):
+    if not plain.column or VARIABLE.search(plain.tables):
         raise CannotObserve(f"{place}: which column has the passwords of all users is not plain; {advice}")
-    return column, tables
-
-
-_KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
-_ALIAS = re.compile(r"(?s)(.*?)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
-_COLUMN = re.compile(r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?", re.IGNORECASE)
-
-
-def _password(item: str) -> str | None:
-    """The expression of a selected item, if that is the password."""
-    if _COLUMN.fullmatch(item):
-        return item
-    found = _ALIAS.fullmatch(item)
-    return found[1] if found else None
-
-
-def _outside(text: str) -> Iterable[int]:
-    """The places that are in no quotes and no parentheses."""
-    depth, quote = 0, ""
-    for at, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"`":
-            quote = char
-            if not depth:
-                yield at
-        elif char in "()":
-            depth += 1 if char == "(" else -1
-        elif not depth:
-            yield at
-
-
-def _top_level(text: str) -> Iterable[tuple[str, int]]:
-    """The keywords outside quotes and parentheses, and where."""
-    for at in _outside(text):
-        if (at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "_.")) and (
-            found := _KEYWORD.match(text, at)
-        ):
-            yield found[1].upper(), at
-
-
-def _items(text: str) -> list[str]:
-    """Split at the commas outside quotes and parentheses."""
-    commas = [at for at in _outside(text) if text[at] == ","]
-    edges = [-1, *commas, len(text)]
-    return [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
+    return plain.column, plain.tables

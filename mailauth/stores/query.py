@@ -1,0 +1,90 @@
+"""Read a password query far enough to know its column, its tables and its condition.  Pure.
+
+Only a plain ``SELECT ... FROM ... WHERE ...`` is read; anything else is None, and the reader of the
+answer says what an administrator can do instead.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+VARIABLE = re.compile(r"%(?:\{[^}]*\}|[-\d.]*[A-Z]*[a-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class PlainSelect:
+    """The parts of a plain SELECT, as they are written, with Dovecot's variables in them.
+
+    ``column`` is the expression that is the password ("" where it is not plain which), ``tables`` stands
+    between FROM and WHERE, ``where`` is the condition ("" for none), and ``after`` are the words that
+    follow it: ORDER, LIMIT, ...
+    """
+
+    column: str
+    tables: str
+    where: str
+    after: tuple[str, ...]
+
+
+def read(query: str) -> PlainSelect | None:
+    """The parts of a password query; None when it is not a plain one."""
+    clean = query.strip().rstrip(";")
+    words = list(_top_level(clean))
+    order = [word for word, _ in words]
+    if order[:2] != ["SELECT", "FROM"] or "UNION" in order:
+        return None
+    at = words[1][1]
+    ends = [place for _, place in words[2:]] + [len(clean)]
+    tables = clean[at + len("FROM") : ends[0]].strip()
+    items = (_password(item) for item in _items(clean[len("SELECT") : at]))
+    column = next((item for item in items if item and not VARIABLE.search(item)), "")
+    where = ""
+    if order[2:3] == ["WHERE"]:
+        where = clean[words[2][1] + len("WHERE") : ends[1]].strip()
+    return PlainSelect(column, tables, where, tuple(word for word in order[2:] if word != "WHERE"))
+
+
+_KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
+_ALIAS = re.compile(r"(?s)(.*?)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
+_COLUMN = re.compile(r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?", re.IGNORECASE)
+
+
+def _password(item: str) -> str | None:
+    """The expression of a selected item, if that is the password."""
+    if _COLUMN.fullmatch(item):
+        return item
+    found = _ALIAS.fullmatch(item)
+    return found[1] if found else None
+
+
+def _outside(text: str) -> Iterable[int]:
+    """The places that are in no quotes and no parentheses."""
+    depth, quote = 0, ""
+    for at, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"`":
+            quote = char
+            if not depth:
+                yield at
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+        elif not depth:
+            yield at
+
+
+def _top_level(text: str) -> Iterable[tuple[str, int]]:
+    """The keywords outside quotes and parentheses, and where."""
+    for at in _outside(text):
+        if (at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "_.")) and (
+            found := _KEYWORD.match(text, at)
+        ):
+            yield found[1].upper(), at
+
+
+def _items(text: str) -> list[str]:
+    """Split at the commas outside quotes and parentheses."""
+    commas = [at for at in _outside(text) if text[at] == ","]
+    edges = [-1, *commas, len(text)]
+    return [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
