@@ -31,6 +31,21 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """A user of the system that one of Dovecot's services runs as."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+    def assume(self) -> None:
+        """Become that user, for good."""
+        os.setgroups(self.groups)
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
+
+
+@dataclass(frozen=True, slots=True)
 class Installation:
     """One Dovecot: its configuration file (None: its default), and its master's PID if it is elsewhere."""
 
@@ -61,13 +76,14 @@ class Installation:
         out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
         return Ran(done.returncode, out, err)
 
-    def inside(self, call: Callable[[], _T]) -> _T:
+    def inside(self, call: Callable[[], _T], identity: Identity | None = None) -> _T:
         """Call a function where that Dovecot lives: its files, its sockets, its network.
 
-        In a forked child when that is another root or namespace; what the function needs must be
-        imported before.  Its CannotObserve passes through; any other exception is a bug of ours.
+        In a forked child when that is another root or namespace, or another user (``identity``); what the
+        function needs must be imported before.  Its CannotObserve passes through; any other exception
+        is a bug of ours.
         """
-        if not self.pid:
+        if not self.pid and identity is None:
             return call()
         reader, writer = os.pipe()
         child = os.fork()
@@ -75,7 +91,10 @@ class Installation:
             os.close(reader)
             with os.fdopen(writer, "wb") as stream:
                 try:
-                    _enter(self.pid)
+                    if self.pid:
+                        _enter(self.pid)
+                    if identity:
+                        identity.assume()
                     answer: object = ("ok", call())
                 except CannotObserve as why:
                     answer = ("cannot", str(why))
@@ -95,6 +114,20 @@ class Installation:
         if kind == "bug":
             raise RuntimeError(f"inside process {self.pid}: {value}")
         return cast(_T, value)
+
+    def identity(self, user: str) -> Identity | None:
+        """A user of the system that this Dovecot lives in; None for one that is not there."""
+        try:
+            entry = next(e for e in self._entries("passwd") if e[0] == user)
+            uid, gid = int(entry[2]), int(entry[3])
+            groups = {int(e[2]) for e in self._entries("group") if user in e[3].split(",")}
+        except (OSError, StopIteration, ValueError):
+            return None
+        return Identity(uid, gid, tuple(sorted(groups | {gid})))
+
+    def _entries(self, name: str) -> list[list[str]]:
+        lines = self.path(f"/etc/{name}").read_text("utf-8", "replace").splitlines()
+        return [parts for line in lines if len(parts := line.split(":")) > 3]  # noqa: PLR2004 - name:x:id:...
 
     def _prefix(self) -> tuple[str, ...]:
         if not self.pid:

@@ -8,17 +8,23 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/passdb-sql.c; src/lib-sql/driver-*.
 
 import importlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve
-from mailauth.stores.store import Outcome, Record
+from mailauth.stores import refusal
+from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _TIMEOUT = 10  # seconds to connect, and again for the query
+_BUSY = 1.0  # seconds: Dovecot's own, src/lib-sql/driver-sqlite.c
+_OTHERS = 4  # servers beside the one that answered that are looked at
+_OTHERS_TIMEOUT = 2  # seconds to connect to each
 
 Ask = Callable[[str], tuple[Sequence[str], Sequence[Sequence[Any]]]]
 
@@ -30,43 +36,95 @@ def prepare(source: SqlSource) -> None:
 
 
 def lookup(source: SqlSource, query: Callable[[Escape], str]) -> Record:
+    """As ``ask``, for those who need an answer: raises CannotObserve also when the store fails."""
+    record = ask(source, query)
+    if record.failure:
+        raise CannotObserve(f"{record.failure.place}: {record.failure.says}.")
+    return record
+
+
+def is_local(source: SqlSource) -> bool:
+    """It is a file or a socket: then who asks can matter, not only with which password."""
+    hosts = [host.get("hostaddr") or host.get("host") or "" for host in source.hosts]
+    return source.driver == "sqlite" or any(host in ("", "localhost") or host[0] == "/" for host in hosts)
+
+
+def ask(source: SqlSource, query: Callable[[Escape], str], *, alike: bool = True) -> Record:
     """Run the query that ``query(escape)`` makes, on the first server that answers.
 
-    To be called where Dovecot lives: paths, sockets and host names are taken as it says them.
-    Raises CannotObserve when no server answers, when the query fails, or when its answer is one that
-    Dovecot cannot use.
+    To be called where Dovecot lives: paths, sockets and host names are taken as it says them; and as the
+    user that Dovecot asks as: ``alike`` says whether we are that user, where it matters.
+    What fails for Dovecot, too, is the outcome FAILED.  Raises CannotObserve when it is only we who
+    cannot ask, or cannot tell.
     """
-    problem = f"{source.place}: no server is named."
-    for host in source.hosts:
+    failed: list[Failure] = []
+    for number, host in enumerate(source.hosts):
         place = f"{source.driver} {_address(source, host)}"
+        began = time.monotonic()
         try:
-            with _CONNECT[source.driver](host) as (escape, ask):
-                names, rows = ask(query(escape))
-        except CannotObserve as why:
-            problem = f"{place}: {why}"
+            with _CONNECT[source.driver](host, _TIMEOUT) as (escape, run):
+                names, rows = run(query(escape))
+        except refusal.Refusal as why:
+            if not alike and why.by_name:
+                raise CannotObserve(f"{place}: {why.says}; Dovecot asks as another user.") from None
+            failed.append(Failure(why.kind, place, why.code, why.says))
+            if why.kind not in _OF_THE_SERVER:
+                break
             continue
-        return _record(names, rows, place)
-    raise CannotObserve(problem)
+        took = time.monotonic() - began
+        others = source.hosts[number + 1 :][:_OTHERS]
+        failed += [bad for other in others if (bad := _reach(source, other))]
+        return replace(_record(names, rows, place), seconds=took, beside=tuple(failed))
+    if not failed:
+        raise CannotObserve(f"{source.place}: no server is named.")
+    last = failed.pop()
+    return Record(Outcome.FAILED, last.place, failure=last, beside=tuple(failed))
+
+
+# With these Dovecot goes on to the next server; what is wrong in the query is wrong on all.
+_OF_THE_SERVER = frozenset(
+    {Failing.DOWN, Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.SLOW}
+)
+
+
+def _reach(source: SqlSource, host: dict[str, str]) -> Failure | None:
+    """Why another server of the list cannot be used; None when it can, or we cannot tell."""
+    with suppress(CannotObserve):
+        try:
+            with _CONNECT[source.driver](host, _OTHERS_TIMEOUT):
+                pass
+        except refusal.Refusal as why:
+            return Failure(why.kind, f"{source.driver} {_address(source, host)}", why.code, why.says)
+    return None
 
 
 def _record(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> Record:
     """The row as Dovecot takes it: exactly one, with a field named password."""
+    column = next((name for name in ("password", "password_noscheme") if name in names), None)
+    if column is None:
+        says = "the password query must return a field named 'password'"
+        return Record(Outcome.FAILED, place, failure=Failure(Failing.NO_FIELD, place, "", says))
     if not rows:
         return Record(Outcome.UNKNOWN_USER, place)
     if len(rows) > 1:
-        raise CannotObserve(f"{place}: the password query returned several rows; Dovecot refuses that.")
+        says = "the password query returned several rows; Dovecot refuses that"
+        return Record(Outcome.FAILED, place, failure=Failure(Failing.ROWS, place, "", says))
     row = dict(zip(names, rows[0], strict=True))
-    column = next((name for name in ("password", "password_noscheme") if name in row), None)
-    if column is None:
-        raise CannotObserve(f"{place}: the password query must return a field named 'password'.")
-    fields = tuple(name for name, value in row.items() if name not in ("user", column) and value is not None)
+    values = tuple(
+        (name, _text(value)) for name, value in row.items() if name not in ("", column) and value is not None
+    )
+    fields = tuple(name for name, _ in values if name != "user")
     value = row[column]
     if value is None:
-        return Record(Outcome.NO_PASSWORD, place, fields=fields)
+        return Record(Outcome.NO_PASSWORD, place, fields=fields, values=values)
     stored = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
     # Dovecot reads C strings
     noscheme = column == "password_noscheme"
-    return Record(Outcome.FOUND, place, stored.split(b"\0", 1)[0], fields, noscheme)
+    return Record(Outcome.FOUND, place, stored.split(b"\0", 1)[0], fields, noscheme, values)
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def _address(source: SqlSource, host: dict[str, str]) -> str:
@@ -78,23 +136,26 @@ def _address(source: SqlSource, host: dict[str, str]) -> str:
 
 
 @contextmanager
-def _sqlite(host: dict[str, str]) -> Iterator[tuple[Escape, Ask]]:
+def _sqlite(host: dict[str, str], _timeout: float) -> Iterator[tuple[Escape, Ask]]:
     path = Path(host.get("path", ""))
-    # Nobody has a write-ahead log open: then nothing need be locked, and no file beside it be made.
-    quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
     try:
+        head = refusal.head_of(path)
+        # In write-ahead mode, and nobody has the log open: nothing is locked then, and opened as others
+        # do, SQLite would make files beside it.  Source: https://www.sqlite.org/fileformat.html, "18".
+        logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
+        quiet = "&immutable=1" if logged else ""
         uri = f"{path.as_uri()}?mode=ro{quiet}"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT)) as connection:
+        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY)) as connection:
             connection.text_factory = bytes
 
-            def ask(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+            def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
                 cursor = connection.execute(query)
                 names = [column[0] for column in cursor.description or ()]
                 return names, cursor.fetchmany(2)
 
-            yield _double_quotes, ask
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as why:
-        raise CannotObserve(f"SQLite: {why}.") from None
+            yield _double_quotes, run
+    except (sqlite3.Error, sqlite3.Warning, ValueError, OSError) as why:
+        raise refusal.of_sqlite(why, path) from None
 
 
 def _double_quotes(text: str) -> str:
@@ -102,35 +163,39 @@ def _double_quotes(text: str) -> str:
 
 
 @contextmanager
-def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Ask]]:
+def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from psycopg.pq import Escaping  # noqa: PLC0415
 
     parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
-    parameters.setdefault("connect_timeout", str(_TIMEOUT))
+    parameters["connect_timeout"] = str(max(timeout, 2))  # libpq knows no shorter one
     parameters["options"] = (
         f"{parameters.get('options', '')} -c default_transaction_read_only=on"
         f" -c statement_timeout={_TIMEOUT * 1000}"
     ).strip()
     try:
-        with psycopg.connect(**parameters, autocommit=True) as connection:
+        connection = psycopg.connect(**parameters, autocommit=True)
+    except (psycopg.Error, UnicodeError) as why:
+        raise refusal.of_pgsql_connect(why, parameters) from None
+    try:
+        with connection:
             raw = connection.pgconn
 
             def escape(text: str) -> str:
                 return Escaping(raw).escape_string(text.encode()).decode()
 
-            def ask(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+            def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
                 cursor = connection.execute(query.encode())  # no parameters: a % stays a %
                 names = [column.name for column in cursor.description or ()]
                 return names, cursor.fetchmany(2)
 
-            yield escape, ask
+            yield escape, run
     except (psycopg.Error, UnicodeError) as why:
-        raise CannotObserve(f"PostgreSQL: {_first_line(why)}.") from None
+        raise refusal.of_pgsql(why) from None
 
 
 @contextmanager
-def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Ask]]:
+def _mysql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
     import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
     name = host.get("host", "localhost")
@@ -152,32 +217,31 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Ask]]:
             password=host.get("password", ""),
             database=host.get("dbname"),
             charset="utf8mb4",
-            connect_timeout=_TIMEOUT,
+            connect_timeout=timeout,
             read_timeout=_TIMEOUT,
             **options,
         )
         with closing(connection), connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
 
-            def ask(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+            def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
                 cursor.execute(query)
                 names = [column[0] for column in cursor.description or ()]
                 return names, cursor.fetchmany(2)
 
             # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
-            yield lambda text: connection.escape(text)[1:-1], ask
+            yield lambda text: connection.escape(text)[1:-1], run
     except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-        shown = why.args[-1] if why.args else why
-        raise CannotObserve(f"MariaDB/MySQL: {str(shown).rstrip('.')}.") from None
+        raise refusal.of_mysql(why, on_socket=socket is not None) from None
 
 
 _MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
 
 
-def _first_line(why: Exception) -> str:
-    return str(why).strip().partition("\n")[0].rstrip(".")
-
-
 # with what they import only when they are used, which may be where nothing of ours can be found
-_MODULES = {"sqlite": ("urllib.parse",), "pgsql": ("psycopg",), "mysql": ("pymysql", "encodings.idna")}
+_MODULES = {
+    "sqlite": ("urllib.parse",),
+    "pgsql": ("psycopg", "psycopg.conninfo", "select"),
+    "mysql": ("pymysql", "encodings.idna"),
+}
 _CONNECT = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}

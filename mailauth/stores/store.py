@@ -5,20 +5,50 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What the store said of a user.  A store that could not be asked raises CannotObserve instead."""
+    """What the store said of a user.  One that we, not Dovecot, could not ask raises CannotObserve instead."""
 
     FOUND = "found"
     UNKNOWN_USER = "unknown user"
     NO_PASSWORD = "no password"  # noqa: S105 - an outcome: the row is there, its password is NULL
+    FAILED = "no answer"  # as Dovecot fares: see ``failure``
+
+
+class Failing(Enum):
+    """Why a store gives no answer that Dovecot can use.  Told apart by SQLSTATE and errno, not by text."""
+
+    DOWN = "the server cannot be reached"
+    CREDENTIALS = "the server refuses the credentials"
+    DATABASE = "there is no such database"
+    EMPTY = "the database is empty"
+    TABLE = "there is no such table"
+    COLUMN = "there is no such column"
+    PERMISSION = "permission denied"
+    SYNTAX = "the server does not understand the query"
+    CONNECTIONS = "the server has no connection left"
+    SLOW = "no answer in time"
+    FILE = "the file cannot be used"
+    NO_FIELD = "the query returns no password field"
+    ROWS = "the query returns several rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One server's refusal: ``code`` is its SQLSTATE, error number or errno; ``says`` its own words."""
+
+    kind: Failing
+    place: str
+    code: str
+    says: str
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One user's entry.  The stored string is a secret: no repr shows it.
+    """One user's entry.  The stored string is a secret, and other fields can be: no repr shows them.
 
     ``place`` is where a person can look: "/etc/dovecot/users:1", "table row of query ... at host".
-    ``fields`` are the names of the other fields that came along (nologin, allow_nets, ...).
-    ``noscheme``: the string was returned as password_noscheme, so that braces in it mean nothing.
+    ``fields`` are the names of the other fields that came along (nologin, allow_nets, ...), ``values``
+    what they hold.  ``noscheme``: the string was returned as password_noscheme, so that braces in it mean
+    nothing.  ``seconds``: how long the store took; ``beside``: servers that failed while another answered.
     """
 
     outcome: Outcome
@@ -26,3 +56,7 @@ class Record:
     stored: bytes = field(default=b"", repr=False)
     fields: tuple[str, ...] = ()
     noscheme: bool = False
+    values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    failure: Failure | None = None
+    beside: tuple[Failure, ...] = ()
+    seconds: float = 0.0
