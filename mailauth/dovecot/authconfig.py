@@ -77,10 +77,29 @@ class Passdb:
     result_success: str = "return-ok"
     result_failure: str = "continue"
     result_internalfail: str = "continue"
+    # 2.3's pass=yes is result_success=continue.  Fields that are there before the lookup (2.3), and after it.
+    default_fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    override_fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    import_all: bool = True  # 2.4's fields_import_all: what the store returns counts as well
 
     @property
     def label(self) -> str:
         return f"passdb {self.number} ({self.driver})"
+
+
+@dataclass(frozen=True, slots=True)
+class Userdb:
+    """One userdb, numbered from 1 in Dovecot's order; ``source``: the file or query that it asks."""
+
+    number: int
+    driver: str
+    name: str
+    source: FileSource | SqlSource | None = None
+    fields: tuple[str, ...] = ()  # the templates of the fields that it sets itself
+
+    @property
+    def label(self) -> str:
+        return f"userdb {self.number} ({self.driver})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +118,25 @@ class AuthConfig:
     username_translation: str
     username_format: str
     default_realm: str
+    master_separator: str
     tree: Block = field(repr=False)  # all that doveconf says, for what has no field of its own
+    userdbs: tuple[Userdb, ...] = ()
+    protocols: tuple[str, ...] = ()  # none: Dovecot only authenticates
+    mechanisms: tuple[str, ...] = ()  # in capitals
+
+    def runs_as(self, service: str) -> str:
+        """The user that the processes of a service run as; "root" where none is named.
+
+        Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-settings.c: auth is given default_internal_user,
+        auth-worker none.
+        """
+        own = "$default_internal_user" if service == "auth" else ""
+        for block in self.tree.all("service"):
+            if block.name == service:
+                own = block.get("user", own)
+        if own.removeprefix("$SET:").removeprefix("$") == "default_internal_user":
+            own = self.tree.get("default_internal_user", "dovecot")
+        return own or "root"
 
 
 def who_verifies(

@@ -45,6 +45,8 @@ class Block:
     name: str
     settings: tuple[Setting, ...]
     blocks: tuple["Block", ...]
+    file: str = ""
+    line: int = 0  # of its head
 
     def find(self, name: str) -> Setting | None:
         """The setting that counts: the last one of that name."""
@@ -69,11 +71,13 @@ class _Open:
 
     kind: str
     name: str
+    file: str = ""
+    line: int = 0
     settings: list[Setting] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
 
     def close(self) -> Block:
-        return Block(self.kind, self.name, tuple(self.settings), tuple(self.blocks))
+        return Block(self.kind, self.name, tuple(self.settings), tuple(self.blocks), self.file, self.line)
 
 
 def parse(text: str, file: str = "", *, include: Callable[[str, bool], list["Block"]] | None = None) -> Block:
@@ -92,7 +96,7 @@ def parse(text: str, file: str = "", *, include: Callable[[str, bool], list["Blo
                 stack[-1].settings += block.settings
                 stack[-1].blocks += block.blocks
         elif opened := _BLOCK.fullmatch(line):
-            stack.append(_Open(opened[1], _unquote(opened[2] or "")))
+            stack.append(_Open(opened[1], _unquote(opened[2] or ""), file, number))
         elif found := _SETTING.fullmatch(line):
             stack[-1].settings.append(Setting(found[1], _value(found[2]), file, number))
     while len(stack) > 1:
@@ -101,16 +105,16 @@ def parse(text: str, file: str = "", *, include: Callable[[str, bool], list["Blo
     return stack[0].close()
 
 
-def read(path: Path, locate: Callable[[str], Path] = Path) -> Block:
-    """Read a configuration file and all it includes.
+def read(path: Path, locate: Callable[[str], Path] = Path, files: list[str] | None = None) -> Block:
+    """Read a configuration file and all it includes; ``files`` is filled with their names.
 
     ``locate`` turns a path as Dovecot sees it into a path that we can open.  Raises CannotObserve
     when the file cannot be read; an unreadable included file is passed over (doveconf has judged it).
     """
-    return _read(str(path), locate, 0)
+    return _read(str(path), locate, 0, [] if files is None else files)
 
 
-def _read(name: str, locate: Callable[[str], Path], depth: int) -> Block:
+def _read(name: str, locate: Callable[[str], Path], depth: int, files: list[str]) -> Block:
     def include(pattern: str, _may_miss: bool) -> list[Block]:
         if depth >= _MAX_DEPTH:
             return []
@@ -119,7 +123,7 @@ def _read(name: str, locate: Callable[[str], Path], depth: int) -> Block:
         found = []
         for match in sorted(glob.glob(str(locate(full)))):  # noqa: PTH207 - the pattern is absolute
             try:
-                found.append(_read(match.removeprefix(base), locate, depth + 1))
+                found.append(_read(match.removeprefix(base), locate, depth + 1, files))
             except CannotObserve:
                 continue
         return found
@@ -128,6 +132,7 @@ def _read(name: str, locate: Callable[[str], Path], depth: int) -> Block:
         text = locate(name).read_text("utf-8", "replace")
     except OSError as why:
         raise CannotObserve(f"{name}: cannot be read ({why.strerror}).") from None
+    files.append(name)
     return parse(text, name, include=include)
 
 

@@ -5,28 +5,42 @@ from pathlib import Path
 from mailauth.dovecot import conf, v23, v24
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Service, ServiceName
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.refusal import Refusal, read_refusal
 from mailauth.dovecot.sizes import UNSET, parse_limit, parse_size
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, UsageError
+
+_DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 
 
 def read_config(dovecot: Installation) -> AuthConfig:
     """The configuration that decides a login, as doveconf reports it.
 
-    Raises UsageError with Dovecot's own words when there is no such file or it has an error, and
-    CannotObserve when Dovecot is not installed.
+    Raises UsageError with Dovecot's own words when it does not accept the file, and CannotObserve when
+    Dovecot is not installed or the file cannot be read.
     """
+    config = read_or_refusal(dovecot)
+    if isinstance(config, Refusal):
+        raise UsageError(f"Dovecot does not accept {config.file}: {config.place}: {config.words}")
+    return config
+
+
+def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
+    """As ``read_config``; a configuration that Dovecot does not accept is an answer."""
     # -P because the store's password is among what it would hide; none of it leaves this process.
     ran = dovecot.run("doveconf", "-a", "-P")
     if ran.status:
-        said = next((line for line in ran.err.splitlines() if "Fatal" in line or "Error" in line), ran.err)
-        raise UsageError(
-            f"Dovecot does not accept {dovecot.config or 'its configuration'}: "
-            f"{said.removeprefix('doveconf: ').strip() or f'doveconf ended with status {ran.status}'}"
-        )
+        file = dovecot.config or _DEFAULT_FILE
+        # Its own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied"
+        if "ermission denied" in ran.err and "open(" in ran.err:
+            raise CannotObserve(f"{file} cannot be read (Permission denied); run mailauth as root.")
+        if not dovecot.path(file).is_file():
+            raise UsageError(f"{file}: there is no such file; give Dovecot's main configuration file.")
+        said = ran.err or f"doveconf ended with status {ran.status}"
+        return read_refusal(Version.parse(dovecot.run("dovecot", "--version").out), file, said)
     first, _, _ = ran.out.partition("\n")  # "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf"
     version = Version.parse(first)
-    file = dovecot.config or first.partition("): ")[2].strip() or "/etc/dovecot/dovecot.conf"
+    file = dovecot.config or first.partition("): ")[2].strip() or _DEFAULT_FILE
     tree = conf.parse(ran.out)
     dialect24 = version.dialect == "2.4"
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
@@ -45,7 +59,31 @@ def read_config(dovecot: Installation) -> AuthConfig:
         username_translation=tree.get("auth_username_translation"),
         username_format=tree.get("auth_username_format"),
         default_realm=tree.get("auth_default_domain" if dialect24 else "auth_default_realm"),
+        master_separator=tree.get("auth_master_user_separator")[:1],
         tree=tree,
+        userdbs=v24.read_userdbs(tree) if dialect24 else v23.read_userdbs(tree, dovecot),
+        protocols=tuple(name for name in tree.get("protocols").split() if name != "none"),
+        mechanisms=tuple(tree.get("auth_mechanisms").upper().split()),
+    )
+
+
+def unread(refusal: Refusal) -> AuthConfig:
+    """What is known of a configuration that Dovecot does not accept: its version and its file."""
+    return AuthConfig(
+        version=refusal.version,
+        file=refusal.file,
+        base_dir="",
+        passdbs=(),
+        services={},
+        cache_size=0,
+        cache_verify_with_worker=False,
+        allow_weak=False,
+        username_chars="",
+        username_translation="",
+        username_format="",
+        default_realm="",
+        master_separator="",
+        tree=conf.parse(""),
     )
 
 

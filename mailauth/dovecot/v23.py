@@ -15,11 +15,13 @@ from mailauth.dovecot.authconfig import (
     SqlDriver,
     SqlSource,
     StaticSource,
+    Userdb,
     who_verifies,
 )
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 
+_DEFAULT_USER_QUERY = "SELECT home, uid, gid FROM users WHERE username = '%n' AND domain = '%d'"
 _DEFAULT_QUERY = "SELECT username, domain, password FROM users WHERE username = '%n' AND domain = '%d'"
 
 
@@ -56,11 +58,45 @@ def read_passdbs(tree: conf.Block, dovecot: Installation) -> tuple[Passdb, ...]:
                 skip=block.get("skip", "never"),
                 mechanisms=block.get("mechanisms"),
                 username_filter=block.get("username_filter"),
-                result_success=block.get("result_success", "return-ok"),
+                # Source: auth_passdb_preinit(), src/auth/auth.c
+                result_success="continue"
+                if block.get("pass") == "yes"
+                else block.get("result_success", "return-ok"),
                 result_failure=block.get("result_failure", "continue"),
                 result_internalfail=block.get("result_internalfail", "continue"),
+                default_fields=_fields(block.get("default_fields")),
+                override_fields=_fields(block.get("override_fields")),
             )
         )
+    return tuple(found)
+
+
+def _fields(text: str) -> tuple[tuple[str, str], ...]:
+    """``name=value name=value``."""
+    words = (word.partition("=") for word in text.split())
+    return tuple((name, value) for name, _, value in words)
+
+
+def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
+    """The userdbs in Dovecot's order; one whose SQL file cannot be read has no source."""
+    found = []
+    for number, block in enumerate(tree.all("userdb"), 1):
+        driver, args = block.get("driver"), block.get("args")
+        source: FileSource | SqlSource | None = None
+        fields = (args,) if driver == "static" else ()
+        if driver == "passwd-file":
+            options, path = _passwd_file_args(args)
+            source = FileSource(path, options.get("username_format", "%u"))
+        elif driver == "sql":
+            try:
+                sql = conf.read(Path(args), dovecot.path)
+            except CannotObserve:
+                sql = conf.parse("")
+            driver = SQL_DRIVERS.get(sql.get("driver"), driver)
+            if driver in SQL_DRIVERS:
+                source = SqlSource(SQL_DRIVERS[driver], (), sql.get("user_query", _DEFAULT_USER_QUERY), args)
+        fields += (block.get("default_fields"), block.get("override_fields"))
+        found.append(Userdb(number, driver, block.get("name"), source, tuple(f for f in fields if f)))
     return tuple(found)
 
 

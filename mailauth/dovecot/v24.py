@@ -16,6 +16,7 @@ from mailauth.dovecot.authconfig import (
     SqlDriver,
     SqlSource,
     StaticSource,
+    Userdb,
     who_verifies,
 )
 from mailauth.errors import CannotObserve
@@ -57,8 +58,37 @@ def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
                 result_success=effective(tree, block, "passdb_result_success") or "return-ok",
                 result_failure=effective(tree, block, "passdb_result_failure") or "continue",
                 result_internalfail=effective(tree, block, "passdb_result_internalfail") or "continue",
+                override_fields=_fields(block),
+                import_all=effective(tree, block, "passdb_fields_import_all") != "no",
             )
         )
+    return tuple(found)
+
+
+def _fields(block: conf.Block) -> tuple[tuple[str, str], ...]:
+    """The ``fields { name = value }`` of a passdb."""
+    found = [s for inner in block.blocks if inner.kind in ("fields", "passdb_fields") for s in inner.settings]
+    return tuple((setting.name, setting.value) for setting in found)
+
+
+def read_userdbs(tree: conf.Block) -> tuple[Userdb, ...]:
+    """The userdbs in Dovecot's order."""
+    found = []
+    for number, block in enumerate(tree.all("userdb"), 1):
+        driver = effective(tree, block, "userdb_driver") or block.name
+        source: FileSource | SqlSource | None = None
+        if driver == "passwd-file":
+            source = FileSource(
+                effective(tree, block, "passwd_file_path"), effective(tree, block, "auth_username_format")
+            )
+        elif driver == "sql":
+            name = SQL_DRIVERS.get(effective(tree, block, "sql_driver"))
+            driver = name or driver
+            if name:
+                query = effective(tree, block, "userdb_sql_query")
+                source = SqlSource(name, (), query, f"userdb {block.name}")
+        fields = tuple(s.value for inner in block.blocks for s in inner.settings if s.value)
+        found.append(Userdb(number, driver, block.name, source, fields))
     return tuple(found)
 
 
