@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.errors import CannotObserve, UsageError
+from mailauth.errors import CannotObserve, Refused, UsageError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _T = TypeVar("_T")
@@ -80,8 +80,8 @@ class Installation:
         """Call a function where that Dovecot lives: its files, its sockets, its network.
 
         In a forked child when that is another root or namespace, or another user (``identity``); what the
-        function needs must be imported before.  Its CannotObserve passes through; any other exception
-        is a bug of ours.
+        function needs must be imported before.  Its CannotObserve and Refused pass through; any other
+        exception is a bug of ours.
         """
         if not self.pid and identity is None:
             return call()
@@ -96,8 +96,8 @@ class Installation:
                     if identity:
                         identity.assume()
                     answer: object = ("ok", call())
-                except CannotObserve as why:
-                    answer = ("cannot", str(why))
+                except (CannotObserve, Refused) as why:
+                    answer = ("refused" if isinstance(why, Refused) else "cannot", str(why))
                 except OSError as why:
                     answer = ("cannot", f"process {self.pid} cannot be entered ({why.strerror}).")
                 except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
@@ -109,8 +109,8 @@ class Installation:
             data = stream.read()
         os.waitpid(child, 0)
         kind, value = pickle.loads(data) if data else ("bug", "the child died")  # noqa: S301 - our own child's
-        if kind == "cannot":
-            raise CannotObserve(value)
+        if kind in ("cannot", "refused"):
+            raise CannotObserve(value) if kind == "cannot" else Refused(value)
         if kind == "bug":
             raise RuntimeError(f"inside process {self.pid}: {value}")
         return cast(_T, value)
@@ -127,7 +127,7 @@ class Installation:
 
     def _entries(self, name: str) -> list[list[str]]:
         lines = self.path(f"/etc/{name}").read_text("utf-8", "replace").splitlines()
-        return [parts for line in lines if len(parts := line.split(":")) > 3]  # noqa: PLR2004 - name:x:id:...
+        return [parts for line in lines if len(parts := line.split(":")) > 3]
 
     def _prefix(self) -> tuple[str, ...]:
         if not self.pid:

@@ -6,7 +6,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 from pathlib import Path
 
 from mailauth.errors import CannotObserve
-from mailauth.stores.store import Outcome, Record
+from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _EXTRA_FIELDS = 7  # the first field that holds extra fields
 
@@ -21,27 +21,38 @@ def lookup(path: Path, user: str, shown_as: str = "") -> Record:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                # Dovecot ends a line at LF and takes one CR before it off.
-                entry = line.rstrip(b"\n").removesuffix(b"\r")
-                if entry[:1] in (b"", b":", b"#"):
-                    continue
-                name, *rest = entry.split(b":")
-                if name == wanted:
+                if name_of(line) == wanted:
+                    _, *rest = _entry(line).split(b":")
                     return _record(rest, f"{shown}:{number}")
+    except FileNotFoundError:
+        says = "the passwd-file is not there"
+        return Record(Outcome.FAILED, shown, failure=Failure(Failing.FILE, shown, "ENOENT", says))
     except OSError as why:
         raise CannotObserve(f"{shown}: the passwd-file cannot be read ({why.strerror}).") from None
     return Record(Outcome.UNKNOWN_USER, shown)
 
 
+def name_of(line: bytes) -> bytes:
+    """The user that a line is for; b"" for a comment and for none."""
+    return b"" if line[:1] == b"#" else _entry(line).partition(b":")[0]
+
+
+def _entry(line: bytes) -> bytes:
+    """Dovecot ends a line at LF and takes one CR before it off."""
+    return line.rstrip(b"\n").removesuffix(b"\r")
+
+
 def _record(rest: list[bytes], place: str) -> Record:
     stored = rest[0] if rest else b""
     extra = b":".join(rest[_EXTRA_FIELDS - 1 :]).split()
-    names = tuple(word.partition(b"=")[0].decode("utf-8", "replace") for word in extra)
+    words = (word.decode("utf-8", "surrogateescape").partition("=") for word in extra)
+    values = tuple((name, value) for name, _, value in words)
+    names = tuple(name for name, _ in values)
     # A line without a password is taken as an empty one, not as none.
-    return Record(Outcome.FOUND, place, _pam_pwdfile(stored), names)
+    return Record(Outcome.FOUND, place, as_stored(stored), names, values=values)
 
 
-def _pam_pwdfile(stored: bytes) -> bytes:
+def as_stored(stored: bytes) -> bytes:
     """libpam-pwdfile's ``hash[NN]``: 34 is plain MD5, 56 is DIGEST-MD5, any other crypt."""
     if len(stored) > 4 and stored[:1] not in (b"{", b"$") and stored[-1:] == b"]" and stored[-4:-3] == b"[":
         scheme = {b"34": b"{PLAIN-MD5}", b"56": b"{DIGEST-MD5}"}.get(stored[-3:-1], b"{CRYPT}")

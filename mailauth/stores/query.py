@@ -45,6 +45,20 @@ def read(query: str) -> PlainSelect | None:
     return PlainSelect(column, tables, where, tuple(word for word in order[2:] if word != "WHERE"))
 
 
+_NAME = r"(?:[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)"
+_NAMES = re.compile(rf"{_NAME}(?:\.{_NAME})*")
+
+
+def simple(select: PlainSelect, *, any_column: bool = False) -> bool:
+    """Whether it reads one column of one table's rows, so that an UPDATE of the same can be written.
+
+    ``any_column``: the expression that is the password may be any.
+    """
+    rows = bool(select.where) and not {"GROUP", "HAVING"} & set(select.after)
+    table = _NAMES.fullmatch(select.tables) is not None
+    return rows and table and (any_column or _NAMES.fullmatch(select.column) is not None)
+
+
 _KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
 _ALIAS = re.compile(r"(?s)(.*?)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
 _COLUMN = re.compile(r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?", re.IGNORECASE)

@@ -1,0 +1,309 @@
+"""Replace a file whole: a reader sees the old one or the new one, whatever happens in between.
+
+The new content goes into a file beside it, readable by its maker only until it has the owner, the mode
+and the extended attributes (SELinux context, ACLs) of the old one; both it and the folder are on disk
+before this returns.  All names are taken below one open folder, so nobody can move it away under us.
+
+Raises Refused, with nothing changed, when any of it cannot be done.
+"""
+
+import dataclasses
+import fcntl
+import os
+import secrets
+import socket
+import stat
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mailauth.errors import Refused
+
+_MARK = ".mailauth-"
+_WAIT = 10.0  # seconds for another's lock
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An existing regular file: its folder, opened; its own name there; what it was when we looked."""
+
+    folder: int
+    name: str
+    shown: str
+    status: os.stat_result
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What the reader should know of: names of the same file that will keep the old content."""
+        count = self.status.st_nlink - 1
+        if not count:
+            return ()
+        more = f"{count} more hard link{'' if count == 1 else 's'}"
+        return (f"{self.shown} has {more}: names under which the old content stays.",)
+
+    def reader(self) -> BinaryIO:
+        """The file's content, for reading."""
+        return os.fdopen(os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self.folder), "rb")
+
+
+@contextmanager
+def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
+    """The real file behind ``path``: symbolic links are followed once, here, and never again."""
+    shown = shown_as or str(path)
+    try:
+        real = path.resolve(strict=True)
+        _distrust(path, real, shown)
+        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as why:
+        raise Refused(f"{shown}: cannot be changed ({why.strerror}).") from None
+    try:
+        try:
+            status = os.stat(real.name, dir_fd=folder, follow_symlinks=False)
+        except OSError as why:
+            raise Refused(f"{shown}: cannot be changed ({why.strerror}).") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused(f"{shown}: is no regular file, so it is left alone.")
+        yield Place(folder, real.name, str(real) if path != real else shown, status)
+    finally:
+        os.close(folder)
+
+
+def _distrust(path: Path, real: Path, shown: str) -> None:
+    """A link that someone else laid may lead us to a file of his choice."""
+    link = path.lstat()
+    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.geteuid(), real.stat().st_uid):
+        raise Refused(
+            f"{shown}: is a symbolic link that belongs to user {link.st_uid}, and leads to another's file."
+        )
+
+
+def replace(place: Place, content: Iterable[bytes], *, ready: Callable[[], None] = lambda: None) -> None:
+    """Put ``content`` in place.  ``ready`` is called just before it counts, and may raise Refused."""
+    with _written(place.folder, place.name, content, place.shown) as temporary:
+        with _refusing(place.shown):
+            _dress(place, temporary)
+        ready()
+        now = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
+        if _identity(now) != _identity(place.status):
+            raise Refused(f"{place.shown}: was changed by someone else meanwhile; nothing was written.")
+        with _refusing(place.shown):
+            os.rename(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+            os.fsync(place.folder)
+
+
+def create(path: Path, content: bytes, like: Path) -> None:
+    """Make a file that is not there, with the owner and the mode of ``like``.  Raises Refused."""
+    with _refusing(str(path)):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with _written(folder, path.name, [content], str(path)) as temporary, _refusing(str(path)):
+            status = like.stat()
+            file = os.open(temporary, os.O_RDONLY, dir_fd=folder)
+            try:
+                _own(file, status)
+                os.fsync(file)
+            finally:
+                os.close(file)
+            os.link(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)  # never over another's
+            os.unlink(temporary, dir_fd=folder)
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def remove(path: Path) -> None:
+    """Take a file away, for good.  Raises Refused."""
+    with _refusing(str(path)):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(path.name, dir_fd=folder)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _refusing(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as why:
+        raise Refused(f"{shown}: cannot be written ({why.strerror}); nothing was changed.") from None
+
+
+@contextmanager
+def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> Iterator[str]:
+    """A new file beside the old one, with the content on disk; it is gone at the end if it was not used."""
+    _sweep(folder, name)
+    temporary = f".{name}{_MARK}{secrets.token_hex(4)}"
+    try:
+        with _refusing(shown):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder), "wb", _CHUNK) as file:
+                for piece in content:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        yield temporary
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+
+
+def _sweep(folder: int, name: str) -> None:
+    """What a killed mailauth left behind; to be called under the lock."""
+    with suppress(OSError):
+        for left in os.listdir(folder):
+            if left.startswith(f".{name}{_MARK}"):
+                os.unlink(left, dir_fd=folder)
+
+
+def _dress(place: Place, temporary: str) -> None:
+    """Give the new file all that the old one has but its content."""
+    old = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place.folder)
+    new = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place.folder)
+    try:
+        _own(new, place.status)
+        for name in _attributes(old):
+            value = os.getxattr(old, name)
+            if name not in _attributes(new) or os.getxattr(new, name) != value:
+                os.setxattr(new, name, value)
+        # Dovecot takes a passwd-file of the same size and second for the same file
+        # (2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c).
+        now = time.time_ns()
+        later = max(now, (int(place.status.st_mtime) + 1) * 1_000_000_000)
+        os.utime(new, ns=(now, later))
+        os.fsync(new)
+    finally:
+        os.close(old)
+        os.close(new)
+
+
+def _attributes(file: int) -> list[str]:
+    try:
+        return os.listxattr(file)
+    except OSError:  # a file system without them
+        return []
+
+
+def _own(file: int, like: os.stat_result) -> None:
+    """The owner first: changing him may take bits of the mode away."""
+    mine = os.fstat(file)
+    if (mine.st_uid, mine.st_gid) != (like.st_uid, like.st_gid):
+        os.fchown(file, like.st_uid, like.st_gid)
+    os.fchmod(file, stat.S_IMODE(like.st_mode))
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@contextmanager
+def locked(place: Place) -> Iterator[Place]:
+    """Keep others out who lock as programs do: ``FILE.lock`` beside it, and fcntl() on the file itself.
+
+    Yields the file as it is once it is ours.  The lock file holds "pid:host" as Dovecot's own do
+    (2.3.19.1 src/lib/file-dotlock.c), and is locked itself, so that one which a killed mailauth left
+    behind keeps nobody out.
+    """
+    deadline = time.monotonic() + _WAIT
+    with _dotlock(place, deadline):
+        file = _hold(place, deadline)
+        try:
+            yield dataclasses.replace(place, status=os.fstat(file))
+        finally:
+            os.close(file)
+
+
+def _hold(place: Place, deadline: float) -> int:
+    """The file, open and locked; not one that was replaced while we waited."""
+    whole = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    while True:
+        with _refusing(place.shown):
+            file = os.open(place.name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=place.folder)
+        try:
+            # Of this open file, not of this process: it outlives other descriptors of the same file.
+            ours = _lock(lambda file=file: fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole))  # type: ignore[misc]
+            there = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
+            if ours and _identity(there) == _identity(os.fstat(file)):
+                taken, file = file, -1
+                return taken
+        except OSError as why:
+            raise Refused(f"{place.shown}: cannot be locked ({why.strerror}).") from None
+        finally:
+            if file >= 0:
+                os.close(file)
+        _wait(place, deadline, place.shown)
+
+
+@contextmanager
+def _dotlock(place: Place, deadline: float) -> Iterator[None]:
+    name = f"{place.name}.lock"
+    with _refusing(place.shown):
+        while (lock := _take(place.folder, name)) is None:
+            _wait(place, deadline, f"{place.shown}.lock")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=place.folder)
+        os.close(lock)
+
+
+def _take(folder: int, name: str) -> int | None:
+    """The lock file, ours now; None while it is another's."""
+    ours = f"{os.getpid()}:{socket.gethostname()}"
+    with suppress(FileExistsError):
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.write(lock, ours.encode())
+        return lock
+    try:
+        lock = os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    try:
+        free = _lock(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        age = time.time() - os.fstat(lock).st_mtime
+        if free and _left_behind(os.pread(lock, 300, 0).decode("utf-8", "replace"), age):
+            there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if (there.st_dev, there.st_ino) == (os.fstat(lock).st_dev, os.fstat(lock).st_ino):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, ours.encode(), 0)
+                taken, lock = lock, -1
+                return taken
+    except FileNotFoundError:
+        return None
+    finally:
+        if lock >= 0:
+            os.close(lock)
+    return None
+
+
+def _left_behind(text: str, age: float) -> bool:
+    """The lock's owner was a process of this machine, and is no more; or he did not get to write his name."""
+    if not text:
+        return age > _WAIT / 2
+    pid, _, host = text.strip().partition(":")
+    return pid.isdigit() and host == socket.gethostname() and not Path(f"/proc/{pid}").exists()
+
+
+def _lock(take: Callable[[], object]) -> bool:
+    try:
+        take()
+    except (BlockingIOError, PermissionError):  # fcntl() may say EACCES for EAGAIN
+        return False
+    return True
+
+
+def _wait(place: Place, deadline: float, what: str) -> None:
+    if time.monotonic() > deadline:
+        raise Refused(
+            f"{what} is held by another program since {_WAIT:.0f} s; {place.shown} was not changed."
+        )
+    time.sleep(0.02)

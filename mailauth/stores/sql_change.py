@@ -1,0 +1,253 @@
+"""Write one row of a database: lock it, compare it, write it, read it again; all in one transaction.
+
+Both strings are compared here, not in SQL: servers log statements with their values.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.dovecot.variables import Escape
+from mailauth.errors import Refused
+from mailauth.stores.query import PlainSelect
+
+_TIMEOUT = 10  # seconds to connect, and to wait for a lock or an answer
+
+Rows = Sequence[Sequence[Any]]
+Run = Callable[[str, Sequence[str | None]], tuple[Rows, int]]
+"""Runs a statement with its values; returns its rows, at most two, and how many rows it changed."""
+
+
+class _Down(Exception):  # noqa: N818 - the next server may be up
+    """This server could not be reached."""
+
+
+class _Failed(Exception):  # noqa: N818 - it becomes Refused once the place is known
+    """The server refused; ``forbidden``: because this account may not write."""
+
+    def __init__(self, says: str, *, forbidden: bool = False) -> None:
+        super().__init__(says)
+        self.forbidden = forbidden
+
+
+def change(
+    source: SqlSource,
+    select: PlainSelect,
+    fill: Callable[[str, Escape], str],
+    old: bytes | None,
+    new: bytes | None,
+) -> str:
+    """Write ``new`` where ``old`` is; returns the place.  Raises Refused, with nothing changed."""
+    down = "no server is named"
+    for host in source.hosts:
+        place = f"{source.driver} {_address(source, host)}"
+        try:
+            with _CONNECT[source.driver](host) as (escape, run):
+                _change(source, select, fill(select.where, escape), run, (old, new))
+        except _Down as why:
+            down = f"{place}: {why}"
+            continue
+        except _Failed as why:
+            says = str(why)
+            for secret in (old, new):
+                says = says.replace(secret.decode("utf-8", "replace"), "...") if secret else says
+            said = f"{place}: {says}; nothing was changed."
+            if why.forbidden:
+                statement = to_run(select.tables, select.column, select.where)
+                said += f" As the database's administrator run: {statement}"
+            raise Refused(said) from None
+        return place
+    raise Refused(f"{down}; nothing was changed.")
+
+
+def to_run(table: str, column: str, where: str) -> str:
+    """What an administrator would run, with placeholders where the strings go."""
+    return f"UPDATE {table} SET {column} = '<new string>' WHERE ({where}) AND {column} = '<old string>';"  # noqa: S608 - to be read
+
+
+def _change(
+    source: SqlSource,
+    select: PlainSelect,
+    where: str,
+    run: Run,
+    values: tuple[bytes | None, bytes | None],
+) -> None:
+    """In a transaction that the caller commits when we return, and rolls back when we raise."""
+    old, new = values
+    # A line of its own: the condition may end in a comment.
+    those = f"{select.tables} WHERE (\n{where}\n)"
+    lock = "" if source.driver == "sqlite" else " FOR UPDATE"
+    rows, _ = run(f"SELECT {select.column} FROM {those}{lock}", ())  # noqa: S608 - the password query's own words
+    if len(rows) != 1:
+        raise _Failed(f"the password query's condition names {'no row' if not rows else 'several rows'} now")
+    if _bytes(rows[0][0]) != old:
+        raise _Failed("the row was changed by someone else since it was read")
+    if source.driver == "mysql":
+        _need_transactions(select.tables, run)
+    column = select.column.rpartition(".")[2] if source.driver == "pgsql" else select.column
+    text = None if new is None else new.decode()
+    mark = _MARK[source.driver]
+    if source.driver == "mysql":
+        where = where.replace("%", "%%")  # pymysql's own mark
+    _, count = run(f"UPDATE {select.tables} SET {column} = {mark} WHERE (\n{where}\n)", (text,))  # noqa: S608 - the same
+    if count != 1:
+        raise _Failed(f"{count} rows would have been changed instead of one")
+    rows, _ = run(f"SELECT {select.column} FROM {those}", ())  # noqa: S608 - the same
+    if len(rows) != 1 or _bytes(rows[0][0]) != new:
+        raise _Failed("the column does not keep the new string as it is (see its type and width)")
+
+
+def _bytes(value: object) -> bytes | None:
+    """As Dovecot reads it: a C string."""
+    if value is None:
+        return None
+    raw = (
+        bytes(value)
+        if isinstance(value, bytes | memoryview)
+        else str(value).encode("utf-8", "surrogateescape")
+    )
+    return raw.split(b"\0", 1)[0]
+
+
+def _need_transactions(table: str, run: Run) -> None:
+    """MyISAM, for one, takes nothing back."""
+    schema, dot, name = table.replace("`", "").rpartition(".")
+    query = (
+        "SELECT e.transactions FROM information_schema.tables t JOIN information_schema.engines e"
+        " ON e.engine = t.engine WHERE t.table_name = %s AND t.table_schema = "
+    )
+    rows, _ = run(query + ("%s" if dot else "DATABASE()"), (name, schema) if dot else (name,))
+    if rows and str(rows[0][0]).upper() != "YES":
+        raise _Failed("the table's engine has no transactions, so a change could not be taken back")
+
+
+def _address(source: SqlSource, host: dict[str, str]) -> str:
+    if source.driver == "sqlite":
+        return host.get("path", "")
+    port = f":{host['port']}" if host.get("port") else ""
+    return f"{host.get('host', 'localhost')}{port}/{host.get('dbname', '')}"
+
+
+@contextmanager
+def _sqlite(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
+    try:
+        uri = f"{Path(host.get('path', '')).as_uri()}?mode=rw"
+        link = sqlite3.connect(uri, uri=True, timeout=_TIMEOUT, isolation_level=None)
+    except (sqlite3.Error, ValueError) as why:
+        raise _Down(f"SQLite: {why}") from None
+    with closing(link):
+        link.text_factory = bytes
+
+        def run(statement: str, values: Sequence[str | None]) -> tuple[Rows, int]:
+            cursor = link.execute(statement, values)
+            return cursor.fetchmany(2), cursor.rowcount
+
+        try:
+            link.execute("BEGIN IMMEDIATE")
+            yield lambda text: text.replace("'", "''"), run
+            link.execute("COMMIT")
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as why:
+            raise _Failed(f"SQLite: {why}", forbidden="readonly" in str(why)) from None
+        finally:
+            if link.in_transaction:
+                link.execute("ROLLBACK")
+
+
+@contextmanager
+def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
+    import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+    from psycopg.pq import Escaping  # noqa: PLC0415
+
+    parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
+    parameters["connect_timeout"] = str(_TIMEOUT)
+    wait = _TIMEOUT * 1000
+    parameters["options"] = (
+        f"{parameters.get('options', '')} -c statement_timeout={wait} -c lock_timeout={wait // 2}"
+    ).strip()
+    try:
+        link = psycopg.connect(**parameters)
+    except (psycopg.Error, UnicodeError) as why:
+        raise _Down(f"PostgreSQL: {_first_line(why)}") from None
+    try:
+        with link:  # commits, or rolls back when anything is raised
+            raw = link.pgconn
+
+            def run(statement: str, values: Sequence[str | None]) -> tuple[Rows, int]:
+                cursor = psycopg.RawCursor(link)  # $1; a % stays a %
+                cursor.execute(statement.encode(), values)
+                return cursor.fetchmany(2) if cursor.description else (), cursor.rowcount
+
+            yield lambda text: Escaping(raw).escape_string(text.encode()).decode(), run
+    except (psycopg.Error, UnicodeError) as why:
+        code = getattr(why, "sqlstate", "")
+        # insufficient_privilege, read_only_sql_transaction
+        raise _Failed(f"PostgreSQL: {_first_line(why)}", forbidden=code in ("42501", "25006")) from None
+
+
+@contextmanager
+def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
+    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+
+    name = host.get("host", "localhost")
+    socket = name if name.startswith("/") else None
+    if name == "localhost" and not socket:
+        # The C client takes "localhost" for its socket
+        socket = next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
+    options: dict[str, Any] = {}
+    if file := host.get("option_file"):
+        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
+    if ca := host.get("ssl_ca"):
+        options["ssl"] = {"ca": ca}
+    problems = (pymysql.Error, OSError, ValueError, RuntimeError)
+    try:
+        link = pymysql.connect(
+            host=name,
+            unix_socket=socket,
+            port=int(host.get("port") or 3306),
+            user=host.get("user"),
+            password=host.get("password", ""),
+            database=host.get("dbname"),
+            charset="utf8mb4",
+            connect_timeout=_TIMEOUT,
+            read_timeout=2 * _TIMEOUT,
+            write_timeout=_TIMEOUT,
+            autocommit=False,
+            **options,
+        )
+    except problems as why:
+        raise _Down(f"MariaDB/MySQL: {_last(why)}") from None
+    with closing(link), link.cursor() as cursor:  # closing rolls back what was not committed
+
+        def run(statement: str, values: Sequence[str | None]) -> tuple[Rows, int]:
+            cursor.execute(statement, values or None)
+            return cursor.fetchmany(2) if cursor.description else (), cursor.rowcount
+
+        try:
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_TIMEOUT // 2}")
+            # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
+            yield lambda text: link.escape(text)[1:-1], run
+            link.commit()
+        except problems as why:
+            code = why.args[0] if why.args else 0
+            # table and column access denied; --read-only; a read-only transaction
+            raise _Failed(
+                f"MariaDB/MySQL: {_last(why)}", forbidden=code in (1142, 1143, 1290, 1792)
+            ) from None
+
+
+_MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
+
+
+def _last(why: Exception) -> str:
+    return str(why.args[-1] if why.args else why).rstrip(".")
+
+
+def _first_line(why: Exception) -> str:
+    return str(why).strip().partition("\n")[0].rstrip(".")
+
+
+_MARK = {"sqlite": "?", "pgsql": "$1", "mysql": "%s"}
+_CONNECT = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}
