@@ -50,6 +50,11 @@ def known_misname(name: bytes) -> str:
     return text if text in _MEANT else ""
 
 
+def meant(name: bytes) -> str:
+    """Dovecot's name for what another program calls ``name``; "" where there is none."""
+    return _MEANT.get(name.decode(errors="replace").upper()) or ""
+
+
 def unknown(name: str) -> Flaw:
     """No Dovecot knows a scheme of this name."""
     upper = name.upper()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from mailauth.hashes import bcrypt, judge
+from mailauth.hashes import accepts, bcrypt, braces, judge
 from mailauth.hashes.encoding import BASE64, base64_decode, hex_decode
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw
@@ -24,6 +24,10 @@ class Mended:
     steps: tuple[str, ...]
 
 
+BLANKS = b" \t\r\n\v\f"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+QUOTES = b"\"'`"
+
 Step = Callable[[bytes | None, bytes], Iterator[tuple[bytes, str]]]
 
 
@@ -32,16 +36,38 @@ def _with(name: bytes | None, payload: bytes) -> bytes:
 
 
 def _blanks(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
-    bare = payload.strip(b" \t\r\n")
+    bare = payload.strip(BLANKS).removeprefix(BYTE_ORDER_MARK)
     if bare != payload:
         yield _with(name, bare), "blanks and line ends at the edges taken away"
     if name is not None and name.strip() != name:
         yield _with(name.strip(), payload), "blanks between { and } taken away"
 
 
+def _quotes(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    bare = payload.strip(QUOTES)
+    if bare != payload:
+        yield _with(name, bare), "quotes taken away"
+
+
+def _braces(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    repaired = braces.repaired(payload) if name is None else None
+    if repaired is not None:
+        yield repaired, "the braces around the scheme put right"
+
+
+def _dollars(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    """A $ that was protected from a shell or from Compose, and stored so."""
+    for written in (b"\\$", b"$$"):
+        if payload.startswith(written):
+            yield _with(name, payload.replace(written, b"$")), f"{written.decode()} written as $"
+
+
 def _dollar(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     if payload.endswith(b"$"):
         yield _with(name, payload[:-1]), "the $ at the end taken away"
+
+
+_URL_SAFE = "url-safe base64 (- and _) written with + and /"
 
 
 def _padding(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
@@ -56,7 +82,7 @@ def _padding(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
         yield _with(name, padded), "the padding (=) of base64 put back"
     if b"-" in payload or b"_" in payload:
         usual = payload.translate(bytes.maketrans(b"-_", b"+/"))
-        yield _with(name, usual), "url-safe base64 (- and _) written with + and /"
+        yield _with(name, usual), _URL_SAFE
 
 
 def _encoding(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
@@ -92,6 +118,40 @@ def _scheme(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
             yield _with(wanted, payload), f"named for what it is: {{{wanted.decode()}}}"
 
 
+def _digest(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    """Another digest than the name says, or another program's name for it: the length tells which."""
+    if name is None:
+        return
+    meant = accepts.meant(name)
+    if meant:
+        yield _with(meant.encode(), payload), f"{{{meant}}} is Dovecot's name for it"
+    length = base64_length(payload)
+    wanted = _BY_LENGTH.get(length or 0)
+    if wanted and name.upper().partition(b".")[0] in _UNSALTED:
+        yield _with(wanted, payload), f"named for what it is: {{{wanted.decode()}}}"
+    salted = _SALTED.get(name.upper())
+    if salted and length and length - salted[0] in USUAL_SALTS:
+        yield _with(salted[1], payload), f"a salt follows the digest: {{{salted[1].decode()}}}"
+
+
+_BY_LENGTH = {20: b"SHA1", 32: b"SHA256", 64: b"SHA512"}
+_UNSALTED = frozenset({b"SHA", b"SHA1", b"SHA256", b"SHA512"})
+_SALTED = {
+    b"SHA": (20, b"SSHA"),
+    b"SHA1": (20, b"SSHA"),
+    b"SHA256": (32, b"SSHA256"),
+    b"SHA512": (64, b"SSHA512"),
+}
+USUAL_SALTS = frozenset({4, 8, 12, 16, 20, 32})
+
+
+def base64_length(payload: bytes) -> int | None:
+    """How many bytes a whole, padded base64 text (or hex of a digest's length) holds."""
+    raw = hex_decode(payload) if len(payload) in (40, 64, 128) else None
+    raw = base64_decode(payload) if raw is None else raw
+    return None if raw is None else len(raw)
+
+
 def _bcrypt_ends(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     if not re.fullmatch(rb"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}", payload):
         return
@@ -109,6 +169,9 @@ def _argon2(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     parts = payload.split(b"$")
     if len(parts) < 6 or not parts[1].startswith(b"argon2"):
         return
+    usual = [part.translate(bytes.maketrans(b"-_", b"+/")) for part in parts[4:6]]
+    if usual != parts[4:6]:
+        yield _with(name, b"$".join([*parts[:4], *usual, *parts[6:]])), _URL_SAFE
     ends = [_zero_loose_bits(part.rstrip(b"=")) for part in parts[4:6]]
     if ends[1] != parts[5].rstrip(b"=") and len(ends[1]) not in _WHOLE_TAGS:
         return  # cut off rather than mistyped, and what is gone is gone
@@ -135,7 +198,20 @@ def _foreign(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
             )
 
 
-_STEPS: tuple[Step, ...] = (_blanks, _argon2, _bcrypt_ends, _dollar, _padding, _encoding, _scheme, _foreign)
+_STEPS: tuple[Step, ...] = (
+    _blanks,
+    _quotes,
+    _braces,
+    _dollars,
+    _argon2,
+    _bcrypt_ends,
+    _dollar,
+    _padding,
+    _encoding,
+    _scheme,
+    _digest,
+    _foreign,
+)
 
 
 def mend(
