@@ -23,6 +23,8 @@ from mailauth.evidence import (
     LookedUp,
     NotApplicable,
     PasswordCheck,
+    PasswordPart,
+    PasswordVariant,
     StoredHash,
     Trials,
     Unobserved,
@@ -33,6 +35,7 @@ from mailauth.finding import Diagnosis, apply
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.probes.login import observe_logins
 from mailauth.probes.lookup import look_up, observe_user_name
+from mailauth.probes.password import Suspect, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.stored import observe_stored
@@ -60,6 +63,11 @@ class Target:
     password: Password | None = None
     login: bool = False
     service: str = "imap"
+    variants: float = 3.0  # seconds for near variants of a wrong password; 0: none are tried
+    named_service: bool = False  # the service was asked for, and is not only the default
+    host: str = ""  # the name or address that the client connects to
+    port: int = 0
+    mechanism: str = ""  # the SASL mechanism that the client uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,19 @@ def look(target: Target) -> Looked:
     if not target.user or "\0" in target.user:
         raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
     config = read_config(target.dovecot)
-    scene = Scene(target.dovecot, config, target.user, target.service, target.password, target.login)
+    scene = Scene(
+        target.dovecot,
+        config,
+        target.user,
+        target.service,
+        target.password,
+        target.login,
+        variants=target.variants,
+        named_service=target.named_service,
+        host=target.host,
+        port=target.port,
+        mechanism=target.mechanism,
+    )
     shared: Facts = {Configured: Configured("doveconf -a", config)}
     names = _see(shared, UserName, lambda: observe_user_name(scene))
     scene = replace(scene, names=names)
@@ -179,14 +199,38 @@ def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash |
 
 
 def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
-    """The given password against each sound hash; a trial without a limit has done so already."""
+    """The given password against each sound hash; near variants of a wrong one; the part of a right one."""
+    sound = _sound(scene.cases, facts)
+    suspects = [Suspect(parsed, _source(one[StoredHash])) for parsed, one in sound]
+    _verify_password(shared, scene, facts, sound)
+    check, password = shared[PasswordCheck], scene.password
+    if password is None or not isinstance(check, PasswordCheck):
+        _skip(shared, (PasswordVariant, PasswordPart), "no password was verified")
+        return
+    user = scene.names.looked_up if scene.names else scene.user
+    right = [one for one, said in zip(suspects, check.verdicts, strict=True) if said is Verdict.MATCH]
+    if right:
+        _skip(shared, (PasswordVariant,), "the password is right")
+        _see(shared, PasswordPart, lambda: observe_part(right, password, user))
+    else:
+        _skip(shared, (PasswordPart,), "the password is wrong")
+        _see(shared, PasswordVariant, lambda: observe_variants(suspects, password, user, scene.variants))
+
+
+def _source(fact: Fact) -> str:
+    return fact.source if isinstance(fact, Evidence) else ""
+
+
+def _verify_password(
+    shared: Facts, scene: Scene, facts: list[Facts], sound: list[tuple[Hash, Facts]]
+) -> None:
+    """The password as it was given; a trial without a limit has verified it already."""
     lookups = shared[LookedUp]
     if PasswordCheck in shared:
         return
     if scene.password is not None and isinstance(lookups, Unobserved):
         shared[PasswordCheck] = Unobserved(PasswordCheck, lookups.reason)
         return
-    sound = _sound(scene.cases, facts)
     if scene.password is None or not sound:
         _skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
         return

@@ -6,6 +6,7 @@ from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.evidence import UserName
 from mailauth.hashes import Flaw, Hash, Password
+from mailauth.probes.walk import Road
 from mailauth.stores.store import Record
 
 
@@ -32,5 +33,12 @@ class Scene:
     service: str = "imap"
     password: Password | None = None
     login: bool = False
+    address: str = ""  # where the client is; "" when that is not known
     names: UserName | None = None
+    road: Road | None = None  # what the passdbs said of these names
     cases: tuple[Case, ...] = ()
+    variants: float = 3.0  # seconds for near variants of a wrong password
+    named_service: bool = False  # the service was asked for, and is not only the default
+    host: str = ""  # the name or address that the client connects to
+    port: int = 0  # and the port, where that was said
+    mechanism: str = ""  # the SASL mechanism that the client uses

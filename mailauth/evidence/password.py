@@ -1,0 +1,43 @@
+"""What was tried with the given password beyond itself.  Nothing here tells anything of the password."""
+
+from dataclasses import dataclass
+
+from mailauth.evidence.fact import Evidence
+from mailauth.hashes.variants import Change
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordVariant(Evidence):
+    """The given password is wrong: a near variant that is right, if there is one.
+
+    ``change`` is None when none of those tried matches; ``left``: how many there was no time for.
+    """
+
+    change: Change | None
+    how: str  # "with capitals and small letters exchanged"
+    passdb: str  # whose hash matched
+    tried: int
+    left: int
+
+    @property
+    def seen(self) -> str:
+        if self.change is not None:
+            return f"the password matches {self.how} ({self.tried} near variants tried)"
+        said = f"none of {self.tried} near variants of the password matches"
+        return said + (f"; no time was left for {self.left} more" if self.left else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPart(Evidence):
+    """The given password is right, and longer than the scheme reads: what the beginning alone does."""
+
+    scheme: str
+    reads: int  # bytes
+    lets_in: bool  # the bytes that are read match without the rest
+
+    @property
+    def seen(self) -> str:
+        return (
+            f"{self.scheme} reads {self.reads} bytes of a password; these alone"
+            f" {'match' if self.lets_in else 'do not match'}"
+        )

@@ -1,0 +1,83 @@
+"""Beyond the given password: near variants of one that is wrong, and the part of a right one that is read."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailauth import hashes
+from mailauth.errors import CannotObserve
+from mailauth.evidence import NotApplicable, PasswordPart, PasswordVariant
+from mailauth.hashes import Hash, Password, Verdict
+from mailauth.hashes.variants import variants
+from mailauth.memory.child import check_physical
+
+_SOURCE = "verified here, without a limit"
+_MOST = 64  # variants, against each hash
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A sound hash, and which passdb has it."""
+
+    hash: Hash
+    source: str
+
+
+def observe_variants(
+    suspects: Sequence[Suspect], password: Password, user: str, seconds: float
+) -> PasswordVariant:
+    """Verify the near variants of a wrong password against each hash, until one matches or time is up.
+
+    A verification is begun only if the longest one so far would end within ``seconds``.
+    """
+    left = variants(password)[:_MOST]
+    until = time.monotonic() + seconds
+    longest = _guess(suspects)
+    tried = 0
+    while left and time.monotonic() + longest <= until and _room(suspects):
+        variant = left.pop(0)
+        tried += 1
+        began = time.monotonic()
+        for one in suspects:
+            if hashes.verify_hash(one.hash, variant.password, user=user).verdict is Verdict.MATCH:
+                return PasswordVariant(_SOURCE, variant.change, variant.how, one.source, tried, len(left))
+        taken = time.monotonic() - began
+        longest = taken if tried == 1 else max(longest, taken)
+    return PasswordVariant(_SOURCE, None, "", "", tried, len(left))
+
+
+def _guess(suspects: Sequence[Suspect]) -> float:
+    return sum(one.hash.scheme.seconds(one.hash.params) for one in suspects)
+
+
+def _room(suspects: Sequence[Suspect]) -> bool:
+    """Whether this machine, which may be in production, has the memory."""
+    try:
+        check_physical(max(hashes.hash_memory(one.hash).total for one in suspects), "not tried")
+    except CannotObserve:
+        return False
+    return True
+
+
+def observe_part(suspects: Sequence[Suspect], password: Password, user: str) -> PasswordPart | NotApplicable:
+    """A right password that is longer than its scheme reads: whether what is read lets in by itself."""
+    for one in suspects:
+        reads = _reads(one.hash)
+        if reads and len(password.text) > reads:
+            part = Password(password.text[:reads])
+            matches = hashes.verify_hash(one.hash, part, user=user).verdict is Verdict.MATCH
+            return PasswordPart(f"{one.source}; {_SOURCE}", one.hash.scheme.name, reads, matches)
+    return NotApplicable(PasswordPart, "the whole password is read")
+
+
+def _reads(parsed: Hash) -> int:
+    """How many bytes of a password count; 0: all of them.
+
+    Source: BF_set_key() in Dovecot 2.3.19.1 and 2.4.1 src/(auth|lib-auth)/crypt-blowfish.c; crypt(5).
+    """
+    values = dict(parsed.params)
+    if str(values.get("kind", "")) in ("2a", "2b", "2x", "2y"):
+        return 72
+    if values.get("kind") == "DES":
+        return 8 * int(values["blocks"])
+    return 0

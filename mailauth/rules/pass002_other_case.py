@@ -1,0 +1,28 @@
+"""The password is right but for capitals and small letters.
+
+What you see
+    The login fails.  The log says "Password mismatch".
+Why
+    Caps Lock was on, or a telephone's keyboard began with a capital, when the password was typed: now,
+    or on the day when it was set.
+How we know
+    The stored hash was verified with the letters in the other case, and that matches.
+What to do
+    Type it as it was set; look at Caps Lock.
+"""
+
+from mailauth.evidence import PasswordVariant
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes.variants import Change
+
+
+@rule("PASS002", "The password is right but for capitals and small letters", Severity.BLOCKS_LOGIN)
+def other_case(variant: PasswordVariant) -> Problem | None:
+    if variant.change is not Change.CASE:
+        return None
+    return Problem(
+        says=f"The password given is wrong; {variant.how} it is right.",
+        because=(variant,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary="Give the password as it was set: look at Caps Lock and the first letter."),
+    )

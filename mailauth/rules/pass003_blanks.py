@@ -1,0 +1,28 @@
+"""The password is right but for blanks or characters that cannot be seen.
+
+What you see
+    The login fails.  The log says "Password mismatch".
+Why
+    A blank, a tab, a line end, a no-break blank or a zero-width character came along when the password
+    was copied and pasted: into the client now, or into the form on the day when it was set.
+How we know
+    The stored hash was verified with such a character less, or more, and that matches.
+What to do
+    Type the password instead of pasting it; or set it again.
+"""
+
+from mailauth.evidence import PasswordVariant
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes.variants import Change
+
+
+@rule("PASS003", "The password is right but for blanks or invisible characters", Severity.BLOCKS_LOGIN)
+def blanks(variant: PasswordVariant) -> Problem | None:
+    if variant.change is not Change.BLANKS:
+        return None
+    return Problem(
+        says=f"The password given is wrong; {variant.how} it is right.",
+        because=(variant,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary="Type the password instead of pasting it, or set it again."),
+    )

@@ -1,0 +1,28 @@
+"""The password was typed on another keyboard layout.
+
+What you see
+    The login fails.  The log says "Password mismatch".
+Why
+    The keys are the right ones and the layout is not: y for z, a for q, a for Cyrillic letters, other
+    signs above the digits.  A rescue system, a remote console or a new computer begins with US.
+How we know
+    The stored hash was verified with what the same keys give on another layout, and that matches.
+What to do
+    Choose the layout on which the password was set, or set the password again.
+"""
+
+from mailauth.evidence import PasswordVariant
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes.variants import Change
+
+
+@rule("PASS004", "The password was typed on another keyboard layout", Severity.BLOCKS_LOGIN)
+def keyboard_layout(variant: PasswordVariant) -> Problem | None:
+    if variant.change is not Change.LAYOUT:
+        return None
+    return Problem(
+        says=f"The password given is wrong; {variant.how} it is right.",
+        because=(variant,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary="Choose the keyboard layout on which the password was set, or set it again."),
+    )

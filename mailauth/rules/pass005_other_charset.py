@@ -1,0 +1,35 @@
+"""The password is right in another character encoding.
+
+What you see
+    Only users with an umlaut, an accent or another character beyond ASCII in the password cannot log in,
+    or only from some clients.  The log says "Password mismatch".
+Why
+    A hash is of bytes.  The same characters are other bytes in Latin-1 than in UTF-8, in Unicode's
+    composed than in its decomposed form, and after they were encoded twice; a telephone makes
+    typographic quotes of plain ones.  Dovecot compares bytes and converts nothing.
+How we know
+    The stored hash was verified with the other encoding of the same characters, and that matches.
+What to do
+    Make what sends the password, and what sets it, use UTF-8 in composed form (NFC), and set it again.
+"""
+
+from mailauth.evidence import PasswordVariant
+from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.hashes.variants import Change
+
+
+@rule("PASS005", "The password is right in another character encoding", Severity.BLOCKS_LOGIN)
+def other_charset(variant: PasswordVariant) -> Problem | None:
+    if variant.change is not Change.CHARSET:
+        return None
+    return Problem(
+        says=f"The password given is wrong; {variant.how} it is right.",
+        because=(variant,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Set the password again, by way of a program that writes it in UTF-8.",
+            commands=("mailauth hash new",),
+            careful="A client that encodes it the old way can log in until then, and not after.",
+            store=StoreChange.NEW_PASSWORD,
+        ),
+    )

@@ -1,0 +1,35 @@
+"""The password is right but for escapes: %40, &amp;, a backslash, a variable of a shell.
+
+What you see
+    Only users with special characters in the password cannot log in, or only by way of one program: a
+    web form, a panel, a script.  The log says "Password mismatch".
+Why
+    A program on the way escapes the password for a URL, a page, a query or a shell and nobody undoes it;
+    or a shell took $x for a variable.  It happened to the password that is sent, or to the one that was
+    hashed.
+How we know
+    The stored hash was verified with the escapes resolved, or made, and that matches.
+What to do
+    Mend the program that escapes, and set the password again with one that does not.
+"""
+
+from mailauth.evidence import PasswordVariant
+from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.hashes.variants import Change
+
+
+@rule("PASS008", "The password is right but for escapes", Severity.BLOCKS_LOGIN)
+def sent_encoded(variant: PasswordVariant) -> Problem | None:
+    if variant.change is not Change.ESCAPED:
+        return None
+    return Problem(
+        says=f"The password given is wrong; {variant.how} it is right.",
+        because=(variant,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Mend the program that escapes the password, and set the password again.",
+            commands=("mailauth hash new",),
+            careful="If it is the client that escapes, the stored hash is right: mend the client only.",
+            store=StoreChange.NEW_PASSWORD,
+        ),
+    )

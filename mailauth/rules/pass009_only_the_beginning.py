@@ -1,0 +1,32 @@
+"""Only the beginning of the password was hashed.
+
+What you see
+    A long password fails.  Its beginning alone works.  The log says "Password mismatch".
+Why
+    What set the password cut it before it hashed it: a form's maxlength, a column's width, or a library
+    that keeps to bcrypt's 72 bytes whatever the scheme is.  Or something was typed after it.
+How we know
+    The stored hash was verified with the beginning of the password, and that matches.
+What to do
+    Set the password again with a program that does not cut it.
+"""
+
+from mailauth.evidence import PasswordVariant
+from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.hashes.variants import Change
+
+
+@rule("PASS009", "Only the beginning of the password was hashed", Severity.BLOCKS_LOGIN)
+def only_the_beginning(variant: PasswordVariant) -> Problem | None:
+    if variant.change is not Change.CUT:
+        return None
+    return Problem(
+        says=f"The password given is wrong; {variant.how} it is right: that is what was hashed.",
+        because=(variant,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Set the password again, with a program that does not cut it.",
+            commands=("mailauth hash new",),
+            store=StoreChange.NEW_PASSWORD,
+        ),
+    )
