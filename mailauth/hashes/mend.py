@@ -125,13 +125,25 @@ def _digest(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     meant = accepts.meant(name)
     if meant:
         yield _with(meant.encode(), payload), f"{{{meant}}} is Dovecot's name for it"
-    length = base64_length(payload)
-    wanted = _BY_LENGTH.get(length or 0)
-    if wanted and name.upper().partition(b".")[0] in _UNSALTED:
-        yield _with(wanted, payload), f"named for what it is: {{{wanted.decode()}}}"
-    salted = _SALTED.get(name.upper())
-    if salted and length and length - salted[0] in USUAL_SALTS:
-        yield _with(salted[1], payload), f"a salt follows the digest: {{{salted[1].decode()}}}"
+    wanted = renamed_digest(name, payload)
+    if wanted:
+        yield _with(wanted, payload), f"named for what it is by its length: {{{wanted.decode()}}}"
+
+
+def renamed_digest(name: bytes, payload: bytes) -> bytes:
+    """The digest that a payload's length says it is, where ``name`` says another; b"" where it does not."""
+    upper = name.upper()
+    if upper not in _UNSALTED:
+        return b""
+    raw = hex_decode(payload) if len(payload) in (40, 64, 128) else None
+    raw = base64_decode(payload) if raw is None else raw
+    if raw is None:
+        return b""
+    wanted = _BY_LENGTH.get(len(raw), b"")
+    if wanted:
+        return b"" if upper in (wanted, b"SHA" if wanted == b"SHA1" else wanted) else wanted
+    size, salted = _SALTED[upper]
+    return salted if len(raw) - size in USUAL_SALTS else b""
 
 
 _BY_LENGTH = {20: b"SHA1", 32: b"SHA256", 64: b"SHA512"}
@@ -145,13 +157,6 @@ _SALTED = {
 USUAL_SALTS = frozenset({4, 8, 12, 16, 20, 32})
 
 
-def base64_length(payload: bytes) -> int | None:
-    """How many bytes a whole, padded base64 text (or hex of a digest's length) holds."""
-    raw = hex_decode(payload) if len(payload) in (40, 64, 128) else None
-    raw = base64_decode(payload) if raw is None else raw
-    return None if raw is None else len(raw)
-
-
 def _bcrypt_ends(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     if not re.fullmatch(rb"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}", payload):
         return
@@ -162,7 +167,7 @@ def _bcrypt_ends(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, st
         yield _with(name, bytes(mended)), "unused bits in the last character of salt or digest set to zero"
 
 
-_WHOLE_TAGS = (22, 43, 86)  # characters of 16, 32 and 64 bytes
+WHOLE_TAGS = (22, 43, 86)  # characters of 16, 32 and 64 bytes
 
 
 def _argon2(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
@@ -173,7 +178,7 @@ def _argon2(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     if usual != parts[4:6]:
         yield _with(name, b"$".join([*parts[:4], *usual, *parts[6:]])), _URL_SAFE
     ends = [_zero_loose_bits(part.rstrip(b"=")) for part in parts[4:6]]
-    if ends[1] != parts[5].rstrip(b"=") and len(ends[1]) not in _WHOLE_TAGS:
+    if ends[1] != parts[5].rstrip(b"=") and len(ends[1]) not in WHOLE_TAGS:
         return  # cut off rather than mistyped, and what is gone is gone
     again = b"$".join([*parts[:4], *ends, *parts[6:]])
     if again != payload:

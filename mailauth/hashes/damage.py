@@ -1,0 +1,296 @@
+"""Which accident befell a stored string that matches nothing here: exactly one kind for each string.
+
+Precedence, where there was more than one accident: what cannot be undone, whatever stands around it;
+then what can, the outermost first (blanks, quotes, braces, protected dollars, a second scheme, the
+name).  What no pattern names for certain is OTHER, with the parser's own reason.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailauth.hashes import accepts, braces, damage_forms, judge, mend
+from mailauth.hashes.damage_forms import Kind, Said
+from mailauth.hashes.foreign import convert
+from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
+from mailauth.hashes.schemes import lookup
+
+AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
+"""The schemes that store the password itself."""
+
+_CRYPT = frozenset({"CRYPT", "DES-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT"})
+_REVERSIBLE = frozenset(
+    {Kind.BLANKS, Kind.QUOTES, Kind.BRACES, Kind.TWO_PREFIXES, Kind.MISLABELLED, Kind.NO_PREFIX}
+    | {Kind.NEWER_NAME, Kind.FOREIGN_NAME, Kind.BASE64}
+)
+_LOST = frozenset(
+    {Kind.CUT, Kind.PLAINTEXT, Kind.EMPTY, Kind.LIBC, Kind.WEAK, Kind.BCRYPT_MINOR}
+    | {Kind.ARGON2D, Kind.ARGON2_VERSION, Kind.ARGON2_SHORT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What happened to the string.  ``detail`` holds no secret.
+
+    ``mendable``: mend() gives a string that this Dovecot takes.  ``scheme``: the scheme that should
+    stand before it, where that is known.
+    """
+
+    kind: Kind
+    detail: str
+    mendable: bool
+    scheme: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads the string: a version, a passdb's default scheme, whether braces count."""
+
+    dovecot: tuple[int, ...]
+    default_scheme: str = "CRYPT"
+    allow_weak: bool = False
+    noscheme: bool = False
+
+
+def classify(
+    stored: bytes, parsed: Hash | Flaw, reader: Reader, password: Password | None = None
+) -> Damage | None:
+    """The damage of the string that the store holds; ``parsed`` is how this Dovecot takes it.
+
+    None when it is sound: a password can match it, and it is no hash that is taken for a password.
+    A ``password`` that was given tells a plaintext from a broken hash.
+    """
+    text = judge.raw(stored)
+    found = _classify(text, parsed, reader, password)
+    if found is None:
+        return None
+    kind, detail, scheme = found
+    return Damage(kind, detail, kind not in _LOST and _mends(text, kind, reader), scheme)
+
+
+_GUESSED = ("named for", "made from")
+
+
+def _mends(text: bytes, kind: Kind, reader: Reader) -> bool:
+    again = mend.mend(text, dovecot=reader.dovecot, allow_weak=reader.allow_weak)
+    if again is None:
+        return False
+    return kind is not Kind.OTHER or not any(step.startswith(_GUESSED) for step in again.steps)
+
+
+def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Password | None) -> Said | None:
+    name = None if reader.noscheme else _written(text)
+    payload = text if name is None else text[len(name) + 2 :]
+    if isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT:
+        return _as_text(text, payload, parsed, reader, password)
+    if password is not None and password.text and password.text in (text, payload):
+        return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
+    if isinstance(parsed, Hash):
+        return None
+    if parsed.verdict is Verdict.WEAK:
+        allowed = judge.parse(
+            text, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=True
+        )
+        if isinstance(allowed, Hash):
+            return Kind.WEAK, parsed.reason, ""
+        parsed = allowed  # 2.4 calls all DES that stands under {CRYPT} and begins with no $
+    if reader.noscheme and text.startswith(b"{"):
+        return Kind.OTHER, parsed.reason, ""
+    return _Look(reader, parsed).at(text) or (Kind.OTHER, parsed.reason, "")
+
+
+def _as_text(
+    text: bytes, payload: bytes, parsed: Hash, reader: Reader, password: Password | None
+) -> Said | None:
+    """A password stored as it is, unless it is plainly a hash that has lost its name."""
+    if password is not None and password.text in (text, payload, parsed.payload):
+        return (Kind.EMPTY, "nothing is stored", "") if not payload else None
+    if parsed.scheme.name == "PLAIN-TRUNC":
+        return None
+    if not payload:
+        return Kind.EMPTY, "nothing is stored" if not text else "nothing follows the scheme", ""
+    if not damage_forms.looks_hashed(text) and not damage_forms.looks_hashed(payload):
+        return None
+    found = _Look(reader, None).at(text)
+    return None if found is None or found[0] in (Kind.PLAINTEXT, Kind.OTHER, Kind.UNKNOWN) else found
+
+
+def _written(text: bytes) -> bytes | None:
+    name, _, at = judge.split(text)
+    return name if at else None
+
+
+class _Look:
+    """One look at a string, accident by accident."""
+
+    def __init__(self, reader: Reader, flaw: Flaw | None) -> None:
+        self._reader = reader
+        self._flaw = flaw
+
+    def at(self, text: bytes, depth: int = 0) -> Said | None:
+        """None: sound once it is named so."""
+        name = _written(text)
+        payload = text if name is None else text[len(name) + 2 :]
+        parsed = judge.parse(text, default_scheme=None, dovecot=self._reader.dovecot, allow_weak=True)
+        if isinstance(parsed, Hash):
+            hidden = parsed.scheme.name in AS_TEXT and damage_forms.looks_hashed(payload)
+            if not hidden:
+                return None
+        if not payload.strip():
+            return Kind.EMPTY, "nothing follows the scheme" if name else "nothing is stored", ""
+        if depth < 4:
+            for kind, detail, undone in self._undone(name, payload):
+                inner = self.at(undone, depth + 1)
+                if inner is None or inner[0] in _REVERSIBLE:
+                    return kind, detail, ""
+                return inner
+        return self._of(name, payload, parsed if isinstance(parsed, Flaw) else None, depth)
+
+    def _undone(self, name: bytes | None, payload: bytes) -> Iterator[tuple[Kind, str, bytes]]:
+        """What can be taken away from around a hash."""
+        prefix = b"" if name is None else b"{%b}" % name
+        bare = payload.strip(mend.BLANKS).removeprefix(mend.BYTE_ORDER_MARK)
+        if bare != payload:
+            yield Kind.BLANKS, _where(payload), prefix + bare
+        if name is not None and name.strip() != name:
+            yield Kind.BLANKS, "blanks stand between { and }", b"{%b}%b" % (name.strip(), payload)
+        bare = payload.strip(mend.QUOTES)
+        if bare != payload:
+            yield Kind.QUOTES, "quotes stand around it, and count", prefix + bare
+        whole = braces.repaired(payload) if name is None else None
+        if whole is not None:
+            yield Kind.BRACES, "the braces around the scheme are not { and }", whole
+        for written, what in ((b"\\$", "a backslash stands before each $"), (b"$$", "each $ is doubled")):
+            if payload.startswith(written):
+                yield Kind.SHELL, what, prefix + payload.replace(written, b"$")
+        second = _written(payload) if name is not None else None
+        if second is not None and (lookup(second) or accepts.meant(second)):
+            yield Kind.TWO_PREFIXES, "a second {SCHEME} follows the first", payload
+
+    def _of(self, name: bytes | None, payload: bytes, flaw: Flaw | None, depth: int) -> Said:
+        reason = (self._flaw or flaw or Flaw(Verdict.MISMATCH, "no hash that this Dovecot has")).reason
+        eaten = damage_forms.eaten(name, payload)
+        if eaten:
+            return Kind.SHELL, eaten, ""
+        label = damage_forms.label(payload)
+        entry = lookup(name) if name is not None else None
+        newer = entry is not None and accepts.missing(entry[0], self._reader.dovecot) is not None
+        known = entry[0].name if entry and not entry[1] and not newer else ""
+        if label and known not in damage_forms.takers(label):
+            return self._relabelled(name, label, payload, depth)
+        if label:
+            return damage_forms.within(label, payload, flaw) or (
+                Kind.OTHER,
+                (flaw or self._flaw or Flaw(Verdict.MISMATCH, reason)).reason,
+                "",
+            )
+        return self._unlabelled(name, payload, flaw, reason)
+
+    def _relabelled(self, name: bytes | None, label: str, payload: bytes, depth: int) -> Said:
+        """The hash is another scheme's than the name says, or has no name."""
+        if depth < 5:
+            inner = self.at(b"{%b}%b" % (label.encode(), payload), 5)
+            if inner is not None:
+                return inner
+        if name is None:
+            return Kind.NO_PREFIX, f"a {label} hash without {{{label}}} before it", label
+        shown = _shown(name)
+        entry = lookup(name)
+        if entry is None:
+            other = accepts.known_misname(name)
+            if other or convert(b"{%b}%b" % (name, payload)).dovecot is not None:
+                return Kind.FOREIGN_NAME, f"{shown} is another program's name; Dovecot's is {label}", label
+            return Kind.UNKNOWN, f"no Dovecot has a scheme {shown}; the hash is {label}", label
+        missing = accepts.missing(entry[0], self._reader.dovecot)
+        if missing is not None and entry[0].since:
+            return Kind.NEWER_NAME, missing.reason, label
+        if missing is not None:
+            return Kind.UNKNOWN, missing.reason, label
+        return Kind.MISLABELLED, f"named {shown}, and it is a {label} hash", label
+
+    def _unlabelled(self, name: bytes | None, payload: bytes, flaw: Flaw | None, reason: str) -> Said:
+        """No prefix inside the hash tells what it is: digests, other software's formats, no hash at all."""
+        if name is not None:
+            found = self._named(name, payload, flaw)
+            if found is not None:
+                return found
+        if (name is None or _family(name)) and (found := _foreign(payload, name)):
+            return found
+        if (name is None or _family(name)) and damage_forms.unknown_id(payload):
+            crypts = name is not None or self._reader.default_scheme in _CRYPT
+            if crypts:
+                return Kind.LIBC, "crypt(3) has no algorithm of this id", ""
+        if name is None and damage_forms.is_des(payload):
+            return Kind.NO_PREFIX, "a DES-CRYPT hash without {DES-CRYPT} before it", "DES-CRYPT"
+        if damage_forms.is_text(payload) and (name is None or damage_forms.wants_hash(name)):
+            return Kind.PLAINTEXT, "it looks like no hash at all, but like a password", ""
+        if flaw is not None and name is not None:
+            reason = flaw.reason
+        return Kind.OTHER, reason, ""
+
+    def _named(self, name: bytes, payload: bytes, flaw: Flaw | None) -> Said | None:
+        entry = lookup(name)
+        if entry is not None:
+            missing = accepts.missing(entry[0], self._reader.dovecot)
+            if missing is not None:
+                kind = Kind.NEWER_NAME if entry[0].since else Kind.UNKNOWN
+                return kind, missing.reason, (*entry[0].aliases, "")[0] if kind is Kind.NEWER_NAME else ""
+            return damage_forms.of_digest(entry, payload, flaw)
+        if name.upper() == b"ARGON2D":
+            return Kind.ARGON2D, "argon2d: libsodium has only argon2i and argon2id", ""
+        meant = accepts.meant(name)
+        whole = b"{%b}%b" % (name, payload)
+        if meant and not isinstance(
+            judge.parse(b"{%b}%b" % (meant.encode(), payload), default_scheme=None), Flaw
+        ):
+            return Kind.FOREIGN_NAME, f"{_shown(name)} is another program's name; Dovecot's is {meant}", meant
+        found = _foreign(whole, name)
+        if found is not None:
+            return found
+        return Kind.UNKNOWN, accepts.unknown(name.decode(errors="replace")).reason, ""
+
+
+def _family(name: bytes) -> bool:
+    """A name under which any string of crypt(3) may stand."""
+    entry = lookup(name)
+    return bool(entry and (entry[0].name in _CRYPT or entry[0].name in ("MD5-CRYPT", "BLF-CRYPT")))
+
+
+def _foreign(text: bytes, name: bytes | None) -> Said | None:
+    """Another software's format, where it is one for certain."""
+    if not damage_forms.MARKED.match(text):
+        return None
+    found = convert(text)
+    if found.source in ("unknown", "a locked account") or found.reason == "as is":
+        return None
+    if found.dovecot is None:
+        return Kind.FOREIGN_FORMAT, f"{found.source}: {found.reason}", ""
+    if name is not None and found.dovecot.endswith(b"}" + text.partition(b"}")[2]):
+        scheme = found.dovecot[1:].partition(b"}")[0].decode()
+        return Kind.FOREIGN_NAME, f"{found.source}: Dovecot's name for it is {scheme}", scheme
+    return Kind.FOREIGN_FORMAT, f"{found.source}: Dovecot takes it in another form", ""
+
+
+def _shown(name: bytes) -> str:
+    """A scheme's name that may be shown: what else stands in braces may be a secret."""
+    entry = lookup(name)
+    if entry is not None:
+        return f"{{{entry[0].name}{'.' if entry[1] else ''}{entry[1]}}}"
+    known = accepts.known_misname(name)
+    return f"{{{known}}}" if known else "of this name"
+
+
+def _where(payload: bytes) -> str:
+    before = len(payload) - len(payload.lstrip(mend.BLANKS))
+    rest = payload[len(payload.rstrip(mend.BLANKS)) :]
+    if rest:
+        what = {
+            b"\n": "a newline",
+            b"\r\n": "a CR and a newline",
+            b"\r": "a CR",
+            b" ": "a blank",
+            b"\t": "a tab",
+        }
+        many = f"{len(rest)} blanks" if not rest.strip(b" ") else f"{len(rest)} blanks or line ends"
+        return f"it ends in {what.get(rest, many)}"
+    return f"{before} blanks or line ends stand before it" if before else "a byte order mark stands before it"
