@@ -13,33 +13,46 @@ from typing import TypeVar
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
-from mailauth.dovecot.site import read_config
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import read_or_refusal, unread
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.evidence import (
+    Accepted,
+    AuthFiles,
+    ClientAddress,
     Configured,
     Evidence,
     Fact,
     Logins,
     LookedUp,
     NotApplicable,
+    PasswordBytes,
     PasswordCheck,
     PasswordPart,
     PasswordVariant,
+    Running,
+    Startup,
     StoredHash,
     Trials,
     Unobserved,
     UserName,
+    Variables,
     Verifiers,
 )
 from mailauth.finding import Diagnosis, apply
 from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.probes.files import observe_files
 from mailauth.probes.login import observe_logins
-from mailauth.probes.lookup import look_up, observe_user_name
-from mailauth.probes.password import Suspect, observe_part, observe_variants
+from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
+from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
+from mailauth.probes.refused import observe_accepted, observe_refusal
 from mailauth.probes.scene import Case, Scene
+from mailauth.probes.startup import observe_running, observe_startup
 from mailauth.probes.stored import observe_stored
 from mailauth.probes.trial import observe_trials
+from mailauth.probes.variables import cannot_look_up, observe_variables
+from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
 
 _E = TypeVar("_E", bound=Evidence)
@@ -47,7 +60,13 @@ Facts = dict[type[Evidence], Fact]
 Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
 
 # What is looked at whoever the user is, and without one (diagnose --all).
-SERVER_PROBES: tuple[Probe, ...] = ()
+SERVER_PROBES: tuple[Probe, ...] = (
+    (Accepted, observe_accepted),
+    (Variables, observe_variables),
+    (AuthFiles, observe_files),
+    (Startup, observe_startup),
+    (Running, observe_running),
+)
 # What is looked at for this user, after the passdbs were asked: the scene has names and cases.
 USER_PROBES: tuple[Probe, ...] = ()
 # What is looked at for each passdb that has the user: the scene has that one case.
@@ -68,6 +87,7 @@ class Target:
     host: str = ""  # the name or address that the client connects to
     port: int = 0
     mechanism: str = ""  # the SASL mechanism that the client uses
+    address: str = ""  # where the client is; "": not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +102,8 @@ class Looked:
 def diagnose(target: Target) -> Diagnosis:
     """Find out why ``target.user`` cannot log in.
 
-    Raises UsageError for a configuration that Dovecot does not accept and a user name that is none,
-    CannotObserve when there is no Dovecot at all.  Everything else that cannot be seen is in the
-    diagnosis, as undecided.
+    Raises UsageError for a configuration file and a user name that is none, CannotObserve when there is
+    no Dovecot at all.  Everything else that cannot be seen is in the diagnosis, as undecided.
     """
     return look(target).diagnosis
 
@@ -93,7 +112,9 @@ def look(target: Target) -> Looked:
     """As ``diagnose``, with what was read along."""
     if not target.user or "\0" in target.user:
         raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
-    config = read_config(target.dovecot)
+    config = read_or_refusal(target.dovecot)
+    if isinstance(config, Refusal):
+        return _refused(target, config)
     scene = Scene(
         target.dovecot,
         config,
@@ -106,18 +127,25 @@ def look(target: Target) -> Looked:
         host=target.host,
         port=target.port,
         mechanism=target.mechanism,
+        address=target.address,
     )
     shared: Facts = {Configured: Configured("doveconf -a", config)}
     names = _see(shared, UserName, lambda: observe_user_name(scene))
     scene = replace(scene, names=names)
+    scene = replace(scene, road=make_road(scene) if names else None)
     cases: list[Case] = []
     if names is None:
         unknown = shared[UserName]
-        shared[LookedUp] = Unobserved(LookedUp, unknown.reason if isinstance(unknown, Unobserved) else "")
+        reason = unknown.reason if isinstance(unknown, Unobserved) else ""
+        shared |= {kind: Unobserved(kind, reason) for kind in (LookedUp, ClientAddress)}
     elif names.refused:
-        _skip(shared, (LookedUp, PasswordCheck), "Dovecot refuses the name")
+        _skip(shared, (LookedUp, PasswordCheck, ClientAddress), "Dovecot refuses the name")
     else:
-        _see(shared, LookedUp, lambda: look_up(scene, cases))
+        lookups = _see(shared, LookedUp, lambda: look_up(scene, cases))
+        if lookups is None:
+            _skip(shared, (ClientAddress,), "no entry was read")
+        else:
+            _see(shared, ClientAddress, lambda: observe_address(scene, lookups))
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)
@@ -133,6 +161,20 @@ def look(target: Target) -> Looked:
     seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
     diagnosis = Diagnosis(target.user, tuple(findings), tuple(undecided), silent, seen)
     return Looked(diagnosis, config, scene.cases)
+
+
+def _refused(target: Target, refusal: Refusal) -> Looked:
+    """Dovecot does not take its configuration: that is found, and nothing else can be looked at."""
+    config = unread(refusal)
+    reason = f"Dovecot does not take {refusal.file}, so nothing else was looked at."
+    kinds = {kind for rule in RULES for kind in rule.needs}
+    facts: Facts = {kind: Unobserved(kind, reason) for kind in kinds}
+    _see(facts, Accepted, lambda: observe_refusal(target.dovecot, refusal))
+    findings, undecided = apply(RULES, [facts])
+    loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
+    silent = tuple(rule for rule in RULES if rule.code not in loud)
+    seen = tuple(fact for fact in facts.values() if not isinstance(fact, Unobserved) or fact.bug)
+    return Looked(Diagnosis(target.user, tuple(findings), tuple(undecided), silent, seen), config, ())
 
 
 def _see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:
@@ -205,8 +247,9 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     _verify_password(shared, scene, facts, sound)
     check, password = shared[PasswordCheck], scene.password
     if password is None or not isinstance(check, PasswordCheck):
-        _skip(shared, (PasswordVariant, PasswordPart), "no password was verified")
+        _skip(shared, (PasswordVariant, PasswordPart, PasswordBytes), "no password was verified")
         return
+    _see(shared, PasswordBytes, lambda: observe_bytes(password))
     user = scene.names.looked_up if scene.names else scene.user
     right = [one for one, said in zip(suspects, check.verdicts, strict=True) if said is Verdict.MATCH]
     if right:
@@ -240,12 +283,21 @@ def _verify_password(
     def check() -> PasswordCheck:
         verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)
         right = [one for (_, one), said in zip(sound, verdicts, strict=True) if said is Verdict.MATCH]
-        passing = next((one for one in right if _fits(one)), None)
-        if passing is not None:
-            _set_aside(facts, passing)
-        return PasswordCheck("verified here, without a limit", verdicts, passing is not None)
+        passing = [one for one in right if _fits(one)]
+        lets_in = bool(passing) and _ends_well(scene, facts, passing)
+        if lets_in:
+            _set_aside(facts, passing[0])
+        return PasswordCheck("verified here, without a limit", verdicts, lets_in)
 
     _see(shared, PasswordCheck, check)
+
+
+def _ends_well(scene: Scene, facts: list[Facts], passing: list[Facts]) -> bool:
+    """Whether the session begins when these hashes match: fields, rules and other passdbs have a say."""
+    pairs = zip(scene.cases, facts, strict=True)
+    numbers = {case.passdb.number for case, one in pairs if any(one is right for right in passing)}
+    assert scene.road
+    return walk(scene.road, lambda entry: entry.passdb.number in numbers).lets_in
 
 
 def _sound(cases: tuple[Case, ...], facts: list[Facts]) -> list[tuple[Hash, Facts]]:

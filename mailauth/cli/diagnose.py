@@ -22,6 +22,7 @@ from mailauth.finding import Diagnosis, ProofStep
 @click.option("--login", is_flag=True, help="Also log in for real, twice.  Leaves traces in the log.")
 @click.option("--prove", is_flag=True, help="Repeat it in a lab: fail, apply the remedy, succeed.")
 @click.option("--service", default="imap", show_default=True, help="The service that a login is for.")
+@click.option("--from-address", "address", metavar="IP", default="", help="Where the client is.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 def diagnose(
     user: str,
@@ -33,6 +34,7 @@ def diagnose(
     login: bool,
     prove: bool,
     service: str,
+    address: str,
     as_json: bool,
 ) -> None:
     r"""Find out why USER cannot log in, and prove it.
@@ -58,7 +60,7 @@ def diagnose(
         if not Path(config).is_file():
             raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
     dovecot = at_pid(pid, config) if pid is not None else Installation(config)
-    looked = look(Target(user, dovecot, password, login=login, service=service))
+    looked = look(Target(user, dovecot, password, login=login, service=service, address=_address(address)))
     proof: tuple[ProofStep, ...] = ()
     if prove:
         from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415
@@ -70,6 +72,16 @@ def diagnose(
     else:
         click.echo(text.diagnosis_text(looked.diagnosis, version.dialect, proof), nl=False)
     sys.exit(exit_status(looked.diagnosis))
+
+
+def _address(text: str) -> str:
+    """An IP address as Dovecot writes it.  Raises UsageError."""
+    from ipaddress import ip_address  # noqa: PLC0415 - 5 ms
+
+    try:
+        return str(ip_address(text)) if text else ""
+    except ValueError:
+        raise UsageError(f"--from-address {text}: this is not an IP address.") from None
 
 
 def exit_status(diagnosis: Diagnosis) -> int:

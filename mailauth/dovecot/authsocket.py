@@ -94,8 +94,10 @@ class AuthSocket:
         """The SASL mechanisms that the server offers, as it names them."""
         return tuple(line.split("\t")[1] for line in self.greeting if line.startswith("MECH\t"))
 
-    def plain(self, user: str, password: bytes, *, service: str = "imap", penalty: bool = False) -> AuthReply:
-        """Ask with SASL PLAIN whether ``password`` is right for ``user``.
+    def plain(
+        self, user: str, password: bytes, *, service: str = "imap", penalty: bool = False, address: str = ""
+    ) -> AuthReply:
+        """Ask with SASL PLAIN whether ``password`` is right for ``user``, who is at ``address``.
 
         ``penalty`` lets a failure count towards Dovecot's auth penalty for this client.
         Raises CannotObserve when the server goes away or does not answer in time.
@@ -104,6 +106,8 @@ class AuthSocket:
         number = str(self._requests)
         response = base64.b64encode(b"\0" + user.encode() + b"\0" + password).decode()
         words = ["AUTH", number, "PLAIN", f"service={service}", "secured"]
+        if address:
+            words.append(f"rip={address}")
         if not penalty:
             words.append("no-penalty")
         words.append(f"resp={response}")  # must be the last

@@ -11,11 +11,15 @@ from mailauth.dovecot.variables import expand, values
 
 @dataclass(frozen=True, slots=True)
 class UserNames:
-    """The name as given, the name that is looked up, and the character that Dovecot refuses, if any."""
+    """The name as given, the name that is looked up, and the character that Dovecot refuses, if any.
+
+    ``requested``: with a master user, the user whose mail is asked for; then ``looked_up`` is the master's.
+    """
 
     given: str
     looked_up: str
     refused: str
+    requested: str = ""
 
 
 def normalise(given: str, config: AuthConfig, service: str) -> UserNames:
@@ -23,7 +27,21 @@ def normalise(given: str, config: AuthConfig, service: str) -> UserNames:
 
     Raises CannotObserve when auth_username_format uses what mailauth does not expand.
     """
-    user = f"{given}@{config.default_realm}" if config.default_realm and "@" not in given else given
+    requested, master = "", given
+    if config.master_separator and config.master_separator in given:
+        requested, _, master = given.partition(config.master_separator)
+    user, refused = _fixed(master, config, service, original=master)
+    if requested == user:
+        requested = ""  # one who asks for his own mail: a user like any other
+    if requested:
+        requested, also_refused = _fixed(requested, config, service, original=master)
+        refused = refused or also_refused
+    return UserNames(given, user, refused, requested)
+
+
+def _fixed(name: str, config: AuthConfig, service: str, *, original: str) -> tuple[str, str]:
+    """What Dovecot makes of a name, and the first character that it refuses."""
+    user = f"{name}@{config.default_realm}" if config.default_realm and "@" not in name else name
     pairs = config.username_translation
     table = {ord(pairs[i]): pairs[i + 1] for i in range(0, len(pairs) - 1, 2)}
     user = user.translate(table)
@@ -31,6 +49,6 @@ def normalise(given: str, config: AuthConfig, service: str) -> UserNames:
     refused = next((char for char in user if allowed and char not in allowed), "")
     if config.username_format:
         dialect = config.version.dialect
-        known = values(user, original=given, service=service, dialect=dialect)
+        known = values(user, original=original, service=service, dialect=dialect)
         user = expand(config.username_format, known, dialect)
-    return UserNames(given, user, refused)
+    return user, refused

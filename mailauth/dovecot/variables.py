@@ -71,8 +71,13 @@ _V23 = re.compile(r"%(?:(-?\d+)\.)?(-?\d+)?([LUEXRHNMDT]*)(?:\{([^{}]*)\}|(.))",
 _V24 = re.compile(r"%\{((?:[^{}'\"]|'[^']*'|\"[^\"]*\")*)\}")
 
 
-def values(user: str, *, original: str, service: str, dialect: Dialect) -> dict[str, str]:
-    """The variables of a lookup by their names in ``dialect``.  ``original`` is what the client gave."""
+def values(
+    user: str, *, original: str, service: str, dialect: Dialect, requested: str = "", address: str = ""
+) -> dict[str, str]:
+    """The variables of a lookup by their names in ``dialect``.  ``original`` is what the client gave.
+
+    ``requested`` is whose mail a master user asks for, ``address`` where the client is, if that is known.
+    """
     domain = user.partition("@")[2]
     known = {
         "user": user,
@@ -80,9 +85,11 @@ def values(user: str, *, original: str, service: str, dialect: Dialect) -> dict[
         "domain_first": domain.partition("@")[0],
         "domain_last": domain.rpartition("@")[2],
         "home": "",
-        "login_user": "",
+        "login_user": requested,
         "master_user": "",
     }
+    if address:
+        known |= {"rip": address, "real_rip": address}
     if dialect == "2.4":
         return known | {
             "original_user": original,
@@ -100,8 +107,8 @@ def values(user: str, *, original: str, service: str, dialect: Dialect) -> dict[
         "orig_domain": original_domain,
         "auth_username": original_name,
         "auth_domain": original_domain,
-        "login_username": "",
-        "login_domain": "",
+        "login_username": requested.partition("@")[0],
+        "login_domain": requested.partition("@")[2],
         "service": service,
         "mech": "PLAIN",
     }

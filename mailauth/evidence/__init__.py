@@ -5,6 +5,17 @@ Nothing here holds a secret: hashes appear as scheme and parameters, passwords n
 
 from mailauth.evidence.configured import Configured
 from mailauth.evidence.fact import Evidence, Fact, NotApplicable, Unobserved
+from mailauth.evidence.log import (
+    ContainerLog,
+    Filesystem,
+    Filesystems,
+    LogDestination,
+    LogStream,
+    LogTrouble,
+    LogWindow,
+    SentPassword,
+    UserInLog,
+)
 from mailauth.evidence.logins import LoginReply, Logins
 from mailauth.evidence.lookup import (
     ClientAddress,
@@ -29,7 +40,16 @@ from mailauth.evidence.network import (
     TlsFlaw,
 )
 from mailauth.evidence.offered import CacheAnswer, Mechanisms
-from mailauth.evidence.password import PasswordPart, PasswordVariant
+from mailauth.evidence.password import PasswordBytes, PasswordPart, PasswordVariant
+from mailauth.evidence.settings import (
+    Accepted,
+    AuthFile,
+    AuthFiles,
+    MisreadVariable,
+    Running,
+    Startup,
+    Variables,
+)
 from mailauth.evidence.verification import (
     PasswordCheck,
     StoredHash,
@@ -41,31 +61,46 @@ from mailauth.evidence.verification import (
 )
 
 __all__ = [
+    "Accepted",
     "Approach",
+    "AuthFile",
+    "AuthFiles",
     "CacheAnswer",
     "Certificate",
     "Certificates",
     "ClientAddress",
     "Configured",
+    "ContainerLog",
     "Disabled",
     "End",
     "Endpoint",
     "Evidence",
     "Fact",
+    "Filesystem",
+    "Filesystems",
     "Listener",
     "Listening",
+    "LogDestination",
+    "LogStream",
+    "LogTrouble",
+    "LogWindow",
     "LoginReply",
     "Logins",
     "LookedUp",
     "Mechanisms",
+    "MisreadVariable",
     "NearName",
     "NotApplicable",
     "PassdbAnswer",
+    "PasswordBytes",
     "PasswordCheck",
     "PasswordPart",
     "PasswordVariant",
     "Reachable",
+    "Running",
     "Said",
+    "SentPassword",
+    "Startup",
     "Step",
     "StoredHash",
     "TlsFiles",
@@ -73,7 +108,9 @@ __all__ = [
     "Trial",
     "Trials",
     "Unobserved",
+    "UserInLog",
     "UserName",
+    "Variables",
     "Verifiers",
     "VerifyingProcess",
     "words",

@@ -1,45 +1,163 @@
 """The user: the name that is looked up, and what every passdb says of it."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from mailauth.evidence.fact import Evidence
-from mailauth.stores.store import Outcome
+from mailauth.stores.store import Failing, Failure, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class UserName(Evidence):
-    """The name as given and as looked up; the first character that auth_username_chars refuses."""
+    """The name as given and as looked up; the first character that auth_username_chars refuses.
+
+    ``requested``: whose mail is asked for, where the name is of a master user ("alice*root").
+    """
 
     given: str
     looked_up: str
     refused: str
+    requested: str = ""
 
     @property
     def seen(self) -> str:
-        return f"{self.given!r} is looked up as {self.looked_up!r}"
+        also = f", to log in as {self.requested!r}" if self.requested else ""
+        return f"{self.given!r} is looked up as {self.looked_up!r}{also}"
+
+
+class Said(Enum):
+    """What asking one passdb comes to, and what a login does."""
+
+    OK = "lets the user in"
+    MISMATCH = "password mismatch"
+    UNKNOWN = "unknown user"
+    NEXT = "leaves it to the next"
+    FAILURE = "internal failure"
+    DENIED = "the user is denied"
+    REFUSED = "refused before a passdb is asked"
+    SKIPPED = "is not asked"
+    UNASKED = "could not be asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One passdb on the way, and why it was skipped."""
+
+    number: int
+    passdb: str
+    said: Said
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where the way through the passdbs ends, and which passdb decides (0: none).  ``user`` as it is then."""
+
+    said: Said
+    decided_by: int
+    user: str
+    nologin: bool = False
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def lets_in(self) -> bool:
+        """The session begins."""
+        return self.said is Said.OK and not self.nologin
 
 
 @dataclass(frozen=True, slots=True)
 class PassdbAnswer:
-    """What one passdb said of the user."""
+    """What one passdb said of the user.
+
+    ``restricts`` are those of its fields that decide a login, with what they hold; ``user`` is the name
+    that was asked about.
+    """
 
     passdb: str
     place: str
     outcome: Outcome
     fields: tuple[str, ...] = ()  # the names of the entry's other fields
+    number: int = 0
+    source: str = ""  # the file that says where to look
+    driver: str = ""
+    user: str = ""
+    deny: bool = False
+    master: bool = False
+    restricts: tuple[tuple[str, str], ...] = ()
+    failure: Failure | None = None
+    beside: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+
+    def field(self, name: str) -> str | None:
+        """What a field that decides a login holds; None when it is not there."""
+        return dict(self.restricts).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class NearName:
+    """A name that a passdb does know, much like the one that it was asked for."""
+
+    passdb: str
+    place: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """A row that the query leaves out by a condition that has nothing to do with the name."""
+
+    passdb: str
+    place: str
+    conditions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LookedUp(Evidence):
-    """What every passdb said, in Dovecot's order; ``unasked``: those that could not be asked, and why."""
+    """What every passdb said, in Dovecot's order; ``unasked``: those that could not be asked, and why.
+
+    ``right`` and ``wrong``: where the way ends with a password that every hash matches, and with one that
+    none does.  ``near``, ``disabled`` and ``elsewhere`` (passdbs that are not asked, and have the user) are
+    looked for where no passdb knows the user.
+    """
 
     answers: tuple[PassdbAnswer, ...]
     unasked: tuple[str, ...] = ()
+    right: End | None = None
+    wrong: End | None = None
+    near: tuple[NearName, ...] = ()
+    elsewhere: tuple[NearName, ...] = ()
+    disabled: tuple[Disabled, ...] = ()
 
     @property
     def seen(self) -> str:
         return "; ".join(
-            f"{a.passdb}, {a.place}: {a.outcome.value}"
+            f"{a.passdb}, {a.place}: {a.failure.kind.value if a.failure else a.outcome.value}"
             + (f" (with the fields {', '.join(a.fields)})" if a.fields else "")
             for a in self.answers
         )
+
+    def failures(self, *kinds: Failing) -> tuple[tuple[PassdbAnswer, Failure], ...]:
+        """The passdbs that gave no answer for one of these reasons."""
+        return tuple((a, a.failure) for a in self.answers if a.failure and a.failure.kind in kinds)
+
+    @property
+    def unknown(self) -> bool:
+        """Every passdb was asked and knows no such user."""
+        return all(a.outcome is Outcome.UNKNOWN_USER for a in self.answers if not a.deny and not a.master)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAddress(Evidence):
+    """Where the client is, and whether the entry that would let it in allows that (``nets``: what it allows).
+
+    ``address`` is "" where it does not matter: none at all is allowed.
+    """
+
+    address: str
+    nets: str
+    allowed: bool
+    passdb: str
+
+    @property
+    def seen(self) -> str:
+        return f"{self.address or 'any address'}: allow_nets = {self.nets}"

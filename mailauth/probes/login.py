@@ -7,6 +7,7 @@ The auth socket is told not to count a failure as a penalty.
 import time
 
 from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.errors import CannotObserve
 from mailauth.evidence import LoginReply, Logins
 from mailauth.probes.scene import Scene
 
@@ -17,8 +18,13 @@ def observe_logins(scene: Scene) -> Logins:
     dovecot, config, user, service = scene.dovecot, scene.config, scene.user, scene.service
     password = scene.password
     path = f"{config.base_dir}/auth-client"
+    if not scene.address and any("allow_" in name for case in scene.cases for name in case.record.fields):
+        raise CannotObserve(
+            "the entry has allow_nets, and a login from no address says nothing of one from the client's:"
+            " name that with --from-address."
+        )
     with AuthSocket(dovecot.path(path)) as socket:
-        reply = socket.plain(user, password.raw, service=service)
+        reply = socket.plain(user, password.raw, service=service, address=scene.address)
     # The auth process says OK to these; the login process then sends the client away.
     nologin = any(field.partition("=")[0] == "nologin" for field in reply.fields)
     began = time.monotonic()
@@ -29,6 +35,7 @@ def observe_logins(scene: Scene) -> Logins:
         "test",
         "-x",
         f"service={service}",
+        *(("-x", f"rip={scene.address}") if scene.address else ()),
         "--",
         user,
         feed=password.raw + b"\n",

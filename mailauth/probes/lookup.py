@@ -1,12 +1,19 @@
-"""Ask every passdb in Dovecot's order what it says of the user."""
+"""Ask the passdbs as Dovecot does, and say of each what it says of the user."""
+
+import os
+from contextlib import suppress
+from dataclasses import replace
 
 from mailauth import hashes
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, StaticSource
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
+from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import Escape, expand, values
 from mailauth.errors import CannotObserve
-from mailauth.evidence import LookedUp, PassdbAnswer, UserName
+from mailauth.evidence import ClientAddress, LookedUp, NearName, NotApplicable, PassdbAnswer, UserName
+from mailauth.probes import near
 from mailauth.probes.scene import Case, Scene
+from mailauth.probes.walk import Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
 from mailauth.stores.store import Outcome, Record
 
@@ -14,42 +21,126 @@ from mailauth.stores.store import Outcome, Record
 def observe_user_name(scene: Scene) -> UserName:
     """The name that is looked up.  Raises CannotObserve when it cannot be worked out."""
     names: UserNames = normalise(scene.user, scene.config, scene.service)
-    return UserName("auth_username_format", names.given, names.looked_up, names.refused)
+    return UserName("auth_username_format", names.given, names.looked_up, names.refused, names.requested)
 
 
 def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
-    """Ask every passdb; ``cases`` is filled with those that have a hash.
+    """Ask the passdbs on every way that a password can take; ``cases`` is filled with those that have a hash.
 
     Raises CannotObserve when none has one and not all could be asked.
     """
-    config = scene.config
-    answers: list[PassdbAnswer] = []
-    problems: list[str] = []
-    for passdb in config.passdbs:
-        if passdb.master:
-            continue  # asked for master users only
-        if passdb.deny or passdb.skip != "never" or passdb.username_filter or passdb.mechanisms:
-            problems.append(f"{passdb.label}: mailauth does not follow deny, skip and filters yet.")
-            continue
-        try:
-            record = _ask(scene, passdb)
-        except CannotObserve as why:
-            problems.append(f"{passdb.label}: {why}")
-            continue
-        answers.append(PassdbAnswer(passdb.label, record.place, record.outcome, record.fields))
-        if record.outcome is Outcome.FOUND:
-            parsed = hashes.parse(
-                as_taken(record, passdb),
-                default_scheme=passdb.default_scheme,
-                dovecot=_numbers(config),
-                allow_weak=config.allow_weak,
-            )
-            cases.append(Case(passdb, record, parsed))
+    road = scene.road
+    assert road
+    verified: set[int] = set()
+
+    def matches(entry: Entry) -> bool:
+        verified.add(entry.passdb.number)
+        return True
+
+    right, wrong = walk(road, matches), walk(road, lambda entry: not matches(entry))
+    entries = sorted(road.entries.values(), key=lambda entry: entry.passdb.number)
+    answers = tuple(_answer(entry, user) for (_, user, _), entry in _by_number(road))
+    problems = tuple(road.unasked[number] for number in sorted(road.unasked))
+    cases += [
+        Case(entry.passdb, entry.record, _parsed(entry, scene.config))
+        for entry in entries
+        if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
+    ]
     if problems and not cases:
         raise CannotObserve(" ".join(problems))
-    if not answers:
-        raise CannotObserve(f"{config.file} has no passdb that can be asked.")
-    return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))
+    if not answers and not right.steps:
+        raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
+    found = LookedUp("the passdbs, in Dovecot's order", answers, problems, right, wrong)
+    if found.unknown:
+        asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
+        found = replace(
+            found,
+            elsewhere=_elsewhere(scene, asked),
+            near=near.names(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
+            disabled=near.disabled(asked, lambda passdb: _ask(scene, passdb, _looked_up(scene), "")),
+        )
+    return found
+
+
+def _elsewhere(scene: Scene, asked: tuple[Passdb, ...]) -> tuple[NearName, ...]:
+    """The passdbs that are not asked, and would know the user."""
+    found = []
+    for passdb in scene.config.passdbs:
+        if passdb in asked or passdb.deny or passdb.master or passdb.source is None:
+            continue
+        with suppress(CannotObserve):
+            record = _ask(scene, passdb, _looked_up(scene), "")
+            if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD):
+                found.append(NearName(passdb.label, record.place, _looked_up(scene)))
+    return tuple(found)
+
+
+def observe_address(scene: Scene, lookups: LookedUp) -> ClientAddress | NotApplicable:
+    """Where the client is, if the entry says from where one may log in.  Raises CannotObserve."""
+    for answer in lookups.answers:
+        fields = {name: value for name, value in answer.restricts if name.endswith("_nets")}
+        if not fields or answer.deny:
+            continue
+        nets = ", ".join(fields.values())
+        allowed = not not_allowed(fields, scene.address)
+        if allowed and not scene.address:
+            raise CannotObserve(
+                f"{answer.place} allows logins from {nets} only, and where the client is is not known: name"
+                " that with --from-address."
+            )
+        return ClientAddress(answer.place, scene.address, nets, allowed, answer.passdb)
+    return NotApplicable(ClientAddress, "logins are allowed from everywhere")
+
+
+def make_road(scene: Scene) -> Road:
+    """The passdbs of a scene, each asked once."""
+    assert scene.names
+
+    def ask(passdb: Passdb, user: str, requested: str) -> Entry:
+        record = _ask(scene, passdb, user, requested)
+        return Entry(passdb, record, _values(scene, passdb, record, user, requested))
+
+    return Road(scene.config, scene.names, scene.address, ask)
+
+
+def _by_number(road: Road) -> list[tuple[tuple[int, str, str], Entry]]:
+    return sorted(road.entries.items(), key=lambda item: item[0][0])
+
+
+def _looked_up(scene: Scene) -> str:
+    assert scene.names
+    return scene.names.looked_up
+
+
+def _answer(entry: Entry, user: str) -> PassdbAnswer:
+    passdb, record = entry.passdb, entry.record
+    source = passdb.source.place if isinstance(passdb.source, SqlSource) else ""
+    return PassdbAnswer(
+        passdb.label,
+        record.place,
+        record.outcome,
+        record.fields,
+        number=passdb.number,
+        source=source,
+        driver=passdb.driver,
+        user=user,
+        deny=passdb.deny,
+        master=passdb.master,
+        restricts=entry.restricts,
+        failure=record.failure,
+        beside=record.beside,
+        seconds=record.seconds,
+    )
+
+
+def _parsed(entry: Entry, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
+    version = config.version
+    return hashes.parse(
+        as_taken(entry.record, entry.passdb),
+        default_scheme=entry.passdb.default_scheme,
+        dovecot=(version.major, version.minor, version.patch, version.build),
+        allow_weak=config.allow_weak,
+    )
 
 
 def as_taken(record: Record, passdb: Passdb) -> bytes:
@@ -65,13 +156,51 @@ def as_taken(record: Record, passdb: Passdb) -> bytes:
     return b"{%b}%b" % (passdb.default_scheme.encode(), stored)
 
 
-def _ask(scene: Scene, passdb: Passdb) -> Record:
-    dialect = scene.config.version.dialect
+def _known(scene: Scene, user: str, requested: str) -> dict[str, str]:
+    """The variables of a lookup."""
     assert scene.names
-    names = scene.names
-    known = values(names.looked_up, original=names.given, service=scene.service, dialect=dialect)
+    given = scene.names.given
+    if requested and scene.config.master_separator:
+        given = given.partition(scene.config.master_separator)[2]
+    known = values(
+        user,
+        original=given,
+        service=scene.service,
+        dialect=scene.config.version.dialect,
+        requested=requested,
+        address=scene.address,
+    )
     if scene.password is not None:
         known["password"] = scene.password.text.decode("utf-8", "surrogateescape")
+    return known
+
+
+def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: str) -> dict[str, str]:
+    """The fields of an entry as Dovecot takes them: what it sets before, what comes, what it sets after."""
+    if record.outcome not in (Outcome.FOUND, Outcome.NO_PASSWORD):
+        return {}
+    dialect = scene.config.version.dialect
+    known = _known(scene, user, requested)
+    come = dict(record.values)
+    if isinstance(passdb.source, FileSource):
+        come = {name: expand(value, known, dialect) for name, value in come.items()}
+    store = "passwd_file" if isinstance(passdb.source, FileSource) else "sql"
+    known |= {f"{store}:{name}": value for name, value in come.items()}
+
+    def set_by(fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        return {name: expand(value, known, dialect) for name, value in fields}
+
+    taken = come if passdb.import_all else {}
+    fields = set_by(passdb.default_fields) | taken | set_by(passdb.override_fields)
+    # 2.3 takes no notice of nopassword beside a password: auth_request_set_field(), src/auth/auth-request.c
+    if dialect == "2.3" and record.stored and "noauthenticate" not in fields:
+        fields.pop("nopassword", None)
+    return fields
+
+
+def _ask(scene: Scene, passdb: Passdb, user: str, requested: str) -> Record:
+    dialect = scene.config.version.dialect
+    known = _known(scene, user, requested)
 
     def filled(template: str, escape: Escape = str) -> str:
         return expand(template, known, dialect, escape)
@@ -83,13 +212,30 @@ def _ask(scene: Scene, passdb: Passdb) -> Record:
             scene.dovecot.path(path), filled(source.username_format or "%u"), shown_as=path
         )
     if isinstance(source, SqlSource):
-        sql.prepare(source)
-        return scene.dovecot.inside(lambda: sql.lookup(source, lambda escape: filled(source.query, escape)))
+        return ask_sql(scene, passdb, source, lambda escape: filled(source.query, escape))
     if isinstance(source, StaticSource):
         return Record(Outcome.FOUND, f"{scene.config.file}: passdb static", filled(source.password).encode())
     raise CannotObserve(passdb.source_problem)
 
 
-def _numbers(config: AuthConfig) -> tuple[int, ...]:
-    version = config.version
-    return (version.major, version.minor, version.patch, version.build)
+def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -> Record:
+    """Ask the database where Dovecot lives, and as the user that Dovecot asks as, where that can matter."""
+    sql.prepare(source)
+    identity, alike = None, True
+    if sql.is_local(source):
+        identity, alike = _as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
+    return scene.dovecot.inside(lambda: sql.ask(source, query, alike=alike), identity)
+
+
+def _as_dovecot(
+    dovecot: Installation, config: AuthConfig, service: ServiceName
+) -> tuple[Identity | None, bool]:
+    """Who to become in order to ask as the service does (None: nobody), and whether we are alike then."""
+    name = config.runs_as(service)
+    us = os.geteuid()
+    identity = Identity(0, 0) if name == "root" else dovecot.identity(name)
+    if identity is None:
+        return None, False
+    if identity.uid == us:
+        return None, True
+    return (identity, True) if us == 0 else (None, False)

@@ -3,14 +3,14 @@
 Texts are shown, never read: servers translate them.  SQLite alone has one code for a missing table, a
 missing column and a syntax error; its texts are never translated, so there the first words count.
 
-Source: PostgreSQL's appendix "Error Codes"; MariaDB's "Error Code Reference"; https://www.sqlite.org/rescode.html.
+Source: PostgreSQL's appendix "Error Codes"; MariaDB's "Error Code Reference";
+https://www.sqlite.org/rescode.html.
 """
 
 import errno
 import os
 import re
 import socket
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ _MYSQL = {
     1969: Failing.SLOW,
     3024: Failing.SLOW,
 }
+_OF_THE_FILE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT")
 _UNREACHABLE = frozenset(
     {
         *(errno.ECONNREFUSED, errno.ENOENT, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH),
@@ -166,7 +167,7 @@ def of_sqlite(why: Exception, path: Path) -> CannotObserve:
         return Refusal(Failing.FILE, code, says, by_name=why.errno in (errno.EACCES, errno.EPERM))
     says = f"SQLite: {str(why).rstrip('.')}"
     name = str(getattr(why, "sqlite_errorname", ""))
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT")):
+    if name.startswith(_OF_THE_FILE):
         return Refusal(Failing.FILE, name, says)
     if name == "SQLITE_ERROR":
         kind = Failing.SYNTAX

@@ -27,6 +27,7 @@ _OTHERS = 4  # servers beside the one that answered that are looked at
 _OTHERS_TIMEOUT = 2  # seconds to connect to each
 
 Ask = Callable[[str], tuple[Sequence[str], Sequence[Sequence[Any]]]]
+Query = Callable[[Escape], str]
 
 
 def prepare(source: SqlSource) -> None:
@@ -35,7 +36,7 @@ def prepare(source: SqlSource) -> None:
         importlib.import_module(module)
 
 
-def lookup(source: SqlSource, query: Callable[[Escape], str]) -> Record:
+def lookup(source: SqlSource, query: Query) -> Record:
     """As ``ask``, for those who need an answer: raises CannotObserve also when the store fails."""
     record = ask(source, query)
     if record.failure:
@@ -49,7 +50,7 @@ def is_local(source: SqlSource) -> bool:
     return source.driver == "sqlite" or any(host in ("", "localhost") or host[0] == "/" for host in hosts)
 
 
-def ask(source: SqlSource, query: Callable[[Escape], str], *, alike: bool = True) -> Record:
+def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
     """Run the query that ``query(escape)`` makes, on the first server that answers.
 
     To be called where Dovecot lives: paths, sockets and host names are taken as it says them; and as the

@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What the store said of a user.  One that we, not Dovecot, could not ask raises CannotObserve instead."""
+    """What the store said of a user.  What we, not Dovecot, could not ask raises CannotObserve."""
 
     FOUND = "found"
     UNKNOWN_USER = "unknown user"

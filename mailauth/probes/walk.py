@@ -1,0 +1,246 @@
+"""Follow the passdbs as Dovecot does: which are asked, in which order, and what comes of it.
+
+What a passdb says is asked once; the way through them depends on the password, so it is followed for
+each question anew: if every hash matched, if none did, if only this one did.
+
+Source: auth_request_want_skip_passdb(), auth_request_handle_passdb_callback() and what they call,
+Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c; auth_preinit(), src/auth/auth.c.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mailauth.dovecot.authconfig import AuthConfig, Passdb
+from mailauth.errors import CannotObserve
+from mailauth.evidence import End, Said, Step, UserName
+from mailauth.stores.store import Outcome, Record
+
+_MOST = 64  # steps: what goes on longer goes in circles
+# Values that are nobody's secret; "pass" and its like are left out.
+_SHOWN = ("nologin", "allow_nets", "allow_real_nets", "fail", "nopassword", "user", "username", "domain")
+
+Values = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one passdb has of one name: the record, and its fields as Dovecot takes them."""
+
+    passdb: Passdb
+    record: Record
+    values: Values = field(repr=False)
+
+    @property
+    def restricts(self) -> tuple[tuple[str, str], ...]:
+        """The fields that decide a login, and what they hold."""
+        return tuple((name, self.values[name]) for name in _SHOWN if name in self.values)
+
+
+@dataclass(slots=True)
+class Road:
+    """The passdbs, and who can ask them: ``ask(passdb, user, requested)`` may raise CannotObserve."""
+
+    config: AuthConfig
+    names: UserName
+    address: str
+    ask: Callable[[Passdb, str, str], Entry]
+    unasked: dict[int, str] = field(default_factory=dict)  # by the passdb's number: why not
+    entries: dict[tuple[int, str, str], Entry] = field(default_factory=dict)
+
+    def seen(self, passdb: Passdb, user: str, requested: str) -> Entry | None:
+        """What the passdb has of the user; asked once.  None: it could not be asked."""
+        key = (passdb.number, user, requested)
+        if key not in self.entries and passdb.number not in self.unasked:
+            try:
+                self.entries[key] = self.ask(passdb, user, requested)
+            except CannotObserve as why:
+                self.unasked[passdb.number] = f"{passdb.label}: {why}"
+        return self.entries.get(key)
+
+
+@dataclass(slots=True)
+class _State:
+    """Of one walk."""
+
+    user: str
+    requested: str
+    verified: bool = False  # the password was, in an earlier passdb
+    success: bool = False
+    failed_inside: bool = False  # some passdb had an internal failure
+    nologin: bool = False
+    steps: list[Step] = field(default_factory=list)
+
+
+def walk(road: Road, matches: Callable[[Entry], bool]) -> End:
+    """Where the way ends if ``matches`` says which entry's hash the password is right for."""
+    at = _State(road.names.looked_up, road.names.requested)
+    mains = [passdb for passdb in road.config.passdbs if not passdb.master]
+    masters = [passdb for passdb in road.config.passdbs if passdb.master]
+    if at.requested and not masters:
+        return End(Said.REFUSED, 0, at.user, steps=())
+    rest = _without_useless(masters if at.requested else mains)
+    mains = _without_useless(mains)
+    passdb, rest = _next(rest, at)
+    if passdb is None:
+        return End(Said.FAILURE, 0, at.user, steps=tuple(at.steps))
+    while len(at.steps) < _MOST:
+        said = _ask(road, passdb, at, matches)
+        at.steps.append(Step(passdb.number, passdb.label, said))
+        if passdb.deny and said is not Said.UNKNOWN:
+            ended = Said.FAILURE if said is Said.FAILURE else Said.DENIED
+            return _end(ended, passdb, at)
+        rule = _rule(passdb, said)
+        onwards = rule.startswith("continue")
+        if said is Said.OK and onwards and rule != "continue-fail":
+            at.verified = True
+        if rule.endswith("-ok"):
+            at.success = True
+            at.verified = at.verified or onwards
+        elif rule.endswith("-fail"):
+            at.success = False
+        if at.requested and said is Said.OK:
+            at.user, at.requested, rest = at.requested, "", mains
+        following, rest = _next(rest, at)
+        if onwards and following is not None:
+            at.failed_inside = at.failed_inside or said is Said.FAILURE
+            passdb = following
+            continue
+        return _end(_result(said, at), passdb, at)
+    raise CannotObserve("the passdbs of this configuration go in circles.")
+
+
+def _result(said: Said, at: _State) -> Said:
+    if said is Said.NEXT and not at.success:
+        return Said.FAILURE
+    if at.success:
+        return Said.OK
+    if at.failed_inside:
+        return Said.FAILURE
+    # The password was right, and nothing made that a success: auth_request_success()
+    return Said.REFUSED if said is Said.OK else said
+
+
+def _end(said: Said, passdb: Passdb, at: _State) -> End:
+    nologin = at.nologin and said is Said.OK
+    return End(said, passdb.number, at.user, nologin=nologin, steps=tuple(at.steps))
+
+
+def _without_useless(passdbs: list[Passdb]) -> list[Passdb]:
+    """Dovecot leaves out those at the beginning that wait for an earlier success."""
+    first = next((i for i, passdb in enumerate(passdbs) if passdb.skip != "unauthenticated"), len(passdbs))
+    return passdbs[first:]
+
+
+def _next(passdbs: list[Passdb], at: _State) -> tuple[Passdb | None, list[Passdb]]:
+    """The first passdb that is not skipped, and those after it."""
+    for i, passdb in enumerate(passdbs):
+        why = _skipped(passdb, at)
+        if not why:
+            return passdb, passdbs[i + 1 :]
+        at.steps.append(Step(passdb.number, passdb.label, Said.SKIPPED, why))
+    return None, []
+
+
+def _skipped(passdb: Passdb, at: _State) -> str:
+    """Why the passdb is not asked; "" when it is."""
+    mechanisms = re.split(r"[ ,]+", passdb.mechanisms.strip().upper()) if passdb.mechanisms.strip() else []
+    if mechanisms and not {"PLAIN", "LOGIN"} & set(mechanisms):
+        return "it is for other mechanisms"
+    if passdb.username_filter and not _accepted(passdb.username_filter, at.user):
+        return "its username_filter leaves the user out"
+    if passdb.skip == "authenticated" and at.verified:
+        return "skip = authenticated"
+    if passdb.skip == "unauthenticated" and not at.verified:
+        return "skip = unauthenticated"
+    return ""
+
+
+def _accepted(words: str, user: str) -> bool:
+    """auth_request_username_accepted(): "!" excludes; with something included, only that is."""
+    patterns = [word for word in re.split(r"[ ,]+", words) if word]
+    if any(_wild(word[1:], user) for word in patterns if word[0] == "!"):
+        return False
+    includes = [word for word in patterns if word[0] != "!"]
+    return not includes or any(_wild(word, user) for word in includes)
+
+
+def _wild(pattern: str, text: str) -> bool:
+    parts = {"*": ".*", "?": "."}
+    expression = "".join(parts.get(char, re.escape(char)) for char in pattern)
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[Entry], bool]) -> Said:
+    """What verifying against this passdb comes to; the name can be changed by it."""
+    entry = road.seen(passdb, at.user, at.requested)
+    if entry is None:
+        return Said.UNASKED
+    outcome, values = entry.record.outcome, entry.values
+    if outcome is Outcome.UNKNOWN_USER:
+        return Said.UNKNOWN
+    if outcome is Outcome.FAILED:
+        return Said.FAILURE
+    at.user = renamed(at.user, values)
+    said = _verified(entry, at, matches)
+    if said is Said.OK and ("fail" in values or not_allowed(values, road.address)):
+        said = Said.UNKNOWN
+    if said in (Said.OK, Said.NEXT) and "nologin" in values:
+        at.nologin = True
+    return said
+
+
+def _verified(entry: Entry, at: _State, matches: Callable[[Entry], bool]) -> Said:
+    if "noauthenticate" in entry.values:
+        return Said.NEXT
+    if at.verified or "nopassword" in entry.values:
+        return Said.OK
+    if entry.record.outcome is Outcome.NO_PASSWORD or entry.passdb.deny:
+        return Said.MISMATCH
+    return Said.OK if matches(entry) else Said.MISMATCH
+
+
+def _rule(passdb: Passdb, said: Said) -> str:
+    if said is Said.OK:
+        return passdb.result_success
+    if said is Said.FAILURE:
+        return passdb.result_internalfail
+    if said in (Said.NEXT, Said.UNASKED):
+        return "continue"
+    return passdb.result_failure
+
+
+def renamed(user: str, values: Values) -> str:
+    """auth_request_try_update_username()."""
+    if values.get("user"):
+        user = values["user"]
+    name, at, domain = user.partition("@")
+    if new := values.get("username"):
+        user = new if "@" in new else f"{new}{at}{domain}"
+        name, at, domain = user.partition("@")
+    if new := values.get("domain"):
+        user = f"{name}@{new}"
+    return user
+
+
+def not_allowed(values: Values, address: str) -> bool:
+    """The fields that say from where, and the address is not among it; an unknown one is taken as allowed."""
+    nets = [values[name] for name in ("allow_nets", "allow_real_nets") if name in values]
+    return any(not among(text, address) for text in nets)
+
+
+def among(nets: str, address: str) -> bool:
+    """auth_request_validate_networks().  With no address known: whether any could be among them."""
+    found = []
+    for word in re.split(r"[, ]+", nets.strip()):
+        try:
+            found.append(ipaddress.ip_network(word, strict=False))
+        except ValueError:
+            continue  # "local": a client without an address; anything else Dovecot passes over
+    if not address:
+        return bool(found) or "local" in re.split(r"[, ]+", nets)
+    client = ipaddress.ip_address(address)
+    if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped:
+        client = client.ipv4_mapped
+    return any(client.version == net.version and client in net for net in found)
