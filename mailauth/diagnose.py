@@ -19,37 +19,56 @@ from mailauth.errors import CannotObserve, UsageError
 from mailauth.evidence import (
     Accepted,
     AuthFiles,
+    CacheAnswer,
+    Certificates,
+    Cleartext,
     ClientAddress,
     Configured,
+    End,
     Evidence,
     Fact,
+    Listening,
     Logins,
+    LogWindow,
     LookedUp,
+    Mechanisms,
     NotApplicable,
+    OpenDoors,
     PasswordBytes,
     PasswordCheck,
     PasswordPart,
     PasswordVariant,
+    Reachable,
     Running,
+    Said,
     Startup,
+    StoredColumn,
     StoredHash,
+    TlsFiles,
+    TodaysStrength,
     Trials,
     Unobserved,
+    UserInLog,
     UserName,
     Variables,
     Verifiers,
 )
 from mailauth.finding import Diagnosis, apply
 from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.probes.cache import observe_cache
 from mailauth.probes.files import observe_files
+from mailauth.probes.log import observe_log_window, observe_user_in_log
 from mailauth.probes.login import observe_logins
 from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
+from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
+from mailauth.probes.network import observe_listening, observe_reachable
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.refused import observe_accepted, observe_refusal
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.startup import observe_running, observe_startup
-from mailauth.probes.stored import observe_stored
+from mailauth.probes.stored import observe_column, observe_doors, observe_stored, observe_strength
+from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.trial import observe_trials
 from mailauth.probes.variables import cannot_look_up, observe_variables
 from mailauth.probes.walk import walk
@@ -66,11 +85,22 @@ SERVER_PROBES: tuple[Probe, ...] = (
     (AuthFiles, observe_files),
     (Startup, observe_startup),
     (Running, observe_running),
+    (Listening, observe_listening),
+    (Reachable, observe_reachable),
+    (TlsFiles, observe_tls_files),
+    (Certificates, observe_certificates),
+    (Cleartext, observe_cleartext),
+    (LogWindow, observe_log_window),
 )
 # What is looked at for this user, after the passdbs were asked: the scene has names and cases.
-USER_PROBES: tuple[Probe, ...] = ()
+USER_PROBES: tuple[Probe, ...] = (
+    (OpenDoors, observe_doors),
+    (Mechanisms, observe_mechanisms),
+    (CacheAnswer, observe_cache),
+    (UserInLog, observe_user_in_log),
+)
 # What is looked at for each passdb that has the user: the scene has that one case.
-CASE_PROBES: tuple[Probe, ...] = ()
+CASE_PROBES: tuple[Probe, ...] = ((StoredColumn, observe_column), (TodaysStrength, observe_strength))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +114,7 @@ class Target:
     service: str = "imap"
     variants: float = 3.0  # seconds for near variants of a wrong password; 0: none are tried
     named_service: bool = False  # the service was asked for, and is not only the default
+    audit: bool = False  # also judge what works by today's recommendations
     host: str = ""  # the name or address that the client connects to
     port: int = 0
     mechanism: str = ""  # the SASL mechanism that the client uses
@@ -128,18 +159,23 @@ def look(target: Target) -> Looked:
         port=target.port,
         mechanism=target.mechanism,
         address=target.address,
+        audit=target.audit,
     )
     shared: Facts = {Configured: Configured("doveconf -a", config)}
-    names = _see(shared, UserName, lambda: observe_user_name(scene))
+    misread = cannot_look_up(config)
+    _skip(shared, (UserName,) if misread else (), misread)
+    names = None if misread else _see(shared, UserName, lambda: observe_user_name(scene))
     scene = replace(scene, names=names)
     scene = replace(scene, road=make_road(scene) if names else None)
     cases: list[Case] = []
     if names is None:
         unknown = shared[UserName]
-        reason = unknown.reason if isinstance(unknown, Unobserved) else ""
-        shared |= {kind: Unobserved(kind, reason) for kind in (LookedUp, ClientAddress)}
+        assert isinstance(unknown, Unobserved | NotApplicable)
+        shared |= {kind: replace(unknown, kind=kind) for kind in (LookedUp, ClientAddress)}
     elif names.refused:
-        _skip(shared, (LookedUp, PasswordCheck, ClientAddress), "Dovecot refuses the name")
+        refused = End(Said.REFUSED, 0, names.looked_up)
+        shared[LookedUp] = LookedUp("auth_username_chars: no passdb is asked", (), (), refused, refused)
+        _skip(shared, (PasswordCheck, ClientAddress), "Dovecot refuses the name")
     else:
         lookups = _see(shared, LookedUp, lambda: look_up(scene, cases))
         if lookups is None:
@@ -150,7 +186,9 @@ def look(target: Target) -> Looked:
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)
     if target.login and target.password is not None:
-        _see(shared, Logins, lambda: observe_logins(scene))
+        logins = _see(shared, Logins, lambda: observe_logins(scene))
+        if logins is not None and any(reply.ok for reply in logins.replies):
+            _skip(shared, (PasswordVariant,), "the login works")  # a cache may let an old password in
     else:
         _skip(shared, (Logins,), "no login was asked for")
     _look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
@@ -208,7 +246,7 @@ def _skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:
 def _look_at(case: Case, scene: Scene) -> Facts:
     """One passdb's case: the stored hash, the process that verifies it, the trial, and what else is asked."""
     facts: Facts = {}
-    stored = _see(facts, StoredHash, lambda: observe_stored(case))
+    stored = _see(facts, StoredHash, lambda: observe_stored(case, scene))
     _look_at_memory(facts, case, scene, stored)
     alone = replace(scene, cases=(case,))
     _look_by(CASE_PROBES, facts, alone)
@@ -305,7 +343,7 @@ def _sound(cases: tuple[Case, ...], facts: list[Facts]) -> list[tuple[Hash, Fact
     found = []
     for case, one in zip(cases, facts, strict=True):
         stored = one[StoredHash]
-        if isinstance(case.hash, Hash) and isinstance(stored, StoredHash) and not stored.bare_as:
+        if isinstance(case.hash, Hash) and isinstance(stored, StoredHash) and stored.damage is None:
             found.append((case.hash, one))
     return found
 

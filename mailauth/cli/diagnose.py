@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mailauth.cli.password import read_password
 from mailauth.dovecot.doveadm import Installation, at_pid
@@ -23,6 +24,8 @@ from mailauth.finding import Diagnosis, ProofStep
 @click.option("--prove", is_flag=True, help="Repeat it in a lab: fail, apply the remedy, succeed.")
 @click.option("--service", default="imap", show_default=True, help="The service that a login is for.")
 @click.option("--from-address", "address", metavar="IP", default="", help="Where the client is.")
+@click.option("--host", metavar="NAME[:PORT]", default="", help="Where the client connects to.")
+@click.option("--mechanism", metavar="NAME", default="", help="The SASL mechanism that the client uses.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 def diagnose(
     user: str,
@@ -35,6 +38,8 @@ def diagnose(
     prove: bool,
     service: str,
     address: str,
+    host: str,
+    mechanism: str,
     as_json: bool,
 ) -> None:
     r"""Find out why USER cannot log in, and prove it.
@@ -60,7 +65,21 @@ def diagnose(
         if not Path(config).is_file():
             raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
     dovecot = at_pid(pid, config) if pid is not None else Installation(config)
-    looked = look(Target(user, dovecot, password, login=login, service=service, address=_address(address)))
+    source = click.get_current_context().get_parameter_source("service")
+    name, port = _host(host)
+    target = Target(
+        user,
+        dovecot,
+        password,
+        login=login,
+        service=service,
+        named_service=source is ParameterSource.COMMANDLINE,
+        address=_address(address),
+        host=name,
+        port=port,
+        mechanism=mechanism,
+    )
+    looked = look(target)
     proof: tuple[ProofStep, ...] = ()
     if prove:
         from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415
@@ -82,6 +101,18 @@ def _address(text: str) -> str:
         return str(ip_address(text)) if text else ""
     except ValueError:
         raise UsageError(f"--from-address {text}: this is not an IP address.") from None
+
+
+def _host(text: str) -> tuple[str, int]:
+    """NAME, NAME:PORT, an IPv6 address, or one in brackets with a port.  Raises UsageError."""
+    if text.count(":") > 1 and not text.startswith("["):
+        return text, 0
+    name, colon, port = text.rpartition(":") if "]" not in text[-1:] else (text, "", "")
+    if not colon:
+        name, port = text, "0"
+    if not port.isdecimal() or not int(port) < 65536 or (text and not name):
+        raise UsageError(f"--host {text}: this is not a name or an address, and perhaps a port.")
+    return name.removeprefix("[").removesuffix("]"), int(port)
 
 
 def exit_status(diagnosis: Diagnosis) -> int:

@@ -143,7 +143,8 @@ class LookedUp(Evidence):
     @property
     def unknown(self) -> bool:
         """Every passdb was asked and knows no such user."""
-        return all(a.outcome is Outcome.UNKNOWN_USER for a in self.answers if not a.deny and not a.master)
+        asked = [a for a in self.answers if not a.deny and not a.master]
+        return bool(asked or self.elsewhere) and all(a.outcome is Outcome.UNKNOWN_USER for a in asked)
 
 
 @dataclass(frozen=True, slots=True)

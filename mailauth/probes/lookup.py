@@ -31,6 +31,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     """
     road = scene.road
     assert road
+    assert scene.names
     verified: set[int] = set()
 
     def matches(entry: Entry) -> bool:
@@ -50,9 +51,9 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         raise CannotObserve(" ".join(problems))
     if not answers and not right.steps:
         raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
+    asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
     found = LookedUp("the passdbs, in Dovecot's order", answers, problems, right, wrong)
-    if found.unknown:
-        asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
+    if not scene.names.requested and (found.unknown or not asked):
         found = replace(
             found,
             elsewhere=_elsewhere(scene, asked),

@@ -184,7 +184,8 @@ def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[Entry], bool
         return Said.FAILURE
     at.user = renamed(at.user, values)
     said = _verified(entry, at, matches)
-    if said is Said.OK and ("fail" in values or not_allowed(values, road.address)):
+    failed = "fail" in values or values.get("user") == "" or not_allowed(values, road.address)
+    if said is Said.OK and failed:
         said = Said.UNKNOWN
     if said in (Said.OK, Said.NEXT) and "nologin" in values:
         at.nologin = True

@@ -2,27 +2,108 @@
 
 from mailauth.finding import Rule
 from mailauth.rules.auth001_fails_all_the_same import fails_all_the_same
+from mailauth.rules.auth002_cleartext_without_tls import cleartext_without_tls
+from mailauth.rules.auth003_mechanism_needs_another_scheme import mechanism_needs_another_scheme
+from mailauth.rules.auth004_cache_refuses import cache_refuses
+from mailauth.rules.auth005_cache_lets_old_password_in import cache_lets_old_password_in
+from mailauth.rules.auth007_worker_queue import worker_queue
+from mailauth.rules.auth008_client_limit import client_limit
+from mailauth.rules.auth009_process_limit import process_limit
+from mailauth.rules.auth011_crashed import crashed
+from mailauth.rules.auth012_no_answer import no_answer
+from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
+from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
+from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
+from mailauth.rules.conf004_filters_of_2_4 import filters_of_2_4
+from mailauth.rules.conf008_vsz_limit_zero import vsz_limit_zero
+from mailauth.rules.conf019_refused import refused
+from mailauth.rules.db001_server_unreachable import server_unreachable
+from mailauth.rules.db002_credentials_refused import credentials_refused
+from mailauth.rules.db003_no_such_table import no_such_table
+from mailauth.rules.db004_no_such_column import no_such_column
+from mailauth.rules.db005_slow import slow
+from mailauth.rules.db006_wrong_database import wrong_database
+from mailauth.rules.db007_permission_denied import permission_denied
+from mailauth.rules.db008_query_not_understood import query_not_understood
+from mailauth.rules.db009_file_unusable import file_unusable
+from mailauth.rules.db010_no_password_field import no_password_field
+from mailauth.rules.db011_no_connection_left import no_connection_left
+from mailauth.rules.db012_one_of_several_down import one_of_several_down
 from mailauth.rules.hash001_never_matches import never_matches
 from mailauth.rules.hash002_weak_and_refused import weak_and_refused
 from mailauth.rules.hash003_unknown_scheme import unknown_scheme
 from mailauth.rules.hash004_no_prefix import no_prefix
+from mailauth.rules.hash005_cut_off import cut_off
+from mailauth.rules.hash006_column_too_narrow import column_too_narrow
+from mailauth.rules.hash007_blanks_at_the_edges import blanks_at_the_edges
+from mailauth.rules.hash008_quotes_around import quotes_around
+from mailauth.rules.hash009_two_prefixes import two_prefixes
+from mailauth.rules.hash010_dollars_eaten import dollars_eaten
 from mailauth.rules.hash011_newline_hashed_in import newline_hashed_in
+from mailauth.rules.hash012_wrong_label import wrong_label
+from mailauth.rules.hash013_newer_name import newer_name
+from mailauth.rules.hash014_foreign_name import foreign_name
+from mailauth.rules.hash015_argon2d import argon2d
+from mailauth.rules.hash016_argon2_old_version import argon2_old_version
+from mailauth.rules.hash017_argon2_short import argon2_short
+from mailauth.rules.hash018_argon2_parameters import argon2_parameters
+from mailauth.rules.hash019_base64_form import base64_form
+from mailauth.rules.hash020_bcrypt_minor import bcrypt_minor
+from mailauth.rules.hash021_bcrypt_salt import bcrypt_salt
+from mailauth.rules.hash022_libc_lacks_it import libc_lacks_it
+from mailauth.rules.hash023_lets_anyone_in import lets_anyone_in
+from mailauth.rules.hash024_the_hash_logs_in import the_hash_logs_in
+from mailauth.rules.hash025_empty_password import empty_password
+from mailauth.rules.hash026_below_today import below_today
+from mailauth.rules.hash027_takes_too_long import takes_too_long
+from mailauth.rules.hash028_plaintext import plaintext
+from mailauth.rules.hash029_nothing_stored import nothing_stored
+from mailauth.rules.hash030_foreign_format import foreign_format
+from mailauth.rules.hash031_broken_braces import broken_braces
+from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.mem001_hash_exceeds_vsz_limit import hash_exceeds_vsz_limit
 from mailauth.rules.mem002_limit_not_reloaded import limit_not_reloaded
 from mailauth.rules.mem003_thin_margin import thin_margin
+from mailauth.rules.net001_nothing_listens import nothing_listens
+from mailauth.rules.net002_listens_elsewhere import listens_elsewhere
+from mailauth.rules.net003_certificate_expired import certificate_expired
+from mailauth.rules.net004_certificate_for_another_name import certificate_for_another_name
+from mailauth.rules.net005_address_not_here import address_not_here
+from mailauth.rules.net006_forwarding_off import forwarding_off
+from mailauth.rules.net007_certificate_unusable import certificate_unusable
 from mailauth.rules.pass001_wrong_password import wrong_password
 from mailauth.rules.pass002_other_case import other_case
 from mailauth.rules.pass003_blanks import blanks
 from mailauth.rules.pass004_keyboard_layout import keyboard_layout
 from mailauth.rules.pass005_other_charset import other_charset
 from mailauth.rules.pass006_longer_than_read import longer_than_read
+from mailauth.rules.pass007_client_sends_old import client_sends_old
 from mailauth.rules.pass008_sent_encoded import sent_encoded
 from mailauth.rules.pass009_only_the_beginning import only_the_beginning
+from mailauth.rules.pass010_refused_characters import refused_characters
 from mailauth.rules.user001_unknown_user import unknown_user
 from mailauth.rules.user002_no_password import no_password
 from mailauth.rules.user003_refused_character import refused_character
+from mailauth.rules.user004_other_spelling import other_spelling
+from mailauth.rules.user005_nologin import nologin
+from mailauth.rules.user006_address_not_allowed import address_not_allowed
+from mailauth.rules.user007_disabled import disabled
+from mailauth.rules.user008_two_rows import two_rows
+from mailauth.rules.user009_denied import denied
+from mailauth.rules.user010_master_user import master_user
+from mailauth.rules.user011_renamed_to_nothing import renamed_to_nothing
+from mailauth.rules.user012_rules_refuse import rules_refuse
 
 RULES: tuple[Rule, ...] = (
+    nothing_listens,
+    listens_elsewhere,
+    certificate_expired,
+    certificate_for_another_name,
+    address_not_here,
+    forwarding_off,
+    certificate_unusable,
+    cleartext_without_tls,
+    mechanism_needs_another_scheme,
     hash_exceeds_vsz_limit,
     limit_not_reloaded,
     thin_margin,
@@ -30,6 +111,32 @@ RULES: tuple[Rule, ...] = (
     weak_and_refused,
     unknown_scheme,
     no_prefix,
+    cut_off,
+    column_too_narrow,
+    blanks_at_the_edges,
+    quotes_around,
+    two_prefixes,
+    dollars_eaten,
+    wrong_label,
+    newer_name,
+    foreign_name,
+    argon2d,
+    argon2_old_version,
+    argon2_short,
+    argon2_parameters,
+    base64_form,
+    bcrypt_minor,
+    bcrypt_salt,
+    libc_lacks_it,
+    lets_anyone_in,
+    the_hash_logs_in,
+    empty_password,
+    below_today,
+    takes_too_long,
+    plaintext,
+    nothing_stored,
+    foreign_format,
+    broken_braces,
     unknown_user,
     no_password,
     refused_character,
@@ -42,5 +149,42 @@ RULES: tuple[Rule, ...] = (
     longer_than_read,
     sent_encoded,
     only_the_beginning,
+    refused_characters,
+    settings_of_2_3,
+    settings_of_2_4,
+    variables_of_2_3,
+    filters_of_2_4,
+    vsz_limit_zero,
+    refused,
+    cache_refuses,
+    cache_lets_old_password_in,
+    worker_queue,
+    client_limit,
+    process_limit,
+    crashed,
+    no_answer,
+    grows_without_bound,
+    client_sends_old,
+    server_unreachable,
+    credentials_refused,
+    no_such_table,
+    no_such_column,
+    slow,
+    wrong_database,
+    permission_denied,
+    query_not_understood,
+    file_unusable,
+    no_password_field,
+    no_connection_left,
+    one_of_several_down,
+    other_spelling,
+    nologin,
+    address_not_allowed,
+    disabled,
+    two_rows,
+    denied,
+    master_user,
+    renamed_to_nothing,
+    rules_refuse,
     fails_all_the_same,
 )

@@ -4,8 +4,7 @@ What you see
     Every password fails.  The client is told what it is told for a wrong password; the log says
     "unknown user", at default verbosity nothing.
 Why
-    The name that is looked up is not in any passdb: it was never added, it is spelled otherwise, or
-    Dovecot changed it before the lookup (auth_username_format makes it lower case by default).
+    The name that is looked up is not in any passdb: it was never added, or it is spelled otherwise.
 How we know
     Each passdb was asked, in Dovecot's order, with Dovecot's own query.
 What to do
@@ -14,12 +13,13 @@ What to do
 
 from mailauth.evidence import LookedUp, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.stores.store import Outcome
 
 
 @rule("USER001", "No passdb knows the user", Severity.BLOCKS_LOGIN)
 def unknown_user(name: UserName, lookups: LookedUp) -> Problem | None:
-    if name.refused or any(answer.outcome is not Outcome.UNKNOWN_USER for answer in lookups.answers):
+    if name.refused or name.requested or not lookups.unknown:
+        return None
+    if lookups.near or lookups.disabled or lookups.elsewhere:
         return None
     asked = f"{name.looked_up!r}"
     if name.looked_up != name.given:

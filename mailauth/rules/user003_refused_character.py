@@ -13,11 +13,12 @@ What to do
 
 from mailauth.evidence import Configured, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules.user010_master_user import separator_missing
 
 
 @rule("USER003", "The user name has a character that Dovecot refuses", Severity.BLOCKS_LOGIN)
 def refused_character(configured: Configured, name: UserName) -> Problem | None:
-    if not name.refused:
+    if not name.refused or separator_missing(configured, name):
         return None
     return Problem(
         says=f"auth_username_chars does not allow {name.refused!r}; Dovecot asks no passdb.",

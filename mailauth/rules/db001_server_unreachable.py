@@ -1,0 +1,25 @@
+"""The database server cannot be reached.
+
+What you see
+    Every login fails with a temporary error, or waits up to a minute and fails then.  The log says
+    "Connect failed to database" and "no free connections"; on 2.3 auth itself can die of it.
+Why
+    Nothing answers at the host and port, or the socket, that Dovecot is given: the server is stopped,
+    listens elsewhere, or something on the way refuses.
+How we know
+    The password query was sent to the same server, with the same credentials, as the same user of the
+    system; the reason is the server's own code (SQLSTATE, error number, errno), not its text.
+What to do
+    Start the server, or correct host and port in the SQL settings; then doveadm reload.
+"""
+
+from mailauth.evidence import LookedUp
+from mailauth.finding import Problem, Severity, rule
+from mailauth.rules import database_case
+from mailauth.stores.store import Failing
+
+
+@rule("DB001", "The database server cannot be reached", Severity.BLOCKS_LOGIN)
+def server_unreachable(lookups: LookedUp) -> Problem | None:
+    advice = "Start the database server, or correct its address in <place>."
+    return database_case.problem(lookups, advice, Failing.DOWN)

@@ -1,0 +1,25 @@
+"""The password query names a column that is not there.
+
+What you see
+    Every login fails with a temporary error.  The log says "Password query failed" and the server's
+    words: unknown column, column does not exist.
+Why
+    The column was renamed, as upgrades of mail panels do, or the query has its name misspelled.
+How we know
+    The password query was sent to the same server, with the same credentials, as the same user of the
+    system; the reason is the server's own code (SQLSTATE, error number, errno), not its text.
+What to do
+    Correct the query; its columns are named at the database's prompt by
+    DESCRIBE, information_schema or .schema.
+"""
+
+from mailauth.evidence import LookedUp
+from mailauth.finding import Problem, Severity, rule
+from mailauth.rules import database_case
+from mailauth.stores.store import Failing
+
+
+@rule("DB004", "The password query names a column that is not there", Severity.BLOCKS_LOGIN)
+def no_such_column(lookups: LookedUp) -> Problem | None:
+    advice = "Correct the column's name in the password query (<place>)."
+    return database_case.problem(lookups, advice, Failing.COLUMN)

@@ -1,0 +1,28 @@
+"""One of several database servers cannot be used.
+
+What you see
+    Logins work, some after a wait.  The log has "Connect failed to database" for one host.
+Why
+    Dovecot is given several servers and goes on to the next where one fails.  What was to be a spare
+    is none: with the next failure nobody can log in.
+How we know
+    Each server was connected to with Dovecot's credentials.
+What to do
+    Start that server, or take it out of the settings.
+"""
+
+from mailauth.evidence import LookedUp
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("DB012", "One of several database servers cannot be used", Severity.RISK)
+def one_of_several_down(lookups: LookedUp) -> Problem | None:
+    failed = [failure for answer in lookups.answers if not answer.failure for failure in answer.beside]
+    if not failed:
+        return None
+    return Problem(
+        says="; ".join(dict.fromkeys(f"{one.place}: {one.says}" for one in failed)) + ".",
+        because=(lookups,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary="Start that server, or take it out of the settings."),
+    )

@@ -1,0 +1,59 @@
+"""The store has the user under a name that is spelled otherwise.
+
+What you see
+    Every password fails for this user, and often for all whose name has a capital, or a domain.  The
+    log says "unknown user".
+Why
+    Dovecot changes the name before the lookup: auth_username_format makes it lower case by default, and
+    can take the domain off; auth_default_realm (2.4: auth_default_domain) adds one.  passwd-file,
+    PostgreSQL and SQLite compare exactly.
+How we know
+    No passdb knows the name that Dovecot looks up, and one was asked, by the same query or in the same
+    file, and knows one that differs in case or domain only.
+What to do
+    Store the name as it is looked up, or have Dovecot look up the name that the store has.
+"""
+
+from mailauth.evidence import Configured, LookedUp, NearName, UserName
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("USER004", "The store has the user under another spelling of the name", Severity.BLOCKS_LOGIN)
+def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) -> Problem | None:
+    if name.refused or name.requested or not lookups.unknown or not lookups.near:
+        return None
+    near = lookups.near[0]
+    made = f", made of {name.given!r}" if name.given != name.looked_up else ""
+    return Problem(
+        says=f"Dovecot looks up {name.looked_up!r}{made}; {near.passdb} ({near.place}) has {near.name!r}.",
+        because=(name, lookups, configured),
+        certainty=Certainty.PROVEN,
+        remedy=_remedy(configured, name, near),
+    )
+
+
+def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
+    careful = "Every user is looked up so, also those whom Dovecot finds now."
+    _, at, domain = near.name.partition("@")
+    if near.name == name.given and configured.config.default_realm:
+        return Remedy(
+            summary="Have Dovecot add no domain.",
+            config={"2.3": "auth_default_realm =", "2.4": "auth_default_domain ="},
+            file=configured.file,
+            careful=careful,
+        )
+    if near.name == name.given:
+        return Remedy(
+            summary="Have Dovecot look the name up as it is given.",
+            config={"2.3": "auth_username_format = %u", "2.4": "auth_username_format = %{user}"},
+            file=configured.file,
+            careful=careful,
+        )
+    if at and "@" not in name.looked_up and near.name == f"{name.looked_up}@{domain}":
+        return Remedy(
+            summary=f"Log in as {near.name}, or have Dovecot add the domain.",
+            config={"2.3": f"auth_default_realm = {domain}", "2.4": f"auth_default_domain = {domain}"},
+            file=configured.file,
+            careful=careful,
+        )
+    return Remedy(summary=f"Store the user as {name.looked_up!r}, or log in as {near.name!r}.")

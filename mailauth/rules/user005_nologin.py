@@ -1,0 +1,31 @@
+"""The entry forbids logging in (nologin).
+
+What you see
+    The right password is accepted and the client is sent away all the same.  doveadm auth test says
+    that it succeeded.
+Why
+    The passdb's entry has the field nologin.  Whether it has a value does not matter, nor which:
+    nologin=no forbids, too.  Only SQL's NULL is no field.
+How we know
+    The field came with the entry, or the passdb sets it.
+What to do
+    Take the field from the entry; in a query, return NULL for those who may log in.
+"""
+
+from mailauth.evidence import LookedUp
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("USER005", "The entry forbids logging in (nologin)", Severity.BLOCKS_LOGIN)
+def nologin(lookups: LookedUp) -> Problem | None:
+    if not lookups.right or not lookups.right.nologin:
+        return None
+    answer = next((a for a in lookups.answers if a.field("nologin") is not None), None)
+    if answer is None:
+        return None
+    return Problem(
+        says=f"{answer.passdb}, {answer.place}: the field nologin is there; its value is of no account.",
+        because=(lookups,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary="Take nologin from the entry, or return NULL for it in the query."),
+    )

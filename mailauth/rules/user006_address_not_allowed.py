@@ -1,0 +1,33 @@
+"""The entry allows logins from other addresses only (allow_nets).
+
+What you see
+    The right password fails from here, and may work from elsewhere.  The log says "allow_nets check
+    failed".  The client is told what it is told for a wrong password.
+Why
+    The field allow_nets lists networks, and the client's address is in none of them; or what is listed
+    is no network at all, which Dovecot passes over.  "local" means a client without an address.
+    Behind a proxy the address can be the proxy's.
+How we know
+    The address given with --from-address was compared with the field as Dovecot does.
+What to do
+    Add the client's network to the field, or take the field away.
+"""
+
+from mailauth.evidence import ClientAddress, LookedUp
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("USER006", "The entry allows logins from other addresses only (allow_nets)", Severity.BLOCKS_LOGIN)
+def address_not_allowed(lookups: LookedUp, client: ClientAddress) -> Problem | None:
+    if client.allowed or not lookups.right or lookups.right.lets_in:
+        return None
+    who = f"{client.address} is not among" if client.address else "no address can be among"
+    return Problem(
+        says=f"{client.passdb}, {client.source}: {who} the networks of allow_nets: {client.nets!r}.",
+        because=(lookups, client),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Add the client's network to allow_nets, or take the field away.",
+            careful="allow_nets may be there for a reason; ask who set it.",
+        ),
+    )

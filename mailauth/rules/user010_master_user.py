@@ -1,0 +1,59 @@
+"""Logging in as a master user does not come about.
+
+What you see
+    "alice*root" with root's password fails.  The log says "Username character disallowed", "Master user
+    login attempted without master passdbs", or "unknown user".
+Why
+    auth_master_user_separator is not set, so that the name is taken as it stands; or no passdb has
+    master = yes; or the master passdbs do not have that master user; or, where a master passdb goes on
+    (pass = yes, result_success = continue), the other passdbs do not have the user asked for.
+How we know
+    The name was taken apart, and the passdbs were asked, as Dovecot does.
+What to do
+    Set the separator, or add the user that is missing.
+"""
+
+from mailauth.evidence import Configured, LookedUp, Said, UserName
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("USER010", "Logging in as a master user does not come about", Severity.BLOCKS_LOGIN)
+def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Problem | None:
+    masters = [passdb.label for passdb in configured.config.passdbs if passdb.master]
+    if separator := separator_missing(configured, name):
+        return Problem(
+            says=f"{masters[0]} is for master users, and auth_master_user_separator is not set.",
+            because=(configured, name),
+            certainty=Certainty.LIKELY,
+            remedy=Remedy(
+                summary=f"Set the separator that the name has, {separator!r}.",
+                config={
+                    "2.3": f"auth_master_user_separator = {separator}",
+                    "2.4": f"auth_master_user_separator = {separator}",
+                },
+                file=configured.file,
+            ),
+        )
+    end = lookups.right
+    if name.refused or not name.requested or not end or end.said not in (Said.UNKNOWN, Said.REFUSED):
+        return None
+    asked = "; ".join(f"{a.passdb}, {a.place}: {a.outcome.value} ({a.user!r})" for a in lookups.answers)
+    if not masters:
+        says = "The name asks for a master user's login, and no passdb has master = yes."
+    else:
+        says = f"{name.looked_up!r} asks to log in as {name.requested!r}: {asked}."
+    return Problem(
+        says=says,
+        because=(configured, name, lookups),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary="Add the user that is missing to the passdb that is asked for it."),
+    )
+
+
+def separator_missing(configured: Configured, name: UserName) -> str:
+    """The character that was meant to separate the names: refused, though master users are configured."""
+    config = configured.config
+    if not name.refused or config.master_separator or name.refused.isalnum() or name.refused.isspace():
+        return ""
+    between = name.refused in name.given[1:-1]
+    return name.refused if between and any(passdb.master for passdb in config.passdbs) else ""

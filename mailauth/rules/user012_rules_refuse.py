@@ -1,0 +1,46 @@
+"""The passdbs' own rules let nobody like this user in, whatever the password.
+
+What you see
+    The right password fails.  The log may say nothing but "unknown user", or "All password databases
+    were skipped".
+Why
+    What a passdb's answer leads to is set by result_success, result_failure, result_internalfail, skip,
+    username_filter and mechanisms.  A passdb that returns before the one that has the user is asked, one
+    that is skipped for this user, a success that is never made final, or an entry with the field fail,
+    refuses everyone.
+How we know
+    The passdbs were followed as Dovecot follows them, with a password that every hash matches.
+What to do
+    Set the passdb that has the user before the others, or correct the setting named.
+"""
+
+from mailauth.evidence import LookedUp, Said, UserName
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.stores.store import Outcome
+
+_FAILED = (Said.UNKNOWN, Said.MISMATCH, Said.REFUSED, Said.FAILURE)
+
+
+@rule("USER012", "The passdbs' own rules refuse the user, whatever the password", Severity.BLOCKS_LOGIN)
+def rules_refuse(name: UserName, lookups: LookedUp) -> Problem | None:
+    end = lookups.right
+    if name.refused or name.requested or end is None or end.said not in _FAILED or lookups.unasked:
+        return None
+    if any(a.failure or a.outcome is Outcome.NO_PASSWORD or _explained(a.restricts) for a in lookups.answers):
+        return None
+    if lookups.unknown and (not lookups.elsewhere or lookups.near or lookups.disabled):
+        return None
+    way = "; ".join(f"{s.passdb} {s.said.value}{f' ({s.why})' if s.why else ''}" for s in end.steps)
+    has = "".join(f" {one.passdb} has the user ({one.place})." for one in lookups.elsewhere)
+    return Problem(
+        says=f"With the right password: {way}; then the login fails.{has}",
+        because=(name, lookups),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary="Correct what makes Dovecot stop there, or skip the passdb that has the user."),
+    )
+
+
+def _explained(fields: tuple[tuple[str, str], ...]) -> bool:
+    """Other rules speak of these."""
+    values = dict(fields)
+    return "allow_nets" in values or "allow_real_nets" in values or values.get("user") == ""
