@@ -39,7 +39,7 @@ from mailauth.evidence.network import (
     TlsFiles,
     TlsFlaw,
 )
-from mailauth.evidence.offered import CacheAnswer, Mechanisms
+from mailauth.evidence.offered import CacheAnswer, Cleartext, Mechanisms
 from mailauth.evidence.password import PasswordBytes, PasswordPart, PasswordVariant
 from mailauth.evidence.settings import (
     Accepted,
@@ -50,6 +50,7 @@ from mailauth.evidence.settings import (
     Startup,
     Variables,
 )
+from mailauth.evidence.stored import OpenDoors, StoredColumn, TodaysStrength
 from mailauth.evidence.verification import (
     PasswordCheck,
     StoredHash,
@@ -68,6 +69,7 @@ __all__ = [
     "CacheAnswer",
     "Certificate",
     "Certificates",
+    "Cleartext",
     "ClientAddress",
     "Configured",
     "ContainerLog",
@@ -91,6 +93,7 @@ __all__ = [
     "MisreadVariable",
     "NearName",
     "NotApplicable",
+    "OpenDoors",
     "PassdbAnswer",
     "PasswordBytes",
     "PasswordCheck",
@@ -102,9 +105,11 @@ __all__ = [
     "SentPassword",
     "Startup",
     "Step",
+    "StoredColumn",
     "StoredHash",
     "TlsFiles",
     "TlsFlaw",
+    "TodaysStrength",
     "Trial",
     "Trials",
     "Unobserved",

@@ -6,14 +6,15 @@ from mailauth.dovecot.authconfig import Service, ServiceName
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence.fact import Evidence
 from mailauth.hashes import Memory, Verdict
+from mailauth.hashes.damaged import Damage
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHash(Evidence):
     """The stored string of this passdb.  ``flaw``: why it can never match there, or "".
 
-    ``bare_as``: the scheme that it should be named with, where it has no {SCHEME} before it and the
-    passdb's default scheme takes it for something else; "" otherwise.
+    ``damage``: what befell it; None where a password can match it, and it is no hash taken for a password.
+    ``seconds``: about what one verification takes on one core.
     """
 
     shown: str
@@ -22,7 +23,8 @@ class StoredHash(Evidence):
     memory: Memory
     flaw: str
     refused_as: Verdict | None
-    bare_as: str
+    damage: Damage | None = None
+    seconds: float = 0.0
 
     @property
     def seen(self) -> str:

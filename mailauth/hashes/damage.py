@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mailauth.hashes import accepts, braces, damage_forms, judge, mend
-from mailauth.hashes.damage_forms import Kind, Said
+from mailauth.hashes.damage_forms import Said
+from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
 from mailauth.hashes.schemes import lookup
@@ -26,20 +27,6 @@ _LOST = frozenset(
     {Kind.CUT, Kind.PLAINTEXT, Kind.EMPTY, Kind.LIBC, Kind.WEAK, Kind.BCRYPT_MINOR}
     | {Kind.ARGON2D, Kind.ARGON2_VERSION, Kind.ARGON2_SHORT}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """What happened to the string.  ``detail`` holds no secret.
-
-    ``mendable``: mend() gives a string that this Dovecot takes.  ``scheme``: the scheme that should
-    stand before it, where that is known.
-    """
-
-    kind: Kind
-    detail: str
-    mendable: bool
-    scheme: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +119,7 @@ class _Look:
         name = _written(text)
         payload = text if name is None else text[len(name) + 2 :]
         parsed = judge.parse(text, default_scheme=None, dovecot=self._reader.dovecot, allow_weak=True)
-        if isinstance(parsed, Hash):
+        if isinstance(parsed, Hash) and name is not None:
             hidden = parsed.scheme.name in AS_TEXT and damage_forms.looks_hashed(payload)
             if not hidden:
                 return None

@@ -4,42 +4,12 @@ Each function is certain or says nothing.
 """
 
 import re
-from enum import Enum
 
 from mailauth.hashes import bcrypt, mend
+from mailauth.hashes.damaged import Kind
 from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode
 from mailauth.hashes.hash import Flaw
 from mailauth.hashes.schemes import Entry, lookup
-
-
-class Kind(Enum):
-    """The accidents, and the code that names each."""
-
-    OTHER = "HASH001"
-    WEAK = "HASH002"
-    UNKNOWN = "HASH003"
-    NO_PREFIX = "HASH004"
-    CUT = "HASH005"  # or HASH006, which the column tells
-    BLANKS = "HASH007"
-    QUOTES = "HASH008"
-    TWO_PREFIXES = "HASH009"
-    SHELL = "HASH010"
-    MISLABELLED = "HASH012"
-    NEWER_NAME = "HASH013"
-    FOREIGN_NAME = "HASH014"
-    ARGON2D = "HASH015"
-    ARGON2_VERSION = "HASH016"
-    ARGON2_SHORT = "HASH017"
-    ARGON2_PARAMETERS = "HASH018"
-    BASE64 = "HASH019"
-    BCRYPT_MINOR = "HASH020"
-    BCRYPT_SALT = "HASH021"
-    LIBC = "HASH022"
-    PLAINTEXT = "HASH028"
-    EMPTY = "HASH029"
-    FOREIGN_FORMAT = "HASH030"
-    BRACES = "HASH031"
-
 
 Said = tuple[Kind, str, str]
 """Kind, detail, and the scheme that it should have; "" where that is not the matter."""

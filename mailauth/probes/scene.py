@@ -39,6 +39,7 @@ class Scene:
     cases: tuple[Case, ...] = ()
     variants: float = 3.0  # seconds for near variants of a wrong password
     named_service: bool = False  # the service was asked for, and is not only the default
+    audit: bool = False  # also judge what works by today's recommendations
     host: str = ""  # the name or address that the client connects to
     port: int = 0  # and the port, where that was said
     mechanism: str = ""  # the SASL mechanism that the client uses

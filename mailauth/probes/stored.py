@@ -1,39 +1,149 @@
 """What is stored for the user: as scheme and parameters, never as it is."""
 
 from mailauth import hashes
-from mailauth.evidence import StoredHash
-from mailauth.hashes import Flaw, Verdict
-from mailauth.probes.scene import Case
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.errors import CannotObserve
+from mailauth.evidence import NotApplicable, OpenDoors, StoredColumn, StoredHash, TodaysStrength
+from mailauth.evidence.stored import Door, Opens
+from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.hashes.damaged import Damage, Kind
+from mailauth.probes.lookup import ask_sql
+from mailauth.probes.scene import Case, Scene
+from mailauth.stores import query, schema
+from mailauth.stores.store import Outcome
 
 _AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
+_CHEAP = 0.01  # seconds: what is verified only to see whether the empty password matches
+_FEW = 8  # characters of PLAIN-TRUNC that are too few
 
 
-def observe_stored(case: Case) -> StoredHash:
+def observe_stored(case: Case, scene: Scene) -> StoredHash:
     source = f"{case.passdb.label}, {case.record.place}"
     length = len(case.record.stored)
-    bare_as = _bare_as(case)
+    damage = _damage(case, scene)
     if isinstance(case.hash, Flaw):
         flaw = case.hash
         shown = hashes.shown(case.record.stored, default_scheme=case.passdb.default_scheme)
         named = shown[1:].partition("}")[0] if shown.startswith("{") else case.passdb.default_scheme
-        return StoredHash(source, shown, named, length, hashes.Memory(), flaw.reason, flaw.verdict, bare_as)
+        memory = hashes.Memory()
+        return StoredHash(source, shown, named, length, memory, flaw.reason, flaw.verdict, damage)
     parsed = case.hash
     memory = hashes.hash_memory(parsed)
-    return StoredHash(source, parsed.shown, parsed.scheme.name, length, memory, "", None, bare_as)
+    seconds = parsed.scheme.seconds(parsed.params)
+    return StoredHash(source, parsed.shown, parsed.scheme.name, length, memory, "", None, damage, seconds)
 
 
-def _bare_as(case: Case) -> str:
-    """The scheme that a string without {SCHEME} should have had before it, where the default is wrong."""
-    from mailauth.hashes.mend import mend  # noqa: PLC0415 - 20 ms that only a bare string needs
+def _damage(case: Case, scene: Scene) -> Damage | None:
+    if isinstance(case.hash, Hash) and case.hash.scheme.name not in _AS_TEXT:
+        return None
+    from mailauth.hashes.damage import Reader, classify  # noqa: PLC0415 - 20 ms that only a broken string needs
 
-    stored = case.record.stored
+    config = scene.config
+    version = config.version
+    reader = Reader(
+        (version.major, version.minor, version.patch, version.build),
+        case.passdb.default_scheme,
+        config.allow_weak,
+        case.record.noscheme,
+    )
+    return classify(case.record.stored, case.hash, reader, scene.password)
+
+
+_CUT = frozenset({Kind.CUT, Kind.ARGON2_SHORT})
+
+
+def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
+    """What the schema says of the column, where the string was cut off."""
+    (case,) = scene.cases
+    damage = _damage(case, scene)
+    if damage is None or damage.kind not in _CUT:
+        return NotApplicable(StoredColumn, "the stored string was not cut off")
+    source = case.passdb.source
+    if not isinstance(source, SqlSource):
+        return StoredColumn(case.record.place, None, "", "", "", None)
+    select = query.read(source.query)
+    place = schema.column_of(select) if select else None
+    if place is None:
+        why = "which column the password comes from is not plain from the query"
+        return StoredColumn(source.place, source.driver, "", "", "", None, why)
+    try:
+        record = ask_sql(
+            scene, case.passdb, source, lambda escape: schema.asking(source.driver, place, escape)
+        )
+    except CannotObserve as problem:
+        return StoredColumn(source.place, source.driver, place.table, place.column, "", None, str(problem))
+    if record.outcome is not Outcome.FOUND:
+        why = record.failure.says if record.failure else "the schema does not name the column"
+        return StoredColumn(source.place, source.driver, place.table, place.column, "", None, why)
+    declared = record.stored.decode("utf-8", "replace")
+    return StoredColumn(
+        f"the schema of {record.place}",
+        source.driver,
+        place.table,
+        place.column,
+        declared,
+        schema.width(declared),
+        widen=schema.widen(source.driver, place),
+    )
+
+
+def observe_doors(scene: Scene) -> OpenDoors | NotApplicable:
+    """What lets the user in besides the password."""
+    if scene.road is None or not scene.road.entries:
+        return NotApplicable(OpenDoors, "no entry was read")
+    doors = [
+        Door(Opens.ANY, entry.passdb.label, entry.record.place, "it has the field nopassword", field=True)
+        for entry in scene.road.entries.values()
+        if "nopassword" in entry.values and not entry.passdb.deny and not entry.passdb.master
+    ]
+    for case in scene.cases:
+        doors += [
+            Door(opens, case.passdb.label, case.record.place, why) for opens, why in _opens(case, scene)
+        ]
+    return OpenDoors("the stored strings, as Dovecot takes them", tuple(doors))
+
+
+def _opens(case: Case, scene: Scene) -> list[tuple[Opens, str]]:
+    parsed = case.hash
+    if isinstance(parsed, Flaw):
+        return []
+    name, values = parsed.scheme.name, dict(parsed.params)
+    if name == "PLAIN-TRUNC" and values["truncated"] == values["length"]:
+        length = int(values["length"])
+        if not length:
+            return [(Opens.ANY, "PLAIN-TRUNC compares the first 0 characters")]
+        if length < _FEW:
+            return [(Opens.MANY, f"PLAIN-TRUNC compares the first {length} characters")]
+    if parsed.scheme.seconds(parsed.params) < _CHEAP and not parsed.scheme.memory(parsed.payload).total:
+        names = scene.names
+        user = names.looked_up if names else scene.user
+        found = [_matches(parsed, text, user) for text in (b"", b"mailauth: no password of anyone")]
+        if all(found):
+            return [(Opens.ANY, "it is compared with nothing that depends on the password")]
+        if found[0]:
+            what = (
+                "an empty password is stored" if name in _AS_TEXT else "it is the hash of the empty password"
+            )
+            return [(Opens.EMPTY, what)]
+    damage = _damage(case, scene)
+    if damage is not None and name in _AS_TEXT:
+        return [(Opens.ITSELF, f"a hash that is taken for {name}")]
+    return []
+
+
+def _matches(parsed: Hash, text: bytes, user: str) -> bool:
+    return hashes.verify_hash(parsed, Password(text), user=user).verdict is Verdict.MATCH
+
+
+def observe_strength(scene: Scene) -> TodaysStrength | NotApplicable:
+    """How the hash stands against today's recommendations, if that was asked."""
+    (case,) = scene.cases
+    if not scene.audit:
+        return NotApplicable(TodaysStrength, "asked by an audit only")
     if isinstance(case.hash, Flaw):
-        mistaken = case.hash.verdict is not Verdict.WEAK  # then it was taken for what it is
-    else:
-        mistaken = case.hash.scheme.name in _AS_TEXT
-    if stored[:1] == b"{" or not mistaken:
-        return ""
-    mended = mend(stored)
-    if mended is None or not mended.stored.endswith(b"}" + stored):
-        return ""
-    return mended.stored[1:].partition(b"}")[0].decode()
+        return NotApplicable(TodaysStrength, "no password can match the stored string")
+    from mailauth.hashes.strength import Level, strength  # noqa: PLC0415 - only an audit needs it
+
+    found = strength(case.hash)
+    source = f"{case.passdb.label}, {case.record.place}"
+    return TodaysStrength(source, found.level.value, found.says, found.level is Level.GOOD)

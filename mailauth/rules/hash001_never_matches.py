@@ -1,11 +1,12 @@
 """The stored string is damaged or foreign: no password can match it.
 
 What you see
-    Every password fails.  The log says "Password mismatch", or an error about the stored string.
+    Every password fails. The log says "Password mismatch", or an error about the stored string.
 Why
-    A hash that was cut off, edited, quoted, padded, or made by software with other rules does not
-    satisfy the parser of its scheme.  For Argon2 and crypt Dovecot does not log that: the library
-    says "no", and Dovecot takes it for a wrong password.
+    A hash that was edited, or made by software with other rules, does not satisfy the parser of its
+    scheme. For Argon2 and crypt Dovecot does not log that: the library says "no", and Dovecot takes
+    it for a wrong password. The accidents that have a code of their own (cut off, blanks, quotes, a
+    wrong name, ...) were ruled out.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the first place where it breaks them is named.
@@ -15,20 +16,18 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.hashes import Verdict
+from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
 
 
 @rule("HASH001", "The stored string can match no password", Severity.BLOCKS_LOGIN)
 def never_matches(stored: StoredHash) -> Problem | None:
-    if stored.refused_as not in (Verdict.MISMATCH, Verdict.MALFORMED) or stored.bare_as:
+    found = hash_case.damage(stored, Kind.OTHER)
+    if found is None:
         return None
-    return Problem(
-        says=f"The stored string ({stored.length} bytes) is no {stored.scheme} hash: {stored.flaw}.",
-        because=(stored,),
-        certainty=Certainty.LIKELY,
-        remedy=Remedy(
-            summary="Set the user's password again, or mend the stored string.",
-            commands=("mailauth hash show", "mailauth hash new"),
-        ),
+    return hash_case.problem(
+        stored,
+        found,
+        f"The stored string ({stored.length} bytes) is no {stored.scheme} hash: {found.detail}.",
     )

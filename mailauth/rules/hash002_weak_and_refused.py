@@ -14,12 +14,13 @@ What to do
 
 from mailauth.evidence import Configured, StoredHash
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.hashes import Verdict
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
 
 
 @rule("HASH002", "The scheme is weak and this Dovecot refuses it", Severity.BLOCKS_LOGIN)
 def weak_and_refused(configured: Configured, stored: StoredHash) -> Problem | None:
-    if stored.refused_as is not Verdict.WEAK:
+    if hash_case.damage(stored, Kind.WEAK) is None:
         return None
     return Problem(
         says=f"Dovecot {configured.version} refuses it: {stored.flaw}.",

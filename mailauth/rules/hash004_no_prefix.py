@@ -16,22 +16,22 @@ What to do
 """
 
 from mailauth.evidence import Configured, StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
 
 
 @rule("HASH004", "The stored hash has no {SCHEME} and is taken for something else", Severity.BLOCKS_LOGIN)
 def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:
-    if not stored.bare_as:
+    found = hash_case.damage(stored, Kind.NO_PREFIX)
+    if found is None:
         return None
-    return Problem(
-        says=(
-            f"The stored string is a {stored.bare_as} hash without a prefix; by the default scheme Dovecot"
-            f" {configured.version} takes it for {stored.scheme}."
-        ),
-        because=(stored, configured),
-        certainty=Certainty.LIKELY,
-        remedy=Remedy(
-            summary=f"Store it as {{{stored.bare_as}}} followed by the string that is there now.",
-            careful="As PLAIN, the hash string itself logs in as the password.",
-        ),
+    return hash_case.problem(
+        stored,
+        found,
+        f"The stored string is a {found.scheme} hash without a prefix; by the default scheme Dovecot"
+        f" {configured.version} takes it for {stored.scheme}.",
+        configured,
+        mended=f"Store it as {{{found.scheme}}} followed by the string that is there now.",
+        careful="Changing the default scheme instead changes how every bare string of this passdb is taken.",
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailauth.hashes import Flaw, Hash, Password, parse
-from mailauth.hashes.damage import Damage, Reader, classify
-from mailauth.hashes.damage_forms import Kind
+from mailauth.hashes.damage import Reader, classify
+from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.mend import mend
 
 V23, V24 = (2, 3, 19, 1), (2, 4, 1)

@@ -1,0 +1,31 @@
+"""The stored hash is shorter than a whole one.
+
+What you see
+    Every password fails. The log says "Password mismatch", as for a wrong password.
+Why
+    The end is missing: it was copied by hand, cut by a form, a script or an export, or by a column
+    that was too narrow once. What is gone cannot be computed.
+How we know
+    The string is read by the rules of this Dovecot's version, which are tested against the real
+    doveadm of 2.3 and 2.4; the place where it ends is named. The database's schema, if there is
+    one, does not have a column of just that width (that would be HASH006).
+What to do
+    Set the user's password again. Then look for others that are too short: whole are 97 characters
+    and more of Argon2, 60 of bcrypt, 106 of SHA512-CRYPT, and the {SCHEME} before it.
+"""
+
+from mailauth.evidence import StoredColumn, StoredHash
+from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
+
+
+@rule("HASH005", "The stored hash was cut off", Severity.BLOCKS_LOGIN)
+def cut_off(stored: StoredHash, column: StoredColumn) -> Problem | None:
+    found = hash_case.damage(stored, Kind.CUT)
+    if found is None or hash_case.column_cut_it(stored, column):
+        return None
+    where = "" if column.driver is None else f" ({column.seen})"
+    return hash_case.problem(
+        stored, found, f"Of the hash {stored.length} bytes are there: {found.detail}{where}.", column
+    )

@@ -1,0 +1,43 @@
+"""The hash was cut off by a column that is too narrow for it.
+
+What you see
+    Every password fails. The log says "Password mismatch", as for a wrong password. It hits all
+    whose password was set since the hashes became longer.
+Why
+    The column takes fewer characters than the hash has: 107 of {ARGON2ID} with libsodium's usual
+    numbers, 71 of {BLF-CRYPT}. MariaDB and MySQL cut silently unless sql_mode is strict, and a cast
+    or an import does so in every database. (SQLite itself never cuts; what was imported into it may
+    be cut.)
+How we know
+    The schema says that the column takes just as many characters as are there of the hash.
+What to do
+    Widen the column first, then set the passwords again: what is gone cannot be computed. Every
+    entry of just that length is cut.
+"""
+
+from mailauth.evidence import StoredColumn, StoredHash
+from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
+
+
+@rule("HASH006", "The column is too narrow, and cut the hash off", Severity.BLOCKS_LOGIN)
+def column_too_narrow(stored: StoredHash, column: StoredColumn) -> Problem | None:
+    found = hash_case.damage(stored, Kind.CUT, Kind.ARGON2_SHORT)
+    if found is None or not hash_case.column_cut_it(stored, column):
+        return None
+    first = f"First: {column.widen}; then set" if column.widen else "Set"
+    return Problem(
+        says=(
+            f"{column.seen}, and the stored string has just {stored.length} characters of a longer"
+            f" {stored.scheme} hash: {found.detail}."
+        ),
+        because=(stored, column),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary=f"{first} the password again, for every user whose entry has {stored.length} characters.",
+            commands=("mailauth hash new",),
+            careful="ALTER TABLE locks the table; set the passwords again only after it.",
+            store=StoreChange.NEW_PASSWORD,
+        ),
+    )

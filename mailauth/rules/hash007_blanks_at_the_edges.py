@@ -1,0 +1,31 @@
+"""A blank, a line end or the padding of a CHAR column stands before or after the hash.
+
+What you see
+    Every password fails. The log says "Password mismatch", as for a wrong password. The string
+    looks right in every tool that shows it.
+Why
+    A file was read with its newline, a CSV with CR LF, or the column is CHAR, which PostgreSQL
+    fills with blanks up to its width. Argon2, bcrypt and crypt compare the whole string, and no
+    password makes a blank. (Base64 digests such as SSHA do not mind; passwd-file takes one CR
+    away.)
+How we know
+    The string is read by the rules of this Dovecot's version, which are tested against the real
+    doveadm of 2.3 and 2.4; without the blanks it is a sound hash.
+What to do
+    Take it away: mailauth hash show prints the mended string, and the password stays the same. In a
+    CHAR column that lasts only once the column is VARCHAR: ALTER TABLE ... ALTER COLUMN ... TYPE
+    VARCHAR(255), then UPDATE ... SET password = RTRIM(password).
+"""
+
+from mailauth.evidence import StoredHash
+from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
+
+
+@rule("HASH007", "Blanks or line ends stand around the stored hash", Severity.BLOCKS_LOGIN)
+def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
+    found = hash_case.damage(stored, Kind.BLANKS)
+    if found is None:
+        return None
+    return hash_case.problem(stored, found, f"The hash is sound but for its edges: {found.detail}.")

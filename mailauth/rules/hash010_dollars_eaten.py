@@ -1,0 +1,33 @@
+"""What begins with $ was replaced by nothing, or protected from that and stored so.
+
+What you see
+    Every password fails. The log says "Password mismatch", as for a wrong password.
+Why
+    In double quotes a shell puts in the value of $argon2id, $v, $m, $2 or $6, and these are empty;
+    Docker Compose and .env files do so too. Against that people write a
+    backslash before each $, or each $ twice, and this is then stored as it is where nothing was to
+    be put in.
+How we know
+    What is left is what a shell leaves of such a hash: the parameters without their $, or each $
+    twice.
+What to do
+    Set the password again, with the hash in single quotes. Where each $ is doubled or has a
+    backslash before it, mailauth hash show prints the mended string.
+"""
+
+from mailauth.evidence import StoredHash
+from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
+
+
+@rule("HASH010", "A shell or Compose took parts of the hash for variables", Severity.BLOCKS_LOGIN)
+def dollars_eaten(stored: StoredHash) -> Problem | None:
+    found = hash_case.damage(stored, Kind.SHELL)
+    if found is None:
+        return None
+    return hash_case.problem(
+        stored,
+        found,
+        f"The stored string ({stored.length} bytes) is what a shell makes of a hash: {found.detail}.",
+    )

@@ -1,0 +1,29 @@
+"""The scheme in braces is not that of the hash.
+
+What you see
+    Every password fails. For {CRYPT} before Argon2 the log says only "Password mismatch"; for
+    {SHA512} before $6$ "Input isn't valid base64 encoded data"; for {BLF-CRYPT} before $6$
+    "Password is not blowfish password".
+Why
+    The names are alike and mean different things: {SHA512} is a bare digest in base64,
+    {SHA512-CRYPT} is $6$; {CRYPT} is what the libc has, and no libc has Argon2.
+How we know
+    The hash's own beginning, or its length, says which scheme made it, and under that name it is
+    sound.
+What to do
+    Give it its right name: mailauth hash show prints the mended string, and the password stays the
+    same. Then correct what writes it, often a setting of the panel or a CONCAT in the query.
+"""
+
+from mailauth.evidence import StoredHash
+from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
+
+
+@rule("HASH012", "The hash stands under another scheme's name", Severity.BLOCKS_LOGIN)
+def wrong_label(stored: StoredHash) -> Problem | None:
+    found = hash_case.damage(stored, Kind.MISLABELLED)
+    if found is None:
+        return None
+    return hash_case.problem(stored, found, f"{found.detail[0].upper()}{found.detail[1:]}.")

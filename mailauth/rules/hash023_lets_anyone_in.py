@@ -1,0 +1,38 @@
+"""The entry lets in whoever knows the name, or nearly so.
+
+What you see
+    Any password logs in, or any that begins alike. Nobody complains.
+Why
+    The field nopassword tells Dovecot not to compare: beside no password on 2.3, beside any on 2.4
+    (a hash next to it is not looked at). {PLAIN-TRUNC}0- compares no characters; {PBKDF2} with 0
+    rounds and zeros computes nothing. All of it measured on 2.3.19.1 and 2.4.1.
+How we know
+    The entry's fields and the stored string, as Dovecot takes them.
+What to do
+    Take the field away, or set a password. Where something else has verified the password before (a
+    proxy, a database that compares), the field is meant: then see that nobody else can reach this
+    Dovecot.
+"""
+
+from mailauth.evidence import OpenDoors
+from mailauth.evidence.stored import Opens
+from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+
+
+@rule("HASH023", "Any password logs in, or more than one", Severity.RISK)
+def lets_anyone_in(doors: OpenDoors) -> Problem | None:
+    found = doors.which(Opens.ANY, Opens.MANY)
+    if not found:
+        return None
+    field = any(door.field for door in found)
+    return Problem(
+        says="; ".join(f"{door.opens.value.capitalize()} logs in: {door.why}" for door in found) + ".",
+        because=(doors,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Take nopassword out of the entry or the query." if field else "Set the password again.",
+            commands=() if field else ("mailauth hash new",),
+            careful="Somebody may have logged in so: doveadm log find tells where the logins are.",
+            store=None if field else StoreChange.NEW_PASSWORD,
+        ),
+    )

@@ -1,0 +1,33 @@
+"""The hash is weaker than today's recommendations.
+
+What you see
+    Nothing: logins work. Whoever steals the store finds passwords faster than need be.
+Why
+    The scheme is a single digest, or its numbers are below those that OWASP gives
+    (mailauth/hashes/strength.py has them).
+How we know
+    The stored hash names its scheme and its numbers. Asked by an audit only: see
+    docs/decisions/301-strength-is-asked-by-an-audit.md.
+What to do
+    Make new hashes with today's numbers as users set passwords: mailauth hash new, mailauth memory
+    recommend.
+"""
+
+from mailauth.evidence import StoredHash, TodaysStrength
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("HASH026", "The hash is weaker than today's recommendations", Severity.NOTE)
+def below_today(stored: StoredHash, today: TodaysStrength) -> Problem | None:
+    if today.enough:
+        return None
+    return Problem(
+        says=f"The stored hash is {today.level}: {today.says}.",
+        because=(stored, today),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Hash with today's numbers when the password is next set.",
+            commands=("mailauth hash new",),
+            careful="More memory a hash must fit into vsz_limit: mailauth memory recommend tells.",
+        ),
+    )

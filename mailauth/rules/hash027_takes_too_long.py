@@ -1,0 +1,35 @@
+"""One verification takes longer than clients wait for.
+
+What you see
+    Logins succeed after seconds, or the client gives up first; webmail, which logs in for every
+    page, is slow. passwd-file and PostgreSQL verify one after another, and everybody waits.
+Why
+    The cost of the hash is far above what anyone recommends: OWASP's rows take a tenth of a second.
+How we know
+    The seconds follow from the parameters, by the speed of one core of 2025 (docs/memory.md); yours
+    may take half or double.
+What to do
+    Set the password again with today's numbers: mailauth hash new. Or let Dovecot remember verified
+    passwords: auth_cache_size.
+"""
+
+from mailauth.evidence import StoredHash
+from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+
+_LONG = 2.5  # seconds, of one core: ten to thirty times what is recommended
+
+
+@rule("HASH027", "One verification takes seconds", Severity.RISK)
+def takes_too_long(stored: StoredHash) -> Problem | None:
+    if stored.damage is not None or stored.seconds < _LONG:
+        return None
+    return Problem(
+        says=f"One verification of {stored.shown} takes about {stored.seconds:.0f} s of a core.",
+        because=(stored,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Set the password again, with numbers that take a tenth of a second.",
+            commands=("mailauth hash new",),
+            store=StoreChange.NEW_PASSWORD,
+        ),
+    )

@@ -1,0 +1,26 @@
+"""[MD5-CRYPT], {ARGON2ID without its }, or another half of a pair.
+
+What you see
+    Every password fails. Dovecot sees no scheme, and the default one decides: the log says
+    "Password mismatch" or "Not a valid MD5-CRYPT ...".
+Why
+    An import, an editor or a template language took a brace, or wrote another.
+How we know
+    With whole braces it is a sound hash.
+What to do
+    Put the braces right: mailauth hash show prints the mended string, and the password stays the
+    same.
+"""
+
+from mailauth.evidence import StoredHash
+from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import hash_case
+
+
+@rule("HASH031", "The braces around the scheme are broken", Severity.BLOCKS_LOGIN)
+def broken_braces(stored: StoredHash) -> Problem | None:
+    found = hash_case.damage(stored, Kind.BRACES)
+    if found is None:
+        return None
+    return hash_case.problem(stored, found, f"The hash is sound but for this: {found.detail}.")

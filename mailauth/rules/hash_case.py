@@ -1,0 +1,48 @@
+"""What the HASH rules share: which damage a code stands for, and the two remedies.
+
+Not a rule itself.
+"""
+
+from mailauth.evidence import Evidence, StoredColumn, StoredHash
+from mailauth.finding import Certainty, Problem, Remedy, StoreChange
+from mailauth.hashes.damaged import Damage, Kind
+
+
+def damage(stored: StoredHash, *kinds: Kind) -> Damage | None:
+    """The damage, if it is one of these."""
+    found = stored.damage
+    return found if found is not None and found.kind in kinds else None
+
+
+def column_cut_it(stored: StoredHash, column: StoredColumn) -> bool:
+    """The column is as wide as what is left of the string."""
+    return column.width == stored.length
+
+
+def remedy(found: Damage, mended: str = "", careful: str = "") -> Remedy:
+    """Mend the entry where nothing is lost by it, else set the password again."""
+    if found.mendable:
+        return Remedy(
+            summary=mended or "Mend the stored string; the password stays the same.",
+            commands=("mailauth hash show",),
+            careful=careful,
+            store=StoreChange.MEND,
+        )
+    return Remedy(
+        summary="Set the user's password again: nothing can bring back what is lost.",
+        commands=("mailauth hash new",),
+        careful=careful,
+        store=StoreChange.NEW_PASSWORD,
+    )
+
+
+def problem(
+    stored: StoredHash, found: Damage, says: str, *also: Evidence, mended: str = "", careful: str = ""
+) -> Problem:
+    """A damaged string: what befell it follows from how it reads."""
+    return Problem(
+        says=says,
+        because=(stored, *also),
+        certainty=Certainty.LIKELY,
+        remedy=remedy(found, mended, careful),
+    )
