@@ -83,7 +83,7 @@ def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
     for number, block in enumerate(tree.all("userdb"), 1):
         driver, args = block.get("driver"), block.get("args")
         source: FileSource | SqlSource | None = None
-        fields = (args,) if driver == "static" else ()
+        fields: tuple[str, ...] = (args,) if driver == "static" else ()
         if driver == "passwd-file":
             options, path = _passwd_file_args(args)
             source = FileSource(path, options.get("username_format", "%u"))

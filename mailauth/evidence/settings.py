@@ -1,0 +1,121 @@
+"""The configuration as files and as programs: whether Dovecot takes it, reads it, and can start with it."""
+
+from dataclasses import dataclass
+
+from mailauth.dovecot.misfits import Misfit
+from mailauth.dovecot.version import Version
+from mailauth.evidence.fact import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Evidence):
+    """Whether doveconf takes the configuration; ``words``: why not, "" where it does.
+
+    ``place`` is what Dovecot complains of, ``first_line`` the main file's first line that is not a comment.
+    """
+
+    version: Version
+    file: str
+    words: str = ""
+    place: str = ""
+    setting: str = ""
+    misfits: tuple[Misfit, ...] = ()
+    first_line: tuple[int, str] = (1, "")
+
+    @property
+    def seen(self) -> str:
+        if not self.words:
+            return f"Dovecot {self.version} takes {self.file}"
+        return f"Dovecot {self.version}: {self.place}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class MisreadVariable:
+    """A variable that this Dovecot takes for something else: where, the line, and the line in its words."""
+
+    where: str  # "passdb 1 (sqlite)", "auth_username_format"
+    variables: tuple[str, ...]
+    file: str = ""
+    line: int = 0
+    old: str = ""
+    new: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variables(Evidence):
+    """The templates that the lookups are made of, as far as they have variables of the other dialect."""
+
+    misread: tuple[MisreadVariable, ...]
+
+    @property
+    def seen(self) -> str:
+        shown = [f"{one.where}: {', '.join(one.variables)}" for one in self.misread]
+        return "; ".join(shown) or "all are known"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFile:
+    """A file that a passdb or Dovecot reads: its mode, who reads it, and what stops that reader.
+
+    ``open_to_all``: every user of the machine can read it, and it has a secret in it.
+    """
+
+    path: str
+    role: str  # "passwd-file", "SQL settings", "configuration"
+    reader: str
+    missing: bool
+    stopped: str
+    open_to_all: bool
+    mode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFiles(Evidence):
+    """The files that decide a login."""
+
+    files: tuple[AuthFile, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(
+            f"{one.path} ({one.role}), "
+            + ("is not there" if one.missing else f"mode {one.mode:04o}, read by {one.reader}")
+            for one in self.files
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Startup(Evidence):
+    """What the auth process needs to start: mechanisms and drivers of this build.
+
+    ``unbuilt``: drivers that Dovecot was built without; ``absent``: drivers whose plugin is not in
+    ``source``; ``unknown``: mechanisms that it does not know.
+    """
+
+    mechanisms: tuple[str, ...]
+    unknown: tuple[str, ...]
+    unbuilt: tuple[str, ...]
+    absent: tuple[str, ...]
+    passdbs: int
+
+    @property
+    def seen(self) -> str:
+        drivers = [f"no {name} driver" for name in (*self.unbuilt, *self.absent)]
+        named = f"mechanisms {' '.join(self.mechanisms).lower() or 'none'}"
+        return "; ".join([named, f"{self.passdbs} passdbs", *drivers])
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Evidence):
+    """Whether Dovecot's master runs, and the files that were changed after its processes read them."""
+
+    pid: int | None
+    started: str  # when the oldest auth process began, as people write it; "" where none runs
+    changed: tuple[str, ...]
+
+    @property
+    def seen(self) -> str:
+        if self.pid is None:
+            return "no master process runs"
+        after = f"; changed since auth began at {self.started}: {', '.join(self.changed)}"
+        return f"the master is process {self.pid}{after if self.changed else ''}"

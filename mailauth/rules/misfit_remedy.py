@@ -1,0 +1,33 @@
+"""What CONF001, CONF002 and CONF008 share: lines of the other dialect, and the edits that mend them."""
+
+from collections.abc import Sequence
+
+from mailauth.dovecot.misfits import Misfit
+from mailauth.finding import Edit, Remedy
+
+_SHOWN = 8
+
+
+def is_limit(one: Misfit) -> bool:
+    """A vsz_limit in the other dialect's word."""
+    return one.name in ("vsz_limit", "default_vsz_limit")
+
+
+def told(found: Sequence[Misfit]) -> str:
+    """The lines, in words."""
+    shown = [f"{one.file}:{one.line} has {one.name}: {one.means}" for one in found[:_SHOWN]]
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return "; ".join(shown) + more + "."
+
+
+def remedy(summary: str, found: Sequence[Misfit], more: Sequence[Edit] = ()) -> Remedy:
+    """Edits from the last line of a file to its first, so that a longer one moves none that follows."""
+    edits = [Edit(one.file, one.line, one.old, one.new) for one in found if one.old and one.new is not None]
+    edits = sorted([*edits, *more], key=lambda edit: (edit.file, edit.line), reverse=True)
+    by_hand = [one for one in found if not one.old or one.new is None]
+    hand = " By hand: " + told(by_hand) if by_hand else ""
+    return Remedy(
+        summary=summary + hand,
+        edits=tuple(edits),
+        careful="doveconf -n shows the next line that Dovecot does not take; restart when it is silent.",
+    )

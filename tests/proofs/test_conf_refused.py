@@ -1,0 +1,182 @@
+"""A configuration that Dovecot does not take: CONF001, CONF002, CONF008, CONF019.
+
+Dovecot does not start with it, so the story has a stop in it: a running Dovecot goes on with what it read.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailauth.diagnose import Target, diagnose
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.finding import Certainty, Diagnosis
+from mailauth.lab import Lab
+from tests.proofs.story import SECRET, MiB, Proof, argon2id
+
+Make = Callable[..., Proof]
+GOOD = argon2id(memory=1 * MiB)
+
+OF_2_3 = """
+disable_plaintext_auth = no
+auth_default_realm = example.org
+auth_worker_max_count = 12
+auth_debug = no
+mail_location = maildir:FOLDER/mail/%Lu
+ssl_key_password = hidden-from-view
+passdb {
+  driver = passwd-file
+  args = scheme=CRYPT username_format=%u FOLDER/users
+}
+userdb {
+  driver = static
+  args = uid=65534 gid=65534 home=FOLDER/mail/%n
+}
+service imap {
+  service_count = 5
+}
+"""
+OF_2_4 = """
+auth_allow_cleartext = yes
+auth_default_domain = example.org
+mail_driver = maildir
+mail_path = FOLDER/mail/%{user | lower}
+dovecot_storage_version = 2.4.1
+passdb passwd-file {
+  passwd_file_path = FOLDER/users
+}
+service auth {
+  vsz_limit = unlimited
+}
+"""
+
+
+def refused_story(told: Proof, settings: str, codes: set[str], *, main: str = "") -> Diagnosis:
+    """Healthy; broken on disk, and found; stopped, and it does not start; mended by the edits; healthy."""
+    lab = told.lab
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    lab.configure(settings.replace("FOLDER", str(lab.folder)))
+    if main:
+        lab.config.write_text(main)
+    with pytest.raises(UsageError):
+        lab.reload()
+    assert told.logins() == [True], "the running Dovecot goes on"
+    found = look(lab)
+    assert {finding.rule.code for finding in found.findings} == codes
+    assert all("does not take" in one.missing.reason for one in found.undecided)
+    told.paste(list(found.findings))
+    assert look(lab).findings == ()
+    lab.restart()
+    assert told.logins(2) == [True, True]
+    told.finds(set(), password=told.password)
+    return found
+
+
+def look(lab: Lab) -> Diagnosis:
+    return diagnose(Target("alice", at_pid(lab.master_pid, None)))
+
+
+def does_not_start(lab: Lab) -> bool:
+    try:
+        lab.restart()
+    except (UsageError, CannotObserve):
+        return True
+    return False
+
+
+@pytest.mark.dovecot(">= 2.4")
+def test_conf001(proof: Make, dovecot_version: str) -> None:
+    """Each renamed setting is named at once; what holds a secret is named and not quoted."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    healthy = told.lab.settings_file.read_text()
+    told.lab.configure(OF_2_3.replace("FOLDER", str(told.lab.folder)))
+    found = look(told.lab).findings
+    assert [finding.rule.code for finding in found] == ["CONF001"]
+    problem = found[0].problem
+    assert problem.certainty is Certainty.PROVEN
+    for name in ("disable_plaintext_auth", "auth_default_realm", "mail_location", "ssl_key_password"):
+        assert f"has {name}: " in problem.says
+    assert "hidden-from-view" not in repr(found)
+    told.lab.configure(healthy)
+    rest = OF_2_3.replace("ssl_key_password = hidden-from-view\n", "")
+    rest = rest.replace("auth_default_realm = example.org\n", "")
+    refused_story(told, rest, {"CONF001"})
+
+
+@pytest.mark.dovecot(">= 2.4")
+@pytest.mark.parametrize("broken", ["missing", "2.4.99", "2.3.19", "not first", "no storage version"])
+def test_conf001_version(proof: Make, dovecot_version: str, broken: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    text = told.lab.config.read_text()
+    config, storage, rest = text.split("\n", 2)
+    assert config.startswith("dovecot_config_version")
+    main = {
+        "missing": f"# a comment\n{storage}\n{rest}",
+        "not first": f"listen = 127.0.0.1\n{storage}\n{rest}",
+        "no storage version": f"{config}\n{rest}",
+    }.get(broken, f"dovecot_config_version = {broken}\n{storage}\n{rest}")
+    refused_story(told, "", {"CONF001"}, main=main)
+
+
+@pytest.mark.dovecot(">= 2.4")
+def test_conf001_keeps_dovecot_from_starting(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    told.lab.configure("disable_plaintext_auth = no\n")
+    assert does_not_start(told.lab)
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_conf002(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    settings = OF_2_4.replace("auth_default_domain = example.org\n", "")
+    found = refused_story(told, settings, {"CONF002"})
+    for name in ("auth_allow_cleartext", "mail_path", "vsz_limit", "passwd_file_path"):
+        assert f"has {name}: " in found.findings[0].problem.says
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_conf002_keeps_dovecot_from_starting(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    told.lab.configure("service auth {\n  vsz_limit = unlimited\n}\n")
+    assert does_not_start(told.lab)
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_vsz_limit_zero_is_no_limit_on_2_3(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": argon2id(memory=257 * MiB)})
+    told.lab.configure("service auth {\n  vsz_limit = 0\n}\n")
+    told.lab.reload()
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
+
+
+@pytest.mark.dovecot(">= 2.4")
+@pytest.mark.parametrize("where", ["service auth {\n  vsz_limit = 0\n}\n", "default_vsz_limit = 0\n"])
+def test_conf008(proof: Make, dovecot_version: str, where: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    refused_story(told, where, {"CONF008"})
+    told.lab.configure(where)
+    assert does_not_start(told.lab)
+
+
+@pytest.mark.parametrize("text", ["no_such_setting = 1\n", "auth_cache_ttl = soon\n", "service auth {\n"])
+def test_conf019(proof: Make, dovecot_version: str, text: str) -> None:
+    """A typing error: no line to paste, but the place and Dovecot's own words."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    told.lab.configure(text)
+    found = look(told.lab).findings
+    assert [finding.rule.code for finding in found] == ["CONF019"]
+    assert str(told.lab.settings_file) in found[0].problem.says or "service auth" in text
+    told.lab.configure("")
+    told.lab.reload()
+    told.finds(set(), password=told.password)
+
+
+def test_a_typing_error_beside_a_renamed_setting(proof: Make, dovecot_version: str) -> None:
+    """Both are told: Dovecot itself stops at the first."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    renamed = "auth_default_realm" if dovecot_version >= "2.4" else "auth_default_domain"
+    told.lab.configure(f"no_such_setting = 1\n{renamed} = example.org\n")
+    code = "CONF001" if dovecot_version >= "2.4" else "CONF002"
+    assert {finding.rule.code for finding in look(told.lab).findings} == {code, "CONF019"}
