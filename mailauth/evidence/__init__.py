@@ -51,6 +51,7 @@ from mailauth.evidence.settings import (
     Variables,
 )
 from mailauth.evidence.stored import OpenDoors, StoredColumn, TodaysStrength
+from mailauth.evidence.survey import Foreseen, StoreMemory, Surveyed, Surveys
 from mailauth.evidence.verification import (
     PasswordCheck,
     StoredHash,
@@ -82,6 +83,7 @@ __all__ = [
     "Filesystems",
     "Listener",
     "Listening",
+    "Foreseen",
     "LogDestination",
     "LogStream",
     "LogTrouble",
@@ -105,10 +107,13 @@ __all__ = [
     "SentPassword",
     "Startup",
     "Step",
+    "StoreMemory",
     "StoredColumn",
     "StoredHash",
     "TlsFiles",
     "TlsFlaw",
+    "Surveyed",
+    "Surveys",
     "TodaysStrength",
     "Trial",
     "Trials",

@@ -16,6 +16,14 @@ from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
 from mailauth.rules.conf004_filters_of_2_4 import filters_of_2_4
 from mailauth.rules.conf008_vsz_limit_zero import vsz_limit_zero
+from mailauth.rules.conf009_driver_missing import driver_missing
+from mailauth.rules.conf010_mechanisms import mechanisms
+from mailauth.rules.conf012_unreadable import unreadable
+from mailauth.rules.conf013_open_secrets import open_secrets
+from mailauth.rules.conf014_no_passdb import no_passdb
+from mailauth.rules.conf015_file_missing import file_missing
+from mailauth.rules.conf016_not_loaded import not_loaded
+from mailauth.rules.conf018_not_running import not_running
 from mailauth.rules.conf019_refused import refused
 from mailauth.rules.db001_server_unreachable import server_unreachable
 from mailauth.rules.db002_credentials_refused import credentials_refused
@@ -155,6 +163,14 @@ RULES: tuple[Rule, ...] = (
     variables_of_2_3,
     filters_of_2_4,
     vsz_limit_zero,
+    driver_missing,
+    mechanisms,
+    unreadable,
+    open_secrets,
+    no_passdb,
+    file_missing,
+    not_loaded,
+    not_running,
     refused,
     cache_refuses,
     cache_lets_old_password_in,

@@ -1,0 +1,146 @@
+"""The log's files: their end first, their rotated ones on request, never more than is asked for."""
+
+import bz2
+import gzip
+import lzma
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO, cast
+
+from mailauth.dovecot.logs import LogEvent, LogKind, of_use, parse_line
+from mailauth.dovecot.logstamp import Stamps
+from mailauth.errors import CannotObserve
+
+TAIL = 4 * 1024 * 1024
+_BLOCK = 1024 * 1024
+_PROBE = 64 * 1024  # bytes in which a line with a time is sought
+_MOST_LINE = 64 * 1024
+_MARKS = (b"starting up", b"SIGHUP received - reloading")
+_PACKED = (".gz", ".bz2", ".xz")
+
+
+def tail_since_start(path: Path, stamps: Stamps, most: int = TAIL) -> tuple[list[bytes], bool]:
+    """The lines since Dovecot last started or was reloaded, and whether that place was found.
+
+    Reads at most ``most`` bytes, from the end.  Raises CannotObserve when the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            end = start = file.seek(0, os.SEEK_END)
+            data = b""
+            while start and end - start < most:
+                size = min(_BLOCK, start, most - (end - start))
+                start -= size
+                file.seek(start)
+                data = file.read(size) + data
+                if (mark := _last_mark(data, stamps)) is not None:
+                    return data[mark:].splitlines(), True
+    except OSError as why:
+        raise CannotObserve(
+            f"{path}: the log cannot be read ({why.strerror}); run mailauth as root, or as one of its group."
+        ) from None
+    return data[0 if not start else data.find(b"\n") + 1 :].splitlines(), not start
+
+
+def _last_mark(data: bytes, stamps: Stamps) -> int | None:
+    """Where the last line begins that says that Dovecot started or was reloaded."""
+    end = len(data)
+    while (at := max(data.rfind(mark, 0, end) for mark in _MARKS)) >= 0:
+        begin = data.rfind(b"\n", 0, at) + 1
+        stop = data.find(b"\n", at)
+        line = data[begin : stop if stop >= 0 else len(data)]
+        event = parse_line(line, stamps) if len(line) < _MOST_LINE else None
+        if event and event.kind in (LogKind.STARTED, LogKind.RELOADED):
+            return begin
+        end = min(at, begin)
+        if end <= 0:
+            break
+    return None
+
+
+def rotated(path: Path) -> list[Path]:
+    """The older parts of a log, oldest first: mail.log.2.gz, mail.log.1, mail.log-20261122.gz."""
+    name = re.escape(path.name)
+    form = re.compile(rf"{name}(?:\.(\d+)|[-.](\d{{4}}-?\d\d-?\d\d(?:-?\d+)?))(?:\.(?:gz|bz2|xz))?")
+    with suppress(OSError):
+        found = [one for one in path.parent.iterdir() if form.fullmatch(one.name)]
+        return sorted(found, key=lambda one: one.stat().st_mtime)
+    return []
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The file, unpacked if need be.  Raises CannotObserve when it cannot be read."""
+    try:
+        match path.suffix:
+            case ".gz":
+                return cast(IO[bytes], gzip.open(path, "rb"))
+            case ".bz2":
+                return bz2.open(path, "rb")
+            case ".xz":
+                return lzma.open(path, "rb")
+            case _:
+                return path.open("rb")
+    except OSError as why:
+        raise CannotObserve(f"{path}: the log cannot be read ({why.strerror}).") from None
+
+
+def last_time(path: Path, stamps: Stamps) -> datetime | None:
+    """The time of the last line of Dovecot's; None where none of the last ones has a time."""
+    with opened(path) as file:
+        if path.suffix in _PACKED:
+            return None
+        end = file.seek(0, os.SEEK_END)
+        for reach in (_PROBE, TAIL):
+            file.seek(max(0, end - reach))
+            for line in reversed(file.read(reach).splitlines()):
+                parts = stamps.split(line)
+                if parts and parts[0]:
+                    return parts[0]
+    return None
+
+
+def events_since(path: Path, since: datetime | None, stamps: Stamps) -> Iterator[tuple[LogEvent | None, int]]:
+    """The events of a file from ``since`` on, each with its line's size; None for a line of no use.
+
+    The place is found by halving, since a log is in order of time.
+    """
+    with opened(path) as file:
+        if since is not None and path.suffix not in _PACKED:
+            _seek(file, since, stamps)
+        try:
+            for line in file:
+                event = parse_line(line, stamps) if len(line) < _MOST_LINE and of_use(line) else None
+                if event and since and event.when and event.when < since:
+                    continue
+                yield event, len(line)
+        except (OSError, EOFError) as why:
+            raise CannotObserve(f"{path}: the log cannot be read to its end ({why}).") from None
+
+
+def _seek(file: IO[bytes], since: datetime, stamps: Stamps) -> None:
+    """To the start of a line shortly before the first one that is not older than ``since``."""
+    low, high = 0, file.seek(0, os.SEEK_END)
+    while high - low > _PROBE:
+        middle = (low + high) // 2
+        file.seek(middle)
+        when = _first_time(file, stamps)
+        if when is not None and when < since:
+            low = middle
+        else:
+            high = middle
+    file.seek(low)
+    if low:
+        file.readline(_MOST_LINE)
+
+
+def _first_time(file: IO[bytes], stamps: Stamps) -> datetime | None:
+    file.readline(_MOST_LINE)
+    for line in file.read(_PROBE).splitlines():
+        parts = stamps.split(line)
+        if parts and parts[0]:
+            return parts[0]
+    return None

@@ -1,0 +1,156 @@
+"""What the log says, and where it goes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailauth.dovecot.logs import LogKind
+from mailauth.evidence.fact import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class LogTrouble:
+    """Something that Dovecot says of itself: ``what`` is the limit, the signal or the reason."""
+
+    kind: LogKind
+    service: str
+    what: str
+    count: int
+    text: str
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """One user who fails again and again from one address.
+
+    ``interval`` seconds between two; ``size`` bytes of log; ``ago`` seconds since the last.
+    ``same_password`` is None where the log does not tell (auth_verbose_passwords = no).
+    """
+
+    user: str
+    ip: str
+    count: int
+    seconds: float
+    interval: float
+    ago: float
+    size: int
+    steady: bool
+    same_password: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogWindow(Evidence):
+    """The log since Dovecot last started or was reloaded, of the last day at most.
+
+    ``whole`` is False where that place is further back than was read.
+    """
+
+    begins: str
+    whole: bool
+    lines: int
+    failures: int
+    logins: int
+    verbose: bool
+    database_lost: bool  # auth lost its database: what else it says may follow from that
+    troubles: tuple[LogTrouble, ...]
+    streams: tuple[LogStream, ...]
+
+    def of(self, kind: LogKind, what: str = "") -> LogTrouble | None:
+        """The trouble of that kind, the most frequent one."""
+        found = [one for one in self.troubles if one.kind is kind and what in one.what]
+        return max(found, key=lambda one: one.count, default=None)
+
+    @property
+    def seen(self) -> str:
+        told = f"since {self.begins}: {self.lines} lines, {self.failures} failed logins"
+        if not self.whole:
+            told += " (the start of Dovecot is further back than was read)"
+        return "; ".join([told, *(f"{one.count} x {one.text!r}" for one in self.troubles)])
+
+
+@dataclass(frozen=True, slots=True)
+class SentPassword:
+    """One password that a client sends: ``as_given``: it is the one given to mailauth; None: not known."""
+
+    ip: str
+    count: int
+    as_given: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserInLog(Evidence):
+    """What the log says of this user since Dovecot last started or was reloaded."""
+
+    failures: int
+    logins: int
+    reasons: tuple[str, ...]
+    addresses: tuple[str, ...]
+    sent: tuple[SentPassword, ...]
+    verbose: bool
+
+    @property
+    def seen(self) -> str:
+        if not self.failures:
+            quiet = "" if self.verbose else " (auth_verbose = no: Dovecot logs no reason of a failure)"
+            return f"no failed login of this user{quiet}"
+        return f"{self.failures} failed logins of this user: {', '.join(self.reasons)}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogDestination(Evidence):
+    """Where the log goes: the file as it is now, and the one that the log process has open.
+
+    ``problem`` is why the file cannot be written by a new log process, or ""; ``writes_to``: the file that
+    is written instead of it, or "".
+    """
+
+    path: str
+    problem: str
+    writes_to: str
+
+    @property
+    def seen(self) -> str:
+        if self.writes_to:
+            return f"{self.path}, but the log process writes to {self.writes_to}"
+        return f"{self.path}: {self.problem}" if self.problem else f"{self.path} is written"
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """A filesystem that Dovecot writes to.  Sizes in bytes; ``inodes`` free, None where it has no limit."""
+
+    use: str  # "log", "state", "mail"
+    path: str
+    size: int
+    free: int
+    inodes: int | None
+    inodes_free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystems(Evidence):
+    """How full the filesystems of the log, the state and the mail are."""
+
+    filesystems: tuple[Filesystem, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(
+            f"{one.use} ({one.path}): {one.free // 2**20} MiB of {one.size // 2**20} MiB free"
+            for one in self.filesystems
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLog(Evidence):
+    """How the container's runtime keeps what Dovecot writes to its standard error."""
+
+    driver: str
+    max_size: str
+    path: str
+    size: int
+
+    @property
+    def seen(self) -> str:
+        limit = f"max-size {self.max_size}" if self.max_size else "no max-size"
+        return f"log driver {self.driver}, {limit}, {self.size // 2**20} MiB now"

@@ -1,0 +1,248 @@
+"""Read the end of Dovecot's log: what it says since Dovecot last started or was reloaded."""
+
+import hashlib
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from mailauth.dovecot.conf import Block
+from mailauth.dovecot.logcensus import Census, Pair, Trouble
+from mailauth.dovecot.logfiles import tail_since_start
+from mailauth.dovecot.logs import LogEvent, LogKind, of_use, parse_line
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.errors import CannotObserve
+from mailauth.evidence import LogStream, LogTrouble, LogWindow, NotApplicable, SentPassword, UserInLog
+from mailauth.probes.scene import Scene
+
+SYSLOG_FILES = (
+    "/var/log/mail.log",
+    "/var/log/maillog",
+    "/var/log/mail/mail.log",
+    "/var/log/mail.info",
+    "/var/log/syslog",
+    "/var/log/messages",
+)
+_DAY = timedelta(hours=24)
+_JOURNAL_LINES = 20_000
+_JOURNAL_SECONDS = 5.0
+_STREAMS = 5
+_REASONS = 4
+_ADDRESSES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The events that count, oldest first, each with its line's size."""
+
+    source: str
+    begins: str
+    whole: bool
+    events: tuple[tuple[LogEvent, int], ...]
+
+
+def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
+    """What Dovecot says of itself, and who fails again and again."""
+    log = read_log(scene)
+    if log is None:
+        return NotApplicable(LogWindow, "there is no log file yet")
+    census = Census()
+    for event, size in log.events:
+        census.add(event, size)
+    now = datetime.now().astimezone()
+    streams = [pair for _, pair in census.top(census.pairs, _STREAMS) if pair.count > 1]
+    return LogWindow(
+        source=log.source,
+        begins=log.begins,
+        whole=log.whole,
+        lines=census.lines,
+        failures=census.failures,
+        logins=census.logins,
+        verbose=verbose(scene),
+        database_lost=any(_lost_database(event) for event, _ in log.events),
+        troubles=tuple(_trouble(key[2], one) for key, one in census.troubles.items()),
+        streams=tuple(_stream(pair, now) for pair in streams),
+    )
+
+
+def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
+    """What the log says of the user who is asked about."""
+    names = {name.casefold() for name in (scene.user, scene.names.looked_up if scene.names else "") if name}
+    log = read_log(scene, names)
+    if log is None or not names:
+        return NotApplicable(UserInLog, "there is no log file yet" if names else "no user is asked about")
+    census = Census()
+    sent: Counter[tuple[str, int | None, bool | None]] = Counter()
+    for event, size in log.events:
+        if event.user.casefold() in names:
+            census.add(event, size)
+            if event.kind is LogKind.FAILED and event.given is not None:
+                sent[event.ip, event.given, _as_given(event, scene)] += 1
+    reasons: Counter[str] = Counter()
+    for tally in census.users.values():
+        reasons.update(tally.reasons)
+    return UserInLog(
+        source=log.source,
+        failures=census.failures,
+        logins=census.logins,
+        reasons=tuple(f"{reason} ({count} times)" for reason, count in reasons.most_common(_REASONS)),
+        addresses=tuple(sorted(ip for ip in census.addresses if ip))[:_ADDRESSES],
+        sent=tuple(SentPassword(ip, count, same) for (ip, _, same), count in sent.most_common(_STREAMS)),
+        verbose=verbose(scene),
+    )
+
+
+def verbose(scene: Scene) -> bool:
+    """Whether Dovecot logs why a login fails."""
+    tree = scene.config.tree
+    return any(
+        tree.get(name, "no") not in ("no", "")
+        for name in ("auth_verbose", "auth_verbose_passwords", "auth_debug")
+    )
+
+
+def read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
+    """The log since the last start or reload; only lines with one of ``names``, if given.
+
+    None where the log file is not there.  Raises CannotObserve when it cannot be read.
+    """
+    tree = scene.config.tree
+    paths = log_paths(tree)
+    if console := next((path for path in paths if path.startswith("/dev/")), ""):
+        raise CannotObserve(
+            f"Dovecot logs to {console}, which cannot be read again: save what the container's runtime has"
+            " (docker logs NAME > FILE 2>&1) and run mailauth diagnose --from-log --log FILE."
+        )
+    stamps = Stamps(
+        datetime.now().astimezone(),
+        own=tree.get("log_timestamp") or DEFAULT_STAMP,
+        ident=tree.get("instance_name") or "dovecot",
+    )
+    if "syslog" not in paths:
+        found = [path for path in paths if scene.dovecot.path(path).exists()]
+        if not found:
+            return None
+        return _of_files([(path, scene.dovecot.path(path)) for path in found], stamps, names)
+    for name in SYSLOG_FILES:
+        path = scene.dovecot.path(name)
+        if path.exists() and (log := _of_files([(name, path)], stamps, names)).events:
+            return log
+    return _of_journal(scene, stamps, names)
+
+
+def log_paths(tree: Block) -> list[str]:
+    """Where errors and where information go: a path, or "syslog"."""
+    errors = tree.get("log_path") or "syslog"
+    informs = tree.get("info_log_path") or errors
+    return list(dict.fromkeys((errors, informs)))
+
+
+def _of_files(files: list[tuple[str, Path]], stamps: Stamps, names: set[str] | None) -> Log:
+    events: list[tuple[LogEvent, int]] = []
+    whole, starts = True, []
+    for _, path in files:
+        lines, found = tail_since_start(path, stamps)
+        whole = whole and found
+        if lines and (first := parse_line(lines[0], stamps)) and first.when and found:
+            starts.append(first.when)
+        events += _events(lines, stamps, names)
+    # Each of two files tells of one kind only, a start or a reload: the later one counts for both.
+    return _cut(", ".join(name for name, _ in files), events, whole, max(starts, default=None))
+
+
+def _events(lines: list[bytes], stamps: Stamps, names: set[str] | None) -> list[tuple[LogEvent, int]]:
+    found = []
+    wanted = [name.encode() for name in names or ()]
+    for line in lines:
+        if not of_use(line) or (wanted and not any(name in line.lower() for name in wanted)):
+            continue
+        if event := parse_line(line, stamps):
+            found.append((event, len(line)))
+    return found
+
+
+def _cut(source: str, events: list[tuple[LogEvent, int]], whole: bool, start: datetime | None) -> Log:
+    """Nothing older than a day, and nothing before the last start."""
+    oldest = datetime.now().astimezone() - _DAY
+    since = max(oldest, start) if start else oldest
+    kept = tuple((event, size) for event, size in events if event.when is None or event.when >= since)
+    begins = f"{since:%Y-%m-%d %H:%M:%S}"
+    return Log(source, begins, whole or start is None or start < oldest, kept)
+
+
+def _of_journal(scene: Scene, stamps: Stamps, names: set[str] | None) -> Log:
+    """The journal of this machine."""
+    program = shutil.which("journalctl")
+    if program is None or scene.dovecot.pid:
+        raise CannotObserve(
+            f"Dovecot logs to syslog, and none of {', '.join(SYSLOG_FILES)} has a line of it:"
+            " mailauth diagnose --from-log --log FILE reads the file that your syslog writes."
+        )
+    options = (
+        "-q",
+        "-o",
+        "json",
+        "--no-pager",
+        "-t",
+        stamps.ident,
+        "--since",
+        "-24h",
+        "-n",
+        str(_JOURNAL_LINES),
+    )
+    try:
+        ran = subprocess.run([program, *options], capture_output=True, check=False, timeout=_JOURNAL_SECONDS)
+    except (subprocess.TimeoutExpired, OSError):
+        raise CannotObserve("journalctl did not answer; journalctl -t dovecot shows Dovecot's log.") from None
+    lines = ran.stdout.splitlines()
+    if ran.returncode or not lines:
+        raise CannotObserve(
+            "Dovecot logs to syslog, and neither a file in /var/log nor the journal has a line of it:"
+            " doveadm log find shows where they are."
+        )
+    mark = next((n for n in reversed(range(len(lines))) if _is_start(lines[n], stamps)), None)
+    first = parse_line(lines[mark], stamps) if mark is not None else None
+    events = _events(lines[mark or 0 :], stamps, names)
+    return _cut("the journal", events, mark is not None, first.when if first else None)
+
+
+def _is_start(line: bytes, stamps: Stamps) -> bool:
+    if b"starting up" not in line and b"SIGHUP" not in line:
+        return False
+    event = parse_line(line, stamps)
+    return event is not None and event.kind in (LogKind.STARTED, LogKind.RELOADED)
+
+
+def _lost_database(event: LogEvent) -> bool:
+    return event.kind is LogKind.TROUBLE and "onnect" in event.text and "ailed" in event.text
+
+
+def _trouble(what: str, one: Trouble) -> LogTrouble:
+    return LogTrouble(one.kind, one.service, what, one.count, one.text, one.last)
+
+
+def _stream(pair: Pair, now: datetime) -> LogStream:
+    lasted = (pair.last - pair.first).total_seconds() if pair.first and pair.last else 0.0
+    ago = (now - pair.last).total_seconds() if pair.last else 0.0
+    return LogStream(
+        pair.user,
+        pair.ip,
+        pair.count,
+        lasted,
+        pair.interval,
+        ago,
+        pair.size,
+        pair.steady,
+        pair.same_password,
+    )
+
+
+def _as_given(event: LogEvent, scene: Scene) -> bool | None:
+    """Whether the client sent the password that mailauth was given; None where nobody can tell."""
+    if scene.password is None or not event.sha1:
+        return None
+    # Dovecot's own choice for its log; nothing is protected by it here.
+    digest = hashlib.sha1(scene.password.raw, usedforsecurity=False).hexdigest()
+    return digest.startswith(event.sha1)

@@ -1,0 +1,36 @@
+"""What the rules about "... reached, client connections are being dropped" share."""
+
+import re
+
+from mailauth.dovecot.logs import LogKind
+from mailauth.evidence import Configured, LogTrouble, LogWindow
+from mailauth.finding import Certainty, Problem, Remedy
+
+_AT_LEAST = 100
+
+
+def reached(log: LogWindow, *, clients: bool) -> LogTrouble | None:
+    """The limit that was reached: client_limit itself, or one that more processes would mend."""
+    found = [
+        one for one in log.troubles if one.kind is LogKind.LIMIT and (one.what == "client_limit") is clients
+    ]
+    return max(found, key=lambda one: one.count, default=None)
+
+
+def problem(configured: Configured, log: LogWindow, trouble: LogTrouble, setting: str, careful: str) -> Problem:
+    """Raise ``setting`` of the service that the log names."""
+    number = re.search(r"\((\d+)\)", trouble.text.partition("): ")[2])
+    more = max(_AT_LEAST, 2 * int(number[1]) if number else 0)
+    text = f"service {trouble.service} {{\n  {setting} = {more}\n}}"
+    return Problem(
+        says=f"Dovecot says, {trouble.count} times since {log.begins}: {trouble.text}.",
+        because=(log, configured),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary=f"Raise {setting} of service {trouble.service}.",
+            config={"2.3": text, "2.4": text},
+            file=configured.file,
+            commands=("doveadm reload",),
+            careful=careful,
+        ),
+    )

@@ -1,0 +1,55 @@
+"""One client retries a failing login for ever, and the log grows with it.
+
+What you see
+    The log, or the disk, fills with the same failure: one user, one address, at steady intervals.
+Why
+    A program does not give up as a person does.  Each attempt takes two or three lines of log, and a
+    worker's time.  It goes on until somebody stops it: fail2ban bans an address for a while only, and
+    where the log is not rotated, or a container keeps it without a limit, the disk fills.
+How we know
+    Counted in the log since Dovecot last started or was reloaded: at least 30 failures of one user from
+    one address, at steady intervals, the last one not long ago.
+What to do
+    Set the right password in that client, or take its account away.  Until then, ban the address
+    (fail2ban's filter "dovecot").  mailauth diagnose --from-log shows who else fails.
+"""
+
+from mailauth.dovecot.sizes import show_size
+from mailauth.evidence import LogStream, LogWindow
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+_AT_LEAST = 30
+_STILL = 3  # intervals without a failure, after which it has stopped
+_SHORTEST = 30.0  # seconds
+_DAY = 86400
+
+
+@rule("LOG001", "A client retries a failing login for ever", Severity.RISK)
+def grows_without_bound(log: LogWindow) -> Problem | None:
+    found = [one for one in log.streams if _goes_on(one)]
+    if not found:
+        return None
+    return Problem(
+        says=" ".join(_says(one) for one in found),
+        because=(log,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Stop that client, or give it the right password; ban its address until then.",
+            careful="Banning the address of a webmail or a proxy locks out everybody behind it.",
+        ),
+    )
+
+
+def _goes_on(one: LogStream) -> bool:
+    if one.count < _AT_LEAST or not (one.steady or one.same_password) or not one.ip:
+        return False
+    return one.ago <= max(_SHORTEST, _STILL * one.interval)
+
+
+def _says(one: LogStream) -> str:
+    rate = one.size / max(one.seconds, 1.0) * _DAY
+    same = {True: ", with the same password each time", False: ", with different passwords", None: ""}
+    return (
+        f"{one.user!r} fails from {one.ip}: {one.count} times in {one.seconds:.0f} s, one every"
+        f" {one.interval:.1f} s{same[one.same_password]}; that is {show_size(int(rate))} of log a day."
+    )
