@@ -130,7 +130,8 @@ def _look_up(name: str, known: Mapping[str, str]) -> str:
             why = "needs the password"
         elif name in _OF_THE_CONNECTION:
             why = "is of the client's connection"
-        raise CannotObserve(f"the variable %{{{name}}} {why}, so the lookup cannot be repeated.")
+        shown = f"{name.partition(';')[0]};..." if ";" in name else name  # what follows may be a key
+        raise CannotObserve(f"the variable %{{{shown}}} {why}, so the lookup cannot be repeated.")
     return known[name]
 
 

@@ -13,9 +13,11 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import ClientAddress, LookedUp, NearName, NotApplicable, PassdbAnswer, UserName
 from mailauth.probes import near
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.walk import Entry, Road, not_allowed, walk
+from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
-from mailauth.stores.store import Outcome, Record
+from mailauth.stores.store import Failing, Outcome, Record
+
+_LOOKUP_SECONDS = 3.0
 
 
 def observe_user_name(scene: Scene) -> UserName:
@@ -189,7 +191,7 @@ def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: 
     known |= {f"{store}:{name}": value for name, value in come.items()}
 
     def set_by(fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
-        return {name: expand(value, known, dialect) for name, value in fields}
+        return {name: expand(value, known, dialect) if name in DECIDES else "" for name, value in fields}
 
     taken = come if passdb.import_all else {}
     fields = set_by(passdb.default_fields) | taken | set_by(passdb.override_fields)
@@ -225,7 +227,27 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
     identity, alike = None, True
     if sql.is_local(source):
         identity, alike = _as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
-    return scene.dovecot.inside(lambda: sql.ask(source, query, alike=alike), identity)
+    record = scene.dovecot.inside(lambda: sql.ask(source, query, alike=alike), identity)
+    failure = record.failure
+    if failure and failure.kind in _OF_NEW_CONNECTIONS and _dovecot_is_answered(scene):
+        if failure.kind is Failing.CONNECTIONS:
+            raise CannotObserve(f"{failure.place}: {failure.says}; Dovecot has its connection, we got none.")
+        return replace(record, failure=replace(failure, still_served=True))
+    return record
+
+
+# Dovecot keeps its connections: one from before can serve it when no new one is to be had.
+_OF_NEW_CONNECTIONS = frozenset({Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE})
+_FOUND, _NO_SUCH_USER = 0, 67  # what doveadm auth lookup ends with; 75 for a failure
+
+
+def _dovecot_is_answered(scene: Scene) -> bool:
+    """Whether the running Dovecot can look the user up; one that does not answer soon cannot."""
+    words = ("auth", "lookup", "-x", f"service={scene.service}", "--", _looked_up(scene))
+    try:
+        return scene.dovecot.run("doveadm", *words, timeout=_LOOKUP_SECONDS).status in (_FOUND, _NO_SUCH_USER)
+    except CannotObserve:
+        return False
 
 
 def _as_dovecot(

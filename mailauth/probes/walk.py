@@ -20,6 +20,8 @@ from mailauth.stores.store import Outcome, Record
 _MOST = 64  # steps: what goes on longer goes in circles
 # Values that are nobody's secret; "pass" and its like are left out.
 _SHOWN = ("nologin", "allow_nets", "allow_real_nets", "fail", "nopassword", "user", "username", "domain")
+# What of an entry decides a login: the others need not be worked out.
+DECIDES = (*_SHOWN, "noauthenticate")
 
 Values = dict[str, str]
 
