@@ -1,0 +1,1 @@
+"""Migrate stored hashes: plan, apply, undo, and rehash when users log in."""

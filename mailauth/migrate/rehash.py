@@ -1,0 +1,101 @@
+"""One user's hash, made anew from the password of a login that Dovecot has just let in.
+
+Everything is looked at again: the row, whether this password matches it, whether the new hash matches the
+password.  The row is changed only where it is still the one that was read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from mailauth import hashes
+from mailauth.dovecot.authconfig import FileSource, SqlSource
+from mailauth.errors import CannotObserve, MailauthError, Refused
+from mailauth.hashes import Hash, Password, Verdict
+from mailauth.hashes.making import Order, make
+from mailauth.migrate.goal import Goal, bytes_read, reached
+from mailauth.probes.lookup import look_up, make_road, observe_user_name
+from mailauth.probes.scene import Case, Scene
+
+
+class Outcome(Enum):
+    """What became of one report; they are counted by these names."""
+
+    MIGRATED = "migrated"
+    ALREADY = "already there"
+    NOT_OURS = "let in by another passdb, or a master user"
+    NO_MATCH = "the password does not match the row any more"
+    TOO_LONG = "the old scheme reads only the beginning of so long a password"
+    CHANGED = "the row changed meanwhile"
+    NOT_WRITTEN = "the store could not be written"
+    NOT_READ = "the store could not be read"
+    NO_ROOM = "the new hash would not fit into the process that verifies it"
+    NOT_MADE = "the new hash could not be made"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outcome for one user, and a sentence of why where it is not plain."""
+
+    outcome: Outcome
+    why: str = ""
+
+
+Write = Callable[[Scene, Case, bytes], None]
+"""Puts the new string where the case's record is; raises Refused, CannotObserve."""
+
+
+def rehash(scene: Scene, goal: Goal, order: Order, write: Write, *, long_too: bool = False) -> Done:
+    """Migrate ``scene.user``, whose password is ``scene.password``.
+
+    ``order`` makes the new hash within the memory that its verifying process has.  ``long_too``: also
+    where the old scheme reads only the beginning of the password.
+    """
+    assert scene.password
+    password = scene.password
+    cases: list[Case] = []
+    try:
+        scene = replace(scene, names=observe_user_name(scene))
+        scene = replace(scene, road=make_road(scene))
+        answers = look_up(scene, cases).answers
+    except CannotObserve as why:
+        return Done(Outcome.NOT_READ, str(why))
+    writable = [case for case in cases if isinstance(case.passdb.source, FileSource | SqlSource)]
+    sound = [(case, case.hash) for case in writable if isinstance(case.hash, Hash)]
+    if failed := [answer for answer in answers if answer.failure]:
+        return Done(Outcome.NOT_READ, f"{failed[0].place}: {failed[0].outcome.value}")
+    if not sound:
+        return Done(Outcome.NOT_OURS)
+    if all(reached(parsed, goal) for _, parsed in sound):
+        return Done(Outcome.ALREADY)
+    matching = next((pair for pair in sound if _matches(pair[1], password, scene.user)), None)
+    if matching is None:
+        return Done(Outcome.NO_MATCH)
+    case, parsed = matching
+    if reached(parsed, goal):
+        return Done(Outcome.ALREADY)
+    most = bytes_read(parsed)
+    if most is not None and len(password.raw) > most and not long_too:
+        return Done(Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes")
+    return _renewed(scene, case, order, password, write)
+
+
+def _matches(parsed: Hash, password: Password, user: str) -> bool:
+    return hashes.verify_hash(parsed, password, user=user).verdict is Verdict.MATCH
+
+
+def _renewed(scene: Scene, case: Case, order: Order, password: Password, write: Write) -> Done:
+    made = make(order, password, scene.user)
+    if not isinstance(made, str):
+        room = made.verdict is Verdict.OUT_OF_MEMORY
+        return Done(Outcome.NO_ROOM if room else Outcome.NOT_MADE, made.reason)
+    if hashes.verify(made, password, user=scene.user).verdict is not Verdict.MATCH:
+        return Done(Outcome.NOT_MADE, "the new hash does not match the password it was made from")
+    try:
+        write(scene, case, made.encode())
+    except Refused as why:
+        changed = "changed by someone else" in str(why) or "not there any more" in str(why)
+        return Done(Outcome.CHANGED if changed else Outcome.NOT_WRITTEN, str(why))
+    except MailauthError as why:
+        return Done(Outcome.NOT_WRITTEN, str(why))
+    return Done(Outcome.MIGRATED)

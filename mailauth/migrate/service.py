@@ -1,0 +1,195 @@
+"""The service behind rehashing on login: hears of logins, and migrates one user after the other.
+
+The ear is a thread of its own and answers at once.  What it heard waits in a bounded queue, still sealed;
+what does not fit is dropped and comes again with the user's next login.
+"""
+
+import asyncio
+import contextlib
+import queue
+import signal
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+
+import stamina
+import stamina.instrumentation
+
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.site import read_config
+from mailauth.errors import CannotObserve, MailauthError, UsageError
+from mailauth.hashes import Password
+from mailauth.hashes.making import IDLE, Order
+from mailauth.migrate.onlogin import OnLogin
+from mailauth.migrate.receiver import Heard, Receiver
+from mailauth.migrate.rehash import Done, Outcome, Write, rehash
+from mailauth.migrate.seal import opened
+from mailauth.migrate.tally import Tally
+from mailauth.probes.process import observe_verifiers
+from mailauth.probes.scene import Scene
+
+WAITING = 1000  # logins that may wait
+_KNOWN = 100_000  # users remembered as done
+_AGAIN = 3600.0  # seconds until a user known as done is looked at again
+_FRESH = 60.0  # seconds that the configuration is taken as read
+_ROOM = 26 * 1024 * 1024  # an idle auth process, where it cannot be seen: the largest measured
+_TRANSIENT = (Outcome.NOT_READ, Outcome.NOT_WRITTEN)
+_ATTEMPTS = 3
+
+Say = Callable[[str], None]
+
+
+class _TryAgainError(Exception):
+    """The store did not answer; carries what to count when it never does."""
+
+    def __init__(self, done: Done) -> None:
+        super().__init__(done.why)
+        self.done = done
+
+
+@dataclass(slots=True)
+class Service:
+    """One service for one Dovecot.  ``say`` takes lines for the journal, without secrets."""
+
+    settings: OnLogin
+    tally: Tally
+    write: Write
+    say: Say
+    _waiting: queue.Queue[Heard | None] = field(default_factory=lambda: queue.Queue(WAITING))
+    _known: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    _config: AuthConfig | None = None
+    _order: Order | None = None
+    _read_at: float = 0.0
+    _dropped: int = 0
+
+    def run(self, ready: Callable[[int], None]) -> None:
+        """Serve until SIGTERM or SIGINT.  ``ready`` is told the port.  Raises UsageError when it is taken."""
+        stamina.instrumentation.set_on_retry_hooks(())  # it would print; what comes of it is said below
+        ended = threading.Event()
+        ear = threading.Thread(target=lambda: asyncio.run(self._listen(ready, ended)), daemon=True)
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self._stop)
+        ear.start()
+        while not ended.is_set():
+            try:
+                heard = self._waiting.get(timeout=1.0)
+            except queue.Empty:
+                continue
+            if heard is None:
+                return
+            self._one(heard)
+        raise UsageError(
+            f"127.0.0.1:{self.settings.port} cannot be listened on: something else does;"
+            " stop it, or enable on-login again with another --port."
+        )
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:  # those who wait come again with their next login
+                self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    async def _listen(self, ready: Callable[[int], None], ended: threading.Event) -> None:
+        receiver = Receiver(self.settings.token, self._take)
+        try:
+            server = await asyncio.start_server(
+                receiver.connection, "127.0.0.1", self.settings.port, backlog=1024
+            )
+        except OSError:
+            ended.set()
+            return
+        ready(server.sockets[0].getsockname()[1])
+        async with server:
+            await server.serve_forever()
+
+    def _take(self, heard: Heard) -> None:
+        """Called by the ear: must not wait."""
+        if self._known.get(heard.user, 0.0) > time.monotonic():
+            return
+        try:
+            self._waiting.put_nowait(heard)
+        except queue.Full:
+            self._dropped += 1
+
+    def _one(self, heard: Heard) -> None:
+        if self._known.get(heard.user, 0.0) > time.monotonic():
+            return
+        done = self._done(heard)
+        if done.outcome in (Outcome.MIGRATED, Outcome.ALREADY):
+            self._remember(heard.user)
+        elif done.outcome is not Outcome.NOT_OURS:
+            self.say(f"{heard.user!r}: {done.outcome.value}{f' ({done.why})' if done.why else ''}")
+        try:
+            self.tally.add(done.outcome)
+        except OSError as why:
+            self.say(f"the count could not be kept: {why}")
+        except Exception as why:  # noqa: BLE001 - a full disk must not end the service; sqlite3 has many errors
+            self.say(f"the count could not be kept: {type(why).__name__}")
+
+    def _remember(self, user: str) -> None:
+        self._known[user] = time.monotonic() + _AGAIN
+        while len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
+
+    def _done(self, heard: Heard) -> Done:
+        password = opened(heard.sealed, self.settings.key)
+        if password is None:
+            return Done(Outcome.NO_MATCH, "the report was not sealed with our key")
+        try:
+            for attempt in stamina.retry_context(
+                on=_TryAgainError, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, timeout=None
+            ):
+                with attempt:
+                    done = self._try(heard.user, password)
+        except _TryAgainError as given_up:
+            return given_up.done
+        except MailauthError as why:
+            return Done(Outcome.NOT_READ, str(why))
+        except Exception as bug:  # noqa: BLE001 - one odd user must not end the service
+            return Done(Outcome.NOT_MADE, f"a bug in mailauth: {type(bug).__name__}")
+        return done
+
+    def _try(self, user: str, password: Password) -> Done:
+        """Once.  Raises _TryAgainError when the store did not answer."""
+        config, order = self._current()
+        dovecot = Installation(self.settings.config, self.settings.pid)
+        scene = Scene(dovecot, config, user, password=password)
+        done = rehash(scene, self.settings.goal, order, self.write, long_too=self.settings.long_too)
+        if done.outcome in _TRANSIENT:
+            raise _TryAgainError(done)
+        if done.outcome is Outcome.MIGRATED and config.cache_size:
+            dovecot.run("doveadm", "auth", "cache", "flush", user, timeout=10.0)
+        return done
+
+    def _current(self) -> tuple[AuthConfig, Order]:
+        """The configuration, and the order for new hashes, read again when they are old."""
+        if self._config is None or self._order is None or time.monotonic() - self._read_at > _FRESH:
+            dovecot = Installation(self.settings.config, self.settings.pid)
+            self._config = read_config(dovecot)
+            self._order = _order(dovecot, self._config, self.settings)
+            self._read_at = time.monotonic()
+        return self._config, self._order
+
+
+def _order(dovecot: Installation, config: AuthConfig, settings: OnLogin) -> Order:
+    """The goal, under the smallest room of the processes that verify."""
+    limit, idle, least = None, IDLE, float("inf")
+    for passdb in config.passdbs:
+        if not isinstance(passdb.source, FileSource | SqlSource):
+            continue
+        try:
+            seen = observe_verifiers(dovecot, config, passdb, "mailauth-nobody").processes
+            pairs = [(process.limit, process.size) for process in seen]
+        except CannotObserve:
+            names = {passdb.verified_by, passdb.hit_verified_by or passdb.verified_by}
+            pairs = [(config.services[name].vsz_limit, _ROOM) for name in names]
+        for most, size in pairs:
+            if most is not None and most - size < least:
+                limit, idle, least = most, size, most - size
+    version = config.version
+    numbers = (version.major, version.minor, version.patch, version.build)
+    return settings.goal.order(numbers, limit, idle)

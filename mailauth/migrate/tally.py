@@ -1,0 +1,64 @@
+"""What the service has done, counted by the hour, in a small SQLite file that survives it."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailauth.migrate.rehash import Outcome
+
+_HOUR = 3600
+_KEPT = 400 * 24 * _HOUR  # seconds
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS done (hour INTEGER, outcome TEXT, count INTEGER, PRIMARY KEY (hour, outcome))"
+    " WITHOUT ROWID"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """How often something came out in the hour that begins at ``at`` (seconds since 1970)."""
+
+    at: int
+    outcome: Outcome
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts in a file; each call opens and closes it, so that a kill loses nothing."""
+
+    path: Path
+
+    def add(self, outcome: Outcome, count: int = 1, at: float | None = None) -> None:
+        hour = int(time.time() if at is None else at) // _HOUR * _HOUR
+        with self._open() as base:
+            base.execute(
+                "INSERT INTO done VALUES (?, ?, ?)"
+                " ON CONFLICT (hour, outcome) DO UPDATE SET count = count + excluded.count",
+                (hour, outcome.name, count),
+            )
+            base.execute("DELETE FROM done WHERE hour < ?", (hour - _KEPT,))
+
+    def hours(self) -> list[Hour]:
+        """Everything, the oldest first; nothing when nothing was counted yet."""
+        if not self.path.exists():
+            return []
+        with self._open() as base:
+            rows = base.execute("SELECT hour, outcome, count FROM done ORDER BY hour, outcome").fetchall()
+        return [Hour(at, Outcome[name], count) for at, name, count in rows if name in Outcome.__members__]
+
+    def totals(self) -> dict[Outcome, int]:
+        found = dict.fromkeys(Outcome, 0)
+        for hour in self.hours():
+            found[hour.outcome] += hour.count
+        return found
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.path, timeout=5)) as base, base:
+            base.execute("PRAGMA journal_mode = WAL")
+            base.execute(_SCHEMA)
+            yield base
