@@ -291,7 +291,7 @@ class MariaDB(Server):
         file = data / "lab.sql"
         file.write_text(
             f"CREATE USER '{USER}'@'{HOST}' IDENTIFIED BY '{self.password}';\n"
-            f"GRANT ALL ON *.* TO '{USER}'@'{HOST}';\n"
+            f"GRANT ALL ON *.* TO '{USER}'@'{HOST}' WITH GRANT OPTION;\n"
             "ALTER USER root@localhost ACCOUNT LOCK;\n"
         )
         self._own_file(file)

@@ -199,10 +199,10 @@ class Lab:
     def remove_user(self, user: str) -> None:
         self.store.remove(user)
 
-    def login(self, user: str, password: bytes, *, service: str = "imap") -> AuthReply:
-        """Log in through the auth socket, on a connection of its own."""
+    def login(self, user: str, password: bytes, *, service: str = "imap", address: str = "") -> AuthReply:
+        """Log in through the auth socket, on a connection of its own; ``address``: where the client is."""
         with AuthSocket(self.auth_socket) as auth:
-            return auth.plain(user, password, service=service)
+            return auth.plain(user, password, service=service, address=address)
 
     def argv(self, *words: str) -> list[str]:
         """What run() would run: a program of this Dovecot, with this configuration, in its root folder."""

@@ -14,11 +14,13 @@ def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
     if not failed:
         return None
     place = failed[0][0].source
+    served = all(failure.still_served for _, failure in failed)
     return Problem(
         says="; ".join(dict.fromkeys(f"{a.passdb}, {f.place}: {f.says}{_code(f.code)}" for a, f in failed))
-        + ".",
+        + "."
+        + (" Dovecot is still served on a connection from before; a new one will fail." if served else ""),
         because=(lookups,),
-        certainty=Certainty.PROVEN,
+        certainty=Certainty.LIKELY if served else Certainty.PROVEN,
         remedy=Remedy(summary=advice.replace("<place>", place)),
     )
 

@@ -40,6 +40,7 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
             summary="Have Dovecot add no domain.",
             config={"2.3": "auth_default_realm =", "2.4": "auth_default_domain ="},
             file=configured.file,
+            commands=("doveadm reload",),
             careful=careful,
         )
     if near.name == name.given:
@@ -47,6 +48,7 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
             summary="Have Dovecot look the name up as it is given.",
             config={"2.3": "auth_username_format = %u", "2.4": "auth_username_format = %{user}"},
             file=configured.file,
+            commands=("doveadm reload",),
             careful=careful,
         )
     if at and "@" not in name.looked_up and near.name == f"{name.looked_up}@{domain}":
@@ -54,6 +56,7 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
             summary=f"Log in as {near.name}, or have Dovecot add the domain.",
             config={"2.3": f"auth_default_realm = {domain}", "2.4": f"auth_default_domain = {domain}"},
             file=configured.file,
+            commands=("doveadm reload",),
             careful=careful,
         )
     return Remedy(summary=f"Store the user as {name.looked_up!r}, or log in as {near.name!r}.")

@@ -32,6 +32,7 @@ def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Pr
                     "2.4": f"auth_master_user_separator = {separator}",
                 },
                 file=configured.file,
+                commands=("doveadm reload",),
             ),
         )
     end = lookups.right

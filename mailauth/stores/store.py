@@ -33,12 +33,16 @@ class Failing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One server's refusal: ``code`` is its SQLSTATE, error number or errno; ``says`` its own words."""
+    """One server's refusal: ``code`` is its SQLSTATE, error number or errno; ``says`` its own words.
+
+    ``still_served``: Dovecot has a connection from before, on which it is answered all the same.
+    """
 
     kind: Failing
     place: str
     code: str
     says: str
+    still_served: bool = False
 
 
 @dataclass(frozen=True, slots=True)

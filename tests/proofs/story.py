@@ -54,13 +54,16 @@ class Proof:
     lab: Lab
     user: str = "alice"
     password: bytes = SECRET
+    address: str = ""  # where the client is; "": not known
 
     def logins(self, count: int = 1) -> list[bool]:
-        return [self.lab.login(self.user, self.password).ok for _ in range(count)]
+        return [self.lab.login(self.user, self.password, address=self.address).ok for _ in range(count)]
 
     def look(self, *, password: bytes | None = None, login: bool = False) -> Looked:
         given = Password(password) if password is not None else None
-        return look(Target(self.user, at_pid(self.lab.master_pid, None), given, login=login))
+        return look(
+            Target(self.user, at_pid(self.lab.master_pid, None), given, login=login, address=self.address)
+        )
 
     def finds(self, codes: set[str], *, password: bytes | None = None, login: bool = False) -> list[Finding]:
         """Exactly these, and nothing undecided."""
