@@ -10,12 +10,14 @@ import pytest
 from mailauth import hashes
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.hashes.damage import Reader
 from mailauth.memory.census import census
 from mailauth.memory.footprint import of
-from mailauth.stores import parameter_sets
+from mailauth.stores import survey
 
 ROWS = 200_000
 PASSWORD = Password.of("correct horse")
+ASKED = survey.Question(Reader((2, 4, 1)))
 
 
 def stored(number: int) -> str:
@@ -57,8 +59,8 @@ def test_generate(benchmark: Any) -> None:
 def test_a_passwd_file_is_counted(benchmark: Any, tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text("".join(f"user{n}:{stored(n)}\n" for n in range(ROWS)))
-    counts = benchmark.pedantic(parameter_sets.in_file, (file,), rounds=3)
-    assert census(counts, "").rows == ROWS
+    found = benchmark.pedantic(survey.of_files, ((file,), "", ASKED), rounds=3)
+    assert census(found).rows == ROWS
 
 
 def test_a_database_is_counted(benchmark: Any, tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_a_database_is_counted(benchmark: Any, tmp_path: Path) -> None:
     source = SqlSource(
         "sqlite", ({"path": str(file)},), "SELECT password FROM users WHERE userid = '%u'", "here"
     )
-    counted = census(benchmark.pedantic(parameter_sets.in_database, (source,), rounds=3), "")
+    counted = census(benchmark.pedantic(survey.of_database, (source, ASKED), rounds=3))
     assert counted.rows == ROWS
     assert counted.largest is not None
     assert counted.largest.shown == "{ARGON2ID}$argon2id$v=19$m=262144,t=2,p=1$..."

@@ -2,14 +2,9 @@
 
 from dataclasses import dataclass
 
-from mailauth import hashes
-from mailauth.hashes import Flaw
+from mailauth.hashes.damaged import Kind
 from mailauth.memory.footprint import Footprint, of
-from mailauth.stores.parameter_sets import ENCODED, Counts
-
-_SALT, _TAG = b"$" + b"A" * 22, b"$" + b"A" * 43
-_YESCRYPT = b"$abcdefgh$" + b"." * 43
-_SCRYPT = b"abcdefgh$" + b"." * 43
+from mailauth.stores.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +23,22 @@ class Census:
     place: str
     rows: int
     sets: tuple[ParameterSet, ...]
-    unreadable: int  # rows whose parameters make no sense: they never match, whatever the memory
-    encoded: int  # rows in hex or base64, whose parameters were not read
+    unreadable: int  # rows that never match, whatever the memory
 
     @property
     def largest(self) -> ParameterSet | None:
         return self.sets[0] if self.sets else None
 
 
-def census(counts: Counts, place: str, default_scheme: str = "CRYPT") -> Census:
-    """Understand what a store counted."""
-    rows = unreadable = encoded = 0
+def census(survey: Survey, place: str = "") -> Census:
+    """What of a store takes memory."""
     sets: dict[str, ParameterSet] = {}
-    for key, count in counts:
-        rows += count
-        if key == ENCODED:
-            encoded += count
-        elif key:
-            parsed = hashes.parse(_completed(key), default_scheme=default_scheme)
-            if isinstance(parsed, Flaw):
-                unreadable += count
-            elif (takes := of(parsed)).parts:
-                before = sets[parsed.shown].rows if parsed.shown in sets else 0
-                sets[parsed.shown] = ParameterSet(parsed.shown, before + count, takes)
+    for one in survey.sound:
+        parsed = one.hash
+        takes = of(parsed) if parsed else None
+        if takes and takes.parts:
+            before = sets[one.shown].rows if one.shown in sets else 0
+            sets[one.shown] = ParameterSet(one.shown, before + one.rows, takes)
     ordered = sorted(sets.values(), key=lambda one: (-one.footprint.always, one.shown))
-    return Census(place, rows, tuple(ordered), unreadable, encoded)
-
-
-def _completed(key: bytes) -> bytes:
-    """A whole stored string with these parameters, with a salt and a digest of nobody's."""
-    if b"$m=" in key:
-        return key + _SALT + _TAG
-    return key + (_YESCRYPT if b"y$" in key else _SCRYPT)
+    unreadable = sum(one.rows for one in survey.broken if one.damage and one.damage.kind is not Kind.WEAK)
+    return Census(place or survey.place, survey.rows, tuple(ordered), unreadable)

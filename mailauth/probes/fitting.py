@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import psutil
 
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, StaticSource
+from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve
-from mailauth.evidence import Verifiers, VerifyingProcess
+from mailauth.evidence import StoreMemory, Surveys, Verifiers, VerifyingProcess
 from mailauth.memory.census import Census, census
 from mailauth.memory.fitting import Process, ServiceFit, bite, service_fit, stanza
 from mailauth.memory.report import FitReport, PassdbFit
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.process import idle_size, master_process, observe_verifiers
-from mailauth.stores import parameter_sets, sql
+from mailauth.probes.survey import Ask, survey_passdb
 
 _NOBODY = "mailauth-nobody"  # looked up to start a worker, where none runs
 _WORKERS = 30  # auth_worker_max_count's and, in 2.4, process_limit's default
@@ -46,9 +46,17 @@ def observe_fit(question: Question) -> FitReport:
 
 
 def _passdb(question: Question, config: AuthConfig, passdb: Passdb) -> PassdbFit:
-    counted = None
+    ask = Ask(question.dovecot, config, question.rows_query)
     try:
-        counted = census(*_counts(question, passdb), default_scheme=passdb.default_scheme)
+        counted = census(survey_passdb(ask, passdb))
+    except CannotObserve as why:
+        return PassdbFit(passdb.label, passdb.driver, None, (), "", (), str(why))
+    return fit_passdb(question, config, passdb, counted)
+
+
+def fit_passdb(question: Question, config: AuthConfig, passdb: Passdb, counted: Census) -> PassdbFit:
+    """A store's largest hash against the processes that verify it."""
+    try:
         if counted.largest is None:
             return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), "")
         verifiers = observe_verifiers(question.dovecot, config, passdb, question.user)
@@ -62,21 +70,16 @@ def _passdb(question: Question, config: AuthConfig, passdb: Passdb) -> PassdbFit
     return PassdbFit(passdb.label, passdb.driver, counted, services, stanza(services), bites, "")
 
 
-def _counts(question: Question, passdb: Passdb) -> tuple[parameter_sets.Counts, str]:
-    """The parameters in the passdb's store, and its place."""
-    source, dovecot = passdb.source, question.dovecot
-    if isinstance(source, FileSource):
-        root = dovecot.path("/")
-        files = parameter_sets.files_of(source.path, root)
-        counts = [pair for file in files for pair in parameter_sets.in_file(file)]
-        return tuple(counts), source.path
-    if isinstance(source, SqlSource):
-        sql.prepare(source)
-        counted = dovecot.inside(lambda: parameter_sets.in_database(source, question.rows_query))
-        return counted, f"{source.driver}, by the query of {source.place}"
-    if isinstance(source, StaticSource):
-        return ((parameter_sets.before_salt(source.password.encode()), 1),), "passdb static"
-    raise CannotObserve(passdb.source_problem)
+def observe_memory(ask: Ask, surveys: Surveys) -> StoreMemory:
+    """Whether the largest hash of each store fits where it is verified.  Raises CannotObserve."""
+    question = Question(ask.dovecot)
+    fits = []
+    for one in surveys.stores:
+        fit = fit_passdb(question, ask.config, one.passdb, census(one.survey))
+        if fit.problem:
+            raise CannotObserve(f"{one.passdb.label}: {fit.problem}")
+        fits.append(fit)
+    return StoreMemory("/proc, and the largest hash of each store", tuple(fits))
 
 
 def _services(

@@ -34,8 +34,6 @@ def _passdb(one: PassdbFit, file: str) -> Iterator[str]:
         yield "  no hash there takes memory worth mentioning."
     if counted.unreadable:
         yield f"  {_rows(counted.unreadable)} can never match, whatever the memory: mailauth hash show."
-    if counted.encoded:
-        yield f"  {_rows(counted.encoded)} in hex or base64: their parameters were not read."
     if one.problem:
         yield f"  UNDECIDED: {one.problem}"
     for service in one.services:

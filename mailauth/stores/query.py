@@ -102,3 +102,25 @@ def _items(text: str) -> list[str]:
     commas = [at for at in _outside(text) if text[at] == ","]
     edges = [-1, *commas, len(text)]
     return [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
+
+
+_USER_ALIAS = re.compile(r"(?s)(.*?)\s+AS\s+[\"`]?(?:user|username)[\"`]?", re.IGNORECASE)
+_USER_VARIABLE = r"'%(?:[LT]*[un]|\{user(?:name)?(?:\s*\|[^}]*)?\})'"
+
+
+def user_of(query: str) -> str:
+    """The expression that is the user's name in every row; "" where it is not plain."""
+    clean = query.strip().rstrip(";")
+    words = list(_top_level(clean))
+    if [word for word, _ in words][:2] != ["SELECT", "FROM"]:
+        return ""
+    items = [item for item in _items(clean[len("SELECT") : words[1][1]]) if not VARIABLE.search(item)]
+    bare = {item.strip('"`').rpartition(".")[2].lower(): item for item in items}
+    aliased = next((found[1] for item in items if (found := _USER_ALIAS.fullmatch(item))), "")
+    if "username" in bare and "domain" in bare:
+        return f"CONCAT({bare['username']}, '@', {bare['domain']})"
+    if aliased or "user" in bare or "username" in bare:
+        return aliased or bare.get("user") or bare["username"]
+    where = read(query)
+    compared = re.search(rf"({_NAMES.pattern})\s*=\s*{_USER_VARIABLE}", where.where if where else "")
+    return compared[1] if compared else ""

@@ -1,6 +1,5 @@
 """``memory fit``: what it says of a server is what happens there."""
 
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from mailauth import hashes
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
+from mailauth.hashes.damage import Reader
 from mailauth.lab import Lab
 from mailauth.memory import fit
 from mailauth.memory.census import census
@@ -20,7 +20,8 @@ from mailauth.memory.fitting import Fits, bite, judge
 from mailauth.memory.footprint import NOTHING, argon2
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.fitting import Question, observe_fit
-from mailauth.stores import parameter_sets
+from mailauth.stores import grouping, survey
+from mailauth.stores.survey import Survey, Tally
 from tests.memory.conftest import Mailauth, schema_file
 
 MiB = 1024 * 1024
@@ -57,18 +58,13 @@ def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) 
     """In the database's own words, and in a file's lines."""
     with lab(None, store, MIXED) as one:
         report = observe_fit(Question(at_pid(one.master_pid, None))).passdbs[0]
-    wanted = Counter(parameter_sets.before_salt((stored or "").encode()) for stored in MIXED.values())
-    assert report.census is not None
-    assert census(tuple(wanted.items()), report.census.place) == report.census
-    assert (report.census.rows, report.census.encoded, report.census.unreadable) == (len(MIXED), 1, 1)
-
-
-def test_nothing_after_the_salt_is_read() -> None:
+    tally = Tally(survey.Question(Reader((2, 4, 1))))
     for stored in MIXED.values():
-        key = parameter_sets.before_salt((stored or "").encode())
-        assert len(key) < 50
-    assert parameter_sets.before_salt(b"{CRYPT}$y$j75$SALT$digest") == b"{CRYPT}$y$j75"
-    assert parameter_sets.before_salt(b"{CRYPT}$7$C6....1....SALT$digest") == b"{CRYPT}$7$C6....1...."
+        tally.add((stored or "").encode(), ())
+    assert report.census is not None
+    wanted = census(Survey(report.census.place, tally.rows, tally.classes()))
+    assert wanted.sets == report.census.sets
+    assert (report.census.rows, len(report.census.sets)) == (len(MIXED), 6)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +77,8 @@ def test_nothing_after_the_salt_is_read() -> None:
     ],
 )
 def test_the_password_query_is_understood(query: str, column: str, tables: str) -> None:
-    assert f"CAST({column} AS TEXT) AS e FROM {tables})" in parameter_sets.counting("pgsql", query, "")
+    rows = grouping.rows_of(query, "")
+    assert (rows.column, rows.tables) == (column, tables)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +93,7 @@ def test_the_password_query_is_understood(query: str, column: str, tables: str) 
 )
 def test_a_query_that_is_not_plain_asks_for_another(query: str) -> None:
     with pytest.raises(CannotObserve, match="--rows-query"):
-        parameter_sets.counting("sqlite", query, "f")
+        grouping.rows_of(query, "f")
 
 
 def test_the_three_verdicts_lie_where_the_bounds_are() -> None:

@@ -1,0 +1,63 @@
+"""Every row of the stores: what a Dovecot makes of them, and whether the largest fits."""
+
+from dataclasses import dataclass
+
+from mailauth.dovecot.authconfig import Passdb
+from mailauth.dovecot.misfits import Misfit
+from mailauth.dovecot.version import Version
+from mailauth.evidence.fact import Evidence
+from mailauth.memory.report import PassdbFit
+from mailauth.stores.survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """One passdb, and what its store holds."""
+
+    passdb: Passdb
+    survey: Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Surveys(Evidence):
+    """All stores, judged for ``version``; ``unasked``: the passdbs that could not be read, and why."""
+
+    version: Version
+    stores: tuple[Surveyed, ...]
+    unasked: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(
+            f"{one.passdb.label}, {one.survey.place}: {one.survey.rows} rows,"
+            f" {sum(c.rows for c in one.survey.broken)} of them broken or refused"
+            for one in self.stores
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMemory(Evidence):
+    """Each store's largest hash against the processes that verify it."""
+
+    fits: tuple[PassdbFit, ...]
+
+    @property
+    def seen(self) -> str:
+        found = [
+            f"{one.passdb}: the largest is {one.census.largest.shown}"
+            for one in self.fits
+            if one.census and one.census.largest
+        ]
+        return "; ".join(found) or "no hash takes memory worth the name"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen(Evidence):
+    """The lines of the configuration that another version refuses."""
+
+    version: Version
+    misfits: tuple[Misfit, ...]
+
+    @property
+    def seen(self) -> str:
+        return f"{len(self.misfits)} lines that Dovecot {self.version} refuses"

@@ -1,0 +1,171 @@
+"""SQL that counts stored strings by what they say of themselves, without their salts and digests.
+
+A string of an ordinary form is grouped under a stand-in: its own scheme and parameters, with nobody's
+salt and digest.  Everything else, whatever is odd about it, comes back as it is, to be judged exactly.
+Both are read by the same parser afterwards.  Only LIKE, lengths and one look for foreign characters are
+used: a whole form as a regular expression takes PostgreSQL ten times as long (measured).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mailauth.errors import CannotObserve
+from mailauth.stores.query import VARIABLE, read, user_of
+
+Engine = Literal["pgsql", "mysql"]
+AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
+ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
+
+_B64, _C64, _HEX = "A-Za-z0-9+/", "./A-Za-z0-9", "0-9a-fA-F"
+_LAST_2, _LAST_4 = "AQgw", "AEIMQUYcgkosw048"  # where 4, or 2, bits of the last character do not count
+_WITH_PARAMETERS = ("ARGON2%", "%CRYPT", "PBKDF2", "SCRAM%")
+_LONGEST = 512  # characters that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """``has`` stands in the string; it ends in fields of fixed lengths between "$".
+
+    ``ends``: the characters that a field, numbered from 0, may end in.  ``at``: the same for a place.
+    """
+
+    has: str
+    fields: tuple[int, ...]
+    chars: str
+    fill: str
+    ends: tuple[tuple[int, str], ...] = ()
+    at: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def tail(self) -> int:
+        return sum(self.fields) + len(self.fields) - 1
+
+
+_BCRYPT_END = ".CGKOSWaeimquy26"
+_FORMS = (
+    *(
+        _Form("%$argon2%$v=19$m=%$", (salt, tag), _B64, "A", ((0, salt_end), (1, tag_end)))
+        for salt, salt_end in ((22, _LAST_2), (11, _LAST_4), (43, _LAST_4))
+        for tag, tag_end in ((43, _LAST_4), (22, _LAST_2))
+    ),
+    _Form("%$2_$__$", (53,), _C64, ".", ((0, _BCRYPT_END),), ((22, ".Oeu"),)),
+    *(_Form("%$6$%", (salt, 86), _C64, ".", ((1, "./01"),)) for salt in (16, 8)),
+    *(_Form("%$5$%", (salt, 43), _C64, ".", ((1, "./0123456789ABCD"),)) for salt in (16, 8)),
+    _Form("%$1$", (8, 22), _C64, ".", ((1, "./01"),)),
+    *(_Form(f"%${kind}$%$", (22, 43), _C64, ".") for kind in ("y", "gy")),
+    _Form("%$7$___________", (22, 43), _C64, "."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The parts of a passdb's rows: the password, the user ("" where it is not plain), and the tables."""
+
+    column: str
+    user: str
+    tables: str
+
+
+def rows_of(query: str, place: str) -> Rows:
+    """Read a password query.  Raises CannotObserve for one that is not plain."""
+    plain = read(query)
+    if plain is None:
+        raise CannotObserve(f"{place}: the password query is not a plain one; {ADVICE}.")
+    if not plain.column or VARIABLE.search(plain.tables):
+        raise CannotObserve(f"{place}: which column has the passwords of all users is not plain; {ADVICE}.")
+    return Rows(plain.column, user_of(query), plain.tables)
+
+
+def each(rows: Rows) -> str:
+    """Every row's stored string and user: for an engine that runs in this process anyway."""
+    return f"SELECT {rows.column}, {rows.user or 'NULL'} FROM {rows.tables}"  # noqa: S608 - of Dovecot's own query
+
+
+def counting(engine: Engine, rows: Rows, default_scheme: str) -> str:
+    """Stand-in or odd string, how many rows, and two of their users."""
+    if engine == "pgsql":
+        # CONCAT, not CAST: that would take the blanks off that Dovecot sees in a CHAR column
+        text = f"CASE WHEN ({rows.column}) IS NULL THEN NULL ELSE CONCAT({rows.column}) END"
+        user = f'CAST({rows.user or "NULL"} AS TEXT) COLLATE "C"'
+    else:
+        text = f"CAST({rows.column} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin"
+        user = f"CAST({rows.user or 'NULL'} AS CHAR(255))"
+    stored = f"SELECT {text} AS e, {user} AS u FROM {rows.tables}"  # noqa: S608 - of Dovecot's own query
+    keyed = f"SELECT {_key(engine, default_scheme)} AS k, u FROM ({stored}) AS stored"  # noqa: S608 - the same
+    return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY k"  # noqa: S608 - the same
+
+
+def twice(rows: Rows, most: int) -> str:
+    """The users that have several rows, as the database compares names."""
+    return (
+        f"SELECT u, COUNT(*) AS n FROM (SELECT {rows.user} AS u FROM {rows.tables}) AS users"  # noqa: S608 - the same
+        f" WHERE u IS NOT NULL GROUP BY u HAVING COUNT(*) > 1 ORDER BY u LIMIT {most}"
+    )
+
+
+def one_column(rows: Rows) -> str:
+    """An empty answer that tells the column's type."""
+    return f"SELECT {rows.column} FROM {rows.tables} LIMIT 0"  # noqa: S608 - the same
+
+
+def _key(engine: Engine, default_scheme: str) -> str:
+    find = "STRPOS" if engine == "pgsql" else "INSTR"
+    length = "LENGTH" if engine == "pgsql" else "CHAR_LENGTH"
+
+    def clean(text: str, chars: str) -> str:
+        """Nothing but ``chars`` is in it."""
+        if engine == "pgsql":
+            return f"({text}) COLLATE \"C\" !~ '[^{chars}]'"
+        return f"({text}) NOT REGEXP '[^{chars}]'"
+
+    def form(one: _Form) -> str:
+        tail = f"RIGHT(e, {one.tail})"
+        several = len(one.fields) > 1
+        # "has" may end where the fields begin, or leave the parameters open
+        begins = one.has if one.has.endswith(("$", "_")) else "%$"
+        tests = [f"e LIKE '{begins}{'$'.join('_' * size for size in one.fields)}'"]
+        if several:
+            tests.append(f"{tail} NOT LIKE '%$%$%'")
+        tests.append(clean(tail, f"{one.chars}$" if several else one.chars))
+        done = 0
+        for number, size in enumerate(one.fields):
+            done += size
+            tests += [
+                f"{find}('{ends}', SUBSTR({tail}, {done + number}, 1)) > 0"
+                for field, ends in one.ends
+                if field == number
+            ]
+        tests += [f"{find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
+        fill = "$".join(one.fill * size for size in one.fields)
+        return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {length}(e) - {one.tail}), '{fill}')"
+
+    kinds: dict[str, list[str]] = {}
+    for one in _FORMS:
+        kinds.setdefault(one.has, []).append(form(one))
+    forms = [f"WHEN e LIKE '{has}%' THEN CASE {' '.join(inner)} ELSE e END" for has, inner in kinds.items()]
+    brace = f"{find}(e, '}}')"
+    head = f"CASE WHEN e LIKE '{{%}}%' THEN LEFT(e, {brace}) ELSE '' END"
+    rest = f"CASE WHEN e LIKE '{{%}}%' THEN SUBSTR(e, {brace} + 1) ELSE e END"
+    body = f"TRIM(TRAILING '=' FROM {rest})"
+    padding = f"REPEAT('=', {length}({rest}) - {length}({body}))"
+    as_text = " OR ".join(f"UPPER(e) LIKE '{{{name}}}%'" for name in sorted(AS_TEXT))
+    # in hex or base64 there are parameters, which only decoding tells
+    inside = " OR ".join(
+        f"UPPER(e) LIKE '{start}.%}}%'" for start in ("{ARGON2%", "{%CRYPT", "{PBKDF2", "{SCRAM%")
+    )
+    some = f"CASE WHEN {rest} = '' THEN '' ELSE 'x' END"
+    cases = [
+        "WHEN e IS NULL THEN NULL",
+        *forms,
+        f"WHEN {as_text} THEN CONCAT({head}, {some})",
+    ]
+    cases.append(f"WHEN {inside} THEN e")
+    if default_scheme in AS_TEXT:
+        cases.append(f"WHEN e NOT LIKE '{{%}}%' AND e NOT LIKE '$%' THEN {some}")
+    cases += [
+        f"WHEN {clean(rest, _HEX)} THEN CONCAT({head}, REPEAT('0', {length}({rest})))",
+        f"WHEN {length}({rest}) = 13 AND {clean(rest, _C64)} THEN CONCAT({head}, '{'.' * 13}')",
+        # Z, which is no hex digit: what could be either is read as hex
+        f"WHEN {clean(body, _B64)} THEN CONCAT({head}, REPEAT('Z', {length}({body})), {padding})",
+    ]
+    return f"CASE {' '.join(cases)} ELSE e END"

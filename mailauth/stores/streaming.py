@@ -1,0 +1,200 @@
+"""Read many rows of a database in bounded memory: read-only, by a cursor that the server keeps.
+
+Unlike ``sql``, which asks for one row as Dovecot does, this one asks questions of our own making.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.errors import CannotObserve
+from mailauth.stores import refusal, sql
+
+_CONNECT = 10  # seconds
+_SECONDS = 300  # for one question
+_AT_ONCE = 10_000  # rows that are here at the same time
+
+Value = bytes | int | None
+Stream = Callable[[str], Iterator[tuple[Value, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a column holds: its type as the database names it, and its width (None: no limit)."""
+
+    type: str
+    width: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An open session: ``rows`` streams a query's answer, ``column`` says what its first column is."""
+
+    place: str
+    rows: Stream
+    column: Callable[[str], Column | None]
+
+
+@contextmanager
+def opened(source: SqlSource) -> Iterator[Link]:
+    """On the first server that answers, where Dovecot lives.  Raises CannotObserve."""
+    sql.prepare(source)
+    problem = f"{source.place}: no server is named."
+    for host in source.hosts:
+        where = host.get("path") or f"{host.get('host', 'localhost')}/{host.get('dbname', '')}"
+        place = f"{source.driver} {where}"
+        try:
+            rows, column, close = _OPEN[source.driver](host)
+        except refusal.Refusal as why:
+            problem = f"{place}: {why.says}."
+            continue
+        try:
+            yield Link(place, rows, column)
+        except refusal.Refusal as why:
+            raise CannotObserve(f"{place}: {why.says}.") from None
+        finally:
+            with suppress(Exception):
+                close()
+        return
+    raise CannotObserve(problem)
+
+
+Session = tuple[Stream, Callable[[str], Column | None], Callable[[], None]]
+
+
+def _value(value: Any) -> Value:
+    """As Dovecot sees it: bytes up to a NUL."""
+    if value is None or isinstance(value, int):
+        return value
+    raw = (
+        bytes(value)
+        if isinstance(value, bytes | memoryview)
+        else str(value).encode("utf-8", "surrogateescape")
+    )
+    return raw.partition(b"\0")[0]
+
+
+def _streamed(cursor: Any) -> Iterator[tuple[Value, ...]]:
+    while rows := cursor.fetchmany(_AT_ONCE):
+        for row in rows:
+            yield tuple(map(_value, row))
+
+
+def _sqlite(host: dict[str, str]) -> Session:
+    path = Path(host.get("path", ""))
+    try:
+        head = refusal.head_of(path)
+        logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
+        quiet = "&immutable=1" if logged else ""
+        link = sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, timeout=_CONNECT)
+    except (sqlite3.Error, ValueError, OSError) as why:
+        raise refusal.of_sqlite(why, path) from None
+    link.text_factory = bytes
+
+    def rows(query: str) -> Iterator[tuple[Value, ...]]:
+        try:
+            with closing(link.execute(query)) as cursor:
+                yield from _streamed(cursor)
+        except (sqlite3.Error, sqlite3.Warning) as why:
+            raise refusal.of_sqlite(why, path) from None
+
+    # SQLite keeps any length in any column
+    return rows, lambda _query: None, link.close
+
+
+def _pgsql(host: dict[str, str]) -> Session:
+    import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+
+    parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
+    parameters["connect_timeout"] = str(_CONNECT)
+    parameters["options"] = (
+        f"{parameters.get('options', '')} -c default_transaction_read_only=on"
+        f" -c statement_timeout={_SECONDS * 1000}"
+    ).strip()
+    try:
+        link = psycopg.connect(**parameters)
+    except (psycopg.Error, UnicodeError) as why:
+        raise refusal.of_pgsql_connect(why, parameters) from None
+
+    def rows(query: str) -> Iterator[tuple[Value, ...]]:
+        try:
+            with link.cursor(name="mailauth") as cursor:
+                cursor.execute(query.encode())
+                yield from _streamed(cursor)
+        except (psycopg.Error, UnicodeError) as why:
+            raise refusal.of_pgsql(why) from None
+
+    def column(query: str) -> Column | None:
+        try:
+            with link.cursor() as cursor:
+                cursor.execute(query.encode())
+                found = (cursor.description or [])[0]
+        except (psycopg.Error, UnicodeError) as why:
+            raise refusal.of_pgsql(why) from None
+        return Column(found.type_display, found.display_size)
+
+    return rows, column, link.close
+
+
+_MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
+_MYSQL_TEXTS = {252: "TEXT", 253: "VARCHAR", 254: "CHAR"}
+_UTF8MB4 = 4  # bytes a character
+
+
+def _mysql(host: dict[str, str]) -> Session:
+    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+    import pymysql.cursors  # noqa: PLC0415
+
+    name = host.get("host", "localhost")
+    socket = name if name.startswith("/") else None
+    if name == "localhost" and not socket:
+        socket = next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
+    options: dict[str, Any] = {}
+    if file := host.get("option_file"):
+        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
+    if ca := host.get("ssl_ca"):
+        options["ssl"] = {"ca": ca}
+    try:
+        link = pymysql.connect(
+            host=name,
+            unix_socket=socket,
+            port=int(host.get("port") or 3306),
+            user=host.get("user"),
+            password=host.get("password", ""),
+            database=host.get("dbname"),
+            charset="utf8mb4",
+            connect_timeout=_CONNECT,
+            read_timeout=_SECONDS,
+            **options,
+        )
+        with link.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
+    except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
+        raise refusal.of_mysql(why, on_socket=socket is not None) from None
+
+    def rows(query: str) -> Iterator[tuple[Value, ...]]:
+        try:
+            with link.cursor(pymysql.cursors.SSCursor) as cursor:
+                cursor.execute(query)
+                yield from _streamed(cursor)
+        except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
+            raise refusal.of_mysql(why, on_socket=socket is not None) from None
+
+    def column(query: str) -> Column | None:
+        try:
+            with link.cursor() as cursor:
+                cursor.execute(query)
+                found = cursor.description[0]
+        except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
+            raise refusal.of_mysql(why, on_socket=socket is not None) from None
+        kind = _MYSQL_TEXTS.get(found[1])
+        return Column(kind, None if kind == "TEXT" else found[3] // _UTF8MB4) if kind else None
+
+    return rows, column, link.close
+
+
+_OPEN: dict[str, Callable[[dict[str, str]], Session]] = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}

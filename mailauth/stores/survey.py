@@ -1,0 +1,280 @@
+"""Every stored string of a passdb, counted by what a given Dovecot makes of it.
+
+A database counts where the rows are, and only what is odd comes back as it is; a passwd-file and SQLite
+are read row by row.  Either way each string is judged by the same parser, memory is bounded whatever the
+number of rows, and what is kept has no salt, no digest and no password in it.
+"""
+
+import itertools
+import string
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mailauth import hashes
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Hash, Params, damage_forms
+from mailauth.hashes.damage import AS_TEXT, Reader, classify
+from mailauth.hashes.damaged import Damage
+from mailauth.stores import grouping, passwd_file, streaming
+from mailauth.stores.query import VARIABLE
+from mailauth.stores.streaming import Column
+
+MOST_CLASSES = 2000  # beyond, classes lose their lengths and details
+MOST_TWICE = 1000  # users with several entries that are listed
+_CLASSIFIED = 20_000  # damaged rows that are looked at one by one; later ones of a known shape are not
+_STEP = 50_000  # rows between two reports of progress
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who reads the strings, and how many users are named for each class.
+
+    ``prefixing``: a SQL passdb, which puts the default scheme before what has none.
+    """
+
+    reader: Reader
+    prefixing: bool = False
+    names: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HashClass:
+    """All rows with one scheme, parameters, prefix, length and fate.
+
+    ``damage`` is None for what this Dovecot can verify.  ``params`` are the numbers before the salt.
+    """
+
+    shown: str
+    scheme: str
+    params: Params
+    prefixed: bool
+    length: int  # 0: several, or the password's own, which is nobody's business
+    damage: Damage | None
+    rows: int = 0
+    users: tuple[str, ...] = ()
+
+    @property
+    def hash(self) -> Hash | None:
+        """With these parameters, and nobody's salt and digest."""
+        scheme = hashes.named(self.scheme) if self.params or self.scheme in AS_TEXT else None
+        return Hash(scheme, "", self.params, b"", self.prefixed) if scheme else None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a store holds.  ``nulls``: rows without a password; ``twice``: users with several entries."""
+
+    place: str
+    rows: int
+    classes: tuple[HashClass, ...]
+    nulls: int = 0
+    twice: tuple[str, ...] = ()
+    column: Column | None = None
+
+    @property
+    def sound(self) -> tuple[HashClass, ...]:
+        return tuple(one for one in self.classes if one.damage is None)
+
+    @property
+    def broken(self) -> tuple[HashClass, ...]:
+        return tuple(one for one in self.classes if one.damage is not None)
+
+
+_Key = tuple[str, Params, bool, int, Damage | None, str]
+
+
+@dataclass(slots=True)
+class _Count:
+    one: HashClass
+    rows: int = 0
+    users: list[str] = field(default_factory=list)
+
+
+class Tally:
+    """Strings go in one by one, or many of a kind at once; classes come out."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._reader = question.reader
+        self._head = b"{%b}" % question.reader.default_scheme.encode()
+        self._sound: dict[tuple[object, ...], _Count] = {}
+        self._counts: dict[_Key, _Count] = {}
+        self._shapes: dict[bytes, _Count] = {}
+        self._classified = 0
+        self.rows = self.nulls = 0
+
+    def add(self, stored: bytes | None, users: Iterable[bytes], rows: int = 1) -> None:
+        self.rows += rows
+        if stored is None:
+            self.nulls += rows
+            return
+        count = self._count(stored)
+        count.rows += rows
+        if len(count.users) < self._question.names:
+            count.users += [user.decode("utf-8", "replace") for user in users if user]
+
+    def classes(self) -> tuple[HashClass, ...]:
+        """The largest first."""
+        names = self._question.names
+        found = (
+            replace(one.one, rows=one.rows, users=tuple(dict.fromkeys(one.users))[:names])
+            for one in self._counts.values()
+        )
+        return tuple(sorted(found, key=lambda one: (-one.rows, one.shown, one.length)))
+
+    def _count(self, stored: bytes) -> _Count:
+        named = stored[:1] == b"{" and not self._reader.noscheme
+        parsed = hashes.parse(self._taken(stored), default_scheme=self._reader.default_scheme)
+        if isinstance(parsed, Hash):
+            text = parsed.scheme.name in AS_TEXT
+            if not text or (parsed.payload and not damage_forms.looks_hashed(stored)):
+                # A class is judged once, by its first row: everything that counts is in the key
+                length = 0 if text else len(stored)
+                key = (parsed.scheme.name, parsed.encoding, parsed.params, named, length)
+                count = self._sound.get(key)
+                if count is None:
+                    count = self._judged(stored, named)
+                    if len(self._sound) < MOST_CLASSES:
+                        self._sound[key] = count
+                return count
+        if self._classified < _CLASSIFIED:
+            self._classified += 1
+            return self._judged(stored, named)
+        shape = stored.translate(_SHAPE)
+        count = self._shapes.get(shape)
+        if count is None:
+            count = self._judged(stored, named)
+            if len(self._shapes) < MOST_CLASSES:
+                self._shapes[shape] = count
+        return count
+
+    def _judged(self, stored: bytes, named: bool) -> _Count:
+        """As this Dovecot judges it."""
+        reader = self._reader
+        taken = self._taken(stored)
+        parsed = hashes.parse(
+            taken, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=reader.allow_weak
+        )
+        damage = classify(stored, parsed, reader)
+        known = (
+            parsed if isinstance(parsed, Hash) else hashes.parse(taken, default_scheme=reader.default_scheme)
+        )
+        if isinstance(known, Hash):
+            scheme, text = known.scheme.name, known.scheme.name in AS_TEXT
+            params = () if text else known.params
+            shown = known.shown if named else known.shown.partition("}")[2]
+        else:
+            shown = hashes.shown(stored, default_scheme=reader.default_scheme)
+            written = hashes.identify(stored)
+            scheme, params, text = (written.name if written else ""), (), False
+        length = 0 if text else len(stored)
+        if len(self._counts) >= MOST_CLASSES:
+            shown, params, length = shown.partition("(")[0], (), 0
+            damage = replace(damage, detail="in many ways") if damage else None
+        key = (scheme, params, named, length, damage, shown)
+        count = self._counts.get(key)
+        if count is None:
+            one = HashClass(shown, scheme, params, named, length, damage)
+            count = self._counts[key] = _Count(one)
+        return count
+
+    def _taken(self, stored: bytes) -> bytes:
+        """As Dovecot takes it: see probes/lookup.py."""
+        if not self._question.prefixing:
+            return stored
+        named = stored.startswith(b"{") and b"}" in stored and not self._reader.noscheme
+        return stored if named else self._head + stored
+
+
+# Letters and digits are alike, everything else counts
+_LETTERS, _DIGITS = string.ascii_letters.encode(), string.digits.encode()
+_SHAPE = bytes.maketrans(_LETTERS + _DIGITS, b"x" * len(_LETTERS) + b"9" * len(_DIGITS))
+
+
+def of_files(
+    paths: Iterable[Path], place: str, question: Question, progress: Progress | None = None
+) -> Survey:
+    """Of passwd-files.  Raises CannotObserve when one cannot be read."""
+    tally = Tally(question)
+    twice: list[str] = []
+    for path in paths:
+        seen: array[int] = array("q")
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    name, _, rest = line.partition(b":")
+                    if line[:1] in _NO_ENTRY:
+                        continue
+                    seen.append(hash(name))
+                    stored = passwd_file.as_stored(rest.partition(b":")[0].rstrip(b"\n").removesuffix(b"\r"))
+                    tally.add(stored, (name,))
+                    if progress and not tally.rows % _STEP:
+                        progress(tally.rows)
+            twice += _twice(path, seen)
+        except OSError as why:
+            raise CannotObserve(f"{path}: the passwd-file cannot be read ({why.strerror}).") from None
+    return Survey(place, tally.rows, tally.classes(), tally.nulls, tuple(twice[:MOST_TWICE]))
+
+
+_NO_ENTRY = frozenset({b"", b"#", b":", b"\n", b"\r"})
+
+
+def _twice(path: Path, seen: "array[int]") -> list[str]:
+    """The names that stand in several lines: those with the same hash are read again."""
+    ordered = sorted(seen)
+    alike = {one for one, other in itertools.pairwise(ordered) if one == other}
+    if not alike:
+        return []
+    counts: dict[bytes, int] = {}
+    with path.open("rb") as file:
+        for line in file:
+            name = line.partition(b":")[0]
+            if line[:1] not in _NO_ENTRY and hash(name) in alike:
+                counts[name] = counts.get(name, 0) + 1
+                if len(counts) > MOST_TWICE:
+                    break
+    return [name.decode("utf-8", "replace") for name, count in counts.items() if count > 1]
+
+
+def files_of(template: str, root: Path) -> tuple[Path, ...]:
+    """The passwd-files of a path with variables: all that are there.  Raises CannotObserve for none."""
+    pattern = VARIABLE.sub("*", template).lstrip("/")
+    found = tuple(sorted(path for path in root.glob(pattern) if path.is_file()))
+    if not found:
+        raise CannotObserve(f"{template}: there is no such passwd-file.")
+    return found
+
+
+def of_database(
+    source: SqlSource, question: Question, query: str | None = None, progress: Progress | None = None
+) -> Survey:
+    """Of a database; ``query``: a SELECT of all passwords, instead of Dovecot's own.
+
+    To be called where Dovecot lives, like ``sql.lookup``.  Raises CannotObserve.
+    """
+    rows = grouping.rows_of(query or source.query, source.place)
+    tally = Tally(question)
+    with streaming.opened(source) as link:
+        if source.driver == "sqlite":
+            for stored, user in link.rows(grouping.each(rows)):
+                tally.add(_bytes(stored), (_bytes(user) or b"",))
+                if progress and not tally.rows % _STEP:
+                    progress(tally.rows)
+        else:
+            counted = grouping.counting(source.driver, rows, question.reader.default_scheme)
+            for stored, count, least, most in link.rows(counted):
+                assert isinstance(count, int)
+                tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), count)
+        twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.user else iter(())
+        names = tuple((_bytes(user) or b"").decode("utf-8", "replace") for user, _ in twice)
+        column = link.column(grouping.one_column(rows))
+        return Survey(link.place, tally.rows, tally.classes(), tally.nulls, names, column)
+
+
+def _bytes(value: streaming.Value) -> bytes | None:
+    return str(value).encode() if isinstance(value, int) else value
