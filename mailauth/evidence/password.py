@@ -41,3 +41,14 @@ class PasswordPart(Evidence):
             f"{self.scheme} reads {self.reads} bytes of a password; these alone"
             f" {'match' if self.lets_in else 'do not match'}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordBytes(Evidence):
+    """Whether the given password has one of the characters that Dovecot refuses in any password."""
+
+    refused: bool
+
+    @property
+    def seen(self) -> str:
+        return f"the password has {'a' if self.refused else 'no'} character that Dovecot refuses"

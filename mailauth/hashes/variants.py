@@ -106,6 +106,7 @@ def _not_utf8(raw: bytes) -> Iterator[_Raw]:
 def _case(text: str) -> Iterator[_Raw]:
     yield Change.CASE, "with capitals and small letters exchanged (Caps Lock)", text.swapcase().encode()
     yield Change.CASE, "with the first letter in the other case", (text[:1].swapcase() + text[1:]).encode()
+    yield Change.CASE, "with a capital at the beginning of each word", text.title().encode()
     yield Change.CASE, "in small letters", text.lower().encode()
     yield Change.CASE, "in capitals", text.upper().encode()
 

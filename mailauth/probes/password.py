@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
-from mailauth.evidence import NotApplicable, PasswordPart, PasswordVariant
+from mailauth.evidence import NotApplicable, PasswordBytes, PasswordPart, PasswordVariant
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.hashes.variants import variants
 from mailauth.memory.child import check_physical
@@ -81,3 +81,8 @@ def _reads(parsed: Hash) -> int:
     if values.get("kind") == "DES":
         return 8 * int(values["blocks"])
     return 0
+
+
+def observe_bytes(password: Password) -> PasswordBytes:
+    r"""Source: password_has_illegal_chars(), Dovecot 2.3.13 to 2.4.4 src/auth/auth-request.c."""
+    return PasswordBytes("the password given", any(byte in b"\x01\t\r\n" for byte in password.text))

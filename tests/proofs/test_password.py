@@ -20,8 +20,18 @@ def small(password: bytes) -> str:
     return argon2id(password, memory=1 * MiB)
 
 
-def nearly(told: Proof, sent: bytes, hashed: bytes, code: str, name: str) -> None:
-    """``sent`` is what the client has, ``hashed`` what the stored hash is of."""
+def nearly(told: Proof, sent: bytes, hashed: bytes, code: str) -> None:
+    """``sent`` is what the client has, ``hashed`` what the stored hash is of: the real Dovecot says so."""
+    told.password = sent
+    told.lab.set_password("alice", small(hashed))
+    assert told.logins() == [False]
+    assert told.lab.login("alice", hashed).ok
+    [found] = told.finds({code}, password=sent)
+    assert found.problem.certainty is Certainty.PROVEN
+
+
+def whole_story(told: Proof, sent: bytes, hashed: bytes, code: str, name: str) -> None:
+    """Found, mended, and found no more; without the password nothing is."""
     told.password = sent
     told.lab.set_password("alice", small(sent))
 
@@ -29,22 +39,16 @@ def nearly(told: Proof, sent: bytes, hashed: bytes, code: str, name: str) -> Non
         lab.set_password("alice", small(sent))
 
     fault = Fault(users={"alice": small(hashed)}, name=name)
-    [found] = told.story(fault, {code}, answers=[False, False], unasked=set(), mend=again)
-    assert found.problem.certainty is Certainty.PROVEN
-    assert told.lab.login("alice", sent).ok
-    # The hash is sound, and of just that password: the real Dovecot says so.
-    told.lab.set_password("alice", small(hashed))
-    told.lab.reload()
-    assert told.lab.login("alice", hashed).ok
+    told.story(fault, {code}, answers=[False], unasked=set(), mend=again)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
-def test_hash011(proof: Make, dovecot_version: str, store: str, end: bytes) -> None:
+def test_hash011(proof: Make, dovecot_version: str, end: bytes) -> None:
     """``echo password | argon2``: found, and the remedy, which sets the password again, mends the login."""
-    told = proof(dovecot_version, store, {"alice": small(MIXED)})
+    told = proof(dovecot_version, "pgsql" if end == b"\n" else "sqlite", {"alice": small(MIXED)})
     told.password = MIXED
     fault = Fault(users={"alice": small(MIXED + end)}, name="a line end hashed in")
-    [found] = told.story(fault, {"HASH011"}, answers=[False, False], unasked=set())
+    [found] = told.story(fault, {"HASH011"}, answers=[False], unasked=set())
     assert found.problem.certainty is Certainty.PROVEN
     assert told.lab.login("alice", MIXED).ok
 
@@ -59,7 +63,7 @@ CASES = {
     "a zero-width space": ("Quay Zebra!8\u200b".encode(), MIXED, "PASS003"),
     "y and z exchanged": (b"Quaz Yebra!8", MIXED, "PASS004"),
     "German for US": (b"Quaz_Yebra-12", b"Quay?Zebra/12", "PASS004"),
-    "French for US": ('Q\u00e9"quay&'.encode(), b"A23ququ1".replace(b"ququ", b"auay"), "PASS004"),
+    "French for US": (b"qwerty!@", b"azerty12", "PASS004"),
     "Cyrillic for US": ("\u0437\u0444\u044b\u044b\u0446\u0449\u043a\u0432".encode(), b"password", "PASS004"),
     "decomposed": ("Gr\u0075\u0308n".encode(), "Gr\u00fcn".encode(), "PASS005"),
     "composed": ("Gr\u00fcn".encode(), "Gr\u0075\u0308n".encode(), "PASS005"),
@@ -80,17 +84,29 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_nearly_right(proof: Make, dovecot_version: str, name: str) -> None:
+@pytest.mark.parametrize("code", ["PASS002", "PASS003", "PASS004", "PASS005", "PASS008", "PASS009"])
+def test_nearly_right(proof: Make, dovecot_version: str, code: str) -> None:
     """Each change, in a real Dovecot: what is sent fails, what was hashed works, and it is named."""
-    sent, hashed, code = CASES[name]
-    nearly(proof(dovecot_version, "sqlite", {"alice": small(sent)}), sent, hashed, code, name)
+    told = proof(dovecot_version, "sqlite", {"alice": small(MIXED)})
+    cases = [(name, sent, hashed) for name, (sent, hashed, expected) in CASES.items() if expected == code]
+    for _name, sent, hashed in cases:
+        nearly(told, sent, hashed, code)
+    name, sent, hashed = cases[0]
+    whole_story(told, sent, hashed, code, name)
 
 
-@pytest.mark.parametrize("scheme", ["SSHA512", "BLF-CRYPT", "SHA512-CRYPT", "PBKDF2"])
+CHEAP: dict[str, dict[str, int | str]] = {
+    "SSHA512": {},
+    "BLF-CRYPT": {"cost": 10},
+    "SHA512-CRYPT": {"rounds": 5000},
+    "PBKDF2": {"rounds": 5000},
+}
+
+
+@pytest.mark.parametrize("scheme", CHEAP)
 def test_other_schemes(proof: Make, dovecot_version: str, scheme: str) -> None:
     """The variants are verified by whatever scheme the hash has."""
-    hashed = generate(scheme, Password(MIXED))
+    hashed = generate(scheme, Password(MIXED), **CHEAP[scheme])
     told = proof(dovecot_version, "sqlite", {"alice": hashed})
     assert told.lab.login("alice", MIXED).ok
     told.password = MIXED.swapcase()
@@ -110,8 +126,8 @@ def test_a_wrong_password_stays_wrong(proof: Make, dovecot_version: str) -> None
 
 
 def test_time_is_bounded(proof: Make, dovecot_version: str) -> None:
-    """Of a hash that takes a second, few variants are tried, and it is said how many are left."""
-    slow = generate("BLF-CRYPT", Password(MIXED), cost=14)
+    """Of a hash that takes half a second, few variants are tried, and it is said how many are left."""
+    slow = generate("BLF-CRYPT", Password(MIXED), cost=13)
     told = proof(dovecot_version, "passwd-file", {"alice": slow})
     [found] = told.finds({"PASS001"}, password=b"something else")
     [tried] = [fact for fact in found.problem.because if isinstance(fact, PasswordVariant)]
@@ -140,9 +156,39 @@ def test_in_two_passdbs(proof: Make, dovecot_version: str) -> None:
     )
     told.lab.reload()
     assert told.lab.login("alice", MIXED).ok
-    told.password = MIXED.lower()
+    told.password = MIXED.swapcase()
     assert told.logins() == [False]
     told.finds({"PASS002"}, password=told.password)
+
+
+@pytest.mark.parametrize(
+    ("store", "char"),
+    [("passwd-file", b"\t"), ("sqlite", b"\n"), ("sqlite", b"\r"), ("sqlite", b"\x01")],
+    ids=["tab", "LF", "CR", "byte 1"],
+)
+def test_pass010(proof: Make, dovecot_version: str, store: str, char: bytes) -> None:
+    """The hash is of just that password, and Dovecot refuses it all the same."""
+    told = proof(dovecot_version, store, {"alice": small(MIXED)})
+    told.password = MIXED + char
+    told.lab.set_password("alice", small(told.password))
+    told.lab.reload()
+    assert told.logins(2) == [False, False]
+    told.finds(set())
+    [found] = told.finds({"PASS010"}, password=told.password)
+    assert found.problem.certainty is Certainty.PROVEN
+    assert told.lab.logs("Attempted login with password having illegal chars")
+    told.password = MIXED
+    told.paste([found])
+    assert told.logins(3) == [True] * 3
+    told.finds(set(), password=MIXED)
+
+
+def test_a_line_end_that_is_sent(proof: Make, dovecot_version: str) -> None:
+    """The hash is of the password without it."""
+    told = proof(dovecot_version, "sqlite", {"alice": small(MIXED)})
+    told.password = MIXED + b"\n"
+    assert told.logins() == [False]
+    told.finds({"PASS003"}, password=told.password)
 
 
 LONG = b"0123456789" * 9
