@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from mailauth.cli.from_log import from_log_options
 from mailauth.cli.password import read_password
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import UsageError
@@ -14,7 +15,7 @@ from mailauth.finding import Diagnosis, ProofStep
 
 
 @click.command()
-@click.argument("user")
+@click.argument("user", required=False)
 @click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
 @click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
 @click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
@@ -27,8 +28,9 @@ from mailauth.finding import Diagnosis, ProofStep
 @click.option("--host", metavar="NAME[:PORT]", default="", help="Where the client connects to.")
 @click.option("--mechanism", metavar="NAME", default="", help="The SASL mechanism that the client uses.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
+@from_log_options
 def diagnose(
-    user: str,
+    user: str | None,
     config: str | None,
     pid: int | None,
     ask_password: bool,
@@ -57,6 +59,8 @@ def diagnose(
     from mailauth.diagnose import Target, look  # noqa: PLC0415 - --help needs none of it
     from mailauth.render import json, text  # noqa: PLC0415
 
+    if not user:
+        raise UsageError("name the user: mailauth diagnose USER; or --from-log for all who fail.")
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if login and password is None:
         raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")

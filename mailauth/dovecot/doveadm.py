@@ -186,8 +186,8 @@ def at_pid(pid: int, config: str | None) -> Installation:
     if config is None and "-c" in words[:-1]:
         config = words[words.index("-c") + 1]
     try:
-        elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or _namespace(pid, "mnt") != _namespace(
-            "self", "mnt"
+        elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or any(
+            _namespace(pid, kind) != _namespace("self", kind) for kind in ("mnt", "net")
         )
     except OSError:
         raise UsageError(f"--pid {pid}: only root may look into this process.") from None

@@ -3,24 +3,25 @@
 What you see
     A real login fails although the stored hash matches and the verifying process has room for it.
 Why
-    Something else refuses: the entry has allow_nets, nologin or another field that restricts it, the
-    auth cache still has an old password, a plugin or a policy server says no, or it is a cause that
-    mailauth does not look for yet.
+    Something else refuses: the entry has allow_nets, nologin or another field that restricts it, a
+    plugin or a policy server says no, or it is a cause that mailauth does not look for yet.
 How we know
     The hash was verified here with the room that the process has, and the login was made for real.
 What to do
-    Read what Dovecot logs about it, with auth_verbose = yes; doveadm log find tells where.  If a
-    password was changed lately: doveadm auth cache flush.
+    Read what Dovecot logs about it, with auth_verbose = yes; doveadm log find tells where.
 """
 
-from mailauth.evidence import Logins, LookedUp, PasswordCheck
+from mailauth.evidence import CacheAnswer, Logins, LookedUp, PasswordCheck
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import cache_case
 
 
 @rule("AUTH001", "The password is right, the hash fits, and the login fails", Severity.BLOCKS_LOGIN)
-def fails_all_the_same(lookups: LookedUp, check: PasswordCheck, logins: Logins) -> Problem | None:
+def fails_all_the_same(
+    lookups: LookedUp, check: PasswordCheck, logins: Logins, cache: CacheAnswer
+) -> Problem | None:
     failed = [reply for reply in logins.replies if not reply.ok]
-    if not check.lets_in or not failed:
+    if not check.lets_in or not failed or cache_case.refuses(check, logins, cache):
         return None
     codes = sorted({reply.code for reply in failed if reply.code})
     fields = sorted({name for answer in lookups.answers for name in answer.fields})

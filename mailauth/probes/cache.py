@@ -1,0 +1,46 @@
+"""What the auth cache may have to say of the user: looked at only after real logins.
+
+Dovecot's own lookup is answered by the cache, and shows of an entry only whether the user is known.  It
+makes an entry where there is none, as the logins just did; so it is never made without them.
+"""
+
+from mailauth.errors import CannotObserve
+from mailauth.evidence import CacheAnswer, NotApplicable
+from mailauth.probes.scene import Scene
+
+_NO_USER = 67  # EX_NOUSER of sysexits.h
+# Fields of an entry that refuse a login for another reason.
+_RESTRICTING = frozenset(
+    {"allow_nets", "allow_real_nets", "nologin", "noauthenticate", "proxy", "proxy_maybe"}
+)
+
+
+def observe_cache(scene: Scene) -> CacheAnswer | NotApplicable:
+    """Whether the cache answers for the user's passdb, and whether it knows the user."""
+    if not scene.login or scene.password is None:
+        return NotApplicable(CacheAnswer, "no login was asked for")
+    config = scene.config
+    user = scene.names.looked_up if scene.names else scene.user
+    on = config.tree.get("auth_cache_ttl", "1 hours").strip() not in ("0", "0 secs")
+    cached = [case for case in scene.cases if case.passdb.hit_verified_by is not None]
+    if not (on and config.cache_size and cached):
+        return CacheAnswer("doveconf", user, caches=False)
+    restricts = [name for case in scene.cases for name in case.record.fields if name in _RESTRICTING]
+    if config.tree.get("auth_policy_server_url"):
+        restricts.append("auth_policy_server_url")
+    knows: bool | None = None
+    try:
+        ran = scene.dovecot.run(
+            "doveadm", "auth", "lookup", "-x", f"service={scene.service}", "--", scene.user, timeout=10.0
+        )
+        knows = {0: True, _NO_USER: False}.get(ran.status)
+    except CannotObserve:
+        pass  # the logins have told enough
+    return CacheAnswer(
+        "doveadm auth lookup",
+        user,
+        caches=True,
+        with_worker=config.cache_verify_with_worker,
+        knows=knows,
+        restricts=tuple(dict.fromkeys(restricts)),
+    )

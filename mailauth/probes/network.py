@@ -1,0 +1,275 @@
+"""What listens in Dovecot's network, and how the host that the client connects to is reached.
+
+Everything is read from the kernel: /proc/PID/net of Dovecot's master, and routes over netlink.  With a
+host (``--host``) its ports are connected to, without a login: a line in Dovecot's log, and no more.
+"""
+
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import product
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from mailauth.dovecot.conf import Block
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
+from mailauth.evidence import NotApplicable
+from mailauth.evidence.network import Address, Approach, Endpoint, Listener, Listening, Reachable
+from mailauth.probes.process import master_process
+from mailauth.probes.scene import Scene
+
+PROTOCOLS = {
+    "imap": "imap",
+    "pop3": "pop3",
+    "submission": "submission",
+    "sieve": "sieve",
+    "managesieve": "sieve",
+}
+# 2.4's doveconf does not print what is left as it is.
+# Source: Dovecot 2.3.19.1 and 2.4.1 src/{imap,pop3,submission}-login/*-login-settings.c; Pigeonhole's.
+_PORTS = {
+    "imap": {"imap": 143, "imaps": 993},
+    "pop3": {"pop3": 110, "pop3s": 995},
+    "submission": {"submission": 587, "submissions": 465},
+    "sieve": {"sieve": 4190},
+}
+_LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
+_PATIENCE = 4.0  # seconds: the kernel asks for a neighbour three times, a second each
+_MANY = 8  # addresses of one name
+_FIB_MATCH = 0x2000  # RTM_F_FIB_MATCH, linux/rtnetlink.h: the route itself is told, with its length
+_UNICAST, _LOCAL = 1, 2  # RTN_UNICAST, RTN_LOCAL
+_T = TypeVar("_T")
+
+
+def observe_listening(scene: Scene) -> Listening | NotApplicable:
+    """The login services' listeners.  Raises CannotObserve when the kernel's table may not be read."""
+    tree = scene.config.tree
+    protocols = tuple(
+        dict.fromkeys(PROTOCOLS[word] for word in words(tree, "protocols") if word in PROTOCOLS)
+    )
+    asked = protocols
+    if scene.named_service:
+        if scene.service not in PROTOCOLS:
+            return NotApplicable(Listening, f"no login service of Dovecot's is for {scene.service}")
+        asked = (PROTOCOLS[scene.service],)
+    if not asked:
+        return NotApplicable(Listening, "Dovecot serves no protocol that is logged in to")
+    listeners = tuple(one for protocol in dict.fromkeys((*protocols, *asked)) for one in _of(tree, protocol))
+    pid = _master(scene)
+    table = tuple(_open(pid))
+    strangers = _strangers(listeners, protocols, scene, pid)
+    return Listening(
+        f"/proc/{pid or 'self'}/net/tcp, doveconf",
+        pid is not None,
+        protocols,
+        asked,
+        listeners,
+        table,
+        strangers,
+    )
+
+
+def observe_reachable(scene: Scene) -> Reachable | NotApplicable:
+    """How the host is reached.  Raises CannotObserve when its name has no address here."""
+    listening = observe_listening(scene)
+    if isinstance(listening, NotApplicable):
+        return NotApplicable(Reachable, listening.reason)
+    if not scene.host:
+        return Reachable("--host", "", 0, ())
+    ports = (
+        [scene.port]
+        if scene.port
+        else [one.port for protocol in listening.asked for one in listening.of(protocol)]
+    )
+    found = addresses(scene.host)
+    pid = _master(scene)
+    same = pid is None or _same_network(pid)
+    own = _in_network(scene, pid, _interfaces)
+    with ThreadPoolExecutor(len(found) * max(len(ports), 1)) as pool:
+        pairs = list(product(found, ports))
+        said = dict(zip(pairs, pool.map(lambda pair: _connect(*pair), pairs), strict=True))
+    return Reachable(
+        "the kernel's routes, and a connection without a login",
+        scene.host,
+        scene.port,
+        tuple(
+            _approach(address, own, same, tuple((port, said[address, port]) for port in ports))
+            for address in found
+        ),
+    )
+
+
+def words(tree: Block, name: str) -> tuple[str, ...]:
+    """A list of words: ``name = a b``, or 2.4's ``name { a = yes  b = no }``."""
+    found = [word.strip('"') for word in tree.get(name).replace(",", " ").split()]
+    for block in tree.all(name):
+        found += [one.name for one in block.settings if one.value == "yes"]
+    return tuple(word for word in found if word)
+
+
+def addresses(host: str) -> list[Address]:
+    """All addresses of a name, in the order that a client here would try them."""
+    try:
+        told = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as why:
+        raise CannotObserve(f"{host} has no address here ({why}); ask with: getent ahosts {host}") from None
+    found = (ip_address(one[4][0].partition("%")[0]) for one in told if isinstance(one[4][0], str))
+    return list(dict.fromkeys(found))[:_MANY]
+
+
+def _of(tree: Block, protocol: str) -> Iterator[Listener]:
+    """The protocol's listeners: what doveconf says, and Dovecot's own defaults beneath."""
+    standard = _PORTS[protocol]
+    named: dict[str, dict[str, str]] = {name: {} for name in standard}
+    service = "managesieve-login" if protocol == "sieve" else f"{protocol}-login"
+    for block in tree.all("service"):
+        if block.name == service:
+            for one in block.all("inet_listener"):
+                named.setdefault(one.name, {}).update({each.name: each.value for each in one.settings})
+    everywhere = words(tree, "listen") or ("*", "::")
+    for name, said in named.items():
+        own = (said.get("listen") or said.get("address") or "").replace(",", " ").split()
+        port = said.get("port") or str(standard.get(name, 0))
+        tls = said.get("ssl") or ("yes" if name in standard and name != protocol else "no")
+        number = int(port) if port.isdigit() else 0
+        yield Listener(protocol, name, tuple(own) or everywhere, number, tls == "yes", bool(own))
+
+
+def _master(scene: Scene) -> int | None:
+    """The master's process id; None when no Dovecot runs.  Raises CannotObserve when we may not see."""
+    try:
+        return master_process(scene.dovecot, scene.config).pid
+    except CannotObserve:
+        try:
+            (Path(scene.config.base_dir) / "master.pid").read_text()
+        except PermissionError:
+            unseen = True
+        except OSError:
+            unseen = False
+        else:
+            unseen = False  # of a Dovecot that is gone
+        if unseen:
+            raise
+        return None
+
+
+def _open(pid: int | None) -> Iterator[Endpoint]:
+    """What listens in the network of a process.  The kernel lists these first, so the rest is not read."""
+    for name in ("tcp", "tcp6"):
+        path = Path(f"/proc/{pid or 'self'}/net/{name}")
+        try:
+            with path.open() as table:
+                next(table, None)
+                for line in table:
+                    local, state = line.split()[1], line.split()[3]
+                    if state != _LISTEN:
+                        break
+                    address, _, port = local.partition(":")
+                    yield Endpoint(_address(address), int(port, 16))
+        except FileNotFoundError:
+            continue  # a kernel without IPv6
+        except OSError as why:
+            raise CannotObserve(f"{path}: cannot be read ({why.strerror}); see: ss -ltn") from None
+
+
+def _address(text: str) -> Address:
+    """As the kernel prints it: groups of four bytes, each in the machine's order."""
+    raw = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    return IPv4Address(raw) if len(raw) == 4 else IPv6Address(raw)
+
+
+def _in_network(scene: Scene, pid: int | None, ask: Callable[[], _T]) -> _T:
+    """Ask where Dovecot lives."""
+    if pid is None or _same_network(pid):
+        return ask()
+    return Installation(scene.dovecot.config, pid).inside(ask)
+
+
+def _same_network(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+    except OSError:
+        return True  # an ordinary user may not look; then it is taken for ours
+
+
+def _interfaces() -> frozenset[Address]:
+    """The addresses of every interface."""
+    return frozenset(
+        ip_address(one.address.partition("%")[0])
+        for each in psutil.net_if_addrs().values()
+        for one in each
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    )
+
+
+def _strangers(
+    listeners: tuple[Listener, ...], protocols: tuple[str, ...], scene: Scene, pid: int | None
+) -> tuple[str, ...]:
+    """The addresses that ``listen`` names and that a service cannot bind to: no interface has them."""
+    wanted = []
+    for one in listeners:
+        for word in one.addresses if one.port and one.protocol in protocols else ():
+            with suppress(ValueError):
+                address = ip_address(word.strip("[]"))
+                if not (address.is_unspecified or address.is_loopback):
+                    wanted.append(address)
+    wanted = list(dict.fromkeys(wanted))
+    if not wanted:
+        return ()
+    return _in_network(scene, pid, lambda: tuple(str(one) for one in wanted if not _binds(one)))
+
+
+def _binds(address: Address) -> bool:
+    """Whether the kernel would let a service have this address; nothing is sent, and no port is taken."""
+    with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as one:
+        try:
+            one.bind((str(address), 0))
+        except OSError as why:
+            return why.errno != errno.EADDRNOTAVAIL
+    return True
+
+
+def _switched_on(path: str) -> bool:
+    with suppress(OSError):
+        return Path(path).read_text().strip() != "0"
+    return False
+
+
+def _connect(address: Address, port: int) -> str:
+    try:
+        socket.create_connection((str(address), port), timeout=_PATIENCE).close()
+    except TimeoutError:
+        return f"does not answer within {_PATIENCE:.0f} s"
+    except OSError as why:
+        return (why.strerror or str(why)).lower()
+    return "connected"
+
+
+def _approach(
+    address: Address, own: frozenset[Address], same: bool, answers: tuple[tuple[int, str], ...]
+) -> Approach:
+    """Where the kernel sends what is for this address."""
+    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415 - 150 ms, and only with a host
+
+    here = address in own
+    name = "ip_forward" if address.version == 4 else "conf/all/forwarding"
+    forwards = _switched_on(f"/proc/sys/net/ipv{address.version}/{name}")
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with IPRoute() as kernel:
+        try:
+            told = kernel.route("get", dst=str(address), family=family, flags=_FIB_MATCH)[0]
+        except NetlinkError as why:
+            failure = str(why.args[1] if len(why.args) > 1 else why).lower()
+            return Approach(address, here, False, "", "", False, forwards, failure, answers)
+        link = kernel.get_links(told.get_attr("RTA_OIF"))[0]
+        device, kind = link.get_attr("IFLA_IFNAME"), link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND")
+        local = told["type"] == _LOCAL
+        here = here or (same and local)
+        routed = told["dst_len"] == address.max_prefixlen and told["type"] == _UNICAST
+    return Approach(address, here, local, device, kind or "", routed, forwards, "", answers)

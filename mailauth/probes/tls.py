@@ -1,0 +1,225 @@
+"""The server's certificates: in the files that Dovecot uses, and, with a host, as clients get them."""
+
+import socket
+import ssl
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailauth.dovecot import conf
+from mailauth.errors import CannotObserve
+from mailauth.evidence import NotApplicable
+from mailauth.evidence.network import Certificate, Certificates, Listener, TlsFiles, TlsFlaw
+from mailauth.probes.network import addresses, observe_listening
+from mailauth.probes.scene import Scene
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_PATIENCE = 2.0  # seconds for one connection
+_MAX = 1 << 20  # bytes of a certificate file
+# The settings that name a certificate and its key; a "<" before 2.3's file is Dovecot's "the content of".
+_SETTINGS = {
+    "2.3": (("ssl_cert", "ssl_key"), ("ssl_alt_cert", "ssl_alt_key")),
+    "2.4": (
+        ("ssl_server_cert_file", "ssl_server_key_file"),
+        ("ssl_server_alt_cert_file", "ssl_server_alt_key_file"),
+    ),
+}
+# What is said to begin TLS, and how the line begins that is waited for.
+# Source: RFC 9051 6.2.1, RFC 2595 4, RFC 3207 4, RFC 5804 2.2.
+_STARTTLS = {
+    "imap": ((b"", b"* "), (b"m STARTTLS\r\n", b"m OK")),
+    "pop3": ((b"", b"+OK"), (b"STLS\r\n", b"+OK")),
+    "submission": ((b"", b"220 "), (b"EHLO mailauth.invalid\r\n", b"250 "), (b"STARTTLS\r\n", b"220 ")),
+    "sieve": ((b"", b"OK"), (b"STARTTLS\r\n", b"OK")),
+}
+_MAX_LINE, _MAX_LINES = 8192, 64
+_KEY_PASSWORD = {"2.3": "ssl_key_password", "2.4": "ssl_server_key_password"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A certificate and its key, as configured."""
+
+    cert_setting: str
+    cert: str
+    key_setting: str
+    key: str
+
+
+def observe_tls_files(scene: Scene) -> TlsFiles | NotApplicable:
+    """Whether Dovecot can use its certificates and keys.  Raises CannotObserve for what we may not read."""
+    pairs = _pairs(scene)
+    if isinstance(pairs, str):
+        return NotApplicable(TlsFiles, pairs)
+    password = scene.config.tree.get(_KEY_PASSWORD[scene.config.version.dialect])
+    flaws = tuple(flaw for pair in pairs for flaw in _flaws(scene, pair, password.encode() or None))
+    files = tuple(dict.fromkeys(file for pair in pairs for file in (pair.cert, pair.key)))
+    return TlsFiles("the files named in " + scene.config.file, files, flaws)
+
+
+def observe_certificates(scene: Scene) -> Certificates | NotApplicable:
+    """The certificates' dates and names.  Raises CannotObserve for a file that we may not read."""
+    pairs = _pairs(scene)
+    if isinstance(pairs, str):
+        return NotApplicable(Certificates, pairs)
+    listening = observe_listening(scene)
+    if isinstance(listening, NotApplicable):
+        return NotApplicable(Certificates, listening.reason)
+    if listening.local_only and not scene.host:
+        return NotApplicable(Certificates, "no client on another machine can connect")
+    found = []
+    if scene.host:
+        asked = [one for protocol in listening.asked for one in listening.of(protocol)]
+        if scene.port:
+            asked = [one for one in asked if one.port == scene.port]
+        found += [
+            _told(one, place, scene.host, presented=True) for place, one in _presented(scene.host, asked)
+        ]
+    for file in dict.fromkeys(pair.cert for pair in pairs):
+        with suppress(ValueError, FileNotFoundError):  # NET007 tells these
+            found.append(_told(_leaf(_read(scene, file)), file, scene.host, presented=False))
+    if not found:
+        return NotApplicable(Certificates, "there is no certificate that can be read")
+    return Certificates("the certificates", datetime.now(UTC), scene.host, tuple(found))
+
+
+def _pairs(scene: Scene) -> list[_Pair] | str:
+    """What Dovecot is set to use, by name too; or why there is nothing to look at."""
+    config = scene.config
+    if config.tree.get("ssl", "yes") == "no":
+        return "TLS is off (ssl = no)"
+    if isinstance(listening := observe_listening(scene), NotApplicable):
+        return listening.reason
+    dialect = config.version.dialect
+    # 2.4's doveconf does not print the names of these files, so the configuration itself is read.
+    tree = config.tree if dialect == "2.3" else conf.read(Path(config.file), scene.dovecot.path)
+    found: dict[_Pair, None] = {}
+    for block in tree.walk():
+        if block.kind not in ("", "local", "local_name", "protocol"):
+            continue
+        for cert, key in _SETTINGS[dialect]:
+            files = [(block.get(name) or tree.get(name)).strip() for name in (cert, key)]
+            if dialect == "2.3":
+                files = [one[1:].strip() if one.startswith("<") else "" for one in files]
+            if all(files):
+                found[_Pair(cert, files[0], key, files[1])] = None
+    return list(found) or "no certificate is configured"
+
+
+def _read(scene: Scene, file: str) -> bytes:
+    """The start of a file.  Raises FileNotFoundError, and CannotObserve when we may not read it."""
+    try:
+        with scene.dovecot.path(file).open("rb") as stream:
+            return stream.read(_MAX)
+    except FileNotFoundError:
+        raise
+    except OSError as why:
+        raise CannotObserve(f"{file}: cannot be read ({why.strerror}); run mailauth as root.") from None
+
+
+def _leaf(pem: bytes) -> "x509.Certificate":
+    """The server's own certificate: the first one.  Raises ValueError when there is none."""
+    from cryptography import x509  # noqa: PLC0415 - 45 ms
+
+    return x509.load_pem_x509_certificates(pem)[0]
+
+
+def _flaws(scene: Scene, pair: _Pair, password: bytes | None) -> Iterator[TlsFlaw]:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - 45 ms
+    from cryptography.hazmat.primitives import serialization as pem  # noqa: PLC0415
+
+    def of_cert(data: bytes) -> bytes:
+        return _leaf(data).public_key().public_bytes(*form)
+
+    def of_key(data: bytes) -> bytes:
+        return pem.load_pem_private_key(data, password).public_key().public_bytes(*form)
+
+    form = (pem.Encoding.DER, pem.PublicFormat.SubjectPublicKeyInfo)
+    public = []
+    for setting, file, read in (
+        (pair.cert_setting, pair.cert, of_cert),
+        (pair.key_setting, pair.key, of_key),
+    ):
+        try:
+            public.append(read(_read(scene, file)))
+        except FileNotFoundError:
+            yield TlsFlaw(setting, file, "there is no such file", missing=True)
+        except TypeError:
+            said = "the key is encrypted, and no password for it is set"
+            yield TlsFlaw(
+                setting, file, said if password is None else "the key is not encrypted", missing=False
+            )
+        except (ValueError, UnsupportedAlgorithm):
+            what = "certificate" if setting == pair.cert_setting else "private key"
+            yield TlsFlaw(setting, file, f"there is no PEM {what} in it that can be read", missing=False)
+    if len(public) == 2 and public[0] != public[1]:
+        yield TlsFlaw(pair.key_setting, pair.key, f"it is not the key of {pair.cert}", missing=False)
+
+
+def _told(cert: "x509.Certificate", place: str, host: str, *, presented: bool) -> Certificate:
+    from cryptography import x509  # noqa: PLC0415 - 45 ms
+
+    names: tuple[str, ...] = ()
+    with suppress(x509.ExtensionNotFound, ValueError):
+        found = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = (
+            *found.get_values_for_type(x509.DNSName),
+            *map(str, found.get_values_for_type(x509.IPAddress)),
+        )
+    covers = _covers(cert, host) if host else None
+    return Certificate(place, names, cert.not_valid_before_utc, cert.not_valid_after_utc, presented, covers)
+
+
+def _covers(cert: "x509.Certificate", host: str) -> bool:
+    """Whether the certificate is for the host, by RFC 9525: its subjectAltName, never its common name."""
+    import service_identity  # noqa: PLC0415 - 80 ms, and only with a host
+    from service_identity.cryptography import (  # noqa: PLC0415
+        verify_certificate_hostname,
+        verify_certificate_ip_address,
+    )
+
+    literal = False
+    with suppress(ValueError):
+        literal = bool(ip_address(host))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a certificate without subjectAltName: no match is enough
+            (verify_certificate_ip_address if literal else verify_certificate_hostname)(cert, host)
+    except (service_identity.VerificationError, service_identity.CertificateError, ValueError):
+        return False
+    return True
+
+
+def _presented(host: str, listeners: list[Listener]) -> Iterator[tuple[str, "x509.Certificate"]]:
+    """What a client gets that connects to the host: from the first listener that answers."""
+    from cryptography import x509  # noqa: PLC0415 - 45 ms
+
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # to look is not to trust
+    for address in addresses(host):
+        for one in sorted(listeners, key=lambda listener: not listener.tls):
+            with suppress(OSError):
+                if der := _handshake(str(address), one, host, context):
+                    yield f"{host}:{one.port}", x509.load_der_x509_certificate(der)
+                    return
+
+
+def _handshake(address: str, listener: Listener, host: str, context: ssl.SSLContext) -> bytes | None:
+    """Up to the server's certificate, and away again: no login."""
+    with socket.create_connection((address, listener.port), timeout=_PATIENCE) as plain:
+        if not listener.tls:
+            lines = plain.makefile("rb", buffering=0)
+            for say, wait in _STARTTLS[listener.protocol]:
+                plain.sendall(say)
+                told = (lines.readline(_MAX_LINE) for _ in range(_MAX_LINES))
+                if not any(line.startswith(wait) for line in told):
+                    return None
+        with context.wrap_socket(plain, server_hostname=host) as secured:
+            return secured.getpeercert(binary_form=True)

@@ -1,0 +1,72 @@
+"""A mechanism that is offered cannot be served from what is stored.
+
+What you see
+    Logins of some clients fail, of others work, with the same password: those that choose CRAM-MD5,
+    DIGEST-MD5, SCRAM or APOP ("encrypted password") fail.  The log says, with auth_verbose,
+    "Requested CRAM-MD5 scheme, but we have only ARGON2ID".
+Why
+    These mechanisms never send the password, so that the server must have it: as it is, or in the
+    mechanism's own scheme.  From any other hash Dovecot cannot make that.
+How we know
+    auth_mechanisms, as doveconf says it, is compared with the scheme of the stored string.
+    Source: Dovecot 2.3.19.1 src/auth/passdb.c passdb_get_credentials(), mech-*.c; measured with CRAM-MD5.
+What to do
+    Offer only PLAIN and LOGIN, with TLS around them: a stored hash is worth more than a mechanism that
+    hides the password on the way.  Or store the mechanism's own scheme for those who need it.
+"""
+
+from mailauth.evidence import Configured, Mechanisms
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+# What a mechanism takes besides the password itself.  "" is that nothing but the password will do.
+_TAKES = {
+    "CRAM-MD5": frozenset({"CRAM-MD5", "HMAC-MD5"}),
+    "DIGEST-MD5": frozenset({"DIGEST-MD5"}),
+    "SCRAM-SHA-1": frozenset({"SCRAM-SHA-1"}),
+    "SCRAM-SHA-1-PLUS": frozenset({"SCRAM-SHA-1"}),
+    "SCRAM-SHA-256": frozenset({"SCRAM-SHA-256"}),
+    "SCRAM-SHA-256-PLUS": frozenset({"SCRAM-SHA-256"}),
+    "APOP": frozenset[str](),
+}
+_PASSWORD_ITSELF = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
+
+
+@rule("AUTH003", "A mechanism offered cannot be served from the stored hash", Severity.BLOCKS_LOGIN)
+def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanisms) -> Problem | None:
+    offered, used, stored = mechanisms.offered, mechanisms.used, ", ".join(mechanisms.schemes)
+    if used and used not in offered:
+        says = f"The client uses {used}; auth_mechanisms offers {', '.join(offered)}."
+        return _problem(configured, mechanisms, says, Certainty.PROVEN, _set((*offered, used)))
+    unserved = [name for name in ((used,) if used else offered) if not _serves(name, mechanisms.schemes)]
+    if not unserved:
+        return None
+    kept = tuple(name for name in offered if name not in unserved) or ("PLAIN",)
+    names, one = ", ".join(unserved), "one" if unserved[1:] else "it"
+    return _problem(
+        configured,
+        mechanisms,
+        f"{names} cannot be served from {stored}: a client that chooses {one} is refused.",
+        Certainty.PROVEN if used else Certainty.LIKELY,
+        _set(kept),
+    )
+
+
+def _serves(mechanism: str, schemes: tuple[str, ...]) -> bool:
+    takes = _TAKES.get(mechanism)
+    return takes is None or any(scheme in takes | _PASSWORD_ITSELF for scheme in schemes)
+
+
+def _problem(
+    configured: Configured, mechanisms: Mechanisms, says: str, certainty: Certainty, remedy: Remedy
+) -> Problem:
+    return Problem(says, (mechanisms, configured), certainty, remedy)
+
+
+def _set(names: tuple[str, ...]) -> Remedy:
+    text = f"auth_mechanisms = {' '.join(name.lower() for name in names)}"
+    return Remedy(
+        f"Offer {', '.join(names)}.",
+        config={"2.3": text, "2.4": text},
+        commands=("doveadm reload",),
+        careful="PLAIN and LOGIN send the password: have TLS around them.",
+    )

@@ -1,0 +1,31 @@
+"""What the rules about the auth cache share: whether it is the cache that answers."""
+
+import shlex
+
+from mailauth.evidence import CacheAnswer, Logins, PasswordCheck
+from mailauth.finding import Remedy
+from mailauth.hashes import Verdict
+
+
+def refuses(check: PasswordCheck, logins: Logins, cache: CacheAnswer) -> bool:
+    """The right password was refused, without a word of another cause, where a cache answers."""
+    if not (check.lets_in and cache.caches) or cache.restricts:
+        return False
+    return all(not reply.ok and not reply.code for reply in logins.replies)
+
+
+def lets_in(check: PasswordCheck, logins: Logins, cache: CacheAnswer) -> bool:
+    """A password that matches nothing that is stored was accepted where a cache answers."""
+    wrong = bool(check.verdicts) and all(verdict is Verdict.MISMATCH for verdict in check.verdicts)
+    return wrong and cache.caches and any(reply.ok for reply in logins.replies)
+
+
+def flush(cache: CacheAnswer) -> Remedy:
+    return Remedy(
+        summary="Let Dovecot forget what it has of the user; have the program that sets passwords do so.",
+        commands=(f"doveadm auth cache flush {shlex.quote(cache.user)}",),
+        careful=(
+            "Where the query has %n or %{user | username} alone, doveadm does not find the entry by the"
+            " full name: doveadm auth cache flush, without a name, forgets everyone."
+        ),
+    )

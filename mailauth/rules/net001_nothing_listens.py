@@ -1,0 +1,74 @@
+"""Nothing listens where clients of the service connect.
+
+What you see
+    The client says "connection refused" at once.  Dovecot logs nothing: no connection reaches it.
+Why
+    The protocol is not among protocols (on Debian: dovecot-imapd or dovecot-pop3d is not installed),
+    every inet_listener of its login service has port = 0, Dovecot does not run, or it runs with an
+    older configuration.
+How we know
+    doveconf says what is to listen; the kernel's table of the master's network says what does.
+What to do
+    Add the protocol, give the listener its port, start Dovecot, or let it read its configuration again.
+"""
+
+from mailauth.evidence import Configured, Listening
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+_PORTS = {"imap": 143, "pop3": 110, "submission": 587, "sieve": 4190}
+
+
+@rule("NET001", "Nothing listens where clients connect", Severity.BLOCKS_LOGIN)
+def nothing_listens(configured: Configured, listening: Listening) -> Problem | None:
+    if listening.strangers:
+        return None  # NET005: it cannot listen
+    for protocol in listening.asked:
+        if protocol not in listening.protocols:
+            return _problem(
+                configured, listening, f"{protocol} is not among protocols.", _served(listening, protocol)
+            )
+        if not listening.of(protocol):
+            return _problem(
+                configured,
+                listening,
+                f"Every inet_listener for {protocol} has port = 0.",
+                _port(listening, protocol),
+            )
+        if not listening.opened(protocol):
+            ports = " and ".join(str(one.port) for one in listening.of(protocol))
+            if not listening.runs:
+                says = f"Dovecot does not run; nothing listens on port {ports} ({protocol})."
+                remedy = Remedy("Start Dovecot: systemctl start dovecot. If it ends again, its log says why.")
+            else:
+                says = f"Dovecot runs, but nothing listens on port {ports} ({protocol}), as configured."
+                remedy = Remedy("Let Dovecot read its configuration again.", commands=("doveadm reload",))
+            return _problem(configured, listening, says, remedy)
+    return None
+
+
+def _problem(configured: Configured, listening: Listening, says: str, remedy: Remedy) -> Problem:
+    return Problem(says, (listening, configured), Certainty.PROVEN, remedy)
+
+
+def _served(listening: Listening, protocol: str) -> Remedy:
+    text = f"protocols = {' '.join((*listening.protocols, protocol))}"
+    return Remedy(
+        f"Serve {protocol}, too.",
+        config={"2.3": text, "2.4": text},
+        commands=("doveadm reload",),
+        careful=f"On Debian the protocol has a package of its own: dovecot-{_package(protocol)}.",
+    )
+
+
+def _port(listening: Listening, protocol: str) -> Remedy:
+    one = next(each for each in listening.listeners if each.protocol == protocol)
+    text = f"service {one.service} {{\n  inet_listener {one.name} {{\n    port = {_PORTS[protocol]}\n  }}\n}}"
+    return Remedy(
+        f"Give the listener {one.name} its port.",
+        config={"2.3": text, "2.4": text},
+        commands=("doveadm reload",),
+    )
+
+
+def _package(protocol: str) -> str:
+    return {"imap": "imapd", "pop3": "pop3d", "submission": "submissiond", "sieve": "managesieved"}[protocol]

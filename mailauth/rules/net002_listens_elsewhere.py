@@ -1,0 +1,74 @@
+"""Dovecot listens, but not on the address or port that the client connects to.
+
+What you see
+    The client says "connection refused", while a login on the server itself works.  Dovecot logs nothing.
+Why
+    listen, or the inet_listener's own address, names other addresses (127.0.0.1 only, or "*", which is
+    IPv4 only), or the port is another one.
+How we know
+    The host's addresses, as a client finds them, are compared with the kernel's table of what listens
+    in Dovecot's network.  An address that is not this machine's own, as behind a forwarding router, is
+    not judged.
+What to do
+    Let it listen there: listen = *, :: is every address of both kinds.
+"""
+
+from mailauth.evidence import Configured, Listener, Listening, Reachable
+from mailauth.evidence.network import Address
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+_EVERYWHERE = "*, ::"
+
+
+@rule("NET002", "Dovecot listens on another address or port than the one asked", Severity.BLOCKS_LOGIN)
+def listens_elsewhere(configured: Configured, listening: Listening, reachable: Reachable) -> Problem | None:
+    if not all(listening.opened(protocol) for protocol in listening.asked):
+        return None  # NET001
+    own = [one.address for one in reachable.approaches if one.here]
+    missed = [address for address in own if not _taken(listening, address, reachable.port)]
+    if all(address.is_loopback for address in missed) and len(missed) < len(own):
+        return None  # "localhost" has two addresses, and one of them is enough
+    if not missed:
+        return None
+    where = ", ".join(str(one) for protocol in listening.asked for one in listening.opened(protocol))
+    wanted = ", ".join(str(one) for one in missed)
+    port = f" on port {reachable.port}" if reachable.port else ""
+    return Problem(
+        says=f"{reachable.host} is {wanted}; nothing listens there{port}, only on {where}.",
+        because=(listening, reachable, configured),
+        certainty=Certainty.PROVEN,
+        remedy=_remedy(listening, reachable.port),
+    )
+
+
+def _taken(listening: Listening, address: Address, port: int) -> bool:
+    """Whether every protocol asked about is served there; with a port: whether one is, on that port."""
+    served = [
+        any(one.takes(address) and port in (0, one.port) for one in listening.opened(protocol))
+        for protocol in listening.asked
+    ]
+    return any(served) if port else all(served)
+
+
+def _remedy(listening: Listening, port: int) -> Remedy:
+    if port and not any(one.port == port for each in listening.asked for one in listening.of(each)):
+        one = listening.of(listening.asked[0])[0]
+        text = _block(one, "port", str(port))
+        return Remedy(
+            f"Let it listen on port {port}, or let the client use port {one.port}.",
+            config={"2.3": text, "2.4": text},
+            commands=("doveadm reload",),
+        )
+    fixed = [one for each in listening.asked for one in listening.of(each) if one.own]
+    old = "\n".join([f"listen = {_EVERYWHERE}", *(_block(one, "address", _EVERYWHERE) for one in fixed)])
+    new = "\n".join([f"listen = {_EVERYWHERE}", *(_block(one, "listen", _EVERYWHERE) for one in fixed)])
+    return Remedy(
+        "Let it listen on every address, or on this one, too.",
+        config={"2.3": old, "2.4": new},
+        commands=("doveadm reload",),
+        careful="Whoever reaches the machine then reaches Dovecot; a packet filter may be meant to say who.",
+    )
+
+
+def _block(one: Listener, name: str, value: str) -> str:
+    return f"service {one.service} {{\n  inet_listener {one.name} {{\n    {name} = {value}\n  }}\n}}"

@@ -1,0 +1,49 @@
+"""The server's certificate is not valid now.
+
+What you see
+    Clients say that the certificate has expired, or end the connection; some fail without a word.
+    Dovecot logs a TLS alert ("certificate expired"), or a connection without a login.
+Why
+    A certificate has a first and a last day.  Where it is renewed by a program, Dovecot goes on with
+    the old one until it is told to read its files again.
+How we know
+    With --host: the certificate that a client gets there, without a login.  Else: the file that Dovecot
+    is set to use.
+What to do
+    Renew it, then doveadm reload; let the renewing program run that each time (a deploy hook).
+"""
+
+from mailauth.evidence import Certificate, Certificates
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("NET003", "The server's certificate is not valid now", Severity.BLOCKS_LOGIN)
+def certificate_expired(certificates: Certificates) -> Problem | None:
+    now = certificates.now
+    bad = next((one for one in certificates.telling if not one.begins <= now <= one.ends), None)
+    if bad is None:
+        return None
+    renewed = bad.presented and any(
+        not one.presented and one.begins <= now <= one.ends and one.names == bad.names
+        for one in certificates.certificates
+    )
+    return Problem(
+        says=_says(bad, certificates) + (" The file has a valid one." if renewed else ""),
+        because=(certificates,),
+        certainty=Certainty.PROVEN if bad.presented else Certainty.LIKELY,
+        remedy=Remedy(
+            summary=(
+                "Let Dovecot read its files again."
+                if renewed
+                else "Renew the certificate, or correct the clock; then let Dovecot read it."
+            ),
+            commands=("doveadm reload",),
+        ),
+    )
+
+
+def _says(bad: Certificate, certificates: Certificates) -> str:
+    if certificates.now > bad.ends:
+        days = (certificates.now - bad.ends).days
+        return f"{bad.place}: the certificate ended on {bad.ends:%Y-%m-%d}, {days} days ago."
+    return f"{bad.place}: the certificate begins only on {bad.begins:%Y-%m-%d}."

@@ -1,0 +1,50 @@
+"""The machine has a route to the server's address behind it, and does not pass packets on.
+
+What you see
+    Clients wait in vain, while a login from the machine itself works.  Dovecot logs nothing.
+Why
+    A dedicated address is routed to this machine as a /32 or /128, and on through a tap or veth device
+    to the container or virtual machine that Dovecot is in.  The kernel passes on what is not its own
+    only with net.ipv4.ip_forward=1, or net.ipv6.conf.all.forwarding=1; both are off until set, and are
+    lost by a restart when they were set by hand.
+How we know
+    The address is not Dovecot's network's neighbour by chance: the route is for it alone, goes through
+    a virtual device, and a connection from here gets an answer; the kernel's setting is read.
+What to do
+    Switch forwarding on, now with sysctl and for good in /etc/sysctl.d.
+"""
+
+from mailauth.evidence import Approach, Reachable
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+# What a container or a virtual machine is behind.  Source: ip-link(8); a tap is of the kind "tun".
+_VIRTUAL = frozenset({"veth", "tun", "bridge", "netkit", "ipvlan", "macvlan", "macvtap", "ipvtap"})
+
+
+@rule("NET006", "The machine does not forward to the address that it carries", Severity.BLOCKS_LOGIN)
+def forwarding_off(reachable: Reachable) -> Problem | None:
+    stuck = [one for one in reachable.approaches if _stuck(one)]
+    if not stuck:
+        return None
+    settings = tuple(dict.fromkeys(_setting(one) for one in stuck))
+    return Problem(
+        says="; ".join(
+            f"{one.address} is behind {one.device} ({one.kind}), and {_setting(one)} is 0" for one in stuck
+        )
+        + ": what comes from elsewhere is dropped.",
+        because=(reachable,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Switch forwarding on, and write the same into /etc/sysctl.d, so that it stays.",
+            commands=tuple(f"sysctl -w {name}=1" for name in settings),
+            careful="The machine then forwards for all its interfaces, as far as its packet filter lets it.",
+        ),
+    )
+
+
+def _stuck(one: Approach) -> bool:
+    return one.routed and not one.forwards and not one.local and one.kind in _VIRTUAL
+
+
+def _setting(one: Approach) -> str:
+    return "net.ipv4.ip_forward" if one.address.version == 4 else "net.ipv6.conf.all.forwarding"

@@ -1,0 +1,40 @@
+"""Dovecot cannot use its certificate or its key.
+
+What you see
+    TLS ends before it begins ("TLS initialization failed").  Dovecot logs "Can't load SSL private key",
+    "Key is for a different cert", or "There is no valid PEM certificate"; where a file is missing it
+    does not start, and a reload leaves everything as it was ("Can't open file", "open(...) failed").
+Why
+    The file named in ssl_cert, ssl_key (2.3), ssl_server_cert_file or ssl_server_key_file (2.4) is
+    missing or damaged, the key belongs to another certificate (a renewal changed only one of them),
+    or it is encrypted and no password for it is set.
+How we know
+    Both files are read as Dovecot is set to read them, and the key is compared with the certificate.
+What to do
+    Put the certificate and its own key there; then doveadm reload.
+"""
+
+from mailauth.evidence import Configured, TlsFiles
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("NET007", "Dovecot cannot use its certificate or key", Severity.BLOCKS_LOGIN)
+def certificate_unusable(configured: Configured, files: TlsFiles) -> Problem | None:
+    if not files.flaws:
+        return None
+    said = "; ".join(f"{one.setting}, {one.file}: {one.problem}" for one in files.flaws)
+    missing = any(one.missing for one in files.flaws)
+    consequence = (
+        "Dovecot refuses to start with that; one that runs goes on as before."
+        if missing
+        else "Every TLS handshake fails."
+    )
+    return Problem(
+        says=f"{said}. {consequence}",
+        because=(files, configured),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Put the certificate and the key that belongs to it there, as PEM.",
+            commands=("doveadm reload",),
+        ),
+    )

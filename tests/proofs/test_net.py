@@ -1,0 +1,453 @@
+"""NET001 to NET007, and AUTH002: what is between a client and the login, on real interfaces.
+
+Each test has namespaces of its own: a client, a server, and where the server is behind another machine
+(``host``) that one, with veth or tap devices between them.
+"""
+
+import os
+import shlex
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from mailauth.diagnose import Looked, Target, look
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.finding import Certainty, Finding
+from mailauth.hashes import Password
+from mailauth.lab import Lab
+from tests.conftest import missing
+from tests.proofs.networks import Authority, Networks, imap_login
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
+
+GOOD = argon2id(memory=1 * MiB)
+SERVER, CLIENT = "198.51.100.1", "198.51.100.2"
+SERVER6, CLIENT6 = "2001:db8:1::1", "2001:db8:1::2"
+OWN, OWN6 = "203.0.113.7", "2001:db8:7::7"
+NAME = "localhost"  # a name that has an address without a name server
+
+
+class Way:
+    """A lab in the namespace ``server``, and the ways that lead to it."""
+
+    def __init__(self, nets: Networks, lab: Lab) -> None:
+        self.nets, self.lab, self.told = nets, lab, Proof(lab)
+        self.authority = Authority(lab.folder / "tls")
+
+    @property
+    def port(self) -> int:
+        return self.lab.ports["imap"]
+
+    def reload(self, settings: str) -> None:
+        self.lab.configure(settings)
+        with self.nets.inside("server"):
+            self.lab.reload()
+
+    def arrives(
+        self,
+        address: str,
+        port: int = 0,
+        *,
+        space: str = "client",
+        tls: ssl.SSLContext | None = None,
+        name: str = "",
+    ) -> bool:
+        """Whether a client can log in."""
+        with self.nets.inside(space):
+            return imap_login(address, port or self.port, "alice", SECRET, tls=tls, name=name)
+
+    def look(self, *, space: str = "server", dovecot: Installation | None = None, **more: object) -> Looked:
+        with self.nets.inside(space):
+            where = dovecot or at_pid(self.lab.master_pid, None)
+            return look(Target("alice", where, Password(SECRET), **more))  # type: ignore[arg-type]
+
+    def finds(self, *codes: str, name: str = "", **more: object) -> list[Finding]:
+        """Exactly these, and nothing undecided.  ``name``: a line for the matrix."""
+        diagnosis = self.look(**more).diagnosis  # type: ignore[arg-type]
+        assert [f"{one.rule.code}: {one.missing.reason}" for one in diagnosis.undecided] == []
+        assert [one.rule.code for one in diagnosis.findings] == list(codes), [
+            one.problem.says for one in diagnosis.findings
+        ]
+        if name:
+            record(self.lab, name, codes)
+        return list(diagnosis.findings)
+
+    def paste(self, findings: list[Finding]) -> None:
+        with self.nets.inside("server"):
+            self.told.paste(findings)
+
+
+Start = Callable[..., Way]
+
+
+@pytest.fixture
+def networks() -> Iterator[Callable[..., Networks]]:
+    if os.geteuid():
+        missing("only root may make network namespaces")
+    with ExitStack() as stack:
+
+        def make(*names: str) -> Networks:
+            made = Networks(*names)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def start(networks: Callable[..., Networks], dovecot_version: str) -> Iterator[Start]:
+    """``start(settings)``: a client and a server beside each other, with Dovecot in the latter."""
+    with ExitStack() as stack:
+
+        def make(
+            settings: str = "", *, nets: Networks | None = None, protocols: tuple[str, ...] = ("imap",)
+        ) -> Way:
+            if nets is None:
+                nets = networks("server", "client")
+                nets.cable("server", "client", names=("srv0", "cli0"))
+                for space, device, mine in (("server", "srv0", SERVER), ("client", "cli0", CLIENT)):
+                    nets.address(space, device, f"{mine}/24")
+                for space, device, mine in (("server", "srv0", SERVER6), ("client", "cli0", CLIENT6)):
+                    nets.address(space, device, f"{mine}/64")
+            one = Lab(dovecot_version, "passwd-file", {"alice": GOOD}, settings, protocols)
+            with nets.inside("server"):
+                stack.enter_context(one)
+            return Way(nets, one)
+
+        yield make
+
+
+EVERYWHERE = "listen = *, ::\n"
+
+
+def test_healthy(start: Start) -> None:
+    way = start(EVERYWHERE)
+    for address in (SERVER, SERVER6):
+        assert way.arrives(address)
+        way.finds(host=address)
+        way.finds(host=address, port=way.port)
+    way.finds()
+    way.finds(named_service=True)
+
+
+def test_loopback_only_is_no_fault(start: Start) -> None:
+    """A webmail server's Dovecot listens for the webmail only."""
+    way = start()
+    assert not way.arrives(SERVER)
+    assert way.arrives("127.0.0.1", space="server")
+    way.finds()
+    way.finds(host="127.0.0.1")
+    way.finds(host=NAME)
+
+
+def test_net001_protocol_not_served(start: Start) -> None:
+    way = start(EVERYWHERE, protocols=("imap", "pop3"))
+    way.reload(EVERYWHERE + "protocols = pop3\n")
+    assert not way.arrives(SERVER)
+    way.finds()  # nobody said that the client wants IMAP
+    found = way.finds("NET001", named_service=True, name="imap is not among protocols")
+    way.paste(found)
+    assert way.arrives(SERVER)
+    way.finds(named_service=True)
+
+
+def test_net001_port_0(start: Start) -> None:
+    way = start(EVERYWHERE)
+    way.reload(EVERYWHERE + "service imap-login {\n  inet_listener imap {\n    port = 0\n  }\n}\n")
+    assert not way.arrives(SERVER)
+    found = way.finds("NET001", name="every inet_listener has port 0")
+    way.paste(found)
+    assert way.arrives(SERVER, 143)
+    way.finds(host=SERVER)
+
+
+def test_net001_not_reloaded(start: Start) -> None:
+    way = start(EVERYWHERE)
+    way.lab.configure(EVERYWHERE + "service imap-login {\n  inet_listener imap {\n    port = 143\n  }\n}\n")
+    assert not way.arrives(SERVER, 143)
+    found = way.finds("NET001", name="the port was changed and not reloaded")
+    way.paste(found)
+    assert way.arrives(SERVER, 143)
+    way.finds()
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_net001_dovecot_does_not_run(start: Start) -> None:
+    """Where no Dovecot runs, that is what is found, whatever else cannot be seen then."""
+    way = start(EVERYWHERE)
+    way.lab.stop()
+    assert not way.arrives(SERVER)
+    diagnosis = way.look(dovecot=Installation(str(way.lab.config))).diagnosis
+    says = [one.problem.says for one in diagnosis.findings if one.rule.code == "NET001"]
+    assert ["does not run" in one for one in says] == [True]
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        pytest.param("", SERVER, id="127.0.0.1 only"),
+        pytest.param("listen = *\n", SERVER6, id="IPv4 only"),
+        pytest.param(f"listen = {SERVER}\n", SERVER6, id="one address only"),
+    ],
+)
+def test_net002_address(start: Start, settings: str, address: str) -> None:
+    way = start(EVERYWHERE)
+    assert way.arrives(address)
+    way.reload(settings)
+    assert not way.arrives(address)
+    way.finds()
+    found = way.finds("NET002", host=address, name=f"listens on {settings.strip() or '127.0.0.1 only'}")
+    assert address in found[0].problem.says
+    way.paste(found)
+    assert way.arrives(address)
+    way.finds(host=address)
+
+
+def test_net002_own_address_of_the_listener(start: Start) -> None:
+    way = start(EVERYWHERE)
+    key = "address" if way.lab.dialect == "2.3" else "listen"
+    way.reload(
+        EVERYWHERE + f"service imap-login {{\n  inet_listener imap {{\n    {key} = 127.0.0.1\n  }}\n}}\n"
+    )
+    assert not way.arrives(SERVER)
+    found = way.finds("NET002", host=SERVER, name="the inet_listener has an address of its own")
+    way.paste(found)
+    assert way.arrives(SERVER)
+    way.finds(host=SERVER)
+
+
+def test_net002_port(start: Start) -> None:
+    way = start(EVERYWHERE)
+    assert not way.arrives(SERVER, 143)
+    found = way.finds("NET002", host=SERVER, port=143, name="listens on another port")
+    way.paste(found)
+    assert way.arrives(SERVER, 143)
+    way.finds(host=SERVER, port=143)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "says"),
+    [(-90, -3, "3 days ago"), (2, 90, "begins only")],
+    ids=["expired", "not yet valid"],
+)
+def test_net003(start: Start, begins: int, ends: int, says: str) -> None:
+    way = start(EVERYWHERE)
+    trust = way.authority.trust()
+    way.authority.sign(SERVER, begins=begins, ends=ends)
+    tls = EVERYWHERE + way.authority.settings(way.lab.dialect)
+    way.reload(tls)
+    assert not way.arrives(SERVER, tls=trust)
+    for host, certainty in (("", Certainty.LIKELY), (SERVER, Certainty.PROVEN)):
+        found = way.finds("NET003", host=host, name="certificate " + says)
+        assert says in found[0].problem.says
+        assert found[0].problem.certainty is certainty
+    way.authority.sign(SERVER)  # renewed; the remedy lets Dovecot read it
+    way.paste(way.finds("NET003", host=SERVER, name="certificate renewed and not reloaded"))
+    assert way.arrives(SERVER, tls=trust)
+    way.finds(host=SERVER)
+
+
+@pytest.mark.parametrize(
+    "names", [("mail.example.org", "*.example.net"), ()], ids=["another name", "no name"]
+)
+def test_net004(start: Start, names: tuple[str, ...]) -> None:
+    way = start(EVERYWHERE)
+    trust = way.authority.trust()
+    way.authority.sign(*names)
+    way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect))
+    for host, address in ((SERVER, SERVER), (NAME, "127.0.0.1")):
+        assert not way.arrives(address, space="server", tls=trust, name=host)
+        found = way.finds("NET004", host=host, name="certificate for another name")
+        assert host in found[0].problem.says
+    way.finds()
+    way.authority.sign(SERVER, NAME)
+    way.paste(found)
+    for host, address in ((SERVER, SERVER), (NAME, "127.0.0.1")):
+        assert way.arrives(address, space="server", tls=trust, name=host)
+        way.finds(host=host)
+
+
+def test_net004_a_wildcard_and_a_name_of_its_own(start: Start) -> None:
+    """local_name gives each name its certificate; what is presented counts, not what else there is."""
+    way = start(EVERYWHERE)
+    trust = way.authority.trust()
+    way.authority.sign("mail.example.org")
+    way.authority.sign(NAME, name="own")
+    own = way.authority.settings(way.lab.dialect, "own").replace("ssl = yes\n", "")
+    way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect) + f"local_name {NAME} {{\n{own}}}\n")
+    assert way.arrives("127.0.0.1", space="server", tls=trust, name=NAME)
+    way.finds(host=NAME)
+
+
+def test_net007_key_of_another_certificate(start: Start) -> None:
+    way = start(EVERYWHERE)
+    trust = way.authority.trust()
+    way.authority.sign(SERVER)
+    way.authority.sign(SERVER, name="other")
+    way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect, key="other.key"))
+    assert not way.arrives(SERVER, tls=trust)
+    assert way.lab.logs("Failed to initialize SSL")
+    found = way.finds("NET007", name="key of another certificate")
+    assert "is not the key of" in found[0].problem.says
+    (way.authority.folder / "other.key").write_bytes((way.authority.folder / "server.key").read_bytes())
+    way.paste(found)
+    assert way.arrives(SERVER, tls=trust)
+    way.finds(host=SERVER)
+
+
+@pytest.mark.parametrize("suffix", ["crt", "key"])
+def test_net007_no_pem(start: Start, suffix: str) -> None:
+    way = start(EVERYWHERE)
+    trust = way.authority.trust()
+    way.authority.sign(SERVER)
+    file = way.authority.folder / f"server.{suffix}"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:60])
+    way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect))
+    assert not way.arrives(SERVER, tls=trust)
+    found = way.finds("NET007", name=f"damaged {suffix}")
+    file.write_bytes(whole)
+    way.paste(found)
+    assert way.arrives(SERVER, tls=trust)
+    way.finds(host=SERVER)
+
+
+def test_net007_file_missing(start: Start) -> None:
+    """A Dovecot that runs goes on as before; it would not start again."""
+    way = start(EVERYWHERE)
+    trust = way.authority.trust()
+    way.authority.sign(SERVER)
+    way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect))
+    key = way.authority.folder / "server.key"
+    key.rename(way.authority.folder / "away")
+    found = way.finds("NET007", host=SERVER, name="key missing")
+    assert "there is no such file" in found[0].problem.says
+    (way.authority.folder / "away").rename(key)
+    way.paste(found)
+    assert way.arrives(SERVER, tls=trust)
+    way.finds(host=SERVER)
+
+
+def test_net005_listen_names_an_address_that_is_gone(start: Start) -> None:
+    """The dedicated address was added by hand, and is lost."""
+    way = start(EVERYWHERE)
+    for address, length in ((OWN, 32), (OWN6, 128)):
+        way.nets.address("server", "srv0", f"{address}/{length}")
+        way.nets.route("client", f"{address}/{length}", device="cli0")
+    way.reload(f"listen = {OWN}, [{OWN6}]\n")
+    for address in (OWN, OWN6):
+        assert way.arrives(address)
+        way.finds(host=address)
+    way.nets.address("server", "srv0", f"{OWN}/32", remove=True)
+    assert not way.arrives(OWN)
+    found = way.finds("NET005", name="listen names an address that no interface has")
+    assert OWN in found[0].problem.says
+    way.nets.address("server", "srv0", f"{OWN}/32")
+    assert way.arrives(OWN)
+    way.finds()
+
+
+@pytest.fixture
+def routed(networks: Callable[..., Networks]) -> Networks:
+    """Client - host - server: the host carries the server's own /32 and /128 through a veth device."""
+    nets = networks("client", "host", "server")
+    nets.cable("host", "client", names=("up0", "cli0"))
+    nets.cable("host", "server", names=("veth7", "srv0"))
+    nets.address("host", "up0", "198.51.100.254/24")
+    nets.address("client", "cli0", f"{CLIENT}/24")
+    nets.address("host", "up0", "2001:db8:1::fe/64")
+    nets.address("client", "cli0", f"{CLIENT6}/64")
+    nets.address("host", "veth7", "169.254.7.1/30")
+    nets.address("server", "srv0", "169.254.7.2/30")
+    nets.address("host", "veth7", "fd07::1/64")
+    nets.address("server", "srv0", "fd07::2/64")
+    for space, via, via6 in (
+        ("client", "198.51.100.254", "2001:db8:1::fe"),
+        ("server", "169.254.7.1", "fd07::1"),
+    ):
+        nets.route(space, "0.0.0.0/0", via=via)
+        nets.route(space, "::/0", via=via6)
+    for own in (f"{OWN}/32", f"{OWN6}/128"):
+        nets.address("server", "srv0", own)
+        nets.route("host", own, device="veth7")
+    nets.sysctl("host", "net.ipv4.ip_forward", "1")
+    nets.sysctl("host", "net.ipv6.conf.all.forwarding", "1")
+    return nets
+
+
+FORWARDING = {OWN: "net.ipv4.ip_forward", OWN6: "net.ipv6.conf.all.forwarding"}
+
+
+@pytest.mark.parametrize("address", [OWN, OWN6])
+def test_net006(start: Start, routed: Networks, address: str) -> None:
+    way = start(EVERYWHERE, nets=routed)
+    assert way.arrives(address)
+    way.finds(space="host", host=address)
+    way.finds(space="server", host=address)
+    routed.sysctl("host", FORWARDING[address], "0")
+    assert not way.arrives(address)
+    assert way.arrives(address, space="host")
+    found = way.finds("NET006", space="host", host=address, name=f"forwarding off, {FORWARDING[address]}")
+    [command] = found[0].problem.remedy.commands
+    program, write, change = shlex.split(command)
+    assert (program, write) == ("sysctl", "-w")
+    routed.sysctl("host", *change.split("="))  # what sysctl(8) does: procps may not be installed
+    assert way.arrives(address)
+    way.finds(space="host", host=address)
+
+
+@pytest.mark.parametrize("address", [OWN, OWN6])
+def test_net005_no_route_on_the_host(start: Start, routed: Networks, address: str) -> None:
+    way = start(EVERYWHERE, nets=routed)
+    length = 32 if address == OWN else 128
+    routed.route("host", f"{address}/{length}", device="veth7", remove=True)
+    assert not way.arrives(address)
+    found = way.finds("NET005", space="host", host=address, name="no route to the server's own address")
+    assert "no route" in found[0].problem.says
+    routed.route("host", f"{address}/{length}", device="veth7")
+    assert way.arrives(address)
+    way.finds(space="host", host=address)
+
+
+def test_net005_nobody_behind_the_device(start: Start, routed: Networks) -> None:
+    """The host routes the address to the server, which does not have it."""
+    way = start(EVERYWHERE, nets=routed)
+    routed.address("server", "srv0", f"{OWN}/32", remove=True)
+    assert not way.arrives(OWN)
+    found = way.finds("NET005", space="host", host=OWN, name="the server behind the veth lost its address")
+    assert "nobody behind it" in found[0].problem.says
+    routed.address("server", "srv0", f"{OWN}/32")
+    assert way.arrives(OWN)
+    way.finds(space="host", host=OWN)
+
+
+def test_auth002(start: Start) -> None:
+    """From elsewhere the password is refused, on the machine itself it is not."""
+    way = start(EVERYWHERE)
+    refuse = "disable_plaintext_auth = yes" if way.lab.dialect == "2.3" else "auth_allow_cleartext = no"
+    way.reload(f"{EVERYWHERE}{refuse}\n")
+    assert not way.arrives(SERVER)
+    assert way.arrives("127.0.0.1", space="server")
+    found = way.finds("AUTH002", name="cleartext refused, no TLS")
+    way.paste(found)
+    assert way.arrives(SERVER)
+    way.finds()
+
+
+def test_auth002_is_silent_where_it_blocks_nobody(start: Start) -> None:
+    """TLS is offered; the clients are trusted; nobody else can connect."""
+    way = start(EVERYWHERE)
+    refuse = "disable_plaintext_auth = yes" if way.lab.dialect == "2.3" else "auth_allow_cleartext = no"
+    way.authority.sign(SERVER)
+    trust = way.authority.trust()
+    way.reload(f"{EVERYWHERE}{refuse}\n" + way.authority.settings(way.lab.dialect))
+    assert not way.arrives(SERVER)
+    assert way.arrives(SERVER, tls=trust)
+    way.finds()
+    way.reload(f"{EVERYWHERE}{refuse}\nlogin_trusted_networks = 198.51.100.0/24\n")
+    assert way.arrives(SERVER)
+    way.finds()
+    way.reload(f"{refuse}\n")
+    assert way.arrives("127.0.0.1", space="server")
+    way.finds()
