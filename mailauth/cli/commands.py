@@ -3,6 +3,7 @@
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     # name, "module:object" that is imported when it is called, what it does
     ("diagnose", "mailauth.cli.diagnose:diagnose", "Find out why a login fails, and prove it."),
+    ("fix", "mailauth.cli.fix:fix", "Mend what was found: as a patch, or applied and tested."),
     ("explain", "mailauth.cli.explain:explain", "What a finding's code means, and what to do."),
     ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
     ("memory", "mailauth.cli.memory:memory", "What a hash costs, and whether it fits."),

@@ -10,6 +10,7 @@ Raises Refused, with nothing changed, when any of it cannot be done.
 import dataclasses
 import fcntl
 import os
+import re
 import secrets
 import socket
 import stat
@@ -55,6 +56,8 @@ class Place:
 def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
     """The real file behind ``path``: symbolic links are followed once, here, and never again."""
     shown = shown_as or str(path)
+    if re.match(r"/proc/\d+/root/", str(path)):  # whose links would lead back into our own root
+        raise ValueError("a file in another root is changed from inside it")
     try:
         real = path.resolve(strict=True)
         _distrust(path, real, shown)

@@ -190,6 +190,7 @@ def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
 @contextmanager
 def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
     import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+    from pymysql.constants import CLIENT  # noqa: PLC0415
 
     name = host.get("host", "localhost")
     socket = name if name.startswith("/") else None
@@ -215,6 +216,7 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
             read_timeout=2 * _TIMEOUT,
             write_timeout=_TIMEOUT,
             autocommit=False,
+            client_flag=CLIENT.FOUND_ROWS,
             **options,
         )
     except problems as why:

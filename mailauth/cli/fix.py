@@ -1,0 +1,126 @@
+"""``mailauth fix CODE [USER]``."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailauth.cli.hash_options import need_terminal
+from mailauth.cli.password import read_password
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.errors import UsageError
+from mailauth.finding import StoreChange
+from mailauth.hashes import Password
+
+if TYPE_CHECKING:
+    from mailauth.fix.apply import Ending, Ready
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.argument("user", required=False)
+@click.option(
+    "--apply", "do_it", is_flag=True, help="Do it: write, check, reload, test; take back if it fails."
+)
+@click.option("--undo", metavar="ID", help="Take an applied fix back, or one that was killed.")
+@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
+@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
+@click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
+@click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--login", is_flag=True, help="Log in for real before, too: for what only a login shows.")
+@click.option("--service", default="imap", show_default=True, help="The service that a login is for.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/fix.json).")
+def fix(
+    code: str | None,
+    user: str | None,
+    do_it: bool,
+    undo: str | None,
+    config: str | None,
+    pid: int | None,
+    ask_password: bool,
+    password_fd: int | None,
+    password_stdin: bool,
+    login: bool,
+    service: str,
+    as_json: bool,
+) -> None:
+    r"""Print the remedy of a finding as a patch for this server, or apply it.
+
+    Looks again, as mailauth diagnose does, and prints what would change: files as a unified diff, the
+    commands, the entry in the store.  Changes nothing without --apply.
+
+    With --apply each step is checked: doveconf must accept the files, Dovecot must come back from its
+    reload, the finding must be gone, and the login must work where the password is given.  If one does
+    not, or if you interrupt it, all is put back as it was.  What was applied can be taken back later.
+
+    Where the password must be set again, the one given (or asked for) becomes the new one.
+
+    \b
+    Exit status:  0 printed, applied, or taken back  1 refused, or failed and rolled back
+                  2 wrong usage, or not found now    3 could not be looked at
+                  130 interrupted, and rolled back   70 a bug in mailauth
+    """
+    from mailauth.fix import apply, report  # noqa: PLC0415 - --help needs none of it
+    from mailauth.render.fix import fix_text  # noqa: PLC0415
+    from mailauth.render.json import to_json  # noqa: PLC0415
+
+    dovecot = _installation(config, pid)
+    ending: Ending | None = None
+    if undo is not None:
+        if code is not None or do_it:
+            raise UsageError("--undo takes no code and no --apply: the journal knows the rest.")
+        ending = apply.undo(undo, dovecot if config is not None or pid is not None else None)
+        told = report.undone(ending)
+    else:
+        if code is None:
+            raise UsageError("name the finding: mailauth fix MEM001 alice; mailauth diagnose finds it.")
+        if user is None:
+            raise UsageError(f"name the user who cannot log in: mailauth fix {code.upper()} USER")
+        password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
+        if login and password is None:
+            raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
+        ready, ending = _fix(code.upper(), user, dovecot, service, password, do_it, login)
+        told = report.report(ready, ending)
+    click.echo(to_json(told) if as_json else fix_text(told), nl=as_json)
+    if ending is None:
+        return
+    sys.exit(130 if ending.interrupted else 0 if told.state in ("applied", "undone") and ending.clean else 1)
+
+
+def _fix(
+    code: str,
+    user: str,
+    dovecot: Installation,
+    service: str,
+    password: Password | None,
+    do_it: bool,
+    login: bool,
+) -> tuple["Ready", "Ending | None"]:
+    from mailauth.diagnose import Target  # noqa: PLC0415
+    from mailauth.fix import apply  # noqa: PLC0415
+
+    wanted = login or (do_it and password is not None)
+    ready = apply.plan_for(code, Target(user, dovecot, password, login=wanted, service=service))
+    if not do_it:
+        return ready, None
+    if ready.plan.store is StoreChange.NEW_PASSWORD and password is None:
+        password = _ask_new()
+        ready = replace(ready, target=replace(ready.target, password=password))
+    return ready, apply.apply(apply.with_string(ready, password))
+
+
+def _ask_new() -> Password:
+    need_terminal()
+    text = click.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
+    return Password.of(text)
+
+
+def _installation(config: str | None, pid: int | None) -> Installation:
+    if config is not None and pid is None:
+        config = str(Path(config).absolute())
+        if not Path(config).is_file():
+            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
+    return at_pid(pid, config) if pid is not None else Installation(config)

@@ -1,0 +1,319 @@
+"""Apply a plan, step by step, each of which can be taken back; and take all back when one goes wrong.
+
+The journal is on disk before the first step, and a signal is heard between steps.  So a fix that fails,
+or is interrupted, leaves everything as it was; one that is killed is taken back by ``undo``.
+"""
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from mailauth.diagnose import Looked, Target, look
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.errors import CannotObserve, Refused, UsageError
+from mailauth.evidence import Logins, Unobserved
+from mailauth.finding import Diagnosis, Finding, Severity
+from mailauth.fix import journal as journals
+from mailauth.fix.entry import Entry, find, new_string
+from mailauth.fix.guard import Guard, Interrupted
+from mailauth.fix.journal import FileEntry, Journal, State, StoreEntry
+from mailauth.fix.plan import RELOAD, Plan, make
+from mailauth.fix.reload import reload
+from mailauth.fix.takeback import Step, modes_of, put, take_back
+from mailauth.hashes import Password
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_COMMAND_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A finding with its plan, and the new stored string where there is to be one (a secret)."""
+
+    plan: Plan
+    looked: Looked
+    target: Target
+    entry: Entry | None = None
+    new: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended.  ``problem``: why it was rolled back, or ""."""
+
+    id: str
+    state: State
+    steps: tuple[Step, ...]
+    problem: str = ""
+    interrupted: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        return all(step.ok for step in self.steps)
+
+
+def plan_for(code: str, target: Target) -> Ready:
+    """Look, and plan what mends the finding ``code``.
+
+    Raises UsageError when it is not found now, CannotObserve when whether it is could not be seen.
+    """
+    looked = look(target)
+    found = [one for one in looked.diagnosis.findings if one.rule.code == code]
+    if not found:
+        lacking = next((one for one in looked.diagnosis.undecided if one.rule.code == code), None)
+        if lacking:
+            raise CannotObserve(f"whether {code} is the case could not be seen: {lacking.missing.reason}")
+        others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"
+        raise UsageError(f"{code} is not found now for {target.user!r} (found: {others}); nothing to mend.")
+    return planned(found, looked, target)
+
+
+def planned(found: list[Finding], looked: Looked, target: Target) -> Ready:
+    """A plan for these findings, with the entry in the store that they speak of."""
+    plan = make(found, looked.config, target.dovecot)
+    entry = find(looked, target, found) if plan.store else None
+    return Ready(plan, looked, target, entry)
+
+
+def with_string(ready: Ready, password: Password | None) -> Ready:
+    """The same with the new stored string, made now.  Raises UsageError when the password is needed."""
+    if ready.entry is None or ready.plan.store is None:
+        return ready
+    new = new_string(ready.entry, ready.plan.store, ready.looked, password)
+    if new == ready.entry.old:
+        raise Refused(f"{ready.entry.place}: the stored string is as it should be; nothing to change.")
+    return replace(ready, new=new)
+
+
+def apply(ready: Ready, *, verify: bool = True) -> Ending:
+    """Do it.  Raises Refused before anything is done where it cannot begin.
+
+    ``verify``: diagnose again, and log in where the target has a password; not of use where several
+    faults are mended at once.
+    """
+    _need_rights(ready)
+    with journals.alone():
+        if left := journals.killed():
+            raise Refused(f"an earlier fix was killed in the middle; run: mailauth fix --undo {left.id}")
+        work = _Work(ready, _journal(ready), verify)
+        with Guard() as guard:
+            return work.run(guard)
+
+
+def undo(name: str, dovecot: Installation | None = None) -> Ending:
+    """Take a fix back.  Raises UsageError when there is none of that name, Refused when it was taken back."""
+    with journals.alone():
+        journal = journals.read(name)
+        if journal.state not in (State.APPLYING, State.APPLIED):
+            raise Refused(f"{name} was {journal.state.value} already.")
+        if dovecot is None:
+            dovecot = at_pid(journal.pid, journal.config) if journal.pid else Installation(journal.config)
+        with Guard() as guard:
+            guard.finish()
+            steps = take_back(journal, dovecot)
+            if not any(step.again for step in steps):
+                journal = journals.finished(journal, State.UNDONE)
+            return Ending(name, journal.state, tuple(steps))
+
+
+def _journal(ready: Ready) -> Journal:
+    plan, entry, dovecot = ready.plan, ready.entry, ready.target.dovecot
+    commands = [shlex.split(command) for command in plan.commands]
+    return Journal(
+        id=journals.fresh_id(plan.code),
+        code=plan.code,
+        user=ready.target.user,
+        service=ready.target.service,
+        config=dovecot.config or ready.looked.config.file,
+        pid=dovecot.pid,
+        state=State.APPLYING,
+        files=tuple(FileEntry(change.path, change.before, change.after) for change in plan.files),
+        modes=tuple(mode for words in commands for mode in modes_of(words, dovecot)),
+        store=StoreEntry(entry.passdb.label, entry.place, entry.old, ready.new) if entry else None,
+        reloads=plan.reloads,
+    )
+
+
+def _need_rights(ready: Ready) -> None:
+    """An ordinary user is told at once what he lacks.  Raises UsageError."""
+    us = os.geteuid()
+    if us == 0:
+        return
+    for change in ready.plan.files:
+        path = ready.target.dovecot.path(change.path)
+        if not os.access(path.parent, os.W_OK) or (path.exists() and path.stat().st_uid != us):
+            raise UsageError(
+                f"mailauth fix --apply must be run as root here: it writes {change.path} and reloads Dovecot."
+            )
+
+
+@dataclass
+class _Work:
+    """A fix while it is applied."""
+
+    ready: Ready
+    journal: Journal
+    verify: bool
+    steps: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def run(self, guard: Guard) -> Ending:
+        interrupted, problem = False, ""
+        journals.write(self.journal)  # where it cannot be kept, nothing is begun
+        try:
+            self._do(guard)
+            guard.finish()
+            journals.finished(self.journal, State.APPLIED)
+            return self._ending(State.APPLIED)
+        except Interrupted:
+            interrupted, problem = True, "interrupted"
+        except (Refused, CannotObserve, UsageError) as why:
+            problem = str(why)
+        except BaseException:
+            guard.finish()
+            self._roll_back()
+            raise
+        guard.finish()
+        return self._ending(self._roll_back(), problem, interrupted)
+
+    def _ending(self, state: State, problem: str = "", interrupted: bool = False) -> Ending:
+        return Ending(self.journal.id, state, tuple(self.steps), problem, interrupted, tuple(self.notes))
+
+    def _roll_back(self) -> State:
+        back = take_back(self.journal, self.ready.target.dovecot)
+        self.steps += [replace(step, what=f"back: {step.what}") for step in back]
+        if any(step.again for step in back):
+            return State.APPLYING  # to be tried again with --undo
+        try:
+            journals.finished(self.journal, State.ROLLED_BACK)
+        except Refused as why:
+            self.notes.append(f"{why} All is as it was; --undo {self.journal.id} will find that, too.")
+        return State.ROLLED_BACK
+
+    def _do(self, guard: Guard) -> None:
+        plan, target, config = self.ready.plan, self.ready.target, self.ready.looked.config
+        for change in plan.files:
+            with self._step(f"write {change.path}"), guard.held():
+                put(target.dovecot, change.path, change.before, change.after, config.file)
+        if plan.files:
+            with self._step("doveconf -n accepts it"):
+                self._validate()
+        if self.ready.entry and self.ready.new is not None:
+            entry = self.ready.entry
+            with self._step(f"change {entry.place}"), guard.held():
+                self.notes += entry.write(entry.old, self.ready.new).notes
+        for command in plan.commands:
+            with self._step(command):
+                self._command(command)
+        self._settle()
+        if self.verify:
+            with self._step("diagnose again" + (" and log in" if target.password else "")):
+                self._verify()
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (Refused, CannotObserve, UsageError) as why:
+            self.steps.append(Step(what, ok=False, said=str(why)))
+            raise
+        except Interrupted:
+            self.steps.append(Step(what, ok=False, said="interrupted"))
+            raise
+        self.steps.append(Step(what, ok=True))
+
+    def _validate(self) -> None:
+        ran = self.ready.target.dovecot.run("doveconf", "-n")
+        if ran.status:
+            said = next(
+                (line for line in ran.err.splitlines() if "Fatal" in line or "Error" in line), ran.err
+            )
+            raise Refused(f"Dovecot does not accept it: {said.removeprefix('doveconf: ').strip()}")
+
+    def _command(self, command: str) -> None:
+        dovecot = self.ready.target.dovecot
+        if command == RELOAD:
+            reload(dovecot, self.ready.looked.config)
+            return
+        words = shlex.split(command)
+        if words[0] in ("doveadm", "doveconf"):
+            ran = dovecot.run(words[0], *words[1:])
+            status, said = ran.status, ran.err
+        else:
+            status, said = dovecot.inside(lambda: _run(words))
+            if not list(modes_of(words, dovecot)):
+                self.notes.append(f"{command}: mailauth cannot take this back.")
+        if status:
+            raise Refused(f"{command}: ended with status {status}: {said.strip().partition(chr(10))[0]}")
+
+    def _settle(self) -> None:
+        """A changed entry counts once the auth cache has forgotten the old one and the file is read again."""
+        entry, dovecot, config = self.ready.entry, self.ready.target.dovecot, self.ready.looked.config
+        if entry is None or self.ready.new is None:
+            return
+        if config.cache_size:
+            with self._step("doveadm auth cache flush"):
+                ran = dovecot.run("doveadm", "auth", "cache", "flush", "--", entry.names.looked_up)
+                if ran.status:
+                    raise Refused(f"the auth cache was not flushed: {ran.err.strip()}")
+        if entry.passdb.driver == "passwd-file":
+            time.sleep(1.1)  # Dovecot looks at it once a second: src/auth/db-passwd-file.c
+
+    def _verify(self) -> None:
+        target, before = self.ready.target, self.ready.looked.diagnosis
+        target = replace(target, login=target.password is not None)
+        after = look(target).diagnosis
+        codes = self.ready.plan.code.split()
+        for code in codes:
+            if _count(after, code) and _count(after, code) >= _count(before, code):
+                raise Refused(f"{code} is still found afterwards.")
+        known = {finding.rule.code for finding in before.findings}
+        blocking = [one for one in after.findings if one.rule.severity is Severity.BLOCKS_LOGIN]
+        fresh = [one.rule.code for one in blocking if one.rule.code not in known]
+        if fresh:
+            raise Refused(f"{', '.join(fresh)} is found afterwards, and was not before.")
+        failed = _failed(after)
+        left = ", ".join(dict.fromkeys(one.rule.code for one in blocking))
+        if failed and (not left or _failed(before) == ""):
+            raise Refused(f"the login test failed: {failed}.")
+        if left:
+            self.notes.append(f"still found: {left}; mend it next: mailauth fix {blocking[0].rule.code}")
+        self.notes += [
+            f"{one.rule.code} could not be decided." for one in after.undecided if one.rule.code in codes
+        ]
+
+
+def _run(words: list[str]) -> tuple[int, str]:
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+            env={"PATH": _PATH},
+        )
+    except subprocess.TimeoutExpired:
+        raise CannotObserve(f"{words[0]} did not end within {_COMMAND_SECONDS:.0f} seconds.") from None
+    except OSError as why:
+        raise CannotObserve(f"{words[0]} cannot be run ({why.strerror}).") from None
+    return done.returncode, done.stderr.decode("utf-8", "replace")
+
+
+def _count(diagnosis: Diagnosis, code: str) -> int:
+    return sum(finding.rule.code == code for finding in diagnosis.findings)
+
+
+def _failed(diagnosis: Diagnosis) -> str | None:
+    """The ways of logging in that failed, or why none could be tried; "" when none did, None for no test."""
+    for fact in diagnosis.evidence:
+        if isinstance(fact, Logins):
+            return ", ".join(reply.way for reply in fact.replies if not reply.ok)
+        if isinstance(fact, Unobserved) and fact.kind is Logins:
+            return fact.reason.rstrip(".")
+    return None

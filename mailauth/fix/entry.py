@@ -1,0 +1,152 @@
+"""The user's entry in the store: where it is, what belongs there, and putting it there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mailauth import hashes
+from mailauth.diagnose import Looked, Target
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
+from mailauth.dovecot.variables import Escape, expand, values
+from mailauth.errors import Refused, UsageError
+from mailauth.evidence import LookedUp, StoredHash, UserName, Verifiers
+from mailauth.finding import Finding, StoreChange
+from mailauth.hashes import Judgement, Password, making
+from mailauth.hashes.mend import mend
+from mailauth.stores import change, passwd_file, query, sql
+from mailauth.stores.change import Changed
+from mailauth.stores.store import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One user's entry in one passdb.  The string is a secret: no repr shows it."""
+
+    passdb: Passdb
+    place: str
+    old: bytes | None = field(repr=False)  # None: SQL's NULL
+    noscheme: bool
+    names: UserName
+    target: Target
+    config: AuthConfig = field(repr=False)
+
+    def write(self, old: bytes | None, new: bytes | None) -> Changed:
+        """Compare and set.  Raises Refused, with nothing changed."""
+        source, dovecot = self.passdb.source, self.target.dovecot
+        if isinstance(source, FileSource) and old is not None and new is not None:
+            path, user = self._line(source)
+            return dovecot.inside(lambda: change.in_file(Path(path), user, old, new))
+        if isinstance(source, SqlSource):
+            sql.prepare(source)
+            select = query.read(source.query)
+            return dovecot.inside(lambda: change.in_database(source, select, self._fill, old, new))
+        raise Refused(f"{self.passdb.label}: mailauth cannot write to this driver.")
+
+    def now(self) -> bytes | None:
+        """What is stored at this moment.  Raises CannotObserve, and Refused when the user is not there."""
+        source, dovecot = self.passdb.source, self.target.dovecot
+        if isinstance(source, FileSource):
+            path, user = self._line(source)
+            record = passwd_file.lookup(dovecot.path(path), user, shown_as=path)
+        elif isinstance(source, SqlSource):
+            sql.prepare(source)
+            record = dovecot.inside(
+                lambda: sql.lookup(source, lambda escape: self._fill(source.query, escape))
+            )
+        else:
+            raise Refused(f"{self.passdb.label}: mailauth cannot read from this driver.")
+        if record.outcome not in (Outcome.FOUND, Outcome.NO_PASSWORD):
+            raise Refused(f"{record.place}: the user is not there any more.")
+        return record.stored if record.outcome is Outcome.FOUND else None
+
+    def _line(self, source: FileSource) -> tuple[str, str]:
+        """The passwd-file, and the name that a line must have."""
+        path = self._fill(source.path, lambda text: text.partition("/")[0])
+        return path, self._fill(source.username_format or "%u")
+
+    def _fill(self, template: str, escape: Escape = str) -> str:
+        names, dialect = self.names, self.config.version.dialect
+        known = values(names.looked_up, original=names.given, service=self.target.service, dialect=dialect)
+        return expand(template, known, dialect, escape)
+
+
+def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> Entry:
+    """The entry that the findings speak of.  Raises Refused when no passdb has one that can be written."""
+    seen = {type(fact): fact for fact in looked.diagnosis.evidence}
+    names = seen.get(UserName)
+    if not isinstance(names, UserName):
+        raise Refused("which entry is the user's is not known, so it is not changed.")
+    told = {
+        fact.source
+        for finding in findings
+        for fact in finding.problem.because
+        if isinstance(fact, StoredHash)
+    }
+    cases = [case for case in looked.cases if f"{case.passdb.label}, {case.record.place}" in told]
+    for case in cases or looked.cases:
+        if isinstance(case.passdb.source, FileSource | SqlSource):
+            record = case.record
+            return Entry(
+                case.passdb, record.place, record.stored, record.noscheme, names, target, looked.config
+            )
+    lookups = seen.get(LookedUp)
+    for answer in lookups.answers if isinstance(lookups, LookedUp) else ():
+        if answer.outcome is Outcome.NO_PASSWORD:
+            passdb = next(one for one in looked.config.passdbs if one.label == answer.passdb)
+            return Entry(passdb, answer.place, None, False, names, target, looked.config)
+    raise Refused("no passdb has an entry of this user that mailauth could write.")
+
+
+def new_string(entry: Entry, wanted: StoreChange, looked: Looked, password: Password | None) -> bytes:
+    """What is to be stored.  Raises UsageError without a password where one is needed, and Refused."""
+    if entry.noscheme:
+        raise Refused(
+            f"{entry.place}: the query returns password_noscheme, so the scheme is fixed by the"
+            f" configuration ({entry.passdb.default_scheme}); set the password with your own tools."
+        )
+    if wanted is StoreChange.MEND:
+        return _mended(entry)
+    if password is None:
+        raise UsageError("the new password is needed: give -p, --password-fd or --password-stdin.")
+    return _hash_of(password, entry, looked)
+
+
+def _mended(entry: Entry) -> bytes:
+    version = entry.config.version
+    numbers = (version.major, version.minor, version.patch, version.build)
+    found = mend(entry.old or b"", dovecot=numbers, allow_weak=entry.config.allow_weak)
+    if found is None:
+        raise Refused(f"{entry.place}: the stored string cannot be mended; the password must be set again.")
+    return found.stored
+
+
+def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:
+    """The strongest Argon2id that the verifying process has room for; bcrypt where none fits."""
+    config, version = entry.config, entry.config.version
+    services = (entry.passdb.verified_by, entry.passdb.hit_verified_by or entry.passdb.verified_by)
+    limits = [limit for name in services if (limit := config.services[name].vsz_limit) is not None]
+    seen = [fact for fact in looked.diagnosis.evidence if isinstance(fact, Verifiers)]
+    idle = max((process.size for fact in seen for process in fact.processes), default=making.IDLE)
+    order = making.Order(
+        "ARGON2ID",
+        (),
+        (version.major, version.minor, version.patch, version.build),
+        config.allow_weak,
+        min(limits, default=None),
+        idle,
+    )
+    try:
+        order = replace(order, options=tuple(making.fit(order.limit, idle).items()))
+    except UsageError:
+        order = replace(order, scheme="BLF-CRYPT")
+    made: str | Judgement = making.refused_before(order) or making.make(
+        order, password, entry.names.looked_up
+    )
+    if isinstance(made, Judgement):
+        raise Refused(f"no hash was made: {made.reason}.")
+    return made.encode()
+
+
+def shown(stored: bytes | None, passdb: Passdb) -> str:
+    """A stored string as scheme and parameters only."""
+    return "NULL" if stored is None else hashes.shown(stored, default_scheme=passdb.default_scheme)

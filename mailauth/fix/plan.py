@@ -1,0 +1,169 @@
+"""What the remedies of a finding come to on this server: which bytes of which file, which commands.
+
+Reads files, writes none.
+"""
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve, Refused
+from mailauth.finding import Edit, Finding, Remedy, StoreChange
+
+DROP_IN = "99-mailauth.conf"
+RELOAD = "doveadm reload"
+_INCLUDE = re.compile(r"!include(_try)?\s+(\S.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file: its content before (None: it is not there) and after.  Files may hold secrets: no repr."""
+
+    path: str
+    before: bytes | None = field(repr=False)
+    after: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is to be done, in this order: the files, the entry in the store, the commands."""
+
+    code: str
+    title: str
+    summary: tuple[str, ...]
+    careful: tuple[str, ...]
+    files: tuple[FileChange, ...]
+    store: StoreChange | None
+    commands: tuple[str, ...]
+    followed: tuple[str, ...] = ()  # commands of mailauth's own, for the reader
+
+    @property
+    def reloads(self) -> bool:
+        return RELOAD in self.commands
+
+
+def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation) -> Plan:
+    """The plan for findings that are mended together.
+
+    Raises CannotObserve when a file cannot be read, Refused when it is not what the remedy speaks of.
+    """
+    remedies = [finding.problem.remedy for finding in findings]
+    desk = _Desk(config, dovecot)
+    for remedy in remedies:
+        for edit in remedy.edits:
+            desk.note(edit)
+    desk.make_edits()
+    codes = [finding.rule.code for finding in findings]
+    for code, remedy in zip(codes, remedies, strict=True):
+        if text := remedy.config.get(config.version.dialect):
+            desk.append(remedy.file or config.file, code, text)
+    files = tuple(desk.changes())
+    named = list(dict.fromkeys(command for remedy in remedies for command in remedy.commands))
+    commands = [command for command in named if not command.startswith("mailauth ")]
+    if files and RELOAD not in commands and any(_is_dovecots(change.path, config) for change in files):
+        commands.insert(0, RELOAD)
+    return Plan(
+        code=" ".join(dict.fromkeys(codes)),
+        title="; ".join(dict.fromkeys(finding.rule.title for finding in findings)),
+        summary=_each(remedy.summary for remedy in remedies),
+        careful=_each(remedy.careful for remedy in remedies),
+        files=files,
+        store=_store(remedies),
+        commands=tuple(commands),
+        followed=tuple(command for command in named if command not in commands),
+    )
+
+
+def _each(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _store(remedies: Iterable[Remedy]) -> StoreChange | None:
+    """A new password mends what a mended string would, too."""
+    wanted = {remedy.store for remedy in remedies} - {None}
+    return StoreChange.NEW_PASSWORD if StoreChange.NEW_PASSWORD in wanted else next(iter(wanted), None)
+
+
+def _is_dovecots(path: str, config: AuthConfig) -> bool:
+    return Path(path).is_relative_to(Path(config.file).parent) or "dovecot" in path
+
+
+@dataclass
+class _Desk:
+    """The files as they will be."""
+
+    config: AuthConfig
+    dovecot: Installation
+    before: dict[str, bytes | None] = field(default_factory=dict)
+    after: dict[str, bytes] = field(default_factory=dict)
+    edits: dict[str, dict[int, Edit]] = field(default_factory=dict)
+
+    def note(self, edit: Edit) -> None:
+        self.edits.setdefault(edit.file, {})[edit.line] = edit
+
+    def make_edits(self) -> None:
+        """From the last line to the first, so that the numbers stay those of the file as it was."""
+        for file, edits in self.edits.items():
+            lines = self._text(file).splitlines(keepends=True)
+            for number in sorted(edits, reverse=True):
+                edit = edits[number]
+                line = lines[number - 1] if number <= len(lines) else b""
+                if line.strip() != edit.old.strip().encode():
+                    raise Refused(f"{file}:{number}: is not the line that was found there; look again.")
+                indent = line[: len(line) - len(line.lstrip())]
+                end = line[len(line.rstrip(b"\r\n")) :]
+                lines[number - 1 : number] = [indent + edit.new.strip().encode() + end] if edit.new else []
+            self.after[file] = b"".join(lines)
+
+    def append(self, file: str, code: str, text: str) -> None:
+        if file == self.config.file:
+            file = self._drop_in() or file
+        old = self._text(file)
+        gap = b"" if not old else b"\n" if old.endswith(b"\n") else b"\n\n"
+        head = f"# {code}: mailauth explain {code}\n" if file.endswith((".conf", ".ext")) else ""
+        self.after[file] = old + gap + f"{head}{text.rstrip()}\n".encode()
+
+    def changes(self) -> Iterable[FileChange]:
+        return (FileChange(file, self.before[file], after) for file, after in self.after.items())
+
+    def _text(self, file: str) -> bytes:
+        if file not in self.before:
+            self.before[file] = read(self.dovecot, file)
+        return self.after.get(file, self.before[file] or b"")
+
+    def _drop_in(self) -> str | None:
+        """conf.d/99-mailauth.conf, where the main file ends by including that folder and it would be last."""
+        main = self.config.file
+        lines = [line.strip() for line in self._text(main).decode("utf-8", "replace").splitlines()]
+        for line in reversed([line for line in lines if line and not line.startswith("#")]):
+            found = _INCLUDE.fullmatch(line)
+            if found is None:
+                return None
+            pattern = str(Path(main).parent / found[2].strip("\"'"))
+            there = self.dovecot.inside(lambda pattern=pattern: sorted(glob.glob(pattern)))  # type: ignore[misc]  # noqa: PTH207 - with folders in it
+            folder, name = os.path.split(pattern)
+            if name == "*.conf":
+                drop_in = f"{folder}/{DROP_IN}"
+                return drop_in if there and max(*there, drop_in) == drop_in else None
+            if there or not found[1]:
+                return None
+        return None
+
+
+def read(dovecot: Installation, file: str) -> bytes | None:
+    """A file where that Dovecot lives; None when it is not there.  Raises CannotObserve."""
+
+    def content() -> bytes | None:
+        try:
+            return Path(file).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as why:
+            raise CannotObserve(f"{file}: cannot be read ({why.strerror}).") from None
+
+    return dovecot.inside(content)

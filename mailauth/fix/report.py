@@ -1,0 +1,119 @@
+"""What ``mailauth fix`` says, as plain data: mailauth/schemas/fix.json is made of it.  Holds no secret."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from mailauth.finding import StoreChange
+from mailauth.fix.apply import Ending, Ready
+from mailauth.fix.entry import shown
+from mailauth.fix.journal import State
+from mailauth.fix.patch import diff
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """One file, and its change as a unified diff."""
+
+    path: str
+    made: bool
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReport:
+    """What happens to the user's entry; the string as scheme and parameters only."""
+
+    change: StoreChange
+    passdb: str
+    place: str
+    now: str
+    becomes: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step that was taken."""
+
+    what: str
+    ok: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class FixReport:
+    """``state`` is "planned" for a dry run.  ``id``: for mailauth fix --undo."""
+
+    state: str
+    id: str
+    code: str
+    title: str
+    user: str
+    dovecot: str
+    summary: list[str]
+    careful: list[str]
+    files: list[FileReport]
+    entry: EntryReport | None
+    commands: list[str]
+    followed: list[str]
+    steps: list[StepReport]
+    problem: str
+    notes: list[str]
+
+
+def report(ready: Ready, ending: Ending | None = None) -> FixReport:
+    """The plan, and how it went where it was applied."""
+    plan = ready.plan
+    return FixReport(
+        state=_state(ending),
+        id=ending.id if ending else "",
+        code=plan.code,
+        title=plan.title,
+        user=ready.target.user,
+        dovecot=str(ready.looked.config.version),
+        summary=list(plan.summary),
+        careful=list(plan.careful),
+        files=[FileReport(change.path, change.before is None, diff(change)) for change in plan.files],
+        entry=_entry(ready),
+        commands=list(plan.commands),
+        followed=list(plan.followed),
+        steps=_steps(ending),
+        problem=ending.problem if ending else "",
+        notes=list(ending.notes) if ending else [],
+    )
+
+
+def undone(ending: Ending) -> FixReport:
+    """How taking back went."""
+    return FixReport(
+        *(_state(ending), ending.id, "", "", "", "", [], [], [], None, [], []),
+        steps=_steps(ending),
+        problem=ending.problem,
+        notes=list(ending.notes),
+    )
+
+
+def schema() -> dict[str, object]:
+    """The JSON schema."""
+    found: dict[str, object] = msgspec.json.schema(FixReport)
+    return found
+
+
+def _state(ending: Ending | None) -> str:
+    if ending is None:
+        return "planned"
+    return "half done" if ending.state is State.APPLYING else ending.state.value
+
+
+def _steps(ending: Ending | None) -> list[StepReport]:
+    return [StepReport(step.what, step.ok, step.said) for step in ending.steps] if ending else []
+
+
+def _entry(ready: Ready) -> EntryReport | None:
+    entry, change = ready.entry, ready.plan.store
+    if entry is None or change is None:
+        return None
+    becomes = shown(ready.new, entry.passdb) if ready.new is not None else ""
+    if not becomes:
+        becomes = "mended" if change is StoreChange.MEND else "a new hash"
+    return EntryReport(change, entry.passdb.label, entry.place, shown(entry.old, entry.passdb), becomes)

@@ -1,0 +1,58 @@
+"""``mailauth fix`` as text.  Returns strings; prints nothing."""
+
+from collections.abc import Iterator
+
+from mailauth.fix.report import FixReport
+
+
+def fix_text(told: FixReport) -> str:
+    """The patch first, so that it can be cut out; then what else there is to do, or how it went."""
+    parts = ["\n".join(_plan(told))] if told.code else []
+    if told.steps:
+        parts.append("\n".join(_steps(told)))
+    parts.append(_end(told))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _plan(told: FixReport) -> Iterator[str]:
+    yield f"{told.code}  {told.title}"
+    yield from (f"  {line}" for line in told.summary)
+    for file in told.files:
+        yield ""
+        yield file.diff.rstrip("\n")
+    if told.entry:
+        entry = told.entry
+        yield ""
+        yield f"entry  {entry.passdb}, {entry.place}: {entry.change.value}"
+        yield f"  now      {entry.now}"
+        yield f"  becomes  {entry.becomes}"
+    if told.commands:
+        yield ""
+        yield from (
+            f"{'then' if number == 0 else '    '}   {one}" for number, one in enumerate(told.commands)
+        )
+    yield from (f"also   {one}" for one in told.followed)
+    yield from (f"careful: {one}" for one in told.careful)
+
+
+def _steps(told: FixReport) -> Iterator[str]:
+    for step in told.steps:
+        said = f": {step.said}" if step.said else ""
+        yield f"{'ok    ' if step.ok else 'FAILED'} {step.what}{said}"
+    yield from (f"note   {note}" for note in told.notes)
+
+
+def _end(told: FixReport) -> str:
+    match told.state:
+        case "planned":
+            return "Nothing was changed.  To do it, and to take it back if it does not help: add --apply"
+        case "applied":
+            return f"Applied.  To take it back: mailauth fix --undo {told.id}"
+        case "rolled back":
+            return f"Rolled back, everything is as it was: {told.problem}"
+        case "undone":
+            return "Taken back."
+        case _:
+            why = f" ({told.problem})" if told.problem else ""
+            again = f"mailauth fix --undo {told.id}"
+            return f"HALF DONE{why}: not all could be taken back; mend what failed above, then: {again}"
