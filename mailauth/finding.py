@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mailauth.dovecot.version import Dialect
-from mailauth.evidence import Evidence, Fact, LookedUp, NotApplicable, Unobserved
+from mailauth.evidence import Evidence, Fact, LookedUp, NotApplicable, Surveys, Unobserved
 
 
 class Severity(Enum):
@@ -87,16 +87,23 @@ class Rule:
     check: Check
     needs: tuple[type[Evidence], ...]
     explanation: str
+    yields_to: frozenset[str] = frozenset()
 
 
-def rule(code: str, title: str, severity: Severity) -> Callable[[Check], Rule]:
-    """Make a rule of a function: its parameters' types are the evidence it needs."""
+def rule(
+    code: str, title: str, severity: Severity, *, yields_to: Iterable[str] = ()
+) -> Callable[[Check], Rule]:
+    """Make a rule of a function: its parameters' types are the evidence it needs.
+
+    What it finds is not told where a rule of ``yields_to`` finds the same fault and says more of it.
+    """
 
     def make(check: Check) -> Rule:
         hints = typing.get_type_hints(check)
         needs = tuple(hints[name] for name in inspect.signature(check).parameters)
         module = inspect.getmodule(check)
-        return Rule(code, title, severity, check, needs, inspect.cleandoc((module and module.__doc__) or ""))
+        explanation = inspect.cleandoc((module and module.__doc__) or "")
+        return Rule(code, title, severity, check, needs, explanation, frozenset(yields_to))
 
     return make
 
@@ -130,7 +137,7 @@ class Diagnosis:
     @property
     def unasked(self) -> tuple[str, ...]:
         """The passdbs that could not be asked, and why, though another had the user."""
-        return next((fact.unasked for fact in self.evidence if isinstance(fact, LookedUp)), ())
+        return next((fact.unasked for fact in self.evidence if isinstance(fact, LookedUp | Surveys)), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,4 +169,6 @@ def apply(
                     undecided.append(Undecided(one, missing))
             elif (problem := one.check(*seen)) is not None and Finding(one, problem) not in findings:
                 findings.append(Finding(one, problem))
+    codes = {finding.rule.code for finding in findings}
+    findings = [finding for finding in findings if not finding.rule.yields_to & codes]
     return findings, undecided

@@ -12,9 +12,7 @@ from mailauth.dovecot.renamed import Renamed, Scope, in_23, in_24
 from mailauth.dovecot.templates import rewritten, to_24
 from mailauth.dovecot.version import Dialect, Version
 
-_SECRET = re.compile(
-    r"pass(word|_?w)|_key\b|connect|secret|nonce|token|api_header|dnpass|static", re.IGNORECASE
-)
+_SECRET = re.compile(r"password|_key\b|connect|secret|nonce|token|api_header|dnpass|static", re.IGNORECASE)
 _SCOPES: dict[str, Scope] = {"passdb": "passdb", "userdb": "userdb", "service": "service"}
 _LIMITS = ("vsz_limit", "default_vsz_limit")
 _NO_LIMIT: dict[Dialect, str] = {"2.3": "0", "2.4": "unlimited"}

@@ -64,9 +64,11 @@ class AuthFile:
     role: str  # "passwd-file", "SQL settings", "configuration"
     reader: str
     missing: bool
-    stopped: str
     open_to_all: bool
     mode: int = 0
+    group: str = ""  # the reader's
+    stopped_by: str = ""  # the file itself, or a folder on the way to it
+    stopped_why: str = ""  # its mode and owner
 
 
 @dataclass(frozen=True, slots=True)

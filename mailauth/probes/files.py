@@ -9,6 +9,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.dovecot import conf
@@ -34,15 +35,21 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, bool]]:
     """Path, role, the user that reads it, and whether it holds a secret."""
     config = scene.config
     for passdb in config.passdbs:
-        if passdb.driver == "passwd-file" and isinstance(passdb.source, FileSource):
-            path = passdb.source.path
-            if path.startswith("/") and "%" not in path:
-                yield path, "passwd-file", config.runs_as(passdb.verified_by), True
+        if isinstance(passdb.source, FileSource) and _plain(passdb.source.path):
+            yield passdb.source.path, "passwd-file", config.runs_as(passdb.verified_by), True
+    for userdb in config.userdbs:
+        if isinstance(userdb.source, FileSource) and _plain(userdb.source.path):
+            yield userdb.source.path, "passwd-file", config.runs_as("auth"), False
     for block in (*config.tree.all("passdb"), *config.tree.all("userdb")):
         if config.version.dialect == "2.3" and block.get("driver") in ("sql", "ldap"):
             yield block.get("args"), "SQL settings", "root", True
     for path, secret in _configuration(scene):
         yield path, "configuration", "root", secret
+
+
+def _plain(path: str) -> bool:
+    """A path without variables; /etc/passwd is for everyone to read."""
+    return path.startswith("/") and "%" not in path and path != "/etc/passwd"
 
 
 def _configuration(scene: Scene) -> Iterator[tuple[str, bool]]:
@@ -64,29 +71,28 @@ def _configuration(scene: Scene) -> Iterator[tuple[str, bool]]:
 
 
 def _look_at(dovecot: Installation, path: str, role: str, reader: str, *, secret: bool) -> AuthFile:
-    here = dovecot.path(path)
     try:
-        state = here.stat()
+        state = dovecot.path(path).stat()
     except FileNotFoundError:
-        return AuthFile(path, role, reader, missing=True, stopped="", open_to_all=False)
+        return AuthFile(path, role, reader, missing=True, open_to_all=False)
     except OSError as why:
         raise CannotObserve(f"{path}: cannot be looked at ({why.strerror}); run mailauth as root.") from None
-    if role == "passwd-file" and not stat.S_ISREG(state.st_mode):
-        return AuthFile(path, role, reader, missing=True, stopped="", open_to_all=False)
-    if state.st_size == 0 or not secret:
-        open_to_all = False
-    else:
-        open_to_all = bool(state.st_mode & stat.S_IROTH) and all(
-            _bits(folder) & stat.S_IXOTH for folder in _folders(dovecot, path)
-        )
-    stopped = ""
-    if reader != "root":
-        user = _account(dovecot, reader)
-        stopped = _stopped(dovecot, path, user) if user else ""
+    if not stat.S_ISREG(state.st_mode) and role == "passwd-file":
+        return AuthFile(path, role, reader, missing=True, open_to_all=False)
+    open_to_all = secret and state.st_size > 0 and bool(state.st_mode & stat.S_IROTH)
+    account = None if reader == "root" else _account(dovecot, reader)
+    by, why_not = _stopped(dovecot, path, account) if account else ("", "")
     return AuthFile(
-        path, role, reader, missing=False, stopped=stopped, open_to_all=open_to_all,
+        path=path,
+        role=role,
+        reader=reader,
+        missing=False,
+        open_to_all=open_to_all and all(_bits(one) & stat.S_IXOTH for one in _folders(dovecot, path)),
         mode=stat.S_IMODE(state.st_mode),
-    )  # fmt: skip
+        group=account.group if account else "root",
+        stopped_by=by,
+        stopped_why=why_not,
+    )
 
 
 def _folders(dovecot: Installation, path: str) -> list[Path]:
@@ -100,56 +106,64 @@ def _bits(path: Path) -> int:
         return 0
 
 
-def _account(dovecot: Installation, name: str) -> tuple[int, frozenset[int]] | None:
-    """The number and the groups of a user of that Dovecot's system; None where it has no such user."""
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """A user of the system that Dovecot runs on."""
+
+    uid: int
+    groups: frozenset[int]
+    group: str
+
+
+def _account(dovecot: Installation, name: str) -> _Account | None:
+    """The user of that name; None where there is none."""
     if not dovecot.pid:
         try:
             user = pwd.getpwnam(name)
+            group = grp.getgrgid(user.pw_gid).gr_name
         except KeyError:
             return None
-        return user.pw_uid, frozenset(os.getgrouplist(name, user.pw_gid))
+        return _Account(user.pw_uid, frozenset(os.getgrouplist(name, user.pw_gid)), group)
     try:
         users = dovecot.path("/etc/passwd").read_text("utf-8", "replace")
         groups = dovecot.path("/etc/group").read_text("utf-8", "replace")
     except OSError:
         return None
+    rows = [row for row in (line.split(":") for line in groups.splitlines()) if len(row) > 3]
     for line in users.splitlines():
         fields = line.split(":")
         if len(fields) > 3 and fields[0] == name:
-            more = {
-                int(entry[2])
-                for entry in (row.split(":") for row in groups.splitlines())
-                if len(entry) > 3 and name in entry[3].split(",")
-            }
-            return int(fields[2]), frozenset({int(fields[3]), *more})
+            more = {int(row[2]) for row in rows if name in row[3].split(",")}
+            group = next((row[0] for row in rows if row[2] == fields[3]), fields[3])
+            return _Account(int(fields[2]), frozenset({int(fields[3]), *more}), group)
     return None
 
 
-def _stopped(dovecot: Installation, path: str, user: tuple[int, frozenset[int]]) -> str:
-    """The first thing on the way that this user may not enter or read: "" when the way is free.
+def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, str]:
+    """The first thing on the way that this user may not enter or read, and its mode; "" where it may.
 
-    A file with an access list is taken as readable: the mode alone does not say.
+    What has an access list is taken as free: the mode alone does not say.
     """
-    uid, groups = user
     for place in (*_folders(dovecot, path), dovecot.path(path)):
         try:
             state = place.stat()
             listed = "system.posix_acl_access" in os.listxattr(place)
         except OSError:
             continue
-        if listed or uid == 0:
-            continue
-        folder = stat.S_ISDIR(state.st_mode)
-        owner, group, other = (
-            (stat.S_IXUSR, stat.S_IXGRP, stat.S_IXOTH)
-            if folder
-            else (stat.S_IRUSR, stat.S_IRGRP, stat.S_IROTH)
-        )
-        bit = owner if state.st_uid == uid else group if state.st_gid in groups else other
-        if not state.st_mode & bit:
+        if not listed and account.uid and not _allows(state, account):
             shown = str(place).removeprefix(f"/proc/{dovecot.pid}/root") if dovecot.pid else str(place)
-            return f"{shown} (mode {stat.S_IMODE(state.st_mode):04o}, owner {_owner(state)})"
-    return ""
+            return shown, f"mode {stat.S_IMODE(state.st_mode):04o}, of {_owner(state)}"
+    return "", ""
+
+
+def _allows(state: os.stat_result, account: _Account) -> bool:
+    """Entering a folder, reading a file."""
+    folder = stat.S_ISDIR(state.st_mode)
+    if state.st_uid == account.uid:
+        return bool(state.st_mode & (stat.S_IXUSR if folder else stat.S_IRUSR))
+    if state.st_gid in account.groups:
+        return bool(state.st_mode & (stat.S_IXGRP if folder else stat.S_IRGRP))
+    return bool(state.st_mode & (stat.S_IXOTH if folder else stat.S_IROTH))
 
 
 def _owner(state: os.stat_result) -> str:

@@ -49,15 +49,28 @@ def observe_startup(scene: Scene) -> Startup:
     for passdb in config.passdbs:
         missing = _missing(passdb.driver, build, installed, sql=isinstance(passdb.source, SqlSource))
         {"unbuilt": unbuilt, "absent": absent, "": []}[missing].append(passdb.driver)
-    unknown = tuple(name for name in config.mechanisms if name not in known)
+    mechanisms = config.mechanisms or _unnamed(scene)
+    unknown = tuple(name for name in mechanisms if name not in known)
     return Startup(
         source=folder,
-        mechanisms=config.mechanisms,
+        mechanisms=mechanisms,
         unknown=unknown,
         unbuilt=tuple(dict.fromkeys(unbuilt)),
         absent=tuple(dict.fromkeys(absent)),
         passdbs=len(config.passdbs),
     )
+
+
+def _unnamed(scene: Scene) -> tuple[str, ...]:
+    """The mechanisms where doveconf shows none: 2.4's doveconf -a shows nothing for the default, either."""
+    if scene.config.version.dialect == "2.4":
+        try:
+            found = conf.read(Path(scene.config.file), scene.dovecot.path).find("auth_mechanisms")
+        except CannotObserve:
+            found = None
+        if found is None or found.value.strip():
+            return ("PLAIN",)
+    return ()
 
 
 @lru_cache(maxsize=8)

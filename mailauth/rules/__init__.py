@@ -89,6 +89,16 @@ from mailauth.rules.pass007_client_sends_old import client_sends_old
 from mailauth.rules.pass008_sent_encoded import sent_encoded
 from mailauth.rules.pass009_only_the_beginning import only_the_beginning
 from mailauth.rules.pass010_refused_characters import refused_characters
+from mailauth.rules.store001_never_match import never_match
+from mailauth.rules.store002_refused_as_weak import refused_as_weak
+from mailauth.rules.store003_unknown_schemes import unknown_schemes
+from mailauth.rules.store004_largest_does_not_fit import largest_does_not_fit
+from mailauth.rules.store005_default_scheme_decides import default_scheme_decides
+from mailauth.rules.store006_weak_by_todays_numbers import weak_by_todays_numbers
+from mailauth.rules.store007_column_too_narrow import column_too_narrow
+from mailauth.rules.store008_names_twice_in_file import names_twice_in_file
+from mailauth.rules.store009_several_rows import several_rows
+from mailauth.rules.upg001_settings_that_go import settings_that_go
 from mailauth.rules.user001_unknown_user import unknown_user
 from mailauth.rules.user002_no_password import no_password
 from mailauth.rules.user003_refused_character import refused_character
@@ -203,4 +213,14 @@ RULES: tuple[Rule, ...] = (
     renamed_to_nothing,
     rules_refuse,
     fails_all_the_same,
+    never_match,
+    refused_as_weak,
+    unknown_schemes,
+    largest_does_not_fit,
+    default_scheme_decides,
+    weak_by_todays_numbers,
+    column_too_narrow,
+    names_twice_in_file,
+    several_rows,
+    settings_that_go,
 )

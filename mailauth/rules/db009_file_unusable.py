@@ -19,7 +19,13 @@ from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB009", "The store's file is missing, unreadable or locked", Severity.BLOCKS_LOGIN)
+# CONF015 says it of a passwd-file, whoever the user is
+@rule(
+    "DB009",
+    "The store's file is missing, unreadable or locked",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("CONF012", "CONF015"),
+)
 def file_unusable(lookups: LookedUp) -> Problem | None:
     advice = "Correct the path, the permissions or the lock of the file."
     return database_case.problem(lookups, advice, Failing.FILE)

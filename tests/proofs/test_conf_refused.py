@@ -66,7 +66,7 @@ def refused_story(told: Proof, settings: str, codes: set[str], *, main: str = ""
     assert {finding.rule.code for finding in found.findings} == codes
     assert all("does not take" in one.missing.reason for one in found.undecided)
     told.paste(list(found.findings))
-    assert look(lab).findings == ()
+    assert {finding.rule.code for finding in look(lab).findings} <= {"CONF016"}, "it is not reloaded yet"
     lab.restart()
     assert told.logins(2) == [True, True]
     told.finds(set(), password=told.password)

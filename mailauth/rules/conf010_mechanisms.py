@@ -1,0 +1,48 @@
+"""auth_mechanisms names what this Dovecot does not have, nothing at all, or LOGIN without PLAIN.
+
+What you see
+    A mechanism that is not known, or an empty list: no login works, since the auth process does not
+    start ("Unknown authentication mechanism", "No authentication mechanisms configured").
+    LOGIN without PLAIN: IMAP's LOGIN command and POP3's USER and PASS fail with "Unsupported
+    authentication mechanism", and doveadm auth test does, too.
+Why
+    The login processes do a client's LOGIN command by the mechanism PLAIN.  The names have to be those
+    of the build: NTLM needs winbind, GSSAPI a package, and some went with a version.
+How we know
+    The list that doveconf reports is compared with those that src/auth/mech.c of this version
+    registers, and with the plugins that are installed.
+What to do
+    auth_mechanisms = plain login, and the others that are wanted and there.
+"""
+
+from mailauth.evidence import Configured, Startup
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("CONF010", "auth_mechanisms cannot work as it is", Severity.BLOCKS_LOGIN)
+def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
+    names = startup.mechanisms
+    if startup.unknown:
+        says = (
+            f"auth_mechanisms has {' and '.join(startup.unknown).lower()}, which this Dovecot does not know:"
+            " the auth process does not start."
+        )
+    elif not names:
+        says = "auth_mechanisms is empty: the auth process does not start."
+    elif "LOGIN" in names and "PLAIN" not in names:
+        says = "auth_mechanisms has login and not plain: IMAP's LOGIN command and POP3's USER need PLAIN."
+    else:
+        return None
+    kept = [name for name in names if name not in (*startup.unknown, "PLAIN")]
+    line = " ".join(["auth_mechanisms = plain", *kept]).lower()
+    return Problem(
+        says=says,
+        because=(startup, configured),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Name plain, and only mechanisms that are there.",
+            config={"2.3": line, "2.4": line},
+            file=configured.file,
+            commands=("doveadm reload",),
+        ),
+    )

@@ -1,0 +1,43 @@
+"""The process that has to read a passwd-file may not.
+
+What you see
+    Every login fails with "Temporary authentication failure"; the log says "open(...) failed:
+    Permission denied (euid=... missing +r perm".  mailauth and doveadm pw, run by root, see nothing odd.
+Why
+    A passwd-file is opened by the auth process, which is not root: it runs as default_internal_user,
+    which is dovecot.  2.3's dovecot-sql.conf.ext is read by root before that, and may be root's alone.
+How we know
+    The modes and owners of the file and of every folder above it were compared with the user and
+    groups that the service runs as.
+What to do
+    Give the file the group that auth runs with, and let the group read it.
+"""
+
+from mailauth.evidence import AuthFile, AuthFiles
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("CONF012", "The auth process may not read its passwd-file", Severity.BLOCKS_LOGIN)
+def unreadable(files: AuthFiles) -> Problem | None:
+    stopped = [one for one in files.files if one.stopped_by]
+    if not stopped:
+        return None
+    return Problem(
+        says=" ".join(_says(one) for one in stopped),
+        because=(files,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Let the process that reads it in, and nobody else.",
+            commands=tuple(command for one in stopped for command in _commands(one)),
+        ),
+    )
+
+
+def _says(one: AuthFile) -> str:
+    what = "cannot be read" if one.stopped_by == one.path else f"cannot be reached through {one.stopped_by}"
+    return f"{one.path} {what} by {one.reader}, which reads it ({one.stopped_why})."
+
+
+def _commands(one: AuthFile) -> tuple[str, ...]:
+    mode = "g+r" if one.stopped_by == one.path else "g+x"
+    return (f"chgrp {one.group} {one.stopped_by}", f"chmod {mode} {one.stopped_by}")

@@ -1,0 +1,34 @@
+"""There is no passdb: nobody can log in.
+
+What you see
+    No login works: the auth process does not start.  The log says "No passdbs specified in
+    configuration file. PLAIN mechanism needs one".
+Why
+    The passdb was commented out, or the file that has it is not included (Debian's auth-*.conf.ext are
+    included one by one from 10-auth.conf).
+How we know
+    doveconf reports no passdb.
+What to do
+    Include the file that has the passdb, or write one.
+"""
+
+from mailauth.evidence import Configured, Startup
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+# These bring their own proof of who the client is
+_WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
+
+
+@rule("CONF014", "There is no passdb", Severity.BLOCKS_LOGIN)
+def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
+    if startup.passdbs or set(startup.mechanisms) <= _WITHOUT_A_PASSDB:
+        return None
+    return Problem(
+        says=f"{configured.file} and the files it includes have no passdb; the auth process does not start.",
+        because=(startup, configured),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Include the file that has the passdb, or write one; doveconf -n passdb shows it then.",
+            commands=("doveadm reload",),
+        ),
+    )

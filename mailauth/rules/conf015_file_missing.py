@@ -1,0 +1,30 @@
+"""A file that a passdb is told to read is not there.
+
+What you see
+    passwd-file: every user is unknown; the log says "missing passwd file".  2.3's dovecot-sql.conf.ext:
+    no login works, since the auth process does not start ("Can't open configuration file").
+Why
+    It was moved, a path was mistyped, or Dovecot runs in a container or chroot that has no such file.
+How we know
+    The path that doveconf reports was looked at, in the root that Dovecot has.
+What to do
+    Put the file there, or name the right one.
+"""
+
+from mailauth.evidence import AuthFiles
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("CONF015", "A file that a passdb reads is not there", Severity.BLOCKS_LOGIN)
+def file_missing(files: AuthFiles) -> Problem | None:
+    found = [one for one in files.files if one.missing and one.role != "configuration"]
+    if not found:
+        return None
+    return Problem(
+        says=" ".join(f"{one.path} ({one.role}) is not there, or is no file." for one in found),
+        because=(files,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Put the file there, or name the right one and reload; doveconf -n shows where it is set."
+        ),
+    )

@@ -1,0 +1,33 @@
+"""The configuration on the disk is newer than what the running Dovecot has read.
+
+What you see
+    Nothing, or a change that has no effect.  What doveconf and mailauth read is not what runs, and the
+    next restart brings it in, with any mistake that it has.
+Why
+    Dovecot reads its files when it starts and when it is told to: a changed file does nothing before
+    doveadm reload.
+How we know
+    The times of the files were compared with the start of the oldest auth process, which a reload
+    starts anew.  A file that is older may have been read or not; nothing is said of it.
+What to do
+    doveadm reload, then look again.
+"""
+
+from mailauth.evidence import Running
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+_TITLE = "The configuration was changed after Dovecot read it"
+
+
+# MEM002 says which limit it is, where that is what matters
+@rule("CONF016", _TITLE, Severity.RISK, yields_to=("MEM002",))
+def not_loaded(running: Running) -> Problem | None:
+    if not running.changed:
+        return None
+    return Problem(
+        says=f"{', '.join(running.changed)} changed after {running.started}, when auth began: what runs is"
+        " not what is configured, and what is said here is of the files.",
+        because=(running,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(summary="Reload, then look again.", commands=("doveadm reload",)),
+    )

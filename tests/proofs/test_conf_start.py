@@ -1,0 +1,265 @@
+"""Dovecot runs and its auth process does not start, or reads no store: CONF009 to CONF015, CONF018.
+
+What lies behind the fault is undecided, since nobody can look at it; that is said, and no more is claimed.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailauth.diagnose import Target, diagnose
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
+from mailauth.finding import Finding
+from mailauth.lab import Lab, builds
+from tests.proofs.story import SECRET, MiB, Proof, argon2id
+
+Make = Callable[..., Proof]
+GOOD = argon2id(memory=1 * MiB)
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has files that Dovecot may not read")
+
+
+def enters(lab: Lab) -> bool:
+    """A login through the auth socket; no auth process, no login."""
+    try:
+        return lab.login("alice", SECRET).ok
+    except CannotObserve:
+        return False
+
+
+def broken_story(
+    told: Proof,
+    fault: Callable[[Lab], None],
+    codes: set[str],
+    mend: Callable[[Lab], None] | None = None,
+    *,
+    undecided: bool = True,
+) -> list[Finding]:
+    """As Proof.story, with a restart: where auth does not start, a reload has nothing to wait for."""
+    lab = told.lab
+    assert enters(lab)
+    told.finds(set(), password=told.password)
+    fault(lab)
+    lab.restart()
+    assert not enters(lab)
+    for given in (None, told.password):
+        diagnosis = told.look(password=given).diagnosis
+        assert {one.rule.code for one in diagnosis.findings} == codes, diagnosis.findings
+        assert undecided or not diagnosis.undecided, diagnosis.undecided
+    found = list(diagnosis.findings)
+    assert not [fact for fact in diagnosis.evidence if getattr(fact, "bug", False)]
+    told.paste([without_reload(finding) for finding in found])
+    if mend:
+        mend(lab)
+    lab.restart()
+    assert enters(lab)
+    told.finds(set(), password=told.password)
+    return found
+
+
+def without_reload(finding: Finding) -> Finding:
+    """The restart that follows does it."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    remedy = finding.problem.remedy
+    commands = tuple(command for command in remedy.commands if command != "doveadm reload")
+    problem = replace(finding.problem, remedy=replace(remedy, commands=commands))
+    return replace(finding, problem=problem)
+
+
+def passdb_text(version: str, driver: str) -> str:
+    if version < "2.4":
+        return f"passdb {{\n  driver = {driver}\n  args = /dev/null\n}}\n"
+    return f"passdb {driver} {{\n}}\n"
+
+
+def take_back(lab: Lab) -> None:
+    lab.configure("")
+
+
+@pytest.mark.parametrize("driver", ["nosuch", "ldap"])
+def test_conf009(proof: Make, dovecot_version: str, driver: str) -> None:
+    """A driver that nobody has, and those whose package is not installed beside the lab's Dovecot."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    plugins = (told.lab.build.root or Path("/")) / "usr/lib/dovecot/modules/auth"
+    if (plugins / f"libauthdb_{driver}.so").exists():
+        pytest.skip(f"the driver {driver} is installed")
+    found = broken_story(
+        told, lambda lab: lab.configure(passdb_text(dovecot_version, driver)), {"CONF009"}, take_back
+    )
+    assert driver in found[0].problem.says
+
+
+@pytest.mark.parametrize("version", ["2.3.21.1", "2.4.1"])
+def test_conf009_sql_plugin(
+    lab: Callable[..., Lab],
+    version: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """dovecot-sqlite is not installed: its plugin is away, in a copy of the unpacked root."""
+    build = builds.available(version)
+    if build is None or build.root is None:
+        pytest.skip(f"Dovecot {version} is not unpacked in the cache")
+    cache = tmp_path_factory.mktemp("cache")
+    copy = cache / "dovecot" / build.root.name
+    copy.parent.mkdir()
+    # Hard links: the copy's names can go, the files stay
+    os.system(f"cp -al {build.root} {copy}")  # noqa: S605 - our own paths
+    monkeypatch.setenv("MAILAUTH_CACHE", str(cache))
+    plugin = copy / "usr/lib/dovecot/modules/auth/libdriver_sqlite.so"
+    away = plugin.with_suffix(".away")
+    with lab(version, "sqlite", {"alice": GOOD}) as one:
+        assert one.build.root == copy
+
+        def uninstall(_: Lab) -> None:
+            plugin.rename(away)
+
+        def install(_: Lab) -> None:
+            away.rename(plugin)
+
+        found = broken_story(Proof(one), uninstall, {"CONF009"}, install)
+    assert "dovecot-sqlite" in found[0].problem.remedy.summary
+
+
+@pytest.mark.parametrize("line", ["plain nosuch", "", "login"])
+def test_conf010(proof: Make, dovecot_version: str, line: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    broken_story(told, lambda lab: lab.configure(f"auth_mechanisms = {line}\n"), {"CONF010"})
+
+
+def test_more_mechanisms_are_fine(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    told.lab.configure("auth_mechanisms = plain login external anonymous\n")
+    told.lab.reload()
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+
+
+@ROOT_ONLY
+def test_conf012(proof: Make, dovecot_version: str) -> None:
+    """mailauth, run by root, reads the file all the same; auth, run by dovecot, does not."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+
+    def deny(lab: Lab) -> None:
+        os.chown(lab.folder / "users", 0, 0)
+        (lab.folder / "users").chmod(0o600)
+
+    broken_story(told, deny, {"CONF012"}, undecided=False)
+    assert told.lab.logs("Permission denied")
+
+
+@ROOT_ONLY
+def test_conf012_a_folder_on_the_way(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    folder = told.lab.folder / "closed"
+    folder.mkdir(mode=0o711)
+
+    def move(lab: Lab) -> None:
+        (lab.folder / "users").rename(folder / "users")
+        lab.config.write_text(lab.config.read_text().replace(f"{lab.folder}/users", f"{folder}/users"))
+        folder.chmod(0o700)
+
+    broken_story(told, move, {"CONF012"}, undecided=False)
+
+
+@ROOT_ONLY
+@pytest.mark.dovecot("< 2.4")
+def test_roots_own_sql_file_is_fine(proof: Make, dovecot_version: str) -> None:
+    """2.3's auth reads it before it stops being root."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    file = told.lab.folder / "dovecot-sql.conf.ext"
+    os.chown(file, 0, 0)
+    file.chmod(0o600)
+    told.lab.restart()
+    assert enters(told.lab)
+    told.finds(set(), password=told.password)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("kind", ["passwd-file", "sqlite"])
+def test_conf013(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Logins work before and after; only the file's mode changes."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    if kind == "passwd-file":
+        file = told.lab.folder / "users"
+    elif dovecot_version < "2.4":
+        file = told.lab.folder / "dovecot-sql.conf.ext"
+    else:
+        file = told.lab.settings_file
+        told.lab.configure("mysql 127.0.0.1 {\n  password = hidden-from-view\n}\n")
+        told.lab.reload()
+    told.finds(set(), password=told.password)
+    os.chown(file, 0, 0)
+    file.chmod(0o644)
+    assert told.logins(2) == [True, True]
+    found = told.finds({"CONF013"}, password=told.password)
+    assert "hidden-from-view" not in repr(found)
+    told.paste(found)
+    assert not file.stat().st_mode & 0o007
+    told.lab.restart()
+    assert told.logins(2) == [True, True]
+    told.finds(set(), password=told.password)
+
+
+@ROOT_ONLY
+def test_a_folder_that_keeps_others_out(proof: Make, dovecot_version: str) -> None:
+    """The file's mode is 0644, and nobody gets as far."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    lab = told.lab
+    folder = lab.folder / "closed"
+    folder.mkdir(mode=0o750)
+    os.chown(folder, 0, lab.build.group("dovecot") or 0)
+    users = folder / "users"
+    (lab.folder / "users").rename(users)
+    users.chmod(0o644)
+    lab.config.write_text(lab.config.read_text().replace(f"{lab.folder}/users", str(users)))
+    lab.restart()
+    assert enters(lab)
+    told.finds(set(), password=told.password)
+
+
+def test_conf014(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    before = told.lab.config.read_text()
+
+    def take_away(lab: Lab) -> None:
+        lab.config.write_text(re.sub(r"passdb[^\n]*\{\n.*?\n\}\n", "", before, flags=re.DOTALL))
+
+    broken_story(told, take_away, {"CONF014"}, lambda lab: none(lab.config.write_text(before)))
+
+
+def none(_: object) -> None:
+    """For a lambda that writes."""
+
+
+def test_conf015(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    users = told.lab.folder / "users"
+    away = told.lab.folder / "elsewhere"
+    broken_story(told, lambda _: none(users.rename(away)), {"CONF015"}, lambda _: none(away.rename(users)))
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_conf015_sql_file(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    file = told.lab.folder / "dovecot-sql.conf.ext"
+    away = told.lab.folder / "elsewhere"
+    broken_story(told, lambda _: none(file.rename(away)), {"CONF015"}, lambda _: none(away.rename(file)))
+
+
+@pytest.mark.skipif(builds.installed() is None, reason="no Dovecot is installed")
+def test_conf018(lab: Callable[..., Lab]) -> None:
+    """Of the Dovecot installed: one in another root is named by its process, and has none."""
+    with lab(None, "passwd-file", {"alice": GOOD}) as one:
+        target = Target("alice", Installation(str(one.config)))
+        assert not diagnose(target).findings
+        one.stop()
+        found = diagnose(target)
+        assert {finding.rule.code for finding in found.findings} == {"CONF018"}
+        one.restart()
+        assert enters(one)
+        assert not diagnose(target).findings

@@ -1,0 +1,445 @@
+"""The DB rules: a database that gives Dovecot no answer, and why."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pymysql
+import pytest
+
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.errors import CannotObserve
+from mailauth.finding import Certainty
+from mailauth.lab import Lab, MariaDB, Postgres
+from mailauth.lab.databases import HOST, Server, free_port
+from tests.proofs.story import Fault, MiB, Proof, argon2id, record
+
+Make = Callable[..., Proof]
+Do = Callable[[Lab], None]
+
+GOOD = argon2id(memory=1 * MiB)
+SQL = pytest.mark.parametrize("kind", ["sqlite", "mysql", "pgsql"])
+SERVERS = pytest.mark.parametrize("kind", ["mysql", "pgsql"])
+_SOON = 3.0  # seconds; a login that a lost database makes wait a minute has failed by then
+
+
+def sql(*statements: str) -> Do:
+    """Run statements as the store's administrator."""
+
+    def run(lab: Lab) -> None:
+        with administrator(lab) as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    return run
+
+
+@contextmanager
+def administrator(lab: Lab) -> Iterator[Any]:
+    place = lab.store.place
+    link: Any
+    if lab.driver == "sqlite":
+        assert lab.store.path
+        link = sqlite3.connect(lab.store.path)
+    elif lab.driver == "mysql":
+        link = pymysql.connect(
+            host=place.host,
+            port=place.port,
+            user=place.user,
+            password=place.password,
+            database=place.database,
+        )
+    else:
+        link = psycopg.connect(
+            host=place.host, port=place.port, user=place.user, password=place.password, dbname=place.database
+        )
+    with closing(link):
+        yield link.cursor()
+        link.commit()
+
+
+def settings(old: str, new: str) -> Do:
+    """Change what the SQL settings say."""
+
+    def run(lab: Lab) -> None:
+        files = [lab.config, lab.folder / "dovecot-sql.conf.ext"]
+        found = [file for file in files if file.exists() and old in file.read_text()]
+        assert found, f"{old!r} is nowhere"
+        for file in found:
+            file.write_text(file.read_text().replace(old, new))
+        lab.reload()
+
+    return run
+
+
+def value(lab: Lab, name: str, text: object) -> str:
+    """``name = text`` as the dialect writes it."""
+    return f"{name}={text}" if lab.dialect == "2.3" else f"{name} = {text}"
+
+
+def gets_in_soon(told: Proof) -> bool:
+    try:
+        with AuthSocket(told.lab.auth_socket, timeout=_SOON) as auth:
+            return auth.plain(told.user, told.password).ok
+    except CannotObserve:
+        return False
+
+
+def outage(told: Proof, name: str, code: str, do: Do, undo: Do) -> str:
+    """A story whose logins wait for a minute before they fail, and whose Dovecot is started anew after."""
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    do(told.lab)
+    told.lab.restart()
+    told.finds({code})
+    assert not gets_in_soon(told)
+    found = told.finds({code}, password=told.password)
+    assert found[0].problem.certainty is Certainty.PROVEN
+    undo(told.lab)
+    told.lab.restart()
+    assert told.logins(3) == [True] * 3
+    told.finds(set(), password=told.password)
+    record(told.lab, name, [code])
+    return found[0].problem.says
+
+
+@SERVERS
+def test_db001(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Nothing listens at the port that Dovecot is told."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    place, nobody = told.lab.store.place, free_port()
+    right, wrong = value(told.lab, "port", place.port), value(told.lab, "port", nobody)
+    says = outage(told, "database server down", "DB001", settings(right, wrong), settings(wrong, right))
+    assert "ECONNREFUSED" in says
+    assert str(nobody) in says
+
+
+@SERVERS
+def test_db002(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Dovecot's password is not the server's."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    right = value(told.lab, "password", told.lab.store.place.password)
+    wrong = value(told.lab, "password", "another")
+    says = outage(told, "database credentials", "DB002", settings(right, wrong), settings(wrong, right))
+    assert ("1045" if kind == "mysql" else "28P01") in says
+    assert "another" not in says
+
+
+@SERVERS
+def test_db002_after_the_password_was_changed(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Dovecot is served on the connection that it has; that the next one fails is told, as what is likely."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    as_reader(told.lab)
+    told.lab.reload()
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    word = "ALTER USER {} IDENTIFIED BY '{}'" if kind == "mysql" else "ALTER ROLE {} PASSWORD '{}'"
+    try:
+        sql(word.format(reader(told.lab), "another"))(told.lab)
+        assert told.logins() == [True]
+        found = told.finds({"DB002"}, password=told.password)
+        assert found[0].problem.certainty is Certainty.LIKELY
+        assert "a connection from before" in found[0].problem.says
+    finally:
+        no_reader(told.lab)
+
+
+@SQL
+def test_db003(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="no such table",
+        do=sql("ALTER TABLE users RENAME TO mailbox"),
+        undo=sql("ALTER TABLE mailbox RENAME TO users"),
+    )
+    told.story(fault, {"DB003"}, answers=[False])
+
+
+@SQL
+def test_db004(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="no such column",
+        do=sql("ALTER TABLE users RENAME COLUMN password TO crypt"),
+        undo=sql("ALTER TABLE users RENAME COLUMN crypt TO password"),
+    )
+    told.story(fault, {"DB004"}, answers=[False])
+
+
+@SERVERS
+def test_db005(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Logins work, and each waits for the database."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    wait = "SLEEP(1.3) = 0" if kind == "mysql" else "pg_sleep(1.3) IS NOT NULL"
+    view = f"CREATE VIEW users AS SELECT userid, password FROM mailbox WHERE userid <> '' AND {wait}"
+    fault = Fault(
+        name="slow database",
+        do=sql("ALTER TABLE users RENAME TO mailbox", view),
+        undo=sql("DROP VIEW users", "ALTER TABLE mailbox RENAME TO users"),
+    )
+    found = told.story(fault, {"DB005"}, answers=[True])
+    assert "1.3 s" in found[0].problem.says
+
+
+@SERVERS
+def test_db006(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    right = value(told.lab, "dbname", told.lab.store.place.database)
+    wrong = value(told.lab, "dbname", "elsewhere")
+    outage(told, "no such database", "DB006", settings(right, wrong), settings(wrong, right))
+
+
+def test_db006_a_file_made_by_accident(proof: Make, dovecot_version: str) -> None:
+    """SQLite makes the file that is not there: first it is missing, after a login it is empty."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    right = str(told.lab.store.path)
+    wrong = str(Path(right).with_name("user.sqlite"))
+    assert told.logins() == [True]
+    settings(right, wrong)(told.lab)
+    told.lab.reload()
+    told.finds({"DB009"}, password=told.password)
+    assert told.logins() == [False]
+    assert Path(wrong).stat().st_size == 0
+    found = told.finds({"DB006"}, password=told.password)
+    assert wrong in found[0].problem.says
+    settings(wrong, right)(told.lab)
+    told.lab.reload()
+    assert told.logins(3) == [True] * 3
+    told.finds(set(), password=told.password)
+    record(told.lab, "SQLite file made by accident", ["DB006"])
+
+
+def reader(lab: Lab) -> str:
+    """A database user of few rights."""
+    name = f"reader_{lab.store.place.database}"
+    return f"'{name}'@'{HOST}'" if lab.driver == "mysql" else name
+
+
+def as_reader(lab: Lab, *, may_read: bool = True) -> None:
+    """Have Dovecot ask as that user."""
+    make = (
+        "CREATE USER {} IDENTIFIED BY 'pw'" if lab.driver == "mysql" else "CREATE ROLE {} LOGIN PASSWORD 'pw'"
+    )
+    sql(make.format(reader(lab)))(lab)
+    if lab.driver == "mysql":
+        sql(
+            "CREATE TABLE other (x INT)", f"GRANT SELECT ON {lab.store.place.database}.other TO {reader(lab)}"
+        )(lab)
+    if may_read:
+        let_read(lab)
+    place = lab.store.place
+    settings(value(lab, "user", place.user), value(lab, "user", f"reader_{place.database}"))(lab)
+    settings(value(lab, "password", place.password), value(lab, "password", "pw"))(lab)
+
+
+def let_read(lab: Lab) -> None:
+    sql(f"GRANT SELECT ON users TO {reader(lab)}")(lab)
+
+
+def no_reader(lab: Lab) -> None:
+    """Take that user away; nobody may be connected, and nothing be his."""
+    lab.stop()
+    what = "USER" if lab.driver == "mysql" else "ROLE"
+    owned = [] if lab.driver == "mysql" else [f"DROP OWNED BY {reader(lab)}"]
+    sql(*owned, f"DROP {what} {reader(lab)}")(lab)
+
+
+@SERVERS
+def test_db007(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="permission denied for the table", do=lambda lab: as_reader(lab, may_read=False), undo=let_read
+    )
+    try:
+        found = told.story(fault, {"DB007"}, answers=[False])
+        assert ("1142" if kind == "mysql" else "42501") in found[0].problem.says
+    finally:
+        no_reader(told.lab)
+
+
+@SQL
+def test_db008(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="syntax error in the query",
+        do=settings("FROM users WHERE", "FROM users WHEER"),
+        undo=settings("FROM users WHEER", "FROM users WHERE"),
+    )
+    told.story(fault, {"DB008"}, answers=[False])
+
+
+def test_db009_no_such_folder(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    folder = told.lab.folder / "sqlite"
+    away = folder.with_name("away")
+    fault = Fault(
+        name="SQLite file missing",
+        do=lambda _: folder.rename(away) and None,
+        undo=lambda _: away.rename(folder) and None,
+    )
+    told.story(fault, {"DB009"}, answers=[False])
+
+
+def test_db009_locked(proof: Make, dovecot_version: str) -> None:
+    """Another program holds the lock for longer than Dovecot waits."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    assert told.lab.store.path
+    with closing(sqlite3.connect(told.lab.store.path, isolation_level=None)) as other:
+        fault = Fault(
+            name="SQLite file locked",
+            do=lambda _: other.execute("BEGIN EXCLUSIVE") and None,
+            undo=lambda _: other.execute("COMMIT") and None,
+        )
+        found = told.story(fault, {"DB009"}, answers=[False])
+    assert "SQLITE_BUSY" in found[0].problem.says
+
+
+def test_db009_no_database(proof: Make, dovecot_version: str) -> None:
+    """The path is that of something else."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    other = told.lab.folder / "sqlite" / "notes.txt"
+    other.write_text("This is no database, however long it is read.\n" * 30)
+    right = str(told.lab.store.path)
+    fault = Fault(
+        name="SQLite path of another file",
+        do=settings(right, str(other)),
+        undo=settings(str(other), right),
+    )
+    told.story(fault, {"DB009"}, answers=[False])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run the service as another user")
+def test_db009_unreadable_to_the_service(proof: Make, dovecot_version: str) -> None:
+    """Root can read the file, the user that auth-worker is set to cannot; mailauth asks as that user."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    path = told.lab.store.path
+    assert path
+    as_user = "service auth-worker {\n  user = $default_internal_user\n}\n"
+    if told.lab.dialect == "2.4":
+        as_user = as_user.replace("$default", "$SET:default")
+    fault = Fault(
+        name="SQLite file unreadable to auth-worker",
+        settings=as_user,
+        do=lambda _: path.chmod(0o600),
+        undo=lambda _: path.chmod(0o660),
+    )
+    found = told.story(fault, {"DB009"}, answers=[False])
+    assert "EACCES" in found[0].problem.says
+
+
+def test_db009_no_passwd_file(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    right = str(told.lab.store.path)
+    fault = Fault(
+        name="passwd-file missing", do=settings(right, f"{right}.new2"), undo=settings(f"{right}.new2", right)
+    )
+    told.story(fault, {"CONF015"}, answers=[False])
+
+
+@SQL
+def test_db010(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="query without a password column",
+        do=settings("password FROM users", "password AS crypt FROM users"),
+        undo=settings("password AS crypt FROM users", "password FROM users"),
+    )
+    told.story(fault, {"DB010"}, answers=[False])
+
+
+@pytest.mark.parametrize("server", [Postgres, MariaDB])
+def test_db011(server: type[Server], dovecot_version: str) -> None:
+    """Other programs have taken every connection; then Dovecot is started anew."""
+    store = "pgsql" if server is Postgres else "mysql"
+    with server() as database, Lab(dovecot_version, store, {"alice": GOOD}, database=database) as lab:
+        told = Proof(lab)
+        as_reader(lab)
+        lab.restart()
+        held: list[Any] = []
+
+        def fill(lab: Lab) -> None:
+            lab.stop()
+            narrow(lab)
+            while not full(held, lab):
+                pass
+
+        def release(lab: Lab) -> None:
+            del lab
+            while held:
+                held.pop().close()
+            time.sleep(0.2)
+
+        try:
+            says = outage(told, "no connection left", "DB011", fill, release)
+        finally:
+            release(lab)
+    assert ("1040" if store == "mysql" else "53300") in says
+
+
+def narrow(lab: Lab) -> None:
+    """The least that the server can be told to have."""
+    role = f"ALTER ROLE {reader(lab)} CONNECTION LIMIT 10"
+    sql("SET GLOBAL max_connections = 10" if lab.driver == "mysql" else role)(lab)
+
+
+def full(held: list[Any], lab: Lab) -> bool:
+    """Take one more connection; whether there was none."""
+    place = lab.store.place
+    who: dict[str, Any] = {
+        "host": HOST,
+        "port": place.port,
+        "user": f"reader_{place.database}",
+        "password": "pw",
+    }
+    try:
+        held.append(
+            pymysql.connect(**who) if lab.driver == "mysql" else psycopg.connect(**who, dbname=place.database)
+        )
+    except (pymysql.Error, psycopg.Error):
+        return True
+    assert len(held) < 200
+    return False
+
+
+@pytest.mark.parametrize("server", [Postgres, MariaDB])
+def test_full_for_us_only_is_not_full(server: type[Server], dovecot_version: str) -> None:
+    """Dovecot has its connection and answers; what cannot be asked is undecided, not found."""
+    store = "pgsql" if server is Postgres else "mysql"
+    with server() as database, Lab(dovecot_version, store, {"alice": GOOD}, database=database) as lab:
+        told = Proof(lab)
+        as_reader(lab)
+        lab.restart()
+        assert told.logins() == [True]
+        narrow(lab)
+        held: list[Any] = []
+        while not full(held, lab):
+            pass
+        try:
+            diagnosis = told.look(password=told.password).diagnosis
+            assert told.logins() == [True]
+        finally:
+            for link in held:
+                link.close()
+    assert not diagnosis.findings
+    assert "Dovecot has its connection" in diagnosis.undecided[0].missing.reason
+
+
+@SERVERS
+def test_db012(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Of two servers one is down: logins work."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    place = told.lab.store.place
+    if told.lab.dialect == "2.3":
+        old, new = f"connect = host={HOST}", f"connect = host={HOST} host=127.0.0.2"
+    else:
+        inside = f"user = {place.user}\npassword = {place.password}\ndbname = {place.database}\nport = {place.port}\n"
+        block = f"parameters {{\n{inside}}}\n" if kind == "pgsql" else inside
+        old, new = "passdb sql {", f"{kind} 127.0.0.2 {{\n{block}}}\npassdb sql {{"
+    fault = Fault(name="one of two database servers down", do=settings(old, new), undo=settings(new, old))
+    found = told.story(fault, {"DB012"}, answers=[True])
+    assert "127.0.0.2" in found[0].problem.says
