@@ -75,3 +75,23 @@ def passdb_settings(settings: OnLogin, override_fields: str) -> str:
     """2.3 only: what each passdb block must include; ``override_fields`` are those it has already."""
     own = f"{FIELD}=%{{encrypt;key={settings.key}:password}}"
     return f"override_fields = {f'{override_fields} {own}'.strip()}\n"
+
+
+def unit_text(program: str) -> str:
+    """A systemd unit that runs the service and starts it again when it ends."""
+    return (
+        "[Unit]\n"
+        "Description=mailauth: give users a new password hash when they log in\n"
+        "After=network.target dovecot.service\n"
+        "\n"
+        "[Service]\n"
+        f"ExecStart={program} migrate on-login serve\n"
+        "Restart=always\n"
+        "RestartSec=2\n"
+        "Nice=10\n"
+        "ProtectHome=read-only\n"
+        "PrivateTmp=no\n"
+        "\n"
+        "[Install]\n"
+        "WantedBy=multi-user.target\n"
+    )

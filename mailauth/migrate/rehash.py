@@ -41,7 +41,7 @@ class Done:
     why: str = ""
 
 
-Write = Callable[[Scene, Case, bytes], None]
+Write = Callable[[Scene, Case, bytes], object]
 """Puts the new string where the case's record is; raises Refused, CannotObserve."""
 
 

@@ -170,13 +170,13 @@ class Service:
         if self._config is None or self._order is None or time.monotonic() - self._read_at > _FRESH:
             dovecot = Installation(self.settings.config, self.settings.pid)
             self._config = read_config(dovecot)
-            self._order = _order(dovecot, self._config, self.settings)
+            self._order = order_for(dovecot, self._config, self.settings)
             self._read_at = time.monotonic()
         return self._config, self._order
 
 
-def _order(dovecot: Installation, config: AuthConfig, settings: OnLogin) -> Order:
-    """The goal, under the smallest room of the processes that verify."""
+def order_for(dovecot: Installation, config: AuthConfig, settings: OnLogin) -> Order:
+    """The order for new hashes: the goal, under the smallest room of the processes that verify."""
     limit, idle, least = None, IDLE, float("inf")
     for passdb in config.passdbs:
         if not isinstance(passdb.source, FileSource | SqlSource):

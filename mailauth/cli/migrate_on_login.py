@@ -1,0 +1,263 @@
+"""``mailauth migrate on-login``: enable, disable, serve, unit, status."""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.errors import CannotObserve, Refused, UsageError
+
+if TYPE_CHECKING:
+    from mailauth.fix.apply import Ending
+    from mailauth.migrate.enable import Switch
+    from mailauth.migrate.onlogin import OnLogin
+
+_PORT = 7467
+_SETTINGS = "settings.json"
+_TALLY = "tally.sqlite"
+
+config_option = click.option(
+    "-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default."
+)
+pid_option = click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also elsewhere.")
+apply_option = click.option("--apply", "do_it", is_flag=True, help="Do it; without this, it is only shown.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("on-login")
+def on_login() -> None:
+    """Give each user a new hash when he logs in next, without anyone noticing.
+
+    Dovecot reports each login, after it has answered the client, to a small service on loopback; the
+    password is in the report, sealed by Dovecot itself.  The service verifies it against the row, makes
+    the new hash, and sets it where the row is still the same.  Nothing that goes wrong there can make a
+    login fail.
+    """
+
+
+@on_login.command()
+@config_option
+@pid_option
+@click.option("-s", "--scheme", default="ARGON2ID", show_default=True, help="What the hashes become.")
+@click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name.")
+@click.option("--cost", type=int, help="bcrypt's cost.")
+@click.option("--rounds", type=int, help="Rounds of the SHA-crypts and PBKDF2.")
+@click.option("--port", type=click.IntRange(1, 65535), default=_PORT, show_default=True, help="On 127.0.0.1.")
+@click.option(
+    "--long-passwords",
+    type=click.Choice(["leave", "as-typed"]),
+    default="leave",
+    show_default=True,
+    help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
+)
+@apply_option
+@json_option
+def enable(
+    config: str | None,
+    pid: int | None,
+    scheme: str,
+    profile: str,
+    cost: int | None,
+    rounds: int | None,
+    port: int,
+    long_passwords: str,
+    do_it: bool,
+    as_json: bool,
+) -> None:
+    """Make Dovecot report its logins.  Shows the change; --apply makes it.
+
+    Then run the service: mailauth migrate on-login serve, or by systemd (mailauth migrate on-login unit).
+    """
+    from mailauth.dovecot.site import read_config  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate import enable as switching  # noqa: PLC0415
+    from mailauth.migrate import onlogin, seal  # noqa: PLC0415
+
+    dovecot = installation(config, pid)
+    found = read_config(dovecot)
+    options = _options(scheme, profile, cost, rounds)
+    settings = onlogin.OnLogin(
+        key=seal.new_key(),
+        token=secrets.token_hex(16),
+        port=port,
+        config=found.file,
+        scheme=scheme.upper(),
+        options=options,
+        long_too=long_passwords == "as-typed",
+        pid=dovecot.pid,
+    )
+    _must_fit(settings, dovecot)
+    switch = switching.to_enable(settings, found, dovecot)
+    if not do_it:
+        _show(switch, as_json)
+        return
+    path = folder() / _SETTINGS
+    _keep(path, onlogin.dump(settings))
+    ending = switching.carry_out(switch, dovecot)
+    if ending.problem:
+        path.unlink(missing_ok=True)
+    _told(ending, as_json, f"Now run: mailauth migrate on-login serve   (settings: {path})")
+
+
+@on_login.command()
+@config_option
+@pid_option
+@apply_option
+@json_option
+def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> None:
+    """Take all of it out of Dovecot's configuration again; what was migrated stays."""
+    from mailauth.dovecot.site import read_config  # noqa: PLC0415
+    from mailauth.migrate import enable as switching  # noqa: PLC0415
+
+    dovecot = installation(config, pid)
+    switch = switching.to_disable(read_config(dovecot), dovecot)
+    if not do_it:
+        _show(switch, as_json)
+        return
+    ending = switching.carry_out(switch, dovecot)
+    if not ending.problem:
+        (folder() / _SETTINGS).unlink(missing_ok=True)
+    _told(ending, as_json, "The service has nothing to do any more; stop it.")
+
+
+@on_login.command()
+def serve() -> None:
+    """Run the service in the foreground, until SIGTERM or Ctrl-C.
+
+    Exit status 2 when it is not enabled, or its port is taken.
+    """
+    from mailauth.migrate.service import Service  # noqa: PLC0415
+    from mailauth.migrate.tally import Tally  # noqa: PLC0415
+    from mailauth.migrate.write import write  # noqa: PLC0415
+
+    settings = _settings()
+    service = Service(settings, Tally(folder() / _TALLY), write, lambda text: click.echo(text, err=True))
+    service.run(
+        lambda port: click.echo(f"listening on 127.0.0.1:{port}, to make {settings.scheme}", err=True)
+    )
+
+
+@on_login.command()
+def unit() -> None:
+    """Print a systemd unit for the service."""
+    from mailauth.migrate.onlogin import unit_text  # noqa: PLC0415
+
+    click.echo(unit_text(str(Path(sys.argv[0]).resolve())), nl=False)
+
+
+@on_login.command()
+@json_option
+@click.option("--png", type=click.Path(dir_okay=False), help="Also draw the progress into this file.")
+def status(as_json: bool, png: str | None) -> None:
+    """How far it is: users by scheme now, what the service did, who is left, and when it may end."""
+    from mailauth.migrate.progress import progress  # noqa: PLC0415
+    from mailauth.migrate.tally import Tally  # noqa: PLC0415
+    from mailauth.render.json import to_json  # noqa: PLC0415
+    from mailauth.render.progress import draw, progress_text  # noqa: PLC0415
+
+    settings = _settings()
+    found = progress(settings, Tally(folder() / _TALLY))
+    if png:
+        draw(found, Path(png))
+    click.echo(to_json(found) if as_json else progress_text(found), nl=as_json)
+
+
+def folder() -> Path:
+    """Where the service's settings and counts are.  Raises UsageError when it cannot be made."""
+    from mailauth.fix.journal import folder as journals  # noqa: PLC0415
+
+    path = journals().parent / "on-login"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as why:
+        raise UsageError(f"{path}: cannot be made ({why.strerror}); run this as root.") from None
+    return path
+
+
+def installation(config: str | None, pid: int | None) -> Installation:
+    if config is not None and pid is None:
+        config = str(Path(config).absolute())
+        if not Path(config).is_file():
+            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
+    return at_pid(pid, config) if pid is not None else Installation(config)
+
+
+def _options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
+    from mailauth.hashes.making import profile as named  # noqa: PLC0415
+
+    if scheme.upper().startswith("ARGON2"):
+        return dict(named(profile))
+    given = {"cost": cost, "rounds": rounds}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _must_fit(settings: "OnLogin", dovecot: Installation) -> None:
+    """Before the first write: this Dovecot must take the new hashes, within its memory.  Raises Refused."""
+    from mailauth.dovecot.site import read_config  # noqa: PLC0415
+    from mailauth.hashes import Password  # noqa: PLC0415
+    from mailauth.hashes.making import make, refused_before  # noqa: PLC0415
+    from mailauth.migrate.service import order_for  # noqa: PLC0415
+
+    order = order_for(dovecot, read_config(dovecot), settings)
+    refused = refused_before(order)
+    if refused is None:
+        made = make(order, Password.of(secrets.token_hex(8)), "mailauth-nobody")
+        refused = None if isinstance(made, str) else made
+    if refused is not None:
+        raise Refused(f"this Dovecot could not verify such a hash: {refused.reason}; nothing was changed.")
+
+
+def _settings() -> "OnLogin":
+    from mailauth.migrate.onlogin import load  # noqa: PLC0415
+
+    path = folder() / _SETTINGS
+    try:
+        return load(path)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: on-login is not enabled; run: mailauth migrate on-login enable --apply"
+        ) from None
+    except (OSError, ValueError) as why:
+        raise UsageError(f"{path}: cannot be read ({why}); disable and enable on-login again.") from None
+
+
+def _keep(path: Path, content: bytes) -> None:
+    new = path.with_suffix(".new")
+    try:
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as why:
+        raise CannotObserve(f"{path}: cannot be written ({why.strerror}).") from None
+
+
+def _show(switch: "Switch", as_json: bool) -> None:
+    from mailauth.fix.patch import diff  # noqa: PLC0415
+    from mailauth.render.json import to_json  # noqa: PLC0415
+
+    diffs = [diff(change) for change in switch.plan.files]
+    secret = [f"{path} ({'root only' if text else 'taken away'})" for path, text in switch.secret.items()]
+    if as_json:
+        click.echo(to_json({"diffs": diffs, "files": secret, "commands": list(switch.plan.commands)}))
+        return
+    click.echo("\n".join([*diffs, *secret, f"then: {', '.join(switch.plan.commands)}"]))
+    click.echo("Nothing was changed; --apply does it.")
+
+
+def _told(ending: "Ending", as_json: bool, after: str) -> None:
+    from mailauth.render.json import to_json  # noqa: PLC0415
+
+    if as_json:
+        click.echo(to_json({"id": ending.id, "state": ending.state.value, "problem": ending.problem}))
+    else:
+        for step in ending.steps:
+            click.echo(f"{'ok  ' if step.ok else 'FAIL'}  {step.what}{f': {step.said}' if step.said else ''}")
+        click.echo(after if not ending.problem else f"{ending.state.value}: {ending.problem}")
+    if ending.problem:
+        sys.exit(130 if ending.interrupted else 1)

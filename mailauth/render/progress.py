@@ -1,0 +1,59 @@
+"""The progress of a migration on login, as text and as a picture."""
+
+from pathlib import Path
+
+from mailauth.errors import UsageError
+from mailauth.migrate.progress import OnLoginProgress
+
+_BAR = 50  # characters
+
+
+def progress_text(found: OnLoginProgress) -> str:
+    share = found.reached / found.users if found.users else 1.0
+    filled = round(share * _BAR)
+    lines = [
+        f"{found.reached} of {found.users} users have {found.goal}  ({share:.1%})",
+        f"[{'#' * filled}{'.' * (_BAR - filled)}]",
+    ]
+    for one in found.left:
+        names = f"  e.g. {', '.join(one.users)}" if one.users else ""
+        lines.append(f"  left   {one.rows:>9}  {one.shown}{f'  ({one.damage})' if one.damage else ''}{names}")
+    lines += [f"  day    {day.date}  {day.migrated}" for day in found.days[-14:]]
+    lines += [f"  count  {count:>9}  {name}" for name, count in found.totals.items()]
+    lines += [f"  NOT READ  {reason}" for reason in found.not_read]
+    if found.days_left is None:
+        lines.append("No user was migrated lately, so when it ends cannot be said.")
+    elif found.reached < found.users:
+        lines.append(f"At {found.per_day:.1f} users a day the rest takes {found.days_left:.0f} days.")
+    return "\n".join(lines) + "\n"
+
+
+def draw(found: OnLoginProgress, path: Path) -> None:
+    """Users migrated, day by day.  Raises UsageError without matplotlib, or where it cannot be written."""
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - an extra, and a second to load
+    except ImportError:
+        raise UsageError("--png needs matplotlib: pip install 'mailauth[plot]'") from None
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(figsize=(8, 4))
+    done, total = 0, []
+    for day in found.days:
+        done += day.migrated
+        total.append(done)
+    dates = [day.date for day in found.days]
+    axes.bar(dates, [day.migrated for day in found.days], label="migrated that day")
+    axes.plot(dates, total, marker="o", color="C1", label="migrated so far")
+    axes.axhline(found.users, linestyle="--", color="grey", label=f"all {found.users} users")
+    axes.set_title(f"Users that have {found.goal}: {found.reached} of {found.users}")
+    axes.set_ylabel("users")
+    axes.tick_params(axis="x", rotation=45)
+    axes.legend()
+    figure.tight_layout()
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as why:
+        raise UsageError(f"{path}: cannot be written ({why}).") from None
+    finally:
+        plt.close(figure)

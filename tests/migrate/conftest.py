@@ -1,0 +1,132 @@
+"""A lab with users of many old schemes, and the on-login service beside it, as commands."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mailauth.hashes import Password, generate
+from mailauth.lab import Lab
+from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.tally import Tally
+from tests.cli.running import ROOT
+
+OLD: tuple[tuple[str, dict[str, int | str]], ...] = (
+    ("SHA512-CRYPT", {"rounds": 1000}),
+    ("SHA256-CRYPT", {"rounds": 1000}),
+    ("SSHA512", {}),
+    ("SSHA", {}),
+    ("BLF-CRYPT", {"cost": 4}),
+    ("PBKDF2", {"rounds": 100}),
+    ("PLAIN", {}),
+    ("CRAM-MD5", {}),
+)
+
+
+def secret(number: int) -> bytes:
+    return f"canary-{number:04}-x".encode()
+
+
+def old_users(count: int) -> dict[str, str | None]:
+    """``u0``...: one scheme after the other."""
+    found: dict[str, str | None] = {}
+    for number in range(count):
+        scheme, options = OLD[number % len(OLD)]
+        found[f"u{number}"] = generate(scheme, Password(secret(number)), user=f"u{number}", **options)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@dataclass
+class OnLoginLab:
+    """The lab, its state folder, and the service's process."""
+
+    lab: Lab
+    state: Path
+    port: int = field(default_factory=free_port)
+    service: subprocess.Popen[str] | None = None
+
+    def mailauth(self, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "mailauth", "migrate", "on-login", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment,
+            cwd=ROOT,
+        )
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"MAILAUTH_STATE": str(self.state), "COVERAGE": ""}
+
+    @property
+    def at(self) -> tuple[str, str]:
+        return ("--pid", str(self.lab.master_pid))
+
+    def enable(self, *words: str) -> None:
+        small = words or ("--profile", "owasp-7")
+        self.mailauth("enable", *self.at, "--port", str(self.port), "--apply", *small)
+
+    def start(self) -> None:
+        self.service = subprocess.Popen(
+            [sys.executable, "-m", "mailauth", "migrate", "on-login", "serve"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+            cwd=ROOT,
+        )
+        assert self.service.stderr
+        first = self.service.stderr.readline()
+        assert "listening" in first, first
+
+    def stop(self, kind: signal.Signals = signal.SIGTERM) -> int:
+        assert self.service
+        self.service.send_signal(kind)
+        ended = self.service.wait(10)
+        assert self.service.stderr
+        self.service.stderr.close()
+        self.service = None
+        return ended
+
+    def totals(self) -> dict[Outcome, int]:
+        return Tally(self.state / "on-login" / "tally.sqlite").totals()
+
+    def wait(self, outcome: Outcome, count: int, seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while self.totals()[outcome] < count:
+            assert time.monotonic() < end, self.totals()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def on_login(lab: Callable[..., Lab], tmp_path: Path) -> Iterator[Callable[..., OnLoginLab]]:
+    """``on_login(version, store, users, ...)``: not enabled yet, and all ended with the test."""
+    made: list[OnLoginLab] = []
+
+    def make(version: str, store: str, users: dict[str, str | None], **more: object) -> OnLoginLab:
+        one = lab(version, store, users, **more)
+        one.__enter__()
+        found = OnLoginLab(one, tmp_path / f"state{len(made)}")
+        made.append(found)
+        return found
+
+    yield make
+    for found in made:
+        if found.service:
+            found.stop(signal.SIGKILL)
+        found.lab.__exit__(None, None, None)
