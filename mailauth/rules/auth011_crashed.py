@@ -24,8 +24,9 @@ _OF_LOGINS = ("auth", "auth-worker", "anvil", "log", "master", "config")
 @rule("AUTH011", "A process that verifies was killed", Severity.RISK)
 def crashed(log: LogWindow) -> Problem | None:
     found = [one for one in log.troubles if one.kind is LogKind.CRASHED and _counts(one)]
-    # 2.3 and 2.4 crash in auth when PostgreSQL goes away (measured): that is the cause to tell.
-    found = [one for one in found if not (log.database_lost and one.service == "auth")]
+    # 2.3 and 2.4 crash when PostgreSQL (auth) or MariaDB (auth-worker) goes away or refuses them
+    # (measured): that is the cause to tell.
+    found = [one for one in found if not (log.database_lost and one.service in ("auth", "auth-worker"))]
     if not found:
         return None
     signals = {one.what for one in found}
