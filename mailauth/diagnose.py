@@ -27,11 +27,14 @@ from mailauth.evidence import (
     End,
     Evidence,
     Fact,
+    Foreseen,
+    Host,
     Listening,
     Logins,
     LogWindow,
     LookedUp,
     Mechanisms,
+    NoStart,
     NotApplicable,
     OpenDoors,
     PasswordBytes,
@@ -44,6 +47,8 @@ from mailauth.evidence import (
     Startup,
     StoredColumn,
     StoredHash,
+    StoreMemory,
+    Surveys,
     TlsFiles,
     TodaysStrength,
     Trials,
@@ -57,6 +62,7 @@ from mailauth.finding import Diagnosis, apply
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.files import observe_files
+from mailauth.probes.host import observe_host, observe_start
 from mailauth.probes.log import observe_log_window, observe_user_in_log
 from mailauth.probes.login import observe_logins
 from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
@@ -84,6 +90,7 @@ SERVER_PROBES: tuple[Probe, ...] = (
     (Variables, observe_variables),
     (AuthFiles, observe_files),
     (Startup, observe_startup),
+    (Host, observe_host),
     (Running, observe_running),
     (Listening, observe_listening),
     (Reachable, observe_reachable),
@@ -100,7 +107,11 @@ USER_PROBES: tuple[Probe, ...] = (
     (UserInLog, observe_user_in_log),
 )
 # What is looked at for each passdb that has the user: the scene has that one case.
-CASE_PROBES: tuple[Probe, ...] = ((StoredColumn, observe_column), (TodaysStrength, observe_strength))
+CASE_PROBES: tuple[Probe, ...] = (
+    (NoStart, observe_start),
+    (StoredColumn, observe_column),
+    (TodaysStrength, observe_strength),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +203,7 @@ def look(target: Target) -> Looked:
     else:
         _skip(shared, (Logins,), "no login was asked for")
     _look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
+    _skip(shared, (Surveys, StoreMemory, Foreseen), "only --all looks at every row")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     findings, undecided = apply(RULES, merged)
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
@@ -250,6 +262,8 @@ def _look_at(case: Case, scene: Scene) -> Facts:
     _look_at_memory(facts, case, scene, stored)
     alone = replace(scene, cases=(case,))
     _look_by(CASE_PROBES, facts, alone)
+    if isinstance(facts[NoStart], NoStart):
+        _skip(facts, (Verifiers, Trials), "no process that verifies starts")
     return facts
 
 
@@ -361,6 +375,8 @@ def _verify(parsed: Hash, one: Facts, password: Password, user: str) -> Verdict:
 
 def _fits(one: Facts) -> bool:
     """The verifying process was seen to have room, or none is needed."""
+    if isinstance(one.get(NoStart), NoStart):
+        return False
     stored, trials = one[StoredHash], one[Trials]
     if isinstance(trials, Trials) and isinstance(stored, StoredHash):
         return not memory_case.short_of_memory(trials, stored.memory)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from mailauth.cli.diagnose_all import all_options
 from mailauth.cli.from_log import from_log_options
 from mailauth.cli.password import read_password
 from mailauth.dovecot.doveadm import Installation, at_pid
@@ -29,6 +30,7 @@ from mailauth.finding import Diagnosis, ProofStep
 @click.option("--mechanism", metavar="NAME", default="", help="The SASL mechanism that the client uses.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 @from_log_options
+@all_options
 def diagnose(
     user: str | None,
     config: str | None,
@@ -60,7 +62,7 @@ def diagnose(
     from mailauth.render import json, text  # noqa: PLC0415
 
     if not user:
-        raise UsageError("name the user: mailauth diagnose USER; or --from-log for all who fail.")
+        raise UsageError("name the user: mailauth diagnose USER; or --all, or --from-log.")
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if login and password is None:
         raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")

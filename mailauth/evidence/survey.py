@@ -12,19 +12,24 @@ from mailauth.stores.survey import Survey
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """One passdb, and what its store holds."""
+    """One passdb, and what its store holds.  ``default_is_set``: its default scheme stands in a file."""
 
     passdb: Passdb
     survey: Survey
+    default_is_set: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Surveys(Evidence):
-    """All stores, judged for ``version``; ``unasked``: the passdbs that could not be read, and why."""
+    """All stores, judged for ``version``; ``unasked``: the passdbs that could not be read, and why.
+
+    ``as_if``: that is not the version that runs.
+    """
 
     version: Version
     stores: tuple[Surveyed, ...]
     unasked: tuple[str, ...] = ()
+    as_if: bool = False
 
     @property
     def seen(self) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mailauth.dovecot.as_if import set_by_hand
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, StaticSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
@@ -15,8 +16,8 @@ from mailauth.stores.survey import Progress, Question, Survey, Tally
 class Ask:
     """How a survey is made.
 
-    ``config`` is what judges: as it is, or as another version would have it.  ``rows_query``: another query
-    for all passwords.  ``names``: how many users are named for each class.
+    ``config`` is what judges: as it is, or as another version would have it (``as_if``).  ``rows_query``:
+    another query for all passwords.  ``names``: how many users are named for each class.
     """
 
     dovecot: Installation
@@ -24,6 +25,7 @@ class Ask:
     rows_query: str | None = None
     names: int = 5
     progress: Progress | None = None
+    as_if: bool = False
 
 
 def observe_surveys(ask: Ask) -> Surveys:
@@ -38,10 +40,10 @@ def observe_surveys(ask: Ask) -> Surveys:
         except CannotObserve as why:
             problems.append(f"{passdb.label}: {why}")
         else:
-            found.append(Surveyed(passdb, seen))
+            found.append(Surveyed(passdb, seen, set_by_hand(ask.config, passdb, ask.dovecot)))
     if not found:
         raise CannotObserve(" ".join(problems) or f"{ask.config.file} has no passdb that can be read.")
-    return Surveys("the passdbs, every row", ask.config.version, tuple(found), tuple(problems))
+    return Surveys("the passdbs, every row", ask.config.version, tuple(found), tuple(problems), ask.as_if)
 
 
 def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:

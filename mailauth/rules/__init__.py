@@ -72,6 +72,11 @@ from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.mem001_hash_exceeds_vsz_limit import hash_exceeds_vsz_limit
 from mailauth.rules.mem002_limit_not_reloaded import limit_not_reloaded
 from mailauth.rules.mem003_thin_margin import thin_margin
+from mailauth.rules.mem004_wrong_service_raised import wrong_service_raised
+from mailauth.rules.mem005_cache_of_no_use import cache_of_no_use
+from mailauth.rules.mem006_does_not_start import does_not_start
+from mailauth.rules.mem007_workers_exceed_memory import workers_exceed_memory
+from mailauth.rules.mem008_cache_exceeds_limit import cache_exceeds_limit
 from mailauth.rules.net001_nothing_listens import nothing_listens
 from mailauth.rules.net002_listens_elsewhere import listens_elsewhere
 from mailauth.rules.net003_certificate_expired import certificate_expired
@@ -125,6 +130,11 @@ RULES: tuple[Rule, ...] = (
     hash_exceeds_vsz_limit,
     limit_not_reloaded,
     thin_margin,
+    wrong_service_raised,
+    cache_of_no_use,
+    does_not_start,
+    workers_exceed_memory,
+    cache_exceeds_limit,
     never_matches,
     weak_and_refused,
     unknown_scheme,

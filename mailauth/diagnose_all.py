@@ -1,0 +1,95 @@
+"""Look at the server and at every row of its stores, without a user: a health check before an upgrade."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from mailauth.diagnose import (
+    SERVER_PROBES,
+    Facts,
+    Looked,
+    Target,
+    _look_by,
+    _refused,
+    _see,
+    _skip,
+)
+from mailauth.dovecot.as_if import as_if
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import read_or_refusal
+from mailauth.dovecot.version import Version
+from mailauth.evidence import (
+    Configured,
+    Foreseen,
+    StoreMemory,
+    Surveys,
+    Unobserved,
+)
+from mailauth.finding import Diagnosis, apply
+from mailauth.probes.fitting import observe_memory
+from mailauth.probes.foreseen import observe_foreseen
+from mailauth.probes.scene import Scene
+from mailauth.probes.survey import Ask, observe_surveys
+from mailauth.rules import RULES
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What is asked: which Dovecot, and which version it is to be judged as.
+
+    ``names``: how many users are named for each class of rows.
+    """
+
+    dovecot: Installation = field(default_factory=Installation)
+    as_if: Version | None = None
+    rows_query: str | None = None
+    names: int = 5
+    progress: Callable[[int], None] | None = None
+
+
+def look_at_all(checkup: Checkup) -> Looked:
+    """Every rule that needs no user.  With ``as_if``, only what that version would make of it all."""
+    config = read_or_refusal(checkup.dovecot)
+    if isinstance(config, Refusal):
+        return _refused(Target("", checkup.dovecot), config)
+    facts: Facts = {}
+    judging = config
+    if checkup.as_if is None:
+        facts[Configured] = Configured("doveconf -a", config)
+        _look_by(SERVER_PROBES, facts, Scene(checkup.dovecot, config))
+        _skip(facts, (Foreseen,), "no other version was asked about")
+    else:
+        version = checkup.as_if
+        judging = as_if(config, version, checkup.dovecot)
+        facts[Configured] = Configured(f"doveconf -a, as if for {version}", judging)
+        _see(facts, Foreseen, lambda: observe_foreseen(checkup.dovecot, config, version))
+    _look_at_stores(facts, checkup, judging)
+    kinds = {kind for rule in RULES for kind in rule.needs} - facts.keys()
+    _skip(facts, tuple(kinds), "no user is asked about")
+    findings, undecided = apply(RULES, [facts])
+    loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
+    silent = tuple(rule for rule in RULES if rule.code not in loud)
+    diagnosis = Diagnosis("", tuple(findings), tuple(undecided), silent, tuple(facts.values()))
+    return Looked(diagnosis, judging, ())
+
+
+def _look_at_stores(facts: Facts, checkup: Checkup, judging: AuthConfig) -> None:
+    ask = Ask(
+        checkup.dovecot,
+        judging,
+        checkup.rows_query,
+        checkup.names,
+        checkup.progress,
+        checkup.as_if is not None,
+    )
+    surveys = _see(facts, Surveys, lambda: observe_surveys(ask))
+    if checkup.as_if is not None:
+        _skip(facts, (StoreMemory,), "the processes are those of the version that runs")
+    elif surveys is None:
+        missing = facts[Surveys]
+        reason = missing.reason if isinstance(missing, Unobserved) else ""
+        facts[StoreMemory] = Unobserved(StoreMemory, reason)
+    else:
+        own = replace(ask, progress=None)
+        _see(facts, StoreMemory, lambda: observe_memory(own, surveys))

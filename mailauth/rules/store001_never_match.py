@@ -1,0 +1,42 @@
+"""Rows of the store can match no password, whoever logs in with it.
+
+What you see
+    Some users cannot log in, and each of them asks alone.  The log says "Password mismatch".
+Why
+    Their stored strings are cut off, padded, quoted, named wrongly, or made by software with other
+    rules; or they have no {SCHEME}, and the default scheme takes them for something else.
+How we know
+    Every row is judged by the rules of this Dovecot's version.  A database counts the strings of an
+    ordinary form itself; whatever is odd is read and judged one by one.
+What to do
+    mailauth diagnose USER tells of one of them what befell the string and what to do.  What can be
+    mended without the password: mailauth migrate plan; the others need a new password.
+"""
+
+from mailauth.evidence import Surveys
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes.damaged import Kind
+from mailauth.rules import store_case
+from mailauth.stores.survey import HashClass
+
+
+@rule("STORE001", "Rows of the store can match no password", Severity.BLOCKS_LOGIN)
+def never_match(surveys: Surveys) -> Problem | None:
+    found = store_case.which(surveys, _never)
+    if not found:
+        return None
+    return Problem(
+        says=f"Under Dovecot {surveys.version}, "
+        + store_case.told(found, lambda one: one.damage.detail if one.damage else ""),
+        because=(surveys,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Mend what can be mended, and set the other users' passwords again.",
+            commands=("mailauth migrate plan",),
+        ),
+    )
+
+
+def _never(one: HashClass) -> bool:
+    kind = one.damage.kind if one.damage else None
+    return kind is not None and kind is not Kind.WEAK and kind not in store_case.UNKNOWN

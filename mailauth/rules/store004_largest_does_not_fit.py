@@ -1,0 +1,51 @@
+"""The largest hashes of the store do not fit into the process that verifies them.
+
+What you see
+    Some users cannot log in with the right password: those with the largest hashes, which may be only
+    those whose password was set lately.  The log says "Password mismatch".
+Why
+    See MEM001.  A store has hashes of many years; one change of parameters (doveadm pw -r, another
+    default of the web front end) makes all later ones larger than the limit allows.
+How we know
+    The parameters of every row, and size and limit of the processes that verify, from /proc.
+What to do
+    Raise vsz_limit of the service named, or make smaller hashes: mailauth memory recommend.
+"""
+
+from mailauth.dovecot.sizes import show_limit, show_size
+from mailauth.evidence import Configured, StoreMemory
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.memory.fitting import ServiceFit
+from mailauth.memory.report import PassdbFit
+from mailauth.rules import store_case
+
+
+@rule("STORE004", "The largest hashes of the store do not fit", Severity.BLOCKS_LOGIN)
+def largest_does_not_fit(configured: Configured, memory: StoreMemory) -> Problem | None:
+    short = [(fit, one) for fit in memory.fits for one in fit.services if one.harms]
+    if not short:
+        return None
+    text = "".join(dict.fromkeys(fit.stanza for fit, _ in short))
+    return Problem(
+        says=" ".join(_short(fit, one) for fit, one in short),
+        because=(memory, configured),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Raise the limit of the service that verifies." if text else "Reload Dovecot.",
+            config={"2.3": text, "2.4": text},
+            file=configured.file,
+            commands=("doveadm reload",),
+        ),
+    )
+
+
+def _short(fit: PassdbFit, one: ServiceFit) -> str:
+    largest = fit.census.largest if fit.census else None
+    assert fit.census
+    assert largest
+    process = one.process
+    return (
+        f"{fit.passdb}: {one.rows_short:,} of {store_case.rows(fit.census.rows)} do not fit into"
+        f" {process.service}; the largest, {largest.shown}, takes {show_size(largest.footprint.always)},"
+        f" the idle process {show_size(process.idle)}, and it may grow to {show_limit(process.live)}."
+    )

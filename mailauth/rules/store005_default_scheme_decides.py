@@ -1,0 +1,36 @@
+"""Rows of the store have no {SCHEME}: a default that changes between versions says what they are.
+
+What you see
+    Nothing yet.  After an upgrade, all these users cannot log in.
+Why
+    The default scheme is MD5 for SQL and CRYPT for passwd-file on 2.3, PLAIN on 2.4.0 to 2.4.2, and
+    CRYPT since 2.4.3.  Under PLAIN a hash matches only itself.
+How we know
+    Every row; and that no default scheme is set in the configuration.
+What to do
+    Put the scheme before each: mailauth migrate plan.  Or set the default: default_pass_scheme in 2.3's
+    SQL file, scheme= in a passwd-file's args, passdb_default_password_scheme in 2.4.
+"""
+
+from mailauth.evidence import Surveys
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import store_case
+
+
+@rule("STORE005", "Rows of the store have no {SCHEME}, and a default decides", Severity.RISK)
+def default_scheme_decides(surveys: Surveys) -> Problem | None:
+    found = store_case.which(surveys, lambda one: one.damage is None and not one.prefixed)
+    found = [(store, classes) for store, classes in found if not store.default_is_set]
+    if not found:
+        return None
+    defaults = ", ".join(sorted({store.passdb.default_scheme for store, _ in found}))
+    return Problem(
+        says=f"The default scheme of Dovecot {surveys.version}, {defaults}, says what they are: "
+        + store_case.told(found, lambda one: one.scheme),
+        because=(surveys,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Put the scheme before each string, before the next upgrade.",
+            commands=("mailauth migrate plan",),
+        ),
+    )

@@ -1,0 +1,42 @@
+"""Rows of the store work, and are weak by today's numbers.
+
+What you see
+    Nothing.  Whoever steals the store guesses these passwords sooner than he should.
+Why
+    The scheme has no cost against guessing, or its cost is below what is recommended today.
+How we know
+    Scheme and parameters of every row, against the numbers that mailauth hash show cites.
+What to do
+    New hashes need the passwords: rehash at the next login with mailauth migrate on-login.
+"""
+
+from mailauth.evidence import Surveys
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes.strength import Level, strength
+from mailauth.rules import store_case
+from mailauth.stores.survey import HashClass
+
+
+@rule("STORE006", "Rows of the store are weak by today's numbers", Severity.RISK)
+def weak_by_todays_numbers(surveys: Surveys) -> Problem | None:
+    found = store_case.which(surveys, _weak)
+    if not found:
+        return None
+    return Problem(
+        says="Weak by today's numbers are, in " + store_case.told(found, _why),
+        because=(surveys,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Make new hashes when their users log in.", commands=("mailauth migrate on-login enable",)
+        ),
+    )
+
+
+def _weak(one: HashClass) -> bool:
+    parsed = one.hash if one.damage is None else None
+    return parsed is not None and strength(parsed).level is not Level.GOOD
+
+
+def _why(one: HashClass) -> str:
+    assert one.hash
+    return f"{one.scheme} ({strength(one.hash).says})"

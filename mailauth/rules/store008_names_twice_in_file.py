@@ -1,0 +1,33 @@
+"""Users stand in a passwd-file several times: only the first line counts.
+
+What you see
+    A new password is set, and the old one goes on working.
+Why
+    Dovecot takes the first line of a name and ignores later ones; it logs "User ... exists more than
+    once" when it reads the file.  A script that appends instead of replacing makes such lines.
+How we know
+    Every line's name.
+What to do
+    Take the lines that are not meant away.
+"""
+
+from mailauth.evidence import Surveys
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import store_case
+
+
+@rule("STORE008", "Users stand in a passwd-file several times", Severity.RISK)
+def names_twice_in_file(surveys: Surveys) -> Problem | None:
+    found = [one for one in surveys.stores if one.survey.twice and one.passdb.driver == "passwd-file"]
+    if not found:
+        return None
+    return Problem(
+        says=" ".join(
+            f"{one.passdb.label}, {one.survey.place}: {len(one.survey.twice):,} names stand in several lines"
+            f"{store_case.some(one.survey.twice, len(one.survey.twice))}; only the first of each counts."
+            for one in found
+        ),
+        because=(surveys,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(summary="Take the lines that are not meant out of the file."),
+    )

@@ -1,0 +1,58 @@
+"""What the STORE rules share: classes of rows, told with counts and a few users."""
+
+from collections.abc import Callable, Iterable
+
+from mailauth.evidence import Surveyed, Surveys
+from mailauth.hashes.damaged import Kind
+from mailauth.stores.survey import HashClass
+
+UNKNOWN = frozenset({Kind.UNKNOWN, Kind.NEWER_NAME, Kind.FOREIGN_NAME})
+_CAUSES, _USERS = 8, 5
+
+Found = list[tuple[Surveyed, list[HashClass]]]
+
+
+def which(surveys: Surveys, wanted: Callable[[HashClass], bool]) -> Found:
+    """The classes of each store that are wanted; stores without one are left out."""
+    chosen = ((store, [one for one in store.survey.classes if wanted(one)]) for store in surveys.stores)
+    return [(store, classes) for store, classes in chosen if classes]
+
+
+def broken(*kinds: Kind) -> Callable[[HashClass], bool]:
+    """Rows that this befell."""
+    return lambda one: one.damage is not None and one.damage.kind in kinds
+
+
+def told(found: Found, why: Callable[[HashClass], str]) -> str:
+    """How many rows of which store, by cause, and whose."""
+    return " ".join(_store(store, classes, why) for store, classes in found)
+
+
+def rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
+
+
+def some(users: Iterable[str], all_of_them: int) -> str:
+    """A few names."""
+    named = [user for user in users if user][:_USERS]
+    if not named:
+        return ""
+    return f" ({', '.join(named)}{', ...' if all_of_them > len(named) else ''})"
+
+
+def _store(store: Surveyed, classes: list[HashClass], why: Callable[[HashClass], str]) -> str:
+    causes: dict[str, list[HashClass]] = {}
+    for one in classes:
+        causes.setdefault(why(one), []).append(one)
+    ordered = sorted(causes.items(), key=lambda item: -_sum(item[1]))
+    parts = [
+        f"{_sum(alike):,} {cause}{some((user for one in alike for user in one.users), _sum(alike))}"
+        for cause, alike in ordered[:_CAUSES]
+    ]
+    if more := ordered[_CAUSES:]:
+        parts.append(f"{sum(_sum(alike) for _, alike in more):,} for {len(more)} other reasons")
+    return f"{store.passdb.label}: {_sum(classes):,} of {rows(store.survey.rows)}: {'; '.join(parts)}."
+
+
+def _sum(classes: Iterable[HashClass]) -> int:
+    return sum(one.rows for one in classes)
