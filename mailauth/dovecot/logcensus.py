@@ -12,7 +12,7 @@ from mailauth.dovecot.logs import LogEvent, LogKind
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096
-_MOST_OTHERS = 200  # different users of an address, and addresses of a user, counted one by one
+MOST_OTHERS = 200  # different users of an address, and addresses of a user, counted one by one
 _MOST_WORDS = 8
 STALE_FROM = 5  # failures before a pattern is told
 SPRAY_FROM = 5  # names from one address
@@ -20,6 +20,7 @@ MANY_FROM = 10  # addresses for one name
 _STEADY = 0.35  # standard deviation of the intervals, by their mean
 _MOST = 0.8  # of a user's failures that come from one address
 _SAME = 0.9  # of the given passwords that are one and the same
+_TELLING = 3  # given passwords that must be known
 _GUESSES = 4  # different passwords from one address
 
 
@@ -65,7 +66,7 @@ class Group(Tally):
         reasons = self.reasons
         if event.reason in reasons or len(reasons) < _MOST_WORDS:
             reasons[event.reason] = reasons.get(event.reason, 0) + times
-        if len(self.others) < _MOST_OTHERS:
+        if len(self.others) < MOST_OTHERS:
             self.others.add(other)
 
     @property
@@ -118,7 +119,7 @@ class Pair(Tally):
     def same_password(self) -> bool | None:
         """Whether it gives one password all the time; None where the log does not tell."""
         told = sum((self.given or {}).values())
-        if not self.given or told < min(3, self.count):
+        if not self.given or told < _TELLING:
             return None
         return max(self.given.values()) >= _SAME * told
 
@@ -152,6 +153,7 @@ class Census:
     unexplained: int = 0
     logins: int = 0
     lines: int = 0
+    size: int = 0  # bytes of the lines that tell of failures
     forgotten: int = 0
     first: datetime | None = None
     last: datetime | None = None
@@ -184,6 +186,7 @@ class Census:
         pair.measure(event)
         pair.add(event, times)
         pair.size += size
+        self.size += size
         if len(self.pairs) > _MOST_KEYS:
             _forget(self.pairs)
         if len(self.users) > _MOST_KEYS:
@@ -200,6 +203,7 @@ class Census:
         told = self._sessions.pop(event.session, [])
         if told and (pair := self.pairs.get(told[-1])):
             pair.size += size
+            self.size += size
         if (more := event.attempts - len(told)) > 0 and not told:
             self.unexplained += more
             self._fail(event, more, size)
@@ -220,7 +224,7 @@ class Census:
         service = service_named(event)
         what = event.reason if event.kind is LogKind.ABORTED else limit_named(event)
         key = (event.kind, service, what)
-        if key not in self.troubles and len(self.troubles) >= _MOST_OTHERS:
+        if key not in self.troubles and len(self.troubles) >= MOST_OTHERS:
             return
         trouble = self.troubles.setdefault(key, Trouble(event.kind, service))
         trouble.count += 1
@@ -242,7 +246,7 @@ class Census:
             return Pattern.UNCLEAR
         if not pairs:
             return Pattern.SPREAD if len(tally.others) >= MANY_FROM else Pattern.UNCLEAR
-        if self.sprays(pairs[0].ip) and pairs[0].same_password is not True:
+        if self.sprays(pairs[0].ip) and (tally.count < STALE_FROM or pairs[0].same_password is not True):
             return Pattern.SPRAYING
         if self.same_everywhere(user):
             return Pattern.STALE  # a telephone changes its address

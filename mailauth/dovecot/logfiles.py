@@ -5,7 +5,7 @@ import gzip
 import lzma
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -112,13 +112,19 @@ def events_since(path: Path, since: datetime | None, stamps: Stamps) -> Iterator
         if since is not None and path.suffix not in _PACKED:
             _seek(file, since, stamps)
         try:
-            for line in file:
-                event = parse_line(line, stamps) if len(line) < _MOST_LINE and of_use(line) else None
+            for event, size in events_of(file, stamps):
                 if event and since and event.when and event.when < since:
                     continue
-                yield event, len(line)
+                yield event, size
         except (OSError, EOFError) as why:
             raise CannotObserve(f"{path}: the log cannot be read to its end ({why}).") from None
+
+
+def events_of(lines: Iterable[bytes], stamps: Stamps) -> Iterator[tuple[LogEvent | None, int]]:
+    """The events of lines, each with its line's size; None for a line of no use."""
+    for line in lines:
+        use = len(line) < _MOST_LINE and of_use(line)
+        yield (parse_line(line, stamps) if use else None), len(line)
 
 
 def _seek(file: IO[bytes], since: datetime, stamps: Stamps) -> None:

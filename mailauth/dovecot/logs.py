@@ -112,6 +112,8 @@ _FAILURES = (
     b"authentication failed",
 )
 _SHOWN = 160
+# What a connection to a database says begins with these, and has its host where others have the user.
+_OF_DATABASES = (b"mysql", b"pgsql", b"sqlite", b"sqlpool")
 _OF_USE = re.compile(rb"[Aa]uth|master: |starting up|SIGHUP|Log(?:in|ged in): user=")
 
 
@@ -180,7 +182,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     user = ip = session = driver = b""
     worker = _WORKER.match(text)
     text = text[worker.end() :] if worker else text
-    if found := _BY_DRIVER.fullmatch(text):
+    if (found := _BY_DRIVER.fullmatch(text)) and found["driver"] not in _OF_DATABASES:
         user, ip, session = found["user"], found["ip"] or b"", found["session"] or b""
         driver, text = found["driver"], found["text"]
     elif head["who"] and not head["who"].isdigit():

@@ -1,0 +1,266 @@
+"""What a log tells of failed logins, as a report: who fails, why, how often, from where."""
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+from mailauth.dovecot.logcensus import STALE_FROM, Census, Group, Pair, Pattern
+from mailauth.dovecot.logfiles import events_of, events_since, last_time, rotated
+from mailauth.dovecot.logs import LogEvent, plain
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+
+_DAY = 86400.0
+_OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A user who fails.  ``interval``: seconds between two failures from ``address``."""
+
+    user: str
+    failures: int
+    reason: str
+    addresses: int
+    address: str
+    interval: float | None
+    same_password: bool | None
+    pattern: Pattern
+    says: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRow:
+    """An address that tries many names; ``users`` counts up to 200 of them."""
+
+    address: str
+    failures: int
+    users: int
+    examples: list[str]
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleRow:
+    """What Dovecot says of itself."""
+
+    kind: str
+    service: str
+    count: int
+    text: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromLogReport:
+    """The whole.
+
+    ``unexplained``: failures of which the log gives no reason (auth_verbose = no).  ``patterns``: how many
+    users have each.  ``bytes_per_day``: what the failures write, at this rate.
+    """
+
+    sources: list[str]
+    first: str
+    last: str
+    lines: int
+    logins: int
+    failures: int
+    unexplained: int
+    users: int
+    addresses: int
+    patterns: dict[str, int]
+    bytes_per_day: int
+    rows: list[UserRow]
+    more_users: int
+    guessing: list[AddressRow]
+    more_guessing: int
+    troubles: list[TroubleRow]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What to read: files, how far back from the last line (None: all), one user only, or everyone."""
+
+    paths: tuple[Path, ...]
+    since: timedelta | None = timedelta(hours=24)
+    rotated: bool = False
+    user: str = ""
+    top: int = 20
+    log_timestamp: str = DEFAULT_STAMP
+    ident: str = "dovecot"
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was passed over while reading."""
+
+    lines: int = 0
+    dated: int = 0
+    size: int = 0
+    sources: list[str] = field(default_factory=list)
+
+
+def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogReport:
+    """Read the files.  Raises CannotObserve when one cannot be read."""
+    files = [one for path in asked.paths for one in (*(rotated(path) if asked.rotated else ()), path)]
+    now = datetime.now().astimezone()
+    ends = [last_time(path, _stamps(asked, now)) for path in files]
+    latest = max((end for end in ends if end), default=None)
+    since = latest - asked.since if latest and asked.since is not None else None
+    read = _Read()
+    census = Census()
+    with _no_collector():
+        for path in files:
+            read.sources.append(shown_as(path))
+            _take(census, events_since(path, since, _stamps(asked, now)), asked, read)
+    return _report(census, read, asked)
+
+
+def read_stream(stream: IO[bytes], asked: Reading) -> FromLogReport:
+    """Read all that comes, without a look back."""
+    read, census = _Read(sources=["standard input"]), Census()
+    with _no_collector():
+        _take(census, events_of(stream, _stamps(asked, datetime.now().astimezone())), asked, read)
+    return _report(census, read, asked)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Nothing here goes in circles, and the collector takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _stamps(asked: Reading, now: datetime) -> Stamps:
+    return Stamps(now, own=asked.log_timestamp, ident=asked.ident)
+
+
+def _take(census: Census, events: Iterable[tuple[LogEvent | None, int]], asked: Reading, read: _Read) -> None:
+    wanted = plain(asked.user, 80).casefold()
+    for event, size in events:
+        read.lines += 1
+        read.size += size
+        if event is None:
+            continue
+        read.dated += event.when is not None
+        if not wanted or not event.user or event.user.casefold() == wanted:
+            census.add(event, size)
+
+
+def _report(census: Census, read: _Read, asked: Reading) -> FromLogReport:
+    patterns = {user: census.pattern(user) for user in census.users}
+    sprayed = {user for user, pattern in patterns.items() if pattern is Pattern.SPRAYING}
+    own = {user: group for user, group in census.users.items() if user not in sprayed}
+    sprayers = {ip: group for ip, group in census.addresses.items() if census.sprays(ip)}
+    if asked.user:
+        own, sprayers = dict(census.users), {}
+    # An own user's old password first: it is what can be mended.
+    ranked = sorted(own, key=lambda user: (patterns[user] not in _OF_CLIENTS, -own[user].count))
+    seconds = (census.last - census.first).total_seconds() if census.first and census.last else 0.0
+    return FromLogReport(
+        sources=read.sources,
+        first=_shown(census.first),
+        last=_shown(census.last),
+        lines=read.lines,
+        logins=census.logins,
+        failures=census.failures,
+        unexplained=census.unexplained,
+        users=len(census.users),
+        addresses=sum(1 for ip in census.addresses if ip),
+        patterns={one.value: many for one, many in Counter(patterns.values()).items()},
+        bytes_per_day=int(census.size / seconds * _DAY) if seconds > 60 else census.size,
+        rows=[_row(census, user, own[user], patterns[user]) for user in ranked[: asked.top]],
+        more_users=max(0, len(own) - asked.top),
+        guessing=[_guesser(ip, group) for ip, group in census.top(sprayers, asked.top)],
+        more_guessing=max(0, len(sprayers) - asked.top),
+        troubles=[
+            TroubleRow(one.kind.value, one.service, one.count, one.text, _shown(one.last))
+            for one in sorted(census.troubles.values(), key=lambda one: -one.count)
+        ],
+        notes=_notes(census, read),
+    )
+
+
+def _row(census: Census, user: str, group: Group, pattern: Pattern) -> UserRow:
+    pairs = census.pairs_of(user)
+    most = pairs[0] if pairs else None
+    same = True if pattern is Pattern.STALE else most.same_password if most else None
+    return UserRow(
+        user=user,
+        failures=group.count,
+        reason=group.reason,
+        addresses=len(group.others),
+        address=most.ip if most else min(group.others, default=""),
+        interval=round(most.interval, 1) if most and most.gaps else None,
+        same_password=same,
+        pattern=pattern,
+        says=_says(pattern, group, most),
+        first=_shown(group.first),
+        last=_shown(group.last),
+    )
+
+
+def _says(pattern: Pattern, group: Group, most: Pair | None) -> str:
+    """What the pattern is taken from."""
+    every = f"one every {_period(most.interval)}" if most and most.gaps else ""
+    match pattern:
+        case Pattern.STALE:
+            return f"the same wrong password each time, {every}"
+        case Pattern.STEADY:
+            return f"{every}; the log does not tell whether it is the same password each time"
+        case Pattern.GUESSING:
+            return "different passwords from one address"
+        case Pattern.SPREAD:
+            return f"{len(group.others)} addresses try this name"
+        case Pattern.SPRAYING:
+            return f"{most.ip if most else 'an address'} tries many names"
+    return every if group.count >= STALE_FROM else ""
+
+
+def _period(seconds: float) -> str:
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _guesser(ip: str, group: Group) -> AddressRow:
+    examples = sorted(group.others)[:3]
+    return AddressRow(ip, group.count, len(group.others), examples, _shown(group.first), _shown(group.last))
+
+
+def _notes(census: Census, read: _Read) -> list[str]:
+    notes = []
+    if census.unexplained:
+        notes.append(
+            f"Of {census.unexplained} failures the log gives no reason: set auth_verbose = yes, and"
+            " auth_verbose_passwords = sha1:6 to tell one client's old password from guesses."
+        )
+    elif census.failures and not any(pair.given for pair in census.pairs.values()):
+        notes.append(
+            "The log does not tell equal passwords from different ones: auth_verbose_passwords = sha1:6 does."
+        )
+    if read.lines and not census.lines:
+        notes.append("No line is one of Dovecot's logins: another program's log, or another instance_name?")
+    elif census.lines and not read.dated:
+        notes.append("The lines have no time that can be read: name their form with --log-timestamp.")
+    if census.forgotten:
+        notes.append(f"{census.forgotten} failures of rare names are counted, and not told apart.")
+    return notes
+
+
+def _shown(when: datetime | None) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S}" if when else ""

@@ -1,0 +1,94 @@
+"""What a log tells, as text: tables on a terminal, plain columns elsewhere."""
+
+from mailauth.dovecot.logcensus import MOST_OTHERS
+from mailauth.dovecot.logreport import FromLogReport
+
+_WIDEST = 40
+
+
+def from_log_text(report: FromLogReport, *, terminal: bool = False) -> str:
+    """A page for a person.  Everything from the log was freed of control characters before."""
+    parts = [_head(report)]
+    if report.rows:
+        cells: list[tuple[str, ...]] = [
+            (
+                row.user,
+                str(row.failures),
+                row.reason,
+                row.address + (f" +{row.addresses - 1}" if row.addresses > 1 else ""),
+                row.last,
+                f"{row.pattern.value}: {row.says}" if row.says else row.pattern.value,
+            )
+            for row in report.rows
+        ]
+        parts.append(_table(("user", "failed", "why", "from", "last", "looks like"), cells, terminal))
+        if report.more_users:
+            parts.append(f"  and {report.more_users} more users (--top N shows more)\n")
+    if report.guessing:
+        others: list[tuple[str, ...]] = [
+            (one.address, str(one.failures), _counted(one.users), ", ".join(one.examples), one.last)
+            for one in report.guessing
+        ]
+        parts.append("\nAddresses that try many names:\n\n")
+        parts.append(_table(("address", "failed", "names", "such as", "last"), others, terminal))
+        if report.more_guessing:
+            parts.append(f"  and {report.more_guessing} more addresses\n")
+    if report.troubles:
+        parts.append("\nDovecot says of itself:\n\n")
+        parts += [
+            f"  {one.count} x {one.text} (last {one.last or 'at an unknown time'})\n"
+            for one in report.troubles
+        ]
+    parts += [f"\nNote: {note}\n" for note in report.notes]
+    return "".join(parts)
+
+
+def _head(report: FromLogReport) -> str:
+    span = f"{report.first} to {report.last}" if report.first else "no time"
+    told = (
+        f"{', '.join(report.sources)}\n{span}: {report.failures} failed logins of {report.users} users from"
+        f" {report.addresses} addresses, {report.logins} logins that worked.\n"
+    )
+    if report.failures:
+        told += "".join(f"  {many} users: {name}\n" for name, many in report.patterns.items())
+        told += f"The failures write {_bytes(report.bytes_per_day)} of log a day.\n"
+    return told + "\n"
+
+
+def _counted(many: int) -> str:
+    return f"{many} or more" if many >= MOST_OTHERS else str(many)
+
+
+def _bytes(size: int) -> str:
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], terminal: bool) -> str:
+    if terminal:
+        return _rich(head, rows)
+    widths = [min(_WIDEST, max(len(cell) for cell in column)) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    return "\n".join(f"  {line}" for line in lines) + "\n"
+
+
+def _rich(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    from rich.console import Console  # noqa: PLC0415 - 40 ms that plain output must not pay
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(show_edge=False, header_style="bold")
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if name in ("failed", "names") else "left", overflow="fold")
+        table.columns[number].no_wrap = name == "last"
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: no markup that a name might hold
+    console = Console()
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()

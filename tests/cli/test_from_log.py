@@ -1,0 +1,93 @@
+"""``mailauth diagnose --from-log``, on copied logs and on a real Dovecot's."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from mailauth.dovecot.logreport import FromLogReport
+from mailauth.lab import Lab
+from tests.cli.running import mailauth
+from tests.proofs.story import MiB, argon2id
+
+ROOT = Path(__file__).parent.parent.parent
+LOGS = ROOT / "tests" / "dovecot" / "logs"
+SCHEMA = ROOT / "mailauth" / "schemas" / "from-log.json"
+
+
+def test_the_schema_in_the_tree_is_current() -> None:
+    assert json.loads(SCHEMA.read_text()) == msgspec.json.schema(FromLogReport)
+
+
+@pytest.mark.parametrize("path", sorted(LOGS.iterdir()), ids=lambda path: path.name)
+def test_a_copied_log(path: Path) -> None:
+    done = mailauth("diagnose", "--from-log", "--log", str(path), "--json")
+    assert done.stderr == ""
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    jsonschema.validate(told, json.loads(SCHEMA.read_text()))
+    assert told["failures"] == sum(row["failures"] for row in told["rows"])
+    assert told["failures"] in (1, 2, 6)
+    shown = mailauth("diagnose", "--from-log", "--log", "-", feed=path.read_bytes())
+    assert f"{told['failures']} failed logins" in shown.stdout
+
+
+def test_one_user_and_the_window(tmp_path: Path) -> None:
+    log = LOGS / "own-2.4.1.log"
+    told = json.loads(mailauth("diagnose", "bob", "--from-log", "--log", str(log), "--json").stdout)
+    assert [(row["user"], row["failures"]) for row in told["rows"]] == [("bob", 3)]
+    two = tmp_path / "log"
+    two.write_bytes(log.read_bytes().replace(b"Nov 23", b"Nov 20") + log.read_bytes())
+    shutil.copy(log, tmp_path / "log.1")
+    for options, failures in ([], 6), (["--since", "all"], 12), (["--since", "7d", "--rotated"], 18):
+        told = json.loads(mailauth("diagnose", "--from-log", "--log", str(two), "--json", *options).stdout)
+        assert told["failures"] == failures
+
+
+def test_names_of_attackers_are_escaped() -> None:
+    line = "Nov 23 14:58:19 auth(a\x1b[31m[bold]b,10.0.0.1,sasl:plain)<x>: Info: sql: unknown user\n"
+    done = mailauth("diagnose", "--from-log", "--log", "-", feed=line)
+    assert "\x1b" not in done.stdout
+    assert "a\\x1b[31m[bold]b" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--from-log", "--log", "/nonexistent"], "there is no such file"),
+        (["--from-log", "--since", "soon"], "30m, 24h or 7d"),
+        (["--from-log", "--log", "-", "--rotated"], "standard input only"),
+        (["--from-log", "--log", "-", "--log-timestamp", "%c"], "cannot be read"),
+        (["--log", "x"], "--from-log"),
+    ],
+)
+def test_wrong_usage(words: list[str], says: str) -> None:
+    done = mailauth("diagnose", *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_nothing_in_it() -> None:
+    done = mailauth("diagnose", "--from-log", "--log", "-", feed="hello\n")
+    assert done.returncode == 0
+    assert "No line is one of Dovecot's" in done.stdout
+
+
+@pytest.mark.parametrize("settings", ["", "auth_verbose = no\n"])
+def test_a_running_dovecot(lab: Callable[..., Lab], dovecot_version: str, settings: str) -> None:
+    users = {"alice": argon2id(memory=1 * MiB)}
+    with lab(dovecot_version, "sqlite", users, settings) as one:
+        for _ in range(3):
+            assert not one.login("alice", b"wrong").ok
+        assert one.login("alice", b"correct horse").ok
+        one.logs("mismatch" if not settings else "starting up")
+        done = mailauth("diagnose", "--from-log", "--pid", str(one.master_pid), "--json")
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    # With auth_verbose = no, auth is silent, and the auth socket has no login process that counts.
+    assert told["failures"] == (0 if settings else 3)
+    assert told["sources"] == [f"{one.folder}/log"]
