@@ -163,9 +163,11 @@ class _Work:
     notes: list[str] = field(default_factory=list)
 
     def run(self, guard: Guard) -> Ending:
-        interrupted, problem = False, ""
-        journals.write(self.journal)  # where it cannot be kept, nothing is begun
+        begun, interrupted, problem = False, False, ""
         try:
+            with guard.held():
+                journals.write(self.journal)
+                begun = True
             self._do(guard)
             guard.finish()
             journals.finished(self.journal, State.APPLIED)
@@ -173,6 +175,8 @@ class _Work:
         except Interrupted:
             interrupted, problem = True, "interrupted"
         except (Refused, CannotObserve, UsageError) as why:
+            if not begun:  # what could not be taken back is not done
+                raise
             problem = str(why)
         except BaseException:
             guard.finish()

@@ -1,7 +1,8 @@
 """The user's entry in the store: where it is, what belongs there, and putting it there."""
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailauth import hashes
@@ -13,7 +14,7 @@ from mailauth.evidence import LookedUp, StoredHash, UserName, Verifiers
 from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Judgement, Password, making
 from mailauth.hashes.mend import mend
-from mailauth.stores import change, passwd_file, query, sql
+from mailauth.stores import change, passwd_file, query, replace, sql
 from mailauth.stores.change import Changed
 from mailauth.stores.store import Outcome
 
@@ -58,6 +59,17 @@ class Entry:
         if record.outcome not in (Outcome.FOUND, Outcome.NO_PASSWORD):
             raise Refused(f"{record.place}: the user is not there any more.")
         return record.stored if record.outcome is Outcome.FOUND else None
+
+    def sweep(self) -> None:
+        """Remove what a killed mailauth left beside a passwd-file.  Raises Refused."""
+        if isinstance(self.passdb.source, FileSource):
+            path, _ = self._line(self.passdb.source)
+
+            def alone() -> None:
+                with replace.opened(Path(path)) as found, replace.locked(found):
+                    replace.sweep(Path(path))
+
+            self.target.dovecot.inside(alone)
 
     def _line(self, source: FileSource) -> tuple[str, str]:
         """The passwd-file, and the name that a line must have."""
@@ -136,9 +148,9 @@ def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:
         idle,
     )
     try:
-        order = replace(order, options=tuple(making.fit(order.limit, idle).items()))
+        order = dataclasses.replace(order, options=tuple(making.fit(order.limit, idle).items()))
     except UsageError:
-        order = replace(order, scheme="BLF-CRYPT")
+        order = dataclasses.replace(order, scheme="BLF-CRYPT")
     made: str | Judgement = making.refused_before(order) or making.make(
         order, password, entry.names.looked_up
     )

@@ -69,6 +69,7 @@ def _file_back(entry: FileEntry, journal: Journal, dovecot: Installation) -> Ste
     what = f"{entry.path} as it was"
     try:
         now = read(dovecot, entry.path)
+        dovecot.inside(lambda: replace.sweep(Path(entry.path)))
         if now == entry.before:
             return Step(what, ok=True, said="it never changed")
         if now != entry.after:
@@ -105,6 +106,7 @@ def _entry_back(journal: Journal, dovecot: Installation) -> Step:
         return Step(what, ok=False, said="the old string was a plaintext, so it was not kept")
     try:
         entry = _entry(journal, dovecot)
+        entry.sweep()
         now = entry.now()
         if now == store.old:
             return Step(what, ok=True, said="it never changed")

@@ -158,8 +158,18 @@ def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> It
             os.unlink(temporary, dir_fd=folder)
 
 
+def sweep(path: Path) -> None:
+    """Remove what a killed mailauth left beside a file; to be called when no other can be at work on it."""
+    with suppress(OSError):
+        real = path.resolve()
+        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _sweep(folder, real.name)
+        finally:
+            os.close(folder)
+
+
 def _sweep(folder: int, name: str) -> None:
-    """What a killed mailauth left behind; to be called under the lock."""
     with suppress(OSError):
         for left in os.listdir(folder):
             if left.startswith(f".{name}{_MARK}"):

@@ -1,7 +1,7 @@
 """What the tests of ``mailauth fix`` share."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,10 @@ class Fix:
 
 
 @pytest.fixture
-def fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fix]:
+def fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fix:
     """The state folder also holds for what is called in this process."""
     monkeypatch.setenv("MAILAUTH_STATE", str(tmp_path / "state"))
-    yield Fix(tmp_path / "state")
+    return Fix(tmp_path / "state")
 
 
 def looked_at(lab: Lab, password: bytes | None = None, user: str = "alice") -> tuple[Target, Looked]:

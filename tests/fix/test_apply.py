@@ -59,7 +59,7 @@ def test_mem001_is_mended_and_taken_back(fix: Fix, lab: Labs, dovecot_version: s
         assert (again.returncode, "undone already" in again.stderr) == (1, True)
 
 
-def test_the_diff_is_a_patch(fix: Fix, lab: Labs, tmp_path: Path) -> None:
+def test_the_diff_is_a_patch(lab: Labs, tmp_path: Path) -> None:
     """patch(1) makes of the old file what mailauth would have."""
     with lab(None, "sqlite", {"alice": BIG}) as one:
         ready = ready_with(one, Remedy("Try.", config=both("auth_debug = yes"), file=str(one.config)))
@@ -134,7 +134,7 @@ def test_lines_are_changed_where_they_stand(fix: Fix, lab: Labs) -> None:
         ready = ready_with(one, Remedy("Change.", edits=edits))
         assert apply.apply(ready).state is State.APPLIED
         assert file.read_text() == "service auth {\n    vsz_limit = 300M\n}\nauth_cache_size = 2M\n"
-        with pytest.raises(Refused, match=":1: is not the line that was found there"):
+        with pytest.raises(Refused, match=":5: is not the line that was found there"):
             ready_with(one, Remedy("Change.", edits=edits))
 
 

@@ -1,0 +1,147 @@
+"""Interrupted, terminated or killed at any moment: everything is as it was, or can be put back so."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.fix import apply, journal
+from mailauth.fix.journal import State
+from mailauth.lab import Lab
+from tests.cli.running import ROOT
+from tests.fix.conftest import Fix, Labs, config_of
+from tests.proofs.story import SECRET, MiB, argon2id
+
+GOOD = argon2id(memory=1 * MiB)
+CUT = GOOD[:60]
+
+# Settings, a line changed where it stands, a mode, and the entry in the store: all kinds of change at once.
+CHILD = """
+import sys
+from types import SimpleNamespace
+from mailauth.finding import Edit, Remedy, StoreChange
+from mailauth.fix import apply
+from tests.fix.conftest import ready_with
+pid, config, settings = sys.argv[1:]
+text = "auth_debug = yes"
+remedy = Remedy(
+    "All.",
+    config={"2.3": text, "2.4": text},
+    file=config,
+    edits=(Edit(settings, 1, "auth_debug = no", "auth_verbose = no"),),
+    commands=("chmod 604 " + settings, "doveadm reload"),
+    store=StoreChange.NEW_PASSWORD,
+)
+ready = ready_with(SimpleNamespace(master_pid=int(pid)), remedy, b"the new password")
+ready = apply.with_string(ready, ready.target.password)
+print("ready", flush=True)
+ending = apply.apply(ready)
+print(ending.state.value, ending.interrupted, flush=True)
+"""
+
+
+def start(lab: Lab) -> subprocess.Popen[str]:
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(lab.master_pid), str(lab.config), str(lab.settings_file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=dict(os.environ),
+    )
+    assert child.stdout
+    assert child.stderr
+    assert child.stdout.readline() == "ready\n", child.stderr.read()
+    return child
+
+
+def as_it_was(lab: Lab, before: object) -> None:
+    """All files, the entry, no temporary file, and a service that answers."""
+    assert config_of(lab) == before
+    path = lab.store.path
+    stored = path.read_text() if lab.driver == "passwd-file" and path else lab.store.users()["alice"]
+    assert stored
+    assert CUT in stored
+    if path:
+        names = {one.name for one in path.parent.iterdir()}
+        assert not [name for name in names if "mailauth" in name or name.endswith(".lock")]
+    if lab.driver == "passwd-file":
+        time.sleep(1.1)
+    assert lab.login("bob", SECRET).ok
+    assert not lab.login("alice", b"the new password").ok
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["interrupted", "killed"])
+def test_at_any_moment(fix: Fix, lab: Labs, dovecot_version: str, killed: bool) -> None:
+    """Seeded moments, from the first step to beyond the last; MAILAUTH_MOMENTS: how many."""
+    seeded = random.Random(f"{dovecot_version} {killed}")  # noqa: S311 - which moments, again the same
+    kind = "passwd-file" if dovecot_version.startswith("2.4") else "sqlite"
+    with lab(dovecot_version, kind, {"alice": CUT, "bob": GOOD}, settings="auth_debug = no\n") as one:
+        before = config_of(one)
+        longest = 0.6
+        for number in range(int(os.environ.get("MAILAUTH_MOMENTS", "5"))):
+            how = signal.SIGKILL if killed else (signal.SIGINT, signal.SIGTERM)[number % 2]
+            child = start(one)
+            began = time.monotonic()
+            time.sleep(seeded.uniform(0.0, longest))
+            child.send_signal(how)
+            out, err = child.communicate(timeout=60)
+            longest = max(longest, min(time.monotonic() - began, 2.0))
+            outside = "Interrupt" in err or child.returncode == -how  # before it began, or after its end
+            assert outside or out in ("rolled back True\n", "applied False\n"), err
+            with journal.alone():
+                left = journal.killed()
+            if left:
+                assert killed
+                assert apply.undo(left.id, at_pid(one.master_pid, None)).state is State.UNDONE
+            elif applied := [each for each in journal.journals() if each.state is State.APPLIED]:
+                assert apply.undo(applied[-1].id, at_pid(one.master_pid, None)).clean
+            as_it_was(one, before)
+    states = {each.state for each in journal.journals()}
+    wanted = State.UNDONE if killed else State.ROLLED_BACK
+    assert wanted in states, states  # some did hit it in the middle
+    assert fix.journals
+
+
+def test_a_killed_fix_is_named_by_the_next(fix: Fix, lab: Labs) -> None:
+    """And --undo needs no more than its name."""
+    with lab(None, "sqlite", {"alice": argon2id(memory=256 * MiB), "bob": GOOD}) as one:
+        before = config_of(one)
+        pid = str(one.master_pid)
+        notes = fix.state / "fix"
+        child = subprocess.Popen(
+            [sys.executable, "-m", "mailauth", "fix", "MEM001", "alice", "--pid", pid, "--apply"],
+            stdout=subprocess.DEVNULL,
+            cwd=ROOT,
+            env=dict(os.environ),
+        )
+        while not list(notes.glob("*/journal.json")):
+            assert child.poll() is None
+            time.sleep(0.001)
+        child.kill()
+        child.wait()
+        name = fix.journals[0].parent.name
+        told = fix("MEM001", "alice", "--pid", pid, "--apply")
+        assert (told.returncode, f"mailauth fix --undo {name}" in told.stderr) == (1, True), told.stderr
+        back = fix("--undo", name, "-c", str(one.config))
+        assert back.returncode == 0, back.stdout + back.stderr
+        assert config_of(one) == before
+        assert one.login("bob", SECRET).ok
+
+
+def test_a_step_is_done_wholly() -> None:
+    """A signal within one is heard at its end."""
+    script = (
+        "import os, signal\nfrom mailauth.fix.guard import Guard\nwith Guard() as guard:\n"
+        "  with guard.held():\n    os.kill(os.getpid(), signal.SIGTERM)\n    print('whole')\n"
+        "  print('next')\n"
+    )
+    argv = [sys.executable, "-c", script]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout == "whole\n"
+    assert "Interrupted" in done.stderr
