@@ -64,6 +64,16 @@ def administrator(lab: Lab) -> Iterator[Any]:
 
 
 def settings(old: str, new: str) -> Do:
+    """Change what the SQL settings say, and have Dovecot read them."""
+
+    def run(lab: Lab) -> None:
+        rewrite(old, new)(lab)
+        lab.reload()
+
+    return run
+
+
+def rewrite(old: str, new: str) -> Do:
     """Change what the SQL settings say."""
 
     def run(lab: Lab) -> None:
@@ -72,7 +82,6 @@ def settings(old: str, new: str) -> Do:
         assert found, f"{old!r} is nowhere"
         for file in found:
             file.write_text(file.read_text().replace(old, new))
-        lab.reload()
 
     return run
 
@@ -114,7 +123,7 @@ def test_db001(proof: Make, dovecot_version: str, kind: str) -> None:
     told = proof(dovecot_version, kind, {"alice": GOOD})
     place, nobody = told.lab.store.place, free_port()
     right, wrong = value(told.lab, "port", place.port), value(told.lab, "port", nobody)
-    says = outage(told, "database server down", "DB001", settings(right, wrong), settings(wrong, right))
+    says = outage(told, "database server down", "DB001", rewrite(right, wrong), rewrite(wrong, right))
     assert "ECONNREFUSED" in says
     assert str(nobody) in says
 
@@ -125,7 +134,7 @@ def test_db002(proof: Make, dovecot_version: str, kind: str) -> None:
     told = proof(dovecot_version, kind, {"alice": GOOD})
     right = value(told.lab, "password", told.lab.store.place.password)
     wrong = value(told.lab, "password", "another")
-    says = outage(told, "database credentials", "DB002", settings(right, wrong), settings(wrong, right))
+    says = outage(told, "database credentials", "DB002", rewrite(right, wrong), rewrite(wrong, right))
     assert ("1045" if kind == "mysql" else "28P01") in says
     assert "another" not in says
 
@@ -183,7 +192,7 @@ def test_db005(proof: Make, dovecot_version: str, kind: str) -> None:
         undo=sql("DROP VIEW users", "ALTER TABLE mailbox RENAME TO users"),
     )
     found = told.story(fault, {"DB005"}, answers=[True])
-    assert "1.3 s" in found[0].problem.says
+    assert "took long" in found[0].problem.says
 
 
 @SERVERS
@@ -191,7 +200,7 @@ def test_db006(proof: Make, dovecot_version: str, kind: str) -> None:
     told = proof(dovecot_version, kind, {"alice": GOOD})
     right = value(told.lab, "dbname", told.lab.store.place.database)
     wrong = value(told.lab, "dbname", "elsewhere")
-    outage(told, "no such database", "DB006", settings(right, wrong), settings(wrong, right))
+    outage(told, "no such database", "DB006", rewrite(right, wrong), rewrite(wrong, right))
 
 
 def test_db006_a_file_made_by_accident(proof: Make, dovecot_version: str) -> None:
@@ -233,8 +242,8 @@ def as_reader(lab: Lab, *, may_read: bool = True) -> None:
     if may_read:
         let_read(lab)
     place = lab.store.place
-    settings(value(lab, "user", place.user), value(lab, "user", f"reader_{place.database}"))(lab)
-    settings(value(lab, "password", place.password), value(lab, "password", "pw"))(lab)
+    rewrite(value(lab, "user", place.user), value(lab, "user", f"reader_{place.database}"))(lab)
+    rewrite(value(lab, "password", place.password), value(lab, "password", "pw"))(lab)
 
 
 def let_read(lab: Lab) -> None:
