@@ -129,7 +129,7 @@ def lab(request: pytest.FixtureRequest) -> Callable[..., Lab]:
 
     def make(dovecot: str | None = None, store: str = "passwd-file", *more: Any, **named: Any) -> Lab:
         servers = {"mysql": "mariadb", "pgsql": "postgres"}
-        if store in servers:
+        if store in servers and "database" not in named:
             named["database"] = request.getfixturevalue(servers[store])
         return Lab(dovecot, store, *more, **named)
 
