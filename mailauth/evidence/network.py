@@ -104,6 +104,12 @@ class Approach:
     answers: tuple[tuple[int, str], ...]
 
     @property
+    def elsewhere(self) -> bool:
+        """Something answers there that is not Dovecot's own network: a proxy or a router in front of it."""
+        way_on = self.here or self.local or self.routed
+        return not way_on and any(answer == "connected" for _, answer in self.answers)
+
+    @property
     def seen(self) -> str:
         if not self.device:
             way = f"no route ({self.failure})"

@@ -28,7 +28,7 @@ def address_not_here(listening: Listening, reachable: Reachable) -> Problem | No
     if listening.strangers:
         return _not_bound(listening)
     lost = [one for one in reachable.approaches if _lost(one)]
-    if not lost:
+    if not lost or any(one.elsewhere for one in reachable.approaches):
         return None
     one = lost[0]
     length = one.address.max_prefixlen

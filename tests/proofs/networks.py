@@ -1,11 +1,15 @@
 """Networks of real interfaces: namespaces that last as long as a test, and what goes through them."""
 
 import ctypes
+import fcntl
 import os
+import select
 import socket
 import ssl
+import struct
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -19,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from pyroute2 import IPRoute
 
 _NEWNET = 0x40000000  # CLONE_NEWNET, linux/sched.h
+_TUNSETIFF, _TAP_NO_PI = 0x400454CA, 0x0002 | 0x1000  # linux/if_tun.h
 _NODAD = 2  # IFA_F_NODAD: an IPv6 address that can be used at once
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -35,17 +40,25 @@ class Networks:
     def __init__(self, *names: str) -> None:
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
         self._spaces: dict[str, int] = {}
+        self._taps: list[int] = []
+        self._stop = -1
+        self._carrier: threading.Thread | None = None
         for name in names:
             _check(_LIBC.unshare(_NEWNET))
             self._spaces[name] = os.open("/proc/self/ns/net", os.O_RDONLY)
+            for kind in ("all", "default"):  # an interface's own address can be used at once, too
+                Path(f"/proc/sys/net/ipv6/conf/{kind}/accept_dad").write_text("0")
             with IPRoute() as kernel:
                 kernel.link("set", index=1, state="up")
             _check(_LIBC.setns(self._home, _NEWNET))
 
     def close(self) -> None:
         _check(_LIBC.setns(self._home, _NEWNET))
-        for space in (self._home, *self._spaces.values()):
-            os.close(space)
+        if self._carrier:
+            os.close(self._stop)
+            self._carrier.join()
+        for one in (self._home, *self._spaces.values(), *self._taps):
+            os.close(one)
 
     @contextmanager
     def inside(self, name: str) -> Iterator[IPRoute]:
@@ -69,6 +82,21 @@ class Networks:
             with self.inside(space) as kernel:
                 kernel.link("set", index=_index(kernel, name), state="up")
 
+    def tap(self, one: str, other: str, *, names: tuple[str, str]) -> None:
+        """A tap device in each of two namespaces, and frames carried between them."""
+        ends = []
+        for space, name in zip((one, other), names, strict=True):
+            with self.inside(space) as kernel:
+                end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+                fcntl.ioctl(end, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _TAP_NO_PI))
+                kernel.link("set", index=_index(kernel, name), state="up")
+                ends.append(end)
+        self._taps += ends
+        stop, self._stop = os.pipe()
+        self._taps.append(stop)
+        self._carrier = threading.Thread(target=_carry, args=(*ends, stop), daemon=True)
+        self._carrier.start()
+
     def address(self, space: str, device: str, address: str, *, remove: bool = False) -> None:
         text, _, length = address.partition("/")
         with self.inside(space) as kernel:
@@ -85,6 +113,18 @@ class Networks:
     def sysctl(self, space: str, name: str, value: str) -> None:
         with self.inside(space):
             Path(f"/proc/sys/{name.replace('.', '/')}").write_text(value)
+
+
+def _carry(one: int, other: int, stop: int) -> None:
+    """What one tap sends the other gets, until ``stop`` is closed on its other side."""
+    while True:
+        ready, _, _ = select.select([one, other, stop], [], [])
+        if stop in ready:
+            return
+        for here, there in ((one, other), (other, one)):
+            if here in ready:
+                with suppress(OSError):  # a frame may be lost
+                    os.write(there, os.read(here, 65536))
 
 
 def _index(kernel: IPRoute, name: str) -> int:
@@ -160,13 +200,23 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def imap_login(
-    address: str, port: int, user: str, password: bytes, *, tls: ssl.SSLContext | None = None, name: str = ""
+    address: str,
+    port: int,
+    user: str,
+    password: bytes,
+    *,
+    tls: ssl.SSLContext | None = None,
+    name: str = "",
+    patience: float = 5.0,
 ) -> bool:
-    """A client's login over the network, with STARTTLS if ``tls``: whether it came to an end that is OK."""
+    """A client's login over the network, with STARTTLS if ``tls``: whether it came to an end that is OK.
+
+    ``patience``: for how many seconds it waits for each answer.
+    """
     with ExitStack() as stack:
         try:
-            plain = stack.enter_context(socket.create_connection((address, port), timeout=2.0))
-            stream = stack.enter_context(plain.makefile("rb", buffering=0))
+            plain = stack.enter_context(socket.create_connection((address, port), timeout=patience))
+            stream: Any = stack.enter_context(plain.makefile("rb", buffering=0))
             assert stream.readline().startswith(b"* OK")
             if tls:
                 plain.sendall(b"a STARTTLS\r\n")
