@@ -37,6 +37,7 @@ class Reader:
     default_scheme: str = "CRYPT"
     allow_weak: bool = False
     noscheme: bool = False
+    user: str = ""
 
 
 def classify(
@@ -70,10 +71,11 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
     payload = text if name is None else text[len(name) + 2 :]
     if isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT:
         return _as_text(text, payload, parsed, reader, password)
-    if password is not None and password.text and password.text in (text, payload):
+    named = name is not None and not damage_forms.wants_hash(name)
+    if password is not None and password.text and password.text in (text, payload) and not named:
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
     if isinstance(parsed, Hash):
-        return None
+        return _shortened(parsed, password, reader.user)
     if parsed.verdict is Verdict.WEAK:
         allowed = judge.parse(
             text, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=True
@@ -100,6 +102,38 @@ def _as_text(
         return None
     found = _Look(reader, None).at(text)
     return None if found is None or found[0] in (Kind.PLAINTEXT, Kind.OTHER, Kind.UNKNOWN) else found
+
+
+def seems_shortened(parsed: Hash) -> bool:
+    """It can match, and is shorter than such hashes are made: the end may be gone."""
+    return _shortness(parsed)[0] != ""
+
+
+def _shortness(parsed: Hash) -> tuple[str, bool]:
+    """What is odd about the length, and whether nobody makes such a hash."""
+    values = dict(parsed.params)
+    tag, salt = int(values.get("tag", 0)), int(values.get("salt", 0))
+    if parsed.scheme.name.startswith("ARGON2") and tag < _USUAL_TAG and tag != _LEAST_TAG:
+        return f"a tag of {tag} bytes, where nearly everyone makes 32", tag % 4 != 0
+    if parsed.scheme.name in ("SMD5", "SSHA", "SSHA256", "SSHA512") and salt not in mend.USUAL_SALTS:
+        return f"a salt of {salt} bytes after the digest", False
+    return "", False
+
+
+_USUAL_TAG, _LEAST_TAG = 32, 16
+
+
+def _shortened(parsed: Hash, password: Password | None, user: str) -> Said | None:
+    """A hash that parses and was cut off all the same: with so much of it no password is told wrong."""
+    odd, surely = _shortness(parsed)
+    if not odd or (password is None and not surely):
+        return None
+    if (
+        password is not None
+        and judge.verify_hash(parsed, password, user=user).verdict is not Verdict.MISMATCH
+    ):
+        return None
+    return Kind.CUT, f"cut off, it seems: {odd}", ""
 
 
 def _written(text: bytes) -> bytes | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from mailauth.hashes import accepts, bcrypt, braces, judge
 from mailauth.hashes.encoding import BASE64, base64_decode, hex_decode
 from mailauth.hashes.foreign import convert
-from mailauth.hashes.hash import Flaw
+from mailauth.hashes.hash import Flaw, Hash
 
 _STEPS_AT_MOST = 3
 
@@ -219,6 +219,11 @@ _STEPS: tuple[Step, ...] = (
 )
 
 
+def _hides_a_hash(parsed: Hash) -> bool:
+    """Anything parses as a password that is stored as it is; what begins as a hash does is none."""
+    return parsed.scheme.name in ("PLAIN", "CLEAR", "CLEARTEXT") and parsed.payload[:1] in (b"{", b"$")
+
+
 def mend(
     stored: bytes | str, *, dovecot: tuple[int, ...] | None = None, allow_weak: bool = False
 ) -> Mended | None:
@@ -237,7 +242,7 @@ def mend(
                     tried.add(again)
                     mended = Mended(again, (*way.steps, done))
                     parsed = judge.parse(again, default_scheme=None, dovecot=dovecot, allow_weak=allow_weak)
-                    if not isinstance(parsed, Flaw):
+                    if not isinstance(parsed, Flaw) and not _hides_a_hash(parsed):
                         return mended
                     more.append(mended)
         ways = more

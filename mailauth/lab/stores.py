@@ -133,6 +133,12 @@ class SqlStore:
         with self._cursor() as cursor:
             cursor.execute(f"DELETE FROM users WHERE userid = {self._mark}", (user,))  # noqa: S608 - a mark
 
+    def execute(self, *statements: str) -> None:
+        """Run statements as an administrator would: to change the table's columns, say."""
+        with self._cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
     def _insert(self, cursor: Any, user: str, stored: str | None) -> None:
         mark = self._mark
         cursor.execute(

@@ -34,19 +34,28 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
 
 
 def _damage(case: Case, scene: Scene) -> Damage | None:
-    if isinstance(case.hash, Hash) and case.hash.scheme.name not in _AS_TEXT:
+    parsed = case.hash
+    if (
+        isinstance(parsed, Hash)
+        and parsed.scheme.name not in _AS_TEXT
+        and parsed.scheme.name not in _LONG_OR_SHORT
+    ):
         return None
-    from mailauth.hashes.damage import Reader, classify  # noqa: PLC0415 - 20 ms that only a broken string needs
+    from mailauth.hashes.damage import Reader, classify  # noqa: PLC0415 - 20 ms that a sound string need not
 
-    config = scene.config
+    config, names = scene.config, scene.names
     version = config.version
     reader = Reader(
         (version.major, version.minor, version.patch, version.build),
         case.passdb.default_scheme,
         config.allow_weak,
         case.record.noscheme,
+        names.looked_up if names else scene.user,
     )
-    return classify(case.record.stored, case.hash, reader, scene.password)
+    return classify(case.record.stored, parsed, reader, scene.password)
+
+
+_LONG_OR_SHORT = frozenset({"ARGON2", "ARGON2I", "ARGON2ID", "SMD5", "SSHA", "SSHA256", "SSHA512"})
 
 
 _CUT = frozenset({Kind.CUT, Kind.ARGON2_SHORT})

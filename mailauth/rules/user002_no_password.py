@@ -20,6 +20,8 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
     outcomes = {answer.outcome for answer in lookups.answers}
     if name.refused or Outcome.NO_PASSWORD not in outcomes or Outcome.FOUND in outcomes:
         return None
+    if any(answer.field("nopassword") is not None for answer in lookups.answers):
+        return None  # none is wanted
     return Problem(
         says=f"The row of {name.looked_up!r} is there, and its password is NULL.",
         because=(name, lookups),

@@ -21,27 +21,17 @@ def restore(lab: Lab) -> None:
     lab.set_password("alice", GOOD)
 
 
-@pytest.mark.parametrize(
-    ("stored", "says"),
-    [
-        pytest.param(GOOD[:50], "cut off", id="truncated"),
-        pytest.param(GOOD + " ", "blank", id="trailing space"),
-        pytest.param(GOOD.replace("$v=19", "$v=16"), "v=19", id="v=16"),
-        pytest.param(GOOD.replace("$argon2id", "$argon2d"), "argon2d", id="argon2d"),
-        pytest.param("{ARGON2ID}", "nothing follows", id="empty"),
-        pytest.param("{ARGON2ID}" + "x" * 200, "$argon2", id="rubbish"),
-    ],
-)
-def test_hash001(proof: Make, dovecot_version: str, stored: str, says: str) -> None:
+def test_hash001(proof: Make, dovecot_version: str) -> None:
     """A damaged hash is a mismatch to Dovecot; mailauth says where it is damaged."""
     told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    found = told.story(Fault(users={"alice": stored}), {"HASH001"}, answers=[False], mend=restore)
-    assert says in found[0].problem.says
+    rubbish = Fault(users={"alice": "{ARGON2ID}" + "x" * 200})
+    found = told.story(rubbish, {"HASH001"}, answers=[False])
+    assert "$argon2" in found[0].problem.says
 
 
-def test_hash001_in_every_store(proof: Make, dovecot_version: str, store: str) -> None:
+def test_hash005_in_every_store(proof: Make, dovecot_version: str, store: str) -> None:
     told = proof(dovecot_version, store, {"alice": GOOD})
-    told.story(Fault(users={"alice": GOOD[:64]}), {"HASH001"}, answers=[False], mend=restore)
+    told.story(Fault(users={"alice": GOOD[:64]}), {"HASH005"}, answers=[False])
 
 
 @pytest.mark.dovecot(">= 2.4")
@@ -78,7 +68,9 @@ def test_hash004(proof: Make, dovecot_version: str, store: str, scheme: str) -> 
         told.finds(set(), password=told.password)
         return
     weak = scheme == "MD5-CRYPT" and store == "passwd-file"  # taken for what it is, and refused by 2.4
-    found = told.finds({"HASH002"} if weak else {"HASH004"}, password=told.password)
+    # Where the default scheme is PLAIN, the hash itself is the password.
+    opens = set() if weak or dovecot_version < "2.4" else {"HASH024"}
+    found = told.finds(({"HASH002"} if weak else {"HASH004"}) | opens, password=told.password)
     assert scheme in found[0].problem.says
     if not weak:
         assert f"Store it as {{{scheme}}} " in found[0].problem.remedy.summary
@@ -88,20 +80,11 @@ def test_hash004(proof: Make, dovecot_version: str, store: str, scheme: str) -> 
         told.finds(set() if allowed else {"HASH002"}, password=told.password)
 
 
-@pytest.mark.parametrize("name", ["BCRYPT", "FOO"])
-def test_hash003(proof: Make, dovecot_version: str, name: str) -> None:
+def test_hash003(proof: Make, dovecot_version: str) -> None:
     """A name that no Dovecot has."""
     told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    fault = Fault(users={"alice": GOOD.replace("{ARGON2ID}", f"{{{name}}}")})
-    told.story(fault, {"HASH003"}, answers=[False], mend=restore)
-
-
-@pytest.mark.dovecot("< 2.4")
-def test_hash003_argon2_on_2_3(proof: Make, dovecot_version: str) -> None:
-    """{ARGON2} is a name to 2.4 only."""
-    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    fault = Fault(users={"alice": GOOD.replace("{ARGON2ID}", "{ARGON2}")})
-    told.story(fault, {"HASH003"}, answers=[False], mend=restore)
+    fault = Fault(users={"alice": GOOD.replace("{ARGON2ID}", "{FOO}")})
+    told.story(fault, {"HASH003"}, answers=[False])
 
 
 def test_user001(proof: Make, dovecot_version: str, store: str) -> None:
@@ -211,7 +194,7 @@ def test_another_passdb_lets_the_user_in(proof: Make, dovecot_version: str, brok
     assert told.logins(2) == [True, True]
     told.finds(set(), password=told.password)
     assert not told.lab.login("alice", b"wrong").ok
-    codes = {"PASS001"} | ({"HASH001"} if broken == GOOD[:50] else {"MEM001"})
+    codes = {"PASS001"} | ({"HASH005"} if broken == GOOD[:50] else {"MEM001"})
     told.finds(codes, password=b"wrong")
 
 
