@@ -33,6 +33,7 @@ from mailauth.evidence import (
     Logins,
     LogWindow,
     LookedUp,
+    MailAccess,
     Mechanisms,
     NoStart,
     NotApplicable,
@@ -53,6 +54,7 @@ from mailauth.evidence import (
     TodaysStrength,
     Trials,
     Unobserved,
+    UserdbAnswer,
     UserInLog,
     UserName,
     Variables,
@@ -76,6 +78,7 @@ from mailauth.probes.startup import observe_running, observe_startup
 from mailauth.probes.stored import observe_column, observe_doors, observe_stored, observe_strength
 from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.trial import observe_trials
+from mailauth.probes.userdb import observe_mail_access, observe_userdb
 from mailauth.probes.variables import cannot_look_up, observe_variables
 from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
@@ -101,6 +104,8 @@ SERVER_PROBES: tuple[Probe, ...] = (
 )
 # What is looked at for this user, after the passdbs were asked: the scene has names and cases.
 USER_PROBES: tuple[Probe, ...] = (
+    (UserdbAnswer, observe_userdb),
+    (MailAccess, observe_mail_access),
     (OpenDoors, observe_doors),
     (Mechanisms, observe_mechanisms),
     (CacheAnswer, observe_cache),

@@ -5,6 +5,7 @@ Nothing here holds a secret: hashes appear as scheme and parameters, passwords n
 
 from mailauth.evidence.configured import Configured
 from mailauth.evidence.fact import Evidence, Fact, NotApplicable, Unobserved
+from mailauth.evidence.host import Host, NoStart
 from mailauth.evidence.log import (
     ContainerLog,
     Filesystem,
@@ -52,6 +53,7 @@ from mailauth.evidence.settings import (
 )
 from mailauth.evidence.stored import OpenDoors, StoredColumn, TodaysStrength
 from mailauth.evidence.survey import Foreseen, StoreMemory, Surveyed, Surveys
+from mailauth.evidence.userdb import MailAccess, UserdbAnswer
 from mailauth.evidence.verification import (
     PasswordCheck,
     StoredHash,
@@ -81,9 +83,10 @@ __all__ = [
     "Fact",
     "Filesystem",
     "Filesystems",
+    "Foreseen",
+    "Host",
     "Listener",
     "Listening",
-    "Foreseen",
     "LogDestination",
     "LogStream",
     "LogTrouble",
@@ -91,9 +94,11 @@ __all__ = [
     "LoginReply",
     "Logins",
     "LookedUp",
+    "MailAccess",
     "Mechanisms",
     "MisreadVariable",
     "NearName",
+    "NoStart",
     "NotApplicable",
     "OpenDoors",
     "PassdbAnswer",
@@ -110,16 +115,17 @@ __all__ = [
     "StoreMemory",
     "StoredColumn",
     "StoredHash",
-    "TlsFiles",
-    "TlsFlaw",
     "Surveyed",
     "Surveys",
+    "TlsFiles",
+    "TlsFlaw",
     "TodaysStrength",
     "Trial",
     "Trials",
     "Unobserved",
     "UserInLog",
     "UserName",
+    "UserdbAnswer",
     "Variables",
     "Verifiers",
     "VerifyingProcess",

@@ -116,6 +116,12 @@ from mailauth.rules.user009_denied import denied
 from mailauth.rules.user010_master_user import master_user
 from mailauth.rules.user011_renamed_to_nothing import renamed_to_nothing
 from mailauth.rules.user012_rules_refuse import rules_refuse
+from mailauth.rules.userdb001_unknown_to_userdb import unknown_to_userdb
+from mailauth.rules.userdb002_nowhere_to_keep_mail import nowhere_to_keep_mail
+from mailauth.rules.userdb003_id_not_allowed import id_not_allowed
+from mailauth.rules.userdb004_mail_folder_closed import mail_folder_closed
+from mailauth.rules.userdb005_lookup_fails import lookup_fails
+from mailauth.rules.userdb006_no_uid import no_uid
 
 RULES: tuple[Rule, ...] = (
     nothing_listens,
@@ -222,6 +228,12 @@ RULES: tuple[Rule, ...] = (
     master_user,
     renamed_to_nothing,
     rules_refuse,
+    unknown_to_userdb,
+    nowhere_to_keep_mail,
+    id_not_allowed,
+    mail_folder_closed,
+    lookup_fails,
+    no_uid,
     fails_all_the_same,
     never_match,
     refused_as_weak,

@@ -1,6 +1,7 @@
 """The fixture that every proof is told with."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ def proof(lab: Callable[..., Lab]) -> Iterator[Callable[..., Proof]]:
     """``proof(version, store, users, settings=...)``: a Proof whose lab ends with the test."""
     open_labs: list[Lab] = []
 
-    def make(version: str, store: str, users: Mapping[str, str | None], **more: str) -> Proof:
+    def make(version: str, store: str, users: Mapping[str, str | None], **more: Any) -> Proof:
         one = lab(version, store, dict(users), **more)
         one.__enter__()
         open_labs.append(one)

@@ -1,0 +1,68 @@
+"""What comes after the password: the userdb's answer, and whether its user gets at the mail."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailauth.evidence.fact import Evidence
+
+
+class UserdbSaid(Enum):
+    """What Dovecot's own userdb lookup ends with."""
+
+    FOUND = "found"
+    UNKNOWN = "unknown user"
+    FAILED = "the lookup fails"
+
+
+@dataclass(frozen=True, slots=True)
+class UserdbAnswer(Evidence):
+    """The userdb's answer as Dovecot gives it, with mail_uid, mail_gid and mail_home where it has none.
+
+    ``words``: what doveadm said of a failure.  ``lowest`` and ``highest``: the ids that may have mail, uid
+    and gid; 0 as the highest is no limit.  ``lost``: the place of the mail, where it needs a home and there
+    is none.
+    """
+
+    user: str
+    userdbs: tuple[str, ...]
+    said: UserdbSaid
+    words: str = ""
+    uid: int | None = None
+    gid: int | None = None
+    home: str = ""
+    lost: str = ""
+    lowest: tuple[int, int] = (1, 1)
+    highest: tuple[int, int] = (0, 0)
+
+    @property
+    def seen(self) -> str:
+        if self.said is not UserdbSaid.FOUND:
+            return f"{self.user}: {self.said.value}{f' ({self.words})' if self.words else ''}"
+        return f"{self.user}: uid {self.uid}, gid {self.gid}, home {self.home or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class MailAccess(Evidence):
+    """Whether the user's uid gets at the mail folder, or could make it: asked of the kernel, as that uid.
+
+    ``stopped_by``: the folder that says no, "" when none does; ``needs``: "enter" or "write";
+    ``exists``: the mail folder is there.
+    """
+
+    path: str
+    uid: int
+    gid: int
+    exists: bool
+    stopped_by: str = ""
+    needs: str = ""
+    mode: str = ""
+
+    @property
+    def seen(self) -> str:
+        there = "is there" if self.exists else "is not there yet"
+        stop = (
+            f"; uid {self.uid} may not {self.needs} {self.stopped_by} ({self.mode})"
+            if self.stopped_by
+            else ""
+        )
+        return f"{self.path} {there}{stop}"

@@ -1,0 +1,39 @@
+"""The userdb gives no home, and the place of the mail needs one.
+
+What you see
+    The password is accepted, and the session ends at once: "Home directory not set for user. Can't
+    expand ~/ for mail root dir" or "Mail storage autodetection failed with home=(not set)".
+Why
+    The place of the mail begins with ~ or %h, or is not set at all so that Dovecot searches the home;
+    the userdb returned no home, and mail_home is not set.
+How we know
+    doveadm user shows what the userdb returns; doveconf shows mail_home and where mail is kept.
+What to do
+    Have the userdb return home, or set mail_home.
+"""
+
+from mailauth.evidence import Configured, UserdbAnswer
+from mailauth.evidence.userdb import UserdbSaid
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("USERDB002", "The user has no home, and the mail needs one", Severity.BLOCKS_LOGIN)
+def nowhere_to_keep_mail(configured: Configured, answer: UserdbAnswer) -> Problem | None:
+    if answer.said is not UserdbSaid.FOUND or not answer.lost:
+        return None
+    return Problem(
+        says=f"The userdb returns no home for {answer.user!r}, mail_home is not set, and the mail is at"
+        f" {answer.lost}.",
+        because=(answer, configured),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Have the userdb return home, or say where homes are.",
+            config={"2.3": "mail_home = /var/vmail/%d/%n", "2.4": _HOME_24},
+            file=configured.file,
+            commands=("doveadm reload",),
+            careful="The folder above it must belong to the user that the mail belongs to.",
+        ),
+    )
+
+
+_HOME_24 = "mail_home = /var/vmail/%{user | domain}/%{user | username}"

@@ -1,0 +1,264 @@
+"""The password is right and the login fails: USERDB001 to USERDB006.
+
+``doveadm auth test`` asks the passdbs only, so it says yes; a real IMAP login and SELECT say no.
+"""
+
+import imaplib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from mailauth.finding import Finding
+from mailauth.lab import Lab
+from tests.proofs.story import SECRET, MiB, Proof, argon2id
+
+GOOD = argon2id(memory=1 * MiB)
+NOBODY = 65534
+Open = Callable[..., Proof]
+Change = Callable[[Lab], object]
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has mail of several uids")
+
+
+@pytest.fixture
+def mailbox(proof: Callable[..., Proof]) -> Open:
+    """``mailbox(version, store, users)``: a Proof with IMAP."""
+
+    def make(
+        version: str, store: str = "passwd-file", users: Mapping[str, str] | None = None, **more: str
+    ) -> Proof:
+        return proof(version, store, users or {"alice": GOOD}, protocols=("imap",), **more)
+
+    return make
+
+
+def opens(lab: Lab, user: str = "alice") -> bool:
+    """Whether IMAP lets the user in, and opens the inbox."""
+    link = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=20)
+    try:
+        link.login(user, SECRET.decode())
+        return link.select("INBOX")[0] == "OK"
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        link.shutdown()
+
+
+def auth_test(lab: Lab) -> bool:
+    return lab.run("doveadm", "auth", "test", "alice", SECRET.decode()).returncode == 0
+
+
+def mail_story(told: Proof, fault: Change, codes: set[str], mend: Change | None = None) -> list[Finding]:
+    """Healthy; broken, and auth test says yes while IMAP says no; found; mended; healthy."""
+    lab = told.lab
+    assert opens(lab)
+    told.finds(set(), password=told.password)
+    fault(lab)
+    lab.restart()
+    assert auth_test(lab)
+    assert not opens(lab)
+    told.finds(codes)
+    found = told.finds(codes, password=told.password)
+    told.paste(found)
+    if mend:
+        mend(lab)
+    lab.restart()
+    assert opens(lab)
+    told.finds(set(), password=told.password)
+    return found
+
+
+def userdb(text23: str, text24: str) -> Change:
+    """Have this userdb and no other."""
+
+    def do(lab: Lab) -> None:
+        pattern = (
+            r"userdb \{\n.*?\n\}\n"
+            if lab.dialect == "2.3"
+            else r"userdb static \{\n  fields \{.*?\n  \}\n\}\n"
+        )
+        text = (text23 if lab.dialect == "2.3" else text24).replace("FOLDER", str(lab.folder))
+        old = lab.config.read_text()
+        new, count = re.subn(pattern, lambda _: text, old, count=1, flags=re.DOTALL)
+        assert count == 1
+        lab.config.write_text(new)
+
+    return do
+
+
+def static(fields: str) -> Change:
+    inside = "".join(f"    {word.replace('=', ' = ', 1)}\n" for word in fields.split())
+    return userdb(
+        f"userdb {{\n  driver = static\n  args = {fields}\n}}\n",
+        f"userdb static {{\n  fields {{\n{inside}  }}\n}}\n",
+    )
+
+
+FILE = userdb(
+    "userdb {\n  driver = passwd-file\n  args = FOLDER/homes\n}\n",
+    "userdb passwd-file {\n  passwd_file_path = FOLDER/homes\n}\n",
+)
+
+
+def homes(lab: Lab, entries: str) -> None:
+    """The userdb's passwd-file."""
+    file = lab.folder / "homes"
+    file.write_text(entries.replace("FOLDER", str(lab.folder)))
+    file.chmod(0o644)
+
+
+def restored(lab: Lab) -> Change:
+    text = lab.config.read_text()
+    return lambda _: lab.config.write_text(text)
+
+
+def test_userdb001(mailbox: Open, dovecot_version: str) -> None:
+    told = mailbox(dovecot_version)
+    homes(told.lab, "bob:x:65534:65534::FOLDER/mail/bob\n")
+    entries = "bob:x:65534:65534::FOLDER/mail/bob\nalice:x:65534:65534::FOLDER/mail/alice\n"
+    found = mail_story(told, FILE, {"USERDB001"}, lambda lab: homes(lab, entries))
+    assert "passwd-file" in found[0].problem.says
+
+
+def test_userdb001_a_uid_that_is_none(mailbox: Open, dovecot_version: str) -> None:
+    """A name that the system does not have makes the whole line unknown."""
+    told = mailbox(dovecot_version)
+    homes(told.lab, "alice:x:nosuch:65534::FOLDER/mail/alice\n")
+    entries = "alice:x:65534:65534::FOLDER/mail/alice\n"
+    mail_story(told, FILE, {"USERDB001"}, lambda lab: homes(lab, entries))
+
+
+def test_userdb002(mailbox: Open, dovecot_version: str) -> None:
+    told = mailbox(dovecot_version)
+    old = restored(told.lab)
+
+    def homeless(lab: Lab) -> None:
+        static("uid=65534 gid=65534")(lab)
+        setting = "mail_location = maildir:~/Maildir" if lab.dialect == "2.3" else "mail_path = ~/Maildir"
+        lab.configure(f"{setting}\n")
+
+    def mend(lab: Lab) -> None:
+        """The remedy's path is an example."""
+        variables = "%u" if lab.dialect == "2.3" else "%{user}"
+        lab.configure(f"mail_home = {lab.folder}/mail/{variables}\n")
+        old(lab)
+
+    found = mail_story(told, homeless, {"USERDB002"}, mend)
+    assert "~/Maildir" in found[0].problem.says
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("first_valid_uid", 70000), ("first_valid_gid", 70000), ("last_valid_uid", 60000)]
+)
+def test_userdb003(mailbox: Open, dovecot_version: str, setting: str, value: int) -> None:
+    told = mailbox(dovecot_version)
+    found = mail_story(told, lambda lab: lab.configure(f"{setting} = {value}\n"), {"USERDB003"})
+    assert "65534" in found[0].problem.says
+
+
+def test_userdb003_root(mailbox: Open, dovecot_version: str) -> None:
+    told = mailbox(dovecot_version)
+    mail_story(told, static("uid=0 gid=0 home=/root"), {"USERDB003"}, restored(told.lab))
+
+
+def test_userdb004_not_yet_there(mailbox: Open, dovecot_version: str) -> None:
+    """The folder above belongs to root: Dovecot cannot make the mail folder."""
+    told = mailbox(dovecot_version)
+    mail = told.lab.folder / "mail"
+
+    def deny(_: Lab) -> None:
+        for path in sorted(mail.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        os.chown(mail, 0, 0)
+
+    found = mail_story(told, deny, {"USERDB004"})
+    assert f"write {mail}" in found[0].problem.says
+    os.chown(mail, NOBODY, NOBODY)
+
+
+def test_userdb004_somebody_elses(mailbox: Open, dovecot_version: str) -> None:
+    """As after a restore by root."""
+    told = mailbox(dovecot_version)
+    mail = told.lab.folder / "mail" / "alice"
+
+    def deny(_: Lab) -> None:
+        for path in [mail, *mail.rglob("*")]:
+            os.chown(path, 0, 0)
+
+    found = mail_story(told, deny, {"USERDB004"})
+    assert str(mail) in found[0].problem.says
+
+
+def test_userdb004_a_closed_folder(mailbox: Open, dovecot_version: str) -> None:
+    told = mailbox(dovecot_version)
+    mail = told.lab.folder / "mail"
+
+    def close(_: Lab) -> None:
+        os.chown(mail, 0, 0)
+        mail.chmod(0o700)
+
+    mail_story(told, close, {"USERDB004"})
+
+
+@pytest.mark.parametrize("fault", ["no such column", "no number"])
+def test_userdb005(mailbox: Open, dovecot_version: str, fault: str) -> None:
+    told = mailbox(dovecot_version, "sqlite")
+    wrong = "nosuch" if fault == "no such column" else "'x' AS uid, 65534 AS gid"
+    right = "65534 AS uid, 65534 AS gid"
+
+    def ask(fields: str) -> Change:
+        def do(lab: Lab) -> None:
+            if lab.dialect == "2.3":
+                file = lab.folder / "dovecot-sql.conf.ext"
+                query = f"user_query = SELECT {fields} FROM users WHERE userid = '%u'\n"
+                file.write_text(file.read_text() + query)
+            else:
+                query = f"userdb_sql_query = SELECT {fields} FROM users WHERE userid = '%{{user}}'\n"
+                lab.configure(query)
+
+        return do
+
+    def broken(lab: Lab) -> None:
+        userdb("userdb {\n  driver = sql\n  args = FOLDER/dovecot-sql.conf.ext\n}\n", "userdb sql {\n}\n")(
+            lab
+        )
+        ask(wrong)(lab)
+
+    mail_story(told, broken, {"USERDB005"}, ask(right))
+
+
+def test_userdb005_prefetch(mailbox: Open, dovecot_version: str) -> None:
+    """Only prefetch, and the passdb brings nothing along."""
+    told = mailbox(dovecot_version)
+    prefetch = userdb("userdb {\n  driver = prefetch\n}\n", "userdb prefetch {\n}\n")
+    mail_story(told, prefetch, {"USERDB005"}, restored(told.lab))
+
+
+def test_prefetch_with_fields_is_fine(mailbox: Open, dovecot_version: str) -> None:
+    """Doveadm user cannot ask it; a login works."""
+    entry = f"{GOOD}:::::: userdb_uid=65534 userdb_gid=65534 userdb_home=/tmp"
+    told = mailbox(dovecot_version, users={"alice": entry})
+    userdb("userdb {\n  driver = prefetch\n}\n", "userdb prefetch {\n}\n")(told.lab)
+    told.lab.restart()
+    assert opens(told.lab)
+    told.finds(set(), password=told.password)
+
+
+@pytest.mark.parametrize("how", ["no userdb", "no uid"])
+def test_userdb006(mailbox: Open, dovecot_version: str, how: str) -> None:
+    told = mailbox(dovecot_version)
+    fault = userdb("", "") if how == "no userdb" else static("home=/tmp")
+    ids = "mail_uid = nobody\nmail_gid = nogroup\n"
+    found = mail_story(told, fault, {"USERDB006"}, lambda lab: lab.configure(ids))
+    assert "mail_uid" in found[0].problem.remedy.config[told.lab.dialect]
+
+
+def test_a_mail_folder_that_is_new(mailbox: Open, dovecot_version: str) -> None:
+    """Before the first login there is none, and that is fine."""
+    told = mailbox(dovecot_version)
+    assert not (Path(told.lab.folder) / "mail" / "alice").exists()
+    told.finds(set(), password=told.password)
+    assert opens(told.lab)
