@@ -49,8 +49,8 @@ def fix(
 ) -> None:
     r"""Print the remedy of a finding as a patch for this server, or apply it.
 
-    Looks again, as mailauth diagnose does, and prints what would change: files as a unified diff, the
-    commands, the entry in the store.  Changes nothing without --apply.
+    Looks again, as mailauth diagnose does (without USER: as diagnose --all), and prints what would change:
+    files as a unified diff, the commands, the entry in the store.  Changes nothing without --apply.
 
     With --apply each step is checked: doveconf must accept the files, Dovecot must come back from its
     reload, the finding must be gone, and the login must work where the password is given.  If one does
@@ -77,12 +77,12 @@ def fix(
     else:
         if code is None:
             raise UsageError("name the finding: mailauth fix MEM001 alice; mailauth diagnose finds it.")
-        if user is None:
-            raise UsageError(f"name the user who cannot log in: mailauth fix {code.upper()} USER")
         password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
+        if password is not None and user is None:
+            raise UsageError(f"a password is somebody's: mailauth fix {code.upper()} USER")
         if login and password is None:
             raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
-        ready, ending = _fix(code.upper(), user, dovecot, service, password, do_it, login)
+        ready, ending = _fix(code.upper(), user or "", dovecot, service, password, do_it, login)
         told = report.report(ready, ending)
     click.echo(to_json(told) if as_json else fix_text(told), nl=as_json)
     if ending is None:

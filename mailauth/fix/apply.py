@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from mailauth.diagnose import Looked, Target, look
+from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.evidence import Logins, Unobserved
 from mailauth.finding import Diagnosis, Finding, Severity
@@ -22,7 +24,7 @@ from mailauth.fix.entry import Entry, find, new_string
 from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, Journal, State, StoreEntry
 from mailauth.fix.plan import RELOAD, Plan, make
-from mailauth.fix.reload import reload
+from mailauth.fix.reload import reload, runs
 from mailauth.fix.takeback import Step, modes_of, put, take_back
 from mailauth.hashes import Password
 
@@ -62,15 +64,21 @@ def plan_for(code: str, target: Target) -> Ready:
 
     Raises UsageError when it is not found now, CannotObserve when whether it is could not be seen.
     """
-    looked = look(target)
+    looked = _look(target)
     found = [one for one in looked.diagnosis.findings if one.rule.code == code]
     if not found:
         lacking = next((one for one in looked.diagnosis.undecided if one.rule.code == code), None)
         if lacking:
             raise CannotObserve(f"whether {code} is the case could not be seen: {lacking.missing.reason}")
         others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"
-        raise UsageError(f"{code} is not found now for {target.user!r} (found: {others}); nothing to mend.")
+        whom = f" for {target.user!r}" if target.user else ""
+        raise UsageError(f"{code} is not found now{whom} (found: {others}); nothing to mend.")
     return planned(found, looked, target)
+
+
+def _look(target: Target) -> Looked:
+    """Without a user: what can be found without one."""
+    return look(target) if target.user else look_at_all(Checkup(target.dovecot))
 
 
 def planned(found: list[Finding], looked: Looked, target: Target) -> Ready:
@@ -242,7 +250,12 @@ class _Work:
     def _command(self, command: str) -> None:
         dovecot = self.ready.target.dovecot
         if command == RELOAD:
-            reload(dovecot, self.ready.looked.config)
+            config = read_config(dovecot)  # as it is now: what there was before may have been refused
+            if runs(dovecot, config):
+                reload(dovecot, config)
+            else:
+                self.notes.append("Dovecot does not run, so nothing was reloaded or tested; start it.")
+                self.verify = False
             return
         words = shlex.split(command)
         if words[0] in ("doveadm", "doveconf"):
@@ -271,7 +284,7 @@ class _Work:
     def _verify(self) -> None:
         target, before = self.ready.target, self.ready.looked.diagnosis
         target = replace(target, login=target.password is not None)
-        after = look(target).diagnosis
+        after = _look(target).diagnosis
         codes = self.ready.plan.code.split()
         for code in codes:
             if _count(after, code) and _count(after, code) >= _count(before, code):

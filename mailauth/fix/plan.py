@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailauth.dovecot.authconfig import AuthConfig
@@ -104,7 +104,14 @@ class _Desk:
     edits: dict[str, dict[int, Edit]] = field(default_factory=dict)
 
     def note(self, edit: Edit) -> None:
-        self.edits.setdefault(edit.file, {})[edit.line] = edit
+        """Two remedies may change one line: one puts a line before it, the other says it in new words."""
+        edits = self.edits.setdefault(edit.file, {})
+        other = edits.get(edit.line, edit)
+        if other != edit and edit.old and edit.old in edit.new:
+            edit = replace(edit, new=edit.new.replace(edit.old, other.new))
+        elif other != edit and other.old and other.old in other.new:
+            edit = replace(edit, new=other.new.replace(other.old, edit.new))
+        edits[edit.line] = edit
 
     def make_edits(self) -> None:
         """From the last line to the first, so that the numbers stay those of the file as it was."""

@@ -29,6 +29,17 @@ def reload(dovecot: Installation, config: AuthConfig) -> None:
         time.sleep(0.005)
 
 
+def runs(dovecot: Installation, config: AuthConfig) -> bool:
+    """Whether there is a Dovecot to reload."""
+    if dovecot.pid:
+        return True
+    try:
+        pid = Path(f"{config.base_dir}/master.pid").read_text().strip()
+    except OSError:
+        return False
+    return (Path("/proc") / pid).is_dir()
+
+
 def auth_pid(dovecot: Installation, config: AuthConfig) -> int | None:
     """The auth process that answers now, as it says itself; None when none does."""
     try:

@@ -18,7 +18,7 @@ from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.fix.entry import Entry
 from mailauth.fix.journal import FileEntry, Journal, ModeEntry
 from mailauth.fix.plan import read
-from mailauth.fix.reload import reload
+from mailauth.fix.reload import reload, runs
 from mailauth.probes.lookup import observe_user_name
 from mailauth.probes.scene import Scene
 from mailauth.stores import replace
@@ -133,7 +133,10 @@ def _entry(journal: Journal, dovecot: Installation) -> Entry:
 
 def _reload(dovecot: Installation) -> Step:
     try:
-        reload(dovecot, read_config(dovecot))
+        config = read_config(dovecot)
+        if not runs(dovecot, config):
+            return Step("doveadm reload", ok=True, said="Dovecot does not run")
+        reload(dovecot, config)
     except (Refused, CannotObserve, UsageError) as why:
         return Step("doveadm reload", ok=False, said=str(why), again=True)
     return Step("doveadm reload", ok=True)

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from mailauth.dovecot.version import Dialect
 from mailauth.errors import Refused, UsageError
 from mailauth.finding import Edit, Remedy, StoreChange
 from mailauth.fix import apply, journal, report
@@ -29,7 +31,7 @@ CUT = GOOD[:60]
 NEW = b"the new password"
 
 
-def both(text: str) -> dict[str, str]:
+def both(text: str) -> dict[Dialect, str]:
     return {"2.3": text, "2.4": text}
 
 
@@ -188,22 +190,71 @@ def test_a_remedy_that_fails_is_rolled_back(
         assert len(fix.journals) == 1
 
 
-def test_reload_fails(fix: Fix, lab: Labs) -> None:
-    """Dovecot is not there to be reloaded."""
+def test_reload_fails(fix: Fix, lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The master hangs: what could not be put back at once is put back by --undo."""
     del fix
+    monkeypatch.setattr("mailauth.fix.reload._SECONDS", 1.0)
     with lab(None, "sqlite", {"alice": GOOD}) as one:
         before = config_of(one)
         ready = ready_with(one, Remedy("Set.", config=both("auth_debug = yes"), file=str(one.config)))
+        os.kill(one.master_pid, signal.SIGSTOP)
+        try:
+            ending = apply.apply(ready)
+            assert "no new auth process answered" in ending.problem
+            assert ending.state is State.APPLYING
+            assert "HALF DONE" in fix_text(report.report(ready, ending))
+            assert config_of(one) == before
+            with pytest.raises(Refused, match="an earlier fix was killed"):
+                apply.apply(ready)
+        finally:
+            os.kill(one.master_pid, signal.SIGCONT)
+        assert apply.undo(ending.id).state is State.UNDONE
+        assert one.login("alice", SECRET).ok
+
+
+def test_a_dovecot_that_does_not_run(fix: Fix, lab: Labs) -> None:
+    """Its files can be mended all the same; that nothing was tested is said."""
+    del fix
+    with lab(None, "sqlite", {"alice": GOOD}) as one:
+        ready = ready_with(one, Remedy("Set.", config=both("auth_debug = yes"), file=str(one.config)))
         one.stop()
         ending = apply.apply(ready)
-        assert "doveadm reload failed" in ending.problem
-        assert ending.state is State.APPLYING  # its reload on the way back failed, too: --undo tries again
-        assert config_of(one) == before
-        with pytest.raises(Refused, match="an earlier fix was killed"):
-            apply.apply(ready)
-        one.restart()
-        assert apply.undo(ending.id, ready_with(one, Remedy("x")).target.dovecot).state is State.UNDONE
+        assert (ending.state, ending.clean) == (State.APPLIED, True)
+        assert "Dovecot does not run" in ending.notes[0]
+        assert one.config.read_text().endswith("auth_debug = yes\n")
+
+
+def test_without_a_user(fix: Fix, lab: Labs, dovecot_version: str) -> None:
+    """What diagnose --all finds: a passwd-file that auth may not read."""
+    with lab(dovecot_version, "passwd-file", {"alice": GOOD}) as one:
+        assert one.store.path
+        pid = str(one.master_pid)
+        if os.geteuid() == 0:
+            os.chown(one.store.path, 0, 0)
+        one.store.path.chmod(0o600)
+        one.reload()
+        assert not one.login("alice", SECRET).ok
+        before = one.store.path.stat()
+        done = fix.json("CONF012", "--pid", pid, "--apply")
+        assert done["state"] == "applied", done
+        time.sleep(1.1)
         assert one.login("alice", SECRET).ok
+        fix.json("--undo", done["id"], "--pid", pid)
+        after = one.store.path.stat()
+        assert (after.st_mode, after.st_gid) == (before.st_mode, before.st_gid)
+
+
+def test_two_remedies_for_one_line(lab: Labs) -> None:
+    """One says the line in other words, one puts a line before it."""
+    with lab(None, "sqlite", {"alice": GOOD}) as one:
+        file = one.settings_file
+        file.write_text("auth_debug = no\n")
+        name = str(file)
+        put_before = Edit(name, 1, "auth_debug = no", "auth_verbose = yes\nauth_debug = no")
+        anew = Edit(name, 1, "auth_debug = no", "log_debug = category=auth")
+        for edits in ((put_before, anew), (anew, put_before)):
+            ready = ready_with(one, Remedy("Change.", edits=edits))
+            assert ready.plan.files[0].after == b"auth_verbose = yes\nlog_debug = category=auth\n"
 
 
 def test_a_command_that_fails(fix: Fix, lab: Labs) -> None:
@@ -293,7 +344,7 @@ def test_not_found_now(fix: Fix, lab: Labs) -> None:
     ("words", "says"),
     [
         ((), "name the finding"),
-        (("MEM001",), "name the user"),
+        (("MEM001", "--password-stdin"), "a password is somebody's"),
         (("--undo", "x", "--apply"), "--undo takes no code"),
         (("--undo", "../x"), "there is no fix '../x'"),
         (("MEM001", "alice", "-c", "/nowhere.conf"), "there is no such file"),
@@ -301,7 +352,7 @@ def test_not_found_now(fix: Fix, lab: Labs) -> None:
     ],
 )
 def test_wrong_usage(fix: Fix, words: tuple[str, ...], says: str) -> None:
-    done = fix(*words)
+    done = fix(*words, feed="x\n")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert says in done.stderr
 
