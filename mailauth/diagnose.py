@@ -105,7 +105,6 @@ SERVER_PROBES: tuple[Probe, ...] = (
 # What is looked at for this user, after the passdbs were asked: the scene has names and cases.
 USER_PROBES: tuple[Probe, ...] = (
     (UserdbAnswer, observe_userdb),
-    (MailAccess, observe_mail_access),
     (OpenDoors, observe_doors),
     (Mechanisms, observe_mechanisms),
     (CacheAnswer, observe_cache),
@@ -208,6 +207,7 @@ def look(target: Target) -> Looked:
     else:
         _skip(shared, (Logins,), "no login was asked for")
     _look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
+    _look_at_mail(shared, scene)
     _skip(shared, (Surveys, StoreMemory, Foreseen), "only --all looks at every row")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     findings, undecided = apply(RULES, merged)
@@ -230,6 +230,15 @@ def _refused(target: Target, refusal: Refusal) -> Looked:
     silent = tuple(rule for rule in RULES if rule.code not in loud)
     seen = tuple(fact for fact in facts.values() if not isinstance(fact, Unobserved) or fact.bug)
     return Looked(Diagnosis(target.user, tuple(findings), tuple(undecided), silent, seen), config, ())
+
+
+def _look_at_mail(shared: Facts, scene: Scene) -> None:
+    """The mail folder that the userdb named."""
+    answer = shared[UserdbAnswer]
+    if isinstance(answer, UserdbAnswer):
+        _see(shared, MailAccess, lambda: observe_mail_access(scene, answer))
+    elif isinstance(answer, Unobserved | NotApplicable):
+        shared[MailAccess] = replace(answer, kind=MailAccess)
 
 
 def _see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:

@@ -30,6 +30,7 @@ class UserdbAnswer(Evidence):
     uid: int | None = None
     gid: int | None = None
     home: str = ""
+    folder: str = ""  # where the mail is, where that is known
     lost: str = ""
     lowest: tuple[int, int] = (1, 1)
     highest: tuple[int, int] = (0, 0)

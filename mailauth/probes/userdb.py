@@ -33,16 +33,19 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
     if why_not:
         return NotApplicable(UserdbAnswer, why_not)
     labels = tuple(userdb.label for userdb in config.userdbs)
-    source = f"doveadm user -u {user}"
-    values: dict[str, str] = {}
-    if labels:
-        ran = _doveadm(scene, "-u", "--", user)
+    source = f"doveadm user {user}"
+    # With the mail settings, in one run; what they make fail is told apart by a lookup without them.
+    ran = _doveadm(scene, "--", user)
+    values = dict(re.findall(r"^(\w+)\t(.*)$", ran.out, re.MULTILINE))
+    folder = _folder(scene, values) if not ran.status else ""
+    if ran.status and labels:
+        said = UserdbSaid.UNKNOWN if ran.status == _UNKNOWN else UserdbSaid.FAILED
+        if said is UserdbSaid.FAILED:
+            source = f"doveadm user -u {user}"
+            ran = _doveadm(scene, "-u", "--", user)
         if ran.status:
-            said = UserdbSaid.UNKNOWN if ran.status == _UNKNOWN else UserdbSaid.FAILED
             return UserdbAnswer(source, user, labels, said, _last(ran.out + ran.err))
-        values = {
-            name: text.strip() for name, text in re.findall(r"^ +(\w+) *: ?(.*)$", ran.out, re.MULTILINE)
-        }
+        values = dict(re.findall(r"^ +(\w+) *: ?(.*?) *$", ran.out, re.MULTILINE))
     tree = config.tree
     home = values.get("home") or tree.get("mail_home")
     return UserdbAnswer(
@@ -53,6 +56,7 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
         uid=_number(scene.dovecot, values.get("uid") or tree.get("mail_uid"), "passwd"),
         gid=_number(scene.dovecot, values.get("gid") or tree.get("mail_gid"), "group"),
         home=home,
+        folder=folder,
         lost="" if home else _lost(scene, values),
         lowest=(_setting(scene, "first_valid_uid", 500), _setting(scene, "first_valid_gid", 1)),
         highest=(_setting(scene, "last_valid_uid", 0), _setting(scene, "last_valid_gid", 0)),
@@ -100,17 +104,10 @@ def _lost(scene: Scene, values: dict[str, str]) -> str:
     return configured if needs.startswith("~") or "%h" in needs or "%{home" in needs else ""
 
 
-def observe_mail_access(scene: Scene) -> MailAccess | NotApplicable:
+def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotApplicable:
     """Walk to the mail folder as the user's uid, in a child, and write nothing."""
-    user, why_not = _user(scene)
-    if why_not:
-        return NotApplicable(MailAccess, why_not)
-    ran = _doveadm(scene, "--", user)
-    found = dict(re.findall(r"^(\w+)\t(.*)$", ran.out, re.MULTILINE))
-    uid = _number(scene.dovecot, found.get("uid", ""), "passwd")
-    gid = _number(scene.dovecot, found.get("gid", ""), "group")
-    mail = _folder(scene, found)
-    if ran.status or not uid or gid is None or not mail:
+    uid, gid, mail = answer.uid, answer.gid, answer.folder
+    if not uid or gid is None or not mail:
         return NotApplicable(MailAccess, "the userdb names no uid or no folder")
     if os.geteuid() not in (0, uid):
         raise CannotObserve(f"only root can try {mail} as uid {uid}; run mailauth as root.")
