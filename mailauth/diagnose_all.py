@@ -64,7 +64,7 @@ def look_at_all(checkup: Checkup) -> Looked:
         judging = as_if(config, version, checkup.dovecot)
         facts[Configured] = Configured(f"doveconf -a, as if for {version}", judging)
         _see(facts, Foreseen, lambda: observe_foreseen(checkup.dovecot, config, version))
-    _look_at_stores(facts, checkup, judging)
+    _look_at_stores(facts, checkup, config, judging)
     kinds = {kind for rule in RULES for kind in rule.needs} - facts.keys()
     _skip(facts, tuple(kinds), "no user is asked about")
     findings, undecided = apply(RULES, [facts])
@@ -74,14 +74,14 @@ def look_at_all(checkup: Checkup) -> Looked:
     return Looked(diagnosis, judging, ())
 
 
-def _look_at_stores(facts: Facts, checkup: Checkup, judging: AuthConfig) -> None:
+def _look_at_stores(facts: Facts, checkup: Checkup, config: AuthConfig, judging: AuthConfig) -> None:
     ask = Ask(
         checkup.dovecot,
         judging,
         checkup.rows_query,
         checkup.names,
         checkup.progress,
-        checkup.as_if is not None,
+        config if checkup.as_if is not None else None,
     )
     surveys = _see(facts, Surveys, lambda: observe_surveys(ask))
     if checkup.as_if is not None:

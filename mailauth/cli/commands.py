@@ -6,6 +6,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("fix", "mailauth.cli.fix:fix", "Mend what was found: as a patch, or applied and tested."),
     ("explain", "mailauth.cli.explain:explain", "What a finding's code means, and what to do."),
     ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
+    ("audit", "mailauth.cli.audit:audit", "What a store holds, and what a given Dovecot makes of it."),
     ("migrate", "mailauth.cli.migrate:migrate", "Change stored hashes, at once or when users log in."),
     ("memory", "mailauth.cli.memory:memory", "What a hash costs, and whether it fits."),
     ("lab", "mailauth.cli.lab:lab", "A real, disposable Dovecot with a real store."),

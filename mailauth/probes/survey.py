@@ -1,10 +1,13 @@
 """Look at every stored string of every passdb."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mailauth.dovecot.as_if import set_by_hand
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, StaticSource
+from mailauth.dovecot.as_if import set_by_hand, usual_scheme
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import unread
+from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damage import Reader
@@ -16,7 +19,8 @@ from mailauth.stores.survey import Progress, Question, Survey, Tally
 class Ask:
     """How a survey is made.
 
-    ``config`` is what judges: as it is, or as another version would have it (``as_if``).  ``rows_query``:
+    ``config`` is what judges: as it is, or as another version would have it: then ``today``
+    is what it is.  ``rows_query``:
     another query for all passwords.  ``names``: how many users are named for each class.
     """
 
@@ -25,7 +29,7 @@ class Ask:
     rows_query: str | None = None
     names: int = 5
     progress: Progress | None = None
-    as_if: bool = False
+    today: AuthConfig | None = None
 
 
 def observe_surveys(ask: Ask) -> Surveys:
@@ -43,13 +47,26 @@ def observe_surveys(ask: Ask) -> Surveys:
             found.append(Surveyed(passdb, seen, set_by_hand(ask.config, passdb, ask.dovecot)))
     if not found:
         raise CannotObserve(" ".join(problems) or f"{ask.config.file} has no passdb that can be read.")
-    return Surveys("the passdbs, every row", ask.config.version, tuple(found), tuple(problems), ask.as_if)
+    return Surveys(
+        "the passdbs, every row", ask.config.version, tuple(found), tuple(problems), ask.today is not None
+    )
 
 
 def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
     """All that one passdb's store holds.  Raises CannotObserve."""
-    source, dovecot = passdb.source, ask.dovecot
-    question = Question(reader_of(ask.config, passdb), isinstance(source, SqlSource), ask.names)
+    source = passdb.source
+    today = None
+    if ask.today is not None:
+        now = next(one for one in ask.today.passdbs if one.number == passdb.number)
+        today = reader_of(ask.today, now)
+    question = Question(reader_of(ask.config, passdb), isinstance(source, SqlSource), ask.names, today)
+    if source is None:
+        raise CannotObserve(passdb.source_problem)
+    return _survey(source, question, ask)
+
+
+def _survey(source: Source, question: Question, ask: Ask) -> Survey:
+    dovecot = ask.dovecot
     if isinstance(source, FileSource):
         files = survey.files_of(source.path, dovecot.path("/"))
         return survey.of_files(files, source.path, question, ask.progress)
@@ -57,15 +74,29 @@ def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
         sql.prepare(source)
         progress = ask.progress if dovecot.pid is None else None  # a child's is nobody's to see
         return dovecot.inside(lambda: survey.of_database(source, question, ask.rows_query, progress))
-    if isinstance(source, StaticSource):
-        tally = Tally(question)
-        tally.add(source.password.encode(), ())
-        return Survey("passdb static", 1, tally.classes())
-    raise CannotObserve(passdb.source_problem)
+    tally = Tally(question)
+    tally.add(source.password.encode(), ())
+    return Survey("passdb static", 1, tally.classes())
+
+
+def survey_alone(
+    source: Source, version: Version, default_scheme: str | None, names: int, progress: Progress | None
+) -> Surveys:
+    """A store without a Dovecot, as ``version`` would judge it.  Raises CannotObserve."""
+    driver = source.driver if isinstance(source, SqlSource) else "passwd-file"
+    passdb = Passdb(1, driver, "", default_scheme or "", source, "", "auth", None)
+    passdb = replace(passdb, default_scheme=(default_scheme or usual_scheme(version, passdb)).upper())
+    reader = Reader(_numbers(version), passdb.default_scheme, version.dialect == "2.3")
+    question = Question(reader, isinstance(source, SqlSource), names)
+    config = unread(Refusal(version, "", "", "", 0, ""))
+    seen = _survey(source, question, Ask(Installation(), config, None, names, progress))
+    return Surveys("the store", version, (Surveyed(passdb, seen, default_scheme is not None),))
 
 
 def reader_of(config: AuthConfig, passdb: Passdb) -> Reader:
     """Who reads this passdb's strings."""
-    version = config.version
-    numbers = (version.major, version.minor, version.patch, version.build)
-    return Reader(numbers, passdb.default_scheme, config.allow_weak)
+    return Reader(_numbers(config.version), passdb.default_scheme, config.allow_weak)
+
+
+def _numbers(version: Version) -> tuple[int, ...]:
+    return (version.major, version.minor, version.patch, version.build)

@@ -81,17 +81,20 @@ def each(rows: Rows) -> str:
     return f"SELECT {rows.column}, {rows.user or 'NULL'} FROM {rows.tables}"  # noqa: S608 - of Dovecot's own query
 
 
-def counting(engine: Engine, rows: Rows, default_scheme: str) -> str:
-    """Stand-in or odd string, how many rows, and two of their users."""
+def counting(engine: Engine, rows: Rows, *, text: bool) -> str:
+    """Stand-in or odd string, how many rows, and two of their users.
+
+    ``text``: what has no scheme is a password as it is.
+    """
     if engine == "pgsql":
         # CONCAT, not CAST: that would take the blanks off that Dovecot sees in a CHAR column
-        text = f"CASE WHEN ({rows.column}) IS NULL THEN NULL ELSE CONCAT({rows.column}) END"
+        value = f"CASE WHEN ({rows.column}) IS NULL THEN NULL ELSE CONCAT({rows.column}) END"
         user = f'CAST({rows.user or "NULL"} AS TEXT) COLLATE "C"'
     else:
-        text = f"CAST({rows.column} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin"
+        value = f"CAST({rows.column} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin"
         user = f"CAST({rows.user or 'NULL'} AS CHAR(255))"
-    stored = f"SELECT {text} AS e, {user} AS u FROM {rows.tables}"  # noqa: S608 - of Dovecot's own query
-    keyed = f"SELECT {_key(engine, default_scheme)} AS k, u FROM ({stored}) AS stored"  # noqa: S608 - the same
+    stored = f"SELECT {value} AS e, {user} AS u FROM {rows.tables}"  # noqa: S608 - of Dovecot's own query
+    keyed = f"SELECT {_key(engine, text=text)} AS k, u FROM ({stored}) AS stored"  # noqa: S608 - the same
     return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY k"  # noqa: S608 - the same
 
 
@@ -108,15 +111,15 @@ def one_column(rows: Rows) -> str:
     return f"SELECT {rows.column} FROM {rows.tables} LIMIT 0"  # noqa: S608 - the same
 
 
-def _key(engine: Engine, default_scheme: str) -> str:
+def _key(engine: Engine, *, text: bool) -> str:
     find = "STRPOS" if engine == "pgsql" else "INSTR"
     length = "LENGTH" if engine == "pgsql" else "CHAR_LENGTH"
 
-    def clean(text: str, chars: str) -> str:
+    def clean(value: str, chars: str) -> str:
         """Nothing but ``chars`` is in it."""
         if engine == "pgsql":
-            return f"({text}) COLLATE \"C\" !~ '[^{chars}]'"
-        return f"({text}) NOT REGEXP '[^{chars}]'"
+            return f"({value}) COLLATE \"C\" !~ '[^{chars}]'"
+        return f"({value}) NOT REGEXP '[^{chars}]'"
 
     def form(one: _Form) -> str:
         tail = f"RIGHT(e, {one.tail})"
@@ -160,7 +163,7 @@ def _key(engine: Engine, default_scheme: str) -> str:
         f"WHEN {as_text} THEN CONCAT({head}, {some})",
     ]
     cases.append(f"WHEN {inside} THEN e")
-    if default_scheme in AS_TEXT:
+    if text:
         cases.append(f"WHEN e NOT LIKE '{{%}}%' AND e NOT LIKE '$%' THEN {some}")
     cases += [
         f"WHEN {clean(rest, _HEX)} THEN CONCAT({head}, REPEAT('0', {length}({rest})))",

@@ -15,9 +15,9 @@ from pathlib import Path
 from mailauth import hashes
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve
-from mailauth.hashes import Hash, Params, damage_forms
+from mailauth.hashes import Flaw, Hash, Params, damage_forms
 from mailauth.hashes.damage import AS_TEXT, Reader, classify
-from mailauth.hashes.damaged import Damage
+from mailauth.hashes.damaged import Damage, Kind
 from mailauth.stores import grouping, passwd_file, streaming
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.streaming import Column
@@ -34,12 +34,19 @@ Progress = Callable[[int], None]
 class Question:
     """Who reads the strings, and how many users are named for each class.
 
-    ``prefixing``: a SQL passdb, which puts the default scheme before what has none.
+    ``prefixing``: a SQL passdb, which puts the default scheme before what has none.  ``today``: who reads
+    them now, where ``reader`` is another version: what is a hash today is no password tomorrow.
     """
 
     reader: Reader
     prefixing: bool = False
     names: int = 5
+    today: Reader | None = None
+
+    @property
+    def text(self) -> bool:
+        """What has no scheme is a password as it is, and never was anything else."""
+        return (self.today or self.reader).default_scheme in AS_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,8 @@ class Tally:
             if not text or (parsed.payload and not damage_forms.looks_hashed(stored)):
                 # A class is judged once, by its first row: everything that counts is in the key
                 length = 0 if text else len(stored)
-                key = (parsed.scheme.name, parsed.encoding, parsed.params, named, length)
+                now = self._today(stored) if text and not named else None
+                key = (parsed.scheme.name, parsed.encoding, parsed.params, named, length, now)
                 count = self._sound.get(key)
                 if count is None:
                     count = self._judged(stored, named)
@@ -161,13 +169,15 @@ class Tally:
             taken, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=reader.allow_weak
         )
         damage = classify(stored, parsed, reader)
+        if damage is None and (now := self._today(stored)):
+            damage = Damage(Kind.NO_PREFIX, f"a {now} hash without {{{now}}} before it", True, now)
         known = (
             parsed if isinstance(parsed, Hash) else hashes.parse(taken, default_scheme=reader.default_scheme)
         )
         if isinstance(known, Hash):
             scheme, text = known.scheme.name, known.scheme.name in AS_TEXT
             params = () if text else known.params
-            shown = known.shown if named else known.shown.partition("}")[2]
+            shown = known.shown if named else known.shown.rpartition("}")[2]
         else:
             shown = hashes.shown(stored, default_scheme=reader.default_scheme)
             written = hashes.identify(stored)
@@ -183,12 +193,25 @@ class Tally:
             count = self._counts[key] = _Count(one)
         return count
 
-    def _taken(self, stored: bytes) -> bytes:
+    def _today(self, stored: bytes) -> str:
+        """The scheme of a bare string that is a hash now, and will be taken for a password; "" otherwise."""
+        today, then = self._question.today, self._reader.default_scheme
+        if today is None or then not in AS_TEXT or stored[:1] == b"{":
+            return ""
+        taken = self._taken(stored, today.default_scheme)
+        parsed = hashes.parse(taken, default_scheme=today.default_scheme)
+        will = hashes.parse(self._taken(stored), default_scheme=then)
+        if isinstance(parsed, Flaw) or isinstance(will, Flaw) or will.scheme.name not in AS_TEXT:
+            return ""
+        return "" if parsed.scheme.name in AS_TEXT else parsed.scheme.name
+
+    def _taken(self, stored: bytes, default_scheme: str = "") -> bytes:
         """As Dovecot takes it: see probes/lookup.py."""
         if not self._question.prefixing:
             return stored
         named = stored.startswith(b"{") and b"}" in stored and not self._reader.noscheme
-        return stored if named else self._head + stored
+        head = b"{%b}" % default_scheme.encode() if default_scheme else self._head
+        return stored if named else head + stored
 
 
 # Letters and digits are alike, everything else counts
@@ -266,7 +289,7 @@ def of_database(
                 if progress and not tally.rows % _STEP:
                     progress(tally.rows)
         else:
-            counted = grouping.counting(source.driver, rows, question.reader.default_scheme)
+            counted = grouping.counting(source.driver, rows, text=question.text)
             for stored, count, least, most in link.rows(counted):
                 assert isinstance(count, int)
                 tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), count)

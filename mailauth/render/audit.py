@@ -1,0 +1,206 @@
+"""An audit of whole stores: as records (their JSON schema is made of them), as a table, as CSV."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mailauth.dovecot.sizes import show_size
+from mailauth.evidence import Surveyed, Surveys
+from mailauth.hashes.damaged import Kind
+from mailauth.hashes.strength import Level, strength
+from mailauth.memory.footprint import of
+from mailauth.render.memory import columns
+from mailauth.stores.survey import HashClass
+
+SOUND, REFUSED, UNKNOWN, NEVER = "sound", "refused as weak", "unknown scheme", "never matches"
+_UNKNOWN = (Kind.UNKNOWN, Kind.NEWER_NAME, Kind.FOREIGN_NAME)
+_MOST_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """All rows with one scheme, parameters, prefix, length and fate."""
+
+    hash: str  # without salt and digest
+    scheme: str
+    params: dict[str, int | str]
+    prefixed: bool
+    length: int  # 0: the password's own, or several
+    rows: int
+    fate: str  # sound, refused as weak, unknown scheme, never matches
+    why: str
+    mendable: bool
+    strength: str  # good, below, poor, none; "" where it is not known
+    strength_why: str
+    memory: int  # bytes that one verification takes
+    users: list[str]  # a few
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """One passdb's store."""
+
+    passdb: str
+    driver: str
+    place: str
+    default_scheme: str
+    rows: int
+    without_password: int
+    users_twice: list[str]
+    column_type: str
+    column_width: int | None
+    largest: str  # the hash that takes most memory
+    memory: int
+    classes: list[ClassReport]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The whole; ``dovecot`` is the version that judges."""
+
+    dovecot: str
+    stores: list[StoreReport]
+    not_read: list[str]
+
+    @property
+    def broken(self) -> int:
+        """Rows that this Dovecot does not let in."""
+        return sum(one.rows for store in self.stores for one in store.classes if one.fate != SOUND)
+
+
+def audit_report(surveys: Surveys) -> AuditReport:
+    stores = [_store(one) for one in surveys.stores]
+    return AuditReport(str(surveys.version), stores, list(surveys.unasked))
+
+
+def audit_schema() -> dict[str, Any]:
+    """mailauth/schemas/audit.json."""
+    found: dict[str, Any] = msgspec.json.schema(AuditReport)
+    return found
+
+
+def _store(one: Surveyed) -> StoreReport:
+    classes = [_class(each) for each in one.survey.classes]
+    largest = max(
+        (each for each in classes if each.fate == SOUND), key=lambda each: each.memory, default=None
+    )
+    column = one.survey.column
+    return StoreReport(
+        passdb=one.passdb.label,
+        driver=one.passdb.driver,
+        place=one.survey.place,
+        default_scheme=one.passdb.default_scheme,
+        rows=one.survey.rows,
+        without_password=one.survey.nulls,
+        users_twice=list(one.survey.twice),
+        column_type=column.type if column else "",
+        column_width=column.width if column else None,
+        largest=largest.hash if largest and largest.memory else "",
+        memory=largest.memory if largest else 0,
+        classes=classes,
+    )
+
+
+def _class(one: HashClass) -> ClassReport:
+    parsed = one.hash
+    judged = strength(parsed) if parsed else None
+    damage = one.damage
+    return ClassReport(
+        hash=one.shown,
+        scheme=one.scheme,
+        params=dict(one.params),
+        prefixed=one.prefixed,
+        length=one.length,
+        rows=one.rows,
+        fate=_fate(one),
+        why=damage.detail if damage else "",
+        mendable=damage is not None and damage.mendable,
+        strength=judged.level.value if judged else "",
+        strength_why=judged.says if judged else "",
+        memory=of(parsed).always if parsed else 0,
+        users=list(one.users),
+    )
+
+
+def _fate(one: HashClass) -> str:
+    if one.damage is None:
+        return SOUND
+    if one.damage.kind is Kind.WEAK:
+        return REFUSED
+    return UNKNOWN if one.damage.kind in _UNKNOWN else NEVER
+
+
+def audit_text(report: AuditReport) -> str:
+    """A table for each store, and what to know of it."""
+    parts = [text for store in report.stores for text in _store_text(store, report.dovecot)]
+    parts += [f"NOT READ  {one}" for one in report.not_read]
+    return "\n".join(parts) + "\n"
+
+
+def _store_text(store: StoreReport, dovecot: str) -> list[str]:
+    head = ("rows", "%", "hash", "length", "memory", f"under Dovecot {dovecot}")
+    shown = store.classes[:_MOST_LINES]
+    table = [
+        (
+            f"{one.rows:,}",
+            f"{100 * one.rows / max(store.rows, 1):.1f}",
+            one.hash if one.prefixed or not one.hash else f"{one.hash}  (no {{SCHEME}})",
+            str(one.length or "-"),
+            show_size(one.memory) if one.memory else "-",
+            _said(one),
+        )
+        for one in shown
+    ]
+    lines = [f"{store.passdb}, {store.place}: {store.rows:,} rows", *columns(head, table, (2, 5))]
+    if more := store.classes[_MOST_LINES:]:
+        lines.append(f"{sum(one.rows for one in more):,} rows more in {len(more)} classes: --json has them")
+    lines += [f"  {fate}: {rows:,}" for fate, rows in _fates(store).items()]
+    weak = sum(one.rows for one in store.classes if one.strength and one.strength != Level.GOOD.value)
+    lines.append(f"  weak by today's numbers: {weak:,}")
+    if store.without_password:
+        lines.append(f"  without a password (NULL): {store.without_password:,}")
+    if store.users_twice:
+        lines.append(
+            f"  users with several entries: {len(store.users_twice):,} ({store.users_twice[0]}, ...)"
+        )
+    if store.column_type:
+        lines.append(f"  the column is {store.column_type}")
+    if store.memory:
+        lines.append(f"  most memory: {show_size(store.memory)}, for {store.largest}")
+    return [*lines, ""]
+
+
+def _said(one: ClassReport) -> str:
+    if one.fate == SOUND:
+        return one.fate if one.strength in ("", Level.GOOD.value) else f"{one.fate}; {one.strength}"
+    users = f" ({', '.join(one.users[:2])})" if one.users else ""
+    return f"{one.fate}: {one.why}{users}" if one.fate == NEVER else f"{one.fate}{users}"
+
+
+def _fates(store: StoreReport) -> dict[str, int]:
+    found = dict.fromkeys((SOUND, REFUSED, UNKNOWN, NEVER), 0)
+    for one in store.classes:
+        found[one.fate] += one.rows
+    return found
+
+
+def audit_csv(report: AuditReport) -> str:
+    """One line for each class."""
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    names = ["hash", "scheme", "prefixed", "length", "rows", "fate", "why", "strength", "memory"]
+    lines.writerow(["passdb", "place", *names, "users"])
+    for store in report.stores:
+        for one in store.classes:
+            own = [_cell(getattr(one, name)) for name in names]
+            lines.writerow([store.passdb, store.place, *own, _cell(" ".join(one.users))])
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet takes what begins with these for a formula."""
+    text = str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else value

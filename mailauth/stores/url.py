@@ -1,0 +1,63 @@
+"""A store given as a URL: postgresql://user@host/db, mysql:..., sqlite:///path, passwd-file:/path."""
+
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from mailauth.dovecot.authconfig import FileSource, Source, SqlDriver, SqlSource
+from mailauth.errors import UsageError
+from mailauth.hashes import Password
+
+QUERY = "SELECT password FROM users"
+_DRIVERS: dict[str, SqlDriver] = {
+    "postgresql": "pgsql",
+    "postgres": "pgsql",
+    "pgsql": "pgsql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
+
+
+def source_of(url: str, query: str | None, password: Password | None) -> Source:
+    """What the URL names.  Raises UsageError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as why:
+        raise UsageError(f"the URL is none: {why}.") from None
+    scheme = parts.scheme.partition("+")[0]
+    if scheme == "passwd-file":
+        return FileSource(_absolute(unquote(parts.path)), "%u")
+    if scheme not in _DRIVERS:
+        raise UsageError(
+            "the URL begins with none of postgresql:, mysql:, sqlite: and passwd-file:,"
+            " as in postgresql://user@host/database."
+        )
+    driver, text = _DRIVERS[scheme], query or QUERY
+    if driver == "sqlite":
+        return SqlSource(driver, ({"path": _absolute(unquote(parts.path))},), text, "--url")
+    own = {
+        "host": unquote(parts.hostname or ""),
+        "port": str(port or ""),
+        "user": unquote(parts.username or ""),
+        "password": (password.raw.decode() if password else "") or unquote(parts.password or ""),
+        "dbname": unquote(parts.path.removeprefix("/")),
+    }
+    host = {name: value for name, value in own.items() if value} | dict(parse_qsl(parts.query))
+    return SqlSource(driver, (host,), text, "--url")
+
+
+def has_password(url: str) -> bool:
+    """Whether a secret stands in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    names = {name.lower() for name, _ in parse_qsl(parts.query)} - {"passfile"}
+    return bool(parts.password) or any("pass" in name or name == "pwd" for name in names)
+
+
+def _absolute(path: str) -> str:
+    if not path or path == "/":
+        raise UsageError("the URL names no file: sqlite:///path or passwd-file:/path.")
+    return str(Path(path).absolute())
