@@ -24,14 +24,17 @@ from mailauth.evidence import (
     Cleartext,
     ClientAddress,
     Configured,
+    ContainerLog,
     End,
     Evidence,
     Fact,
+    Filesystems,
     Foreseen,
     Host,
     Listening,
-    Logins,
+    LogDestination,
     LogWindow,
+    Logins,
     LookedUp,
     MailAccess,
     Mechanisms,
@@ -42,21 +45,22 @@ from mailauth.evidence import (
     PasswordCheck,
     PasswordPart,
     PasswordVariant,
+    Penalties,
     Reachable,
     Running,
     Said,
     Startup,
+    StoreMemory,
     StoredColumn,
     StoredHash,
-    StoreMemory,
     Surveys,
     TlsFiles,
     TodaysStrength,
     Trials,
     Unobserved,
-    UserdbAnswer,
     UserInLog,
     UserName,
+    UserdbAnswer,
     Variables,
     Verifiers,
 )
@@ -66,6 +70,7 @@ from mailauth.probes.cache import observe_cache
 from mailauth.probes.files import observe_files
 from mailauth.probes.host import observe_host, observe_start
 from mailauth.probes.log import observe_log_window, observe_user_in_log
+from mailauth.probes.log_place import observe_container_log, observe_filesystems, observe_log_destination, observe_penalties
 from mailauth.probes.login import observe_logins
 from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
 from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
@@ -101,6 +106,10 @@ SERVER_PROBES: tuple[Probe, ...] = (
     (Certificates, observe_certificates),
     (Cleartext, observe_cleartext),
     (LogWindow, observe_log_window),
+    (LogDestination, observe_log_destination),
+    (Filesystems, observe_filesystems),
+    (ContainerLog, observe_container_log),
+    (Penalties, observe_penalties),
 )
 # What is looked at for this user, after the passdbs were asked: the scene has names and cases.
 USER_PROBES: tuple[Probe, ...] = (
@@ -350,20 +359,21 @@ def _verify_password(
         verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)
         right = [one for (_, one), said in zip(sound, verdicts, strict=True) if said is Verdict.MATCH]
         passing = [one for one in right if _fits(one)]
-        lets_in = bool(passing) and _ends_well(scene, facts, passing)
+        end = _end(scene, facts, passing)
+        lets_in = bool(passing) and end.lets_in
         if lets_in:
             _set_aside(facts, passing[0])
-        return PasswordCheck("verified here, without a limit", verdicts, lets_in)
+        return PasswordCheck("verified here, without a limit", verdicts, lets_in, end)
 
     _see(shared, PasswordCheck, check)
 
 
-def _ends_well(scene: Scene, facts: list[Facts], passing: list[Facts]) -> bool:
-    """Whether the session begins when these hashes match: fields, rules and other passdbs have a say."""
+def _end(scene: Scene, facts: list[Facts], passing: list[Facts]) -> End:
+    """Where the way ends when these hashes match: fields, rules and other passdbs have a say."""
     pairs = zip(scene.cases, facts, strict=True)
     numbers = {case.passdb.number for case, one in pairs if any(one is right for right in passing)}
     assert scene.road
-    return walk(scene.road, lambda entry: entry.passdb.number in numbers).lets_in
+    return walk(scene.road, lambda entry: entry.passdb.number in numbers)
 
 
 def _sound(cases: tuple[Case, ...], facts: list[Facts]) -> list[tuple[Hash, Facts]]:

@@ -14,6 +14,8 @@ from mailauth.evidence.log import (
     LogStream,
     LogTrouble,
     LogWindow,
+    Penalties,
+    Penalty,
     SentPassword,
     UserInLog,
 )
@@ -106,6 +108,8 @@ __all__ = [
     "PasswordCheck",
     "PasswordPart",
     "PasswordVariant",
+    "Penalties",
+    "Penalty",
     "Reachable",
     "Running",
     "Said",

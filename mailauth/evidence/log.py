@@ -106,6 +106,7 @@ class LogDestination(Evidence):
 
     path: str
     problem: str
+    no_folder: bool
     writes_to: str
 
     @property
@@ -154,3 +155,25 @@ class ContainerLog(Evidence):
     def seen(self) -> str:
         limit = f"max-size {self.max_size}" if self.max_size else "no max-size"
         return f"log driver {self.driver}, {limit}, {self.size // 2**20} MiB now"
+
+
+@dataclass(frozen=True, slots=True)
+class Penalty:
+    """An address that waits ``seconds`` before each attempt."""
+
+    ip: str
+    level: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Penalties(Evidence):
+    """The addresses that anvil holds back now."""
+
+    addresses: tuple[Penalty, ...]
+
+    @property
+    def seen(self) -> str:
+        if not self.addresses:
+            return "no address is held back"
+        return "; ".join(f"{one.ip} waits {one.seconds} s" for one in self.addresses[:10])

@@ -6,6 +6,7 @@ from mailauth.rules.auth002_cleartext_without_tls import cleartext_without_tls
 from mailauth.rules.auth003_mechanism_needs_another_scheme import mechanism_needs_another_scheme
 from mailauth.rules.auth004_cache_refuses import cache_refuses
 from mailauth.rules.auth005_cache_lets_old_password_in import cache_lets_old_password_in
+from mailauth.rules.auth006_held_back import held_back
 from mailauth.rules.auth007_worker_queue import worker_queue
 from mailauth.rules.auth008_client_limit import client_limit
 from mailauth.rules.auth009_process_limit import process_limit
@@ -15,9 +16,11 @@ from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
 from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
 from mailauth.rules.conf004_filters_of_2_4 import filters_of_2_4
+from mailauth.rules.conf006_unknown_default_scheme import unknown_default_scheme
 from mailauth.rules.conf008_vsz_limit_zero import vsz_limit_zero
 from mailauth.rules.conf009_driver_missing import driver_missing
 from mailauth.rules.conf010_mechanisms import mechanisms
+from mailauth.rules.conf011_mismatch_before_success import mismatch_before_success
 from mailauth.rules.conf012_unreadable import unreadable
 from mailauth.rules.conf013_open_secrets import open_secrets
 from mailauth.rules.conf014_no_passdb import no_passdb
@@ -69,6 +72,9 @@ from mailauth.rules.hash029_nothing_stored import nothing_stored
 from mailauth.rules.hash030_foreign_format import foreign_format
 from mailauth.rules.hash031_broken_braces import broken_braces
 from mailauth.rules.log001_grows_without_bound import grows_without_bound
+from mailauth.rules.log002_container_log import container_log
+from mailauth.rules.log003_disk_full import disk_full
+from mailauth.rules.log005_not_written import not_written
 from mailauth.rules.mem001_hash_exceeds_vsz_limit import hash_exceeds_vsz_limit
 from mailauth.rules.mem002_limit_not_reloaded import limit_not_reloaded
 from mailauth.rules.mem003_thin_margin import thin_margin
@@ -189,6 +195,8 @@ RULES: tuple[Rule, ...] = (
     variables_of_2_3,
     filters_of_2_4,
     vsz_limit_zero,
+    unknown_default_scheme,
+    mismatch_before_success,
     driver_missing,
     mechanisms,
     unreadable,
@@ -245,4 +253,8 @@ RULES: tuple[Rule, ...] = (
     names_twice_in_file,
     several_rows,
     settings_that_go,
+    held_back,
+    container_log,
+    disk_full,
+    not_written,
 )

@@ -1,0 +1,165 @@
+"""Where the log goes, and what holds a user's address back: proven on a real Dovecot, and a small disk.
+
+LOG002 is proven on files of Docker's documented form: there is no Docker here.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.errors import CannotObserve
+from mailauth.evidence import ContainerLog, NotApplicable
+from mailauth.lab import Lab
+from mailauth.probes.log_place import container_log
+from mailauth.rules.log002_container_log import container_log as log002
+from tests.proofs.story import Fault, MiB, Proof, argon2id, record
+
+Make = Callable[..., Proof]
+GOOD = argon2id(memory=1 * MiB)
+PENALTY = """
+auth_failure_delay = 1s
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0600
+  }
+}
+"""
+ADDRESS = "192.0.2.7"
+
+
+def fails(lab: Lab, password: bytes) -> float:
+    """A failed login from ADDRESS that counts towards its penalty; how long it took."""
+    with AuthSocket(lab.auth_socket) as auth:
+        reply = auth.plain("alice", password, penalty=True, address=ADDRESS)
+    assert not reply.ok
+    return reply.seconds
+
+
+def test_auth006_held_back(proof: Make, dovecot_version: str) -> None:
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, settings=PENALTY)
+    one.finds(set(), password=one.password)
+    assert fails(one.lab, b"first") < 4
+    one.finds(set(), password=one.password)  # one failure is a typing error
+    assert fails(one.lab, b"second") > 4
+    found = one.finds({"AUTH006"}, password=one.password)
+    assert f"{ADDRESS} waits 8 seconds" in found[0].problem.says
+    one.paste(found)
+    for password in (b"third", b"fourth", b"fifth"):
+        assert fails(one.lab, password) < 4
+    assert one.logins(3) == [True] * 3
+    one.finds(set(), password=one.password)
+    record(one.lab, "an address is held back", (finding.rule.code for finding in found))
+
+
+def test_log005_rotated_and_not_reopened(proof: Make, dovecot_version: str) -> None:
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    one.finds(set())
+    log = one.lab.folder / "log"
+    log.rename(one.lab.folder / "log.1")
+    assert one.logins() == [True]
+    found = one.finds({"LOG005"}, password=one.password)
+    assert "writes to log.1" in found[0].problem.says
+    one.paste(found)
+    one.lab.login("alice", b"wrong")
+    assert one.lab.logs("Password mismatch")
+    one.finds(set(), password=one.password)
+    log.unlink()
+    found = one.finds({"LOG005"})
+    assert "deleted" in found[0].problem.says
+    one.paste(found)
+    assert one.logins(3) == [True] * 3
+    one.finds(set())
+    record(one.lab, "the log was rotated and not opened anew", (finding.rule.code for finding in found))
+
+
+def test_log005_no_folder(proof: Make, dovecot_version: str) -> None:
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    folder = one.lab.folder / "logs"
+    fault = Fault(settings=f"log_path = {folder}/dovecot.log\n", name="the log's folder is missing")
+    one.story(fault, {"LOG005"}, answers=[True])
+    one.lab.login("alice", b"wrong")
+    assert "Password mismatch" in (folder / "dovecot.log").read_text()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 8 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    folder = tmp_path / "small"
+    folder.mkdir(mode=0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "small", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_log003_disk_full(proof: Make, dovecot_version: str, small_disk: Path) -> None:
+    settings = f"log_path = {small_disk}/dovecot.log\n"
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, settings=settings)
+
+    def fill(_: Lab) -> None:
+        (small_disk / "ballast").write_bytes(b"x" * 7900 * 1024)
+
+    def empty(_: Lab) -> None:
+        (small_disk / "ballast").unlink()
+
+    fault = Fault(settings=settings, do=fill, undo=empty, name="the log's disk is nearly full")
+    found = one.story(fault, {"LOG003"}, answers=[True])
+    assert str(small_disk) in found[0].problem.says
+
+
+IDENTITY = "4f" * 32
+
+
+def docker(host: Path, log_config: object) -> str:
+    """What Docker keeps of a container; the line of the container's mountinfo that leads there."""
+    folder = host / "var/lib/docker/containers" / IDENTITY
+    folder.mkdir(parents=True)
+    (folder / "hostconfig.json").write_text(json.dumps({"Binds": None, "LogConfig": log_config}))
+    (folder / f"{IDENTITY}-json.log").write_text(
+        '{"log":"x\\n","stream":"stderr","time":"2026-11-23T15:00:00Z"}\n'
+    )
+    return (
+        f"1270 1254 254:0 /var/lib/docker/containers/{IDENTITY}/resolv.conf /etc/resolv.conf rw,relatime"
+        " - ext4 /dev/vda rw\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("log_config", "codes"),
+    [
+        ({"Type": "json-file", "Config": {}}, {"LOG002"}),
+        ({"Type": "json-file", "Config": None}, {"LOG002"}),
+        ({"Type": "json-file", "Config": {"max-size": "-1"}}, {"LOG002"}),
+        ({"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}, set()),
+        ({"Type": "local", "Config": {}}, set()),
+        ({"Type": "journald", "Config": {}}, set()),
+    ],
+)
+def test_log002_container_log(tmp_path: Path, log_config: object, codes: set[str]) -> None:
+    told = container_log(docker(tmp_path, log_config), tmp_path)
+    assert isinstance(told, ContainerLog)
+    problem = log002.check(told)
+    assert ({log002.code} if problem else set()) == codes
+
+
+def test_log002_where_there_is_no_container_or_no_host(tmp_path: Path) -> None:
+    assert isinstance(container_log("1 0 254:0 / / rw - ext4 /dev/vda rw\n", tmp_path), NotApplicable)
+    mounts = docker(tmp_path / "host", {"Type": "json-file", "Config": {}})
+    with pytest.raises(CannotObserve, match="docker inspect"):
+        container_log(mounts, tmp_path)  # as seen from inside the container
+
+
+def test_a_log_on_standard_error_is_not_taken_for_a_silent_one(proof: Make, dovecot_version: str) -> None:
+    """What is only in the container's log cannot be read here, and that is said."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, settings="log_path = /dev/stderr\n")
+    diagnosis = one.look(password=one.password).diagnosis
+    assert not diagnosis.findings
+    missing = {undecided.rule.code: undecided.missing.reason for undecided in diagnosis.undecided}
+    assert "AUTH007" in missing
+    assert all("docker logs" in reason for reason in missing.values())
