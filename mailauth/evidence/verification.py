@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mailauth.dovecot.authconfig import Service, ServiceName
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence.fact import Evidence
+from mailauth.evidence.lookup import End
 from mailauth.hashes import Memory, Verdict
 from mailauth.hashes.damaged import Damage
 
@@ -134,6 +135,7 @@ class PasswordCheck(Evidence):
 
     verdicts: tuple[Verdict, ...]
     lets_in: bool
+    end: End | None = None  # where the way through the passdbs ends with it
 
     @property
     def seen(self) -> str:

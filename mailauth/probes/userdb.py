@@ -74,6 +74,9 @@ def _user(scene: Scene) -> tuple[str, str]:
     if not end.lets_in:
         return "", "no passdb lets the user in"
     fields = {field for case in scene.cases for field in case.record.fields}
+    fields |= {name for case in scene.cases for name, _ in case.passdb.override_fields}
+    if fields & {"proxy", "proxy_maybe"}:
+        return "", "the login goes on to another server (proxy)"
     if any(one.driver == "prefetch" for one in config.userdbs) and any(
         field.startswith("userdb_") for field in fields
     ):

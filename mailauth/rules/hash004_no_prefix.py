@@ -21,7 +21,12 @@ from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH004", "The stored hash has no {SCHEME} and is taken for something else", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH004",
+    "The stored hash has no {SCHEME} and is taken for something else",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("CONF006",),
+)
 def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.NO_PREFIX)
     if found is None:

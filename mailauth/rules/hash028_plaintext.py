@@ -20,7 +20,9 @@ from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH028", "A password is stored where a hash is expected", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH028", "A password is stored where a hash is expected", Severity.BLOCKS_LOGIN, yields_to=("CONF006",)
+)
 def plaintext(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.PLAINTEXT)
     if found is None:

@@ -15,6 +15,7 @@ from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Password
 from mailauth.hashes.mend import mend as mended_form
 from mailauth.lab import Lab
+from mailauth.lab.stores import share
 
 MiB = 1024 * 1024
 SECRET = b"correct horse"
@@ -58,6 +59,13 @@ class Proof:
 
     def logins(self, count: int = 1) -> list[bool]:
         return [self.lab.login(self.user, self.password, address=self.address).ok for _ in range(count)]
+
+    def write(self, name: str, text: str) -> Path:
+        """A file in the lab's folder that Dovecot may read, and others may not."""
+        path = self.lab.folder / name
+        path.write_text(text)
+        share(path, self.lab.build.group("dovecot") if os.geteuid() == 0 else None)
+        return path
 
     def look(self, *, password: bytes | None = None, login: bool = False) -> Looked:
         given = Password(password) if password is not None else None

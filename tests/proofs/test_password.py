@@ -146,9 +146,7 @@ def test_nothing_of_the_password_is_said(proof: Make, dovecot_version: str) -> N
 def test_in_two_passdbs(proof: Make, dovecot_version: str) -> None:
     """The variant is tried against each hash; the second one is what matches."""
     told = proof(dovecot_version, "sqlite", {"alice": small(b"another one")})
-    users = told.lab.folder / "more-users"
-    users.write_text(f"alice:{small(MIXED)}\n")
-    users.chmod(0o644)
+    users = told.write("more-users", f"alice:{small(MIXED)}\n")
     told.lab.configure(
         f"passdb {{\n  driver = passwd-file\n  args = {users}\n}}\n"
         if dovecot_version < "2.4"

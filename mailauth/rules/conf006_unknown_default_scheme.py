@@ -1,0 +1,65 @@
+"""The passdb's default scheme is one that this Dovecot does not have.
+
+What you see
+    Dovecot starts, and whoever has a hash without a {SCHEME} in front cannot log in; the log says
+    "Unknown scheme FOO".  Users whose hash has its scheme in front are not touched.
+Why
+    default_pass_scheme (2.3's SQL file), scheme= (2.3's passwd-file) and default_password_scheme (2.4)
+    are looked at only when a bare hash is verified.  A misspelt name, or one of another version such as
+    ARGON2 on 2.3, is not complained of before.
+How we know
+    The stored string is bare, and the default scheme that Dovecot's configuration names is not among
+    those of this version.
+What to do
+    Name the scheme that the bare hashes are of; doveadm pw -l lists the names.
+"""
+
+from mailauth.dovecot.authconfig import Passdb, SqlSource
+from mailauth.evidence import Configured, StoredHash
+from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.hashes import Verdict
+from mailauth.hashes.damaged import Kind
+
+_BARE = (Kind.NO_PREFIX, Kind.PLAINTEXT)
+
+
+@rule("CONF006", "The default scheme does not exist here", Severity.BLOCKS_LOGIN)
+def unknown_default_scheme(configured: Configured, stored: StoredHash) -> Problem | None:
+    damage = stored.damage
+    if stored.refused_as is not Verdict.UNSUPPORTED or damage is None or damage.kind not in _BARE:
+        return None
+    passdbs = configured.config.passdbs
+    passdb = next((one for one in passdbs if stored.source.startswith(one.label)), None)
+    if passdb is None or passdb.default_scheme != stored.scheme:
+        return None
+    return Problem(
+        says=f"{passdb.label} takes a hash without a prefix for {stored.scheme}, which Dovecot"
+        f" {configured.version} does not have.",
+        because=(stored, configured),
+        certainty=Certainty.PROVEN,
+        remedy=_remedy(configured, passdb, damage.scheme),
+    )
+
+
+def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
+    """The setting in the passdb's own words; 2.3's passwd-file has it in the middle of args."""
+    if not scheme:
+        return Remedy(summary="Name a default scheme that this Dovecot has.", commands=("doveadm pw -l",))
+    in_args = configured.version.dialect == "2.3" and not isinstance(passdb.source, SqlSource)
+    if in_args:
+        return Remedy(
+            summary=f"Write scheme={scheme} into the args of {passdb.label}; or store the hashes with"
+            f" {{{scheme}}} in front, which no default can change.",
+            store=StoreChange.MEND,
+        )
+    file = passdb.source.place if isinstance(passdb.source, SqlSource) else configured.file
+    return Remedy(
+        summary=f"Name {scheme}, which this hash is of.",
+        config={
+            "2.3": f"default_pass_scheme = {scheme}",
+            "2.4": f"passdb {passdb.name} {{\n  default_password_scheme = {scheme}\n}}",
+        },
+        file=file if configured.version.dialect == "2.3" else configured.file,
+        commands=("doveadm reload",),
+        careful="Other bare hashes of this passdb may be of another scheme.",
+    )
