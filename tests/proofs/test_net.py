@@ -260,6 +260,13 @@ def test_net004(start: Start, names: tuple[str, ...]) -> None:
         way.finds(host=host)
 
 
+def test_net003_and_net004_at_once(start: Start) -> None:
+    way = start(EVERYWHERE)
+    way.authority.sign("mail.example.org", ends=-3)
+    way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect))
+    way.finds("NET003", "NET004", host=SERVER, name="certificate expired, and for another name")
+
+
 def test_net004_a_wildcard_and_a_name_of_its_own(start: Start) -> None:
     """local_name gives each name its certificate; what is presented counts, not what else there is."""
     way = start(EVERYWHERE)
