@@ -29,16 +29,15 @@ def worker_queue(configured: Configured, log: LogWindow) -> Problem | None:
     if queued is None:
         return None
     more = max(_DEFAULT, 2 * _workers(configured))
+    on_23 = f"auth_worker_max_count = {more}"
+    on_24 = f"service auth-worker {{\n  process_limit = {more}\n}}"
     return Problem(
         says=f"Dovecot says, {queued.count} times since {log.begins}: {queued.text}.",
         because=(log, configured),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary="Allow more workers at the same time, or store a hash that takes less time.",
-            config={
-                "2.3": f"auth_worker_max_count = {more}",
-                "2.4": f"service auth-worker {{\n  process_limit = {more}\n}}",
-            },
+            config={"2.3": on_23, "2.4": on_24},
             file=configured.file,
             commands=("doveadm reload",),
             careful="Each worker may verify at the same time: their memory adds up.",
