@@ -10,7 +10,7 @@ from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import Escape, expand, values
 from mailauth.errors import CannotObserve
-from mailauth.evidence import ClientAddress, LookedUp, NearName, NotApplicable, PassdbAnswer, UserName
+from mailauth.evidence import ClientAddress, LookedUp, NearName, NotApplicable, PassdbAnswer, Said, UserName
 from mailauth.probes import near
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
@@ -51,7 +51,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     ]
     if problems and not cases:
         raise CannotObserve(" ".join(problems))
-    if not answers and not right.steps:
+    if not answers and not right.steps and right.said is not Said.REFUSED:
         raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
     asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
     found = LookedUp("the passdbs, in Dovecot's order", answers, problems, right, wrong)

@@ -1,0 +1,414 @@
+"""The USER rules: a user whom Dovecot does not find, or does not let in though the password is right."""
+
+import imaplib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from mailauth.finding import Certainty
+from mailauth.lab import Lab
+from mailauth.lab.stores import share
+from tests.proofs.story import Fault, MiB, Proof, argon2id, record
+from tests.proofs.test_db import rewrite, settings, sql
+
+Make = Callable[..., Proof]
+
+GOOD = argon2id(memory=1 * MiB)
+SQL = pytest.mark.parametrize("kind", ["sqlite", "mysql", "pgsql"])
+ALL = ("passwd-file", "sqlite", "mysql", "pgsql")
+
+
+def user(version: str) -> str:
+    return "%u" if version < "2.4" else "%{user}"
+
+
+def query(version: str, fields: str = "", where: str = "") -> str:
+    """A password query with more fields, and more conditions."""
+    return f"SELECT userid AS user, password{fields} FROM users WHERE userid = '{user(version)}'{where}"
+
+
+def with_passdbs(lab: Lab, before: str = "", after: str = "") -> None:
+    """More passdbs, before the lab's own and after it."""
+    text = lab.config.read_text()
+    at = text.index("passdb ")
+    lab.config.write_text(text[:at] + before + text[at:])
+    lab.configure(after)
+
+
+def passwd_file(lab: Lab, name: str, lines: str, **more: str) -> str:
+    """A passdb block with a passwd-file of its own; ``more`` are its settings."""
+    path = lab.folder / name
+    path.write_text(lines)
+    share(path, lab.build.group("dovecot") if os.geteuid() == 0 else None)
+    extra = "".join(f"  {key} = {text}\n" for key, text in more.items())
+    if lab.dialect == "2.3":
+        return f"passdb {{\n  driver = passwd-file\n  args = {path}\n{extra}}}\n"
+    return f"passdb {name} {{\n  driver = passwd-file\n  passwd_file_path = {path}\n{extra}}}\n"
+
+
+# USER004: another spelling
+
+
+@pytest.mark.parametrize("kind", ["passwd-file", "sqlite", "pgsql"])
+def test_user004_case(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Stored with a capital, looked up without: MariaDB alone does not mind."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    told.user = "Alice"
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    told.lab.set_users({"Alice": GOOD})
+    assert told.logins() == [False]
+    found = told.finds({"USER004"}, password=told.password)
+    assert found[0].problem.certainty is Certainty.PROVEN
+    assert "has 'Alice'" in found[0].problem.says
+    told.paste(found)
+    assert told.logins(3) == [True] * 3
+    told.finds(set(), password=told.password)
+    record(told.lab, "name stored with a capital", ["USER004"])
+
+
+@pytest.mark.parametrize("kind", ["passwd-file", "sqlite", "pgsql"])
+def test_user004_another_case_than_given(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="name stored in other case",
+        do=lambda lab: lab.set_users({"aLICE": GOOD}),
+        undo=lambda lab: lab.set_users({"alice": GOOD}),
+    )
+    found = told.story(fault, {"USER004"}, answers=[False])
+    assert "has 'aLICE'" in found[0].problem.says
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_user004_with_a_domain(proof: Make, dovecot_version: str, kind: str) -> None:
+    """The client sends no domain, the store has one."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(name="name stored with a domain", do=lambda lab: lab.set_users({"alice@example.org": GOOD}))
+    found = told.story(fault, {"USER004"}, answers=[False])
+    assert "alice@example.org" in found[0].problem.says
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_user004_without_a_domain(proof: Make, dovecot_version: str, kind: str) -> None:
+    """The store has no domains, and Dovecot is made to add one."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    name = "auth_default_realm" if dovecot_version < "2.4" else "auth_default_domain"
+    fault = Fault(name="domain added before the lookup", settings=f"{name} = example.org\n")
+    told.story(fault, {"USER004"}, answers=[False])
+
+
+# USER005 to USER007: fields and conditions
+
+
+@SQL
+def test_user005(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Doveadm auth test says yes, IMAP says no."""
+    told = proof(dovecot_version, kind, {"alice": GOOD}, protocols=("imap",))
+    assert imap(told)
+    told.finds(set(), password=told.password)
+    settings("password FROM users", "password, 'no' AS nologin FROM users")(told.lab)
+    assert not imap(told)
+    assert told.logins() == [True]
+    told.finds({"USER005"})
+    told.finds({"USER005"}, password=told.password, login=True)
+    settings("password, 'no' AS nologin FROM users", "password, NULL AS nologin FROM users")(told.lab)
+    assert imap(told)
+    told.finds(set(), password=told.password)
+    record(told.lab, "nologin", ["USER005"])
+
+
+def test_user005_passwd_file(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    assert imap(told)
+    told.lab.set_password("alice", f"{GOOD}::::::nologin")
+    assert not imap(told)
+    told.finds({"USER005"}, password=told.password)
+    told.lab.set_password("alice", f"{GOOD}::::::nodelay=y")
+    assert imap(told)
+    told.finds(set(), password=told.password)
+    record(told.lab, "nologin", ["USER005"])
+
+
+def test_user005_set_by_the_passdb(proof: Make, dovecot_version: str) -> None:
+    """The entry says nothing; the passdb's own fields do."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD}, protocols=("imap",))
+    own = (
+        "  override_fields = nologin=y\n" if dovecot_version < "2.4" else "  fields {\n    nologin = y\n  }\n"
+    )
+    first = next(line for line in told.lab.config.read_text().splitlines() if line.startswith("passdb "))
+    settings(f"{first}\n", f"{first}\n{own}")(told.lab)
+    assert not imap(told)
+    told.finds({"USER005"}, password=told.password)
+
+
+def imap(told: Proof) -> bool:
+    """A real login by IMAP."""
+    with suppress(imaplib.IMAP4.error):
+        link = imaplib.IMAP4("127.0.0.1", told.lab.ports["imap"], timeout=20)
+        try:
+            return link.login(told.user, told.password.decode())[0] == "OK"
+        finally:
+            link.shutdown()
+    return False
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_user006(proof: Make, dovecot_version: str, kind: str) -> None:
+    """From 192.0.2.7, then from an address that is allowed."""
+    nets = "10.0.0.0/8,2001:db8::/32"
+    if kind == "passwd-file":
+        told = proof(dovecot_version, kind, {"alice": f"{GOOD}::::::allow_nets={nets}"})
+    else:
+        told = proof(
+            dovecot_version, kind, {"alice": GOOD}, query=query(dovecot_version, f", '{nets}' AS allow_nets")
+        )
+    for allowed in ("10.1.2.3", "2001:db8::7"):
+        told.address = allowed
+        assert told.logins() == [True]
+        told.finds(set(), password=told.password, login=True)
+    for other in ("192.0.2.7", "2001:db9::7"):
+        told.address = other
+        assert told.logins() == [False]
+        told.finds({"USER006"})
+        found = told.finds({"USER006"}, password=told.password, login=True)
+        assert other in found[0].problem.says
+    record(told.lab, "allow_nets", ["USER006"])
+    told.address = ""
+    diagnosis = told.look(password=told.password).diagnosis
+    assert not diagnosis.findings
+    assert {one.rule.code for one in diagnosis.undecided} == {"USER006"}
+    assert "--from-address" in diagnosis.undecided[0].missing.reason
+
+
+def test_user006_no_network_at_all(proof: Make, dovecot_version: str) -> None:
+    """What is listed is no network: nobody can log in, wherever he is."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    told.address = "10.1.2.3"
+    fault = Fault(
+        users={"alice": f"{GOOD}::::::allow_nets=10.0.0.0/33,office"}, name="allow_nets without a network"
+    )
+    told.story(fault, {"USER006"}, answers=[False], mend=lambda lab: lab.set_password("alice", GOOD))
+    told.address = ""
+    told.lab.set_password("alice", f"{GOOD}::::::allow_nets=office")
+    assert told.logins() == [False]
+    told.finds({"USER006"}, password=told.password)
+
+
+@SQL
+@pytest.mark.parametrize(
+    ("where", "blamed"),
+    [
+        (" AND active = '1'", "active = '1'"),
+        (" AND (quota IS NULL OR quota > 0) AND active = '1'", "active = '1'"),
+    ],
+)
+def test_user007(proof: Make, dovecot_version: str, kind: str, where: str, blamed: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    sql(
+        "ALTER TABLE users ADD COLUMN active VARCHAR(9) DEFAULT '1'", "ALTER TABLE users ADD COLUMN quota INT"
+    )(told.lab)
+    old = f"userid = '{user(dovecot_version)}'"
+    settings(old, old + where)(told.lab)
+    fault = Fault(
+        name="disabled by a condition",
+        do=sql("UPDATE users SET active = '0'"),
+        undo=sql("UPDATE users SET active = '1'"),
+    )
+    found = told.story(fault, {"USER007"}, answers=[False])
+    assert found[0].problem.says.endswith(f"does not meet: {blamed}.")
+
+
+@SQL
+def test_user008(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    twice = "(SELECT * FROM users UNION ALL SELECT * FROM users) AS twice"
+    fault = Fault(
+        name="two rows",
+        do=rewrite("FROM users", f"FROM {twice}"),
+        undo=settings(f"FROM {twice}", "FROM users"),
+    )
+    told.story(fault, {"USER008"}, answers=[False])
+
+
+# USER009 to USER012: what other passdbs have to say
+
+
+@pytest.mark.parametrize("kind", ["passwd-file", "pgsql"])
+def test_user009(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    with_passdbs(told.lab, before=passwd_file(told.lab, "denied", "bob:\n", deny="yes"))
+    told.lab.reload()
+    denied = told.lab.folder / "denied"
+
+    def have(lines: str) -> Callable[[Lab], None]:
+        def write(lab: Lab) -> None:
+            denied.write_text(lines)
+            lab.reload()
+
+        return write
+
+    fault = Fault(name="deny passdb", do=have("bob:\nalice:\n"), undo=have("bob:\n"))
+    found = told.story(fault, {"USER009"}, answers=[False])
+    assert f"{denied}:2" in found[0].problem.says
+
+
+def master(lab: Lab, **more: str) -> str:
+    return passwd_file(lab, "masters", f"root:{argon2id(b'master', memory=1 * MiB)}\n", master="yes", **more)
+
+
+@pytest.mark.parametrize("kind", ["passwd-file", "mysql"])
+def test_user010_no_separator(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    separator = "auth_master_user_separator = *\n"
+    masters = master(told.lab)
+    with_passdbs(told.lab, before=masters, after=separator)
+    told.lab.reload()
+    told.user, told.password = "alice*root", b"master"
+    fault = Fault(name="no auth_master_user_separator", settings="")
+    told.story(fault, {"USER010"}, answers=[False])
+
+
+@pytest.mark.parametrize("onwards", [False, True], ids=["returns", "goes on"])
+def test_user010_a_user_is_missing(proof: Make, dovecot_version: str, onwards: bool) -> None:
+    """The master user, and where a master passdb goes on, the user asked for."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    more = (
+        {} if not onwards else {"pass": "yes"} if dovecot_version < "2.4" else {"result_success": "continue"}
+    )
+    with_passdbs(told.lab, before=master(told.lab, **more), after="auth_master_user_separator = *\n")
+    told.lab.reload()
+    told.password = b"master"
+    for name, finds in (
+        ("alice*root", set()),
+        ("alice*toor", {"USER010"}),
+        ("nobody*root", {"USER010"} if onwards else set()),
+    ):
+        told.user = name
+        assert told.logins() == [not finds]
+        told.finds(finds)
+        told.finds(finds, password=told.password)
+    told.user = "alice*root"
+    told.password = b"wrong"
+    assert told.logins() == [False]
+    told.finds({"PASS001"}, password=told.password)
+    record(told.lab, "master user or his target missing", ["USER010"])
+
+
+def test_user010_no_master_passdb(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD}, settings="auth_master_user_separator = *\n")
+    told.user = "alice*root"
+    assert told.logins() == [False]
+    told.finds({"USER010"}, password=told.password)
+
+
+@SQL
+def test_user011(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="user changed to an empty name",
+        do=rewrite("SELECT userid AS user,", "SELECT '' AS user,"),
+        undo=settings("SELECT '' AS user,", "SELECT userid AS user,"),
+    )
+    told.story(fault, {"USER011"}, answers=[False])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"result_failure": "return-fail"}, {"result_failure": "return"}],
+    ids=lambda more: next(iter(more.values())),
+)
+def test_user012_stopped_before(proof: Make, dovecot_version: str, more: dict[str, str]) -> None:
+    """The passdb before ends the search."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    with_passdbs(told.lab, before=passwd_file(told.lab, "first", f"bob:{GOOD}\n", **more))
+    told.lab.reload()
+    assert told.logins() == [False]
+    found = told.finds({"USER012"}, password=told.password)
+    assert "passdb 2 (sqlite) has the user" in found[0].problem.says
+    told.user = "bob"
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    record(told.lab, "an earlier passdb ends the search", ["USER012"])
+
+
+@pytest.mark.parametrize(
+    ("more", "lets_in"),
+    [
+        ({"result_success": "return-fail"}, False),
+        ({"result_success": "return"}, False),
+        ({"result_success": "return-ok"}, True),
+        ({"username_filter": "b*"}, False),
+        ({"username_filter": "a* b*"}, True),
+        ({"username_filter": "!alice"}, False),
+        ({"username_filter": "!bob"}, True),
+        ({"mechanisms": "cram-md5"}, False),
+        ({"mechanisms": "plain"}, True),
+        ({"skip": "authenticated"}, True),
+    ],
+)
+def test_user012_its_own_settings(
+    proof: Make, dovecot_version: str, more: dict[str, str], lets_in: bool
+) -> None:
+    told = proof(dovecot_version, "passwd-file", {"bob": GOOD})
+    named = more
+    if "mechanisms" in more and dovecot_version >= "2.4":
+        named = {"mechanisms_filter": more["mechanisms"]}
+    with_passdbs(told.lab, before=passwd_file(told.lab, "first", f"alice:{GOOD}\n", **named))
+    told.lab.reload()
+    assert told.logins() == [lets_in]
+    told.finds(set() if lets_in else {"USER012"}, password=told.password)
+
+
+def test_user012_fail(proof: Make, dovecot_version: str) -> None:
+    """The field fail in the entry."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    fault = Fault(users={"alice": f"{GOOD}::::::fail=y"}, name="the field fail")
+    told.story(fault, {"USER012"}, answers=[False], mend=lambda lab: lab.set_password("alice", GOOD))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "right"),
+    [
+        ({"result_success": "continue-ok"}, {}, True),
+        ({"result_success": "continue"}, {"skip": "unauthenticated"}, True),
+        ({"result_failure": "continue-fail"}, {}, True),
+        ({"result_success": "continue-fail"}, {"result_success": "return"}, False),
+    ],
+)
+def test_two_passdbs_followed(
+    proof: Make, dovecot_version: str, first: dict[str, str], second: dict[str, str], right: bool
+) -> None:
+    """Whatever the rules say, mailauth comes to what Dovecot comes to, with the right and a wrong password."""
+    told = proof(dovecot_version, "passwd-file", {"zoe": GOOD})
+    before = passwd_file(told.lab, "one", f"alice:{GOOD}\n", **first)
+    before += passwd_file(told.lab, "two", f"alice:{GOOD}\n", **second)
+    with_passdbs(told.lab, before=before)
+    told.lab.reload()
+    assert told.logins() == [right]
+    told.finds(set() if right else {"USER012"}, password=told.password)
+    told.password = b"wrong"
+    assert told.logins() == [False]
+    assert {f.rule.code for f in told.look(password=b"wrong").diagnosis.findings} >= {"PASS001"}
+
+
+def test_the_address_in_the_query(proof: Make, dovecot_version: str) -> None:
+    """A query that asks for the client's address is repeated when that is named, and undecided when not."""
+    rip = "%r" if dovecot_version < "2.4" else "%{remote_ip}"
+    told = proof(
+        dovecot_version,
+        "sqlite",
+        {"alice": GOOD},
+        query=query(dovecot_version, "", f" AND '{rip}' <> '192.0.2.7'"),
+    )
+    told.address = "10.1.2.3"
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    told.address = "192.0.2.7"
+    assert told.logins() == [False]
+    told.finds({"USER001"}, password=told.password)
+    told.address = ""
+    diagnosis = told.look(password=told.password).diagnosis
+    assert not diagnosis.findings
+    assert "is of the client's connection" in diagnosis.undecided[0].missing.reason
