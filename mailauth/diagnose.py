@@ -24,16 +24,12 @@ from mailauth.evidence import (
     Cleartext,
     ClientAddress,
     Configured,
-    ContainerLog,
     End,
     Evidence,
     Fact,
-    Filesystems,
     Foreseen,
     Host,
     Listening,
-    LogDestination,
-    LogWindow,
     Logins,
     LookedUp,
     MailAccess,
@@ -45,7 +41,6 @@ from mailauth.evidence import (
     PasswordCheck,
     PasswordPart,
     PasswordVariant,
-    Penalties,
     Reachable,
     Running,
     Said,
@@ -58,7 +53,6 @@ from mailauth.evidence import (
     TodaysStrength,
     Trials,
     Unobserved,
-    UserInLog,
     UserName,
     UserdbAnswer,
     Variables,
@@ -69,8 +63,7 @@ from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.files import observe_files
 from mailauth.probes.host import observe_host, observe_start
-from mailauth.probes.log import observe_log_window, observe_user_in_log
-from mailauth.probes.log_place import observe_container_log, observe_filesystems, observe_log_destination, observe_penalties
+from mailauth.probes.log_table import LOG_PROBES, USER_LOG_PROBES
 from mailauth.probes.login import observe_logins
 from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
 from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
@@ -105,11 +98,7 @@ SERVER_PROBES: tuple[Probe, ...] = (
     (TlsFiles, observe_tls_files),
     (Certificates, observe_certificates),
     (Cleartext, observe_cleartext),
-    (LogWindow, observe_log_window),
-    (LogDestination, observe_log_destination),
-    (Filesystems, observe_filesystems),
-    (ContainerLog, observe_container_log),
-    (Penalties, observe_penalties),
+    *LOG_PROBES,
 )
 # What is looked at for this user, after the passdbs were asked: the scene has names and cases.
 USER_PROBES: tuple[Probe, ...] = (
@@ -117,7 +106,7 @@ USER_PROBES: tuple[Probe, ...] = (
     (OpenDoors, observe_doors),
     (Mechanisms, observe_mechanisms),
     (CacheAnswer, observe_cache),
-    (UserInLog, observe_user_in_log),
+    *USER_LOG_PROBES,
 )
 # What is looked at for each passdb that has the user: the scene has that one case.
 CASE_PROBES: tuple[Probe, ...] = (

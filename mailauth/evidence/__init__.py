@@ -7,6 +7,7 @@ from mailauth.evidence.configured import Configured
 from mailauth.evidence.fact import Evidence, Fact, NotApplicable, Unobserved
 from mailauth.evidence.host import Host, NoStart
 from mailauth.evidence.log import (
+    AuthAnswer,
     ContainerLog,
     Filesystem,
     Filesystems,
@@ -69,6 +70,7 @@ from mailauth.evidence.verification import (
 __all__ = [
     "Accepted",
     "Approach",
+    "AuthAnswer",
     "AuthFile",
     "AuthFiles",
     "CacheAnswer",

@@ -38,8 +38,8 @@ def observe_verifiers(
         hit, falls_back = _observe(dovecot, config, master, "auth", user, blocks), True
     elif passdb.hit_verified_by == "auth-worker" and passdb.verified_by != "auth-worker":
         # Only a login that the cache answers starts one: a lookup here stays in auth.
-        running = _running(master, "auth-worker")
-        hit = _least_room("auth-worker", running, config, blocks) if running else _expected(miss, config)
+        workers = running(master, "auth-worker")
+        hit = _least_room("auth-worker", workers, config, blocks) if workers else _expected(miss, config)
     seen = {miss.service} | ({hit.service} if hit else set())
     other = next((service for name, service in config.services.items() if name not in seen), None)
     pids = [process.pid for process in (miss, hit) if process and process.pid]
@@ -74,11 +74,11 @@ def _observe(
     user: str,
     blocks: frozenset[int],
 ) -> VerifyingProcess:
-    found = _running(master, service)
+    found = running(master, service)
     if not found:
-        _wake(dovecot, config, service, user)
+        wake(dovecot, config, service, user)
         until = time.monotonic() + _WAIT
-        while not (found := _running(master, service)) and time.monotonic() < until:
+        while not (found := running(master, service)) and time.monotonic() < until:
             time.sleep(0.01)
     if not found:
         raise CannotObserve(f"no {service} process runs, and none could be woken.")
@@ -168,7 +168,7 @@ def _expected(auth: VerifyingProcess, config: AuthConfig) -> VerifyingProcess:
     )
 
 
-def _running(master: psutil.Process, service: ServiceName) -> list[int]:
+def running(master: psutil.Process, service: ServiceName) -> list[int]:
     """PIDs of the service's processes; Dovecot runs "dovecot/auth" and "dovecot/auth -w"."""
     found = []
     try:
@@ -188,7 +188,7 @@ def _running(master: psutil.Process, service: ServiceName) -> list[int]:
     return found
 
 
-def _wake(dovecot: Installation, config: AuthConfig, service: ServiceName, user: str) -> None:
+def wake(dovecot: Installation, config: AuthConfig, service: ServiceName, user: str) -> None:
     if service == "auth":
         AuthSocket(dovecot.path(f"{config.base_dir}/auth-client"), timeout=10.0).close()
     else:

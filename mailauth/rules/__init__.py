@@ -10,6 +10,7 @@ from mailauth.rules.auth006_held_back import held_back
 from mailauth.rules.auth007_worker_queue import worker_queue
 from mailauth.rules.auth008_client_limit import client_limit
 from mailauth.rules.auth009_process_limit import process_limit
+from mailauth.rules.auth010_auth_blocked import auth_blocked
 from mailauth.rules.auth011_crashed import crashed
 from mailauth.rules.auth012_no_answer import no_answer
 from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
@@ -90,6 +91,7 @@ from mailauth.rules.net004_certificate_for_another_name import certificate_for_a
 from mailauth.rules.net005_address_not_here import address_not_here
 from mailauth.rules.net006_forwarding_off import forwarding_off
 from mailauth.rules.net007_certificate_unusable import certificate_unusable
+from mailauth.rules.net009_not_let_through import not_let_through
 from mailauth.rules.pass001_wrong_password import wrong_password
 from mailauth.rules.pass002_other_case import other_case
 from mailauth.rules.pass003_blanks import blanks
@@ -137,6 +139,7 @@ RULES: tuple[Rule, ...] = (
     address_not_here,
     forwarding_off,
     certificate_unusable,
+    not_let_through,
     cleartext_without_tls,
     mechanism_needs_another_scheme,
     hash_exceeds_vsz_limit,
@@ -257,4 +260,5 @@ RULES: tuple[Rule, ...] = (
     container_log,
     disk_full,
     not_written,
+    auth_blocked,
 )

@@ -26,6 +26,7 @@ What to do
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoredHash, Trial, Trials, Verifiers
 from mailauth.finding import Problem, Severity, rule
+from mailauth.hashes import Verdict
 from mailauth.memory import fit
 from mailauth.rules import memory_case
 
@@ -49,8 +50,16 @@ def hash_exceeds_vsz_limit(
         ).strip(),
         because=(stored, configured, verifiers, trials),
         certainty=memory_case.certainty(short),
-        remedy=memory_case.raise_limits([trial.process for trial in short], stored.memory, configured.file),
+        remedy=memory_case.raise_limits(
+            [trial.process for trial in [*short, *_cache_too(trials)]], stored.memory, configured.file
+        ),
     )
+
+
+def _cache_too(trials: Trials) -> list[Trial]:
+    """The auth that verifies the hits of its cache: it is not what fails, but it must have room, too."""
+    hit = trials.hit
+    return [hit] if hit and trials.falls_back and hit.later is Verdict.OUT_OF_MEMORY else []
 
 
 def _process(trial: Trial) -> str:

@@ -15,9 +15,8 @@ What to do
 """
 
 from mailauth.dovecot.sizes import show_limit, show_size
-from mailauth.evidence import Configured, StoredHash, Trial, Trials, Verifiers
+from mailauth.evidence import Configured, StoredHash, Trials, Verifiers
 from mailauth.finding import Certainty, Problem, Severity, rule
-from mailauth.hashes import Memory
 from mailauth.memory import fit
 from mailauth.rules import memory_case
 
@@ -28,8 +27,7 @@ def thin_margin(
 ) -> Problem | None:
     if memory_case.short_of_memory(trials, stored.memory):
         return None
-    counting = (trials.miss,) if trials.falls_back else trials.all
-    thin = [trial for trial in counting if _is_thin(trial, stored.memory)]
+    thin = memory_case.thin(trials, stored.memory)
     if not thin:
         return None
     trial = thin[0]
@@ -50,8 +48,3 @@ def thin_margin(
         certainty=Certainty.PROVEN if certain else Certainty.LIKELY,
         remedy=memory_case.raise_limits([t.process for t in thin], stored.memory, configured.file),
     )
-
-
-def _is_thin(trial: Trial, memory: Memory) -> bool:
-    needed = fit.need_always(memory)
-    return bool(needed) and trial.room is not None and trial.room < needed + fit.THIN

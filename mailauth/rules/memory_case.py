@@ -31,6 +31,13 @@ def short_of_memory(trials: Trials, memory: Memory) -> list[Trial]:
     return list(short.values())
 
 
+def thin(trials: Trials, memory: Memory) -> list[Trial]:
+    """The trials in which the hash fits, and with little to spare."""
+    counting = (trials.miss,) if trials.falls_back else trials.all
+    needed = fit.need_always(memory)
+    return [one for one in counting if needed and one.room is not None and one.room < needed + fit.THIN]
+
+
 def reload_suffices(process: VerifyingProcess, memory: Memory) -> bool:
     """The running limit is not the configured one, and the configured one is enough."""
     if not process.stale:

@@ -64,7 +64,9 @@ def test_with_a_cache(proof: Make, dovecot_version: str, store: str) -> None:
     told = proof(dovecot_version, store, {"alice": SMALL})
     fault = Fault(CACHE, {"alice": BIG})
     found = told.story(fault, {"MEM001"}, answers=[False, False])
-    assert named(found) == {VERIFIER[store]}
+    # Where a worker verifies, auth needs room too: it verifies the hits of its cache.
+    asks_again = VERIFIER[store] == "auth-worker"
+    assert named(found) == ({"auth", "auth-worker"} if asks_again else {VERIFIER[store]})
 
 
 def test_with_a_cache_that_workers_verify(proof: Make, dovecot_version: str, store: str) -> None:
@@ -93,11 +95,11 @@ def test_only_the_lookup_is_short(proof: Make, dovecot_version: str) -> None:
     assert "Logins fail until the user is in the auth cache" in found[0].problem.says
 
 
-def test_a_small_auth_that_falls_back_is_no_finding(proof: Make, dovecot_version: str) -> None:
+def test_a_small_auth_that_falls_back_is_not_mem001(proof: Make, dovecot_version: str) -> None:
     """Sqlite with a cache, auth small: Dovecot quietly asks the worker again, and logins work."""
     told = proof(dovecot_version, "sqlite", {"alice": BIG}, settings=CACHE + limit("auth-worker", "1G"))
     assert told.logins(3) == [True] * 3
-    told.finds(set(), password=told.password)
+    told.finds({"MEM005"}, password=told.password)
 
 
 @pytest.mark.dovecot(">= 2.4")
