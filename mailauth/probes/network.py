@@ -61,6 +61,8 @@ def observe_listening(scene: Scene) -> Listening | NotApplicable:
     if not asked:
         return NotApplicable(Listening, "Dovecot serves no protocol that is logged in to")
     listeners = tuple(one for protocol in dict.fromkeys((*protocols, *asked)) for one in _of(tree, protocol))
+    if not scene.named_service:  # port 0 is how a protocol that nobody uses is switched off
+        asked = tuple(dict.fromkeys(one.protocol for one in listeners if one.port)) or asked
     pid = _master(scene)
     table = tuple(_open(pid))
     strangers = _strangers(listeners, protocols, scene, pid)

@@ -6,6 +6,8 @@ Each test has namespaces of its own: a client, a server, and where the server is
 
 import os
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -152,6 +154,16 @@ def test_net001_port_0(start: Start) -> None:
     way.paste(found)
     assert way.arrives(SERVER, 143)
     way.finds(host=SERVER)
+
+
+def test_net001_is_silent_where_port_0_switches_off(start: Start) -> None:
+    """POP3 is switched off by its ports; only who asks for it is told so."""
+    way = start(EVERYWHERE, protocols=("imap", "pop3"))
+    way.reload(EVERYWHERE + "service pop3-login {\n  inet_listener pop3 {\n    port = 0\n  }\n}\n")
+    assert way.arrives(SERVER)
+    way.finds()
+    way.finds(host=SERVER)
+    way.finds("NET001", named_service=True, service="pop3")
 
 
 def test_net001_not_reloaded(start: Start) -> None:
@@ -419,6 +431,41 @@ def test_net005_nobody_behind_the_device(start: Start, routed: Networks) -> None
     routed.address("server", "srv0", f"{OWN}/32")
     assert way.arrives(OWN)
     way.finds(space="host", host=OWN)
+
+
+def _filter(nets: Networks, text: str) -> None:
+    """A packet filter on the server: it takes the place of what was there."""
+    if shutil.which("nft") is None:
+        missing("nftables is not installed")
+    with nets.inside("server"):
+        done = subprocess.run(
+            ["nft", "-f", "-"], input=f"flush ruleset\n{text}", text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("routed", ["veth"], indirect=True)
+@pytest.mark.parametrize(
+    ("verdict", "certainty"),
+    [
+        ("drop", Certainty.LIKELY),
+        ("reject with tcp reset", Certainty.PROVEN),
+        ("reject with icmpx type admin-prohibited", Certainty.PROVEN),
+    ],
+)
+@pytest.mark.parametrize("address", [OWN, OWN6])
+def test_net009(start: Start, routed: Networks, address: str, verdict: str, certainty: Certainty) -> None:
+    """A packet filter on the server lets SSH through, and not IMAP."""
+    way = start(EVERYWHERE, nets=routed)
+    way.finds(space="host", host=address)
+    stop = f"tcp dport {way.port} {verdict}"
+    _filter(routed, f"table inet f {{\n chain i {{\n type filter hook input priority 0; {stop};\n }}\n}}\n")
+    assert not way.arrives(address, patience=1.0)
+    found = way.finds("NET009", space="host", host=address, name=f"packet filter: {verdict}")
+    assert found[0].problem.certainty is certainty
+    _filter(routed, "")
+    assert way.arrives(address)
+    way.finds(space="host", host=address)
 
 
 def test_auth002(start: Start) -> None:
