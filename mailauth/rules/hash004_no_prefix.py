@@ -38,5 +38,6 @@ def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:
         f" {configured.version} takes it for {stored.scheme}.",
         configured,
         mended=f"Store it as {{{found.scheme}}} followed by the string that is there now.",
+        lost=f"Set the user's password again: as {{{found.scheme}}} this Dovecot refuses it as weak.",
         careful="Changing the default scheme instead changes how every bare string of this passdb is taken.",
     )

@@ -7,7 +7,7 @@ Why
     (mailauth/hashes/strength.py has them).
 How we know
     The stored hash names its scheme and its numbers. Asked by an audit only: see
-    docs/decisions/301-strength-is-asked-by-an-audit.md.
+    docs/decisions/310-strength-is-asked-by-an-audit.md.
 What to do
     Make new hashes with today's numbers as users set passwords: mailauth hash new, mailauth memory
     recommend.

@@ -19,7 +19,10 @@ def column_cut_it(stored: StoredHash, column: StoredColumn) -> bool:
     return column.width == stored.length
 
 
-def remedy(found: Damage, mended: str = "", careful: str = "") -> Remedy:
+_LOST = "Set the user's password again: nothing can bring back what is lost."
+
+
+def remedy(found: Damage, mended: str = "", careful: str = "", lost: str = _LOST) -> Remedy:
     """Mend the entry where nothing is lost by it, else set the password again."""
     if found.mendable:
         return Remedy(
@@ -29,7 +32,7 @@ def remedy(found: Damage, mended: str = "", careful: str = "") -> Remedy:
             store=StoreChange.MEND,
         )
     return Remedy(
-        summary="Set the user's password again: nothing can bring back what is lost.",
+        summary=lost,
         commands=("mailauth hash new",),
         careful=careful,
         store=StoreChange.NEW_PASSWORD,
@@ -37,12 +40,18 @@ def remedy(found: Damage, mended: str = "", careful: str = "") -> Remedy:
 
 
 def problem(
-    stored: StoredHash, found: Damage, says: str, *also: Evidence, mended: str = "", careful: str = ""
+    stored: StoredHash,
+    found: Damage,
+    says: str,
+    *also: Evidence,
+    mended: str = "",
+    careful: str = "",
+    lost: str = _LOST,
 ) -> Problem:
     """A damaged string: what befell it follows from how it reads."""
     return Problem(
         says=says,
         because=(stored, *also),
         certainty=Certainty.LIKELY,
-        remedy=remedy(found, mended, careful),
+        remedy=remedy(found, mended, careful, lost),
     )

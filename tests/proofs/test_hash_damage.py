@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from argon2.low_level import Type, hash_secret
@@ -29,7 +30,7 @@ GOOD = argon2id(memory=1 * MiB)
 HEAD, SALT, TAG = GOOD.rsplit("$", 2)
 
 
-def made(scheme: str, **params: int) -> str:
+def made(scheme: str, **params: Any) -> str:
     return generate(scheme, Password(SECRET), **params)
 
 

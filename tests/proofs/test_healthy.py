@@ -7,6 +7,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from argon2.low_level import Type, hash_secret
@@ -24,7 +25,7 @@ UMLAUTS = "pässwörd €𝄞".encode()
 LONG = b"0123456789abcde" * 17  # 255 bytes
 
 
-def made(scheme: str, password: bytes = SECRET, **params: int | str) -> str:
+def made(scheme: str, password: bytes = SECRET, **params: Any) -> str:
     return generate(scheme, Password(password), **params)
 
 

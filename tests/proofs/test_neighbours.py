@@ -73,7 +73,9 @@ def test_hash004(proof: Make, dovecot_version: str, store: str, scheme: str) -> 
     found = told.finds(({"HASH002"} if weak else {"HASH004"}) | opens, password=told.password)
     assert scheme in found[0].problem.says
     if not weak:
-        assert f"Store it as {{{scheme}}} " in found[0].problem.remedy.summary
+        refused = scheme == "MD5-CRYPT" and dovecot_version >= "2.4"
+        wanted = "refuses it as weak" if refused else f"Store it as {{{scheme}}} "
+        assert wanted in found[0].problem.remedy.summary
         told.lab.set_password("alice", f"{{{scheme}}}{BARE[scheme]}")
         told.lab.restart()
         allowed = told.logins() == [True]
@@ -97,12 +99,12 @@ def test_user001(proof: Make, dovecot_version: str, store: str) -> None:
 
 
 def test_user001_sees_the_name_that_is_looked_up(proof: Make, dovecot_version: str) -> None:
-    """A name stored in capitals is never found: Dovecot looks up the lower-case one."""
-    told = proof(dovecot_version, "passwd-file", {"Alice": GOOD})
-    told.user = "Alice"
+    """Dovecot looks up the name in lower case, and that is said."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    told.user = "Nobody"
     assert told.logins() == [False]
     found = told.finds({"USER001"}, password=told.password)
-    assert "'alice' (made of 'Alice'" in found[0].problem.says
+    assert "'nobody' (made of 'Nobody'" in found[0].problem.says
 
 
 @pytest.mark.parametrize("store", ["sqlite", "mysql", "pgsql"])
@@ -199,17 +201,16 @@ def test_another_passdb_lets_the_user_in(proof: Make, dovecot_version: str, brok
     told.finds(codes, password=b"wrong")
 
 
-@pytest.mark.parametrize(
-    ("field", "says"),
-    [("'10.0.0.0/8' AS allow_nets", "allow_nets"), ("'y' AS nologin", "(code: nologin)")],
-)
 @pytest.mark.parametrize("kind", ["sqlite", "mysql", "pgsql"])
-def test_auth001(proof: Make, dovecot_version: str, kind: str, field: str, says: str) -> None:
-    """A login that fails although the hash matches and fits is never "nothing found"."""
+def test_auth001(proof: Make, dovecot_version: str, kind: str) -> None:
+    """A login that fails although the hash matches and fits is never "nothing found".
+
+    A delay of more than five minutes is a failure to Dovecot, and no rule speaks of that.
+    """
     user = "%u" if dovecot_version < "2.4" else "%{user}"
-    query = f"SELECT userid AS user, password, {field} FROM users WHERE userid = '{user}'"
+    query = f"SELECT userid AS user, password, '9999999999' AS delay_until FROM users WHERE userid = '{user}'"
     told = proof(dovecot_version, kind, {"alice": GOOD}, query=query)
     found = told.finds({"AUTH001"}, password=told.password, login=True)
-    assert says in found[0].problem.says
+    assert "delay_until" in found[0].problem.says
     told.finds(set(), password=told.password)
     told.finds({"PASS001"}, password=b"wrong", login=True)
