@@ -1,8 +1,9 @@
-"""Read many rows of a database in bounded memory: read-only, by a cursor that the server keeps.
+"""Read many rows of a database in bounded memory: read-only, as a stream.
 
 Unlike ``sql``, which asks for one row as Dovecot does, this one asks questions of our own making.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -106,6 +107,17 @@ def _sqlite(host: dict[str, str]) -> Session:
     return rows, lambda _query: None, link.close
 
 
+_COPIED = dict(zip(b"\\tnrbfv", b"\\\t\n\r\b\f\v", strict=True))
+_ESCAPE = re.compile(rb"\\.")
+
+
+def _copied(field: bytes) -> Value:
+    """A field of COPY's text form."""
+    if b"\\" not in field:
+        return field
+    return None if field == rb"\N" else _ESCAPE.sub(lambda found: bytes([_COPIED[found[0][1]]]), field)
+
+
 def _pgsql(host: dict[str, str]) -> Session:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
@@ -122,9 +134,11 @@ def _pgsql(host: dict[str, str]) -> Session:
 
     def rows(query: str) -> Iterator[tuple[Value, ...]]:
         try:
-            with link.cursor(name="mailauth") as cursor:
-                cursor.execute(query.encode())
-                yield from _streamed(cursor)
+            # COPY, as a cursor of the server's would keep it from counting with several processes
+            asked = f"COPY ({query}) TO STDOUT".encode()
+            with link.cursor() as cursor, cursor.copy(asked) as copy:
+                for line in copy:
+                    yield tuple(map(_copied, bytes(line).removesuffix(b"\n").split(b"\t")))
         except (psycopg.Error, UnicodeError) as why:
             raise refusal.of_pgsql(why) from None
 

@@ -291,8 +291,7 @@ def of_database(
         else:
             counted = grouping.counting(source.driver, rows, text=question.text)
             for stored, count, least, most in link.rows(counted):
-                assert isinstance(count, int)
-                tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), count)
+                tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), int(count or 0))
         twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.user else iter(())
         names = tuple((_bytes(user) or b"").decode("utf-8", "replace") for user, _ in twice)
         column = link.column(grouping.one_column(rows))
