@@ -89,7 +89,8 @@ class Approach:
 
     ``here``: an interface of Dovecot's network has it; ``local``: one of mailauth's own has.
     ``device``: what the kernel sends through, "" where it has no route; ``kind``: what that device is
-    ("veth", "tun", ...: "" for a card); ``routed``: by a route of its own, a /32 or /128.  ``forwards``: this machine passes packets on.
+    ("veth", "tun", ...: "" for a card); ``routed``: by a route of its own, a /32 or /128.
+    ``held_by``: the kernel's setting that keeps this machine from passing packets on to the device, or "".
     ``answers``: for each port, "connected", or why not.
     """
 
@@ -99,7 +100,7 @@ class Approach:
     device: str
     kind: str
     routed: bool
-    forwards: bool
+    held_by: str
     failure: str
     answers: tuple[tuple[int, str], ...]
 

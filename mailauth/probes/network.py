@@ -237,9 +237,9 @@ def _binds(address: Address) -> bool:
     return True
 
 
-def _switched_on(path: str) -> bool:
+def _switched_on(path: Path) -> bool:
     with suppress(OSError):
-        return Path(path).read_text().strip() != "0"
+        return path.read_text().strip() != "0"
     return False
 
 
@@ -260,18 +260,42 @@ def _approach(
     from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415 - 150 ms, and only with a host
 
     here = address in own
-    name = "ip_forward" if address.version == 4 else "conf/all/forwarding"
-    forwards = _switched_on(f"/proc/sys/net/ipv{address.version}/{name}")
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with IPRoute() as kernel:
         try:
             told = kernel.route("get", dst=str(address), family=family, flags=_FIB_MATCH)[0]
         except NetlinkError as why:
             failure = str(why.args[1] if len(why.args) > 1 else why).lower()
-            return Approach(address, here, False, "", "", False, forwards, failure, answers)
-        link = kernel.get_links(told.get_attr("RTA_OIF"))[0]
-        device, kind = link.get_attr("IFLA_IFNAME"), link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND")
+            return Approach(address, here, False, "", "", False, "", failure, answers)
+        index = told.get_attr("RTA_OIF")
+        if index is None:
+            device, kind = "several devices", ""  # a route with more than one way
+        else:
+            link = kernel.get_links(index)[0]
+            device, kind = link.get_attr("IFLA_IFNAME"), link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND")
         local = told["type"] == _LOCAL
         here = here or (same and local)
         routed = told["dst_len"] == address.max_prefixlen and told["type"] == _UNICAST
-    return Approach(address, here, local, device, kind or "", routed, forwards, "", answers)
+    held_by = _held_by(address.version, device) if routed else ""
+    return Approach(address, here, local, device, kind or "", routed, held_by, "", answers)
+
+
+def _held_by(version: int, device: str) -> str:
+    """The setting that keeps packets from being passed on to the device and back; "" where none does.
+
+    IPv4 asks the interface that a packet comes in by, so both directions need theirs; IPv6 asks "all",
+    or, since Linux 6.17, the interface's force_forwarding.
+    Source: Linux net/ipv4/route.c ip_route_input_slow(), net/ipv6/ip6_output.c ip6_forward().
+    """
+    each = Path(f"/proc/sys/net/ipv{version}/conf")
+    kind = "forwarding" if version == 4 else "force_forwarding"
+    others = [one for one in each.iterdir() if one.name not in ("all", "default", "lo", device)]
+    able = _switched_on(each / device / kind), any(_switched_on(one / kind) for one in others)
+    if version == 6:
+        passes = _switched_on(each / "all" / "forwarding") or all(able)
+        return "" if passes else "net.ipv6.conf.all.forwarding"
+    if not _switched_on(each.parent / "ip_forward") and not all(able):
+        return "net.ipv4.ip_forward"
+    held = [device] if not able[0] else [one.name for one in others] if not able[1] else []
+    # Of several other interfaces it is not known by which one clients come.
+    return f"net.ipv4.conf.{held[0].replace('.', '/')}.forwarding" if len(held) == 1 else ""

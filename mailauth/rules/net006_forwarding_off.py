@@ -8,8 +8,8 @@ Why
     only with net.ipv4.ip_forward=1, or net.ipv6.conf.all.forwarding=1; both are off until set, and are
     lost by a restart when they were set by hand.
 How we know
-    The address is not Dovecot's network's neighbour by chance: the route is for it alone, goes through
-    a virtual device, and a connection from here gets an answer; the kernel's setting is read.
+    The route is for this address alone and goes through a virtual device; the kernel's settings are read,
+    those of the interfaces, too.
 What to do
     Switch forwarding on, now with sysctl and for good in /etc/sysctl.d.
 """
@@ -26,10 +26,10 @@ def forwarding_off(reachable: Reachable) -> Problem | None:
     stuck = [one for one in reachable.approaches if _stuck(one)]
     if not stuck:
         return None
-    settings = tuple(dict.fromkeys(_setting(one) for one in stuck))
+    settings = tuple(dict.fromkeys(one.held_by for one in stuck))
     return Problem(
         says="; ".join(
-            f"{one.address} is behind {one.device} ({one.kind}), and {_setting(one)} is 0" for one in stuck
+            f"{one.address} is behind {one.device} ({one.kind}), and {one.held_by} is 0" for one in stuck
         )
         + ": what comes from elsewhere is dropped.",
         because=(reachable,),
@@ -43,8 +43,4 @@ def forwarding_off(reachable: Reachable) -> Problem | None:
 
 
 def _stuck(one: Approach) -> bool:
-    return one.routed and not one.forwards and not one.local and one.kind in _VIRTUAL
-
-
-def _setting(one: Approach) -> str:
-    return "net.ipv4.ip_forward" if one.address.version == 4 else "net.ipv6.conf.all.forwarding"
+    return bool(one.held_by) and one.routed and not one.local and one.kind in _VIRTUAL

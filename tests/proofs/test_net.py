@@ -387,25 +387,41 @@ def routed(networks: Callable[..., Networks], request: pytest.FixtureRequest) ->
     return nets
 
 
-FORWARDING = {OWN: "net.ipv4.ip_forward", OWN6: "net.ipv6.conf.all.forwarding"}
+HOLDS = [
+    (OWN, "net.ipv4.ip_forward"),
+    (OWN, "net.ipv4.conf.dev7.forwarding"),
+    (OWN, "net.ipv4.conf.up0.forwarding"),
+    (OWN6, "net.ipv6.conf.all.forwarding"),
+]
 
 
-@pytest.mark.parametrize("address", [OWN, OWN6])
-def test_net006(start: Start, routed: Networks, address: str) -> None:
+@pytest.mark.parametrize(("address", "setting"), HOLDS)
+def test_net006(start: Start, routed: Networks, address: str, setting: str) -> None:
     way = start(EVERYWHERE, nets=routed)
     assert way.arrives(address)
     way.finds(space="host", host=address)
     way.finds(space="server", host=address)
-    routed.sysctl("host", FORWARDING[address], "0")
+    routed.sysctl("host", setting, "0")
     assert not way.arrives(address, patience=1.0)
     assert way.arrives(address, space="host")
-    found = way.finds("NET006", space="host", host=address, name=f"forwarding off, {FORWARDING[address]}")
+    found = way.finds("NET006", space="host", host=address, name=f"forwarding off, {setting}")
     [command] = found[0].problem.remedy.commands
     program, write, change = shlex.split(command)
-    assert (program, write) == ("sysctl", "-w")
+    assert (program, write, change) == ("sysctl", "-w", f"{setting}=1")
     routed.sysctl("host", *change.split("="))  # what sysctl(8) does: procps may not be installed
     assert way.arrives(address)
     way.finds(space="host", host=address)
+
+
+@pytest.mark.parametrize("routed", ["veth"], indirect=True)
+def test_net006_is_silent_where_the_interfaces_forward(start: Start, routed: Networks) -> None:
+    """IPv4 asks the interface that a packet comes in by: the general switch may stay off."""
+    way = start(EVERYWHERE, nets=routed)
+    routed.sysctl("host", "net.ipv4.ip_forward", "0")
+    for device in ("up0", "dev7"):
+        routed.sysctl("host", f"net.ipv4.conf.{device}.forwarding", "1")
+    assert way.arrives(OWN)
+    way.finds(space="host", host=OWN)
 
 
 @pytest.mark.parametrize("address", [OWN, OWN6])
