@@ -388,14 +388,16 @@ def routed(networks: Callable[..., Networks], request: pytest.FixtureRequest) ->
 
 
 HOLDS = [
-    (OWN, "net.ipv4.ip_forward"),
-    (OWN, "net.ipv4.conf.dev7.forwarding"),
-    (OWN, "net.ipv4.conf.up0.forwarding"),
-    (OWN6, "net.ipv6.conf.all.forwarding"),
+    ("veth", OWN, "net.ipv4.ip_forward"),
+    ("tap", OWN, "net.ipv4.ip_forward"),
+    ("veth", OWN, "net.ipv4.conf.dev7.forwarding"),
+    ("veth", OWN, "net.ipv4.conf.up0.forwarding"),
+    ("veth", OWN6, "net.ipv6.conf.all.forwarding"),
+    ("tap", OWN6, "net.ipv6.conf.all.forwarding"),
 ]
 
 
-@pytest.mark.parametrize(("address", "setting"), HOLDS)
+@pytest.mark.parametrize(("routed", "address", "setting"), HOLDS, indirect=["routed"])
 def test_net006(start: Start, routed: Networks, address: str, setting: str) -> None:
     way = start(EVERYWHERE, nets=routed)
     assert way.arrives(address)
@@ -424,7 +426,9 @@ def test_net006_is_silent_where_the_interfaces_forward(start: Start, routed: Net
     way.finds(space="host", host=OWN)
 
 
-@pytest.mark.parametrize("address", [OWN, OWN6])
+@pytest.mark.parametrize(
+    ("routed", "address"), [("veth", OWN), ("veth", OWN6), ("tap", OWN)], indirect=["routed"]
+)
 def test_net005_no_route_on_the_host(start: Start, routed: Networks, address: str) -> None:
     way = start(EVERYWHERE, nets=routed)
     length = 32 if address == OWN else 128
@@ -462,14 +466,13 @@ def _filter(nets: Networks, text: str) -> None:
 
 @pytest.mark.parametrize("routed", ["veth"], indirect=True)
 @pytest.mark.parametrize(
-    ("verdict", "certainty"),
+    ("address", "verdict", "certainty"),
     [
-        ("drop", Certainty.LIKELY),
-        ("reject with tcp reset", Certainty.PROVEN),
-        ("reject with icmpx type admin-prohibited", Certainty.PROVEN),
+        (OWN, "drop", Certainty.LIKELY),
+        (OWN6, "reject with tcp reset", Certainty.PROVEN),
+        (OWN, "reject with icmpx type admin-prohibited", Certainty.PROVEN),
     ],
 )
-@pytest.mark.parametrize("address", [OWN, OWN6])
 def test_net009(start: Start, routed: Networks, address: str, verdict: str, certainty: Certainty) -> None:
     """A packet filter on the server lets SSH through, and not IMAP."""
     way = start(EVERYWHERE, nets=routed)
