@@ -95,7 +95,7 @@ def test_nearly_right(proof: Make, dovecot_version: str, code: str) -> None:
     whole_story(told, sent, hashed, code, name)
 
 
-CHEAP: dict[str, dict[str, int | str]] = {
+CHEAP: dict[str, dict[str, int]] = {
     "SSHA512": {},
     "BLF-CRYPT": {"cost": 10},
     "SHA512-CRYPT": {"rounds": 5000},
@@ -106,7 +106,7 @@ CHEAP: dict[str, dict[str, int | str]] = {
 @pytest.mark.parametrize("scheme", CHEAP)
 def test_other_schemes(proof: Make, dovecot_version: str, scheme: str) -> None:
     """The variants are verified by whatever scheme the hash has."""
-    hashed = generate(scheme, Password(MIXED), **CHEAP[scheme])
+    hashed = generate(scheme, Password(MIXED), user="", **CHEAP[scheme])
     told = proof(dovecot_version, "sqlite", {"alice": hashed})
     assert told.lab.login("alice", MIXED).ok
     told.password = MIXED.swapcase()
