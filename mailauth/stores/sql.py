@@ -242,7 +242,7 @@ _MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/
 # with what they import only when they are used, which may be where nothing of ours can be found
 _MODULES = {
     "sqlite": ("urllib.parse",),
-    "pgsql": ("psycopg", "psycopg.conninfo", "select"),
+    "pgsql": ("psycopg", "psycopg.conninfo", "select", "encodings.idna"),
     "mysql": ("pymysql", "encodings.idna"),
 }
 _CONNECT = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}

@@ -380,7 +380,7 @@ def test_user012_fail(proof: Make, dovecot_version: str) -> None:
 def test_two_passdbs_followed(
     proof: Make, dovecot_version: str, first: dict[str, str], second: dict[str, str], right: bool
 ) -> None:
-    """Whatever the rules say, mailauth comes to what Dovecot comes to, with the right and a wrong password."""
+    """Whatever the rules say, mailauth comes to what Dovecot comes to, by right and by wrong passwords."""
     told = proof(dovecot_version, "passwd-file", {"zoe": GOOD})
     before = passwd_file(told.lab, "one", f"alice:{GOOD}\n", **first)
     before += passwd_file(told.lab, "two", f"alice:{GOOD}\n", **second)
