@@ -104,6 +104,9 @@ def apply(ready: Ready, *, verify: bool = True) -> Ending:
     ``verify``: diagnose again, and log in where the target has a password; not of use where several
     faults are mended at once.
     """
+    plan = ready.plan
+    if not (plan.files or plan.commands or ready.entry):
+        raise Refused(f"there is nothing that mailauth could do here: {' '.join(plan.summary)}")
     _need_rights(ready)
     with journals.alone():
         if left := journals.killed():
@@ -289,12 +292,13 @@ class _Work:
         for code in codes:
             if _count(after, code) and _count(after, code) >= _count(before, code):
                 raise Refused(f"{code} is still found afterwards.")
-        known = {finding.rule.code for finding in before.findings}
+        # What could not be seen before is not new.
+        known = {one.rule.code for one in before.findings} | {one.rule.code for one in before.undecided}
         blocking = [one for one in after.findings if one.rule.severity is Severity.BLOCKS_LOGIN]
         fresh = [one.rule.code for one in blocking if one.rule.code not in known]
-        if fresh:
-            raise Refused(f"{', '.join(fresh)} is found afterwards, and was not before.")
         failed = _failed(after)
+        if fresh and failed != "":
+            raise Refused(f"{', '.join(fresh)} is found afterwards, and was not before.")
         left = ", ".join(dict.fromkeys(one.rule.code for one in blocking))
         if failed and (not left or _failed(before) == ""):
             raise Refused(f"the login test failed: {failed}.")

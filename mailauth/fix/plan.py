@@ -136,7 +136,11 @@ class _Desk:
         self.after[file] = old + gap + f"{head}{text.rstrip()}\n".encode()
 
     def changes(self) -> Iterable[FileChange]:
-        return (FileChange(file, self.before[file], after) for file, after in self.after.items())
+        return (
+            FileChange(file, self.before[file], after)
+            for file, after in self.after.items()
+            if after != self.before[file]
+        )
 
     def _text(self, file: str) -> bytes:
         if file not in self.before:

@@ -333,6 +333,29 @@ def test_someone_edits_after_us(fix: Fix, lab: Labs) -> None:
         assert one.config.read_text() == text
 
 
+def test_nothing_to_apply(fix: Fix, lab: Labs) -> None:
+    """A remedy for people only."""
+    del fix
+    with lab(None, "sqlite", {"alice": GOOD}) as one:
+        ready = ready_with(one, Remedy("Type it right.", commands=("mailauth hash new",)))
+        assert "also   mailauth hash new" in fix_text(report.report(ready))
+        with pytest.raises(Refused, match=r"nothing that mailauth could do here: Type it right\."):
+            apply.apply(ready)
+
+
+@pytest.mark.dovecot(">= 2.4")
+def test_a_refused_configuration(fix: Fix, lab: Labs, dovecot_version: str) -> None:
+    """The user's other fault, hidden until then, is no reason to take the mended settings back."""
+    with lab(dovecot_version, "sqlite", {"alice": BIG}) as one:
+        pid = str(one.master_pid)
+        one.settings_file.write_text("disable_plaintext_auth = no\n")
+        done = fix.json("CONF001", "alice", "--pid", pid, "--apply", "--password-stdin", feed=SECRET)
+        assert done["state"] == "applied", done
+        assert "still found: MEM001" in done["notes"][0]
+        assert fix.json("MEM001", "alice", "--pid", pid, "--apply")["state"] == "applied"
+        assert one.login("alice", SECRET).ok
+
+
 def test_not_found_now(fix: Fix, lab: Labs) -> None:
     with lab(None, "sqlite", {"alice": GOOD}) as one:
         done = fix("mem001", "alice", "--pid", str(one.master_pid))
