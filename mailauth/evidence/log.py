@@ -177,3 +177,16 @@ class Penalties(Evidence):
         if not self.addresses:
             return "no address is held back"
         return "; ".join(f"{one.ip} waits {one.seconds} s" for one in self.addresses[:10])
+
+
+@dataclass(frozen=True, slots=True)
+class AuthAnswer(Evidence):
+    """How long auth took to greet, how much of that it was computing; the drivers that it verifies for."""
+
+    seconds: float
+    computing: float
+    drivers: tuple[str, ...]
+
+    @property
+    def seen(self) -> str:
+        return f"auth greeted after {self.seconds:.2f} s, of which it computed for {self.computing:.2f} s"

@@ -224,3 +224,28 @@ def test_log001_grows_without_bound(proof: Make, dovecot_version: str) -> None:
     assert "'alice' fails from 127.0.0.1" in found[0].problem.says
     one.lab.reload()
     mended(one, "a client retries for ever", found)
+
+
+def test_auth010_auth_blocked(proof: Make, dovecot_version: str) -> None:
+    """One slow hash after the other, in the one process that all have to ask."""
+    quick = generate(
+        "SHA512-CRYPT", Password(SECRET), rounds=5000
+    )  # takes no memory that auth must be idle for
+    slow = generate("SHA512-CRYPT", Password(SECRET), rounds=5_000_000)
+    one = proof(dovecot_version, "passwd-file", {"alice": quick, "slow": slow})
+    assert one.logins() == [True]
+    one.finds(set(), password=one.password)
+    flood = threading.Thread(target=at_once, args=(one.lab, 4))
+    flood.start()
+    time.sleep(0.3)
+    found = one.finds({"AUTH010"})
+    flood.join()
+    one.finds(set())
+    one.lab.set_password("slow", quick)  # what the remedy says in words, of the hash that is slow
+    one.paste(found)
+    one.lab.set_password("alice", quick)
+    flood = threading.Thread(target=at_once, args=(one.lab, 4))
+    flood.start()
+    one.finds(set())
+    flood.join()
+    mended(one, "auth verifies slow hashes itself", found)

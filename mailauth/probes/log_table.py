@@ -1,0 +1,36 @@
+"""The probes about the log, for diagnose's tables."""
+
+from collections.abc import Callable
+
+from mailauth.evidence import (
+    AuthAnswer,
+    ContainerLog,
+    Evidence,
+    Filesystems,
+    LogDestination,
+    LogWindow,
+    NotApplicable,
+    Penalties,
+    UserInLog,
+)
+from mailauth.probes.log import observe_log_window, observe_user_in_log
+from mailauth.probes.log_answer import observe_answer
+from mailauth.probes.log_place import (
+    observe_container_log,
+    observe_filesystems,
+    observe_log_destination,
+    observe_penalties,
+)
+from mailauth.probes.scene import Scene
+
+Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
+
+LOG_PROBES: tuple[Probe, ...] = (
+    (AuthAnswer, observe_answer),
+    (LogWindow, observe_log_window),
+    (LogDestination, observe_log_destination),
+    (Filesystems, observe_filesystems),
+    (ContainerLog, observe_container_log),
+    (Penalties, observe_penalties),
+)
+USER_LOG_PROBES: tuple[Probe, ...] = ((UserInLog, observe_user_in_log),)
