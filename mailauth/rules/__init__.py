@@ -46,7 +46,7 @@ from mailauth.rules.hash002_weak_and_refused import weak_and_refused
 from mailauth.rules.hash003_unknown_scheme import unknown_scheme
 from mailauth.rules.hash004_no_prefix import no_prefix
 from mailauth.rules.hash005_cut_off import cut_off
-from mailauth.rules.hash006_column_too_narrow import column_too_narrow
+from mailauth.rules.hash006_cut_by_the_column import cut_by_the_column
 from mailauth.rules.hash007_blanks_at_the_edges import blanks_at_the_edges
 from mailauth.rules.hash008_quotes_around import quotes_around
 from mailauth.rules.hash009_two_prefixes import two_prefixes
@@ -155,7 +155,7 @@ RULES: tuple[Rule, ...] = (
     unknown_scheme,
     no_prefix,
     cut_off,
-    column_too_narrow,
+    cut_by_the_column,
     blanks_at_the_edges,
     quotes_around,
     two_prefixes,

@@ -22,7 +22,7 @@ from mailauth.rules import hash_case
 
 
 @rule("HASH006", "The column is too narrow, and cut the hash off", Severity.BLOCKS_LOGIN)
-def column_too_narrow(stored: StoredHash, column: StoredColumn) -> Problem | None:
+def cut_by_the_column(stored: StoredHash, column: StoredColumn) -> Problem | None:
     found = hash_case.damage(stored, Kind.CUT, Kind.ARGON2_SHORT)
     if found is None or not hash_case.column_cut_it(stored, column):
         return None
