@@ -18,7 +18,6 @@ from mailauth.dovecot.site import read_or_refusal, unread
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.evidence import (
     Accepted,
-    AuthFiles,
     CacheAnswer,
     Certificates,
     Cleartext,
@@ -42,26 +41,22 @@ from mailauth.evidence import (
     PasswordPart,
     PasswordVariant,
     Reachable,
-    Running,
     Said,
-    Startup,
-    StoreMemory,
     StoredColumn,
     StoredHash,
+    StoreMemory,
     Surveys,
     TlsFiles,
     TodaysStrength,
     Trials,
     Unobserved,
-    UserName,
     UserdbAnswer,
-    Variables,
+    UserName,
     Verifiers,
 )
 from mailauth.finding import Diagnosis, apply
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.probes.cache import observe_cache
-from mailauth.probes.files import observe_files
 from mailauth.probes.host import observe_host, observe_start
 from mailauth.probes.log_table import LOG_PROBES, USER_LOG_PROBES
 from mailauth.probes.login import observe_logins
@@ -70,14 +65,14 @@ from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
 from mailauth.probes.network import observe_listening, observe_reachable
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
-from mailauth.probes.refused import observe_accepted, observe_refusal
+from mailauth.probes.refused import observe_refusal
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.startup import observe_running, observe_startup
+from mailauth.probes.settings_table import SETTINGS_PROBES
 from mailauth.probes.stored import observe_column, observe_doors, observe_stored, observe_strength
 from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.trial import observe_trials
 from mailauth.probes.userdb import observe_mail_access, observe_userdb
-from mailauth.probes.variables import cannot_look_up, observe_variables
+from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
 
@@ -87,12 +82,8 @@ Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
 
 # What is looked at whoever the user is, and without one (diagnose --all).
 SERVER_PROBES: tuple[Probe, ...] = (
-    (Accepted, observe_accepted),
-    (Variables, observe_variables),
-    (AuthFiles, observe_files),
-    (Startup, observe_startup),
+    *SETTINGS_PROBES,
     (Host, observe_host),
-    (Running, observe_running),
     (Listening, observe_listening),
     (Reachable, observe_reachable),
     (TlsFiles, observe_tls_files),
@@ -208,26 +199,25 @@ def look(target: Target) -> Looked:
     _look_at_mail(shared, scene)
     _skip(shared, (Surveys, StoreMemory, Foreseen), "only --all looks at every row")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
+    seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
+    return Looked(_concluded(target.user, merged, seen), config, scene.cases)
+
+
+def _concluded(user: str, merged: list[Facts], seen: tuple[Fact, ...]) -> Diagnosis:
     findings, undecided = apply(RULES, merged)
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud)
-    seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
-    diagnosis = Diagnosis(target.user, tuple(findings), tuple(undecided), silent, seen)
-    return Looked(diagnosis, config, scene.cases)
+    return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
 
 
 def _refused(target: Target, refusal: Refusal) -> Looked:
     """Dovecot does not take its configuration: that is found, and nothing else can be looked at."""
-    config = unread(refusal)
     reason = f"Dovecot does not take {refusal.file}, so nothing else was looked at."
     kinds = {kind for rule in RULES for kind in rule.needs}
     facts: Facts = {kind: Unobserved(kind, reason) for kind in kinds}
     _see(facts, Accepted, lambda: observe_refusal(target.dovecot, refusal))
-    findings, undecided = apply(RULES, [facts])
-    loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
-    silent = tuple(rule for rule in RULES if rule.code not in loud)
     seen = tuple(fact for fact in facts.values() if not isinstance(fact, Unobserved) or fact.bug)
-    return Looked(Diagnosis(target.user, tuple(findings), tuple(undecided), silent, seen), config, ())
+    return Looked(_concluded(target.user, [facts], seen), unread(refusal), ())
 
 
 def _look_at_mail(shared: Facts, scene: Scene) -> None:

@@ -53,12 +53,11 @@ def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
             store=StoreChange.MEND,
         )
     file = passdb.source.place if isinstance(passdb.source, SqlSource) else configured.file
+    of_23 = f"default_pass_scheme = {scheme}"
+    of_24 = f"passdb {passdb.name} {{\n  default_password_scheme = {scheme}\n}}"
     return Remedy(
         summary=f"Name {scheme}, which this hash is of.",
-        config={
-            "2.3": f"default_pass_scheme = {scheme}",
-            "2.4": f"passdb {passdb.name} {{\n  default_password_scheme = {scheme}\n}}",
-        },
+        config={"2.3": of_23, "2.4": of_24},
         file=file if configured.version.dialect == "2.3" else configured.file,
         commands=("doveadm reload",),
         careful="Other bare hashes of this passdb may be of another scheme.",

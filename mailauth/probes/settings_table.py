@@ -1,0 +1,20 @@
+"""The probes about the configuration, for diagnose's tables."""
+
+from collections.abc import Callable
+
+from mailauth.evidence import Accepted, AuthFiles, Evidence, NotApplicable, Running, Startup, Variables
+from mailauth.probes.files import observe_files
+from mailauth.probes.refused import observe_accepted
+from mailauth.probes.scene import Scene
+from mailauth.probes.startup import observe_running, observe_startup
+from mailauth.probes.variables import observe_variables
+
+Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
+
+SETTINGS_PROBES: tuple[Probe, ...] = (
+    (Accepted, observe_accepted),
+    (Variables, observe_variables),
+    (AuthFiles, observe_files),
+    (Startup, observe_startup),
+    (Running, observe_running),
+)
