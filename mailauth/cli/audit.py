@@ -70,7 +70,7 @@ def audit(
     if default_scheme and url is None and url_fd is None:
         raise UsageError("--default-scheme goes with --url: the configuration says it otherwise.")
     version = Version.parse(judge) if judge else None
-    text = _url(url, url_fd)
+    text = url_of(url, url_fd)
     with counting() as progress:
         if text is None:
             if ask_password or password_fd is not None:
@@ -100,7 +100,7 @@ def audit(
     sys.exit(1 if report.broken else 3 if report.not_read else 0)
 
 
-def _url(url: str | None, descriptor: int | None) -> str | None:
+def url_of(url: str | None, descriptor: int | None) -> str | None:
     """The URL, without a password where others can see it.  Raises UsageError."""
     from mailauth.stores.url import has_password  # noqa: PLC0415
 

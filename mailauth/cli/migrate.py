@@ -3,6 +3,7 @@
 import click
 
 from mailauth.cli.migrate_on_login import on_login
+from mailauth.cli.migrate_plan import apply, keygen, plan, status, undo
 
 
 @click.group()
@@ -10,4 +11,5 @@ def migrate() -> None:
     """Change stored hashes: rename, mend, convert or make them anew, and lose nothing."""
 
 
-migrate.add_command(on_login)
+for _command in (plan, apply, status, undo, keygen, on_login):
+    migrate.add_command(_command)

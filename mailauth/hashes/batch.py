@@ -75,7 +75,7 @@ def in_order(
     waiting: deque[tuple[Future[_Out], _In]] = deque()
     source: Iterator[_In] = iter(items)
     while True:
-        with ProcessPoolExecutor(jobs, mp_context=_context()) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=context()) as pool:
             broken = False
             while not broken:
                 while len(waiting) < jobs * _TASKS_A_CORE and (item := next(source, None)) is not None:
@@ -92,7 +92,7 @@ def in_order(
         waiting = deque()
 
 
-def _context() -> multiprocessing.context.BaseContext:
+def context() -> multiprocessing.context.BaseContext:
     """Not fork: the caller may have threads (a progress bar is one)."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mailauth.hashes.batch"])

@@ -247,3 +247,13 @@ def mend(
                     more.append(mended)
         ways = more
     return None
+
+
+def by_look(stored: bytes) -> str | None:
+    """The scheme that a string without {SCHEME} has by its look; None where it could be anything."""
+    if stored[:1] not in (b"$", b"{") and not stored[:1].isalnum() and stored[:1] not in (b".", b"/"):
+        return None
+    return next((name.decode() for pattern, name in _COMPILED if pattern.fullmatch(stored)), None)
+
+
+_COMPILED = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _BY_LOOK)

@@ -18,25 +18,24 @@ from types import FrameType
 import stamina
 import stamina.instrumentation
 
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
+from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
-from mailauth.errors import CannotObserve, MailauthError, UsageError
+from mailauth.errors import MailauthError, UsageError
 from mailauth.hashes import Password
-from mailauth.hashes.making import IDLE, Order
+from mailauth.hashes.making import Order
 from mailauth.migrate.onlogin import OnLogin
 from mailauth.migrate.receiver import Heard, Receiver
 from mailauth.migrate.rehash import Done, Outcome, Write, rehash
+from mailauth.migrate.room import room_of
 from mailauth.migrate.seal import opened
 from mailauth.migrate.tally import Tally
-from mailauth.probes.process import observe_verifiers
 from mailauth.probes.scene import Scene
 
 WAITING = 1000  # logins that may wait
 _KNOWN = 100_000  # users remembered as done
 _AGAIN = 3600.0  # seconds until a user known as done is looked at again
 _FRESH = 60.0  # seconds that the configuration is taken as read
-_ROOM = 26 * 1024 * 1024  # an idle auth process, where it cannot be seen: the largest measured
 _TRANSIENT = (Outcome.NOT_READ, Outcome.NOT_WRITTEN)
 _ATTEMPTS = 3
 
@@ -177,19 +176,6 @@ class Service:
 
 def order_for(dovecot: Installation, config: AuthConfig, settings: OnLogin) -> Order:
     """The order for new hashes: the goal, under the smallest room of the processes that verify."""
-    limit, idle, least = None, IDLE, float("inf")
-    for passdb in config.passdbs:
-        if not isinstance(passdb.source, FileSource | SqlSource):
-            continue
-        try:
-            seen = observe_verifiers(dovecot, config, passdb, "mailauth-nobody").processes
-            pairs = [(process.limit, process.size) for process in seen]
-        except CannotObserve:
-            names = {passdb.verified_by, passdb.hit_verified_by or passdb.verified_by}
-            pairs = [(config.services[name].vsz_limit, _ROOM) for name in names]
-        for most, size in pairs:
-            if most is not None and most - size < least:
-                limit, idle, least = most, size, most - size
+    limit, idle = room_of(dovecot, config, config.passdbs)
     version = config.version
-    numbers = (version.major, version.minor, version.patch, version.build)
-    return settings.goal.order(numbers, limit, idle)
+    return settings.goal.order((version.major, version.minor, version.patch, version.build), limit, idle)

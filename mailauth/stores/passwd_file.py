@@ -37,6 +37,19 @@ def name_of(line: bytes) -> bytes:
     return b"" if line[:1] == b"#" else _entry(line).partition(b":")[0]
 
 
+def stored_of(line: bytes) -> bytes:
+    """The stored string of a line, as Dovecot takes it."""
+    _, *rest = _entry(line).split(b":", 2)
+    return as_stored(rest[0] if rest else b"")
+
+
+def with_stored(line: bytes, new: bytes) -> bytes:
+    """The line with another stored string, and all else as it is."""
+    body = _entry(line)
+    name, *rest = body.split(b":", 2)
+    return b":".join([name, new, *rest[1:]]) + line[len(body) :]
+
+
 def _entry(line: bytes) -> bytes:
     """Dovecot ends a line at LF and takes one CR before it off."""
     return line.rstrip(b"\n").removesuffix(b"\r")

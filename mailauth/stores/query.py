@@ -49,12 +49,12 @@ _NAME = r"(?:[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)"
 _NAMES = re.compile(rf"{_NAME}(?:\.{_NAME})*")
 
 
-def simple(select: PlainSelect, *, any_column: bool = False) -> bool:
+def simple(select: PlainSelect, *, any_column: bool = False, any_rows: bool = False) -> bool:
     """Whether it reads one column of one table's rows, so that an UPDATE of the same can be written.
 
-    ``any_column``: the expression that is the password may be any.
+    ``any_column``: the expression that is the password may be any.  ``any_rows``: it need have no condition.
     """
-    rows = bool(select.where) and not {"GROUP", "HAVING"} & set(select.after)
+    rows = (any_rows or bool(select.where)) and not {"GROUP", "HAVING"} & set(select.after)
     table = _NAMES.fullmatch(select.tables) is not None
     return rows and table and (any_column or _NAMES.fullmatch(select.column) is not None)
 

@@ -1,0 +1,322 @@
+"""``mailauth migrate``: plan, apply, status, undo, keygen."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailauth.cli.migrate_on_login import installation, json_option
+from mailauth.cli.migrate_progress import Stop, progress
+from mailauth.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailauth.migrate.apply import Report
+    from mailauth.migrate.decide import Rule, Wishes
+    from mailauth.migrate.goal import Goal
+    from mailauth.migrate.journal import Head
+    from mailauth.migrate.where import Where
+
+_FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 5_000, 512
+
+
+def store_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Which store: a passdb of a Dovecot's, or a URL."""
+    for option in (
+        click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file."),
+        click.option("--pid", type=int, metavar="PID", help="A running Dovecot master."),
+        click.option("--passdb", type=int, metavar="N", help="Which passdb, where there are several."),
+        click.option("--url", metavar="URL", help="A store instead, as for mailauth audit."),
+        click.option("--url-fd", type=int, metavar="FD", help="Read the URL from there."),
+        click.option("--rows-query", metavar="SQL", help="With a URL: SELECT user, password FROM table."),
+        click.option("--default-scheme", metavar="NAME", help="With a URL: what has no {SCHEME} is this."),
+        click.option("--dovecot", "judge", metavar="VERSION", help="With a URL: who is to read it; 2.4.1."),
+    ):
+        command = option(command)
+    return command
+
+
+def rule_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What is to be done."""
+    for option in (
+        click.option("--rules", "file", type=click.Path(path_type=Path), help="A TOML file of rules."),
+        click.option("--prefix", is_flag=True, help="Put {SCHEME} before bare hashes that show theirs."),
+        click.option("--trim", is_flag=True, help="Take blanks and line ends at the edges away."),
+        click.option("--relabel", is_flag=True, help="Give hashes under a wrong {SCHEME} the right one."),
+        click.option("--convert", is_flag=True, help="Turn other software's forms into Dovecot's."),
+        click.option("--mend", is_flag=True, help="Undo every accident that can be undone without loss."),
+        click.option("--rehash", metavar="SCHEME", help="Make plaintexts into hashes of this scheme."),
+        click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name."),
+        click.option("--only", multiple=True, metavar="SCHEME", help="Only what comes out as this."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@store_options
+@rule_options
+@json_option
+def plan(as_json: bool, **named: Any) -> None:
+    r"""Show what would be done to the stored strings: how many of which kind, with some users.
+
+    Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
+    or as the TOML file has them.
+
+    \b
+    Exit status:  0 nothing is to be done    1 something is, or some rows are broken and stay so
+                  2 wrong usage              3 the store could not be read
+    """
+    from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate.where import opened  # noqa: PLC0415
+    from mailauth.render.json import to_json  # noqa: PLC0415
+    from mailauth.render.migrate import plan_text  # noqa: PLC0415
+
+    where, wishes = _asked(named)
+    table = opened(where)
+    try:
+        with progress(None) as tell:
+            found = applying.plan(table, wishes, tell, page=_page(where, reading=True))
+    finally:
+        table.close()
+    click.echo(to_json(found) if as_json else plan_text(found), nl=as_json)
+    sys.exit(1 if found.changes or any(line.broken for line in found.lines) else 0)
+
+
+@click.command()
+@store_options
+@rule_options
+@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only planned.")
+@click.option("--resume", metavar="ID", help="Go on with a migration that was interrupted.")
+@click.option("--seal-to", metavar="KEY", help="Keep old strings, plaintexts too, sealed to this key.")
+@click.option("--rate", type=float, metavar="N", help="Rows a second at most.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes that make hashes; all cores.")
+@click.option("--dask", metavar="ADDRESS", help="Make hashes on a Dask cluster: tls://host:8786.")
+@json_option
+@click.pass_context
+def apply(
+    ctx: click.Context,
+    /,
+    do_it: bool,
+    resume: str | None,
+    seal_to: str | None,
+    rate: float | None,
+    jobs: int | None,
+    dask: str | None,
+    as_json: bool,
+    **named: Any,
+) -> None:
+    r"""Carry the plan out, in batches, each row only where it is still as it was read.
+
+    Can be interrupted (Ctrl-C ends after the batch) and killed; --resume goes on.  What was changed can be
+    taken back: mailauth migrate undo.  Plaintexts that were made into hashes come back only with --seal-to.
+
+    \b
+    Exit status:  0 all done    1 some rows were left alone: they are named    130 interrupted
+                  2 wrong usage, or refused before anything was done           3 no store
+    """
+    from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate.hashing import Dask, Local  # noqa: PLC0415
+    from mailauth.migrate.where import opened  # noqa: PLC0415
+
+    if not do_it:
+        ctx.invoke(plan, as_json=as_json, **named)
+        return
+    where, wishes = _asked(named)
+    order = where.order
+    _must_fit(where)
+    journal = _journal(where, wishes, resume, seal_to)
+    table = opened(where)
+    from mailauth.hashes.argon2 import footprint  # noqa: PLC0415
+
+    memory = footprint(int(dict(wishes.goal.options).get("memory", 1024)), 1).total
+    hashers = Dask(order, dask, memory) if dask else Local(order, jobs)
+    stop = Stop()
+    try:
+        with hashers, progress(table.count()) as tell, stop:
+            page = _page(where, hashing=any(rule.action.value == "rehash" for rule in wishes.rules))
+            work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate)
+            report = work.run()
+    finally:
+        journal.close()
+        table.close()
+    _flush(where, named, report)
+    _told(report, journal.head, as_json)
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@store_options
+@click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was sealed.")
+@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
+@json_option
+def undo(name: str, key: Path | None, do_it: bool, as_json: bool, **named: Any) -> None:
+    """Put the old strings back, where the new ones still are.  Exit status as for apply."""
+    from mailauth.migrate import apply as applying  # noqa: PLC0415
+    from mailauth.migrate import journal as journals  # noqa: PLC0415
+    from mailauth.migrate.goal import Goal  # noqa: PLC0415
+    from mailauth.migrate.where import opened  # noqa: PLC0415
+
+    head = journals.read_head(name)
+    if named.get("config") is None and named.get("pid") is None and named.get("url") is None:
+        named["config"] = head.config
+    where = _where(named, Goal())
+    if where.label != head.store:
+        raise UsageError(f"{name} changed {head.store}, and this is {where.label}; name that store.")
+    batches = journals.entries(name, key)
+    if not do_it:
+        rows = sum(len(batch) for batch in batches)
+        click.echo(f"{name}: {rows} rows of {head.place} would get their old strings back; --apply does it.")
+        return
+    table = opened(where)
+    journal = journals.reopened(name)
+    stop = Stop()
+    try:
+        with progress(sum(head.done.values()) or None) as tell, stop:
+            report = applying.undo(table, batches, journal, tell, stop.asked)
+    finally:
+        journal.close()
+        table.close()
+    _flush(where, named, report)
+    _told(report, journal.head, as_json)
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """List the migrations and how far each got."""
+    from mailauth.migrate.journal import all_heads  # noqa: PLC0415
+    from mailauth.render.json import to_json  # noqa: PLC0415
+    from mailauth.render.migrate import heads_text  # noqa: PLC0415
+
+    heads = all_heads()
+    click.echo(to_json(heads) if as_json else heads_text(heads), nl=as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def keygen(file: Path) -> None:
+    """Make a key that journals can be sealed to; prints its public half for --seal-to.
+
+    Keep FILE away from this server: only an undo needs it.
+    """
+    from mailauth.migrate.journal import new_key  # noqa: PLC0415
+
+    click.echo(new_key(file))
+
+
+def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
+    from mailauth.migrate.decide import Wishes  # noqa: PLC0415
+
+    rules, goal = _rules(named)
+    where = _where(named, goal)
+    return where, Wishes(rules, goal, where.reader, where.prefixing)
+
+
+def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
+    from mailauth.hashes.making import profile  # noqa: PLC0415
+    from mailauth.migrate.decide import Action, Rule, RuleFile, load  # noqa: PLC0415
+    from mailauth.migrate.goal import Goal  # noqa: PLC0415
+
+    file = load(named["file"]) if named["file"] else RuleFile()
+    only = tuple(name.upper() for name in named["only"])
+    order = (Action.TRIM, Action.PREFIX, Action.RELABEL, Action.CONVERT, Action.MEND)
+    flags = tuple(Rule(action, only) for action in order if named[action.value])
+    scheme = named["rehash"] or str(file.goal.get("scheme", "ARGON2ID"))
+    options: dict[str, int | str] = {}
+    if scheme.upper().startswith("ARGON2"):
+        options |= profile(named["profile"])
+    options |= {name: value for name, value in file.goal.items() if name != "scheme"}
+    rules = file.rule + flags + ((Rule(Action.REHASH),) if named["rehash"] else ())
+    if not rules:
+        raise UsageError("say what is to be done: --prefix, --trim, --relabel, --mend ..., or --rules FILE.")
+    return rules, Goal(scheme.upper(), tuple(options.items()))
+
+
+def _where(named: dict[str, Any], goal: "Goal") -> "Where":
+    from mailauth.cli.audit import url_of  # noqa: PLC0415
+    from mailauth.dovecot.site import read_config  # noqa: PLC0415
+    from mailauth.dovecot.version import Version  # noqa: PLC0415
+    from mailauth.migrate import where  # noqa: PLC0415
+    from mailauth.stores.url import source_of  # noqa: PLC0415
+
+    url = url_of(named["url"], named["url_fd"])
+    if url is None:
+        dovecot = installation(named["config"], named["pid"])
+        return where.of_passdb(dovecot, read_config(dovecot), named["passdb"], goal)
+    source = source_of(url, named["rows_query"], None)
+    version = Version.parse(named["judge"] or "2.4.1")
+    return where.of_url(url, source, version, named["default_scheme"], goal)
+
+
+def _page(where: "Where", *, hashing: bool = False, reading: bool = False) -> int:
+    if hashing:
+        return _HASHING_PAGE
+    return _SQL_PAGE if where.prefixing and not reading else _FILE_PAGE
+
+
+def _must_fit(where: "Where") -> None:
+    """Before the first write: the Dovecot that is to read them must take such hashes, within its memory."""
+    import secrets  # noqa: PLC0415
+
+    from mailauth.errors import Refused  # noqa: PLC0415
+    from mailauth.hashes import Password  # noqa: PLC0415
+    from mailauth.hashes.making import make, refused_before  # noqa: PLC0415
+
+    refused = refused_before(where.order)
+    if refused is None:
+        made = make(where.order, Password.of(secrets.token_hex(8)), "mailauth-nobody")
+        refused = None if isinstance(made, str) else made
+    if refused is not None:
+        raise Refused(f"Dovecot could not verify such a hash: {refused.reason}; nothing was changed.")
+
+
+def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str | None) -> Any:
+    import time  # noqa: PLC0415
+
+    import msgspec  # noqa: PLC0415
+
+    from mailauth.migrate import journal as journals  # noqa: PLC0415
+
+    rules = msgspec.json.encode([wishes.rules, wishes.goal]).decode()
+    if resume is None:
+        sealed = journals.checked_key(seal_to) if seal_to else ""
+        head = journals.Head(
+            id=journals.fresh_id(),
+            store=where.label,
+            place=where.label,
+            config=where.config,
+            rules=rules,
+            state=journals.State.APPLYING,
+            begun=time.time(),
+            sealed_to=sealed,
+        )
+        return journals.fresh(head)
+    journal = journals.reopened(resume)
+    if journal.head.state is not journals.State.APPLYING:
+        raise UsageError(f"{resume} is {journal.head.state.value}, so there is nothing to go on with.")
+    if (journal.head.store, journal.head.rules) != (where.label, rules):
+        raise UsageError(f"{resume} had another store or other rules; give the same as then.")
+    return journal
+
+
+def _flush(where: "Where", named: dict[str, Any], report: "Report") -> None:
+    """Dovecot's auth cache must not go on with the old strings."""
+    if where.cache and report.written and where.config:
+        installation(named["config"] or where.config, named["pid"]).run("doveadm", "auth", "cache", "flush")
+
+
+def _told(report: "Report", head: "Head", as_json: bool) -> None:
+    from mailauth.render.json import to_json  # noqa: PLC0415
+    from mailauth.render.migrate import report_text  # noqa: PLC0415
+
+    click.echo(
+        to_json({"id": head.id, "state": head.state, "report": report})
+        if as_json
+        else report_text(report, head),
+        nl=as_json,
+    )
+    if report.stopped:
+        sys.exit(130)
+    sys.exit(1 if report.changed or report.locked or report.failed else 0)

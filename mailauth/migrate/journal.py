@@ -1,0 +1,235 @@
+"""What a migration changes, written down before each batch: enough to take it back.
+
+One folder a migration, mode 0700.  ``head.json`` says what it is and how far it got; ``rows`` holds the
+batches, each a frame of its own: length, then key, old and new string of each row.  Old strings that are
+plaintexts are kept only when the frames are sealed to a key (X25519 and XSalsa20-Poly1305, libsodium's
+sealed boxes), whose other half is not needed before an undo.
+
+A frame that was cut off by a kill is the last one, and its batch was never begun.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from mailauth.errors import Refused, UsageError
+
+_LENGTH = 4  # bytes of a frame's length
+_MOST = 1 << 30
+
+
+class State(Enum):
+    """How far a migration got."""
+
+    APPLYING = "applying"  # or interrupted: apply --resume goes on
+    APPLIED = "applied"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One migration."""
+
+    id: str
+    store: str  # the passdb's label, or the URL without its password
+    place: str
+    config: str | None
+    rules: str  # as JSON
+    state: State
+    begun: float  # seconds since 1970
+    sealed_to: str = ""  # the public key, in hex; "" for none
+    last: tuple[int | str, ...] | None = None
+    done: dict[str, int] = field(default_factory=dict)
+    total: int = 0
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One row; ``old`` is None where it was a plaintext and is not kept."""
+
+    key: tuple[int | str, ...]
+    old: bytes | None
+    new: bytes
+
+    def __repr__(self) -> str:
+        return "Entry(...)"
+
+
+def folder() -> Path:
+    """Where the journals are."""
+    from mailauth.fix.journal import folder as fixes  # noqa: PLC0415 - decided there, for all
+
+    return fixes().parent / "migrate"
+
+
+def fresh(head: Head) -> "Journal":
+    """Raises Refused when it cannot be kept."""
+    path = folder() / head.id
+    try:
+        path.mkdir(mode=0o700, parents=True)
+        rows = os.open(path / "rows", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except OSError as why:
+        raise Refused(f"{path}: no journal can be kept ({why.strerror}), so nothing is changed.") from None
+    journal = Journal(path, head, os.fdopen(rows, "wb"))
+    journal.save()
+    return journal
+
+
+def reopened(name: str) -> "Journal":
+    """To go on: what was cut off at the end is dropped.  Raises UsageError when there is none."""
+    head = read_head(name)
+    path = folder() / name
+    whole = sum(_LENGTH + len(frame) for frame in _frames(path / "rows"))
+    try:
+        file = (path / "rows").open("r+b")
+    except OSError as why:
+        raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
+    file.truncate(whole)
+    file.seek(whole)
+    return Journal(path, head, file)
+
+
+def read_head(name: str) -> Head:
+    path = folder() / name / "head.json"
+    if "/" in name or not path.is_file():
+        raise UsageError(f"{name}: there is no such migration; mailauth migrate status lists them.")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Head)
+    except (OSError, msgspec.DecodeError) as why:
+        raise UsageError(f"{path}: cannot be read ({why}).") from None
+
+
+def all_heads() -> list[Head]:
+    """The migrations, the oldest first."""
+    found = [read_head(path.parent.name) for path in folder().glob("*/head.json")]
+    return sorted(found, key=lambda head: head.begun)
+
+
+def entries(name: str, private: Path | None = None) -> Iterator[list[Entry]]:
+    """The batches, the last one first.  Raises UsageError where the key is missing or is another."""
+    head = read_head(name)
+    file = folder() / name / "rows"
+    places = []
+    at = 0
+    for frame in _frames(file):
+        places.append((at + _LENGTH, len(frame)))
+        at += _LENGTH + len(frame)
+    with file.open("rb") as source:
+        for place, length in reversed(places):
+            source.seek(place)
+            frame = source.read(length)
+            if head.sealed_to:
+                frame = _opened(frame, private, head.sealed_to)
+            yield msgspec.msgpack.decode(frame, type=list[Entry])
+
+
+@dataclass(slots=True)
+class Journal:
+    """An open journal."""
+
+    path: Path
+    head: Head
+    _rows: BinaryIO
+
+    def batch(self, rows: Sequence[Entry]) -> None:
+        """On disk when this returns.  Raises Refused when it cannot be, and the batch must not begin."""
+        frame = msgspec.msgpack.encode(rows)
+        if self.head.sealed_to:
+            frame = _sealed(frame, self.head.sealed_to)
+        try:
+            self._rows.write(len(frame).to_bytes(_LENGTH, "big") + frame)
+            self._rows.flush()
+            os.fsync(self._rows.fileno())
+        except OSError as why:
+            raise Refused(f"{self.path}: the journal cannot be written ({why.strerror}); stopped.") from None
+
+    def save(self) -> None:
+        """The head, replaced whole.  Raises Refused."""
+        new = self.path / "head.new"
+        try:
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(self.head)))
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self.path / "head.json")
+        except OSError as why:
+            raise Refused(f"{self.path}: the journal cannot be written ({why.strerror}); stopped.") from None
+
+    def close(self) -> None:
+        self._rows.close()
+
+
+def fresh_id() -> str:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = (stamp, *(f"{stamp}-{number}" for number in range(2, 1000)))
+    return next(name for name in names if not (folder() / name).exists())
+
+
+def new_key(path: Path) -> str:
+    """Make a key pair; the private half goes into ``path``, for its owner only.  Returns the public one."""
+    from nacl.public import PrivateKey  # noqa: PLC0415 - only with sealed journals
+
+    key = PrivateKey.generate()
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already; a key is never written over.") from None
+    except OSError as why:
+        raise UsageError(f"{path}: cannot be written ({why.strerror}).") from None
+    with os.fdopen(handle, "w") as file:
+        file.write(bytes(key).hex() + "\n")
+    return bytes(key.public_key).hex()
+
+
+def checked_key(text: str) -> str:
+    """A public key, in hex.  Raises UsageError."""
+    try:
+        if len(bytes.fromhex(text)) == 32:
+            return text.lower()
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{text!r} is no key; mailauth migrate keygen FILE makes one and prints its public half."
+    )
+
+
+def _sealed(frame: bytes, public: str) -> bytes:
+    from nacl.public import PublicKey, SealedBox  # noqa: PLC0415 - only with sealed journals
+
+    return bytes(SealedBox(PublicKey(bytes.fromhex(public))).encrypt(frame))
+
+
+def _opened(frame: bytes, private: Path | None, public: str) -> bytes:
+    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only with sealed journals
+    from nacl.public import PrivateKey, SealedBox  # noqa: PLC0415
+
+    if private is None:
+        raise UsageError(f"this journal is sealed to {public}; give the private key's file with --key.")
+    try:
+        key = PrivateKey(bytes.fromhex(private.read_text().strip()))
+    except OSError as why:
+        raise UsageError(f"{private}: cannot be read ({why.strerror}).") from None
+    except (ValueError, TypeError):
+        raise UsageError(f"{private}: is no private key of mailauth migrate keygen.") from None
+    try:
+        return bytes(SealedBox(key).decrypt(frame))
+    except CryptoError:
+        raise UsageError(f"{private}: is another key than the one that this journal is sealed to.") from None
+
+
+def _frames(file: Path) -> Iterator[bytes]:
+    """The whole frames of a file."""
+    with file.open("rb") as source:
+        while len(head := source.read(_LENGTH)) == _LENGTH:
+            length = int.from_bytes(head, "big")
+            frame = source.read(min(length, _MOST))
+            if len(frame) < length:
+                return
+            yield frame

@@ -1,0 +1,29 @@
+"""How much memory the processes that verify have for a new hash."""
+
+from collections.abc import Sequence
+
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
+from mailauth.hashes.making import IDLE
+from mailauth.probes.process import observe_verifiers
+
+_ROOM = 26 * 1024 * 1024  # an idle auth process, where it cannot be seen: the largest measured
+
+
+def room_of(dovecot: Installation, config: AuthConfig, passdbs: Sequence[Passdb]) -> tuple[int | None, int]:
+    """Limit and idle size, in bytes, of the process with the least room; no limit is None."""
+    limit, idle, least = None, IDLE, float("inf")
+    for passdb in passdbs:
+        if not isinstance(passdb.source, FileSource | SqlSource):
+            continue
+        try:
+            seen = observe_verifiers(dovecot, config, passdb, "mailauth-nobody").processes
+            pairs = [(process.limit, process.size) for process in seen]
+        except CannotObserve:
+            names = {passdb.verified_by, passdb.hit_verified_by or passdb.verified_by}
+            pairs = [(config.services[name].vsz_limit, _ROOM) for name in names]
+        for most, size in pairs:
+            if most is not None and most - size < least:
+                limit, idle, least = most, size, most - size
+    return limit, idle

@@ -1,0 +1,96 @@
+"""The table that a migration changes: of a passdb, or of a store given as a URL."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.version import Version
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.hashes.damage import Reader
+from mailauth.hashes.making import Order
+from mailauth.migrate.goal import Goal
+from mailauth.migrate.room import room_of
+from mailauth.probes.survey import reader_of
+from mailauth.stores import sql, table
+from mailauth.stores.file_table import FileTable
+from mailauth.stores.query import VARIABLE
+from mailauth.stores.swaps import Table
+
+_ROOM = 26 * 1024 * 1024  # an idle auth process, where none can be seen: the largest measured
+_LIMIT = 256 * 1024 * 1024  # default_vsz_limit
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A store, who reads its strings, and what new hashes may cost there."""
+
+    label: str
+    source: Source
+    reader: Reader
+    order: Order
+    config: str | None
+    cache: bool = False
+
+    @property
+    def prefixing(self) -> bool:
+        return isinstance(self.source, SqlSource)
+
+
+def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goal: Goal) -> Where:
+    """``number``: which passdb, where there are several.  Raises UsageError."""
+    usable = [
+        one for one in config.passdbs if isinstance(one.source, FileSource | SqlSource) and not one.deny
+    ]
+    chosen = [one for one in usable if number is None or one.number == number]
+    if not chosen:
+        raise UsageError(f"{config.file}: there is no such passdb whose hashes mailauth can change.")
+    if len(chosen) > 1:
+        labels = ", ".join(one.label for one in chosen)
+        raise UsageError(f"there are several passdbs ({labels}): choose one with --passdb NUMBER.")
+    passdb = chosen[0]
+    assert passdb.source
+    limit, idle = room_of(dovecot, config, (passdb,))
+    order = goal.order(_numbers(config.version), limit, idle)
+    source = _here(dovecot, passdb)
+    return Where(passdb.label, source, reader_of(config, passdb), order, config.file, bool(config.cache_size))
+
+
+def of_url(url: str, source: Source, version: Version, default_scheme: str | None, goal: Goal) -> Where:
+    """A store without a Dovecot."""
+    scheme = default_scheme or ("CRYPT" if isinstance(source, FileSource) else "PLAIN")
+    numbers = _numbers(version)
+    shown = url.partition("?")[0]
+    return Where(shown, source, Reader(numbers, scheme, False), goal.order(numbers, _LIMIT, _ROOM), None)
+
+
+def opened(where: Where) -> Table:
+    """Raises UsageError, Refused, CannotObserve."""
+    if isinstance(where.source, FileSource):
+        if VARIABLE.search(where.source.path):
+            raise UsageError(f"{where.source.path}: name one file with --url passwd-file:/path.")
+        path = Path(where.source.path)
+        if not path.is_file():
+            raise CannotObserve(f"{path}: there is no such passwd-file.")
+        return FileTable(path)
+    assert isinstance(where.source, SqlSource)
+    sql.prepare(where.source)
+    return table.opened(where.source)
+
+
+def _here(dovecot: Installation, passdb: Passdb) -> Source:
+    """The same source, if its file is ours, too.  Raises UsageError for a file in another root."""
+    source = passdb.source
+    assert source
+    path = source.path if isinstance(source, FileSource) else ""
+    if isinstance(source, SqlSource) and source.driver == "sqlite":
+        path = source.hosts[0].get("path", "")
+    if dovecot.pid and path and not VARIABLE.search(path):
+        there, here = dovecot.path(path), Path(path)
+        if not here.exists() or not here.samefile(there):
+            raise UsageError(f"{path}: is in another root or container; run mailauth migrate in there.")
+    return source
+
+
+def _numbers(version: Version) -> tuple[int, ...]:
+    return (version.major, version.minor, version.patch, version.build)

@@ -1,0 +1,67 @@
+"""A migration's plan and report as text."""
+
+import datetime as dt
+
+from mailauth.migrate.apply import Plan, Report
+from mailauth.migrate.journal import Head
+
+
+def plan_text(plan: Plan) -> str:
+    """What would be done, what is broken and stays so, and what is left as it is."""
+    lines = [f"{plan.place}: {plan.rows} rows"]
+    for one in plan.lines:
+        names = f"  e.g. {', '.join(one.users)}" if one.users and (one.action or one.broken) else ""
+        if one.action:
+            lines.append(f"  {one.action:<8} {one.rows:>9}  {one.before}  ->  {one.after}{names}")
+        elif one.broken:
+            lines.append(f"  broken   {one.rows:>9}  {one.before}  ({one.broken}){names}")
+        else:
+            lines.append(f"  as is    {one.rows:>9}  {one.before}")
+    if plan.nulls:
+        lines.append(f"  no password {plan.nulls:>6}")
+    if plan.too_long:
+        lines.append(
+            f"  TOO LONG {plan.too_long:>9}  for the column of {plan.width} characters: widen it first"
+        )
+    if plan.twice:
+        lines.append(f"  lines that Dovecot never looks at, left as they are: {', '.join(plan.twice)}")
+    if plan.bad_lines:
+        lines.append(f"  lines without a password: {', '.join(map(str, plan.bad_lines))}")
+    lines.append(
+        f"{plan.changes} rows would be changed. Nothing was; mailauth migrate apply --apply does it."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def report_text(report: Report, head: Head) -> str:
+    rate = report.looked_at / report.seconds if report.seconds else 0.0
+    lines = [
+        f"{head.id}: {head.state.value}{' (interrupted)' if report.stopped else ''}",
+        f"  looked at {report.looked_at}, changed {report.written}; {report.seconds:.1f} s, {rate:.0f} rows/s",
+    ]
+    for name, count in (
+        ("were old again already", report.already),
+        ("changed meanwhile, left alone", report.changed),
+        ("locked by someone else, left alone", report.locked),
+        ("could not be made", report.failed),
+        ("plaintexts that are kept in no journal", report.not_kept),
+    ):
+        if count:
+            lines.append(f"  {count} {name}")
+    lines += [f"    {kind}: {', '.join(users)}" for kind, users in report.rows.items()]
+    lines += [f"    {count} x {reason}" for reason, count in report.reasons.most_common(10)]
+    if report.stopped:
+        lines.append(f"  go on: mailauth migrate apply --resume {head.id} --apply, with the same options")
+    elif head.state.value == "applied":
+        lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
+    return "\n".join(lines) + "\n"
+
+
+def heads_text(heads: list[Head]) -> str:
+    if not heads:
+        return "No migration was begun here.\n"
+    return "".join(
+        f"{head.id}  {head.state.value:<9} {dt.datetime.fromtimestamp(head.begun, dt.UTC):%Y-%m-%d %H:%M} UTC"
+        f"  {head.store}  {', '.join(f'{count} {name}' for name, count in head.done.items() if count)}\n"
+        for head in heads
+    )

@@ -1,0 +1,129 @@
+"""A passwd-file as a table: read in pages of lines, and replaced whole for each batch of swaps.
+
+The first line of a name counts, as for Dovecot; later ones are left as they are.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from mailauth.errors import Refused
+from mailauth.stores import passwd_file, replace
+from mailauth.stores.swaps import Key, Row, Swap, Swapped
+
+
+@dataclass(slots=True)
+class FileTable:
+    """One passwd-file.  To be used where Dovecot lives.  A key is the number of a line, and its user."""
+
+    path: Path
+    width: int | None = None
+    twice: list[str] = field(default_factory=list)  # users of lines that Dovecot never looks at
+    bad: list[int] = field(default_factory=list)  # lines without a password field
+    _seen: set[bytes] = field(default_factory=set)
+    _at: int = 0  # lines read so far
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+    def count(self) -> int:
+        with self._open() as lines:
+            return sum(1 for line in lines if passwd_file.name_of(line))
+
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        start = int(after[0]) if after else 0
+        if start < self._at or not start:
+            self._seen, self._at, self.twice, self.bad = set(), 0, [], []
+        with self._open() as lines:
+            for line in islice(lines, self._at, start):
+                self._first(passwd_file.name_of(line))
+            return list(islice(self._rows(islice(lines, max(start - self._at, 0), None), start), size))
+
+    def _rows(self, lines: Iterator[bytes], start: int) -> Iterator[Row]:
+        for number, line in enumerate(lines, start + 1):
+            self._at = number
+            name = passwd_file.name_of(line)
+            if not name:
+                continue
+            shown = name.decode("utf-8", "replace")
+            if not self._first(name):
+                self.twice.append(shown)
+                continue
+            if b":" not in line:
+                self.bad.append(number)
+            yield Row((number, _text(name)), shown, passwd_file.stored_of(line))
+
+    def _first(self, name: bytes) -> bool:
+        if not name or name in self._seen:
+            return False
+        self._seen.add(name)
+        return True
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        wanted = {key[1]: key for key in keys}
+        found = []
+        with self._open() as lines:
+            for line in lines:
+                key = wanted.pop(_text(passwd_file.name_of(line)), None)
+                if key is not None:
+                    found.append(Row(key, str(key[1]), passwd_file.stored_of(line)))
+        return found
+
+    def swap(self, swaps: Sequence[Swap]) -> Swapped:
+        if not swaps:
+            return Swapped(frozenset())
+        for one in swaps:
+            if any(char in one.new for char in b":\n\r\0"):
+                raise Refused(f"{self.path}: a passwd-file cannot hold a string with a colon or a line end.")
+        work = _Pass({one.row.key[1]: one for one in swaps})
+        with replace.opened(self.path) as found, replace.locked(found) as place, place.reader() as file:
+            replace.replace(place, work.changed(file))
+        keys = frozenset(one.row.key for one in swaps)
+        return Swapped(frozenset(work.written), keys - work.written)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _open(self) -> "_Lines":
+        return _Lines(self.path)
+
+
+class _Lines:
+    """The lines of a file, as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Iterator[bytes]:
+        try:
+            self._file = self._path.open("rb")
+        except OSError as why:
+            raise Refused(f"{self._path}: cannot be read ({why.strerror}).") from None
+        return iter(self._file)
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One copy of the file, with the new strings in it."""
+
+    wanted: dict[int | str, Swap]
+    written: set[Key] = field(default_factory=set)
+
+    def changed(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            one = self.wanted.pop(_text(passwd_file.name_of(line)), None)
+            if one is None or passwd_file.stored_of(line) != one.row.stored:
+                yield line
+                continue
+            self.written.add(one.row.key)
+            yield passwd_file.with_stored(line, one.new)
+
+
+def _text(name: bytes) -> str:
+    """Names need not be UTF-8."""
+    return name.decode("utf-8", "surrogateescape")

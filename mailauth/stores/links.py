@@ -1,0 +1,73 @@
+"""Connections to the databases that Dovecot asks, by its own parameters."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from mailauth.stores import refusal
+
+_CONNECT = 10  # seconds
+_MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
+
+
+def pgsql(
+    host: dict[str, str], options: str = "", *, connect: float = _CONNECT, autocommit: bool = False
+) -> Any:
+    """``options`` are the server's: "-c lock_timeout=2000".  Raises what ``refusal`` says of it."""
+    import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+
+    parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
+    parameters["connect_timeout"] = str(max(int(connect), 2))  # libpq knows no shorter one
+    parameters["options"] = f"{parameters.get('options', '')} {options}".strip()
+    try:
+        return psycopg.connect(**parameters, autocommit=autocommit)
+    except (psycopg.Error, UnicodeError) as why:
+        raise refusal.of_pgsql_connect(why, parameters) from None
+
+
+def mysql(host: dict[str, str], *, connect: float = _CONNECT, read: float | None = None, **more: Any) -> Any:
+    """``read``: seconds that an answer may take.  Raises what ``refusal`` says of it."""
+    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+
+    socket = mysql_socket(host)
+    options: dict[str, Any] = dict(more)
+    if file := host.get("option_file"):
+        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
+    if ca := host.get("ssl_ca"):
+        options["ssl"] = {"ca": ca}
+    try:
+        return pymysql.connect(
+            host=host.get("host", "localhost"),
+            unix_socket=socket,
+            port=int(host.get("port") or 3306),
+            user=host.get("user"),
+            password=host.get("password", ""),
+            database=host.get("dbname"),
+            charset="utf8mb4",
+            connect_timeout=connect,
+            read_timeout=read,
+            **options,
+        )
+    except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
+        raise refusal.of_mysql(why, on_socket=socket is not None) from None
+
+
+def mysql_socket(host: dict[str, str]) -> str | None:
+    """The socket's path; the C client takes "localhost" for its socket."""
+    name = host.get("host", "localhost")
+    if name.startswith("/"):
+        return name
+    if name == "localhost":
+        return next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
+    return None
+
+
+def sqlite(host: dict[str, str], *, timeout: float = _CONNECT) -> sqlite3.Connection:
+    """For writing; the file must be there.  Transactions are begun by hand."""
+    path = Path(host.get("path", ""))
+    try:
+        link = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=timeout, isolation_level=None)
+    except (sqlite3.Error, ValueError, OSError) as why:
+        raise refusal.of_sqlite(why, path) from None
+    link.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+    return link

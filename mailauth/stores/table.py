@@ -1,0 +1,127 @@
+"""A database's table of stored strings, read page by page in key order, and changed by compare-and-set.
+
+A page is read without a lock.  What is to change is then written in one transaction, in each row only
+where the string is still the one that was read; and what was written is compared before it counts.
+Old strings, which may be plaintexts, stand in no statement and in no log of the database.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.errors import CannotObserve, Refused
+from mailauth.stores import table_engines
+from mailauth.stores.query import PlainSelect, read, simple, user_of
+from mailauth.stores.swaps import Engine, Key, LockedError, Names, Row, Swap, Swapped, as_bytes, key_of
+
+
+@dataclass(slots=True)
+class SqlTable:
+    """A table of some database."""
+
+    place: str
+    width: int | None
+    names: Names
+    user: str  # the expression that names the user
+    engine: Engine
+
+    def count(self) -> int:
+        return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table}", ())[0][0])  # noqa: S608 - the password query's own words
+
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        keys = ", ".join(self.names.keys)
+        where = ""
+        values: Key = ()
+        if after is not None:
+            marks = ", ".join([self.engine.mark] * len(after))
+            where, values = f"WHERE ({keys}) > ({marks})", after
+        return self._rows(f"{where} ORDER BY {keys} LIMIT {int(size)}", values)
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        if not keys:
+            return []
+        where, values = self.engine.among(self.names, keys)
+        return self._rows(f"WHERE {where}", values)
+
+    def _rows(self, rest: str, values: Sequence[Any]) -> Sequence[Row]:
+        names = self.names
+        found = self.engine.rows(
+            f"SELECT {self.user}, {names.column}, {self.engine.version}, {', '.join(names.keys)}"  # noqa: S608 - the password query's own words
+            f" FROM {names.table} {rest}",
+            values,
+        )
+        return [Row(key_of(row[3:]), _text(row[0]), as_bytes(row[1]), str(row[2])) for row in found]
+
+    def swap(self, swaps: Sequence[Swap]) -> Swapped:
+        """Halved where a row is locked, until only the locked ones are left."""
+        if not swaps:
+            return Swapped(frozenset())
+        try:
+            written = self.engine.swap(self.names, swaps)
+        except LockedError:
+            if len(swaps) == 1:
+                return Swapped(frozenset(), locked=frozenset({swaps[0].row.key}))
+            middle = len(swaps) // 2
+            first, second = self.swap(swaps[:middle]), self.swap(swaps[middle:])
+            return Swapped(
+                first.written | second.written, first.changed | second.changed, first.locked | second.locked
+            )
+        return Swapped(frozenset(written), frozenset({one.row.key for one in swaps} - written))
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def opened(source: SqlSource) -> SqlTable:
+    """The table that the password query reads, on the first server that answers.
+
+    Raises Refused where the query names no one table and column, CannotObserve when no server answers.
+    """
+    select = read(source.query)
+    if select is None or not simple(select, any_rows=True):
+        raise Refused(
+            f"{source.place}: the password query reads no one column of one table, so mailauth cannot tell"
+            " what to write; give the table with --url and a plain query with --rows-query."
+        )
+    problem = f"{source.place}: no server is named."
+    for host in source.hosts:
+        try:
+            engine = _ENGINES[source.driver](host)
+        except CannotObserve as why:
+            problem = str(why)
+            continue
+        try:
+            return _table(source, host, select, engine)
+        except BaseException:
+            engine.close()
+            raise
+    raise CannotObserve(problem)
+
+
+def _table(source: SqlSource, host: dict[str, str], select: PlainSelect, engine: Engine) -> SqlTable:
+    column = select.column.rpartition(".")[2]
+    keys = engine.keys(select.tables)
+    if not keys:
+        raise Refused(f"{source.place}: the table {select.tables} has no primary key; add one first.")
+    where = host.get("path") or f"{host.get('host', 'localhost')}/{host.get('dbname', '')}"
+    names = Names(select.tables, column, keys)
+    width = engine.width(select.tables, column)
+    return SqlTable(
+        f"{source.driver} {where}, {names.table}.{column}",
+        width,
+        names,
+        user_of(source.query) or keys[0],
+        engine,
+    )
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+_ENGINES: dict[str, Callable[[dict[str, str]], Engine]] = {
+    "sqlite": table_engines.Sqlite,
+    "pgsql": table_engines.Pgsql,
+    "mysql": table_engines.Mysql,
+}

@@ -1,0 +1,309 @@
+"""What a table of stored strings takes of each database: its key, its width, and one transaction of swaps."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mailauth.errors import Refused
+from mailauth.stores import links, refusal
+from mailauth.stores.swaps import Key, LockedError, Names, Swap, as_bytes, key_of
+
+_LOCK = 2  # seconds to wait for someone else's row
+_STATEMENT = 300  # seconds
+_SWAP = "mailauth_swap"  # MariaDB's temporary table
+
+
+class Pgsql:
+    """PostgreSQL: the versions and strings of a batch go over as arrays."""
+
+    mark = "%s"
+    version = "ctid::text || ' ' || xmin::text"
+
+    def __init__(self, host: dict[str, str]) -> None:
+        options = f"-c lock_timeout={_LOCK * 1000} -c statement_timeout={_STATEMENT * 1000}"
+        self._link = links.pgsql(host, options)
+        self._types: list[str] = []  # of the key's columns
+
+    def close(self) -> None:
+        self._link.close()
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        found = self.rows(
+            "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_index i"
+            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
+            " WHERE i.indrelid = %s::regclass AND i.indisprimary"
+            " ORDER BY array_position(i.indkey::int2[], a.attnum)",
+            (table,),
+        )
+        self._types = [str(row[1]) for row in found]
+        return tuple(_quoted(str(row[0]), '"') for row in found)
+
+    def width(self, table: str, column: str) -> int | None:
+        found = self.rows(
+            "SELECT CASE WHEN atttypmod > 4 AND atttypid::regtype::text IN ('character varying', 'character')"
+            " THEN atttypmod - 4 END FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s",
+            (table, column.strip('"')),
+        )
+        return int(found[0][0]) if found and found[0][0] is not None else None
+
+    def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        with self._errors(), self._link.transaction():
+            found: list[Sequence[Any]] = self._link.execute(statement.encode(), values or None).fetchall()
+            return found
+
+    def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
+        arrays = ", ".join(f"%s::{kind}[]" for kind in self._types)
+        values = [[key[number] for key in keys] for number in range(len(names.keys))]
+        return f"({', '.join(names.keys)}) IN (SELECT * FROM unnest({arrays}))", values  # noqa: S608 - names of the password query
+
+    def swap(self, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+        """A row's version says whether it is still the one that was read.
+
+        Source: PostgreSQL's manual, "System Columns": ctid is the place of a row's version, xmin the
+        transaction that wrote it; a place is used again by another transaction only.
+        """
+        with self._errors(), self._link.transaction():
+            places, writers = zip(*(one.row.version.split(" ") for one in swaps), strict=True)
+            values = [_array(places), _array(writers), _array([one.new.decode() for one in swaps])]
+            update = (
+                f"UPDATE {names.table} t SET {names.column} = u.n"  # noqa: S608 - names of the password query
+                " FROM unnest(%s::tid[], %s::text[], %s::text[]) AS u(c, x, n)"
+                f" WHERE t.ctid = u.c AND t.xmin::text = u.x RETURNING u.c, t.{names.column} = u.n AS same"
+            )
+            count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
+            number, same = self._link.execute(count.encode(), values).fetchone()
+            if not same:
+                raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
+            if number == len(swaps):
+                return {one.row.key for one in swaps}
+            now = self._link.execute(
+                f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE "  # noqa: S608 - the same
+                f"{self.among(names, ())[0]}".encode(),
+                self.among(names, [one.row.key for one in swaps])[1],
+            ).fetchall()
+            new = {one.row.key: one.new for one in swaps}
+            return {key for row in now if as_bytes(row[-1]) == new[key := key_of(row[:-1])]}
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import psycopg  # noqa: PLC0415 - imported by now
+
+        try:
+            yield
+        except psycopg.errors.LockNotAvailable:
+            raise LockedError from None
+        except psycopg.errors.StringDataRightTruncation:
+            raise Refused("the column is too narrow for the new strings; widen it first.") from None
+        except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:
+            raise Refused(f"PostgreSQL: {_first_line(why)}; nothing was changed.") from None
+        except psycopg.errors.DiskFull as why:
+            raise Refused(f"PostgreSQL: {_first_line(why)}; this batch was not changed.") from None
+        except (psycopg.Error, UnicodeError) as why:
+            raise refusal.of_pgsql(why) from None
+
+
+class Mysql:
+    """MariaDB and MySQL: a batch goes into a temporary table with the columns' own types."""
+
+    mark = "%s"
+    version = "''"
+
+    def __init__(self, host: dict[str, str]) -> None:
+        from pymysql.constants import CLIENT  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+
+        self._on_socket = links.mysql_socket(host) is not None
+        self._link = links.mysql(host, read=_STATEMENT, client_flag=CLIENT.FOUND_ROWS)
+        self._made = False
+        with self._errors(), self._link.cursor() as cursor:
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_LOCK}")
+
+    def close(self) -> None:
+        self._link.close()
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        schema, name = _split(table)
+        found = self.rows(
+            "SELECT column_name FROM information_schema.key_column_usage WHERE constraint_name = 'PRIMARY'"
+            " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) ORDER BY ordinal_position",
+            (name, schema),
+        )
+        return tuple(_quoted(str(row[0]), "`") for row in found)
+
+    def width(self, table: str, column: str) -> int | None:
+        schema, name = _split(table)
+        found = self.rows(
+            "SELECT character_maximum_length FROM information_schema.columns WHERE table_name = %s"
+            " AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
+            (name, schema, column.strip("`")),
+        )
+        return int(found[0][0]) if found and found[0][0] is not None else None
+
+    def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        with self._errors(), self._link.cursor() as cursor:
+            cursor.execute(statement, tuple(values) or None)
+            found: Sequence[Sequence[Any]] = cursor.fetchall()
+            self._link.commit()
+            return found
+
+    def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
+        return _among(names, keys, self.mark)
+
+    def swap(self, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+        with self._errors(), self._link.cursor() as cursor:
+            try:
+                done = self._swap(cursor, names, swaps)
+            except BaseException:
+                self._link.rollback()
+                raise
+            self._link.commit()
+            return done
+
+    def _swap(self, cursor: Any, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+        keys = ", ".join(names.keys)
+        if not self._made:
+            cursor.execute(
+                f"CREATE TEMPORARY TABLE {_SWAP} AS SELECT {keys}, {names.column} FROM {names.table} LIMIT 0"  # noqa: S608 - names of the password query
+            )
+            self._made = True
+        cursor.execute(f"DELETE FROM {_SWAP}")  # noqa: S608 - ours
+        wanted = {one.row.key: one for one in swaps}
+        joined = " AND ".join(f"t.{key} = u.{key}" for key in names.keys)
+        marks = ", ".join(["%s"] * len(names.keys))
+        cursor.executemany(
+            f"INSERT INTO {_SWAP} ({keys}, {names.column}) VALUES ({marks}, %s)",  # noqa: S608 - the same
+            [(*one.row.key, one.new.decode()) for one in swaps],
+        )
+        both = ", ".join(f"t.{key}" for key in names.keys)
+        cursor.execute(
+            f"SELECT {both}, t.{names.column} FROM {names.table} t JOIN {_SWAP} u ON {joined} FOR UPDATE"  # noqa: S608 - the same
+        )
+        same = {
+            key_of(row[:-1])
+            for row in cursor.fetchall()
+            if as_bytes(row[-1]) == wanted[key_of(row[:-1])].row.stored
+        }
+        gone = [one.row.key for one in swaps if one.row.key not in same]
+        if gone:
+            those = " AND ".join(f"{key} = %s" for key in names.keys)
+            cursor.executemany(f"DELETE FROM {_SWAP} WHERE {those}", gone)  # noqa: S608 - the same
+        cursor.execute(
+            f"UPDATE {names.table} t JOIN {_SWAP} u ON {joined} SET t.{names.column} = u.{names.column}"  # noqa: S608 - the same
+        )
+        cursor.execute(f"SELECT {both}, t.{names.column} FROM {names.table} t JOIN {_SWAP} u ON {joined}")  # noqa: S608 - the same
+        for row in cursor.fetchall():
+            if as_bytes(row[-1]) != wanted[key_of(row[:-1])].new:
+                raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
+        return same
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import pymysql  # noqa: PLC0415 - imported by now
+
+        try:
+            yield
+        except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
+            code = why.args[0] if why.args else 0
+            if code in (1205, 1213):  # lock wait timeout; deadlock
+                raise LockedError from None
+            if code in (1406, 1265):
+                raise Refused("the column is too narrow for the new strings; widen it first.") from None
+            if code in (1142, 1143, 1044, 1290, 1792, 1836, 1114, 1021):
+                raise Refused(f"MariaDB/MySQL: {why.args[-1]}; this batch was not changed.") from None
+            raise refusal.of_mysql(why, on_socket=self._on_socket) from None
+
+
+class Sqlite:
+    """SQLite: the whole file is ours while a batch is written."""
+
+    mark = "?"
+    version = "''"
+
+    def __init__(self, host: dict[str, str]) -> None:
+        self._path = Path(host.get("path", ""))
+        self._link = links.sqlite(host, timeout=_LOCK)
+
+    def close(self) -> None:
+        self._link.close()
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        found = self.rows(
+            "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table.strip('"`'),)
+        )
+        return tuple(_quoted(str(row[0]), '"') for row in found) or ("rowid",)
+
+    def width(self, table: str, column: str) -> int | None:
+        del table, column
+        return None  # SQLite keeps any length in any column
+
+    def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        with self._errors():
+            return self._link.execute(statement, tuple(values)).fetchall()
+
+    def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
+        return _among(names, keys, self.mark)
+
+    def swap(self, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+        those = " AND ".join(f"{key} = ?" for key in names.keys)
+        ask = f"SELECT {names.column} FROM {names.table} WHERE {those}"  # noqa: S608 - names of the password query
+        with self._errors():
+            self._link.execute("BEGIN IMMEDIATE")
+            try:
+                same = []
+                for one in swaps:
+                    found = self._link.execute(ask, one.row.key).fetchone()
+                    if found and as_bytes(found[0]) == one.row.stored:
+                        same.append(one)
+                self._link.executemany(
+                    f"UPDATE {names.table} SET {names.column} = ? WHERE {those}",  # noqa: S608 - the same
+                    [(one.new.decode(), *one.row.key) for one in same],
+                )
+                self._link.execute("COMMIT")
+            finally:
+                if self._link.in_transaction:
+                    self._link.execute("ROLLBACK")
+            return {one.row.key for one in same}
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, sqlite3.Warning) as why:
+            name = str(getattr(why, "sqlite_errorname", ""))
+            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise LockedError from None
+            if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
+                raise Refused(f"SQLite: {why}; this batch was not changed.") from None
+            raise refusal.of_sqlite(why, self._path) from None
+
+
+def _among(names: Names, keys: Sequence[Key], mark: str) -> tuple[str, Sequence[Any]]:
+    one = f"({', '.join([mark] * len(names.keys))})"
+    marks = ", ".join([one] * len(keys))
+    if len(names.keys) > 1 and mark == "?":  # SQLite wants VALUES where a row has several columns
+        marks = f"VALUES {marks}"
+    return f"({', '.join(names.keys)}) IN ({marks})", [value for key in keys for value in key]
+
+
+def _array(values: Sequence[str]) -> str:
+    """PostgreSQL's text for an array; psycopg's own takes ten times as long for a long one."""
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return '{"' + '","'.join(escaped) + '"}'
+
+
+def _quoted(name: str, mark: str) -> str:
+    return (
+        name
+        if name.isidentifier() and name == name.lower()
+        else f"{mark}{name.replace(mark, mark * 2)}{mark}"
+    )
+
+
+def _split(table: str) -> tuple[str | None, str]:
+    schema, dot, name = table.replace("`", "").rpartition(".")
+    return (schema if dot else None), name
+
+
+def _first_line(why: Exception) -> str:
+    return str(why).strip().partition("\n")[0].rstrip(".")
