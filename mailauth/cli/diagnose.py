@@ -28,6 +28,14 @@ from mailauth.finding import Diagnosis, ProofStep
 @click.option("--from-address", "address", metavar="IP", default="", help="Where the client is.")
 @click.option("--host", metavar="NAME[:PORT]", default="", help="Where the client connects to.")
 @click.option("--mechanism", metavar="NAME", default="", help="The SASL mechanism that the client uses.")
+@click.option(
+    "--variants",
+    type=click.FloatRange(0, 600),
+    default=3.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long near variants of a wrong password are tried; 0: none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 @from_log_options
 @all_options
@@ -44,6 +52,7 @@ def diagnose(
     address: str,
     host: str,
     mechanism: str,
+    variants: float,
     as_json: bool,
 ) -> None:
     r"""Find out why USER cannot log in, and prove it.
@@ -84,6 +93,7 @@ def diagnose(
         host=name,
         port=port,
         mechanism=mechanism,
+        variants=variants,
     )
     looked = look(target)
     proof: tuple[ProofStep, ...] = ()
