@@ -237,10 +237,9 @@ class _Look:
                 return found
         if (name is None or _family(name)) and (found := _foreign(payload, name)):
             return found
-        if (name is None or _family(name)) and damage_forms.unknown_id(payload):
-            crypts = name is not None or self._reader.default_scheme in _CRYPT
-            if crypts:
-                return Kind.LIBC, "crypt(3) has no algorithm of this id", ""
+        crypts = self._reader.default_scheme in _CRYPT if name is None else _crypt(name)
+        if crypts and damage_forms.unknown_id(payload):
+            return Kind.LIBC, "crypt(3) has no algorithm of this id", ""
         if name is None and damage_forms.is_des(payload):
             return Kind.NO_PREFIX, "a DES-CRYPT hash without {DES-CRYPT} before it", "DES-CRYPT"
         if damage_forms.is_text(payload) and (name is None or damage_forms.wants_hash(name)):
@@ -277,6 +276,11 @@ def _family(name: bytes) -> bool:
     return bool(entry and (entry[0].name in _CRYPT or entry[0].name in ("MD5-CRYPT", "BLF-CRYPT")))
 
 
+def _crypt(name: bytes | None) -> bool:
+    """{CRYPT} itself, under which strings of any libc are put."""
+    return name is not None and name.upper() == b"CRYPT"
+
+
 def _foreign(text: bytes, name: bytes | None) -> Said | None:
     """Another software's format, where it is one for certain."""
     if not damage_forms.MARKED.match(text):
@@ -284,6 +288,8 @@ def _foreign(text: bytes, name: bytes | None) -> Said | None:
     found = convert(text)
     if found.source in ("unknown", "a locked account") or found.reason == "as is":
         return None
+    if found.dovecot is None and found.source == "Keycloak":
+        return None  # not JSON after all
     if found.dovecot is None:
         return Kind.FOREIGN_FORMAT, f"{found.source}: {found.reason}", ""
     if name is not None and found.dovecot.endswith(b"}" + text.partition(b"}")[2]):

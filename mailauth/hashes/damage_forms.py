@@ -79,7 +79,17 @@ def within(scheme: str, payload: bytes, flaw: Flaw | None) -> Said | None:
         return blowfish(payload)
     if flaw is not None and "cut off" in flaw.reason:
         return Kind.CUT, flaw.reason, ""
-    return None
+    return scram(scheme, payload) if scheme.startswith("SCRAM") else None
+
+
+def scram(scheme: str, payload: bytes) -> Said | None:
+    """Three of four fields, or a last one that ends too soon."""
+    keys = 44 if scheme.endswith("256") else 28
+    found = re.fullmatch(rb"[0-9]{4,10}(?:,[A-Za-z0-9+/=]*){0,2}(?:,([A-Za-z0-9+/]*))?", payload)
+    whole = payload.count(b",") == 3 and found is not None and len(found[1] or b"") >= keys - 2
+    if found is None or whole:
+        return None
+    return Kind.CUT, f"cut off: {payload.count(b',') + 1} of 4 fields, and the last is not whole", ""
 
 
 _DELIBERATE = (4, 8, 12)  # bytes of a tag that somebody may have asked for
@@ -168,6 +178,8 @@ def blowfish(payload: bytes) -> Said | None:
         return None
     minor, rest = found[1], payload[found.end() :]
     if minor not in (b"a", b"b", b"x", b"y"):
+        if not re.match(rb"[0-9]{2}\$[./A-Za-z0-9]{20}", rest):
+            return None
         name = f"$2{minor.decode()}$"
         return Kind.BCRYPT_MINOR, f"{name}: Dovecot has $2a$, $2b$, $2x$ and $2y$ and no other bcrypt", ""
     if len(payload) < bcrypt.LENGTH:
@@ -220,6 +232,8 @@ def of_digest(entry: Entry, payload: bytes, flaw: Flaw | None) -> Said | None:
         return None
     if scheme.name in _ARGON2 and any(whole.startswith(payload) for whole in (b"$argon2id", b"$argon2i")):
         return Kind.CUT, f"cut off: {len(payload)} characters after the scheme", ""
+    if scheme.name.startswith("SCRAM"):
+        return scram(scheme.name, payload)
     if entry[2]:
         return _of_base64(entry, payload)
     if scheme.name == "PBKDF2" and "cut off" in flaw.reason:
