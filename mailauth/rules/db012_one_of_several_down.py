@@ -1,7 +1,8 @@
 """One of several database servers cannot be used.
 
 What you see
-    Logins work, but for one now and then that fails or waits.  The log has "Connect failed to database" for one host.
+    Logins work, but for one now and then that fails or waits.  The log has "Connect failed to database"
+    for one host.
 Why
     Dovecot is given several servers and goes on to the next where one fails.  What was to be a spare
     is none: with the next failure nobody can log in.
