@@ -121,3 +121,20 @@ class Running(Evidence):
             return "no master process runs"
         after = f"; changed since auth began at {self.started}: {', '.join(self.changed)}"
         return f"the master is process {self.pid}{after if self.changed else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSocket(Evidence):
+    """The socket by which login processes ask auth, and whether the user that they run as may use it."""
+
+    path: str
+    user: str
+    missing: bool
+    allowed: bool
+    mode: int = 0
+
+    @property
+    def seen(self) -> str:
+        if self.missing:
+            return f"{self.path} is not there"
+        return f"{self.path}, mode {self.mode:04o}, for the login processes of {self.user}"

@@ -16,10 +16,19 @@ from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
-from mailauth.evidence import AuthFile, AuthFiles
+from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable
 from mailauth.probes.scene import Scene
 
 _SECRETS = frozenset({"connect", "auth_policy_server_api_header"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """A user of the system that Dovecot runs on."""
+
+    uid: int
+    groups: frozenset[int]
+    group: str
 
 
 def observe_files(scene: Scene) -> AuthFiles:
@@ -95,6 +104,37 @@ def _look_at(dovecot: Installation, path: str, role: str, reader: str, *, secret
     )
 
 
+def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:
+    """Source: src/login-common/main.c of 2.3.19.1 and 2.4.1: a login process connects to login/login."""
+    config = scene.config
+    logins = {f"{protocol}-login" for protocol in config.protocols} & {
+        "imap-login", "pop3-login", "submission-login", "managesieve-login"
+    }  # fmt: skip
+    if not logins:
+        return NotApplicable(LoginSocket, "no protocol of this Dovecot has a login process")
+    user = config.tree.get("default_login_user", "dovenull")
+    path = f"{config.base_dir}/login/login"
+    try:
+        state = scene.dovecot.path(path).stat()
+    except FileNotFoundError:
+        running = scene.dovecot.path(f"{config.base_dir}/master.pid").exists()
+        if not running:
+            return NotApplicable(LoginSocket, "Dovecot is not running")
+        return LoginSocket(path, path, user, missing=True, allowed=False)
+    except OSError as why:
+        raise CannotObserve(f"{path}: cannot be looked at ({why.strerror}); run mailauth as root.") from None
+    account = _account(scene.dovecot, user)
+    allowed = account is None or _may_connect(state, account)
+    return LoginSocket(path, path, user, missing=False, allowed=allowed, mode=stat.S_IMODE(state.st_mode))
+
+
+def _may_connect(state: os.stat_result, account: _Account) -> bool:
+    """To connect to a socket is to write to it."""
+    if account.uid in (0, state.st_uid):
+        return account.uid == 0 or bool(state.st_mode & stat.S_IWUSR)
+    return bool(state.st_mode & (stat.S_IWGRP if state.st_gid in account.groups else stat.S_IWOTH))
+
+
 def _folders(dovecot: Installation, path: str) -> list[Path]:
     return [dovecot.path(str(folder)) for folder in reversed(Path(path).parents)]
 
@@ -104,15 +144,6 @@ def _bits(path: Path) -> int:
         return path.stat().st_mode
     except OSError:
         return 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """A user of the system that Dovecot runs on."""
-
-    uid: int
-    groups: frozenset[int]
-    group: str
 
 
 def _account(dovecot: Installation, name: str) -> _Account | None:

@@ -2,8 +2,17 @@
 
 from collections.abc import Callable
 
-from mailauth.evidence import Accepted, AuthFiles, Evidence, NotApplicable, Running, Startup, Variables
-from mailauth.probes.files import observe_files
+from mailauth.evidence import (
+    Accepted,
+    AuthFiles,
+    Evidence,
+    LoginSocket,
+    NotApplicable,
+    Running,
+    Startup,
+    Variables,
+)
+from mailauth.probes.files import observe_files, observe_login_socket
 from mailauth.probes.refused import observe_accepted
 from mailauth.probes.scene import Scene
 from mailauth.probes.startup import observe_running, observe_startup
@@ -15,6 +24,7 @@ SETTINGS_PROBES: tuple[Probe, ...] = (
     (Accepted, observe_accepted),
     (Variables, observe_variables),
     (AuthFiles, observe_files),
+    (LoginSocket, observe_login_socket),
     (Startup, observe_startup),
     (Running, observe_running),
 )

@@ -27,6 +27,7 @@ from mailauth.rules.conf013_open_secrets import open_secrets
 from mailauth.rules.conf014_no_passdb import no_passdb
 from mailauth.rules.conf015_file_missing import file_missing
 from mailauth.rules.conf016_not_loaded import not_loaded
+from mailauth.rules.conf017_login_socket import login_socket
 from mailauth.rules.conf018_not_running import not_running
 from mailauth.rules.conf019_refused import refused
 from mailauth.rules.db001_server_unreachable import server_unreachable
@@ -200,6 +201,7 @@ RULES: tuple[Rule, ...] = (
     vsz_limit_zero,
     unknown_default_scheme,
     mismatch_before_success,
+    login_socket,
     driver_missing,
     mechanisms,
     unreadable,

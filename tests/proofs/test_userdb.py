@@ -37,11 +37,14 @@ def mailbox(proof: Callable[..., Proof]) -> Open:
 
 def opens(lab: Lab, user: str = "alice") -> bool:
     """Whether IMAP lets the user in, and opens the inbox."""
-    link = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=20)
+    try:
+        link = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=8)
+    except TimeoutError:
+        return False  # no greeting before auth is there
     try:
         link.login(user, SECRET.decode())
         return link.select("INBOX")[0] == "OK"
-    except imaplib.IMAP4.error:
+    except (imaplib.IMAP4.error, TimeoutError):
         return False
     finally:
         link.shutdown()
@@ -262,3 +265,18 @@ def test_a_mail_folder_that_is_new(mailbox: Open, dovecot_version: str) -> None:
     assert not (Path(told.lab.folder) / "mail" / "alice").exists()
     told.finds(set(), password=told.password)
     assert opens(told.lab)
+
+
+def test_conf017(mailbox: Open, dovecot_version: str) -> None:
+    """The login process cannot ask auth: IMAP waits, and doveadm auth test says yes."""
+    told = mailbox(dovecot_version)
+    listener = "service auth {\n  unix_listener login/login {\n    mode = 0600\n  }\n}\n"
+    mail_story(told, lambda lab: lab.configure(listener), {"CONF017"})
+
+
+def test_conf017_socket_removed(mailbox: Open, dovecot_version: str) -> None:
+    told = mailbox(dovecot_version)
+    (told.lab.folder / "run" / "login" / "login").unlink()
+    assert auth_test(told.lab)
+    assert not opens(told.lab)
+    told.finds({"CONF017"})

@@ -1,0 +1,38 @@
+"""The login processes may not use the socket by which they ask auth.
+
+What you see
+    doveadm auth test works, and a client waits for a greeting that does not come.  The log says
+    "connect(login) in directory / failed: Permission denied" and "disconnected before auth was ready".
+Why
+    A login process runs as dovenull and connects to the socket login/login below base_dir.  A
+    unix_listener login/login with a narrower mode or another owner, meant for another program, shuts
+    it out; so does a socket that somebody removed while Dovecot ran.
+How we know
+    The socket's mode and owner were compared with the user that login processes run as.
+What to do
+    Leave that listener as it is by default, mode 0666: only login processes get into its folder.
+"""
+
+from mailauth.evidence import Configured, LoginSocket
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+_TEXT = "service auth {\n  unix_listener login/login {\n    mode = 0666\n  }\n}"
+
+
+@rule("CONF017", "The login processes cannot ask auth", Severity.BLOCKS_LOGIN)
+def login_socket(configured: Configured, socket: LoginSocket) -> Problem | None:
+    if socket.allowed:
+        return None
+    what = "is not there" if socket.missing else f"has mode {socket.mode:04o}"
+    return Problem(
+        says=f"{socket.path} {what}: the login processes, which run as {socket.user}, cannot connect.",
+        because=(socket, configured),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Let them connect.",
+            config={"2.3": _TEXT, "2.4": _TEXT},
+            file=configured.file,
+            commands=("doveadm reload",),
+            careful="A socket that was removed comes back with a restart, not with a reload.",
+        ),
+    )
