@@ -167,13 +167,14 @@ def _cpu_of_server(lab: Lab) -> float:
     if server is None:
         return total
     for one in psutil.process_iter(["cmdline"]):
-        with suppress(psutil.Error):
-            if any(str(server.folder) in word for word in one.info["cmdline"] or ()):
-                for each in (one, *one.children(recursive=True)):
-                    spent = each.cpu_times()
-                    total += spent.user + spent.system
-                spent = one.cpu_times()
-                return total + spent.children_user + spent.children_system
+        if any(str(server.folder) in word for word in one.info["cmdline"] or ()):
+            with suppress(psutil.Error):
+                # those that have ended are in their parent's
+                total += sum(one.cpu_times()[:4])
+            for each in one.children(recursive=True):
+                with suppress(psutil.Error):
+                    total += sum(each.cpu_times()[:4])
+            break
     return total
 
 
