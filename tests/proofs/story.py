@@ -11,7 +11,11 @@ from argon2.low_level import Type, hash_secret
 
 from mailauth.diagnose import Looked, Target, look
 from mailauth.dovecot.doveadm import at_pid
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import read_or_refusal, unread
 from mailauth.finding import Finding, StoreChange
+from mailauth.fix.plan import RELOAD, make
+from mailauth.fix.takeback import put
 from mailauth.hashes import Password
 from mailauth.hashes.mend import mend as mended_form
 from mailauth.lab import Lab
@@ -83,27 +87,23 @@ class Proof:
         return list(diagnosis.findings)
 
     def paste(self, findings: list[Finding]) -> None:
-        """Do what the remedies say: text at the end of files, changed lines, the entry, the commands."""
-        commands: list[str] = []
-        for remedy in (finding.problem.remedy for finding in findings):
-            if text := remedy.config.get(self.lab.dialect):
-                main = remedy.file in ("", str(self.lab.config))
-                file = self.lab.settings_file if main else Path(remedy.file)
-                file.write_text(f"{file.read_text()}\n{text}\n")
-            for edit in remedy.edits:
-                lines = Path(edit.file).read_text().splitlines()
-                assert lines[edit.line - 1].strip() == edit.old.strip()
-                lines[edit.line - 1 : edit.line] = [edit.new] if edit.new else []
-                Path(edit.file).write_text("\n".join([*lines, ""]))
-            if remedy.store is StoreChange.NEW_PASSWORD:
-                self.lab.set_password(self.user, argon2id(self.password, memory=1 * MiB))
-            elif remedy.store is StoreChange.MEND:
-                self._mend()
-            commands += [command for command in remedy.commands if command not in commands]
-        for command in commands:
-            if command == "doveadm reload":
+        """Do what the remedies say as ``mailauth fix`` plans it: files, the entry, the commands.
+
+        What it checks afterwards is the story's to see; a new password's hash is one that is quick to verify.
+        """
+        dovecot = at_pid(self.lab.master_pid, None)
+        config = read_or_refusal(dovecot)
+        plan = make(findings, unread(config) if isinstance(config, Refusal) else config, dovecot)
+        for change in plan.files:
+            put(dovecot, change.path, change.before, change.after, str(self.lab.config))
+        if plan.store is StoreChange.NEW_PASSWORD:
+            self.lab.set_password(self.user, argon2id(self.password, memory=1 * MiB))
+        elif plan.store is StoreChange.MEND:
+            self._mend()
+        for command in plan.commands:
+            if command == RELOAD:
                 self.lab.reload()
-            elif not command.startswith("mailauth "):
+            else:
                 done = self.lab.run(*shlex.split(command))
                 assert done.returncode == 0, done.stderr
 
