@@ -14,7 +14,6 @@ What to do
 """
 
 import shlex
-from pathlib import PurePath
 
 from mailauth.evidence import LogDestination
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
@@ -23,7 +22,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 @rule("LOG005", "What Dovecot logs does not reach its log file", Severity.RISK)
 def not_written(log: LogDestination) -> Problem | None:
     if log.problem:
-        folder = str(PurePath(log.path).parent)
+        folder = log.path.rpartition("/")[0] or "/"
         return Problem(
             says=f"Dovecot cannot write {log.path}: {log.problem}.",
             because=(log,),
