@@ -54,7 +54,7 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
     if at and "@" not in name.looked_up and near.name == f"{name.looked_up}@{domain}":
         return Remedy(
             summary=f"Log in as {near.name}, or have Dovecot add the domain.",
-            config={"2.3": f"auth_default_realm = {domain}", "2.4": f"auth_default_domain = {domain}"},
+            config={"2.3": "auth_default_realm = " + domain, "2.4": "auth_default_domain = " + domain},
             file=configured.file,
             commands=("doveadm reload",),
             careful=careful,

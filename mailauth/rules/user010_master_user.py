@@ -28,8 +28,8 @@ def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Pr
             remedy=Remedy(
                 summary=f"Set the separator that the name has, {separator!r}.",
                 config={
-                    "2.3": f"auth_master_user_separator = {separator}",
-                    "2.4": f"auth_master_user_separator = {separator}",
+                    "2.3": "auth_master_user_separator = " + separator,
+                    "2.4": "auth_master_user_separator = " + separator,
                 },
                 file=configured.file,
                 commands=("doveadm reload",),
