@@ -17,7 +17,9 @@ def reached(log: LogWindow, *, clients: bool) -> LogTrouble | None:
     return max(found, key=lambda one: one.count, default=None)
 
 
-def problem(configured: Configured, log: LogWindow, trouble: LogTrouble, setting: str, careful: str) -> Problem:
+def problem(
+    configured: Configured, log: LogWindow, trouble: LogTrouble, setting: str, careful: str
+) -> Problem:
     """Raise ``setting`` of the service that the log names."""
     number = re.search(r"\((\d+)\)", trouble.text.partition("): ")[2])
     more = max(_AT_LEAST, 2 * int(number[1]) if number else 0)
