@@ -16,7 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -53,7 +53,7 @@ def rows(count: int) -> Iterator[tuple[str, str]]:
     def sha512() -> str:
         return f"$6${crypt(16)}${crypt(85)}{chance.choice('./01')}"
 
-    kinds = (
+    kinds: tuple[tuple[float, Callable[[], str]], ...] = (
         (35.0, lambda: argon2(19456, 2)),
         (10.0, lambda: argon2(65536, 3)),
         (20.0, lambda: bcrypt("BLF-CRYPT", chance.choice((5, 10, 12)))),

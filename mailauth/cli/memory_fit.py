@@ -104,7 +104,7 @@ def by_hand(
     service, _ = who_verifies(driver, use_worker=use_worker, use_cache=False, cache_with_worker=False)
     footprint = of(parsed)
     sets = (ParameterSet(parsed.shown, 1, footprint),) if footprint.parts else ()
-    counted = Census("the command line", 1, sets, 0, 0)
+    counted = Census("the command line", 1, sets, 0)
     limit = parse_limit(vsz_limit)
     size = parse_size(idle) if idle else _LARGEST_IDLE
     place = "--idle" if idle else "assumed idle size: the largest measured, see --idle"

@@ -186,7 +186,7 @@ def test_the_user_of_a_row_is_understood(text: str, user: str) -> None:
 def test_the_counting_query_reads_and_no_more() -> None:
     rows = grouping.rows_of("SELECT password FROM users WHERE name = '%u'", "here")
     for engine in ("pgsql", "mysql"):
-        text = grouping.counting(engine, rows, text=False)  # type: ignore[arg-type]  # a loop over both
+        text = grouping.counting(engine, rows, text=False)
         assert text.startswith("SELECT k, COUNT(*)")
         assert ";" not in text
         assert "%u" not in text
