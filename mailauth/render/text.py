@@ -1,10 +1,20 @@
 """A diagnosis as text for a terminal or a bug report.  Returns strings; prints nothing."""
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 
 from mailauth.dovecot.version import Dialect
-from mailauth.evidence import Evidence, Logins
+from mailauth.evidence import (
+    Evidence,
+    Logins,
+    LookedUp,
+    PasswordCheck,
+    StoredHash,
+    Trials,
+    UserName,
+    Verifiers,
+)
 from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy
 
 _INDENT = "  "
@@ -14,7 +24,7 @@ _WIDTH = 100
 
 def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[ProofStep] = ()) -> str:
     """Findings with evidence and remedy, what is undecided and why, and a count."""
-    parts = [finding_text(finding, dialect) for finding in diagnosis.findings]
+    parts = [finding_text(finding, dialect, diagnosis.user) for finding in diagnosis.findings]
     if diagnosis.undecided:
         reasons: dict[str, list[str]] = {}
         for one in diagnosis.undecided:
@@ -24,20 +34,22 @@ def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[Proof
             for reason, codes in reasons.items()
         ]
     parts += [f"NOT ASKED\n{_labelled('lacks', [reason])}" for reason in diagnosis.unasked]
-    wanted = (Logins,) if diagnosis.findings else (Evidence,)
-    parts.append(_evidence_text(diagnosis, wanted))
+    parts.append(_evidence_text(diagnosis, (Logins,) if diagnosis.findings else _OF_THE_LOGIN))
     if proof:
         parts.append(proof_text(proof))
     parts.append(summary(diagnosis))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def finding_text(finding: Finding, dialect: Dialect) -> str:
+def finding_text(finding: Finding, dialect: Dialect, user: str = "") -> str:
     rule, problem = finding.rule, finding.problem
     head = f"{rule.severity.value.upper()}  {rule.code}  {rule.title}  ({problem.certainty.value})"
     body = [head, _wrap(problem.says, _INDENT)]
     body.append(_labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in problem.because)))
     body.append(_remedy_text(problem.remedy, dialect))
+    remedy = problem.remedy
+    if remedy.config.get(dialect) or remedy.edits or remedy.store:
+        body.append(_labelled("or", [shlex.join(["mailauth", "fix", rule.code, *([user] if user else [])])]))
     body.append(_labelled("more", [f"mailauth explain {rule.code}"]))
     return "\n".join(body)
 
@@ -67,6 +79,10 @@ def proof_text(proof: Sequence[ProofStep]) -> str:
 def _evidence_text(diagnosis: Diagnosis, kinds: tuple[type[Evidence], ...]) -> str:
     facts = [fact for fact in diagnosis.evidence if isinstance(fact, kinds)]
     return _labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in facts)) if facts else ""
+
+
+# What is shown where nothing was found; --json has all that was looked at.
+_OF_THE_LOGIN = (UserName, LookedUp, StoredHash, Verifiers, Trials, PasswordCheck, Logins)
 
 
 def _remedy_text(remedy: Remedy, dialect: Dialect) -> str:
