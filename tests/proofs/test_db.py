@@ -294,14 +294,22 @@ def test_db008(proof: Make, dovecot_version: str, kind: str) -> None:
     told.story(fault, {"DB008"}, answers=[False])
 
 
+def move(old: Path, new: Path) -> Do:
+    def run(lab: Lab) -> None:
+        del lab
+        old.rename(new)
+
+    return run
+
+
 def test_db009_no_such_folder(proof: Make, dovecot_version: str) -> None:
     told = proof(dovecot_version, "sqlite", {"alice": GOOD})
     folder = told.lab.folder / "sqlite"
     away = folder.with_name("away")
     fault = Fault(
         name="SQLite file missing",
-        do=lambda _: folder.rename(away) and None,
-        undo=lambda _: away.rename(folder) and None,
+        do=move(folder, away),
+        undo=move(away, folder),
     )
     told.story(fault, {"DB009"}, answers=[False])
 
