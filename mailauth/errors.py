@@ -6,7 +6,7 @@ A message says what, where, and what to do, in one sentence, and never holds a s
 
 
 class MailauthError(Exception):
-    """Base of the three below."""
+    """Base of those below."""
 
 
 class UsageError(MailauthError):
@@ -19,3 +19,7 @@ class CannotObserve(MailauthError):  # noqa: N818 - it is a state of the world, 
 
 class Refused(MailauthError):  # noqa: N818 - our decision, not a fault
     """We would not: writing without ``--apply``, a row that changed under us."""
+
+
+class RowChanged(Refused):
+    """Somebody else changed the row since it was read; nothing was written."""

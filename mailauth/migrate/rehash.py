@@ -10,7 +10,7 @@ from enum import Enum
 
 from mailauth import hashes
 from mailauth.dovecot.authconfig import FileSource, SqlSource
-from mailauth.errors import CannotObserve, MailauthError, Refused
+from mailauth.errors import CannotObserve, MailauthError, RowChanged
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.hashes.making import Order, make
 from mailauth.migrate.goal import Goal, bytes_read, reached
@@ -42,7 +42,7 @@ class Done:
 
 
 Write = Callable[[Scene, Case, bytes], object]
-"""Puts the new string where the case's record is; raises Refused, CannotObserve."""
+"""Puts the new string where the case's record is; raises RowChanged, Refused, CannotObserve."""
 
 
 def rehash(scene: Scene, goal: Goal, order: Order, write: Write, *, long_too: bool = False) -> Done:
@@ -93,9 +93,8 @@ def _renewed(scene: Scene, case: Case, order: Order, password: Password, write: 
         return Done(Outcome.NOT_MADE, "the new hash does not match the password it was made from")
     try:
         write(scene, case, made.encode())
-    except Refused as why:
-        changed = "changed by someone else" in str(why) or "not there any more" in str(why)
-        return Done(Outcome.CHANGED if changed else Outcome.NOT_WRITTEN, str(why))
+    except RowChanged as why:
+        return Done(Outcome.CHANGED, str(why))
     except MailauthError as why:
         return Done(Outcome.NOT_WRITTEN, str(why))
     return Done(Outcome.MIGRATED)

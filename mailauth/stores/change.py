@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
-from mailauth.errors import Refused
+from mailauth.errors import Refused, RowChanged
 from mailauth.stores import passwd_file, replace, sql_change
 from mailauth.stores.query import PlainSelect, simple
 
@@ -67,7 +67,7 @@ class _Line:
         body = line.rstrip(b"\n").removesuffix(b"\r")
         name, *rest = body.split(b":")
         if passwd_file.as_stored(rest[0] if rest else b"") != self.old:
-            raise Refused(
+            raise RowChanged(
                 f"{self.shown}:{self.number}: the entry was changed by someone else since it was read;"
                 " nothing was written."
             )
@@ -75,7 +75,7 @@ class _Line:
 
     def must_be_found(self) -> None:
         if not self.number:
-            raise Refused(f"{self.shown}: the user is not there any more; nothing was written.")
+            raise RowChanged(f"{self.shown}: the user is not there any more; nothing was written.")
 
 
 def in_database(

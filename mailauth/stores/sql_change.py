@@ -11,7 +11,7 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
-from mailauth.errors import Refused
+from mailauth.errors import Refused, RowChanged
 from mailauth.stores.query import PlainSelect
 
 _TIMEOUT = 10  # seconds to connect, and to wait for a lock or an answer
@@ -26,11 +26,14 @@ class _Down(Exception):  # noqa: N818 - the next server may be up
 
 
 class _Failed(Exception):  # noqa: N818 - it becomes Refused once the place is known
-    """The server refused; ``forbidden``: because this account may not write."""
+    """The server refused; ``forbidden``: because this account may not write.
 
-    def __init__(self, says: str, *, forbidden: bool = False) -> None:
+    ``changed``: the row is not any more what was read.
+    """
+
+    def __init__(self, says: str, *, forbidden: bool = False, changed: bool = False) -> None:
         super().__init__(says)
-        self.forbidden = forbidden
+        self.forbidden, self.changed = forbidden, changed
 
 
 def change(
@@ -58,7 +61,7 @@ def change(
             if why.forbidden:
                 statement = to_run(select.tables, select.column, select.where)
                 said += f" As the database's administrator run: {statement}"
-            raise Refused(said) from None
+            raise (RowChanged if why.changed else Refused)(said) from None
         return place
     raise Refused(f"{down}; nothing was changed.")
 
@@ -82,9 +85,10 @@ def _change(
     lock = "" if source.driver == "sqlite" else " FOR UPDATE"
     rows, _ = run(f"SELECT {select.column} FROM {those}{lock}", ())  # noqa: S608 - the password query's own words
     if len(rows) != 1:
-        raise _Failed(f"the password query's condition names {'no row' if not rows else 'several rows'} now")
+        many = "no row" if not rows else "several rows"
+        raise _Failed(f"the password query's condition names {many} now", changed=not rows)
     if _bytes(rows[0][0]) != old:
-        raise _Failed("the row was changed by someone else since it was read")
+        raise _Failed("the row was changed by someone else since it was read", changed=True)
     if source.driver == "mysql":
         _need_transactions(select.tables, run)
     column = select.column.rpartition(".")[2] if source.driver == "pgsql" else select.column
