@@ -50,7 +50,7 @@ def _head(report: FromLogReport) -> str:
         f" {report.addresses} addresses, {report.logins} logins that worked.\n"
     )
     if report.failures:
-        told += "".join(f"  {many} users: {name}\n" for name, many in report.patterns.items())
+        told += "".join(f"  {name}: {many} of the users\n" for name, many in report.patterns.items())
         told += f"The failures write {_bytes(report.bytes_per_day)} of log a day.\n"
     return told + "\n"
 
