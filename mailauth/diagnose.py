@@ -1,14 +1,9 @@
 """Look at everything once, in a straight line; apply the rules; return a Diagnosis.
 
-Reads top to bottom.  Each step is ``see(kind, call)``: what it returns goes into the case; what it
-could not see becomes Unobserved, and the rules that need it are undecided.
+Reads top to bottom; ``looking`` has the probes that are asked one after the other.
 """
 
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TypeVar
 
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig
@@ -18,93 +13,55 @@ from mailauth.dovecot.site import read_or_refusal, unread
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.evidence import (
     Accepted,
-    CacheAnswer,
-    Certificates,
-    Cleartext,
     ClientAddress,
     Configured,
     End,
     Evidence,
     Fact,
     Foreseen,
-    Host,
-    Listening,
     Logins,
     LookedUp,
     MailAccess,
-    Mechanisms,
     NoStart,
     NotApplicable,
-    OpenDoors,
     PasswordBytes,
     PasswordCheck,
     PasswordPart,
     PasswordVariant,
-    Reachable,
     Said,
-    StoredColumn,
     StoredHash,
     StoreMemory,
     Surveys,
-    TlsFiles,
-    TodaysStrength,
     Trials,
     Unobserved,
     UserdbAnswer,
     UserName,
     Verifiers,
 )
-from mailauth.finding import Diagnosis, apply
+from mailauth.finding import Diagnosis
 from mailauth.hashes import Flaw, Hash, Password, Verdict
-from mailauth.probes.cache import observe_cache
-from mailauth.probes.host import observe_host, observe_start
-from mailauth.probes.log_table import LOG_PROBES, USER_LOG_PROBES
+from mailauth.looking import (
+    CASE_PROBES,
+    SERVER_PROBES,
+    USER_PROBES,
+    Facts,
+    concluded,
+    look_by,
+    see,
+    skip,
+)
 from mailauth.probes.login import observe_logins
 from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
-from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
-from mailauth.probes.network import observe_listening, observe_reachable
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.refused import observe_refusal
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.settings_table import SETTINGS_PROBES
-from mailauth.probes.stored import observe_column, observe_doors, observe_stored, observe_strength
-from mailauth.probes.tls import observe_certificates, observe_tls_files
+from mailauth.probes.stored import observe_stored
 from mailauth.probes.trial import observe_trials
-from mailauth.probes.userdb import observe_mail_access, observe_userdb
+from mailauth.probes.userdb import observe_mail_access
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
-
-_E = TypeVar("_E", bound=Evidence)
-Facts = dict[type[Evidence], Fact]
-Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
-
-# What is looked at whoever the user is, and without one (diagnose --all).
-SERVER_PROBES: tuple[Probe, ...] = (
-    *SETTINGS_PROBES,
-    (Host, observe_host),
-    (Listening, observe_listening),
-    (Reachable, observe_reachable),
-    (TlsFiles, observe_tls_files),
-    (Certificates, observe_certificates),
-    (Cleartext, observe_cleartext),
-    *LOG_PROBES,
-)
-# What is looked at for this user, after the passdbs were asked: the scene has names and cases.
-USER_PROBES: tuple[Probe, ...] = (
-    (UserdbAnswer, observe_userdb),
-    (OpenDoors, observe_doors),
-    (Mechanisms, observe_mechanisms),
-    (CacheAnswer, observe_cache),
-    *USER_LOG_PROBES,
-)
-# What is looked at for each passdb that has the user: the scene has that one case.
-CASE_PROBES: tuple[Probe, ...] = (
-    (NoStart, observe_start),
-    (StoredColumn, observe_column),
-    (TodaysStrength, observe_strength),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +106,7 @@ def look(target: Target) -> Looked:
         raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
     config = read_or_refusal(target.dovecot)
     if isinstance(config, Refusal):
-        return _refused(target, config)
+        return refused(target, config)
     scene = Scene(
         target.dovecot,
         config,
@@ -167,8 +124,8 @@ def look(target: Target) -> Looked:
     )
     shared: Facts = {Configured: Configured("doveconf -a", config)}
     misread = cannot_look_up(config)
-    _skip(shared, (UserName,) if misread else (), misread)
-    names = None if misread else _see(shared, UserName, lambda: observe_user_name(scene))
+    skip(shared, (UserName,) if misread else (), misread)
+    names = None if misread else see(shared, UserName, lambda: observe_user_name(scene))
     scene = replace(scene, names=names)
     scene = replace(scene, road=make_road(scene) if names else None)
     cases: list[Case] = []
@@ -177,72 +134,49 @@ def look(target: Target) -> Looked:
         assert isinstance(unknown, Unobserved | NotApplicable)
         shared |= {kind: replace(unknown, kind=kind) for kind in (LookedUp, ClientAddress)}
     elif names.refused:
-        refused = End(Said.REFUSED, 0, names.looked_up)
-        shared[LookedUp] = LookedUp("auth_username_chars: no passdb is asked", (), (), refused, refused)
-        _skip(shared, (PasswordCheck, ClientAddress), "Dovecot refuses the name")
+        end = End(Said.REFUSED, 0, names.looked_up)
+        shared[LookedUp] = LookedUp("auth_username_chars: no passdb is asked", (), (), end, end)
+        skip(shared, (PasswordCheck, ClientAddress), "Dovecot refuses the name")
     else:
-        lookups = _see(shared, LookedUp, lambda: look_up(scene, cases))
+        lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
         if lookups is None:
-            _skip(shared, (ClientAddress,), "no entry was read")
+            skip(shared, (ClientAddress,), "no entry was read")
         else:
-            _see(shared, ClientAddress, lambda: observe_address(scene, lookups))
+            see(shared, ClientAddress, lambda: observe_address(scene, lookups))
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)
     if target.login and target.password is not None:
-        logins = _see(shared, Logins, lambda: observe_logins(scene))
+        logins = see(shared, Logins, lambda: observe_logins(scene))
         if logins is not None and any(reply.ok for reply in logins.replies):
-            _skip(shared, (PasswordVariant,), "the login works")  # a cache may let an old password in
+            skip(shared, (PasswordVariant,), "the login works")  # a cache may let an old password in
     else:
-        _skip(shared, (Logins,), "no login was asked for")
-    _look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
+        skip(shared, (Logins,), "no login was asked for")
+    look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
     _look_at_mail(shared, scene)
-    _skip(shared, (Surveys, StoreMemory, Foreseen), "only --all looks at every row")
+    skip(shared, (Surveys, StoreMemory, Foreseen), "only --all looks at every row")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
-    return Looked(_concluded(target.user, merged, seen), config, scene.cases)
+    return Looked(concluded(target.user, merged, seen), config, scene.cases)
 
 
-def _concluded(user: str, merged: list[Facts], seen: tuple[Fact, ...]) -> Diagnosis:
-    findings, undecided = apply(RULES, merged)
-    loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
-    silent = tuple(rule for rule in RULES if rule.code not in loud)
-    return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
-
-
-def _refused(target: Target, refusal: Refusal) -> Looked:
+def refused(target: Target, refusal: Refusal) -> Looked:
     """Dovecot does not take its configuration: that is found, and nothing else can be looked at."""
     reason = f"Dovecot does not take {refusal.file}, so nothing else was looked at."
     kinds = {kind for rule in RULES for kind in rule.needs}
     facts: Facts = {kind: Unobserved(kind, reason) for kind in kinds}
-    _see(facts, Accepted, lambda: observe_refusal(target.dovecot, refusal))
+    see(facts, Accepted, lambda: observe_refusal(target.dovecot, refusal))
     seen = tuple(fact for fact in facts.values() if not isinstance(fact, Unobserved) or fact.bug)
-    return Looked(_concluded(target.user, [facts], seen), unread(refusal), ())
+    return Looked(concluded(target.user, [facts], seen), unread(refusal), ())
 
 
 def _look_at_mail(shared: Facts, scene: Scene) -> None:
     """The mail folder that the userdb named."""
     answer = shared[UserdbAnswer]
     if isinstance(answer, UserdbAnswer):
-        _see(shared, MailAccess, lambda: observe_mail_access(scene, answer))
+        see(shared, MailAccess, lambda: observe_mail_access(scene, answer))
     elif isinstance(answer, Unobserved | NotApplicable):
         shared[MailAccess] = replace(answer, kind=MailAccess)
-
-
-def _see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:
-    """Look, and record what was seen or why not.  The one place that catches a bug in a probe."""
-    try:
-        facts[kind] = seen = call()
-    except CannotObserve as why:
-        facts[kind] = Unobserved(kind, str(why))
-    except Exception as bug:  # noqa: BLE001 - one broken probe must not silence the rest
-        # The place only: a message or a local value might hold a secret.
-        last = traceback.extract_tb(bug.__traceback__)[-1]
-        place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-        facts[kind] = Unobserved(kind, f"a bug in mailauth: {type(bug).__name__} at {place}.", bug=True)
-    else:
-        return None if isinstance(seen, NotApplicable) else seen
-    return None
 
 
 def _without_a_hash(lookups: Fact) -> Facts:
@@ -253,35 +187,26 @@ def _without_a_hash(lookups: Fact) -> Facts:
     return {kind: NotApplicable(kind, "there is no stored hash") for kind in kinds}
 
 
-def _skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:
-    facts.update({kind: NotApplicable(kind, reason) for kind in kinds})
-
-
 def _look_at(case: Case, scene: Scene) -> Facts:
     """One passdb's case: the stored hash, the process that verifies it, the trial, and what else is asked."""
     facts: Facts = {}
-    stored = _see(facts, StoredHash, lambda: observe_stored(case, scene))
+    stored = see(facts, StoredHash, lambda: observe_stored(case, scene))
     _look_at_memory(facts, case, scene, stored)
     alone = replace(scene, cases=(case,))
-    _look_by(CASE_PROBES, facts, alone)
+    look_by(CASE_PROBES, facts, alone)
     if isinstance(facts[NoStart], NoStart):
-        _skip(facts, (Verifiers, Trials), "no process that verifies starts")
+        skip(facts, (Verifiers, Trials), "no process that verifies starts")
     return facts
-
-
-def _look_by(probes: tuple[Probe, ...], facts: Facts, scene: Scene) -> None:
-    for kind, observe in probes:
-        _see(facts, kind, partial(observe, scene))
 
 
 def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash | None) -> None:
     if stored is None or isinstance(case.hash, Flaw) or not stored.memory.total or scene.names is None:
         reason = "the stored string cannot match" if isinstance(case.hash, Flaw) else "it takes no memory"
-        _skip(facts, (Verifiers, Trials), reason)
+        skip(facts, (Verifiers, Trials), reason)
         return
     parsed, user = case.hash, scene.names.looked_up
     blocks = frozenset({stored.memory.blocks})
-    verifiers = _see(
+    verifiers = see(
         facts,
         Verifiers,
         lambda: observe_verifiers(scene.dovecot, scene.config, case.passdb, user, blocks),
@@ -291,7 +216,7 @@ def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash |
         reason = missing.reason if isinstance(missing, Unobserved) else ""
         facts[Trials] = Unobserved(Trials, reason)
     else:
-        _see(facts, Trials, lambda: observe_trials(parsed, scene.password, stored, verifiers))
+        see(facts, Trials, lambda: observe_trials(parsed, scene.password, stored, verifiers))
 
 
 def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
@@ -301,17 +226,17 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     _verify_password(shared, scene, facts, sound)
     check, password = shared[PasswordCheck], scene.password
     if password is None or not isinstance(check, PasswordCheck):
-        _skip(shared, (PasswordVariant, PasswordPart, PasswordBytes), "no password was verified")
+        skip(shared, (PasswordVariant, PasswordPart, PasswordBytes), "no password was verified")
         return
-    _see(shared, PasswordBytes, lambda: observe_bytes(password))
+    see(shared, PasswordBytes, lambda: observe_bytes(password))
     user = scene.names.looked_up if scene.names else scene.user
     right = [one for one, said in zip(suspects, check.verdicts, strict=True) if said is Verdict.MATCH]
     if right:
-        _skip(shared, (PasswordVariant,), "the password is right")
-        _see(shared, PasswordPart, lambda: observe_part(right, password, user))
+        skip(shared, (PasswordVariant,), "the password is right")
+        see(shared, PasswordPart, lambda: observe_part(right, password, user))
     else:
-        _skip(shared, (PasswordPart,), "the password is wrong")
-        _see(shared, PasswordVariant, lambda: observe_variants(suspects, password, user, scene.variants))
+        skip(shared, (PasswordPart,), "the password is wrong")
+        see(shared, PasswordVariant, lambda: observe_variants(suspects, password, user, scene.variants))
 
 
 def _source(fact: Fact) -> str:
@@ -329,7 +254,7 @@ def _verify_password(
         shared[PasswordCheck] = Unobserved(PasswordCheck, lookups.reason)
         return
     if scene.password is None or not sound:
-        _skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
+        skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
         return
     password = scene.password
     user = scene.names.looked_up if scene.names else scene.user
@@ -344,7 +269,7 @@ def _verify_password(
             _set_aside(facts, passing[0])
         return PasswordCheck("verified here, without a limit", verdicts, lets_in, end)
 
-    _see(shared, PasswordCheck, check)
+    see(shared, PasswordCheck, check)
 
 
 def _end(scene: Scene, facts: list[Facts], passing: list[Facts]) -> End:
@@ -391,4 +316,4 @@ def _set_aside(facts: list[Facts], passing: Facts) -> None:
     stored = passing[StoredHash]
     for other in facts:
         if other is not passing and isinstance(stored, StoredHash):
-            _skip(other, tuple(other), f"{stored.source} lets the user in")
+            skip(other, tuple(other), f"{stored.source} lets the user in")

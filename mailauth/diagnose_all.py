@@ -3,16 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mailauth.diagnose import (
-    SERVER_PROBES,
-    Facts,
-    Looked,
-    Target,
-    _look_by,
-    _refused,
-    _see,
-    _skip,
-)
+from mailauth.diagnose import Looked, Target, refused
 from mailauth.dovecot.as_if import as_if
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
@@ -26,7 +17,7 @@ from mailauth.evidence import (
     Surveys,
     Unobserved,
 )
-from mailauth.finding import Diagnosis, apply
+from mailauth.looking import SERVER_PROBES, Facts, concluded, look_by, see, skip
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.scene import Scene
@@ -52,26 +43,22 @@ def look_at_all(checkup: Checkup) -> Looked:
     """Every rule that needs no user.  With ``as_if``, only what that version would make of it all."""
     config = read_or_refusal(checkup.dovecot)
     if isinstance(config, Refusal):
-        return _refused(Target("", checkup.dovecot), config)
+        return refused(Target("", checkup.dovecot), config)
     facts: Facts = {}
     judging = config
     if checkup.as_if is None:
         facts[Configured] = Configured("doveconf -a", config)
-        _look_by(SERVER_PROBES, facts, Scene(checkup.dovecot, config))
-        _skip(facts, (Foreseen,), "no other version was asked about")
+        look_by(SERVER_PROBES, facts, Scene(checkup.dovecot, config))
+        skip(facts, (Foreseen,), "no other version was asked about")
     else:
         version = checkup.as_if
         judging = as_if(config, version, checkup.dovecot)
         facts[Configured] = Configured(f"doveconf -a, as if for {version}", judging)
-        _see(facts, Foreseen, lambda: observe_foreseen(checkup.dovecot, config, version))
+        see(facts, Foreseen, lambda: observe_foreseen(checkup.dovecot, config, version))
     _look_at_stores(facts, checkup, config, judging)
     kinds = {kind for rule in RULES for kind in rule.needs} - facts.keys()
-    _skip(facts, tuple(kinds), "no user is asked about")
-    findings, undecided = apply(RULES, [facts])
-    loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
-    silent = tuple(rule for rule in RULES if rule.code not in loud)
-    diagnosis = Diagnosis("", tuple(findings), tuple(undecided), silent, tuple(facts.values()))
-    return Looked(diagnosis, judging, ())
+    skip(facts, tuple(kinds), "no user is asked about")
+    return Looked(concluded("", [facts], tuple(facts.values())), judging, ())
 
 
 def _look_at_stores(facts: Facts, checkup: Checkup, config: AuthConfig, judging: AuthConfig) -> None:
@@ -83,13 +70,13 @@ def _look_at_stores(facts: Facts, checkup: Checkup, config: AuthConfig, judging:
         checkup.progress,
         config if checkup.as_if is not None else None,
     )
-    surveys = _see(facts, Surveys, lambda: observe_surveys(ask))
+    surveys = see(facts, Surveys, lambda: observe_surveys(ask))
     if checkup.as_if is not None:
-        _skip(facts, (StoreMemory,), "the processes are those of the version that runs")
+        skip(facts, (StoreMemory,), "the processes are those of the version that runs")
     elif surveys is None:
         missing = facts[Surveys]
         reason = missing.reason if isinstance(missing, Unobserved) else ""
         facts[StoreMemory] = Unobserved(StoreMemory, reason)
     else:
         own = replace(ask, progress=None)
-        _see(facts, StoreMemory, lambda: observe_memory(own, surveys))
+        see(facts, StoreMemory, lambda: observe_memory(own, surveys))

@@ -1,0 +1,105 @@
+"""How it is looked: what each probe is asked for, and what becomes of one that cannot see.
+
+Each step is ``see(kind, call)``: what it returns goes into the facts; what it could not see becomes
+Unobserved, and the rules that need it are undecided.
+"""
+
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from mailauth.errors import CannotObserve
+from mailauth.evidence import (
+    CacheAnswer,
+    Certificates,
+    Cleartext,
+    Evidence,
+    Fact,
+    Host,
+    Listening,
+    Mechanisms,
+    NoStart,
+    NotApplicable,
+    OpenDoors,
+    Reachable,
+    StoredColumn,
+    TlsFiles,
+    TodaysStrength,
+    Unobserved,
+    UserdbAnswer,
+)
+from mailauth.finding import Diagnosis, apply
+from mailauth.probes.cache import observe_cache
+from mailauth.probes.host import observe_host, observe_start
+from mailauth.probes.log_table import LOG_PROBES, USER_LOG_PROBES
+from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
+from mailauth.probes.network import observe_listening, observe_reachable
+from mailauth.probes.scene import Scene
+from mailauth.probes.settings_table import SETTINGS_PROBES
+from mailauth.probes.stored import observe_column, observe_doors, observe_strength
+from mailauth.probes.tls import observe_certificates, observe_tls_files
+from mailauth.probes.userdb import observe_userdb
+from mailauth.rules import RULES
+
+_E = TypeVar("_E", bound=Evidence)
+Facts = dict[type[Evidence], Fact]
+Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
+
+# What is looked at whoever the user is, and without one (diagnose --all).
+SERVER_PROBES: tuple[Probe, ...] = (
+    *SETTINGS_PROBES,
+    (Host, observe_host),
+    (Listening, observe_listening),
+    (Reachable, observe_reachable),
+    (TlsFiles, observe_tls_files),
+    (Certificates, observe_certificates),
+    (Cleartext, observe_cleartext),
+    *LOG_PROBES,
+)
+# What is looked at for this user, after the passdbs were asked: the scene has names and cases.
+USER_PROBES: tuple[Probe, ...] = (
+    (UserdbAnswer, observe_userdb),
+    (OpenDoors, observe_doors),
+    (Mechanisms, observe_mechanisms),
+    (CacheAnswer, observe_cache),
+    *USER_LOG_PROBES,
+)
+# What is looked at for each passdb that has the user: the scene has that one case.
+CASE_PROBES: tuple[Probe, ...] = (
+    (NoStart, observe_start),
+    (StoredColumn, observe_column),
+    (TodaysStrength, observe_strength),
+)
+
+
+def concluded(user: str, merged: list[Facts], seen: tuple[Fact, ...]) -> Diagnosis:
+    findings, undecided = apply(RULES, merged)
+    loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
+    silent = tuple(rule for rule in RULES if rule.code not in loud)
+    return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
+
+
+def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:
+    """Look, and record what was seen or why not.  The one place that catches a bug in a probe."""
+    try:
+        facts[kind] = seen = call()
+    except CannotObserve as why:
+        facts[kind] = Unobserved(kind, str(why))
+    except Exception as bug:  # noqa: BLE001 - one broken probe must not silence the rest
+        # The place only: a message or a local value might hold a secret.
+        last = traceback.extract_tb(bug.__traceback__)[-1]
+        place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+        facts[kind] = Unobserved(kind, f"a bug in mailauth: {type(bug).__name__} at {place}.", bug=True)
+    else:
+        return None if isinstance(seen, NotApplicable) else seen
+    return None
+
+
+def skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:
+    facts.update({kind: NotApplicable(kind, reason) for kind in kinds})
+
+
+def look_by(probes: tuple[Probe, ...], facts: Facts, scene: Scene) -> None:
+    for kind, observe in probes:
+        see(facts, kind, partial(observe, scene))
