@@ -225,8 +225,12 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     suspects = [Suspect(parsed, _source(one[StoredHash])) for parsed, one in sound]
     _verify_password(shared, scene, facts, sound)
     check, password = shared[PasswordCheck], scene.password
+    kinds: tuple[type[Evidence], ...] = (PasswordVariant, PasswordPart, PasswordBytes)
+    if isinstance(check, Unobserved):
+        shared |= {kind: replace(check, kind=kind) for kind in kinds}
+        return
     if password is None or not isinstance(check, PasswordCheck):
-        skip(shared, (PasswordVariant, PasswordPart, PasswordBytes), "no password was verified")
+        skip(shared, kinds, "no password was verified")
         return
     see(shared, PasswordBytes, lambda: observe_bytes(password))
     user = scene.names.looked_up if scene.names else scene.user
