@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 
+from mailauth.finding import Rule
 from mailauth.render.json import schema, to_json
 from mailauth.rules import RULES
 from tests.cli.running import ROOT
@@ -30,9 +31,34 @@ def with_block(text: str, name: str, inner: str) -> str:
     return f"{before}<!-- {name} -->\n{inner}<!-- /{name} -->{after}"
 
 
+GROUPS = (
+    ("MEM", "memory: limits of the process that verifies, caches, control groups, RAM"),
+    ("HASH", "the stored string: cut off, padded, quoted, misnamed, foreign, weak, open to anyone"),
+    ("PASS", "the password given: wrong, or right but for case, blanks, keyboard, charset, length"),
+    ("USER", "the user: unknown, spelled otherwise, refused, disabled, restricted, twice"),
+    ("CONF", "settings: of the other version, literal variables, drivers, mechanisms, files"),
+    ("AUTH", "authentication: no TLS, mechanisms, stale caches, penalties, queues, crashes"),
+    ("DB", "the database: down, credentials, tables, columns, permissions, slow, full"),
+    ("USERDB", "after the password: no user, home, uid, permissions"),
+    ("NET", "the network: nothing listens, certificates, routes, forwarding, filters"),
+    ("LOG", "the log: clients that retry for ever, disks, logs that go nowhere"),
+    ("STORE", "whole stores (`--all`): rows that cannot match, are refused, are weak, do not fit"),
+    ("UPG", "upgrades (`--all --as-if`): settings that the other version refuses"),
+)
+
+
+def group_of(code: str) -> str:
+    return code.rstrip("0123456789")
+
+
 def rules_table() -> str:
-    rows = [f"| `{r.code}` | {r.title} | {r.severity.value} |" for r in RULES]
-    return "\n".join(["| Code | What it says | Consequence |", "|---|---|---|", *rows, ""])
+    """One line a group: the codes and what they are about."""
+    rows = []
+    for group, about in GROUPS:
+        codes = [rule.code for rule in RULES if group_of(rule.code) == group]
+        span = f"`{min(codes)}` to `{max(codes)}`" if len(codes) > 1 else f"`{codes[0]}`"
+        rows.append(f"| {span} | {len(codes)} | {about} |")
+    return "\n".join(["| Codes | Rules | About |", "|---|---|---|", *rows, f"| all | {len(RULES)} | |", ""])
 
 
 def rules_page() -> str:
@@ -42,8 +68,12 @@ def rules_page() -> str:
         "",
         "Made of the rules' own texts by `python -m tests.docs.generated`.",
         "",
+        "| Code | What it says | Consequence |",
+        "|---|---|---|",
+        *(f"| [{r.code}](#{_anchor(r)}) | {r.title} | {r.severity.value} |" for r in _sorted()),
+        "",
     ]
-    for rule in RULES:
+    for rule in _sorted():
         parts += [
             f"## {rule.code}: {rule.title}",
             "",
@@ -55,6 +85,17 @@ def rules_page() -> str:
             "",
         ]
     return "\n".join(parts)
+
+
+def _sorted() -> list[Rule]:
+    order = [group for group, _ in GROUPS]
+    return sorted(RULES, key=lambda rule: (order.index(group_of(rule.code)), rule.code))
+
+
+def _anchor(rule: Rule) -> str:
+    """As GitHub makes it of the heading."""
+    text = re.sub(r"[^\w\- ]", "", f"{rule.code}: {rule.title}".lower())
+    return text.replace(" ", "-")
 
 
 def matrix_page() -> str:
