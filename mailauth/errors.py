@@ -4,6 +4,11 @@ Expected answers (a mismatch, no such user, a malformed hash) are values, not er
 A message says what, where, and what to do, in one sentence, and never holds a secret.
 """
 
+import os
+
+# What shows what an ordinary user may not see; the command line puts its own words in.
+AS_ROOT = "run: sudo mailauth diagnose USER"
+
 
 class MailauthError(Exception):
     """Base of those below."""
@@ -15,6 +20,12 @@ class UsageError(MailauthError):
 
 class CannotObserve(MailauthError):  # noqa: N818 - it is a state of the world, not a fault
     """The world would not let us look: permission, refused, absent. Becomes ``Unobserved``."""
+
+
+def unseen(what: str, why: OSError, verb: str = "cannot be read") -> CannotObserve:
+    """What may not be looked at, why, and, where that is a matter of rights, the command that would."""
+    command = f"; {AS_ROOT}" if isinstance(why, PermissionError) and os.geteuid() else ""
+    return CannotObserve(f"{what}: {verb} ({why.strerror or why}){command}.")
 
 
 class Refused(MailauthError):  # noqa: N818 - our decision, not a fault

@@ -63,10 +63,16 @@ def mysql_socket(host: dict[str, str]) -> str | None:
 
 
 def sqlite(host: dict[str, str], *, timeout: float = _CONNECT) -> sqlite3.Connection:
-    """For writing; the file must be there.  Transactions are begun by hand."""
+    """For writing; the file must be there.  Transactions are begun by hand; one thread at a time."""
     path = Path(host.get("path", ""))
     try:
-        link = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=timeout, isolation_level=None)
+        link = sqlite3.connect(
+            f"{path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
     except (sqlite3.Error, ValueError, OSError) as why:
         raise refusal.of_sqlite(why, path) from None
     link.text_factory = lambda text: text.decode("utf-8", "surrogateescape")

@@ -17,8 +17,8 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
-from mailauth.errors import CannotObserve
-from mailauth.stores import refusal
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.stores import links, refusal
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _TIMEOUT = 10  # seconds to connect, and again for the query
@@ -67,7 +67,9 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
                 names, rows = run(query(escape))
         except refusal.Refusal as why:
             if not alike and why.by_name:
-                raise CannotObserve(f"{place}: {why.says}; Dovecot asks as another user.") from None
+                raise CannotObserve(
+                    f"{place}: {why.says}; Dovecot asks as another user; {AS_ROOT}."
+                ) from None
             failed.append(Failure(why.kind, place, why.code, why.says))
             if why.kind not in _OF_THE_SERVER:
                 break
@@ -168,16 +170,8 @@ def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from psycopg.pq import Escaping  # noqa: PLC0415
 
-    parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
-    parameters["connect_timeout"] = str(max(timeout, 2))  # libpq knows no shorter one
-    parameters["options"] = (
-        f"{parameters.get('options', '')} -c default_transaction_read_only=on"
-        f" -c statement_timeout={_TIMEOUT * 1000}"
-    ).strip()
-    try:
-        connection = psycopg.connect(**parameters, autocommit=True)
-    except (psycopg.Error, UnicodeError) as why:
-        raise refusal.of_pgsql_connect(why, parameters) from None
+    options = f"-c default_transaction_read_only=on -c statement_timeout={_TIMEOUT * 1000}"
+    connection = links.pgsql(host, options, connect=timeout, autocommit=True)
     try:
         with connection:
             raw = connection.pgconn
@@ -199,29 +193,8 @@ def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
 def _mysql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
     import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
-    name = host.get("host", "localhost")
-    socket = name if name.startswith("/") else None
-    if name == "localhost" and not socket:
-        # The C client takes "localhost" for its socket
-        socket = next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
-    options: dict[str, Any] = {}
-    if file := host.get("option_file"):
-        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
-    if ca := host.get("ssl_ca"):
-        options["ssl"] = {"ca": ca}
+    connection = links.mysql(host, connect=timeout, read=_TIMEOUT)
     try:
-        connection = pymysql.connect(
-            host=name,
-            unix_socket=socket,
-            port=int(host.get("port") or 3306),
-            user=host.get("user"),
-            password=host.get("password", ""),
-            database=host.get("dbname"),
-            charset="utf8mb4",
-            connect_timeout=timeout,
-            read_timeout=_TIMEOUT,
-            **options,
-        )
         with closing(connection), connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
 
@@ -233,10 +206,7 @@ def _mysql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
             # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
             yield lambda text: connection.escape(text)[1:-1], run
     except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-        raise refusal.of_mysql(why, on_socket=socket is not None) from None
-
-
-_MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
+        raise refusal.of_mysql(why, on_socket=links.mysql_socket(host) is not None) from None
 
 
 # with what they import only when they are used, which may be where nothing of ours can be found

@@ -11,7 +11,8 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
-from mailauth.errors import Refused, RowChanged
+from mailauth.errors import CannotObserve, Refused, RowChanged
+from mailauth.stores import links
 from mailauth.stores.query import PlainSelect
 
 _TIMEOUT = 10  # seconds to connect, and to wait for a lock or an answer
@@ -165,16 +166,12 @@ def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from psycopg.pq import Escaping  # noqa: PLC0415
 
-    parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
-    parameters["connect_timeout"] = str(_TIMEOUT)
     wait = _TIMEOUT * 1000
-    parameters["options"] = (
-        f"{parameters.get('options', '')} -c statement_timeout={wait} -c lock_timeout={wait // 2}"
-    ).strip()
+    options = f"-c statement_timeout={wait} -c lock_timeout={wait // 2}"
     try:
-        link = psycopg.connect(**parameters)
-    except (psycopg.Error, UnicodeError) as why:
-        raise _Down(f"PostgreSQL: {_first_line(why)}") from None
+        link = links.pgsql(host, options, connect=_TIMEOUT)
+    except CannotObserve as why:
+        raise _Down(str(why).rstrip(".")) from None
     try:
         with link:  # commits, or rolls back when anything is raised
             raw = link.pgconn
@@ -196,35 +193,18 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
     import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from pymysql.constants import CLIENT  # noqa: PLC0415
 
-    name = host.get("host", "localhost")
-    socket = name if name.startswith("/") else None
-    if name == "localhost" and not socket:
-        # The C client takes "localhost" for its socket
-        socket = next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
-    options: dict[str, Any] = {}
-    if file := host.get("option_file"):
-        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
-    if ca := host.get("ssl_ca"):
-        options["ssl"] = {"ca": ca}
     problems = (pymysql.Error, OSError, ValueError, RuntimeError)
     try:
-        link = pymysql.connect(
-            host=name,
-            unix_socket=socket,
-            port=int(host.get("port") or 3306),
-            user=host.get("user"),
-            password=host.get("password", ""),
-            database=host.get("dbname"),
-            charset="utf8mb4",
-            connect_timeout=_TIMEOUT,
-            read_timeout=2 * _TIMEOUT,
+        link = links.mysql(
+            host,
+            connect=_TIMEOUT,
+            read=2 * _TIMEOUT,
             write_timeout=_TIMEOUT,
             autocommit=False,
             client_flag=CLIENT.FOUND_ROWS,
-            **options,
         )
-    except problems as why:
-        raise _Down(f"MariaDB/MySQL: {_last(why)}") from None
+    except CannotObserve as why:
+        raise _Down(str(why).rstrip(".")) from None
     with closing(link), link.cursor() as cursor:  # closing rolls back what was not committed
 
         def run(statement: str, values: Sequence[str | None]) -> tuple[Rows, int]:
@@ -242,9 +222,6 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
             raise _Failed(
                 f"MariaDB/MySQL: {_last(why)}", forbidden=code in (1142, 1143, 1290, 1792)
             ) from None
-
-
-_MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
 
 
 def _last(why: Exception) -> str:

@@ -3,6 +3,7 @@
 Unlike ``sql``, which asks for one row as Dovecot does, this one asks questions of our own making.
 """
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
-from mailauth.errors import CannotObserve
-from mailauth.stores import refusal, sql
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.stores import links, refusal, sql
 
 _CONNECT = 10  # seconds
 _SECONDS = 300  # for one question
@@ -51,7 +52,7 @@ def opened(source: SqlSource) -> Iterator[Link]:
         try:
             rows, column, close = _OPEN[source.driver](host)
         except refusal.Refusal as why:
-            problem = f"{place}: {why.says}."
+            problem = f"{place}: {why.says}{f'; {AS_ROOT}' if why.by_name and os.geteuid() else ''}."
             continue
         try:
             yield Link(place, rows, column)
@@ -121,16 +122,8 @@ def _copied(field: bytes) -> Value:
 def _pgsql(host: dict[str, str]) -> Session:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
-    parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
-    parameters["connect_timeout"] = str(_CONNECT)
-    parameters["options"] = (
-        f"{parameters.get('options', '')} -c default_transaction_read_only=on"
-        f" -c statement_timeout={_SECONDS * 1000}"
-    ).strip()
-    try:
-        link = psycopg.connect(**parameters)
-    except (psycopg.Error, UnicodeError) as why:
-        raise refusal.of_pgsql_connect(why, parameters) from None
+    options = f"-c default_transaction_read_only=on -c statement_timeout={_SECONDS * 1000}"
+    link = links.pgsql(host, options, connect=_CONNECT)
 
     def rows(query: str) -> Iterator[tuple[Value, ...]]:
         try:
@@ -154,7 +147,6 @@ def _pgsql(host: dict[str, str]) -> Session:
     return rows, column, link.close
 
 
-_MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
 _MYSQL_TEXTS = {252: "TEXT", 253: "VARCHAR", 254: "CHAR"}
 _UTF8MB4 = 4  # bytes a character
 
@@ -163,32 +155,13 @@ def _mysql(host: dict[str, str]) -> Session:
     import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     import pymysql.cursors  # noqa: PLC0415
 
-    name = host.get("host", "localhost")
-    socket = name if name.startswith("/") else None
-    if name == "localhost" and not socket:
-        socket = next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
-    options: dict[str, Any] = {}
-    if file := host.get("option_file"):
-        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
-    if ca := host.get("ssl_ca"):
-        options["ssl"] = {"ca": ca}
+    link = links.mysql(host, connect=_CONNECT, read=_SECONDS)
+    on_socket = links.mysql_socket(host) is not None
     try:
-        link = pymysql.connect(
-            host=name,
-            unix_socket=socket,
-            port=int(host.get("port") or 3306),
-            user=host.get("user"),
-            password=host.get("password", ""),
-            database=host.get("dbname"),
-            charset="utf8mb4",
-            connect_timeout=_CONNECT,
-            read_timeout=_SECONDS,
-            **options,
-        )
         with link.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
     except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-        raise refusal.of_mysql(why, on_socket=socket is not None) from None
+        raise refusal.of_mysql(why, on_socket=on_socket) from None
 
     def rows(query: str) -> Iterator[tuple[Value, ...]]:
         try:
@@ -196,7 +169,7 @@ def _mysql(host: dict[str, str]) -> Session:
                 cursor.execute(query)
                 yield from _streamed(cursor)
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-            raise refusal.of_mysql(why, on_socket=socket is not None) from None
+            raise refusal.of_mysql(why, on_socket=on_socket) from None
 
     def column(query: str) -> Column | None:
         try:
@@ -204,7 +177,7 @@ def _mysql(host: dict[str, str]) -> Session:
                 cursor.execute(query)
                 found = cursor.description[0]
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-            raise refusal.of_mysql(why, on_socket=socket is not None) from None
+            raise refusal.of_mysql(why, on_socket=on_socket) from None
         kind = _MYSQL_TEXTS.get(found[1])
         return Column(kind, None if kind == "TEXT" else found[3] // _UTF8MB4) if kind else None
 
