@@ -157,7 +157,7 @@ def look(target: Target) -> Looked:
     skip(shared, (Surveys, StoreMemory, Foreseen), "only --all looks at every row")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
-    return Looked(concluded(target.user, merged, seen), config, scene.cases)
+    return Looked(concluded(target.user, merged, seen, target.dovecot), config, scene.cases)
 
 
 def refused(target: Target, refusal: Refusal) -> Looked:
@@ -167,7 +167,7 @@ def refused(target: Target, refusal: Refusal) -> Looked:
     facts: Facts = {kind: Unobserved(kind, reason) for kind in kinds}
     see(facts, Accepted, lambda: observe_refusal(target.dovecot, refusal))
     seen = tuple(fact for fact in facts.values() if not isinstance(fact, Unobserved) or fact.bug)
-    return Looked(concluded(target.user, [facts], seen), unread(refusal), ())
+    return Looked(concluded(target.user, [facts], seen, target.dovecot), unread(refusal), ())
 
 
 def _look_at_mail(shared: Facts, scene: Scene) -> None:

@@ -58,7 +58,7 @@ def look_at_all(checkup: Checkup) -> Looked:
     _look_at_stores(facts, checkup, config, judging)
     kinds = {kind for rule in RULES for kind in rule.needs} - facts.keys()
     skip(facts, tuple(kinds), "no user is asked about")
-    return Looked(concluded("", [facts], tuple(facts.values())), judging, ())
+    return Looked(concluded("", [facts], tuple(facts.values()), checkup.dovecot), judging, ())
 
 
 def _look_at_stores(facts: Facts, checkup: Checkup, config: AuthConfig, judging: AuthConfig) -> None:

@@ -4,12 +4,17 @@ Each step is ``see(kind, call)``: what it returns goes into the facts; what it c
 Unobserved, and the rules that need it are undecided.
 """
 
+import shlex
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from mailauth.errors import CannotObserve
+import psutil
+
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import AS_ROOT, CannotObserve, unseen
 from mailauth.evidence import (
     CacheAnswer,
     Certificates,
@@ -18,12 +23,14 @@ from mailauth.evidence import (
     Fact,
     Host,
     Listening,
+    LookedUp,
     Mechanisms,
     NoStart,
     NotApplicable,
     OpenDoors,
     Reachable,
     StoredColumn,
+    Surveys,
     TlsFiles,
     TodaysStrength,
     Unobserved,
@@ -42,6 +49,7 @@ from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.userdb import observe_userdb
 from mailauth.rules import RULES
 
+_DEFAULT = Installation()
 _E = TypeVar("_E", bound=Evidence)
 Facts = dict[type[Evidence], Fact]
 Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
@@ -73,11 +81,29 @@ CASE_PROBES: tuple[Probe, ...] = (
 )
 
 
-def concluded(user: str, merged: list[Facts], seen: tuple[Fact, ...]) -> Diagnosis:
+def concluded(
+    user: str, merged: list[Facts], seen: tuple[Fact, ...], dovecot: Installation = _DEFAULT
+) -> Diagnosis:
+    """Apply the rules.  What only root may see is told with the very command that shows it."""
+    which = (
+        *(("--pid", str(dovecot.pid)) if dovecot.pid else ()),
+        *(("-c", dovecot.config) if dovecot.config else ()),
+    )
+    command = f"run: {shlex.join(['sudo', 'mailauth', 'diagnose', *which, user or '--all'])}"
+    merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
+    seen = tuple(_with(command, fact) for fact in seen)
     findings, undecided = apply(RULES, merged)
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud)
     return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
+
+
+def _with(command: str, fact: Fact) -> Fact:
+    if isinstance(fact, LookedUp | Surveys) and fact.unasked:
+        return replace(fact, unasked=tuple(one.replace(AS_ROOT, command) for one in fact.unasked))
+    if isinstance(fact, Unobserved) and AS_ROOT in fact.reason:
+        return replace(fact, reason=fact.reason.replace(AS_ROOT, command))
+    return fact
 
 
 def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:
@@ -86,6 +112,12 @@ def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) ->
         facts[kind] = seen = call()
     except CannotObserve as why:
         facts[kind] = Unobserved(kind, str(why))
+    except PermissionError as why:
+        facts[kind] = Unobserved(kind, str(unseen(str(why.filename or f"what {kind.__name__} needs"), why)))
+    except psutil.AccessDenied as why:
+        facts[kind] = Unobserved(kind, f"/proc/{why.pid}: may not be read by us; {AS_ROOT}.")
+    except psutil.NoSuchProcess as why:
+        facts[kind] = Unobserved(kind, f"process {why.pid} ended while we looked; try again.")
     except Exception as bug:  # noqa: BLE001 - one broken probe must not silence the rest
         # The place only: a message or a local value might hold a secret.
         last = traceback.extract_tb(bug.__traceback__)[-1]

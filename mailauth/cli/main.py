@@ -2,13 +2,14 @@
 
 import importlib
 import os
+import shlex
 import sys
 import traceback
 
 import click
 
 from mailauth.cli.commands import COMMANDS, help_text, version_text
-from mailauth.errors import CannotObserve, MailauthError, Refused
+from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused
 
 BUG = 70
 
@@ -56,7 +57,8 @@ def run() -> None:
         wrong.show()
         status = 2
     except MailauthError as known:
-        click.echo(f"mailauth: {known}", err=True)
+        command = f"run: {shlex.join(['sudo', 'mailauth', *sys.argv[1:]])}"
+        click.echo(f"mailauth: {str(known).replace(AS_ROOT, command)}", err=True)
         status = 3 if isinstance(known, CannotObserve) else 1 if isinstance(known, Refused) else 2
     except BrokenPipeError:
         # The reader went away (| head): nothing is left to say.

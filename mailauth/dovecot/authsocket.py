@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 
 _MAX_LINE = 8192
 
@@ -60,7 +60,7 @@ class AuthSocket:
             self.greeting = tuple(lines)
         except OSError as why:
             self.close()
-            raise CannotObserve(f"{path}: the auth socket does not answer ({why.strerror or why}).") from why
+            raise unseen(str(path), why, "the auth socket does not answer") from why
         except CannotObserve:
             self.close()
             raise

@@ -7,12 +7,13 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/config/config-parser.c; src/lib-settings
 """
 
 import glob
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 
 # kind, then perhaps a name (perhaps quoted), then perhaps a second name, then the brace
 _BLOCK = re.compile(
@@ -105,35 +106,59 @@ def parse(text: str, file: str = "", *, include: Callable[[str, bool], list["Blo
     return stack[0].close()
 
 
-def read(path: Path, locate: Callable[[str], Path] = Path, files: list[str] | None = None) -> Block:
+def read(
+    path: Path,
+    locate: Callable[[str], Path] = Path,
+    files: list[str] | None = None,
+    hidden: list[str] | None = None,
+) -> Block:
     """Read a configuration file and all it includes; ``files`` is filled with their names.
 
-    ``locate`` turns a path as Dovecot sees it into a path that we can open.  Raises CannotObserve
+    ``hidden`` is filled with what is included and may not be looked at.  ``locate`` turns a path as
+    Dovecot sees it into a path that we can open.  Raises CannotObserve
     when the file cannot be read; an unreadable included file is passed over (doveconf has judged it).
     """
-    return _read(str(path), locate, 0, [] if files is None else files)
+    return _read(str(path), locate, 0, [] if files is None else files, [] if hidden is None else hidden)
 
 
-def _read(name: str, locate: Callable[[str], Path], depth: int, files: list[str]) -> Block:
+def _read(name: str, locate: Callable[[str], Path], depth: int, files: list[str], hidden: list[str]) -> Block:
     def include(pattern: str, _may_miss: bool) -> list[Block]:
         if depth >= _MAX_DEPTH:
             return []
         full = pattern if pattern.startswith("/") else str(Path(name).parent / pattern)
         base = str(locate("/")).rstrip("/")
         found = []
+        if _is_hidden(locate(full)):
+            hidden.append(full)
         for match in sorted(glob.glob(str(locate(full)))):  # noqa: PTH207 - the pattern is absolute
             try:
-                found.append(_read(match.removeprefix(base), locate, depth + 1, files))
+                found.append(_read(match.removeprefix(base), locate, depth + 1, files, hidden))
             except CannotObserve:
-                continue
+                if not os.access(match, os.R_OK):
+                    hidden.append(match.removeprefix(base))
         return found
 
     try:
         text = locate(name).read_text("utf-8", "replace")
     except OSError as why:
-        raise CannotObserve(f"{name}: cannot be read ({why.strerror}).") from None
+        raise unseen(name, why) from None
     files.append(name)
     return parse(text, name, include=include)
+
+
+def _is_hidden(pattern: Path) -> bool:
+    """Whether we may not see what an include names: its folder cannot be entered, or not be listed."""
+    try:
+        pattern.parent.stat()
+        if glob.has_magic(str(pattern)):
+            os.scandir(pattern.parent).close()
+        else:
+            pattern.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

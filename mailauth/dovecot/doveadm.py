@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.errors import CannotObserve, Refused, UsageError
+from mailauth.errors import AS_ROOT, CannotObserve, Refused, UsageError, unseen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _T = TypeVar("_T")
@@ -56,6 +56,16 @@ class Installation:
         """A file of that Dovecot's, as we can open it."""
         return Path(f"/proc/{self.pid}/root{name}") if self.pid else Path(name)
 
+    def has(self, name: str) -> bool:
+        """Whether it has this file or folder.  Raises CannotObserve when that may not be seen."""
+        try:
+            self.path(name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as why:
+            raise unseen(name, why, "cannot be looked at") from None
+        return True
+
     def run(self, program: str, *args: str, feed: bytes = b"", timeout: float = 30.0) -> Ran:
         """Run one of Dovecot's programs with its configuration.
 
@@ -72,7 +82,7 @@ class Installation:
         except subprocess.TimeoutExpired:
             raise CannotObserve(f"{program} did not answer within {timeout:.0f} seconds.") from None
         except OSError as why:
-            raise CannotObserve(f"{program} cannot be run ({why.strerror}).") from None
+            raise unseen(program, why, "cannot be run") from None
         out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
         return Ran(done.returncode, out, err)
 
@@ -99,7 +109,7 @@ class Installation:
                 except (CannotObserve, Refused) as why:
                     answer = ("refused" if isinstance(why, Refused) else "cannot", str(why))
                 except OSError as why:
-                    answer = ("cannot", f"process {self.pid} cannot be entered ({why.strerror}).")
+                    answer = ("cannot", str(unseen(f"process {self.pid}", why, "cannot be entered")))
                 except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
                     answer = ("bug", type(bug).__name__)
                 pickle.dump(answer, stream)
@@ -173,7 +183,8 @@ def _enter(pid: int) -> None:
 def at_pid(pid: int, config: str | None) -> Installation:
     """The Dovecot whose master process is ``pid``; its configuration file is read from its command line.
 
-    Raises UsageError when there is no such process, or when it is not a Dovecot master.
+    Raises UsageError when there is no such process, or when it is not a Dovecot master, and CannotObserve
+    when it is not ours to look into.
     """
     try:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -190,7 +201,7 @@ def at_pid(pid: int, config: str | None) -> Installation:
             _namespace(pid, kind) != _namespace("self", kind) for kind in ("mnt", "net")
         )
     except OSError:
-        raise UsageError(f"--pid {pid}: only root may look into this process.") from None
+        raise CannotObserve(f"--pid {pid}: only root may look into this process; {AS_ROOT}.") from None
     return Installation(config, pid if elsewhere else None)
 
 

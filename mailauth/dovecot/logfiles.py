@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from mailauth.dovecot.logs import LogEvent, LogKind, of_use, parse_line
 from mailauth.dovecot.logstamp import Stamps
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 
 TAIL = 4 * 1024 * 1024
 _BLOCK = 1024 * 1024
@@ -40,9 +40,7 @@ def tail_since_start(path: Path, stamps: Stamps, most: int = TAIL) -> tuple[list
                 if (mark := _last_mark(data, stamps)) is not None:
                     return data[mark:].splitlines(), True
     except OSError as why:
-        raise CannotObserve(
-            f"{path}: the log cannot be read ({why.strerror}); run mailauth as root, or as one of its group."
-        ) from None
+        raise unseen(str(path), why, "the log cannot be read") from None
     return data[0 if not start else data.find(b"\n") + 1 :].splitlines(), not start
 
 
@@ -85,7 +83,7 @@ def opened(path: Path) -> IO[bytes]:
             case _:
                 return path.open("rb")
     except OSError as why:
-        raise CannotObserve(f"{path}: the log cannot be read ({why.strerror}).") from None
+        raise unseen(str(path), why, "the log cannot be read") from None
 
 
 def last_time(path: Path, stamps: Stamps) -> datetime | None:

@@ -1,5 +1,9 @@
 """Ask doveconf what Dovecot is set to, and read the answer of either dialect into an AuthConfig."""
 
+import errno
+import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from mailauth.dovecot import conf, v23, v24
@@ -8,9 +12,12 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal, read_refusal
 from mailauth.dovecot.sizes import UNSET, parse_limit, parse_size
 from mailauth.dovecot.version import Version
-from mailauth.errors import CannotObserve, UsageError
+from mailauth.errors import AS_ROOT, CannotObserve, UsageError, unseen
 
 _DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
+# Dovecot's own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied", "Couldn't open include
+# file /etc/dovecot/auth.conf: Permission denied"
+_DENIED = re.compile(r"open\(([^)]+)\) failed: Permission|open include file (.+?): Permission")
 
 
 def read_config(dovecot: Installation) -> AuthConfig:
@@ -32,12 +39,16 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     if ran.status:
         file = dovecot.config or _DEFAULT_FILE
         # Its own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied"
-        if "ermission denied" in ran.err and "open(" in ran.err:
-            raise CannotObserve(f"{file} cannot be read (Permission denied); run mailauth as root.")
+        if "ermission denied" in ran.err and (os.geteuid() or "open(" in ran.err):
+            place = _DENIED.search(ran.err)
+            raise unseen(
+                place[1] or place[2] if place else file, PermissionError(errno.EACCES, "Permission denied")
+            )
         if not dovecot.path(file).is_file():
             raise UsageError(f"{file}: there is no such file; give Dovecot's main configuration file.")
         said = ran.err or f"doveconf ended with status {ran.status}"
         return read_refusal(Version.parse(dovecot.run("dovecot", "--version").out), file, said)
+    _all_seen(dovecot)
     first, _, _ = ran.out.partition("\n")  # "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf"
     version = Version.parse(first)
     file = dovecot.config or first.partition("): ")[2].strip() or _DEFAULT_FILE
@@ -65,6 +76,23 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         protocols=tuple(name for name in tree.get("protocols").split() if name != "none"),
         mechanisms=tuple(tree.get("auth_mechanisms").upper().split()),
     )
+
+
+def _all_seen(dovecot: Installation) -> None:
+    """Raise CannotObserve for a part of the configuration that doveconf passed over, as it may not read it.
+
+    Dovecot reads it, as root: what doveconf says is of another configuration than Dovecot's.
+    """
+    if not os.geteuid():
+        return
+    hidden: list[str] = []
+    with suppress(CannotObserve):
+        conf.read(Path(dovecot.config or _DEFAULT_FILE), dovecot.path, hidden=hidden)
+    if hidden:
+        raise CannotObserve(
+            f"{hidden[0]}: is included by Dovecot's configuration and cannot be read (Permission denied);"
+            f" {AS_ROOT}."
+        )
 
 
 def unread(refusal: Refusal) -> AuthConfig:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Memory, Password, Verdict
 
 Kind = Literal["argon2", "crypt"]
@@ -95,6 +95,8 @@ def ask(script: Path, request: Mapping[str, object], what: str, timeout: float) 
         )
     except subprocess.TimeoutExpired:
         raise CannotObserve(f"{what} was given up after {timeout:.0f} seconds.") from None
+    except OSError as why:
+        raise unseen(f"{what} in a child", why, f"{sys.executable} cannot be run") from None
     if done.returncode == -signal.SIGKILL:
         raise CannotObserve(f"{what} was killed by the kernel: the machine has not that much memory.")
     if done.returncode or not done.stdout:

@@ -15,7 +15,7 @@ from pathlib import Path
 from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable
 from mailauth.probes.scene import Scene
 
@@ -85,7 +85,7 @@ def _look_at(dovecot: Installation, path: str, role: str, reader: str, *, secret
     except FileNotFoundError:
         return AuthFile(path, role, reader, missing=True, open_to_all=False)
     except OSError as why:
-        raise CannotObserve(f"{path}: cannot be looked at ({why.strerror}); run mailauth as root.") from None
+        raise unseen(path, why, "cannot be looked at") from None
     if not stat.S_ISREG(state.st_mode) and role == "passwd-file":
         return AuthFile(path, role, reader, missing=True, open_to_all=False)
     open_to_all = secret and state.st_size > 0 and bool(state.st_mode & stat.S_IROTH)
@@ -117,12 +117,12 @@ def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:
     try:
         state = scene.dovecot.path(path).stat()
     except FileNotFoundError:
-        running = scene.dovecot.path(f"{config.base_dir}/master.pid").exists()
+        running = scene.dovecot.has(f"{config.base_dir}/master.pid")
         if not running:
             return NotApplicable(LoginSocket, "Dovecot is not running")
         return LoginSocket(path, path, user, missing=True, allowed=False)
     except OSError as why:
-        raise CannotObserve(f"{path}: cannot be looked at ({why.strerror}); run mailauth as root.") from None
+        raise unseen(path, why, "cannot be looked at") from None
     account = _account(scene.dovecot, user)
     allowed = account is None or _may_connect(state, account)
     return LoginSocket(path, path, user, missing=False, allowed=allowed, mode=stat.S_IMODE(state.st_mode))

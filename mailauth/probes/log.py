@@ -121,13 +121,13 @@ def read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
         ident=tree.get("instance_name") or "dovecot",
     )
     if "syslog" not in paths:
-        found = [path for path in paths if scene.dovecot.path(path).exists()]
+        found = [path for path in paths if scene.dovecot.has(path)]
         if not found:
             return None
         return _of_files([(path, scene.dovecot.path(path)) for path in found], stamps, names)
     for name in SYSLOG_FILES:
         path = scene.dovecot.path(name)
-        if path.exists() and (log := _of_files([(name, path)], stamps, names)).events:
+        if scene.dovecot.has(name) and (log := _of_files([(name, path)], stamps, names)).events:
             return log
     return _of_journal(scene, stamps, names)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import (
     ContainerLog,
     Filesystem,
@@ -43,7 +43,7 @@ def observe_log_destination(scene: Scene) -> LogDestination | NotApplicable:
             "log_path",
             path,
             _problem(scene, path),
-            not scene.dovecot.path(path).parent.is_dir(),
+            not scene.dovecot.has(str(Path(path).parent)),
             _elsewhere(scene, path),
         )
         for path in paths
@@ -53,10 +53,9 @@ def observe_log_destination(scene: Scene) -> LogDestination | NotApplicable:
 
 def _problem(scene: Scene, path: str) -> str:
     """Why a log process that starts now cannot open the file; "" when it can."""
-    file = scene.dovecot.path(path)
-    if file.is_dir():
+    if scene.dovecot.has(path) and scene.dovecot.path(path).is_dir():
         return "that is a folder"
-    if not file.parent.is_dir():
+    if not scene.dovecot.has(str(Path(path).parent)):
         return f"there is no folder {Path(path).parent}"
     return ""
 
@@ -80,11 +79,15 @@ def _log_processes(scene: Scene) -> list[int]:
     try:
         # The kernel's own list: to ask every process for its parent takes long on a large machine.
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "log"]
     except OSError as why:
-        raise CannotObserve(
-            f"/proc/{master}: Dovecot's processes cannot be listed ({why.strerror})."
-        ) from None
+        raise unseen(f"/proc/{master}", why, "Dovecot's processes cannot be listed") from None
+    return [int(pid) for pid in children if _name(pid) == "log"]
+
+
+def _name(pid: str) -> str:
+    with suppress(OSError):  # it may end while we look
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def _files_of(pid: int) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -93,7 +96,7 @@ def _files_of(pid: int) -> Iterator[tuple[str, tuple[int, int]]]:
         numbers = os.listdir(folder)  # noqa: PTH208 - names are enough, and many
     except PermissionError:
         raise CannotObserve(
-            f"{folder}: only root sees which file the log process writes; ls -l {folder} shows it."
+            f"{folder}: only root sees which file the log process writes; run: sudo ls -l {folder}."
         ) from None
     except OSError:
         return
@@ -148,7 +151,7 @@ def observe_container_log(scene: Scene) -> ContainerLog | NotApplicable:
     try:
         mounts = Path(f"/proc/{pid}/mountinfo").read_text()
     except OSError as why:
-        raise CannotObserve(f"/proc/{pid}/mountinfo: cannot be read ({why.strerror}).") from None
+        raise unseen(f"/proc/{pid}/mountinfo", why) from None
     return container_log(mounts, Path("/"))
 
 
@@ -178,7 +181,7 @@ def container_log(mounts: str, host: Path) -> ContainerLog | NotApplicable:
 
 def observe_penalties(scene: Scene) -> Penalties | NotApplicable:
     """Whom anvil makes wait before each attempt; what ``doveadm penalty`` shows, as of now."""
-    if not scene.dovecot.path(f"{scene.config.base_dir}/anvil-auth-penalty").exists():
+    if not scene.dovecot.has(f"{scene.config.base_dir}/anvil-auth-penalty"):
         # Its listener has mode = 0: auth cannot ask, though anvil still remembers (measured).
         return NotApplicable(Penalties, "the penalty is switched off")
     path = scene.dovecot.path(f"{scene.config.base_dir}/anvil")
@@ -204,7 +207,7 @@ def observe_penalties(scene: Scene) -> Penalties | NotApplicable:
         return NotApplicable(Penalties, "anvil has no socket")
     except OSError as why:
         raise CannotObserve(
-            f"{path}: anvil does not answer ({why}); doveadm penalty asks it, as root."
+            f"{path}: anvil does not answer ({why.strerror or why}); run: sudo doveadm penalty."
         ) from None
     return Penalties(str(path), tuple(found))
 

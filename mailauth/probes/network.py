@@ -21,7 +21,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.network import Address, Approach, Endpoint, Listener, Listening, Reachable
-from mailauth.probes.process import master_process
+from mailauth.probes.process import NotRunning, master_process
 from mailauth.probes.scene import Scene
 
 PROTOCOLS = {
@@ -147,17 +147,7 @@ def _master(scene: Scene) -> int | None:
     """The master's process id; None when no Dovecot runs.  Raises CannotObserve when we may not see."""
     try:
         return master_process(scene.dovecot, scene.config).pid
-    except CannotObserve:
-        try:
-            (Path(scene.config.base_dir) / "master.pid").read_text()
-        except PermissionError:
-            unseen = True
-        except OSError:
-            unseen = False
-        else:
-            unseen = False  # of a Dovecot that is gone
-        if unseen:
-            raise
+    except NotRunning:
         return None
 
 

@@ -4,7 +4,9 @@ Everything is read from /proc; a process that does not run yet is woken: auth by
 socket, a worker by ``doveadm auth lookup``, which reads and verifies nothing.
 """
 
+import os
 import re
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +17,7 @@ import psutil
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve
+from mailauth.errors import AS_ROOT, CannotObserve, unseen
 from mailauth.evidence import Verifiers, VerifyingProcess
 
 _WAIT = 2.0  # seconds for a woken process to appear
@@ -47,23 +49,70 @@ def observe_verifiers(
     return Verifiers(source, passdb.driver, miss, hit, falls_back, other)
 
 
+class NotRunning(CannotObserve):
+    """No Dovecot runs with this configuration."""
+
+
 def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
-    """Dovecot's master.  Raises CannotObserve when it does not run."""
-    if dovecot.pid:
-        return psutil.Process(dovecot.pid)
+    """Dovecot's master.  Raises NotRunning when it does not run, and CannotObserve when that is not seen."""
     file = Path(config.base_dir) / "master.pid"
-    master = None
+    number = 0
     try:
-        master = psutil.Process(int(file.read_text()))
+        number = dovecot.pid or int(file.read_text())
+        master = psutil.Process(number)
+        if master.name() == "dovecot":
+            return master
     except PermissionError as why:
-        raise CannotObserve(f"{file}: cannot be read ({why.strerror}); run mailauth as root.") from None
+        raise unseen(str(file), why) from None
+    except psutil.AccessDenied:
+        raise CannotObserve(f"/proc/{number}: {_HIDDEN}; {AS_ROOT}.") from None
     except (OSError, ValueError, psutil.NoSuchProcess):
-        pass
-    if master is None or master.name() != "dovecot":
+        if number and _is_there(number):
+            raise CannotObserve(f"/proc/{number}: {_HIDDEN}; {AS_ROOT}.") from None
+    if dovecot.pid:
+        raise NotRunning(f"the Dovecot with --pid {number} went away while we looked; see: pgrep -x dovecot.")
+    if place := _answering(config.base_dir):
         raise CannotObserve(
-            f"Dovecot is not running with {config.file} (see {file}): start it, or name it with --pid."
+            f"{place}: answers, but process {number or 'of Dovecot'} is not in our /proc; run it where"
+            " Dovecot runs: docker exec CONTAINER mailauth diagnose USER, or, outside: sudo mailauth diagnose"
+            " --pid $(pgrep -xo dovecot) USER."
         )
-    return master
+    raise NotRunning(
+        f"Dovecot is not running with {config.file} (see {file}): start it, or name it with --pid."
+    )
+
+
+_HIDDEN = "the process is there, and /proc does not show it to us (hidepid)"
+
+
+def _is_there(pid: int) -> bool:
+    """Whether there is such a process, though /proc may not have it."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _answering(base_dir: str) -> str:
+    """A socket of Dovecot's at which somebody listens; "" for none.
+
+    Raises CannotObserve where there are sockets and we may not connect.
+    """
+    for name in ("auth-client", "auth-userdb"):
+        path = f"{base_dir}/{name}"
+        try:
+            with socket.socket(socket.AF_UNIX) as link:
+                link.settimeout(_WAIT)
+                link.connect(path)
+        except PermissionError as why:
+            raise unseen(path, why, "cannot be connected to") from None
+        except OSError:
+            continue  # gone, or nobody listens: Dovecot was killed
+        return path
+    return ""
 
 
 def _observe(
@@ -81,7 +130,7 @@ def _observe(
         while not (found := running(master, service)) and time.monotonic() < until:
             time.sleep(0.01)
     if not found:
-        raise CannotObserve(f"no {service} process runs, and none could be woken.")
+        raise CannotObserve(f"no {service} process runs, and none could be woken; see: doveadm log errors.")
     return _least_room(service, found, config, blocks)
 
 
@@ -174,7 +223,7 @@ def running(master: psutil.Process, service: ServiceName) -> list[int]:
     try:
         children = master.children(recursive=True)
     except psutil.NoSuchProcess:
-        raise CannotObserve("Dovecot went away while we looked.") from None
+        raise NotRunning("Dovecot went away while we looked; see: doveadm log errors.") from None
     for child in children:
         try:
             command = child.cmdline()
@@ -212,7 +261,7 @@ def _size(status: str, key: str) -> int:
     """A size in bytes, of /proc/PID/status."""
     found = re.search(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE)
     if not found:
-        raise CannotObserve("the process ended while we looked.")
+        raise CannotObserve("the process ended while we looked; try again.")
     return int(found[1]) * 1024
 
 
@@ -231,4 +280,6 @@ def _proc(pid: int, name: str) -> str:
     try:
         return Path(f"/proc/{pid}/{name}").read_text("utf-8", "replace")
     except OSError as why:
-        raise CannotObserve(f"/proc/{pid}/{name}: cannot be read ({why.strerror}).") from None
+        if isinstance(why, PermissionError):
+            raise unseen(f"/proc/{pid}/{name}", why) from None
+        raise CannotObserve(f"/proc/{pid}/{name}: the process ended while we looked; try again.") from None

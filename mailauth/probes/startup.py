@@ -10,9 +10,9 @@ import psutil
 from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import Running, Startup
-from mailauth.probes.process import master_process
+from mailauth.probes.process import NotRunning, master_process
 from mailauth.probes.scene import Scene
 
 # Source: mech_init(), src/auth/mech.c of 2.3.19.1 and 2.4.1, src/lib-sasl of 2.4.4.  GSSAPI is a plugin in
@@ -37,6 +37,8 @@ def observe_startup(scene: Scene) -> Startup:
     folder = f"{config.tree.get('mail_plugin_dir', '/usr/lib/dovecot/modules')}/auth"
     try:
         installed = frozenset(path.name for path in scene.dovecot.path(folder).iterdir())
+    except PermissionError as why:
+        raise unseen(folder, why) from None
     except OSError:
         installed = frozenset()
     if "libmech_gssapi.so" in installed:
@@ -110,9 +112,7 @@ def observe_running(scene: Scene) -> Running:
     config = scene.config
     try:
         master = master_process(scene.dovecot, config)
-    except CannotObserve as why:
-        if "run mailauth as root" in str(why):
-            raise
+    except NotRunning:
         return Running(f"{config.base_dir}/master.pid", None, "", ())
     starts = [_started(child) for child in _auth(master)]
     source = f"/proc/{master.pid}"

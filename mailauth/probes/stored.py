@@ -7,6 +7,7 @@ from mailauth.evidence import NotApplicable, OpenDoors, StoredColumn, StoredHash
 from mailauth.evidence.stored import Door, Opens
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.hashes.damaged import Damage, Kind
+from mailauth.hashes.notation import one_case
 from mailauth.probes.lookup import ask_sql
 from mailauth.probes.scene import Case, Scene
 from mailauth.stores import query, schema
@@ -39,6 +40,7 @@ def _damage(case: Case, scene: Scene) -> Damage | None:
         isinstance(parsed, Hash)
         and parsed.scheme.name not in _AS_TEXT
         and parsed.scheme.name not in _LONG_OR_SHORT
+        and not one_case(parsed.payload)
     ):
         return None
     from mailauth.hashes.damage import Reader, classify  # noqa: PLC0415 - 20 ms that a sound string need not

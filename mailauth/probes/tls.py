@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailauth.dovecot import conf
-from mailauth.errors import CannotObserve
+from mailauth.errors import unseen
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.network import Certificate, Certificates, Listener, TlsFiles, TlsFlaw
 from mailauth.probes.network import addresses, observe_listening
@@ -121,7 +121,7 @@ def _read(scene: Scene, file: str) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as why:
-        raise CannotObserve(f"{file}: cannot be read ({why.strerror}); run mailauth as root.") from None
+        raise unseen(file, why) from None
 
 
 def _leaf(pem: bytes) -> "x509.Certificate":

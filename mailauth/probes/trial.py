@@ -9,6 +9,8 @@ from mailauth.memory import fit
 from mailauth.memory.child import Kind, TrialResult, trial
 
 _STAND_IN = Password(b"no password was given")
+_LONG = 2.5  # seconds: memory is then tried with one pass, which takes the same blocks
+_PASSES = re.compile(rb",t=[0-9]+,")
 
 
 def observe_trials(
@@ -16,16 +18,19 @@ def observe_trials(
 ) -> Trials:
     """Verify in a child with as much room as each verifying process has, and, with a password, without limit.
 
-    Whether memory suffices does not depend on the password (measured), so none is needed for that.
+    Whether memory suffices does not depend on the password (measured), so none is needed for that; nor
+    on the number of passes, so of a hash that takes long only one is made, and the password left to others.
     """
     kind: Kind = "argon2" if parsed.scheme.name.startswith("ARGON2") else "crypt"
+    shortened = kind == "argon2" and stored.seconds > _LONG
+    payload = _PASSES.sub(b",t=1,", parsed.payload, count=1) if shortened else parsed.payload
     given = password or _STAND_IN
     used: list[TrialResult] = []
 
     def run(room: int | None, *, later: bool) -> TrialResult:
         result = trial(
             kind,
-            parsed.payload,
+            payload,
             given,
             stored.memory,
             room=room,
@@ -49,14 +54,14 @@ def observe_trials(
         hit = one(verifiers.hit)
     known = next((t.later for t in (miss, hit) if t and t.later is not Verdict.OUT_OF_MEMORY), None)
     unlimited = None
-    if password is not None:
+    if password is not None and not shortened:
         try:
             unlimited = known or run(None, later=False).verdict
         except CannotObserve:
             unlimited = None  # too big for this machine, or too slow: the trial under the limit stands
     return Trials(
         source=f"trial in a child process, with {_as_dovecot_sees_it(used[0].library)}",
-        with_password=password is not None,
+        with_password=password is not None and not shortened,
         miss=miss,
         hit=hit,
         falls_back=verifiers.falls_back,

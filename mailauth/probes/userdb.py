@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from mailauth.dovecot.doveadm import Installation, Ran
-from mailauth.errors import CannotObserve
+from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import MailAccess, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
 from mailauth.probes.scene import Scene
@@ -88,7 +88,8 @@ def _doveadm(scene: Scene, *words: str) -> Ran:
     ran = scene.dovecot.run("doveadm", "user", *words, timeout=_SECONDS)
     told = ran.out + ran.err
     if ran.status and any(word in told for word in ("connect(", "Permission denied", "isconnected")):
-        raise CannotObserve(f"doveadm user {words[-1]}: auth was not asked: {_last(told)}")
+        how = f"; {AS_ROOT}" if os.geteuid() else ""
+        raise CannotObserve(f"doveadm user {words[-1]}: auth was not asked: {_last(told)}{how}.")
     return ran
 
 
@@ -113,7 +114,7 @@ def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotA
     if not uid or gid is None or not mail:
         return NotApplicable(MailAccess, "the userdb names no uid or no folder")
     if os.geteuid() not in (0, uid):
-        raise CannotObserve(f"only root can try {mail} as uid {uid}; run mailauth as root.")
+        raise CannotObserve(f"{mail}: only root can try it as uid {uid}; {AS_ROOT}.")
     tree = scene.config.tree
     names = [tree.get("mail_privileged_group"), *tree.get("mail_access_groups").replace(",", " ").split()]
     numbers = {_number(scene.dovecot, name, "group") for name in names}

@@ -15,30 +15,48 @@ from mailauth.evidence import (
     UserName,
     Verifiers,
 )
-from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy
+from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy, Undecided
 
 _INDENT = "  "
 _LABEL = 7  # "seen   ", "fix    "
 _WIDTH = 100
+_CODES = 12  # of undecided rules that are named for one reason
 
 
 def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[ProofStep] = ()) -> str:
     """Findings with evidence and remedy, what is undecided and why, and a count."""
     parts = [finding_text(finding, dialect, diagnosis.user) for finding in diagnosis.findings]
-    if diagnosis.undecided:
-        reasons: dict[str, list[str]] = {}
-        for one in diagnosis.undecided:
-            reasons.setdefault(one.missing.reason, []).append(one.rule.code)
-        parts += [
-            f"UNDECIDED  {', '.join(codes)}\n{_labelled('lacks', [reason])}"
-            for reason, codes in reasons.items()
-        ]
+    parts += [_undecided_text(codes, reason) for reason, codes in _by_reason(diagnosis.undecided).items()]
     parts += [f"NOT ASKED\n{_labelled('lacks', [reason])}" for reason in diagnosis.unasked]
     parts.append(_evidence_text(diagnosis, (Logins,) if diagnosis.findings else _OF_THE_LOGIN))
     if proof:
         parts.append(proof_text(proof))
     parts.append(summary(diagnosis))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _by_reason(undecided: Iterable[Undecided]) -> dict[str, list[str]]:
+    """The codes that each reason keeps undecided; the reason with the most rules first."""
+    reasons: dict[str, list[str]] = {}
+    for one in undecided:
+        codes = reasons.setdefault(one.missing.reason, [])
+        if one.rule.code not in codes:
+            codes.append(one.rule.code)
+    return dict(sorted(reasons.items(), key=lambda item: -len(item[1])))
+
+
+def _undecided_text(codes: list[str], reason: str) -> str:
+    """The codes, at most so many; --json has all."""
+    more = f" and {len(codes) - _CODES} more" if len(codes) > _CODES + 1 else ""
+    shown = codes[:_CODES] if more else codes
+    head = textwrap.fill(
+        ", ".join(shown) + more,
+        _WIDTH,
+        initial_indent="UNDECIDED  ",
+        subsequent_indent=" " * 11,
+        break_on_hyphens=False,
+    )
+    return f"{head}\n{_labelled('lacks', [reason])}"
 
 
 def finding_text(finding: Finding, dialect: Dialect, user: str = "") -> str:

@@ -5,7 +5,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 
 from pathlib import Path
 
-from mailauth.errors import CannotObserve
+from mailauth.errors import unseen
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _EXTRA_FIELDS = 7  # the first field that holds extra fields
@@ -28,7 +28,7 @@ def lookup(path: Path, user: str, shown_as: str = "") -> Record:
         says = "the passwd-file is not there"
         return Record(Outcome.FAILED, shown, failure=Failure(Failing.FILE, shown, "ENOENT", says))
     except OSError as why:
-        raise CannotObserve(f"{shown}: the passwd-file cannot be read ({why.strerror}).") from None
+        raise unseen(shown, why, "the passwd-file cannot be read") from None
     return Record(Outcome.UNKNOWN_USER, shown)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mailauth import hashes
 from mailauth.dovecot.authconfig import SqlSource
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Flaw, Hash, Params, damage_forms
 from mailauth.hashes.damage import AS_TEXT, Reader, classify
 from mailauth.hashes.damaged import Damage, Kind
@@ -240,7 +240,7 @@ def of_files(
                         progress(tally.rows)
             twice += _twice(path, seen)
         except OSError as why:
-            raise CannotObserve(f"{path}: the passwd-file cannot be read ({why.strerror}).") from None
+            raise unseen(str(path), why, "the passwd-file cannot be read") from None
     return Survey(place, tally.rows, tally.classes(), tally.nulls, tuple(twice[:MOST_TWICE]))
 
 

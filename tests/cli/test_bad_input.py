@@ -190,7 +190,7 @@ def test_an_ordinary_user_before_an_unreadable_store() -> None:
         "CONF012",
         "CONF018",
     }
-    assert f"{users}: the passwd-file cannot be read (Permission denied)." in " ".join(said.split())
+    assert f"{users}: the passwd-file cannot be read (Permission denied); run: sudo" in " ".join(said.split())
     assert undecided(said) >= {"MEM001", "USER001"}
 
 
