@@ -7,7 +7,7 @@ from mailauth.hashes.schemes import SCHEMES, lookup
 
 _NAME = rb"[ ]*([A-Za-z0-9][A-Za-z0-9.-]*)[ ]*"
 _OTHER = re.compile(rb"[\[(<{]" + _NAME + rb"[\])>}]")  # both there, one of them or both of another kind
-_HALF = re.compile(rb"()" + _NAME + rb"[}\]]|[{\[]" + _NAME + rb"(?=\$)")
+_HALF = re.compile(rb"()" + _NAME + rb"(?:[}\]]|:(?=\$))|[{\[]" + _NAME + rb"(?=\$)")
 _LONGEST_FIRST = sorted((scheme.name for scheme in SCHEMES), key=len, reverse=True)
 
 

@@ -8,7 +8,7 @@ name).  What no pattern names for certain is OTHER, with the parser's own reason
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mailauth.hashes import accepts, braces, damage_forms, judge, mend
+from mailauth.hashes import accepts, braces, damage_forms, judge, mend, notation
 from mailauth.hashes.damage_forms import Said
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.foreign import convert
@@ -21,11 +21,11 @@ AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
 _CRYPT = frozenset({"CRYPT", "DES-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT"})
 _REVERSIBLE = frozenset(
     {Kind.BLANKS, Kind.QUOTES, Kind.BRACES, Kind.TWO_PREFIXES, Kind.MISLABELLED, Kind.NO_PREFIX}
-    | {Kind.NEWER_NAME, Kind.FOREIGN_NAME, Kind.BASE64}
+    | {Kind.NEWER_NAME, Kind.FOREIGN_NAME, Kind.BASE64, Kind.NOTATION}
 )
 _LOST = frozenset(
     {Kind.CUT, Kind.PLAINTEXT, Kind.EMPTY, Kind.LIBC, Kind.WEAK, Kind.BCRYPT_MINOR}
-    | {Kind.ARGON2D, Kind.ARGON2_VERSION, Kind.ARGON2_SHORT}
+    | {Kind.ARGON2D, Kind.ARGON2_VERSION, Kind.ARGON2_SHORT, Kind.ONE_CASE}
 )
 
 
@@ -60,6 +60,8 @@ _GUESSED = ("named for", "made from")
 
 
 def _mends(text: bytes, kind: Kind, reader: Reader) -> bool:
+    if kind is Kind.NO_PREFIX and damage_forms.is_hex(text):
+        return False  # of several schemes, and the mending would guess which
     again = mend.mend(text, dovecot=reader.dovecot, allow_weak=reader.allow_weak)
     if again is None:
         return False
@@ -70,12 +72,12 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
     name = None if reader.noscheme else _written(text)
     payload = text if name is None else text[len(name) + 2 :]
     if isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT:
-        return _as_text(text, payload, parsed, reader, password)
+        return _as_text(text, payload, name, parsed, password, reader)
     named = name is not None and not damage_forms.wants_hash(name)
     if password is not None and password.text and password.text in (text, payload) and not named:
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
     if isinstance(parsed, Hash):
-        return _shortened(parsed, password, reader.user)
+        return _of_one_case(parsed, password, reader.user) or _shortened(parsed, password, reader.user)
     if parsed.verdict is Verdict.WEAK:
         allowed = judge.parse(
             text, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=True
@@ -89,7 +91,7 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
 
 
 def _as_text(
-    text: bytes, payload: bytes, parsed: Hash, reader: Reader, password: Password | None
+    text: bytes, payload: bytes, name: bytes | None, parsed: Hash, password: Password | None, reader: Reader
 ) -> Said | None:
     """A password stored as it is, unless it is plainly a hash that has lost its name."""
     if password is not None and password.text in (text, payload, parsed.payload):
@@ -98,10 +100,25 @@ def _as_text(
         return None
     if not payload:
         return Kind.EMPTY, "nothing is stored" if not text else "nothing follows the scheme", ""
-    if not damage_forms.looks_hashed(text) and not damage_forms.looks_hashed(payload):
-        return None
+    if name is None and (said := damage_forms.no_password(text, password)):
+        return said
+    if not any(
+        map(damage_forms.looks_hashed, (text, payload, *(again for _, again in notation.readings(text))))
+    ):
+        return _foreign(text, None) if name is None else None
     found = _Look(reader, None).at(text)
-    return None if found is None or found[0] in (Kind.PLAINTEXT, Kind.OTHER, Kind.UNKNOWN) else found
+    vague = (Kind.PLAINTEXT, Kind.UNKNOWN) if name is None else (Kind.PLAINTEXT, Kind.OTHER, Kind.UNKNOWN)
+    return None if found is None or found[0] in vague else found
+
+
+def _of_one_case(parsed: Hash, password: Password | None, user: str) -> Said | None:
+    """A hash that parses, and that no hashing makes: its letters have lost their case."""
+    found = notation.one_case(parsed.payload)
+    if not found or (
+        password is not None and judge.verify_hash(parsed, password, user=user).verdict is Verdict.MATCH
+    ):
+        return None
+    return Kind.ONE_CASE, found, ""
 
 
 def seems_shortened(parsed: Hash) -> bool:
@@ -175,6 +192,8 @@ class _Look:
             yield Kind.BLANKS, _where(payload), prefix + bare
         if name is not None and name.strip() != name:
             yield Kind.BLANKS, "blanks stand between { and }", b"{%b}%b" % (name.strip(), payload)
+        for what, again in notation.readings(payload):
+            yield Kind.NOTATION, what, again if again.startswith(b"{") else prefix + again
         bare = payload.strip(mend.QUOTES)
         if bare != payload:
             yield Kind.QUOTES, "quotes stand around it, and count", prefix + bare
@@ -190,6 +209,8 @@ class _Look:
 
     def _of(self, name: bytes | None, payload: bytes, flaw: Flaw | None, depth: int) -> Said:
         reason = (self._flaw or flaw or Flaw(Verdict.MISMATCH, "no hash that this Dovecot has")).reason
+        if one_case := notation.one_case(payload):
+            return Kind.ONE_CASE, one_case, ""
         eaten = damage_forms.eaten(name, payload)
         if eaten:
             return Kind.SHELL, eaten, ""

@@ -3,12 +3,13 @@
 Each function is certain or says nothing.
 """
 
+import hashlib
 import re
 
 from mailauth.hashes import bcrypt, mend
 from mailauth.hashes.damaged import Kind
-from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode
-from mailauth.hashes.hash import Flaw
+from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode, base64_encode
+from mailauth.hashes.hash import Flaw, Password
 from mailauth.hashes.schemes import Entry, lookup
 
 Said = tuple[Kind, str, str]
@@ -34,7 +35,7 @@ _LABELS: tuple[tuple[re.Pattern[bytes], str, tuple[str, ...]], ...] = tuple(
 _TAKERS = {scheme: takers for _, scheme, takers in _LABELS}
 
 _HASHED = re.compile(
-    rb"""[\s"'`]* [\[({]? (?:[A-Za-z0-9.-]{2,20}[\])}])? (?:\{[A-Za-z0-9.-]{2,20})?
+    rb"""[\s"'`]* [\[({<]? (?:[A-Za-z0-9.-]{2,20}[\])}>:])? (?:\{[A-Za-z0-9.-]{2,20})?
         (?:\{[A-Za-z0-9.-]{2,20}\})? [\s"'`]* (?:[$\\]?) (?:
         \$argon2(?:id|i|d)\$ | \$2[a-z]?\$[0-9]{2}\$.{20} | \$[156]\$[^$]{0,40}\$.{10}
         | \$(?:y|gy)\$.{20} | \$argon2(?:id|i|d)\$ | =19=[0-9]+,t=
@@ -69,6 +70,37 @@ def looks_hashed(text: bytes) -> bool:
         return True
     found = _NAMED.match(text)
     return bool(found) and lookup(text.strip(b" \t\r\n\"'`")[1:].partition(b"}")[0]) is not None
+
+
+_NO_WORD = frozenset({b"NULL", b"null", b"None", b"nil", b"(null)", b"undefined"})
+_LOCKED = re.compile(
+    rb"[*!]{1,2}|\*LK\*|NP|x|\*[01]|[*!]{1,2}(?:\{[A-Za-z0-9.-]{2,20}\})?\$\S{20,}|!\{\S{20,}"
+)
+_DIGESTS = (("md5", "PLAIN-MD5"), ("sha1", "SHA"), ("sha256", "SHA256"), ("sha512", "SHA512"))
+
+
+def is_hex(text: bytes) -> bool:
+    return re.fullmatch(rb"[0-9A-Fa-f]+", text) is not None
+
+
+def no_password(text: bytes, password: Password | None) -> Said | None:
+    """What is taken for the password itself, as the default scheme has it, and plainly is none."""
+    if text in _NO_WORD:
+        return Kind.EMPTY, f"the word {text.decode()} is stored, in place of nothing", ""
+    if text in (b"0", b"1"):
+        return Kind.OTHER, f"a {text.decode()} alone, as a condition gives it: MySQL takes || for OR", ""
+    if _LOCKED.fullmatch(text):
+        return Kind.OTHER, "a locked account; and taken for PLAIN, these characters are the password", ""
+    if password is None or not password.text:
+        return None
+    for algorithm, scheme in _DIGESTS:
+        digest = hashlib.new(algorithm, password.text, usedforsecurity=False)
+        for form, written in ((".HEX", digest.hexdigest().encode()), ("", base64_encode(digest.digest()))):
+            if text == written or (form and text.lower() == written):
+                name = scheme if scheme == "PLAIN-MD5" else f"{scheme}{form}"
+                name = "LDAP-MD5" if scheme == "PLAIN-MD5" and not form else name
+                return Kind.NO_PREFIX, f"a {name} hash without {{{name}}} before it", name
+    return None
 
 
 def within(scheme: str, payload: bytes, flaw: Flaw | None) -> Said | None:
@@ -182,6 +214,8 @@ def blowfish(payload: bytes) -> Said | None:
             return None
         name = f"$2{minor.decode()}$"
         return Kind.BCRYPT_MINOR, f"{name}: Dovecot has $2a$, $2b$, $2x$ and $2y$ and no other bcrypt", ""
+    if len(payload) == bcrypt.LENGTH - 1 and re.match(rb"[4-9]\$", rest):
+        return Kind.BCRYPT_SALT, "the cost must be two digits from 04 to 31", ""
     if len(payload) < bcrypt.LENGTH:
         foreign = rest.translate(None, bcrypt.ALPHABET + b"$")
         return None if foreign else (Kind.CUT, f"cut off: {len(payload)} of {bcrypt.LENGTH} characters", "")

@@ -31,6 +31,8 @@ class Kind(Enum):
     EMPTY = "HASH029"
     FOREIGN_FORMAT = "HASH030"
     BRACES = "HASH031"
+    NOTATION = "HASH032"
+    ONE_CASE = "HASH033"
 
 
 @dataclass(frozen=True, slots=True)

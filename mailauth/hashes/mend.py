@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from mailauth.hashes import accepts, bcrypt, braces, judge
+from mailauth.hashes import accepts, bcrypt, braces, judge, notation
 from mailauth.hashes.encoding import BASE64, base64_decode, hex_decode
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash
@@ -53,6 +53,11 @@ def _braces(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     repaired = braces.repaired(payload) if name is None else None
     if repaired is not None:
         yield repaired, "the braces around the scheme put right"
+
+
+def _notation(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    for what, again in notation.readings(payload):
+        yield again if again.startswith(b"{") else _with(name, again), f"read as it was meant: {what}"
 
 
 def _dollars(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
@@ -205,6 +210,7 @@ def _foreign(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
 
 _STEPS: tuple[Step, ...] = (
     _blanks,
+    _notation,
     _quotes,
     _braces,
     _dollars,

@@ -73,6 +73,9 @@ from mailauth.rules.hash028_plaintext import plaintext
 from mailauth.rules.hash029_nothing_stored import nothing_stored
 from mailauth.rules.hash030_foreign_format import foreign_format
 from mailauth.rules.hash031_broken_braces import broken_braces
+from mailauth.rules.hash032_another_notation import another_notation
+from mailauth.rules.hash033_case_lost import case_lost
+from mailauth.rules.hash034_never_done_in_time import never_done_in_time
 from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.log002_container_log import container_log
 from mailauth.rules.log003_disk_full import disk_full
@@ -181,6 +184,9 @@ RULES: tuple[Rule, ...] = (
     nothing_stored,
     foreign_format,
     broken_braces,
+    another_notation,
+    case_lost,
+    never_done_in_time,
     unknown_user,
     no_password,
     refused_character,

@@ -19,7 +19,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, 
 _LONG = 2.5  # seconds, of one core: ten to thirty times what is recommended
 
 
-@rule("HASH027", "One verification takes seconds", Severity.RISK)
+@rule("HASH027", "One verification takes seconds", Severity.RISK, yields_to=("HASH034",))
 def takes_too_long(stored: StoredHash) -> Problem | None:
     if stored.damage is not None or stored.seconds < _LONG:
         return None

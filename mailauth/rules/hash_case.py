@@ -7,6 +7,8 @@ from mailauth.evidence import Evidence, StoredColumn, StoredHash
 from mailauth.finding import Certainty, Problem, Remedy, StoreChange
 from mailauth.hashes.damaged import Damage, Kind
 
+NEVER = 540.0  # seconds of one core of 2025: three times what a login process waits for its client
+
 
 def damage(stored: StoredHash, *kinds: Kind) -> Damage | None:
     """The damage, if it is one of these."""

@@ -182,7 +182,15 @@ def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
             def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
                 cursor = connection.execute(query.encode())  # no parameters: a % stays a %
                 names = [column.name for column in cursor.description or ()]
-                return names, cursor.fetchmany(2)
+                result = cursor.pgresult
+                found = result.ntuples if result else 0
+                # The text of each value, as Dovecot gets it: that of bytea is "\\x" and hex.
+                texts = [
+                    [result.get_value(i, j) for j in range(len(names))]
+                    for i in range(min(found, 2))
+                    if result
+                ]
+                return names, texts
 
             yield escape, run
     except (psycopg.Error, UnicodeError) as why:

@@ -1,0 +1,85 @@
+"""A hash whose characters were written in another notation: base64, hex, HTML, URL, other Unicode characters.
+
+Each way back is certain or is not gone: what comes out is plainly a hash.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+from mailauth.hashes.encoding import base64_decode, hex_decode
+
+_INVISIBLE = re.compile("[\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]")
+_CONTROL = bytes([*range(1, 9), *range(14, 32), 127])
+_PLAIN = re.compile(rb"(?:\{[A-Za-z0-9.-]{2,20}\})?(?:\$[a-z0-9-]{1,10}[$,]\S{20,}|\S{24,})")
+_HASH = re.compile(rb"(?:\{[A-Za-z0-9.-]{2,20}\})\S{20,}|\$(?:argon2id?|2[abxy]|[156]|y|gy|7)\$\S{20,}")
+_CUTS = (
+    (re.compile(rb"b(['\"])(.+)\1", re.DOTALL), "it is written as Python writes bytes: b'...'"),
+    (re.compile(rb"\[\s*(\")(.+)\"\s*\]", re.DOTALL), "it is written as JSON"),
+)
+
+
+def readings(payload: bytes) -> Iterator[tuple[str, bytes]]:
+    """What the notation is, and the string without it."""
+    if (
+        b"&" in payload
+        and (again := html.unescape(_text(payload)).encode("utf-8", "surrogateescape")) != payload
+    ):
+        yield from _if_plain("HTML's escapes (&#36; and the like) stand in it", again)
+    if b"%" in payload and (again := unquote_to_bytes(payload)) != payload:
+        yield from _if_plain("the escapes of a URL (%24 and the like) stand in it", again)
+    text = _text(payload)
+    if not text.isascii():
+        seen = _INVISIBLE.sub("", text)
+        if seen == text:
+            seen = unicodedata.normalize("NFKC", text)
+            what = "full-width characters stand in it, in place of ASCII"
+        else:
+            what = "invisible characters stand in it, such as a blank of no width"
+        yield from _if_plain(what, seen.encode("utf-8", "surrogateescape"))
+    elif (again := payload.translate(None, _CONTROL)) != payload:
+        yield from _if_plain("a control character stands in it", again)
+    for pattern, what in _CUTS:
+        if found := pattern.fullmatch(payload):
+            yield from _if_hash(what, found[2])
+    digits = payload.removeprefix(b"\\x")
+    if len(digits) >= 40 and (raw := hex_decode(digits)):
+        yield from _if_hash(
+            "it is hex of the hash" if digits == payload else f"it is {BYTEA}: \\x and hex of the hash", raw
+        )
+    elif len(payload) >= 28 and (raw := base64_decode(payload)):
+        yield from _if_hash("it is base64 of the hash", raw)
+
+
+BYTEA = "PostgreSQL's text of a bytea column"
+
+
+def _text(payload: bytes) -> str:
+    return payload.decode("utf-8", "surrogateescape")
+
+
+def _if_plain(what: str, again: bytes) -> Iterator[tuple[str, bytes]]:
+    if again.isascii() and _PLAIN.fullmatch(again):
+        yield what, again
+
+
+def _if_hash(what: str, again: bytes) -> Iterator[tuple[str, bytes]]:
+    if _HASH.fullmatch(again):
+        yield what, again
+
+
+_LETTERS = 43  # characters of which none has the other case: 1 of 5,000,000,000 hashes has none by chance
+
+
+def one_case(payload: bytes) -> str:
+    """Of which case all letters of the digest are, where chance makes no such digest; "" otherwise."""
+    digest = payload.rpartition(b"$")[2]
+    if payload.startswith((b"$1$", b"{")) or len(digest) < _LETTERS or not payload.startswith(b"$"):
+        return ""
+    if not re.fullmatch(rb"[A-Za-z0-9./+=]+", digest) or re.fullmatch(rb"[0-9A-Fa-f]+", digest):
+        return ""
+    if digest == digest.lower():
+        return "all its letters are small"
+    return "all its letters are capitals" if digest == digest.upper() else ""
