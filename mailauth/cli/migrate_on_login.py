@@ -124,16 +124,23 @@ def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> 
 
 
 @on_login.command()
-def serve() -> None:
+@click.option("--pid", type=int, metavar="PID", help="Dovecot's master, if another than when it was enabled.")
+def serve(pid: int | None) -> None:
     """Run the service in the foreground, until SIGTERM or Ctrl-C.
+
+    --pid is for a Dovecot in a container that was started again.
 
     Exit status 2 when it is not enabled, or its port is taken.
     """
+    import msgspec  # noqa: PLC0415
+
     from mailauth.migrate.service import Service  # noqa: PLC0415
     from mailauth.migrate.tally import Tally  # noqa: PLC0415
     from mailauth.migrate.write import write  # noqa: PLC0415
 
     settings = _settings()
+    if pid is not None:
+        settings = msgspec.structs.replace(settings, pid=at_pid(pid, settings.config).pid)
     service = Service(settings, Tally(folder() / _TALLY), write, lambda text: click.echo(text, err=True))
     service.run(
         lambda port: click.echo(f"listening on 127.0.0.1:{port}, to make {settings.scheme}", err=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
 
-_FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 5_000, 512
+_FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 10_000, 512
 
 
 def store_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -90,7 +90,8 @@ def plan(as_json: bool, **named: Any) -> None:
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only planned.")
 @click.option("--resume", metavar="ID", help="Go on with a migration that was interrupted.")
 @click.option("--seal-to", metavar="KEY", help="Keep old strings, plaintexts too, sealed to this key.")
-@click.option("--rate", type=float, metavar="N", help="Rows a second at most.")
+@click.option("--rate", type=float, metavar="N", help="Rows changed a second at most.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows a transaction.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that make hashes; all cores.")
 @click.option("--dask", metavar="ADDRESS", help="Make hashes on a Dask cluster: tls://host:8786.")
 @json_option
@@ -102,6 +103,7 @@ def apply(
     resume: str | None,
     seal_to: str | None,
     rate: float | None,
+    batch: int | None,
     jobs: int | None,
     dask: str | None,
     as_json: bool,
@@ -113,8 +115,8 @@ def apply(
     taken back: mailauth migrate undo.  Plaintexts that were made into hashes come back only with --seal-to.
 
     \b
-    Exit status:  0 all done    1 some rows were left alone: they are named    130 interrupted
-                  2 wrong usage, or refused before anything was done           3 no store
+    Exit status:  0 all done         1 some rows were left alone, and are named; or it had to end before
+                  2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
     from mailauth.migrate.hashing import Dask, Local  # noqa: PLC0415
@@ -126,8 +128,8 @@ def apply(
     where, wishes = _asked(named)
     order = where.order
     _must_fit(where)
-    journal = _journal(where, wishes, resume, seal_to)
     table = opened(where)
+    journal = _journal(where, wishes, resume, seal_to)
     from mailauth.hashes.argon2 import footprint  # noqa: PLC0415
 
     memory = footprint(int(dict(wishes.goal.options).get("memory", 1024)), 1).total
@@ -135,7 +137,7 @@ def apply(
     stop = Stop()
     try:
         with hashers, progress(table.count()) as tell, stop:
-            page = _page(where, hashing=any(rule.action.value == "rehash" for rule in wishes.rules))
+            page = batch or _page(where, hashing=any(rule.action.value == "rehash" for rule in wishes.rules))
             work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate)
             report = work.run()
     finally:
@@ -149,9 +151,10 @@ def apply(
 @click.argument("name", metavar="ID")
 @store_options
 @click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was sealed.")
+@click.option("--rate", type=float, metavar="N", help="Rows changed a second at most.")
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
 @json_option
-def undo(name: str, key: Path | None, do_it: bool, as_json: bool, **named: Any) -> None:
+def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: bool, **named: Any) -> None:
     """Put the old strings back, where the new ones still are.  Exit status as for apply."""
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate import journal as journals  # noqa: PLC0415
@@ -174,7 +177,7 @@ def undo(name: str, key: Path | None, do_it: bool, as_json: bool, **named: Any) 
     stop = Stop()
     try:
         with progress(sum(head.done.values()) or None) as tell, stop:
-            report = applying.undo(table, batches, journal, tell, stop.asked)
+            report = applying.undo(table, batches, journal, tell, stop.asked, rate)
     finally:
         journal.close()
         table.close()
@@ -319,4 +322,6 @@ def _told(report: "Report", head: "Head", as_json: bool) -> None:
     )
     if report.stopped:
         sys.exit(130)
-    sys.exit(1 if report.changed or report.locked or report.failed else 0)
+    if report.no_store:
+        sys.exit(3)
+    sys.exit(1 if report.problem or report.changed or report.locked or report.failed else 0)

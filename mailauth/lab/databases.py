@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,6 +48,7 @@ class Server:
 
     def __init__(self) -> None:
         self.port = 0
+        self.pid = 0
         self.password = ""
         self._household: Household | None = None
         self._made = 0
@@ -61,19 +63,38 @@ class Server:
             self.password = secrets.token_hex(8)
             self.prepare(data)
             self.port = free_port()
-            user, group = self._ids()
-            what = Start(
-                argv=self.argv(program, data),
-                output=self.folder / "server.log",
-                stop=self.stop_signal,
-                uid=user,
-                gid=group,
-            )
-            self._await(household.start(what))
+            self.start()
         except BaseException:
             self.close()
             raise
         return self
+
+    def start(self) -> None:
+        """Start it, on the data that it has: to be called again after kill() only."""
+        assert self._household
+        user, group = self._ids()
+        what = Start(
+            argv=self.argv(self.find(self.daemon), self.folder / "data"),
+            output=self.folder / "server.log",
+            stop=self.stop_signal,
+            uid=user,
+            gid=group,
+        )
+        self.pid = self._household.start(what)
+        self._await(self.pid)
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes, whatever they are at."""
+        import psutil  # noqa: PLC0415 - 20 ms
+
+        with suppress(psutil.NoSuchProcess):
+            main = psutil.Process(self.pid)
+            main.suspend()  # so that it starts nothing more, and learns of no child's end
+            family = [*main.children(recursive=True), main]
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(family, timeout=10)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,22 +2,30 @@
 
 For each page of rows in key order: decide, make hashes where plaintexts are, write the batch to the
 journal, change the rows that are still as they were read.  It can be stopped and killed at any point: each
-row is then either the old or the new one, and it goes on where it was, since a row that is new already
-needs nothing.
+row is then either the old or the new one, and it is gone on with by running it again, since a row that is
+new already needs nothing.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from mailauth.errors import Refused
-from mailauth.migrate.decide import Counts, Decision, Line, Wishes, decide
+import msgspec
+
+from mailauth.errors import CannotObserve, Refused
+from mailauth.hashes import Password
+from mailauth.migrate.alike import Decider
+from mailauth.migrate.decide import Counts, Line, Wishes
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.journal import Entry, Journal, State
-from mailauth.stores.swaps import Key, Row, Swap, Swapped, Table
+from mailauth.stores.swaps import Key, Row, Swap, Swapped, Table, utf8
 
 _NAMED = 100  # rows that are named in a report
+_NOT_UTF8 = "the user's name, or the row's key, is not UTF-8"
 _SAVE = 1.0  # seconds between two writes of the head
 
 Tell = Callable[[int, int], None]
@@ -57,16 +65,28 @@ class Report:
     rows: dict[str, list[str]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     stopped: bool = False
+    problem: str = ""  # what ended it before its time; what was done until then stays done
+    no_store: bool = False  # the problem is that the store did not answer
     seconds: float = 0.0
 
     def note(self, kind: str, users: Sequence[str]) -> None:
-        named = self.rows.setdefault(kind, [])
-        named += users[: _NAMED - len(named)]
+        if users:
+            named = self.rows.setdefault(kind, [])
+            named += users[: _NAMED - len(named)]
+
+    def left(self, row: Row, why: str) -> None:
+        """A row that is left alone, and why."""
+        self.failed += 1
+        self.reasons[why] += 1
+        self.note("failed", [row.user])
+
+    def ended_by(self, why: Exception) -> None:
+        self.problem, self.no_store = str(why), isinstance(why, CannotObserve)
 
 
 def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5) -> Plan:
     """Read everything, change nothing."""
-    counts = Counts(names)
+    counts, decider = Counts(names), Decider(wishes)
     too_long = 0
     for rows in pages(table, None, page):
         for row in rows:
@@ -74,7 +94,7 @@ def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5)
                 counts.rows += 1
                 counts.nulls += 1
                 continue
-            decision = decide(row.stored, wishes)
+            decision = decider.decide(row.stored)
             counts.add(decision, row.user)
             if decision.new and table.width is not None and len(decision.new) > table.width:
                 too_long += 1
@@ -99,7 +119,10 @@ def pages(table: Table, after: Key | None, size: int) -> Iterator[Sequence[Row]]
 
 @dataclass(slots=True)
 class Applier:
-    """One run of a migration.  ``rate``: rows a second at most; None for no limit."""
+    """One run of a migration.  ``rate``: rows changed a second at most; None for no limit.
+
+    While a batch is decided, a thread writes the one before it and reads the one after it.
+    """
 
     table: Table
     wishes: Wishes
@@ -113,70 +136,118 @@ class Applier:
     _saved: float = 0.0
 
     def run(self) -> Report:
-        """From where the journal says to the end, or until it is stopped.  Raises Refused."""
+        """To the end, or until it is stopped or cannot go on (see the report).
+
+        It begins at the first row, also when it goes on: a database that was killed may have lost what
+        it said was written.
+        """
         began = time.monotonic()
         try:
-            for rows in pages(self.table, self.journal.head.last, self.page):
-                if self.stopped():
-                    self.report.stopped = True
-                    break
-                self._page(rows)
-                self._went_on(rows[-1].key)
-                self._throttle(began)
-            else:
+            if self._to_the_end(began):
                 self.journal.head = replace(self.journal.head, state=State.APPLIED)
-        finally:
-            self.report.seconds = time.monotonic() - began
             self._save()
+        except (Refused, CannotObserve) as why:
+            self.report.ended_by(why)
+            with suppress(Refused):
+                self._save()
+        self.report.seconds = time.monotonic() - began
         return self.report
 
-    def _page(self, rows: Sequence[Row]) -> None:
-        decided = [(row, decide(row.stored, self.wishes)) for row in rows if row.stored is not None]
-        swaps, secret = self._swaps([(row, decision) for row, decision in decided if decision.acts])
-        self.report.looked_at += len(rows)
-        if swaps:
-            keep = bool(self.journal.head.sealed_to)
-            self.journal.batch(
-                [
-                    Entry(one.row.key, one.row.stored if keep or one.row.key not in secret else None, one.new)
-                    for one in swaps
-                ]
-            )
-            if not keep:
-                self.report.not_kept += len(secret)
-            done = self.table.swap(swaps)
-            count(self.report, swaps, done)
-        self.tell(self.report.looked_at, self.report.written)
+    def _to_the_end(self, began: float) -> bool:
+        """Whether it got there."""
+        decider = Decider(self.wishes)
+        writing: Callable[[], None] | None = None
+        with ThreadPoolExecutor(2 if self.table.apart else 1) as store:
+            try:
+                reading = store.submit(self.table.page, None, self.page)
+                while rows := reading.result():
+                    if self.stopped():
+                        self.report.stopped = True
+                        return False
+                    reading = store.submit(self.table.page, rows[-1].key, self.page)
+                    swaps = self._journaled(rows, decider)
+                    if writing:
+                        ended, writing = writing, None
+                        ended()
+                    done = store.submit(self.table.swap, swaps)
+                    writing = partial(self._written, done, swaps, len(rows))
+                    throttle(self.report, self.rate, began, self.stopped)
+                return True
+            finally:
+                if writing:
+                    writing()
 
-    def _swaps(self, acting: Sequence[tuple[Row, Decision]]) -> tuple[list[Swap], set[Key]]:
-        """With the new strings, and the keys whose old string is a plaintext."""
-        hashed = [(row, decision.password) for row, decision in acting if decision.password is not None]
-        swaps = [Swap(row, decision.new) for row, decision in acting if decision.new is not None]
-        secret: set[Key] = set()
+    def _journaled(self, rows: Sequence[Row], decider: Decider) -> list[Swap]:
+        """What is to be written, on disk in the journal when this returns."""
+        swaps, hashed = decider.swaps(rows)
+        swaps = self._sayable(swaps)
+        secret: frozenset[Key] = frozenset()
         if hashed:
-            made = self.hashers.hashes([(row.user, password) for row, password in hashed])
-            for (row, _), (new, why) in zip(hashed, made, strict=True):
-                if why:
-                    self.report.failed += 1
-                    self.report.reasons[why] += 1
-                    self.report.note("failed", [row.user])
-                    continue
-                secret.add(row.key)
-                swaps.append(Swap(row, new.encode()))
+            made = self._hashed(hashed)
+            secret = frozenset(one.row.key for one in made)
+            swaps += made
         width = self.table.width
-        if width is not None and any(len(one.new) > width for one in swaps):
-            longest = max(len(one.new) for one in swaps)
+        if width is not None and (longest := max((len(one.new) for one in swaps), default=0)) > width:
             raise Refused(
                 f"{self.table.place} holds {width} characters, and {longest} are needed; widen it first."
             )
-        return swaps, secret
+        if swaps:
+            if self.journal.head.sealed_to:
+                secret = frozenset()
+            self.report.not_kept += len(secret)
+            self.journal.batch(
+                [
+                    Entry(one.row.key, None if one.row.key in secret else one.row.stored, one.new)
+                    for one in swaps
+                ]
+            )
+        return swaps
 
-    def _went_on(self, last: Key) -> None:
-        done = {
+    def _hashed(self, wanted: list[tuple[Row, Password]]) -> list[Swap]:
+        some = [(row, password) for row, password in wanted if utf8(row.key)]
+        for row, _ in wanted:
+            if not utf8(row.key):
+                self.report.left(row, _NOT_UTF8)
+        made = self.hashers.hashes([(row.user, password) for row, password in some])
+        swaps = []
+        for (row, _), (new, why) in zip(some, made, strict=True):
+            if why:
+                self.report.left(row, why)
+            else:
+                swaps.append(Swap(row, new.encode()))
+        return swaps
+
+    def _sayable(self, swaps: list[Swap]) -> list[Swap]:
+        """Without those that cannot be said in a journal, or in SQL; they are named."""
+        try:
+            msgspec.msgpack.encode([one.row.key for one in swaps])
+            b"".join([one.new for one in swaps]).decode()
+        except UnicodeError:
+            return [one for one in swaps if self._can_be_said(one)]
+        return swaps
+
+    def _can_be_said(self, one: Swap) -> bool:
+        if not utf8(one.row.key):
+            self.report.left(one.row, _NOT_UTF8)
+            return False
+        try:
+            one.new.decode()
+        except UnicodeDecodeError:
+            if self.wishes.prefixing:
+                self.report.left(one.row, "the stored string is not UTF-8")
+                return False
+        return True
+
+    def _written(self, done: Future[Swapped], swaps: Sequence[Swap], rows: int) -> None:
+        """Wait for a batch, and count it."""
+        count(self.report, swaps, done.result())
+        self.report.looked_at += rows
+        self.tell(self.report.looked_at, self.report.written)
+        so_far = {
             name: getattr(self.report, name)
             for name in ("looked_at", "written", "changed", "locked", "failed")
         }
-        self.journal.head = replace(self.journal.head, last=last, done=done)
+        self.journal.head = replace(self.journal.head, done=so_far)
         if time.monotonic() - self._saved > _SAVE:
             self._save()
 
@@ -184,62 +255,77 @@ class Applier:
         self._saved = time.monotonic()
         self.journal.save()
 
-    def _throttle(self, began: float) -> None:
-        if self.rate:
-            ahead = self.report.looked_at / self.rate - (time.monotonic() - began)
-            while ahead > 0 and not self.stopped():
-                time.sleep(min(ahead, 0.2))
-                ahead -= 0.2
+
+def throttle(report: Report, rate: float | None, began: float, stopped: Stopped) -> None:
+    """Wait until no more than ``rate`` rows a second were changed."""
+    ahead = report.written / rate - (time.monotonic() - began) if rate else 0.0
+    while ahead > 0 and not stopped():
+        time.sleep(min(ahead, 0.2))
+        ahead -= 0.2
 
 
 def count(report: Report, swaps: Sequence[Swap], done: Swapped) -> None:
     """Add what became of swaps."""
-    users = {one.row.key: one.row.user for one in swaps}
     report.written += len(done.written)
     report.changed += len(done.changed)
     report.locked += len(done.locked)
-    report.note("changed meanwhile", [users[key] for key in sorted(done.changed, key=str)])
-    report.note("locked by someone else", [users[key] for key in sorted(done.locked, key=str)])
+    if done.changed or done.locked:
+        users = {one.row.key: one.row.user for one in swaps}
+        report.note("changed meanwhile", [users[key] for key in sorted(done.changed, key=str)])
+        report.note("locked by someone else", [users[key] for key in sorted(done.locked, key=str)])
 
 
 def undo(
-    table: Table, batches: Iterator[list[Entry]], journal: Journal, tell: Tell, stopped: Stopped
+    table: Table,
+    batches: Iterator[list[Entry]],
+    journal: Journal,
+    tell: Tell,
+    stopped: Stopped,
+    rate: float | None = None,
 ) -> Report:
     """Put the old strings back where the new ones still are, the last batch first."""
     report = Report()
     began = time.monotonic()
-    journal.head = replace(journal.head, state=State.UNDOING)
-    journal.save()
-    for batch in batches:
-        if stopped():
-            report.stopped = True
-            break
-        _batch_back(table, batch, report)
-        tell(report.looked_at, report.written)
-    else:
-        if not report.locked:
-            journal.head = replace(journal.head, state=State.UNDONE)
+    left: set[Key] = set()
+    try:
+        journal.head = replace(journal.head, state=State.UNDOING)
+        journal.save()
+        for batch in batches:
+            if stopped():
+                report.stopped = True
+                break
+            _batch_back(table, batch, report, left)
+            tell(report.looked_at, report.written)
+            throttle(report, rate, began, stopped)
+        else:
+            if not report.locked:
+                journal.head = replace(journal.head, state=State.UNDONE)
+        journal.save()
+    except (Refused, CannotObserve) as why:
+        report.ended_by(why)
     report.seconds = time.monotonic() - began
-    journal.save()
     return report
 
 
-def _batch_back(table: Table, batch: list[Entry], report: Report) -> None:
-    entries = {entry.key: entry for entry in batch}
+def _batch_back(table: Table, batch: list[Entry], report: Report, left: set[Key]) -> None:
+    """``left``: keys of rows that stay as they are; a batch that was killed may have them once more."""
+    entries = {entry.key: entry for entry in batch if entry.key not in left}
     rows = {row.key: row for row in table.now(list(entries))}
     report.looked_at += len(batch)
     swaps = []
     for key, entry in entries.items():
         row = rows.get(key)
-        if row is None or row.stored not in (entry.old, entry.new):
-            report.changed += 1
-            report.note("changed meanwhile", [row.user if row else str(key[-1])])
-        elif row.stored == entry.old:
+        if row is not None and row.stored == entry.old:
             report.already += 1
-        elif entry.old is None:
+        elif row is not None and entry.old is None:
+            left.add(key)
             report.not_kept += 1
             report.note("was a plaintext, and is not kept", [row.user])
+        elif row is None or row.stored != entry.new:
+            left.add(key)
+            report.changed += 1
+            report.note("changed meanwhile", [row.user if row else str(key[-1])])
         else:
-            swaps.append(Swap(row, entry.old))
+            swaps.append(Swap(row, entry.old or b""))
     if swaps:
         count(report, swaps, table.swap(swaps))

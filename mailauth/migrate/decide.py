@@ -61,16 +61,18 @@ class Wishes:
     prefixing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """``new`` or ``password`` is there where something is done; ``before`` and ``after`` may be shown."""
 
     action: Action | None
     before: str
     after: str = ""
-    new: bytes | None = field(default=None, repr=False)
+    new: bytes | None = None
     password: Password | None = None
     broken: str = ""  # why Dovecot can never match it, where no rule helps
+
+    def __repr__(self) -> str:
+        return f"Decision({self.action}, {self.before!r}, {self.after!r})"
 
     @property
     def acts(self) -> bool:

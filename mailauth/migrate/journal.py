@@ -45,9 +45,7 @@ class Head:
     state: State
     begun: float  # seconds since 1970
     sealed_to: str = ""  # the public key, in hex; "" for none
-    last: tuple[int | str, ...] | None = None
     done: dict[str, int] = field(default_factory=dict)
-    total: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -78,6 +76,8 @@ def fresh(head: Head) -> "Journal":
         raise Refused(f"{path}: no journal can be kept ({why.strerror}), so nothing is changed.") from None
     journal = Journal(path, head, os.fdopen(rows, "wb"))
     journal.save()
+    for new in (path, path.parent):
+        _synced(new)
     return journal
 
 
@@ -126,7 +126,10 @@ def entries(name: str, private: Path | None = None) -> Iterator[list[Entry]]:
             frame = source.read(length)
             if head.sealed_to:
                 frame = _opened(frame, private, head.sealed_to)
-            yield msgspec.msgpack.decode(frame, type=list[Entry])
+            try:
+                yield msgspec.msgpack.decode(frame, type=list[Entry])
+            except msgspec.DecodeError:
+                raise Refused(f"{file}: the journal is damaged at byte {place}; stopped.") from None
 
 
 @dataclass(slots=True)
@@ -198,6 +201,15 @@ def checked_key(text: str) -> str:
     raise UsageError(
         f"{text!r} is no key; mailauth migrate keygen FILE makes one and prints its public half."
     )
+
+
+def _synced(path: Path) -> None:
+    """A folder's names, on disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sealed(frame: bytes, public: str) -> bytes:

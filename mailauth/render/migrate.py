@@ -3,7 +3,7 @@
 import datetime as dt
 
 from mailauth.migrate.apply import Plan, Report
-from mailauth.migrate.journal import Head
+from mailauth.migrate.journal import Head, State
 
 
 def plan_text(plan: Plan) -> str:
@@ -37,7 +37,8 @@ def report_text(report: Report, head: Head) -> str:
     rate = report.looked_at / report.seconds if report.seconds else 0.0
     lines = [
         f"{head.id}: {head.state.value}{' (interrupted)' if report.stopped else ''}",
-        f"  looked at {report.looked_at}, changed {report.written}; {report.seconds:.1f} s, {rate:.0f} rows/s",
+        f"  looked at {report.looked_at}, changed {report.written}; {report.seconds:.1f} s,"
+        f" {rate:.0f} rows/s",
     ]
     for name, count in (
         ("were old again already", report.already),
@@ -50,9 +51,12 @@ def report_text(report: Report, head: Head) -> str:
             lines.append(f"  {count} {name}")
     lines += [f"    {kind}: {', '.join(users)}" for kind, users in report.rows.items()]
     lines += [f"    {count} x {reason}" for reason, count in report.reasons.most_common(10)]
-    if report.stopped:
-        lines.append(f"  go on: mailauth migrate apply --resume {head.id} --apply, with the same options")
-    elif head.state.value == "applied":
+    if report.problem:
+        lines.append(f"  ENDED: {report.problem}")
+    if report.stopped or report.problem:
+        again = "undo" if head.state is State.UNDOING else "apply --resume"
+        lines.append(f"  go on: mailauth migrate {again} {head.id} --apply, with the same options")
+    elif head.state is State.APPLIED:
         lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
     return "\n".join(lines) + "\n"
 

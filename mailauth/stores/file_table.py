@@ -19,6 +19,7 @@ class FileTable:
 
     path: Path
     width: int | None = None
+    apart: bool = False
     twice: list[str] = field(default_factory=list)  # users of lines that Dovecot never looks at
     bad: list[int] = field(default_factory=list)  # lines without a password field
     _seen: set[bytes] = field(default_factory=set)
@@ -33,13 +34,22 @@ class FileTable:
             return sum(1 for line in lines if passwd_file.name_of(line))
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
-        start = int(after[0]) if after else 0
-        if start < self._at or not start:
+        """Pages are asked for one after the other.  Where lines moved meanwhile, it begins anew."""
+        if after is None:
             self._seen, self._at, self.twice, self.bad = set(), 0, [], []
+            with self._open() as lines:
+                return list(islice(self._rows(lines, 0), size))
+        start, name = int(after[0]), after[1]
         with self._open() as lines:
-            for line in islice(lines, self._at, start):
-                self._first(passwd_file.name_of(line))
-            return list(islice(self._rows(islice(lines, max(start - self._at, 0), None), start), size))
+            for number, line in enumerate(islice(lines, max(start, self._at)), 1):
+                if number > self._at:
+                    self._first(passwd_file.name_of(line))
+                if number == start and _text(passwd_file.name_of(line)) == name:
+                    name = ""
+            if not name:
+                self._at = max(start, self._at)
+                return list(islice(self._rows(lines, self._at), size))
+        return self.page(None, size)
 
     def _rows(self, lines: Iterator[bytes], start: int) -> Iterator[Row]:
         for number, line in enumerate(lines, start + 1):

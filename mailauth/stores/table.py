@@ -13,7 +13,7 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
 from mailauth.stores import table_engines
 from mailauth.stores.query import PlainSelect, read, simple, user_of
-from mailauth.stores.swaps import Engine, Key, LockedError, Names, Row, Swap, Swapped, as_bytes, key_of
+from mailauth.stores.swaps import Engine, Key, LockedError, Names, Row, Swap, Swapped, as_bytes, key_of, utf8
 
 
 @dataclass(slots=True)
@@ -26,16 +26,21 @@ class SqlTable:
     user: str  # the expression that names the user
     engine: Engine
 
+    @property
+    def apart(self) -> bool:
+        return self.engine.apart
+
     def count(self) -> int:
         return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table}", ())[0][0])  # noqa: S608 - the password query's own words
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         keys = ", ".join(self.names.keys)
         where = ""
-        values: Key = ()
+        values: Sequence[Any] = ()
         if after is not None:
-            marks = ", ".join([self.engine.mark] * len(after))
-            where, values = f"WHERE ({keys}) > ({marks})", after
+            marks = ", ".join(self.engine.mark if utf8((one,)) else self.engine.raw for one in after)
+            where = f"WHERE ({keys}) > ({marks})"
+            values = [one if utf8((one,)) else str(one).encode("utf-8", "surrogateescape") for one in after]
         return self._rows(f"{where} ORDER BY {keys} LIMIT {int(size)}", values)
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
@@ -45,13 +50,13 @@ class SqlTable:
         return self._rows(f"WHERE {where}", values)
 
     def _rows(self, rest: str, values: Sequence[Any]) -> Sequence[Row]:
-        names = self.names
+        names, version = self.names, self.engine.version
         found = self.engine.rows(
-            f"SELECT {self.user}, {names.column}, {self.engine.version}, {', '.join(names.keys)}"  # noqa: S608 - the password query's own words
-            f" FROM {names.table} {rest}",
+            f"SELECT {', '.join([self.user, names.column, *version, *names.keys])} FROM {names.table} {rest}",  # noqa: S608 - the password query's own words
             values,
         )
-        return [Row(key_of(row[3:]), _text(row[0]), as_bytes(row[1]), str(row[2])) for row in found]
+        at = 2 + len(version)
+        return [Row(key_of(row[at:]), _text(row[0]), as_bytes(row[1]), tuple(row[2:at])) for row in found]
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         """Halved where a row is locked, until only the locked ones are left."""

@@ -12,21 +12,26 @@ from mailauth.stores.swaps import Key, LockedError, Names, Swap, as_bytes, key_o
 
 _LOCK = 2  # seconds to wait for someone else's row
 _STATEMENT = 300  # seconds
+_WRITERS = 50  # transactions that wrote the rows of a batch
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
 
 class Pgsql:
-    """PostgreSQL: the versions and strings of a batch go over as arrays."""
+    """PostgreSQL: the versions and strings of a batch go over as arrays; pages come over another link."""
 
-    mark = "%s"
-    version = "ctid::text || ' ' || xmin::text"
+    mark = raw = "%s"
+    version: tuple[str, ...] = ("ctid", "xmin")
+    apart = True
 
     def __init__(self, host: dict[str, str]) -> None:
         options = f"-c lock_timeout={_LOCK * 1000} -c statement_timeout={_STATEMENT * 1000}"
         self._link = links.pgsql(host, options)
+        self._reader = links.pgsql(host, options, autocommit=True)
         self._types: list[str] = []  # of the key's columns
+        self._as_is = False  # the column keeps what is written: no blanks, no triggers
 
     def close(self) -> None:
+        self._reader.close()
         self._link.close()
 
     def keys(self, table: str) -> tuple[str, ...]:
@@ -42,15 +47,20 @@ class Pgsql:
 
     def width(self, table: str, column: str) -> int | None:
         found = self.rows(
-            "SELECT CASE WHEN atttypmod > 4 AND atttypid::regtype::text IN ('character varying', 'character')"
-            " THEN atttypmod - 4 END FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s",
+            "SELECT atttypid::regtype::text, atttypmod - 4, c.relhastriggers OR c.relhasrules"
+            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE a.attrelid = %s::regclass AND a.attname = %s",
             (table, column.strip('"')),
         )
-        return int(found[0][0]) if found and found[0][0] is not None else None
+        if not found:
+            return None
+        kind, width, changing = found[0]
+        self._as_is = kind in ("text", "character varying") and not changing
+        return int(width) if width > 0 and kind in ("character varying", "character") else None
 
     def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        with self._errors(), self._link.transaction():
-            found: list[Sequence[Any]] = self._link.execute(statement.encode(), values or None).fetchall()
+        with self._errors():
+            found: list[Sequence[Any]] = self._reader.execute(statement.encode(), values or None).fetchall()
             return found
 
     def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
@@ -62,29 +72,51 @@ class Pgsql:
         """A row's version says whether it is still the one that was read.
 
         Source: PostgreSQL's manual, "System Columns": ctid is the place of a row's version, xmin the
-        transaction that wrote it; a place is used again by another transaction only.
+        transaction that wrote it; a place is used again by a later transaction only.
         """
         with self._errors(), self._link.transaction():
-            places, writers = zip(*(one.row.version.split(" ") for one in swaps), strict=True)
-            values = [_array(places), _array(writers), _array([one.new.decode() for one in swaps])]
-            update = (
-                f"UPDATE {names.table} t SET {names.column} = u.n"  # noqa: S608 - names of the password query
-                " FROM unnest(%s::tid[], %s::text[], %s::text[]) AS u(c, x, n)"
-                f" WHERE t.ctid = u.c AND t.xmin::text = u.x RETURNING u.c, t.{names.column} = u.n AS same"
-            )
-            count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
-            number, same = self._link.execute(count.encode(), values).fetchone()
-            if not same:
-                raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
+            writers = {one.row.version[1] for one in swaps}
+            added = _added(swaps) if self._as_is and len(writers) <= _WRITERS else None
+            if added is None:
+                number = self._swap_each(names, swaps)
+            else:
+                number = self._put_before(names, swaps, added, writers)
             if number == len(swaps):
                 return {one.row.key for one in swaps}
+            where, values = self.among(names, [one.row.key for one in swaps])
             now = self._link.execute(
-                f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE "  # noqa: S608 - the same
-                f"{self.among(names, ())[0]}".encode(),
-                self.among(names, [one.row.key for one in swaps])[1],
+                f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE {where}".encode(),  # noqa: S608 - names of the password query
+                values,
             ).fetchall()
             new = {one.row.key: one.new for one in swaps}
             return {key for row in now if as_bytes(row[-1]) == new[key := key_of(row[:-1])]}
+
+    def _put_before(self, names: Names, swaps: Sequence[Swap], added: str, writers: set[str]) -> int:
+        """The same text before each old string: then only the rows' versions go over.
+
+        Any of these writers will do: all had ended when the page was read, so none can have written to
+        such a place since.
+        """
+        update = (
+            f"UPDATE {names.table} SET {names.column} = %s::text || {names.column}"  # noqa: S608 - names of the password query
+            " WHERE ctid = ANY(%s::tid[]) AND xmin = ANY(%s::xid[])"
+        )
+        values = (added, _array([one.row.version[0] for one in swaps]), _array(sorted(writers)))
+        return int(self._link.execute(update.encode(), values).rowcount)
+
+    def _swap_each(self, names: Names, swaps: Sequence[Swap]) -> int:
+        places, writers = zip(*(one.row.version for one in swaps), strict=True)
+        values = [_array(places), _array(writers), _array([one.new.decode() for one in swaps])]
+        update = (
+            f"UPDATE {names.table} t SET {names.column} = u.n"  # noqa: S608 - names of the password query
+            " FROM unnest(%s::tid[], %s::xid[], %s::text[]) AS u(c, x, n)"
+            f" WHERE t.ctid = u.c AND t.xmin = u.x RETURNING t.{names.column} = u.n AS same"
+        )
+        count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
+        number, same = self._link.execute(count.encode(), values).fetchone()
+        if not same:
+            raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
+        return int(number)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -107,8 +139,9 @@ class Pgsql:
 class Mysql:
     """MariaDB and MySQL: a batch goes into a temporary table with the columns' own types."""
 
-    mark = "%s"
-    version = "''"
+    mark = raw = "%s"
+    version: tuple[str, ...] = ()
+    apart = False
 
     def __init__(self, host: dict[str, str]) -> None:
         from pymysql.constants import CLIENT  # noqa: PLC0415 - 0.1 s that only those who use it should pay
@@ -182,7 +215,7 @@ class Mysql:
         same = {
             key_of(row[:-1])
             for row in cursor.fetchall()
-            if as_bytes(row[-1]) == wanted[key_of(row[:-1])].row.stored
+            if (one := wanted.get(key_of(row[:-1]))) and as_bytes(row[-1]) == one.row.stored
         }
         gone = [one.row.key for one in swaps if one.row.key not in same]
         if gone:
@@ -218,7 +251,9 @@ class Sqlite:
     """SQLite: the whole file is ours while a batch is written."""
 
     mark = "?"
-    version = "''"
+    raw = "CAST(? AS TEXT)"
+    version: tuple[str, ...] = ()
+    apart = False
 
     def __init__(self, host: dict[str, str]) -> None:
         self._path = Path(host.get("path", ""))
@@ -286,10 +321,24 @@ def _among(names: Names, keys: Sequence[Key], mark: str) -> tuple[str, Sequence[
     return f"({', '.join(names.keys)}) IN ({marks})", [value for key in keys for value in key]
 
 
+def _added(swaps: Sequence[Swap]) -> str | None:
+    """What stands before the old string in each new one, where that is all that is new."""
+    first = swaps[0]
+    old = first.row.stored
+    if not old or not first.new.endswith(old):
+        return None
+    added = first.new[: -len(old)]
+    if not all(one.row.stored and one.new == added + one.row.stored for one in swaps):
+        return None
+    return added.decode("ascii", "strict") if added.isascii() else None
+
+
 def _array(values: Sequence[str]) -> str:
     """PostgreSQL's text for an array; psycopg's own takes ten times as long for a long one."""
-    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return '{"' + '","'.join(escaped) + '"}'
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
+        joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return f'{{"{joined}"}}'
 
 
 def _quoted(name: str, mark: str) -> str:

@@ -82,9 +82,9 @@ class OnLoginLab:
         small = words or ("--profile", "owasp-7")
         self.mailauth("enable", *self.at, "--port", str(self.port), "--apply", *small)
 
-    def start(self) -> None:
+    def start(self, *words: str) -> None:
         self.service = subprocess.Popen(
-            [sys.executable, "-m", "mailauth", "migrate", "on-login", "serve"],
+            [sys.executable, "-m", "mailauth", "migrate", "on-login", "serve", *words],
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment,

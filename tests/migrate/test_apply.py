@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ Make = Callable[..., Store]
 
 
 @pytest.fixture
-def migrated(lab: Callable[..., Lab], tmp_path: Path) -> Make:
+def migrated(lab: Callable[..., Lab], tmp_path: Path) -> Iterator[Make]:
     def make(version: str, store: str, users: dict[str, str | None], **more: object) -> Store:
         one = lab(version, store, users, **more)
         made.append(one)
@@ -54,7 +54,7 @@ def migrated(lab: Callable[..., Lab], tmp_path: Path) -> Make:
         return Store(one, tmp_path / "state")
 
     made: list[Lab] = []
-    yield make  # type: ignore[misc]
+    yield make
     for one in made:
         one.__exit__(None, None, None)
 

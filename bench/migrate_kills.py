@@ -1,0 +1,74 @@
+"""Kill the tool, the on-login service, the database and Dovecot at 100 random moments of a migration.
+
+After each: every row is its old or a new string, everyone can log in, it is gone on with and undone.
+
+    python -m bench.migrate_kills [--moments 100] [--first 0] [--write]
+
+--write puts it into bench/results/migrate-kills.json.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.migrate.kills import Killed, Moment, benches, carried_out
+
+RESULTS = Path(__file__).parent / "results" / "migrate-kills.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--moments", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    began, found = time.monotonic(), []
+    with benches() as bench:
+        for seed in range(given.first, given.first + given.moments):
+            moment = Moment.of(seed)
+            try:
+                killed = carried_out(bench(moment.version, moment.driver), moment)
+            except Exception as why:  # noqa: BLE001 - to be counted, and the rest to be done
+                killed = Killed(moment, problems=[f"{type(why).__name__}: {why}"])
+            found.append(killed)
+            print(seed, moment, killed.seconds, killed.old, killed.new, killed.problems, flush=True)
+    if given.write:
+        RESULTS.write_text(json.dumps(summary(found, time.monotonic() - began), indent=2) + "\n")
+    sys.exit(1 if any(one.problems for one in found) else 0)
+
+
+def summary(found: list[Killed], seconds: float) -> dict[str, object]:
+    kinds = Counter(f"{one.moment.victim} during {one.moment.activity}" for one in found)
+    places = Counter(f"{one.moment.version} {one.moment.driver}" for one in found)
+    return {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "moments": len(found),
+        "seconds": round(seconds),
+        "load": round(os.getloadavg()[0], 2),
+        "killed": dict(sorted(kinds.items())),
+        "on": dict(sorted(places.items())),
+        "killed with some rows old and some new": sum(bool(one.old and one.new) for one in found),
+        "problems": [{"seed": one.moment.seed, "what": one.problems} for one in found if one.problems],
+        "each": [
+            {
+                "seed": one.moment.seed,
+                "dovecot": one.moment.version,
+                "store": one.moment.driver,
+                "killed": one.moment.victim,
+                "during": one.moment.activity,
+                "after s": one.seconds,
+                "old": one.old,
+                "new": one.new,
+            }
+            for one in found
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()

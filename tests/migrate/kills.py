@@ -1,0 +1,331 @@
+"""A migration that is killed at a random moment: of the tool, the service, the database, or Dovecot."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Password, Verdict, generate, verify
+from mailauth.lab import Lab
+from mailauth.lab.databases import SERVERS, Server
+from tests.cli.running import ROOT
+from tests.migrate.conftest import OnLoginLab, old_users, secret
+
+USERS = 24
+VERSIONS = ("2.3.19.1", "2.4.1")
+DRIVERS = ("passwd-file", "sqlite", "mysql", "pgsql")
+COMBINATIONS = tuple(
+    (activity, victim)
+    for activity in ("apply", "undo", "on-login")
+    for victim in ("tool", "service", "database", "Dovecot")
+    if (victim == "service") <= (activity == "on-login") and (victim == "tool") <= (activity != "on-login")
+)
+_SLOWLY = ("--batch", "2", "--rate", "20")
+_FROM, _SPAN = 0.4, 1.8  # seconds: the first row is changed after half a second, the last in two
+_RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is killed, at what, and when: all of it from one number."""
+
+    seed: int
+    version: str
+    driver: str
+    activity: str
+    victim: str
+    share: float  # of the time that the activity takes
+
+    @classmethod
+    def of(cls, seed: int) -> "Moment":
+        chance = random.Random(seed)  # noqa: S311 - to be repeated
+        version, (activity, victim) = VERSIONS[seed % 2], COMBINATIONS[seed // 2 % len(COMBINATIONS)]
+        servers = tuple(SERVERS)
+        driver = chance.choice(servers if victim == "database" else DRIVERS)
+        return cls(seed, version, driver, activity, victim, chance.random())
+
+
+@dataclass
+class Killed:
+    """What came of it."""
+
+    moment: Moment
+    seconds: float = 0.0  # from the beginning of the activity
+    old: int = 0  # rows as they were, right after the kill
+    new: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def users_for_apply() -> dict[str, str | None]:
+    """Half bare bcrypt, half plaintext: fast and slow batches."""
+    found: dict[str, str | None] = {}
+    for number in range(USERS):
+        password = Password(secret(number))
+        bare = generate("BLF-CRYPT", password, cost=4).removeprefix("{BLF-CRYPT}")
+        found[f"u{number}"] = bare if number % 2 else "{PLAIN}" + secret(number).decode()
+    return found
+
+
+@dataclass
+class Bench:
+    """A lab whose parts can be killed and started again."""
+
+    lab: Lab
+    server: Server | None
+    state: Path
+    before: dict[str, str | None] = field(default_factory=users_for_apply)
+
+    def stored(self) -> dict[str, str | None]:
+        if self.lab.store.path and self.lab.driver == "passwd-file":
+            lines = self.lab.store.path.read_text().splitlines()
+            pairs = [line.partition(":") for line in lines]
+            return {user: stored for user, _, stored in pairs}
+        return self.lab.store.users()
+
+    def run(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "mailauth", "migrate", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"MAILAUTH_STATE": str(self.state), "COVERAGE": ""},
+            cwd=ROOT,
+        )
+
+    def done(self, *words: str) -> tuple[int, str]:
+        process = self.run(*words)
+        said, _ = process.communicate(timeout=120)
+        return process.returncode, said
+
+    @property
+    def at(self) -> tuple[str, str]:
+        return ("--pid", str(self.lab.master_pid))
+
+    def kill(self, victim: str, process: "subprocess.Popen[str] | None") -> None:
+        if victim in ("tool", "service"):
+            assert process
+            process.kill()
+        elif victim == "database":
+            assert self.server
+            self.server.kill()
+        else:
+            family = self.lab.processes()
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    one.suspend()
+            for one in [*self.lab.processes(), *family]:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+
+    def revive(self, victim: str) -> None:
+        if victim == "database":
+            assert self.server
+            self.server.start()
+        elif victim == "Dovecot":
+            self.lab.restart()
+
+    def all_log_in(self, when: str, problems: list[str]) -> None:
+        """Dovecot looks at a passwd-file once a second, and finds the database again after a while."""
+        for number in range(USERS):
+            end = time.monotonic() + 15
+            while not self.logs_in(number):
+                if time.monotonic() > end:
+                    problems.append(f"{when}: u{number} cannot log in")
+                    return
+                time.sleep(0.2)
+
+    def logs_in(self, number: int) -> bool:
+        with suppress(CannotObserve, OSError):
+            return self.lab.login(f"u{number}", secret(number)).ok
+        return False
+
+
+@contextmanager
+def bench(version: str, driver: str, server: Server | None) -> Iterator[Bench]:
+    default = "default_pass_scheme = CRYPT" if version < "2.4" else "passdb_default_password_scheme = CRYPT"
+    if driver == "passwd-file":
+        default = "" if version < "2.4" else default
+    settings = "auth_failure_delay = 0\n"
+    with (
+        tempfile.TemporaryDirectory() as state,
+        Lab(
+            version,
+            driver,
+            users_for_apply(),
+            settings,
+            database=server,
+            passdb_extra=default if driver == "passwd-file" else "",
+            sql_extra=default if driver != "passwd-file" else "",
+        ) as lab,
+    ):
+        yield Bench(lab, server, Path(state))
+
+
+def judged(found: Bench, before: dict[str, str | None], killed: Killed, *, wanted: str = "") -> None:
+    """Each row is its old string or a new one that verifies; ``wanted``: all "old", or all "new"."""
+    after = found.stored()
+    if set(after) != set(before):
+        killed.problems.append(f"{wanted or 'killed'}: other users than before")
+    old = new = 0
+    for user, stored in after.items():
+        if stored == before.get(user):
+            old += 1
+        elif stored and _new(stored, before.get(user) or "", user):
+            new += 1
+        else:
+            killed.problems.append(f"{wanted or 'killed'}: {user} is neither old nor new")
+    if not wanted:
+        killed.old, killed.new = old, new
+    elif (old if wanted == "old" else new) != len(before):
+        killed.problems.append(f"all should be {wanted}: {old} old, {new} new")
+
+
+def _new(stored: str, old: str, user: str) -> bool:
+    if stored == "{BLF-CRYPT}" + old:
+        return True
+    if not stored.startswith("{ARGON2ID}"):
+        return False
+    return verify(stored, Password(secret(int(user[1:]))), user=user).verdict is Verdict.MATCH
+
+
+def with_tool(found: Bench, moment: Moment) -> Killed:
+    """Apply or undo, killed; then gone on with, and undone."""
+    killed = Killed(moment)
+    before = found.before
+    found.lab.set_users(before)
+    key_file = found.state / f"key{moment.seed}"
+    _, key = found.done("keygen", str(key_file))
+    heads, status = len(_heads(found)), 0
+    words: tuple[str, ...] = ("apply", *found.at, *_RULES, "--seal-to", key.strip(), *_SLOWLY, "--apply")
+    if moment.activity == "undo":
+        fast = (*_RULES, "--seal-to", key.strip(), "--batch", "2", "--apply")
+        status, said = found.done("apply", *found.at, *fast)
+        if status:
+            killed.problems.append(f"apply: {status} {said[-300:]}")
+        words = ("undo", _last(found), *found.at, "--key", str(key_file), "--rate", "20", "--apply")
+    _kill_during(found, words, killed)
+    judged(found, before, killed)
+    found.all_log_in("after the kill", killed.problems)
+    if moment.activity == "apply":
+        if _state(found, heads) == "applying":
+            status, said = found.done("apply", *found.at, *_RULES, "--resume", _last(found), "--apply")
+        elif _state(found, heads) == "":
+            status, said = found.done(*words)
+        if status:
+            killed.problems.append(f"resume: {status} {said[-300:]}")
+        judged(found, before, killed, wanted="new")
+        found.all_log_in("resumed", killed.problems)
+    status, said = found.done("undo", _last(found), *found.at, "--key", str(key_file), "--apply")
+    if status:
+        killed.problems.append(f"undo: {status} {said[-300:]}")
+    judged(found, before, killed, wanted="old")
+    found.all_log_in("undone", killed.problems)
+    return killed
+
+
+def _kill_during(found: Bench, words: tuple[str, ...], killed: Killed) -> None:
+    moment = killed.moment
+    process = found.run(*words)
+    began = time.monotonic()
+    time.sleep(_FROM + moment.share * _SPAN)
+    killed.seconds = round(time.monotonic() - began, 3)
+    found.kill(moment.victim, process)
+    said, _ = process.communicate(timeout=120)
+    if "Traceback" in said:
+        killed.problems.append(said[-500:])
+    found.revive(moment.victim)
+
+
+def _heads(found: Bench) -> list[dict[str, str]]:
+    heads: list[dict[str, str]] = json.loads(found.done("status", "--json")[1])
+    return heads
+
+
+def _last(found: Bench) -> str:
+    return _heads(found)[-1]["id"]
+
+
+def _state(found: Bench, before: int) -> str:
+    """Of the migration that was killed; "" where that was before it began."""
+    heads = _heads(found)
+    return heads[-1]["state"] if len(heads) > before else ""
+
+
+def with_service(found: Bench, moment: Moment) -> Killed:
+    """Logins that migrate, something killed among them; all are migrated in the end."""
+    killed = Killed(moment)
+    before = old_users(USERS)
+    found.lab.set_users(before)
+    service = OnLoginLab(found.lab, found.state)
+    service.enable()
+    service.start()
+    failed: list[int] = []
+    over = threading.Event()
+
+    def log_in() -> None:
+        for number in range(USERS):
+            if not found.logs_in(number) and not over.is_set():
+                failed.append(number)  # noqa: PERF401 - to be read while it grows
+
+    logins = threading.Thread(target=log_in)
+    logins.start()
+    began = time.monotonic()
+    time.sleep(moment.share * 1.5)
+    if moment.victim != "service":
+        over.set()  # a login of that moment may fail
+    killed.seconds = round(time.monotonic() - began, 3)
+    found.kill(moment.victim, service.service)
+    logins.join()
+    if moment.victim == "service" and failed:
+        killed.problems.append(f"logins failed: {failed}")
+    found.revive(moment.victim)
+    judged(found, before, killed)
+    service.stop(signal.SIGKILL)
+    service.start(*(found.at if moment.victim == "Dovecot" else ()))
+    end = time.monotonic() + 60
+    while any(not (stored or "").startswith("{ARGON2ID}") for stored in found.stored().values()):
+        found.all_log_in("after the kill", killed.problems)
+        if time.monotonic() > end or killed.problems:
+            killed.problems.append(f"not migrated: {service.totals()}")
+            break
+        time.sleep(0.5)
+    judged(found, before, killed, wanted="new")
+    found.all_log_in("migrated", killed.problems)
+    service.stop()
+    service.mailauth("disable", *found.at, "--apply")
+    return killed
+
+
+@contextmanager
+def benches() -> Iterator[Callable[[str, str], Bench]]:
+    """One bench for each Dovecot and store, made when it is first asked for."""
+    with ExitStack() as stack:
+        servers: dict[str, Server] = {}
+        made: dict[tuple[str, str], Bench] = {}
+
+        def get(version: str, driver: str) -> Bench:
+            if driver in SERVERS and driver not in servers:
+                servers[driver] = stack.enter_context(SERVERS[driver]())
+            if (version, driver) not in made:
+                made[version, driver] = stack.enter_context(bench(version, driver, servers.get(driver)))
+            return made[version, driver]
+
+        yield get
+
+
+def carried_out(found: Bench, moment: Moment) -> Killed:
+    if moment.activity == "on-login":
+        return with_service(found, moment)
+    return with_tool(found, moment)
