@@ -5,6 +5,7 @@ A message says what, where, and what to do, in one sentence, and never holds a s
 """
 
 import os
+from collections.abc import Sequence
 
 # What shows what an ordinary user may not see; the command line puts its own words in.
 AS_ROOT = "run: sudo mailauth diagnose USER"
@@ -26,6 +27,14 @@ def unseen(what: str, why: OSError, verb: str = "cannot be read") -> CannotObser
     """What may not be looked at, why, and, where that is a matter of rights, the command that would."""
     command = f"; {AS_ROOT}" if isinstance(why, PermissionError) and os.geteuid() else ""
     return CannotObserve(f"{what}: {verb} ({why.strerror or why}){command}.")
+
+
+def joined(problems: Sequence[str]) -> str:
+    """Several reasons as one, with the command for all of them at the end, once."""
+    ends = f"; {AS_ROOT}."
+    told = [problem.removesuffix(ends).removesuffix(".") for problem in problems]
+    last = ends if any(problem.endswith(ends) for problem in problems) else "."
+    return "; ".join(told) + last
 
 
 class Refused(MailauthError):  # noqa: N818 - our decision, not a fault

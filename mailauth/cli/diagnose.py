@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from mailauth.cli.diagnose_all import all_options
+from mailauth.cli.diagnose_all import all_options, width
 from mailauth.cli.from_log import from_log_options
 from mailauth.cli.password import read_password
 from mailauth.dovecot.doveadm import Installation, at_pid
@@ -105,7 +105,7 @@ def diagnose(
     if as_json:
         click.echo(json.to_json(json.report(looked.diagnosis, str(version), proof)))
     else:
-        click.echo(text.diagnosis_text(looked.diagnosis, version.dialect, proof), nl=False)
+        click.echo(text.diagnosis_text(looked.diagnosis, version.dialect, proof, width()), nl=False)
     sys.exit(exit_status(looked.diagnosis))
 
 

@@ -63,8 +63,15 @@ def _check(named: dict[str, Any], as_if: str | None, rows_query: str | None) -> 
     else:
         if version is not None:
             click.echo(f"As if this were Dovecot {judged}:\n")
-        click.echo(text.diagnosis_text(looked.diagnosis, judged.dialect), nl=False)
+        click.echo(text.diagnosis_text(looked.diagnosis, judged.dialect, width=width()), nl=False)
     sys.exit(exit_status(looked.diagnosis))
+
+
+def width() -> int:
+    """As wide as the terminal, at most 100; a file or a pipe gets 100."""
+    from shutil import get_terminal_size  # noqa: PLC0415 - --help needs none of it
+
+    return min(get_terminal_size((100, 24)).columns, 100) if sys.stdout.isatty() else 100
 
 
 def installation(config: str | None, pid: int | None) -> Any:

@@ -16,6 +16,7 @@ from mailauth.hashes import Memory, Password, Verdict
 Kind = Literal["argon2", "crypt"]
 
 _SCRIPT = Path(__file__).with_name("trial.py")
+_NOT_STARTED = 127  # by the dynamic linker: a library of the interpreter's is not found
 _MMAP_THRESHOLD = 128 * 1024  # glibc's M_MMAP_THRESHOLD: malloc maps what is as large
 LIBRARIES: dict[Kind, tuple[str, ...]] = {
     "argon2": ("libsodium.so.23", "libsodium.so.26"),
@@ -99,6 +100,9 @@ def ask(script: Path, request: Mapping[str, object], what: str, timeout: float) 
         raise unseen(f"{what} in a child", why, f"{sys.executable} cannot be run") from None
     if done.returncode == -signal.SIGKILL:
         raise CannotObserve(f"{what} was killed by the kernel: the machine has not that much memory.")
+    if done.returncode == _NOT_STARTED:
+        said = done.stderr[-200:].decode("utf-8", "replace").strip()
+        raise CannotObserve(f"{what} was not tried: {sys.executable} does not start in a child ({said}).")
     if done.returncode or not done.stdout:
         # Our own script failed; its traceback holds no value, only lines of the script.
         raise RuntimeError(f"{script.name} ended with {done.returncode}: {done.stderr[-500:].decode()}")

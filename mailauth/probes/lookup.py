@@ -9,7 +9,7 @@ from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceN
 from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import Escape, expand, values
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import ClientAddress, LookedUp, NearName, NotApplicable, PassdbAnswer, Said, UserName
 from mailauth.probes import near
 from mailauth.probes.scene import Case, Scene
@@ -50,7 +50,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
     ]
     if problems and not cases:
-        raise CannotObserve(" ".join(problems))
+        raise CannotObserve(joined(problems))
     if not answers and not right.steps and right.said is not Said.REFUSED:
         raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
     asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)

@@ -8,7 +8,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import unread
 from mailauth.dovecot.version import Version
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damage import Reader
 from mailauth.stores import sql, survey
@@ -46,7 +46,9 @@ def observe_surveys(ask: Ask) -> Surveys:
         else:
             found.append(Surveyed(passdb, seen, set_by_hand(ask.config, passdb, ask.dovecot)))
     if not found:
-        raise CannotObserve(" ".join(problems) or f"{ask.config.file} has no passdb that can be read.")
+        raise CannotObserve(
+            joined(problems) if problems else f"{ask.config.file} has no passdb that can be read."
+        )
     return Surveys(
         "the passdbs, every row", ask.config.version, tuple(found), tuple(problems), ask.today is not None
     )

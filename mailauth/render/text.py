@@ -20,15 +20,23 @@ from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy, Undecided
 _INDENT = "  "
 _LABEL = 7  # "seen   ", "fix    "
 _WIDTH = 100
+_COMMAND = ("run: ", "then: ", "and: ")
 _CODES = 12  # of undecided rules that are named for one reason
 
 
-def diagnosis_text(diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[ProofStep] = ()) -> str:
-    """Findings with evidence and remedy, what is undecided and why, and a count."""
-    parts = [finding_text(finding, dialect, diagnosis.user) for finding in diagnosis.findings]
-    parts += [_undecided_text(codes, reason) for reason, codes in _by_reason(diagnosis.undecided).items()]
-    parts += [f"NOT ASKED\n{_labelled('lacks', [reason])}" for reason in diagnosis.unasked]
-    parts.append(_evidence_text(diagnosis, (Logins,) if diagnosis.findings else _OF_THE_LOGIN))
+def diagnosis_text(
+    diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[ProofStep] = (), width: int = _WIDTH
+) -> str:
+    """Findings with evidence and remedy, what is undecided and why, and a count.
+
+    Sentences are wrapped at ``width``; what is to be pasted never is.
+    """
+    parts = [finding_text(finding, dialect, diagnosis.user, width) for finding in diagnosis.findings]
+    parts += [
+        _undecided_text(codes, reason, width) for reason, codes in _by_reason(diagnosis.undecided).items()
+    ]
+    parts += ["NOT ASKED\n" + _lacks(reason, width) for reason in diagnosis.unasked]
+    parts.append(_evidence_text(diagnosis, (Logins,) if diagnosis.findings else _OF_THE_LOGIN, width))
     if proof:
         parts.append(proof_text(proof))
     parts.append(summary(diagnosis))
@@ -45,30 +53,34 @@ def _by_reason(undecided: Iterable[Undecided]) -> dict[str, list[str]]:
     return dict(sorted(reasons.items(), key=lambda item: -len(item[1])))
 
 
-def _undecided_text(codes: list[str], reason: str) -> str:
+def _undecided_text(codes: list[str], reason: str, width: int) -> str:
     """The codes, at most so many; --json has all."""
     more = f" and {len(codes) - _CODES} more" if len(codes) > _CODES + 1 else ""
     shown = codes[:_CODES] if more else codes
-    head = textwrap.fill(
-        ", ".join(shown) + more,
-        _WIDTH,
-        initial_indent="UNDECIDED  ",
-        subsequent_indent=" " * 11,
-        break_on_hyphens=False,
-    )
-    return f"{head}\n{_labelled('lacks', [reason])}"
+    title = "UNDECIDED  "
+    head = _wrap(", ".join(shown) + more, " " * len(title), width)
+    return f"{title}{head[len(title) :]}\n{_lacks(reason, width)}"
 
 
-def finding_text(finding: Finding, dialect: Dialect, user: str = "") -> str:
+def _lacks(reason: str, width: int) -> str:
+    """What could not be seen; the command that shows it is on a line of its own, to be pasted."""
+    what, run, command = reason.partition("; run: ")
+    text = _labelled("lacks", [f"{what}." if run else what], width)
+    return f"{text}\n{_INDENT}{'run':<{_LABEL}}{command.removesuffix('.')}" if run else text
+
+
+def finding_text(finding: Finding, dialect: Dialect, user: str = "", width: int = _WIDTH) -> str:
     rule, problem = finding.rule, finding.problem
     head = f"{rule.severity.value.upper()}  {rule.code}  {rule.title}  ({problem.certainty.value})"
-    body = [head, _wrap(problem.says, _INDENT)]
-    body.append(_labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in problem.because)))
-    body.append(_remedy_text(problem.remedy, dialect))
+    body = [head, _wrap(problem.says, _INDENT, width)]
+    body.append(_labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in problem.because), width))
+    body.append(_remedy_text(problem.remedy, dialect, width))
     remedy = problem.remedy
     if remedy.config.get(dialect) or remedy.edits or remedy.store:
-        body.append(_labelled("or", [shlex.join(["mailauth", "fix", rule.code, *([user] if user else [])])]))
-    body.append(_labelled("more", [f"mailauth explain {rule.code}"]))
+        body.append(
+            _labelled("or", [shlex.join(["mailauth", "fix", rule.code, *([user] if user else [])])], width)
+        )
+    body.append(_labelled("more", [f"mailauth explain {rule.code}"], width))
     return "\n".join(body)
 
 
@@ -94,16 +106,16 @@ def proof_text(proof: Sequence[ProofStep]) -> str:
     return "\n".join(lines)
 
 
-def _evidence_text(diagnosis: Diagnosis, kinds: tuple[type[Evidence], ...]) -> str:
+def _evidence_text(diagnosis: Diagnosis, kinds: tuple[type[Evidence], ...], width: int) -> str:
     facts = [fact for fact in diagnosis.evidence if isinstance(fact, kinds)]
-    return _labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in facts)) if facts else ""
+    return _labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in facts), width) if facts else ""
 
 
 # What is shown where nothing was found; --json has all that was looked at.
 _OF_THE_LOGIN = (UserName, LookedUp, StoredHash, Verifiers, Trials, PasswordCheck, Logins)
 
 
-def _remedy_text(remedy: Remedy, dialect: Dialect) -> str:
+def _remedy_text(remedy: Remedy, dialect: Dialect, width: int) -> str:
     lines = [remedy.summary]
     text = remedy.config.get(dialect)
     if text:
@@ -113,26 +125,28 @@ def _remedy_text(remedy: Remedy, dialect: Dialect) -> str:
         lines.append(f"{edit.file}:{edit.line}")
         lines += [f"  - {edit.old}"] + ([f"  + {edit.new}"] if edit.new else [])
     if remedy.commands:
-        lines.append(f"{'then' if text or remedy.edits else 'run'}: {', '.join(remedy.commands)}")
+        first = "then" if text or remedy.edits else "run"
+        lines += [f"{first if not number else 'and'}: {one}" for number, one in enumerate(remedy.commands)]
     if remedy.careful:
         lines.append(f"careful: {remedy.careful}")
-    return _labelled("fix", ["\n".join(lines)])
+    return _labelled("fix", ["\n".join(lines)], width)
 
 
-def _labelled(label: str, items: Iterable[str]) -> str:
+def _labelled(label: str, items: Iterable[str], width: int) -> str:
     """``label  first`` and the rest below it, each wrapped, with its own line breaks kept."""
     margin = _INDENT + " " * _LABEL
     lines = []
     for item in items:
         for line in item.splitlines():
             own = line[: len(line) - len(line.lstrip())]
-            lines.append(_wrap(line.strip(), margin + own))
+            pasted = label == "fix" and (own or line.startswith(_COMMAND))
+            lines.append(margin + line if pasted else _wrap(line.strip(), margin + own, width))
     text = "\n".join(lines)
     return f"{_INDENT}{label:<{_LABEL}}{text[len(margin) :]}"
 
 
-def _wrap(text: str, margin: str) -> str:
+def _wrap(text: str, margin: str, width: int) -> str:
     return textwrap.fill(
-        text, _WIDTH, initial_indent=margin, subsequent_indent=margin,
+        text, max(width, len(margin) + 20), initial_indent=margin, subsequent_indent=margin,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
