@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -82,24 +83,37 @@ class OnLoginLab:
         small = words or ("--profile", "owasp-7")
         self.mailauth("enable", *self.at, "--port", str(self.port), "--apply", *small)
 
-    def start(self, *words: str) -> None:
+    def start(self, *words: str, journal: TextIO | None = None) -> None:
+        """``journal``: where what it says goes."""
         self.service = subprocess.Popen(
             [sys.executable, "-m", "mailauth", "migrate", "on-login", "serve", *words],
-            stderr=subprocess.PIPE,
+            stderr=journal or subprocess.PIPE,
             text=True,
             env=self.environment,
             cwd=ROOT,
         )
+        if journal:
+            self._until_it_listens()
+            return
         assert self.service.stderr
         first = self.service.stderr.readline()
         assert "listening" in first, first
+
+    def _until_it_listens(self) -> None:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            with socket.socket() as one:
+                if not one.connect_ex(("127.0.0.1", self.port)):
+                    return
+            time.sleep(0.05)
+        raise AssertionError("the service does not listen")
 
     def stop(self, kind: signal.Signals = signal.SIGTERM) -> int:
         assert self.service
         self.service.send_signal(kind)
         ended = self.service.wait(10)
-        assert self.service.stderr
-        self.service.stderr.close()
+        if self.service.stderr:
+            self.service.stderr.close()
         self.service = None
         return ended
 
