@@ -9,6 +9,7 @@ import pytest
 from mailauth import rules
 from mailauth.dovecot.version import DIALECTS
 from mailauth.finding import Rule
+from mailauth.looking import CASE_PROBES, SERVER_PROBES, USER_PROBES
 from mailauth.rules import RULES
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +80,24 @@ def test_every_suppression_has_a_code() -> None:
         for line in path.read_text().splitlines():
             assert not re.search(r"#\s*noqa(?!:)", line), path
             assert not re.search(r"#\s*type:\s*ignore(?!\[)", line), path
+
+
+def test_no_rule_shadows_another() -> None:
+    """Two functions of the same name: the later import wins, and a rule is twice in the table."""
+    imported = [
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse((PACKAGE / "rules" / "__init__.py").read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert sorted(imported) == sorted(set(imported))
+
+
+def test_every_probe_is_of_use() -> None:
+    """What no rule needs is not looked at."""
+    needed = {kind for rule in RULES for kind in rule.needs}
+    looked_at = {kind for kind, _ in (*SERVER_PROBES, *USER_PROBES, *CASE_PROBES)}
+    assert not looked_at - needed
 
 
 def test_the_table_is_a_tuple_of_rules() -> None:

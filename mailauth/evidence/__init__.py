@@ -18,9 +18,10 @@ from mailauth.evidence.log import (
     Penalties,
     Penalty,
     SentPassword,
+    SentPasswords,
     UserInLog,
 )
-from mailauth.evidence.logins import LoginReply, Logins
+from mailauth.evidence.logins import LoginReply, Logins, MailSession
 from mailauth.evidence.lookup import (
     ClientAddress,
     Disabled,
@@ -101,6 +102,7 @@ __all__ = [
     "Logins",
     "LookedUp",
     "MailAccess",
+    "MailSession",
     "Mechanisms",
     "MisreadVariable",
     "NearName",
@@ -118,6 +120,7 @@ __all__ = [
     "Running",
     "Said",
     "SentPassword",
+    "SentPasswords",
     "Startup",
     "Step",
     "StoreMemory",

@@ -78,6 +78,19 @@ class SentPassword:
 
 
 @dataclass(frozen=True, slots=True)
+class SentPasswords(Evidence):
+    """Which passwords clients sent for this user, as far as Dovecot logs that."""
+
+    sent: tuple[SentPassword, ...]
+
+    @property
+    def seen(self) -> str:
+        if not self.sent:
+            return "Dovecot does not log which password was sent"
+        return ", ".join(f"from {one.ip or 'this machine'}: one {one.count} times" for one in self.sent)
+
+
+@dataclass(frozen=True, slots=True)
 class UserInLog(Evidence):
     """What the log says of this user since Dovecot last started or was reloaded."""
 
@@ -93,7 +106,8 @@ class UserInLog(Evidence):
         if not self.failures:
             quiet = "" if self.verbose else " (auth_verbose = no: Dovecot logs no reason of a failure)"
             return f"no failed login of this user{quiet}"
-        return f"{self.failures} failed logins of this user: {', '.join(self.reasons)}"
+        why_not = "" if self.verbose else "; with auth_verbose = yes it would"
+        return f"{self.failures} failed logins of this user: {', '.join(self.reasons)}{why_not}"
 
 
 @dataclass(frozen=True, slots=True)

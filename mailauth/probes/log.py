@@ -14,7 +14,15 @@ from mailauth.dovecot.logfiles import tail_since_start
 from mailauth.dovecot.logs import LogEvent, LogKind, of_use, parse_line
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.errors import CannotObserve
-from mailauth.evidence import LogStream, LogTrouble, LogWindow, NotApplicable, SentPassword, UserInLog
+from mailauth.evidence import (
+    LogStream,
+    LogTrouble,
+    LogWindow,
+    NotApplicable,
+    SentPassword,
+    SentPasswords,
+    UserInLog,
+)
 from mailauth.probes.scene import Scene
 
 SYSLOG_FILES = (
@@ -31,6 +39,7 @@ _JOURNAL_SECONDS = 5.0
 _STREAMS = 5
 _REASONS = 4
 _ADDRESSES = 20
+_MANY = 3  # failed logins: more than a slip of the fingers
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,22 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
         sent=tuple(SentPassword(ip, count, same) for (ip, _, same), count in sent.most_common(_STREAMS)),
         verbose=verbose(scene),
     )
+
+
+def observe_sent(scene: Scene) -> SentPasswords | NotApplicable:
+    """Which passwords clients sent.  Raises CannotObserve where logins failed and Dovecot logs no reason."""
+    if scene.password is None:
+        return NotApplicable(SentPasswords, "no password was given to compare them with")
+    told = observe_user_in_log(scene)
+    if isinstance(told, NotApplicable):
+        return NotApplicable(SentPasswords, told.reason)
+    if told.failures >= _MANY and not told.verbose:
+        raise CannotObserve(
+            f"{told.source}: has {told.failures} failed logins of {scene.user} and no reason of any, since"
+            " auth_verbose = no; set auth_verbose = yes and auth_verbose_passwords = sha1:6, then: doveadm"
+            " reload, and look again when it has failed."
+        )
+    return SentPasswords(told.source, told.sent)
 
 
 def verbose(scene: Scene) -> bool:

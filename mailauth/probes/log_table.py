@@ -11,9 +11,10 @@ from mailauth.evidence import (
     LogWindow,
     NotApplicable,
     Penalties,
+    SentPasswords,
     UserInLog,
 )
-from mailauth.probes.log import observe_log_window, observe_user_in_log
+from mailauth.probes.log import observe_log_window, observe_sent, observe_user_in_log
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_place import (
     observe_container_log,
@@ -33,4 +34,7 @@ LOG_PROBES: tuple[Probe, ...] = (
     (ContainerLog, observe_container_log),
     (Penalties, observe_penalties),
 )
-USER_LOG_PROBES: tuple[Probe, ...] = ((UserInLog, observe_user_in_log),)
+USER_LOG_PROBES: tuple[Probe, ...] = (
+    (UserInLog, observe_user_in_log),
+    (SentPasswords, observe_sent),
+)

@@ -12,6 +12,7 @@ from mailauth.evidence import (
     PasswordCheck,
     StoredHash,
     Trials,
+    UserInLog,
     UserName,
     Verifiers,
 )
@@ -108,6 +109,8 @@ def proof_text(proof: Sequence[ProofStep]) -> str:
 
 def _evidence_text(diagnosis: Diagnosis, kinds: tuple[type[Evidence], ...], width: int) -> str:
     facts = [fact for fact in diagnosis.evidence if isinstance(fact, kinds)]
+    if not diagnosis.findings:
+        facts += [fact for fact in diagnosis.evidence if isinstance(fact, UserInLog) and fact.failures]
     return _labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in facts), width) if facts else ""
 
 

@@ -14,14 +14,14 @@ What to do
     Set the new password in that client.  The address tells which one it is.
 """
 
-from mailauth.evidence import PasswordCheck, UserInLog
+from mailauth.evidence import PasswordCheck, SentPasswords
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 _REPEATS = 3
 
 
 @rule("PASS007", "The client still sends another password", Severity.BLOCKS_LOGIN)
-def client_sends_old(password: PasswordCheck, log: UserInLog) -> Problem | None:
+def client_sends_old(password: PasswordCheck, log: SentPasswords) -> Problem | None:
     others = [one for one in log.sent if one.as_given is False and one.count >= _REPEATS]
     if not password.lets_in or not others:
         return None

@@ -44,9 +44,10 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
             careful=careful,
         )
     if near.name == name.given:
+        as_given_23, as_given_24 = "auth_username_format = %u", "auth_username_format = %{user}"
         return Remedy(
             summary="Have Dovecot look the name up as it is given.",
-            config={"2.3": "auth_username_format = %u", "2.4": "auth_username_format = %{user}"},
+            config={"2.3": as_given_23, "2.4": as_given_24},
             file=configured.file,
             commands=("doveadm reload",),
             careful=careful,

@@ -3,6 +3,7 @@
 What cannot be seen is said in one sentence, with the command that shows it; nothing wrong is found.
 """
 
+import imaplib
 import json
 import os
 import re
@@ -293,6 +294,29 @@ def started(argv: list[str], lab: Lab) -> Iterator[int]:
             yield psutil.Process(runner.pid).children()[0].pid
         finally:
             runner.terminate()
+
+
+@pytest.mark.parametrize("dovecot", ["2.3.19.1", "2.4.1"])
+def test_a_log_without_reasons(dovecot: str, ask: Ask) -> None:
+    """With auth_verbose = no the login processes alone log a failure, and nobody logs why."""
+    if builds.available(dovecot) is None:
+        pytest.skip(f"Dovecot {dovecot} is not here")
+    with Lab(dovecot, "passwd-file", {"alice": STORED}, "auth_verbose = no\n", protocols=("imap",)) as lab:
+        place = ("--pid", str(lab.master_pid)) if lab.build.root else ("-c", str(lab.config))
+        quiet = ask("diagnose", *place, "alice", "--password-stdin", by=())
+        assert quiet.returncode == 0, quiet.stdout
+        for _ in range(3):
+            with imaplib.IMAP4("127.0.0.1", lab.ports["imap"]) as imap, suppress(imaplib.IMAP4.error):
+                imap.login("alice", "wrong")
+        assert lab.logs("auth failed")
+        report = reported(ask("diagnose", *place, "alice", "--password-stdin", "--json", by=()))
+        assert undecided(report) == {"PASS007"}
+        assert "auth_verbose = no" in report["undecided"][0]["reason"]
+        done = ask("diagnose", *place, "alice", by=())
+        assert "failed logins of this user: the log does not say why (3 times)" in " ".join(
+            done.stdout.split()
+        )
+        assert "set auth_verbose = yes" in ask("diagnose", *place, "--from-log", by=()).stdout
 
 
 def test_dovecot_is_in_a_chroot(ask: Ask) -> None:
