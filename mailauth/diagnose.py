@@ -22,6 +22,7 @@ from mailauth.evidence import (
     Logins,
     LookedUp,
     MailAccess,
+    MailSession,
     NoStart,
     NotApplicable,
     PasswordBytes,
@@ -50,12 +51,13 @@ from mailauth.looking import (
     see,
     skip,
 )
-from mailauth.probes.login import observe_logins
+from mailauth.probes.login import observe_logins, without_login
 from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.refused import observe_refusal
 from mailauth.probes.scene import Case, Scene
+from mailauth.probes.session import observe_session
 from mailauth.probes.stored import observe_stored
 from mailauth.probes.trial import observe_trials
 from mailauth.probes.userdb import observe_mail_access
@@ -148,10 +150,12 @@ def look(target: Target) -> Looked:
     _check_password(shared, scene, facts)
     if target.login and target.password is not None:
         logins = see(shared, Logins, lambda: observe_logins(scene))
+        see(shared, MailSession, lambda: observe_session(scene, logins))
         if logins is not None and any(reply.ok for reply in logins.replies):
             skip(shared, (PasswordVariant,), "the login works")  # a cache may let an old password in
     else:
-        skip(shared, (Logins,), "no login was asked for")
+        see(shared, Logins, lambda: without_login(scene, Logins))
+        see(shared, MailSession, lambda: without_login(scene, MailSession))
     look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
     _look_at_mail(shared, scene)
     skip(shared, (Surveys, StoreMemory, Foreseen), "only --all looks at every row")

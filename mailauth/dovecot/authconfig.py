@@ -49,9 +49,10 @@ class FileSource:
 
 @dataclass(frozen=True, slots=True)
 class StaticSource:
-    """``passdb static``: one password for everyone."""
+    """``passdb static``: one password for everyone, and 2.3's fields beside it.  None: it has none."""
 
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 Source = SqlSource | FileSource | StaticSource

@@ -106,8 +106,8 @@ def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, So
         options, path = _passwd_file_args(args)
         return driver, options.get("scheme", "CRYPT"), FileSource(path, options.get("username_format", "%u"))
     if driver == "static":
-        password = next((word for word in args.split() if word.startswith("password=")), "password=")
-        return driver, "PLAIN", StaticSource(password.removeprefix("password="))
+        fields = dict(word.partition("=")[::2] for word in args.split())
+        return driver, "PLAIN", StaticSource(fields.pop("password", None), tuple(fields.items()))
     if driver != "sql":
         return driver, "CRYPT", None
     tree = conf.read(Path(args), dovecot.path)

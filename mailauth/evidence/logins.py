@@ -27,3 +27,20 @@ class Logins(Evidence):
             f"{r.way}: {'OK' if r.ok else 'FAIL'}{f' ({r.code})' if r.code else ''}, {r.seconds:.2f} s"
             for r in self.replies
         )
+
+
+@dataclass(frozen=True, slots=True)
+class MailSession(Evidence):
+    """A real session as a mail client has it, after auth took the login; nothing is written.
+
+    ``ended_at``: the step that failed, "" where none did; ``said``: what the server answered to that.
+    """
+
+    listener: str  # "imap 127.0.0.1:143"
+    ended_at: str
+    said: str
+
+    @property
+    def seen(self) -> str:
+        how = f"{self.ended_at} failed ({self.said})" if self.ended_at else "logged in, and the inbox opened"
+        return f"{self.listener}: {how}"

@@ -78,6 +78,16 @@ _LOCKED = re.compile(
 )
 _DIGESTS = (("md5", "PLAIN-MD5"), ("sha1", "SHA"), ("sha256", "SHA256"), ("sha512", "SHA512"))
 
+_RAW = (16, 20, 24, 28, 32, 36, 40, 48, 64, 72, 80)  # bytes of digests, with a salt and without
+
+
+def _is_raw(text: bytes) -> bool:
+    """Neither UTF-8 nor a text of one byte a character: those have no control characters."""
+    try:
+        return not text.decode().isprintable()
+    except UnicodeDecodeError:
+        return any(byte < 32 or byte == 127 for byte in text)
+
 
 def is_hex(text: bytes) -> bool:
     return re.fullmatch(rb"[0-9A-Fa-f]+", text) is not None
@@ -89,6 +99,12 @@ def no_password(text: bytes, password: Password | None) -> Said | None:
         return Kind.EMPTY, f"the word {text.decode()} is stored, in place of nothing", ""
     if text in (b"0", b"1"):
         return Kind.OTHER, f"a {text.decode()} alone, as a condition gives it: MySQL takes || for OR", ""
+    if len(text) in _RAW and _is_raw(text):
+        return (
+            Kind.OTHER,
+            f"{len(text)} raw bytes and no text, as a digest that was not written in base64",
+            "",
+        )
     if _LOCKED.fullmatch(text):
         return Kind.OTHER, "a locked account; and taken for PLAIN, these characters are the password", ""
     if password is None or not password.text:

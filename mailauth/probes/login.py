@@ -8,7 +8,7 @@ import time
 
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
-from mailauth.evidence import LoginReply, Logins
+from mailauth.evidence import Evidence, LoginReply, Logins, NotApplicable
 from mailauth.probes.scene import Scene
 
 
@@ -53,3 +53,28 @@ def observe_logins(scene: Scene) -> Logins:
             LoginReply("doveadm auth test", ran.status == 0, code, took),
         ),
     )
+
+
+def without_login(scene: Scene, kind: type[Evidence]) -> NotApplicable:
+    """No login was asked for.  Raises CannotObserve where only one shows what else has a say."""
+    tree = scene.config.tree
+    if any(
+        tree.get("auth_policy_server_url") or one.get("server_url")
+        for one in (tree, *tree.all("auth_policy"))
+    ):
+        raise CannotObserve(
+            "auth_policy_server_url: a policy server has a say, and what it says shows only in a real login:"
+            " mailauth diagnose --login -p USER"
+        )
+    if tree.get("auth_ssl_require_client_cert") == "yes":
+        raise CannotObserve(
+            "auth_ssl_require_client_cert = yes: only a client with a certificate is let in, and whether this"
+            " one has shows only in its own login: openssl s_client -cert FILE -connect HOST:993"
+        )
+    for block in tree.all("service"):
+        if block.name in ("auth", "auth-worker") and block.get("chroot"):
+            raise CannotObserve(
+                f"service {block.name} has a chroot, in which its files may not be; only a real login"
+                " shows it: mailauth diagnose --login -p USER"
+            )
+    return NotApplicable(kind, "no login was asked for")

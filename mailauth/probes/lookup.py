@@ -217,7 +217,14 @@ def _ask(scene: Scene, passdb: Passdb, user: str, requested: str) -> Record:
     if isinstance(source, SqlSource):
         return ask_sql(scene, passdb, source, lambda escape: filled(source.query, escape))
     if isinstance(source, StaticSource):
-        return Record(Outcome.FOUND, f"{scene.config.file}: passdb static", filled(source.password).encode())
+        place = f"{scene.config.file}: passdb static"
+        values = tuple((name, filled(value)) for name, value in source.fields)
+        names = tuple(name for name, _ in values)
+        if source.password is None and "nopassword" not in names:
+            return Record(Outcome.NO_PASSWORD, place, fields=names, values=values)
+        return Record(
+            Outcome.FOUND, place, filled(source.password or "").encode(), fields=names, values=values
+        )
     raise CannotObserve(passdb.source_problem)
 
 

@@ -183,6 +183,11 @@ def _in_network(scene: Scene, pid: int | None, ask: Callable[[], _T]) -> _T:
     return Installation(scene.dovecot.config, pid).inside(ask)
 
 
+def in_network(scene: Scene, ask: Callable[[], _T]) -> _T:
+    """Ask in the network of the Dovecot that runs.  Raises CannotObserve when we may not."""
+    return _in_network(scene, _master(scene), ask)
+
+
 def _same_network(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()

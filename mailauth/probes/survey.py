@@ -77,7 +77,8 @@ def _survey(source: Source, question: Question, ask: Ask) -> Survey:
         progress = ask.progress if dovecot.pid is None else None  # a child's is nobody's to see
         return dovecot.inside(lambda: survey.of_database(source, question, ask.rows_query, progress))
     tally = Tally(question)
-    tally.add(source.password.encode(), ())
+    if source.password is not None:
+        tally.add(source.password.encode(), ())
     return Survey("passdb static", 1, tally.classes())
 
 

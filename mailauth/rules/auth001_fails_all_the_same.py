@@ -15,8 +15,18 @@ from mailauth.evidence import CacheAnswer, Logins, LookedUp, PasswordCheck
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import cache_case
 
+_NAMED = (
+    *("CONF010", "CONF012", "CONF015", "CONF017", "CONF018", "HASH034", "USERDB001", "USERDB002"),
+    *("USERDB003", "USERDB004", "USERDB005", "USERDB006"),
+)
 
-@rule("AUTH001", "The password is right, the hash fits, and the login fails", Severity.BLOCKS_LOGIN)
+
+@rule(
+    "AUTH001",
+    "The password is right, the hash fits, and the login fails",
+    Severity.BLOCKS_LOGIN,
+    yields_to=_NAMED,
+)
 def fails_all_the_same(
     lookups: LookedUp, check: PasswordCheck, logins: Logins, cache: CacheAnswer
 ) -> Problem | None:

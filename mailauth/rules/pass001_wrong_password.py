@@ -37,6 +37,8 @@ def _whose(lookups: LookedUp) -> str:
 def wrong_password(lookups: LookedUp, check: PasswordCheck, variant: PasswordVariant) -> Problem | None:
     if variant.change is not None or any(verdict is not Verdict.MISMATCH for verdict in check.verdicts):
         return None
+    if lookups.wrong and lookups.wrong.lets_in:
+        return None  # any password logs in: HASH023
     return Problem(
         says=(
             "The stored hash was verified with all the memory that it takes: the password given is not the"

@@ -1,0 +1,40 @@
+"""auth takes the login, and the service behind it sends the client away.
+
+What you see
+    doveadm auth test succeeds, and every mail client fails: the connection is closed before the
+    greeting or after the login, "[LIMIT] Maximum number of connections", "Internal error occurred".
+Why
+    What runs after auth fails: the login process cannot start or may not open its files, the mail
+    process does not come up (executable, vsz_limit, chroot, a plugin of protocol imap), its mail
+    driver is none, or the user has as many connections as mail_max_userip_connections allows.
+How we know
+    A session was made for real, as a client makes it: the step that fails and the answer are told.
+    Where another rule names the cause, this one is silent.
+What to do
+    Read what Dovecot logs of that moment: doveadm log errors, doveadm log find.
+"""
+
+from mailauth.evidence import Logins, MailSession
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+_NAMED = (
+    *("AUTH002", "AUTH006", "AUTH008", "AUTH009", "AUTH010", "AUTH011", "AUTH012"),
+    *("CONF010", "CONF016", "CONF017", "CONF018", "CONF019"),
+    *("NET001", "NET002", "NET005", "NET007", "NET009", "LOG003", "USER005"),
+    *("USERDB001", "USERDB002", "USERDB003", "USERDB004", "USERDB005", "USERDB006"),
+)
+
+
+@rule("AUTH013", "auth takes the login, and the mail service fails", Severity.BLOCKS_LOGIN, yields_to=_NAMED)
+def mail_service_fails(logins: Logins, session: MailSession) -> Problem | None:
+    if not session.ended_at:
+        return None
+    return Problem(
+        says=f"auth takes the login; on {session.listener} {session.ended_at} fails: {session.said}",
+        because=(logins, session),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Read what Dovecot logs of it.",
+            commands=("doveadm log errors", "doveadm log find"),
+        ),
+    )
