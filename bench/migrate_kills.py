@@ -14,6 +14,8 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.migrate.kills import Killed, Moment, benches, carried_out
@@ -25,11 +27,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--moments", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    began, found = time.monotonic(), []
+    began = time.monotonic()
+    seeds = range(given.first, given.first + given.moments)
+    with ProcessPoolExecutor(given.jobs) as pool:
+        stripes = list(pool.map(some, [seeds[at :: given.jobs] for at in range(given.jobs)]))
+    found = sorted((one for stripe in stripes for one in stripe), key=lambda one: one.moment.seed)
+    if given.write:
+        RESULTS.write_text(json.dumps(summary(found, time.monotonic() - began), indent=2) + "\n")
+    sys.exit(1 if any(one.problems for one in found) else 0)
+
+
+def some(seeds: Sequence[int]) -> list[Killed]:
+    """One after the other, in labs of their own."""
+    found = []
     with benches() as bench:
-        for seed in range(given.first, given.first + given.moments):
+        for seed in seeds:
             moment = Moment.of(seed)
             try:
                 killed = carried_out(bench(moment.version, moment.driver), moment)
@@ -37,9 +52,7 @@ def main() -> None:
                 killed = Killed(moment, problems=[f"{type(why).__name__}: {why}"])
             found.append(killed)
             print(seed, moment, killed.seconds, killed.old, killed.new, killed.problems, flush=True)
-    if given.write:
-        RESULTS.write_text(json.dumps(summary(found, time.monotonic() - began), indent=2) + "\n")
-    sys.exit(1 if any(one.problems for one in found) else 0)
+    return found
 
 
 def summary(found: list[Killed], seconds: float) -> dict[str, object]:

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -74,7 +74,7 @@ def fresh(head: Head) -> "Journal":
         rows = os.open(path / "rows", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except OSError as why:
         raise Refused(f"{path}: no journal can be kept ({why.strerror}), so nothing is changed.") from None
-    journal = Journal(path, head, os.fdopen(rows, "wb"))
+    journal = Journal(path, head, os.fdopen(rows, "wb", buffering=0))
     journal.save()
     for new in (path, path.parent):
         _synced(new)
@@ -87,7 +87,7 @@ def reopened(name: str) -> "Journal":
     path = folder() / name
     whole = sum(_LENGTH + len(frame) for frame in _frames(path / "rows"))
     try:
-        file = (path / "rows").open("r+b")
+        file = (path / "rows").open("r+b", buffering=0)
     except OSError as why:
         raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
     file.truncate(whole)
@@ -138,7 +138,7 @@ class Journal:
 
     path: Path
     head: Head
-    _rows: BinaryIO
+    _rows: FileIO  # without a buffer, whose rest would fail once more when it is closed
 
     def batch(self, rows: Sequence[Entry]) -> None:
         """On disk when this returns.  Raises Refused when it cannot be, and the batch must not begin."""
@@ -146,8 +146,9 @@ class Journal:
         if self.head.sealed_to:
             frame = _sealed(frame, self.head.sealed_to)
         try:
-            self._rows.write(len(frame).to_bytes(_LENGTH, "big") + frame)
-            self._rows.flush()
+            rest = memoryview(len(frame).to_bytes(_LENGTH, "big") + frame)
+            while rest:
+                rest = rest[self._rows.write(rest) :]
             os.fsync(self._rows.fileno())
         except OSError as why:
             raise Refused(f"{self.path}: the journal cannot be written ({why.strerror}); stopped.") from None

@@ -122,7 +122,9 @@ def _table(source: SqlSource, host: dict[str, str], select: PlainSelect, engine:
 
 
 def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    """To be shown: what is not UTF-8 cannot be."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 _ENGINES: dict[str, Callable[[dict[str, str]], Engine]] = {

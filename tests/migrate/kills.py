@@ -20,6 +20,7 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password, Verdict, generate, verify
 from mailauth.lab import Lab
 from mailauth.lab.databases import SERVERS, Server
+from mailauth.migrate.journal import new_key
 from tests.cli.running import ROOT
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 
@@ -206,11 +207,11 @@ def with_tool(found: Bench, moment: Moment) -> Killed:
     before = found.before
     found.lab.set_users(before)
     key_file = found.state / f"key{moment.seed}"
-    _, key = found.done("keygen", str(key_file))
+    key = new_key(key_file)
     heads, status = len(_heads(found)), 0
-    words: tuple[str, ...] = ("apply", *found.at, *_RULES, "--seal-to", key.strip(), *_SLOWLY, "--apply")
+    words: tuple[str, ...] = ("apply", *found.at, *_RULES, "--seal-to", key, *_SLOWLY, "--apply")
     if moment.activity == "undo":
-        fast = (*_RULES, "--seal-to", key.strip(), "--batch", "2", "--apply")
+        fast = (*_RULES, "--seal-to", key, "--batch", "2", "--apply")
         status, said = found.done("apply", *found.at, *fast)
         if status:
             killed.problems.append(f"apply: {status} {said[-300:]}")
@@ -249,8 +250,9 @@ def _kill_during(found: Bench, words: tuple[str, ...], killed: Killed) -> None:
 
 
 def _heads(found: Bench) -> list[dict[str, str]]:
-    heads: list[dict[str, str]] = json.loads(found.done("status", "--json")[1])
-    return heads
+    """As mailauth migrate status shows them."""
+    heads = [json.loads(path.read_bytes()) for path in found.state.rglob("head.json")]
+    return sorted(heads, key=lambda head: str(head["begun"]))
 
 
 def _last(found: Bench) -> str:
