@@ -209,10 +209,10 @@ def with_tool(found: Bench, moment: Moment) -> Killed:
     key_file = found.state / f"key{moment.seed}"
     key = new_key(key_file)
     heads, status = len(_heads(found)), 0
-    words: tuple[str, ...] = ("apply", *found.at, *_RULES, "--seal-to", key, *_SLOWLY, "--apply")
+    rules = (*_RULES, "--seal-to", key, "--apply")
+    words: tuple[str, ...] = ("apply", *found.at, *rules, *_SLOWLY)
     if moment.activity == "undo":
-        fast = (*_RULES, "--seal-to", key, "--batch", "2", "--apply")
-        status, said = found.done("apply", *found.at, *fast)
+        status, said = found.done("apply", *found.at, *rules, "--batch", "2")
         if status:
             killed.problems.append(f"apply: {status} {said[-300:]}")
         words = ("undo", _last(found), *found.at, "--key", str(key_file), "--rate", "20", "--apply")
@@ -223,7 +223,7 @@ def with_tool(found: Bench, moment: Moment) -> Killed:
         if _state(found, heads) == "applying":
             status, said = found.done("apply", *found.at, *_RULES, "--resume", _last(found), "--apply")
         elif _state(found, heads) == "":
-            status, said = found.done(*words)
+            status, said = found.done("apply", *found.at, *rules)  # Dovecot has another PID by now
         if status:
             killed.problems.append(f"resume: {status} {said[-300:]}")
         judged(found, before, killed, wanted="new")
