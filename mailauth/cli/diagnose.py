@@ -68,7 +68,7 @@ def diagnose(
                   70 a bug in mailauth
     """
     from mailauth.diagnose import Target, look  # noqa: PLC0415 - --help needs none of it
-    from mailauth.render import json, text  # noqa: PLC0415
+    from mailauth.render import text  # noqa: PLC0415
 
     if not user:
         raise UsageError("name the user: mailauth diagnose USER; or --all, or --from-log.")
@@ -103,6 +103,8 @@ def diagnose(
         proof = prove_in_lab(looked, password)
     version = looked.config.version
     if as_json:
+        from mailauth.render import json  # noqa: PLC0415
+
         click.echo(json.to_json(json.report(looked.diagnosis, str(version), proof)))
     else:
         click.echo(text.diagnosis_text(looked.diagnosis, version.dialect, proof, width()), nl=False)

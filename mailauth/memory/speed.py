@@ -1,6 +1,5 @@
 """How many verifications a second this machine does: one after another, or on several cores at once."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mailauth.hashes import Hash
@@ -21,6 +20,8 @@ def speed(parsed: Hash, parallel: int, *, seconds: float = 1.0, library: str | N
 
     def one(_number: int) -> Measured:
         return measure(parsed, runs=10_000, seconds=seconds, bisect=False, library=library)
+
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 10 ms, and only to measure
 
     with ThreadPoolExecutor(parallel) as pool:
         seen = list(pool.map(one, range(parallel)))

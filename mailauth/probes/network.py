@@ -7,7 +7,6 @@ host (``--host``) its ports are connected to, without a login: a line in Dovecot
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
@@ -93,6 +92,8 @@ def observe_reachable(scene: Scene) -> Reachable | NotApplicable:
     pid = _master(scene)
     same = pid is None or _same_network(pid)
     own = _in_network(scene, pid, _interfaces)
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 10 ms, and only with a host
+
     with ThreadPoolExecutor(len(found) * max(len(ports), 1)) as pool:
         pairs = list(product(found, ports))
         said = dict(zip(pairs, pool.map(lambda pair: _connect(*pair), pairs), strict=True))
