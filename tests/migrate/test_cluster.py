@@ -1,0 +1,162 @@
+"""Plaintexts made into hashes on a real Dask cluster of several processes, one of which is killed."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mailauth.hashes import Password, Verdict, verify
+from mailauth.hashes.argon2 import footprint
+from mailauth.migrate.goal import Goal
+from mailauth.migrate.hashing import Dask, Local
+from tests.cli.running import ROOT, mailauth
+from tests.migrate.conftest import secret
+
+pytest.importorskip("distributed")
+
+GOAL = Goal("ARGON2ID", (("memory", 7168), ("time", 5)))
+MEMORY = footprint(7168, 1).total
+
+
+@contextmanager
+def started(*words: str, until: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process, and what it says until it says ``until``."""
+    with tempfile.NamedTemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            stderr=log,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        try:
+            end = time.monotonic() + 60
+            while until not in (said := Path(log.name).read_text()):
+                assert process.poll() is None, said
+                assert time.monotonic() < end, said
+                time.sleep(0.05)
+            yield process, said
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """A scheduler, and workers of a process each, that declare how much memory they have."""
+    with ExitStack() as stack:
+        quiet = ("--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+        _, line = stack.enter_context(
+            started("distributed.cli.dask_scheduler", *quiet, until="Scheduler at:")
+        )
+        found = re.search(r"tcp://[\d.:]+", line)
+        assert found
+        options = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--host", "127.0.0.1")
+        each = [
+            stack.enter_context(
+                started(
+                    *("distributed.cli.dask_worker", found[0], *options),
+                    *("--resources", f"memory={2 * MEMORY}"),
+                    until="Registered to",
+                )
+            )[0]
+            for _ in range(workers)
+        ]
+        yield found[0], each
+
+
+def passwords(count: int) -> list[tuple[str, Password]]:
+    return [(f"u{number}", Password(secret(number))) for number in range(count)]
+
+
+def test_a_worker_that_is_killed_costs_its_own_tasks_only() -> None:
+    with cluster(3) as (address, workers):
+        with Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as hashers:
+            hashers.hashes(passwords(8))
+            threading.Timer(0.4, workers[0].kill).start()
+            wanted = passwords(160)
+            made = hashers.hashes(wanted)
+        assert workers[0].poll() is not None, "it was killed while they were made"
+    for (user, password), (new, why) in zip(wanted, made, strict=True):
+        assert not why
+        assert verify(new, password, user=user).verdict is Verdict.MATCH
+
+
+def test_a_task_waits_for_the_memory_that_it_declares() -> None:
+    """A worker that has less than one task takes is given none, so the other makes all."""
+    with cluster(1) as (address, _):
+        options = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--host", "127.0.0.1")
+        small = started(
+            *("distributed.cli.dask_worker", address, *options, "--resources", f"memory={MEMORY // 2}"),
+            until="Registered to",
+        )
+        with small as (worker, _), Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as hashers:
+            before = psutil.Process(worker.pid).memory_info().rss
+            assert all(new for new, _ in hashers.hashes(passwords(40)))
+            assert psutil.Process(worker.pid).memory_info().rss - before < MEMORY
+
+
+def test_nothing_is_written_twice_with_a_worker_killed(tmp_path: Path) -> None:
+    """The whole command: each line is changed once, and each hash matches."""
+    file = tmp_path / "users"
+    file.write_text("".join(f"u{n}:{{PLAIN}}{secret(n).decode()}\n" for n in range(120)))
+    with cluster(2) as (address, workers):
+        threading.Timer(2.5, workers[0].kill).start()
+        done = mailauth(
+            *("migrate", "apply", "--url", f"passwd-file:{file}", "--dask", address, "--apply"),
+            *("--rehash", "ARGON2ID", "--profile", "owasp-7", "--batch", "40"),
+            MAILAUTH_STATE=str(tmp_path / "state"),
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed 120" in done.stdout
+    lines = [line.partition(":") for line in file.read_text().splitlines()]
+    assert len(lines) == 120
+    for number, (user, _, stored) in enumerate(lines):
+        assert verify(stored, Password(secret(number)), user=user).verdict is Verdict.MATCH
+
+
+def test_processes_end_with_the_one_that_made_them() -> None:
+    code = (
+        "from mailauth.migrate.hashing import Local\n"
+        "from tests.migrate.test_cluster import GOAL, passwords\n"
+        "with Local(GOAL.order((2, 4, 1), None, 0), 2) as made:\n"
+        "    made.hashes(passwords(16))\n"
+        "    print('made', flush=True)\n"
+        "    input()\n"
+    )
+    one = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert one.stdout
+    assert one.stdout.readline() == "made\n"
+    family = psutil.Process(one.pid).children(recursive=True)
+    assert len(family) >= 2
+    one.kill()
+    one.wait()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    for left in alive:
+        left.kill()
+    assert not alive
+
+
+def test_a_process_that_is_killed_is_made_again() -> None:
+    with Local(GOAL.order((2, 4, 1), None, 0), 2) as hashers:
+        hashers.hashes(passwords(16))
+        workers = [
+            one
+            for one in psutil.Process().children(recursive=True)
+            if not one.children() and "forkserver" in " ".join(one.cmdline())
+        ]
+        time.sleep(0.1)
+        threading.Timer(0.1, workers[-1].kill).start()
+        made = hashers.hashes(passwords(80))
+    assert [why for _, why in made if why] == []
