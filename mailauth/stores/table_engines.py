@@ -157,6 +157,14 @@ class Mysql:
 
     def keys(self, table: str) -> tuple[str, ...]:
         schema, name = _split(table)
+        engine = self.rows(
+            "SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e"
+            " ON e.engine = t.engine WHERE t.table_name = %s AND t.table_schema = COALESCE(%s, DATABASE())"
+            " AND e.transactions <> 'YES'",
+            (name, schema),
+        )
+        if engine:
+            raise Refused(f"{table}: {engine[0][0]} has no transactions, so a batch could be left half done.")
         found = self.rows(
             "SELECT column_name FROM information_schema.key_column_usage WHERE constraint_name = 'PRIMARY'"
             " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) ORDER BY ordinal_position",

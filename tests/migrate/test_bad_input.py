@@ -208,6 +208,12 @@ def test_a_full_disk_under_the_journal(tmp_path: Path, small: Callable[[str, int
     assert file.read_bytes() == before
 
 
+def test_a_table_without_transactions(migrated: Make) -> None:
+    one = migrated("2.3.19.1", "mysql", bare_bcrypt(2))
+    one.lab.store.execute("ALTER TABLE users ENGINE = MyISAM")  # type: ignore[attr-defined]
+    assert "MyISAM has no transactions" in one.at("apply", "--prefix", "--apply", status=1)
+
+
 def test_duplicate_users_are_named_before_anything_is_done(tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text(f"a:{FAKE}\nb:{FAKE}\na:{{PLAIN}}other\n")
