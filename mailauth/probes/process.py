@@ -182,6 +182,10 @@ def idle_size(pid: int, blocks: Iterable[int]) -> int:
             return _size(status, "VmSize")
         time.sleep(_APART)
     taken = _verifying(pid, blocks)
+    if re.search(r"^State:\s+[Tt]", status, re.MULTILINE):
+        raise CannotObserve(
+            f"process {pid} is stopped (state T), and answers nobody: kill -CONT {pid} lets it go on."
+        )
     if not taken:
         raise CannotObserve(f"process {pid} was busy with logins for {_BUSY:.0f} seconds; try again later.")
     return _status(pid, "VmSize") - taken

@@ -40,6 +40,14 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
     folder = _folder(scene, values) if not ran.status else ""
     if ran.status and labels:
         said = UserdbSaid.UNKNOWN if ran.status == _UNKNOWN else UserdbSaid.FAILED
+        if said is UserdbSaid.UNKNOWN and any(one.driver == "static" for one in config.userdbs):
+            # It takes whoever has logged in; asked by others it asks the passdbs whether there is such a
+            # user, who refuse what allow_nets and the like do.  Source: static_lookup(), Dovecot 2.3.19.1
+            # and 2.4.1 src/auth/userdb-static.c.
+            raise CannotObserve(
+                f"doveadm user {user}: a static userdb asks the passdbs again, and they refuse the name"
+                " without a login; only a real one shows what it answers: mailauth diagnose --login -p USER"
+            )
         if said is UserdbSaid.FAILED:
             source = f"doveadm user -u {user}"
             ran = _doveadm(scene, "-u", "--", user)
@@ -85,7 +93,8 @@ def _user(scene: Scene) -> tuple[str, str]:
 
 
 def _doveadm(scene: Scene, *words: str) -> Ran:
-    ran = scene.dovecot.run("doveadm", "user", *words, timeout=_SECONDS)
+    where = ("-x", f"rip={scene.address}") if scene.address else ()
+    ran = scene.dovecot.run("doveadm", "user", *where, *words, timeout=_SECONDS)
     told = ran.out + ran.err
     if ran.status and any(word in told for word in ("connect(", "Permission denied", "isconnected")):
         how = f"; {AS_ROOT}" if os.geteuid() else ""

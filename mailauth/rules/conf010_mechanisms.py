@@ -4,7 +4,8 @@ What you see
     A mechanism that is not known, or an empty list: no login works, since the auth process does not
     start ("Unknown authentication mechanism", "No authentication mechanisms configured").
     LOGIN without PLAIN: IMAP's LOGIN command and POP3's USER and PASS fail with "Unsupported
-    authentication mechanism", and doveadm auth test does, too.
+    authentication mechanism", and doveadm auth test does, too.  So it is where external or anonymous
+    stand alone.
 Why
     The login processes do a client's LOGIN command by the mechanism PLAIN.  The names have to be those
     of the build: NTLM needs winbind, GSSAPI a package, and some went with a version.
@@ -17,6 +18,8 @@ What to do
 
 from mailauth.evidence import Configured, Startup
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+_WITHOUT_A_PASSWORD = frozenset({"EXTERNAL", "ANONYMOUS"})
 
 
 @rule("CONF010", "auth_mechanisms cannot work as it is", Severity.BLOCKS_LOGIN)
@@ -31,6 +34,8 @@ def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
         says = "auth_mechanisms is empty: the auth process does not start."
     elif "LOGIN" in names and "PLAIN" not in names:
         says = "auth_mechanisms has login and not plain: IMAP's LOGIN command and POP3's USER need PLAIN."
+    elif set(names) <= _WITHOUT_A_PASSWORD:
+        says = f"auth_mechanisms has {' and '.join(names).lower()} alone, which take no password."
     else:
         return None
     kept = [name for name in names if name not in (*startup.unknown, "PLAIN")]

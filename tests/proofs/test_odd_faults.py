@@ -234,3 +234,47 @@ def test_what_only_a_login_shows_is_said(proof: Make, dovecot_version: str, name
         assert "AUTH013" in {one.rule.code for one in diagnosis.undecided}
     told.finds({"AUTH001"}, password=SECRET, login=True)
     record(told.lab, name, ["AUTH001"])
+
+
+def test_a_static_userdb_is_not_told_from_outside(proof: Make, dovecot_version: str) -> None:
+    """It asks the passdbs again when doveadm asks it, and they refuse what they take in a login."""
+    users = {"alice": f"{GOOD}::::::allow_nets=127.0.0.1/32", "carol": f"{GOOD}::::::user=bob"}
+    told = proof(dovecot_version, "passwd-file", users, protocols=("imap",))
+    told.address = "127.0.0.1"
+    told.finds(set(), password=SECRET)
+    told.address = ""
+    for told.user in users:
+        diagnosis = told.look(password=SECRET).diagnosis
+        assert diagnosis.findings == ()
+        assert "USERDB001" in {one.rule.code for one in diagnosis.undecided}
+
+
+def test_a_proxy_that_leads_nowhere(proof: Make, dovecot_version: str) -> None:
+    entry = f"{GOOD}::::::proxy=y host=127.0.0.1 port=1"
+    told = proof(dovecot_version, "passwd-file", {"alice": entry}, protocols=("imap",))
+    assert told.logins() == [True]
+    (found,) = told.finds({"AUTH013"}, password=SECRET, login=True)
+    record(told.lab, "a proxy that leads nowhere", [found.rule.code])
+
+
+def test_mechanisms_without_a_password(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD}, settings="auth_mechanisms = external\n")
+    found = told.finds({"CONF010"}, password=SECRET)
+    told.paste(found)
+    told.lab.reload()
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
+
+
+def test_an_auth_process_that_is_stopped(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    stopped = [one for one in told.lab.processes() if one.name() == "auth"]
+    for one in stopped:
+        one.suspend()
+    try:
+        diagnosis = told.look().diagnosis
+    finally:
+        for one in stopped:
+            one.resume()
+    assert diagnosis.findings == ()
+    assert any("is stopped (state T)" in one.missing.reason for one in diagnosis.undecided)
