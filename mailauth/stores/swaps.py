@@ -114,6 +114,8 @@ class Names:
 
 def as_bytes(value: object) -> bytes | None:
     """As Dovecot reads it: a C string."""
+    if type(value) is str and value.isascii() and "\0" not in value:  # the common case, and fast
+        return value.encode()
     if value is None:
         return None
     raw = (

@@ -123,6 +123,8 @@ def _table(source: SqlSource, host: dict[str, str], select: PlainSelect, engine:
 
 def _text(value: object) -> str:
     """To be shown: what is not UTF-8 cannot be."""
+    if type(value) is str and value.isascii():
+        return value
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 

@@ -133,15 +133,13 @@ def test_processes_end_with_the_one_that_made_them() -> None:
         "    print('made', flush=True)\n"
         "    input()\n"
     )
-    one = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert one.stdout
-    assert one.stdout.readline() == "made\n"
-    family = psutil.Process(one.pid).children(recursive=True)
-    assert len(family) >= 2
-    one.kill()
-    one.wait()
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], text=True, cwd=ROOT, stdin=pipe, stdout=pipe) as one:
+        assert one.stdout
+        assert one.stdout.readline() == "made\n"
+        family = psutil.Process(one.pid).children(recursive=True)
+        assert len(family) >= 2
+        one.kill()
     _, alive = psutil.wait_procs(family, timeout=10)
     for left in alive:
         left.kill()
