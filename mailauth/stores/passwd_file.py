@@ -3,7 +3,11 @@
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 """
 
+import errno
+import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from mailauth.errors import unseen
 from mailauth.stores.store import Failing, Failure, Outcome, Record
@@ -19,7 +23,7 @@ def lookup(path: Path, user: str, shown_as: str = "") -> Record:
     shown = shown_as or str(path)
     wanted = user.encode()
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             for number, line in enumerate(file, 1):
                 if name_of(line) == wanted:
                     _, *rest = _entry(line).split(b":")
@@ -30,6 +34,15 @@ def lookup(path: Path, user: str, shown_as: str = "") -> Record:
     except OSError as why:
         raise unseen(shown, why, "the passwd-file cannot be read") from None
     return Record(Outcome.UNKNOWN_USER, shown)
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to read: a pipe would be waited for, and a device has no end.  Raises OSError."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return file
 
 
 def name_of(line: bytes) -> bytes:

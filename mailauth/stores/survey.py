@@ -228,7 +228,7 @@ def of_files(
     for path in paths:
         seen: array[int] = array("q")
         try:
-            with path.open("rb") as file:
+            with passwd_file.opened(path) as file:
                 for line in file:
                     name, _, rest = line.partition(b":")
                     if line[:1] in _NO_ENTRY:
@@ -254,7 +254,7 @@ def _twice(path: Path, seen: "array[int]") -> list[str]:
     if not alike:
         return []
     counts: dict[bytes, int] = {}
-    with path.open("rb") as file:
+    with passwd_file.opened(path) as file:
         for line in file:
             name = line.partition(b":")[0]
             if line[:1] not in _NO_ENTRY and hash(name) in alike:

@@ -6,6 +6,7 @@ One lab has many users, each with another odd string; a lab for each odd setting
 import base64
 import hashlib
 import imaplib
+import os
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -278,3 +279,14 @@ def test_an_auth_process_that_is_stopped(proof: Make, dovecot_version: str) -> N
             one.resume()
     assert diagnosis.findings == ()
     assert any("is stopped (state T)" in one.missing.reason for one in diagnosis.undecided)
+
+
+def test_a_pipe_for_a_passwd_file_is_not_waited_for(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    path = told.lab.store.path
+    assert path
+    path.unlink()
+    os.mkfifo(path)
+    diagnosis = told.look().diagnosis  # Dovecot itself would wait for ever, so it is asked nothing
+    assert {one.rule.code for one in diagnosis.findings} <= {"CONF015"}
+    assert any("it is no regular file" in one.missing.reason for one in diagnosis.undecided)
