@@ -53,7 +53,7 @@ def test_auth003(proof: Make, dovecot_version: str, kind: str) -> None:
     found = told.story(fault, {"AUTH003"}, answers=[True])
     assert found[0].problem.certainty is Certainty.LIKELY
     assert "CRAM-MD5 cannot be served from ARGON2ID" in found[0].problem.says
-    assert told.lab.settings_file.read_text().splitlines()[-1] == "auth_mechanisms = plain login"
+    assert told.lab.config.read_text().splitlines()[-1] == "auth_mechanisms = plain login"
 
 
 @pytest.mark.parametrize("scheme", ["PLAIN", "CRAM-MD5"])

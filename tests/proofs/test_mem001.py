@@ -158,7 +158,7 @@ def test_a_process_that_verifies_just_now(
         busy = pool.submit(other.plain, "bob", b"wrong")
         time.sleep(0.2)
         diagnosis = told.look().diagnosis
-        assert not diagnosis.findings
+        assert {finding.rule.code for finding in diagnosis.findings} <= {"AUTH010"}  # which bob's hash blocks
         for one in diagnosis.undecided:
             assert "busy with logins" in one.missing.reason
         assert not busy.result().ok
