@@ -80,6 +80,8 @@ def one_case(payload: bytes) -> str:
         return ""
     if not re.fullmatch(rb"[A-Za-z0-9./+=]+", digest) or re.fullmatch(rb"[0-9A-Fa-f]+", digest):
         return ""
+    if sum(chr(byte).isalpha() for byte in digest[:_LETTERS]) < _LETTERS // 2:
+        return ""
     if digest == digest.lower():
         return "all its letters are small"
     return "all its letters are capitals" if digest == digest.upper() else ""

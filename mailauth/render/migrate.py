@@ -37,8 +37,10 @@ def report_text(report: Report, head: Head) -> str:
     rate = report.looked_at / report.seconds if report.seconds else 0.0
     lines = [
         f"{head.id}: {head.state.value}{' (interrupted)' if report.stopped else ''}",
-        f"  looked at {report.looked_at}, changed {report.written}; {report.seconds:.1f} s,"
-        f" {rate:.0f} rows/s",
+        (
+            f"  looked at {report.looked_at}, changed {report.written}; {report.seconds:.1f} s,"
+            f" {rate:.0f} rows/s"
+        ),
     ]
     for name, count in (
         ("were old again already", report.already),

@@ -137,7 +137,7 @@ def test_a_hash_too_costly_to_verify(bench: Lab) -> None:
     bench.set_password("costly", "{BLF-CRYPT}$2y$31$OrlNTlTkc8yLzsG6prknyOrhZDTljHA6YrjrLDnZaZDaXnNlvKlcG")
     done = mailauth("diagnose", "costly", "-c", str(bench.config), "--password-stdin", feed="secret\n")
     assert done.returncode == 1
-    assert "HASH027" in done.stdout
+    assert "HASH034" in done.stdout
     assert "PASS001" in undecided(done.stdout)
     assert "the password was not verified" in done.stdout
 
@@ -190,7 +190,7 @@ def test_an_ordinary_user_before_an_unreadable_store() -> None:
         "CONF012",
         "CONF018",
     }
-    assert f"{users}: the passwd-file cannot be read (Permission denied); run: sudo" in " ".join(said.split())
+    assert f"{users} cannot be read" in " ".join(said.split())
     assert undecided(said) >= {"MEM001", "HASH001"}
 
 
@@ -254,11 +254,24 @@ def test_no_dovecot_installed() -> None:
 
 def test_an_interrupt_ends_it_at_once(bench: Lab) -> None:
     """Ctrl-C in the middle of a long verification: no traceback, status 130."""
-    bench.set_password("slow", argon2id(memory=512 * MiB, time=1).replace("t=1", "t=100"))
+    bench.set_password("slow", argon2id(memory=512 * MiB, time=1).replace("t=1", "t=25"))
     bench.configure("default_vsz_limit = 2G\n")
     bench.reload()
-    words = [sys.executable, "-m", "mailauth", "diagnose", "slow", "-c", str(bench.config)]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    words = [
+        sys.executable,
+        "-m",
+        "mailauth",
+        "diagnose",
+        "slow",
+        "-c",
+        str(bench.config),
+        "--password-stdin",
+    ]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin
+        process.stdin.write(b"wrong\n")
+        process.stdin.flush()
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=2)
         process.send_signal(signal.SIGINT)

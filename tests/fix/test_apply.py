@@ -28,7 +28,7 @@ from tests.proofs.story import SECRET, MiB, argon2id
 BIG = argon2id(memory=256 * MiB)
 GOOD = argon2id(memory=1 * MiB)
 CUT = GOOD[:60]
-NEW = b"the new password"
+NEW = b"an entirely-fresh one"
 
 
 def both(text: str) -> dict[Dialect, str]:

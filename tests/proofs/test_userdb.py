@@ -255,7 +255,11 @@ def test_userdb006(mailbox: Open, dovecot_version: str, how: str) -> None:
     told = mailbox(dovecot_version)
     fault = userdb("", "") if how == "no userdb" else static("home=/tmp")
     ids = "mail_uid = nobody\nmail_gid = nogroup\n"
-    found = mail_story(told, fault, {"USERDB006"}, lambda lab: lab.configure(ids))
+
+    def name_ours(lab: Lab) -> None:
+        lab.config.write_text(lab.config.read_text() + ids)
+
+    found = mail_story(told, fault, {"USERDB006"}, name_ours)
     assert "mail_uid" in found[0].problem.remedy.config[told.lab.dialect]
 
 
