@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
 
-_FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 10_000, 512
+_FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
 
 
 def store_options(command: Callable[..., None]) -> Callable[..., None]:
