@@ -141,6 +141,7 @@ def test_the_verifier_is_observed_not_assumed(proof: Make, dovecot_version: str,
     assert 4 * MiB < seen.miss.size < 64 * MiB
 
 
+@pytest.mark.parametrize("store", ["passwd-file", "sqlite"])  # auth verifies; a worker does
 @pytest.mark.parametrize("busy_with", [200, 100])
 def test_a_process_that_verifies_just_now(
     proof: Make, dovecot_version: str, store: str, busy_with: int

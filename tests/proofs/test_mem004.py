@@ -31,6 +31,7 @@ def limit(service: str, size: str) -> str:
     return f"service {service} {{\n  vsz_limit = {size}\n}}\n"
 
 
+@pytest.mark.parametrize("store", ["passwd-file", "mysql"])  # auth verifies; a worker does
 @pytest.mark.parametrize("size", ["1G", "no limit"])
 def test_mem004(proof: Make, dovecot_version: str, store: str, size: str) -> None:
     """The service that does not verify is raised, and the hash fits: worth knowing, and no more."""
