@@ -211,7 +211,9 @@ def test_a_full_disk_under_the_journal(tmp_path: Path, small: Callable[[str, int
 def test_a_table_without_transactions(migrated: Make) -> None:
     one = migrated("2.3.19.1", "mysql", bare_bcrypt(2))
     one.lab.store.execute("ALTER TABLE users ENGINE = MyISAM")  # type: ignore[attr-defined]
-    assert "MyISAM has no transactions" in one.at("apply", "--prefix", "--apply", status=1)
+    before = one.lab.store.users()
+    one.at("apply", "--prefix", "--apply", status=1)
+    assert one.lab.store.users() == before
 
 
 def test_duplicate_users_are_named_before_anything_is_done(tmp_path: Path) -> None:
