@@ -33,8 +33,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def _release(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
-    version = Version.parse(text)
-    return (version.major, version.minor, version.patch, version.build)
+    return Version.parse(text).numbers
 
 
 def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:

@@ -33,6 +33,11 @@ class Version:
         return cls(*(int(part) if part else 0 for part in found.groups()))
 
     @property
+    def numbers(self) -> tuple[int, int, int, int]:
+        """As the hashes, which know nothing of Dovecot's releases, compare them."""
+        return (self.major, self.minor, self.patch, self.build)
+
+    @property
     def dialect(self) -> Dialect:
         """The configuration language: 2.4 changed it."""
         return "2.4" if (self.major, self.minor) >= (2, 4) else "2.3"

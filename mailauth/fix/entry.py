@@ -124,9 +124,7 @@ def new_string(entry: Entry, wanted: StoreChange, looked: Looked, password: Pass
 
 
 def _mended(entry: Entry) -> bytes:
-    version = entry.config.version
-    numbers = (version.major, version.minor, version.patch, version.build)
-    found = mend(entry.old or b"", dovecot=numbers, allow_weak=entry.config.allow_weak)
+    found = mend(entry.old or b"", dovecot=entry.config.version.numbers, allow_weak=entry.config.allow_weak)
     if found is None:
         raise Refused(f"{entry.place}: the stored string cannot be mended; the password must be set again.")
     return found.stored
@@ -134,7 +132,7 @@ def _mended(entry: Entry) -> bytes:
 
 def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:
     """The strongest Argon2id that the verifying process has room for; bcrypt where none fits."""
-    config, version = entry.config, entry.config.version
+    config = entry.config
     services = (entry.passdb.verified_by, entry.passdb.hit_verified_by or entry.passdb.verified_by)
     limits = [limit for name in services if (limit := config.services[name].vsz_limit) is not None]
     seen = [fact for fact in looked.diagnosis.evidence if isinstance(fact, Verifiers)]
@@ -142,7 +140,7 @@ def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:
     order = making.Order(
         "ARGON2ID",
         (),
-        (version.major, version.minor, version.patch, version.build),
+        config.version.numbers,
         config.allow_weak,
         min(limits, default=None),
         idle,

@@ -177,5 +177,4 @@ class Service:
 def order_for(dovecot: Installation, config: AuthConfig, settings: OnLogin) -> Order:
     """The order for new hashes: the goal, under the smallest room of the processes that verify."""
     limit, idle = room_of(dovecot, config, config.passdbs)
-    version = config.version
-    return settings.goal.order((version.major, version.minor, version.patch, version.build), limit, idle)
+    return settings.goal.order(config.version.numbers, limit, idle)

@@ -51,7 +51,7 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
     passdb = chosen[0]
     assert passdb.source
     limit, idle = room_of(dovecot, config, (passdb,))
-    order = goal.order(_numbers(config.version), limit, idle)
+    order = goal.order(config.version.numbers, limit, idle)
     source = _here(dovecot, passdb)
     return Where(passdb.label, source, reader_of(config, passdb), order, config.file, bool(config.cache_size))
 
@@ -59,7 +59,7 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
 def of_url(url: str, source: Source, version: Version, default_scheme: str | None, goal: Goal) -> Where:
     """A store without a Dovecot."""
     scheme = default_scheme or ("CRYPT" if isinstance(source, FileSource) else "PLAIN")
-    numbers = _numbers(version)
+    numbers = version.numbers
     shown = url.partition("?")[0]
     return Where(shown, source, Reader(numbers, scheme, False), goal.order(numbers, _LIMIT, _ROOM), None)
 
@@ -90,7 +90,3 @@ def _here(dovecot: Installation, passdb: Passdb) -> Source:
         if not here.exists() or not here.samefile(there):
             raise UsageError(f"{path}: is in another root or container; run mailauth migrate in there.")
     return source
-
-
-def _numbers(version: Version) -> tuple[int, ...]:
-    return (version.major, version.minor, version.patch, version.build)

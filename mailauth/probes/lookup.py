@@ -137,11 +137,10 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
 
 
 def _parsed(entry: Entry, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
-    version = config.version
     return hashes.parse(
         as_taken(entry.record, entry.passdb),
         default_scheme=entry.passdb.default_scheme,
-        dovecot=(version.major, version.minor, version.patch, version.build),
+        dovecot=config.version.numbers,
         allow_weak=config.allow_weak,
     )
 

@@ -46,9 +46,8 @@ def _damage(case: Case, scene: Scene) -> Damage | None:
     from mailauth.hashes.damage import Reader, classify  # noqa: PLC0415 - 20 ms that a sound string need not
 
     config, names = scene.config, scene.names
-    version = config.version
     reader = Reader(
-        (version.major, version.minor, version.patch, version.build),
+        config.version.numbers,
         case.passdb.default_scheme,
         config.allow_weak,
         case.record.noscheme,

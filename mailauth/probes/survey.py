@@ -89,7 +89,7 @@ def survey_alone(
     driver = source.driver if isinstance(source, SqlSource) else "passwd-file"
     passdb = Passdb(1, driver, "", default_scheme or "", source, "", "auth", None)
     passdb = replace(passdb, default_scheme=(default_scheme or usual_scheme(version, passdb)).upper())
-    reader = Reader(_numbers(version), passdb.default_scheme, version.dialect == "2.3")
+    reader = Reader(version.numbers, passdb.default_scheme, version.dialect == "2.3")
     question = Question(reader, isinstance(source, SqlSource), names)
     config = unread(Refusal(version, "", "", "", 0, ""))
     seen = _survey(source, question, Ask(Installation(), config, None, names, progress))
@@ -98,8 +98,4 @@ def survey_alone(
 
 def reader_of(config: AuthConfig, passdb: Passdb) -> Reader:
     """Who reads this passdb's strings."""
-    return Reader(_numbers(config.version), passdb.default_scheme, config.allow_weak)
-
-
-def _numbers(version: Version) -> tuple[int, ...]:
-    return (version.major, version.minor, version.patch, version.build)
+    return Reader(config.version.numbers, passdb.default_scheme, config.allow_weak)

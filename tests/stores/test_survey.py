@@ -98,9 +98,7 @@ def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) 
         ask = Ask(dovecot, config)
         passdb = config.passdbs[0]
         found = survey_passdb(ask, passdb)
-    version = config.version
-    numbers = (version.major, version.minor, version.patch, version.build)
-    reader = Reader(numbers, passdb.default_scheme, config.allow_weak)
+    reader = Reader(config.version.numbers, passdb.default_scheme, config.allow_weak)
     tally = Tally(Question(reader, prefixing=store != "passwd-file"))
     for stored in users.values():
         tally.add((stored or "").encode(), ())
