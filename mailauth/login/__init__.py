@@ -1,0 +1,1 @@
+"""The same credentials by each way in, layer by layer."""
