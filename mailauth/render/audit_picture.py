@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mailauth.errors import UsageError
 from mailauth.render.audit import NEVER, REFUSED, SOUND, UNKNOWN, AuditReport
+from mailauth.render.picture import axes_of
 
 _COLOURS = {SOUND: "#238b45", REFUSED: "#fd8d3c", UNKNOWN: "#9e9ac8", NEVER: "#cb181d"}
 _MOST = 25
@@ -11,21 +11,13 @@ _MOST = 25
 
 def picture(report: AuditReport, file: Path) -> None:
     """Draw to ``file``, in the format of its ending.  Raises UsageError, also without matplotlib."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - an optional extra, and 0.4 s
-
-        mpl.use("Agg")
-        from matplotlib import pyplot as plt  # noqa: PLC0415
-    except ImportError:
-        raise UsageError("pictures need matplotlib; pip install 'mailauth[plot]'") from None
     bars: dict[tuple[str, str], int] = {}
     for store in report.stores:
         for one in store.classes:
             key = (one.hash.partition(" (")[0] or "nothing", one.fate)
             bars[key] = bars.get(key, 0) + one.rows
     ordered = sorted(bars.items(), key=lambda bar: -bar[1])[:_MOST][::-1]
-    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.3 * len(ordered)), layout="constrained")
-    try:
+    with axes_of(file, 9, 1.5 + 0.3 * len(ordered)) as axes:
         for place, ((_name, fate), rows) in enumerate(ordered):
             axes.barh(place, rows, color=_COLOURS[fate])
             axes.text(rows, place, f" {rows:,}", va="center", fontsize=8)
@@ -38,10 +30,3 @@ def picture(report: AuditReport, file: Path) -> None:
         for fate, colour in _COLOURS.items():
             axes.barh(0, 0, color=colour, label=fate)
         axes.legend(fontsize=8, loc="lower right")
-        figure.savefig(file, dpi=150)
-    except ValueError as why:
-        raise UsageError(f"{file}: {str(why).splitlines()[0]}; end its name in .png or .svg.") from None
-    except OSError as why:
-        raise UsageError(f"{file}: cannot be written ({why.strerror}).") from None
-    finally:
-        plt.close(figure)

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mailauth.errors import UsageError
 from mailauth.memory.grid import Result
+from mailauth.render.picture import axes_of
 
 _MiB = 1024 * 1024
 _COLOURS = {1: "#9ecae1", 2: "#4292c6", 3: "#08519c", 4: "#08306b"}
@@ -15,23 +15,8 @@ def picture(
     results: Iterable[Result], file: Path, *, limits: Iterable[int], latency: float, idle: int
 ) -> None:
     """Draw to ``file``, in the format of its ending.  Raises UsageError, also without matplotlib."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - an optional extra, and 0.4 s
-
-        mpl.use("Agg")
-        from matplotlib import pyplot as plt  # noqa: PLC0415
-    except ImportError:
-        raise UsageError("pictures need matplotlib; pip install 'mailauth[plot]'") from None
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    try:
+    with axes_of(file, 8, 5) as axes:
         draw(axes, list(results), limits=limits, latency=latency, idle=idle)
-        figure.savefig(file, dpi=150)
-    except ValueError as why:
-        raise UsageError(f"{file}: {str(why).splitlines()[0]}; end its name in .png or .svg.") from None
-    except OSError as why:
-        raise UsageError(f"{file}: cannot be written ({why.strerror}).") from None
-    finally:
-        plt.close(figure)
 
 
 def draw(axes: Any, results: list[Result], *, limits: Iterable[int], latency: float, idle: int) -> None:

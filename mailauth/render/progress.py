@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mailauth.errors import UsageError
 from mailauth.migrate.progress import OnLoginProgress
+from mailauth.render.picture import axes_of
 
 _BAR = 50  # characters
 
@@ -30,30 +30,16 @@ def progress_text(found: OnLoginProgress) -> str:
 
 def draw(found: OnLoginProgress, path: Path) -> None:
     """Users migrated, day by day.  Raises UsageError without matplotlib, or where it cannot be written."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - an extra, and a second to load
-    except ImportError:
-        raise UsageError("--png needs matplotlib: pip install 'mailauth[plot]'") from None
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, axes = plt.subplots(figsize=(8, 4))
     done, total = 0, []
     for day in found.days:
         done += day.migrated
         total.append(done)
     dates = [day.date for day in found.days]
-    axes.bar(dates, [day.migrated for day in found.days], label="migrated that day")
-    axes.plot(dates, total, marker="o", color="C1", label="migrated so far")
-    axes.axhline(found.users, linestyle="--", color="grey", label=f"all {found.users} users")
-    axes.set_title(f"Users that have {found.goal}: {found.reached} of {found.users}")
-    axes.set_ylabel("users")
-    axes.tick_params(axis="x", rotation=45)
-    axes.legend()
-    figure.tight_layout()
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as why:
-        raise UsageError(f"{path}: cannot be written ({why}).") from None
-    finally:
-        plt.close(figure)
+    with axes_of(path, 8, 4) as axes:
+        axes.bar(dates, [day.migrated for day in found.days], label="migrated that day")
+        axes.plot(dates, total, marker="o", color="C1", label="migrated so far")
+        axes.axhline(found.users, linestyle="--", color="grey", label=f"all {found.users} users")
+        axes.set_title(f"Users that have {found.goal}: {found.reached} of {found.users}")
+        axes.set_ylabel("users")
+        axes.tick_params(axis="x", rotation=45)
+        axes.legend()
