@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results" / "migrate-bulk.json"
 GOAL = Goal("ARGON2ID", tuple(profile("owasp").items()))
 MEMORY = footprint(int(dict(GOAL.options)["memory"]), 1).total
 BOUNDS = {"Local": 0.9, "Dask": 0.85}
-ALONE, TOGETHER = 60, 512
+ALONE, TOGETHER = 100, 1024
 
 
 def rate(hashers: Hashers) -> float:
@@ -44,7 +44,7 @@ def main() -> None:
     given = parser.parse_args()
     order, cores, rounds = GOAL.order((2, 4, 1), None, 0), batch.cores(), []
     with (
-        cluster(cores) as (address, _),
+        cluster(cores, 2 * MEMORY) as (address, _),
         Local(order) as local,
         Dask(order, address, MEMORY) as dask,
     ):

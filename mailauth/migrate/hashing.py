@@ -100,6 +100,7 @@ class Dask:
     """Workers of a Dask cluster; each must have mailauth of this version.
 
     A task declares its memory as the resource "memory" (bytes), where the workers have declared theirs.
+    Raises UsageError where none has declared enough: the scheduler would wait for ever.
     """
 
     def __init__(self, order: Order, address: str, memory: int) -> None:
@@ -126,8 +127,15 @@ class Dask:
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         if not workers:
             raise CannotObserve(f"{self._address}: the cluster has no workers.")
-        declared = all("memory" in worker.get("resources", {}) for worker in workers.values())
-        resources: dict[str, Any] = {"resources": {"memory": self._memory}} if declared else {}
+        rooms = [worker.get("resources", {}).get("memory") for worker in workers.values()]
+        resources: dict[str, Any] = {}
+        if None not in rooms:
+            if max(rooms) < self._memory:
+                raise UsageError(
+                    f"{self._address}: a task takes {self._memory} bytes, and the most that a worker declares"
+                    f' is {max(rooms):.0f}; start workers with --resources "memory={self._memory}" or more.'
+                )
+            resources = {"resources": {"memory": self._memory}}
         futures = [
             self._client.submit(hash_some, self._order, task, pure=False, retries=_ATTEMPTS, **resources)
             for task in _tasks(passwords, _A_TASK)

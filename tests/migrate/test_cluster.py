@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mailauth.errors import UsageError
 from mailauth.hashes import Password, Verdict, verify
 from mailauth.hashes.argon2 import footprint
 from mailauth.migrate.goal import Goal
@@ -51,8 +52,8 @@ def started(*words: str, until: str) -> Iterator[tuple[subprocess.Popen[str], st
 
 
 @contextmanager
-def cluster(workers: int) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """A scheduler, and workers of a process each, that declare how much memory they have."""
+def cluster(workers: int, memory: int = 2 * MEMORY) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """A scheduler, and workers of a process each, that declare so much memory (bytes)."""
     with ExitStack() as stack:
         quiet = ("--port", "0", "--no-dashboard", "--host", "127.0.0.1")
         _, line = stack.enter_context(
@@ -65,7 +66,7 @@ def cluster(workers: int) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
             stack.enter_context(
                 started(
                     *("distributed.cli.dask_worker", found[0], *options),
-                    *("--resources", f"memory={2 * MEMORY}"),
+                    *("--resources", f"memory={memory}"),
                     until="Registered to",
                 )
             )[0]
@@ -103,6 +104,15 @@ def test_a_task_waits_for_the_memory_that_it_declares() -> None:
             before = psutil.Process(worker.pid).memory_info().rss
             assert all(new for new, _ in hashers.hashes(passwords(40)))
             assert psutil.Process(worker.pid).memory_info().rss - before < MEMORY
+
+
+def test_a_cluster_that_has_too_little_is_told_so() -> None:
+    with (
+        cluster(1, MEMORY // 2) as (address, _),
+        Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as small,
+        pytest.raises(UsageError, match=f"takes {MEMORY} bytes.* declares is {MEMORY // 2};"),
+    ):
+        small.hashes(passwords(1))
 
 
 def test_nothing_is_written_twice_with_a_worker_killed(tmp_path: Path) -> None:
