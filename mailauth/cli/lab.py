@@ -14,6 +14,7 @@ import msgspec
 
 from mailauth.errors import UsageError
 from mailauth.lab import STORES, Lab, builds
+from mailauth.lab.settings import PROTOCOLS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,10 +87,12 @@ def fetch(versions: tuple[str, ...]) -> None:
 @click.option(
     "--protocol",
     "protocols",
-    type=click.Choice(["imap", "pop3"]),
+    type=click.Choice(PROTOCOLS),
     multiple=True,
     help="Serve it too, on a port of 127.0.0.1; without one there is authentication only.",
 )
+@click.option("--tls", is_flag=True, help="With STARTTLS, and TLS on ports of its own.")
+@click.option("--postfix", is_flag=True, help="A Postfix too, which asks this Dovecot (root only).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 def run(
     dovecot: str | None,
@@ -99,6 +102,8 @@ def run(
     stored: str,
     settings: Path | None,
     protocols: tuple[str, ...],
+    tls: bool,
+    postfix: bool,
     as_json: bool,
 ) -> None:
     """Start one, say how to reach it, and wait; Ctrl-C removes all of it."""
@@ -112,7 +117,7 @@ def run(
     builds.ensure(dovecot, lambda line: click.echo(line, err=True))
     text = settings.read_text(errors="surrogateescape") if settings else ""
     try:
-        with Lab(dovecot, store, users, text, protocols) as one:
+        with Lab(dovecot, store, users, text, protocols, tls=tls, postfix=postfix) as one:
             if passwords:
                 hashed = {name: _hash(one, stored, password) for name, password in passwords.items()}
                 one.set_users({**users, **hashed})

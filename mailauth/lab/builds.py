@@ -25,9 +25,12 @@ PACKAGES = (
     "dovecot-core",
     "dovecot-imapd",
     "dovecot-pop3d",
+    "dovecot-submissiond",
+    "dovecot-managesieved",
     "dovecot-sqlite",
     "dovecot-mysql",
     "dovecot-pgsql",
+    "postfix",
 )
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # an ordinary user's PATH lacks sbin
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
@@ -104,10 +107,12 @@ def _installed(dovecot: str) -> Build:
 
 
 def unpacked(release: Release) -> Build | None:
-    """The Dovecot of that release, if it is in the cache."""
+    """The Dovecot of that release, if it is in the cache with all of PACKAGES, which were fewer once."""
     folder = cache() / "dovecot" / release.suite
     try:
-        return Build(Version.parse((folder / "mailauth-version").read_text()), folder)
+        told = (folder / "mailauth-version").read_text()
+        whole = all((folder / f"var/lib/dpkg/info/{name}.list").exists() for name in PACKAGES)
+        return Build(Version.parse(told), folder) if whole else None
     except FileNotFoundError:
         return None
     except OSError as why:
@@ -219,6 +224,9 @@ def _bootstrap(release: Release, half: Path, lock: int) -> None:
         sources = half / "etc/apt/sources.list"
         deb, mirror, *_ = sources.read_text().split()
         sources.write_text(sources.read_text() + f"{deb} {mirror} {release.suite} main\n")
+        policy = half / "usr/sbin/policy-rc.d"  # what is unpacked is not started: 101 is "forbidden"
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
         _run(release, _chrooted(half, "apt-get", "update"), lock)
         install = ("apt-get", "install", "--yes", "--no-install-recommends", "--target-release")
         _run(release, _chrooted(half, *install, release.suite, *PACKAGES), lock)

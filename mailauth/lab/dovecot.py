@@ -1,11 +1,8 @@
 """A real, disposable Dovecot with a real store."""
 
-import grp
 import os
-import pwd
 import shutil
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +15,10 @@ from mailauth.errors import CannotObserve, UsageError
 from mailauth.lab.builds import Build, ensure
 from mailauth.lab.databases import SERVERS, Server, free_port
 from mailauth.lab.household import ENVIRONMENT, Household, Start
-from mailauth.lab.settings import Layout, dovecot_conf, sql_conf
+from mailauth.lab.inside import binds, own_names
+from mailauth.lab.postfix import Postfix
+from mailauth.lab.postfix import find as find_postfix
+from mailauth.lab.settings import AUTH_POSTFIX, Certificate, Layout, dovecot_conf, sql_conf
 from mailauth.lab.stores import PasswdFile, ServerStore, SqliteStore, Store, Users, share
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class Lab:
     ``store``        one of STORES
     ``users``        user -> stored string, put in the store as it is; None is SQL's NULL
     ``settings``     configuration text that comes last, in this version's dialect
-    ``protocols``    of "imap" and "pop3"; none is the fastest: logins go to the auth socket
+    ``protocols``    of settings.PROTOCOLS; none is the fastest: logins go to the auth socket
+    ``tls``          STARTTLS on their ports, and TLS on more: ports["imaps"] and so on
+    ``postfix``      a Postfix that asks this Dovecot (root only): ports["smtp"], with tls ports["smtps"]
     ``database``     a running Postgres() or MariaDB() to use; none: start one of our own
     ``query``        the password query;  ``passdb_extra``, ``sql_extra``: more lines in the passdb block,
                      and in 2.3's dovecot-sql.conf.ext or 2.4's passdb block
@@ -60,13 +62,19 @@ class Lab:
         query: str | None = None,
         passdb_extra: str = "",
         sql_extra: str = "",
+        tls: bool = False,
+        postfix: bool = False,
     ) -> None:
         if store not in STORES:
             raise UsageError(f"There is no store {store!r}; there are {', '.join(STORES)}.")
         self._wanted, self._driver, self._users, self._text = dovecot, store, dict(users or {}), settings
         self._database = database
         self._query, self._passdb_extra, self._sql_extra = query, passdb_extra, sql_extra
-        self.ports: dict[str, int] = {protocol: free_port() for protocol in protocols}
+        self._tls, self._with_postfix = tls, postfix
+        secured = [f"{one}s" for one in protocols if one != "sieve"] if tls else []
+        smtp = ["smtp", "smtps"] if postfix else []
+        self.ports: dict[str, int] = {name: free_port() for name in (*protocols, *secured, *smtp)}
+        self.postfix: Postfix | None = None
         self._household: Household | None = None
         self._store: Store | None = None
         self.master_pid = 0
@@ -78,6 +86,8 @@ class Lab:
             self.folder = household.folder
             self._furnish()
             self._start()
+            if self.postfix:
+                self.postfix.start(household)
         except BaseException:
             self.close()
             raise
@@ -238,11 +248,14 @@ class Lab:
             driver=self._driver,
             place=self._store.place,
             ports=self.ports,
-            owner=_own_names(),
+            owner=own_names(),
             mail_user=_NOBODY if os.geteuid() == 0 else (os.geteuid(), os.getegid()),
             query=self._query,
             passdb_extra=self._passdb_extra,
             sql_extra=self._sql_extra,
+            certificate=self._certificate() if self._tls else None,
+            relay=self.ports.get("smtp", 0) if "submission" in self.ports else 0,
+            postfix=self._with_postfix,
         )
         self._write(self.config, dovecot_conf(self._layout))
         self.configure(self._text)
@@ -251,6 +264,19 @@ class Lab:
         mail = self.folder / "mail"
         mail.mkdir()
         os.chown(mail, *self._layout.mail_user)
+        if self._with_postfix:
+            self.postfix = Postfix(
+                find_postfix(self.build),
+                self.folder,
+                self.auth_socket.with_name(AUTH_POSTFIX),
+                self.ports,
+                self._layout.certificate,
+            )
+
+    def _certificate(self) -> Certificate:
+        from mailauth.lab.certificate import make  # noqa: PLC0415 - 45 ms, and only with TLS
+
+        return make(self.folder)
 
     def _make_store(self, group: int | None) -> Store:
         match self._driver:
@@ -279,7 +305,7 @@ class Lab:
             argv=[self.build.program("dovecot"), "-F", "-c", str(self.config)],
             output=self.folder / "output",
             root=self.build.root,
-            binds=self._binds() if self.build.root else (),
+            binds=binds(self.build.root, self.folder),
         )
         self.master_pid = self._household.start(start)
         deadline = time.monotonic() + _READY_SECONDS
@@ -292,24 +318,6 @@ class Lab:
         deadline = time.monotonic() + _AUTH_SECONDS
         while self._auth_pid() is None and time.monotonic() < deadline:
             time.sleep(0.001)
-
-    def _binds(self) -> list[tuple[str, str]]:
-        """What a Dovecot in a root folder of its own must see, at the same paths."""
-        assert self.build.root
-        shared = Path(tempfile.gettempdir()).resolve()
-        inside = self.build.root / shared.relative_to("/")
-        try:
-            inside.mkdir(parents=True, exist_ok=True)
-        except OSError as why:
-            raise CannotObserve(f"{inside} cannot be made ({why.strerror}); set TMPDIR=/tmp.") from why
-        binds = [("/dev", "/dev"), ("/proc", "/proc"), (str(shared), str(shared))]
-        if names := _own_names():
-            user, group = names
-            passwd, groups = self.folder / "passwd", self.folder / "group"
-            passwd.write_text(f"root:x:0:0::/:\n{user}:x:{os.geteuid()}:{os.getegid()}::/:\n")
-            groups.write_text(f"root:x:0:\n{group}:x:{os.getegid()}:\n")
-            binds += [(str(passwd), "/etc/passwd"), (str(groups), "/etc/group")]
-        return binds
 
     def _entrance(self) -> list[str]:
         """The words before a command that make it run in the root folder of this Dovecot."""
@@ -343,16 +351,6 @@ class Lab:
         said = self._last_words()
         if "onfiguration" in said:
             raise UsageError(f"Dovecot {self.version} refuses the configuration: {said}")
-
-
-def _own_names() -> tuple[str, str] | None:
-    """Our user and group, when we are not root."""
-    if os.geteuid() == 0:
-        return None
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
-    except KeyError as why:
-        raise CannotObserve("This user has no name, and Dovecot needs one to run as.") from why
 
 
 def _runs(pid: int | None) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mailauth.dovecot.version import Version
 
+AUTH_POSTFIX = "auth-postfix"
+PROTOCOLS = ("imap", "pop3", "submission", "sieve")
 QUERY = {
     "2.3": "SELECT userid AS user, password FROM users WHERE userid = '%u'",
     "2.4": "SELECT userid AS user, password FROM users WHERE userid = '%{user}'",
@@ -25,6 +27,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate and its key, in PEM files."""
+
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """All that the configuration depends on."""
 
@@ -32,12 +42,19 @@ class Layout:
     folder: Path
     driver: str  # passwd-file | sqlite | mysql | pgsql
     place: Place
-    ports: Mapping[str, int]  # of the protocols; none: authentication only
+    ports: Mapping[str, int]  # of PROTOCOLS, and with an "s" behind of TLS; none: authentication only
     owner: tuple[str, str] | None  # user and group, when Dovecot is not run by root
     mail_user: tuple[int, int]
     query: str | None = None
     passdb_extra: str = ""
     sql_extra: str = ""
+    certificate: Certificate | None = None  # none: no TLS
+    relay: int = 0  # the port of the SMTP server that submission hands its mail to
+    postfix: bool = False  # a Postfix asks auth, at run/auth-postfix
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        return tuple(name for name in self.ports if name in PROTOCOLS)
 
     @property
     def settings_file(self) -> Path:
@@ -89,13 +106,23 @@ def _common(layout: Layout) -> str:
         f"base_dir = {folder}/run\n"
         f"state_dir = {folder}/state\n"
         f"log_path = {folder}/log\n"
-        f"protocols = {' '.join(layout.ports)}\n"
+        f"protocols = {' '.join(layout.protocols)}\n"
         "listen = 127.0.0.1\n"
-        "ssl = no\n"
+        f"{_tls(layout)}"
         "auth_verbose = yes\n"
         "auth_failure_delay = 0\n"
         "first_valid_uid = 1\n"
     )
+
+
+def _tls(layout: Layout) -> str:
+    made = layout.certificate
+    if made is None:
+        return "ssl = no\n"
+    names = ("ssl_cert = <", "ssl_key = <")
+    if layout.version.dialect == "2.4":
+        names = ("ssl_server_cert_file = ", "ssl_server_key_file = ")
+    return f"ssl = yes\n{names[0]}{made.cert}\n{names[1]}{made.key}\n"
 
 
 def _head_23(layout: Layout) -> str:
@@ -164,11 +191,16 @@ def _services(layout: Layout) -> str:
         )
         anvil.append("chroot =")
     text += f"service anvil {{\n{_indented(*anvil)}}}\n"
-    for protocol, port in layout.ports.items():
-        listeners = [
-            f"inet_listener {protocol} {{\n  port = {port}\n}}",
-            f"inet_listener {protocol}s {{\n  port = 0\n}}",
-        ]
+    for protocol in layout.protocols:
+        listeners = [f"inet_listener {protocol} {{\n  port = {layout.ports[protocol]}\n}}"]
+        if protocol != "sieve":
+            secured = layout.ports.get(f"{protocol}s", 0)
+            listeners.append(f"inet_listener {protocol}s {{\n  port = {secured}\n  ssl = yes\n}}")
         no_root = ["chroot ="] if layout.owner else []
-        text += f"service {protocol}-login {{\n{_indented(*listeners, *no_root)}}}\n"
+        service = "managesieve-login" if protocol == "sieve" else f"{protocol}-login"
+        text += f"service {service} {{\n{_indented(*listeners, *no_root)}}}\n"
+    if layout.postfix:
+        text += f"service auth {{\n{_indented(f'unix_listener {AUTH_POSTFIX} {{', '  mode = 0666', '}')}}}\n"
+    if layout.relay:
+        text += f"submission_relay_host = 127.0.0.1\nsubmission_relay_port = {layout.relay}\n"
     return text

@@ -1,0 +1,98 @@
+"""A place where a mail client comes in, how far it came, and what it was told."""
+
+import socket
+import ssl
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+Tls = Literal["plain", "starttls", "tls"]
+TLS: tuple[Tls, ...] = ("plain", "starttls", "tls")
+TIMEOUT = 12.0  # seconds for each answer
+_MOST = 200  # characters of an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a session begins.  ``protocol``: imap, pop3, submission, sieve, or smtp (a Postfix)."""
+
+    protocol: str
+    host: str
+    port: int
+    tls: Tls
+    timeout: float = TIMEOUT
+
+    def __str__(self) -> str:
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.protocol} {shown}:{self.port}"
+
+
+class Step(Enum):
+    """The steps of a session, in order."""
+
+    CONNECT = "connect"
+    GREETING = "greeting"
+    TLS = "TLS"
+    OFFER = "capabilities"
+    AUTH = "authentication"
+    MAIL = "mail"
+
+
+class Answer(Enum):
+    """What came of a login."""
+
+    IN = "yes"
+    REFUSED = "no"  # these credentials are not taken
+    TEMPORARY = "fails"  # the server says that it could not find out, or not go on
+    BROKEN = "breaks off"  # no answer, or none that belongs there
+    UNREACHABLE = "not there"
+    NOT_OFFERED = "not offered"
+    UNSEEN = "not seen"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a session went: the step that it ended in, what the server said there, and each step's seconds."""
+
+    answer: Answer
+    step: Step
+    said: str = ""
+    seconds: tuple[tuple[Step, float], ...] = ()
+    offered: tuple[str, ...] = ()  # the mechanisms, after STARTTLS where that was asked for
+
+    @property
+    def total(self) -> float:
+        """Seconds of all steps."""
+        return sum(took for _, took in self.seconds)
+
+
+class Denied(Exception):  # noqa: N818 - an answer, not a fault
+    """The server says no to a step; ``answer`` is what kind of no."""
+
+    def __init__(self, answer: Answer, said: object) -> None:
+        super().__init__(said)
+        self.answer, self.said = answer, shown(said)
+
+
+class Off(Exception):  # noqa: N818 - an answer, not a fault
+    """The conversation ended or makes no sense: no line, or one that does not belong there."""
+
+
+def shown(said: object) -> str:
+    """What a server said, fit to be printed."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    return "".join(char if char.isprintable() else " " for char in text).strip()[:_MOST]
+
+
+def connect(door: Door) -> socket.socket:
+    """Connect.  Raises OSError."""
+    return socket.create_connection((door.host, door.port), timeout=door.timeout)
+
+
+def unchecked() -> ssl.SSLContext:
+    """TLS without a look at the certificate: ``mailauth diagnose --host`` looks at it."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

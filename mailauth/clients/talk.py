@@ -1,0 +1,103 @@
+"""One session as a mail client has it, and how far it came."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from typing import Protocol, cast
+
+from mailauth.clients.door import Answer, Denied, Door, Off, Step, Told, connect, shown, unchecked
+from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism
+
+
+class Client(Protocol):
+    """A session that was greeted."""
+
+    def offered(self) -> tuple[str, ...]: ...
+    def starttls(self, context: ssl.SSLContext) -> None: ...
+    def authenticate(self, mechanism: Mechanism, exchange: Exchange) -> None: ...
+    def look(self) -> None: ...
+    def close(self) -> None: ...
+
+
+# protocol -> where its client is; imported when it is used: imaplib and its like take 5 ms each.
+_CLIENTS = {
+    "imap": ("mailauth.clients.imap", "Imap"),
+    "pop3": ("mailauth.clients.pop3", "Pop3"),
+    "submission": ("mailauth.clients.smtp", "Smtp"),
+    "smtp": ("mailauth.clients.smtp", "Smtp"),
+    "sieve": ("mailauth.clients.sieve", "Sieve"),
+}
+PROTOCOLS = tuple(_CLIENTS)
+
+
+def client_of(protocol: str) -> Callable[..., Client]:
+    """The client of a protocol, imported: to be called before a fork, too."""
+    module, name = _CLIENTS[protocol]
+    return cast(Callable[..., Client], getattr(import_module(module), name))
+
+
+class _Course:
+    """The step that a session is in, and how long each took."""
+
+    def __init__(self) -> None:
+        self.step = Step.CONNECT
+        self.seconds: list[tuple[Step, float]] = []
+        self.offered: tuple[str, ...] = ()
+
+    @contextmanager
+    def into(self, step: Step) -> Iterator[None]:
+        self.step = step
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds.append((step, time.monotonic() - began))
+
+    def ended(self, answer: Answer, said: object = "") -> Told:
+        return Told(answer, self.step, shown(said), tuple(self.seconds), self.offered)
+
+
+def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes) -> Told:
+    """Connect, begin TLS, authenticate, look at the mail, and go.  Without a mechanism: no login.
+
+    Never raises: what went wrong is in the answer.  A password is sent once, and never without TLS where the
+    server does not offer the mechanism.
+    """
+    course = _Course()
+    try:
+        return _session(course, door, mechanism, user, password)
+    except Denied as why:
+        return course.ended(why.answer, why.said)
+    except (CannotSayError, Off) as why:
+        return course.ended(Answer.BROKEN, why)
+    except OSError as why:  # an ssl.SSLError is one, and so is a timeout
+        answer = Answer.UNREACHABLE if course.step is Step.CONNECT else Answer.BROKEN
+        return course.ended(answer, why.strerror or why)
+
+
+def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str, password: bytes) -> Told:
+    with ExitStack() as afterwards:
+        with course.into(Step.CONNECT):
+            link = afterwards.enter_context(connect(door))
+        if door.tls == "tls":
+            with course.into(Step.TLS):
+                link = afterwards.enter_context(unchecked().wrap_socket(link, server_hostname=door.host))
+        with course.into(Step.GREETING):
+            client = client_of(door.protocol)(link, door)
+        afterwards.callback(client.close)
+        if door.tls == "starttls":
+            with course.into(Step.TLS):
+                client.starttls(unchecked())
+        with course.into(Step.OFFER):
+            course.offered = client.offered()
+        if mechanism is None:
+            return course.ended(Answer.IN)
+        if mechanism.name not in {name.upper() for name in course.offered}:
+            return course.ended(Answer.NOT_OFFERED, f"offered: {', '.join(course.offered) or 'no mechanism'}")
+        with course.into(Step.AUTH):
+            client.authenticate(mechanism, mechanism.start(user, password))
+        with course.into(Step.MAIL):
+            client.look()
+        return course.ended(Answer.IN)
