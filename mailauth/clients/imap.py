@@ -80,7 +80,8 @@ class Imap:
     def close(self) -> None:
         with suppress(imaplib.IMAP4.error, OSError):
             self._imap.logout()
-        self._imap.shutdown()
+        with suppress(OSError):  # logout() has closed it, where it came so far
+            self._imap.shutdown()
 
 
 def _words(why: Exception) -> str:

@@ -9,6 +9,7 @@ import itertools
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -102,21 +103,45 @@ class AuthSocket:
         ``penalty`` lets a failure count towards Dovecot's auth penalty for this client.
         Raises CannotObserve when the server goes away or does not answer in time.
         """
+        message = b"\0" + user.encode() + b"\0" + password
+        return self.authenticate(
+            "PLAIN", lambda _: message, service=service, penalty=penalty, address=address
+        )
+
+    def authenticate(
+        self,
+        mechanism: str,
+        answer: Callable[[bytes | None], bytes],
+        *,
+        begins: bool = True,
+        service: str = "imap",
+        penalty: bool = False,
+        address: str = "",
+    ) -> AuthReply:
+        """Ask with any SASL mechanism: ``answer`` is given each challenge, and None where the client begins.
+
+        Raises CannotObserve as ``plain`` does, and whatever ``answer`` raises.
+        """
         self._requests += 1
         number = str(self._requests)
-        response = base64.b64encode(b"\0" + user.encode() + b"\0" + password).decode()
-        words = ["AUTH", number, "PLAIN", f"service={service}", "secured"]
+        words = ["AUTH", number, mechanism, f"service={service}", "secured"]
         if address:
             words.append(f"rip={address}")
         if not penalty:
             words.append("no-penalty")
-        words.append(f"resp={response}")  # must be the last
+        if begins:
+            words.append(f"resp={base64.b64encode(answer(None)).decode()}")  # must be the last
         began = time.monotonic()
         try:
             self._send("\t".join(words) + "\n")
             while True:
                 kind, *rest = self._line().split("\t")
-                if kind in ("OK", "FAIL") and rest and rest[0] == number:
+                if not rest or rest[0] != number:
+                    continue
+                if kind == "CONT":
+                    said = answer(base64.b64decode(rest[1] if len(rest) > 1 else ""))
+                    self._send(f"CONT\t{number}\t{base64.b64encode(said).decode()}\n")
+                elif kind in ("OK", "FAIL"):
                     fields = tuple(field for field in rest[1:] if field)
                     return AuthReply(kind == "OK", fields, time.monotonic() - began)
         except OSError as why:
