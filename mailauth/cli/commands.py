@@ -7,8 +7,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("explain", "mailauth.cli.explain:explain", "What a finding's code means, and what to do."),
     ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
     ("audit", "mailauth.cli.audit:audit", "What a store holds, and what a given Dovecot makes of it."),
+    ("report", "mailauth.cli.report:report", "One HTML file of all of it, to send to a colleague."),
     ("migrate", "mailauth.cli.migrate:migrate", "Change stored hashes, at once or when users log in."),
     ("memory", "mailauth.cli.memory:memory", "What a hash costs, and whether it fits."),
+    ("load", "mailauth.cli.load:load", "How many logins a second a Dovecot holds, and what is beyond."),
+    ("check", "mailauth.cli.check:check", "Is it well?  For Nagios, Icinga and Prometheus."),
     ("lab", "mailauth.cli.lab:lab", "A real, disposable Dovecot with a real store."),
     ("demo", "mailauth.cli.demo:demo", "The incident, found and mended, on a Dovecot of its own."),
 )

@@ -1,0 +1,152 @@
+"""The options of ``mailauth load``, and what they make."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailauth.errors import UsageError
+from mailauth.load.plan import Plan, Search, Stops
+
+_MOST_RATE = 200_000.0
+
+
+def _ramp(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[float, float] | None:
+    """FROM:TO, rates.  Raises UsageError."""
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    try:
+        ends = float(first), float(last)
+    except ValueError:
+        ends = 0.0, 0.0
+    if not all(0 < rate <= _MOST_RATE for rate in ends):
+        raise UsageError(f"--ramp {text}: write FROM:TO, two rates above 0, such as 10:200.")
+    return ends
+
+
+def _picture(_ctx: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
+    """What is wrong with its name is said before the load, and not after it.  Raises UsageError."""
+    if file is not None:
+        if file.suffix.lower() not in {".png", ".svg", ".pdf"}:
+            raise UsageError(f"--picture {file}: end its name in .png or .svg.")
+        if not file.parent.is_dir():
+            raise UsageError(f"--picture {file}: there is no folder {file.parent}.")
+    return file
+
+
+_rates = click.FloatRange(0, _MOST_RATE, min_open=True)
+_seconds = click.FloatRange(0, 7 * 86400.0, min_open=True)
+_ms = click.FloatRange(0, 600_000.0, min_open=True)
+_share = click.FloatRange(0, 100)
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    # where
+    click.option("--lab", is_flag=True, help="A Dovecot of its own, made for this and removed after it."),
+    click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration, if not its default."),
+    click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container."),
+    click.option("--by", type=click.Choice(["auth", "imap"]), default="auth", show_default=True),
+    click.option("--socket", type=click.Path(path_type=Path), help="The auth-client socket, with --by auth."),
+    click.option("--host", metavar="HOST[:PORT]", help="With --by imap; 127.0.0.1:143 if not given."),
+    click.option("--tls", is_flag=True, help="With --by imap: TLS from the start, port 993."),
+    click.option("--i-own-this-server", "owned", is_flag=True, help="Needed for all but a lab's Dovecot."),
+    # who
+    click.option("--users", metavar="FILE|-", help="CSV: user,password."),
+    click.option("--user", metavar="NAME", help="One user, whose password comes by the next three."),
+    click.option("-p", "--ask-password", is_flag=True, help="Ask for the password."),
+    click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor."),
+    click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
+    click.option("--wrong", type=_share, default=0.0, metavar="PERCENT", help="Wrong passwords mixed in."),
+    click.option("--penalties", is_flag=True, help="Wrong passwords by IMAP, which Dovecot punishes."),
+    click.option("--sources", type=click.IntRange(1, 10_000), metavar="N", help="From N addresses of 127/8."),
+    # how much
+    click.option("--rate", type=_rates, metavar="N", help="Requests a second; 10 if not given."),
+    click.option("--ramp", callback=_ramp, metavar="FROM:TO", help="From one rate to another, evenly."),
+    click.option("--max", "most", is_flag=True, help="As many as --in-flight allows: a closed loop."),
+    click.option(
+        "--find-knee", is_flag=True, help="The highest rate with the p95 within --p95, no failures."
+    ),
+    click.option("--p95", type=_ms, default=200.0, show_default=True, metavar="MS"),
+    click.option(
+        "--step", type=_seconds, default=4.0, show_default=True, help="--find-knee: a step's seconds."
+    ),
+    click.option("--duration", type=_seconds, default=10.0, show_default=True, metavar="SECONDS"),
+    click.option(
+        "--warm-up", type=click.FloatRange(0, 3600), default=2.0, show_default=True, metavar="SECONDS"
+    ),
+    click.option("--connections", type=click.IntRange(1, 256), default=4, show_default=True),
+    click.option(
+        "--in-flight",
+        type=click.IntRange(1, 100_000),
+        metavar="N",
+        help="Unanswered at once: 1000; IMAP 100.",
+    ),
+    click.option(
+        "--timeout", type=_seconds, default=30.0, show_default=True, help="Seconds until one is lost."
+    ),
+    # until
+    click.option("--stop-failures", type=click.IntRange(1), metavar="N", help="End after N failed or lost."),
+    click.option("--stop-p95", type=_ms, metavar="MS", help="End when a second's p95 is above."),
+    click.option("--stop-errors", type=_share, metavar="PERCENT", help="End when more failed or were lost."),
+    # the lab
+    click.option("--dovecot", metavar="VERSION", help="--lab: which Dovecot; else the one installed."),
+    click.option("--store", default="passwd-file", show_default=True, help="--lab: passwd-file, sqlite, ..."),
+    click.option("-s", "--scheme", default="ARGON2ID", show_default=True, help="--lab: of the passwords."),
+    click.option("--profile", metavar="NAME", help="--lab: Argon2 by name: owasp, moderate, dovecot ..."),
+    click.option("--lab-users", type=click.IntRange(1, 10_000), default=20, show_default=True),
+    click.option(
+        "--settings",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="--lab: more settings.",
+    ),
+    # what is shown
+    click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/load.json)."),
+    click.option(
+        "--picture",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=_picture,
+        help="Draw it: .png or .svg.",
+    ),
+)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def plan_of(given: dict[str, Any]) -> Plan:
+    """Raises UsageError where options do not go together."""
+    ways = [name for name in ("rate", "ramp", "most", "find_knee") if given[name]]
+    if len(ways) > 1:
+        raise UsageError("--rate, --ramp, --max and --find-knee: one of them.")
+    imap = given["by"] == "imap"
+    if imap and given["wrong"] and not given["penalties"] and not given["lab"]:
+        from mailauth.load.notes import PENALTY  # noqa: PLC0415
+
+        raise UsageError(PENALTY)
+    if given["find_knee"] and given["wrong"] == 100:
+        raise UsageError("--find-knee judges right passwords: --wrong must be below 100.")
+    rate, to = given["ramp"] or (given["rate"] or 10.0,) * 2
+    closed = given["most"]
+    in_flight = given["in_flight"] or (64 if closed else 100 if imap else 1000)
+    share = given["stop_errors"]
+    return Plan(
+        rate=None if closed else rate,
+        rate_to=None if closed else to,
+        seconds=given["duration"],
+        warm_up=given["warm_up"],
+        wrong=given["wrong"] / 100,
+        connections=given["connections"],
+        in_flight=in_flight,
+        timeout=given["timeout"],
+        stops=Stops(
+            failures=given["stop_failures"],
+            p95=given["stop_p95"] / 1000 if given["stop_p95"] else None,
+            errors=share / 100 if share is not None else None,
+            refusal=imap and not given["penalties"] and not given["lab"],
+        ),
+        search=Search(given["p95"] / 1000, given["step"]) if given["find_knee"] else None,
+    )

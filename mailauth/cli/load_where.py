@@ -1,0 +1,175 @@
+"""Which server ``mailauth load`` loads, and with whose passwords: a lab's, or one that is there."""
+
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailauth.cli.password import read_password
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.hashes import Judgement, Password, making
+from mailauth.load.accounts import Account, read_accounts
+from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target
+from mailauth.load.run import About
+from mailauth.load.watch import Blind, Watch, Watcher
+
+_PORTS = {False: 143, True: 993}
+_LAB_OPTIONS = ("dovecot", "profile", "settings")
+_OTHERS_OPTIONS = ("config", "pid", "socket", "host", "users", "user", "tls")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """All that depends on the server."""
+
+    target: Target
+    about: About
+    watch: Watch
+    accounts: tuple[Account, ...]
+
+
+@contextmanager
+def where(given: dict[str, Any], plan: Plan) -> Iterator[Where]:
+    """Raises UsageError, CannotObserve and Refused, each one sentence."""
+    if given["lab"]:
+        with _lab(given) as found:
+            yield found
+    else:
+        yield _there(given, plan)
+
+
+def _there(given: dict[str, Any], plan: Plan) -> Where:
+    from mailauth.load.owner import check_owner, master_of  # noqa: PLC0415
+
+    for name in _LAB_OPTIONS:
+        if given[name]:
+            raise UsageError(f"--{name} goes with --lab.")
+    target = _target(given)
+    master = master_of(target)
+    check_owner(target, master, said=given["owned"])
+    accounts = _accounts(given)
+    about, watch = _seen(given, plan, target, master)
+    return Where(target, about, watch, accounts)
+
+
+def _target(given: dict[str, Any]) -> Target:
+    if given["by"] == "imap":
+        if given["socket"]:
+            raise UsageError("--socket goes with --by auth; with --by imap give --host HOST:PORT.")
+        host, port = _host(given["host"] or "127.0.0.1", given["tls"])
+        return ImapTarget(host, port, given["tls"])
+    if given["host"] or given["tls"]:
+        raise UsageError("--host and --tls go with --by imap; the auth socket is a file: --socket PATH.")
+    path = given["socket"]
+    if path is None:
+        from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415
+        from mailauth.dovecot.site import read_config  # noqa: PLC0415
+
+        dovecot = chosen(given["config"], given["pid"])
+        path = dovecot.path(f"{read_config(dovecot).base_dir}/auth-client")
+    if not path.exists():
+        raise CannotObserve(f"{path}: there is no such socket; is Dovecot running? Name another by --socket.")
+    if not path.is_socket():
+        raise UsageError(f"{path}: is no socket; give Dovecot's auth-client, often in /run/dovecot.")
+    return AuthTarget(path)
+
+
+def _host(text: str, tls: bool) -> tuple[str, int]:
+    found = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([^:\s\[\]]+)(?::(\d{1,5}))?", text)
+    if not found or not 0 < int(found[2] or found[4] or 1) < 65536:
+        raise UsageError(f"--host {text}: write HOST or HOST:PORT, an IPv6 address in [ ].")
+    return found[1] or found[3], int(found[2] or found[4] or _PORTS[tls])
+
+
+def _accounts(given: dict[str, Any]) -> tuple[Account, ...]:
+    if bool(given["users"]) == bool(given["user"]):
+        raise UsageError("Who logs in? Give --users FILE (CSV: user,password), or --user NAME and -p.")
+    if given["user"]:
+        password = read_password(
+            ask=given["ask_password"], descriptor=given["password_fd"], stdin=given["password_stdin"]
+        )
+        if password is None:
+            raise UsageError("--user wants a password: -p, --password-fd or --password-stdin.")
+        return (Account(given["user"], password),)
+    name = given["users"]
+    if name == "-":
+        return read_accounts(sys.stdin.buffer, "standard input")
+    try:
+        with Path(name).open("rb") as file:
+            return read_accounts(file, name)
+    except OSError as why:
+        raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
+
+
+def _seen(given: dict[str, Any], plan: Plan, target: Target, master: int | None) -> tuple[About, Watch]:
+    """What is known of the Dovecot behind the target: not much, when it is on another machine."""
+    from mailauth.dovecot.doveadm import at_pid, chosen  # noqa: PLC0415
+    from mailauth.dovecot.site import read_config  # noqa: PLC0415
+    from mailauth.load.notes import notes  # noqa: PLC0415
+
+    way = "auth socket" if isinstance(target, AuthTarget) else "IMAP"
+    name = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
+    if master is None:
+        return About(way, name, notes=("Dovecot's own processes, settings and log are not seen.",)), Blind()
+    try:
+        dovecot = chosen(given["config"], given["pid"]) if given["config"] else at_pid(master, None)
+        config = read_config(dovecot)
+    except (CannotObserve, UsageError) as why:
+        return About(way, name, notes=(f"Dovecot's settings were not read: {why}",)), Watcher(master, None)
+    path = config.tree.get("log_path")
+    log = dovecot.path(path) if path.startswith("/") and not path.startswith("/dev/") else None
+    about = About(way, name, str(config.version), notes=notes(config, plan, target))
+    return about, Watcher(master, log, config.tree.get("log_timestamp"))
+
+
+@contextmanager
+def _lab(given: dict[str, Any]) -> Iterator[Where]:
+    from mailauth.lab import Lab, builds  # noqa: PLC0415
+
+    for name in _OTHERS_OPTIONS:
+        if given[name]:
+            raise UsageError(f"--lab has its own server and users: leave out --{name}.")
+    builds.ensure(given["dovecot"], lambda line: click.echo(line, err=True))
+    settings = given["settings"].read_text(errors="surrogateescape") if given["settings"] else ""
+    imap = given["by"] == "imap"
+    passwords = {f"user{n}": Password.of(secrets.token_urlsafe(9)) for n in range(1, given["lab_users"] + 1)}
+    stored = _stored(given, passwords)
+    with ExitStack() as stack:
+        protocols = ("imap",) if imap else ()
+        one = stack.enter_context(Lab(given["dovecot"], given["store"], stored, settings, protocols))
+        target = (
+            ImapTarget("127.0.0.1", one.ports["imap"], tls=False) if imap else AuthTarget(one.auth_socket)
+        )
+        parameters = f" ({given['profile']})" if given["profile"] else ""
+        lab = f"{one.store.driver}, {given['scheme'].upper()}{parameters}"
+        about = About(
+            "IMAP" if imap else "auth socket",
+            f"a lab with Dovecot {one.version}, {lab}",
+            str(one.version),
+            lab,
+            ("a lab has auth_failure_delay = 0 and no penalties.",) if given["wrong"] else (),
+        )
+        accounts = tuple(Account(user, password) for user, password in passwords.items())
+        yield Where(target, about, Watcher(one.master_pid, one.folder / "log"), accounts)
+
+
+def _stored(given: dict[str, Any], passwords: dict[str, Password]) -> dict[str, str | None]:
+    scheme = given["scheme"]
+    profile = tuple(making.profile(given["profile"]).items()) if given["profile"] else ()
+    order = making.Order(scheme, profile, allow_weak=True, limit=None)
+    if refused := making.refused_before(order):
+        raise UsageError(f"--scheme {scheme}: {refused.reason}.")
+    click.echo(f"hashing {len(passwords)} passwords and starting a lab ...", err=True)
+    stored: dict[str, str | None] = {}
+    for user, password in passwords.items():
+        made = making.make(order, password, user)
+        if isinstance(made, Judgement):
+            raise UsageError(f"--scheme {scheme}: {made.reason}.")
+        stored[user] = made
+    return stored

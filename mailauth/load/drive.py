@@ -1,0 +1,179 @@
+"""Send what is due, when it is due; look each second how it goes; end when it is time."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from mailauth.load.accounts import Mix
+from mailauth.load.plan import Stops
+from mailauth.load.pool import Pool, now
+from mailauth.load.result import Sample
+from mailauth.load.schedule import ALL, Schedule
+from mailauth.load.tally import REFUSED, Latencies, Tally
+from mailauth.load.watch import Watch
+
+DURATION = "the time was over"
+INTERRUPTED = "interrupted"
+_SECOND = 1.0
+_ENOUGH = 20  # answers that a p95 or a share is taken of
+_MOST_SAMPLES = 1200
+_PAUSE = 0.001  # seconds: requests that are due within it go together
+_EARLY = 0.0005  # seconds: epoll waits whole milliseconds, so half of one is given before and after
+_CHECK = 0.1
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of a load that all its phases share."""
+
+    pool: Pool
+    mix: Mix
+    watch: Watch
+    stops: Stops
+    on_sample: Callable[[Sample, Tally], None]
+    began: float
+    window: Latencies = field(default_factory=Latencies)
+    samples: list[Sample] = field(default_factory=list)
+    ended: str = ""
+    _each: int = 1  # how many seconds a kept sample is about
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self, reason: str) -> None:
+        """End the load; what is in flight is still waited for."""
+        self.ended = self.ended or reason
+        self._wake.set()
+
+    def tally(self, limit: float = float("inf")) -> Tally:
+        return Tally(self.window, limit)
+
+    async def drive(
+        self, schedule: Schedule, tally: Tally, hopeless: Callable[[], bool] | None = None
+    ) -> float:
+        """Send by the schedule; how many seconds that took.
+
+        ``hopeless`` is asked now and then whether to go on is of no use.  Answers may come later:
+        see ``settle``.
+        """
+        pool, mix, wake = self.pool, self.mix, self._wake
+        pool.on_room = wake.set
+        start = last_check = now()
+        number = 0
+        looking = asyncio.ensure_future(self._look(tally))
+        try:
+            while not self.ended:
+                moment = now()
+                at = moment - start
+                if at >= schedule.seconds:
+                    break
+                if moment - last_check > _CHECK:
+                    last_check = moment
+                    if pool.gone:
+                        self.stop(pool.gone)
+                    if hopeless and hopeless():
+                        break
+                behind = schedule.due_by(at + _EARLY) - number
+                sending = min(behind, pool.room)
+                if sending > 0:
+                    batch = []
+                    for _ in range(sending):
+                        due = schedule.due(number) + start if behind < ALL else moment
+                        batch.append((*mix.take(), due))
+                        number += 1
+                    pool.send(batch, tally)
+                wake.clear()
+                if sending == behind:
+                    coming = min(schedule.due(number), schedule.seconds) - (now() - start)
+                    await asyncio.sleep(min(max(coming - _EARLY, _PAUSE), _CHECK))
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_CHECK):  # or until there is room
+                        await wake.wait()
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+        took = now() - start
+        due = schedule.due_by(took)
+        tally.unsent += max(due - number, 0) if due < ALL else 0
+        return took
+
+    async def settle(self) -> None:
+        """Wait for what is in flight, each request as long as it may take."""
+        while self.pool.flying and not self.pool.gone:
+            self._expire()
+            await asyncio.sleep(0.005)
+
+    def _expire(self) -> None:
+        pool = self.pool
+        pool.give_up(now() - pool.timeout, f"no answer within {pool.timeout:g} seconds")
+
+    async def _look(self, tally: Tally) -> None:
+        """Each second: a sample, and whether it is time to stop."""
+        before, answered, sent, bad = now(), tally.answered, tally.sent, tally.bad
+        while True:
+            await asyncio.sleep(_SECOND)
+            self._expire()
+            self.pool.renew()
+            moment = now()
+            passed = moment - before
+            window = self.window.latency()
+            seen = self.watch.look()
+            sample = Sample(
+                at=round(moment - self.began, 3),
+                rate=round((tally.sent - sent) / passed, 3),
+                answered=round((tally.answered - answered) / passed, 3),
+                p50=window.p50,
+                p95=window.p95,
+                p99=window.p99,
+                bad=tally.bad - bad,
+                in_flight=self.pool.flying,
+                workers=seen.workers,
+                rss=seen.rss,
+                queued=seen.queued,
+            )
+            before, answered, sent, bad = moment, tally.answered, tally.sent, tally.bad
+            self.window.clear()
+            self._keep(sample)
+            self.on_sample(sample, tally)
+            if reason := self._enough(tally, window.count, window.p95):
+                self.stop(reason)
+
+    def _keep(self, sample: Sample) -> None:
+        """Bounded: when there are too many samples, two become one."""
+        self.samples.append(sample)
+        if len(self.samples) >= _MOST_SAMPLES:
+            pairs = zip(self.samples[::2], self.samples[1::2], strict=False)
+            self.samples = [_merged(one, two) for one, two in pairs]
+
+    def _enough(self, tally: Tally, answers: int, p95: float) -> str:
+        stops = self.stops
+        if stops.refusal and tally.failed[REFUSED]:
+            return "a password was refused, and more would count towards a penalty"
+        if stops.failures is not None and tally.bad >= stops.failures:
+            return f"{tally.bad} failed or lost (--stop-failures {stops.failures})"
+        if stops.p95 is not None and answers >= _ENOUGH and p95 > stops.p95:
+            return f"p95 was {p95 * 1000:.0f} ms (--stop-p95 {stops.p95 * 1000:g})"
+        if stops.errors is not None and tally.sent >= _ENOUGH and tally.bad > stops.errors * tally.sent:
+            return f"{tally.bad / tally.sent:.1%} failed or lost (--stop-errors {stops.errors * 100:g})"
+        return ""
+
+
+def _merged(one: Sample, two: Sample) -> Sample:
+    """Rates are averaged; of percentiles, processes and sizes the larger counts."""
+    return Sample(
+        at=two.at,
+        rate=(one.rate + two.rate) / 2,
+        answered=(one.answered + two.answered) / 2,
+        p50=max(one.p50, two.p50),
+        p95=max(one.p95, two.p95),
+        p99=max(one.p99, two.p99),
+        bad=one.bad + two.bad,
+        in_flight=max(one.in_flight, two.in_flight),
+        workers=_larger(one.workers, two.workers),
+        rss=_larger(one.rss, two.rss),
+        queued=_larger(one.queued, two.queued),
+    )
+
+
+def _larger(one: int | None, two: int | None) -> int | None:
+    return max(one, two) if one is not None and two is not None else one if two is None else two

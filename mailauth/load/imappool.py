@@ -1,0 +1,164 @@
+"""Logins by IMAP: each a connection of its own, LOGIN, and LOGOUT.
+
+Source: RFC 9051 6.2.3 (LOGIN), 7.1 (response codes), RFC 5530 (UNAVAILABLE, AUTHENTICATIONFAILED, LIMIT).
+"""
+
+import asyncio
+import ipaddress
+import re
+import ssl
+from contextlib import suppress
+
+from mailauth.errors import CannotObserve
+from mailauth.load.accounts import Mix
+from mailauth.load.plan import ImapTarget
+from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
+from mailauth.load.tally import REFUSED, Tally
+
+_GREETING_SECONDS = 10.0
+_LOGOUT_SECONDS = 5.0
+_MOST = 65536
+_CODE = re.compile(rb"\[([A-Z-]+)")
+
+
+class ImapPool(Pool):
+    """Connects for each login."""
+
+    def __init__(self, target: ImapTarget, mix: Mix, bounds: Bounds) -> None:
+        super().__init__(bounds)
+        self._target = target
+        self._users = [_literal(one.user.encode("utf-8", "surrogateescape")) for one in mix.accounts]
+        self._passwords = [_literal(one.password.raw) for one in mix.accounts]
+        self._wrong = _literal(mix.wrong_password.raw)
+        self._sources = list(bounds.sources)
+        self._tls = _context(target) if target.tls else None
+        self._flying: dict[int, tuple[Flying, asyncio.Task[None]]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._number = 0
+
+    async def open(self) -> None:
+        try:
+            async with asyncio.timeout(_GREETING_SECONDS):
+                reader, writer = await self._connect(0)
+                greeting = await reader.readline()
+                writer.close()
+        except TimeoutError:
+            raise CannotObserve(f"{self._name}: no IMAP greeting came within 10 seconds.") from None
+        except OSError as why:
+            raise CannotObserve(f"{self._name}: cannot be connected to ({why.strerror or why}).") from None
+        if not greeting.startswith(b"* OK"):
+            raise CannotObserve(f"{self._name}: does not greet as an IMAP server does.")
+
+    async def close(self) -> None:
+        self.give_up(float("inf"), "the load had ended")
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    @property
+    def _name(self) -> str:
+        return f"imap {self._target.host}:{self._target.port}"
+
+    @property
+    def flying(self) -> int:
+        return len(self._flying)
+
+    @property
+    def room(self) -> int:
+        return self.in_flight - len(self._flying)
+
+    def send(self, batch: Batch, tally: Tally) -> None:
+        moment = now()
+        for index, wrong, due in batch:
+            self._number += 1
+            one = Flying(min(due, moment), moment, wrong, self._number, tally)
+            task = asyncio.ensure_future(self._login(one, index))
+            self._flying[one.number] = (one, task)
+            tally.lag.add(moment - due)
+            tally.sent += 1
+
+    def waiting_since(self, due: float) -> int:
+        return sum(one.due < due for one, _ in self._flying.values())
+
+    def give_up(self, before: float, reason: str) -> None:
+        for one, task in [pair for pair in self._flying.values() if pair[0].sent <= before]:
+            self._lose(one, reason)
+            task.cancel()
+
+    async def _login(self, one: Flying, index: int) -> None:
+        writer = None
+        try:
+            reader, writer = await self._connect(one.number)
+            password = self._wrong if one.wrong else self._passwords[index]
+            if not (await reader.readline()).startswith(b"* OK"):
+                self._lose(one, "no IMAP greeting")
+                return
+            for text in (b"a LOGIN " + self._users[index][0], self._users[index][1] + b" " + password[0]):
+                writer.write(text + b"\r\n")
+                if not (await reader.readline()).startswith(b"+"):
+                    self._lose(one, "LOGIN was not taken")
+                    return
+            writer.write(password[1] + b"\r\n")
+            while (line := await reader.readline()).startswith(b"*") and not line.startswith(b"* BYE"):
+                pass
+            self._answered(one, line)
+            await self._leave(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, ValueError) as why:
+            told = why.strerror if isinstance(why, OSError) else None
+            self._lose(one, (told or "the connection was broken").lower())
+        finally:
+            if writer:
+                writer.close()
+
+    def _answered(self, one: Flying, line: bytes) -> None:
+        if not line.startswith((b"a OK", b"a NO", b"a BAD")):
+            self._lose(one, "the server said BYE" if line else "the connection was closed")
+            return
+        if self._flying.pop(one.number, None) is None:
+            return
+        one.tally.last = now()
+        ok = line.startswith(b"a OK")
+        reason = "" if ok else _reason(line)
+        one.tally.answer(one.number, ok=ok, wrong=one.wrong, reason=reason, took=now() - one.due)
+        self.on_room()
+
+    def _lose(self, one: Flying, reason: str) -> None:
+        if self._flying.pop(one.number, None) is not None:
+            one.tally.lose(one.number, reason)
+            self.on_room()
+
+    async def _leave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Log out; this is not part of the login's time."""
+        task = asyncio.current_task()
+        assert task
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        writer.write(b"b LOGOUT\r\n")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOGOUT_SECONDS):
+                await reader.read(_MOST)
+
+    async def _connect(self, number: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        source = (self._sources[number % len(self._sources)], 0) if self._sources else None
+        return await asyncio.open_connection(
+            self._target.host, self._target.port, ssl=self._tls, local_addr=source, limit=_MOST
+        )
+
+
+def _reason(line: bytes) -> str:
+    code = _CODE.search(line)
+    name = code[1].decode() if code else "NO" if line.startswith(b"a NO") else "BAD"
+    return REFUSED if name == "AUTHENTICATIONFAILED" else name
+
+
+def _literal(text: bytes) -> tuple[bytes, bytes]:
+    """A literal's announcement and its bytes: any byte may be in it, which a quoted string forbids."""
+    return b"{%d}" % len(text), text
+
+
+def _context(target: ImapTarget) -> ssl.SSLContext:
+    """Certificates are checked, but for a server on this machine, whose name is not 127.0.0.1."""
+    context = ssl.create_default_context()
+    with suppress(ValueError):
+        if target.host == "localhost" or ipaddress.ip_address(target.host).is_loopback:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,122 @@
+"""The knee: the highest rate that Dovecot holds.
+
+A rate is held when a fixed rate, for as long as a step takes, has a p95 (of right passwords, from when each
+was due) within the limit, and nothing failed, was lost or was left unsent.  One that was not held gets a
+second try, since other work on the machine can spoil a second.  Rates are doubled until one is not
+held, then halved in between until a rate that held and one that did not are close; the best one must
+hold once more, for twice as long, else the next lower one is taken.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from mailauth.load.drive import Session
+from mailauth.load.plan import Search
+from mailauth.load.pool import now
+from mailauth.load.result import Knee, Step
+from mailauth.load.schedule import fixed
+from mailauth.load.tally import Tally
+
+_ENOUGH = 40  # requests in a step, at least: the p95 of fewer says little
+_LONGEST = 20.0  # seconds of a step
+_TRIES = 2
+_LATE = 0.05  # of the requests of a step may be over the limit: that is what p95 means
+
+
+async def search(session: Session, wanted: Search, tell: Callable[[str], None]) -> tuple[Tally, Knee]:
+    """All that was sent, and the knee."""
+    hunt = _Hunt(session, wanted, tell)
+    low, high = 0.0, math.inf
+    rate = wanted.first
+    while not session.ended and rate <= wanted.most and high > wanted.near * low:
+        if await hunt.holds(rate, wanted.seconds):
+            low = rate
+        elif not session.ended:
+            high = rate
+        if high == math.inf:
+            rate = min(rate * 2, wanted.most) if low < wanted.most else math.inf
+        else:
+            rate = math.sqrt(low * high) if low else high / 2
+            if rate < wanted.first / 64:
+                break
+    while low and not session.ended and not await hunt.holds(low, 2 * wanted.seconds):
+        if not session.ended:
+            high = min(high, low)
+            low = max((step.rate for step in hunt.held() if step.rate < low), default=low / wanted.near)
+            if low < wanted.first / 64:
+                low = 0.0
+    above = None if high == math.inf else high
+    return hunt.all(), Knee(low, above, wanted.limit, hunt.shares.get(low, 0.0), hunt.steps)
+
+
+class _Hunt:
+    """Steps so far."""
+
+    def __init__(self, session: Session, wanted: Search, tell: Callable[[str], None]) -> None:
+        self._session, self._wanted, self._tell = session, wanted, tell
+        self._tallies: list[Tally] = []
+        self.steps: list[Step] = []
+        self.shares: dict[float, float] = {}
+
+    async def holds(self, rate: float, seconds: float) -> bool:
+        for _ in range(_TRIES):
+            if self._session.ended:
+                return False
+            if await self._try(rate, min(max(seconds, _ENOUGH / rate), _LONGEST)):
+                return True
+        return False
+
+    def held(self) -> list[Step]:
+        """Rates that held and were not found wanting later."""
+        failed = {step.rate for step in self.steps if not step.held}
+        return [step for step in self.steps if step.held and step.rate not in failed]
+
+    def all(self) -> Tally:
+        """The sum of the steps' counts and latencies."""
+        whole = self._session.tally()
+        for one in self._tallies:
+            whole.join(one)
+        return whole
+
+    async def _try(self, rate: float, seconds: float) -> bool:
+        session, limit = self._session, self._wanted.limit
+        tally = session.tally(limit)
+        may_be_late = _LATE * rate * seconds
+        self._tell(f"{rate:.4g}/s")
+
+        def hopeless() -> bool:
+            overdue = session.pool.waiting_since(now() - limit)
+            return bool(tally.bad) or tally.slow + overdue > may_be_late
+
+        busy = time.process_time()
+        start = now()
+        took = await session.drive(fixed(rate, seconds), tally, hopeless)
+        busy = (time.process_time() - busy) / took if took else 0.0
+        await session.settle()
+        self._tallies.append(tally)
+        latency = tally.right.latency()
+        why = _why(tally, latency.p95, limit, cut=not session.ended and took < seconds * 0.99)
+        answering = max(tally.last - start, took)
+        self.steps.append(
+            Step(
+                round(rate, 3),
+                round(took, 3),
+                not why and not session.ended,
+                why or session.ended,
+                round(tally.answered / answering, 3) if answering else 0.0,
+                tally.counts(),
+                latency,
+            )
+        )
+        self.shares[rate] = max(busy, self.shares.get(rate, 0.0))
+        return self.steps[-1].held
+
+
+def _why(tally: Tally, p95: float, limit: float, *, cut: bool) -> str:
+    if reasons := tally.failed + tally.lost + Counter({"unsent": tally.unsent}):
+        return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+    if p95 > limit or cut:
+        return f"p95 {p95 * 1000:.0f} ms" + (", and growing" if cut else "")
+    return ""

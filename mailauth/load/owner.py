@@ -1,0 +1,81 @@
+"""Whose server it is: a lab's may be loaded at will; any other has users who would have to wait.
+
+A socket's listener is Dovecot's master: SO_PEERCRED of a Unix socket, the table of listening sockets
+for TCP.  A lab's master runs with a configuration in a folder of the lab's own.
+"""
+
+import ipaddress
+import socket
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from mailauth.errors import Refused
+from mailauth.load.authpool import connected
+from mailauth.load.plan import AuthTarget, ImapTarget, Target
+
+_LAB_FOLDER = "mailauth-lab-"
+
+
+def master_of(target: Target) -> int | None:
+    """The PID of Dovecot's master behind the target; None where that is not seen."""
+    if isinstance(target, AuthTarget):
+        return _unix_listener(target.path)
+    return _tcp_listener(target) if on_this_machine(target) else None
+
+
+def on_this_machine(target: Target) -> bool:
+    """Whether it is a Unix socket or a loopback address."""
+    if isinstance(target, AuthTarget) or target.host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(target.host).is_loopback
+    return False
+
+
+def is_lab(master: int | None) -> bool:
+    """Whether that Dovecot is one of ``mailauth lab``'s."""
+    if master is None:
+        return False
+    with suppress(OSError):
+        words = (Path("/proc") / str(master) / "cmdline").read_bytes().split(b"\0")
+        if b"-c" in words[:-1]:
+            folder = Path(words[words.index(b"-c") + 1].decode(errors="replace")).parent
+            return folder.name.startswith(_LAB_FOLDER)
+    return False
+
+
+def check_owner(target: Target, master: int | None, *, said: bool) -> None:
+    """Raises Refused where this is no lab's Dovecot and ``--i-own-this-server`` was not ``said``."""
+    if said or is_lab(master):
+        return
+    what = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
+    where = "" if on_this_machine(target) else ", and is not on this machine"
+    raise Refused(
+        f"{what}: this Dovecot is not a lab's{where}: whoever logs in meanwhile waits behind the load; say"
+        " --i-own-this-server if they may, or rehearse it: mailauth load --lab."
+    )
+
+
+def _unix_listener(path: Path) -> int | None:
+    with suppress(OSError), connected(path) as link:
+        size = struct.calcsize("3i")
+        pid, _, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        return int(pid) or None
+    return None
+
+
+def _tcp_listener(target: ImapTarget) -> int | None:
+    """Of the processes that have the socket, the master is the one whose parent has it not."""
+    with suppress(psutil.Error, OSError):
+        holders = {
+            one.pid
+            for one in psutil.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == target.port and one.pid
+        }
+        for pid in sorted(holders):
+            if psutil.Process(pid).name() == "dovecot":
+                return pid
+    return None

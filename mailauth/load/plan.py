@@ -1,0 +1,76 @@
+"""What a load shall be."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """When to end before the time is over; None: never for that.
+
+    ``failures``: so many failed, lost or unsent.  ``p95``: seconds, over one second with 20 answers or more.
+    ``errors``: this share of all that was sent, from 20 on.  ``refusal``: at the first refused password.
+    """
+
+    failures: int | None = None
+    p95: float | None = None
+    errors: float | None = None
+    refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How to look for the knee: ``limit``: seconds that the p95 may be; ``seconds``: how long a step is."""
+
+    limit: float
+    seconds: float
+    first: float = 4.0
+    most: float = 100_000.0
+    near: float = 1.04  # done when a rate that held and one that did not are so near
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``rate`` to ``rate_to`` requests a second for ``seconds``; None: as many as may be in flight.
+
+    ``warm_up``: seconds before, at ``rate``.  ``wrong``: the share of wrong passwords.  ``timeout``: seconds
+    to wait for an answer.
+    """
+
+    rate: float | None
+    rate_to: float | None
+    seconds: float
+    warm_up: float
+    wrong: float
+    connections: int
+    in_flight: int
+    timeout: float
+    stops: Stops = Stops()
+    search: Search | None = None
+
+    @property
+    def mode(self) -> str:
+        if self.search:
+            return "knee"
+        if self.rate is None:
+            return "max"
+        return "rate" if self.rate == self.rate_to else "ramp"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthTarget:
+    """An auth-client socket."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ImapTarget:
+    """``tls``: from the first byte on."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+Target = AuthTarget | ImapTarget

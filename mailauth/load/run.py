@@ -1,0 +1,165 @@
+"""One load from its beginning to its result."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailauth.load.accounts import Mix
+from mailauth.load.drive import DURATION, INTERRUPTED, Session
+from mailauth.load.knee import search
+from mailauth.load.plan import Plan
+from mailauth.load.pool import Pool, now
+from mailauth.load.result import Knee, LoadResult, Sample
+from mailauth.load.schedule import Always, Ramp, Schedule, fixed
+from mailauth.load.tally import Tally
+from mailauth.load.watch import Watch
+
+Show = Callable[[str, Sample, Tally], None]
+"""Called each second with what is being done ("warm-up", "load", "41.2/s") and how it goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the result says of the server.  ``lab``: what the lab is, "" where it is none."""
+
+    way: str
+    target: str
+    dovecot: str = ""
+    lab: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def load(
+    plan: Plan,
+    about: About,
+    make_pool: Callable[[], Pool],
+    mix: Mix,
+    watch: Watch,
+    show: Show = lambda _what, _sample, _tally: None,
+    tally: Tally | None = None,
+) -> LoadResult:
+    """Do it.  ``tally``: counts what is measured, in place of one made here; not for a knee.
+
+    SIGINT and SIGTERM stop it: what is in flight is waited for, and a second one counts that as lost.
+    Raises CannotObserve when the server cannot be reached at the beginning.
+    """
+    return asyncio.run(_load(plan, about, make_pool, mix, watch, show, tally))
+
+
+async def _load(
+    plan: Plan,
+    about: About,
+    make_pool: Callable[[], Pool],
+    mix: Mix,
+    watch: Watch,
+    show: Show,
+    given: Tally | None,
+) -> LoadResult:
+    pool = make_pool()
+    await pool.open()
+    phase = "warm-up"
+    began, stamp, busy = now(), datetime.now(UTC), time.process_time()
+    session = Session(
+        pool, mix, watch, plan.stops, lambda sample, tally: show(phase, sample, tally), began=began
+    )
+
+    def tell(what: str) -> None:
+        nonlocal phase
+        phase = what
+
+    warm, tally, knee = session.tally(), given or session.tally(), None
+    with _stopping(session):
+        try:
+            if plan.warm_up:
+                await session.drive(_schedule(plan, plan.warm_up, warm=True), warm)
+            start, busy = now(), time.process_time()
+            if plan.search:
+                tally, knee = await search(session, plan.search, tell)
+                took = now() - start
+            else:
+                tell("load")
+                took = 0.0 if session.ended else await session.drive(_schedule(plan, plan.seconds), tally)
+                busy = (time.process_time() - busy) / took if took else 0.0
+                await session.settle()
+        finally:
+            await pool.close()
+    generator = busy if knee is None else knee.generator
+    return _result(plan, about, session, (warm, tally), (stamp, took, start), generator, knee)
+
+
+def _result(
+    plan: Plan,
+    about: About,
+    session: Session,
+    tallies: tuple[Tally, Tally],
+    times: tuple[datetime, float, float],
+    generator: float,
+    knee: Knee | None,
+) -> LoadResult:
+    warm, tally = tallies
+    stamp, took, start = times
+    answering = max(tally.last - start, took) if tally.last else took
+    most = session.watch.most
+    return LoadResult(
+        way=about.way,
+        target=about.target,
+        dovecot=about.dovecot,
+        lab=about.lab,
+        mode=plan.mode,
+        began=stamp.isoformat(timespec="seconds"),
+        rate=plan.rate if plan.mode in ("rate", "ramp") else None,
+        rate_to=plan.rate_to if plan.mode in ("rate", "ramp") else None,
+        seconds=round(took, 3),
+        warm_up=plan.warm_up,
+        connections=plan.connections,
+        in_flight=plan.in_flight,
+        users=len(session.mix.accounts),
+        wrong=plan.wrong,
+        ended=session.ended or DURATION,
+        counts=tally.counts(),
+        warm_up_counts=warm.counts(),
+        answered=round(tally.answered / answering, 3) if answering else 0.0,
+        latency=tally.right.latency(),
+        latency_wrong=tally.wrong.latency(),
+        lag=tally.lag.latency(),
+        generator=round(generator, 4),
+        cores=len(os.sched_getaffinity(0)),
+        workers_most=most.workers,
+        rss_most=most.rss,
+        queued=most.queued,
+        samples=session.samples,
+        knee=knee,
+        notes=list(about.notes),
+    )
+
+
+def _schedule(plan: Plan, seconds: float, *, warm: bool = False) -> Schedule:
+    if plan.search:
+        return fixed(plan.search.first, seconds)
+    if plan.rate is None or plan.rate_to is None:
+        return Always(seconds)
+    return fixed(plan.rate, seconds) if warm else Ramp(plan.rate, plan.rate_to, seconds)
+
+
+@contextmanager
+def _stopping(session: Session) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        if session.ended == INTERRUPTED:
+            session.pool.give_up(float("inf"), "interrupted")
+        session.ended = INTERRUPTED
+        session.stop(INTERRUPTED)
+
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(kind, heard)
+    try:
+        yield
+    finally:
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(kind)

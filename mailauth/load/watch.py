@@ -1,0 +1,106 @@
+"""Dovecot's own side of a load: auth-worker processes, their memory, and what the log says of a queue.
+
+Read from /proc/PID/task/PID/children, as this is done while requests are timed: asking every process of
+the machine for its parent takes longer.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from mailauth.dovecot.logs import LogKind, parse_line
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+
+_MOST_LOG = 1 << 20  # bytes of log to read in one look
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """``workers``: auth-worker processes; ``rss``: bytes they take together; ``queued``: warnings so far."""
+
+    workers: int | None
+    rss: int | None
+    queued: int | None
+
+
+class Watch(Protocol):
+    """``most``: the largest that was seen of each."""
+
+    def look(self) -> Seen: ...
+
+    @property
+    def most(self) -> Seen: ...
+
+
+class Blind:
+    """Dovecot is on another machine, or its processes are hidden."""
+
+    most = Seen(None, None, None)
+
+    def look(self) -> Seen:
+        return self.most
+
+
+class Watcher:
+    """Looks at the Dovecot whose master is ``master``; ``log``: its log file, where it has one."""
+
+    def __init__(self, master: int, log: Path | None, stamp: str = DEFAULT_STAMP) -> None:
+        self._master, self._log = master, log
+        self._stamps = Stamps(datetime.now().astimezone(), own=stamp, ident="dovecot")
+        self._place = self._size()
+        self._queued = 0
+        self._most = Seen(0, 0, None)
+
+    @property
+    def most(self) -> Seen:
+        return self._most
+
+    def look(self) -> Seen:
+        sizes = [size for pid in self._children() if (size := _worker(pid))]
+        queued = self._read() if self._log else None
+        assert self._most.workers is not None
+        assert self._most.rss is not None
+        self._most = Seen(max(self._most.workers, len(sizes)), max(self._most.rss, sum(sizes)), queued)
+        return Seen(len(sizes), sum(sizes), queued)
+
+    def _children(self) -> list[str]:
+        with suppress(OSError):  # it may be gone
+            return Path(f"/proc/{self._master}/task/{self._master}/children").read_text().split()
+        return []
+
+    def _size(self) -> int:
+        with suppress(OSError):
+            return self._log.stat().st_size if self._log else 0
+        return 0
+
+    def _read(self) -> int:
+        """Warnings of a queue since the beginning; a rotated log is begun anew."""
+        assert self._log
+        with suppress(OSError), self._log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size < self._place:
+                self._place = 0
+            file.seek(self._place)
+            data = file.read(_MOST_LOG)
+            whole = data.rfind(b"\n") + 1
+            self._place = size if len(data) == _MOST_LOG and not whole else self._place + whole
+            for line in data[:whole].splitlines():
+                if b"queued for" in line:
+                    event = parse_line(line, self._stamps)
+                    self._queued += event is not None and event.kind is LogKind.QUEUED
+        return self._queued
+
+
+def _worker(pid: str) -> int:
+    """The resident size of an auth-worker, in bytes; 0 of anything else."""
+    with suppress(OSError, ValueError, IndexError):  # it may end while we look
+        folder = Path("/proc") / pid
+        words = (folder / "cmdline").read_bytes().split(b"\0")
+        # verbose_proctitle appends " [...]" to the name
+        if words[0].partition(b" ")[0] == b"dovecot/auth" and (b"-w" in words[1:] or b" -w" in words[0]):
+            return int((folder / "statm").read_text().split()[1]) * _PAGE
+    return 0
