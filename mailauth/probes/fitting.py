@@ -59,7 +59,8 @@ def fit_passdb(question: Question, config: AuthConfig, passdb: Passdb, counted: 
     try:
         if counted.largest is None:
             return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), "")
-        verifiers = observe_verifiers(question.dovecot, config, passdb, question.user)
+        blocks = frozenset(one.footprint.memory.blocks for one in counted.sets)
+        verifiers = observe_verifiers(question.dovecot, config, passdb, question.user, blocks)
         master = master_process(question.dovecot, config).pid
         services = tuple(_services(question.dovecot, config, verifiers, counted))
     except CannotObserve as why:

@@ -65,6 +65,21 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     return found
 
 
+def ask_each(scene: Scene) -> LookedUp:
+    """Every passdb once, about one name, whatever it says of it: whether the stores answer at all."""
+    assert scene.names
+    answers: list[PassdbAnswer] = []
+    problems: list[str] = []
+    for passdb in scene.config.passdbs:
+        try:
+            record = _ask(scene, passdb, _looked_up(scene), "")
+        except CannotObserve as why:
+            problems.append(f"{passdb.label}: {why}")
+        else:
+            answers.append(_answer(Entry(passdb, record, {}), _looked_up(scene)))
+    return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))
+
+
 def _elsewhere(scene: Scene, asked: tuple[Passdb, ...]) -> tuple[NearName, ...]:
     """The passdbs that are not asked, and would know the user."""
     found = []

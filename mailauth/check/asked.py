@@ -1,0 +1,86 @@
+"""What is asked: which Dovecot, which checks, from where on it is bad."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.errors import UsageError
+from mailauth.hashes import Password
+
+_MiB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on it is WARNING and CRITICAL; seconds, bytes, rows, failures a minute."""
+
+    greeting: tuple[float, float] = (1.0, 5.0)
+    canary: tuple[float, float] = (2.0, 8.0)
+    certificate: tuple[float, float] = (14 * 86400.0, 0.0)
+    # An update of Dovecot or a driver takes 2.4 to 14.5 MiB more (measured, see docs/memory.md).
+    headroom: tuple[int, int] = (16 * _MiB, 0)
+    rows: tuple[int, int] = (1, 1)
+    failures: tuple[float, float] = (60.0, 600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The canary's; ``version`` changes when the file does."""
+
+    user: str
+    password: Password
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which Dovecot: its configuration file and its master, as they were named.
+
+    Looked for in each run anew: one that went away is CRITICAL, not wrong usage.
+    """
+
+    config: str | None = None
+    pid: str | None = None
+
+    def installation(self) -> Installation:
+        """Raises UsageError and CannotObserve."""
+        if self.pid is None:
+            return Installation(str(Path(self.config).absolute()) if self.config else None)
+        if not self.pid.isdecimal():
+            raise UsageError(f"--pid {self.pid!r}: no Dovecot runs, if that is what pgrep -xo dovecot says.")
+        return at_pid(int(self.pid), self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One run of the checks.  All times in seconds.
+
+    ``used``: what of the timeout is gone already.  ``state``: the folder in which is kept what is needed the
+    next time.  ``survey_age``: how old a count of the rows may be, at the most.  ``pause``: how long a canary
+    that was refused is not tried again.  ``window``: over which failures are counted; ``log_window``: how
+    long the log's warnings matter.
+    """
+
+    checks: tuple[str, ...]
+    which: Which
+    state: Path
+    canary: Credentials | None = None
+    limits: Limits = field(default_factory=Limits)
+    timeout: float = 10.0
+    used: float = 0.0
+    survey_age: float = 3600.0
+    rows_query: str | None = None
+    pause: float = 300.0
+    window: float = 300.0
+    log_window: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What every check is told: what was asked, the configuration read for it, its folder of the state."""
+
+    asked: Asked
+    dovecot: Installation
+    config: AuthConfig
+    state: Path

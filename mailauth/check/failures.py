@@ -1,0 +1,131 @@
+"""Failed logins by reason, from what the log has had added since the last run."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mailauth.check import keep
+from mailauth.check.asked import Server
+from mailauth.check.logadded import Place, added
+from mailauth.check.outcome import Metric, Outcome, Said, Status, outcome, over
+from mailauth.dovecot.logcensus import Census
+from mailauth.dovecot.logs import LogEvent, LogKind
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.probes.log import verbose
+from mailauth.probes.scene import Scene
+
+NAME = "failures"
+_MINUTE = 60.0
+_MOST_SAMPLES = 1000
+INTERNAL = "server error"
+# What Dovecot says begins with these; anything else is "other", so that no name or address is a label.
+# Source: src/auth/auth-request.c, passdb-*.c, policy.c of 2.3.19.1 and 2.4.1.
+_REASONS: tuple[tuple[str, str], ...] = (
+    ("password mismatch", "password mismatch"),
+    ("invalid credentials", "password mismatch"),
+    ("pam_authenticate() failed", "password mismatch"),
+    ("unknown user", "unknown user"),
+    ("empty password", "empty password"),
+    ("password expired", "disabled or expired"),
+    ("user is disabled", "disabled or expired"),
+    ("login disabled", "disabled or expired"),
+    ("allow_nets check failed", "address not allowed"),
+    ("allowed ip check failed", "address not allowed"),
+    ("auth policy denied", "policy"),
+    ("username character disallowed", "refused name"),
+    ("requested ", "scheme not usable"),
+    ("password query failed", INTERNAL),
+    ("the log does not say why", "not told"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where the log was read to; failures by reason since ``since``; (time, total) of earlier runs."""
+
+    since: float
+    at: float
+    places: dict[str, Place]
+    totals: dict[str, int] = field(default_factory=dict)
+    samples: list[tuple[float, int]] = field(default_factory=list)
+
+
+def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:  # noqa: ARG001 - nothing hangs
+    """The rate over the window is judged by its limits."""
+    path, now = server.state / "failures.json", time.time()
+    with keep.alone(server.state / "failures.lock"):
+        before = keep.load(path, Kept)
+        try:
+            seen = added(server, before.places if before else {}, since=now - server.asked.window)
+        except CannotObserve as why:
+            status = Status.UNKNOWN if AS_ROOT in str(why) else Status.WARNING
+            return outcome(NAME, [Said(status, str(why), "" if status is Status.UNKNOWN else "LOG002")])
+        found = _counted(server, seen.events)
+        kept = _with(before, found, seen.places, now, server.asked.window)
+        keep.save(path, kept)
+    return _judged(server, kept, found, seen.passed_over, first=before is None)
+
+
+def _counted(server: Server, events: list[tuple[LogEvent, int]]) -> Counter[str]:
+    """Failures by reason, without the canary's own."""
+    told = verbose(Scene(server.dovecot, server.config))
+    canary = server.asked.canary.user.casefold() if server.asked.canary else None
+    census = Census()
+    for event, size in events:
+        if event.user.casefold() == canary and event.user:
+            continue
+        # Where auth tells of each failure, what the login process counts at the end was told before.
+        if event.kind is LogKind.LOGIN_FAILED and told:
+            continue
+        census.add(event._replace(reason=_reason(event)), size)
+    found: Counter[str] = Counter()
+    for group in census.users.values():
+        found.update(group.reasons)
+    return found
+
+
+def _reason(event: LogEvent) -> str:
+    text = event.reason.lower()
+    known = next((reason for start, reason in _REASONS if text.startswith(start)), "")
+    return known or (INTERNAL if event.level in ("Error", "Fatal") else "other")
+
+
+def _with(
+    before: Kept | None, found: Counter[str], places: dict[str, Place], now: float, window: float
+) -> Kept:
+    totals = Counter(before.totals if before else {})
+    totals.update(found)
+    # A first run has looked back over the window: it began then, with none.
+    samples = list(before.samples) if before else [(now - window, 0)]
+    samples.append((now, sum(totals.values())))
+    older = [one for one in samples if one[0] <= now - window]
+    samples = [*older[-1:], *(one for one in samples if one[0] > now - window)][-_MOST_SAMPLES:]
+    return Kept(before.since if before else now - window, now, places, dict(totals), samples)
+
+
+def _judged(server: Server, kept: Kept, found: Counter[str], passed_over: int, *, first: bool) -> Outcome:
+    (began, count_then), (ended, count_now) = kept.samples[0], kept.samples[-1]
+    minutes = max(ended - began, min(_MINUTE, server.asked.window)) / _MINUTE
+    rate = (count_now - count_then) / minutes
+    warning, critical = server.asked.limits.failures
+    status = over(rate, warning, critical)
+    often = ", ".join(f"{count} {reason}" for reason, count in found.most_common(4))
+    text = f"{rate:.1f} failed logins a minute over {minutes:.1f} min"
+    said = [Said(status, f"{text}; since the last run: {often or 'none'}")]
+    if first:
+        said.append(Said(Status.OK, "the first run: the log was read from the start of the window on"))
+    if passed_over:
+        said.append(Said(Status.OK, f"{passed_over} bytes of the log were too many for one run: not counted"))
+    metrics = [Metric("auth_failures_per_minute", rate, "failures", {}, f"{warning:g}", f"{critical:g}")]
+    reasons = {**dict.fromkeys(reason for _, reason in _REASONS), "other": None}
+    metrics += [
+        Metric("auth_failures", kept.totals.get(reason, 0), _perf(reason, kept), {"reason": reason})
+        for reason in reasons
+    ]
+    return outcome(NAME, said, metrics)
+
+
+def _perf(reason: str, kept: Kept) -> str:
+    """Perfdata's label, for a reason that there was."""
+    return f"failed_{reason.replace(' ', '_')}" if kept.totals.get(reason) else ""

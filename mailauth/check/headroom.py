@@ -1,0 +1,79 @@
+"""Whether the largest stored hash fits into the process that verifies it, under its live limit."""
+
+from collections.abc import Callable
+
+from mailauth.check.asked import Server
+from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome, under
+from mailauth.check.survey import Kept, survey
+from mailauth.dovecot.sizes import show_size
+from mailauth.errors import AS_ROOT
+from mailauth.evidence import Configured, StoreMemory
+from mailauth.finding import apply
+from mailauth.memory.fitting import ServiceFit
+from mailauth.memory.report import PassdbFit
+from mailauth.probes.fitting import Question, fit_passdb
+from mailauth.rules import RULES
+
+NAME = "headroom"
+
+
+def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
+    """STORE004 judges; less to spare than the limits say is MEM003."""
+    kept = survey(server, NAME, so_far)
+    if isinstance(kept, Outcome):
+        return kept
+    fits = _fits(server, kept)
+    memory = StoreMemory("/proc, and the largest hash of each store", tuple(fits))
+    rules = [rule for rule in RULES if rule.code == "STORE004"]
+    seen = {StoreMemory: memory, Configured: Configured("doveconf -a", server.config)}
+    findings, _ = apply(rules, [seen])
+    said = [of_finding(finding) for finding in findings]
+    metrics: list[Metric] = []
+    for fit in fits:
+        if fit.problem:
+            permission = AS_ROOT in fit.problem
+            said.append(
+                Said(Status.UNKNOWN if permission else Status.CRITICAL, f"{fit.passdb}: {fit.problem}")
+            )
+        for service in fit.services:
+            said += _spare(server, fit, service)
+            metrics += _metrics(server, fit, service)
+    if not said:
+        said.append(Said(Status.OK, "no stored hash takes memory worth the name"))
+    return outcome(NAME, [*said, *kept.not_read], metrics)
+
+
+def _fits(server: Server, kept: Kept) -> list[PassdbFit]:
+    passdbs = {passdb.number: passdb for passdb in server.config.passdbs}
+    question = Question(server.dovecot)
+    return [
+        fit_passdb(question, server.config, passdbs[one.passdb], one.census)
+        for one in kept.stores
+        if one.passdb in passdbs
+    ]
+
+
+def _spare(server: Server, fit: PassdbFit, one: ServiceFit) -> list[Said]:
+    service = one.process.service
+    if one.spare is None:
+        return [Said(Status.OK, f"{fit.passdb}: {service} has no limit")]
+    status = under(one.spare, *server.asked.limits.headroom)
+    if one.harms and status is not Status.OK:
+        return []  # STORE004 says it
+    largest = fit.census.largest if fit.census else None
+    text = f"{fit.passdb}: {service} has {show_size(max(one.spare, 0))} to spare"
+    if largest:
+        text += f" beyond the largest hash, {largest.shown}"
+    return [Said(status, text, "" if status is Status.OK else "MEM003")]
+
+
+def _metrics(server: Server, fit: PassdbFit, one: ServiceFit) -> list[Metric]:
+    labels = {"passdb": fit.passdb, "service": one.process.service}
+    warning, critical = server.asked.limits.headroom
+    if one.spare is None or one.process.live is None:
+        return []
+    perf = f"headroom_{fit.passdb.split()[1]}_{one.process.service}"
+    return [
+        Metric("headroom_bytes", one.spare, perf, labels, f"{warning}:", f"{critical}:"),
+        Metric("vsz_limit_bytes", one.process.live, "", labels),
+    ]

@@ -1,0 +1,92 @@
+"""What one run leaves for the next: small JSON files in a folder that is only ours, each replaced whole."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from mailauth.errors import CannotObserve
+
+_T = TypeVar("_T")
+
+
+class Forbidden(CannotObserve):
+    """We have no permission: that is UNKNOWN, not CRITICAL."""
+
+
+def folder() -> Path:
+    """Where it is kept unless another place is named."""
+    from mailauth.fix.journal import folder as fixes  # noqa: PLC0415 - decided there, for all
+
+    return fixes().parent / "check"
+
+
+def place_of(state: Path, *names: str) -> Path:
+    """One Dovecot's own part of the folder; made if need be.  Raises CannotObserve."""
+    which = hashlib.sha256("\0".join(names).encode()).hexdigest()[:12]
+    path = state / which
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as why:
+        raise _unkept(path, why) from None
+    return path
+
+
+def load(path: Path, kind: type[_T]) -> _T | None:
+    """What was kept; None where nothing was, or what is there cannot be understood."""
+    with suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    return None
+
+
+def save(path: Path, value: object) -> None:
+    """Raises CannotObserve."""
+    try:
+        replace_whole(path, msgspec.json.encode(value), 0o600)
+    except OSError as why:
+        raise _unkept(path, why) from None
+
+
+def replace_whole(path: Path, data: bytes, mode: int) -> None:
+    """Readers see the old file or the new one, never a part.  Raises OSError."""
+    descriptor, half = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(half, path)  # noqa: PTH105 - both are names
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(half)  # noqa: PTH108
+        raise
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """One at a time, among all runs; the lock goes with its holder.  Raises CannotObserve."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as why:
+        raise _unkept(path, why) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _unkept(path: Path, why: OSError) -> CannotObserve:
+    says = f"{path}: what the next run needs cannot be kept there ({why.strerror})"
+    if isinstance(why, PermissionError):
+        return Forbidden(f"{says}; name a folder of yours with --state.")
+    return CannotObserve(f"{says}.")

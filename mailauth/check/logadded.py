@@ -1,0 +1,155 @@
+"""What a log has had added since a place, also when it was rotated meanwhile."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from mailauth.check.asked import Server
+from mailauth.dovecot.logfiles import events_of, events_since, opened, rotated
+from mailauth.dovecot.logs import LogEvent
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.errors import CannotObserve, unseen
+from mailauth.probes.log import SYSLOG_FILES, log_paths
+
+_MOST = 16 * 1024 * 1024  # bytes in one run: half a second's parsing
+_HEAD = 512  # bytes by which a file is known again
+_JOURNAL_LINES = 50_000
+_JOURNAL_SECONDS = 5.0
+_JOURNAL = "journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a file was read; ``head``: a digest of its first ``length`` bytes.  Of the journal: a time."""
+
+    offset: float
+    length: int = 0
+    head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What was added, where it ends now, and how many bytes were too many to be read."""
+
+    events: list[tuple[LogEvent, int]]
+    places: dict[str, Place]
+    passed_over: int
+
+
+def added(server: Server, places: Mapping[str, Place], since: float) -> Added:
+    """Everything after ``places``; of a log that is not among them, what is not older than ``since``.
+
+    Raises CannotObserve.
+    """
+    tree = server.config.tree
+    paths = log_paths(tree)
+    now = datetime.now().astimezone()
+    ident = tree.get("instance_name") or "dovecot"
+    stamps = Stamps(now, own=tree.get("log_timestamp") or DEFAULT_STAMP, ident=ident)
+    if console := next((path for path in paths if path.startswith("/dev/")), ""):
+        raise CannotObserve(
+            f"Dovecot logs to {console}, which cannot be read again: failures are not counted."
+        )
+    if "syslog" in paths:
+        paths = [name for name in SYSLOG_FILES if server.dovecot.has(name)][:1]
+        if not paths:
+            return _of_journal(server, stamps, places.get(_JOURNAL), since)
+    events: list[tuple[LogEvent, int]] = []
+    found: dict[str, Place] = {}
+    passed_over = 0
+    for name in paths:
+        path = server.dovecot.path(name)
+        if not server.dovecot.has(name):
+            continue
+        if (place := places.get(name)) is None:
+            began = datetime.fromtimestamp(since, tz=UTC).astimezone()
+            # The end first: what is written meanwhile is for the next run.
+            found[name] = _end_of(path)
+            events += [(event, size) for event, size in events_since(path, began, stamps) if event]
+            continue
+        end = _end_of(path)
+        for stream, start, stop in _parts(path, place, end):
+            with stream:
+                first = max(start, stop - _MOST)
+                passed_over += first - start
+                stream.seek(first)
+                lines = stream.read(stop - first).splitlines(keepends=True)
+                events += [(event, size) for event, size in events_of(lines, stamps) if event]
+        found[name] = end
+    return Added(events, found, passed_over)
+
+
+def _end_of(path: Path) -> Place:
+    """Behind the last whole line."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            begin = max(0, end - _MOST)
+            file.seek(begin)
+            end = begin + file.read(end - begin).rfind(b"\n") + 1
+            file.seek(0)
+            head = file.read(min(_HEAD, end))
+    except OSError as why:
+        raise unseen(str(path), why, "the log cannot be read") from None
+    return Place(end, len(head), hashlib.sha256(head).hexdigest())
+
+
+def _parts(path: Path, place: Place, end: Place) -> Iterator[tuple[IO[bytes], int, int]]:
+    """The files to read, each from where to where: the rest of the old one, if it was rotated, first."""
+    offset, stop = int(place.offset), int(end.offset)
+    if stop >= offset and _known(path, place):
+        yield opened(path), offset, stop
+        return
+    # What the old file became: renamed, copied or packed.
+    for old in reversed(rotated(path)):
+        if _known(old, place):
+            yield opened(old), offset, max(offset, _size(old))
+            break
+    yield opened(path), 0, stop
+
+
+def _known(path: Path, place: Place) -> bool:
+    """Whether a file begins as the one that was read, and is as long at least."""
+    try:
+        with opened(path) as file:
+            head = file.read(place.length)
+    except (CannotObserve, OSError, EOFError):
+        return False
+    return len(head) == place.length and hashlib.sha256(head).hexdigest() == place.head
+
+
+def _size(path: Path) -> int:
+    """Unpacked."""
+    with opened(path) as file:
+        return file.seek(0, os.SEEK_END)
+
+
+def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: float) -> Added:
+    """The journal of this machine, from a time on."""
+    program = shutil.which("journalctl")
+    if program is None or server.dovecot.pid:
+        raise CannotObserve(f"Dovecot logs to syslog, and none of {', '.join(SYSLOG_FILES)} is there.")
+    begin, end = place.offset if place else since, time.time()
+    options = ("-q", "-o", "json", "--no-pager", "-t", stamps.ident, "-n", str(_JOURNAL_LINES))
+    span = ("--since", f"@{begin:.6f}", "--until", f"@{end:.6f}")
+    try:
+        ran = subprocess.run(
+            [program, *options, *span], capture_output=True, check=False, timeout=_JOURNAL_SECONDS
+        )
+    except (subprocess.TimeoutExpired, OSError):
+        raise CannotObserve("journalctl did not answer; journalctl -t dovecot shows Dovecot's log.") from None
+    if ran.returncode and ran.stderr:
+        raise CannotObserve(f"journalctl: {ran.stderr.decode('utf-8', 'replace').splitlines()[0]}")
+    events = [
+        (event, size)
+        for event, size in events_of(ran.stdout.splitlines(keepends=True), stamps)
+        if event and (event.when is None or event.when.timestamp() > begin)
+    ]
+    return Added(events, {_JOURNAL: Place(end)}, 0)

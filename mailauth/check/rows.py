@@ -1,0 +1,37 @@
+"""Rows of the stores that this Dovecot refuses, or that never match."""
+
+from collections.abc import Callable
+
+from mailauth.check.asked import Server
+from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome
+from mailauth.check.survey import Counted, survey
+
+NAME = "rows"
+_LATE = 2  # a count so many times as old as it may be is told
+
+
+def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
+    """STORE001, STORE002 and STORE003 judge; how many rows are too many is the limits'."""
+    kept = survey(server, NAME, so_far)
+    if isinstance(kept, Outcome):
+        return kept
+    metrics = [metric for store in kept.stores for metric in _metrics(store)]
+    metrics.append(Metric("survey_age_seconds", kept.age, "survey_age"))
+    broken = sum(rows for one in kept.stores for fate, rows in one.fates.items() if fate != "sound")
+    warning, critical = server.asked.limits.rows
+    metrics.append(Metric("rows_broken", broken, "rows_broken", {}, f"{warning - 1}", f"{critical - 1}"))
+    status = Status.CRITICAL if broken >= critical else Status.WARNING if broken >= warning else Status.OK
+    said = [Said(status, one.text, one.code) for one in kept.said]
+    if not said and kept.stores:
+        total = sum(sum(one.fates.values()) for one in kept.stores)
+        said.append(Said(Status.OK, f"all {total:,} rows are sound"))
+    said.append(Said(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
+    if kept.age > _LATE * server.asked.survey_age > 0:
+        said.append(Said(Status.WARNING, f"the rows were last counted {ago(kept.age)}"))
+    return outcome(NAME, [*said, *kept.not_read], metrics)
+
+
+def _metrics(store: Counted) -> list[Metric]:
+    return [
+        Metric("rows", rows, "", {"passdb": store.label, "fate": fate}) for fate, rows in store.fates.items()
+    ]

@@ -1,0 +1,96 @@
+"""Run the checks that were asked for, all at once, and be done in time whatever hangs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import psutil
+
+from mailauth.check import keep
+from mailauth.check.asked import Asked, Server, Which
+from mailauth.check.bounded import Ended, run_all
+from mailauth.check.outcome import Outcome, Report, Said, Status, of_finding, outcome, report
+from mailauth.check.table import CHECKS, Check
+from mailauth.diagnose import Target, refused
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import read_or_refusal
+from mailauth.errors import AS_ROOT, CannotObserve, UsageError
+
+_SPARE = 0.3  # seconds before the end for ourselves
+_BUG = "a bug in mailauth: {}; please report this line"
+
+Read = tuple[Installation, AuthConfig] | list[Said]
+
+
+def run(asked: Asked) -> Report:
+    """Every check's answer.  Never raises for what is wrong with the server: that is CRITICAL."""
+    at, began = time.time(), time.monotonic()
+    whole = max(asked.timeout - asked.used - _SPARE, asked.timeout / 2)
+    read = run_all({"config": lambda _: _configuration(asked.which)}, whole)["config"]
+    if not isinstance(read.answer, tuple):
+        said = read.answer or [_not_in_time(read, asked, "doveconf does not answer")]
+        return report((outcome(name, said) for name in asked.checks), "", at)
+    dovecot, config = read.answer
+    version = str(config.version)
+    elsewhere = "elsewhere" if dovecot.pid else ""
+    try:
+        state = keep.place_of(asked.state, config.file, config.base_dir, elsewhere)
+    except CannotObserve as why:
+        said = [_why_not(why)]
+        return report((outcome(name, said) for name in asked.checks), version, at)
+    server = Server(asked, dovecot, config, state)
+    calls = {name: partial(_guarded, name, check, server) for name, check in CHECKS if name in asked.checks}
+    ended = run_all(calls, whole - (time.monotonic() - began))
+    return report((_outcome(name, ended[name], asked) for name in calls), version, at)
+
+
+def _configuration(which: Which) -> Read:
+    """The Dovecot and what it is set to, or what is wrong with that."""
+    try:
+        dovecot = which.installation()
+        config = read_or_refusal(dovecot)
+        if isinstance(config, Refusal):
+            findings = refused(Target("", dovecot), config).diagnosis.findings
+            says = Said(Status.CRITICAL, f"Dovecot does not take {config.file}: {config.words}")
+            return [of_finding(finding) for finding in findings] or [says]
+    except (CannotObserve, UsageError) as why:
+        return [_why_not(why)]
+    return dovecot, config
+
+
+def _guarded(name: str, check: Check, server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
+    """A check's answer; what it could not look at is the server's fault, unless we are not allowed to."""
+    began = time.monotonic()
+    try:
+        found = check(server, so_far)
+    except (CannotObserve, UsageError) as why:
+        found = outcome(name, [_why_not(why)])
+    except PermissionError as why:
+        found = outcome(name, [Said(Status.UNKNOWN, f"{why.filename}: may not be read by us; {AS_ROOT}.")])
+    except psutil.AccessDenied as why:
+        found = outcome(name, [Said(Status.UNKNOWN, f"/proc/{why.pid}: may not be read by us; {AS_ROOT}.")])
+    except psutil.NoSuchProcess as why:
+        found = outcome(name, [Said(Status.CRITICAL, f"process {why.pid} ended while we looked")])
+    return replace(found, seconds=time.monotonic() - began)
+
+
+def _why_not(why: Exception) -> Said:
+    forbidden = isinstance(why, keep.Forbidden) or AS_ROOT in str(why)
+    return Said(Status.UNKNOWN if forbidden else Status.CRITICAL, str(why))
+
+
+def _outcome(name: str, ended: Ended[Outcome], asked: Asked) -> Outcome:
+    if ended.answer is not None:
+        return ended.answer
+    if ended.provisional is not None and not ended.bug:
+        return replace(ended.provisional, seconds=ended.seconds)
+    return replace(outcome(name, [_not_in_time(ended, asked, "no answer")]), seconds=ended.seconds)
+
+
+def _not_in_time(ended: Ended[Outcome] | Ended[Read], asked: Asked, what: str) -> Said:
+    if ended.bug:
+        return Said(Status.UNKNOWN, _BUG.format(ended.bug))
+    return Said(Status.CRITICAL, f"{what} within {asked.timeout:g} s")

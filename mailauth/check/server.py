@@ -1,0 +1,111 @@
+"""Dovecot runs and greets, its ports are open, its files can be written, each store answers a lookup."""
+
+import time
+from collections.abc import Callable
+
+from mailauth.check.asked import Server
+from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome, over, under
+from mailauth.check.stores import ask_stores
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.evidence import (
+    Certificates,
+    Configured,
+    Evidence,
+    Filesystems,
+    Listening,
+    LogDestination,
+    LoginSocket,
+    NotApplicable,
+    Running,
+    TlsFiles,
+    Unobserved,
+)
+from mailauth.finding import apply
+from mailauth.looking import Facts, look_by, see, skip
+from mailauth.probes.files import observe_login_socket
+from mailauth.probes.log_place import observe_filesystems, observe_log_destination
+from mailauth.probes.network import observe_listening
+from mailauth.probes.scene import Scene
+from mailauth.probes.startup import observe_running
+from mailauth.probes.tls import observe_certificates, observe_tls_files
+from mailauth.rules import RULES
+
+NAME = "server"
+_GREETING_SECONDS = 5.0
+_PROBES: tuple[tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]], ...] = (
+    (LoginSocket, observe_login_socket),
+    (Listening, observe_listening),
+    (TlsFiles, observe_tls_files),
+    (LogDestination, observe_log_destination),
+    (Filesystems, observe_filesystems),
+    (Certificates, observe_certificates),
+)
+_CODES = ("CONF016", "CONF017", "CONF018", "NET001", "NET003", "NET007", "LOG003", "LOG005")
+
+
+def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
+    """The rules of _CODES judge, and those about databases; how soon auth greets is judged by its limits."""
+    scene = Scene(server.dovecot, server.config)
+    facts: Facts = {Configured: Configured("doveconf -a", server.config)}
+    running = see(facts, Running, lambda: observe_running(scene))
+    if running is not None and running.pid is None:
+        skip(facts, tuple(kind for kind, _ in _PROBES), "Dovecot does not run")
+        return outcome(NAME, _judged(facts))
+    said, metrics = _greeting(server)
+    if said[0].status is not Status.OK:
+        so_far(outcome(NAME, said, metrics))
+    look_by(_PROBES, facts, scene)
+    said += _judged(facts)
+    said += ask_stores(server)
+    certificates = facts[Certificates]
+    if isinstance(certificates, Certificates):
+        found, more = _certificate(server, certificates)
+        said += found
+        metrics += more
+    return outcome(NAME, said, metrics)
+
+
+def _greeting(server: Server) -> tuple[list[Said], list[Metric]]:
+    """Whether auth greets, and how soon."""
+    path = f"{server.config.base_dir}/auth-client"
+    warning, critical = server.asked.limits.greeting
+    began = time.monotonic()
+    try:
+        AuthSocket(
+            server.dovecot.path(path), timeout=min(_GREETING_SECONDS, server.asked.timeout / 2)
+        ).close()
+    except CannotObserve as why:
+        if AS_ROOT in str(why):
+            return [Said(Status.UNKNOWN, str(why))], []
+        return [Said(Status.CRITICAL, str(why), "AUTH012")], []
+    took = time.monotonic() - began
+    status = over(took, warning, critical)
+    metric = Metric("server_greeting_seconds", took, "greeting", {}, f"{warning:g}", f"{critical:g}")
+    code = "" if status is Status.OK else "AUTH010"
+    return [Said(status, f"auth greets after {took:.3f} s", code)], [metric]
+
+
+def _judged(facts: Facts) -> list[Said]:
+    """What the rules say of what was seen, and what could not be seen."""
+    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
+    said = [of_finding(finding) for finding in findings]
+    for fact in facts.values():
+        if isinstance(fact, Unobserved):
+            forbidden = fact.bug or AS_ROOT in fact.reason
+            said.append(Said(Status.UNKNOWN if forbidden else Status.WARNING, fact.reason))
+    return said
+
+
+def _certificate(server: Server, certificates: Certificates) -> tuple[list[Said], list[Metric]]:
+    """The one that expires first."""
+    first = min(certificates.telling, key=lambda one: one.ends, default=None)
+    if first is None:
+        return [], []
+    left = (first.ends - certificates.now).total_seconds()
+    warning, critical = server.asked.limits.certificate
+    metric = Metric("certificate_seconds", left, "certificate", {}, f"{warning:.0f}:", f"{critical:.0f}:")
+    status = under(left, warning, critical)
+    if left <= 0:
+        return [], [metric]  # NET003 says it
+    return [Said(status, f"the certificate of {first.place} ends {first.ends:%Y-%m-%d}")], [metric]

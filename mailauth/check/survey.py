@@ -1,0 +1,153 @@
+"""The count of the stores' rows, kept for a while: a large database is not counted every minute.
+
+A count that took t seconds is good for 1000 t seconds, and for ``survey_age`` at the most: the stores are
+counted for a thousandth of the time.  One run counts, others wait for it and read what it kept.  A count
+that was cut off is not begun again before ``survey_age``.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailauth.check import keep
+from mailauth.check.asked import Server
+from mailauth.check.outcome import Outcome, Said, Status, of_finding, outcome, worst
+from mailauth.check.stores import ask_stores
+from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.evidence import Configured, Surveyed, Surveys
+from mailauth.finding import apply
+from mailauth.hashes.damaged import Kind
+from mailauth.memory.census import Census, census
+from mailauth.probes.survey import Ask, survey_passdb
+from mailauth.rules import RULES, store_case
+from mailauth.stores.survey import Survey
+
+_CODES = ("STORE001", "STORE002", "STORE003")
+_SHARE = 1000  # a count may take this part of the time
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One passdb's rows: by what this Dovecot makes of them, and what of them takes memory."""
+
+    passdb: int
+    label: str
+    fates: dict[str, int]
+    census: Census
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A count: ``began`` in seconds since 1970; what was counted, and what the rules say of it."""
+
+    what: str
+    began: float
+    seconds: float = 0.0
+    stores: list[Counted] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    not_read: list[Said] = field(default_factory=list)
+
+    @property
+    def age(self) -> float:
+        """Seconds."""
+        return max(0.0, time.time() - self.began)
+
+    def good(self, survey_age: float) -> bool:
+        return self.age < min(survey_age, self.seconds * _SHARE)
+
+
+def survey(server: Server, check: str, so_far: Callable[[Outcome], None]) -> Kept | Outcome:
+    """The count; an Outcome of ``check`` where there is none, and none can be made."""
+    asked_at, age, what = time.time(), server.asked.survey_age, _what(server)
+    place = server.state / "survey.json"
+    kept = _load(place, what)
+    if kept and kept.good(age):
+        return kept
+    answers = ask_stores(server)
+    if worst(one.status for one in answers) is Status.CRITICAL:
+        return outcome(check, answers)
+    late = outcome(check, [Said(Status.WARNING, _LATE.format(server.asked.timeout))])
+    so_far(late)
+    with keep.alone(server.state / "survey.lock"):
+        kept = _load(place, what)
+        if kept and (kept.good(age) or kept.began + kept.seconds >= asked_at):
+            return kept
+        attempt = _load(server.state / "survey-attempt.json", what)
+        if attempt and attempt.age < age:
+            return kept or late
+        return _count(server, what)
+
+
+_LATE = (
+    "the rows were not counted within {:g} s; run this check alone, with a longer --timeout, once an hour:"
+    " the others use what it keeps"
+)
+
+
+def _load(path: Path, what: str) -> Kept | None:
+    kept = keep.load(path, Kept)
+    return kept if kept and kept.what == what else None
+
+
+def _what(server: Server) -> str:
+    """What is counted, and who judges: where that is another, it is counted anew.  Holds no secret."""
+    config = server.config
+    parts = [str(config.version), str(config.allow_weak), str(server.asked.rows_query)]
+    for passdb in _counted(server):
+        source = passdb.source
+        place = source.path if isinstance(source, FileSource) else ""
+        place = f"{source.place} {source.query}" if isinstance(source, SqlSource) else place
+        parts += [passdb.label, passdb.default_scheme, place]
+    return "\n".join(parts)
+
+
+def _counted(server: Server) -> list[Passdb]:
+    return [one for one in server.config.passdbs if not one.master and not one.deny]
+
+
+def _count(server: Server, what: str) -> Kept:
+    """Every row.  Kept only when all stores were read."""
+    began = time.time()
+    attempt = server.state / "survey-attempt.json"
+    keep.save(attempt, Kept(what, began))
+    ask = Ask(server.dovecot, server.config, server.asked.rows_query, names=3)
+    found: list[Surveyed] = []
+    not_read: list[Said] = []
+    for passdb in _counted(server):
+        if passdb.source is None:
+            not_read.append(Said(Status.OK, f"{passdb.label}: not counted: {passdb.source_problem}"))
+            continue
+        try:
+            found.append(Surveyed(passdb, survey_passdb(ask, passdb)))
+        except CannotObserve as why:
+            permission = AS_ROOT in str(why)
+            not_read.append(Said(Status.UNKNOWN if permission else Status.CRITICAL, f"{passdb.label}: {why}"))
+    surveys = Surveys("the passdbs, every row", server.config.version, tuple(found))
+    seen = {Surveys: surveys, Configured: Configured("doveconf -a", server.config)}
+    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [seen])
+    stores = [
+        Counted(one.passdb.number, one.passdb.label, _fates(one.survey), census(one.survey)) for one in found
+    ]
+    said = [of_finding(finding) for finding in findings]
+    kept = Kept(what, began, time.time() - began, stores, said, not_read)
+    if worst(one.status for one in not_read) is Status.OK:
+        keep.save(server.state / "survey.json", kept)
+    with suppress(OSError):
+        attempt.unlink()
+    return kept
+
+
+def _fates(survey: Survey) -> dict[str, int]:
+    fates = {"sound": 0, "never_matches": 0, "refused_as_weak": 0, "unknown_scheme": 0}
+    for one in survey.classes:
+        kind = one.damage.kind if one.damage else None
+        if kind is None:
+            fates["sound"] += one.rows
+        elif kind is Kind.WEAK:
+            fates["refused_as_weak"] += one.rows
+        else:
+            fates["unknown_scheme" if kind in store_case.UNKNOWN else "never_matches"] += one.rows
+    return fates

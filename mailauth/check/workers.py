@@ -1,0 +1,96 @@
+"""auth-workers against their limit, and what Dovecot's log lately says of queues, limits and crashes."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import psutil
+
+from mailauth.check.asked import Server
+from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome
+from mailauth.dovecot.logs import LogKind
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.evidence import Configured, LogWindow, NotApplicable
+from mailauth.finding import apply
+from mailauth.probes.fitting import workers
+from mailauth.probes.log import observe_log_window
+from mailauth.probes.process import NotRunning, master_process, running
+from mailauth.probes.scene import Scene
+from mailauth.rules import RULES
+
+NAME = "workers"
+_CODES = ("AUTH007", "AUTH008", "AUTH009", "AUTH011", "AUTH012")
+_APART = 0.25  # seconds between two looks at who computes
+_BUSY = 0.5  # of that time
+
+
+def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:  # noqa: ARG001 - nothing hangs
+    """The AUTH rules judge what the log says; a queue while all workers compute is CRITICAL."""
+    said, metrics, full = _processes(server)
+    try:
+        window = observe_log_window(Scene(server.dovecot, server.config))
+    except CannotObserve as why:
+        status = Status.UNKNOWN if AS_ROOT in str(why) else Status.OK
+        return outcome(NAME, [*said, Said(status, f"the log: {why}")], metrics)
+    if isinstance(window, NotApplicable):
+        return outcome(NAME, [*said, Said(Status.OK, window.reason)], metrics)
+    lately = _lately(window, server.asked.log_window)
+    seen = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
+    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [seen])
+    told = [of_finding(finding) for finding in findings]
+    if full:
+        told = [replace(one, status=Status.CRITICAL) if one.code == "AUTH007" else one for one in told]
+    for kind in (LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING):
+        count = sum(one.count for one in lately.troubles if one.kind is kind)
+        metrics.append(Metric("log_troubles", count, "", {"kind": kind.name.lower()}))
+    return outcome(NAME, [*said, *told], metrics)
+
+
+def _processes(server: Server) -> tuple[list[Said], list[Metric], bool]:
+    """How many run and compute, and whether none is left."""
+    try:
+        master = master_process(server.dovecot, server.config)
+    except NotRunning as why:
+        return [Said(Status.CRITICAL, str(why), "CONF018")], [], False
+    pids = running(master, "auth-worker")
+    most = workers(server.dovecot, server.config)
+    busy = _computing(pids)
+    full = busy >= most
+    metrics = [
+        Metric("auth_workers", len(pids), "workers", {}, most=str(most)),
+        Metric("auth_workers_busy", busy, "workers_busy", {}, f"{most - 1}", most=str(most)),
+        Metric("auth_workers_limit", most),
+    ]
+    text = f"{len(pids)} of {most} auth-workers run, {busy} of them compute"
+    return [Said(Status.WARNING if full else Status.OK, text)], metrics, full
+
+
+def _computing(pids: list[int]) -> int:
+    """How many of these processes were on a processor, or waited for one, for half of the time."""
+    before = {pid: _spent(pid) for pid in pids}
+    if not before:
+        return 0
+    time.sleep(_APART)
+    found = 0
+    for pid, spent in before.items():
+        with suppress(psutil.Error):
+            used = _spent(pid) - spent
+            found += used >= _BUSY * _APART or psutil.Process(pid).status() == psutil.STATUS_RUNNING
+    return found
+
+
+def _spent(pid: int) -> float:
+    """Seconds of processor time; 0 for one that has ended."""
+    with suppress(psutil.Error):
+        times = psutil.Process(pid).cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
+def _lately(window: LogWindow, seconds: float) -> LogWindow:
+    """Only what was said lately: what is over is no alarm."""
+    since = datetime.now().astimezone() - timedelta(seconds=seconds)
+    recent = tuple(one for one in window.troubles if one.last is None or one.last >= since)
+    return replace(window, troubles=recent)

@@ -1,0 +1,254 @@
+"""``mailauth check``: a plugin for Nagios and Icinga, metrics for Prometheus."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from mailauth.cli.check_options import address, seconds, size, textfile_place
+from mailauth.errors import MailauthError, UsageError
+
+if TYPE_CHECKING:
+    from mailauth.check.asked import Asked, Limits
+    from mailauth.check.outcome import Report
+
+CHECKS = ("server", "canary", "headroom", "rows", "workers", "failures")
+SERVE = "serve"
+_UNKNOWN = 3
+_FORMATS = ("nagios", "prometheus", "json")
+
+
+class _Plugin(click.Command):
+    """A plugin's wrong usage is UNKNOWN: status 3, and one line where the monitoring reads it."""
+
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **named)
+        except click.UsageError as wrong:
+            _unknown(wrong.format_message())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as wrong:
+            _unknown(wrong.format_message())
+        except MailauthError as wrong:
+            _unknown(str(wrong))
+
+
+def _unknown(why: str) -> NoReturn:
+    click.echo(f"MAILAUTH UNKNOWN - {why.replace('|', '/')}")
+    raise click.exceptions.Exit(_UNKNOWN)
+
+
+_PAIR = "WARNING CRITICAL"
+
+
+@click.command(cls=_Plugin)
+@click.argument("checks", nargs=-1, type=click.Choice([*CHECKS, SERVE]), metavar="[CHECK]...")
+@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
+@click.option("--pid", metavar="PID", help="A running Dovecot master, also in a container.")
+@click.option(
+    "--canary", metavar="FILE", type=click.Path(path_type=Path), help="A user to log in as; mode 0600."
+)
+@click.option(
+    "--timeout",
+    type=seconds,
+    metavar="TIME",
+    default="10s",
+    show_default=True,
+    help="All ends by then.",
+)
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="nagios", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json (schemas/check.json).")
+@click.option(
+    "--textfile", metavar="FILE.prom", type=click.Path(path_type=Path), help="Metrics to this file, too."
+)
+@click.option(
+    "--state", metavar="DIR", type=click.Path(path_type=Path), help="Where runs keep what they need."
+)
+@click.option("--greeting", nargs=2, type=seconds, metavar=_PAIR, help="auth's greeting.  [1s 5s]")
+@click.option("--login-time", nargs=2, type=seconds, metavar=_PAIR, help="A canary's login.  [2s 8s]")
+@click.option(
+    "--pause",
+    type=seconds,
+    metavar="TIME",
+    default="5m",
+    show_default=True,
+    help="After a canary was refused.",
+)
+@click.option("--certificate", nargs=2, type=seconds, metavar=_PAIR, help="Still valid for.  [14d 0]")
+@click.option("--headroom", nargs=2, type=size, metavar=_PAIR, help="Beyond the largest hash.  [16M 0]")
+@click.option("--rows", nargs=2, type=click.IntRange(0), metavar=_PAIR, help="From so many on.  [1 1]")
+@click.option(
+    "--survey-age",
+    type=seconds,
+    metavar="TIME",
+    default="1h",
+    show_default=True,
+    help="A count is good for that.",
+)
+@click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
+@click.option(
+    "--log-window",
+    type=seconds,
+    metavar="TIME",
+    default="10m",
+    show_default=True,
+    help="Older warnings are past.",
+)
+@click.option("--failures", nargs=2, type=float, metavar=_PAIR, help="Failed logins a minute.  [60 600]")
+@click.option(
+    "--window",
+    type=seconds,
+    metavar="TIME",
+    default="5m",
+    show_default=True,
+    help="They are counted over it.",
+)
+@click.option("--listen", type=address, metavar="HOST:PORT", help="With serve.  [127.0.0.1:9810]")
+@click.option(
+    "--interval",
+    type=seconds,
+    metavar="TIME",
+    default="60s",
+    show_default=True,
+    help="With serve: run them so often.",
+)
+def check(
+    checks: tuple[str, ...],
+    config: str | None,
+    pid: str | None,
+    canary: Path | None,
+    timeout: float,
+    form: str,
+    as_json: bool,
+    textfile: Path | None,
+    state: Path | None,
+    survey_age: float,
+    rows_query: str | None,
+    pause: float,
+    window: float,
+    log_window: float,
+    listen: tuple[str, int] | None,
+    interval: float,
+    **limits: Any,
+) -> None:
+    """Is it well?  For Nagios, Icinga and Prometheus.
+
+    \b
+    server     Dovecot runs and greets, its ports are open, its stores answer
+    canary     a user logs in by each way: the auth socket, and every open port (needs --canary)
+    headroom   what is free beyond the largest stored hash, under the live vsz_limit
+    rows       rows that this Dovecot refuses or never matches (counted now and then: --survey-age)
+    workers    auth-workers against their limit; queues, limits and crashes in the log
+    failures   failed logins by reason, from what the log has had added since the last run
+
+    Without CHECK: all of them.  The canary's FILE has two lines, user = NAME and password = WORDS.
+    A pair of limits is WARNING CRITICAL: --failures 100 1000, --headroom 32M 8M, --greeting 2s 10s.
+
+    mailauth check serve answers Prometheus at --listen.  Checks are run every --interval, however often it
+    is scraped.
+
+    \b
+    Exit status:  0 OK   1 WARNING   2 CRITICAL: also what hangs, is down or is refused
+                  3 UNKNOWN: wrong usage, or not allowed to look
+    """  # noqa: D301 - Click's own mark: these lines stay as they are
+    textfile_place(textfile)
+    asked = _asked(
+        checks, config, pid, canary, state, limits,
+        timeout=timeout, survey_age=survey_age, rows_query=rows_query, pause=pause, window=window,
+        log_window=log_window,
+    )  # fmt: skip
+    if SERVE in checks:
+        from mailauth.cli.check_serve import serve  # noqa: PLC0415
+
+        if textfile or form != "nagios" or as_json:
+            raise UsageError("serve answers Prometheus: leave out --textfile, --format and --json.")
+        serve(asked, listen or ("127.0.0.1", 9810), interval)
+        return
+    if listen is not None:
+        raise UsageError("--listen goes with serve: mailauth check serve --listen HOST:PORT.")
+    from mailauth.check.run import run  # noqa: PLC0415 - --help needs none of it
+
+    report = run(replace(asked, used=_age()))
+    if textfile:
+        _write(textfile, report)
+    click.echo(_shown(report, "json" if as_json else form), nl=False)
+    sys.exit(report.status.number)
+
+
+def _age() -> float:
+    """Seconds since this process began: to start takes a part of the timeout, too."""
+    import psutil  # noqa: PLC0415 - --help needs none of it
+
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
+def _shown(report: "Report", form: str) -> str:
+    from mailauth.render.check import check_text  # noqa: PLC0415 - --help needs none of it
+    from mailauth.render.json import to_json  # noqa: PLC0415
+
+    if form == "json":
+        return to_json(report) + "\n"
+    if form == "prometheus":
+        from mailauth.render.check_metrics import check_metrics  # noqa: PLC0415 - 60 ms
+
+        return check_metrics(report)
+    return check_text(report)
+
+
+def _write(textfile: Path, report: "Report") -> None:
+    """Whole or not at all; readable by node_exporter, which is another user."""
+    from mailauth.check.keep import replace_whole  # noqa: PLC0415 - --help needs none of it
+    from mailauth.render.check_metrics import check_metrics  # noqa: PLC0415
+
+    try:
+        replace_whole(textfile, check_metrics(report).encode(), 0o644)
+    except OSError as why:
+        raise UsageError(f"--textfile {textfile}: cannot be written ({why.strerror}).") from None
+
+
+def _asked(
+    checks: tuple[str, ...],
+    config: str | None,
+    pid: str | None,
+    canary: Path | None,
+    state: Path | None,
+    limits: dict[str, Any],
+    **more: Any,
+) -> "Asked":
+    """Raises UsageError."""
+    from mailauth.check.asked import Asked, Which  # noqa: PLC0415 - --help needs none of it
+    from mailauth.check.credentials import read_credentials  # noqa: PLC0415
+    from mailauth.check.keep import folder  # noqa: PLC0415
+
+    wanted = tuple(one for one in CHECKS if one in checks) or tuple(
+        one for one in CHECKS if one != "canary" or canary
+    )
+    if "canary" in wanted and canary is None:
+        raise UsageError("the canary needs a user: --canary FILE, with two lines, user = and password =.")
+    if more["timeout"] < 1:
+        raise UsageError("--timeout: give it a second at least.")
+    credentials = read_credentials(canary) if canary and "canary" in (*wanted, *checks) else None
+    return Asked(wanted, Which(config, pid), state or folder(), credentials, _limits(limits), **more)
+
+
+def _limits(given: dict[str, Any]) -> "Limits":
+    """Raises UsageError for a CRITICAL that comes before its WARNING."""
+    from mailauth.check.asked import Limits  # noqa: PLC0415 - --help needs none of it
+
+    for name, pair in given.items():
+        if pair is None:
+            continue
+        warning, critical = pair
+        falls = name in ("headroom", "certificate")
+        if (critical > warning) if falls else (critical < warning):
+            raise UsageError(
+                f"--{name.replace('_', '-')}: WARNING comes first, CRITICAL is {'less' if falls else 'more'}."
+            )
+    named = {"canary" if name == "login_time" else name: pair for name, pair in given.items() if pair}
+    return Limits(**named)

@@ -1,0 +1,67 @@
+"""A report of checks as a monitoring plugin's output, and as JSON.
+
+Form: Monitoring Plugins Development Guidelines: one short line, "|" and perfdata; then the long output.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Status
+from mailauth.dovecot.logs import plain
+
+_SHORT, _LONG = 240, 400  # characters of the first line, and of each other one
+_LEAST = 60  # of each cause in the first line
+_MOST_LINES, _MOST_PERF = 40, 48
+
+
+def check_text(report: Report) -> str:
+    """What a plugin prints."""
+    lines = [f"MAILAUTH {report.status.value} - {_first(report)}"]
+    perf = [_perf(one) for each in report.outcomes for one in each.metrics if one.perf]
+    if perf:
+        lines[0] += f" | {' '.join(perf[:_MOST_PERF])}"
+    rest = [line for each in report.outcomes for line in _lines(each)]
+    if len(rest) > _MOST_LINES:
+        rest = [*rest[:_MOST_LINES], f"{len(rest) - _MOST_LINES} lines more: --format json has them"]
+    return "\n".join([*lines, *rest]) + "\n"
+
+
+def _first(report: Report) -> str:
+    """The worst, each cause once with the checks that it befell; or what is well."""
+    if report.status is Status.OK:
+        return _safe(f"{', '.join(one.check for one in report.outcomes)}: all well", _SHORT)
+    causes: dict[str, list[str]] = {}
+    for one in report.outcomes:
+        if one.status is report.status:
+            causes.setdefault(one.says, []).append(one.check)
+    room = max(_SHORT // len(causes) - 2, _LEAST)
+    told = (_safe(f"{', '.join(checks)}: {says}", room) for says, checks in causes.items())
+    return "; ".join(told)
+
+
+def _lines(one: Outcome) -> list[str]:
+    """Everything that a check said, the worst first."""
+    return [f"[{said.status.value}] {one.check}: {_safe(said.shown, _LONG)}" for said in one.said]
+
+
+def _safe(text: str, most: int) -> str:
+    """The sign that begins perfdata is for nothing else."""
+    return plain(text.replace("|", "/"), most)
+
+
+def _perf(one: Metric) -> str:
+    """'label'=value[UOM];warn;crit;min;max"""
+    label = re.sub(r"[^A-Za-z0-9_]", "_", one.perf)
+    parts = [one.warning, one.critical, "0" if one.value >= 0 else "", one.most]
+    while parts and not parts[-1]:
+        parts.pop()
+    value = f"{one.value:.6f}".rstrip("0").rstrip(".")
+    return ";".join([f"{label}={value}{KINDS[one.name].unit}", *parts])
+
+
+def check_schema() -> dict[str, Any]:
+    """mailauth/schemas/check.json."""
+    found: dict[str, Any] = msgspec.json.schema(Report)
+    return found
