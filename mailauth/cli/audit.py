@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.diagnose_all import counting, installation
+from mailauth.cli.diagnose_all import counting
 from mailauth.cli.password import read_password
 from mailauth.errors import UsageError
 
@@ -127,10 +127,11 @@ def _configured(
 ) -> "Surveys":
     """The stores of a Dovecot."""
     from mailauth.dovecot.as_if import as_if  # noqa: PLC0415
+    from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.probes.survey import Ask, observe_surveys  # noqa: PLC0415
 
-    dovecot = installation(config, pid)
+    dovecot = chosen(config, pid)
     own = read_config(dovecot)
     judging = as_if(own, version, dovecot) if version else own
     return observe_surveys(Ask(dovecot, judging, rows_query, names, progress, own if version else None))

@@ -1,7 +1,6 @@
 """``mailauth diagnose USER``."""
 
 import sys
-from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -9,7 +8,7 @@ from click.core import ParameterSource
 from mailauth.cli.diagnose_all import all_options, width
 from mailauth.cli.from_log import from_log_options
 from mailauth.cli.password import read_password
-from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 from mailauth.evidence import Unobserved
 from mailauth.finding import Diagnosis, ProofStep
@@ -75,11 +74,7 @@ def diagnose(
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if login and password is None:
         raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
-    if config is not None and pid is None:
-        config = str(Path(config).absolute())
-        if not Path(config).is_file():
-            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
-    dovecot = at_pid(pid, config) if pid is not None else Installation(config)
+    dovecot = chosen(config, pid)
     source = click.get_current_context().get_parameter_source("service")
     name, port = _host(host)
     target = Target(

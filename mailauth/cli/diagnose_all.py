@@ -4,7 +4,6 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -46,6 +45,7 @@ _OTHERS = (
 def _check(named: dict[str, Any], as_if: str | None, rows_query: str | None) -> None:
     from mailauth.cli.diagnose import exit_status  # noqa: PLC0415 - which imports this module
     from mailauth.diagnose_all import Checkup, look_at_all  # noqa: PLC0415 - --help needs none of it
+    from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415
     from mailauth.dovecot.version import Version  # noqa: PLC0415
     from mailauth.render import json, text  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ def _check(named: dict[str, Any], as_if: str | None, rows_query: str | None) -> 
     if given:
         what = "a USER" if given[0] == "user" else f"--{given[0].replace('_', '-')}"
         raise UsageError(f"--all looks at the whole server: leave out {what}.")
-    dovecot = installation(named["config"], named["pid"])
+    dovecot = chosen(named["config"], named["pid"])
     version = Version.parse(as_if) if as_if is not None else None
     with counting() as progress:
         looked = look_at_all(Checkup(dovecot, version, rows_query, progress=progress))
@@ -72,17 +72,6 @@ def width() -> int:
     from shutil import get_terminal_size  # noqa: PLC0415 - --help needs none of it
 
     return min(get_terminal_size((100, 24)).columns, 100) if sys.stdout.isatty() else 100
-
-
-def installation(config: str | None, pid: int | None) -> Any:
-    """The Dovecot that -c and --pid name.  Raises UsageError."""
-    from mailauth.dovecot.doveadm import Installation, at_pid  # noqa: PLC0415
-
-    if config is not None and pid is None:
-        config = str(Path(config).absolute())
-        if not Path(config).is_file():
-            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
-    return at_pid(pid, config) if pid is not None else Installation(config)
 
 
 @contextmanager

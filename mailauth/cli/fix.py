@@ -2,14 +2,13 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mailauth.cli.hash_options import need_terminal
 from mailauth.cli.password import read_password
-from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.errors import UsageError
 from mailauth.finding import StoreChange
 from mailauth.hashes import Password
@@ -67,7 +66,7 @@ def fix(
     from mailauth.render.fix import fix_text  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
 
-    dovecot = _installation(config, pid)
+    dovecot = chosen(config, pid)
     ending: Ending | None = None
     if undo is not None:
         if code is not None or do_it:
@@ -116,11 +115,3 @@ def _ask_new() -> Password:
     need_terminal()
     text = click.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
     return Password.of(text)
-
-
-def _installation(config: str | None, pid: int | None) -> Installation:
-    if config is not None and pid is None:
-        config = str(Path(config).absolute())
-        if not Path(config).is_file():
-            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
-    return at_pid(pid, config) if pid is not None else Installation(config)

@@ -1,7 +1,6 @@
 """``mailauth memory fit``."""
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -11,7 +10,6 @@ from mailauth.hashes import Hash
 from mailauth.memory.report import FitReport, PassdbFit
 
 _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", "lua")
-_LARGEST_IDLE = 26 * 1024 * 1024  # measured: 6 to 26 MiB, by version and by the drivers installed
 
 
 @click.command(name="fit")
@@ -80,15 +78,10 @@ def command(
 
 
 def on_server(config: str | None, pid: int | None, rows_query: str | None) -> FitReport:
-    from mailauth.dovecot.doveadm import Installation, at_pid  # noqa: PLC0415
+    from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415
     from mailauth.probes.fitting import Question, observe_fit  # noqa: PLC0415
 
-    if config is not None and pid is None:
-        config = str(Path(config).absolute())
-        if not Path(config).is_file():
-            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
-    dovecot = at_pid(pid, config) if pid is not None else Installation(config)
-    return observe_fit(Question(dovecot, rows_query))
+    return observe_fit(Question(chosen(config, pid), rows_query))
 
 
 def by_hand(
@@ -97,6 +90,7 @@ def by_hand(
     """For a limit and a driver named on the command line."""
     from mailauth.dovecot.authconfig import who_verifies  # noqa: PLC0415
     from mailauth.dovecot.sizes import parse_limit, parse_size  # noqa: PLC0415
+    from mailauth.hashes.making import LARGEST_IDLE  # noqa: PLC0415
     from mailauth.memory.census import Census, ParameterSet  # noqa: PLC0415
     from mailauth.memory.fitting import Process, service_fit, stanza  # noqa: PLC0415
     from mailauth.memory.footprint import of  # noqa: PLC0415
@@ -106,7 +100,7 @@ def by_hand(
     sets = (ParameterSet(parsed.shown, 1, footprint),) if footprint.parts else ()
     counted = Census("the command line", 1, sets, 0)
     limit = parse_limit(vsz_limit)
-    size = parse_size(idle) if idle else _LARGEST_IDLE
+    size = parse_size(idle) if idle else LARGEST_IDLE
     place = "--idle" if idle else "assumed idle size: the largest measured, see --idle"
     most = workers if service == "auth-worker" else 1
     process = Process(service, None, limit, limit, place, size, 0, most)

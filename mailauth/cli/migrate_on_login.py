@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.dovecot.doveadm import Installation, at_pid
-from mailauth.errors import CannotObserve, Refused, UsageError
+from mailauth.dovecot.doveadm import at_pid, chosen
+from mailauth.errors import CannotObserve, UsageError
 
 if TYPE_CHECKING:
     from mailauth.fix.apply import Ending
@@ -73,10 +73,12 @@ def enable(
     Then run the service: mailauth migrate on-login serve, or by systemd (mailauth migrate on-login unit).
     """
     from mailauth.dovecot.site import read_config  # noqa: PLC0415 - --help needs none of it
+    from mailauth.hashes.making import must_fit  # noqa: PLC0415
     from mailauth.migrate import enable as switching  # noqa: PLC0415
     from mailauth.migrate import onlogin, seal  # noqa: PLC0415
+    from mailauth.migrate.service import order_for  # noqa: PLC0415
 
-    dovecot = installation(config, pid)
+    dovecot = chosen(config, pid)
     found = read_config(dovecot)
     options = _options(scheme, profile, cost, rounds)
     settings = onlogin.OnLogin(
@@ -89,7 +91,7 @@ def enable(
         long_too=long_passwords == "as-typed",
         pid=dovecot.pid,
     )
-    _must_fit(settings, dovecot)
+    must_fit(order_for(dovecot, found, settings))
     switch = switching.to_enable(settings, found, dovecot)
     if not do_it:
         _show(switch, as_json)
@@ -112,7 +114,7 @@ def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> 
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.migrate import enable as switching  # noqa: PLC0415
 
-    dovecot = installation(config, pid)
+    dovecot = chosen(config, pid)
     switch = switching.to_disable(read_config(dovecot), dovecot)
     if not do_it:
         _show(switch, as_json)
@@ -184,14 +186,6 @@ def folder() -> Path:
     return path
 
 
-def installation(config: str | None, pid: int | None) -> Installation:
-    if config is not None and pid is None:
-        config = str(Path(config).absolute())
-        if not Path(config).is_file():
-            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
-    return at_pid(pid, config) if pid is not None else Installation(config)
-
-
 def _options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
     from mailauth.hashes.making import profile as named  # noqa: PLC0415
 
@@ -199,22 +193,6 @@ def _options(scheme: str, profile: str, cost: int | None, rounds: int | None) ->
         return dict(named(profile))
     given = {"cost": cost, "rounds": rounds}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _must_fit(settings: "OnLogin", dovecot: Installation) -> None:
-    """Before the first write: this Dovecot must take the new hashes, within its memory.  Raises Refused."""
-    from mailauth.dovecot.site import read_config  # noqa: PLC0415
-    from mailauth.hashes import Password  # noqa: PLC0415
-    from mailauth.hashes.making import make, refused_before  # noqa: PLC0415
-    from mailauth.migrate.service import order_for  # noqa: PLC0415
-
-    order = order_for(dovecot, read_config(dovecot), settings)
-    refused = refused_before(order)
-    if refused is None:
-        made = make(order, Password.of(secrets.token_hex(8)), "mailauth-nobody")
-        refused = None if isinstance(made, str) else made
-    if refused is not None:
-        raise Refused(f"this Dovecot could not verify such a hash: {refused.reason}; nothing was changed.")
 
 
 def _settings() -> "OnLogin":

@@ -2,19 +2,23 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailauth.cli.migrate_on_login import installation, json_option
+from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_progress import Stop, progress
+from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
+    from mailauth.hashes.making import Order
     from mailauth.migrate.apply import Report
     from mailauth.migrate.decide import Rule, Wishes
     from mailauth.migrate.goal import Goal
+    from mailauth.migrate.hashing import Hashers
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
 
@@ -119,25 +123,19 @@ def apply(
                   2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
-    from mailauth.migrate.hashing import Dask, Local  # noqa: PLC0415
     from mailauth.migrate.where import opened  # noqa: PLC0415
 
     if not do_it:
         ctx.invoke(plan, as_json=as_json, **named)
         return
     where, wishes = _asked(named)
-    order = where.order
-    _must_fit(where)
+    hashing = _hashers(where.order, wishes.goal, jobs, dask)
     table = opened(where)
     journal = _journal(where, wishes, resume, seal_to)
-    from mailauth.hashes.argon2 import footprint  # noqa: PLC0415
-
-    memory = footprint(int(dict(wishes.goal.options).get("memory", 1024)), 1).total
-    hashers = Dask(order, dask, memory) if dask else Local(order, jobs)
     stop = Stop()
     try:
-        with hashers, progress(table.count()) as tell, stop:
-            page = batch or _page(where, hashing=any(rule.action.value == "rehash" for rule in wishes.rules))
+        with hashing as hashers, progress(table.count()) as tell, stop:
+            page = batch or _page(where)
             work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate)
             report = work.run()
     finally:
@@ -158,13 +156,12 @@ def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: 
     """Put the old strings back, where the new ones still are.  Exit status as for apply."""
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate import journal as journals  # noqa: PLC0415
-    from mailauth.migrate.goal import Goal  # noqa: PLC0415
     from mailauth.migrate.where import opened  # noqa: PLC0415
 
     head = journals.read_head(name)
     if named.get("config") is None and named.get("pid") is None and named.get("url") is None:
         named["config"] = head.config
-    where = _where(named, Goal())
+    where = _where(named, None)
     if where.label != head.store:
         raise UsageError(f"{name} changed {head.store}, and this is {where.label}; name that store.")
     batches = journals.entries(name, key)
@@ -210,10 +207,11 @@ def keygen(file: Path) -> None:
 
 
 def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
-    from mailauth.migrate.decide import Wishes  # noqa: PLC0415
+    from mailauth.migrate.decide import Action, Wishes  # noqa: PLC0415
 
     rules, goal = _rules(named)
-    where = _where(named, goal)
+    making = any(rule.action is Action.REHASH for rule in rules)
+    where = _where(named, goal if making else None)
     return where, Wishes(rules, goal, where.reader, where.prefixing)
 
 
@@ -237,7 +235,7 @@ def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
     return rules, Goal(scheme.upper(), tuple(options.items()))
 
 
-def _where(named: dict[str, Any], goal: "Goal") -> "Where":
+def _where(named: dict[str, Any], goal: "Goal | None") -> "Where":
     from mailauth.cli.audit import url_of  # noqa: PLC0415
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.dovecot.version import Version  # noqa: PLC0415
@@ -246,33 +244,34 @@ def _where(named: dict[str, Any], goal: "Goal") -> "Where":
 
     url = url_of(named["url"], named["url_fd"])
     if url is None:
-        dovecot = installation(named["config"], named["pid"])
+        dovecot = chosen(named["config"], named["pid"])
         return where.of_passdb(dovecot, read_config(dovecot), named["passdb"], goal)
     source = source_of(url, named["rows_query"], None)
     version = Version.parse(named["judge"] or "2.4.1")
     return where.of_url(url, source, version, named["default_scheme"], goal)
 
 
-def _page(where: "Where", *, hashing: bool = False, reading: bool = False) -> int:
-    if hashing:
+def _page(where: "Where", *, reading: bool = False) -> int:
+    if reading:
+        return _FILE_PAGE
+    if where.order is not None:
         return _HASHING_PAGE
-    return _SQL_PAGE if where.prefixing and not reading else _FILE_PAGE
+    return _SQL_PAGE if where.prefixing else _FILE_PAGE
 
 
-def _must_fit(where: "Where") -> None:
-    """Before the first write: the Dovecot that is to read them must take such hashes, within its memory."""
-    import secrets  # noqa: PLC0415
+def _hashers(
+    order: "Order | None", goal: "Goal", jobs: int | None, dask: str | None
+) -> AbstractContextManager["Hashers | None"]:
+    """Who makes the hashes, if any are to be made.  Raises Refused where Dovecot could not take them."""
+    if order is None:
+        return nullcontext()
+    from mailauth.hashes.argon2 import footprint  # noqa: PLC0415 - --help needs none of it
+    from mailauth.hashes.making import must_fit  # noqa: PLC0415
+    from mailauth.migrate.hashing import Dask, Local  # noqa: PLC0415
 
-    from mailauth.errors import Refused  # noqa: PLC0415
-    from mailauth.hashes import Password  # noqa: PLC0415
-    from mailauth.hashes.making import make, refused_before  # noqa: PLC0415
-
-    refused = refused_before(where.order)
-    if refused is None:
-        made = make(where.order, Password.of(secrets.token_hex(8)), "mailauth-nobody")
-        refused = None if isinstance(made, str) else made
-    if refused is not None:
-        raise Refused(f"Dovecot could not verify such a hash: {refused.reason}; nothing was changed.")
+    must_fit(order)
+    memory = footprint(int(dict(goal.options).get("memory", 1024)), 1).total
+    return Dask(order, dask, memory) if dask else Local(order, jobs)
 
 
 def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str | None) -> Any:
@@ -307,7 +306,7 @@ def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str 
 def _flush(where: "Where", named: dict[str, Any], report: "Report") -> None:
     """Dovecot's auth cache must not go on with the old strings."""
     if where.cache and report.written and where.config:
-        installation(named["config"] or where.config, named["pid"]).run("doveadm", "auth", "cache", "flush")
+        chosen(named["config"] or where.config, named["pid"]).run("doveadm", "auth", "cache", "flush")
 
 
 def _told(report: "Report", head: "Head", as_json: bool) -> None:

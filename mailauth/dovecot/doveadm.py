@@ -180,6 +180,20 @@ def _enter(pid: int) -> None:
     os.chroot(".")
 
 
+def chosen(config: str | None, pid: int | None) -> Installation:
+    """The Dovecot that a configuration file or a master's PID names; with neither, the one installed.
+
+    Raises UsageError where there is no such file, and what ``at_pid`` raises.
+    """
+    if pid is not None:
+        return at_pid(pid, config)
+    if config is not None:
+        config = str(Path(config).absolute())
+        if not Path(config).is_file():
+            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
+    return Installation(config)
+
+
 def at_pid(pid: int, config: str | None) -> Installation:
     """The Dovecot whose master process is ``pid``; its configuration file is read from its command line.
 

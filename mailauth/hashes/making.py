@@ -1,11 +1,12 @@
 """New hashes: profiles, the strongest that fits a limit, and a refusal of what could not be verified."""
 
 import csv
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-from mailauth.errors import MailauthError, UsageError
+from mailauth.errors import MailauthError, Refused, UsageError
 from mailauth.hashes import accepts, judge
 from mailauth.hashes.argon2 import footprint
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
@@ -14,6 +15,8 @@ from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
 
 IDLE = 24 * MiB
 """What an idle auth process takes, assumed: 6 to 26 MiB were measured, by version and drivers."""
+LARGEST_IDLE = 26 * MiB
+"""The largest of those: taken where no process can be seen."""
 DEFAULT_LIMIT = 256 * MiB
 """default_vsz_limit, unless someone changed it."""
 SPARE = 16 * MiB
@@ -90,6 +93,16 @@ def refused_before(order: Order) -> Judgement | None:
     if missing is None and scheme[0].weak and order.dovecot >= (2, 4) and not order.allow_weak:
         missing = accepts.refused_as_weak(scheme[0], b"")
     return Judgement(missing.verdict, missing.reason) if missing else None
+
+
+def must_fit(order: Order) -> None:
+    """Before the first write: make such a hash, and have it judged.  Raises Refused, with the reason."""
+    refused = refused_before(order)
+    if refused is None:
+        made = make(order, Password.of(secrets.token_hex(8)), "mailauth-nobody")
+        refused = None if isinstance(made, str) else made
+    if refused is not None:
+        raise Refused(f"Dovecot could not verify such a hash: {refused.reason}; nothing was changed.")
 
 
 @dataclass(frozen=True, slots=True)

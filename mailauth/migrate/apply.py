@@ -7,10 +7,10 @@ new already needs nothing.
 """
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -26,6 +26,7 @@ from mailauth.stores.swaps import Key, Row, Swap, Swapped, Table, utf8
 
 _NAMED = 100  # rows that are named in a report
 _NOT_UTF8 = "the user's name, or the row's key, is not UTF-8"
+_WRITING = 2  # batches at a time
 _SAVE = 1.0  # seconds between two writes of the head
 
 Tell = Callable[[int, int], None]
@@ -121,12 +122,13 @@ def pages(table: Table, after: Key | None, size: int) -> Iterator[Sequence[Row]]
 class Applier:
     """One run of a migration.  ``rate``: rows changed a second at most; None for no limit.
 
-    While a batch is decided, a thread writes the one before it and reads the one after it.
+    While a batch is decided, threads read the one after it and write those before it: one is made ready
+    while the database works on the other.
     """
 
     table: Table
     wishes: Wishes
-    hashers: Hashers
+    hashers: Hashers | None  # None: nothing that is to be done makes any
     journal: Journal
     tell: Tell
     stopped: Stopped
@@ -156,8 +158,8 @@ class Applier:
     def _to_the_end(self, began: float) -> bool:
         """Whether it got there."""
         decider = Decider(self.wishes)
-        writing: Callable[[], None] | None = None
-        with ThreadPoolExecutor(2 if self.table.apart else 1) as store:
+        writing: deque[Callable[[], None]] = deque()
+        with ThreadPoolExecutor(1 + _WRITING if self.table.apart else 1) as store:
             try:
                 reading = store.submit(self.table.page, None, self.page)
                 while rows := reading.result():
@@ -166,16 +168,16 @@ class Applier:
                         return False
                     reading = store.submit(self.table.page, rows[-1].key, self.page)
                     swaps = self._journaled(rows, decider)
-                    if writing:
-                        ended, writing = writing, None
-                        ended()
+                    if len(writing) == _WRITING:
+                        writing.popleft()()
                     done = store.submit(self.table.swap, swaps)
-                    writing = partial(self._written, done, swaps, len(rows))
+                    writing.append(partial(self._written, done, swaps, len(rows)))
                     throttle(self.report, self.rate, began, self.stopped)
                 return True
             finally:
-                if writing:
-                    writing()
+                with ExitStack() as rest:  # each counts, also where one before it failed
+                    for written in reversed(writing):
+                        rest.callback(written)
 
     def _journaled(self, rows: Sequence[Row], decider: Decider) -> list[Swap]:
         """What is to be written, on disk in the journal when this returns."""
@@ -204,6 +206,7 @@ class Applier:
         return swaps
 
     def _hashed(self, wanted: list[tuple[Row, Password]]) -> list[Swap]:
+        assert self.hashers
         some = [(row, password) for row, password in wanted if utf8(row.key)]
         for row, _ in wanted:
             if not utf8(row.key):

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
-from mailauth.hashes.making import IDLE
+from mailauth.hashes.making import IDLE, LARGEST_IDLE
 from mailauth.probes.process import observe_verifiers
-
-_ROOM = 26 * 1024 * 1024  # an idle auth process, where it cannot be seen: the largest measured
 
 
 def room_of(dovecot: Installation, config: AuthConfig, passdbs: Sequence[Passdb]) -> tuple[int | None, int]:
@@ -22,7 +20,7 @@ def room_of(dovecot: Installation, config: AuthConfig, passdbs: Sequence[Passdb]
             pairs = [(process.limit, process.size) for process in seen]
         except CannotObserve:
             names = {passdb.verified_by, passdb.hit_verified_by or passdb.verified_by}
-            pairs = [(config.services[name].vsz_limit, _ROOM) for name in names]
+            pairs = [(config.services[name].vsz_limit, LARGEST_IDLE) for name in names]
         for most, size in pairs:
             if most is not None and most - size < least:
                 limit, idle, least = most, size, most - size

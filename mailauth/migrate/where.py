@@ -8,27 +8,23 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes.damage import Reader
-from mailauth.hashes.making import Order
+from mailauth.hashes.making import DEFAULT_LIMIT, LARGEST_IDLE, Order
 from mailauth.migrate.goal import Goal
-from mailauth.migrate.room import room_of
 from mailauth.probes.survey import reader_of
 from mailauth.stores import sql, table
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.swaps import Table
 
-_ROOM = 26 * 1024 * 1024  # an idle auth process, where none can be seen: the largest measured
-_LIMIT = 256 * 1024 * 1024  # default_vsz_limit
-
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A store, who reads its strings, and what new hashes may cost there."""
+    """A store, who reads its strings, and the order for new hashes, where any are to be made."""
 
     label: str
     source: Source
     reader: Reader
-    order: Order
+    order: Order | None
     config: str | None
     cache: bool = False
 
@@ -37,8 +33,11 @@ class Where:
         return isinstance(self.source, SqlSource)
 
 
-def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goal: Goal) -> Where:
-    """``number``: which passdb, where there are several.  Raises UsageError."""
+def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goal: Goal | None) -> Where:
+    """``number``: which passdb, where there are several.  ``goal``: where hashes are to be made.
+
+    Raises UsageError.
+    """
     usable = [
         one for one in config.passdbs if isinstance(one.source, FileSource | SqlSource) and not one.deny
     ]
@@ -50,18 +49,24 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
         raise UsageError(f"there are several passdbs ({labels}): choose one with --passdb NUMBER.")
     passdb = chosen[0]
     assert passdb.source
-    limit, idle = room_of(dovecot, config, (passdb,))
-    order = goal.order(config.version.numbers, limit, idle)
+    order = None
+    if goal is not None:
+        from mailauth.migrate.room import room_of  # noqa: PLC0415 - a tenth of a second that a prefix need not pay
+
+        order = goal.order(config.version.numbers, *room_of(dovecot, config, (passdb,)))
     source = _here(dovecot, passdb)
     return Where(passdb.label, source, reader_of(config, passdb), order, config.file, bool(config.cache_size))
 
 
-def of_url(url: str, source: Source, version: Version, default_scheme: str | None, goal: Goal) -> Where:
+def of_url(
+    url: str, source: Source, version: Version, default_scheme: str | None, goal: Goal | None
+) -> Where:
     """A store without a Dovecot."""
     scheme = default_scheme or ("CRYPT" if isinstance(source, FileSource) else "PLAIN")
     numbers = version.numbers
     shown = url.partition("?")[0]
-    return Where(shown, source, Reader(numbers, scheme, False), goal.order(numbers, _LIMIT, _ROOM), None)
+    order = goal.order(numbers, DEFAULT_LIMIT, LARGEST_IDLE) if goal is not None else None
+    return Where(shown, source, Reader(numbers, scheme, False), order, None)
 
 
 def opened(where: Where) -> Table:
