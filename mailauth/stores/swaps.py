@@ -92,7 +92,7 @@ class Engine(Protocol):
     def among(self, names: "Names", keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
         """A condition that is true for these keys, with its values."""
 
-    def swap(self, names: "Names", swaps: Sequence[Swap]) -> set[Key]:
+    def swap(self, names: "Names", swaps: Sequence[Swap]) -> frozenset[Key]:
         """In one transaction; returns what was written.  Raises LockedError, Refused."""
 
     def close(self) -> None: ...

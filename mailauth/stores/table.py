@@ -72,7 +72,9 @@ class SqlTable:
             return Swapped(
                 first.written | second.written, first.changed | second.changed, first.locked | second.locked
             )
-        return Swapped(frozenset(written), frozenset({one.row.key for one in swaps} - written))
+        if len(written) == len(swaps):
+            return Swapped(written)
+        return Swapped(written, frozenset(one.row.key for one in swaps) - written)
 
     def close(self) -> None:
         self.engine.close()

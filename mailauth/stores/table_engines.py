@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from mailauth.errors import Refused
@@ -12,12 +13,19 @@ from mailauth.stores.swaps import Key, LockedError, Names, Swap, as_bytes, key_o
 
 _LOCK = 2  # seconds to wait for someone else's row
 _STATEMENT = 300  # seconds
+_LINKS = 2  # of PostgreSQL, that write at the same time
 _WRITERS = 50  # transactions that wrote the rows of a batch
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
+_Update = tuple[str, Sequence[Any]]  # a statement and its values
+
 
 class Pgsql:
-    """PostgreSQL: the versions and strings of a batch go over as arrays; pages come over another link."""
+    """PostgreSQL: the versions and strings of a batch go over as arrays.
+
+    Pages come over a link of their own, and two batches are written at the same time: one process of the
+    server's is the slowest part otherwise.
+    """
 
     mark = raw = "%s"
     version: tuple[str, ...] = ("ctid", "xmin")
@@ -25,14 +33,17 @@ class Pgsql:
 
     def __init__(self, host: dict[str, str]) -> None:
         options = f"-c lock_timeout={_LOCK * 1000} -c statement_timeout={_STATEMENT * 1000}"
-        self._link = links.pgsql(host, options)
         self._reader = links.pgsql(host, options, autocommit=True)
+        self._writers = [links.pgsql(host, options) for _ in range(_LINKS)]
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for writer in self._writers:
+            self._idle.put(writer)
         self._types: list[str] = []  # of the key's columns
         self._as_is = False  # the column keeps what is written: no blanks, no triggers
 
     def close(self) -> None:
-        self._reader.close()
-        self._link.close()
+        for link in (self._reader, *self._writers):
+            link.close()
 
     def keys(self, table: str) -> tuple[str, ...]:
         found = self.rows(
@@ -68,30 +79,47 @@ class Pgsql:
         values = [[key[number] for key in keys] for number in range(len(names.keys))]
         return f"({', '.join(names.keys)}) IN (SELECT * FROM unnest({arrays}))", values  # noqa: S608 - names of the password query
 
-    def swap(self, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+    def swap(self, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         """A row's version says whether it is still the one that was read.
 
         Source: PostgreSQL's manual, "System Columns": ctid is the place of a row's version, xmin the
         transaction that wrote it; a place is used again by a later transaction only.
         """
-        with self._errors(), self._link.transaction():
+        with self._errors():
             writers = {one.row.version[1] for one in swaps}
             added = _added(swaps) if self._as_is and len(writers) <= _WRITERS else None
             if added is None:
-                number = self._swap_each(names, swaps)
+                update, values = self._swap_each(names, swaps)
             else:
-                number = self._put_before(names, swaps, added, writers)
-            if number == len(swaps):
-                return {one.row.key for one in swaps}
-            where, values = self.among(names, [one.row.key for one in swaps])
-            now = self._link.execute(
-                f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE {where}".encode(),  # noqa: S608 - names of the password query
-                values,
-            ).fetchall()
-            new = {one.row.key: one.new for one in swaps}
-            return {key for row in now if as_bytes(row[-1]) == new[key := key_of(row[:-1])]}
+                update, values = self._put_before(names, swaps, added, writers)
+            keys = frozenset([one.row.key for one in swaps])
+            with self._writer() as link, link.transaction():
+                done = link.execute(update.encode(), values)
+                number, same = done.fetchone() if done.description else (done.rowcount, True)
+                if not same:
+                    raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
+                return keys if number == len(swaps) else self._new_ones(link, names, swaps)
 
-    def _put_before(self, names: Names, swaps: Sequence[Swap], added: str, writers: set[str]) -> int:
+    @contextmanager
+    def _writer(self) -> Iterator[Any]:
+        """A link that nobody writes over."""
+        link = self._idle.get()
+        try:
+            yield link
+        finally:
+            self._idle.put(link)
+
+    def _new_ones(self, link: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
+        """Which of the rows hold their new string."""
+        where, values = self.among(names, [one.row.key for one in swaps])
+        now = link.execute(
+            f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE {where}".encode(),  # noqa: S608 - names of the password query
+            values,
+        ).fetchall()
+        new = {one.row.key: one.new for one in swaps}
+        return frozenset(key for row in now if as_bytes(row[-1]) == new[key := key_of(row[:-1])])
+
+    def _put_before(self, names: Names, swaps: Sequence[Swap], added: str, writers: set[str]) -> _Update:
         """The same text before each old string: then only the rows' versions go over.
 
         Any of these writers will do: all had ended when the page was read, so none can have written to
@@ -101,10 +129,9 @@ class Pgsql:
             f"UPDATE {names.table} SET {names.column} = %s::text || {names.column}"  # noqa: S608 - names of the password query
             " WHERE ctid = ANY(%s::tid[]) AND xmin = ANY(%s::xid[])"
         )
-        values = (added, _array([one.row.version[0] for one in swaps]), _array(sorted(writers)))
-        return int(self._link.execute(update.encode(), values).rowcount)
+        return update, (added, _array([one.row.version[0] for one in swaps]), _array(sorted(writers)))
 
-    def _swap_each(self, names: Names, swaps: Sequence[Swap]) -> int:
+    def _swap_each(self, names: Names, swaps: Sequence[Swap]) -> _Update:
         places, writers = zip(*(one.row.version for one in swaps), strict=True)
         values = [_array(places), _array(writers), _array([one.new.decode() for one in swaps])]
         update = (
@@ -113,10 +140,7 @@ class Pgsql:
             f" WHERE t.ctid = u.c AND t.xmin = u.x RETURNING t.{names.column} = u.n AS same"
         )
         count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
-        number, same = self._link.execute(count.encode(), values).fetchone()
-        if not same:
-            raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
-        return int(number)
+        return count, values
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -124,7 +148,7 @@ class Pgsql:
 
         try:
             yield
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             raise LockedError from None
         except psycopg.errors.StringDataRightTruncation:
             raise Refused("the column is too narrow for the new strings; widen it first.") from None
@@ -191,7 +215,7 @@ class Mysql:
     def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
         return _among(names, keys, self.mark)
 
-    def swap(self, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+    def swap(self, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         with self._errors(), self._link.cursor() as cursor:
             try:
                 done = self._swap(cursor, names, swaps)
@@ -201,7 +225,7 @@ class Mysql:
             self._link.commit()
             return done
 
-    def _swap(self, cursor: Any, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+    def _swap(self, cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         keys = ", ".join(names.keys)
         if not self._made:
             cursor.execute(
@@ -220,11 +244,11 @@ class Mysql:
         cursor.execute(
             f"SELECT {both}, t.{names.column} FROM {names.table} t JOIN {_SWAP} u ON {joined} FOR UPDATE"  # noqa: S608 - the same
         )
-        same = {
+        same = frozenset(
             key_of(row[:-1])
             for row in cursor.fetchall()
             if (one := wanted.get(key_of(row[:-1]))) and as_bytes(row[-1]) == one.row.stored
-        }
+        )
         gone = [one.row.key for one in swaps if one.row.key not in same]
         if gone:
             those = " AND ".join(f"{key} = %s" for key in names.keys)
@@ -287,7 +311,7 @@ class Sqlite:
     def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
         return _among(names, keys, self.mark)
 
-    def swap(self, names: Names, swaps: Sequence[Swap]) -> set[Key]:
+    def swap(self, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         those = " AND ".join(f"{key} = ?" for key in names.keys)
         ask = f"SELECT {names.column} FROM {names.table} WHERE {those}"  # noqa: S608 - names of the password query
         with self._errors():
@@ -306,7 +330,7 @@ class Sqlite:
             finally:
                 if self._link.in_transaction:
                     self._link.execute("ROLLBACK")
-            return {one.row.key for one in same}
+            return frozenset(one.row.key for one in same)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

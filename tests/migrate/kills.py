@@ -33,8 +33,8 @@ COMBINATIONS = tuple(
     for victim in ("tool", "service", "database", "Dovecot")
     if (victim == "service") <= (activity == "on-login") and (victim == "tool") <= (activity != "on-login")
 )
-_SLOWLY = ("--batch", "2", "--rate", "20")
-_FROM, _SPAN = 0.4, 1.8  # seconds: the first row is changed after half a second, the last in two
+_SLOWLY = ("--batch", "2", "--rate", "12")
+_FROM, _SPAN = 0.3, 1.8  # seconds: the first row is changed after 0.4, the last in 2.2
 _RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
 
 
