@@ -48,7 +48,7 @@ def audit(
     as_csv: bool,
     png: Path | None,
 ) -> None:
-    r"""What a store holds: every row, by scheme, parameters, length and fate.
+    """What a store holds: every row, by scheme, parameters, length and fate.
 
     Reads the stores that Dovecot's configuration names, or one given as a URL.  A database counts itself.
     Shows no salt, no digest and no password.  Changes nothing.

@@ -156,7 +156,7 @@ def check(
     \b
     Exit status:  0 OK   1 WARNING   2 CRITICAL: also what hangs, is down or is refused
                   3 UNKNOWN: wrong usage, or not allowed to look
-    """  # noqa: D301 - Click's own mark: these lines stay as they are
+    """
     textfile_place(textfile)
     asked = _asked(
         checks, config, pid, canary, state, limits,

@@ -54,7 +54,7 @@ def diagnose(
     variants: float,
     as_json: bool,
 ) -> None:
-    r"""Find out why USER cannot log in, and prove it.
+    """Find out why USER cannot log in, and prove it.
 
     Reads Dovecot's configuration, looks the user up in the real store, and tries the stored hash in
     a child process with exactly the room that the verifying process has.  Changes nothing.

@@ -46,7 +46,7 @@ def fix(
     service: str,
     as_json: bool,
 ) -> None:
-    r"""Print the remedy of a finding as a patch for this server, or apply it.
+    """Print the remedy of a finding as a patch for this server, or apply it.
 
     Looks again, as mailauth diagnose does (without USER: as diagnose --all), and prints what would change:
     files as a unified diff, the commands, the entry in the store.  Changes nothing without --apply.

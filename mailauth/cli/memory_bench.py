@@ -41,7 +41,7 @@ def command(
     latency: float,
     as_json: bool,
 ) -> None:
-    r"""Measure a grid of hashes on this machine: memory and time of each.
+    """Measure a grid of hashes on this machine: memory and time of each.
 
     Every result is kept at once: interrupt it, and the same command goes on from there.
 

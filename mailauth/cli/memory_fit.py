@@ -43,7 +43,7 @@ def command(
     lanes: int | None,
     as_json: bool,
 ) -> None:
-    r"""Whether the hashes in the store fit into the processes that verify them.
+    """Whether the hashes in the store fit into the processes that verify them.
 
     On a server: reads the configuration, counts the parameters of all rows in the store, reads size and
     limits of the processes that verify, and says the smallest vsz_limit that is enough.  Changes nothing;

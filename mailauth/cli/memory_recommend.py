@@ -47,7 +47,7 @@ def command(
     dovecot: str | None,
     as_json: bool,
 ) -> None:
-    r"""The strongest Argon2id that this machine can afford, and Dovecot's limits for it.
+    """The strongest Argon2id that this machine can afford, and Dovecot's limits for it.
 
     Measures the rows that fit, here and now, on as many cores as Dovecot would use.
 

@@ -30,7 +30,7 @@ def command(
     library: str | None,
     as_json: bool,
 ) -> None:
-    r"""What verifying HASH takes on top of the idle process, to the byte.
+    """What verifying HASH takes on top of the idle process, to the byte.
 
     HASH is a stored string such as {ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$...; other users of this
     machine can see arguments, so prefer --stdin.  With --measure a stand-in of the same parameters is

@@ -63,7 +63,7 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
 @rule_options
 @json_option
 def plan(as_json: bool, **named: Any) -> None:
-    r"""Show what would be done to the stored strings: how many of which kind, with some users.
+    """Show what would be done to the stored strings: how many of which kind, with some users.
 
     Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
     or as the TOML file has them.
@@ -113,7 +113,7 @@ def apply(
     as_json: bool,
     **named: Any,
 ) -> None:
-    r"""Carry the plan out, in batches, each row only where it is still as it was read.
+    """Carry the plan out, in batches, each row only where it is still as it was read.
 
     Can be interrupted (Ctrl-C ends after the batch) and killed; --resume goes on.  What was changed can be
     taken back: mailauth migrate undo.  Plaintexts that were made into hashes come back only with --seal-to.

@@ -66,7 +66,7 @@ def report(
     password_fd: int | None,
     password_stdin: bool,
 ) -> None:
-    r"""One HTML file with all that is to be known of this server, to send to a colleague.
+    """One HTML file with all that is to be known of this server, to send to a colleague.
 
     What diagnose --all finds, what the stores hold, whether the hashes fit into memory; with USER also
     what diagnose USER finds, with --load also how many logins a second it holds.  The file needs
