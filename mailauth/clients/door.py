@@ -1,10 +1,12 @@
 """A place where a mail client comes in, how far it came, and what it was told."""
 
 import socket
-import ssl
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import ssl
 
 Tls = Literal["plain", "starttls", "tls"]
 TLS: tuple[Tls, ...] = ("plain", "starttls", "tls")
@@ -90,8 +92,10 @@ def connect(door: Door) -> socket.socket:
     return socket.create_connection((door.host, door.port), timeout=door.timeout)
 
 
-def unchecked() -> ssl.SSLContext:
+def unchecked() -> "ssl.SSLContext":
     """TLS without a look at the certificate: ``mailauth diagnose --host`` looks at it."""
+    import ssl  # noqa: PLC0415 - 4 ms
+
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,21 +1,23 @@
 """One session as a mail client has it, and how far it came."""
 
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mailauth.clients.door import Answer, Denied, Door, Off, Step, Told, connect, shown, unchecked
 from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Client(Protocol):
     """A session that was greeted."""
 
     def offered(self) -> tuple[str, ...]: ...
-    def starttls(self, context: ssl.SSLContext) -> None: ...
+    def starttls(self, context: "ssl.SSLContext") -> None: ...
     def authenticate(self, mechanism: Mechanism, exchange: Exchange) -> None: ...
     def look(self) -> None: ...
     def close(self) -> None: ...

@@ -1,7 +1,6 @@
 """The server's certificates: in the files that Dovecot uses, and, with a host, as clients get them."""
 
 import socket
-import ssl
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailauth.clients.door import unchecked
 from mailauth.dovecot import conf
 from mailauth.errors import unseen
 from mailauth.evidence import NotApplicable
@@ -19,6 +19,8 @@ from mailauth.probes.network import addresses, observe_listening
 from mailauth.probes.scene import Scene
 
 if TYPE_CHECKING:
+    import ssl
+
     from cryptography import x509
 
 _PATIENCE = 2.0  # seconds for one connection
@@ -201,8 +203,7 @@ def _presented(host: str, listeners: list[Listener]) -> Iterator[tuple[str, "x50
     """What a client gets that connects to the host: from the first listener that answers."""
     from cryptography import x509  # noqa: PLC0415 - 45 ms
 
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # to look is not to trust
+    context = unchecked()  # to look is not to trust
     for address in addresses(host):
         for one in sorted(listeners, key=lambda listener: not listener.tls):
             with suppress(OSError):
@@ -211,7 +212,7 @@ def _presented(host: str, listeners: list[Listener]) -> Iterator[tuple[str, "x50
                     return
 
 
-def _handshake(address: str, listener: Listener, host: str, context: ssl.SSLContext) -> bytes | None:
+def _handshake(address: str, listener: Listener, host: str, context: "ssl.SSLContext") -> bytes | None:
     """Up to the server's certificate, and away again: no login."""
     with socket.create_connection((address, listener.port), timeout=_PATIENCE) as plain:
         if not listener.tls:

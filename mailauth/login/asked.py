@@ -1,0 +1,141 @@
+"""The layers that are asked on the machine itself: our own judgement, doveadm, the auth socket."""
+
+import re
+import time
+from dataclasses import replace
+
+from mailauth import hashes
+from mailauth.clients.door import Answer
+from mailauth.clients.sasl import CannotSayError, find
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Flaw, Password, Verdict
+from mailauth.login.site import Site
+from mailauth.login.way import Attempt, Layer, Way
+from mailauth.probes.lookup import look_up, make_road, observe_user_name
+from mailauth.probes.scene import Case
+from mailauth.probes.variables import cannot_look_up
+
+_NETS = "allow_"  # allow_nets, allow_real_nets
+_SECONDS = 90.0  # Dovecot's own patience with its passdbs is 60
+_ANSWERS = {
+    Verdict.MATCH: Answer.IN,
+    Verdict.MISMATCH: Answer.REFUSED,
+    Verdict.MALFORMED: Answer.REFUSED,
+}
+# Dovecot's reasons that are not about the credentials.
+# Source: Dovecot 2.3.19.1 and 2.4.1 src/lib-auth/auth-client.h, AUTH_CLIENT_FAIL_CODE_*.
+_TEMPORARY = ("temp_fail",)
+
+
+def offline(way: Way, user: str, password: Password, site: Site) -> Attempt:
+    """The stored string, verified here.  Raises CannotObserve when it cannot be read."""
+    began = time.monotonic()
+    scene = site.scene(user)
+    if misread := cannot_look_up(site.config):
+        raise CannotObserve(misread)
+    names = observe_user_name(scene)
+    if names.refused:
+        return Attempt(way, Answer.REFUSED, said="auth_username_chars refuses the name")
+    scene = replace(scene, names=names)
+    cases: list[Case] = []
+    found = look_up(replace(scene, road=make_road(scene)), cases)
+    answer, said = Answer.REFUSED, "no passdb has the user" if found.unknown else "no password is stored"
+    for case in cases:
+        answer, said = _verified(case, password, names.looked_up)
+        if answer is Answer.IN:
+            break
+    code = next((name for case in cases for name in case.record.fields if name.startswith(_NETS)), "")
+    return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code)
+
+
+def by_address(done: list[Attempt]) -> bool:
+    """Whether the user's entry asks where the client is, so that doveadm must be told."""
+    return any(one.way.layer is Layer.HASH and one.code.startswith(_NETS) for one in done)
+
+
+def _verified(case: Case, password: Password, user: str) -> tuple[Answer, str]:
+    place = case.passdb.label
+    if isinstance(case.hash, Flaw):
+        return Answer.REFUSED, f"{place}: the stored string cannot match"
+    judged = hashes.verify_hash(case.hash, password, user=user)
+    told = f"{place}: {{{case.hash.scheme.name}}}"
+    return _ANSWERS.get(judged.verdict, Answer.UNSEEN), f"{told} {judged.verdict.value}"
+
+
+def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -> Attempt:
+    """``doveadm auth test`` or ``login``, which ends with the userdb.  Raises CannotObserve.
+
+    No penalty is counted for who has no address.  Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-penalty.c,
+    auth_penalty_lookup().
+    """
+    word = way.layer.value.split()[-1]
+    began = time.monotonic()
+    where = ("-x", f"rip={address}") if address else ()
+    service = ("-x", f"service={way.service or 'imap'}")
+    # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
+    ran = site.dovecot.run(
+        *("doveadm", "auth", word, *service, *where, "--", user), feed=password.raw + b"\n", timeout=_SECONDS
+    )
+    took = time.monotonic() - began
+    told = f"{ran.out}\n{ran.err}"
+    if any(word in told for word in ("connect(", "Permission denied", "isconnected", "Couldn't connect")):
+        lines = [line for line in ran.err.splitlines() if line.strip()]
+        return Attempt(way, Answer.UNREACHABLE, said=_line(lines[-1] if lines else told), seconds=took)
+    fields = [line.strip() for line in ran.out.splitlines() if line.startswith("  ")]
+    code = _code(fields)
+    answer, said = Answer.IN, ""
+    if "auth succeeded" not in told:
+        answer, said = (Answer.TEMPORARY if code in _TEMPORARY else Answer.REFUSED), code or "auth failed"
+    elif code == "nologin":
+        answer, said = Answer.REFUSED, code
+    elif ran.status:
+        answer = Answer.TEMPORARY
+        said = next((line for line in reversed(told.splitlines()) if "userdb" in line), "userdb: no answer")
+    return Attempt(way, answer, said=_line(said), seconds=took, code=code)
+
+
+def socket(way: Way, user: str, password: Password, site: Site, address: str) -> Attempt:
+    """The auth socket, told to count no penalty.  Raises CannotObserve when it does not answer."""
+    mechanism = find(way.mechanism)
+    path = site.dovecot.path(site.auth_socket)
+    try:
+        link = AuthSocket(path)
+    except CannotObserve as why:
+        ours = isinstance(why.__cause__, PermissionError)
+        return Attempt(way, Answer.UNSEEN if ours else Answer.UNREACHABLE, said=str(why))
+    with link as auth:
+        if way.mechanism not in {name.upper() for name in auth.mechanisms} or mechanism is None:
+            said = f"offered: {', '.join(auth.mechanisms)}"
+            return Attempt(way, Answer.NOT_OFFERED, said=said, offered=auth.mechanisms)
+        try:
+            exchange = mechanism.start(user, password.raw)
+            reply = auth.authenticate(
+                mechanism.name,
+                exchange.answer,
+                begins=mechanism.begins,
+                service=way.service,
+                address=address,
+            )
+        except CannotSayError as why:
+            return Attempt(way, Answer.UNSEEN, said=str(why))
+    code = _code(list(reply.fields)) or reply.code
+    answer = Answer.IN
+    if not reply.ok or code == "nologin":  # auth says OK to these; the login process sends them away
+        answer = Answer.TEMPORARY if code in _TEMPORARY else Answer.REFUSED
+    return Attempt(
+        way, answer, said=code if answer is not Answer.IN else "", seconds=reply.seconds, code=code
+    )
+
+
+def _code(fields: list[str]) -> str:
+    """Why not, in Dovecot's word."""
+    if any(re.fullmatch(r"nologin(=.*)?", field) for field in fields):
+        return "nologin"
+    if any(re.fullmatch(r"temp(=.*)?", field) for field in fields):
+        return "temp_fail"
+    return next((field.removeprefix("code=") for field in fields if field.startswith("code=")), "")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:200]

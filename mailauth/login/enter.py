@@ -1,0 +1,153 @@
+"""Log in by each way, from the stored string outwards: each once, and a refused password never again."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import stamina
+
+from mailauth.clients.door import Answer, Step, Told
+from mailauth.clients.sasl import find
+from mailauth.clients.talk import client_of, converse
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Password
+from mailauth.login import asked
+from mailauth.login.site import Site
+from mailauth.login.way import Attempt, Layer, Way
+
+REFUSALS = 8  # logins with a refused password, of all ways together
+_CONNECTS = 3  # attempts to connect, with a wait between them
+_LOCAL = "127.0.0.1"
+
+
+class _NotConnectedError(Exception):
+    """Nothing took the connection; the password was not sent."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(told.said)
+        self.told = told
+
+
+def attempt(way: Way, user: str, password: Password, site: Site, address: str = "") -> Attempt:
+    """One login by one way.  Never raises for what the server does: that is the answer.
+
+    ``address``: where auth is told that the client is; without one the auth socket is told 127.0.0.1, and
+    doveadm nothing, so that no penalty is counted.
+    """
+    try:
+        match way.layer:
+            case Layer.HASH:
+                return asked.offline(way, user, password, site)
+            case Layer.TEST | Layer.LOGIN:
+                return asked.doveadm(way, user, password, site, address)
+            case Layer.SOCKET:
+                return asked.socket(way, user, password, site, address or _LOCAL)
+            case Layer.DOOR:
+                return _session(way, user, password, site)
+    except CannotObserve as why:
+        return Attempt(way, Answer.UNSEEN, said=str(why))
+
+
+def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
+    door, mechanism = way.door, find(way.mechanism)
+    if door is None:
+        return Attempt(way, Answer.UNREACHABLE, Step.CONNECT, way.absent)
+    if mechanism is None:
+        return Attempt(way, Answer.UNSEEN, said=f"mailauth does not know {way.mechanism}")
+    client_of(door.protocol)  # imported here, since the session may be in a forked child
+
+    def talk() -> Told:
+        return converse(door, mechanism, user, password.raw)
+
+    def connected() -> Told:
+        told = site.inside(talk)
+        if told.answer is Answer.UNREACHABLE:
+            raise _NotConnectedError(told)
+        return told
+
+    try:
+        for trial in stamina.retry_context(
+            on=_NotConnectedError, attempts=_CONNECTS, wait_initial=0.1, wait_max=1.0, timeout=None
+        ):
+            with trial:
+                told = connected()
+    except _NotConnectedError as why:
+        told = why.told
+    return Attempt(way, told.answer, told.step, told.said, told.total, told.seconds, offered=told.offered)
+
+
+@dataclass(slots=True)
+class _Course:
+    """What came of the ways so far, and which of the rest need not be tried, or must not."""
+
+    refusals: int
+    refused: int = 0
+    done: list[Attempt] = field(default_factory=list)
+
+    def add(self, one: Attempt) -> None:
+        self.done.append(one)
+        self.refused += one.answer is Answer.REFUSED and one.way.layer is not Layer.HASH
+
+    def why_not(self, way: Way) -> str:
+        """Why this way is not tried; "" where it is."""
+        if way.layer is Layer.HASH or (way.layer is Layer.DOOR and way.door is None):
+            return ""
+        if self.refused >= self.refusals:
+            return f"the password was refused {self.refused} times already"
+        if way.layer is Layer.DOOR:
+            return self._no_door(way)
+        no = any(one.answer is Answer.REFUSED for one in self._of(Layer.TEST))
+        if way.layer is Layer.LOGIN and no:
+            return "auth refuses the password"
+        first = next(iter(self._of(Layer.SOCKET)), None)
+        if first and first.answer in (Answer.UNSEEN, Answer.UNREACHABLE):
+            return "the auth socket does not answer"
+        return "auth refuses the password" if no and first and first.answer is Answer.REFUSED else ""
+
+    def _no_door(self, way: Way) -> str:
+        at_auth = self._of(Layer.SOCKET)
+        if at_auth and way.mechanism != at_auth[0].way.mechanism:
+            if at_auth[0].answer is Answer.REFUSED:
+                return "auth refuses the password"
+            if any(one.way.mechanism == way.mechanism and not one.ok for one in at_auth):
+                return f"auth does not take {way.mechanism}"
+        deaf = [
+            one for one in self._of(Layer.DOOR) if one.answer is Answer.BROKEN and one.step is Step.GREETING
+        ]
+        for one in self._of(Layer.DOOR):
+            if one.way.service != way.service or one.way.door is None or way.door is None:
+                continue
+            if one.answer is Answer.REFUSED and one.way.mechanism == way.mechanism:
+                return f"{way.service} refuses the password"
+            if one.answer is Answer.UNREACHABLE and one.way.door.port == way.door.port:
+                return f"nothing listens on port {way.door.port}"
+            if one in deaf:
+                return f"{way.service} does not greet"
+        dovecots = {one.way.service for one in deaf} - {"smtp"}
+        return "the login services do not greet" if len(dovecots) > 1 and way.service != "smtp" else ""
+
+    def _of(self, layer: Layer) -> list[Attempt]:
+        return [one for one in self.done if one.way.layer is layer]
+
+
+def log_in(
+    ways: Iterable[Way],
+    user: str,
+    password: Password,
+    site: Site,
+    *,
+    address: str = "",
+    refusals: int = REFUSALS,
+) -> Iterator[Attempt]:
+    """Each way in turn, as it comes; at most ``refusals`` logins are refused."""
+    course = _Course(refusals)
+    for way in ways:
+        if asked.by_address(course.done):
+            address = address or _LOCAL
+        why_not = course.why_not(way)
+        done = (
+            Attempt(way, Answer.NOT_TRIED, said=why_not)
+            if why_not
+            else attempt(way, user, password, site, address)
+        )
+        course.add(done)
+        yield done

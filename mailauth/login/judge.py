@@ -1,0 +1,225 @@
+"""Which layer breaks: a pure function of what came of each way."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from mailauth.clients.door import Answer, Step
+from mailauth.login.way import Attempt, Layer
+
+_NO = (Answer.REFUSED, Answer.TEMPORARY)
+
+
+class Breaks(Enum):
+    """The layers, in the order that a login passes them."""
+
+    HASH = "hash"
+    PASSDB = "passdb"
+    AUTH = "auth service"
+    PASSDB_OF_SERVICE = "passdb, for one service"
+    MECHANISM = "mechanism"
+    USERDB = "userdb"
+    LISTENER = "listener"
+    LOGIN_PROCESS = "login process"
+    LOGIN_SOCKET = "login socket"
+    TLS = "TLS"
+    MAIL = "mail process"
+    RELAY = "relay of submission"
+    POSTFIX = "Postfix's link to auth"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A layer that breaks: for which service ("": for all), what says so, and what tells more."""
+
+    breaks: Breaks
+    service: str
+    says: str
+    diagnose: tuple[str, ...] = ()  # options of ``mailauth diagnose USER`` that look there
+
+    @property
+    def name(self) -> str:
+        """The layer in Dovecot's words: "login process (imap-login)"."""
+        process = _PROCESSES.get(self.breaks, {}).get(self.service, "")
+        return f"{self.breaks.value} ({process})" if process else self.breaks.value
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``faults`` in the order of the layers; ``unseen``: ways that could not be looked at."""
+
+    faults: tuple[Fault, ...]
+    unseen: tuple[Attempt, ...]
+
+    @property
+    def first(self) -> Fault | None:
+        return self.faults[0] if self.faults else None
+
+
+_LOGIN = {
+    "imap": "imap-login",
+    "pop3": "pop3-login",
+    "submission": "submission-login",
+    "sieve": "managesieve-login",
+}
+_MAIL = {"imap": "imap", "pop3": "pop3", "submission": "submission", "sieve": "managesieve"}
+_PROCESSES = {Breaks.LOGIN_PROCESS: _LOGIN, Breaks.MAIL: _MAIL}
+
+
+def judge(attempts: Iterable[Attempt]) -> Judgement:
+    """Faults in the order of the layers; what only follows from one is not another."""
+    done = [one for one in attempts if one.answer is not Answer.NOT_TRIED]
+    faults = sorted(_faults(_Table(done)), key=lambda one: list(Breaks).index(one.breaks))
+    return Judgement(tuple(faults), tuple(one for one in done if one.answer is Answer.UNSEEN))
+
+
+class _Table:
+    """The attempts by layer."""
+
+    def __init__(self, done: list[Attempt]) -> None:
+        def of(layer: Layer) -> list[Attempt]:
+            return [one for one in done if one.way.layer is layer]
+
+        self.hash = next(iter(of(Layer.HASH)), None)
+        self.test = next(iter(of(Layer.TEST)), None)
+        self.login = next(iter(of(Layer.LOGIN)), None)
+        sockets = of(Layer.SOCKET)
+        first = sockets[0].way.mechanism if sockets else ""
+        self.plain = {one.way.service: one for one in sockets if one.way.mechanism == first}
+        self.others = [one for one in sockets if one.way.mechanism != first]
+        self.doors = of(Layer.DOOR)
+
+    @property
+    def auth(self) -> list[Attempt]:
+        """What auth said of the password by the first mechanism, however it was asked."""
+        return [one for one in (self.test, *self.plain.values()) if one is not None]
+
+
+def _faults(table: _Table) -> Iterator[Fault]:
+    no = [one for one in table.auth if one.answer in _NO]
+    yes = [one for one in table.auth if one.ok]
+    if no and not yes:
+        yield _of_the_password(table, no[0])
+        return
+    if not yes and any(one.answer is Answer.UNREACHABLE for one in table.auth):
+        told = next(one for one in table.auth if one.answer is Answer.UNREACHABLE)
+        yield Fault(Breaks.AUTH, "", f"auth cannot be asked: {told.said}")
+        return
+    if table.hash and table.hash.answer is Answer.REFUSED and yes:
+        says = f"auth takes a password that the stored string does not match ({table.hash.said})"
+        yield Fault(Breaks.HASH, "", says, ("--login",))
+    for one in no:
+        if one is not table.test:
+            service = one.way.service
+            says = f"auth lets in for {yes[0].way.service or 'imap'}, and not for {service}{_why(one)}"
+            yield Fault(Breaks.PASSDB_OF_SERVICE, service, says, ("--login", "--service", service))
+    yield from _mechanisms(table)
+    userdb = (
+        table.login is not None and table.login.answer in _NO and table.test is not None and table.test.ok
+    )
+    if userdb and table.login:
+        yield Fault(
+            Breaks.USERDB, "", f"doveadm auth test says yes, doveadm auth login no{_why(table.login)}"
+        )
+    seen: set[tuple[Breaks, str]] = set()
+    for fault in (_of_a_door(one, table, userdb=userdb) for one in table.doors):
+        if fault and (fault.breaks, fault.service) not in seen:
+            seen.add((fault.breaks, fault.service))
+            yield fault
+
+
+def _of_the_password(table: _Table, no: Attempt) -> Fault:
+    if table.hash and table.hash.answer is Answer.REFUSED:
+        return Fault(Breaks.HASH, "", f"the stored string does not match: {table.hash.said}")
+    matches = table.hash is not None and table.hash.ok
+    says = "the stored string matches, and auth says no" if matches else "auth says no"
+    return Fault(Breaks.PASSDB, "", says + _why(no), ("--login",))
+
+
+def _mechanisms(table: _Table) -> Iterator[Fault]:
+    for one in table.others:
+        if one.answer in (*_NO, Answer.NOT_OFFERED, Answer.BROKEN):
+            says = f"auth takes {_first(table)}, and not {one.way.mechanism}{_why(one)}"
+            yield Fault(Breaks.MECHANISM, one.way.mechanism, says, ("--mechanism", one.way.mechanism))
+    for one in table.plain.values():
+        if one.answer is Answer.NOT_OFFERED:
+            says = f"auth does not offer {one.way.mechanism}{_why(one)}"
+            yield Fault(Breaks.MECHANISM, one.way.mechanism, says, ("--mechanism", one.way.mechanism))
+            return
+
+
+def _first(table: _Table) -> str:
+    return next((one.way.mechanism for one in table.plain.values()), "PLAIN")
+
+
+def _of_a_door(one: Attempt, table: _Table, *, userdb: bool) -> Fault | None:
+    """What a session shows that auth alone does not."""
+    service = one.way.service
+    at_auth = table.plain.get(service)
+    if one.ok or one.answer is Answer.UNSEEN or (at_auth and at_auth.answer in _NO and one.step is Step.AUTH):
+        return None
+    if userdb and one.step in (Step.AUTH, Step.MAIL):
+        return None
+    if one.answer is Answer.NOT_OFFERED and one.step is not Step.TLS:
+        return _not_offered(one, table)
+    breaks = _breaks(one)
+    options: tuple[str, ...] = ("--service", service) if service != "smtp" else ()
+    if breaks in (Breaks.MAIL, Breaks.LOGIN_PROCESS, Breaks.RELAY):
+        options = ("--login", *options)
+    if breaks in (Breaks.RELAY, Breaks.POSTFIX) or service == "smtp":
+        options = ()
+    return Fault(breaks, service, f"auth says yes, {_shown(one)}{_why(one)}", options)
+
+
+def _breaks(one: Attempt) -> Breaks:
+    """The layer, by the step that a session ended in."""
+    # What Dovecot's submission says of its relay.  Source: 2.3.19.1 and 2.4.1 src/submission/main.c ("451
+    # 4.3.5"), submission-backend-relay.c ("relay server"); measured.
+    waited = "timed out" in one.said
+    match one.step:
+        case Step.CONNECT:
+            return Breaks.LISTENER
+        case Step.TLS if not waited:
+            return Breaks.TLS
+        case _ if one.way.service == "smtp":
+            return Breaks.POSTFIX
+        case Step.GREETING | Step.TLS | Step.OFFER:
+            return Breaks.LOGIN_SOCKET if waited else Breaks.LOGIN_PROCESS
+        case Step.AUTH if one.answer is Answer.REFUSED:
+            return Breaks.PASSDB_OF_SERVICE
+        case _ if one.way.service == "submission" and ("relay" in one.said or "4.3.5" in one.said):
+            return Breaks.RELAY
+        case _:
+            return Breaks.MAIL
+
+
+def _not_offered(one: Attempt, table: _Table) -> Fault | None:
+    """Only over TLS is as it should be; nowhere is not."""
+    service, mechanism = one.way.service, one.way.mechanism
+    over_tls = [
+        other
+        for other in table.doors
+        if other.way.service == service and other.way.mechanism == mechanism and other.way.tls != "plain"
+    ]
+    if one.way.tls == "plain" and any(other.answer is not Answer.NOT_OFFERED for other in over_tls):
+        return None
+    at_auth = any(
+        other.ok for other in (*table.plain.values(), *table.others) if other.way.mechanism in ("", mechanism)
+    )
+    if not at_auth:
+        return None
+    says = f"auth takes {mechanism}, {_shown(one)} does not offer it{_why(one)}"
+    breaks = Breaks.POSTFIX if service == "smtp" else Breaks.MECHANISM
+    return Fault(breaks, service if service == "smtp" else mechanism, says)
+
+
+def _shown(one: Attempt) -> str:
+    """The way as a sentence has it, and how it answers."""
+    name = one.way.name.removesuffix(f" {one.way.mechanism}")
+    if one.answer is Answer.NOT_OFFERED:
+        return name
+    return f"{name} {one.answer.value}{f' at {one.step.value}' if one.step else ''}"
+
+
+def _why(one: Attempt) -> str:
+    return f" ({one.said})" if one.said else ""

@@ -1,0 +1,60 @@
+"""A way in, and what came of it."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mailauth.clients.door import Answer, Door, Step, Tls
+
+
+class Layer(Enum):
+    """From the stored string outwards; each asks all that is before it, and one thing more."""
+
+    HASH = "hash, offline"
+    TEST = "doveadm auth test"
+    LOGIN = "doveadm auth login"  # the userdb as well
+    SOCKET = "auth socket"
+    DOOR = "protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """``service``: imap, pop3, submission, sieve, smtp; "" where none is told.  ``door``: a protocol's."""
+
+    layer: Layer
+    service: str = ""
+    mechanism: str = ""
+    door: Door | None = None
+    absent: str = ""  # why there is no door, though it was asked for
+
+    @property
+    def tls(self) -> Tls | None:
+        return self.door.tls if self.door else None
+
+    @property
+    def name(self) -> str:
+        """As it is shown and watched: "imap 143 STARTTLS PLAIN"."""
+        if self.layer is not Layer.DOOR:
+            return " ".join(word for word in (self.layer.value, self.service, self.mechanism) if word)
+        if self.door is None:
+            return f"{self.service} {self.mechanism}".strip()
+        secured = {"plain": "", "starttls": " STARTTLS", "tls": " TLS"}[self.door.tls]
+        return f"{self.service} {self.door.port}{secured} {self.mechanism}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One login by one way: what came of it, in which step it ended, and what was said there."""
+
+    way: Way
+    answer: Answer
+    step: Step | None = None  # of a protocol
+    said: str = ""
+    seconds: float = 0.0
+    steps: tuple[tuple[Step, float], ...] = ()  # seconds of each step of a session
+    code: str = ""  # Dovecot's own word for a refusal: "temp_fail", "nologin"
+    offered: tuple[str, ...] = field(default=())  # the mechanisms
+
+    @property
+    def ok(self) -> bool:
+        """Let in, all the way."""
+        return self.answer is Answer.IN

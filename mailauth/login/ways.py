@@ -1,0 +1,101 @@
+"""Which ways there are: the layers, then each protocol as the server listens, with what is offered."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailauth.clients.door import Door, Tls
+from mailauth.clients.sasl import MECHANISMS
+from mailauth.login.site import Site
+from mailauth.login.way import Layer, Way
+from mailauth.probes.doors import doors
+from mailauth.probes.network import words
+
+PROTOCOLS = ("imap", "pop3", "submission", "sieve")  # Dovecot's own; smtp is Postfix's
+_TIMEOUT = 5.0  # seconds: Dovecot holds a refusal back for two or three
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is asked for; what is left empty is taken as the server offers it.
+
+    ``host``: connect there, from here, and not to what the listeners are bound to.  ``smtp``: Postfix's
+    doors.  ``address``: where the client is, as the auth socket and doveadm are told; else the loopback.
+    ``every``: each mechanism at each door; else PLAIN, and each of the others at one door of the protocol.
+    """
+
+    protocols: tuple[str, ...] = ()
+    mechanisms: tuple[str, ...] = ()
+    tls: tuple[Tls, ...] = ()
+    host: str = ""
+    smtp: tuple[Door, ...] = ()
+    address: str = ""
+    every: bool = False
+    timeout: float = _TIMEOUT
+
+
+def ways(site: Site, choice: Choice) -> tuple[Way, ...]:
+    """All of them, from the stored string outwards."""
+    found = [*_doors(site, choice), *(one for one in choice.smtp if _wanted(one.tls, choice))]
+    absent = tuple(_absent(site, choice))
+    served = [door.protocol for door in found]
+    services = list(dict.fromkeys([*served, *(way.service for way in absent)])) or ["imap"]
+    offered = mechanisms(site, choice)
+    first = offered[0]
+    return (
+        Way(Layer.HASH),
+        Way(Layer.TEST),
+        Way(Layer.LOGIN),
+        *(Way(Layer.SOCKET, services[0], name) for name in offered),
+        *(Way(Layer.SOCKET, name, first) for name in services[1:]),
+        *absent,
+        *_door_ways(found, offered, every=choice.every),
+    )
+
+
+def mechanisms(site: Site, choice: Choice) -> tuple[str, ...]:
+    """The mechanisms to try, PLAIN first: those asked for, else those configured that are known here."""
+    if choice.mechanisms:
+        return choice.mechanisms
+    configured = [word.upper() for word in words(site.config.tree, "auth_mechanisms")] or ["PLAIN"]
+    return tuple(one.name for one in MECHANISMS if one.name in configured) or ("PLAIN",)
+
+
+def _door_ways(found: list[Door], offered: tuple[str, ...], *, every: bool) -> Iterator[Way]:
+    """Each door with the first mechanism, each protocol's best secured door with the others."""
+    for protocol in dict.fromkeys(door.protocol for door in found):
+        own = [door for door in found if door.protocol == protocol]
+        yield from (Way(Layer.DOOR, protocol, offered[0], door) for door in own)
+        others = own if every else own[-1:]
+        yield from (Way(Layer.DOOR, protocol, name, door) for name in offered[1:] for door in others)
+
+
+def _absent(site: Site, choice: Choice) -> Iterator[Way]:
+    """Protocols that were asked for and that this Dovecot does not serve."""
+    served = site.listening.protocols if site.listening else ()
+    for name in choice.protocols:
+        if name in PROTOCOLS and name not in served:
+            why = site.unseen if site.listening is None and served else f"protocols does not name {name}"
+            yield Way(Layer.DOOR, name, "PLAIN", None, why)
+        elif name == "smtp" and not choice.smtp:
+            yield Way(Layer.DOOR, name, "PLAIN", None, "no port of Postfix's was named (--smtp PORT)")
+
+
+def _doors(site: Site, choice: Choice) -> Iterator[Door]:
+    """What Dovecot listens on: without TLS, with STARTTLS, with TLS from the first byte on."""
+    listening = site.listening
+    if listening is None:
+        return
+    tree = site.config.tree
+    secured = tree.get("ssl", "yes") != "no"
+    for protocol in listening.protocols:
+        if choice.protocols and protocol not in choice.protocols:
+            continue
+        for listener, address in doors(tree, listening, protocol):
+            kinds: tuple[Tls, ...] = ("tls",) if listener.tls else ("plain", "starttls")
+            for tls in kinds:
+                if _wanted(tls, choice) and (secured or tls == "plain"):
+                    yield Door(protocol, choice.host or address, listener.port, tls, choice.timeout)
+
+
+def _wanted(tls: Tls, choice: Choice) -> bool:
+    return not choice.tls or tls in choice.tls
