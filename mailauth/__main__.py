@@ -1,13 +1,16 @@
 """Start here.  ``--help`` and ``--version`` are answered before Click is imported: they take 5 ms."""
 
+import os
 import sys
 
-from mailauth.cli.commands import help_text, version_text
+from mailauth.cli.commands import COMPLETING, help_text, version_text
 
 
 def main() -> None:
     """Run the command line; exit statuses are those of ``mailauth --help``."""
     words = sys.argv[1:]
+    if COMPLETING in os.environ:
+        words = [COMPLETING]  # a shell asks what may come next: it gives no words
     if words in ([], ["--help"], ["-h"]):
         sys.stdout.write(help_text())
         return

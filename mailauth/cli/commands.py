@@ -16,6 +16,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("demo", "mailauth.cli.demo:demo", "The incident, found and mended, on a Dovecot of its own."),
 )
 
+COMPLETING = "_MAILAUTH_COMPLETE"  # in the environment: a shell wants to complete a line
+
 EXIT_STATUSES: tuple[tuple[int, str], ...] = (
     (0, "nothing found, and every rule was decided"),
     (1, "something was found"),

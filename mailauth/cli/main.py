@@ -5,11 +5,15 @@ import os
 import shlex
 import sys
 import traceback
+from typing import TYPE_CHECKING
 
 import click
 
 from mailauth.cli.commands import COMMANDS, help_text, version_text
 from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 BUG = 70
 
@@ -28,6 +32,13 @@ class _Commands(click.Group):
                 return command
         return None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Names come from the table, so that no command is imported while a shell waits."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only for a shell
+
+        found = [CompletionItem(name, help=text) for name, _, text in COMMANDS if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002
         return help_text().rstrip("\n")
 
@@ -39,7 +50,14 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
 def cli() -> None:
     """Find out why a Dovecot login fails."""
 
