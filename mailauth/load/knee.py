@@ -7,6 +7,7 @@ held, then halved in between until a rate that held and one that did not are clo
 hold once more, for twice as long, else the next lower one is taken.
 """
 
+import asyncio
 import math
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from mailauth.load.tally import Tally
 _ENOUGH = 40  # requests in a step, at least: the p95 of fewer says little
 _LONGEST = 20.0  # seconds of a step
 _TRIES = 2
+_PAUSE = 1.0  # seconds before the second: what spoilt the first may be over
 _LATE = 0.05  # of the requests of a step may be over the limit: that is what p95 means
 
 
@@ -61,9 +63,11 @@ class _Hunt:
         self.shares: dict[float, float] = {}
 
     async def holds(self, rate: float, seconds: float) -> bool:
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             if self._session.ended:
                 return False
+            if attempt:
+                await asyncio.sleep(_PAUSE)
             if await self._try(rate, min(max(seconds, _ENOUGH / rate), _LONGEST)):
                 return True
         return False
@@ -115,7 +119,8 @@ class _Hunt:
 
 
 def _why(tally: Tally, p95: float, limit: float, *, cut: bool) -> str:
-    if reasons := tally.failed + tally.lost + Counter({"unsent": tally.unsent}):
+    unsent = 0 if cut else tally.unsent  # what was due when the step was cut short
+    if reasons := tally.failed + tally.lost + Counter({"unsent": unsent}):
         return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
     if p95 > limit or cut:
         return f"p95 {p95 * 1000:.0f} ms" + (", and growing" if cut else "")

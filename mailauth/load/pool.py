@@ -41,6 +41,7 @@ class Pool(ABC):
         self.in_flight, self.timeout = bounds.in_flight, bounds.timeout
         self.on_room: Callable[[], None] = lambda: None
         self.gone = ""  # why no more can be sent, ever
+        self.late = 0  # answers that came after we had given up
 
     @abstractmethod
     async def open(self) -> None:

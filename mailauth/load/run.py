@@ -134,8 +134,14 @@ def _result(
         queued=most.queued,
         samples=session.samples,
         knee=knee,
-        notes=list(about.notes),
+        notes=[*about.notes, *_late(session.pool.late)],
     )
+
+
+def _late(answers: int) -> list[str]:
+    if not answers:
+        return []
+    return [f"{answers} answers came after --timeout; the requests are counted as lost, Dovecot counted them."]
 
 
 def _schedule(plan: Plan, seconds: float, *, warm: bool = False) -> Schedule:

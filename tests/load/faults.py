@@ -1,0 +1,279 @@
+"""A load while workers are killed, Dovecot is reloaded and the database is restarted; and both sides' counts.
+
+Dovecot's own count is the event ``auth_request_finished`` as its stats process counts it.  A reload begins
+a new stats process, and ``doveadm stats dump`` would from then on ask that one only, while the old one counts
+on as long as the old auth process is there.  So a connection to each is kept, on which what doveadm asks is
+asked again and again; the sum of what each said last is what Dovecot did.
+
+Source: Dovecot 2.3.19.1 and 2.4.1 src/stats/main.c (stats_die), client-reader.c (DUMP),
+src/auth/auth-request.c (auth_request_log_finished: once a request).
+"""
+
+import random
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Password, generate
+from mailauth.lab import Lab
+from mailauth.lab.databases import Server
+from mailauth.load.accounts import Account, Mix
+from mailauth.load.authpool import AuthPool
+from mailauth.load.plan import Plan
+from mailauth.load.pool import Bounds
+from mailauth.load.result import LoadResult
+from mailauth.load.run import About, load
+from mailauth.load.tally import Latencies, Tally
+from mailauth.load.watch import Watcher
+
+_EVENT = "event=auth_request_finished"
+# The event has a field "error" as well, but it is made before that is known: it never says so of a failure.
+METRICS = {"requests": _EVENT, "right": f"{_EVENT} and success=yes"}
+SETTINGS = "".join(f"metric {name} {{\n  filter = {text}\n}}\n" for name, text in METRICS.items())
+USERS = 20
+WRONG = 0.2
+_SETTLE_SECONDS = 15.0
+_SLOW = 2.0
+
+
+class StatsReaders:
+    """Asks each stats process that there has been what ``doveadm stats dump`` asks, ten times a second."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._links: list[socket.socket | None] = []
+        self._counts: list[Counter[str]] = []
+        self.gone: list[float] = []  # when the master ended one
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self.next()
+        self._thread = threading.Thread(target=self._poll)
+        self._thread.start()
+
+    def next(self) -> None:
+        """Connect to the process that is there now."""
+        link = socket.socket(socket.AF_UNIX)
+        link.settimeout(10.0)
+        link.connect(str(self._lab.folder / "run" / "stats-reader"))
+        link.sendall(b"VERSION\tstats-reader-client\t2\t0\n")
+        while not link.recv(4096).endswith(b"\n"):
+            pass
+        with self._lock:
+            self._links.append(link)
+            self._counts.append(Counter())
+
+    def counts(self) -> Counter[str]:
+        """The sum over all, of one that is gone as it was last."""
+        with self._lock:
+            for place, link in enumerate(self._links):
+                if link:
+                    try:
+                        self._counts[place] = _dump(link)
+                    except OSError:
+                        link.close()
+                        self._links[place] = None
+                        self.gone.append(time.monotonic())
+            return sum(self._counts, Counter())
+
+    def settled(self) -> Counter[str]:
+        """When two looks agree: events reach the stats process a little later than answers their client."""
+        until = time.monotonic() + _SETTLE_SECONDS
+        before = self.counts()
+        while time.monotonic() < until:
+            time.sleep(0.5)
+            after = self.counts()
+            if after == before:
+                break
+            before = after
+        return before
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+        for link in self._links:
+            if link:
+                link.close()
+
+    def _poll(self) -> None:
+        while not self._end.wait(0.1):
+            self.counts()
+
+
+def _dump(link: socket.socket) -> Counter[str]:
+    link.sendall(b"DUMP\tcount\n")
+    told = b""
+    while not told.endswith(b"\n\n"):
+        more = link.recv(65536)
+        if not more:
+            raise OSError(0, "the stats process has gone")
+        told += more
+    found: Counter[str] = Counter()
+    for line in told.decode().splitlines():
+        name, _, count = line.partition("\t")
+        if name in METRICS:
+            found[name] = int(count)
+    return found
+
+
+class Witness(Tally):
+    """Also counts by number, so that a request that ends twice is seen, and one that never ends."""
+
+    def __init__(self) -> None:
+        super().__init__(Latencies())
+        self.ends: Counter[int] = Counter()
+        self.slow: list[tuple[float, float]] = []  # when one was due, and when it was answered
+
+    def answer(self, number: int, *, ok: bool, wrong: bool, reason: str, took: float) -> None:
+        self.ends[number] += 1
+        if took > _SLOW:
+            self.slow.append((time.monotonic() - took, time.monotonic()))
+        super().answer(number, ok=ok, wrong=wrong, reason=reason, took=took)
+
+    def lose(self, number: int, reason: str) -> None:
+        self.ends[number] += 1
+        super().lose(number, reason)
+
+
+@dataclass
+class Faults:
+    """What is done to Dovecot, in turn, by a thread of its own, until ``stop``."""
+
+    lab: Lab
+    readers: StatsReaders
+    server: Server
+    kinds: tuple[str, ...]
+    pause: float
+    done: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        chance = random.Random(7)  # noqa: S311 - to be repeated
+        turn = 0
+        while not self.stop.wait(self.pause * chance.uniform(0.6, 1.4)):
+            kind = self.kinds[turn % len(self.kinds)]
+            turn += 1
+            try:
+                self.done[kind] += getattr(self, f"do_{kind}")(chance)
+            except CannotObserve as why:
+                self.problems.append(f"{kind}: {why}")
+
+    def do_worker(self, chance: random.Random) -> int:
+        """SIGKILL to a worker; 0 where none runs."""
+        return self._kill(chance, "dovecot/auth", worker=True)
+
+    def do_auth(self, chance: random.Random) -> int:
+        return self._kill(chance, "dovecot/auth", worker=False)
+
+    def do_reload(self, _chance: random.Random) -> int:
+        self.lab.reload()
+        self.readers.next()
+        return 1
+
+    def do_database(self, _chance: random.Random) -> int:
+        self.server.kill()
+        time.sleep(0.3)
+        self.server.start()
+        return 1
+
+    def _kill(self, chance: random.Random, name: str, *, worker: bool) -> int:
+        found = []
+        for one in self.lab.processes():
+            with suppress(psutil.Error):
+                words = one.cmdline()
+                if words and words[0].partition(" ")[0] == name and ("-w" in words) is worker:
+                    found.append(one)
+        if not found:
+            return 0
+        with suppress(psutil.Error):
+            chance.choice(found).send_signal(signal.SIGKILL)
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Both sides' counts.  ``ends``: how many requests ended, and how many of them more than once.
+
+    ``unheard``: answers that may have come from an auth process whose stats process was there no more: six
+    seconds after a reload the master ends the old one of both, and an auth process that waits for its
+    database does not go.  Dovecot's own count lacks those.
+    """
+
+    result: LoadResult
+    faults: dict[str, int]
+    problems: list[str]
+    dovecot: dict[str, int]
+    ends: tuple[int, int]
+    unheard: int
+
+    @property
+    def each_once(self) -> bool:
+        counts = self.result.counts
+        whole = counts.ok + counts.refused + sum(counts.failed.values()) + sum(counts.lost.values())
+        return self.ends == (counts.sent, 0) and whole == counts.sent
+
+    @property
+    def agree(self) -> bool:
+        """What was answered is what Dovecot finished, and what was right is what it let in."""
+        counts, theirs = self.result.counts, self.dovecot
+        missing = (counts.answered - theirs["requests"], counts.ok - theirs["right"])
+        return all(0 <= one <= self.unheard for one in missing)
+
+
+def keep_books(
+    version: str,
+    server: Server,
+    *,
+    seconds: float,
+    rate: float,
+    pause: float,
+    kinds: tuple[str, ...] = ("database", "worker", "reload"),
+) -> Books:
+    """Load for so long, with a fault each ``pause`` seconds or so; then compare.
+
+    ``server``: a database server of our own, running, which is killed and started.
+    """
+    passwords = {f"u{n}": Password.of(f"secret {n}") for n in range(USERS)}
+    stored: dict[str, str | None] = {
+        user: generate("SHA256-CRYPT", password, rounds=5000) for user, password in passwords.items()
+    }
+    accounts = tuple(Account(user, password) for user, password in passwords.items())
+    with Lab(version, server.driver, stored, SETTINGS, database=server) as lab:
+        readers = StatsReaders(lab)
+        before = readers.settled()
+        faults = Faults(lab, readers, server, kinds, pause)
+        mix, witness = Mix(accounts, WRONG), Witness()
+        plan = Plan(rate, rate, seconds, 0.0, WRONG, connections=4, in_flight=1000, timeout=100.0)
+        thread = threading.Thread(target=faults.run)
+        thread.start()
+        try:
+            result = load(
+                plan,
+                About("auth socket", f"a lab with Dovecot {lab.version}, {server.driver}", str(lab.version)),
+                lambda: AuthPool(
+                    lab.auth_socket, mix, Bounds(plan.in_flight, plan.timeout), plan.connections
+                ),
+                mix,
+                Watcher(lab.master_pid, lab.folder / "log"),
+                tally=witness,
+            )
+        finally:
+            faults.stop.set()
+            thread.join()
+        after = readers.settled()
+        readers.close()
+    return Books(
+        result,
+        dict(faults.done),
+        faults.problems,
+        {name: after[name] - before[name] for name in METRICS},
+        (len(witness.ends), sum(count > 1 for count in witness.ends.values())),
+        sum(any(due < gone < answered for gone in readers.gone) for due, answered in witness.slow),
+    )
