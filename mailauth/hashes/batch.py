@@ -7,12 +7,14 @@ A bad line gives a line with ``error``; the rest goes on. No error repeats what 
 import json
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import chain
+from multiprocessing.connection import wait
 from typing import Any, BinaryIO, Literal, TypeVar
 
 from mailauth.errors import MailauthError
@@ -75,11 +77,11 @@ def in_order(
     waiting: deque[tuple[Future[_Out], _In]] = deque()
     source: Iterator[_In] = iter(items)
     while True:
-        with ProcessPoolExecutor(jobs, mp_context=context()) as pool:
+        with pool(jobs) as workers:
             broken = False
             while not broken:
                 while len(waiting) < jobs * _TASKS_A_CORE and (item := next(source, None)) is not None:
-                    waiting.append((pool.submit(work, item), item))
+                    waiting.append((workers.submit(work, item), item))
                 if not waiting:
                     return
                 future, item = waiting.popleft()
@@ -92,11 +94,26 @@ def in_order(
         waiting = deque()
 
 
-def context() -> multiprocessing.context.BaseContext:
-    """Not fork: the caller may have threads (a progress bar is one)."""
+def pool(jobs: int) -> ProcessPoolExecutor:
+    """Processes that do not outlive the one that made them, however that ends.
+
+    Not fork: the caller may have threads (a progress bar is one).
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mailauth.hashes.batch"])
-    return context
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """A process of a pool waits for work for ever, also when nobody can send it any more."""
+    parent = multiprocessing.parent_process()
+    assert parent
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run(source: BinaryIO, settings: Settings, *, jobs: int) -> Iterator[bytes]:

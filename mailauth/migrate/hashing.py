@@ -4,13 +4,9 @@ The same function does the work in both.  Nothing is written where it runs: it a
 so that a worker that is lost costs only its own task again.
 """
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from typing import Any, Protocol, Self
 
 from mailauth.errors import CannotObserve, MailauthError, UsageError
@@ -51,18 +47,6 @@ def hash_some(order: Order, some: list[tuple[str, Password]]) -> list[Made]:
     return found
 
 
-def end_with_parent() -> None:
-    """In a process of a pool: end when the one that made it was killed, and can ask for nothing more."""
-    parent = multiprocessing.parent_process()
-    assert parent
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _tasks(passwords: Sequence[tuple[str, Password]], size: int) -> list[list[tuple[str, Password]]]:
     return [list(passwords[at : at + size]) for at in range(0, len(passwords), size)]
 
@@ -85,9 +69,7 @@ class Local:
         tasks = _tasks(passwords, _A_TASK)
         for _attempt in range(_ATTEMPTS):
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    self._jobs, mp_context=batch.context(), initializer=end_with_parent
-                )
+                self._pool = batch.pool(self._jobs)
             try:
                 futures = [self._pool.submit(hash_some, self._order, task) for task in tasks]
                 return [made for future in futures for made in future.result()]

@@ -134,15 +134,23 @@ def test_nothing_is_written_twice_with_a_worker_killed(tmp_path: Path) -> None:
         assert verify(stored, Password(secret(number)), user=user).verdict is Verdict.MATCH
 
 
-def test_processes_end_with_the_one_that_made_them() -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "with Local(GOAL.order((2, 4, 1), None, 0), 2) as made:\n    made.hashes(passwords(16))\n    ready()\n",
+        "for _ in batch.in_order(str, range(1000), jobs=2, lost=str):\n    ready()\n",
+    ],
+    ids=["Local", "in_order"],
+)
+def test_processes_end_with_the_one_that_made_them(code: str) -> None:
     code = (
+        "from mailauth.hashes import batch\n"
         "from mailauth.migrate.hashing import Local\n"
         "from tests.migrate.test_cluster import GOAL, passwords\n"
-        "with Local(GOAL.order((2, 4, 1), None, 0), 2) as made:\n"
-        "    made.hashes(passwords(16))\n"
+        "def ready():\n"
         "    print('made', flush=True)\n"
         "    input()\n"
-    )
+    ) + code
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], text=True, cwd=ROOT, stdin=pipe, stdout=pipe) as one:
         assert one.stdout
