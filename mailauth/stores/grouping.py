@@ -29,6 +29,7 @@ _DIGESTS = (
         for encoding in ("", ".HEX", ".B64", ".BASE64")
     ),
 )
+CASE = 12  # characters at a digest's end; small letters only: all of it may be so
 _LONGEST = 512  # characters that are looked at
 
 
@@ -125,6 +126,8 @@ def _key(engine: Engine, *, text: bool) -> str:
     find = "STRPOS" if engine == "pgsql" else "INSTR"
     length = "LENGTH" if engine == "pgsql" else "CHAR_LENGTH"
 
+    binary = ' COLLATE "C"' if engine == "pgsql" else ""
+
     def clean(value: str, chars: str) -> str:
         """Nothing but ``chars`` is in it."""
         if engine == "pgsql":
@@ -149,6 +152,7 @@ def _key(engine: Engine, *, text: bool) -> str:
                 if field == number
             ]
         tests += [f"{find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
+        tests.append(f"RIGHT(e, {CASE}){binary} <> LOWER(RIGHT(e, {CASE}))")
         fill = "$".join(one.fill * size for size in one.fields)
         return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {length}(e) - {one.tail}), '{fill}')"
 

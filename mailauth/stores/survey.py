@@ -15,7 +15,7 @@ from pathlib import Path
 from mailauth import hashes
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, unseen
-from mailauth.hashes import Flaw, Hash, Params, damage_forms
+from mailauth.hashes import Flaw, Hash, Params, damage_forms, notation
 from mailauth.hashes.damage import AS_TEXT, Reader, classify
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.stores import grouping, passwd_file, streaming
@@ -143,7 +143,9 @@ class Tally:
                 # A class is judged once, by its first row: everything that counts is in the key
                 length = 0 if text else len(stored)
                 now = self._today(stored) if text and not named else None
-                key = (parsed.scheme.name, parsed.encoding, parsed.params, named, length, now)
+                end = stored[-grouping.CASE :]
+                case = notation.one_case(parsed.payload) if end.islower() or end.isupper() else ""
+                key = (parsed.scheme.name, parsed.encoding, parsed.params, named, length, now, case)
                 count = self._sound.get(key)
                 if count is None:
                     count = self._judged(stored, named)
