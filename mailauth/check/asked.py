@@ -56,10 +56,10 @@ class Which:
 class Asked:
     """One run of the checks.  All times in seconds.
 
-    ``used``: what of the timeout is gone already.  ``state``: the folder in which is kept what is needed the
-    next time.  ``survey_age``: how old a count of the rows may be, at the most.  ``pause``: how long a canary
-    that was refused is not tried again.  ``window``: over which failures are counted; ``log_window``: how
-    long the log's warnings matter.
+    ``host``: the name that clients connect to.  ``used``: what of the timeout is gone already.  ``state``:
+    the folder in which is kept what is needed the next time.  ``survey_age``: how old a count of the rows may
+    be, at the most.  ``pause``: how long a canary that was refused is not tried again.  ``window``: over
+    which failures are counted; ``log_window``: how long the log's warnings matter.
     """
 
     checks: tuple[str, ...]
@@ -69,6 +69,7 @@ class Asked:
     limits: Limits = field(default_factory=Limits)
     timeout: float = 10.0
     used: float = 0.0
+    host: str = ""
     survey_age: float = 3600.0
     rows_query: str | None = None
     pause: float = 300.0

@@ -9,6 +9,7 @@ from mailauth.check import keep
 from mailauth.check.asked import Server
 from mailauth.check.logadded import Place, added
 from mailauth.check.outcome import Metric, Outcome, Said, Status, outcome, over
+from mailauth.check.stores import NOBODY
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent, LogKind
 from mailauth.errors import AS_ROOT, CannotObserve
@@ -68,12 +69,12 @@ def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
 
 
 def _counted(server: Server, events: list[tuple[LogEvent, int]]) -> Counter[str]:
-    """Failures by reason, without the canary's own."""
+    """Failures by reason, without our own: the canary's, and lookups of nobody."""
     told = verbose(Scene(server.dovecot, server.config))
-    canary = server.asked.canary.user.casefold() if server.asked.canary else None
+    ours = {NOBODY, server.asked.canary.user.casefold() if server.asked.canary else NOBODY}
     census = Census()
     for event, size in events:
-        if event.user.casefold() == canary and event.user:
+        if event.user.casefold() in ours:
             continue
         # Where auth tells of each failure, what the login process counts at the end was told before.
         if event.kind is LogKind.LOGIN_FAILED and told:

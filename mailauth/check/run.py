@@ -28,7 +28,7 @@ Read = tuple[Installation, AuthConfig] | list[Said]
 def run(asked: Asked) -> Report:
     """Every check's answer.  Never raises for what is wrong with the server: that is CRITICAL."""
     at, began = time.time(), time.monotonic()
-    whole = max(asked.timeout - asked.used - _SPARE, asked.timeout / 2)
+    whole = asked.timeout - min(asked.used + _SPARE, asked.timeout / 2)
     read = run_all({"config": lambda _: _configuration(asked.which)}, whole)["config"]
     if not isinstance(read.answer, tuple):
         said = read.answer or [_not_in_time(read, asked, "doveconf does not answer")]

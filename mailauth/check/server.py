@@ -41,12 +41,12 @@ _PROBES: tuple[tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]
     (Filesystems, observe_filesystems),
     (Certificates, observe_certificates),
 )
-_CODES = ("CONF016", "CONF017", "CONF018", "NET001", "NET003", "NET007", "LOG003", "LOG005")
+_CODES = ("CONF016", "CONF017", "CONF018", "NET001", "NET003", "NET004", "NET007", "LOG003", "LOG005")
 
 
 def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     """The rules of _CODES judge, and those about databases; how soon auth greets is judged by its limits."""
-    scene = Scene(server.dovecot, server.config)
+    scene = Scene(server.dovecot, server.config, host=server.asked.host)
     facts: Facts = {Configured: Configured("doveconf -a", server.config)}
     running = see(facts, Running, lambda: observe_running(scene))
     if running is not None and running.pid is None:

@@ -1,5 +1,6 @@
 """``mailauth check``: a plugin for Nagios and Icinga, metrics for Prometheus."""
 
+import os
 import sys
 import time
 from dataclasses import replace
@@ -54,6 +55,7 @@ _PAIR = "WARNING CRITICAL"
 @click.option(
     "--canary", metavar="FILE", type=click.Path(path_type=Path), help="A user to log in as; mode 0600."
 )
+@click.option("--host", metavar="NAME", help="Clients connect to it: is the certificate good for that?")
 @click.option(
     "--timeout",
     type=seconds,
@@ -123,6 +125,7 @@ def check(
     config: str | None,
     pid: str | None,
     canary: Path | None,
+    host: str | None,
     timeout: float,
     form: str,
     as_json: bool,
@@ -160,8 +163,8 @@ def check(
     textfile_place(textfile)
     asked = _asked(
         checks, config, pid, canary, state, limits,
-        timeout=timeout, survey_age=survey_age, rows_query=rows_query, pause=pause, window=window,
-        log_window=log_window,
+        host=host or "", timeout=timeout, survey_age=survey_age, rows_query=rows_query, pause=pause,
+        window=window, log_window=log_window,
     )  # fmt: skip
     if SERVE in checks:
         from mailauth.cli.check_serve import serve  # noqa: PLC0415
@@ -183,9 +186,9 @@ def check(
 
 def _age() -> float:
     """Seconds since this process began: to start takes a part of the timeout, too."""
-    import psutil  # noqa: PLC0415 - --help needs none of it
-
-    return max(0.0, time.time() - psutil.Process().create_time())
+    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    began = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22, starttime: proc(5)
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
 
 
 def _shown(report: "Report", form: str) -> str:
