@@ -9,6 +9,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("audit", "mailauth.cli.audit:audit", "What a store holds, and what a given Dovecot makes of it."),
     ("report", "mailauth.cli.report:report", "One HTML file of all of it, to send to a colleague."),
     ("migrate", "mailauth.cli.migrate:migrate", "Change stored hashes, at once or when users log in."),
+    ("login", "mailauth.cli.login:login", "The same password by each way in, and the first that disagrees."),
     ("memory", "mailauth.cli.memory:memory", "What a hash costs, and whether it fits."),
     ("load", "mailauth.cli.load:load", "How many logins a second a Dovecot holds, and what is beyond."),
     ("check", "mailauth.cli.check:check", "Is it well?  For Nagios, Icinga and Prometheus."),

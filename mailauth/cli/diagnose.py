@@ -5,6 +5,7 @@ import sys
 import click
 from click.core import ParameterSource
 
+from mailauth.cli.address import address_of, host_and_port
 from mailauth.cli.diagnose_all import all_options, width
 from mailauth.cli.from_log import from_log_options
 from mailauth.cli.password import read_password
@@ -76,7 +77,7 @@ def diagnose(
         raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
     dovecot = chosen(config, pid)
     source = click.get_current_context().get_parameter_source("service")
-    name, port = _host(host)
+    name, port = host_and_port(host)
     target = Target(
         user,
         dovecot,
@@ -84,7 +85,7 @@ def diagnose(
         login=login,
         service=service,
         named_service=source is ParameterSource.COMMANDLINE,
-        address=_address(address),
+        address=address_of(address),
         host=name,
         port=port,
         mechanism=mechanism,
@@ -104,28 +105,6 @@ def diagnose(
     else:
         click.echo(text.diagnosis_text(looked.diagnosis, version.dialect, proof, width()), nl=False)
     sys.exit(exit_status(looked.diagnosis))
-
-
-def _address(text: str) -> str:
-    """An IP address as Dovecot writes it.  Raises UsageError."""
-    from ipaddress import ip_address  # noqa: PLC0415 - 5 ms
-
-    try:
-        return str(ip_address(text)) if text else ""
-    except ValueError:
-        raise UsageError(f"--from-address {text}: this is not an IP address.") from None
-
-
-def _host(text: str) -> tuple[str, int]:
-    """NAME, NAME:PORT, an IPv6 address, or one in brackets with a port.  Raises UsageError."""
-    if text.count(":") > 1 and not text.startswith("["):
-        return text, 0
-    name, colon, port = text.rpartition(":") if "]" not in text[-1:] else (text, "", "")
-    if not colon:
-        name, port = text, "0"
-    if not port.isdecimal() or not int(port) < 65536 or (text and not name):
-        raise UsageError(f"--host {text}: this is not a name or an address, and perhaps a port.")
-    return name.removeprefix("[").removesuffix("]"), int(port)
 
 
 def exit_status(diagnosis: Diagnosis) -> int:

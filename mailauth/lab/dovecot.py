@@ -86,8 +86,7 @@ class Lab:
             self.folder = household.folder
             self._furnish()
             self._start()
-            if self.postfix:
-                self.postfix.start(household)
+            self.restart_postfix()
         except BaseException:
             self.close()
             raise
@@ -174,7 +173,12 @@ class Lab:
         self._write(self.settings_file, text)
 
     def reload(self) -> None:
-        """``doveadm reload``, and wait for the new auth process."""
+        """``doveadm reload``, and wait for the new auth process.
+
+        Postfix is stopped meanwhile: its smtpd would keep the old auth process for seconds.
+        """
+        if self.postfix and self._household:
+            self.postfix.stop(self._household)
         old = self._auth_pid()
         done = self.run("doveadm", "reload")
         if done.returncode:
@@ -185,6 +189,13 @@ class Lab:
                 self._check_settings()
                 raise CannotObserve(f"No new auth process came after the reload: {self._last_words()}")
             time.sleep(0.002)
+        self.restart_postfix()
+
+    def restart_postfix(self) -> None:
+        """Stop the Postfix, if there is one, and start it with what is in its main.cf now."""
+        if self.postfix and self._household:
+            self.postfix.stop(self._household)
+            self.postfix.start(self._household)
 
     def restart(self) -> None:
         """Stop Dovecot, not the database, and start it again."""

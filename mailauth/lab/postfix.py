@@ -103,6 +103,8 @@ class Postfix:
 
     def start(self, household: Household) -> None:
         """Start it, and wait until it listens.  Raises CannotObserve when it does not."""
+        ready = self.folder / "queue/private/tlsmgr"
+        ready.unlink(missing_ok=True)
         output = self.folder / "output"
         self.pid = household.start(
             Start(
@@ -113,7 +115,7 @@ class Postfix:
             )
         )
         deadline = time.monotonic() + _READY_SECONDS
-        while not (self.folder / "queue/private/tlsmgr").exists():
+        while not ready.exists():
             if household.status(self.pid) is not None or time.monotonic() > deadline:
                 raise CannotObserve(f"Postfix does not start: {self.log() or output.read_text()}")
             time.sleep(0.002)

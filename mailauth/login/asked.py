@@ -1,5 +1,6 @@
 """The layers that are asked on the machine itself: our own judgement, doveadm, the auth socket."""
 
+import os
 import re
 import time
 from dataclasses import replace
@@ -8,7 +9,7 @@ from mailauth import hashes
 from mailauth.clients.door import Answer
 from mailauth.clients.sasl import CannotSayError, find
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.errors import CannotObserve
+from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.login.site import Site
 from mailauth.login.way import Attempt, Layer, Way
@@ -80,8 +81,10 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     took = time.monotonic() - began
     told = f"{ran.out}\n{ran.err}"
     if any(word in told for word in ("connect(", "Permission denied", "isconnected", "Couldn't connect")):
-        lines = [line for line in ran.err.splitlines() if line.strip()]
-        return Attempt(way, Answer.UNREACHABLE, said=_line(lines[-1] if lines else told), seconds=took)
+        lines = [line for line in ran.err.splitlines() if line.strip()] or [told]
+        ours = "Permission denied" in told and os.geteuid() != 0
+        said = _line(lines[-1]) + (f"; {AS_ROOT}" if ours else "")
+        return Attempt(way, Answer.UNSEEN if ours else Answer.UNREACHABLE, said=said, seconds=took)
     fields = [line.strip() for line in ran.out.splitlines() if line.startswith("  ")]
     code = _code(fields)
     answer, said = Answer.IN, ""
@@ -92,7 +95,18 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     elif ran.status:
         answer = Answer.TEMPORARY
         said = next((line for line in reversed(told.splitlines()) if "userdb" in line), "userdb: no answer")
+    elif way.layer is Layer.LOGIN and _without_uid(fields, site):
+        answer, said = Answer.TEMPORARY, "userdb: there is no uid, and mail_uid is not set"
     return Attempt(way, answer, said=_line(said), seconds=took, code=code)
+
+
+def _without_uid(fields: list[str], site: Site) -> bool:
+    """Whether a mail process would not know whom to run as.
+
+    Source: Dovecot 2.3.19.1 src/lib-storage/mail-storage-service.c, "User is missing UID".
+    """
+    named = any(field.startswith(("uid=", "proxy", "system_groups_user=")) for field in fields)
+    return bool(site.config.protocols) and not named and not site.config.tree.get("mail_uid")
 
 
 def socket(way: Way, user: str, password: Password, site: Site, address: str) -> Attempt:

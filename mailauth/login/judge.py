@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.clients.door import Answer, Step
+from mailauth.clients.sasl import MECHANISMS
 from mailauth.login.way import Attempt, Layer
 
 _NO = (Answer.REFUSED, Answer.TEMPORARY)
+_SENDING = frozenset(one.name for one in MECHANISMS if one.sends_password)
 
 
 class Breaks(Enum):
@@ -40,7 +42,7 @@ class Fault:
     @property
     def name(self) -> str:
         """The layer in Dovecot's words: "login process (imap-login)"."""
-        process = _PROCESSES.get(self.breaks, {}).get(self.service, "")
+        process = _PROCESSES.get(self.breaks, {}).get(self.service, self.service)
         return f"{self.breaks.value} ({process})" if process else self.breaks.value
 
 
@@ -84,7 +86,8 @@ class _Table:
         self.test = next(iter(of(Layer.TEST)), None)
         self.login = next(iter(of(Layer.LOGIN)), None)
         sockets = of(Layer.SOCKET)
-        first = sockets[0].way.mechanism if sockets else ""
+        # doveadm sends the password itself; what does so too is to be told apart by the service only.
+        first = sockets[0].way.mechanism if sockets and sockets[0].way.mechanism in _SENDING else ""
         self.plain = {one.way.service: one for one in sockets if one.way.mechanism == first}
         self.others = [one for one in sockets if one.way.mechanism != first]
         self.doors = of(Layer.DOOR)
@@ -137,19 +140,16 @@ def _of_the_password(table: _Table, no: Attempt) -> Fault:
 
 
 def _mechanisms(table: _Table) -> Iterator[Fault]:
-    for one in table.others:
-        if one.answer in (*_NO, Answer.NOT_OFFERED, Answer.BROKEN):
-            says = f"auth takes {_first(table)}, and not {one.way.mechanism}{_why(one)}"
-            yield Fault(Breaks.MECHANISM, one.way.mechanism, says, ("--mechanism", one.way.mechanism))
-    for one in table.plain.values():
-        if one.answer is Answer.NOT_OFFERED:
-            says = f"auth does not offer {one.way.mechanism}{_why(one)}"
-            yield Fault(Breaks.MECHANISM, one.way.mechanism, says, ("--mechanism", one.way.mechanism))
-            return
-
-
-def _first(table: _Table) -> str:
-    return next((one.way.mechanism for one in table.plain.values()), "PLAIN")
+    told: set[str] = set()
+    for one in (*table.others, *table.plain.values()):
+        name = one.way.mechanism
+        not_offered = one.answer is Answer.NOT_OFFERED
+        if name in told or not (not_offered or (one in table.others and one.answer in _NO)):
+            continue
+        told.add(name)
+        says = f"auth does not offer {name}" if not_offered else f"auth takes the password, and not by {name}"
+        stored = f" (the stored string: {table.hash.said})" if table.hash and not not_offered else _why(one)
+        yield Fault(Breaks.MECHANISM, name, says + stored, ("--mechanism", name))
 
 
 def _of_a_door(one: Attempt, table: _Table, *, userdb: bool) -> Fault | None:
@@ -159,6 +159,8 @@ def _of_a_door(one: Attempt, table: _Table, *, userdb: bool) -> Fault | None:
     if one.ok or one.answer is Answer.UNSEEN or (at_auth and at_auth.answer in _NO and one.step is Step.AUTH):
         return None
     if userdb and one.step in (Step.AUTH, Step.MAIL):
+        return None
+    if any(other.way.mechanism == one.way.mechanism and not other.ok for other in table.others):
         return None
     if one.answer is Answer.NOT_OFFERED and one.step is not Step.TLS:
         return _not_offered(one, table)

@@ -76,8 +76,6 @@ def _absent(site: Site, choice: Choice) -> Iterator[Way]:
         if name in PROTOCOLS and name not in served:
             why = site.unseen if site.listening is None and served else f"protocols does not name {name}"
             yield Way(Layer.DOOR, name, "PLAIN", None, why)
-        elif name == "smtp" and not choice.smtp:
-            yield Way(Layer.DOOR, name, "PLAIN", None, "no port of Postfix's was named (--smtp PORT)")
 
 
 def _doors(site: Site, choice: Choice) -> Iterator[Door]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailauth.cli.diagnose import _host
+from mailauth.cli.address import host_and_port
 from mailauth.errors import UsageError
 
 
@@ -20,10 +20,10 @@ from mailauth.errors import UsageError
     ],
 )
 def test_what_is_taken(text: str, name: str, port: int) -> None:
-    assert _host(text) == (name, port)
+    assert host_and_port(text) == (name, port)
 
 
 @pytest.mark.parametrize("text", ["mail:imap", ":993", "mail:65536", "mail:", "[2001:db8::1]:x", "mail:-1"])
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--host"):
-        _host(text)
+        host_and_port(text)

@@ -1,0 +1,232 @@
+"""``mailauth login USER``."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from mailauth.cli.address import address_of, host_and_port
+from mailauth.cli.password import read_password
+from mailauth.dovecot.doveadm import Installation, chosen
+from mailauth.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailauth.clients.door import Door
+    from mailauth.hashes import Password
+    from mailauth.login.site import Site
+    from mailauth.login.way import Attempt
+    from mailauth.login.ways import Choice
+
+_PROTOCOLS = ("imap", "pop3", "submission", "sieve", "smtp")
+_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
+
+
+@click.command()
+@click.argument("user")
+@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
+@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
+@click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
+@click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option(
+    "--way", "protocols", type=click.Choice(_PROTOCOLS), multiple=True, help="Only this protocol; repeatable."
+)
+@click.option(
+    "--mechanism",
+    "mechanisms",
+    type=click.Choice(_MECHANISMS, case_sensitive=False),
+    multiple=True,
+    help="Only this SASL mechanism; repeatable.  Else all that are offered.",
+)
+@click.option(
+    "--tls", type=click.Choice(["plain", "starttls", "tls"]), multiple=True, help="Only so; repeatable."
+)
+@click.option("--every", is_flag=True, help="Each mechanism at each port, not at the best one only.")
+@click.option("--host", metavar="NAME", default="", help="Connect there, not to what Dovecot is bound to.")
+@click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix that asks this Dovecot.")
+@click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
+@click.option("--from-address", "address", metavar="IP", default="", help="Where auth is told the client is.")
+@click.option(
+    "--refusals",
+    type=click.IntRange(1, 100),
+    default=8,
+    show_default=True,
+    help="No more logins after so many with a refused password.",
+)
+@click.option("--watch", type=click.FloatRange(1, 86400), metavar="SECONDS", help="Again and again: changes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/login.json).")
+def login(
+    user: str,
+    config: str | None,
+    pid: int | None,
+    ask_password: bool,
+    password_fd: int | None,
+    password_stdin: bool,
+    protocols: tuple[str, ...],
+    mechanisms: tuple[str, ...],
+    tls: tuple[str, ...],
+    every: bool,
+    host: str,
+    smtp: tuple[str, ...],
+    smtps: tuple[str, ...],
+    address: str,
+    refusals: int,
+    watch: float | None,
+    as_json: bool,
+) -> None:
+    """Log USER in by each way, and name the first layer that disagrees.
+
+    From the stored hash outwards: our own judgement of it, doveadm auth test and login, the auth socket,
+    then IMAP, POP3, submission and ManageSieve as they listen (plain, STARTTLS, TLS), and a Postfix with
+    --smtp.  Each way once.  These are real logins: they leave traces in the log.
+
+    A refused password is not tried again by the same way, and at most --refusals times in all.  At the
+    protocols each refusal counts towards Dovecot's penalty for the address that it comes from.
+
+    \b
+    Exit status:  0 all ways let USER in       1 one does not
+                  2 wrong usage                3 one could not be looked at
+    """
+    from mailauth.clients.door import TLS  # noqa: PLC0415 - --help needs none of it
+    from mailauth.login.ways import Choice  # noqa: PLC0415
+
+    if not user or "\0" in user:
+        raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
+    if "smtp" in protocols and not (smtp or smtps):
+        raise UsageError("--way smtp: name Postfix's port with --smtp or --smtps.")
+    if as_json and watch:
+        raise UsageError("--json and --watch: one of the two.")
+    password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
+    if password is None:
+        raise UsageError("a login needs the password: add -p, --password-fd or --password-stdin.")
+    choice = Choice(
+        protocols=protocols,
+        mechanisms=tuple(name.upper() for name in mechanisms),
+        tls=tuple(one for one in TLS if one in tls),
+        host=host,
+        smtp=_doors(smtp, smtps) if "smtp" in protocols or not protocols else (),
+        address=address_of(address),
+        every=every,
+    )
+    where = [word for name, value in (("-c", config), ("--pid", pid)) if value for word in (name, str(value))]
+    asked = _Asked(user, password, chosen(config, pid), choice, refusals, tuple(where))
+    if watch:
+        _watch(asked, watch)
+    site, attempts = asked.round(announce=True)
+    sys.exit(_show(asked, site, attempts, as_json=as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for on the command line."""
+
+    user: str
+    password: "Password"
+    dovecot: Installation
+    choice: "Choice"
+    refusals: int
+    where: tuple[str, ...]
+
+    def round(self, *, announce: bool = False, refusals: int = 0) -> "tuple[Site, list[Attempt]]":
+        """All ways, once."""
+        from mailauth.login.enter import log_in  # noqa: PLC0415 - --help needs none of it
+        from mailauth.login.site import look_at  # noqa: PLC0415
+        from mailauth.login.ways import ways  # noqa: PLC0415
+
+        site = look_at(self.dovecot)
+        found = ways(site, self.choice)
+        most = min(refusals or self.refusals, len(found))
+        if announce:
+            click.echo(
+                f"{len(found)} logins as {self.user}; at most {most} of them with a refused password.",
+                err=True,
+            )
+        with _progress(len(found)) as tell:
+            attempts = []
+            for one in log_in(
+                found, self.user, self.password, site, address=self.choice.address, refusals=most
+            ):
+                attempts.append(one)
+                tell(one)
+        return site, attempts
+
+
+def _show(asked: _Asked, site: "Site", attempts: "list[Attempt]", *, as_json: bool) -> int:
+    """Print it; the exit status."""
+    from mailauth.login.judge import judge  # noqa: PLC0415 - --help needs none of it
+    from mailauth.render.json import to_json  # noqa: PLC0415
+    from mailauth.render.login import login_report, login_text  # noqa: PLC0415
+
+    judged = judge(attempts)
+    report = login_report(asked.user, str(site.config.version), attempts, judged, asked.where)
+    click.echo(to_json(report) if as_json else login_text(report, attempts), nl=as_json)
+    return 1 if judged.faults else 3 if judged.unseen else 0
+
+
+def _watch(asked: _Asked, seconds: float) -> None:
+    """Print all, then changes only, until it is interrupted."""
+    from datetime import UTC, datetime  # noqa: PLC0415 - --help needs none of it
+
+    from mailauth.errors import CannotObserve  # noqa: PLC0415
+    from mailauth.login.watch import REFUSED_AGAIN, Round, after, changes, wait  # noqa: PLC0415
+
+    def line(text: str) -> None:
+        click.echo(f"{datetime.now(UTC).isoformat(timespec='seconds')}  {text}")
+        sys.stdout.flush()
+
+    site, attempts = asked.round(announce=True)
+    _show(asked, site, attempts, as_json=False)
+    known, refused, unseen = after(Round(), attempts), 0, ""
+    while True:
+        refused = refused + 1 if known.refused else 0
+        pause = wait(seconds, refused)
+        if refused:
+            line(f"a password was refused: the next look is in {pause:.0f} s")
+        time.sleep(pause)
+        try:
+            _, attempts = asked.round(refusals=REFUSED_AGAIN if refused else 0)
+        except (CannotObserve, UsageError) as why:
+            if str(why) != unseen:
+                unseen = str(why)
+                line(unseen)
+            continue
+        unseen = ""
+        now = after(known, attempts)
+        for one in changes(known, now):
+            line(f"{one.what}: {one.before} -> {one.now}")
+        known = now
+
+
+def _doors(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
+    """Postfix's ports.  Raises UsageError."""
+    from mailauth.clients.door import Door  # noqa: PLC0415 - --help needs none of it
+
+    found: list[Door] = []
+    for text in (*smtp, *smtps):
+        name, port = host_and_port(text if ":" in text else f"127.0.0.1:{text}", "--smtp")
+        if not port:
+            raise UsageError(f"--smtp {text}: name the port, such as 127.0.0.1:587.")
+        if text in smtp:
+            found += [Door("smtp", name, port, "plain"), Door("smtp", name, port, "starttls")]
+        else:
+            found.append(Door("smtp", name, port, "tls"))
+    return tuple(found)
+
+
+@contextmanager
+def _progress(total: int) -> "Iterator[Callable[[Attempt], None]]":
+    """Which way is next, on a terminal; on standard error, so that --json stays JSON."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - 0.1 s that only a terminal pays
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    look = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda one: bar.update(task, advance=1, description=one.way.name)

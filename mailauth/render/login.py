@@ -1,0 +1,175 @@
+"""Logins side by side: as records (their JSON schema is made of them) and as text."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mailauth.clients.door import Answer, Step
+from mailauth.login.judge import Fault, Judgement
+from mailauth.login.way import Attempt
+from mailauth.render.memory import columns
+
+_STEPS = (Step.CONNECT, Step.TLS, Step.GREETING, Step.AUTH, Step.MAIL)
+_MOST = 12  # ways that are told in words
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReport:
+    """One login by one way; times in seconds."""
+
+    way: str
+    layer: str
+    service: str
+    mechanism: str
+    tls: str  # plain, starttls, tls; "" where there is no connection
+    host: str
+    port: int
+    answer: str
+    step: str
+    said: str
+    code: str
+    seconds: float
+    steps: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultReport:
+    """A layer that breaks."""
+
+    layer: str
+    name: str
+    service: str
+    says: str
+    diagnose: str  # the command that tells more; "" where none does
+
+
+@dataclass(frozen=True, slots=True)
+class LoginReport:
+    """The whole; ``first`` is the layer that disagrees first, "" where all agree."""
+
+    user: str
+    dovecot: str
+    first: str
+    faults: list[FaultReport]
+    attempts: list[AttemptReport]
+    unseen: list[str]
+
+
+def login_report(
+    user: str, dovecot: str, attempts: Sequence[Attempt], judged: Judgement, where: Sequence[str] = ()
+) -> LoginReport:
+    """``where``: the options that name this Dovecot, for the command that tells more."""
+    return LoginReport(
+        user,
+        dovecot,
+        judged.first.name if judged.first else "",
+        [_fault(one, user, where) for one in judged.faults],
+        [_attempt(one) for one in attempts],
+        [f"{one.way.name}: {one.said}" for one in judged.unseen],
+    )
+
+
+def login_schema() -> dict[str, Any]:
+    """mailauth/schemas/login.json."""
+    found: dict[str, Any] = msgspec.json.schema(LoginReport)
+    return found
+
+
+def _fault(one: Fault, user: str, where: Sequence[str]) -> FaultReport:
+    command = shlex.join(["mailauth", "diagnose", *where, "-p", *one.diagnose, user])
+    # A link of Postfix's is not Dovecot's: diagnose does not see it.
+    told = "" if one.breaks.value.startswith("Postfix") else command
+    return FaultReport(one.breaks.value, one.name, one.service, one.says, told)
+
+
+def _attempt(one: Attempt) -> AttemptReport:
+    way = one.way
+    return AttemptReport(
+        way.name,
+        way.layer.value,
+        way.service,
+        way.mechanism,
+        way.tls or "",
+        way.door.host if way.door else "",
+        way.door.port if way.door else 0,
+        one.answer.value,
+        one.step.value if one.step else "",
+        one.said,
+        one.code,
+        one.seconds,
+        {step.value: took for step, took in one.steps},
+    )
+
+
+def login_text(report: LoginReport, attempts: Sequence[Attempt]) -> str:
+    """The ways with the first mechanism and the time of each step; the other mechanisms; what disagrees."""
+    tried = [one for one in attempts if one.answer is not Answer.NOT_TRIED]
+    parts = [
+        [f"{report.user} by {len(attempts)} ways, Dovecot {report.dovecot}  (times in ms)", *_layers(tried)],
+        _mechanisms(attempts),
+        [line for number, one in enumerate(report.faults) for line in _fault_text(one, first=not number)],
+        _words(tried),
+        [f"NOT SEEN  {one}" for one in report.unseen],
+        [_count(attempts)],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def _layers(tried: Sequence[Attempt]) -> list[str]:
+    first = next((one.way.mechanism for one in tried if one.way.mechanism), "")
+    rows = [
+        (
+            one.way.name,
+            _answer(one),
+            _ms(one.seconds) if one.seconds else "",
+            *(_ms(dict(one.steps)[step]) if step in dict(one.steps) else "" for step in _STEPS),
+        )
+        for one in tried
+        if one.way.mechanism in ("", first)
+    ]
+    head = ("way", "answer", "time", *(step.value.replace("authentication", "auth") for step in _STEPS))
+    return columns(head, rows, (0, 1))
+
+
+def _mechanisms(attempts: Sequence[Attempt]) -> list[str]:
+    """One line for each place that was tried with several mechanisms."""
+    names = tuple(dict.fromkeys(one.way.mechanism for one in attempts if one.way.mechanism))
+    cells: dict[str, dict[str, str]] = {}
+    for one in attempts:
+        if one.way.mechanism and one.answer is not Answer.NOT_TRIED:
+            place = one.way.name.removesuffix(f" {one.way.mechanism}")
+            cells.setdefault(place, {})[one.way.mechanism] = f"{_answer(one)} {_ms(one.seconds)}"
+    rows = [
+        (place, *(found.get(name, "") for name in names)) for place, found in cells.items() if len(found) > 1
+    ]
+    return columns(("mechanisms", *names), rows, tuple(range(len(names) + 1))) if rows else []
+
+
+def _fault_text(one: FaultReport, *, first: bool) -> list[str]:
+    lines = [f"{'FIRST TO DISAGREE' if first else 'ALSO'}  {one.name}", f"  {one.says}"]
+    return [*lines, f"  more   {one.diagnose}"] if one.diagnose else lines
+
+
+def _words(tried: Sequence[Attempt]) -> list[str]:
+    """What was said where it was not yes."""
+    told = [one for one in tried if not one.ok and one.answer is not Answer.UNSEEN and one.said]
+    lines = [f"said   {one.way.name}: {one.said}" for one in told[:_MOST]]
+    return [*lines, f"{len(told) - _MOST} more: --json has them"] if len(told) > _MOST else lines
+
+
+def _count(attempts: Sequence[Attempt]) -> str:
+    counts: dict[Answer, int] = {}
+    for one in attempts:
+        counts[one.answer] = counts.get(one.answer, 0) + 1
+    return ", ".join(f"{counts[answer]} {answer.value}" for answer in Answer if answer in counts) + "."
+
+
+def _answer(one: Attempt) -> str:
+    return one.answer.value if one.ok else one.answer.value.upper()
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f}"
