@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -136,8 +135,7 @@ def _make_many(order: making.Order, name: str, jobs: int | None) -> None:
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(("user", "stored", "error"))
     with opened(name) as binary, _progress() as advance:
-        rows = making.read_csv(io.TextIOWrapper(binary, "utf-8", errors="surrogateescape", newline=""))
-        tasks = ([row] for row in rows)
+        tasks = ([row] for row in making.read_csv(binary))
         maker = making.Maker(order)
         for answers in batch.in_order(maker, tasks, jobs=jobs or batch.cores(), lost=maker.lost):
             out.writerows(answers)

@@ -4,10 +4,10 @@ import csv
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TextIO
+from typing import BinaryIO
 
 from mailauth.errors import MailauthError, Refused, UsageError
-from mailauth.hashes import accepts, judge
+from mailauth.hashes import accepts, batch, judge
 from mailauth.hashes.argon2 import footprint
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
 from mailauth.hashes.schemes import lookup
@@ -107,26 +107,47 @@ def must_fit(order: Order) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a CSV: a user and a password, or what is wrong with it."""
+    """One line of a CSV: a user and a password, or what is wrong with it, in words that hold nothing of it."""
 
     user: str
     password: Password | None
     error: str = ""
+    line: int = 0
 
 
-def read_csv(file: TextIO) -> Iterator[Row]:
-    """Two columns, user and password; a first line that names them may put them elsewhere."""
-    columns = (0, 1)
-    for number, fields in enumerate(csv.reader(file)):
-        names = [field.strip().lower() for field in fields]
-        if number == 0 and "password" in names and "user" in names:
-            columns = (names.index("user"), names.index("password"))
-        elif not fields:
+def read_csv(file: BinaryIO) -> Iterator[Row]:
+    """Two columns, user and password; a first line that names them may put them elsewhere, among others.
+
+    Each line is for itself, and has as many fields as the first: a quote that is never closed, or a comma
+    that should have been quoted, spoils its own line only, and no half of a password is taken for one.
+    """
+    names: list[str] = []
+    for number, raw in enumerate(batch.read_lines(file), 1):
+        text = raw.decode("utf-8", "surrogateescape")
+        text = text.removeprefix("\ufeff") if number == 1 else text
+        if not text:
             continue
-        elif len(fields) <= max(columns):
-            yield Row("", None, f"row {number + 1}: wants a user and a password")
-        else:
-            yield Row(fields[columns[0]], Password(fields[columns[1]].encode(errors="surrogateescape")))
+        fields = _fields(text)
+        if not names:
+            names = [field.strip().lower() for field in fields]
+            if {"user", "password"} <= set(names):
+                continue
+            names = ["user", "password"]
+        if len(fields) != len(names):
+            wants = "a user and a password" if len(names) == 2 else f"{len(names)} fields"
+            why = f"line {number}: wants {wants}, in quotes where a comma or a quote is part of it"
+            yield Row("", None, why, number)
+            continue
+        password = Password(fields[names.index("password")].encode(errors="surrogateescape"))
+        yield Row(fields[names.index("user")], password, "", number)
+
+
+def _fields(text: str) -> list[str]:
+    """None for what is no line of a CSV."""
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import pytest
 
 from mailauth.hashes import Password, generate
 from mailauth.hashes.batch import LONGEST_LINE
+from mailauth.hashes.making import read_csv
 
 SCHEMAS = Path(__file__).parents[2] / "mailauth/schemas"
 SECRET = "s3cret"
@@ -178,6 +179,20 @@ def test_a_csv_comes_back_in_its_order_with_errors_beside_the_rows() -> None:
     assert made[0]["stored"].startswith("{SSHA256}")
     assert "wants a user" in made[1]["error"]
     assert all(row["stored"] for row in made[2:])
+
+
+def test_a_bad_line_of_a_csv_spoils_no_other() -> None:
+    """A quote that is never closed does not swallow the next users, and no half of a password counts."""
+    rows = b'\xef\xbb\xbfuser,password,note\na,b,\nc,"d,\ne,f,\ng,h,i,j\nk,"l,m",\nn,"o""p",\r\n'
+    found = list(read_csv(io.BytesIO(rows)))
+    assert [(row.line, row.user, row.password.raw) for row in found if row.password] == [
+        (2, "a", b"b"),
+        (4, "e", b"f"),
+        (6, "k", b"l,m"),
+        (7, "n", b'o"p'),
+    ]
+    why = "wants 3 fields, in quotes where a comma or a quote is part of it"
+    assert [row.error for row in found if row.error] == [f"line 3: {why}", f"line 5: {why}"]
 
 
 def test_convert_prints_the_hash_alone_and_the_rest_beside() -> None:

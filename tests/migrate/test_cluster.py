@@ -137,7 +137,7 @@ def test_nothing_is_written_twice_with_a_worker_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "with Local(GOAL.order((2, 4, 1), None, 0), 2) as made:\n    made.hashes(passwords(16))\n    ready()\n",
+        "with Local(GOAL.order((2, 4, 1), None, 0), 2) as one:\n    one.hashes(passwords(16))\n    ready()\n",
         "for _ in batch.in_order(str, range(1000), jobs=2, lost=str):\n    ready()\n",
     ],
     ids=["Local", "in_order"],
