@@ -62,10 +62,11 @@ class Session:
         looking = asyncio.ensure_future(self._look(tally))
         try:
             while not self.ended:
+                if self.stops.refusal and tally.failed[REFUSED]:
+                    self.stop("a password was refused, and more would count towards a penalty (--penalties)")
+                    break
                 moment = now()
                 at = moment - start
-                if at >= schedule.seconds:
-                    break
                 if moment - last_check > _CHECK:
                     last_check = moment
                     if pool.gone:
@@ -81,6 +82,8 @@ class Session:
                         batch.append((*mix.take(), due))
                         number += 1
                     pool.send(batch, tally)
+                if at >= schedule.seconds:
+                    break
                 wake.clear()
                 if sending == behind:
                     coming = min(schedule.due(number), schedule.seconds) - (now() - start)
@@ -147,8 +150,6 @@ class Session:
 
     def _enough(self, tally: Tally, answers: int, p95: float) -> str:
         stops = self.stops
-        if stops.refusal and tally.failed[REFUSED]:
-            return "a password was refused, and more would count towards a penalty"
         if stops.failures is not None and tally.bad >= stops.failures:
             return f"{tally.bad} failed or lost (--stop-failures {stops.failures})"
         if stops.p95 is not None and answers >= _ENOUGH and p95 > stops.p95:

@@ -141,7 +141,7 @@ def _result(
 def _late(answers: int) -> list[str]:
     if not answers:
         return []
-    return [f"{answers} answers came after --timeout; the requests are counted as lost, Dovecot counted them."]
+    return [f"{answers} answers came after --timeout: lost to us, counted by Dovecot."]
 
 
 def _schedule(plan: Plan, seconds: float, *, warm: bool = False) -> Schedule:
