@@ -1,13 +1,23 @@
 """Connections to the databases that Dovecot asks, by its own parameters."""
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mailauth.dovecot.authconfig import SqlSource
 from mailauth.stores import refusal
 
 _CONNECT = 10  # seconds
 _MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
+
+
+def place(source: SqlSource, host: dict[str, str]) -> str:
+    """A server or a file of the source's, to be shown."""
+    if source.driver == "sqlite":
+        return f"sqlite {host.get('path', '')}"
+    port = f":{host['port']}" if host.get("port") else ""
+    return f"{source.driver} {host.get('host', 'localhost')}{port}/{host.get('dbname', '')}"
 
 
 def pgsql(
@@ -60,6 +70,38 @@ def mysql_socket(host: dict[str, str]) -> str | None:
     if name == "localhost":
         return next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
     return None
+
+
+def mysql_names(table: str) -> tuple[str | None, str]:
+    """The database, if it is named, and the table."""
+    schema, dot, name = table.replace("`", "").rpartition(".")
+    return (schema if dot else None), name
+
+
+def mysql_without_transactions(
+    table: str, rows: Callable[[str, Sequence[str | None]], Sequence[Sequence[Any]]]
+) -> str | None:
+    """The table's engine, where it has no transactions: MyISAM, for one.  ``rows`` asks the server."""
+    schema, name = mysql_names(table)
+    found = rows(
+        "SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e"
+        " ON e.engine = t.engine WHERE t.table_name = %s AND t.table_schema = COALESCE(%s, DATABASE())"
+        " AND e.transactions <> 'YES'",
+        (name, schema),
+    )
+    return str(found[0][0]) if found else None
+
+
+def sqlite_to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
+    """Nothing is made beside the file.  Raises what sqlite3 does, and OSError."""
+    head = refusal.head_of(path)
+    # In write-ahead mode, and nobody has the log open: nothing is locked then, and opened as others
+    # do, SQLite would make files beside it.  Source: https://www.sqlite.org/fileformat.html, "18".
+    logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
+    quiet = "&immutable=1" if logged else ""
+    link = sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, timeout=timeout)
+    link.text_factory = bytes
+    return link
 
 
 def sqlite(host: dict[str, str], *, timeout: float = _CONNECT) -> sqlite3.Connection:

@@ -75,7 +75,7 @@ _UNREACHABLE = frozenset(
 def of_pgsql(why: Exception) -> CannotObserve:
     """A query that PostgreSQL refuses, or a connection that broke."""
     code = str(getattr(why, "sqlstate", None) or "")
-    says = f"PostgreSQL: {_first_line(why)}"
+    says = f"PostgreSQL: {first_line(why)}"
     kind = _SQLSTATE.get(code)
     if kind is None and code.startswith("42"):
         # Of a syntax error the text repeats the query, which can hold the user's password.
@@ -88,7 +88,7 @@ def of_pgsql(why: Exception) -> CannotObserve:
 def of_pgsql_connect(why: Exception, parameters: dict[str, Any]) -> CannotObserve:
     """A connection that does not come about: libpq gives a text only, so it is tried again and read along."""
     code, spoke = _sqlstate(parameters)
-    says = f"PostgreSQL: {_first_line(why)}"
+    says = f"PostgreSQL: {first_line(why)}"
     if code:
         kind = _SQLSTATE.get(code)
         if kind is None:
@@ -217,5 +217,6 @@ def _reach(host: str, port: int, path: str) -> OSError | None:
     return None
 
 
-def _first_line(why: Exception) -> str:
+def first_line(why: Exception) -> str:
+    """Of what a server says: the rest may repeat the statement."""
     return str(why).strip().partition("\n")[0].rstrip(".")

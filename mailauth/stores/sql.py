@@ -19,7 +19,7 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.stores import links, refusal
-from mailauth.stores.store import Failing, Failure, Outcome, Record
+from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes
 
 _TIMEOUT = 10  # seconds to connect, and again for the query
 _BUSY = 1.0  # seconds: Dovecot's own, src/lib-sql/driver-sqlite.c
@@ -60,7 +60,7 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
     """
     failed: list[Failure] = []
     for number, host in enumerate(source.hosts):
-        place = f"{source.driver} {_address(source, host)}"
+        place = links.place(source, host)
         began = time.monotonic()
         try:
             with _CONNECT[source.driver](host, _TIMEOUT) as (escape, run):
@@ -97,7 +97,7 @@ def _reach(source: SqlSource, host: dict[str, str]) -> Failure | None:
             with _CONNECT[source.driver](host, _OTHERS_TIMEOUT):
                 pass
         except refusal.Refusal as why:
-            return Failure(why.kind, f"{source.driver} {_address(source, host)}", why.code, why.says)
+            return Failure(why.kind, links.place(source, host), why.code, why.says)
     return None
 
 
@@ -117,39 +117,21 @@ def _record(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> 
         (name, _text(value)) for name, value in row.items() if name not in ("", column) and value is not None
     )
     fields = tuple(name for name, _ in values if name != "user")
-    value = row[column]
-    if value is None:
+    stored = as_bytes(row[column])
+    if stored is None:
         return Record(Outcome.NO_PASSWORD, place, fields=fields, values=values)
-    stored = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
-    # Dovecot reads C strings
-    noscheme = column == "password_noscheme"
-    return Record(Outcome.FOUND, place, stored.split(b"\0", 1)[0], fields, noscheme, values)
+    return Record(Outcome.FOUND, place, stored, fields, column == "password_noscheme", values)
 
 
 def _text(value: object) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
-def _address(source: SqlSource, host: dict[str, str]) -> str:
-    if source.driver == "sqlite":
-        return host.get("path", "")
-    where = host.get("host", "localhost")
-    port = f":{host['port']}" if host.get("port") else ""
-    return f"{where}{port}/{host.get('dbname', '')}"
-
-
 @contextmanager
 def _sqlite(host: dict[str, str], _timeout: float) -> Iterator[tuple[Escape, Ask]]:
     path = Path(host.get("path", ""))
     try:
-        head = refusal.head_of(path)
-        # In write-ahead mode, and nobody has the log open: nothing is locked then, and opened as others
-        # do, SQLite would make files beside it.  Source: https://www.sqlite.org/fileformat.html, "18".
-        logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
-        quiet = "&immutable=1" if logged else ""
-        uri = f"{path.as_uri()}?mode=ro{quiet}"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY)) as connection:
-            connection.text_factory = bytes
+        with closing(links.sqlite_to_read(path, timeout=_BUSY)) as connection:
 
             def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
                 cursor = connection.execute(query)

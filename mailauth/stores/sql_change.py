@@ -12,8 +12,9 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve, Refused, RowChanged
-from mailauth.stores import links
+from mailauth.stores import links, refusal
 from mailauth.stores.query import PlainSelect
+from mailauth.stores.store import as_bytes
 
 _TIMEOUT = 10  # seconds to connect, and to wait for a lock or an answer
 
@@ -47,7 +48,7 @@ def change(
     """Write ``new`` where ``old`` is; returns the place.  Raises Refused, with nothing changed."""
     down = "no server is named"
     for host in source.hosts:
-        place = f"{source.driver} {_address(source, host)}"
+        place = links.place(source, host)
         try:
             with _CONNECT[source.driver](host) as (escape, run):
                 _change(source, select, fill(select.where, escape), run, (old, new))
@@ -88,7 +89,7 @@ def _change(
     if len(rows) != 1:
         many = "no row" if not rows else "several rows"
         raise _Failed(f"the password query's condition names {many} now", changed=not rows)
-    if _bytes(rows[0][0]) != old:
+    if as_bytes(rows[0][0]) != old:
         raise _Failed("the row was changed by someone else since it was read", changed=True)
     if source.driver == "mysql":
         _need_transactions(select.tables, run)
@@ -101,39 +102,14 @@ def _change(
     if count != 1:
         raise _Failed(f"{count} rows would have been changed instead of one")
     rows, _ = run(f"SELECT {select.column} FROM {those}", ())  # noqa: S608 - the same
-    if len(rows) != 1 or _bytes(rows[0][0]) != new:
+    if len(rows) != 1 or as_bytes(rows[0][0]) != new:
         raise _Failed("the column does not keep the new string as it is (see its type and width)")
-
-
-def _bytes(value: object) -> bytes | None:
-    """As Dovecot reads it: a C string."""
-    if value is None:
-        return None
-    raw = (
-        bytes(value)
-        if isinstance(value, bytes | memoryview)
-        else str(value).encode("utf-8", "surrogateescape")
-    )
-    return raw.split(b"\0", 1)[0]
 
 
 def _need_transactions(table: str, run: Run) -> None:
     """MyISAM, for one, takes nothing back."""
-    schema, dot, name = table.replace("`", "").rpartition(".")
-    query = (
-        "SELECT e.transactions FROM information_schema.tables t JOIN information_schema.engines e"
-        " ON e.engine = t.engine WHERE t.table_name = %s AND t.table_schema = "
-    )
-    rows, _ = run(query + ("%s" if dot else "DATABASE()"), (name, schema) if dot else (name,))
-    if rows and str(rows[0][0]).upper() != "YES":
+    if links.mysql_without_transactions(table, lambda query, values: run(query, values)[0]):
         raise _Failed("the table's engine has no transactions, so a change could not be taken back")
-
-
-def _address(source: SqlSource, host: dict[str, str]) -> str:
-    if source.driver == "sqlite":
-        return host.get("path", "")
-    port = f":{host['port']}" if host.get("port") else ""
-    return f"{host.get('host', 'localhost')}{port}/{host.get('dbname', '')}"
 
 
 @contextmanager
@@ -185,7 +161,9 @@ def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
     except (psycopg.Error, UnicodeError) as why:
         code = getattr(why, "sqlstate", "")
         # insufficient_privilege, read_only_sql_transaction
-        raise _Failed(f"PostgreSQL: {_first_line(why)}", forbidden=code in ("42501", "25006")) from None
+        raise _Failed(
+            f"PostgreSQL: {refusal.first_line(why)}", forbidden=code in ("42501", "25006")
+        ) from None
 
 
 @contextmanager
@@ -226,10 +204,6 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
 
 def _last(why: Exception) -> str:
     return str(why.args[-1] if why.args else why).rstrip(".")
-
-
-def _first_line(why: Exception) -> str:
-    return str(why).strip().partition("\n")[0].rstrip(".")
 
 
 _MARK = {"sqlite": "?", "pgsql": "$1", "mysql": "%s"}

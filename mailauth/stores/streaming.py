@@ -15,6 +15,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.stores import links, refusal, sql
+from mailauth.stores.store import as_bytes
 
 _CONNECT = 10  # seconds
 _SECONDS = 300  # for one question
@@ -47,8 +48,7 @@ def opened(source: SqlSource) -> Iterator[Link]:
     sql.prepare(source)
     problem = f"{source.place}: no server is named."
     for host in source.hosts:
-        where = host.get("path") or f"{host.get('host', 'localhost')}/{host.get('dbname', '')}"
-        place = f"{source.driver} {where}"
+        place = links.place(source, host)
         try:
             rows, column, close = _OPEN[source.driver](host)
         except refusal.Refusal as why:
@@ -69,15 +69,7 @@ Session = tuple[Stream, Callable[[str], Column | None], Callable[[], None]]
 
 
 def _value(value: Any) -> Value:
-    """As Dovecot sees it: bytes up to a NUL."""
-    if value is None or isinstance(value, int):
-        return value
-    raw = (
-        bytes(value)
-        if isinstance(value, bytes | memoryview)
-        else str(value).encode("utf-8", "surrogateescape")
-    )
-    return raw.partition(b"\0")[0]
+    return value if isinstance(value, int) else as_bytes(value)
 
 
 def _streamed(cursor: Any) -> Iterator[tuple[Value, ...]]:
@@ -89,13 +81,9 @@ def _streamed(cursor: Any) -> Iterator[tuple[Value, ...]]:
 def _sqlite(host: dict[str, str]) -> Session:
     path = Path(host.get("path", ""))
     try:
-        head = refusal.head_of(path)
-        logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
-        quiet = "&immutable=1" if logged else ""
-        link = sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, timeout=_CONNECT)
+        link = links.sqlite_to_read(path, timeout=_CONNECT)
     except (sqlite3.Error, ValueError, OSError) as why:
         raise refusal.of_sqlite(why, path) from None
-    link.text_factory = bytes
 
     def rows(query: str) -> Iterator[tuple[Value, ...]]:
         try:

@@ -112,20 +112,6 @@ class Names:
     keys: tuple[str, ...]
 
 
-def as_bytes(value: object) -> bytes | None:
-    """As Dovecot reads it: a C string."""
-    if type(value) is str and value.isascii() and "\0" not in value:  # the common case, and fast
-        return value.encode()
-    if value is None:
-        return None
-    raw = (
-        bytes(value)
-        if isinstance(value, bytes | memoryview)
-        else str(value).encode("utf-8", "surrogateescape")
-    )
-    return raw.partition(b"\0")[0]
-
-
 def key_of(values: Sequence[Any]) -> Key:
     return tuple([value if type(value) in _PLAIN else _text(value) for value in values])
 

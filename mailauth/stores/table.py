@@ -11,9 +11,10 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
-from mailauth.stores import table_engines
+from mailauth.stores import links, table_engines
 from mailauth.stores.query import PlainSelect, read, simple, user_of
-from mailauth.stores.swaps import Engine, Key, LockedError, Names, Row, Swap, Swapped, as_bytes, key_of, utf8
+from mailauth.stores.store import as_bytes
+from mailauth.stores.swaps import Engine, Key, LockedError, Names, Row, Swap, Swapped, key_of, utf8
 
 
 @dataclass(slots=True)
@@ -111,11 +112,10 @@ def _table(source: SqlSource, host: dict[str, str], select: PlainSelect, engine:
     keys = engine.keys(select.tables)
     if not keys:
         raise Refused(f"{source.place}: the table {select.tables} has no primary key; add one first.")
-    where = host.get("path") or f"{host.get('host', 'localhost')}/{host.get('dbname', '')}"
     names = Names(select.tables, column, keys)
     width = engine.width(select.tables, column)
     return SqlTable(
-        f"{source.driver} {where}, {names.table}.{column}",
+        f"{links.place(source, host)}, {names.table}.{column}",
         width,
         names,
         user_of(source.query) or keys[0],

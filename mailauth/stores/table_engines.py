@@ -9,7 +9,8 @@ from typing import Any
 
 from mailauth.errors import Refused
 from mailauth.stores import links, refusal
-from mailauth.stores.swaps import Key, LockedError, Names, Swap, as_bytes, key_of
+from mailauth.stores.store import as_bytes
+from mailauth.stores.swaps import Key, LockedError, Names, Swap, key_of
 
 _LOCK = 2  # seconds to wait for someone else's row
 _STATEMENT = 300  # seconds
@@ -153,9 +154,9 @@ class Pgsql:
         except psycopg.errors.StringDataRightTruncation:
             raise Refused("the column is too narrow for the new strings; widen it first.") from None
         except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:
-            raise Refused(f"PostgreSQL: {_first_line(why)}; nothing was changed.") from None
+            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; nothing was changed.") from None
         except psycopg.errors.DiskFull as why:
-            raise Refused(f"PostgreSQL: {_first_line(why)}; this batch was not changed.") from None
+            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; this batch was not changed.") from None
         except (psycopg.Error, UnicodeError) as why:
             raise refusal.of_pgsql(why) from None
 
@@ -180,15 +181,9 @@ class Mysql:
         self._link.close()
 
     def keys(self, table: str) -> tuple[str, ...]:
-        schema, name = _split(table)
-        engine = self.rows(
-            "SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e"
-            " ON e.engine = t.engine WHERE t.table_name = %s AND t.table_schema = COALESCE(%s, DATABASE())"
-            " AND e.transactions <> 'YES'",
-            (name, schema),
-        )
-        if engine:
-            raise Refused(f"{table}: {engine[0][0]} has no transactions, so a batch could be left half done.")
+        if engine := links.mysql_without_transactions(table, self.rows):
+            raise Refused(f"{table}: {engine} has no transactions, so a batch could be left half done.")
+        schema, name = links.mysql_names(table)
         found = self.rows(
             "SELECT column_name FROM information_schema.key_column_usage WHERE constraint_name = 'PRIMARY'"
             " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) ORDER BY ordinal_position",
@@ -197,7 +192,7 @@ class Mysql:
         return tuple(_quoted(str(row[0]), "`") for row in found)
 
     def width(self, table: str, column: str) -> int | None:
-        schema, name = _split(table)
+        schema, name = links.mysql_names(table)
         found = self.rows(
             "SELECT character_maximum_length FROM information_schema.columns WHERE table_name = %s"
             " AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
@@ -379,12 +374,3 @@ def _quoted(name: str, mark: str) -> str:
         if name.isidentifier() and name == name.lower()
         else f"{mark}{name.replace(mark, mark * 2)}{mark}"
     )
-
-
-def _split(table: str) -> tuple[str | None, str]:
-    schema, dot, name = table.replace("`", "").rpartition(".")
-    return (schema if dot else None), name
-
-
-def _first_line(why: Exception) -> str:
-    return str(why).strip().partition("\n")[0].rstrip(".")
