@@ -1,13 +1,16 @@
-"""New hashes for many passwords: on all cores of this machine, or on those of a Dask cluster.
+"""Work for many passwords: on all cores of this machine, or on those of a Dask cluster.
 
 The same function does the work in both.  Nothing is written where it runs: it answers with the hashes,
 so that a worker that is lost costs only its own task again.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol, Self
+from contextlib import contextmanager
+from typing import Any, Protocol, Self, TypeVar
 
 from mailauth.errors import CannotObserve, MailauthError, UsageError
 from mailauth.hashes import Password, batch
@@ -15,19 +18,38 @@ from mailauth.hashes.making import Order, make
 
 _ATTEMPTS = 3
 _A_TASK = 8  # passwords
+_LOOK = 5  # seconds between two looks at a cluster that is waited for
+_EMPTY = 60  # seconds that a cluster may be without workers
 
 Made = tuple[str, str]  # the hash, or why there is none; one of them is ""
+_Common = TypeVar("_Common")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+Work = Callable[[_Common, list[_In]], list[_Out]]
+"""One task: what all have in common, and some items; it must not raise."""
 
 
 class Hashers(Protocol):
-    """Makes hashes."""
+    """Works on many passwords."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def hashes(self, passwords: Sequence[tuple[str, Password]]) -> list[Made]:
-        """For users and passwords, in their order."""
+        """New ones for users and passwords, in their order."""
+
+    def each(
+        self,
+        work: Work[_Common, _In, _Out],
+        common: _Common,
+        items: Sequence[_In],
+        need: Callable[[_In], int],
+    ) -> list[_Out]:
+        """The answers in the items' order; ``need`` is the memory for one, in bytes."""
+
+    def room(self) -> int | None:
+        """The most that may be needed, in bytes; None: nobody has said."""
 
 
 def hash_some(order: Order, some: list[tuple[str, Password]]) -> list[Made]:
@@ -47,8 +69,8 @@ def hash_some(order: Order, some: list[tuple[str, Password]]) -> list[Made]:
     return found
 
 
-def _tasks(passwords: Sequence[tuple[str, Password]], size: int) -> list[list[tuple[str, Password]]]:
-    return [list(passwords[at : at + size]) for at in range(0, len(passwords), size)]
+def _tasks(items: Sequence[_In]) -> list[list[_In]]:
+    return [list(items[at : at + _A_TASK]) for at in range(0, len(items), _A_TASK)]
 
 
 class Local:
@@ -66,16 +88,27 @@ class Local:
             self._pool.shutdown(cancel_futures=True)
 
     def hashes(self, passwords: Sequence[tuple[str, Password]]) -> list[Made]:
-        tasks = _tasks(passwords, _A_TASK)
+        return self.each(hash_some, self._order, passwords, lambda _: 0)
+
+    def each(
+        self,
+        work: Work[_Common, _In, _Out],
+        common: _Common,
+        items: Sequence[_In],
+        need: Callable[[_In], int],  # noqa: ARG002 - nobody shares this machine out
+    ) -> list[_Out]:
         for _attempt in range(_ATTEMPTS):
             if self._pool is None:
                 self._pool = batch.pool(self._jobs)
             try:
-                futures = [self._pool.submit(hash_some, self._order, task) for task in tasks]
+                futures = [self._pool.submit(work, common, task) for task in _tasks(items)]
                 return [made for future in futures for made in future.result()]
             except BrokenProcessPool:
                 self._pool = None  # a worker was killed: nothing was written, so all is done again
         raise CannotObserve("the processes that make hashes were killed again and again; is memory short?")
+
+    def room(self) -> int | None:
+        return None
 
 
 class Dask:
@@ -94,6 +127,8 @@ class Dask:
             from distributed import Client  # noqa: PLC0415 - an extra, and a second to load
         except ImportError:
             raise UsageError("--dask needs Dask: pip install 'mailauth[dask]'") from None
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is said here, in one sentence
         try:
             self._client = Client(self._address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as why:
@@ -105,21 +140,71 @@ class Dask:
             self._client.close()
 
     def hashes(self, passwords: Sequence[tuple[str, Password]]) -> list[Made]:
-        assert self._client
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return self.each(hash_some, self._order, passwords, lambda _: 0)
+
+    def each(
+        self,
+        work: Work[_Common, _In, _Out],
+        common: _Common,
+        items: Sequence[_In],
+        need: Callable[[_In], int],
+    ) -> list[_Out]:
+        room = self.room()
+        if room is not None and room < self._memory:
+            raise UsageError(
+                f"{self._address}: a task takes {self._memory} bytes, and the most that a worker declares"
+                f' is {room}; start workers with --resources "memory={self._memory}" or more.'
+            )
+
+        def submitted(task: list[_In]) -> Any:
+            memory = max(self._memory, *map(need, task))
+            resources = {} if room is None else {"resources": {"memory": memory}}
+            # pure=False: a key would be made of the arguments
+            return self._client.submit(work, common, task, pure=False, retries=_ATTEMPTS, **resources)
+
+        with self._lost():
+            futures = [submitted(task) for task in _tasks(items)]
+            self._wait(futures)
+            return [made for answers in self._client.gather(futures) for made in answers]
+
+    def room(self) -> int | None:
+        workers = self._workers()
         if not workers:
             raise CannotObserve(f"{self._address}: the cluster has no workers.")
         rooms = [worker.get("resources", {}).get("memory") for worker in workers.values()]
-        resources: dict[str, Any] = {}
-        if None not in rooms:
-            if max(rooms) < self._memory:
-                raise UsageError(
-                    f"{self._address}: a task takes {self._memory} bytes, and the most that a worker declares"
-                    f' is {max(rooms):.0f}; start workers with --resources "memory={self._memory}" or more.'
-                )
-            resources = {"resources": {"memory": self._memory}}
-        futures = [
-            self._client.submit(hash_some, self._order, task, pure=False, retries=_ATTEMPTS, **resources)
-            for task in _tasks(passwords, _A_TASK)
-        ]
-        return [made for answers in self._client.gather(futures) for made in answers]
+        return None if None in rooms else int(max(rooms))
+
+    def _workers(self) -> dict[str, Any]:
+        assert self._client
+        with self._lost():
+            found: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+            return found
+
+    def _wait(self, futures: list[Any]) -> None:
+        """Until all are done; not for ever where the last worker is lost, too."""
+        from distributed import wait  # noqa: PLC0415 - imported by now
+
+        alive = time.monotonic()
+        while time.monotonic() - alive < _EMPTY:
+            try:
+                with self._client.as_current():
+                    wait(futures, timeout=_LOOK)  # type: ignore[no-untyped-call]
+            except TimeoutError:
+                alive = time.monotonic() if self._workers() else alive
+            else:
+                return
+        self._client.cancel(futures, force=True)
+        raise CannotObserve(f"{self._address}: the cluster has had no workers for {_EMPTY} seconds.")
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        from distributed import KilledWorker  # noqa: PLC0415 - imported by now
+
+        try:
+            yield
+        except KilledWorker:
+            raise CannotObserve(
+                f"{self._address}: each worker that took one of the tasks was lost; is memory short there?"
+            ) from None
+        except (CancelledError, OSError):
+            raise CannotObserve(f"{self._address}: the scheduler was lost.") from None
