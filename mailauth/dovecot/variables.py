@@ -16,6 +16,8 @@ from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 
 Escape = Callable[[str], str]
+Fill = Callable[[str, Escape], str]
+"""Puts the variables into a template, each escaped."""
 
 # 2.3's short names and aliases, in the words of 2.3's long names
 _SHORT = {

@@ -14,7 +14,7 @@ from mailauth.evidence import LookedUp, StoredHash, UserName, Verifiers
 from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Judgement, Password, making
 from mailauth.hashes.mend import mend
-from mailauth.stores import change, passwd_file, query, replace, sql
+from mailauth.stores import change, passwd_file, replace, sql
 from mailauth.stores.change import Changed
 from mailauth.stores.store import Outcome
 
@@ -33,21 +33,13 @@ class Entry:
 
     def write(self, old: bytes | None, new: bytes | None) -> Changed:
         """Compare and set.  Raises Refused, with nothing changed."""
-        source, dovecot = self.passdb.source, self.target.dovecot
-        if isinstance(source, FileSource) and old is not None and new is not None:
-            path, user = self._line(source)
-            return dovecot.inside(lambda: change.in_file(Path(path), user, old, new))
-        if isinstance(source, SqlSource):
-            sql.prepare(source)
-            select = query.read(source.query)
-            return dovecot.inside(lambda: change.in_database(source, select, self._fill, old, new))
-        raise Refused(f"{self.passdb.label}: mailauth cannot write to this driver.")
+        return change.in_passdb(self.target.dovecot, self.passdb, self._fill, old, new)
 
     def now(self) -> bytes | None:
         """What is stored at this moment.  Raises CannotObserve, and Refused when the user is not there."""
         source, dovecot = self.passdb.source, self.target.dovecot
         if isinstance(source, FileSource):
-            path, user = self._line(source)
+            path, user = passwd_file.place(source, self._fill)
             record = passwd_file.lookup(dovecot.path(path), user, shown_as=path)
         elif isinstance(source, SqlSource):
             sql.prepare(source)
@@ -63,18 +55,13 @@ class Entry:
     def sweep(self) -> None:
         """Remove what a killed mailauth left beside a passwd-file.  Raises Refused."""
         if isinstance(self.passdb.source, FileSource):
-            path, _ = self._line(self.passdb.source)
+            path, _ = passwd_file.place(self.passdb.source, self._fill)
 
             def alone() -> None:
                 with replace.opened(Path(path)) as found, replace.locked(found):
                     replace.sweep(Path(path))
 
             self.target.dovecot.inside(alone)
-
-    def _line(self, source: FileSource) -> tuple[str, str]:
-        """The passwd-file, and the name that a line must have."""
-        path = self._fill(source.path, lambda text: text.partition("/")[0])
-        return path, self._fill(source.username_format or "%u")
 
     def _fill(self, template: str, escape: Escape = str) -> str:
         names, dialect = self.names, self.config.version.dialect

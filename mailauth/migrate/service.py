@@ -38,6 +38,7 @@ _AGAIN = 3600.0  # seconds until a user known as done is looked at again
 _FRESH = 60.0  # seconds that the configuration is taken as read
 _TRANSIENT = (Outcome.NOT_READ, Outcome.NOT_WRITTEN)
 _ATTEMPTS = 3
+_NOTICED = 0.2  # seconds until a signal is
 
 Say = Callable[[str], None]
 
@@ -58,12 +59,12 @@ class Service:
     tally: Tally
     write: Write
     say: Say
-    _waiting: queue.Queue[Heard | None] = field(default_factory=lambda: queue.Queue(WAITING))
+    _waiting: queue.Queue[Heard] = field(default_factory=lambda: queue.Queue(WAITING))
     _known: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _config: AuthConfig | None = None
     _order: Order | None = None
     _read_at: float = 0.0
-    _dropped: int = 0
+    _stopped: bool = False
 
     def run(self, ready: Callable[[int], None]) -> None:
         """Serve until SIGTERM or SIGINT.  ``ready`` is told the port.  Raises UsageError when it is taken."""
@@ -74,23 +75,17 @@ class Service:
             signal.signal(kind, self._stop)
         ear.start()
         while not ended.is_set():
-            try:
-                heard = self._waiting.get(timeout=1.0)
-            except queue.Empty:
-                continue
-            if heard is None:
-                return
-            self._one(heard)
+            with contextlib.suppress(queue.Empty):
+                self._one(self._waiting.get(timeout=_NOTICED))
+            if self._stopped:
+                return  # those who wait come again with their next login
         raise UsageError(
             f"127.0.0.1:{self.settings.port} cannot be listened on: something else does;"
             " stop it, or enable on-login again with another --port."
         )
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:  # those who wait come again with their next login
-                self._waiting.get_nowait()
-        self._waiting.put_nowait(None)
+        self._stopped = True  # no more: the queue's lock may be held by what was interrupted
 
     async def _listen(self, ready: Callable[[int], None], ended: threading.Event) -> None:
         receiver = Receiver(self.settings.token, self._take)
@@ -109,10 +104,8 @@ class Service:
         """Called by the ear: must not wait."""
         if self._known.get(heard.user, 0.0) > time.monotonic():
             return
-        try:
+        with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(heard)
-        except queue.Full:
-            self._dropped += 1
 
     def _one(self, heard: Heard) -> None:
         if self._known.get(heard.user, 0.0) > time.monotonic():
@@ -124,10 +117,8 @@ class Service:
             self.say(f"{heard.user!r}: {done.outcome.value}{f' ({done.why})' if done.why else ''}")
         try:
             self.tally.add(done.outcome)
-        except OSError as why:
-            self.say(f"the count could not be kept: {why}")
         except Exception as why:  # noqa: BLE001 - a full disk must not end the service; sqlite3 has many errors
-            self.say(f"the count could not be kept: {type(why).__name__}")
+            self.say(f"the count could not be kept: {why}")
 
     def _remember(self, user: str) -> None:
         self._known[user] = time.monotonic() + _AGAIN
@@ -155,7 +146,7 @@ class Service:
     def _try(self, user: str, password: Password) -> Done:
         """Once.  Raises _TryAgainError when the store did not answer."""
         config, order = self._current()
-        dovecot = Installation(self.settings.config, self.settings.pid)
+        dovecot = self._dovecot
         scene = Scene(dovecot, config, user, password=password)
         done = rehash(scene, self.settings.goal, order, self.write, long_too=self.settings.long_too)
         if done.outcome in _TRANSIENT:
@@ -164,12 +155,15 @@ class Service:
             dovecot.run("doveadm", "auth", "cache", "flush", user, timeout=10.0)
         return done
 
+    @property
+    def _dovecot(self) -> Installation:
+        return Installation(self.settings.config, self.settings.pid)
+
     def _current(self) -> tuple[AuthConfig, Order]:
         """The configuration, and the order for new hashes, read again when they are old."""
         if self._config is None or self._order is None or time.monotonic() - self._read_at > _FRESH:
-            dovecot = Installation(self.settings.config, self.settings.pid)
-            self._config = read_config(dovecot)
-            self._order = order_for(dovecot, self._config, self.settings)
+            self._config = read_config(self._dovecot)
+            self._order = order_for(self._dovecot, self._config, self.settings)
             self._read_at = time.monotonic()
         return self._config, self._order
 

@@ -224,10 +224,8 @@ def _ask(scene: Scene, passdb: Passdb, user: str, requested: str) -> Record:
 
     source = passdb.source
     if isinstance(source, FileSource):
-        path = filled(source.path, lambda text: text.partition("/")[0])
-        return passwd_file.lookup(
-            scene.dovecot.path(path), filled(source.username_format or "%u"), shown_as=path
-        )
+        path, name = passwd_file.place(source, filled)
+        return passwd_file.lookup(scene.dovecot.path(path), name, shown_as=path)
     if isinstance(source, SqlSource):
         return ask_sql(scene, passdb, source, lambda escape: filled(source.query, escape))
     if isinstance(source, StaticSource):

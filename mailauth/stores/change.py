@@ -7,14 +7,15 @@ in no log of the database; and a column that cuts or pads the new one is noticed
 Raises Refused, with nothing changed, for whatever keeps it from being exactly that.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailauth.dovecot.authconfig import SqlSource
-from mailauth.dovecot.variables import Escape
+from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.variables import Fill
 from mailauth.errors import Refused, RowChanged
-from mailauth.stores import passwd_file, replace, sql_change
+from mailauth.stores import passwd_file, query, replace, sql, sql_change
 from mailauth.stores.query import PlainSelect, simple
 
 
@@ -29,6 +30,25 @@ class Changed:
     old: bytes | None = field(repr=False)  # None: SQL's NULL
     new: bytes | None = field(repr=False)
     notes: tuple[str, ...] = ()
+
+
+def in_passdb(
+    dovecot: Installation,
+    passdb: Passdb,
+    fill: Fill,
+    old: bytes | None,
+    new: bytes | None,
+) -> Changed:
+    """Where the passdb reads it; ``fill(template, escape)`` puts the variables in."""
+    source = passdb.source
+    if isinstance(source, FileSource) and old is not None and new is not None:
+        path, user = passwd_file.place(source, fill)
+        return dovecot.inside(lambda: in_file(Path(path), user, old, new))
+    if isinstance(source, SqlSource):
+        sql.prepare(source)
+        select = query.read(source.query)
+        return dovecot.inside(lambda: in_database(source, select, fill, old, new))
+    raise Refused(f"{passdb.label}: mailauth cannot write to this driver.")
 
 
 def in_file(path: Path, user: str, old: bytes, new: bytes, *, shown_as: str = "") -> Changed:
@@ -81,7 +101,7 @@ class _Line:
 def in_database(
     source: SqlSource,
     select: PlainSelect | None,
-    fill: Callable[[str, Escape], str],
+    fill: Fill,
     old: bytes | None,
     new: bytes | None,
 ) -> Changed:

@@ -9,10 +9,19 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from mailauth.dovecot.authconfig import FileSource
+from mailauth.dovecot.variables import Fill
 from mailauth.errors import unseen
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _EXTRA_FIELDS = 7  # the first field that holds extra fields
+
+
+def place(source: FileSource, fill: Fill) -> tuple[str, str]:
+    """The file, and the name that a line of it must have."""
+    # A user's name cannot lead out of the folder: src/auth/db-passwd-file.c, path_fix()
+    path = fill(source.path, lambda text: text.partition("/")[0])
+    return path, fill(source.username_format or "%u", str)
 
 
 def lookup(path: Path, user: str, shown_as: str = "") -> Record:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
-from mailauth.dovecot.variables import Escape
+from mailauth.dovecot.variables import Escape, Fill
 from mailauth.errors import CannotObserve, Refused, RowChanged
 from mailauth.stores import links, refusal
 from mailauth.stores.query import PlainSelect
@@ -41,7 +41,7 @@ class _Failed(Exception):  # noqa: N818 - it becomes Refused once the place is k
 def change(
     source: SqlSource,
     select: PlainSelect,
-    fill: Callable[[str, Escape], str],
+    fill: Fill,
     old: bytes | None,
     new: bytes | None,
 ) -> str:
