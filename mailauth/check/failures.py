@@ -61,7 +61,7 @@ def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
             seen = added(server, before.places if before else {}, since=now - server.asked.window)
         except CannotObserve as why:
             status = Status.UNKNOWN if AS_ROOT in str(why) else Status.WARNING
-            return outcome(NAME, [Said(status, str(why), "" if status is Status.UNKNOWN else "LOG002")])
+            return outcome(NAME, [Said(status, str(why))])
         found = _counted(server, seen.events)
         kept = _with(before, found, seen.places, now, server.asked.window)
         keep.save(path, kept)

@@ -40,7 +40,12 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     for name in UNITS:
         text = (SNIPPETS / name).read_text()
         (tmp_path / name).write_text(text.replace("/usr/bin/mailauth", str(program)))
-    argv: list[str | Path] = [tool("systemd-analyze"), "verify", "--man=no", *(tmp_path / name for name in UNITS)]
+    argv: list[str | Path] = [
+        tool("systemd-analyze"),
+        "verify",
+        "--man=no",
+        *(tmp_path / name for name in UNITS),
+    ]
     assert run(*argv) == (0, "")
     (tmp_path / UNITS[0]).write_text("[Service]\nTypo=yes\n")
     assert run(*argv)[1] != ""
