@@ -121,6 +121,27 @@ def read(
     return _read(str(path), locate, 0, [] if files is None else files, [] if hidden is None else hidden)
 
 
+@dataclass(slots=True)
+class Lines:
+    """The lines of configuration files as they stand; none of what cannot be read.  ``locate`` as above."""
+
+    locate: Callable[[str], Path]
+    _files: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    def of(self, file: str) -> tuple[str, ...]:
+        if file not in self._files:
+            try:
+                self._files[file] = tuple(self.locate(file).read_text("utf-8", "replace").split("\n"))
+            except OSError:
+                self._files[file] = ()
+        return self._files[file]
+
+    def __call__(self, file: str, number: int) -> str:
+        """One line without its blanks; "" where there is none of that number."""
+        lines = self.of(file)
+        return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+
+
 def _read(name: str, locate: Callable[[str], Path], depth: int, files: list[str], hidden: list[str]) -> Block:
     def include(pattern: str, _may_miss: bool) -> list[Block]:
         if depth >= _MAX_DEPTH:

@@ -1,6 +1,5 @@
 """A configuration that Dovecot does not take: what it complains of, and every line of the other dialect."""
 
-from functools import cache
 from pathlib import Path
 
 from mailauth.dovecot import conf
@@ -22,17 +21,7 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
 
     Where the files cannot be read, what Dovecot said is all that is known.
     """
-
-    @cache
-    def lines(file: str) -> tuple[str, ...]:
-        try:
-            return tuple(dovecot.path(file).read_text("utf-8", "replace").split("\n"))
-        except OSError:
-            return ()
-
-    def line_of(file: str, number: int) -> str:
-        return lines(file)[number - 1].strip() if 0 < number <= len(lines(file)) else ""
-
+    lines = conf.Lines(dovecot.path)
     try:
         tree = conf.read(Path(refusal.file), dovecot.path)
     except CannotObserve:
@@ -40,7 +29,7 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
     first = next(
         (
             (number, line.strip())
-            for number, line in enumerate(lines(refusal.file), 1)
+            for number, line in enumerate(lines.of(refusal.file), 1)
             if line.strip() and not line.strip().startswith("#")
         ),
         (1, ""),
@@ -52,6 +41,6 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
         words=refusal.words,
         place=refusal.place,
         setting=refusal.setting,
-        misfits=misfits(tree, refusal.version, line_of),
+        misfits=misfits(tree, refusal.version, lines),
         first_line=first,
     )
