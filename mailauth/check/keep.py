@@ -1,5 +1,6 @@
 """What one run leaves for the next: small JSON files in a folder that is only ours, each replaced whole."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,6 +15,8 @@ import msgspec
 from mailauth.errors import CannotObserve
 
 _T = TypeVar("_T")
+# Not ours, or no place at all.  A full or a broken disk is the server's fault.
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class Forbidden(CannotObserve):
@@ -87,6 +90,6 @@ def alone(path: Path) -> Iterator[None]:
 
 def _unkept(path: Path, why: OSError) -> CannotObserve:
     says = f"{path}: what the next run needs cannot be kept there ({why.strerror})"
-    if isinstance(why, PermissionError):
+    if why.errno in _NO_PLACE:
         return Forbidden(f"{says}; name a folder of yours with --state.")
     return CannotObserve(f"{says}.")

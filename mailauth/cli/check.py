@@ -178,10 +178,11 @@ def check(
     from mailauth.check.run import run  # noqa: PLC0415 - --help needs none of it
 
     report = run(replace(asked, used=_age()))
-    if textfile:
-        _write(textfile, report)
     click.echo(_shown(report, "json" if as_json else form), nl=False)
-    sys.exit(report.status.number)
+    unwritten = _write(textfile, report) if textfile else ""
+    if unwritten:
+        click.echo(f"mailauth: {unwritten}", err=True)
+    sys.exit(report.status.number or (_UNKNOWN if unwritten else 0))
 
 
 def _age() -> float:
@@ -204,15 +205,16 @@ def _shown(report: "Report", form: str) -> str:
     return check_text(report)
 
 
-def _write(textfile: Path, report: "Report") -> None:
-    """Whole or not at all; readable by node_exporter, which is another user."""
+def _write(textfile: Path, report: "Report") -> str:
+    """Whole or not at all; readable by node_exporter, which is another user.  Why not, or ""."""
     from mailauth.check.keep import replace_whole  # noqa: PLC0415 - --help needs none of it
     from mailauth.render.check_metrics import check_metrics  # noqa: PLC0415
 
     try:
         replace_whole(textfile, check_metrics(report).encode(), 0o644)
     except OSError as why:
-        raise UsageError(f"--textfile {textfile}: cannot be written ({why.strerror}).") from None
+        return f"--textfile {textfile}: cannot be written ({why.strerror})."
+    return ""
 
 
 def _asked(

@@ -142,10 +142,27 @@ def test_a_canary_that_others_may_read_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_no_dovecot_is_critical(tmp_path: Path) -> None:
-    """What is monitored and not there is broken: no configuration, no process, no program."""
+    """What is monitored and not there is broken: no configuration, no process, no answer of doveconf's."""
     for words in (("-c", str(tmp_path / "gone.conf")), ("--pid", ""), ("--pid", "999999999")):
         done = mailauth("check", *words, "--state", str(tmp_path / "state"))
         assert (done.returncode, done.stderr) == (2, ""), words
+    os.mkfifo(tmp_path / "hangs.conf")
+    done = mailauth("check", "-c", str(tmp_path / "hangs.conf"), "--timeout", "2s")
+    assert done.returncode == 2
+    assert "doveconf does not answer within 2 s" in done.stdout
+
+
+def test_a_textfile_or_a_state_that_has_no_place(watched: Callable[..., Any], tmp_path: Path) -> None:
+    """What was found is told all the same; our own mistake is UNKNOWN."""
+    with watched(None, "passwd-file") as one:
+        words = ("check", "server", "-c", str(one.lab.config), "--state")
+        done = mailauth(*words, str(tmp_path), "--textfile", str(tmp_path / "none" / "x.prom"))
+        assert done.returncode == 3
+        assert done.stdout.startswith("MAILAUTH OK - server: all well")
+        assert "cannot be written (No such file or directory)" in done.stderr
+        (tmp_path / "file").touch()
+        done = mailauth(*words, str(tmp_path / "file"))
+        assert (done.returncode, "cannot be kept there (Not a directory)" in done.stdout) == (3, True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
