@@ -2,6 +2,7 @@
 
 import click
 
+from mailauth.cli.migrate_import import import_
 from mailauth.cli.migrate_on_login import on_login
 from mailauth.cli.migrate_plan import apply, keygen, plan, status, undo
 
@@ -11,5 +12,5 @@ def migrate() -> None:
     """Change stored hashes: rename, mend, convert or make them anew, and lose nothing."""
 
 
-for _command in (plan, apply, status, undo, keygen, on_login):
+for _command in (plan, apply, import_, status, undo, keygen, on_login):
     migrate.add_command(_command)

@@ -80,7 +80,7 @@ def enable(
 
     dovecot = chosen(config, pid)
     found = read_config(dovecot)
-    options = _options(scheme, profile, cost, rounds)
+    options = goal_options(scheme, profile, cost, rounds)
     settings = onlogin.OnLogin(
         key=seal.new_key(),
         token=secrets.token_hex(16),
@@ -186,7 +186,7 @@ def folder() -> Path:
     return path
 
 
-def _options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
+def goal_options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
     from mailauth.hashes.making import profile as named  # noqa: PLC0415
 
     if scheme.upper().startswith("ARGON2"):

@@ -129,7 +129,7 @@ def apply(
         ctx.invoke(plan, as_json=as_json, **named)
         return
     where, wishes = _asked(named)
-    hashing = _hashers(where.order, wishes.goal, jobs, dask)
+    hashing = hashers_of(where.order, wishes.goal, jobs, dask)
     table = opened(where)
     journal = _journal(where, wishes, resume, seal_to)
     stop = Stop()
@@ -141,7 +141,7 @@ def apply(
     finally:
         journal.close()
         table.close()
-    _flush(where, named, report)
+    flush(where, named, report.written)
     _told(report, journal.head, as_json)
 
 
@@ -161,13 +161,13 @@ def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: 
     head = journals.read_head(name)
     if named.get("config") is None and named.get("pid") is None and named.get("url") is None:
         named["config"] = head.config
-    where = _where(named, None)
+    where = where_of(named, None)
     if where.label != head.store:
         raise UsageError(f"{name} changed {head.store}, and this is {where.label}; name that store.")
     batches = journals.entries(name, key)
     if not do_it:
         rows = sum(len(batch) for batch in batches)
-        click.echo(f"{name}: {rows} rows of {head.place} would get their old strings back; --apply does it.")
+        click.echo(f"{name}: {rows} rows of {head.store} would get their old strings back; --apply does it.")
         return
     table = opened(where)
     journal = journals.reopened(name)
@@ -178,7 +178,7 @@ def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: 
     finally:
         journal.close()
         table.close()
-    _flush(where, named, report)
+    flush(where, named, report.written)
     _told(report, journal.head, as_json)
 
 
@@ -211,7 +211,7 @@ def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
 
     rules, goal = _rules(named)
     making = any(rule.action is Action.REHASH for rule in rules)
-    where = _where(named, goal if making else None)
+    where = where_of(named, goal if making else None)
     return where, Wishes(rules, goal, where.reader, where.prefixing)
 
 
@@ -235,7 +235,7 @@ def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
     return rules, Goal(scheme.upper(), tuple(options.items()))
 
 
-def _where(named: dict[str, Any], goal: "Goal | None") -> "Where":
+def where_of(named: dict[str, Any], goal: "Goal | None") -> "Where":
     from mailauth.cli.audit import url_of  # noqa: PLC0415
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.dovecot.version import Version  # noqa: PLC0415
@@ -259,42 +259,35 @@ def _page(where: "Where", *, reading: bool = False) -> int:
     return _SQL_PAGE if where.prefixing else _FILE_PAGE
 
 
-def _hashers(
+def hashers_of(
     order: "Order | None", goal: "Goal", jobs: int | None, dask: str | None
 ) -> AbstractContextManager["Hashers | None"]:
     """Who makes the hashes, if any are to be made.  Raises Refused where Dovecot could not take them."""
     if order is None:
         return nullcontext()
-    from mailauth.hashes.argon2 import footprint  # noqa: PLC0415 - --help needs none of it
-    from mailauth.hashes.making import must_fit  # noqa: PLC0415
-    from mailauth.migrate.hashing import Dask, Local  # noqa: PLC0415
+    from mailauth.hashes.making import must_fit  # noqa: PLC0415 - --help needs none of it
 
     must_fit(order)
+    return workers_of(order, goal, jobs, dask)
+
+
+def workers_of(order: "Order", goal: "Goal", jobs: int | None, dask: str | None) -> "Hashers":
+    """The cores of this machine, or a cluster."""
+    from mailauth.hashes.argon2 import footprint  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate.hashing import Dask, Local  # noqa: PLC0415
+
     memory = footprint(int(dict(goal.options).get("memory", 1024)), 1).total
     return Dask(order, dask, memory) if dask else Local(order, jobs)
 
 
 def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str | None) -> Any:
-    import time  # noqa: PLC0415
-
     import msgspec  # noqa: PLC0415
 
     from mailauth.migrate import journal as journals  # noqa: PLC0415
 
     rules = msgspec.json.encode([wishes.rules, wishes.goal]).decode()
     if resume is None:
-        sealed = journals.checked_key(seal_to) if seal_to else ""
-        head = journals.Head(
-            id=journals.fresh_id(),
-            store=where.label,
-            place=where.label,
-            config=where.config,
-            rules=rules,
-            state=journals.State.APPLYING,
-            begun=time.time(),
-            sealed_to=sealed,
-        )
-        return journals.fresh(head)
+        return fresh_journal(where, rules, seal_to)
     journal = journals.reopened(resume)
     if journal.head.state is not journals.State.APPLYING:
         raise UsageError(f"{resume} is {journal.head.state.value}, so there is nothing to go on with.")
@@ -303,9 +296,29 @@ def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str 
     return journal
 
 
-def _flush(where: "Where", named: dict[str, Any], report: "Report") -> None:
+def fresh_journal(where: "Where", rules: str, seal_to: str | None) -> Any:
+    """``rules``: what is done, as JSON.  Raises UsageError, Refused."""
+    import time  # noqa: PLC0415
+
+    from mailauth.migrate import journal as journals  # noqa: PLC0415
+
+    sealed = journals.checked_key(seal_to) if seal_to else ""
+    head = journals.Head(
+        id=journals.fresh_id(),
+        store=where.label,
+        place=where.label,
+        config=where.config,
+        rules=rules,
+        state=journals.State.APPLYING,
+        begun=time.time(),
+        sealed_to=sealed,
+    )
+    return journals.fresh(head)
+
+
+def flush(where: "Where", named: dict[str, Any], written: int) -> None:
     """Dovecot's auth cache must not go on with the old strings."""
-    if where.cache and report.written and where.config:
+    if where.cache and written and where.config:
         chosen(named["config"] or where.config, named["pid"]).run("doveadm", "auth", "cache", "flush")
 
 

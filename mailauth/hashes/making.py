@@ -107,7 +107,7 @@ def must_fit(order: Order) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a CSV: a user and a password, or what is wrong with it, in words that hold nothing of it."""
+    """One line of a CSV: a user and a password, or what is wrong, in words that hold nothing of it."""
 
     user: str
     password: Password | None

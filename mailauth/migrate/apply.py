@@ -172,7 +172,7 @@ class Applier:
                         writing.popleft()()
                     done = store.submit(self.table.swap, swaps)
                     writing.append(partial(self._written, done, swaps, len(rows)))
-                    throttle(self.report, self.rate, began, self.stopped)
+                    throttle(self.report.written, self.rate, began, self.stopped)
                 return True
             finally:
                 with ExitStack() as rest:  # each counts, also where one before it failed
@@ -259,9 +259,9 @@ class Applier:
         self.journal.save()
 
 
-def throttle(report: Report, rate: float | None, began: float, stopped: Stopped) -> None:
+def throttle(written: int, rate: float | None, began: float, stopped: Stopped) -> None:
     """Wait until no more than ``rate`` rows a second were changed."""
-    ahead = report.written / rate - (time.monotonic() - began) if rate else 0.0
+    ahead = written / rate - (time.monotonic() - began) if rate else 0.0
     while ahead > 0 and not stopped():
         time.sleep(min(ahead, 0.2))
         ahead -= 0.2
@@ -299,7 +299,7 @@ def undo(
                 break
             _batch_back(table, batch, report, left)
             tell(report.looked_at, report.written)
-            throttle(report, rate, began, stopped)
+            throttle(report.written, rate, began, stopped)
         else:
             if not report.locked:
                 journal.head = replace(journal.head, state=State.UNDONE)
@@ -323,7 +323,7 @@ def _batch_back(table: Table, batch: list[Entry], report: Report, left: set[Key]
         elif row is not None and entry.old is None:
             left.add(key)
             report.not_kept += 1
-            report.note("was a plaintext, and is not kept", [row.user])
+            report.note("the old string is not kept: a plaintext, or none", [row.user])
         elif row is None or row.stored != entry.new:
             left.add(key)
             report.changed += 1

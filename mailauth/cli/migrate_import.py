@@ -1,0 +1,175 @@
+"""``mailauth migrate import``."""
+
+import os
+import stat
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from mailauth.cli.hash_options import opened as opened_file
+from mailauth.cli.migrate_on_login import goal_options
+from mailauth.cli.migrate_plan import flush, fresh_journal, hashers_of, store_options, where_of, workers_of
+from mailauth.cli.migrate_progress import Stop, progress
+from mailauth.dovecot.doveadm import chosen
+from mailauth.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailauth.migrate.bulk import Imported
+    from mailauth.migrate.import_list import Named
+    from mailauth.migrate.where import Where
+
+_PAGE = 256
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE.csv|-")
+@store_options
+@click.option("-s", "--scheme", default="ARGON2ID", show_default=True, help="What the hashes become.")
+@click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name.")
+@click.option("--cost", type=int, help="bcrypt's cost.")
+@click.option("--rounds", type=int, help="Rounds of the SHA-crypts and PBKDF2.")
+@click.option("--verify-only", is_flag=True, help="Only say which passwords match.")
+@click.option(
+    "--set",
+    "overwrite",
+    is_flag=True,
+    help="Set the hash also where the password does not match, or none is.",
+)
+@click.option(
+    "--long-passwords",
+    type=click.Choice(["leave", "as-listed"]),
+    default="leave",
+    show_default=True,
+    help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
+)
+@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, passwords are verified only.")
+@click.option("--seal-to", metavar="KEY", help="Keep old strings, plaintexts too, sealed to this key.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Rows a second at most."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=_PAGE,
+    show_default=True,
+    metavar="N",
+    help="Rows at a time.",
+)
+@click.option("--jobs", type=click.IntRange(1, 256), help="Processes; all cores.")
+@click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tls://host:8786.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/migrate-import.json).")
+def import_(
+    file: str,
+    scheme: str,
+    profile: str,
+    cost: int | None,
+    rounds: int | None,
+    verify_only: bool,
+    overwrite: bool,
+    long_passwords: str,
+    do_it: bool,
+    seal_to: str | None,
+    rate: float | None,
+    batch: int,
+    jobs: int | None,
+    dask: str | None,
+    as_json: bool,
+    **named: Any,
+) -> None:
+    """Give the users of a CSV new hashes now, made of the passwords that it says they have.
+
+    FILE.csv has a user and a password on each line; a first line that names them (user,password) may put
+    them in other columns.  A user's row gets a new hash only where the password matches what is stored.
+    Without --apply the list is only verified, and the hashes counted that would be made.
+
+    It can be interrupted and killed: run it again, and who is done is there already.  mailauth migrate undo
+    takes it back, as it does for apply.
+
+    \b
+    Exit status:  0 all fine           1 some lines were left, and are named; or it had to end before
+                  2 wrong usage        3 the store or the cluster does not answer       130 interrupted
+    """
+    from mailauth.migrate import bulk, import_list  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate.check import Check  # noqa: PLC0415
+    from mailauth.migrate.goal import Goal  # noqa: PLC0415
+    from mailauth.migrate.where import opened  # noqa: PLC0415
+
+    if verify_only and (do_it or overwrite):
+        raise UsageError("--verify-only changes nothing: leave out --apply and --set.")
+    goal = Goal(scheme.upper(), tuple(goal_options(scheme, profile, cost, rounds).items()))
+    where = where_of(named, goal)
+    assert where.order
+    hashing = (workers_of if verify_only else hashers_of)(where.order, goal, jobs, dask)
+    check = Check(
+        goal=None if verify_only else goal,
+        order=where.order,
+        default_scheme=where.reader.default_scheme,
+        prefixing=where.prefixing,
+        making=do_it,
+        overwrite=overwrite,
+        long_too=long_passwords == "as-listed",
+    )
+    naming, report = _naming(where, named), bulk.Imported()
+    with ExitStack() as stack:
+        source = stack.enter_context(opened_file(file))
+        _warned(source, file)
+        users = stack.enter_context(import_list.opened(source, naming, report.add))
+        report.lines = users.lines
+        table = opened(where)
+        stack.callback(table.close)
+        workers = stack.enter_context(hashing)
+        assert workers
+        journal = _journal(where, goal, seal_to, overwrite) if do_it else None
+        if journal:
+            stack.callback(journal.close)
+        tell, stop = stack.enter_context(progress(users.lines)), stack.enter_context(Stop())
+        bulk.Import(
+            table, users, naming, check, workers, journal, report, tell, stop.asked, batch, rate
+        ).run()
+    flush(where, named, report.new if do_it else 0)
+    _told(report, table.place, journal.head.id if journal else "", as_json, verify_only)
+
+
+def _naming(where: "Where", named: dict[str, Any]) -> "Named":
+    from mailauth.dovecot.site import read_config  # noqa: PLC0415
+    from mailauth.migrate.named import as_written, named_by  # noqa: PLC0415
+
+    if where.config is None:
+        return as_written
+    config = read_config(chosen(named["config"], named["pid"]))
+    return named_by(config, next(one for one in config.passdbs if one.label == where.label))
+
+
+def _warned(source: BinaryIO, name: str) -> None:
+    """Passwords are for their owner's eyes."""
+    status = os.fstat(source.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mode = stat.S_IMODE(status.st_mode)
+        click.echo(
+            f"mailauth: warning: {name} holds passwords, and others may read it (mode {mode:04o}): chmod 600",
+            err=True,
+        )
+
+
+def _journal(where: "Where", goal: object, seal_to: str | None, overwrite: bool) -> Any:
+    import msgspec  # noqa: PLC0415
+
+    rules = msgspec.json.encode({"import": goal, "set": overwrite}).decode()
+    return fresh_journal(where, rules, seal_to)
+
+
+def _told(report: "Imported", place: str, name: str, as_json: bool, verifying: bool) -> None:
+    from mailauth.render.json import to_json  # noqa: PLC0415
+    from mailauth.render.migrate_import import import_report, import_text  # noqa: PLC0415
+
+    if as_json:
+        click.echo(to_json(import_report(report, place, name)))
+    else:
+        click.echo(import_text(report, place, name, verifying=verifying), nl=False)
+    if report.stopped:
+        sys.exit(130)
+    if report.no_store:
+        sys.exit(3)
+    sys.exit(1 if report.problem or report.left else 0)

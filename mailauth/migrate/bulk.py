@@ -1,0 +1,191 @@
+"""A list of users and known passwords, page by page: look the rows up, verify, make, write.
+
+Every row is changed by compare-and-set, after its old string is in the journal.  It can be stopped and
+killed at any point; run again, what is done is found to be there already.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from mailauth.errors import CannotObserve, Refused
+from mailauth.hashes import Hash
+from mailauth.migrate.apply import Stopped, Tell, throttle
+from mailauth.migrate.check import DONE, NEW, Check, Claim, Outcome, check_some, plaintext
+from mailauth.migrate.hashing import Hashers
+from mailauth.migrate.import_list import Known, Named, UserList
+from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.stores.by_user import rows_of
+from mailauth.stores.swaps import Key, Row, Swap, Table, utf8
+
+_NAMED = 100  # lines or users of an outcome that are named
+_REASONS = 100
+_MiB = 1024 * 1024
+
+_Pair = tuple[Known, Row]
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of a list's lines.  The counts are exact; ``named`` has some of those that were left.
+
+    A user is named as the store has him, a line of no user of the store's by its number: what stands there
+    may be a password.
+    """
+
+    lines: int = 0
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    named: dict[Outcome, list[str]] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+    not_kept: int = 0  # old strings that are in no journal: plaintexts, or there was none
+    stopped: bool = False
+    problem: str = ""  # what ended it before its time
+    no_store: bool = False  # the problem is that the store, or the cluster, did not answer
+    seconds: float = 0.0
+
+    def add(self, outcome: Outcome, count: int, name: str, why: str = "") -> None:
+        self.counts[outcome] += count
+        if outcome in DONE:
+            return
+        names = self.named.setdefault(outcome, [])
+        if len(names) < _NAMED:
+            names.append(name)
+        if why and (why in self.reasons or len(self.reasons) < _REASONS):
+            self.reasons[why] += count
+
+    @property
+    def new(self) -> int:
+        return sum(self.counts[outcome] for outcome in NEW)
+
+    @property
+    def left(self) -> int:
+        return sum(count for outcome, count in self.counts.items() if outcome not in DONE)
+
+
+@dataclass(slots=True)
+class Import:
+    """One run.  ``journal``: None where nothing is changed.  ``rate``: rows changed a second at most."""
+
+    table: Table
+    users: UserList
+    named: Named
+    check: Check
+    workers: Hashers
+    journal: Journal | None
+    report: Imported
+    tell: Tell
+    stopped: Stopped
+    page: int
+    rate: float | None = None
+
+    def run(self) -> Imported:
+        """To the end, or until it is stopped or cannot go on (see the report)."""
+        began = time.monotonic()
+        try:
+            if self._to_the_end(began) and self.journal:
+                self.journal.head = replace(self.journal.head, state=State.APPLIED)
+            self._save()
+        except (Refused, CannotObserve) as why:
+            self.report.problem, self.report.no_store = str(why), isinstance(why, CannotObserve)
+            with suppress(Refused):
+                self._save()
+        self.report.seconds = time.monotonic() - began
+        return self.report
+
+    def _to_the_end(self, began: float) -> bool:
+        """Whether it got there."""
+        users = self.users.users()
+        while page := list(islice(users, self.page)):
+            if self.stopped():
+                self.report.stopped = True
+                return False
+            self._page(page)
+            self._save()
+            self.tell(sum(self.report.counts.values()), self.report.new)
+            throttle(self.report.new, self.rate, began, self.stopped)
+        return True
+
+    def _page(self, page: Sequence[Known]) -> None:
+        pairs = list(self._verifiable(self._found(page)))
+        claims = [Claim(row.user, known.password, row.stored) for known, row in pairs]
+        answers = self.workers.each(check_some, self.check, claims, self._memory)
+        wanted: list[Swap] = []
+        outcomes: dict[Key, Outcome] = {}
+        for (_, row), (outcome, new, why) in zip(pairs, answers, strict=True):
+            if not new:
+                self.report.add(outcome, 1, row.user, why)
+            elif not utf8(row.key):
+                self.report.add(Outcome.NOT_SAID, 1, row.user)
+            else:
+                wanted.append(Swap(row, new.encode()))
+                outcomes[row.key] = outcome
+        if wanted:
+            self._write(wanted, outcomes)
+
+    def _found(self, page: Sequence[Known]) -> Iterator[_Pair]:
+        """Each with his one row."""
+        wanted = {known.user for known in page}
+        rows: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in rows_of(self.table, list(wanted)):
+            rows[row.user if row.user in wanted else self.named(row.user)[0]].append(row)
+        for known in page:
+            found = rows[known.user]
+            if len(found) == 1:
+                yield known, found[0]
+            else:
+                outcome = Outcome.SEVERAL if found else Outcome.NO_USER
+                self.report.add(outcome, 1, f"line {known.line}")
+
+    def _verifiable(self, pairs: Iterator[_Pair]) -> Iterator[_Pair]:
+        """Without those whose stored hash takes more memory than any worker has."""
+        room = self.workers.room()
+        for known, row in pairs:
+            need = self._memory(Claim(row.user, known.password, row.stored))
+            if room is None or need <= room:
+                yield known, row
+            else:
+                why = f"takes {need / _MiB:.0f} MiB, and no worker has declared so much"
+                self.report.add(Outcome.BROKEN, 1, row.user, why)
+
+    def _memory(self, claim: Claim) -> int:
+        parsed = self.check.parsed(claim.stored or b"")
+        return parsed.scheme.memory(parsed.payload).total if isinstance(parsed, Hash) else 0
+
+    def _write(self, swaps: Sequence[Swap], outcomes: dict[Key, Outcome]) -> None:
+        assert self.journal
+        width, longest = self.table.width, max(len(one.new) for one in swaps)
+        if width is not None and longest > width:
+            raise Refused(
+                f"{self.table.place} holds {width} characters, and {longest} are needed; widen it first."
+            )
+        entries = [Entry(one.row.key, self._kept(one.row.stored), one.new) for one in swaps]
+        self.journal.batch(entries)
+        done = self.table.swap(swaps)
+        self.report.not_kept += sum(entry.old is None for entry in entries if entry.key in done.written)
+        for one in swaps:
+            outcome = outcomes[one.row.key]
+            if one.row.key in done.locked:
+                outcome = Outcome.LOCKED
+            elif one.row.key not in done.written:
+                outcome = Outcome.CHANGED
+            self.report.add(outcome, 1, one.row.user)
+
+    def _kept(self, stored: bytes | None) -> bytes | None:
+        """The old string, as the journal may have it."""
+        assert self.journal
+        if not stored or self.journal.head.sealed_to:
+            return stored
+        return None if plaintext(self.check.parsed(stored)) else stored
+
+    def _save(self) -> None:
+        if self.journal:
+            done = {
+                "looked_at": sum(self.report.counts.values()),
+                "written": self.report.new,
+                "left": self.report.left,
+            }
+            self.journal.head = replace(self.journal.head, done=done)
+            self.journal.save()

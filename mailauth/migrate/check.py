@@ -1,0 +1,136 @@
+"""One user of a list, whose password is said to be known: is it, and what is his row to become.
+
+Runs anywhere, on rows that were read before; it looks nothing up and writes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mailauth import hashes
+from mailauth.errors import MailauthError
+from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.hashes.damage import AS_TEXT
+from mailauth.hashes.making import Order, make
+from mailauth.migrate.goal import Goal, bytes_read, reached
+
+
+class Outcome(Enum):
+    """What became of one line; they are counted by these names."""
+
+    MIGRATED = "migrated"
+    SET = "set, whatever was there"
+    ALREADY = "already there"
+    MATCHES = "matches"
+    REPEATED = "the same line once more"
+    NO_MATCH = "the password does not match"
+    NO_PASSWORD = "no password is stored"  # noqa: S105 - says that there is none
+    BROKEN = "the stored string cannot be verified"
+    TOO_LONG = "the old scheme reads only the beginning of so long a password"
+    NOT_MADE = "the new hash could not be made"
+    NO_USER = "no such user"
+    SEVERAL = "several rows of that name"
+    MALFORMED = "malformed line"
+    CONFLICT = "another line has another password"
+    NOT_TAKEN = "Dovecot takes no such user name"
+    CHANGED = "the row changed meanwhile"
+    LOCKED = "the row is locked by someone else"
+    NOT_SAID = "the row's key is not UTF-8"
+
+
+DONE = frozenset(
+    {Outcome.MIGRATED, Outcome.SET, Outcome.ALREADY, Outcome.MATCHES, Outcome.REPEATED},
+)
+"""The other outcomes are of lines that were left."""
+NEW = frozenset({Outcome.MIGRATED, Outcome.SET})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is asked of all.
+
+    ``goal``: None verifies only.  ``default_scheme`` and ``prefixing``: as the passdb reads its strings.
+    ``making``: whether new hashes are made, or only counted.  ``overwrite``: also where the password does
+    not match, or there is none.  ``long_too``: also where the old scheme reads only a password's beginning.
+    """
+
+    goal: Goal | None
+    order: Order
+    default_scheme: str
+    prefixing: bool
+    making: bool = False
+    overwrite: bool = False
+    long_too: bool = False
+
+    def parsed(self, stored: bytes) -> Hash | Flaw:
+        """As the passdb reads it; but schemes that this Dovecot refuses or lacks are verified, too."""
+        if self.prefixing and not (stored[:1] == b"{" and b"}" in stored):
+            stored = b"{%b}%b" % (self.default_scheme.encode(), stored)
+        return hashes.parse(stored, default_scheme=self.default_scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A user, the password that he is said to have, and what is stored for him."""
+
+    user: str
+    password: Password
+    stored: bytes | None = field(repr=False)
+
+
+Answer = tuple[Outcome, str, str]
+"""The outcome, the new hash, and why; the latter two may be ""."""
+
+
+def check_some(check: Check, some: Sequence[Claim]) -> list[Answer]:
+    """One task.  It never raises: Dask would log what it was called with."""
+    found: list[Answer] = []
+    for claim in some:
+        try:
+            found.append(_answer(check, claim))
+        except MailauthError as why:
+            found.append((Outcome.NOT_MADE, "", str(why)))
+        except MemoryError:
+            found.append((Outcome.NOT_MADE, "", "out of memory"))
+        except Exception as bug:  # noqa: BLE001 - see above
+            found.append((Outcome.NOT_MADE, "", f"a bug in mailauth: {type(bug).__name__}"))
+    return found
+
+
+def _answer(check: Check, claim: Claim) -> Answer:
+    outcome, why = _verified(check, claim)
+    if outcome in DONE or outcome is Outcome.TOO_LONG:
+        new = outcome is Outcome.MIGRATED
+    else:
+        new = check.overwrite
+        outcome = Outcome.SET if new else outcome
+    if not new or not check.making:
+        return outcome, "", why
+    made = make(check.order, claim.password, claim.user)
+    return (outcome, made, "") if isinstance(made, str) else (Outcome.NOT_MADE, "", made.reason)
+
+
+def _verified(check: Check, claim: Claim) -> tuple[Outcome, str]:
+    parsed = check.parsed(claim.stored or b"")
+    if not claim.stored or (isinstance(parsed, Hash) and not parsed.payload):
+        return Outcome.NO_PASSWORD, ""
+    if isinstance(parsed, Flaw):
+        return Outcome.BROKEN, parsed.reason
+    judged = hashes.verify_hash(parsed, claim.password, user=claim.user)
+    if judged.verdict is Verdict.MISMATCH:
+        return Outcome.NO_MATCH, ""
+    if judged.verdict is not Verdict.MATCH:
+        return Outcome.BROKEN, judged.reason
+    if check.goal is None:
+        return Outcome.MATCHES, ""
+    if reached(parsed, check.goal):
+        return Outcome.ALREADY, ""
+    most = bytes_read(parsed)
+    if most is not None and len(claim.password.raw) > most and not (check.long_too or check.overwrite):
+        return Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes"
+    return Outcome.MIGRATED, ""
+
+
+def plaintext(parsed: Hash | Flaw) -> bool:
+    """Whether the stored string may be the password itself, as far as one can tell."""
+    return isinstance(parsed, Flaw) or parsed.scheme.name in AS_TEXT

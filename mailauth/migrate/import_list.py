@@ -1,0 +1,170 @@
+"""A CSV of users and known passwords, read twice: what contradicts itself is known before anything is done.
+
+Between the two, keyed digests of names and passwords are kept, with a key that lives as long as this
+process; they go into a database that has no name, and leave memory for a file only when they are many.
+"""
+
+import hashlib
+import os
+import secrets
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from mailauth.errors import Refused, UsageError
+from mailauth.hashes import Password
+from mailauth.hashes.making import Row, read_csv
+from mailauth.migrate.check import Outcome
+
+_SPOOL = 256 * 1024 * 1024  # bytes of a list that can be read only once
+_DIGEST = 16  # bytes
+
+Named = Callable[[str], tuple[str, str]]
+"""What the store calls a user of the list; and the character that Dovecot does not take, if any."""
+Left = Callable[[Outcome, int, str, str], None]
+"""Is told of lines that are no users': outcome, how many, how a report names them, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A user of the list.  The name may be anything, a password too where columns were swapped."""
+
+    line: int
+    user: str = field(repr=False)
+    password: Password
+
+
+@dataclass(slots=True)
+class UserList:
+    """A list that was read once.  ``lines``: those that are not blank, nor the first one with the names."""
+
+    lines: int
+    _file: BinaryIO
+    _start: int
+    _named: Named
+    _seen: "_Seen"
+
+    def users(self) -> Iterator[Known]:
+        """Those of whom the list says one thing, each once.  Raises Refused where it is another list now."""
+        for row in self._rows():
+            if row.password is None or _flaw(row):
+                continue
+            user, wrong = self._named(row.user)
+            if wrong:
+                continue
+            first = self._seen.first(user, row.password)
+            if first is None:
+                raise Refused("the list was changed while it was read; stopped. Run it again.")
+            if first == row.line:
+                yield Known(row.line, user, row.password)
+
+    def _rows(self) -> Iterator[Row]:
+        self._file.seek(self._start)
+        return read_csv(self._file)
+
+    def read(self, left: Left) -> None:
+        """The first time.  Raises UsageError where there is nothing in it."""
+        for row in self._rows():
+            self.lines += 1
+            if row.password is None or (flaw := _flaw(row)):
+                why = row.error.partition(": ")[2] if row.password is None else flaw
+                left(Outcome.MALFORMED, 1, f"line {row.line}", why)
+                continue
+            user, wrong = self._named(row.user)
+            if wrong:
+                left(Outcome.NOT_TAKEN, 1, f"line {row.line}", "a character that auth_username_chars lacks")
+                continue
+            self._seen.add(user, row.password, row.line, left)
+        if not self.lines:
+            raise UsageError("the list is empty: a user and a password, with a comma between, on each line.")
+
+
+@contextmanager
+def opened(file: BinaryIO, named: Named, left: Left) -> Iterator[UserList]:
+    """Read it for the first time; ``left`` is told of lines that are not to be used.  Raises UsageError."""
+    with _twice(file) as again, closing(_Seen()) as seen:
+        found = UserList(0, again, again.tell(), named, seen)
+        found.read(left)
+        yield found
+
+
+@contextmanager
+def _twice(file: BinaryIO) -> Iterator[BinaryIO]:
+    """What comes through a pipe is kept in memory, not in a file."""
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        yield file
+        return
+    with os.fdopen(os.memfd_create("mailauth-list", os.MFD_CLOEXEC), "w+b") as kept:
+        while more := file.read(1024 * 1024):
+            if kept.write(more) and kept.tell() > _SPOOL:
+                raise UsageError(
+                    f"more than {_SPOOL // 1024**2} MiB came through a pipe: give the list as a file."
+                )
+        kept.seek(0)
+        yield kept
+
+
+def _flaw(row: Row) -> str:
+    """Why a user or a password cannot be one."""
+    assert row.password is not None
+    try:
+        row.user.encode()
+    except UnicodeEncodeError:
+        return "the user is not UTF-8"
+    if not row.user.isprintable() or not row.user:
+        return "no user, or one with control characters"
+    if not row.password.raw:
+        return "the password is empty"
+    return "the password holds a NUL byte" if b"\0" in row.password.raw else ""
+
+
+class _Seen:
+    """Which user was first on which line, and whether a later one contradicts it."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._link = sqlite3.connect("", isolation_level=None)  # without a name: gone when it is closed
+        self._link.execute(
+            "CREATE TABLE seen (user BLOB PRIMARY KEY, password BLOB, line INT, conflict INT DEFAULT 0)"
+            " WITHOUT ROWID"
+        )
+        self._link.execute("BEGIN")
+
+    def add(self, user: str, password: Password, line: int, left: Left) -> None:
+        name, digest = self._digest(user.encode()), self._digest(password.raw)
+        found = self._of(name)
+        if found is None:
+            self._link.execute(
+                "INSERT INTO seen (user, password, line) VALUES (?, ?, ?)", (name, digest, line)
+            )
+            return
+        before, first, conflict = found
+        if conflict:
+            left(Outcome.CONFLICT, 1, f"line {line}, too", "")
+        elif before == digest:
+            left(Outcome.REPEATED, 1, f"line {line} is line {first}", "")
+        else:
+            self._link.execute("UPDATE seen SET conflict = 1 WHERE user = ?", (name,))
+            left(Outcome.CONFLICT, 2, f"lines {first} and {line}", "")
+
+    def first(self, user: str, password: Password) -> int | None:
+        """The line that counts, 0 for none; None where the list held no such line."""
+        found = self._of(self._digest(user.encode()))
+        if found is None or (found[0] != self._digest(password.raw) and not found[2]):
+            return None
+        return 0 if found[2] else found[1]
+
+    def _of(self, name: bytes) -> tuple[bytes, int, int] | None:
+        found: tuple[bytes, int, int] | None = self._link.execute(
+            "SELECT password, line, conflict FROM seen WHERE user = ?", (name,)
+        ).fetchone()
+        return found
+
+    def _digest(self, text: bytes) -> bytes:
+        return hashlib.blake2b(text, key=self._key, digest_size=_DIGEST).digest()
+
+    def close(self) -> None:
+        self._link.close()

@@ -1,0 +1,94 @@
+"""What became of an imported list, as a record (its JSON schema is made of it) and as text."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from mailauth.migrate.bulk import Imported
+from mailauth.migrate.check import DONE, NEW, Outcome
+
+_SHOWN = 10  # names on a line
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """``counts`` are of lines, by outcome: migrated, already, no_match ...; ``named`` has up to 100 of each.
+
+    ``id``: the journal's, for mailauth migrate undo; "" where nothing was to be changed.
+    """
+
+    id: str
+    place: str
+    applied: bool
+    lines: int
+    new: int
+    left: int
+    counts: dict[str, int]
+    named: dict[str, list[str]]
+    reasons: dict[str, int]
+    not_kept: int
+    stopped: bool
+    problem: str
+    seconds: float
+
+
+def import_report(found: Imported, place: str, name: str) -> ImportReport:
+    """``name``: the journal's; "" for none."""
+    return ImportReport(
+        id=name,
+        place=place,
+        applied=bool(name),
+        lines=found.lines,
+        new=found.new,
+        left=found.left,
+        counts={one.name.lower(): found.counts[one] for one in Outcome if found.counts[one]},
+        named={one.name.lower(): found.named[one] for one in Outcome if one in found.named},
+        reasons=dict(found.reasons),
+        not_kept=found.not_kept,
+        stopped=found.stopped,
+        problem=found.problem,
+        seconds=round(found.seconds, 3),
+    )
+
+
+def import_schema() -> dict[str, object]:
+    """The JSON schema."""
+    found: dict[str, object] = msgspec.json.schema(ImportReport)
+    return found
+
+
+def import_text(found: Imported, place: str, name: str, *, verifying: bool) -> str:
+    """``name``: the journal's; "" for none.  ``verifying``: nothing else was asked for."""
+    told = f"; {found.seconds:.1f} s, {found.lines / found.seconds:.0f} lines/s" if found.seconds else ""
+    lines = [f"{place}: {found.lines} lines{told}", *_counts(found, "" if name else "would be ")]
+    if found.not_kept:
+        lines.append(f"  {found.not_kept} old strings (plaintexts, or none) are kept in no journal")
+    if found.problem:
+        lines.append(f"  ENDED: {found.problem}")
+    if found.stopped or found.problem:
+        again = "  interrupted; " if found.stopped else "  "
+        lines.append(f"{again}go on: run it again, and who is done is there already")
+    if name and found.new:
+        lines.append(f"  take it back: mailauth migrate undo {name} --apply")
+    elif not name and not verifying:
+        lines.append("Nothing was changed; --apply does it.")
+    return "\n".join(lines) + "\n"
+
+
+def _counts(found: Imported, would: str) -> list[str]:
+    counts = [(one, found.counts[one]) for one in Outcome if found.counts[one]]
+    return [
+        *(f"  {count:>8}  {would if one in NEW else ''}{one.value}" for one, count in counts if one in DONE),
+        *(["  left as they are:"] if found.left else []),
+        *(
+            f"  {count:>8}  {one.value}: {_names(found.named[one])}"
+            for one, count in counts
+            if one not in DONE
+        ),
+        *(f"            {count} x {why}" for why, count in found.reasons.most_common(10)),
+    ]
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more (--json)" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
