@@ -37,7 +37,10 @@ def summary(books: Books) -> dict[str, object]:
         "faults": books.faults,
         "problems": books.problems,
         "dovecot_counted": books.dovecot,
+        "exported": dict(zip(("requests", "twice", "unknown"), books.exported, strict=True)),
         "unheard": books.unheard,
+        "explained": books.explained,
+        "stats_processes_ended": books.ended,
         "each_once": books.each_once,
         "agree": books.agree,
     }

@@ -28,7 +28,7 @@ mailauth load --lab --by imap --ramp 5:50
 
 \b
 Exit status:  0 nothing failed, or a knee was found
-              1 some failed, were lost or unsent; no knee
+              1 some failed, were lost or unsent, a --stop ended it, or there is no knee
               2 wrong usage
               3 the server is not reached
               130 interrupted; the report tells so far
@@ -64,9 +64,11 @@ def load(as_json: bool, picture: Path | None, **given: Any) -> None:
 
 
 def _status(result: "LoadResult") -> int:
+    from mailauth.load.drive import DURATION  # noqa: PLC0415
+
     if result.knee:
         return 0 if result.knee.rate else 1
-    return 1 if result.counts.bad else 0
+    return 0 if result.ended == DURATION and not result.counts.bad + result.warm_up_counts.bad else 1
 
 
 def pool_of(plan: "Plan", target: "Target", mix: "Mix", sources: list[str]) -> Callable[[], "Pool"]:

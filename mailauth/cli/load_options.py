@@ -10,6 +10,7 @@ from mailauth.errors import UsageError
 from mailauth.load.plan import Plan, Search, Stops
 
 _MOST_RATE = 200_000.0
+_STORES = ("passwd-file", "sqlite", "mysql", "pgsql")  # lab.STORES, which --help need not import
 
 
 def _ramp(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[float, float] | None:
@@ -91,7 +92,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--stop-errors", type=_share, metavar="PERCENT", help="End when more failed or were lost."),
     # the lab
     click.option("--dovecot", metavar="VERSION", help="--lab: which Dovecot; else the one installed."),
-    click.option("--store", default="passwd-file", show_default=True, help="--lab: passwd-file, sqlite, ..."),
+    click.option(
+        "--store", type=click.Choice(_STORES), default="passwd-file", show_default=True, help="--lab."
+    ),
     click.option("-s", "--scheme", default="ARGON2ID", show_default=True, help="--lab: of the passwords."),
     click.option("--profile", metavar="NAME", help="--lab: Argon2 by name: owasp, moderate, dovecot ..."),
     click.option("--lab-users", type=click.IntRange(1, 10_000), default=20, show_default=True),

@@ -1,7 +1,9 @@
 """Which server ``mailauth load`` loads, and with whose passwords: a lab's, or one that is there."""
 
+import os
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,13 +14,14 @@ from typing import Any
 import click
 
 from mailauth.cli.password import read_password
-from mailauth.errors import CannotObserve, UsageError
+from mailauth.errors import CannotObserve, UsageError, unseen
 from mailauth.hashes import Judgement, Password, making
 from mailauth.load.accounts import Account, read_accounts
 from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target
 from mailauth.load.run import About
 from mailauth.load.watch import Blind, Watch, Watcher
 
+_OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", "auth-userdb", "auth-master"})
 _PORTS = {False: 143, True: 993}
 _LAB_OPTIONS = ("dovecot", "profile", "settings")
 _OTHERS_OPTIONS = ("config", "pid", "socket", "host", "users", "user", "tls")
@@ -45,12 +48,14 @@ def where(given: dict[str, Any], plan: Plan) -> Iterator[Where]:
 
 
 def _there(given: dict[str, Any], plan: Plan) -> Where:
-    from mailauth.load.owner import check_owner, master_of  # noqa: PLC0415
+    from mailauth.load.owner import check_owner, master_of, on_this_machine  # noqa: PLC0415
 
     for name in _LAB_OPTIONS:
         if given[name]:
             raise UsageError(f"--{name} goes with --lab.")
     target = _target(given)
+    if given["sources"] and not on_this_machine(target):
+        raise UsageError("--sources are addresses of this machine: they reach no other one.")
     master = master_of(target)
     check_owner(target, master, said=given["owned"])
     accounts = _accounts(given)
@@ -73,10 +78,20 @@ def _target(given: dict[str, Any]) -> Target:
 
         dovecot = chosen(given["config"], given["pid"])
         path = dovecot.path(f"{read_config(dovecot).base_dir}/auth-client")
-    if not path.exists():
-        raise CannotObserve(f"{path}: there is no such socket; is Dovecot running? Name another by --socket.")
-    if not path.is_socket():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise CannotObserve(
+            f"{path}: there is no such socket; is Dovecot running? Name another by --socket."
+        ) from None
+    except OSError as why:
+        raise unseen(str(path), why, "cannot be looked at") from None
+    if not stat.S_ISSOCK(mode):
         raise UsageError(f"{path}: is no socket; give Dovecot's auth-client, often in /run/dovecot.")
+    if path.name in _OTHER_SOCKETS:
+        raise UsageError(
+            f"{path}: lets each login wait for a mail process, or does not log in; give auth-client."
+        )
     return AuthTarget(path)
 
 
@@ -102,6 +117,8 @@ def _accounts(given: dict[str, Any]) -> tuple[Account, ...]:
         return read_accounts(sys.stdin.buffer, "standard input")
     try:
         with Path(name).open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                click.echo(f"{name}: others may read these passwords; run: chmod 600 {name}", err=True)
             return read_accounts(file, name)
     except OSError as why:
         raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
@@ -142,7 +159,11 @@ def _lab(given: dict[str, Any]) -> Iterator[Where]:
     stored = _stored(given, passwords)
     with ExitStack() as stack:
         protocols = ("imap",) if imap else ()
-        one = stack.enter_context(Lab(given["dovecot"], given["store"], stored, settings, protocols))
+        try:
+            one = stack.enter_context(Lab(given["dovecot"], given["store"], stored, settings, protocols))
+        except UsageError as why:  # Dovecot names the lab's copy, which is gone
+            copy = r"\S+/mailauth-lab-\w+/(settings|dovecot)\.conf"
+            raise UsageError(re.sub(copy, lambda _: str(given["settings"]), str(why))) from why
         target = (
             ImapTarget("127.0.0.1", one.ports["imap"], tls=False) if imap else AuthTarget(one.auth_socket)
         )

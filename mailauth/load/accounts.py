@@ -1,7 +1,5 @@
 """Who logs in: users with their passwords, and how many wrong ones are mixed in."""
 
-import csv
-import io
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,19 +25,14 @@ def read_accounts(file: BinaryIO, name: str) -> tuple[Account, ...]:
     Raises UsageError; no message holds what is in the file but a line's number.
     """
     found: list[Account] = []
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    try:
-        for row in making.read_csv(text):
-            if row.password is None:
-                raise UsageError(f"{name}: {row.error}: write user,password.")
-            problem = _problem(row.user, row.password)
-            if problem:
-                raise UsageError(f"{name}: entry {len(found) + 1}: {problem}.")
-            if len(found) == MOST:
-                raise UsageError(f"{name}: more than {MOST:,} users; give fewer.")
-            found.append(Account(row.user, row.password))
-    except csv.Error as why:
-        raise UsageError(f"{name}: is no CSV of user,password ({why}).") from None
+    for row in making.read_csv(file):
+        if row.password is None:
+            raise UsageError(f"{name}: {row.error}.")
+        if problem := _problem(row.user, row.password):
+            raise UsageError(f"{name}: line {row.line}: {problem}.")
+        if len(found) == MOST:
+            raise UsageError(f"{name}: more than {MOST:,} users; give fewer.")
+        found.append(Account(row.user, row.password))
     if not found:
         raise UsageError(f"{name}: has no users; write one user,password a line.")
     return tuple(found)

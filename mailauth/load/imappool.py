@@ -5,7 +5,9 @@ Source: RFC 9051 6.2.3 (LOGIN), 7.1 (response codes), RFC 5530 (UNAVAILABLE, AUT
 
 import asyncio
 import ipaddress
+import os
 import re
+import socket
 import ssl
 from contextlib import suppress
 
@@ -45,7 +47,7 @@ class ImapPool(Pool):
         except TimeoutError:
             raise CannotObserve(f"{self._name}: no IMAP greeting came within 10 seconds.") from None
         except OSError as why:
-            raise CannotObserve(f"{self._name}: cannot be connected to ({why.strerror or why}).") from None
+            raise CannotObserve(f"{self._name}: cannot be connected to ({_told(why)}).") from None
         if not greeting.startswith(b"* OK"):
             raise CannotObserve(f"{self._name}: does not greet as an IMAP server does.")
 
@@ -102,8 +104,7 @@ class ImapPool(Pool):
             self._answered(one, line)
             await self._leave(reader, writer)
         except (OSError, asyncio.IncompleteReadError, ValueError) as why:
-            told = why.strerror if isinstance(why, OSError) else None
-            self._lose(one, (told or "the connection was broken").lower())
+            self._lose(one, _told(why).lower() if isinstance(why, OSError) else "the connection was broken")
         finally:
             if writer:
                 writer.close()
@@ -141,6 +142,13 @@ class ImapPool(Pool):
         return await asyncio.open_connection(
             self._target.host, self._target.port, ssl=self._tls, local_addr=source, limit=_MOST
         )
+
+
+def _told(why: OSError) -> str:
+    """The system's words: asyncio puts its own, with the address, in their place."""
+    if isinstance(why, ssl.SSLError | socket.gaierror) or not why.errno:
+        return why.strerror or str(why) or "the connection was broken"
+    return os.strerror(why.errno)
 
 
 def _reason(line: bytes) -> str:

@@ -22,6 +22,7 @@ from mailauth.load.tally import Tally
 
 _ENOUGH = 40  # requests in a step, at least: the p95 of fewer says little
 _LONGEST = 20.0  # seconds of a step
+_LOWEST = 4  # of the first rate, where nothing holds
 _TRIES = 2
 _PAUSE = 1.0  # seconds before the second: what spoilt the first may be over
 _LATE = 0.05  # of the requests of a step may be over the limit: that is what p95 means
@@ -41,13 +42,13 @@ async def search(session: Session, wanted: Search, tell: Callable[[str], None]) 
             rate = min(rate * 2, wanted.most) if low < wanted.most else math.inf
         else:
             rate = math.sqrt(low * high) if low else high / 2
-            if rate < wanted.first / 64:
+            if rate < wanted.first / _LOWEST:
                 break
     while low and not session.ended and not await hunt.holds(low, 2 * wanted.seconds):
         if not session.ended:
             high = min(high, low)
             low = max((step.rate for step in hunt.held() if step.rate < low), default=low / wanted.near)
-            if low < wanted.first / 64:
+            if low < wanted.first / _LOWEST:
                 low = 0.0
     above = None if high == math.inf else high
     return hunt.all(), Knee(low, above, wanted.limit, hunt.shares.get(low, 0.0), hunt.steps)

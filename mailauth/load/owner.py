@@ -52,9 +52,9 @@ def check_owner(target: Target, master: int | None, *, said: bool) -> None:
     if said or is_lab(master):
         return
     what = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
-    where = "" if on_this_machine(target) else ", and is not on this machine"
+    where = "" if on_this_machine(target) else ", nor on this machine"
     raise Refused(
-        f"{what}: this Dovecot is not a lab's{where}: whoever logs in meanwhile waits behind the load; say"
+        f"{what}: is not a lab's Dovecot{where}: whoever logs in meanwhile waits behind the load; say"
         " --i-own-this-server if they may, or rehearse it: mailauth load --lab."
     )
 

@@ -72,7 +72,9 @@ def _asked(result: LoadResult) -> str:
     }[result.mode]
     told = [f"{how} for {result.seconds:.1f} s"]
     if result.warm_up:
-        told.append(f"after {result.warm_up:g} s of warm-up ({result.warm_up_counts.sent} sent)")
+        warm = result.warm_up_counts
+        bad = f", {warm.bad} went wrong: {reasons_text(warm)}" if warm.bad else ""
+        told.append(f"after {result.warm_up:g} s of warm-up ({warm.sent} sent{bad})")
     told.append(f"{result.users} user{'s' if result.users != 1 else ''}")
     if result.wrong:
         told.append(f"{result.wrong:.0%} with a wrong password")

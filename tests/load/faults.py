@@ -3,13 +3,15 @@
 Dovecot's own count is the event ``auth_request_finished`` as its stats process counts it.  A reload begins
 a new stats process, and ``doveadm stats dump`` would from then on ask that one only, while the old one counts
 on as long as the old auth process is there.  So a connection to each is kept, on which what doveadm asks is
-asked again and again; the sum of what each said last is what Dovecot did.
+asked again and again; the sum of what each said last is what Dovecot did.  Beside it, each stats process
+writes the events that it counts to the log, with the session that the load gave to each request.
 
 Source: Dovecot 2.3.19.1 and 2.4.1 src/stats/main.c (stats_die), client-reader.c (DUMP),
 src/auth/auth-request.c (auth_request_log_finished: once a request).
 """
 
 import random
+import re
 import signal
 import socket
 import threading
@@ -37,14 +39,24 @@ _EVENT = "event=auth_request_finished"
 # The event has a field "error" as well, but it is made before that is known: it never says so of a failure.
 METRICS = {"requests": _EVENT, "right": f"{_EVENT} and success=yes"}
 SETTINGS = "".join(f"metric {name} {{\n  filter = {text}\n}}\n" for name, text in METRICS.items())
+# The stats process also writes each event that it counts to the log, with the request's session.
+_EXPORTED = (
+    "event_exporter log {{\n  {transport} = log\n  format = json\n{more}}}\n"
+    f"metric each {{{{\n  filter = {_EVENT}\n  exporter = log\n}}}}\n"
+)
+EXPORTS = {
+    "2.3": _EXPORTED.format(transport="transport", more="  format_args = time-rfc3339\n"),
+    "2.4": _EXPORTED.format(transport="driver", more=""),
+}
+_SESSION = re.compile(r'"event":"auth_request_finished".*"session":"load[0-9a-f]{8}([0-9a-f]+)"')
 USERS = 20
 WRONG = 0.2
 _SETTLE_SECONDS = 15.0
-_SLOW = 2.0
+_AROUND = 0.3  # seconds by which the end of a stats process may have been before we saw it
 
 
 class StatsReaders:
-    """Asks each stats process that there has been what ``doveadm stats dump`` asks, ten times a second."""
+    """Asks each stats process that there has been what ``doveadm stats dump`` asks, fifty times a second."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -102,7 +114,7 @@ class StatsReaders:
                 link.close()
 
     def _poll(self) -> None:
-        while not self._end.wait(0.1):
+        while not self._end.wait(0.02):
             self.counts()
 
 
@@ -128,12 +140,13 @@ class Witness(Tally):
     def __init__(self) -> None:
         super().__init__(Latencies())
         self.ends: Counter[int] = Counter()
-        self.slow: list[tuple[float, float]] = []  # when one was due, and when it was answered
+        self.answers: dict[
+            int, tuple[float, float, str]
+        ] = {}  # when due, when answered, and Dovecot's reason
 
     def answer(self, number: int, *, ok: bool, wrong: bool, reason: str, took: float) -> None:
         self.ends[number] += 1
-        if took > _SLOW:
-            self.slow.append((time.monotonic() - took, time.monotonic()))
+        self.answers[number] = (time.monotonic() - took, time.monotonic(), "ok" if ok else reason)
         super().answer(number, ok=ok, wrong=wrong, reason=reason, took=took)
 
     def lose(self, number: int, reason: str) -> None:
@@ -201,9 +214,11 @@ class Faults:
 class Books:
     """Both sides' counts.  ``ends``: how many requests ended, and how many of them more than once.
 
-    ``unheard``: answers that may have come from an auth process whose stats process was there no more: six
-    seconds after a reload the master ends the old one of both, and an auth process that waits for its
-    database does not go.  Dovecot's own count lacks those.
+    ``exported``: how many the stats processes wrote down, how many of them more than once, and how many that
+    the load does not know of.  ``unheard``: answered, and not written down; ``explained``: those of them that
+    an auth process answered whose stats process was ended: six seconds after a reload the master ends both,
+    where a request that waits for its database keeps them.  ``ended``: so many stats processes; what such a
+    one counted last may have come after we asked it last, which is fifty times a second.
     """
 
     result: LoadResult
@@ -211,20 +226,29 @@ class Books:
     problems: list[str]
     dovecot: dict[str, int]
     ends: tuple[int, int]
-    unheard: int
+    exported: tuple[int, int, int]
+    unheard: dict[str, int]
+    explained: int
+    ended: int
 
     @property
     def each_once(self) -> bool:
         counts = self.result.counts
         whole = counts.ok + counts.refused + sum(counts.failed.values()) + sum(counts.lost.values())
-        return self.ends == (counts.sent, 0) and whole == counts.sent
+        return self.ends == (counts.sent, 0) and whole == counts.sent and self.exported[1:] == (0, 0)
 
     @property
     def agree(self) -> bool:
-        """What was answered is what Dovecot finished, and what was right is what it let in."""
+        """What was answered is what Dovecot finished, but for what its own statistics could not hear."""
         counts, theirs = self.result.counts, self.dovecot
-        missing = (counts.answered - theirs["requests"], counts.ok - theirs["right"])
-        return all(0 <= one <= self.unheard for one in missing)
+        silent = sum(self.unheard.values())
+        unpolled = self.exported[0] - theirs["requests"]
+        return (
+            counts.answered == self.exported[0] + silent
+            and silent == self.explained
+            and 0 <= unpolled <= self.ended
+            and 0 <= counts.ok - theirs["right"] <= self.ended + self.unheard.get("ok", 0)
+        )
 
 
 def keep_books(
@@ -245,7 +269,7 @@ def keep_books(
         user: generate("SHA256-CRYPT", password, rounds=5000) for user, password in passwords.items()
     }
     accounts = tuple(Account(user, password) for user, password in passwords.items())
-    with Lab(version, server.driver, stored, SETTINGS, database=server) as lab:
+    with Lab(version, server.driver, stored, SETTINGS + EXPORTS[version[:3]], database=server) as lab:
         readers = StatsReaders(lab)
         before = readers.settled()
         faults = Faults(lab, readers, server, kinds, pause)
@@ -269,11 +293,23 @@ def keep_books(
             thread.join()
         after = readers.settled()
         readers.close()
+        exported = Counter(int(found, 16) for found in _SESSION.findall(lab.log()))
+    silent = {number: one for number, one in witness.answers.items() if number not in exported}
     return Books(
         result,
         dict(faults.done),
         faults.problems,
         {name: after[name] - before[name] for name in METRICS},
         (len(witness.ends), sum(count > 1 for count in witness.ends.values())),
-        sum(any(due < gone < answered for gone in readers.gone) for due, answered in witness.slow),
+        (
+            len(exported),
+            sum(count > 1 for count in exported.values()),
+            sum(number not in witness.ends for number in exported),
+        ),
+        dict(Counter(reason for _, _, reason in silent.values())),
+        sum(
+            any(due < gone < answered + _AROUND for gone in readers.gone)
+            for due, answered, _ in silent.values()
+        ),
+        len(readers.gone),
     )

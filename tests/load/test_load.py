@@ -1,0 +1,205 @@
+"""``mailauth load`` against real Dovecots: what it counts, what it refuses, how it ends."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from mailauth.hashes import Password
+from mailauth.lab import Lab, MariaDB
+from mailauth.load.accounts import Account, Mix
+from mailauth.load.authpool import AuthPool
+from mailauth.load.plan import Plan, Search
+from mailauth.load.pool import Bounds
+from mailauth.load.result import LoadResult
+from mailauth.load.run import About, load
+from mailauth.load.watch import Blind
+from mailauth.render.json import to_json
+from mailauth.render.load import load_text, schema
+from tests.cli.running import ROOT, mailauth
+from tests.load.faults import SETTINGS, StatsReaders, keep_books
+
+SCHEMA = ROOT / "mailauth" / "schemas" / "load.json"
+USERS = {f"u{n}": f"{{PLAIN}}secret{n}" for n in range(5)}
+CSV = "".join(f"u{n},secret{n}\n" for n in range(5))
+STALE = "".join(f"u{n},older{n}\n" for n in range(5))
+QUICK = ("--duration", "1", "--warm-up", "0")
+# In a lab nobody is held back; here they are, as on a server.
+PENALTIES = "service anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0600\n  }\n}\n"
+
+
+def loaded(*words: str, feed: str = CSV, status: int = 0) -> LoadResult:
+    done = mailauth("load", *words, "--json", feed=feed)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done
+    told = json.loads(done.stdout)
+    jsonschema.validate(told, json.loads(SCHEMA.read_text()))
+    return msgspec.json.decode(done.stdout, type=LoadResult)
+
+
+def of_lab(lab: Lab) -> tuple[str, ...]:
+    return ("--socket", str(lab.auth_socket), "--users", "-")
+
+
+def imap(lab: Lab) -> tuple[str, ...]:
+    return ("--by", "imap", "--host", f"127.0.0.1:{lab.ports['imap']}", "--users", "-")
+
+
+def test_the_schema_in_the_tree_is_current() -> None:
+    """When it is not: python -c 'from mailauth.render.load import *; ...to_json(schema())'."""
+    assert json.loads(SCHEMA.read_text()) == json.loads(to_json(schema()))
+
+
+@pytest.fixture
+def own_database() -> Iterator[MariaDB]:
+    """Of this test alone: it is killed."""
+    with MariaDB() as server:
+        yield server
+
+
+def test_every_request_is_counted_once_and_as_dovecot_does(
+    dovecot_version: str, own_database: MariaDB
+) -> None:
+    """Workers are killed, Dovecot reloaded, the database restarted; for long: bench/load_faults.py."""
+    books = keep_books(dovecot_version, own_database, seconds=6.0, rate=60.0, pause=0.8)
+    assert books.problems == []
+    assert set(books.faults) == {"database", "worker", "reload"}
+    assert books.result.counts.sent == 360
+    assert books.each_once, books
+    assert books.agree, books
+
+
+def test_what_a_killed_auth_process_had_is_lost_and_no_more(own_database: MariaDB) -> None:
+    """Dovecot may have finished more than we heard of, but not less."""
+    books = keep_books("2.3.19.1", own_database, seconds=3.0, rate=200.0, pause=0.5, kinds=("auth",))
+    assert books.faults["auth"] > 0
+    assert books.result.counts.lost["the connection was closed"] > 0
+    assert books.each_once, books
+    assert books.result.counts.answered <= books.dovecot["requests"] <= books.result.counts.sent
+
+
+def test_a_load_of_a_lab_shows_its_numbers_and_draws_them(tmp_path: Path) -> None:
+    picture = tmp_path / "load.png"
+    lab = ("--lab", "--lab-users", "2", "--scheme", "PLAIN", "--store", "sqlite")
+    more = ("--ramp", "20:60", "--wrong", "25", "--picture", str(picture))
+    done = mailauth("load", *lab, *QUICK, *more)
+    assert done.returncode == 0
+    assert "20/s to 60/s for 1.0 s, 2 users, 25% with a wrong password" in done.stdout
+    assert (
+        "sent       40\n  ok         30\n  refused    10  (wrong passwords, as they should be)" in done.stdout
+    )
+    assert "auth-worker" in done.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("limit", "rate", "held"), [(10.0, 200.0, True), (1e-6, 0.0, False)])
+def test_the_knee(lab: Callable[..., Lab], limit: float, rate: float, held: bool) -> None:
+    """The highest rate that was asked for, where all are held; none, where nothing can be."""
+    accounts = [Account(user, Password.of(stored[7:])) for user, stored in USERS.items()]
+    plan = Plan(None, None, 1.0, 0.0, 0.0, 2, 100, 10.0, search=Search(limit, 0.1, first=50.0, most=200.0))
+    with lab(None, "passwd-file", USERS) as one:
+        mix = Mix(accounts, 0.0)
+        bounds = Bounds(plan.in_flight, plan.timeout)
+        result = load(plan, About("", ""), lambda: AuthPool(one.auth_socket, mix, bounds, 2), mix, Blind())
+    assert result.knee
+    assert (result.knee.rate, result.knee.above is None) == (rate, held)
+    assert {step.held for step in result.knee.steps} == {held}
+    assert result.counts.sent == sum(step.counts.sent for step in result.knee.steps) == result.counts.ok
+    text = load_text(result)
+    assert ("KNEE  200/s with p95 within 10.0 s" in text) is held
+    assert ("NO KNEE: not even 12.5/s held" in text) is not held
+
+
+def test_a_stranger_is_not_loaded(tmp_path: Path) -> None:
+    """Without --i-own-this-server, and with it only where Dovecot answers."""
+    path = tmp_path / "auth-client"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        done = mailauth("load", "--socket", str(path), "--users", "-", feed=CSV)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "is not a lab's Dovecot: whoever logs in meanwhile waits behind the load" in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = mailauth("load", "--by", "imap", "--host", f"127.0.0.1:{port}", "--users", "-", feed=CSV)
+        assert done.returncode == 1
+        assert "--i-own-this-server" in done.stderr
+    done = mailauth("load", "--socket", str(path), "--users", "-", "--i-own-this-server", feed=CSV)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == f"mailauth: {path}: the auth socket does not answer (Connection refused).\n"
+
+
+def test_a_file_of_stale_passwords_ends_early_and_says_why(lab: Callable[..., Lab]) -> None:
+    with lab(None, "passwd-file", USERS) as one:
+        told = loaded(*of_lab(one), *QUICK, "--rate", "50", "--stop-failures", "5", feed=STALE, status=1)
+        assert told.counts.ok == 0
+        assert set(told.counts.failed) == {"refused"}
+        assert told.counts.sent == told.counts.failed["refused"]
+
+
+def test_no_penalty_is_tripped_unknowingly(lab: Callable[..., Lab]) -> None:
+    """The auth socket knows none; IMAP refuses, ends at the first refusal, or comes from elsewhere."""
+    with lab(None, "passwd-file", USERS, PENALTIES, ("imap",)) as one:
+
+        def held_back() -> str:
+            return one.run("doveadm", "penalty").stdout
+
+        told = loaded(*of_lab(one), *QUICK, "--rate", "40", "--wrong", "50", "--sources", "3")
+        assert told.counts.refused == 20
+        assert "127." not in held_back()
+
+        refused = mailauth("load", *imap(one), *QUICK, "--wrong", "50", feed=CSV)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "--penalties" in refused.stderr
+        assert "127." not in held_back()
+
+        good = loaded(*imap(one), *QUICK, "--rate", "10")
+        assert (good.counts.ok, good.counts.bad) == (10, 0)
+
+        elsewhere = ("--penalties", "--sources", "2")
+        told = loaded(*imap(one), *QUICK, "--rate", "4", "--wrong", "50", *elsewhere)
+        assert told.counts.refused == 2
+        assert "127.77.0." in held_back()
+        assert "127.0.0.1" not in held_back()
+
+        told = loaded(*imap(one), "--duration", "30", "--rate", "2", feed=STALE, status=1)
+        assert "a password was refused" in told.ended
+        assert told.counts.sent < 10
+
+
+def test_an_interrupted_load_tells_what_it_did(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    with lab(dovecot_version, "passwd-file", USERS, SETTINGS) as one:
+        readers = StatsReaders(one)
+        before = readers.settled()
+        words = ("load", *of_lab(one), "--rate", "300", "--duration", "60", "--wrong", "10", "--json")
+        with subprocess.Popen(
+            [sys.executable, "-m", "mailauth", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+        ) as running:
+            assert running.stdin
+            assert running.stderr
+            running.stdin.write(CSV)
+            running.stdin.close()
+            while "load:" not in running.stderr.readline():
+                assert running.poll() is None
+            running.send_signal(signal.SIGINT)
+            told = running.stdout.read() if running.stdout else ""
+            assert running.wait(20) == 130
+        result = msgspec.json.decode(told, type=LoadResult)
+        assert result.ended == "interrupted"
+        counts, warm = result.counts, result.warm_up_counts
+        assert counts.sent == counts.answered > 0
+        after = readers.settled()
+        readers.close()
+        assert counts.answered + warm.answered == after["requests"] - before["requests"]
+        assert counts.ok + warm.ok == after["right"] - before["right"]
