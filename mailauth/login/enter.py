@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import stamina
+import stamina.instrumentation
 
 from mailauth.clients.door import Answer, Step, Told
 from mailauth.clients.sasl import find
@@ -64,9 +65,10 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
             raise _NotConnectedError(told)
         return told
 
+    stamina.instrumentation.set_on_retry_hooks(())  # it would print; what comes of it is the answer
     try:
         for trial in stamina.retry_context(
-            on=_NotConnectedError, attempts=_CONNECTS, wait_initial=0.1, wait_max=1.0, timeout=None
+            on=_NotConnectedError, attempts=_CONNECTS, wait_initial=0.1, wait_jitter=0.1, timeout=None
         ):
             with trial:
                 told = connected()
