@@ -74,8 +74,7 @@ def _absent(site: Site, choice: Choice) -> Iterator[Way]:
     served = site.listening.protocols if site.listening else ()
     for name in choice.protocols:
         if name in PROTOCOLS and name not in served:
-            why = site.unseen if site.listening is None and served else f"protocols does not name {name}"
-            yield Way(Layer.DOOR, name, "PLAIN", None, why)
+            yield Way(Layer.DOOR, name, "PLAIN", None, f"protocols does not name {name}")
 
 
 def _doors(site: Site, choice: Choice) -> Iterator[Door]:

@@ -49,17 +49,14 @@ _T = TypeVar("_T")
 def observe_listening(scene: Scene) -> Listening | NotApplicable:
     """The login services' listeners.  Raises CannotObserve when the kernel's table may not be read."""
     tree = scene.config.tree
-    protocols = tuple(
-        dict.fromkeys(PROTOCOLS[word] for word in words(tree, "protocols") if word in PROTOCOLS)
-    )
-    asked = protocols
+    asked = protocols = served(tree)
     if scene.named_service:
         if scene.service not in PROTOCOLS:
             return NotApplicable(Listening, f"no login service of Dovecot's is for {scene.service}")
         asked = (PROTOCOLS[scene.service],)
     if not asked:
         return NotApplicable(Listening, "Dovecot serves no protocol that is logged in to")
-    listeners = tuple(one for protocol in dict.fromkeys((*protocols, *asked)) for one in _of(tree, protocol))
+    listeners = configured(tree, (*protocols, *asked))
     if not scene.named_service:  # port 0 is how a protocol that nobody uses is switched off
         asked = tuple(dict.fromkeys(one.protocol for one in listeners if one.port)) or asked
     pid = _master(scene)
@@ -106,6 +103,16 @@ def observe_reachable(scene: Scene) -> Reachable | NotApplicable:
             for address in found
         ),
     )
+
+
+def served(tree: Block) -> tuple[str, ...]:
+    """The protocols that Dovecot is set to serve, of those that are logged in to."""
+    return tuple(dict.fromkeys(PROTOCOLS[word] for word in words(tree, "protocols") if word in PROTOCOLS))
+
+
+def configured(tree: Block, protocols: tuple[str, ...]) -> tuple[Listener, ...]:
+    """The listeners of these protocols, as they are set."""
+    return tuple(one for protocol in dict.fromkeys(protocols) for one in _of(tree, protocol))
 
 
 def words(tree: Block, name: str) -> tuple[str, ...]:

@@ -1,0 +1,123 @@
+"""The command: what it prints, how it ends, and that it does not hammer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import jsonschema
+import pytest
+
+from mailauth.lab import Lab
+from mailauth.render.json import to_json
+from mailauth.render.login import login_schema
+from tests.cli.running import ROOT, mailauth
+
+SCHEMA = ROOT / "mailauth" / "schemas" / "login.json"
+SECRET = "correct horse"
+USERS = {"alice": "{PLAIN}" + SECRET}
+OFFERED = "auth_mechanisms = plain cram-md5 scram-sha-256\n"
+
+
+def test_the_schema_in_the_tree_is_current() -> None:
+    """When it is not: python -c 'from mailauth.render.login import *; print(to_json(login_schema()))'."""
+    assert json.loads(SCHEMA.read_text()) == json.loads(to_json(login_schema()))
+
+
+def test_right_and_wrong_passwords(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    with lab(dovecot_version, "passwd-file", USERS, OFFERED, ("imap", "pop3"), tls=True) as one:
+        words = ("login", "alice", "--pid", str(one.master_pid), "--password-stdin")
+        right = mailauth(*words, feed=SECRET + "\n")
+        assert right.returncode == 0, right.stdout
+        assert f"imap {one.ports['imaps']} TLS PLAIN" in right.stdout
+        assert right.stdout.endswith("\n17 yes.\n")
+        assert right.stderr == "17 logins as alice; at most 8 of them with a refused password.\n"
+        report = mailauth(*words, "--json", feed=SECRET + "\n")
+        told = json.loads(report.stdout)
+        jsonschema.validate(told, json.loads(SCHEMA.read_text()))
+        assert (told["first"], len(told["attempts"])) == ("", 17)
+        before = one.log().count("Password mismatch")
+        wrong = mailauth(*words, "--refusals", "3", feed="other\n")
+        assert wrong.returncode == 1
+        assert "FIRST TO DISAGREE  hash\n" in wrong.stdout
+        assert one.logs("Password mismatch")
+        assert one.log().count("Password mismatch") - before == 3  # doveadm, the auth socket, imap
+        assert SECRET not in right.stdout + right.stderr + report.stdout + wrong.stdout + wrong.stderr
+
+
+def test_watching_tells_changes_and_ends_at_an_interrupt(lab: Callable[..., Lab]) -> None:
+    with lab(None, "passwd-file", USERS, "", ("imap",)) as one:
+        words = ["login", "alice", "--pid", str(one.master_pid), "--password-stdin", "--watch", "1"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "mailauth", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+        ) as watching:
+            assert watching.stdin
+            assert watching.stdout
+            watching.stdin.write(SECRET + "\n")
+            watching.stdin.close()
+            table = []
+            while not (line := watching.stdout.readline()).endswith(" yes.\n"):
+                table.append(line)
+            one.set_password("alice", "{PLAIN}another")
+            told = [watching.stdout.readline().partition("  ")[2] for _ in range(5)]
+            watching.send_signal(signal.SIGINT)
+            rest = watching.stdout.read()
+        assert told == [
+            "hash, offline: yes -> no\n",
+            "doveadm auth test: yes -> no\n",
+            "auth socket imap PLAIN: yes -> no\n",
+            f"imap {one.ports['imap']} PLAIN: yes -> no at authentication\n",
+            "breaks: nothing -> hash\n",
+        ]
+        assert "the next look is in 2 s" in rest or rest == ""
+        assert watching.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("alice",), "a login needs the password"),
+        (("", "--password-stdin"), "the user name is empty"),
+        (("alice", "--password-stdin", "--smtp", "nowhere:port"), "--smtp nowhere:port"),
+        (("alice", "--password-stdin", "--way", "smtp"), "--smtp"),
+        (("alice", "--password-stdin", "--json", "--watch", "5"), "one of the two"),
+        (("alice", "--password-stdin", "--from-address", "home"), "not an IP address"),
+        (("alice", "--password-stdin", "-c", "/nonexistent"), "there is no such file"),
+    ],
+)
+def test_bad_input_is_one_sentence(words: tuple[str, ...], says: str) -> None:
+    done = mailauth("login", *words, feed="secret\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
+def test_an_ordinary_user_is_told_what_could_not_be_seen(lab: Callable[..., Lab]) -> None:
+    """Neither the store nor auth's socket may be opened; the logins themselves need no rights."""
+    with lab(None, "passwd-file", USERS, "", ("imap",)) as one:
+        one.config.chmod(0o644)
+        one.settings_file.chmod(0o644)
+        done = subprocess.run(
+            [
+                *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+                *(sys.executable, "-m", "mailauth", "login", "alice"),
+                *("-c", str(one.config), "--password-stdin", "--json"),
+            ],
+            input=SECRET + "\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        assert done.returncode == 3, done.stderr
+        answers = {each["way"]: each["answer"] for each in json.loads(done.stdout)["attempts"]}
+        assert answers["hash, offline"] == answers["doveadm auth test"] == "not seen"
+        assert answers[f"imap {one.ports['imap']} PLAIN"] == "yes"
