@@ -47,6 +47,7 @@ from mailauth.looking import (
     USER_PROBES,
     Facts,
     concluded,
+    lack,
     look_by,
     see,
     skip,
@@ -132,9 +133,7 @@ def look(target: Target) -> Looked:
     scene = replace(scene, road=make_road(scene) if names else None)
     cases: list[Case] = []
     if names is None:
-        unknown = shared[UserName]
-        assert isinstance(unknown, Unobserved | NotApplicable)
-        shared |= {kind: replace(unknown, kind=kind) for kind in (LookedUp, ClientAddress)}
+        lack(shared, (LookedUp, ClientAddress), UserName)
     elif names.refused:
         end = End(Said.REFUSED, 0, names.looked_up)
         shared[LookedUp] = LookedUp("auth_username_chars: no passdb is asked", (), (), end, end)
@@ -179,8 +178,8 @@ def _look_at_mail(shared: Facts, scene: Scene) -> None:
     answer = shared[UserdbAnswer]
     if isinstance(answer, UserdbAnswer):
         see(shared, MailAccess, lambda: observe_mail_access(scene, answer))
-    elif isinstance(answer, Unobserved | NotApplicable):
-        shared[MailAccess] = replace(answer, kind=MailAccess)
+    else:
+        lack(shared, (MailAccess,), UserdbAnswer)
 
 
 def _without_a_hash(lookups: Fact) -> Facts:
@@ -216,9 +215,7 @@ def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash |
         lambda: observe_verifiers(scene.dovecot, scene.config, case.passdb, user, blocks),
     )
     if verifiers is None:
-        missing = facts[Verifiers]
-        reason = missing.reason if isinstance(missing, Unobserved) else ""
-        facts[Trials] = Unobserved(Trials, reason)
+        lack(facts, (Trials,), Verifiers)
     else:
         see(facts, Trials, lambda: observe_trials(parsed, scene.password, stored, verifiers))
 
@@ -231,7 +228,7 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     check, password = shared[PasswordCheck], scene.password
     kinds: tuple[type[Evidence], ...] = (PasswordVariant, PasswordPart, PasswordBytes)
     if isinstance(check, Unobserved):
-        shared |= {kind: replace(check, kind=kind) for kind in kinds}
+        lack(shared, kinds, PasswordCheck)
         return
     if password is None or not isinstance(check, PasswordCheck):
         skip(shared, kinds, "no password was verified")
@@ -259,7 +256,7 @@ def _verify_password(
     if PasswordCheck in shared:
         return
     if scene.password is not None and isinstance(lookups, Unobserved):
-        shared[PasswordCheck] = Unobserved(PasswordCheck, lookups.reason)
+        lack(shared, (PasswordCheck,), LookedUp)
         return
     if scene.password is None or not sound:
         skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")

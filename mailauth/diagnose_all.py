@@ -15,9 +15,8 @@ from mailauth.evidence import (
     Foreseen,
     StoreMemory,
     Surveys,
-    Unobserved,
 )
-from mailauth.looking import SERVER_PROBES, Facts, concluded, look_by, see, skip
+from mailauth.looking import SERVER_PROBES, Facts, concluded, lack, look_by, see, skip
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.scene import Scene
@@ -74,9 +73,7 @@ def _look_at_stores(facts: Facts, checkup: Checkup, config: AuthConfig, judging:
     if checkup.as_if is not None:
         skip(facts, (StoreMemory,), "the processes are those of the version that runs")
     elif surveys is None:
-        missing = facts[Surveys]
-        reason = missing.reason if isinstance(missing, Unobserved) else ""
-        facts[StoreMemory] = Unobserved(StoreMemory, reason)
+        lack(facts, (StoreMemory,), Surveys)
     else:
         own = replace(ask, progress=None)
         see(facts, StoreMemory, lambda: observe_memory(own, surveys))

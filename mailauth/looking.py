@@ -132,6 +132,13 @@ def skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:
     facts.update({kind: NotApplicable(kind, reason) for kind in kinds})
 
 
+def lack(facts: Facts, kinds: tuple[type[Evidence], ...], like: type[Evidence]) -> None:
+    """These are missing for the same reason as ``like`` is."""
+    missing = facts[like]
+    assert isinstance(missing, Unobserved | NotApplicable)
+    facts.update({kind: replace(missing, kind=kind) for kind in kinds})
+
+
 def look_by(probes: tuple[Probe, ...], facts: Facts, scene: Scene) -> None:
     for kind, observe in probes:
         see(facts, kind, partial(observe, scene))
