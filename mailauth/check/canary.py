@@ -73,7 +73,7 @@ def _site(server: Server) -> Site:
     except CannotObserve as why:
         if AS_ROOT in str(why):
             raise
-        return Site(server.dovecot, server.config, None, str(why))
+        return Site(server.dovecot, server.config, None)
     listening = seen if isinstance(seen, Listening) else None
     return Site(server.dovecot, server.config, listening)
 
