@@ -1,0 +1,394 @@
+"""A list of users and known passwords, on real stores that a real Dovecot reads."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psycopg
+import pytest
+
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Password, Verdict, generate, verify
+from mailauth.lab import Lab, MariaDB
+from mailauth.migrate.bulk import Import, Imported
+from mailauth.migrate.check import Check, Outcome
+from mailauth.migrate.hashing import Dask, Local
+from mailauth.migrate.import_list import opened
+from mailauth.migrate.journal import Head, State, fresh
+from mailauth.migrate.named import as_written
+from mailauth.render.json import to_json
+from mailauth.render.migrate_import import import_schema
+from mailauth.stores.file_table import FileTable
+from tests.cli.running import ROOT, mailauth
+from tests.migrate.conftest import old_users, secret
+from tests.migrate.test_apply import Make, migrated
+from tests.migrate.test_bad_input import small
+from tests.migrate.test_cluster import GOAL, MEMORY, cluster, passwords
+from tests.migrate.test_on_login import logging_everything, watched
+
+__all__ = ["migrated", "small"]
+
+COUNT = 16
+CANARY = "canary-"
+FAST = ("--profile", "owasp-7")
+SCHEMA = ROOT / "mailauth" / "schemas" / "migrate-import.json"
+LEFT = {
+    "no_match": ["other"],
+    "no_password": ["nothing"],
+    "no_user": ["line 20"],
+    "malformed": ["line 21"],
+    "conflict": ["lines 22 and 23"],
+    "not_taken": ["line 24"],
+}
+
+
+def listed(folder: Path, *lines: str, name: str = "list.csv") -> str:
+    file = folder / name
+    file.touch(0o600)
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8", "surrogateescape")
+    return str(file)
+
+
+def known(numbers: range) -> list[str]:
+    return [f"u{number},{secret(number).decode()}" for number in numbers]
+
+
+def stored(lab: Lab) -> dict[str, str | None]:
+    """What the store holds now."""
+    if lab.store.path is None or lab.driver == "sqlite":
+        return lab.store.users()
+    lines = (line.partition(":") for line in lab.store.path.read_text().splitlines())
+    return {user: text for user, _, text in lines}
+
+
+def connected(lab: Lab) -> "psycopg.Connection[tuple[object, ...]]":
+    place = lab.store.place
+    return psycopg.connect(
+        host=place.host,
+        port=int(place.port),
+        user=place.user,
+        password=place.password,
+        dbname=place.database,
+    )
+
+
+def journals(state: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
+
+
+def test_the_schema_in_the_tree_is_current() -> None:
+    """When it is not: write to_json(import_schema()) into it."""
+    assert json.loads(SCHEMA.read_text()) == json.loads(to_json(import_schema()))
+
+
+def test_who_is_listed_has_his_new_hash_and_who_is_not_keeps_the_old(
+    migrated: Make, store: str, tmp_path: Path
+) -> None:
+    """Counted, named, done, done once more, taken back; Dovecot lets everyone in all the while."""
+    version = "2.3.19.1" if store in ("passwd-file", "mysql") else "2.4.1"
+    users = old_users(COUNT) | {
+        "u0": generate("PLAIN-MD5", Password(secret(0))),  # refused by 2.4, until it is migrated
+        "other": generate("SSHA512", Password(b"his own")),
+        "nothing": None,
+        "both": "{SSHA}x",
+    }
+    one = migrated(version, store, users)
+    before = stored(one.lab)
+    lines = [
+        *(line.replace("u0", "U0") for line in known(range(COUNT))),
+        f"U1,{secret(1).decode()}",
+        f"nothing,{CANARY}",
+        f"other,{CANARY}",
+        f"nobody,{CANARY}",
+        CANARY,
+        f"both,{CANARY}1",
+        f"both,{CANARY}2",
+        f"a b,{CANARY}",
+    ]
+    file = listed(tmp_path, *lines)
+    key = one.run("keygen", str(tmp_path / "key")).strip()
+    want = {"migrated": COUNT, "repeated": 1, "conflict": 2} | dict.fromkeys(set(LEFT) - {"conflict"}, 1)
+
+    at = ("--pid", str(one.lab.master_pid), "--json")
+    planned = json.loads(one.run("import", file, *FAST, *at, status=1))
+    assert planned["counts"] == want
+    assert stored(one.lab) == before
+    done = json.loads(one.at("import", file, *FAST, "--apply", "--seal-to", key, "--json", status=1))
+    jsonschema.validate(done, json.loads(SCHEMA.read_text()))
+    assert done["counts"] == want
+    assert done["named"] == LEFT
+    assert sum(done["counts"].values()) == done["lines"] == len(lines)
+    assert one.logins(COUNT) == [True] * COUNT
+    assert one.lab.login("other", b"his own").ok
+    now = stored(one.lab)
+    assert all((now[f"u{n}"] or "").startswith("{ARGON2ID}") for n in range(COUNT))
+
+    again = json.loads(one.run("import", file, *FAST, "--apply", *at, status=1))
+    assert again["counts"] == {"already" if name == "migrated" else name: n for name, n in want.items()}
+    verified = json.loads(one.run("import", file, "--verify-only", *at, status=1))
+    assert verified["counts"]["matches"] == COUNT
+    undone = json.loads(one.run("undo", done["id"], "--key", str(tmp_path / "key"), "--apply", *at))
+    assert undone["report"]["written"] == COUNT
+    assert stored(one.lab) == before
+    assert CANARY.encode() not in journals(one.state)
+
+
+def test_set_writes_over_whatever_stands_there_and_undo_puts_it_back(tmp_path: Path) -> None:
+    """But for what no journal may keep: a plaintext, and what may be one; and where there was nothing."""
+    base = tmp_path / "users.sqlite"
+    hashed = generate("SSHA", Password(b"another"))
+    rows = {"a": hashed, "b": "", "c": None, "d": "{PLAIN}old", "e": "{SSHA}broken", "f": "{PLAIN}f-pw"}
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("CREATE TABLE users (userid TEXT PRIMARY KEY, password TEXT)")
+        link.executemany("INSERT INTO users VALUES (?, ?)", list(rows.items()))
+        link.commit()
+        file = listed(tmp_path, *(f"{user},{user}-pw" for user in rows), "g,g-pw")
+        at = ("--url", f"sqlite://{base}", "--rows-query", "SELECT userid AS user, password FROM users")
+
+        def run(*words: str, status: int) -> dict[str, Any]:
+            done = mailauth("migrate", *words, *at, "--json", MAILAUTH_STATE=str(tmp_path / "state"))
+            assert (done.returncode, done.stderr) == (status, "")
+            told: dict[str, Any] = json.loads(done.stdout)
+            return told
+
+        def now() -> dict[str, str | None]:
+            return dict(link.execute("SELECT * FROM users"))
+
+        left = {"no_password": 2, "no_match": 2, "broken": 1, "no_user": 1}
+        first = run("import", file, *FAST, "--apply", status=1)
+        assert first["counts"] == {"migrated": 1} | left
+        before = now()
+        assert {user: text for user, text in before.items() if user != "f"} == {
+            user: text for user, text in rows.items() if user != "f"
+        }
+        done = run("import", file, *FAST, "--apply", "--set", status=1)
+        assert done["counts"] == {"set": 5, "already": 1, "no_user": 1}
+        assert done["not_kept"] == 3
+        for user, stored in now().items():
+            assert verify(stored or "", Password.of(f"{user}-pw"), user=user).verdict is Verdict.MATCH
+        undone = run("undo", done["id"], "--apply", status=0)["report"]
+        assert (undone["written"], undone["not_kept"]) == (2, 3)
+        assert now()["a"] == hashed
+        assert now()["b"] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-",), "the list is empty"),
+        (("/nowhere",), "/nowhere: cannot be read (No such file or directory)"),
+        (("/",), "/: cannot be read (Is a directory)"),
+        (("-", "--verify-only", "--apply"), "leave out --apply and --set"),
+        (("-", "--profile", "none"), "There is no profile 'none'"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    (tmp_path / "users").write_text("a:{PLAIN}x\n")
+    at = ("--url", f"passwd-file:{tmp_path / 'users'}")
+    done = mailauth("migrate", "import", *words, *at, feed="user,password\n\n")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert says in done.stderr
+
+
+def test_nothing_that_stands_in_the_list_is_ever_shown(tmp_path: Path) -> None:
+    """Columns that were swapped, quotes that never close, NULs, other charsets: lines are named by number."""
+    (tmp_path / "users").write_text("a:{PLAIN}x\nb:{PLAIN}y\n")
+    lines = [f"{CANARY}{n},a" for n in range(30)]
+    lines += [
+        f'b,"{CANARY}',
+        f"b,{CANARY},x",
+        f"b,{CANARY}\0",
+        "b,",
+        f",{CANARY}",
+        f"{CANARY}\udcff,x",
+        "b,y",
+    ]
+    file = listed(tmp_path, *lines)
+    Path(file).chmod(0o644)
+    words = ("migrate", "import", file, "--url", f"passwd-file:{tmp_path / 'users'}")
+    for more in ((), ("--json",), ("--verify-only",)):
+        done = mailauth(*words, *more)
+        assert done.returncode == 1
+        assert CANARY not in done.stdout + done.stderr
+        assert "others may read it (mode 0644)" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    told = json.loads(mailauth(*words, "--json").stdout)
+    assert told["counts"] == {"migrated": 1, "no_user": 30, "malformed": 6}
+    assert told["named"]["malformed"] == [f"line {n}" for n in range(31, 37)]
+
+
+def test_users_whose_name_is_no_key(migrated: Make, tmp_path: Path) -> None:
+    """Rows are found by the user's name; of two rows with one name, neither is touched."""
+    one = migrated("2.3.19.1", "pgsql", {})
+    place = one.lab.store.place
+    stored = [generate("SSHA", Password(secret(number))) for number in range(4)]
+    rows = [("u0", "a.example"), ("u1", "a.example"), ("u2", "a.example"), ("u2", "a.example")]
+    with closing(connected(one.lab)) as link:
+        link.execute("CREATE TABLE box (id SERIAL PRIMARY KEY, username TEXT, domain TEXT, password TEXT)")
+        for (user, domain), text in zip(rows, stored, strict=True):
+            link.execute(
+                "INSERT INTO box (username, domain, password) VALUES (%s, %s, %s)", (user, domain, text)
+            )
+        link.commit()
+        file = listed(
+            tmp_path, "password,note,user", *(f"{secret(n).decode()},x,u{n}@a.example" for n in range(3))
+        )
+        url = f"postgresql://{place.user}:{place.password}@{place.host}:{place.port}/{place.database}"
+        words = ("--url-fd", "0", "--rows-query", "SELECT username, domain, password FROM box", "--apply")
+        done = mailauth(
+            *("migrate", "import", file, *words, *FAST, "--json"), feed=url, MAILAUTH_STATE=str(one.state)
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert json.loads(done.stdout)["counts"] == {"migrated": 2, "several": 1}
+        now = [str(row[0]) for row in link.execute("SELECT password FROM box ORDER BY id")]
+    assert [text.startswith("{ARGON2ID}") for text in now] == [True, True, False, False]
+
+
+def test_a_row_that_is_locked_by_another_is_done_by_the_next_run(migrated: Make, tmp_path: Path) -> None:
+    one = migrated("2.3.19.1", "pgsql", old_users(1))
+    file = listed(tmp_path, *known(range(1)))
+    with closing(connected(one.lab)) as other:
+        other.execute("SELECT * FROM users FOR UPDATE")
+        done = json.loads(one.at("import", file, *FAST, "--apply", "--json", status=1))
+    assert done["counts"] == {"locked": 1}
+    assert done["named"] == {"locked": ["u0"]}
+    done = json.loads(one.at("import", file, *FAST, "--apply", "--json"))
+    assert done["counts"] == {"migrated": 1}
+
+
+def test_a_password_that_changes_while_hashes_are_made_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILAUTH_STATE", str(tmp_path / "state"))
+    store = tmp_path / "users"
+    store.write_text("a:{PLAIN}a-pw\nb:{PLAIN}b-pw\n")
+
+    class Meanwhile(Local):
+        """Someone changes a row after it was verified."""
+
+        def each(self, *words):  # type: ignore[no-untyped-def] # noqa: ANN002, ANN202 - what it gets it passes on
+            found = super().each(*words)
+            store.write_text(store.read_text().replace("b-pw", "new-pw"))
+            return found
+
+    order, report = GOAL.order((2, 4, 1), None, 0), Imported()
+    head = Head("one", "x", "x", None, "{}", State.APPLYING, 0.0)
+    with (
+        Path(listed(tmp_path, "a,a-pw", "b,b-pw")).open("rb") as file,
+        opened(file, as_written, report.add) as users,
+        Meanwhile(order, 1) as workers,
+    ):
+        check = Check(GOAL, order, "PLAIN", False, making=True)
+        table, journal = FileTable(store), fresh(head)
+        work = Import(
+            table, users, as_written, check, workers, journal, report, lambda _a, _b: None, lambda: False, 9
+        )
+        work.run()
+        journal.close()
+    assert report.counts == Counter({Outcome.MIGRATED: 1, Outcome.CHANGED: 1})
+    assert "b:{PLAIN}new-pw\n" in store.read_text()
+
+
+def test_an_interrupted_import_is_gone_on_with_by_running_it_again(tmp_path: Path) -> None:
+    store, state = tmp_path / "users", str(tmp_path / "state")
+    store.write_text("".join(f"u{n}:{{PLAIN}}{secret(n).decode()}\n" for n in range(COUNT)))
+    file = listed(tmp_path, *known(range(COUNT)))
+    words = ["migrate", "import", file, "--url", f"passwd-file:{store}", *FAST, "--apply"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailauth", *words, "--batch", "2", "--rate", "4"],
+        cwd=ROOT,
+        env=os.environ | {"MAILAUTH_STATE": state},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as one:
+        end = time.monotonic() + 60
+        while "ARGON2ID" not in store.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        one.send_signal(signal.SIGINT)
+        said, _ = one.communicate()
+    assert one.returncode == 130
+    assert "run it again" in said
+    assert 0 < store.read_text().count("ARGON2ID") < COUNT
+    assert mailauth(*words, MAILAUTH_STATE=state).returncode == 0
+    assert store.read_text().count("ARGON2ID") == COUNT
+
+
+def test_on_a_dask_cluster_with_a_worker_killed(tmp_path: Path) -> None:
+    """The same as on the cores here; and a stored hash that fits no worker is said to."""
+    store = tmp_path / "users"
+    large = generate("ARGON2ID", Password(secret(100)), memory=4 * MEMORY // 1024, time=1)
+    store.write_text("".join(f"u{n}:{{PLAIN}}{secret(n).decode()}\n" for n in range(100)) + f"u100:{large}\n")
+    with cluster(2) as (address, workers):
+        threading.Timer(1.5, workers[0].kill).start()
+        done = mailauth(
+            *("migrate", "import", "-", "--url", f"passwd-file:{store}", "--dask", address, "--apply"),
+            *(*FAST, "--batch", "40", "--json"),
+            feed="".join(f"{line}\n" for line in known(range(101))),
+            MAILAUTH_STATE=str(tmp_path / "state"),
+        )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert json.loads(done.stdout)["counts"] == {"migrated": 100, "broken": 1}
+    for number, line in enumerate(store.read_text().splitlines()[:100]):
+        user, _, stored = line.partition(":")
+        assert verify(stored, Password(secret(number)), user=user).verdict is Verdict.MATCH
+
+
+def test_a_cluster_that_is_lost_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last worker, or its scheduler; nothing is waited for without end."""
+    monkeypatch.setattr("mailauth.migrate.hashing._EMPTY", 1)
+    monkeypatch.setattr("mailauth.migrate.hashing._LOOK", 0.5)
+    with cluster(1) as (address, workers), Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as hashers:
+        hashers.hashes(passwords(1))
+        threading.Timer(0.3, workers[0].kill).start()
+        with pytest.raises(CannotObserve, match="has had no workers"):
+            hashers.hashes(passwords(400))
+
+
+def test_no_password_is_in_the_database_s_log_nor_in_any_process(migrated: Make, tmp_path: Path) -> None:
+    with MariaDB() as server:
+        one = migrated("2.3.19.1", "mysql", old_users(COUNT), database=server)
+        logging_everything(server)
+        file = listed(tmp_path, *known(range(COUNT)))
+        with watched() as seen:
+            done = json.loads(one.at("import", file, *FAST, "--apply", "--json"))
+        assert done["counts"] == {"migrated": COUNT}
+        log = (server.folder / "data/general.log").read_bytes()
+        assert log.count(b"UPDATE users")
+        assert CANARY.encode() not in log
+        assert seen == set()
+    assert CANARY.encode() not in journals(one.state)
+
+
+@pytest.mark.parametrize("command", ["import", "apply"])
+def test_a_file_that_may_only_be_read(
+    tmp_path: Path, small: Callable[[str, int], Path], command: str
+) -> None:
+    """An SQLite database on a file system that is mounted read-only: one line, and nothing is changed."""
+    folder = small("data", 64)
+    base = folder / "users.sqlite"
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("CREATE TABLE users (userid TEXT PRIMARY KEY, password TEXT)")
+        link.execute("INSERT INTO users VALUES ('a', '{PLAIN}a-pw')")
+        link.commit()
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    what = [listed(tmp_path, "a,a-pw")] if command == "import" else ["--rehash", "ARGON2ID"]
+    words = ("--rows-query", "SELECT userid AS user, password FROM users", "--apply", *FAST)
+    done = mailauth(
+        "migrate", command, *what, "--url", f"sqlite://{base}", *words, MAILAUTH_STATE=str(tmp_path / "state")
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "ENDED: SQLite: attempt to write a readonly database; this batch was not changed." in done.stdout
+    assert done.stderr == ""
