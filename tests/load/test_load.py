@@ -168,7 +168,7 @@ def test_no_penalty_is_tripped_unknowingly(lab: Callable[..., Lab]) -> None:
         assert "127.77.0." in held_back()
         assert "127.0.0.1" not in held_back()
 
-        told = loaded(*imap(one), "--duration", "30", "--rate", "2", feed=STALE, status=1)
+        told = loaded(*imap(one), "--warm-up", "0", "--rate", "2", feed=STALE, status=1)
         assert "a password was refused" in told.ended
         assert told.counts.sent < 10
 
