@@ -124,11 +124,11 @@ def _faults(table: _Table) -> Iterator[Fault]:
         yield Fault(
             Breaks.USERDB, "", f"doveadm auth test says yes, doveadm auth login no{_why(table.login)}"
         )
-    seen: set[tuple[Breaks, str]] = set()
-    for fault in (_of_a_door(one, table, userdb=userdb) for one in table.doors):
-        if fault and (fault.breaks, fault.service) not in seen:
-            seen.add((fault.breaks, fault.service))
-            yield fault
+    found = [_of_a_door(one, table, userdb=userdb) for one in table.doors]
+    first = {(fault.breaks, fault.service): fault for fault in reversed(found) if fault}
+    if any(breaks is Breaks.RELAY for breaks, _ in first):
+        first.pop((Breaks.MAIL, "submission"), None)  # it may be closed before the reason is read
+    yield from first.values()
 
 
 def _of_the_password(table: _Table, no: Attempt) -> Fault:

@@ -1,6 +1,7 @@
 """Logins side by side: as records (their JSON schema is made of them) and as text."""
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import msgspec
 
 from mailauth.clients.door import Answer, Step
+from mailauth.errors import AS_ROOT
 from mailauth.login.judge import Fault, Judgement
 from mailauth.login.way import Attempt
 from mailauth.render.memory import columns
 
 _STEPS = (Step.CONNECT, Step.TLS, Step.GREETING, Step.AUTH, Step.MAIL)
-_MOST = 12  # ways that are told in words
+_MOST = 12  # answers that are told in words
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +64,15 @@ class LoginReport:
 def login_report(
     user: str, dovecot: str, attempts: Sequence[Attempt], judged: Judgement, where: Sequence[str] = ()
 ) -> LoginReport:
-    """``where``: the options that name this Dovecot, for the command that tells more."""
+    """``where``: the options that name this Dovecot, for the commands that tell more."""
+    as_root = f"run: {shlex.join(['sudo', 'mailauth', 'login', *where, '-p', user])}"
     return LoginReport(
         user,
         dovecot,
         judged.first.name if judged.first else "",
         [_fault(one, user, where) for one in judged.faults],
         [_attempt(one) for one in attempts],
-        [f"{one.way.name}: {one.said}" for one in judged.unseen],
+        [f"{one.way.name}: {one.said.replace(AS_ROOT, as_root)}" for one in judged.unseen],
     )
 
 
@@ -112,7 +116,7 @@ def login_text(report: LoginReport, attempts: Sequence[Attempt]) -> str:
         _mechanisms(attempts),
         [line for number, one in enumerate(report.faults) for line in _fault_text(one, first=not number)],
         _words(tried),
-        [f"NOT SEEN  {one}" for one in report.unseen],
+        [_wrapped(one, "NOT SEEN  ") for one in report.unseen],
         [_count(attempts)],
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
@@ -149,15 +153,32 @@ def _mechanisms(attempts: Sequence[Attempt]) -> list[str]:
 
 
 def _fault_text(one: FaultReport, *, first: bool) -> list[str]:
-    lines = [f"{'FIRST TO DISAGREE' if first else 'ALSO'}  {one.name}", f"  {one.says}"]
+    lines = [f"{'FIRST TO DISAGREE' if first else 'ALSO'}  {one.name}", _wrapped(one.says, "  ")]
     return [*lines, f"  more   {one.diagnose}"] if one.diagnose else lines
 
 
 def _words(tried: Sequence[Attempt]) -> list[str]:
-    """What was said where it was not yes."""
-    told = [one for one in tried if not one.ok and one.answer is not Answer.UNSEEN and one.said]
-    lines = [f"said   {one.way.name}: {one.said}" for one in told[:_MOST]]
+    """What was said where it was not yes, once, and by how many."""
+    told: dict[str, list[str]] = {}
+    for one in tried:
+        if not one.ok and one.answer is not Answer.UNSEEN and one.said:
+            told.setdefault(one.said, []).append(one.way.name)
+    lines = [
+        _wrapped(f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {said}", "said   ")
+        for said, names in list(told.items())[:_MOST]
+    ]
     return [*lines, f"{len(told) - _MOST} more: --json has them"] if len(told) > _MOST else lines
+
+
+def _wrapped(text: str, label: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _count(attempts: Sequence[Attempt]) -> str:

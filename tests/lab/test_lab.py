@@ -1,11 +1,14 @@
 """The lab runs a real Dovecot of any version with a real store."""
 
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
+from mailauth.dovecot.version import Version
 from mailauth.errors import UsageError
 from mailauth.lab import Lab, builds
 
@@ -105,3 +108,34 @@ def test_an_unknown_version_gets_one_sentence() -> None:
 def test_an_unknown_store_gets_one_sentence() -> None:
     with pytest.raises(UsageError, match=r"^There is no store 'oracle'; there are passwd-file, "):
         Lab(store="oracle")
+
+
+def test_a_root_that_lacks_a_package_is_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that was unpacked before submission and ManageSieve were asked for."""
+    monkeypatch.setenv("MAILAUTH_CACHE", str(tmp_path))
+    release = builds.find("2.4.1")
+    root = tmp_path / "dovecot" / release.suite
+    packages = root / "var/lib/dpkg/info"
+    packages.mkdir(parents=True)
+    (root / "mailauth-version").write_text("2.4.1 (0)\n")
+    for name in builds.PACKAGES[1:]:
+        (packages / f"{name}.list").touch()
+    assert builds.unpacked(release) is None
+    (packages / f"{builds.PACKAGES[0]}.list").touch()
+    assert builds.unpacked(release) == builds.Build(Version.parse("2.4.1"), root)
+
+
+def test_postfix_ends_with_its_lab(lab: Callable[..., Lab]) -> None:
+    with lab(None, users={"alice": "{PLAIN}secret"}, tls=True, postfix=True) as one:
+        assert one.postfix
+        master = psutil.Process(one.postfix.pid)
+        folder = one.folder
+        port = one.ports["smtp"]
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+            assert link.recv(4) == b"220 "
+    assert not master.is_running()
+    assert not folder.exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=10)

@@ -110,6 +110,15 @@ CASES: list[tuple[str, list[Attempt], list[tuple[Breaks, str]]]] = [
         [(Breaks.RELAY, "submission")],
     ),
     (
+        "submission has no relay, and does not always say so",
+        [
+            *ASKED,
+            came(BREAKS, Step.MAIL, "submission"),
+            came(FAILS, Step.MAIL, "submission", said="421 4.4.0 Failed to connect to relay server"),
+        ],
+        [(Breaks.RELAY, "submission")],
+    ),
+    (
         "Postfix says 454",
         [*ASKED, asked(YES, "smtp"), came(FAILS, Step.AUTH, "smtp", said="454 4.7.0")],
         [(Breaks.POSTFIX, "smtp")],
