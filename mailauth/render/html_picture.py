@@ -69,6 +69,8 @@ def memory_chart(passdb: PassdbFit, number: int) -> Chart:
     bars = tuple(_memory_bar(one, full) for one in passdb.services)
     told = "; ".join(f"{bar.label}: {bar.text}" for bar in bars)
     kinds = {segment.kind for bar in bars for segment in bar.segments}
+    if any(bar.mark is not None for bar in bars):
+        kinds.add("mark")
     legend = tuple((kind, text) for kind, text in _MEMORY_LEGEND if kind in kinds)
     return Chart(f"memory-{number}", f"Memory against its limit, {passdb.passdb}", told, bars, legend)
 
@@ -79,6 +81,7 @@ _MEMORY_LEGEND = (
     ("good", "the largest hash, which fits"),
     ("warn", "the largest hash, which is tight"),
     ("bad", "the largest hash, which does not fit"),
+    ("mark", "the limit"),
 )
 
 
