@@ -36,7 +36,7 @@ class Session:
     window: Latencies = field(default_factory=Latencies)
     samples: list[Sample] = field(default_factory=list)
     ended: str = ""
-    _each: int = 1  # how many seconds a kept sample is about
+    _since: tuple[float, int, int, int] = (0.0, 0, 0, 0)  # the last sample, and the counts by then
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self, reason: str) -> None:
@@ -59,6 +59,7 @@ class Session:
         pool.on_room = wake.set
         start = last_check = now()
         number = 0
+        self._since = (start, tally.answered, tally.sent, tally.bad)
         looking = asyncio.ensure_future(self._look(tally))
         try:
             while not self.ended:
@@ -69,19 +70,15 @@ class Session:
                 at = moment - start
                 if moment - last_check > _CHECK:
                     last_check = moment
-                    if pool.gone:
-                        self.stop(pool.gone)
-                    if hopeless and hopeless():
+                    if self._gone() or (hopeless and hopeless()):
                         break
                 behind = schedule.due_by(at + _EARLY) - number
                 sending = min(behind, pool.room)
                 if sending > 0:
-                    batch = []
-                    for _ in range(sending):
-                        due = schedule.due(number) + start if behind < ALL else moment
-                        batch.append((*mix.take(), due))
-                        number += 1
-                    pool.send(batch, tally)
+                    numbers = range(number, number + sending)
+                    due = (schedule.due(one) + start if behind < ALL else moment for one in numbers)
+                    pool.send([(*mix.take(), when) for when in due], tally)
+                    number += sending
                 if at >= schedule.seconds:
                     break
                 wake.clear()
@@ -95,16 +92,25 @@ class Session:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
+            if now() - self._since[0] > _SECOND / 2:
+                self._sample(tally)
         took = now() - start
         due = schedule.due_by(took)
         tally.unsent += max(due - number, 0) if due < ALL else 0
         return took
 
-    async def settle(self) -> None:
-        """Wait for what is in flight, each request as long as it may take."""
+    async def settle(self, tally: Tally) -> None:
+        """Wait for what is in flight, each request as long as it may take; each second a sample."""
         while self.pool.flying and not self.pool.gone:
             self._expire()
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(_PAUSE * 5)
+            if now() - self._since[0] > _SECOND:
+                self._sample(tally)
+
+    def _gone(self) -> bool:
+        if self.pool.gone:
+            self.stop(self.pool.gone)
+        return bool(self.pool.gone)
 
     def _expire(self) -> None:
         pool = self.pool
@@ -112,34 +118,39 @@ class Session:
 
     async def _look(self, tally: Tally) -> None:
         """Each second: a sample, and whether it is time to stop."""
-        before, answered, sent, bad = now(), tally.answered, tally.sent, tally.bad
         while True:
             await asyncio.sleep(_SECOND)
             self._expire()
             self.pool.renew()
-            moment = now()
-            passed = moment - before
-            window = self.window.latency()
-            seen = self.watch.look()
-            sample = Sample(
-                at=round(moment - self.began, 3),
-                rate=round((tally.sent - sent) / passed, 3),
-                answered=round((tally.answered - answered) / passed, 3),
-                p50=window.p50,
-                p95=window.p95,
-                p99=window.p99,
-                bad=tally.bad - bad,
-                in_flight=self.pool.flying,
-                workers=seen.workers,
-                rss=seen.rss,
-                queued=seen.queued,
-            )
-            before, answered, sent, bad = moment, tally.answered, tally.sent, tally.bad
-            self.window.clear()
-            self._keep(sample)
-            self.on_sample(sample, tally)
-            if reason := self._enough(tally, window.count, window.p95):
+            answers, p95 = self._sample(tally)
+            if reason := self._enough(tally, answers, p95):
                 self.stop(reason)
+
+    def _sample(self, tally: Tally) -> tuple[int, float]:
+        """What was since the last one; how many right passwords were answered, and their p95."""
+        before, answered, sent, bad = self._since
+        moment = now()
+        passed = moment - before
+        window = self.window.latency()
+        seen = self.watch.look()
+        sample = Sample(
+            at=round(moment - self.began, 3),
+            rate=round((tally.sent - sent) / passed, 3),
+            answered=round((tally.answered - answered) / passed, 3),
+            p50=window.p50,
+            p95=window.p95,
+            p99=window.p99,
+            bad=tally.bad - bad,
+            in_flight=self.pool.flying,
+            workers=seen.workers,
+            rss=seen.rss,
+            queued=seen.queued,
+        )
+        self._since = (moment, tally.answered, tally.sent, tally.bad)
+        self.window.clear()
+        self._keep(sample)
+        self.on_sample(sample, tally)
+        return window.count, window.p95
 
     def _keep(self, sample: Sample) -> None:
         """Bounded: when there are too many samples, two become one."""

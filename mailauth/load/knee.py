@@ -99,7 +99,7 @@ class _Hunt:
         start = now()
         took = await session.drive(fixed(rate, seconds), tally, hopeless)
         busy = (time.process_time() - busy) / took if took else 0.0
-        await session.settle()
+        await session.settle(tally)
         self._tallies.append(tally)
         latency = tally.right.latency()
         why = _why(tally, latency.p95, limit, cut=not session.ended and took < seconds * 0.99)

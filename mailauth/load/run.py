@@ -85,7 +85,7 @@ async def _load(
                 tell("load")
                 took = 0.0 if session.ended else await session.drive(_schedule(plan, plan.seconds), tally)
                 busy = (time.process_time() - busy) / took if took else 0.0
-                await session.settle()
+                await session.settle(tally)
         finally:
             await pool.close()
     generator = busy if knee is None else knee.generator

@@ -28,9 +28,10 @@ def load_text(result: LoadResult) -> str:
 
 def sample_line(what: str, sample: Sample, counts: Counts) -> str:
     """One second as one line, for what is no terminal."""
+    spread = f"p50 {ms(sample.p50)} p95 {ms(sample.p95)} p99 {ms(sample.p99)}"
     parts = [
         f"{sample.at:6.1f} s  {what}: {_rate(sample.answered)} answered",
-        f"p50 {ms(sample.p50)} p95 {ms(sample.p95)} p99 {ms(sample.p99)}",
+        *([spread] if sample.p99 else []),
         f"{sample.in_flight} in flight",
     ]
     if sample.workers:
@@ -129,7 +130,7 @@ def _latency(result: LoadResult) -> str:
 
 
 def _spread(one: Latency) -> str:
-    return f"p50 {ms(one.p50)}  p95 {ms(one.p95)}  p99 {ms(one.p99)}  most {ms(one.most)}"
+    return f"p50 {ms(one.p50)}  p95 {ms(one.p95)}  p99 {ms(one.p99)}  max {ms(one.most)}"
 
 
 def _generator(result: LoadResult) -> str:

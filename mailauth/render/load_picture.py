@@ -34,14 +34,19 @@ def draw_time(axes: list[Any], result: LoadResult) -> None:
     axes[0].set_ylabel("requests/s")
     axes[0].set_ylim(bottom=0)
     for name, colour in (("p50", _P50), ("p95", _P95), ("p99", _P99)):
-        axes[1].plot(at, [getattr(one, name) * 1000 for one in result.samples], color=colour, label=name)
+        # a second without an answer is a gap
+        shown = [getattr(one, name) * 1000 or float("nan") for one in result.samples]
+        axes[1].plot(at, shown, color=colour, label=name)
     axes[1].set_ylabel("ms")
     axes[1].set_ylim(bottom=0)
     if len(axes) > 2:
         axes[2].plot(at, [one.workers or 0 for one in result.samples], color=_P99, label="auth-workers")
-        sizes = [(one.rss or 0) / _MiB for one in result.samples]
-        axes[2].plot(at, sizes, color=_P50, label="their memory, MiB")
+        axes[2].set_ylabel("auth-workers")
         axes[2].set_ylim(bottom=0)
+        memory = axes[2].twinx()
+        memory.plot(at, [(one.rss or 0) / _MiB for one in result.samples], color=_P50)
+        memory.set_ylabel("MiB together", color=_P95)
+        memory.set_ylim(bottom=0)
     for one in axes:
         if result.warm_up and result.samples:
             one.axvspan(0, min(result.warm_up, at[-1]), color="#f0f0f0")
@@ -65,4 +70,8 @@ def draw_knee(axes: Any, knee: Knee) -> None:
         axes.axvline(knee.rate, color=_GOOD, linewidth=1)
         axes.text(knee.rate, 0.98, f" {knee.rate:.4g}/s ", transform=axes.get_xaxis_transform(), va="top")
     axes.set(xscale="log", yscale="log", xlabel="requests/s", ylabel="p95, ms")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("{x:g}")
+    axes.tick_params(which="minor", labelsize=7)
     axes.legend(fontsize=8, loc="upper left")
