@@ -108,7 +108,7 @@ def login(
         mechanisms=tuple(name.upper() for name in mechanisms),
         tls=tuple(one for one in TLS if one in tls),
         host=host,
-        smtp=_doors(smtp, smtps) if "smtp" in protocols or not protocols else (),
+        smtp=smtp_doors(smtp, smtps) if "smtp" in protocols or not protocols else (),
         address=address_of(address),
         every=every,
     )
@@ -142,7 +142,8 @@ class _Asked:
         most = min(refusals or self.refusals, len(found))
         if announce:
             click.echo(
-                f"{len(found)} logins as {self.user}; at most {most} of them with a refused password.",
+                f"{len(found)} logins as {self.user}; at most {most} of them with a refused password, which"
+                " Dovecot answers by holding the next ones from here back (the penalty, up to 15 s).",
                 err=True,
             )
         with _progress(len(found)) as tell:
@@ -201,7 +202,7 @@ def _watch(asked: _Asked, seconds: float) -> None:
         known = now
 
 
-def _doors(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
+def smtp_doors(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
     """Postfix's ports.  Raises UsageError."""
     from mailauth.clients.door import Door  # noqa: PLC0415 - --help needs none of it
 

@@ -50,6 +50,10 @@ class Imap:
         except imaplib.IMAP4.error as why:
             raise Denied(Answer.NOT_OFFERED, _words(why)) from None
 
+    def wait(self, seconds: float) -> None:
+        """How long each answer is waited for from now on."""
+        self._imap.sock.settimeout(seconds)
+
     def authenticate(self, mechanism: Mechanism, exchange: Exchange) -> None:
         first = [mechanism.begins]
 

@@ -48,6 +48,10 @@ class Pop3:
         except poplib.error_proto as why:
             raise Denied(Answer.NOT_OFFERED, _words(why)) from None
 
+    def wait(self, seconds: float) -> None:
+        """How long each answer is waited for from now on."""
+        self._pop.sock.settimeout(seconds)
+
     def authenticate(self, mechanism: Mechanism, exchange: Exchange) -> None:
         try:
             said = self._pop.say(f"AUTH {mechanism.name}")

@@ -40,6 +40,10 @@ class Sieve:
         self._file = self._socket.makefile("rb")
         self._offer = self._told(Answer.TEMPORARY)
 
+    def wait(self, seconds: float) -> None:
+        """How long each answer is waited for from now on."""
+        self._socket.settimeout(seconds)
+
     def authenticate(self, mechanism: Mechanism, exchange: Exchange) -> None:
         first = b" " + _quoted(exchange.answer(None)) if mechanism.begins else b""
         self._say(b'AUTHENTICATE "%b"%b' % (mechanism.name.encode(), first))

@@ -68,6 +68,11 @@ class Smtp:
             raise Denied(Answer.TEMPORARY, f"{code} {shown(said)}")
         self._hello()
 
+    def wait(self, seconds: float) -> None:
+        """How long each answer is waited for from now on."""
+        if self._smtp.sock:
+            self._smtp.sock.settimeout(seconds)
+
     def authenticate(self, mechanism: Mechanism, exchange: Exchange) -> None:
         first = f" {_coded(exchange.answer(None))}" if mechanism.begins else ""
         try:

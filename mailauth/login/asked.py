@@ -67,8 +67,7 @@ def _verified(case: Case, password: Password, user: str) -> tuple[Answer, str]:
 def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -> Attempt:
     """``doveadm auth test`` or ``login``, which ends with the userdb.  Raises CannotObserve.
 
-    No penalty is counted for who has no address.  Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-penalty.c,
-    auth_penalty_lookup().
+    2.3 counts a refusal towards the penalty of the address, or of all who have none (measured on 2.3.19.1).
     """
     word = way.layer.value.split()[-1]
     began = time.monotonic()

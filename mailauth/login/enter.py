@@ -31,8 +31,8 @@ class _NotConnectedError(Exception):
 def attempt(way: Way, user: str, password: Password, site: Site, address: str = "") -> Attempt:
     """One login by one way.  Never raises for what the server does: that is the answer.
 
-    ``address``: where auth is told that the client is; without one the auth socket is told 127.0.0.1, and
-    doveadm nothing, so that no penalty is counted.
+    ``address``: where auth is told that the client is; without one the auth socket is told 127.0.0.1, with no
+    penalty, and doveadm nothing, so that what it makes fail holds nobody back who has an address.
     """
     try:
         match way.layer:

@@ -11,7 +11,7 @@ from mailauth.probes.doors import doors
 from mailauth.probes.network import words
 
 PROTOCOLS = ("imap", "pop3", "submission", "sieve")  # Dovecot's own; smtp is Postfix's
-_TIMEOUT = 5.0  # seconds: Dovecot holds a refusal back for two or three
+_TIMEOUT = 5.0  # seconds: who greets does so at once
 
 
 @dataclass(frozen=True, slots=True)
