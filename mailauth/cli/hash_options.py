@@ -91,10 +91,11 @@ def opened(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        with Path(name).open("rb") as file:
-            yield file
+        file = Path(name).open("rb")  # noqa: SIM115 - what its reader raises is not its own
     except OSError as why:
         raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
+    with file:
+        yield file
 
 
 def need_terminal() -> None:

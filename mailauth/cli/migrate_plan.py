@@ -11,7 +11,7 @@ import click
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_progress import Stop, progress
 from mailauth.dovecot.doveadm import chosen
-from mailauth.errors import UsageError
+from mailauth.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from mailauth.hashes.making import Order
@@ -303,8 +303,12 @@ def fresh_journal(where: "Where", rules: str, seal_to: str | None) -> Any:
     from mailauth.migrate import journal as journals  # noqa: PLC0415
 
     sealed = journals.checked_key(seal_to) if seal_to else ""
+    try:
+        name = journals.fresh_id()
+    except OSError as why:
+        raise Refused(f"{why.filename}: no journal can be kept ({why.strerror}); run this as root.") from None
     head = journals.Head(
-        id=journals.fresh_id(),
+        id=name,
         store=where.label,
         place=where.label,
         config=where.config,

@@ -392,3 +392,18 @@ def test_a_file_that_may_only_be_read(
     assert done.returncode == 1, done.stdout + done.stderr
     assert "ENDED: SQLite: attempt to write a readonly database; this batch was not changed." in done.stdout
     assert done.stderr == ""
+
+
+def test_what_goes_wrong_later_is_not_put_down_to_the_list(tmp_path: Path) -> None:
+    """Also where not even the state folder may be looked at."""
+    (tmp_path / "users").write_text("a:{PLAIN}a-pw\n")
+    state = tmp_path / "state"
+    state.write_text("a file, where a folder should be")
+    done = mailauth(
+        *("migrate", "import", listed(tmp_path, "a,a-pw"), "--url", f"passwd-file:{tmp_path / 'users'}"),
+        *("--apply", *FAST),
+        MAILAUTH_STATE=str(state),
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "no journal can be kept" in done.stderr
