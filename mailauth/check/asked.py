@@ -1,8 +1,11 @@
 """What is asked: which Dovecot, which checks, from where on it is bad."""
 
+import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailauth.clients.door import Door
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import UsageError
@@ -56,10 +59,10 @@ class Which:
 class Asked:
     """One run of the checks.  All times in seconds.
 
-    ``host``: the name that clients connect to.  ``used``: what of the timeout is gone already.  ``state``:
-    the folder in which is kept what is needed the next time.  ``survey_age``: how old a count of the rows may
-    be, at the most.  ``pause``: how long a canary that was refused is not tried again.  ``window``: over
-    which failures are counted; ``log_window``: how long the log's warnings matter.
+    ``host``: the name that clients connect to.  ``smtp``: Postfix's doors.  ``used``: what of the timeout is
+    gone already.  ``state``: the folder in which is kept what is needed the next time.  ``survey_age``: how
+    old a count of the rows may be, at the most.  ``pause``: how long a canary that was refused is not tried
+    again.  ``window``: over which failures are counted; ``log_window``: how long the log's warnings matter.
     """
 
     checks: tuple[str, ...]
@@ -70,6 +73,7 @@ class Asked:
     timeout: float = 10.0
     used: float = 0.0
     host: str = ""
+    smtp: tuple[Door, ...] = ()
     survey_age: float = 3600.0
     rows_query: str | None = None
     pause: float = 300.0
@@ -79,9 +83,18 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What every check is told: what was asked, the configuration read for it, its folder of the state."""
+    """What every check is told: what was asked, the configuration read for it, its folder of the state.
+
+    ``ends``: when all are killed, by the monotonic clock.
+    """
 
     asked: Asked
     dovecot: Installation
     config: AuthConfig
     state: Path
+    ends: float = math.inf
+
+    @property
+    def left(self) -> float:
+        """Seconds until then."""
+        return self.ends - time.monotonic()

@@ -41,7 +41,7 @@ def run(asked: Asked) -> Report:
     except CannotObserve as why:
         said = [_why_not(why)]
         return report((outcome(name, said) for name in asked.checks), version, at)
-    server = Server(asked, dovecot, config, state)
+    server = Server(asked, dovecot, config, state, began + whole)
     calls = {name: partial(_guarded, name, check, server) for name, check in CHECKS if name in asked.checks}
     ended = run_all(calls, whole - (time.monotonic() - began))
     return report((_outcome(name, ended[name], asked) for name in calls), version, at)

@@ -15,6 +15,7 @@ from mailauth.errors import MailauthError, UsageError
 if TYPE_CHECKING:
     from mailauth.check.asked import Asked, Limits
     from mailauth.check.outcome import Report
+    from mailauth.clients.door import Door
 
 CHECKS = ("server", "canary", "headroom", "rows", "workers", "failures")
 SERVE = "serve"
@@ -55,6 +56,8 @@ _PAIR = "WARNING CRITICAL"
 @click.option(
     "--canary", metavar="FILE", type=click.Path(path_type=Path), help="A user to log in as; mode 0600."
 )
+@click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix that asks this Dovecot.")
+@click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
 @click.option("--host", metavar="NAME", help="Clients connect to it: is the certificate good for that?")
 @click.option(
     "--timeout",
@@ -125,6 +128,8 @@ def check(
     config: str | None,
     pid: str | None,
     canary: Path | None,
+    smtp: tuple[str, ...],
+    smtps: tuple[str, ...],
     host: str | None,
     timeout: float,
     form: str,
@@ -163,8 +168,8 @@ def check(
     textfile_place(textfile)
     asked = _asked(
         checks, config, pid, canary, state, limits,
-        host=host or "", timeout=timeout, survey_age=survey_age, rows_query=rows_query, pause=pause,
-        window=window, log_window=log_window,
+        smtp=_postfix(smtp, smtps), host=host or "", timeout=timeout, survey_age=survey_age,
+        rows_query=rows_query, pause=pause, window=window, log_window=log_window,
     )  # fmt: skip
     if SERVE in checks:
         from mailauth.cli.check_serve import serve  # noqa: PLC0415
@@ -240,6 +245,14 @@ def _asked(
         raise UsageError("--timeout: give it a second at least.")
     credentials = read_credentials(canary) if canary and "canary" in (*wanted, *checks) else None
     return Asked(wanted, Which(config, pid), state or folder(), credentials, _limits(limits), **more)
+
+
+def _postfix(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
+    if not smtp and not smtps:
+        return ()
+    from mailauth.cli.login import smtp_doors  # noqa: PLC0415 - --help needs none of it
+
+    return smtp_doors(smtp, smtps)
 
 
 def _limits(given: dict[str, Any]) -> "Limits":

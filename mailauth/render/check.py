@@ -12,7 +12,6 @@ from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Status
 from mailauth.dovecot.logs import plain
 
 _SHORT, _LONG = 240, 400  # characters of the first line, and of each other one
-_LEAST = 60  # of each cause in the first line
 _MOST_LINES, _MOST_PERF = 40, 48
 
 
@@ -29,16 +28,15 @@ def check_text(report: Report) -> str:
 
 
 def _first(report: Report) -> str:
-    """The worst, each cause once with the checks that it befell; or what is well."""
-    if report.status is Status.OK:
-        return _safe(f"{', '.join(one.check for one in report.outcomes)}: all well", _SHORT)
-    causes: dict[str, list[str]] = {}
-    for one in report.outcomes:
-        if one.status is report.status:
-            causes.setdefault(one.says, []).append(one.check)
-    room = max(_SHORT // len(causes) - 2, _LEAST)
-    told = (_safe(f"{', '.join(checks)}: {says}", room) for says, checks in causes.items())
-    return "; ".join(told)
+    """The first of the worst, with the checks that the same befell, and which others are as bad."""
+    checks = [one for one in report.outcomes if one.status is report.status]
+    if report.status is Status.OK or not checks:
+        return _safe(f"{', '.join(one.check for one in checks)}: all well", _SHORT)
+    says = checks[0].says
+    alike = ", ".join(one.check for one in checks if one.says == says)
+    others = ", ".join(one.check for one in checks if one.says != says)
+    told = _safe(f"{alike}: {says}".removesuffix("."), _SHORT)
+    return f"{told}; also {others}" if others else told
 
 
 def _lines(one: Outcome) -> list[str]:

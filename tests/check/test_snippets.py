@@ -108,6 +108,14 @@ def test_the_rules_name_metrics_that_there_are() -> None:
     assert named - known == {"mailauth_check_status", "mailauth_check_timestamp_seconds"}
 
 
+def test_the_document_has_every_metric_and_every_file() -> None:
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    for name, kind in KINDS.items():
+        assert f"`{name}{'_total' if kind.counts else ''}`" in text
+    for path in SNIPPETS.iterdir():
+        assert f"](monitoring/{path.name})" in text
+
+
 def test_icinga_takes_the_command_and_the_service(tmp_path: Path) -> None:
     """With a host that has the service: apply rules are worked out for real."""
     host = 'object Host "mail" {\n  check_command = "mailauth"\n  vars.mailauth = true\n}\n'
