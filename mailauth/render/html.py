@@ -78,6 +78,7 @@ class Page:
         return next((one.user for one in self.diagnoses if one.user), "")
 
 
+_MOST_ROWS = 40  # of a table
 _ORDER = ("blocks login", "risk", "note")
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -109,6 +110,7 @@ def page_html(page: Page) -> str:
         policy=_POLICY.format(digest=digest),
         counts={level: sum(one.severity == level for one in page.findings) for level in _ORDER},
         stores=_stores(page),
+        most_rows=_MOST_ROWS,
         curves=load_curves(page.load) if page.load else (),
         memory=[(one, memory_chart(one, number)) for number, one in enumerate(page.memory, 1)],
     )

@@ -48,12 +48,12 @@ _FILES = (
     "|sqlite|sqlite3|sys|tar|timer|tmp|txt|xml|yaml|yml"
 )
 _KNOWN = re.compile(
-    r"(?P<variable>%\{[^}]*\})"
+    r"(?P<variable>%\{[^{}]*\})"
     r"|(?P<version>Dovecot \d+(?:\.\d+)+)"
-    r"|(?P<mail>[\w.+%=-]+@(?:[\w-]+\.)*[\w-]+)"
-    r"|(?P<address>(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}"
-    r"(?:\d{1,3}(?:\.\d{1,3}){3})?)(?![\w:]|\.\d))"
-    rf"|(?P<host>(?<![\w.-])(?:[A-Za-z0-9_](?:[\w-]*\w)?\.)+(?!(?:{_FILES})\b)[A-Za-z]{{2,24}}(?![\w-]|\.\w))"
+    r"|(?P<mail>(?<![\w.+%=-])[\w.+%=-]+@(?:[\w-]+\.)*[\w-]+)"
+    r"|(?P<address>(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)"
+    r"|(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]+(?:\d{1,3}(?:\.\d{1,3}){3})?(?!\w|\.\d)))"
+    rf"|(?P<host>(?<![\w-])(?<!\w\.)(?:[A-Za-z0-9_](?:[\w-]*\w)?\.)+(?!(?:{_FILES})\b)[A-Za-z]{{2,24}}(?![\w-]|\.\w))"
 )
 
 
@@ -148,8 +148,11 @@ class _Masks:
         return text
 
     def _address(self, text: str) -> str:
+        shown = text if text.endswith("::") else text.rstrip(":")  # "2001:db8::1: refused"
         try:
-            address = ip_address(text)
+            address = ip_address(shown)
         except ValueError:
             return text  # a time of day
-        return text if address.is_loopback or address.is_unspecified else self._addresses.of(str(address))
+        if address.is_loopback or address.is_unspecified:
+            return text
+        return self._addresses.of(str(address)) + text[len(shown) :]
