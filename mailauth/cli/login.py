@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailauth.login.way import Attempt
     from mailauth.login.ways import Choice
 
+_LONGEST = 4096  # bytes; a line of the auth protocol has 8192 at most, in base64 and with all else
 _PROTOCOLS = ("imap", "pop3", "submission", "sieve", "smtp")
 _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 
@@ -94,8 +95,10 @@ def login(
     from mailauth.clients.door import TLS  # noqa: PLC0415 - --help needs none of it
     from mailauth.login.ways import Choice  # noqa: PLC0415
 
-    if not user or "\0" in user:
-        raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
+    if not user.isprintable() or not user:
+        raise UsageError(
+            "the user name is empty, not UTF-8 or has a control character; give the name as clients send it."
+        )
     if "smtp" in protocols and not (smtp or smtps):
         raise UsageError("--way smtp: name Postfix's port with --smtp or --smtps.")
     if as_json and watch:
@@ -103,6 +106,8 @@ def login(
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if password is None:
         raise UsageError("a login needs the password: add -p, --password-fd or --password-stdin.")
+    if len(password.raw) > _LONGEST:
+        raise UsageError(f"a password of more than {_LONGEST} bytes does not fit into a request to Dovecot.")
     choice = Choice(
         protocols=protocols,
         mechanisms=tuple(name.upper() for name in mechanisms),

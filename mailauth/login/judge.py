@@ -133,7 +133,7 @@ def _faults(table: _Table) -> Iterator[Fault]:
 
 def _of_the_password(table: _Table, no: Attempt) -> Fault:
     if table.hash and table.hash.answer is Answer.REFUSED:
-        return Fault(Breaks.HASH, "", f"the stored string does not match: {table.hash.said}")
+        return Fault(Breaks.HASH, "", f"auth says no, and by the stored string it must: {table.hash.said}")
     matches = table.hash is not None and table.hash.ok
     says = "the stored string matches, and auth says no" if matches else "auth says no"
     return Fault(Breaks.PASSDB, "", says + _why(no), ("--login",))

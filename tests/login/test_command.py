@@ -80,11 +80,18 @@ def test_watching_tells_changes_and_ends_at_an_interrupt(lab: Callable[..., Lab]
         assert watching.returncode == 130
 
 
+def test_a_password_that_no_request_can_hold_is_not_sent() -> None:
+    done = mailauth("login", "alice", "--password-stdin", feed="s" * 5000 + "\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "4096 bytes" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("alice",), "a login needs the password"),
         (("", "--password-stdin"), "the user name is empty"),
+        (("ali\nce", "--password-stdin"), "a control character"),
         (("alice", "--password-stdin", "--smtp", "nowhere:port"), "--smtp nowhere:port"),
         (("alice", "--password-stdin", "--way", "smtp"), "--smtp"),
         (("alice", "--password-stdin", "--json", "--watch", "5"), "one of the two"),

@@ -81,19 +81,19 @@ FAULTS = {
     "another password's hash": Fault(
         Breaks.HASH,
         stored=generate("SHA512-CRYPT", Password.of("other"), rounds=1000),
-        protocols=("imap", "smtp"),
+        protocols=("imap",),
         reload=False,
     ),
     "no room for the hash": Fault(
         Breaks.PASSDB,
         stored=mib(100),
         settings=both("service auth {\n  vsz_limit = 64M\n}\n"),
-        protocols=("imap", "sieve"),
+        protocols=("imap",),
     ),
     "let in from elsewhere only": Fault(
         Breaks.PASSDB,
         stored=f"{GOOD}::::::allow_nets=192.0.2.0/24",
-        protocols=("imap", "pop3"),
+        protocols=("imap",),
         reload=False,
     ),
     "a scheme that CRAM-MD5 cannot use": Fault(
@@ -101,6 +101,7 @@ FAULTS = {
         "CRAM-MD5",
         settings=both("auth_mechanisms = plain cram-md5\n"),
         mechanisms=("PLAIN", "CRAM-MD5"),
+        protocols=("imap", "pop3"),
     ),
     "a mechanism that is not offered": Fault(
         Breaks.MECHANISM, "SCRAM-SHA-256", mechanisms=("SCRAM-SHA-256",), reload=False
