@@ -1,6 +1,6 @@
 """ManageSieve (RFC 5804), by our own few lines.
 
-Neither library fits: sievelib and managesieve both know no CRAM-MD5 and no SCRAM, and take no TLS context.
+Neither library fits: sievelib 1.6 and managesieve 0.8 know no CRAM-MD5 and no SCRAM.
 """
 
 import base64

@@ -25,6 +25,7 @@ class Way:
     mechanism: str = ""
     door: Door | None = None
     absent: str = ""  # why there is no door, though it was asked for
+    outside: bool = False  # the connection is made from our network, not from Dovecot's
 
     @property
     def tls(self) -> Tls | None:

@@ -48,7 +48,7 @@ def ways(site: Site, choice: Choice) -> tuple[Way, ...]:
         *(Way(Layer.SOCKET, services[0], name) for name in offered),
         *(Way(Layer.SOCKET, name, first) for name in services[1:]),
         *absent,
-        *_door_ways(found, offered, every=choice.every),
+        *_door_ways(found, offered, choice),
     )
 
 
@@ -60,13 +60,15 @@ def mechanisms(site: Site, choice: Choice) -> tuple[str, ...]:
     return tuple(one.name for one in MECHANISMS if one.name in configured) or ("PLAIN",)
 
 
-def _door_ways(found: list[Door], offered: tuple[str, ...], *, every: bool) -> Iterator[Way]:
+def _door_ways(found: list[Door], offered: tuple[str, ...], choice: Choice) -> Iterator[Way]:
     """Each door with the first mechanism, each protocol's best secured door with the others."""
     for protocol in dict.fromkeys(door.protocol for door in found):
         own = [door for door in found if door.protocol == protocol]
-        yield from (Way(Layer.DOOR, protocol, offered[0], door) for door in own)
-        others = own if every else own[-1:]
-        yield from (Way(Layer.DOOR, protocol, name, door) for name in offered[1:] for door in others)
+        others = own if choice.every else own[-1:]
+        pairs = [(offered[0], door) for door in own]
+        pairs += [(name, door) for name in offered[1:] for door in others]
+        outside = bool(choice.host) or protocol == "smtp"
+        yield from (Way(Layer.DOOR, protocol, name, door, outside=outside) for name, door in pairs)
 
 
 def _absent(site: Site, choice: Choice) -> Iterator[Way]:
