@@ -38,6 +38,7 @@ PENALTIES = "service anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0
 def loaded(*words: str, feed: str = CSV, status: int = 0) -> LoadResult:
     done = mailauth("load", *words, "--json", feed=feed)
     assert (done.returncode, "Traceback" in done.stderr) == (status, False), done
+    assert "secret" not in done.stdout + done.stderr
     told = json.loads(done.stdout)
     jsonschema.validate(told, json.loads(SCHEMA.read_text()))
     return msgspec.json.decode(done.stdout, type=LoadResult)
