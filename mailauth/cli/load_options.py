@@ -48,7 +48,11 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration, if not its default."),
     click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container."),
     click.option("--by", type=click.Choice(["auth", "imap"]), default="auth", show_default=True),
-    click.option("--socket", type=click.Path(path_type=Path), help="The auth-client socket, with --by auth."),
+    click.option(
+        "--socket",
+        type=click.Path(readable=False, path_type=Path),
+        help="The auth-client socket, with --by auth.",
+    ),
     click.option("--host", metavar="HOST[:PORT]", help="With --by imap; 127.0.0.1:143 if not given."),
     click.option("--tls", is_flag=True, help="With --by imap: TLS from the start, port 993."),
     click.option("--i-own-this-server", "owned", is_flag=True, help="Needed for all but a lab's Dovecot."),
