@@ -1,5 +1,6 @@
 """The lab runs a real Dovecot of any version with a real store."""
 
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -127,6 +128,7 @@ def test_a_root_that_lacks_a_package_is_fetched_again(
     assert builds.unpacked(release) == builds.Build(Version.parse("2.4.1"), root)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="Postfix runs as root only")
 def test_postfix_ends_with_its_lab(lab: Callable[..., Lab]) -> None:
     with lab(None, users={"alice": "{PLAIN}secret"}, tls=True, postfix=True) as one:
         assert one.postfix

@@ -1,5 +1,6 @@
 """Faults that break one layer each: it is named, and no other.  On a Dovecot and a Postfix of their own."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from mailauth.login.ways import Choice, ways
 
 PASSWORD = Password.of("correct horse")
 GOOD = generate("SHA512-CRYPT", PASSWORD, rounds=1000)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Postfix runs as root only")
 TIMEOUT = 1.5  # seconds that a login process is waited for
 Texts = dict[str, str]
 
@@ -229,6 +231,7 @@ def found(judgement: Judgement) -> list[tuple[str, str]]:
     return [(fault.breaks.value, fault.service) for fault in judgement.faults]
 
 
+@needs_root
 def test_each_fault_is_in_one_layer_and_that_is_named(lab: Callable[..., Lab], dovecot_version: str) -> None:
     with lab(dovecot_version, users={"alice": GOOD}, protocols=PROTOCOLS, tls=True, postfix=True) as one:
         said = {}
@@ -241,6 +244,7 @@ def test_each_fault_is_in_one_layer_and_that_is_named(lab: Callable[..., Lab], d
 SCRAM = "auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256\n"
 
 
+@needs_root
 def test_a_healthy_system_lets_in_by_all_ways(lab: Callable[..., Lab], dovecot_version: str) -> None:
     """Five mechanisms, five protocols, without TLS, with STARTTLS and with TLS."""
     plain = {"alice": "{PLAIN}correct horse"}
