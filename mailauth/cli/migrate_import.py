@@ -112,6 +112,7 @@ def import_(
         long_too=long_passwords == "as-listed",
     )
     naming, report = _naming(where, named), bulk.Imported()
+    rate = rate if do_it else None  # of rows that are changed
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
         _warned(source, file)

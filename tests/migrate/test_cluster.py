@@ -49,6 +49,7 @@ def started(*words: str, until: str) -> Iterator[tuple[subprocess.Popen[str], st
         finally:
             process.kill()
             process.wait()
+        assert "canary-" not in Path(log.name).read_text(), "a password, in a log of the cluster"
 
 
 @contextmanager
