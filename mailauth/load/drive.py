@@ -76,8 +76,8 @@ class Session:
                 sending = min(behind, pool.room)
                 if sending > 0:
                     numbers = range(number, number + sending)
-                    due = (schedule.due(one) + start if behind < ALL else moment for one in numbers)
-                    pool.send([(*mix.take(), when) for when in due], tally)
+                    when = (schedule.due(one) + start if behind < ALL else moment for one in numbers)
+                    pool.send([(*mix.take(), due) for due in when], tally)
                     number += sending
                 if at >= schedule.seconds:
                     break
@@ -95,8 +95,8 @@ class Session:
             if now() - self._since[0] > _SECOND / 2:
                 self._sample(tally)
         took = now() - start
-        due = schedule.due_by(took)
-        tally.unsent += max(due - number, 0) if due < ALL else 0
+        whole = schedule.due_by(took)
+        tally.unsent += max(whole - number, 0) if whole < ALL else 0
         return took
 
     async def settle(self, tally: Tally) -> None:
