@@ -13,11 +13,12 @@ from mailauth.check.bounded import Ended, run_all
 from mailauth.check.outcome import Outcome, Report, Said, Status, of_finding, outcome, report
 from mailauth.check.table import CHECKS, Check
 from mailauth.diagnose import Target, refused
-from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.authconfig import AuthConfig, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
+from mailauth.stores import sql
 
 _SPARE = 0.3  # seconds before the end for ourselves
 _BUG = "a bug in mailauth: {}; please report this line"
@@ -42,6 +43,9 @@ def run(asked: Asked) -> Report:
         said = [_why_not(why)]
         return report((outcome(name, said) for name in asked.checks), version, at)
     server = Server(asked, dovecot, config, state, began + whole)
+    for passdb in config.passdbs:
+        if isinstance(passdb.source, SqlSource):
+            sql.prepare(passdb.source)  # once, and not in each of the processes
     calls = {name: partial(_guarded, name, check, server) for name, check in CHECKS if name in asked.checks}
     ended = run_all(calls, whole - (time.monotonic() - began))
     return report((_outcome(name, ended[name], asked) for name in calls), version, at)

@@ -29,7 +29,7 @@ def breakage(one: Watched, check: str, says: str, *checks: str) -> Iterator[None
 
     ``checks``: those that are run; all where none is named.  Undo it inside, after ``yield``'s caller looks.
     """
-    assert told(one, *checks) == {}
+    well(one, *checks)
     yield
     found = one.run(*checks)
     assert found.status is Status.CRITICAL
@@ -69,7 +69,6 @@ def test_stopped_hanging_and_without_its_database(watched: Make, dovecot_version
         with breakage(one, "server", "DB001", "server", "rows", "headroom"):
             database.kill()
         database.start()
-        well(one)
         with breakage(one, "server", "no answer within 2 s", "server", "rows"):
             os.kill(database.pid, signal.SIGSTOP)
             one.asked = _within(one, 2.0)
@@ -93,7 +92,7 @@ def test_memory_rows_and_passwords(watched: Make, dovecot_version: str) -> None:
         with breakage(one, "rows", "STORE003 "):
             one.lab.set_password("large", "{ARGON3}$argon3$v=19$m=65536,t=3,p=1$AAAA$AAAA")
         one.lab.set_password("large", LARGE)
-        with breakage(one, "canary", "the stored string does not match"):
+        with breakage(one, "canary", "{ARGON2ID} mismatch"):
             one.lab.set_password("canary", OTHER)
         one.lab.set_password("canary", CANARY)
         well(one)
@@ -160,7 +159,6 @@ def test_failures_and_a_refused_configuration(watched: Make, dovecot_version: st
             with ThreadPoolExecutor(12) as crowd:  # each waits for half a second
                 answers = list(crowd.map(lambda _: one.lab.login("large", b"wrong").ok, range(12)))
             assert answers == [False] * 12
-        well(one, "failures")
         with breakage(one, "server", "CONF"):
             one.lab.configure("auth_mechanism_typo = plain\n")
         one.lab.configure("")
@@ -168,9 +166,9 @@ def test_failures_and_a_refused_configuration(watched: Make, dovecot_version: st
         well(one)
 
 
-def test_the_plugin_says_so_to_the_monitoring(watched: Make, dovecot_version: str) -> None:
+def test_the_plugin_says_so_to_the_monitoring(watched: Make) -> None:
     """Status and first line, by the command itself."""
-    with watched(dovecot_version, "sqlite") as one:
+    with watched(None, "sqlite") as one:
         assert one.plugin()[0] == 0
         one.lab.set_password("canary", OTHER)
         status, output = one.plugin("--pause", "0")
