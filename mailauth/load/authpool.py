@@ -168,8 +168,8 @@ class AuthPool(Pool):
         loop = asyncio.get_running_loop()
         link = _Link(self)
         try:
-            link_socket = await asyncio.to_thread(connected, self.path)
-            await loop.create_unix_connection(lambda: link, sock=link_socket)
+            await asyncio.to_thread(link.reach, self.path)
+            await loop.create_unix_connection(lambda: link, sock=link.socket)
             await asyncio.wait_for(link.greeted, _GREETING_SECONDS)
         except TimeoutError:
             link.close()
@@ -178,6 +178,9 @@ class AuthPool(Pool):
         except OSError as why:
             link.close()
             raise unseen(str(self.path), why, "the auth socket does not answer") from None
+        except BaseException:  # the load has ended meanwhile
+            link.close()
+            raise
         return link
 
 
@@ -190,8 +193,16 @@ class _Link(asyncio.Protocol):
         self.since = now()
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pool = pool
+        self.socket: socket.socket | None = None
+        self._closed = False
         self._transport: asyncio.Transport | None = None
         self._rest = b""
+
+    def reach(self, path: Path) -> None:
+        """Connect, in a thread: nobody may be waiting for it any more when it is done."""
+        self.socket = connected(path)
+        if self._closed:
+            self.socket.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -211,8 +222,11 @@ class _Link(asyncio.Protocol):
             self._transport.write(text)
 
     def close(self) -> None:
+        self._closed = True
         if self._transport:
             self._transport.close()
+        elif self.socket:
+            self.socket.close()
 
     def lose_all(self, reason: str) -> None:
         lost = list(self.flying.values())
