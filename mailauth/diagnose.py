@@ -5,7 +5,6 @@ Reads top to bottom; ``looking`` has the probes that are asked one after the oth
 
 from dataclasses import dataclass, field, replace
 
-from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
@@ -41,6 +40,7 @@ from mailauth.evidence import (
 )
 from mailauth.finding import Diagnosis
 from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.hashes.interruptible import verify_hash
 from mailauth.looking import (
     CASE_PROBES,
     SERVER_PROBES,
@@ -300,7 +300,7 @@ def _verify(parsed: Hash, one: Facts, password: Password, user: str) -> Verdict:
     trials = one[Trials]
     if isinstance(trials, Trials) and trials.unlimited is not None:
         return trials.unlimited
-    said = hashes.verify_hash(parsed, password, user=user)
+    said = verify_hash(parsed, password, user=user)
     if said.verdict not in (Verdict.MATCH, Verdict.MISMATCH):
         raise CannotObserve(f"the password was not verified: {said.reason}.")
     return said.verdict

@@ -31,6 +31,7 @@ from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, report, verify_hash
 from mailauth.hashes import batch as batching
 from mailauth.hashes.explain import explain
+from mailauth.hashes.interruptible import interruptible
 
 
 @click.group("hash", epilog=EXITS)
@@ -163,7 +164,7 @@ def verify(
         need_terminal()
     password = read_password(ask=ask, descriptor=password_fd, stdin=stdin)
     assert password is not None, "one of the three was asked for"
-    judgement = batching.verify(text, password, user, settings)
+    judgement = interruptible(lambda: batching.verify(text, password, user, settings))
     shown = judge.shown(text, default_scheme=default_scheme)
     if as_json:
         click.echo(json.dumps(report.of_judgement(judgement, shown)))

@@ -5,12 +5,12 @@ import re
 import time
 from dataclasses import replace
 
-from mailauth import hashes
 from mailauth.clients.door import Answer
 from mailauth.clients.sasl import CannotSayError, find
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.hashes import Flaw, Password, Verdict
+from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
 from mailauth.login.way import Attempt, Layer, Way
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
@@ -59,7 +59,7 @@ def _verified(case: Case, password: Password, user: str) -> tuple[Answer, str]:
     place = case.passdb.label
     if isinstance(case.hash, Flaw):
         return Answer.REFUSED, f"{place}: the stored string cannot match"
-    judged = hashes.verify_hash(case.hash, password, user=user)
+    judged = verify_hash(case.hash, password, user=user)
     told = f"{place}: {{{case.hash.scheme.name}}}"
     return _ANSWERS.get(judged.verdict, Answer.UNSEEN), f"{told} {judged.verdict.value}"
 

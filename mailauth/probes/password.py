@@ -8,6 +8,7 @@ from mailauth import hashes
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, PasswordBytes, PasswordPart, PasswordVariant
 from mailauth.hashes import Hash, Password, Verdict
+from mailauth.hashes.interruptible import verify_hash
 from mailauth.hashes.variants import variants
 from mailauth.memory.child import check_physical
 
@@ -40,7 +41,7 @@ def observe_variants(
         tried += 1
         began = time.process_time()
         for one in suspects:
-            if hashes.verify_hash(one.hash, variant.password, user=user).verdict is Verdict.MATCH:
+            if verify_hash(one.hash, variant.password, user=user).verdict is Verdict.MATCH:
                 return PasswordVariant(_SOURCE, variant.change, variant.how, one.source, tried, len(left))
         taken = time.process_time() - began
         longest = taken if tried == 1 else max(longest, taken)
@@ -66,7 +67,7 @@ def observe_part(suspects: Sequence[Suspect], password: Password, user: str) -> 
         reads = _reads(one.hash)
         if reads and len(password.text) > reads:
             part = Password(password.text[:reads])
-            matches = hashes.verify_hash(one.hash, part, user=user).verdict is Verdict.MATCH
+            matches = verify_hash(one.hash, part, user=user).verdict is Verdict.MATCH
             return PasswordPart(f"{one.source}; {_SOURCE}", one.hash.scheme.name, reads, matches)
     return NotApplicable(PasswordPart, "the whole password is read")
 
