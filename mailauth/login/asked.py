@@ -12,7 +12,7 @@ from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
-from mailauth.login.way import Attempt, Layer, Way
+from mailauth.login.way import NO_ENTRY, Attempt, Layer, Way
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case
 from mailauth.probes.variables import cannot_look_up
@@ -37,7 +37,7 @@ def offline(way: Way, user: str, password: Password, site: Site) -> Attempt:
         raise CannotObserve(misread)
     names = observe_user_name(scene)
     if names.refused:
-        return Attempt(way, Answer.REFUSED, said="auth_username_chars refuses the name")
+        return Attempt(way, Answer.REFUSED, said="auth_username_chars refuses the name", code=NO_ENTRY)
     scene = replace(scene, names=names)
     cases: list[Case] = []
     found = look_up(replace(scene, road=make_road(scene)), cases)
@@ -46,7 +46,8 @@ def offline(way: Way, user: str, password: Password, site: Site) -> Attempt:
         answer, said = _verified(case, password, names.looked_up)
         if answer is Answer.IN:
             break
-    code = next((name for case in cases for name in case.record.fields if name.startswith(_NETS)), "")
+    nets = (name for case in cases for name in case.record.fields if name.startswith(_NETS))
+    code = next(nets, "") if cases else NO_ENTRY
     return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code)
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 from mailauth.clients.door import Answer, Step
 from mailauth.clients.sasl import MECHANISMS
-from mailauth.login.way import Attempt, Layer
+from mailauth.login.way import NO_ENTRY, Attempt, Layer
 
 _NO = (Answer.REFUSED, Answer.TEMPORARY)
 _SENDING = frozenset(one.name for one in MECHANISMS if one.sends_password)
@@ -132,6 +132,8 @@ def _faults(table: _Table) -> Iterator[Fault]:
 
 
 def _of_the_password(table: _Table, no: Attempt) -> Fault:
+    if table.hash and table.hash.code == NO_ENTRY:
+        return Fault(Breaks.PASSDB, "", table.hash.said)
     if table.hash and table.hash.answer is Answer.REFUSED:
         return Fault(Breaks.HASH, "", f"auth says no, and by the stored string it must: {table.hash.said}")
     matches = table.hash is not None and table.hash.ok

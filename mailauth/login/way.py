@@ -42,6 +42,10 @@ class Way:
         return f"{self.service} {self.door.port}{secured} {self.mechanism}"
 
 
+NO_ENTRY = "no entry"
+"""The code of an offline attempt that found no stored string, or an empty one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One login by one way: what came of it, in which step it ended, and what was said there."""

@@ -1,10 +1,12 @@
 """What answers mean, without a server: plain values in, layers out."""
 
+from dataclasses import replace
+
 import pytest
 
 from mailauth.clients.door import Answer, Door, Step, Tls
 from mailauth.login.judge import Breaks, judge
-from mailauth.login.way import Attempt, Layer, Way
+from mailauth.login.way import NO_ENTRY, Attempt, Layer, Way
 
 YES, NO, FAILS = Answer.IN, Answer.REFUSED, Answer.TEMPORARY
 BREAKS, ABSENT = Answer.BROKEN, Answer.UNREACHABLE
@@ -43,6 +45,11 @@ CASES: list[tuple[str, list[Attempt], list[tuple[Breaks, str]]]] = [
     ("all agree", [*ASKED, came(YES)], []),
     ("nothing was tried", [], []),
     ("a wrong password", [hashed(NO), doveadm(NO), asked(NO), came(NO, Step.AUTH)], [(Breaks.HASH, "")]),
+    (
+        "nobody has such a user",
+        [replace(hashed(NO), code=NO_ENTRY), doveadm(NO), asked(NO), came(NO, Step.AUTH)],
+        [(Breaks.PASSDB, "")],
+    ),
     ("the hash is not to be seen", [hashed(Answer.UNSEEN), doveadm(NO), asked(NO)], [(Breaks.PASSDB, "")]),
     ("auth says no to what matches", [hashed(YES), doveadm(NO), asked(NO)], [(Breaks.PASSDB, "")]),
     ("auth cannot find out", [hashed(YES), doveadm(FAILS), asked(FAILS)], [(Breaks.PASSDB, "")]),
