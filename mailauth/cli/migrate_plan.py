@@ -310,7 +310,6 @@ def fresh_journal(where: "Where", rules: str, seal_to: str | None) -> Any:
     head = journals.Head(
         id=name,
         store=where.label,
-        place=where.label,
         config=where.config,
         rules=rules,
         state=journals.State.APPLYING,

@@ -39,7 +39,6 @@ class Head:
 
     id: str
     store: str  # the passdb's label, or the URL without its password
-    place: str
     config: str | None
     rules: str  # as JSON
     state: State
