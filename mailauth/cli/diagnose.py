@@ -9,6 +9,7 @@ from mailauth.cli.address import address_of, host_and_port
 from mailauth.cli.diagnose_all import all_options, width
 from mailauth.cli.from_log import from_log_options
 from mailauth.cli.password import read_password
+from mailauth.cli.username import sayable
 from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 from mailauth.evidence import Unobserved
@@ -16,7 +17,7 @@ from mailauth.finding import Diagnosis, ProofStep
 
 
 @click.command()
-@click.argument("user", required=False)
+@click.argument("user", required=False, callback=sayable)
 @click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
 @click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
 @click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")

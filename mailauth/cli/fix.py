@@ -8,6 +8,7 @@ import click
 
 from mailauth.cli.hash_options import need_terminal
 from mailauth.cli.password import read_password
+from mailauth.cli.username import sayable
 from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.errors import UsageError
 from mailauth.finding import StoreChange
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("code", required=False)
-@click.argument("user", required=False)
+@click.argument("user", required=False, callback=sayable)
 @click.option(
     "--apply", "do_it", is_flag=True, help="Do it: write, check, reload, test; take back if it fails."
 )

@@ -13,6 +13,7 @@ import click
 from mailauth.cli.diagnose_all import counting
 from mailauth.cli.main import BUG
 from mailauth.cli.password import read_password
+from mailauth.cli.username import sayable
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _STDOUT = "-"
 
 
 @click.command()
-@click.argument("user", required=False)
+@click.argument("user", required=False, callback=sayable)
 @click.option(
     "-o",
     "--output",

@@ -308,3 +308,12 @@ def test_a_configuration_that_is_none(tmp_path: Path, make: Callable[[Path], obj
     done = mailauth("diagnose", "alice", "-c", str(config))
     assert done.returncode in (1, 2, 3)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["diagnose"], ["fix", "HASH005"], ["report"]], ids=" ".join)
+def test_a_name_that_is_no_text(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mailauth", *words, b"al\xffce"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert b"is not UTF-8; give the name as clients send it." in done.stderr

@@ -283,7 +283,7 @@ def test_a_password_that_changes_while_hashes_are_made_stays(
             return found
 
     order, report = GOAL.order((2, 4, 1), None, 0), Imported()
-    head = Head("one", "x", "x", None, "{}", State.APPLYING, 0.0)
+    head = Head("one", "x", None, "{}", State.APPLYING, 0.0)
     with (
         Path(listed(tmp_path, "a,a-pw", "b,b-pw")).open("rb") as file,
         opened(file, as_written, report.add) as users,
