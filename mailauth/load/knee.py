@@ -1,10 +1,10 @@
 """The knee: the highest rate that Dovecot holds.
 
 A rate is held when a fixed rate, for as long as a step takes, has a p95 (of right passwords, from when each
-was due) within the limit, and nothing failed, was lost or was left unsent.  One that was not held gets a
-second try, since other work on the machine can spoil a second.  Rates are doubled until one is not
+was due) within the limit, and nothing failed, was lost or was left unsent.  One that was not held is tried
+again, twice, since other work on the machine can spoil a second.  Rates are doubled until one is not
 held, then halved in between until a rate that held and one that did not are close; the best one must
-hold once more, for twice as long, else the next lower one is taken.
+hold once more, for twice as long, else it did not hold, and the search goes on below it.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from mailauth.load.tally import Tally
 _ENOUGH = 40  # requests in a step, at least: the p95 of fewer says little
 _LONGEST = 20.0  # seconds of a step
 _LOWEST = 4  # of the first rate, where nothing holds
-_TRIES = 2
-_PAUSE = 1.0  # seconds before the second: what spoilt the first may be over
+_TRIES = 3
+_PAUSE = 1.0  # seconds before another: what spoilt the one before may be over
 _LATE = 0.05  # of the requests of a step may be over the limit: that is what p95 means
 
 
@@ -33,25 +33,23 @@ async def search(session: Session, wanted: Search, tell: Callable[[str], None]) 
     hunt = _Hunt(session, wanted, tell)
     low, high = 0.0, math.inf
     rate = wanted.first
-    while not session.ended and rate <= wanted.most and high > wanted.near * low:
-        if await hunt.holds(rate, wanted.seconds):
+    sure = False
+    while not session.ended and not sure and rate >= wanted.first / _LOWEST:
+        if low and (high <= wanted.near * low or low == wanted.most):
+            sure = await hunt.holds(low, 2 * wanted.seconds)
+            if not sure and not session.ended:
+                high, low = low, hunt.held_below(low)
+        elif await hunt.holds(rate, wanted.seconds):
             low = rate
         elif not session.ended:
             high = rate
-        if high == math.inf:
-            rate = min(rate * 2, wanted.most) if low < wanted.most else math.inf
-        else:
-            rate = math.sqrt(low * high) if low else high / 2
-            if rate < wanted.first / _LOWEST:
-                break
-    while low and not session.ended and not await hunt.holds(low, 2 * wanted.seconds):
-        if not session.ended:
-            high = min(high, low)
-            low = max((step.rate for step in hunt.held() if step.rate < low), default=low / wanted.near)
-            if low < wanted.first / _LOWEST:
-                low = 0.0
+        rate = min(rate * 2, wanted.most) if high == math.inf else _between(low, high)
     above = None if high == math.inf else high
     return hunt.all(), Knee(low, above, wanted.limit, hunt.shares.get(low, 0.0), hunt.steps)
+
+
+def _between(low: float, high: float) -> float:
+    return math.sqrt(low * high) if low else high / 2
 
 
 class _Hunt:
@@ -62,6 +60,7 @@ class _Hunt:
         self._tallies: list[Tally] = []
         self.steps: list[Step] = []
         self.shares: dict[float, float] = {}
+        self._held: dict[float, bool] = {}
 
     async def holds(self, rate: float, seconds: float) -> bool:
         for attempt in range(_TRIES):
@@ -69,14 +68,14 @@ class _Hunt:
                 return False
             if attempt:
                 await asyncio.sleep(_PAUSE)
-            if await self._try(rate, min(max(seconds, _ENOUGH / rate), _LONGEST)):
+            self._held[rate] = await self._try(rate, min(max(seconds, _ENOUGH / rate), _LONGEST))
+            if self._held[rate]:
                 return True
         return False
 
-    def held(self) -> list[Step]:
-        """Rates that held and were not found wanting later."""
-        failed = {step.rate for step in self.steps if not step.held}
-        return [step for step in self.steps if step.held and step.rate not in failed]
+    def held_below(self, rate: float) -> float:
+        """The highest lower rate that held at last; 0 for none."""
+        return max((one for one, held in self._held.items() if held and one < rate), default=0.0)
 
     def all(self) -> Tally:
         """The sum of the steps' counts and latencies."""
