@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailauth.cli.diagnose_all import counting
+from mailauth.cli.options import config_option, pid_option
 from mailauth.cli.password import read_password
 from mailauth.errors import UsageError
 
@@ -20,8 +21,8 @@ _NEWEST = "2.4.5"  # judges where there is no Dovecot
 
 
 @click.command()
-@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
-@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
+@config_option
+@pid_option
 @click.option("--url", metavar="URL", help="A store instead: postgresql: mysql: sqlite: or passwd-file:")
 @click.option("--url-fd", type=int, metavar="FD", help="Read the URL, perhaps with a password, from there.")
 @click.option("-p", "--ask-password", is_flag=True, help="Ask for the database's password.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from mailauth.cli.check_options import address, seconds, size, textfile_place
+from mailauth.cli.options import config_option
 from mailauth.errors import MailauthError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _PAIR = "WARNING CRITICAL"
 
 @click.command(cls=_Plugin)
 @click.argument("checks", nargs=-1, type=click.Choice([*CHECKS, SERVE]), metavar="[CHECK]...")
-@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
+@config_option
 @click.option("--pid", metavar="PID", help="A running Dovecot master, also in a container.")
 @click.option(
     "--canary", metavar="FILE", type=click.Path(path_type=Path), help="A user to log in as; mode 0600."

@@ -8,6 +8,7 @@ from click.core import ParameterSource
 from mailauth.cli.address import address_of, host_and_port
 from mailauth.cli.diagnose_all import all_options, width
 from mailauth.cli.from_log import from_log_options
+from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
 from mailauth.cli.username import sayable
 from mailauth.dovecot.doveadm import chosen
@@ -18,11 +19,9 @@ from mailauth.finding import Diagnosis, ProofStep
 
 @click.command()
 @click.argument("user", required=False, callback=sayable)
-@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
-@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
-@click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
-@click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@config_option
+@pid_option
+@password_options
 @click.option("--login", is_flag=True, help="Also log in for real, twice.  Leaves traces in the log.")
 @click.option("--prove", is_flag=True, help="Repeat it in a lab: fail, apply the remedy, succeed.")
 @click.option("--service", default="imap", show_default=True, help="The service that a login is for.")

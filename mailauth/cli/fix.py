@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailauth.cli.hash_options import need_terminal
+from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
 from mailauth.cli.username import sayable
 from mailauth.dovecot.doveadm import Installation, chosen
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
     "--apply", "do_it", is_flag=True, help="Do it: write, check, reload, test; take back if it fails."
 )
 @click.option("--undo", metavar="ID", help="Take an applied fix back, or one that was killed.")
-@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
-@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
-@click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
-@click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@config_option
+@pid_option
+@password_options
 @click.option("--login", is_flag=True, help="Log in for real before, too: for what only a login shows.")
 @click.option("--service", default="imap", show_default=True, help="The service that a login is for.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/fix.json).")

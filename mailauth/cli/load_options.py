@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.errors import UsageError
 from mailauth.load.plan import Plan, Search, Stops
 
@@ -45,8 +46,8 @@ _share = click.FloatRange(0, 100)
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     # where
     click.option("--lab", is_flag=True, help="A Dovecot of its own, made for this and removed after it."),
-    click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration, if not its default."),
-    click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container."),
+    config_option,
+    pid_option,
     click.option("--by", type=click.Choice(["auth", "imap"]), default="auth", show_default=True),
     click.option(
         "--socket",
@@ -59,9 +60,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     # who
     click.option("--users", metavar="FILE|-", help="CSV: user,password."),
     click.option("--user", metavar="NAME", help="One user, whose password comes by the next three."),
-    click.option("-p", "--ask-password", is_flag=True, help="Ask for the password."),
-    click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor."),
-    click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
+    password_options,
     click.option("--wrong", type=_share, default=0.0, metavar="PERCENT", help="Wrong passwords mixed in."),
     click.option("--penalties", is_flag=True, help="Wrong passwords by IMAP, which Dovecot punishes."),
     click.option("--sources", type=click.IntRange(1, 10_000), metavar="N", help="From N addresses of 127/8."),

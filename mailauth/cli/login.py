@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailauth.cli.address import address_of, host_and_port
+from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
 from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.errors import UsageError
@@ -28,11 +29,9 @@ _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 
 @click.command()
 @click.argument("user")
-@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
-@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
-@click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
-@click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@config_option
+@pid_option
+@password_options
 @click.option(
     "--way", "protocols", type=click.Choice(_PROTOCOLS), multiple=True, help="Only this protocol; repeatable."
 )

@@ -5,6 +5,7 @@ import sys
 import click
 
 from mailauth.cli.memory_hash import hash_argument, take_hash
+from mailauth.cli.options import config_option, pid_option
 from mailauth.errors import UsageError
 from mailauth.hashes import Hash
 from mailauth.memory.report import FitReport, PassdbFit
@@ -14,8 +15,8 @@ _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", 
 
 @click.command(name="fit")
 @hash_argument
-@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
-@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
+@config_option
+@pid_option
 @click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
 @click.option("--vsz-limit", metavar="SIZE", help="Without a Dovecot: the limit; 0 or unlimited for none.")
 @click.option("--driver", type=click.Choice(_DRIVERS), help="Without a Dovecot: the passdb's driver.")

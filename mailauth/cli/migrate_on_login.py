@@ -1,6 +1,5 @@
 """``mailauth migrate on-login``: enable, disable, serve, unit, status."""
 
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailauth.cli.options import config_option, pid_option
 from mailauth.dovecot.doveadm import at_pid, chosen
 from mailauth.errors import CannotObserve, UsageError
 
@@ -20,10 +20,6 @@ _PORT = 7467
 _SETTINGS = "settings.json"
 _TALLY = "tally.sqlite"
 
-config_option = click.option(
-    "-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default."
-)
-pid_option = click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also elsewhere.")
 apply_option = click.option("--apply", "do_it", is_flag=True, help="Do it; without this, it is only shown.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -210,14 +206,10 @@ def _settings() -> "OnLogin":
 
 
 def _keep(path: Path, content: bytes) -> None:
-    new = path.with_suffix(".new")
+    from mailauth.check.keep import replace_whole  # noqa: PLC0415 - --help needs none of it
+
     try:
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        replace_whole(path, content, 0o600)
     except OSError as why:
         raise CannotObserve(f"{path}: cannot be written ({why.strerror}).") from None
 

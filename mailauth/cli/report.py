@@ -12,6 +12,7 @@ import click
 
 from mailauth.cli.diagnose_all import counting
 from mailauth.cli.main import BUG
+from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
 from mailauth.cli.username import sayable
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
@@ -48,12 +49,10 @@ _STDOUT = "-"
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--anonymous", is_flag=True, help="Replace names of users and hosts, and addresses.")
-@click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default.")
-@click.option("--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container.")
+@config_option
+@pid_option
 @click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
-@click.option("-p", "--ask-password", is_flag=True, help="Ask for USER's password.")
-@click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@password_options
 def report(
     user: str | None,
     output: str,
