@@ -37,6 +37,14 @@ def joined(problems: Sequence[str]) -> str:
     return "; ".join(told) + last
 
 
+def place_of(bug: BaseException) -> str:
+    """Where it was raised, "file.py:12"; no more: a message or a local value might hold a secret."""
+    import traceback  # noqa: PLC0415 - a bug only
+
+    last = traceback.extract_tb(bug.__traceback__)[-1]
+    return f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+
+
 class Refused(MailauthError):  # noqa: N818 - our decision, not a fault
     """We would not: writing without ``--apply``, a row that changed under us."""
 

@@ -5,7 +5,6 @@ Unobserved, and the rules that need it are undecided.
 """
 
 import shlex
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ from typing import TypeVar
 import psutil
 
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import AS_ROOT, CannotObserve, unseen
+from mailauth.errors import AS_ROOT, CannotObserve, place_of, unseen
 from mailauth.evidence import (
     CacheAnswer,
     Certificates,
@@ -119,10 +118,8 @@ def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) ->
     except psutil.NoSuchProcess as why:
         facts[kind] = Unobserved(kind, f"process {why.pid} ended while we looked; try again.")
     except Exception as bug:  # noqa: BLE001 - one broken probe must not silence the rest
-        # The place only: a message or a local value might hold a secret.
-        last = traceback.extract_tb(bug.__traceback__)[-1]
-        place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-        facts[kind] = Unobserved(kind, f"a bug in mailauth: {type(bug).__name__} at {place}.", bug=True)
+        reason = f"a bug in mailauth: {type(bug).__name__} at {place_of(bug)}."
+        facts[kind] = Unobserved(kind, reason, bug=True)
     else:
         return None if isinstance(seen, NotApplicable) else seen
     return None

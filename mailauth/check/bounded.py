@@ -9,12 +9,13 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar, cast
+
+from mailauth.errors import place_of
 
 _PR_SET_PDEATHSIG = 1
 _fork = multiprocessing.get_context("fork")
@@ -92,10 +93,7 @@ def _child(call: Call[_T], writer: Connection, parent: int) -> None:
     try:
         writer.send(("answer", call(lambda value: writer.send(("provisional", value)))))
     except Exception as bug:  # noqa: BLE001 - one broken check must not silence the rest
-        # The place only: a message or a local value might hold a secret.
-        last = traceback.extract_tb(bug.__traceback__)[-1]
-        place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-        writer.send(("bug", f"{type(bug).__name__} at {place}"))
+        writer.send(("bug", f"{type(bug).__name__} at {place_of(bug)}"))
 
 
 def _received(reader: Connection) -> object:

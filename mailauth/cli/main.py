@@ -4,13 +4,12 @@ import importlib
 import os
 import shlex
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 import click
 
 from mailauth.cli.commands import COMMANDS, help_text, version_text
-from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused
+from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused, place_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -83,9 +82,8 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except Exception as bug:  # noqa: BLE001 - the last resort, and said to be one
-        last = traceback.extract_tb(bug.__traceback__)[-1]
         click.echo(
-            f"mailauth: a bug: {type(bug).__name__} at {os.path.basename(last.filename)}:{last.lineno};"  # noqa: PTH119
+            f"mailauth: a bug: {type(bug).__name__} at {place_of(bug)};"
             " please report this line and the command.",
             err=True,
         )
