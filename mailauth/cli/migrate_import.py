@@ -12,12 +12,10 @@ from mailauth.cli.hash_options import opened as opened_file
 from mailauth.cli.migrate_on_login import goal_options
 from mailauth.cli.migrate_plan import flush, fresh_journal, hashers_of, store_options, where_of, workers_of
 from mailauth.cli.migrate_progress import Stop, progress
-from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
     from mailauth.migrate.bulk import Imported
-    from mailauth.migrate.import_list import Named
     from mailauth.migrate.where import Where
 
 _PAGE = 256
@@ -94,6 +92,7 @@ def import_(
     from mailauth.migrate import bulk, import_list  # noqa: PLC0415 - --help needs none of it
     from mailauth.migrate.check import Check  # noqa: PLC0415
     from mailauth.migrate.goal import Goal  # noqa: PLC0415
+    from mailauth.migrate.named import as_written, named_by  # noqa: PLC0415
     from mailauth.migrate.where import opened  # noqa: PLC0415
 
     if verify_only and (do_it or overwrite):
@@ -111,7 +110,7 @@ def import_(
         overwrite=overwrite,
         long_too=long_passwords == "as-listed",
     )
-    naming, report = _naming(where, named), bulk.Imported()
+    naming, report = named_by(*where.passdb) if where.passdb else as_written, bulk.Imported()
     rate = rate if do_it else None  # of rows that are changed
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
@@ -131,16 +130,6 @@ def import_(
         ).run()
     flush(where, named, report.new if do_it else 0)
     _told(report, table.place, journal.head.id if journal else "", as_json, verify_only)
-
-
-def _naming(where: "Where", named: dict[str, Any]) -> "Named":
-    from mailauth.dovecot.site import read_config  # noqa: PLC0415
-    from mailauth.migrate.named import as_written, named_by  # noqa: PLC0415
-
-    if where.config is None:
-        return as_written
-    config = read_config(chosen(named["config"], named["pid"]))
-    return named_by(config, next(one for one in config.passdbs if one.label == where.label))
 
 
 def _warned(source: BinaryIO, name: str) -> None:

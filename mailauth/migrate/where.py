@@ -27,6 +27,7 @@ class Where:
     order: Order | None
     config: str | None
     cache: bool = False
+    passdb: tuple[AuthConfig, Passdb] | None = None
 
     @property
     def prefixing(self) -> bool:
@@ -55,7 +56,15 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
 
         order = goal.order(config.version.numbers, *room_of(dovecot, config, (passdb,)))
     source = _here(dovecot, passdb)
-    return Where(passdb.label, source, reader_of(config, passdb), order, config.file, bool(config.cache_size))
+    return Where(
+        passdb.label,
+        source,
+        reader_of(config, passdb),
+        order,
+        config.file,
+        bool(config.cache_size),
+        (config, passdb),
+    )
 
 
 def of_url(
