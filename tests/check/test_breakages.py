@@ -46,7 +46,7 @@ def told(one: Watched, *checks: str) -> dict[str, str]:
 
 def well(one: Watched, *checks: str) -> None:
     """OK again.  Dovecot's own caches and connections may take a moment to notice."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while (bad := told(one, *checks)) and time.monotonic() < until:
         time.sleep(0.2)
     assert bad == {}

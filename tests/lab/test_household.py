@@ -35,8 +35,8 @@ def traces(folder: str) -> list[str]:
 
 
 def gone(*what: str) -> bool:
-    """Whether all traces vanish within 5 s."""
-    deadline = time.monotonic() + 5
+    """Whether all traces vanish within 30 s."""
+    deadline = time.monotonic() + 30
     while any(traces(one) for one in what):
         if time.monotonic() > deadline:
             return False
@@ -100,7 +100,7 @@ def test_a_daemon_that_leaves_its_parent_is_found_and_ended() -> None:
     script = f"setsid sh -c '{daemonise}' & sleep 600"
     household.start(Start(argv=["/bin/sh", "-c", script], output=Path("/dev/null")))
     file = folder / "pid"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not file.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
