@@ -23,7 +23,7 @@ _EACH_UNTIL, _THEN_EACH = 20.0, 10.0  # seconds: a line each second at first, th
 
 _EPILOG = """\b
 mailauth load --lab --profile dovecot --find-knee
-mailauth load --i-own-this-server --users users.csv --rate 50 --duration 60
+mailauth load --users users.csv --rate 50 --duration 60
 mailauth load --lab --by imap --ramp 5:50
 
 \b
@@ -41,7 +41,7 @@ def load(as_json: bool, picture: Path | None, **given: Any) -> None:
     """Many logins at a known rate: how many a Dovecot holds, and what happens beyond.
 
     Asks at the auth socket, or by IMAP, at a rate that does not wait for answers; a latency is from when
-    a request was due.  Loads a lab's Dovecot, or, with --i-own-this-server, any.
+    a request was due.  Loads a lab's Dovecot, this machine's, or, with --i-own-this-server, any.
     """
     from mailauth.cli.load_where import where  # noqa: PLC0415 - --help needs none of it
     from mailauth.load.accounts import Mix  # noqa: PLC0415

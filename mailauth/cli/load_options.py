@@ -56,7 +56,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--host", metavar="HOST[:PORT]", help="With --by imap; 127.0.0.1:143 if not given."),
     click.option("--tls", is_flag=True, help="With --by imap: TLS from the start, port 993."),
-    click.option("--i-own-this-server", "owned", is_flag=True, help="Needed for all but a lab's Dovecot."),
+    click.option(
+        "--i-own-this-server",
+        "owned",
+        is_flag=True,
+        help="Needed on another machine; and for --max and --find-knee, if it is no lab's Dovecot.",
+    ),
     # who
     click.option("--users", metavar="FILE|-", help="CSV: user,password."),
     click.option("--user", metavar="NAME", help="One user, whose password comes by the next three."),

@@ -1,4 +1,4 @@
-"""Whose server it is: a lab's may be loaded at will; any other has users who would have to wait.
+"""Whose server it is: a lab's may be loaded at will; any other has users who may have to wait.
 
 A socket's listener is Dovecot's master: SO_PEERCRED of a Unix socket, the table of listening sockets
 for TCP.  A lab's master runs with a configuration in a folder of the lab's own.
@@ -14,7 +14,7 @@ import psutil
 
 from mailauth.errors import Refused
 from mailauth.load.authpool import connected
-from mailauth.load.plan import AuthTarget, ImapTarget, Target
+from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target
 
 _LAB_FOLDER = "mailauth-lab-"
 
@@ -47,15 +47,24 @@ def is_lab(master: int | None) -> bool:
     return False
 
 
-def check_owner(target: Target, master: int | None, *, said: bool) -> None:
-    """Raises Refused where this is no lab's Dovecot and ``--i-own-this-server`` was not ``said``."""
-    if said or is_lab(master):
-        return
+def check_owner(target: Target, master: int | None, plan: Plan, *, said: bool) -> bool:
+    """Whether it is somebody's server, and not a lab's: whoever logs in meanwhile is to be thought of.
+
+    Raises Refused where ``--i-own-this-server`` was not ``said`` and is needed: on another machine, and
+    where the plan looks for what the server does not hold.
+    """
+    if is_lab(master):
+        return False
+    if said or (on_this_machine(target) and not plan.to_the_limit):
+        return True
     what = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
-    where = "" if on_this_machine(target) else ", nor on this machine"
+    where = (
+        "is not a lab's Dovecot, and this load goes on until logins wait"
+        if on_this_machine(target)
+        else "is not on this machine"
+    )
     raise Refused(
-        f"{what}: is not a lab's Dovecot{where}: whoever logs in meanwhile waits behind the load; say"
-        " --i-own-this-server if they may, or rehearse it: mailauth load --lab."
+        f"{what}: {where}; say --i-own-this-server if you may do that, or rehearse it: mailauth load --lab."
     )
 
 

@@ -56,6 +56,11 @@ class Plan:
             return "max"
         return "rate" if self.rate == self.rate_to else "ramp"
 
+    @property
+    def to_the_limit(self) -> bool:
+        """Whether it looks for what the server does not hold, and no rate was named."""
+        return self.mode in ("knee", "max")
+
 
 @dataclass(frozen=True, slots=True)
 class AuthTarget:

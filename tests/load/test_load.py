@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import jsonschema
@@ -118,22 +120,49 @@ def test_the_knee(lab: Callable[..., Lab], limit: float, rate: float, held: bool
 
 
 def test_a_stranger_is_not_loaded(tmp_path: Path) -> None:
-    """Without --i-own-this-server, and with it only where Dovecot answers."""
+    """Another machine without --i-own-this-server; and with it, only where Dovecot answers."""
+    done = mailauth("load", "--by", "imap", "--host", "192.0.2.1", "--users", "-", feed=CSV)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "192.0.2.1:143: is not on this machine; say --i-own-this-server if you may" in done.stderr
     path = tmp_path / "auth-client"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-        server.listen()
-        done = mailauth("load", "--socket", str(path), "--users", "-", feed=CSV)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert "is not a lab's Dovecot: whoever logs in meanwhile waits behind the load" in done.stderr
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        done = mailauth("load", "--by", "imap", "--host", f"127.0.0.1:{port}", "--users", "-", feed=CSV)
-        assert done.returncode == 1
-        assert "--i-own-this-server" in done.stderr
     done = mailauth("load", "--socket", str(path), "--users", "-", "--i-own-this-server", feed=CSV)
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == f"mailauth: {path}: the auth socket does not answer (Connection refused).\n"
+    assert done.stderr.endswith(f"mailauth: {path}: the auth socket does not answer (Connection refused).\n")
+
+
+def test_a_server_of_this_machine_is_loaded_at_a_named_rate_only(
+    lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    """It has users: they are thought of in a line, and a load that goes on until they wait is refused."""
+    with lab(None, "passwd-file", USERS, "", ("imap",)) as one:
+        one.stop()
+        config = tmp_path / "dovecot.conf"
+        config.write_text(f"!include {one.config}\n")
+        with subprocess.Popen(["dovecot", "-F", "-c", str(config)]) as master:
+            try:
+                until = time.monotonic() + 30
+                while not answers(one.auth_socket):
+                    assert time.monotonic() < until
+                    time.sleep(0.05)
+                for where in (of_lab(one), imap(one)):
+                    done = mailauth("load", *where, *QUICK, "--rate", "20", feed=CSV)
+                    assert (done.returncode, "  ok         20\n" in done.stdout) == (0, True), done
+                    assert done.stderr.startswith("This is not a lab's Dovecot: whoever logs in meanwhile")
+                    for search in ("--max", "--find-knee"):
+                        done = mailauth("load", *where, *QUICK, search, feed=CSV)
+                        assert (done.returncode, done.stdout) == (1, "")
+                        assert "this load goes on until logins wait; say --i-own-this-server" in done.stderr
+            finally:
+                master.terminate()
+
+
+def answers(path: Path) -> bool:
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        return True
+    return False
 
 
 def test_a_file_of_stale_passwords_ends_early_and_says_why(lab: Callable[..., Lab]) -> None:
