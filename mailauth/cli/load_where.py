@@ -17,7 +17,7 @@ from mailauth.cli.password import read_password
 from mailauth.errors import CannotObserve, UsageError, unseen
 from mailauth.hashes import Judgement, Password, making
 from mailauth.load.accounts import Account, read_accounts
-from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target
+from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target, on_this_machine
 from mailauth.load.run import About
 from mailauth.load.watch import Blind, Watch, Watcher
 
@@ -48,7 +48,7 @@ def where(given: dict[str, Any], plan: Plan) -> Iterator[Where]:
 
 
 def _there(given: dict[str, Any], plan: Plan) -> Where:
-    from mailauth.load.owner import check_owner, master_of, on_this_machine  # noqa: PLC0415
+    from mailauth.load.owner import check_owner, master_of  # noqa: PLC0415
 
     for name in _LAB_OPTIONS:
         if given[name]:
@@ -69,7 +69,10 @@ def _target(given: dict[str, Any]) -> Target:
         if given["socket"]:
             raise UsageError("--socket goes with --by auth; with --by imap give --host HOST:PORT.")
         host, port = _host(given["host"] or "127.0.0.1", given["tls"])
-        return ImapTarget(host, port, given["tls"])
+        there = ImapTarget(host, port, given["tls"])
+        if not there.tls and not on_this_machine(there):
+            raise UsageError(f"--host {host}: passwords would cross the network in the clear; add --tls.")
+        return there
     if given["host"] or given["tls"]:
         raise UsageError("--host and --tls go with --by imap; the auth socket is a file: --socket PATH.")
     path = given["socket"]

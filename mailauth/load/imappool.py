@@ -4,7 +4,6 @@ Source: RFC 9051 6.2.3 (LOGIN), 7.1 (response codes), RFC 5530 (UNAVAILABLE, AUT
 """
 
 import asyncio
-import ipaddress
 import os
 import re
 import socket
@@ -14,7 +13,7 @@ from contextlib import suppress
 from mailauth.clients.door import unchecked
 from mailauth.errors import CannotObserve
 from mailauth.load.accounts import Mix
-from mailauth.load.plan import ImapTarget
+from mailauth.load.plan import ImapTarget, on_this_machine
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
 from mailauth.load.tally import REFUSED, Tally
 
@@ -46,7 +45,8 @@ class ImapPool(Pool):
                 greeting = await reader.readline()
                 writer.close()
         except TimeoutError:
-            raise CannotObserve(f"{self._name}: no IMAP greeting came within 10 seconds.") from None
+            hint = "" if self._tls else "; a port for TLS wants --tls"
+            raise CannotObserve(f"{self._name}: no IMAP greeting came within 10 seconds{hint}.") from None
         except OSError as why:
             raise CannotObserve(f"{self._name}: cannot be connected to ({_told(why)}).") from None
         if not greeting.startswith(b"* OK"):
@@ -147,7 +147,11 @@ class ImapPool(Pool):
 
 def _told(why: OSError) -> str:
     """The system's words: asyncio puts its own, with the address, in their place."""
-    if isinstance(why, ssl.SSLError | socket.gaierror) or not why.errno:
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {why.verify_message}"
+    if isinstance(why, ssl.SSLError):
+        return "TLS is not spoken there, or not like this: " + (why.reason or "?").lower().replace("_", " ")
+    if isinstance(why, socket.gaierror) or not why.errno:
         return why.strerror or str(why) or "the connection was broken"
     return os.strerror(why.errno)
 
@@ -165,7 +169,4 @@ def _literal(text: bytes) -> tuple[bytes, bytes]:
 
 def _context(target: ImapTarget) -> ssl.SSLContext:
     """Certificates are checked, but for a server on this machine, whose name is not 127.0.0.1."""
-    with suppress(ValueError):
-        if target.host == "localhost" or ipaddress.ip_address(target.host).is_loopback:
-            return unchecked()
-    return ssl.create_default_context()
+    return unchecked() if on_this_machine(target) else ssl.create_default_context()

@@ -4,7 +4,6 @@ A socket's listener is Dovecot's master: SO_PEERCRED of a Unix socket, the table
 for TCP.  A lab's master runs with a configuration in a folder of the lab's own.
 """
 
-import ipaddress
 import socket
 import struct
 from contextlib import suppress
@@ -14,7 +13,7 @@ import psutil
 
 from mailauth.errors import Refused
 from mailauth.load.authpool import connected
-from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target
+from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target, on_this_machine
 
 _LAB_FOLDER = "mailauth-lab-"
 
@@ -24,15 +23,6 @@ def master_of(target: Target) -> int | None:
     if isinstance(target, AuthTarget):
         return _unix_listener(target.path)
     return _tcp_listener(target) if on_this_machine(target) else None
-
-
-def on_this_machine(target: Target) -> bool:
-    """Whether it is a Unix socket or a loopback address."""
-    if isinstance(target, AuthTarget) or target.host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(target.host).is_loopback
-    return False
 
 
 def is_lab(master: int | None) -> bool:
@@ -61,7 +51,7 @@ def check_owner(target: Target, master: int | None, plan: Plan, *, said: bool) -
     where = (
         "is not a lab's Dovecot, and this load goes on until logins wait"
         if on_this_machine(target)
-        else "is not on this machine"
+        else "is not a loopback address"
     )
     raise Refused(
         f"{what}: {where}; say --i-own-this-server if you may do that, or rehearse it: mailauth load --lab."

@@ -1,5 +1,7 @@
 """What a load shall be."""
 
+import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,3 +81,12 @@ class ImapTarget:
 
 
 Target = AuthTarget | ImapTarget
+
+
+def on_this_machine(target: Target) -> bool:
+    """Whether it is a Unix socket or a loopback address."""
+    if isinstance(target, AuthTarget) or target.host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(target.host).is_loopback
+    return False

@@ -121,9 +121,13 @@ def test_the_knee(lab: Callable[..., Lab], limit: float, rate: float, held: bool
 
 def test_a_stranger_is_not_loaded(tmp_path: Path) -> None:
     """Another machine without --i-own-this-server; and with it, only where Dovecot answers."""
-    done = mailauth("load", "--by", "imap", "--host", "192.0.2.1", "--users", "-", feed=CSV)
+    there = ("--by", "imap", "--host", "192.0.2.1", "--users", "-")
+    done = mailauth("load", *there, "--tls", feed=CSV)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "192.0.2.1:143: is not on this machine; say --i-own-this-server if you may" in done.stderr
+    assert "192.0.2.1:993: is not a loopback address; say --i-own-this-server if you may" in done.stderr
+    done = mailauth("load", *there, "--i-own-this-server", feed=CSV)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "192.0.2.1: passwords would cross the network in the clear; add --tls" in done.stderr
     path = tmp_path / "auth-client"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
@@ -156,6 +160,17 @@ def test_a_server_of_this_machine_is_loaded_at_a_named_rate_only(
                         assert "this load goes on until logins wait; say --i-own-this-server" in done.stderr
             finally:
                 master.terminate()
+
+
+def test_by_tls(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """From the first byte on; and a port that is not for it is told in a sentence."""
+    with lab(dovecot_version, "passwd-file", USERS, "", ("imap",), tls=True) as one:
+        where = ("--by", "imap", "--users", "-", *QUICK, "--rate", "20", "--tls")
+        told = loaded(*where, "--host", f"127.0.0.1:{one.ports['imaps']}")
+        assert (told.counts.sent, told.counts.ok) == (20, 20)
+        done = mailauth("load", *where, "--host", f"127.0.0.1:{one.ports['imap']}", feed=CSV)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "TLS is not spoken there, or not like this: wrong version number" in done.stderr
 
 
 def answers(path: Path) -> bool:
