@@ -14,6 +14,9 @@ from typing import Any
 import click
 
 from mailauth.cli.password import read_password
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.logstamp import DEFAULT_STAMP
 from mailauth.errors import CannotObserve, UsageError, unseen
 from mailauth.hashes import Judgement, Password, making
 from mailauth.load.accounts import Account, read_accounts
@@ -143,10 +146,19 @@ def _seen(given: dict[str, Any], plan: Plan, target: Target, master: int | None)
         config = read_config(dovecot)
     except (CannotObserve, UsageError) as why:
         return About(way, name, notes=(f"Dovecot's settings were not read: {why}",)), Watcher(master, None)
-    path = config.tree.get("log_path")
-    log = dovecot.path(path) if path.startswith("/") and not path.startswith("/dev/") else None
     about = About(way, name, str(config.version), notes=notes(config, plan, target))
-    return about, Watcher(master, log, config.tree.get("log_timestamp"))
+    stamp, ident = config.tree.get("log_timestamp"), config.tree.get("instance_name")
+    return about, Watcher(master, _warnings(dovecot, config), stamp or DEFAULT_STAMP, ident or "dovecot")
+
+
+def _warnings(dovecot: Installation, config: AuthConfig) -> Path | None:
+    """The file that warnings go to: Dovecot's own, or the one that syslog writes."""
+    from mailauth.probes.log import SYSLOG_FILES  # noqa: PLC0415
+
+    path = config.tree.get("log_path") or "syslog"
+    if path == "syslog":
+        path = next((name for name in SYSLOG_FILES if dovecot.has(name)), "")
+    return dovecot.path(path) if path.startswith("/") and not path.startswith("/dev/") else None
 
 
 @contextmanager

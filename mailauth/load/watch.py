@@ -46,11 +46,13 @@ class Blind:
 
 
 class Watcher:
-    """Looks at the Dovecot whose master is ``master``; ``log``: its log file, where it has one."""
+    """Looks at the Dovecot whose master is ``master``; ``log``: the file that its warnings go to."""
 
-    def __init__(self, master: int, log: Path | None, stamp: str = DEFAULT_STAMP) -> None:
+    def __init__(
+        self, master: int, log: Path | None, stamp: str = DEFAULT_STAMP, ident: str = "dovecot"
+    ) -> None:
         self._master, self._log = master, log
-        self._stamps = Stamps(datetime.now().astimezone(), own=stamp, ident="dovecot")
+        self._stamps = Stamps(datetime.now().astimezone(), own=stamp, ident=ident)
         self._place = self._size()
         self._queued = 0
         self._most = Seen(0, 0, None)
