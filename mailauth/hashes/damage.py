@@ -74,6 +74,8 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
     if isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT:
         return _as_text(text, payload, name, parsed, password, reader)
     named = name is not None and not damage_forms.wants_hash(name)
+    if password is not None and password.text and password.text == name and not payload:
+        return Kind.BRACES, "the password itself stands between the braces", "PLAIN"
     if password is not None and password.text and password.text in (text, payload) and not named:
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
     if isinstance(parsed, Hash):
@@ -87,6 +89,8 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         parsed = allowed  # 2.4 calls all DES that stands under {CRYPT} and begins with no $
     if reader.noscheme and text.startswith(b"{"):
         return Kind.OTHER, parsed.reason, ""
+    if name is None and (said := damage_forms.left_of_braces(text)):
+        return said
     return _Look(reader, parsed).at(text) or (Kind.OTHER, parsed.reason, "")
 
 
@@ -100,7 +104,11 @@ def _as_text(
         return None
     if not payload:
         return Kind.EMPTY, "nothing is stored" if not text else "nothing follows the scheme", ""
+    if said := damage_forms.left_of_braces(payload):
+        return said
     if name is None and (said := damage_forms.no_password(text, password)):
+        return said
+    if password is not None and password.text and (said := damage_forms.wrapped(payload, password)):
         return said
     if not any(
         map(damage_forms.looks_hashed, (text, payload, *(again for _, again in notation.readings(text))))

@@ -6,11 +6,11 @@ Each function is certain or says nothing.
 import hashlib
 import re
 
-from mailauth.hashes import bcrypt, mend
+from mailauth.hashes import bcrypt, braces, mend
 from mailauth.hashes.damaged import Kind
 from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode, base64_encode
 from mailauth.hashes.hash import Flaw, Password
-from mailauth.hashes.schemes import Entry, lookup
+from mailauth.hashes.schemes import SCHEMES, Entry, lookup
 
 Said = tuple[Kind, str, str]
 """Kind, detail, and the scheme that it should have; "" where that is not the matter."""
@@ -91,6 +91,31 @@ def _is_raw(text: bytes) -> bool:
 
 def is_hex(text: bytes) -> bool:
     return re.fullmatch(rb"[0-9A-Fa-f]+", text) is not None
+
+
+_NAMES = tuple(name.encode() for scheme in SCHEMES for name in (scheme.name, *scheme.aliases))
+_BRACES = b"[]{}()<>"
+_NO_PASSWORD_IN = 4  # braces and nothing else: nobody's password
+
+
+def left_of_braces(text: bytes) -> Said | None:
+    """Cut off in the scheme's name or before its }, as "{" and "{ARGON2"; or braces and nothing else."""
+    if text[:1] == b"{" and any(name.startswith(text[1:]) for name in _NAMES):
+        return Kind.CUT, f"cut off before the }}: {len(text)} characters of {{SCHEME}}", ""
+    if 1 <= len(text) <= _NO_PASSWORD_IN and not text.strip(_BRACES):
+        return Kind.OTHER, "braces and nothing in them: the rest is gone", ""
+    return None
+
+
+def wrapped(text: bytes, password: Password) -> Said | None:
+    """The password itself, with quotes or braces around it that are taken for a part of it."""
+    for kind, what, around in ((Kind.QUOTES, "quotes", mend.QUOTES), (Kind.BRACES, "braces", _BRACES)):
+        if text != password.text and text.strip(around) == password.text:
+            return kind, f"{what} stand around the password, and count", "PLAIN"
+    whole = braces.repaired(text)
+    if whole is not None and whole.partition(b"}")[2].strip(mend.BLANKS) == password.text:
+        return Kind.BRACES, "the braces around the scheme are not { and }", "PLAIN"
+    return None
 
 
 def no_password(text: bytes, password: Password | None) -> Said | None:

@@ -136,7 +136,7 @@ def _opens(case: Case, scene: Scene) -> list[tuple[Opens, str]]:
             )
             return [(Opens.EMPTY, what)]
     damage = _damage(case, scene)
-    if damage is not None and name in _AS_TEXT:
+    if damage is not None and name in _AS_TEXT and damage.scheme not in _AS_TEXT:
         return [(Opens.ITSELF, f"a hash that is taken for {name}")]
     return []
 

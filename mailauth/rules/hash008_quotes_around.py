@@ -7,7 +7,7 @@ Why
     An import from CSV, a script that quotes twice, or a copied line of code.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
-    doveadm of 2.3 and 2.4; without the quotes it is a sound hash.
+    doveadm of 2.3 and 2.4; without the quotes it is a sound hash, or the password given.
 What to do
     Take it away: mailauth hash show prints the mended string, and the password stays the same.
 """
@@ -21,6 +21,4 @@ from mailauth.rules import hash_case
 @rule("HASH008", "Quotes stand around the stored hash", Severity.BLOCKS_LOGIN)
 def quotes_around(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.QUOTES)
-    if found is None:
-        return None
-    return hash_case.problem(stored, found, f"The hash is sound but for this: {found.detail}.")
+    return None if found is None else hash_case.around(stored, found)

@@ -6,10 +6,10 @@ What you see
 Why
     An import, an editor or a template language took a brace, or wrote another.
 How we know
-    With whole braces it is a sound hash.
+    With whole braces it is a sound hash, or the password given.
 What to do
     Put the braces right: mailauth hash show prints the mended string, and the password stays the
-    same.
+    same. Braces around a password that is stored as it is: take them away.
 """
 
 from mailauth.evidence import StoredHash
@@ -21,6 +21,4 @@ from mailauth.rules import hash_case
 @rule("HASH031", "The braces around the scheme are broken", Severity.BLOCKS_LOGIN)
 def broken_braces(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BRACES)
-    if found is None:
-        return None
-    return hash_case.problem(stored, found, f"The hash is sound but for this: {found.detail}.")
+    return None if found is None else hash_case.around(stored, found)

@@ -57,3 +57,14 @@ def problem(
         certainty=Certainty.LIKELY,
         remedy=remedy(found, mended, careful, lost),
     )
+
+
+def around(stored: StoredHash, found: Damage) -> Problem:
+    """What stands around a sound hash, or around a password that is stored as it is."""
+    if found.scheme == "PLAIN":
+        says, lost = (
+            "The password given is the one stored",
+            "Take them away, or set the user's password again.",
+        )
+        return problem(stored, found, f"{says} but for this: {found.detail}.", lost=lost)
+    return problem(stored, found, f"The hash is sound but for this: {found.detail}.")

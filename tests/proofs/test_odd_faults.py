@@ -8,6 +8,7 @@ import hashlib
 import imaplib
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -90,6 +91,10 @@ TEXTS = {
     "a locked account": ("!" + CRYPT.partition("}")[2], "HASH001"),
     "a star": ("*", "HASH001"),
     "a 1, from || on MySQL": ("1", "HASH001"),
+    "a { alone": ("{", "HASH005"),
+    "a scheme cut off before its }": ("{ARGON2ID", "HASH005"),
+    "a } alone": ("}", "HASH001"),
+    "brackets alone": ("[]", "HASH001"),
     "the word NULL": ("NULL", "HASH029"),
     "the word None": ("None", "HASH029"),
     "MySQL's PASSWORD()": ("*" + hashlib.sha1(hashlib.sha1(SECRET).digest()).hexdigest().upper(), "HASH030"),  # noqa: S324 - MySQL's
@@ -114,6 +119,29 @@ def test_texts_that_are_no_password(proof: Make) -> None:
         # Who has it for a password all the same is not contradicted.
         assert told.look(password=stored.encode()).diagnosis.findings == ()
     assert wrong == []
+
+
+WRAPPED = {
+    "the password with a { before it": ("{correct horse", "HASH031"),
+    "the password in braces": ("{correct horse}", "HASH031"),
+    "the password behind {PLAIN without }": ("{PLAINcorrect horse", "HASH031"),
+    "the password in quotes": ('"correct horse"', "HASH008"),
+}
+
+
+def test_a_password_with_braces_or_quotes_around_it(proof: Make, dovecot_version: str) -> None:
+    """Stored as it is, where the default scheme is PLAIN: the password given is right, the entry is not."""
+    line = "default_pass_scheme = PLAIN" if dovecot_version < "2.4" else ""
+    users = {f"user{number}": stored for number, (stored, _) in enumerate(WRAPPED.values())}
+    told = proof(dovecot_version, "sqlite", users, sql_extra=line)
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(lambda user: told.lab.login(user, SECRET).ok, users))
+    for told.user, (name, (_, code)) in zip(users, WRAPPED.items(), strict=True):
+        found = told.finds({code}, password=SECRET)
+        record(told.lab, name, {code})
+    told.paste(found)
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
 
 
 NEVER = {
