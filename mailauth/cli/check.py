@@ -251,9 +251,9 @@ def _asked(
 def _postfix(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
     if not smtp and not smtps:
         return ()
-    from mailauth.cli.login import smtp_doors  # noqa: PLC0415 - --help needs none of it
+    from mailauth.cli.login import named_doors  # noqa: PLC0415 - --help needs none of it
 
-    return smtp_doors(smtp, smtps)
+    return named_doors(smtp, smtps)
 
 
 def _limits(given: dict[str, Any]) -> "Limits":

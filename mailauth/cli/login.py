@@ -47,7 +47,7 @@ _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 )
 @click.option("--every", is_flag=True, help="Each mechanism at each port, not at the best one only.")
 @click.option("--host", metavar="NAME", default="", help="Connect there, not to what Dovecot is bound to.")
-@click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix that asks this Dovecot.")
+@click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix, where it is not found.")
 @click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
 @click.option("--from-address", "address", metavar="IP", default="", help="Where auth is told the client is.")
 @click.option(
@@ -81,8 +81,8 @@ def login(
     """Log USER in by each way, and name the first layer that disagrees.
 
     From the stored hash outwards: our own judgement of it, doveadm auth test and login, the auth socket,
-    then IMAP, POP3, submission and ManageSieve as they listen (plain, STARTTLS, TLS), and a Postfix with
-    --smtp.  Each way once.  These are real logins: they leave traces in the log.
+    then IMAP, POP3, submission and ManageSieve as they listen (plain, STARTTLS, TLS), and the Postfix of
+    this machine that asks this Dovecot.  Each way once.  These are real logins: they leave traces in the log.
 
     A refused password is not tried again by the same way, and at most --refusals times in all.  At the
     protocols each refusal counts towards Dovecot's penalty for the address that it comes from.
@@ -98,8 +98,6 @@ def login(
         raise UsageError(
             "the user name is empty, not UTF-8 or has a control character; give the name as clients send it."
         )
-    if "smtp" in protocols and not (smtp or smtps):
-        raise UsageError("--way smtp: name Postfix's port with --smtp or --smtps.")
     if as_json and watch:
         raise UsageError("--json and --watch: one of the two.")
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
@@ -112,7 +110,7 @@ def login(
         mechanisms=tuple(name.upper() for name in mechanisms),
         tls=tuple(one for one in TLS if one in tls),
         host=host,
-        smtp=smtp_doors(smtp, smtps) if "smtp" in protocols or not protocols else (),
+        smtp=named_doors(smtp, smtps) if "smtp" in protocols or not protocols else (),
         address=address_of(address),
         every=every,
     )
@@ -120,8 +118,16 @@ def login(
     asked = _Asked(user, password, chosen(config, pid), choice, refusals, tuple(where))
     if watch:
         _watch(asked, watch)
-    site, attempts = asked.round(announce=True)
-    sys.exit(_show(asked, site, attempts, as_json=as_json))
+    sys.exit(_show(asked, asked.round(announce=True), as_json=as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """All ways once: the Dovecot, what came of them, and what a reader must know of what was left out."""
+
+    site: "Site"
+    attempts: "list[Attempt]"
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,40 +141,50 @@ class _Asked:
     refusals: int
     where: tuple[str, ...]
 
-    def round(self, *, announce: bool = False, refusals: int = 0) -> "tuple[Site, list[Attempt]]":
-        """All ways, once."""
+    def round(self, *, announce: bool = False, refusals: int = 0) -> _Round:
+        """All ways, once.  Raises UsageError where a Postfix is asked for and there is none."""
         from mailauth.login.enter import log_in  # noqa: PLC0415 - --help needs none of it
         from mailauth.login.site import look_at  # noqa: PLC0415
-        from mailauth.login.ways import ways  # noqa: PLC0415
+        from mailauth.login.ways import not_tried, smtp_doors, ways  # noqa: PLC0415
 
-        site = look_at(self.dovecot)
+        wanted = not self.choice.smtp and (not self.choice.protocols or "smtp" in self.choice.protocols)
+        site = look_at(self.dovecot, postfix=wanted)
+        others = site.postfix.notes if site.postfix else ()
+        if "smtp" in self.choice.protocols and not smtp_doors(site, self.choice):
+            why = "".join(f" {one}." for one in others[:1])
+            raise UsageError(
+                f"--way smtp: no Postfix here asks this Dovecot; name its port with --smtp.{why}"
+            )
         found = ways(site, self.choice)
-        most = min(refusals or self.refusals, len(found))
+        logins = sum(not way.unasked for way in found)
+        most = min(refusals or self.refusals, logins)
         if announce:
             click.echo(
-                f"{len(found)} logins as {self.user}; at most {most} of them with a refused password, which"
+                f"{logins} logins as {self.user}; at most {most} of them with a refused password, which"
                 " Dovecot answers by holding the next ones from here back (the penalty, up to 15 s).",
                 err=True,
             )
-        with _progress(len(found)) as tell:
+        with _progress(logins) as tell:
             attempts = []
             for one in log_in(
                 found, self.user, self.password, site, address=self.choice.address, refusals=most
             ):
                 attempts.append(one)
                 tell(one)
-        return site, attempts
+        return _Round(site, attempts, tuple(one for one in (not_tried(found), *others) if one))
 
 
-def _show(asked: _Asked, site: "Site", attempts: "list[Attempt]", *, as_json: bool) -> int:
+def _show(asked: _Asked, done: _Round, *, as_json: bool) -> int:
     """Print it; the exit status."""
     from mailauth.login.judge import judge  # noqa: PLC0415 - --help needs none of it
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.login import login_report, login_text  # noqa: PLC0415
 
-    judged = judge(attempts)
-    report = login_report(asked.user, str(site.config.version), attempts, judged, asked.where)
-    click.echo(to_json(report) if as_json else login_text(report, attempts), nl=as_json)
+    judged = judge(done.attempts)
+    report = login_report(
+        asked.user, str(done.site.config.version), done.attempts, judged, asked.where, done.notes
+    )
+    click.echo(to_json(report) if as_json else login_text(report, done.attempts), nl=as_json)
     return 1 if judged.faults else 3 if judged.unseen else 0
 
 
@@ -183,9 +199,9 @@ def _watch(asked: _Asked, seconds: float) -> None:
         click.echo(f"{datetime.now(UTC).isoformat(timespec='seconds')}  {text}")
         sys.stdout.flush()
 
-    site, attempts = asked.round(announce=True)
-    _show(asked, site, attempts, as_json=False)
-    known, refused, unseen = after(Round(), attempts), 0, ""
+    done = asked.round(announce=True)
+    _show(asked, done, as_json=False)
+    known, refused, unseen = after(Round(), done.attempts), 0, ""
     while True:
         refused = refused + 1 if known.refused else 0
         pause = wait(seconds, refused)
@@ -193,7 +209,7 @@ def _watch(asked: _Asked, seconds: float) -> None:
             line(f"a password was refused: the next look is in {pause:.0f} s")
         time.sleep(pause)
         try:
-            _, attempts = asked.round(refusals=REFUSED_AGAIN if refused else 0)
+            attempts = asked.round(refusals=REFUSED_AGAIN if refused else 0).attempts
         except (CannotObserve, UsageError) as why:
             if str(why) != unseen:
                 unseen = str(why)
@@ -206,7 +222,7 @@ def _watch(asked: _Asked, seconds: float) -> None:
         known = now
 
 
-def smtp_doors(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
+def named_doors(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
     """Postfix's ports.  Raises UsageError."""
     from mailauth.clients.door import Door  # noqa: PLC0415 - --help needs none of it
 

@@ -105,6 +105,14 @@ class _Course:
             return "the auth socket does not answer"
         return "auth refuses the password" if no and first and first.answer is Answer.REFUSED else ""
 
+    def missing(self, way: Way) -> Iterator[Attempt]:
+        """That the mechanism is not offered there, by what the session with the first one was told."""
+        told = next(
+            (one.offered for one in self._of(Layer.DOOR) if one.way.door == way.door and one.offered), ()
+        )
+        if told and way.mechanism not in {name.upper() for name in told}:
+            yield Attempt(way, Answer.NOT_OFFERED, Step.OFFER, f"offered: {', '.join(told)}", offered=told)
+
     def _no_door(self, way: Way) -> str:
         at_auth = self._of(Layer.SOCKET)
         if at_auth and way.mechanism != at_auth[0].way.mechanism:
@@ -140,9 +148,15 @@ def log_in(
     address: str = "",
     refusals: int = REFUSALS,
 ) -> Iterator[Attempt]:
-    """Each way in turn, as it comes; at most ``refusals`` logins are refused."""
+    """Each way in turn, as it comes; at most ``refusals`` logins are refused.
+
+    Of a way that is not to be asked nothing comes, unless its mechanism is not offered there.
+    """
     course = _Course(refusals)
     for way in ways:
+        if way.unasked:
+            yield from course.missing(way)
+            continue
         if asked.by_address(course.done):
             address = address or _LOCAL
         why_not = course.why_not(way)

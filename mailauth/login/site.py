@@ -9,7 +9,9 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Listening, NotApplicable
+from mailauth.evidence.postfix import PostfixPorts
 from mailauth.probes.network import configured, in_network, observe_listening, served
+from mailauth.probes.postfix import observe_postfix
 from mailauth.probes.scene import Scene
 
 _T = TypeVar("_T")
@@ -17,11 +19,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``listening`` is None where nothing is served."""
+    """``listening`` is None where nothing is served, ``postfix`` where nobody looked for one."""
 
     dovecot: Installation
     config: AuthConfig
     listening: Listening | None
+    postfix: PostfixPorts | None = None
 
     @property
     def auth_socket(self) -> str:
@@ -43,13 +46,22 @@ class Site:
             return ask()
 
 
-def look_at(dovecot: Installation) -> Site:
-    """Raises UsageError when the configuration is refused, CannotObserve when there is no Dovecot."""
+def look_at(dovecot: Installation, *, postfix: bool = False) -> Site:
+    """``postfix``: look for one that asks this Dovecot, too.
+
+    Raises UsageError when the configuration is refused, CannotObserve when there is no Dovecot.
+    """
     config = read_config(dovecot)
+    scene = Scene(dovecot, config)
     try:
-        listening = observe_listening(Scene(dovecot, config))
+        listening = observe_listening(scene)
     except CannotObserve:  # an ordinary user may not look; a connection tells as well
         protocols = served(config.tree)
         listeners = configured(config.tree, protocols)
         listening = Listening("doveconf", False, protocols, protocols, listeners, ())
-    return Site(dovecot, config, None if isinstance(listening, NotApplicable) else listening)
+    return Site(
+        dovecot,
+        config,
+        None if isinstance(listening, NotApplicable) else listening,
+        observe_postfix(scene) if postfix else None,
+    )

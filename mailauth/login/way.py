@@ -26,6 +26,7 @@ class Way:
     door: Door | None = None
     absent: str = ""  # why there is no door, though it was asked for
     outside: bool = False  # the connection is made from our network, not from Dovecot's
+    unasked: bool = False  # no login: whether the mechanism is offered there was told by another's session
 
     @property
     def tls(self) -> Tls | None:

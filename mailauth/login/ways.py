@@ -19,8 +19,9 @@ class Choice:
     """What is asked for; what is left empty is taken as the server offers it.
 
     ``host``: connect there, from here, and not to what the listeners are bound to.  ``smtp``: Postfix's
-    doors.  ``address``: where the client is, as the auth socket and doveadm are told; else the loopback.
-    ``every``: each mechanism at each door; else PLAIN, and each of the others at one door of the protocol.
+    doors, where they were named; else those that were found.  ``address``: where the client is, as the auth
+    socket and doveadm are told; else the loopback.  ``every``: each mechanism at each door; else PLAIN, and
+    each of the others at one door of the protocol.
     """
 
     protocols: tuple[str, ...] = ()
@@ -35,7 +36,7 @@ class Choice:
 
 def ways(site: Site, choice: Choice) -> tuple[Way, ...]:
     """All of them, from the stored string outwards."""
-    found = [*_doors(site, choice), *(one for one in choice.smtp if _wanted(one.tls, choice))]
+    found = [*_doors(site, choice), *(one for one in smtp_doors(site, choice) if _wanted(one.tls, choice))]
     absent = tuple(_absent(site, choice))
     served = [door.protocol for door in found]
     services = list(dict.fromkeys([*served, *(way.service for way in absent)])) or ["imap"]
@@ -61,14 +62,33 @@ def mechanisms(site: Site, choice: Choice) -> tuple[str, ...]:
 
 
 def _door_ways(found: list[Door], offered: tuple[str, ...], choice: Choice) -> Iterator[Way]:
-    """Each door with the first mechanism, each protocol's best secured door with the others."""
+    """Each door with the first mechanism, each protocol's best secured door with the others.
+
+    At its other secured doors the others are only to be offered: that costs no login.
+    """
     for protocol in dict.fromkeys(door.protocol for door in found):
         own = [door for door in found if door.protocol == protocol]
         others = own if choice.every else own[-1:]
         pairs = [(offered[0], door) for door in own]
         pairs += [(name, door) for name in offered[1:] for door in others]
-        outside = bool(choice.host) or protocol == "smtp"
+        rest = [door for door in own[:-1] if door.tls != "plain" or own[-1].tls == "plain"]
+        unasked = [] if choice.every else [(name, door) for name in offered[1:] for door in rest]
+        outside = bool(choice.host) or (protocol == "smtp" and bool(choice.smtp))
         yield from (Way(Layer.DOOR, protocol, name, door, outside=outside) for name, door in pairs)
+        yield from (Way(Layer.DOOR, protocol, name, door, unasked=True) for name, door in unasked)
+
+
+def smtp_doors(site: Site, choice: Choice) -> tuple[Door, ...]:
+    """Postfix's: those that were named, else those that were found."""
+    if choice.smtp or site.postfix is None or (choice.protocols and "smtp" not in choice.protocols):
+        return choice.smtp
+    found: list[Door] = []
+    for one in site.postfix.asking:
+        kinds: tuple[Tls, ...] = (
+            ("tls",) if one.wrapped else ("plain", *(("starttls",) if one.starttls else ()))
+        )
+        found += [Door("smtp", choice.host or one.host, one.port, tls, choice.timeout) for tls in kinds]
+    return tuple(sorted(found, key=lambda door: door.tls == "tls"))
 
 
 def _absent(site: Site, choice: Choice) -> Iterator[Way]:
@@ -98,3 +118,9 @@ def _doors(site: Site, choice: Choice) -> Iterator[Door]:
 
 def _wanted(tls: Tls, choice: Choice) -> bool:
     return not choice.tls or tls in choice.tls
+
+
+def not_tried(every: tuple[Way, ...]) -> str:
+    """One line on the mechanisms that are not tried at each port; "" where there are none."""
+    names = ", ".join(dict.fromkeys(way.mechanism for way in every if way.unasked))
+    return f"{names}: tried at the best secured port of each protocol; --every: at each." if names else ""

@@ -59,10 +59,16 @@ class LoginReport:
     faults: list[FaultReport]
     attempts: list[AttemptReport]
     unseen: list[str]
+    notes: list[str]  # what was left out
 
 
 def login_report(
-    user: str, dovecot: str, attempts: Sequence[Attempt], judged: Judgement, where: Sequence[str] = ()
+    user: str,
+    dovecot: str,
+    attempts: Sequence[Attempt],
+    judged: Judgement,
+    where: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> LoginReport:
     """``where``: the options that name this Dovecot, for the commands that tell more."""
     as_root = f"run: {shlex.join(['sudo', 'mailauth', 'login', *where, '-p', user])}"
@@ -73,6 +79,7 @@ def login_report(
         [_fault(one, user, where) for one in judged.faults],
         [_attempt(one) for one in attempts],
         [f"{one.way.name}: {one.said.replace(AS_ROOT, as_root)}" for one in judged.unseen],
+        list(notes),
     )
 
 
@@ -117,6 +124,7 @@ def login_text(report: LoginReport, attempts: Sequence[Attempt]) -> str:
         [line for number, one in enumerate(report.faults) for line in _fault_text(one, first=not number)],
         _words(tried),
         [_wrapped(one, "NOT SEEN  ") for one in report.unseen],
+        [_wrapped(one, "note   ") for one in report.notes],
         [_count(attempts)],
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"

@@ -16,7 +16,7 @@ from mailauth.lab.settings import AUTH_POSTFIX, PROTOCOLS
 from mailauth.login.enter import log_in
 from mailauth.login.judge import Breaks, Judgement, judge
 from mailauth.login.site import look_at
-from mailauth.login.ways import Choice, ways
+from mailauth.login.ways import Choice, not_tried, ways
 
 PASSWORD = Password.of("correct horse")
 GOOD = generate("SHA512-CRYPT", PASSWORD, rounds=1000)
@@ -249,9 +249,11 @@ def test_a_healthy_system_lets_in_by_all_ways(lab: Callable[..., Lab], dovecot_v
     """Five mechanisms, five protocols, without TLS, with STARTTLS and with TLS."""
     plain = {"alice": "{PLAIN}correct horse"}
     with lab(dovecot_version, "passwd-file", plain, SCRAM, PROTOCOLS, tls=True, postfix=True) as one:
-        site = look_at(at_pid(one.master_pid, None))
-        attempts = list(log_in(ways(site, choice_of(one)), "alice", PASSWORD, site))
+        site = look_at(at_pid(one.master_pid, None), postfix=True)
+        every = ways(site, Choice())  # Postfix's ports were found
+        attempts = list(log_in(every, "alice", PASSWORD, site))
         assert [one.way.name for one in attempts if not one.ok] == []
+        assert "LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256" in not_tried(every)
         kinds = {(one.way.service, one.way.tls) for one in attempts if one.way.door}
         secured = {(name, tls) for name in (*PROTOCOLS, "smtp") for tls in ("plain", "starttls", "tls")}
         assert kinds == secured - {("sieve", "tls")}
@@ -277,3 +279,21 @@ def test_a_passdb_that_is_for_one_service_only(
         )
     with lab(dovecot_version, "sqlite", {"alice": GOOD}, "", ("imap", "pop3"), query=query) as one:
         assert found(judged(one, Choice(mechanisms=("PLAIN",)))) == [(Breaks.PASSDB_OF_SERVICE.value, "pop3")]
+
+
+@needs_root
+def test_a_mechanism_that_one_port_only_does_not_offer(lab: Callable[..., Lab]) -> None:
+    """It shows without a login, and no other port is blamed."""
+    stored = {"alice": "{PLAIN}correct horse"}
+    with lab(None, "passwd-file", stored, SCRAM, (), tls=True, postfix=True) as one:
+        assert one.postfix
+        services = one.postfix.folder / "master.cf"
+        lines = services.read_text().splitlines()
+        lines[0] += " -o smtpd_sasl_mechanism_filter=!cram-md5,static:rest"
+        services.write_text("\n".join(lines) + "\n")
+        one.restart_postfix()
+        site = look_at(at_pid(one.master_pid, None), postfix=True)
+        attempts = list(log_in(ways(site, Choice()), "alice", PASSWORD, site))
+        missing = [each for each in attempts if not each.ok]
+        assert [each.way.name for each in missing] == [f"smtp {one.ports['smtp']} STARTTLS CRAM-MD5"]
+        assert found(judge(attempts)) == [(Breaks.POSTFIX.value, "smtp")]

@@ -1,0 +1,34 @@
+"""The ports of a Postfix whose logins a Dovecot answers."""
+
+from dataclasses import dataclass
+
+from mailauth.evidence.fact import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Smtpd:
+    """An smtpd service of master.cf that takes logins.
+
+    ``name`` as it is there ("submission", "127.0.0.1:587");  ``wrapped``: TLS from the first byte on;
+    ``starttls``: TLS is offered;  ``asks``: Dovecot's socket, as Postfix opens it.
+    """
+
+    name: str
+    host: str
+    port: int
+    wrapped: bool
+    starttls: bool
+    asks: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostfixPorts(Evidence):
+    """``asking``: the services that ask this Dovecot.  ``notes``: those that take logins and do not."""
+
+    asking: tuple[Smtpd, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> str:
+        told = [f"{one.name} (port {one.port}) asks {one.asks}" for one in self.asking]
+        return "; ".join([*told, *self.notes]) or "no Postfix asks this Dovecot"

@@ -1,0 +1,52 @@
+"""Which ports of a Postfix ask a Dovecot: as postconf says, of a real one."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.dovecot.site import read_config
+from mailauth.lab import Lab
+from mailauth.probes.postfix import _Instance, _services, observe_postfix
+from mailauth.probes.scene import Scene
+
+MASTER = """\
+smtp inet n - n - - smtpd -o smtpd_sasl_auth_enable=no
+127.0.0.1:587 inet n - n - - smtpd -o smtpd_tls_security_level=none
+[::1]:submissions inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+2525 inet n - y - - smtpd
+2526 inet n - n - - smtpd -o smtpd_sasl_type=cyrus
+2527 inet n - n - - smtpd -o smtpd_sasl_path=private/nobody
+2528 inet n - n - - smtpd -o smtpd_sasl_path=inet:localhost:12345
+smtps unix n - n - - smtpd
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Postfix runs as root only")
+def test_the_services_that_ask_this_dovecot(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    with (
+        lab(dovecot_version, "passwd-file", {"alice": "{PLAIN}a"}, tls=True, postfix=True) as one,
+        lab(dovecot_version, "passwd-file", {"alice": "{PLAIN}a"}, postfix=True),
+    ):
+        dovecot = at_pid(one.master_pid, None)
+        scene = Scene(dovecot, read_config(dovecot))
+        found = observe_postfix(scene)
+        assert {(smtpd.port, smtpd.wrapped, smtpd.starttls) for smtpd in found.asking} == {
+            (one.ports["smtp"], False, True),
+            (one.ports["smtps"], True, True),
+        }
+        assert found.notes == ()
+        assert one.postfix
+        (one.postfix.folder / "master.cf").write_text(MASTER)
+        found = observe_postfix(scene)
+        assert [(smtpd.host, smtpd.port, smtpd.wrapped, smtpd.starttls) for smtpd in found.asking] == [
+            ("127.0.0.1", 587, False, False),
+            ("::1", 465, True, True),
+        ]
+        # The machine's own: a socket that is not there is nobody else's.
+        own = _Instance(Installation(pid=one.postfix.pid), str(one.postfix.folder), beside=True)
+        told = [(smtpd.port if smtpd else 0, note) for smtpd, note in _services(own, scene)]
+        assert [port for port, _ in told] == [587, 465, 2525, 0, 2527, 0]
+        assert "cyrus" in told[3][1]
+        assert "inet:localhost:12345" in told[5][1]
