@@ -62,12 +62,16 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One case of a rule: what is wrong, with this case's numbers, and what shows it."""
+    """One case of a rule: what is wrong, with this case's numbers, and what shows it.
+
+    ``severity``: of this case, where the evidence says more or less than the rule does; None: the rule's.
+    """
 
     says: str
     because: tuple[Evidence, ...]
     certainty: Certainty
     remedy: Remedy
+    severity: Severity | None = None
 
     def __post_init__(self) -> None:
         if not self.because:
@@ -114,6 +118,11 @@ class Finding:
 
     rule: Rule
     problem: Problem
+
+    @property
+    def severity(self) -> Severity:
+        """Of this case."""
+        return self.problem.severity or self.rule.severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def outcome(check: str, said: Iterable[Said], metrics: Iterable[Metric] = ()) ->
 
 def of_finding(finding: Finding) -> Said:
     """What a rule found."""
-    return Said(OF_SEVERITY[finding.rule.severity], finding.problem.says, finding.rule.code)
+    return Said(OF_SEVERITY[finding.severity], finding.problem.says, finding.rule.code)
 
 
 def ago(seconds: float) -> str:

@@ -294,7 +294,7 @@ class _Work:
                 raise Refused(f"{code} is still found afterwards.")
         # What could not be seen before is not new.
         known = {one.rule.code for one in before.findings} | {one.rule.code for one in before.undecided}
-        blocking = [one for one in after.findings if one.rule.severity is Severity.BLOCKS_LOGIN]
+        blocking = [one for one in after.findings if one.severity is Severity.BLOCKS_LOGIN]
         fresh = [one.rule.code for one in blocking if one.rule.code not in known]
         failed = _failed(after)
         if fresh and failed != "":

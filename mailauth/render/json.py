@@ -76,7 +76,7 @@ def report(diagnosis: Diagnosis, dovecot: str, proof: tuple[ProofStep, ...] = ()
             FindingReport(
                 f.rule.code,
                 f.rule.title,
-                f.rule.severity.value,
+                f.severity.value,
                 f.problem.certainty.value,
                 f.problem.says,
                 [_seen(fact) for fact in f.problem.because],

@@ -72,7 +72,7 @@ def _lacks(reason: str, width: int) -> str:
 
 def finding_text(finding: Finding, dialect: Dialect, user: str = "", width: int = _WIDTH) -> str:
     rule, problem = finding.rule, finding.problem
-    head = f"{rule.severity.value.upper()}  {rule.code}  {rule.title}  ({problem.certainty.value})"
+    head = f"{finding.severity.value.upper()}  {rule.code}  {rule.title}  ({problem.certainty.value})"
     body = [head, _wrap(problem.says, _INDENT, width)]
     body.append(_labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in problem.because), width))
     body.append(_remedy_text(problem.remedy, dialect, width))

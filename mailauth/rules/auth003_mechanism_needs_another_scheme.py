@@ -8,7 +8,8 @@ Why
     These mechanisms never send the password, so that the server must have it: as it is, or in the
     mechanism's own scheme.  From any other hash Dovecot cannot make that.
 How we know
-    auth_mechanisms, as doveconf says it, is compared with the scheme of the stored string.
+    auth_mechanisms, as doveconf says it, is compared with the scheme of the stored string. Where another
+    mechanism is offered that can be served, it is a risk: who does not choose the first logs in.
     Source: Dovecot 2.3.19.1 src/auth/passdb.c passdb_get_credentials(), mech-*.c; measured with CRAM-MD5.
 What to do
     Offer only PLAIN and LOGIN, with TLS around them: a stored hash is worth more than a mechanism that
@@ -41,6 +42,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
     if not unserved:
         return None
     kept = tuple(name for name in offered if name not in unserved) or ("PLAIN",)
+    usable = any(name in (*_TAKES, "PLAIN", "LOGIN") for name in offered if name not in unserved)
     names, one = ", ".join(unserved), "one" if unserved[1:] else "it"
     return _problem(
         configured,
@@ -48,6 +50,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
         f"{names} cannot be served from {stored}: a client that chooses {one} is refused.",
         Certainty.PROVEN if used else Certainty.LIKELY,
         _set(kept),
+        Severity.RISK if usable and not used else None,
     )
 
 
@@ -57,9 +60,14 @@ def _serves(mechanism: str, schemes: tuple[str, ...]) -> bool:
 
 
 def _problem(
-    configured: Configured, mechanisms: Mechanisms, says: str, certainty: Certainty, remedy: Remedy
+    configured: Configured,
+    mechanisms: Mechanisms,
+    says: str,
+    certainty: Certainty,
+    remedy: Remedy,
+    severity: Severity | None = None,
 ) -> Problem:
-    return Problem(says, (mechanisms, configured), certainty, remedy)
+    return Problem(says, (mechanisms, configured), certainty, remedy, severity)
 
 
 def _set(names: tuple[str, ...]) -> Remedy:

@@ -8,7 +8,7 @@ import pytest
 
 from mailauth.diagnose import Target, look
 from mailauth.dovecot.doveadm import at_pid
-from mailauth.finding import Certainty, Finding
+from mailauth.finding import Certainty, Finding, Severity
 from mailauth.hashes import Password, generate
 from tests.proofs.story import SECRET, Fault, MiB, Proof, argon2id
 
@@ -47,11 +47,12 @@ def test_auth003(proof: Make, dovecot_version: str, kind: str) -> None:
     told.lab.reload()
     assert not cram_md5(told)
     finds(told, set(), "plain")
-    assert finds(told, {"AUTH003"}, "CRAM-MD5")[0].problem.certainty is Certainty.PROVEN
+    (chosen,) = finds(told, {"AUTH003"}, "CRAM-MD5")
+    assert (chosen.problem.certainty, chosen.severity) == (Certainty.PROVEN, Severity.BLOCKS_LOGIN)
     told.lab.configure("")
     told.lab.reload()
     found = told.story(fault, {"AUTH003"}, answers=[True])
-    assert found[0].problem.certainty is Certainty.LIKELY
+    assert (found[0].problem.certainty, found[0].severity) == (Certainty.LIKELY, Severity.RISK)
     assert "CRAM-MD5 cannot be served from ARGON2ID" in found[0].problem.says
     assert told.lab.config.read_text().splitlines()[-1] == "auth_mechanisms = plain login"
 
@@ -104,6 +105,18 @@ def test_auth003_scram(proof: Make, dovecot_version: str) -> None:
     assert told.logins() == [True]
     found = told.finds({"AUTH003"}, password=SECRET)
     assert found[0].problem.says.startswith("SCRAM-SHA-1 cannot")
+
+
+def test_auth003_blocks_where_nothing_else_is_offered(proof: Make, dovecot_version: str) -> None:
+    settings = "auth_mechanisms = cram-md5\n"
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD}, settings=settings, protocols=("imap",))
+    assert not cram_md5(told)
+    (found,) = told.finds({"AUTH003"}, password=SECRET)
+    assert found.severity is Severity.BLOCKS_LOGIN
+    told.paste([found])
+    told.lab.reload()
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
 
 
 def test_auth003_not_offered(proof: Make, dovecot_version: str) -> None:
