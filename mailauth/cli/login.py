@@ -18,6 +18,7 @@ from mailauth.errors import UsageError
 if TYPE_CHECKING:
     from mailauth.clients.door import Door
     from mailauth.hashes import Password
+    from mailauth.login.logged import Mark
     from mailauth.login.site import Site
     from mailauth.login.way import Attempt
     from mailauth.login.ways import Choice
@@ -127,6 +128,7 @@ class _Round:
 
     site: "Site"
     attempts: "list[Attempt]"
+    began: "Mark"
     notes: tuple[str, ...]
 
 
@@ -144,6 +146,7 @@ class _Asked:
     def round(self, *, announce: bool = False, refusals: int = 0) -> _Round:
         """All ways, once.  Raises UsageError where a Postfix is asked for and there is none."""
         from mailauth.login.enter import log_in  # noqa: PLC0415 - --help needs none of it
+        from mailauth.login.logged import mark  # noqa: PLC0415
         from mailauth.login.site import look_at  # noqa: PLC0415
         from mailauth.login.ways import not_tried, smtp_doors, ways  # noqa: PLC0415
 
@@ -164,6 +167,7 @@ class _Asked:
                 " Dovecot answers by holding the next ones from here back (the penalty, up to 15 s).",
                 err=True,
             )
+        began = mark(site)
         with _progress(logins) as tell:
             attempts = []
             for one in log_in(
@@ -171,16 +175,17 @@ class _Asked:
             ):
                 attempts.append(one)
                 tell(one)
-        return _Round(site, attempts, tuple(one for one in (not_tried(found), *others) if one))
+        return _Round(site, attempts, began, tuple(one for one in (not_tried(found), *others) if one))
 
 
 def _show(asked: _Asked, done: _Round, *, as_json: bool) -> int:
     """Print it; the exit status."""
     from mailauth.login.judge import judge  # noqa: PLC0415 - --help needs none of it
+    from mailauth.login.logged import with_log  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.login import login_report, login_text  # noqa: PLC0415
 
-    judged = judge(done.attempts)
+    judged = with_log(judge(done.attempts), asked.user, done.site, done.began)
     report = login_report(
         asked.user, str(done.site.config.version), done.attempts, judged, asked.where, done.notes
     )

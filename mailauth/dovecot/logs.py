@@ -154,6 +154,26 @@ def parse_message(when: datetime | None, said: bytes) -> LogEvent | None:
     return _server(when, LogKind.OTHER, process, level, b"")
 
 
+class Said(NamedTuple):
+    """A message as it stands: ``who`` is a user, a process id, or "", and ``ids`` may have a session."""
+
+    process: str
+    who: str
+    ids: tuple[str, ...]
+    level: str
+    text: str
+
+
+def parse_said(message: bytes) -> Said | None:
+    """A message without its time, not looked into; None where it is none of Dovecot's."""
+    head = _HEAD.fullmatch(message)
+    if head is None:
+        return None
+    ids = tuple(part for part in _decoded(head["ids"] or b"").strip("<>").split("><") if part)
+    who = _decoded(head["who"] or b"")
+    return Said(head["process"].decode(), who, ids, _level(head), _decoded(_no_query(head["text"])))
+
+
 def _level(head: re.Match[bytes]) -> str:
     level: bytes = head["level"] or head["first"] or b"Info"
     return level.decode()

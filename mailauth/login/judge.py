@@ -32,12 +32,22 @@ class Breaks(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A layer that breaks: for which service ("": for all), what says so, and what tells more."""
+    """A layer that breaks: for which service ("": for all), what says so, and what tells more.
+
+    ``log``: the line in which Dovecot says why, and ``cause`` what it comes to, where they were found.
+    """
 
     breaks: Breaks
     service: str
     says: str
     diagnose: tuple[str, ...] = ()  # options of ``mailauth diagnose USER`` that look there
+    cause: str = ""
+    log: str = ""
+
+    @property
+    def process(self) -> str:
+        """The process that fails, "imap-login"; "" where it is not one service's."""
+        return _PROCESSES.get(self.breaks, {}).get(self.service, "")
 
     @property
     def name(self) -> str:

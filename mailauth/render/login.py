@@ -46,6 +46,8 @@ class FaultReport:
     name: str
     service: str
     says: str
+    cause: str  # what the log's line comes to: "no permission"; "" where that is not known
+    log: str  # the line of Dovecot's log that says so
     diagnose: str  # the command that tells more; "" where none does
 
 
@@ -93,7 +95,7 @@ def _fault(one: Fault, user: str, where: Sequence[str]) -> FaultReport:
     command = shlex.join(["mailauth", "diagnose", *where, "-p", *one.diagnose, user])
     # A link of Postfix's is not Dovecot's: diagnose does not see it.
     told = "" if one.breaks.value.startswith("Postfix") else command
-    return FaultReport(one.breaks.value, one.name, one.service, one.says, told)
+    return FaultReport(one.breaks.value, one.name, one.service, one.says, one.cause, one.log, told)
 
 
 def _attempt(one: Attempt) -> AttemptReport:
@@ -161,7 +163,10 @@ def _mechanisms(attempts: Sequence[Attempt]) -> list[str]:
 
 
 def _fault_text(one: FaultReport, *, first: bool) -> list[str]:
-    lines = [f"{'FIRST TO DISAGREE' if first else 'ALSO'}  {one.name}", _wrapped(one.says, "  ")]
+    name = f"{one.name}: {one.cause}" if one.cause else one.name
+    lines = [f"{'FIRST TO DISAGREE' if first else 'ALSO'}  {name}", _wrapped(one.says, "  ")]
+    if one.log:
+        lines.append(_wrapped(one.log, "  log    "))
     return [*lines, f"  more   {one.diagnose}"] if one.diagnose else lines
 
 

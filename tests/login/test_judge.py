@@ -6,6 +6,7 @@ import pytest
 
 from mailauth.clients.door import Answer, Door, Step, Tls
 from mailauth.login.judge import Breaks, judge
+from mailauth.login.logged import cause_of
 from mailauth.login.way import NO_ENTRY, Attempt, Layer, Way
 
 YES, NO, FAILS = Answer.IN, Answer.REFUSED, Answer.TEMPORARY
@@ -160,3 +161,22 @@ def test_a_layer_is_named_with_its_process() -> None:
     fault = judge([*ASKED, came(BREAKS, Step.GREETING, "sieve")]).first
     assert fault
     assert fault.name == "login process (managesieve-login)"
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (
+            "stat(/home/quota/x/tmp) failed: Permission denied (euid=5000)",
+            "no permission for the mail's folder",
+        ),
+        (
+            "Home directory not set for user. Can't expand ~/ for mail root dir in: ~/Maildir",
+            "the home folder",
+        ),
+        ("Mailbox INBOX: open(/srv/x) failed: Disk quota exceeded", "the disk takes nothing"),
+        ("something else", ""),
+    ],
+)
+def test_a_path_in_the_log_is_no_cause(said: str, cause: str) -> None:
+    assert cause_of(said) == cause

@@ -15,6 +15,7 @@ from mailauth.lab import Lab
 from mailauth.lab.settings import AUTH_POSTFIX, PROTOCOLS
 from mailauth.login.enter import log_in
 from mailauth.login.judge import Breaks, Judgement, judge
+from mailauth.login.logged import mark, with_log
 from mailauth.login.site import look_at
 from mailauth.login.ways import Choice, not_tried, ways
 
@@ -77,6 +78,7 @@ class Fault:
     protocols: tuple[str, ...] = ()
     reload: bool = True
     later: Callable[[Lab], None] = lambda _: None  # after the reload
+    cause: str = ""  # a word of what the log's line comes to
 
 
 FAULTS = {
@@ -158,6 +160,34 @@ FAULTS = {
             "2.3": "protocol imap {\n  mail_plugins = nosuch\n}\n",
             "2.4": "protocol imap {\n  mail_plugins {\n    nosuch = yes\n  }\n}\n",
         },
+        cause="plugin",
+    ),
+    "a uid that is not allowed": Fault(
+        Breaks.MAIL,
+        "imap",
+        settings=both("first_valid_uid = 70000\n"),
+        protocols=("imap",),
+        cause="first_valid_uid",
+    ),
+    "a mail folder that is closed": Fault(
+        Breaks.MAIL,
+        "imap",
+        settings={
+            "2.3": "protocol imap {\n  mail_location = maildir:/root/nosuch\n}\n",
+            "2.4": "protocol imap {\n  mail_path = /root/nosuch\n}\n",
+        },
+        protocols=("imap",),
+        cause="no permission",
+    ),
+    "a storage that is not known": Fault(
+        Breaks.MAIL,
+        "imap",
+        settings={
+            "2.3": "protocol imap {\n  mail_location = nosuch:/tmp\n}\n",
+            "2.4": "protocol imap {\n  mail_driver = nosuch\n}\n",
+        },
+        protocols=("imap",),
+        cause="where the mail is set to be",
     ),
     "POP3's mail where nobody may write": Fault(
         Breaks.MAIL,
@@ -166,6 +196,7 @@ FAULTS = {
             "2.3": "protocol pop3 {\n  mail_location = maildir:/proc/nosuch\n}\n",
             "2.4": "protocol pop3 {\n  mail_path = /proc/nosuch\n}\n",
         },
+        cause="not there",
     ),
     "a relay that does not answer": Fault(
         Breaks.RELAY, "submission", settings=both("submission_relay_port = 1\n")
@@ -190,7 +221,8 @@ FAULTS = {
 def judged(lab: Lab, choice: Choice) -> Judgement:
     """What a round of logins comes to."""
     site = look_at(at_pid(lab.master_pid, None))
-    return judge(log_in(ways(site, choice), "alice", PASSWORD, site))
+    began = mark(site)
+    return with_log(judge(log_in(ways(site, choice), "alice", PASSWORD, site)), "alice", site, began)
 
 
 def choice_of(lab: Lab, fault: Fault | None = None) -> Choice:
@@ -234,11 +266,17 @@ def found(judgement: Judgement) -> list[tuple[str, str]]:
 @needs_root
 def test_each_fault_is_in_one_layer_and_that_is_named(lab: Callable[..., Lab], dovecot_version: str) -> None:
     with lab(dovecot_version, users={"alice": GOOD}, protocols=PROTOCOLS, tls=True, postfix=True) as one:
-        said = {}
+        said, causes = {}, {}
         for name, fault in FAULTS.items():
             with broken(one, fault):
-                said[name] = found(judged(one, choice_of(one, fault)))
+                told = judged(one, choice_of(one, fault))
+                said[name], causes[name] = found(told), told.first
         assert said == {name: [(fault.breaks.value, fault.service)] for name, fault in FAULTS.items()}
+        for name, fault in FAULTS.items():
+            first = causes[name]
+            assert first
+            assert fault.cause in first.cause, name
+            assert not fault.cause or first.log.startswith(fault.service), name
 
 
 SCRAM = "auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256\n"

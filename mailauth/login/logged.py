@@ -1,0 +1,165 @@
+"""What Dovecot logged while these logins were made: the line that says why a layer breaks."""
+
+import re
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from mailauth.dovecot.logs import Said, parse_said, plain
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.errors import CannotObserve
+from mailauth.login.judge import Breaks, Fault, Judgement
+from mailauth.login.site import Site
+from mailauth.probes.log import SYSLOG_FILES, log_paths
+
+_MOST = 4 * 1024 * 1024  # bytes of a log that are read: a busy server's, while the logins were made
+_SHOWN = 300  # characters of a line
+_WAIT, _APART = 0.6, 0.1  # seconds for a line to be written, and between two looks
+_JOURNAL_SECONDS = 5.0
+_GRAVE = ("Error", "Fatal", "Panic")
+# Where the line is that tells more, beyond the service's own process.
+_AUTH = {Breaks.USERDB: ("auth", "auth-worker"), Breaks.AUTH: ("auth",)}
+# Dovecot's words, and what they come to; the first that fits.
+# Source: Dovecot 2.3.19.1 and 2.4.1 src/lib-storage/mail-storage-service.c, mail-storage.c, mail-user.c,
+# mailbox-list.c, src/lib/eacces-error.c, restrict-access.c, module-dir.c; glibc's elf/dl-load.c; measured.
+_CAUSES = (
+    (
+        r"not permitted \(see (first|last)_valid_",
+        "the uid or gid is not allowed (first_valid_uid and its like)",
+    ),
+    (r"missing UID|User is missing", "the userdb gives no uid"),
+    (r"[Hh]ome dir|Can't expand ~|chdir\(", "the home folder"),
+    (r"Plugin '|[Pp]lugin .*(not found|failed)|Couldn't load", "a plugin"),
+    (r"initialize quota|quota_|[Qq]uota (root|backend|driver)", "quota"),
+    (r"loading shared libraries|[Oo]ut of memory|Cannot allocate memory", "vsz_limit of its service"),
+    (r"No space left|Disk quota exceeded|Read-only file system", "the disk takes nothing"),
+    (r"Permission denied|EACCES|Operation not permitted", "no permission for the mail's folder"),
+    (r"mail storage|mail_location|mail_driver|[Nn]amespace|autodetect", "where the mail is set to be"),
+    (r"No such file or directory|Not a directory", "the mail's folder is not there, and cannot be made"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far each file of the log went, by its inode; ``at``: the same moment, for the journal."""
+
+    files: tuple[tuple[Path, int, int], ...]
+    at: float
+
+
+def mark(site: Site) -> Mark:
+    """The end of the log now."""
+    return Mark(tuple((path, *_end(path)) for path in _files(site)), time.time())
+
+
+def with_log(judged: Judgement, user: str, site: Site, since: Mark) -> Judgement:
+    """The same faults, with the line of the log that tells why, where there is one and we may read it."""
+    deadline = time.monotonic() + _WAIT
+    while any(_processes(fault) for fault in judged.faults):
+        lines = _lines(site, since)
+        found = tuple(_told(fault, user, lines) for fault in judged.faults)
+        if all(fault.log or not _processes(fault) for fault in found) or time.monotonic() > deadline:
+            return replace(judged, faults=found)
+        time.sleep(_APART)
+    return judged
+
+
+def cause_of(text: str) -> str:
+    """What Dovecot's words come to; "" where they are not known here."""
+    return next((cause for words, cause in _CAUSES if re.search(words, text)), "")
+
+
+def _processes(fault: Fault) -> tuple[str, ...]:
+    return _AUTH.get(fault.breaks) or tuple(name for name in (fault.process,) if name)
+
+
+def _told(fault: Fault, user: str, lines: list[tuple[str, Said]]) -> Fault:
+    """With the first grave line of the process: of this user's, else of nobody's."""
+    own: list[tuple[str, Said]] = [
+        (line, said)
+        for line, said in lines
+        if said.process in _processes(fault) and said.level in _GRAVE and _concerns(said, user, lines)
+    ]
+    own.sort(key=lambda one: not _is(one[1].who, user))
+    if not own:
+        return fault
+    line, said = own[0]
+    cause = cause_of(said.text) if fault.breaks is Breaks.MAIL else ""
+    return replace(fault, cause=cause, log=line)
+
+
+def _concerns(said: Said, user: str, lines: list[tuple[str, Said]]) -> bool:
+    """Whether a line is of a session that began now, or of none."""
+    if said.who and not said.who.isdigit() and not _is(said.who, user):
+        return False
+    begun = [
+        other.text for _, other in lines if other.process.endswith("-login") and "session=<" in other.text
+    ]
+    session = said.ids[-1] if len(said.ids) > 1 else ""
+    return not session or not begun or any(f"session=<{session}>" in text for text in begun)
+
+
+def _is(who: str, user: str) -> bool:
+    """The same user; a realm may have been added, or taken away."""
+    mine, theirs = user.casefold(), who.partition(",")[0].casefold()
+    return theirs == mine or theirs.partition("@")[0] == mine or mine.partition("@")[0] == theirs
+
+
+def _files(site: Site) -> list[Path]:
+    """Dovecot's log, or syslog's; none where the journal has it."""
+    names = [path for path in log_paths(site.config.tree) if path.startswith("/") and path[:5] != "/dev/"]
+    with suppress(CannotObserve):
+        if not names:
+            names = [name for name in SYSLOG_FILES if site.dovecot.has(name)][:1]
+    return [site.dovecot.path(name) for name in names]
+
+
+def _end(path: Path) -> tuple[int, int]:
+    with suppress(OSError):
+        told = path.stat()
+        return told.st_ino, told.st_size
+    return 0, 0
+
+
+def _lines(site: Site, since: Mark) -> list[tuple[str, Said]]:
+    """Each line that was added, fit to be printed, and what it says."""
+    tree = site.config.tree
+    ident = tree.get("instance_name") or "dovecot"
+    stamps = Stamps(datetime.now().astimezone(), own=tree.get("log_timestamp") or DEFAULT_STAMP, ident=ident)
+    raw = [line for file in since.files for line in _added(*file)]
+    if not since.files and not site.dovecot.pid:
+        raw = _journal(ident, since.at)
+    found = []
+    for line in raw:
+        parts = stamps.split(line)
+        said = parse_said(parts[1].rstrip(b"\r\n")) if parts else None
+        if said:
+            who = f"({said.who})" if said.who else ""
+            ids = "".join(f"<{one}>" for one in said.ids)
+            found.append((plain(f"{said.process}{who}{ids}: {said.level}: {said.text}", _SHOWN), said))
+    return found
+
+
+def _added(path: Path, inode: int, offset: int) -> list[bytes]:
+    """What a file has had added; all of a new one."""
+    with suppress(OSError), path.open("rb") as file:
+        now, size = _end(path)
+        file.seek(offset if now == inode and size >= offset else 0)
+        return file.read(_MOST).splitlines()
+    return []
+
+
+def _journal(ident: str, since: float) -> list[bytes]:
+    program = shutil.which("journalctl")
+    if program is None:
+        return []
+    options = ("-q", "-o", "json", "--no-pager", "-t", ident, "--since", f"@{since:.6f}")
+    with suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run(
+            [program, *options], capture_output=True, check=False, timeout=_JOURNAL_SECONDS
+        ).stdout.splitlines()
+    return []
