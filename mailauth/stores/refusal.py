@@ -38,6 +38,7 @@ _SQLSTATE = {
     "42501": Failing.PERMISSION,
     "53300": Failing.CONNECTIONS,
     "57014": Failing.SLOW,
+    "55P03": Failing.SLOW,  # lock_timeout
     "57P01": Failing.DOWN,
     "57P02": Failing.DOWN,
     "57P03": Failing.DOWN,  # "the database system is starting up"
@@ -60,6 +61,7 @@ _MYSQL = {
     1040: Failing.CONNECTIONS,
     1203: Failing.CONNECTIONS,
     1226: Failing.CONNECTIONS,
+    1205: Failing.SLOW,  # lock_wait_timeout
     1969: Failing.SLOW,
     3024: Failing.SLOW,
 }

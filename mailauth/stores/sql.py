@@ -59,6 +59,7 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
     cannot ask, or cannot tell.
     """
     failed: list[Failure] = []
+    took = 0.0
     for number, host in enumerate(source.hosts):
         place = links.place(source, host)
         began = time.monotonic()
@@ -70,6 +71,7 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
                 raise CannotObserve(
                     f"{place}: {why.says}; Dovecot asks as another user; {AS_ROOT}."
                 ) from None
+            took = time.monotonic() - began
             failed.append(Failure(why.kind, place, why.code, why.says))
             if why.kind not in _OF_THE_SERVER:
                 break
@@ -81,7 +83,7 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
     if not failed:
         raise CannotObserve(f"{source.place}: no server is named.")
     last = failed.pop()
-    return Record(Outcome.FAILED, last.place, failure=last, beside=tuple(failed))
+    return Record(Outcome.FAILED, last.place, failure=last, beside=tuple(failed), seconds=took)
 
 
 # With these Dovecot goes on to the next server; what is wrong in the query is wrong on all.
@@ -152,11 +154,12 @@ def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from psycopg.pq import Escaping  # noqa: PLC0415
 
-    options = f"-c default_transaction_read_only=on -c statement_timeout={_TIMEOUT * 1000}"
+    options = "-c default_transaction_read_only=on"
     connection = links.pgsql(host, options, connect=timeout, autocommit=True)
     try:
         with connection:
             raw = connection.pgconn
+            connection.execute(_NO_LONGER)
 
             def escape(text: str) -> str:
                 return Escaping(raw).escape_string(text.encode()).decode()
@@ -198,6 +201,12 @@ def _mysql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
     except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
         raise refusal.of_mysql(why, on_socket=links.mysql_socket(host) is not None) from None
 
+
+# Our own limit, unless the server has a shorter one: that ends Dovecot's query, too.
+_NO_LONGER = (
+    f"SELECT set_config('statement_timeout', '{_TIMEOUT}s', false) WHERE NOT"
+    f" current_setting('statement_timeout')::interval BETWEEN '1 ms'::interval AND '{_TIMEOUT} s'::interval"
+)
 
 # with what they import only when they are used, which may be where nothing of ours can be found
 _MODULES = {
