@@ -12,12 +12,11 @@ from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
-from mailauth.login.way import NO_ENTRY, Attempt, Layer, Way
+from mailauth.login.way import NETS, NO_ENTRY, PROXIED, Attempt, Layer, Way
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case
 from mailauth.probes.variables import cannot_look_up
 
-_NETS = "allow_"  # allow_nets, allow_real_nets
 _SECONDS = 90.0  # Dovecot's own patience with its passdbs is 60
 _ANSWERS = {
     Verdict.MATCH: Answer.IN,
@@ -46,14 +45,14 @@ def offline(way: Way, user: str, password: Password, site: Site) -> Attempt:
         answer, said = _verified(case, password, names.looked_up)
         if answer is Answer.IN:
             break
-    nets = (name for case in cases for name in case.record.fields if name.startswith(_NETS))
+    nets = (name for case in cases for name in case.record.fields if name.startswith(NETS))
     code = next(nets, "") if cases else NO_ENTRY
     return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code)
 
 
 def by_address(done: list[Attempt]) -> bool:
     """Whether the user's entry asks where the client is, so that doveadm must be told."""
-    return any(one.way.layer is Layer.HASH and one.code.startswith(_NETS) for one in done)
+    return any(one.way.layer is Layer.HASH and one.code.startswith(NETS) for one in done)
 
 
 def _verified(case: Case, password: Password, user: str) -> tuple[Answer, str]:
@@ -143,7 +142,9 @@ def socket(way: Way, user: str, password: Password, site: Site, address: str) ->
 
 
 def _code(fields: list[str]) -> str:
-    """Why not, in Dovecot's word."""
+    """Why not, in Dovecot's word.  Who is passed on is so with nologin, too (client-common-auth.c)."""
+    if any(re.fullmatch(r"proxy(=.*)?", field) for field in fields):
+        return PROXIED
     if any(re.fullmatch(r"nologin(=.*)?", field) for field in fields):
         return "nologin"
     if any(re.fullmatch(r"temp(=.*)?", field) for field in fields):

@@ -13,7 +13,7 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.login import asked
 from mailauth.login.site import Site
-from mailauth.login.way import Attempt, Layer, Way
+from mailauth.login.way import PROXIED, Attempt, Layer, Way
 
 REFUSALS = 8  # logins with a refused password, of all ways together
 _CONNECTS = 3  # attempts to connect, with a wait between them
@@ -100,6 +100,8 @@ class _Course:
         no = any(one.answer is Answer.REFUSED for one in self._of(Layer.TEST))
         if way.layer is Layer.LOGIN and no:
             return "auth refuses the password"
+        if way.layer is Layer.LOGIN and any(one.code == PROXIED for one in self._of(Layer.TEST)):
+            return "the user is passed on to another server, which has the userdb"
         first = next(iter(self._of(Layer.SOCKET)), None)
         if first and first.answer in (Answer.UNSEEN, Answer.UNREACHABLE):
             return "the auth socket does not answer"

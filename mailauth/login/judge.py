@@ -6,7 +6,7 @@ from enum import Enum
 
 from mailauth.clients.door import Answer, Step
 from mailauth.clients.sasl import MECHANISMS
-from mailauth.login.way import NO_ENTRY, Attempt, Layer
+from mailauth.login.way import NETS, NO_ENTRY, PROXIED, Attempt, Layer
 
 _NO = (Answer.REFUSED, Answer.TEMPORARY)
 _SENDING = frozenset(one.name for one in MECHANISMS if one.sends_password)
@@ -25,6 +25,7 @@ class Breaks(Enum):
     LOGIN_PROCESS = "login process"
     LOGIN_SOCKET = "login socket"
     TLS = "TLS"
+    BACKEND = "server that the user is passed on to"
     MAIL = "mail process"
     RELAY = "relay of submission"
     POSTFIX = "Postfix's link to auth"
@@ -75,7 +76,7 @@ _LOGIN = {
     "sieve": "managesieve-login",
 }
 _MAIL = {"imap": "imap", "pop3": "pop3", "submission": "submission", "sieve": "managesieve"}
-_PROCESSES = {Breaks.LOGIN_PROCESS: _LOGIN, Breaks.MAIL: _MAIL}
+_PROCESSES = {Breaks.LOGIN_PROCESS: _LOGIN, Breaks.BACKEND: _LOGIN, Breaks.MAIL: _MAIL}
 
 
 def judge(attempts: Iterable[Attempt]) -> Judgement:
@@ -107,6 +108,16 @@ class _Table:
         """What auth said of the password by the first mechanism, however it was asked."""
         return [one for one in (self.test, *self.plain.values()) if one is not None]
 
+    @property
+    def vouched(self) -> bool:
+        """Whether auth said yes."""
+        return any(one.ok for one in self.auth)
+
+    @property
+    def proxied(self) -> bool:
+        """Whether auth passes the user on to another server (proxy=y)."""
+        return any(one.ok and one.code == PROXIED for one in self.auth)
+
 
 def _faults(table: _Table) -> Iterator[Fault]:
     no = [one for one in table.auth if one.answer in _NO]
@@ -134,8 +145,21 @@ def _faults(table: _Table) -> Iterator[Fault]:
         yield Fault(
             Breaks.USERDB, "", f"doveadm auth test says yes, doveadm auth login no{_why(table.login)}"
         )
+    yield from _of_doors(table, userdb=userdb)
+
+
+def _of_doors(table: _Table, *, userdb: bool) -> Iterator[Fault]:
+    """Each layer and service once, in the order that they were tried."""
+    refused = [one for one in table.doors if one.answer is Answer.REFUSED]
+    if refused and not table.vouched and not any(one.ok or one.step is Step.MAIL for one in table.doors):
+        says = f"{_shown(refused[0])}{_why(refused[0])}; auth itself could not be asked"
+        yield Fault(Breaks.PASSDB, "", says, ("--login",))
+        return
     found = [_of_a_door(one, table, userdb=userdb) for one in table.doors]
-    first = {(fault.breaks, fault.service): fault for fault in reversed(found) if fault}
+    first: dict[tuple[Breaks, str], Fault] = {}
+    for fault in found:
+        if fault:
+            first.setdefault((fault.breaks, fault.service), fault)
     if any(breaks is Breaks.RELAY for breaks, _ in first):
         first.pop((Breaks.MAIL, "submission"), None)  # it may be closed before the reason is read
     yield from first.values()
@@ -148,7 +172,9 @@ def _of_the_password(table: _Table, no: Attempt) -> Fault:
         return Fault(Breaks.HASH, "", f"auth says no, and by the stored string it must: {table.hash.said}")
     matches = table.hash is not None and table.hash.ok
     says = "the stored string matches, and auth says no" if matches else "auth says no"
-    return Fault(Breaks.PASSDB, "", says + _why(no), ("--login",))
+    nets = table.hash.code if table.hash and table.hash.code.startswith(NETS) else ""
+    where = f"; the entry has {nets}: --from-address tells auth where the client is" if nets else ""
+    return Fault(Breaks.PASSDB, "", says + _why(no) + where, ("--login",))
 
 
 def _mechanisms(table: _Table) -> Iterator[Fault]:
@@ -177,12 +203,15 @@ def _of_a_door(one: Attempt, table: _Table, *, userdb: bool) -> Fault | None:
     if one.answer is Answer.NOT_OFFERED and one.step is not Step.TLS:
         return _not_offered(one, table)
     breaks = _breaks(one)
+    if table.proxied and breaks in (Breaks.MAIL, Breaks.RELAY, Breaks.PASSDB_OF_SERVICE):
+        breaks = Breaks.BACKEND
     options: tuple[str, ...] = ("--service", service) if service != "smtp" else ()
-    if breaks in (Breaks.MAIL, Breaks.LOGIN_PROCESS, Breaks.RELAY):
+    if breaks in (Breaks.MAIL, Breaks.BACKEND, Breaks.LOGIN_PROCESS, Breaks.RELAY):
         options = ("--login", *options)
     if breaks in (Breaks.RELAY, Breaks.POSTFIX) or service == "smtp":
         options = ()
-    return Fault(breaks, service, f"auth says yes, {_shown(one)}{_why(one)}", options)
+    says = f"{'auth says yes, ' if table.vouched else ''}{_shown(one)}{_why(one)}"
+    return Fault(breaks, service, says, options)
 
 
 def _breaks(one: Attempt) -> Breaks:

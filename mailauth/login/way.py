@@ -46,6 +46,12 @@ class Way:
 NO_ENTRY = "no entry"
 """The code of an offline attempt that found no stored string, or an empty one."""
 
+NETS = "allow_"
+"""What the code of an offline attempt begins with, whose entry asks where the client is: allow_nets."""
+
+PROXIED = "proxy"
+"""The code of an attempt that auth takes, for a user who is passed on to another server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -7,7 +7,7 @@ import pytest
 from mailauth.clients.door import Answer, Door, Step, Tls
 from mailauth.login.judge import Breaks, judge
 from mailauth.login.logged import cause_of
-from mailauth.login.way import NO_ENTRY, Attempt, Layer, Way
+from mailauth.login.way import NO_ENTRY, PROXIED, Attempt, Layer, Way
 
 YES, NO, FAILS = Answer.IN, Answer.REFUSED, Answer.TEMPORARY
 BREAKS, ABSENT = Answer.BROKEN, Answer.UNREACHABLE
@@ -111,6 +111,21 @@ CASES: list[tuple[str, list[Attempt], list[tuple[Breaks, str]]]] = [
         [*ASKED, came(Answer.NOT_OFFERED, Step.OFFER), came(Answer.NOT_OFFERED, Step.OFFER, tls="tls")],
         [(Breaks.MECHANISM, "PLAIN")],
     ),
+    (
+        "auth could not be asked, and the port refuses",
+        [hashed(Answer.UNSEEN), doveadm(Answer.UNSEEN), asked(Answer.UNSEEN), came(NO, Step.AUTH)],
+        [(Breaks.PASSDB, "")],
+    ),
+    (
+        "auth could not be asked, and one service refuses",
+        [asked(Answer.UNSEEN), came(YES), came(NO, Step.AUTH, "pop3")],
+        [(Breaks.PASSDB_OF_SERVICE, "pop3")],
+    ),
+    (
+        "the server that the user is passed on to",
+        [hashed(YES), replace(doveadm(YES), code=PROXIED), asked(YES), came(FAILS, Step.AUTH)],
+        [(Breaks.BACKEND, "imap")],
+    ),
     ("the mail", [*ASKED, came(FAILS, Step.MAIL)], [(Breaks.MAIL, "imap")]),
     (
         "submission has no relay",
@@ -135,6 +150,11 @@ CASES: list[tuple[str, list[Attempt], list[tuple[Breaks, str]]]] = [
         "Postfix offers no AUTH",
         [*ASKED, asked(YES, "smtp"), came(Answer.NOT_OFFERED, Step.OFFER, "smtp", tls="tls")],
         [(Breaks.POSTFIX, "smtp")],
+    ),
+    (
+        "two of one layer, in the order that they were tried",
+        [*ASKED, came(FAILS, Step.MAIL), came(FAILS, Step.MAIL, "pop3")],
+        [(Breaks.MAIL, "imap"), (Breaks.MAIL, "pop3")],
     ),
     (
         "two faults, in the order of the layers",

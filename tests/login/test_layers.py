@@ -335,3 +335,16 @@ def test_a_mechanism_that_one_port_only_does_not_offer(lab: Callable[..., Lab]) 
         missing = [each for each in attempts if not each.ok]
         assert [each.way.name for each in missing] == [f"smtp {one.ports['smtp']} STARTTLS CRAM-MD5"]
         assert found(judge(attempts)) == [(Breaks.POSTFIX.value, "smtp")]
+
+
+def test_a_user_who_is_passed_on(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """Neither the userdb nor a mail process here is blamed, and nothing where all is well."""
+    with (
+        lab(dovecot_version, "passwd-file", {"alice": GOOD}, "", ("imap",)) as front,
+        lab(dovecot_version, "passwd-file", {"alice": GOOD}, "", ("imap",)) as back,
+    ):
+        choice = Choice(tls=("plain",), mechanisms=("PLAIN",))
+        front.set_password("alice", f"{GOOD}::::::proxy=y host=127.0.0.1 port={back.ports['imap']}")
+        assert found(judged(front, choice)) == []
+        back.set_password("alice", generate("SHA512-CRYPT", Password.of("other"), rounds=1000))
+        assert found(judged(front, choice)) == [(Breaks.BACKEND.value, "imap")]
