@@ -83,7 +83,10 @@ Check = Callable[..., Problem | None]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A code that stays for ever, what it is called, and a pure function of evidence."""
+    """A code that stays for ever, what it is called, and a pure function of evidence.
+
+    ``also``: evidence that says more where it is there, and is not needed.
+    """
 
     code: str
     title: str
@@ -92,6 +95,7 @@ class Rule:
     needs: tuple[type[Evidence], ...]
     explanation: str
     yields_to: frozenset[str] = frozenset()
+    also: tuple[type[Evidence], ...] = ()
 
 
 def rule(
@@ -99,15 +103,19 @@ def rule(
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function: its parameters' types are the evidence it needs.
 
+    Those at the end that may be None it does not need: None is what was not seen, for whatever reason.
+
     What it finds is not told where a rule of ``yields_to`` finds the same fault and says more of it.
     """
 
     def make(check: Check) -> Rule:
         hints = typing.get_type_hints(check)
-        needs = tuple(hints[name] for name in inspect.signature(check).parameters)
+        asked = [hints[name] for name in inspect.signature(check).parameters]
+        needs = tuple(kind for kind in asked if not typing.get_args(kind))
+        also = tuple(typing.get_args(kind)[0] for kind in asked[len(needs) :])
         module = inspect.getmodule(check)
         explanation = inspect.cleandoc((module and module.__doc__) or "")
-        return Rule(code, title, severity, check, needs, explanation, frozenset(yields_to))
+        return Rule(code, title, severity, check, needs, explanation, frozenset(yields_to), also)
 
     return make
 
@@ -176,8 +184,15 @@ def apply(
             if missing is not None:
                 if Undecided(one, missing) not in undecided:
                     undecided.append(Undecided(one, missing))
-            elif (problem := one.check(*seen)) is not None and Finding(one, problem) not in findings:
+            elif (problem := one.check(*seen, *_seen(one.also, facts))) is not None and Finding(
+                one, problem
+            ) not in findings:
                 findings.append(Finding(one, problem))
     codes = {finding.rule.code for finding in findings}
     findings = [finding for finding in findings if not finding.rule.yields_to & codes]
     return findings, undecided
+
+
+def _seen(kinds: Iterable[type[Evidence]], facts: Mapping[type[Evidence], Fact]) -> list[Evidence | None]:
+    found = [facts.get(kind) for kind in kinds]
+    return [fact if isinstance(fact, Evidence) else None for fact in found]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailauth.evidence import LookedUp, NotApplicable, PasswordCheck, Unobserved, UserName
+from mailauth.evidence import Fact, LookedUp, NotApplicable, PasswordCheck, Unobserved, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, apply, rule
 from mailauth.hashes import Verdict
 
@@ -35,6 +35,27 @@ def test_a_missing_fact_leaves_it_undecided_with_the_reason() -> None:
 def test_where_there_is_nothing_to_look_at_it_is_silent() -> None:
     nothing = NotApplicable(PasswordCheck, "no password was given")
     assert apply((always,), [{UserName: NAME, PasswordCheck: nothing}]) == ([], [])
+
+
+@rule("TEST002", "With a check", Severity.RISK)
+def perhaps(name: UserName, check: PasswordCheck | None) -> Problem | None:
+    blocks = Severity.BLOCKS_LOGIN if check else None
+    return Problem("it is so", (name,), Certainty.PROVEN, Remedy("live with it"), blocks)
+
+
+@pytest.mark.parametrize(
+    ("seen", "severity"),
+    [
+        (CHECK, Severity.BLOCKS_LOGIN),
+        (Unobserved(PasswordCheck, "no permission"), Severity.RISK),
+        (NotApplicable(PasswordCheck, "no password was given"), Severity.RISK),
+    ],
+    ids=["seen", "unobserved", "not applicable"],
+)
+def test_what_may_be_none_says_more_and_is_not_needed(seen: Fact, severity: Severity) -> None:
+    assert (perhaps.needs, perhaps.also) == ((UserName,), (PasswordCheck,))
+    (found,), undecided = apply((perhaps,), [{UserName: NAME, PasswordCheck: seen}])
+    assert (found.severity, undecided) == (severity, [])
 
 
 def test_equal_findings_of_two_passdbs_are_one() -> None:

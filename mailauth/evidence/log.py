@@ -195,12 +195,18 @@ class Penalties(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class AuthAnswer(Evidence):
-    """How long auth took to greet, how much of that it was computing; the drivers that it verifies for."""
+    """How long auth took to greet, how much of that it was computing; the drivers that it verifies for.
+
+    ``hangs``: it did not greet, and what its process does; "" where it greeted, or refused at once.
+    """
 
     seconds: float
     computing: float
     drivers: tuple[str, ...]
+    hangs: str = ""
 
     @property
     def seen(self) -> str:
+        if self.hangs:
+            return f"auth did not greet for {self.seconds:.2f} s: {self.hangs}"
         return f"auth greeted after {self.seconds:.2f} s, of which it computed for {self.computing:.2f} s"

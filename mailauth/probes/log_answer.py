@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -19,17 +20,18 @@ def observe_answer(scene: Scene) -> AuthAnswer | NotApplicable:
     """Greet auth once, and see how much of the wait it was computing."""
     path = f"{scene.config.base_dir}/auth-client"
     before = {pid: _computed(pid) for pid in _auths(scene)}
-    began = time.monotonic()
+    began, hangs = time.monotonic(), ""
     try:
         with AuthSocket(scene.dovecot.path(path), timeout=_LONGEST):
             pass
     except CannotObserve:
         if not before:  # auth does not start: other probes tell why
             return NotApplicable(AuthAnswer, "no auth process runs")
+        hangs = _doing(before) if time.monotonic() - began >= _LONGEST else ""
     waited = time.monotonic() - began
     spent = [_computed(pid) - ticks for pid, ticks in before.items()]
     drivers = [passdb.driver for passdb in scene.config.passdbs if passdb.verified_by == "auth"]
-    return AuthAnswer(path, waited, max(0.0, *spent) if spent else 0.0, tuple(drivers))
+    return AuthAnswer(path, waited, max(0.0, *spent) if spent else 0.0, tuple(drivers), hangs)
 
 
 def _auths(scene: Scene) -> list[int]:
@@ -43,6 +45,17 @@ def _auths(scene: Scene) -> list[int]:
     except (OSError, psutil.Error):
         return found
     return found
+
+
+def _doing(pids: Iterable[int]) -> str:
+    """What the processes are doing, as the kernel says it."""
+    found = []
+    for pid in pids:
+        try:
+            found.append(f"process {pid} is {psutil.Process(pid).status()}")
+        except psutil.Error:
+            continue
+    return ", ".join(found) or "its process is gone"
 
 
 def _computed(pid: int) -> float:

@@ -14,7 +14,7 @@ import pytest
 
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
-from mailauth.finding import Finding
+from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
@@ -171,7 +171,23 @@ def test_auth012_no_answer(proof: Make, dovecot_version: str) -> None:
             os.kill(auth.pid, signal.SIGCONT)
 
     found = told(one, "", hang, "Auth process not responding", {"AUTH012"})
+    assert found[0].severity is Severity.RISK  # it answers again
     mended(one, "auth is stopped", found)
+
+
+def test_auth012_a_lookup_timed_out(proof: Make, dovecot_version: str) -> None:
+    """The line that bench/lookup_timeout.py made both Dovecots log, after 60 seconds each."""
+    one = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    said = "auth: Error: auth-worker: Aborted PASSV request for alice: Lookup timed out"
+
+    def log(lab: Lab) -> None:
+        with (lab.folder / "log").open("a") as file:
+            file.write(f"{time.strftime('%b %d %H:%M:%S')} {said}\n")
+
+    found = told(one, "", log, said, {"AUTH012"})
+    assert found[0].severity is Severity.RISK
+    one.lab.reload()
+    mended(one, "a worker is stopped", found)
 
 
 def imap_fails(lab: Lab, user: str, password: str) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from mailauth.finding import Severity
 from mailauth.hashes import Password, generate
 from mailauth.hashes.mend import mend
 from mailauth.lab import Lab
@@ -305,7 +306,10 @@ def test_an_auth_process_that_is_stopped(proof: Make, dovecot_version: str) -> N
     finally:
         for one in stopped:
             one.resume()
-    assert diagnosis.findings == ()
+    (found,) = diagnosis.findings
+    assert (found.rule.code, found.severity) == ("AUTH012", Severity.BLOCKS_LOGIN)
+    assert f"process {stopped[0].pid} is stopped" in found.problem.says
+    record(told.lab, "auth is stopped now", {"AUTH012"})
     assert any("is stopped (state T)" in one.missing.reason for one in diagnosis.undecided)
 
 
