@@ -5,7 +5,8 @@ What you see
     looks right in every tool that shows it.
 Why
     A file was read with its newline, a CSV with CR LF, or the column is CHAR, which PostgreSQL
-    fills with blanks up to its width. Argon2, bcrypt and crypt compare the whole string, and no
+    fills with blanks up to its width (MariaDB and MySQL give them back only with
+    PAD_CHAR_TO_FULL_LENGTH in sql_mode). Argon2, bcrypt and crypt compare the whole string, and no
     password makes a blank. (Base64 digests such as SSHA do not mind; passwd-file takes one CR
     away.)
 How we know

@@ -289,6 +289,33 @@ def test_hash007_a_char_column_fills_up_with_blanks(proof: Make, dovecot_version
     told.story(fault, {"HASH007"}, answers=[False], mend=undo)
 
 
+PADS = "SET GLOBAL sql_mode = CONCAT(@@GLOBAL.sql_mode, ',PAD_CHAR_TO_FULL_LENGTH')"
+
+
+def test_a_char_column_of_mariadb(proof: Make, dovecot_version: str) -> None:
+    """MariaDB takes the blanks away when it reads, unless it is told not to; BINARY's NULs end the string."""
+    told = proof(dovecot_version, "mysql", {"alice": GOOD})
+    execute(told.lab, "ALTER TABLE users MODIFY password CHAR(255)")
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
+    execute(told.lab, PADS)
+    try:
+        told.lab.reload()
+        assert told.logins() == [False]
+        (found,) = told.finds({"HASH007"}, password=SECRET)
+        assert found.problem.says.endswith(" blanks.")
+        execute(told.lab, "ALTER TABLE users MODIFY password VARCHAR(255)")
+        execute(told.lab, "UPDATE users SET password = RTRIM(password)")
+        assert told.logins() == [True]
+        told.finds(set(), password=SECRET)
+    finally:
+        execute(told.lab, "SET GLOBAL sql_mode = DEFAULT")
+    execute(told.lab, "ALTER TABLE users MODIFY password BINARY(255)")
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
+    record(told.lab, "a CHAR column", {"HASH007"})
+
+
 MD5_CRYPT = made("MD5-CRYPT")
 
 
