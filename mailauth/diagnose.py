@@ -194,11 +194,12 @@ def _look_at(case: Case, scene: Scene) -> Facts:
     """One passdb's case: the stored hash, the process that verifies it, the trial, and what else is asked."""
     facts: Facts = {}
     stored = see(facts, StoredHash, lambda: observe_stored(case, scene))
-    _look_at_memory(facts, case, scene, stored)
     alone = replace(scene, cases=(case,))
     look_by(CASE_PROBES, facts, alone)
-    if isinstance(facts[NoStart], NoStart):
+    if isinstance(facts[NoStart], NoStart):  # to wake it again would make Dovecot wait longer with the next
         skip(facts, (Verifiers, Trials), "no process that verifies starts")
+    else:
+        _look_at_memory(facts, case, scene, stored)
     return facts
 
 

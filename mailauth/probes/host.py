@@ -16,6 +16,7 @@ from mailauth.probes.scene import Scene
 _WORKERS = 30  # auth_worker_max_count in 2.3, the process_limit of auth-worker in 2.4
 # A process of auth takes 6 to 26 MiB when it has started, by the drivers that are installed (measured).
 _AMPLE = 64 * 1024 * 1024
+_WAKE = 3.0  # seconds: Dovecot tries again 2 s after the first failure, src/master/service-monitor.c
 _WAIT = 0.5  # seconds for a woken process to stay
 _NO_MEMORY = re.compile(r"failed to map segment|cannot map|[Cc]annot allocate memory|[Oo]ut of memory")
 
@@ -70,7 +71,7 @@ def observe_start(scene: Scene) -> NoStart | NotApplicable:
     user = scene.names.looked_up if scene.names else scene.user
     if not running(master, service.name):
         with suppress(CannotObserve):
-            wake(scene.dovecot, scene.config, service.name, user)
+            wake(scene.dovecot, scene.config, service.name, user, _WAKE)
         until = time.monotonic() + _WAIT
         while not running(master, service.name) and time.monotonic() < until:
             time.sleep(0.02)

@@ -14,6 +14,7 @@ from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 
 _LONGEST = 5.0
+_START = 2.0  # seconds in which an auth that does not run yet starts, or does not
 
 
 def observe_answer(scene: Scene) -> AuthAnswer | NotApplicable:
@@ -22,7 +23,7 @@ def observe_answer(scene: Scene) -> AuthAnswer | NotApplicable:
     before = {pid: _computed(pid) for pid in _auths(scene)}
     began, hangs = time.monotonic(), ""
     try:
-        with AuthSocket(scene.dovecot.path(path), timeout=_LONGEST):
+        with AuthSocket(scene.dovecot.path(path), timeout=_LONGEST if before else _START):
             pass
     except CannotObserve:
         if not before:  # auth does not start: other probes tell why

@@ -241,12 +241,15 @@ def running(master: psutil.Process, service: ServiceName) -> list[int]:
     return found
 
 
-def wake(dovecot: Installation, config: AuthConfig, service: ServiceName, user: str) -> None:
+def wake(
+    dovecot: Installation, config: AuthConfig, service: ServiceName, user: str, seconds: float = 10.0
+) -> None:
+    """Make Dovecot start the service.  Raises CannotObserve when it does not answer within ``seconds``."""
     if service == "auth":
-        AuthSocket(dovecot.path(f"{config.base_dir}/auth-client"), timeout=10.0).close()
+        AuthSocket(dovecot.path(f"{config.base_dir}/auth-client"), timeout=seconds).close()
     else:
         # Status and text do not matter: the lookup makes auth start a worker.
-        dovecot.run("doveadm", "auth", "lookup", "--", user, timeout=10.0)
+        dovecot.run("doveadm", "auth", "lookup", "--", user, timeout=seconds)
 
 
 def _address_space(pid: int) -> int | None:
