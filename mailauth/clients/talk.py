@@ -1,9 +1,11 @@
 """One session as a mail client has it, and how far it came."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
+from threading import Timer
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mailauth.clients.door import Answer, Denied, Door, Off, Step, Told, connect, shown, unchecked
@@ -41,24 +43,56 @@ def client_of(protocol: str) -> Callable[..., Client]:
     return cast(Callable[..., Client], getattr(import_module(module), name))
 
 
-class _Course:
-    """The step that a session is in, and how long each took."""
+_GRACE = 0.2  # seconds more for a step than for each of its answers
 
-    def __init__(self) -> None:
+
+class _Course:
+    """The step that a session is in, and how long each took.
+
+    ``most``: seconds for a step.  Each wait of one may be short and the step have no end, line after line:
+    then the connection is cut.
+    """
+
+    def __init__(self, most: float) -> None:
         self.step = Step.CONNECT
         self.seconds: list[tuple[Step, float]] = []
         self.offered: tuple[str, ...] = ()
+        self.most, self.cut = most, False
+        self._link: socket.socket | None = None
+
+    def holds(self, link: socket.socket) -> socket.socket:
+        """The connection to cut, by a handle of its own: TLS takes the first one away."""
+        self._link = link.dup()
+        return self._link
 
     @contextmanager
     def into(self, step: Step) -> Iterator[None]:
         self.step = step
         began = time.monotonic()
         try:
-            yield
+            with self.limited():
+                yield
         finally:
             self.seconds.append((step, time.monotonic() - began))
 
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        clock = Timer(self.most + _GRACE, self._cut)
+        clock.daemon = True
+        clock.start()
+        try:
+            yield
+        finally:
+            clock.cancel()
+
+    def _cut(self) -> None:
+        if self._link:
+            self.cut = True
+            with suppress(OSError):
+                self._link.shutdown(socket.SHUT_RDWR)
+
     def ended(self, answer: Answer, said: object = "") -> Told:
+        said = f"the answer did not end within {self.most:g} s" if self.cut else said
         return Told(answer, self.step, shown(said), tuple(self.seconds), self.offered)
 
 
@@ -68,7 +102,7 @@ def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes
     Never raises: what went wrong is in the answer.  A password is sent once, and never without TLS where the
     server does not offer the mechanism.
     """
-    course = _Course()
+    course = _Course(door.timeout)
     try:
         return _session(course, door, mechanism, user, password)
     except Denied as why:
@@ -84,12 +118,13 @@ def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str
     with ExitStack() as afterwards:
         with course.into(Step.CONNECT):
             link = afterwards.enter_context(connect(door))
+            afterwards.enter_context(course.holds(link))
         if door.tls == "tls":
             with course.into(Step.TLS):
                 link = afterwards.enter_context(unchecked().wrap_socket(link, server_hostname=door.host))
         with course.into(Step.GREETING):
             client = client_of(door.protocol)(link, door)
-        afterwards.callback(client.close)
+        afterwards.callback(_close, course, client)
         if door.tls == "starttls":
             with course.into(Step.TLS):
                 client.starttls(unchecked())
@@ -100,8 +135,14 @@ def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str
         if mechanism.name not in {name.upper() for name in course.offered}:
             return course.ended(Answer.NOT_OFFERED, f"offered: {', '.join(course.offered) or 'no mechanism'}")
         client.wait(door.patience)
+        course.most = door.patience
         with course.into(Step.AUTH):
             client.authenticate(mechanism, mechanism.start(user, password))
         with course.into(Step.MAIL):
             client.look()
         return course.ended(Answer.IN)
+
+
+def _close(course: _Course, client: Client) -> None:
+    with course.limited():
+        client.close()

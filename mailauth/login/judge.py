@@ -214,6 +214,10 @@ def _of_a_door(one: Attempt, table: _Table, *, userdb: bool) -> Fault | None:
     return Fault(breaks, service, says, options)
 
 
+# smtplib's words for a greeting that has no code, and for a line without an end.
+_NO_SMTP = ("-1 ", "(500, ")
+
+
 def _breaks(one: Attempt) -> Breaks:
     """The layer, by the step that a session ended in."""
     # What Dovecot's submission says of its relay.  Source: 2.3.19.1 and 2.4.1 src/submission/main.c ("451
@@ -224,6 +228,8 @@ def _breaks(one: Attempt) -> Breaks:
             return Breaks.LISTENER
         case Step.TLS if not waited:
             return Breaks.TLS
+        case Step.GREETING if one.way.service == "smtp" and one.said.startswith(_NO_SMTP):
+            return Breaks.LISTENER
         case _ if one.way.service == "smtp":
             return Breaks.POSTFIX
         case Step.GREETING | Step.TLS | Step.OFFER:

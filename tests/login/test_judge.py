@@ -147,6 +147,11 @@ CASES: list[tuple[str, list[Attempt], list[tuple[Breaks, str]]]] = [
         [(Breaks.POSTFIX, "smtp")],
     ),
     (
+        "what listens there is no Postfix",
+        [*ASKED, came(FAILS, Step.GREETING, "smtp", said="-1 2.0-OpenSSH_9")],
+        [(Breaks.LISTENER, "smtp")],
+    ),
+    (
         "Postfix offers no AUTH",
         [*ASKED, asked(YES, "smtp"), came(Answer.NOT_OFFERED, Step.OFFER, "smtp", tls="tls")],
         [(Breaks.POSTFIX, "smtp")],

@@ -1,0 +1,72 @@
+"""What listens on a port may be no mail server, and never come to an end: a session does."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+
+import pytest
+
+from mailauth.clients.door import Answer, Door, Step
+from mailauth.clients.sasl import PLAIN
+from mailauth.clients.talk import converse
+
+TIMEOUT = 0.2
+
+
+@contextmanager
+def stranger(speak: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port on which one connection is taken, and spoken to by ``speak``."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def serve() -> None:
+            link, _ = listener.accept()
+            with link, suppress(OSError):
+                speak(link)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        thread.join()
+
+
+def dripping(line: bytes, first: bytes = b"") -> Callable[[socket.socket], None]:
+    """A line every 50 ms, for ever: no wait is long."""
+
+    def speak(link: socket.socket) -> None:
+        link.sendall(first)
+        link.settimeout(0.05)
+        while True:
+            with suppress(TimeoutError):
+                if not link.recv(1000):
+                    return
+            link.sendall(line)
+
+    return speak
+
+
+@pytest.mark.parametrize(
+    ("protocol", "first", "line"),
+    [
+        ("smtp", b"", b"220-more\r\n"),
+        ("imap", b"* OK ready\r\n", b"* OK more\r\n"),
+        ("pop3", b"+OK ready\r\n", b"+OK more\r\n"),
+        ("sieve", b"", b'"MORE" "yes"\r\n'),
+    ],
+)
+def test_a_server_that_never_comes_to_an_end(protocol: str, first: bytes, line: bytes) -> None:
+    with stranger(dripping(line, first)) as port:
+        told = converse(
+            Door(protocol, "127.0.0.1", port, "plain", TIMEOUT, TIMEOUT), PLAIN, "alice", b"secret"
+        )
+    assert told.answer in (Answer.BROKEN, Answer.TEMPORARY, Answer.NOT_OFFERED), told
+    assert told.step in (Step.GREETING, Step.OFFER)
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3", "sieve"])
+def test_a_server_of_another_protocol(protocol: str) -> None:
+    with stranger(lambda link: link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        door = Door(protocol, "127.0.0.1", port, "plain", TIMEOUT, TIMEOUT)
+        told = converse(door, PLAIN, "alice", b"secret")
+    assert told.step is Step.GREETING
+    assert not told.offered
