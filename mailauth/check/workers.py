@@ -12,10 +12,12 @@ from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome
 from mailauth.dovecot.logs import LogKind
 from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.evidence import Configured, LogWindow, NotApplicable
+from mailauth.evidence import AuthAnswer, Configured, LogWindow, NotApplicable
 from mailauth.finding import apply
+from mailauth.looking import Facts, see
 from mailauth.probes.fitting import workers
 from mailauth.probes.log import observe_log_window
+from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 from mailauth.rules import RULES
@@ -29,16 +31,18 @@ _BUSY = 0.5  # of that time
 def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:  # noqa: ARG001 - nothing hangs
     """The AUTH rules judge what the log says; a queue while all workers compute is CRITICAL."""
     said, metrics, full = _processes(server)
+    scene = Scene(server.dovecot, server.config)
     try:
-        window = observe_log_window(Scene(server.dovecot, server.config))
+        window = observe_log_window(scene)
     except CannotObserve as why:
         status = Status.UNKNOWN if AS_ROOT in str(why) else Status.OK
         return outcome(NAME, [*said, Said(status, f"the log: {why}")], metrics)
     if isinstance(window, NotApplicable):
         return outcome(NAME, [*said, Said(Status.OK, window.reason)], metrics)
     lately = _lately(window, server.asked.log_window)
-    seen = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
-    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [seen])
+    facts: Facts = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
+    see(facts, AuthAnswer, lambda: observe_answer(scene))
+    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
     told = [of_finding(finding) for finding in findings]
     if full:
         told = [replace(one, status=Status.CRITICAL) if one.code == "AUTH007" else one for one in told]
