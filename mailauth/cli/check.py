@@ -184,11 +184,21 @@ def check(
     from mailauth.check.run import run  # noqa: PLC0415 - --help needs none of it
 
     report = run(replace(asked, used=_age()))
-    click.echo(_shown(report, "json" if as_json else form), nl=False)
     unwritten = _write(textfile, report) if textfile else ""
     if unwritten:
         click.echo(f"mailauth: {unwritten}", err=True)
-    sys.exit(report.status.number or (_UNKNOWN if unwritten else 0))
+        report = _with_unknown(report, unwritten)
+    click.echo(_shown(report, "json" if as_json else form), nl=False)
+    sys.exit(report.status.number)
+
+
+def _with_unknown(report: "Report", why: str) -> "Report":
+    """What a monitoring reads, which has no standard error; it hides nothing that is worse."""
+    from mailauth.check.outcome import Said, Status, outcome, worst  # noqa: PLC0415 - --help needs none of it
+
+    more = outcome("textfile", [Said(Status.UNKNOWN, why)])
+    status = worst([report.status, more.status])
+    return replace(report, status=status, outcomes=[*report.outcomes, more])
 
 
 def _age() -> float:

@@ -158,7 +158,8 @@ def test_a_textfile_or_a_state_that_has_no_place(watched: Callable[..., Any], tm
         words = ("check", "server", "-c", str(one.lab.config), "--state")
         done = mailauth(*words, str(tmp_path), "--textfile", str(tmp_path / "none" / "x.prom"))
         assert done.returncode == 3
-        assert done.stdout.startswith("MAILAUTH OK - server: all well")
+        assert done.stdout.startswith("MAILAUTH UNKNOWN - textfile: --textfile ")
+        assert "\n[OK] server: auth greets" in done.stdout
         assert "cannot be written (No such file or directory)" in done.stderr
         (tmp_path / "file").touch()
         done = mailauth(*words, str(tmp_path / "file"))
