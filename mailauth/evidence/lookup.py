@@ -87,6 +87,7 @@ class PassdbAnswer:
     failure: Failure | None = None
     beside: tuple[Failure, ...] = ()
     seconds: float = 0.0
+    again: int = 0  # the next line of a passwd-file that has the name, too, and does not count
 
     def field(self, name: str) -> str | None:
         """What a field that decides a login holds; None when it is not there."""
@@ -95,11 +96,15 @@ class PassdbAnswer:
 
 @dataclass(frozen=True, slots=True)
 class NearName:
-    """A name that a passdb does know, much like the one that it was asked for."""
+    """A name that a passdb does know, much like the one that it was asked for.
+
+    ``misread``: why Dovecot does not read a line of a file as this user's; "" where it is another name.
+    """
 
     passdb: str
     place: str
     name: str
+    misread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,7 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
         failure=record.failure,
         beside=record.beside,
         seconds=record.seconds,
+        again=record.again,
     )
 
 

@@ -39,15 +39,18 @@ def _in_file(passdb: Passdb, source: FileSource, scene: Scene) -> list[NearName]
     if "%" in source.path:
         return []
     looked_up, given = scene.names.looked_up, scene.names.given
+    odd: list[NearName] = []
     try:
         with scene.dovecot.path(source.path).open("rb") as file:
             for number, line in enumerate(islice(file, _LINES), 1):
                 name = passwd_file.name_of(line).decode("utf-8", "replace")
                 if name and (name == given or _alike(name, looked_up)):
                     return [NearName(passdb.label, f"{source.path}:{number}", name)]
+                if not odd and (why := passwd_file.misread(line, looked_up.encode(), number)):
+                    odd = [NearName(passdb.label, f"{source.path}:{number}", looked_up, why)]
     except OSError:
         return []
-    return []
+    return odd
 
 
 def _alike(one: str, other: str) -> bool:

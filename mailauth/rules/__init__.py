@@ -129,6 +129,7 @@ from mailauth.rules.user009_denied import denied
 from mailauth.rules.user010_master_user import master_user
 from mailauth.rules.user011_renamed_to_nothing import renamed_to_nothing
 from mailauth.rules.user012_rules_refuse import rules_refuse
+from mailauth.rules.user013_line_misread import line_misread
 from mailauth.rules.userdb001_unknown_to_userdb import unknown_to_userdb
 from mailauth.rules.userdb002_nowhere_to_keep_mail import nowhere_to_keep_mail
 from mailauth.rules.userdb003_id_not_allowed import id_not_allowed
@@ -249,6 +250,7 @@ RULES: tuple[Rule, ...] = (
     master_user,
     renamed_to_nothing,
     rules_refuse,
+    line_misread,
     unknown_to_userdb,
     nowhere_to_keep_mail,
     id_not_allowed,

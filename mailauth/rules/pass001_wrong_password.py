@@ -18,7 +18,7 @@ from mailauth.hashes import Verdict
 
 
 def _whose(lookups: LookedUp) -> str:
-    """A query that returns another user's row, by the name that it returns."""
+    """A query that returns another user's row, by the name that it returns; a name that stands twice."""
     other = sorted(
         {
             name
@@ -28,7 +28,11 @@ def _whose(lookups: LookedUp) -> str:
             and name.partition("@")[0].casefold() != answer.user.partition("@")[0].casefold()
         }
     )
-    return (
+    again = [f"{answer.place} (line {answer.again})" for answer in lookups.answers if answer.again]
+    twice = (
+        f" The name stands once more after {', '.join(again)}, and that line does not count." if again else ""
+    )
+    return twice + (
         f" The entry returns another name, and so may be another user's: {', '.join(other)}." if other else ""
     )
 

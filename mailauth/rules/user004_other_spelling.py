@@ -23,6 +23,8 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
     if name.refused or name.requested or not lookups.unknown or not lookups.near:
         return None
     near = lookups.near[0]
+    if near.misread:
+        return None
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
     return Problem(
         says=f"Dovecot looks up {name.looked_up!r}{made}; {near.passdb} ({near.place}) has {near.name!r}.",

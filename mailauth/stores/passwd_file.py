@@ -5,7 +5,9 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 
 import errno
 import os
+import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,13 +38,45 @@ def lookup(path: Path, user: str, shown_as: str = "") -> Record:
             for number, line in enumerate(file, 1):
                 if name_of(line) == wanted:
                     _, *rest = _entry(line).split(b":")
-                    return _record(rest, f"{shown}:{number}")
+                    record = _record(rest, f"{shown}:{number}")
+                    return replace(record, again=_next(file, wanted, number))
     except FileNotFoundError:
         says = "the passwd-file is not there"
         return Record(Outcome.FAILED, shown, failure=Failure(Failing.FILE, shown, "ENOENT", says))
     except OSError as why:
         raise unseen(shown, why, "the passwd-file cannot be read") from None
     return Record(Outcome.UNKNOWN_USER, shown)
+
+
+def _next(file: BinaryIO, wanted: bytes, number: int) -> int:
+    """The number of the next line of that name; 0 where there is none."""
+    left = b"\n" + file.read(_LOOKED_AT)
+    at = left.find(b"\n" + wanted + b":")
+    return 0 if at < 0 else number + 1 + left.count(b"\n", 0, at)
+
+
+_LOOKED_AT = 64 * 1024 * 1024  # bytes after a line that are looked at for another
+_STRAY = " \t\r\n\v\f\u00a0\u200b\u200c\u200d\u2060\ufeff\"'`"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def misread(line: bytes, wanted: bytes, number: int) -> str:
+    """Why a line that has this user is not read so; "" where it has not.  What it says holds no secret."""
+    if number == 1 and line.startswith(_UTF16):
+        return "the file is in UTF-16"
+    if wanted not in line:
+        return ""
+    if re.match(rb"#[ \t]*" + re.escape(wanted) + rb":", line):
+        return "the line is a comment"
+    name = _entry(line).partition(b":")[0].decode("utf-8", "replace")
+    bare = name.strip(_STRAY)
+    if bare == wanted.decode("utf-8", "replace") and name != bare:
+        return f"its name is {name!a}"
+    if found := re.match(rb"[\"']?" + re.escape(wanted) + rb"[\"']?[ ]*([\t,;=|])", line):
+        return f"{found[1].decode()!a} stands after the name, where a colon must"
+    if b"\r" + wanted + b":" in line:
+        return "the line before it ends in CR alone"
+    return ""
 
 
 def opened(path: Path) -> BinaryIO:

@@ -53,6 +53,7 @@ class Record:
     ``fields`` are the names of the other fields that came along (nologin, allow_nets, ...), ``values``
     what they hold.  ``noscheme``: the string was returned as password_noscheme, so that braces in it mean
     nothing.  ``seconds``: how long the store took; ``beside``: servers that failed while another answered.
+    ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
     """
 
     outcome: Outcome
@@ -64,6 +65,7 @@ class Record:
     failure: Failure | None = None
     beside: tuple[Failure, ...] = ()
     seconds: float = 0.0
+    again: int = 0
 
 
 def as_bytes(value: object) -> bytes | None:

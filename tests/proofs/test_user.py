@@ -412,3 +412,48 @@ def test_the_address_in_the_query(proof: Make, dovecot_version: str) -> None:
     diagnosis = told.look(password=told.password).diagnosis
     assert not diagnosis.findings
     assert "is of the client's connection" in diagnosis.undecided[0].missing.reason
+
+
+MISREAD: dict[str, tuple[bytes, str]] = {
+    "a byte order mark": (b"\xef\xbb\xbfalice:%b\n", r"its name is '\ufeffalice'"),
+    "a blank before the name": (b"# users\n alice:%b\n", "its name is ' alice'"),
+    "a tab after the name": (b"alice\t:%b\n", r"its name is 'alice\t'"),
+    "a quoted line": (b'bob:x\n"alice:%b"\n', "its name is '\"alice'"),
+    "a tab for the colon": (b"alice\t%b\n", r"'\t' stands after the name, where a colon must"),
+    "CSV": (b"alice,%b\n", "',' stands after the name, where a colon must"),
+    "a comment": (b"#alice:%b\n", "the line is a comment"),
+    "lines that end in CR": (b"bob:x\ralice:%b\r", "the line before it ends in CR alone"),
+}
+
+
+def test_user013(proof: Make, dovecot_version: str) -> None:
+    """Lines that an editor, a spreadsheet or a person wrote, and that Dovecot reads in another way."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    path = told.lab.store.path
+    assert path
+    good = path.read_bytes()
+    files = {name: (line % GOOD.encode(), says) for name, (line, says) in MISREAD.items()}
+    files["UTF-16"] = (f"alice:{GOOD}\n".encode("utf-16"), "the file is in UTF-16")
+    for name, (content, says) in files.items():
+        path.write_bytes(content)
+        told.lab.reload()
+        if name in ("a byte order mark", "UTF-16"):  # a login that fails takes half a second
+            assert told.logins() == [False]
+        (found,) = told.finds({"USER013"}, password=told.password)
+        assert says in found.problem.says
+        record(told.lab, f"passwd-file with {name}", {"USER013"})
+    path.write_bytes(good)
+    told.lab.reload()
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+
+
+def test_a_name_that_stands_twice_in_the_file(proof: Make, dovecot_version: str) -> None:
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    path = told.lab.store.path
+    assert path
+    path.write_text(f"alice:{argon2id(b'the old one', memory=MiB)}\nbob:x\nalice:{GOOD}\n")
+    told.lab.reload()
+    assert told.logins() == [False]
+    (found,) = told.finds({"PASS001"}, password=told.password)
+    assert f"once more after {path}:1 (line 3)" in found.problem.says
