@@ -19,7 +19,7 @@ from mailauth.lab.builds import SEARCH, cache, locked
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.settings import Place
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 60.0
 HOST = "127.0.0.1"
 USER = "lab"
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import psutil
 
 STORES = ("passwd-file", "sqlite", "mysql", "pgsql")
-_READY_SECONDS = 15.0
+_READY_SECONDS = 60.0
 _AUTH_SECONDS = 1.0
 _RUN_SECONDS = 60.0
 _OWN_PROGRAMS = ("dovecot", "doveadm", "doveconf")  # these are told which configuration is meant
@@ -150,7 +150,7 @@ class Lab:
             return (self.folder / "log").read_text(errors="replace")
         return ""
 
-    def logs(self, text: str, seconds: float = 5.0) -> bool:
+    def logs(self, text: str, seconds: float = 30.0) -> bool:
         """Whether Dovecot has logged ``text``, or does so soon: its log process may lag behind a reply."""
         deadline = time.monotonic() + seconds
         while text not in self.log():

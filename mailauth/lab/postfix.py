@@ -15,7 +15,7 @@ from mailauth.lab.inside import binds
 from mailauth.lab.settings import Certificate
 
 _DAEMONS = "/usr/lib/postfix/sbin"
-_READY_SECONDS = 10.0
+_READY_SECONDS = 60.0
 _MASTER = """\
 127.0.0.1:{smtp} inet n - n - - smtpd
 127.0.0.1:{smtps} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes

@@ -43,7 +43,7 @@ class Watched:
             self.folder / "state",
             read_credentials(credentials(self.folder)),
             Limits(failures=(5.0, 10.0)),
-            timeout=8.0,
+            timeout=30.0,
             survey_age=0.0,
             pause=0.0,
             window=1.0,

@@ -287,7 +287,7 @@ def started(argv: list[str], lab: Lab) -> Iterator[int]:
     """Dovecot behind some words, until the end of the with; its master's PID."""
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as runner:
         try:
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + 60
             while not lab.auth_socket.exists() or not psutil.Process(runner.pid).children():
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

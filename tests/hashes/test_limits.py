@@ -61,7 +61,7 @@ def test_a_string_that_asks_for_too_much_is_refused_at_once(
     judged = verify(stored, SECRET, default_scheme=None)
     assert verdict is judged.verdict
     assert words in judged.reason
-    assert time.perf_counter() - began < 10  # computed, each would take minutes, or more memory than there is
+    assert time.perf_counter() - began < 60  # computed, each would take minutes, or more memory than there is
 
 
 def test_the_bound_is_the_callers() -> None:

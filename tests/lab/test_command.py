@@ -28,7 +28,7 @@ def test_run_says_how_to_reach_the_lab_and_sigterm_removes_it(tmp_path: Path, do
         assert dovecot_version == reached["dovecot"]
         assert settings.read_text() == Path(reached["settings"]).read_text()
         running.send_signal(signal.SIGTERM)
-        assert running.wait(timeout=10) == 0
+        assert running.wait(timeout=60) == 0
     assert not Path(reached["config"]).parent.exists()
 
 
@@ -46,7 +46,7 @@ def test_sigint_ends_it_although_a_shell_had_it_ignored() -> None:
         assert running.stdout
         reached = json.loads(running.stdout.readline())
         running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=10) == 0
+        assert running.wait(timeout=60) == 0
     assert not Path(reached["config"]).parent.exists()
 
 
@@ -55,7 +55,7 @@ def test_it_ends_when_nobody_reads_its_output_any_more() -> None:
         assert running.stdout
         reached = json.loads(running.stdout.readline())
         running.stdout.close()
-        assert running.wait(timeout=10) == 0
+        assert running.wait(timeout=60) == 0
     assert not Path(reached["config"]).parent.exists()
 
 

@@ -77,7 +77,7 @@ def test_imap_answers_on_loopback(lab: Callable[..., Lab], dovecot_version: str)
 
     with (
         lab(dovecot_version, "sqlite", {"alice": "{PLAIN}secret"}, protocols=("imap",)) as one,
-        imaplib.IMAP4("127.0.0.1", one.ports["imap"], timeout=10) as imap,
+        imaplib.IMAP4("127.0.0.1", one.ports["imap"], timeout=60) as imap,
     ):
         assert imap.login("alice", "secret")[0] == "OK"
 
@@ -135,9 +135,9 @@ def test_postfix_ends_with_its_lab(lab: Callable[..., Lab]) -> None:
         master = psutil.Process(one.postfix.pid)
         folder = one.folder
         port = one.ports["smtp"]
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as link:
             assert link.recv(4) == b"220 "
     assert not master.is_running()
     assert not folder.exists()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=10)
+        socket.create_connection(("127.0.0.1", port), timeout=60)

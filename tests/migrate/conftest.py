@@ -100,7 +100,7 @@ class OnLoginLab:
         assert "listening" in first, first
 
     def _until_it_listens(self) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with socket.socket() as one:
                 if not one.connect_ex(("127.0.0.1", self.port)):
@@ -111,7 +111,7 @@ class OnLoginLab:
     def stop(self, kind: signal.Signals = signal.SIGTERM) -> int:
         assert self.service
         self.service.send_signal(kind)
-        ended = self.service.wait(10)
+        ended = self.service.wait(60)
         if self.service.stderr:
             self.service.stderr.close()
         self.service = None

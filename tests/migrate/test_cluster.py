@@ -159,7 +159,7 @@ def test_processes_end_with_the_one_that_made_them(code: str) -> None:
         family = psutil.Process(one.pid).children(recursive=True)
         assert len(family) >= 2
         one.kill()
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=60)
     for left in alive:
         left.kill()
     assert not alive

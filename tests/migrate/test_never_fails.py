@@ -15,15 +15,16 @@ from tests.conftest import missing
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 
 USERS = 8
-SOON = 5.0  # seconds for all of them on a loaded machine: one that waited for the service would take more
+# Seconds: auth_policy_server_timeout_msecs, which a login that waited for the service would take at least.
+WAIT = 2.0
 
 Make = Callable[..., OnLoginLab]
 
 
 def all_log_in(found: OnLoginLab) -> None:
-    began = time.monotonic()
-    assert [n for n in range(USERS) if not found.lab.login(f"u{n}", secret(n)).ok] == []
-    assert time.monotonic() - began < SOON
+    replies = [found.lab.login(f"u{n}", secret(n)) for n in range(USERS)]
+    assert [n for n, reply in enumerate(replies) if not reply.ok] == []
+    assert sorted(reply.seconds for reply in replies)[USERS // 2] < WAIT  # each would wait; a machine may pause
 
 
 def test_a_service_that_is_down_or_stopped_keeps_nobody_out(on_login: Make, dovecot_version: str) -> None:
@@ -87,7 +88,7 @@ def test_a_full_disk_stops_the_counting_only(
     (state / "ballast").write_bytes(b"x" * (64 * 1024 - 3 * 4096))  # the settings are there; a page is left
     found.start()
     all_log_in(found)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while any(not (one or "").startswith("{ARGON2ID}") for one in found.lab.store.users().values()):
         assert time.monotonic() < end
         time.sleep(0.1)

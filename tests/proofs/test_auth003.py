@@ -19,7 +19,7 @@ CRAM = "auth_mechanisms = plain login cram-md5\n"
 
 
 def cram_md5(told: Proof) -> bool:
-    with imaplib.IMAP4("127.0.0.1", told.lab.ports["imap"], timeout=10) as client:
+    with imaplib.IMAP4("127.0.0.1", told.lab.ports["imap"], timeout=60) as client:
         try:
             client.login_cram_md5(told.user, told.password.decode())
         except imaplib.IMAP4.error:
@@ -85,7 +85,7 @@ def test_auth003_apop(proof: Make, dovecot_version: str) -> None:
     for working, stored in ((False, None), (True, "{PLAIN}" + SECRET.decode())):
         if stored:
             told.lab.set_password("alice", stored)
-        client = poplib.POP3("127.0.0.1", told.lab.ports["pop3"], timeout=10)
+        client = poplib.POP3("127.0.0.1", told.lab.ports["pop3"], timeout=60)
         try:
             said = client.apop(told.user, told.password.decode()).startswith(b"+OK")
         except poplib.error_proto:

@@ -146,7 +146,7 @@ def test_user005_set_by_the_passdb(proof: Make, dovecot_version: str) -> None:
 def imap(told: Proof) -> bool:
     """A real login by IMAP."""
     with suppress(imaplib.IMAP4.error):
-        link = imaplib.IMAP4("127.0.0.1", told.lab.ports["imap"], timeout=20)
+        link = imaplib.IMAP4("127.0.0.1", told.lab.ports["imap"], timeout=60)
         try:
             return link.login(told.user, told.password.decode())[0] == "OK"
         finally:
