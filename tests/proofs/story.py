@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from argon2.low_level import Type, hash_secret
@@ -25,6 +26,7 @@ MiB = 1024 * 1024
 SECRET = b"correct horse"
 
 
+@cache
 def argon2id(
     password: bytes = SECRET,
     *,
