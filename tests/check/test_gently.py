@@ -78,7 +78,7 @@ def test_the_canary_goes_by_every_way(watched: Make) -> None:
 
 def test_a_count_is_kept_and_one_that_was_cut_off_is_not_begun_again(watched: Make) -> None:
     with watched(None, "sqlite") as one:
-        one.asked = replace(one.asked, survey_age=3600.0)
+        one.asked = replace(one.asked, survey_age=3600.0, timeout=8.0)
         assert one.one("rows").status is Status.OK
         place = next(one.asked.state.rglob("survey.json"))
         kept = keep.load(place, Kept)
