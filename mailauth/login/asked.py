@@ -12,11 +12,12 @@ from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
-from mailauth.login.way import NETS, NO_ENTRY, PROXIED, Attempt, Layer, Way
+from mailauth.login.way import HANGS, NETS, NO_ENTRY, PROXIED, Attempt, Layer, Way
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case
 from mailauth.probes.variables import cannot_look_up
 
+_GREETING_SECONDS = 10.0  # auth greets nobody while it verifies a hash itself
 _SECONDS = 90.0  # Dovecot's own patience with its passdbs is 60
 _ANSWERS = {
     Verdict.MATCH: Answer.IN,
@@ -71,6 +72,8 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     """
     word = way.layer.value.split()[-1]
     began = time.monotonic()
+    if hangs := _hangs(site):
+        return Attempt(way, Answer.UNREACHABLE, said=hangs, seconds=time.monotonic() - began, code=HANGS)
     where = ("-x", f"rip={address}") if address else ()
     service = ("-x", f"service={way.service or 'imap'}")
     # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
@@ -97,6 +100,15 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     elif way.layer is Layer.LOGIN and _without_uid(fields, site):
         answer, said = Answer.TEMPORARY, "userdb: there is no uid, and mail_uid is not set"
     return Attempt(way, answer, said=_line(said), seconds=took, code=code)
+
+
+def _hangs(site: Site) -> str:
+    """That auth takes a connection and does not greet, which doveadm waits for without an end; else ""."""
+    try:
+        AuthSocket(site.dovecot.path(site.auth_socket), timeout=_GREETING_SECONDS).close()
+    except CannotObserve as why:
+        return str(why) if isinstance(why.__cause__, TimeoutError) else ""
+    return ""
 
 
 def _without_uid(fields: list[str], site: Site) -> bool:

@@ -52,6 +52,9 @@ NETS = "allow_"
 PROXIED = "proxy"
 """The code of an attempt that auth takes, for a user who is passed on to another server."""
 
+HANGS = "hangs"
+"""The code of an attempt for which auth took a connection and did not greet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mailauth.clients.door import Door
+from mailauth.clients.door import Answer, Door
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from mailauth.lab.settings import AUTH_POSTFIX, PROTOCOLS
+from mailauth.login import asked
 from mailauth.login.enter import log_in
 from mailauth.login.judge import Breaks, Judgement, judge
 from mailauth.login.logged import mark, with_log
 from mailauth.login.site import look_at
+from mailauth.login.way import Layer
 from mailauth.login.ways import Choice, not_tried, ways
 
 PASSWORD = Password.of("correct horse")
@@ -335,6 +337,23 @@ def test_a_mechanism_that_one_port_only_does_not_offer(lab: Callable[..., Lab]) 
         missing = [each for each in attempts if not each.ok]
         assert [each.way.name for each in missing] == [f"smtp {one.ports['smtp']} STARTTLS CRAM-MD5"]
         assert found(judge(attempts)) == [(Breaks.POSTFIX.value, "smtp")]
+
+
+def test_an_auth_that_hangs_is_waited_for_once(
+    lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked, "_GREETING_SECONDS", 0.5)
+    with lab(None, "passwd-file", {"alice": GOOD}, "", ("imap",)) as one:
+        site = look_at(at_pid(one.master_pid, None))
+        auth = [each for each in one.processes() if each.name() == "auth"]
+        for each in auth:
+            each.suspend()
+        attempts = list(log_in(ways(site, Choice(tls=("plain",), timeout=TIMEOUT)), "alice", PASSWORD, site))
+        for each in auth:
+            each.resume()
+        assert found(judge(attempts)) == [(Breaks.AUTH.value, "")]
+        waited = [each.way.layer for each in attempts if each.answer is Answer.UNREACHABLE]
+        assert waited == [Layer.TEST]
 
 
 def test_a_user_who_is_passed_on(lab: Callable[..., Lab], dovecot_version: str) -> None:
