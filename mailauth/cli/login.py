@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -216,6 +217,8 @@ def _watch(asked: _Asked, seconds: float) -> None:
         try:
             attempts = asked.round(refusals=REFUSED_AGAIN if refused else 0).attempts
         except (CannotObserve, UsageError) as why:
+            if asked.dovecot.pid and not Path(f"/proc/{asked.dovecot.pid}").exists():
+                raise  # it will not come back under that number
             if str(why) != unseen:
                 unseen = str(why)
                 line(unseen)

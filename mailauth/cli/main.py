@@ -1,5 +1,6 @@
 """The Click group: commands are imported when called, errors become one sentence and an exit status."""
 
+import errno
 import importlib
 import os
 import shlex
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 BUG = 70
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Commands(click.Group):
@@ -82,10 +84,11 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except Exception as bug:  # noqa: BLE001 - the last resort, and said to be one
-        click.echo(
-            f"mailauth: a bug: {type(bug).__name__} at {place_of(bug)};"
-            " please report this line and the command.",
-            err=True,
-        )
-        status = BUG
+        if isinstance(bug, OSError) and bug.errno in _FULL and bug.filename is None:
+            told, status = f"what was found cannot be written ({bug.strerror}).", 3
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            place = f"{type(bug).__name__} at {place_of(bug)}"
+            told, status = f"a bug: {place}; please report this line and the command.", BUG
+        click.echo(f"mailauth: {told}", err=True)
     sys.exit(status if isinstance(status, int) else 0)

@@ -142,11 +142,11 @@ class Installation:
     def _prefix(self) -> tuple[str, ...]:
         if not self.pid:
             return ()
-        user = (
-            ("--user", "--preserve-credentials")
-            if _namespace(self.pid, "user") != _namespace("self", "user")
-            else ()
-        )
+        try:
+            other = _namespace(self.pid, "user") != _namespace("self", "user")
+        except FileNotFoundError:
+            raise CannotObserve(f"process {self.pid} is gone; see: pgrep -x dovecot.") from None
+        user = ("--user", "--preserve-credentials") if other else ()
         return ("nsenter", "--target", str(self.pid), *user, "--mount", "--root", "--wd", "--")
 
     def _find(self, program: str) -> str:

@@ -128,3 +128,43 @@ def test_an_ordinary_user_is_told_what_could_not_be_seen(lab: Callable[..., Lab]
         answers = {each["way"]: each["answer"] for each in json.loads(done.stdout)["attempts"]}
         assert answers["hash, offline"] == answers["doveadm auth test"] == "not seen"
         assert answers[f"imap {one.ports['imap']} PLAIN"] == "yes"
+
+
+def test_a_dovecot_that_goes_away_under_its_number_ends_the_watch(lab: Callable[..., Lab]) -> None:
+    """In a root of its own it is known by its number only, and does not come back under it."""
+    with lab("2.4.1", "passwd-file", USERS, "", ("imap",)) as one:
+        words = ["login", "alice", "--pid", str(one.master_pid), "--password-stdin", "--watch", "1"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "mailauth", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        ) as watching:
+            assert watching.stdin
+            assert watching.stdout
+            assert watching.stderr
+            watching.stdin.write(SECRET + "\n")
+            watching.stdin.close()
+            while not watching.stdout.readline().endswith(" yes.\n"):
+                pass
+            one.stop()
+            watching.stdout.read()
+            assert "a bug" not in watching.stderr.read()
+            assert watching.wait() in (2, 3)
+
+
+def test_a_full_disk_is_no_bug(lab: Callable[..., Lab]) -> None:
+    with lab(None, "passwd-file", USERS) as one, open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "mailauth", "login", "alice", "-c", str(one.config), "--password-stdin"],
+            input=SECRET + "\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    assert done.returncode == 3
+    assert done.stderr.endswith("mailauth: what was found cannot be written (No space left on device).\n")
