@@ -1,6 +1,7 @@
 """``mailauth check``: a plugin for Nagios and Icinga, metrics for Prometheus."""
 
 import os
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -11,7 +12,7 @@ import click
 
 from mailauth.cli.check_options import address, seconds, size, textfile_place
 from mailauth.cli.options import config_option
-from mailauth.errors import MailauthError, UsageError
+from mailauth.errors import AS_ROOT, MailauthError, UsageError
 
 if TYPE_CHECKING:
     from mailauth.check.asked import Asked, Limits
@@ -188,6 +189,7 @@ def check(
     if unwritten:
         click.echo(f"mailauth: {unwritten}", err=True)
         report = _with_unknown(report, unwritten)
+    report = _with_command(report)
     click.echo(_shown(report, "json" if as_json else form), nl=False)
     sys.exit(report.status.number)
 
@@ -199,6 +201,20 @@ def _with_unknown(report: "Report", why: str) -> "Report":
     more = outcome("textfile", [Said(Status.UNKNOWN, why)])
     status = worst([report.status, more.status])
     return replace(report, status=status, outcomes=[*report.outcomes, more])
+
+
+def _with_command(report: "Report") -> "Report":
+    """What only root may see is told with this very command."""
+    command = f"run: {shlex.join(['sudo', 'mailauth', *sys.argv[1:]])}"
+    outcomes = [
+        replace(
+            one,
+            says=one.says.replace(AS_ROOT, command),
+            said=[replace(each, text=each.text.replace(AS_ROOT, command)) for each in one.said],
+        )
+        for one in report.outcomes
+    ]
+    return replace(report, outcomes=outcomes)
 
 
 def _age() -> float:

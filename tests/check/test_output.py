@@ -179,6 +179,7 @@ def test_who_may_not_look_is_told_so() -> None:
         status, said = as_nobody("check", "-c", str(folder / "dovecot.conf"), "--state", str(folder))
         assert status == 3, said
         assert said.startswith("MAILAUTH UNKNOWN - server, headroom, rows, workers, failures: ")
-        assert "run: sudo mailauth" in said
+        assert f"run: sudo mailauth check -c {folder / 'dovecot.conf'}" in said
+        assert len(said.splitlines()) == len(set(said.splitlines()))
     finally:
         shutil.rmtree(folder)
