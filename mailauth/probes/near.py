@@ -44,7 +44,7 @@ def _in_file(passdb: Passdb, source: FileSource, scene: Scene) -> list[NearName]
         with scene.dovecot.path(source.path).open("rb") as file:
             for number, line in enumerate(islice(file, _LINES), 1):
                 name = passwd_file.name_of(line).decode("utf-8", "replace")
-                if name and (name == given or _alike(name, looked_up)):
+                if name and (name == given or _alike(name, looked_up) or _alike(name, given)):
                     return [NearName(passdb.label, f"{source.path}:{number}", name)]
                 if not odd and (why := passwd_file.misread(line, looked_up.encode(), number)):
                     odd = [NearName(passdb.label, f"{source.path}:{number}", looked_up, why)]
@@ -67,6 +67,8 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
     tries.append((loosened.any_case(source.query), looked_up))
     if "@" not in looked_up:
         tries.append((loosened.any_domain(source.query, percent), looked_up))
+    elif "@" not in given:  # another domain than the one that was added
+        tries.append((loosened.any_domain(source.query, percent), given))
     for query, name in tries:
         if not query or (query, name) == (source.query, looked_up):
             continue

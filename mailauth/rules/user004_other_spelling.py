@@ -54,9 +54,12 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
             commands=("doveadm reload",),
             careful=careful,
         )
-    if at and "@" not in name.looked_up and near.name == f"{name.looked_up}@{domain}":
+    added = bool(configured.config.default_realm) and "@" not in name.given
+    if at and near.name in {
+        f"{one}@{domain}" for one in (name.looked_up, name.given if added else "") if one and "@" not in one
+    }:
         return Remedy(
-            summary=f"Log in as {near.name}, or have Dovecot add the domain.",
+            summary=f"Log in as {near.name}, or have Dovecot add this domain.",
             config={"2.3": "auth_default_realm = " + domain, "2.4": "auth_default_domain = " + domain},
             file=configured.file,
             commands=("doveadm reload",),

@@ -99,6 +99,16 @@ def test_user004_without_a_domain(proof: Make, dovecot_version: str, kind: str) 
     told.story(fault, {"USER004"}, answers=[False])
 
 
+@pytest.mark.parametrize("kind", ["passwd-file", "sqlite"])
+def test_user004_another_domain(proof: Make, dovecot_version: str, kind: str) -> None:
+    """The domain that Dovecot adds is not the one that the store has."""
+    name = "auth_default_realm" if dovecot_version < "2.4" else "auth_default_domain"
+    right = f"{name} = example.org\n"
+    told = proof(dovecot_version, kind, {"alice@example.org": GOOD}, settings=right)
+    fault = Fault(name="another domain added", settings=f"{name} = example.com\n")
+    told.story(fault, {"USER004"}, answers=[False])
+
+
 # USER005 to USER007: fields and conditions
 
 
