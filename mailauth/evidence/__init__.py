@@ -55,6 +55,7 @@ from mailauth.evidence.settings import (
     Running,
     Startup,
     Variables,
+    WorkerSocket,
 )
 from mailauth.evidence.stored import OpenDoors, StoredColumn, TodaysStrength
 from mailauth.evidence.survey import Foreseen, StoreMemory, Surveyed, Surveys
@@ -140,5 +141,6 @@ __all__ = [
     "Variables",
     "Verifiers",
     "VerifyingProcess",
+    "WorkerSocket",
     "words",
 ]

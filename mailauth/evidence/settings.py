@@ -138,3 +138,18 @@ class LoginSocket(Evidence):
         if self.missing:
             return f"{self.path} is not there"
         return f"{self.path}, mode {self.mode:04o}, for the login processes of {self.user}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSocket(Evidence):
+    """The socket by which auth asks its workers, and whether the user that auth runs as may use it."""
+
+    path: str
+    user: str
+    allowed: bool
+    mode: int
+    owner: str
+
+    @property
+    def seen(self) -> str:
+        return f"{self.path}, mode {self.mode:04o}, of {self.owner}; service auth runs as {self.user}"

@@ -16,7 +16,7 @@ from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, unseen
-from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable
+from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable, WorkerSocket
 from mailauth.probes.scene import Scene
 
 _SECRETS = frozenset({"connect", "auth_policy_server_api_header"})
@@ -126,6 +126,24 @@ def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:
     account = _account(scene.dovecot, user)
     allowed = account is None or _may_connect(state, account)
     return LoginSocket(path, path, user, missing=False, allowed=allowed, mode=stat.S_IMODE(state.st_mode))
+
+
+def observe_worker_socket(scene: Scene) -> WorkerSocket | NotApplicable:
+    """Source: src/auth/auth-worker-server.c of 2.3.19.1: auth connects to auth-worker below base_dir."""
+    config = scene.config
+    if not any(passdb.verified_by == "auth-worker" for passdb in config.passdbs):
+        return NotApplicable(WorkerSocket, "no passdb is asked by a worker")
+    path = f"{config.base_dir}/auth-worker"
+    try:
+        state = scene.dovecot.path(path).stat()
+    except FileNotFoundError:
+        return NotApplicable(WorkerSocket, "Dovecot is not running, or has no such socket")
+    except OSError as why:
+        raise unseen(path, why, "cannot be looked at") from None
+    user = config.runs_as("auth")
+    account = _account(scene.dovecot, user)
+    allowed = account is None or _may_connect(state, account)
+    return WorkerSocket(path, path, user, allowed, stat.S_IMODE(state.st_mode), _owner(state))
 
 
 def _may_connect(state: os.stat_result, account: _Account) -> bool:

@@ -11,8 +11,9 @@ from mailauth.evidence import (
     Running,
     Startup,
     Variables,
+    WorkerSocket,
 )
-from mailauth.probes.files import observe_files, observe_login_socket
+from mailauth.probes.files import observe_files, observe_login_socket, observe_worker_socket
 from mailauth.probes.refused import observe_accepted
 from mailauth.probes.scene import Scene
 from mailauth.probes.startup import observe_running, observe_startup
@@ -25,6 +26,7 @@ SETTINGS_PROBES: tuple[Probe, ...] = (
     (Variables, observe_variables),
     (AuthFiles, observe_files),
     (LoginSocket, observe_login_socket),
+    (WorkerSocket, observe_worker_socket),
     (Startup, observe_startup),
     (Running, observe_running),
 )

@@ -31,6 +31,7 @@ from mailauth.rules.conf016_not_loaded import not_loaded
 from mailauth.rules.conf017_login_socket import login_socket
 from mailauth.rules.conf018_not_running import not_running
 from mailauth.rules.conf019_refused import refused
+from mailauth.rules.conf020_worker_socket import worker_socket
 from mailauth.rules.db001_server_unreachable import server_unreachable
 from mailauth.rules.db002_credentials_refused import credentials_refused
 from mailauth.rules.db003_no_such_table import no_such_table
@@ -219,6 +220,7 @@ RULES: tuple[Rule, ...] = (
     not_loaded,
     not_running,
     refused,
+    worker_socket,
     cache_refuses,
     cache_lets_old_password_in,
     worker_queue,

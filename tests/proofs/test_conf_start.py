@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from mailauth.diagnose import Target, diagnose
+from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.finding import Finding
+from mailauth.hashes import Password, generate
 from mailauth.lab import Lab, builds
 from mailauth.lab.inside import binds
 from mailauth.lab.keeper import enter
@@ -280,3 +282,26 @@ def _found(root: Path | None, folder: Path, config: str) -> set[str]:
     diagnosis = diagnose(Target("alice", Installation(config)))
     assert not [one for one in diagnosis.undecided if one.missing.bug]
     return {finding.rule.code for finding in diagnosis.findings}
+
+
+WORKERS = "service auth-worker {{\n  unix_listener auth-worker {{\n    mode = 0600\n    user = {}\n  }}\n}}\n"
+
+
+@ROOT_ONLY
+def test_conf020(proof: Make, dovecot_version: str) -> None:
+    """The workers' socket is given to another user: auth asks nobody, and no login ends."""
+    stored = generate("BLF-CRYPT", Password(SECRET), cost=4)  # takes no memory, so no worker is woken
+    told = proof(dovecot_version, "sqlite", {"alice": stored})
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
+    told.lab.configure(WORKERS.format("nobody"))
+    told.lab.restart()
+    with pytest.raises(CannotObserve), AuthSocket(told.lab.auth_socket, timeout=0.5) as auth:
+        auth.plain("alice", SECRET)
+    assert told.lab.logs("Permission denied")
+    found = told.finds({"CONF020"}, password=SECRET)
+    told.paste([without_reload(one) for one in found])
+    told.lab.restart()
+    assert told.logins() == [True]
+    told.finds(set(), password=SECRET)
+    record(told.lab, "the workers' socket is another user's", {"CONF020"})

@@ -1,0 +1,39 @@
+"""auth may not use the socket by which it asks its workers.
+
+What you see
+    Every login of a passdb that workers ask (mysql, sqlite, pam, ...) hangs or fails, also with doveadm
+    auth test.  The log says "connect(auth-worker) failed: Permission denied" or the like.
+Why
+    The process auth runs as default_internal_user and connects to the socket auth-worker in base_dir.  A
+    unix_listener auth-worker with another owner or a mode without its w shuts it out; so does another
+    user of service auth, where the listener kept the default one.
+How we know
+    The socket's mode and owner were compared with the user that auth runs as.
+What to do
+    Leave that listener as it is by default, mode 0600 of the user that auth runs as.
+"""
+
+from mailauth.evidence import Configured, WorkerSocket
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("CONF020", "auth cannot ask its workers", Severity.BLOCKS_LOGIN)
+def worker_socket(configured: Configured, socket: WorkerSocket) -> Problem | None:
+    if socket.allowed:
+        return None
+    inner = f"mode = 0600\n    user = {socket.user}"
+    text = f"service auth-worker {{\n  unix_listener auth-worker {{\n    {inner}\n  }}\n}}"
+    return Problem(
+        says=(
+            f"{socket.path} has mode {socket.mode:04o} and is of {socket.owner}: auth, which runs as"
+            f" {socket.user}, cannot connect."
+        ),
+        because=(socket, configured),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(
+            summary="Let it connect.",
+            config={"2.3": text, "2.4": text},
+            file=configured.file,
+            commands=("doveadm reload",),
+        ),
+    )
