@@ -367,3 +367,18 @@ def test_a_user_who_is_passed_on(lab: Callable[..., Lab], dovecot_version: str) 
         assert found(judged(front, choice)) == []
         back.set_password("alice", generate("SHA512-CRYPT", Password.of("other"), rounds=1000))
         assert found(judged(front, choice)) == [(Breaks.BACKEND.value, "imap")]
+
+
+def test_doveadm_is_not_blamed_where_auth_does_not_offer_plain(
+    lab: Callable[..., Lab], dovecot_version: str
+) -> None:
+    stored = {"alice": "{PLAIN}correct horse"}
+    with lab(
+        dovecot_version, "passwd-file", stored, "auth_mechanisms = login scram-sha-256\n", ("imap",)
+    ) as one:
+        site = look_at(at_pid(one.master_pid, None))
+        attempts = list(log_in(ways(site, Choice()), "alice", PASSWORD, site))
+        assert found(judge(attempts)) == []
+        missing = [each.way.layer for each in attempts if each.answer is Answer.NOT_OFFERED]
+        assert missing == [Layer.TEST, Layer.LOGIN]
+        assert all(each.ok for each in attempts if each.way.layer in (Layer.SOCKET, Layer.DOOR))
