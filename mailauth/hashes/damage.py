@@ -69,6 +69,8 @@ def _mends(text: bytes, kind: Kind, reader: Reader) -> bool:
 
 
 def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Password | None) -> Said | None:
+    if reader.noscheme and (said := _as_noscheme(text, password)):
+        return said
     name = None if reader.noscheme else _written(text)
     payload = text if name is None else text[len(name) + 2 :]
     if isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT:
@@ -89,9 +91,18 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         parsed = allowed  # 2.4 calls all DES that stands under {CRYPT} and begins with no $
     if reader.noscheme and text.startswith(b"{"):
         return Kind.OTHER, parsed.reason, ""
-    if name is None and (said := damage_forms.left_of_braces(text)):
+    if name is None and (said := damage_forms.leftover(text)):
         return said
     return _Look(reader, parsed).at(text) or (Kind.OTHER, parsed.reason, "")
+
+
+def _as_noscheme(text: bytes, password: Password | None) -> Said | None:
+    """A hash with its scheme, which is taken for a part of it."""
+    whole = judge.parse(text, default_scheme=None)
+    if isinstance(whole, Flaw) or _written(text) is None or (password and password.text == text):
+        return None
+    name = whole.scheme.name
+    return Kind.OTHER, f"the query returns it as password_noscheme, so that {{{name}}} names no scheme", name
 
 
 def _as_text(
@@ -104,7 +115,7 @@ def _as_text(
         return None
     if not payload:
         return Kind.EMPTY, "nothing is stored" if not text else "nothing follows the scheme", ""
-    if said := damage_forms.left_of_braces(payload):
+    if said := damage_forms.leftover(payload):
         return said
     if name is None and (said := damage_forms.no_password(text, password)):
         return said

@@ -98,10 +98,12 @@ _BRACES = b"[]{}()<>"
 _NO_PASSWORD_IN = 4  # braces and nothing else: nobody's password
 
 
-def left_of_braces(text: bytes) -> Said | None:
-    """Cut off in the scheme's name or before its }, as "{" and "{ARGON2"; or braces and nothing else."""
+def leftover(text: bytes) -> Said | None:
+    """Cut off in the scheme's name or before its }, as "{" and "{ARGON2"; or braces alone; or a lone 0 or 1."""
     if text[:1] == b"{" and any(name.startswith(text[1:]) for name in _NAMES):
         return Kind.CUT, f"cut off before the }}: {len(text)} characters of {{SCHEME}}", ""
+    if text in (b"0", b"1"):
+        return Kind.OTHER, f"a {text.decode()} alone, as a condition gives it: MySQL takes || for OR", ""
     if 1 <= len(text) <= _NO_PASSWORD_IN and not text.strip(_BRACES):
         return Kind.OTHER, "braces and nothing in them: the rest is gone", ""
     return None
@@ -122,8 +124,6 @@ def no_password(text: bytes, password: Password | None) -> Said | None:
     """What is taken for the password itself, as the default scheme has it, and plainly is none."""
     if text in _NO_WORD:
         return Kind.EMPTY, f"the word {text.decode()} is stored, in place of nothing", ""
-    if text in (b"0", b"1"):
-        return Kind.OTHER, f"a {text.decode()} alone, as a condition gives it: MySQL takes || for OR", ""
     if len(text) in _RAW and _is_raw(text):
         return (
             Kind.OTHER,

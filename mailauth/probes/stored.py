@@ -40,6 +40,7 @@ def _damage(case: Case, scene: Scene) -> Damage | None:
         isinstance(parsed, Hash)
         and parsed.scheme.name not in _AS_TEXT
         and parsed.scheme.name not in _LONG_OR_SHORT
+        and not case.record.noscheme
         and not one_case(parsed.payload)
     ):
         return None

@@ -6,7 +6,8 @@ Why
     A hash that was edited, or made by software with other rules, does not satisfy the parser of its
     scheme. For Argon2 and crypt Dovecot does not log that: the library says "no", and Dovecot takes
     it for a wrong password. The accidents that have a code of their own (cut off, blanks, quotes, a
-    wrong name, ...) were ruled out.
+    wrong name, ...) were ruled out. Or the query returns a sound hash as password_noscheme, and then
+    the {SCHEME} before it counts as a part of it.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the first place where it breaks them is named.
@@ -16,7 +17,7 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
@@ -26,6 +27,13 @@ def never_matches(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.OTHER)
     if found is None:
         return None
+    if found.scheme:
+        return Problem(
+            says=f"No password matches the stored string ({stored.length} bytes): {found.detail}.",
+            because=(stored,),
+            certainty=Certainty.LIKELY,
+            remedy=Remedy(summary="Have the password query return the column AS password."),
+        )
     return hash_case.problem(
         stored,
         found,

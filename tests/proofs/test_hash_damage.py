@@ -376,6 +376,30 @@ def test_hash023_nopassword(proof: Make, dovecot_version: str, stored: str | Non
     told.finds({"HASH023"} if opens else set())
 
 
+def test_a_hash_with_its_scheme_as_password_noscheme(proof: Make, dovecot_version: str) -> None:
+    user = "%u" if dovecot_version < "2.4" else "%{user}"
+    query = f"SELECT userid AS user, password AS password_noscheme FROM users WHERE userid = '{user}'"
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD}, query=query)
+    assert told.logins() == [False]
+    for given in (SECRET, None):
+        codes = {one.rule.code for one in told.look(password=given).diagnosis.findings}
+        assert codes - {"HASH024"} == {"HASH001"}
+    record(told.lab, "{SCHEME} in password_noscheme", {"HASH001"})
+
+
+def test_a_condition_in_place_of_a_hash(proof: Make, dovecot_version: str) -> None:
+    """Whatever the default scheme is: || is OR to MariaDB."""
+    user = "%u" if dovecot_version < "2.4" else "%{user}"
+    query = (
+        f"SELECT userid AS user, '{{ARGON2ID}}' || password AS password FROM users WHERE userid = '{user}'"
+    )
+    told = proof(dovecot_version, "mysql", {"alice": bare(GOOD)}, query=query)
+    assert told.logins() == [False]
+    found = [one for one in told.look(password=SECRET).diagnosis.findings if one.rule.code == "HASH001"]
+    assert "takes || for OR" in found[0].problem.says
+    record(told.lab, "|| in MariaDB", {"HASH001"})
+
+
 def test_hash024_beside_hash004(proof: Make, dovecot_version: str, store: str) -> None:
     """With the default scheme PLAIN, on any Dovecot: the right password fails, the hash's text logs in."""
     line = "default_pass_scheme = PLAIN" if dovecot_version < "2.4" else ""
