@@ -99,7 +99,7 @@ _NO_PASSWORD_IN = 4  # braces and nothing else: nobody's password
 
 
 def leftover(text: bytes) -> Said | None:
-    """Cut off in the scheme's name or before its }, as "{" and "{ARGON2"; or braces alone; or a lone 0 or 1."""
+    """Cut off in the scheme's name or before its }, as "{" and "{ARGON2"; braces alone; a lone 0 or 1."""
     if text[:1] == b"{" and any(name.startswith(text[1:]) for name in _NAMES):
         return Kind.CUT, f"cut off before the }}: {len(text)} characters of {{SCHEME}}", ""
     if text in (b"0", b"1"):
