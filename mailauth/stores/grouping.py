@@ -3,7 +3,8 @@
 A string of an ordinary form is grouped under a stand-in: its own scheme and parameters, with nobody's
 salt and digest.  Everything else, whatever is odd about it, comes back as it is, to be judged exactly.
 Both are read by the same parser afterwards.  Only LIKE, lengths and one look for foreign characters are
-used: a whole form as a regular expression takes PostgreSQL ten times as long (measured).
+used: a whole form as a regular expression takes PostgreSQL ten times as long (measured).  What stands
+between the first two "$" says which forms a string may have, so that the others need not be tried.
 """
 
 from dataclasses import dataclass
@@ -31,16 +32,21 @@ _DIGESTS = (
 )
 CASE = 12  # characters at a digest's end; small letters only: all of it may be so
 _LONGEST = 512  # characters that are looked at
+# PostgreSQL evaluates what is before it once a row, and groups by hashing, in each of several processes;
+# a BIGINT, since for any other constant it does not work in parallel
+_FENCE = " OFFSET BIGINT '0'"
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """``has`` stands in the string; it ends in fields of fixed lengths between "$".
+    """``ids``: one of them stands between the first two "$"; the string ends in fields of fixed lengths.
 
-    ``ends``: the characters that a field, numbered from 0, may end in.  ``at``: the same for a place.
+    ``before``: what stands before the fields, as LIKE says it.  ``ends``: the characters that a field,
+    numbered from 0, may end in.  ``at``: the same for a place.
     """
 
-    has: str
+    ids: tuple[str, ...]
+    before: str
     fields: tuple[int, ...]
     chars: str
     fill: str
@@ -52,19 +58,20 @@ class _Form:
         return sum(self.fields) + len(self.fields) - 1
 
 
+_ARGON2 = ("argon2i", "argon2d", "argon2id")
 _BCRYPT_END = ".CGKOSWaeimquy26"
 _FORMS = (
     *(
-        _Form("%$argon2%$v=19$m=%$", (salt, tag), _B64, "A", ((0, salt_end), (1, tag_end)))
+        _Form(_ARGON2, "%$argon2%$v=19$m=%$", (salt, tag), _B64, "A", ((0, salt_end), (1, tag_end)))
         for salt, salt_end in ((22, _LAST_2), (11, _LAST_4), (43, _LAST_4))
         for tag, tag_end in ((43, _LAST_4), (22, _LAST_2))
     ),
-    _Form("%$2_$__$", (53,), _C64, ".", ((0, _BCRYPT_END),), ((22, ".Oeu"),)),
-    *(_Form("%$6$%", (salt, 86), _C64, ".", ((1, "./01"),)) for salt in (16, 8)),
-    *(_Form("%$5$%", (salt, 43), _C64, ".", ((1, "./0123456789ABCD"),)) for salt in (16, 8)),
-    _Form("%$1$", (8, 22), _C64, ".", ((1, "./01"),)),
-    *(_Form(f"%${kind}$%$", (22, 43), _C64, ".") for kind in ("y", "gy")),
-    _Form("%$7$___________", (22, 43), _C64, "."),
+    _Form(("2a", "2b", "2x", "2y"), "%$2_$__$", (53,), _C64, ".", ((0, _BCRYPT_END),), ((22, ".Oeu"),)),
+    *(_Form(("6",), "%$", (salt, 86), _C64, ".", ((1, "./01"),)) for salt in (16, 8)),
+    *(_Form(("5",), "%$", (salt, 43), _C64, ".", ((1, "./0123456789ABCD"),)) for salt in (16, 8)),
+    _Form(("1",), "%$1$", (8, 22), _C64, ".", ((1, "./01"),)),
+    *(_Form((kind,), f"%${kind}$%$", (22, 43), _C64, ".") for kind in ("y", "gy")),
+    _Form(("7",), "%$7$___________", (22, 43), _C64, "."),
 )
 
 
@@ -99,13 +106,16 @@ def counting(engine: Engine, rows: Rows, *, text: bool) -> str:
     """
     if engine == "pgsql":
         # CONCAT, not CAST: that would take the blanks off that Dovecot sees in a CHAR column
-        value = f"CASE WHEN ({rows.column}) IS NULL THEN NULL ELSE CONCAT({rows.column}) END"
+        value = f'CASE WHEN ({rows.column}) IS NULL THEN NULL ELSE CONCAT({rows.column}) END COLLATE "C"'
         user = f'CAST({rows.user or "NULL"} AS TEXT) COLLATE "C"'
+        method, fence = "SPLIT_PART(e, '$', 2)", _FENCE
     else:
         value = f"CAST({rows.column} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin"
         user = f"CAST({rows.user or 'NULL'} AS CHAR(255))"
-    stored = f"SELECT {value} AS e, {user} AS u FROM {rows.tables}"  # noqa: S608 - of Dovecot's own query
-    keyed = f"SELECT {_key(engine, text=text)} AS k, u FROM ({stored}) AS stored"  # noqa: S608 - the same
+        method, fence = "SUBSTRING_INDEX(SUBSTRING_INDEX(e, '$', 2), '$', -1)", ""
+    stored = f"SELECT {value} AS e, {user} AS u FROM {rows.tables}{fence}"  # noqa: S608 - of Dovecot's own query
+    parted = f"SELECT e, u, {method} AS m FROM ({stored}) AS stored{fence}"  # noqa: S608 - the same
+    keyed = f"SELECT {_key(engine, text=text)} AS k, u FROM ({parted}) AS parted{fence}"  # noqa: S608 - the same
     return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY k"  # noqa: S608 - the same
 
 
@@ -126,20 +136,16 @@ def _key(engine: Engine, *, text: bool) -> str:
     find = "STRPOS" if engine == "pgsql" else "INSTR"
     length = "LENGTH" if engine == "pgsql" else "CHAR_LENGTH"
 
-    binary = ' COLLATE "C"' if engine == "pgsql" else ""
-
     def clean(value: str, chars: str) -> str:
         """Nothing but ``chars`` is in it."""
         if engine == "pgsql":
-            return f"({value}) COLLATE \"C\" !~ '[^{chars}]'"
+            return f"({value}) !~ '[^{chars}]'"
         return f"({value}) NOT REGEXP '[^{chars}]'"
 
     def form(one: _Form) -> str:
         tail = f"RIGHT(e, {one.tail})"
         several = len(one.fields) > 1
-        # "has" may end where the fields begin, or leave the parameters open
-        begins = one.has if one.has.endswith(("$", "_")) else "%$"
-        tests = [f"e LIKE '{begins}{'$'.join('_' * size for size in one.fields)}'"]
+        tests = [f"e LIKE '{one.before}{'$'.join('_' * size for size in one.fields)}'"]
         if several:
             tests.append(f"{tail} NOT LIKE '%$%$%'")
         tests.append(clean(tail, f"{one.chars}$" if several else one.chars))
@@ -152,14 +158,17 @@ def _key(engine: Engine, *, text: bool) -> str:
                 if field == number
             ]
         tests += [f"{find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
-        tests.append(f"RIGHT(e, {CASE}){binary} <> LOWER(RIGHT(e, {CASE}))")
+        tests.append(f"RIGHT(e, {CASE}) <> LOWER(RIGHT(e, {CASE}))")
         fill = "$".join(one.fill * size for size in one.fields)
         return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {length}(e) - {one.tail}), '{fill}')"
 
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[tuple[str, ...], list[str]] = {}
     for one in _FORMS:
-        kinds.setdefault(one.has, []).append(form(one))
-    forms = [f"WHEN e LIKE '{has}%' THEN CASE {' '.join(inner)} ELSE e END" for has, inner in kinds.items()]
+        kinds.setdefault(one.ids, []).append(form(one))
+    forms = [
+        f"WHEN m IN ({', '.join(map(repr, ids))}) THEN CASE {' '.join(inner)} ELSE e END"
+        for ids, inner in kinds.items()
+    ]
     brace = f"{find}(e, '}}')"
     head = f"CASE WHEN e LIKE '{{%}}%' THEN LEFT(e, {brace}) ELSE '' END"
     rest = f"CASE WHEN e LIKE '{{%}}%' THEN SUBSTR(e, {brace} + 1) ELSE e END"
