@@ -93,7 +93,16 @@ def _no(reason: str, position: int) -> Flaw:
     return Flaw(Verdict.MISMATCH, reason, position)
 
 
-_ORDER = ((b"v", "version"), (b"m", "memory"), (b"t", "time"), (b"p", "lanes"))
+_ORDER = tuple(
+    (name, meaning, re.compile(re.escape(lead) + name + b"=([0-9]*)"))
+    for lead, name, meaning in (
+        (b"$", b"v", "version"),
+        (b"$", b"m", "memory"),
+        (b",", b"t", "time"),
+        (b",", b"p", "lanes"),
+    )
+)
+_RUN = re.compile(rb"[A-Za-z0-9+/]*")
 
 
 def _why_not(text: bytes) -> Params | Flaw:  # noqa: C901 - libsodium's decoder, step by step
@@ -103,9 +112,8 @@ def _why_not(text: bytes) -> Params | Flaw:  # noqa: C901 - libsodium's decoder,
         return _no_prefix(text)
     at = prefix.end() - 1
     values: dict[bytes, int] = {}
-    lead = b"$"
-    for name, meaning in _ORDER:
-        field = re.compile(re.escape(lead) + name + b"=([0-9]*)").match(text, at)
+    for name, meaning, pattern in _ORDER:
+        field = pattern.match(text, at)
         if not field:
             return _no_field(text, at, name.decode(), meaning)
         digits = field[1]
@@ -116,13 +124,12 @@ def _why_not(text: bytes) -> Params | Flaw:  # noqa: C901 - libsodium's decoder,
         if name == b"v" and values[name] != 19:
             return _no(f"v={values[name]}: libsodium takes only v=19 (Argon2 1.3)", field.start(1))
         at = field.end()
-        lead = b"$" if name == b"v" else b","
     sizes: list[int] = []
     places: list[int] = []
     for part in ("salt", "tag"):
         if text[at : at + 1] != b"$":
             return _no_dollar(text, at, part)
-        run = re.compile(rb"[A-Za-z0-9+/]*").match(text, at + 1)
+        run = _RUN.match(text, at + 1)
         assert run is not None  # it matches the empty string
         size = _bytes_in(run[0])
         if size is None:

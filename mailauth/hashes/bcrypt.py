@@ -42,7 +42,7 @@ def parse(payload: bytes) -> Params | Flaw:
     return _why_not(payload)
 
 
-def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901, PLR0912 - crypt_blowfish's own checks, in its order
+def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901 - crypt_blowfish's own checks, in its order
     text = payload.partition(b"\0")[0]
     if not payload:
         return _never("nothing follows the scheme", 0)
@@ -56,9 +56,10 @@ def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901, PLR0912 - crypt_bl
         return _bad(f"$2{text[2:3].decode()}$ is no bcrypt that Dovecot knows ($2a$, $2b$, $2x$, $2y$)", 2)
     if not re.fullmatch(rb"(?:0[4-9]|[12][0-9]|3[01])\$", text[4:7]):
         return _bad("the cost must be two digits from 04 to 31, and a $", 4)
-    for at in range(7, _SETTING_LENGTH):
-        if text[at : at + 1] not in ALPHABET or at >= len(text):
-            return _bad("a character in the salt that bcrypt's base64 lacks", at)
+    if bad := text[7:_SETTING_LENGTH].translate(None, ALPHABET):
+        return _bad("a character in the salt that bcrypt's base64 lacks", text.index(bad[:1], 7))
+    if len(text) < _SETTING_LENGTH:
+        return _bad("a character in the salt that bcrypt's base64 lacks", len(text))
     if len(text) < LENGTH:
         return _never(f"cut off: {len(text)} of {LENGTH} characters", len(text))
     if text[28:29] not in (b".", b"O", b"e", b"u"):
@@ -67,9 +68,8 @@ def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901, PLR0912 - crypt_bl
             f" and would write {canonical_salt_end(text[28]).decode()}",
             28,
         )
-    for at in range(_SETTING_LENGTH, LENGTH):
-        if text[at : at + 1] not in ALPHABET:
-            return _never("a character that bcrypt's base64 lacks", at)
+    if bad := text[_SETTING_LENGTH:LENGTH].translate(None, ALPHABET):
+        return _never("a character that bcrypt's base64 lacks", text.index(bad[:1], _SETTING_LENGTH))
     if len(text) > LENGTH:
         return _never(f"after {LENGTH} characters it {trailing(text[LENGTH:])}", LENGTH)
     if ALPHABET.index(text[59]) & 3:
