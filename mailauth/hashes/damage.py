@@ -119,8 +119,10 @@ def _as_text(
         return said
     if name is None and (said := damage_forms.no_password(text, password)):
         return said
-    if password is not None and password.text and (said := damage_forms.wrapped(payload, password)):
-        return said
+    if password is not None and password.text:
+        said = damage_forms.wrapped(payload, password) or damage_forms.digest_of(payload, password)
+        if said:
+            return said if name is None or said[2] in AS_TEXT else (Kind.MISLABELLED, *said[1:])
     if not any(
         map(damage_forms.looks_hashed, (text, payload, *(again for _, again in notation.readings(text))))
     ):

@@ -132,8 +132,11 @@ def no_password(text: bytes, password: Password | None) -> Said | None:
         )
     if _LOCKED.fullmatch(text):
         return Kind.OTHER, "a locked account; and taken for PLAIN, these characters are the password", ""
-    if password is None or not password.text:
-        return None
+    return digest_of(text, password) if password is not None and password.text else None
+
+
+def digest_of(text: bytes, password: Password) -> Said | None:
+    """The password's own digest, without the name of its scheme."""
     for algorithm, scheme in _DIGESTS:
         digest = hashlib.new(algorithm, password.text, usedforsecurity=False)
         for form, written in ((".HEX", digest.hexdigest().encode()), ("", base64_encode(digest.digest()))):

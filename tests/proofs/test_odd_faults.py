@@ -127,6 +127,7 @@ WRAPPED = {
     "the password in braces": ("{correct horse}", "HASH031"),
     "the password behind {PLAIN without }": ("{PLAINcorrect horse", "HASH031"),
     "the password in quotes": ('"correct horse"', "HASH008"),
+    "{PLAIN} on a digest": ("{PLAIN}" + hashlib.sha256(SECRET).hexdigest(), "HASH012"),
 }
 
 
@@ -138,8 +139,10 @@ def test_a_password_with_braces_or_quotes_around_it(proof: Make, dovecot_version
     with ThreadPoolExecutor(8) as pool:
         assert not any(pool.map(lambda user: told.lab.login(user, SECRET).ok, users))
     for told.user, (name, (_, code)) in zip(users, WRAPPED.items(), strict=True):
-        found = told.finds({code}, password=SECRET)
+        told.finds({code, "HASH024"} if code == "HASH012" else {code}, password=SECRET)
         record(told.lab, name, {code})
+    told.user = "user3"
+    found = told.finds({"HASH008"}, password=SECRET)
     told.paste(found)
     assert told.logins() == [True]
     told.finds(set(), password=SECRET)
