@@ -136,6 +136,7 @@ class Applier:
     rate: float | None = None
     report: Report = field(default_factory=Report)
     _saved: float = 0.0
+    _none_fits: bool = False  # of the hashes that were made
 
     def run(self) -> Report:
         """To the end, or until it is stopped or cannot go on (see the report).
@@ -182,17 +183,14 @@ class Applier:
     def _journaled(self, rows: Sequence[Row], decider: Decider) -> list[Swap]:
         """What is to be written, on disk in the journal when this returns."""
         swaps, hashed = decider.swaps(rows)
-        swaps = self._sayable(swaps)
+        swaps = self._fitting(self._sayable(swaps))
         secret: frozenset[Key] = frozenset()
         if hashed:
             made = self._hashed(hashed)
-            secret = frozenset(one.row.key for one in made)
-            swaps += made
-        width = self.table.width
-        if width is not None and (longest := max((len(one.new) for one in swaps), default=0)) > width:
-            raise Refused(
-                f"{self.table.place} holds {width} characters, and {longest} are needed; widen it first."
-            )
+            fitting = self._fitting(made)
+            self._none_fits = bool(made) and not fitting
+            secret = frozenset(one.row.key for one in fitting)
+            swaps += fitting
         if swaps:
             if self.journal.head.sealed_to:
                 secret = frozenset()
@@ -205,8 +203,27 @@ class Applier:
             )
         return swaps
 
+    def _fitting(self, swaps: list[Swap]) -> list[Swap]:
+        """Without those that the column would cut; they are named."""
+        width = self.table.width
+        if width is None or max((len(one.new) for one in swaps), default=0) <= width:
+            return swaps
+        for one in swaps:
+            if len(one.new) > width:
+                self._too_long(one.row)
+        return [one for one in swaps if len(one.new) <= width]
+
+    def _too_long(self, row: Row) -> None:
+        self.report.left(
+            row, f"the column holds {self.table.width} characters, and more are needed: widen it"
+        )
+
     def _hashed(self, wanted: list[tuple[Row, Password]]) -> list[Swap]:
         assert self.hashers
+        if self._none_fits:  # all hashes of an order are as long: they need not be made
+            for row, _ in wanted:
+                self._too_long(row)
+            return []
         some = [(row, password) for row, password in wanted if utf8(row.key)]
         for row, _ in wanted:
             if not utf8(row.key):
@@ -318,17 +335,17 @@ def _batch_back(table: Table, batch: list[Entry], report: Report, left: set[Key]
     swaps = []
     for key, entry in entries.items():
         row = rows.get(key)
-        if row is not None and row.stored == entry.old:
+        if row is not None and entry.kept and row.stored == entry.old:
             report.already += 1
-        elif row is not None and entry.old is None:
+        elif row is not None and not entry.kept:
             left.add(key)
             report.not_kept += 1
-            report.note("the old string is not kept: a plaintext, or none", [row.user])
+            report.note("the old string is not kept: a plaintext", [row.user])
         elif row is None or row.stored != entry.new:
             left.add(key)
             report.changed += 1
             report.note("changed meanwhile", [row.user if row else str(key[-1])])
         else:
-            swaps.append(Swap(row, entry.old or b""))
+            swaps.append(Swap(row, entry.old or b"", null=entry.null))
     if swaps:
         count(report, swaps, table.swap(swaps))

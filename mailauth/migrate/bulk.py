@@ -40,7 +40,7 @@ class Imported:
     counts: Counter[Outcome] = field(default_factory=Counter)
     named: dict[Outcome, list[str]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
-    not_kept: int = 0  # old strings that are in no journal: plaintexts, or there was none
+    not_kept: int = 0  # old strings that are in no journal: plaintexts
     stopped: bool = False
     problem: str = ""  # what ended it before its time
     no_store: bool = False  # the problem is that the store, or the cluster, did not answer
@@ -161,10 +161,13 @@ class Import:
             raise Refused(
                 f"{self.table.place} holds {width} characters, and {longest} are needed; widen it first."
             )
-        entries = [Entry(one.row.key, self._kept(one.row.stored), one.new) for one in swaps]
+        entries = [
+            Entry(one.row.key, self._kept(one.row.stored), one.new, null=one.row.stored is None)
+            for one in swaps
+        ]
         self.journal.batch(entries)
         done = self.table.swap(swaps)
-        self.report.not_kept += sum(entry.old is None for entry in entries if entry.key in done.written)
+        self.report.not_kept += sum(not entry.kept for entry in entries if entry.key in done.written)
         for one in swaps:
             outcome = outcomes[one.row.key]
             if one.row.key in done.locked:

@@ -48,11 +48,17 @@ class Head:
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """One row; ``old`` is None where it was a plaintext and is not kept."""
+    """One row; ``old`` is None where it was a plaintext and is not kept, or was NULL, as ``null`` says."""
 
     key: tuple[int | str, ...]
     old: bytes | None
     new: bytes
+    null: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether the row can be put back."""
+        return self.null or self.old is not None
 
     def __repr__(self) -> str:
         return "Entry(...)"

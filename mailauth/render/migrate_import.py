@@ -62,7 +62,7 @@ def import_text(found: Imported, place: str, name: str, *, verifying: bool) -> s
     told = f"; {found.seconds:.1f} s, {found.lines / found.seconds:.0f} lines/s" if found.seconds else ""
     lines = [f"{place}: {found.lines} lines{told}", *_counts(found, "" if name else "would be ")]
     if found.not_kept:
-        lines.append(f"  kept in no journal: {found.not_kept} of the old strings (plaintexts, or none)")
+        lines.append(f"  kept in no journal: {found.not_kept} of the old strings (plaintexts)")
     if found.problem:
         lines.append(f"  ENDED: {found.problem}")
     if found.stopped or found.problem:

@@ -26,10 +26,21 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Swap(msgspec.Struct, frozen=True, gc=False):
-    """A row as it was read, and its new string."""
+    """A row as it was read, and its new string; ``null``: it shall have none, and ``new`` is empty."""
 
     row: Row
     new: bytes
+    null: bool = False
+
+    @property
+    def after(self) -> bytes | None:
+        """What the row is to hold."""
+        return None if self.null else self.new
+
+    @property
+    def value(self) -> str | None:
+        """The same, for a statement."""
+        return None if self.null else self.new.decode()
 
     def __repr__(self) -> str:
         return f"Swap({self.row!r})"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from mailauth.errors import Refused
 from mailauth.stores import links, refusal
@@ -117,7 +117,7 @@ class Pgsql:
             f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE {where}".encode(),  # noqa: S608 - names of the password query
             values,
         ).fetchall()
-        new = {one.row.key: one.new for one in swaps}
+        new = {one.row.key: one.after for one in swaps}
         return frozenset(key for row in now if as_bytes(row[-1]) == new[key := key_of(row[:-1])])
 
     def _put_before(self, names: Names, swaps: Sequence[Swap], added: str, writers: set[str]) -> _Update:
@@ -134,11 +134,12 @@ class Pgsql:
 
     def _swap_each(self, names: Names, swaps: Sequence[Swap]) -> _Update:
         places, writers = zip(*(one.row.version for one in swaps), strict=True)
-        values = [_array(places), _array(writers), _array([one.new.decode() for one in swaps])]
+        values = [_array(places), _array(writers), _array([one.value for one in swaps])]
         update = (
             f"UPDATE {names.table} t SET {names.column} = u.n"  # noqa: S608 - names of the password query
             " FROM unnest(%s::tid[], %s::xid[], %s::text[]) AS u(c, x, n)"
-            f" WHERE t.ctid = u.c AND t.xmin = u.x RETURNING t.{names.column} = u.n AS same"
+            " WHERE t.ctid = u.c AND t.xmin = u.x"
+            f" RETURNING t.{names.column} IS NOT DISTINCT FROM u.n AS same"
         )
         count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
         return count, values
@@ -233,7 +234,7 @@ class Mysql:
         marks = ", ".join(["%s"] * len(names.keys))
         cursor.executemany(
             f"INSERT INTO {_SWAP} ({keys}, {names.column}) VALUES ({marks}, %s)",  # noqa: S608 - the same
-            [(*one.row.key, one.new.decode()) for one in swaps],
+            [(*one.row.key, one.value) for one in swaps],
         )
         both = ", ".join(f"t.{key}" for key in names.keys)
         cursor.execute(
@@ -253,7 +254,7 @@ class Mysql:
         )
         cursor.execute(f"SELECT {both}, t.{names.column} FROM {names.table} t JOIN {_SWAP} u ON {joined}")  # noqa: S608 - the same
         for row in cursor.fetchall():
-            if as_bytes(row[-1]) != wanted[key_of(row[:-1])].new:
+            if as_bytes(row[-1]) != wanted[key_of(row[:-1])].after:
                 raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
         return same
 
@@ -319,7 +320,7 @@ class Sqlite:
                         same.append(one)
                 self._link.executemany(
                     f"UPDATE {names.table} SET {names.column} = ? WHERE {those}",  # noqa: S608 - the same
-                    [(one.new.decode(), *one.row.key) for one in same],
+                    [(one.value, *one.row.key) for one in same],
                 )
                 self._link.execute("COMMIT")
             finally:
@@ -360,11 +361,14 @@ def _added(swaps: Sequence[Swap]) -> str | None:
     return added.decode("ascii", "strict") if added.isascii() else None
 
 
-def _array(values: Sequence[str]) -> str:
+def _array(values: Sequence[str | None]) -> str:
     """PostgreSQL's text for an array; psycopg's own takes ten times as long for a long one."""
-    joined = '","'.join(values)
-    if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
-        joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    if None in values:
+        return "{" + ",".join("NULL" if value is None else _array((value,))[1:-1] for value in values) + "}"
+    texts = cast("Sequence[str]", values)
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
+        joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in texts)
     return f'{{"{joined}"}}'
 
 

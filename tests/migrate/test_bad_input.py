@@ -12,6 +12,7 @@ import psycopg
 import pymysql
 import pytest
 
+from mailauth.hashes import Password, generate
 from tests.cli.running import mailauth
 from tests.conftest import missing
 from tests.migrate.test_apply import USERS, Make, bare_bcrypt, migrated
@@ -223,14 +224,46 @@ def test_duplicate_users_are_named_before_anything_is_done(tmp_path: Path) -> No
     assert "never looks at, left as they are: a" in plan
 
 
+@pytest.mark.parametrize("store", ["mysql", "pgsql"])
 def test_a_column_that_is_too_narrow(migrated: Make, store: str) -> None:
-    """Nothing is cut: it is said before the first row is written."""
-    if store in ("passwd-file", "sqlite"):
-        pytest.skip("has no width")
-    one = migrated("2.3.19.1", store, bare_bcrypt(4))
+    """Nothing is cut: what does not fit is left and named, what fits is done, and widened, the rest is."""
+    short = generate("MD5-CRYPT", Password(b"short")).removeprefix("{MD5-CRYPT}")
+    one = migrated("2.3.19.1", store, bare_bcrypt(4) | {"short": short})
     kind = "MODIFY password VARCHAR(64)" if store == "mysql" else "ALTER password TYPE VARCHAR(64)"
     one.lab.store.execute(f"ALTER TABLE users {kind}")  # type: ignore[attr-defined]
     before = one.lab.store.users()
     assert "TOO LONG" in one.at("plan", "--prefix", status=1)
-    assert "holds 64 characters" in one.at("apply", "--prefix", "--apply", status=1)
+    done = json.loads(one.at("apply", "--prefix", "--apply", "--json", status=1))["report"]
+    assert (done["written"], done["failed"], len(done["rows"]["failed"])) == (1, 4, 4)
+    assert list(done["reasons"]) == ["the column holds 64 characters, and more are needed: widen it"]
+    assert one.lab.store.users() == before | {"short": f"{{MD5-CRYPT}}{short}"}
+    one.lab.store.execute(f"ALTER TABLE users {kind.replace('64', '255')}")  # type: ignore[attr-defined]
+    assert json.loads(one.at("apply", "--prefix", "--apply", "--json"))["report"]["written"] == 4
+
+
+def test_plaintexts_whose_hashes_the_column_would_cut(migrated: Make) -> None:
+    """One batch of hashes tells; those of the others are not made for nothing."""
+    one = migrated("2.3.19.1", "pgsql", {f"u{n}": f"{{PLAIN}}secret{n}" for n in range(6)})
+    one.lab.store.execute("ALTER TABLE users ALTER password TYPE VARCHAR(64)")  # type: ignore[attr-defined]
+    before = one.lab.store.users()
+    words = ("apply", "--rehash", "ARGON2ID", "--batch", "2", "--apply", "--json")
+    done = json.loads(one.at(*words, status=1))["report"]
+    assert (done["looked_at"], done["written"], done["failed"], done["not_kept"]) == (6, 0, 6, 0)
+    assert one.lab.store.users() == before
+
+
+@pytest.mark.parametrize("store", ["mysql", "pgsql"])
+def test_a_null_that_a_list_wrote_over_is_put_back(migrated: Make, store: str, tmp_path: Path) -> None:
+    """With others in the same batch."""
+    before = bare_bcrypt(2) | {"none": None, "quoted": '{BROKEN}"\\,'}
+    one = migrated("2.3.19.1", store, before)
+    file = tmp_path / "list.csv"
+    file.write_text("".join(f"{user},{user}-pw\n" for user in before))
+    file.chmod(0o600)
+    key = tmp_path / "key"
+    public = one.run("keygen", str(key)).split()[-1]
+    made = json.loads(one.at("import", str(file), "--set", "--seal-to", public, "--apply", "--json"))
+    assert one.lab.login("none", b"none-pw").ok
+    undone = json.loads(one.at("undo", made["id"], "--key", str(key), "--apply", "--json"))["report"]
+    assert (undone["written"], undone["not_kept"]) == (4, 0)
     assert one.lab.store.users() == before

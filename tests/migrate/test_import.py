@@ -145,7 +145,7 @@ def test_who_is_listed_has_his_new_hash_and_who_is_not_keeps_the_old(
 
 
 def test_set_writes_over_whatever_stands_there_and_undo_puts_it_back(tmp_path: Path) -> None:
-    """But for what no journal may keep: a plaintext, and what may be one; and where there was nothing."""
+    """Also a NULL; but for what no journal may keep: a plaintext, and what may be one."""
     base = tmp_path / "users.sqlite"
     hashed = generate("SSHA", Password(b"another"))
     rows = {"a": hashed, "b": "", "c": None, "d": "{PLAIN}old", "e": "{SSHA}broken", "f": "{PLAIN}f-pw"}
@@ -174,13 +174,12 @@ def test_set_writes_over_whatever_stands_there_and_undo_puts_it_back(tmp_path: P
         }
         done = run("import", file, *FAST, "--apply", "--set", status=1)
         assert done["counts"] == {"set": 5, "already": 1, "no_user": 1}
-        assert done["not_kept"] == 3
+        assert done["not_kept"] == 2
         for user, stored in now().items():
             assert verify(stored or "", Password.of(f"{user}-pw"), user=user).verdict is Verdict.MATCH
         undone = run("undo", done["id"], "--apply", status=0)["report"]
-        assert (undone["written"], undone["not_kept"]) == (2, 3)
-        assert now()["a"] == hashed
-        assert now()["b"] == ""
+        assert (undone["written"], undone["not_kept"]) == (3, 2)
+        assert {user: now()[user] for user in "abc"} == {"a": hashed, "b": "", "c": None}
 
 
 @pytest.mark.parametrize(
