@@ -185,7 +185,7 @@ def _key(engine: Engine, *, text: bool) -> str:
     if text:
         cases.append(f"WHEN e NOT LIKE '{{%}}%' AND e NOT LIKE '$%' THEN {some}")
     cases += [
-        f"WHEN NOT {digests} THEN e",
+        f"WHEN NOT {digests} OR {length}({rest}) = 1 THEN e",
         f"WHEN {clean(rest, _HEX)} THEN CONCAT({head}, REPEAT('0', {length}({rest})))",
         f"WHEN {head} = '' THEN e",
         # Z, which is no hex digit: what could be either is read as hex

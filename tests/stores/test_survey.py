@@ -78,7 +78,13 @@ def store_of(count: int, seed: int = 7) -> dict[str, str | None]:
     """Whole strings and broken ones; those with a colon or line end, which a passwd-file cannot hold, not."""
     chance = random.Random(seed)  # noqa: S311 - only a mix
     whole = forms()
-    texts = [*whole, *(damaged(chance, chance.choice(whole)) for _ in range(count - len(whole)))]
+    texts = [
+        *whole,
+        *"015",
+        "{SHA}5",
+        "{ARGON2ID}0",
+        *(damaged(chance, chance.choice(whole)) for _ in range(count - len(whole))),
+    ]
     kept = [text for text in texts if ":" not in text and "\0" not in text and text[-1:] != "]"]
     return {f"user{number:04}": text for number, text in enumerate(kept)}
 
