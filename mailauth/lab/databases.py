@@ -258,8 +258,7 @@ class Postgres(Server):
             "listen_addresses": HOST,
             "port": self.port,
             "unix_socket_directories": self.folder,  # only its owner, and root, may enter
-            "fsync": "off",
-            "synchronous_commit": "off",
+            "fsync": "off",  # a commit outlives the server, which may be killed, and not the machine
             "full_page_writes": "off",
             "autovacuum": "off",
             "shared_buffers": "8MB",
@@ -305,7 +304,7 @@ class MariaDB(Server):
             *(f"--socket={self.folder}/socket", f"--pid-file={self.folder}/pid", f"--tmpdir={self.folder}"),
             *(f"--init-file={data}/lab.sql", "--skip-name-resolve", "--skip-log-bin"),
             *("--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync"),
-            *("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF", "--performance-schema=OFF"),
+            *("--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=OFF", "--performance-schema=OFF"),
         ]
 
     def prepare(self, data: Path) -> None:

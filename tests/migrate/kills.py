@@ -34,7 +34,6 @@ COMBINATIONS = tuple(
     if (victim == "service") <= (activity == "on-login") and (victim == "tool") <= (activity != "on-login")
 )
 _SLOWLY = ("--batch", "2", "--rate", "12")
-_FLUSHED = 1.2  # seconds
 _FROM, _SPAN = 0.3, 1.8  # seconds: the first row is changed after 0.4, the last in 2.2
 _RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
 
@@ -207,8 +206,6 @@ def with_tool(found: Bench, moment: Moment) -> Killed:
     killed = Killed(moment)
     before = found.before
     found.lab.set_users(before)
-    if moment.victim == "database":
-        time.sleep(_FLUSHED)  # else it forgets its users: a lab's database writes its log once a second
     key_file = found.state / f"key{moment.seed}"
     key = new_key(key_file)
     heads, status = len(_heads(found)), 0
