@@ -22,14 +22,20 @@ from mailauth.lab.settings import Place
 _READY_SECONDS = 60.0
 HOST = "127.0.0.1"
 USER = "lab"
+_PORTS = range(20_000, 32_768)
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback address that nobody listens on.  Raises CannotObserve.
+
+    Below those that Linux gives to outgoing connections (ip_local_port_range, ip(7)): one of them may
+    take such a port before the server does.
+    """
+    for port in secrets.SystemRandom().sample(_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise CannotObserve(f"{HOST}: no port from {_PORTS.start} to {_PORTS.stop - 1} is free.")
 
 
 class Server:
