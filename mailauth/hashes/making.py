@@ -102,7 +102,9 @@ def must_fit(order: Order) -> None:
         made = make(order, Password.of(secrets.token_hex(8)), "mailauth-nobody")
         refused = None if isinstance(made, str) else made
     if refused is not None:
-        raise Refused(f"Dovecot could not verify such a hash: {refused.reason}; nothing was changed.")
+        raise Refused(
+            f"{order.scheme}: Dovecot could not verify such a hash: {refused.reason}; nothing was changed."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,9 +291,10 @@ class Sqlite:
         self._link.close()
 
     def keys(self, table: str) -> tuple[str, ...]:
-        found = self.rows(
-            "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table.strip('"`'),)
-        )
+        name = (table.strip('"`'),)
+        if self.rows("SELECT 1 FROM sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE", name):
+            raise Refused(f"{table}: is a view; name the table that it reads, with --url and --rows-query.")
+        found = self.rows("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", name)
         return tuple(_quoted(str(row[0]), '"') for row in found) or ("rowid",)
 
     def width(self, table: str, column: str) -> int | None:

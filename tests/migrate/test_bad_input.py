@@ -209,6 +209,28 @@ def test_a_full_disk_under_the_journal(tmp_path: Path, small: Callable[[str, int
     assert file.read_bytes() == before
 
 
+def test_what_apply_would_refuse_plan_refuses(tmp_path: Path) -> None:
+    """A scheme that is none, or weak; a view; a rate of nothing."""
+    base = tmp_path / "users.sqlite"
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("CREATE TABLE users (userid TEXT PRIMARY KEY, password TEXT)")
+        link.execute("CREATE VIEW Seen AS SELECT * FROM users")
+        link.execute("INSERT INTO users VALUES ('a', ?)", (FAKE,))
+        link.commit()
+    url = f"sqlite://{base}"
+    users = ("--url", url, "--rows-query", "SELECT userid AS user, password FROM users")
+    seen = ("--url", url, "--rows-query", "SELECT userid AS user, password FROM seen")
+    for words in (("plan",), ("apply", "--apply")):
+        for scheme in ("NOSUCH", "MD4"):
+            said = run(tmp_path, *words, *users, "--rehash", scheme, status=1)
+            assert "Dovecot could not verify such a hash: " in said
+            assert scheme in said
+        assert "seen: is a view; name the table" in run(tmp_path, *words, *seen, "--prefix", status=1)
+    done = mailauth("migrate", "apply", *users, "--prefix", "--rate", "0", "--apply")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not list((tmp_path / "state").rglob("head.json"))
+
+
 def test_a_table_without_transactions(migrated: Make) -> None:
     one = migrated("2.3.19.1", "mysql", bare_bcrypt(2))
     one.lab.store.execute("ALTER TABLE users ENGINE = MyISAM")  # type: ignore[attr-defined]
