@@ -62,7 +62,10 @@ class StatsReaders:
         self._lab = lab
         self._links: list[socket.socket | None] = []
         self._counts: list[Counter[str]] = []
-        self.gone: list[float] = []  # when the master ended one
+        self._asked: list[float] = []  # when each last answered
+        self.gone: list[
+            tuple[float, float]
+        ] = []  # of each that ended: when asked last, and when seen to be gone
         self._lock = threading.Lock()
         self._end = threading.Event()
         self.next()
@@ -80,18 +83,21 @@ class StatsReaders:
         with self._lock:
             self._links.append(link)
             self._counts.append(Counter())
+            self._asked.append(time.monotonic())
 
     def counts(self) -> Counter[str]:
         """The sum over all, of one that is gone as it was last."""
         with self._lock:
             for place, link in enumerate(self._links):
                 if link:
+                    began = time.monotonic()
                     try:
                         self._counts[place] = _dump(link)
+                        self._asked[place] = began
                     except OSError:
                         link.close()
                         self._links[place] = None
-                        self.gone.append(time.monotonic())
+                        self.gone.append((self._asked[place], time.monotonic()))
             return sum(self._counts, Counter())
 
     def settled(self) -> Counter[str]:
@@ -217,8 +223,8 @@ class Books:
     ``exported``: how many the stats processes wrote down, how many of them more than once, and how many that
     the load does not know of.  ``unheard``: answered, and not written down; ``explained``: those of them that
     an auth process answered whose stats process was ended: six seconds after a reload the master ends both,
-    where a request that waits for its database keeps them.  ``ended``: so many stats processes; what such a
-    one counted last may have come after we asked it last, which is fifty times a second.
+    where a request that waits for its database keeps them.  ``late``: answered when such a stats process may
+    already have been asked for the last time: it counted them, and nobody was told.
     """
 
     result: LoadResult
@@ -229,7 +235,8 @@ class Books:
     exported: tuple[int, int, int]
     unheard: dict[str, int]
     explained: int
-    ended: int
+    late: int
+    ended: int  # stats processes
 
     @property
     def each_once(self) -> bool:
@@ -246,8 +253,8 @@ class Books:
         return (
             counts.answered == self.exported[0] + silent
             and silent == self.explained
-            and 0 <= unpolled <= self.ended
-            and 0 <= counts.ok - theirs["right"] <= self.ended + self.unheard.get("ok", 0)
+            and 0 <= unpolled <= self.late
+            and 0 <= counts.ok - theirs["right"] <= self.late + self.unheard.get("ok", 0)
         )
 
 
@@ -308,8 +315,12 @@ def keep_books(
         ),
         dict(Counter(reason for _, _, reason in silent.values())),
         sum(
-            any(due < gone < answered + _AROUND for gone in readers.gone)
+            any(due < gone < answered + _AROUND for _, gone in readers.gone)
             for due, answered, _ in silent.values()
+        ),
+        sum(
+            any(asked - _AROUND < answered < gone + _AROUND for asked, gone in readers.gone)
+            for _, answered, _ in witness.answers.values()
         ),
         len(readers.gone),
     )
