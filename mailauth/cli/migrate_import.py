@@ -10,7 +10,15 @@ import click
 
 from mailauth.cli.hash_options import opened as opened_file
 from mailauth.cli.migrate_on_login import goal_options
-from mailauth.cli.migrate_plan import flush, fresh_journal, hashers_of, store_options, where_of, workers_of
+from mailauth.cli.migrate_plan import (
+    RATE,
+    flush,
+    fresh_journal,
+    hashers_of,
+    store_options,
+    where_of,
+    workers_of,
+)
 from mailauth.cli.migrate_progress import Stop, progress
 from mailauth.errors import UsageError
 
@@ -44,9 +52,7 @@ _PAGE = 256
 )
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, passwords are verified only.")
 @click.option("--seal-to", metavar="KEY", help="Keep old strings, plaintexts too, sealed to this key.")
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Rows a second at most."
-)
+@click.option("--rate", type=RATE, metavar="N", help="Rows a second at most.")
 @click.option(
     "--batch",
     type=click.IntRange(min=1),

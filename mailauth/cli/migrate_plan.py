@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mailauth.migrate.where import Where
 
 _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
-_RATE = click.FloatRange(min=0, min_open=True)
+RATE = click.FloatRange(min=0, min_open=True)
 
 
 def store_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -98,7 +98,7 @@ def plan(as_json: bool, **named: Any) -> None:
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only planned.")
 @click.option("--resume", metavar="ID", help="Go on with a migration that was interrupted.")
 @click.option("--seal-to", metavar="KEY", help="Keep old strings, plaintexts too, sealed to this key.")
-@click.option("--rate", type=_RATE, metavar="N", help="Rows changed a second at most.")
+@click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows a transaction.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that make hashes; all cores.")
 @click.option("--dask", metavar="ADDRESS", help="Make hashes on a Dask cluster: tls://host:8786.")
@@ -153,7 +153,7 @@ def apply(
 @click.argument("name", metavar="ID")
 @store_options
 @click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was sealed.")
-@click.option("--rate", type=_RATE, metavar="N", help="Rows changed a second at most.")
+@click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
 @json_option
 def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: bool, **named: Any) -> None:
