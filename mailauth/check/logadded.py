@@ -14,9 +14,9 @@ from typing import IO
 from mailauth.check.asked import Server
 from mailauth.dovecot.logfiles import events_of, events_since, opened, rotated
 from mailauth.dovecot.logs import LogEvent
-from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.dovecot.logstamp import Stamps
 from mailauth.errors import CannotObserve, unseen
-from mailauth.probes.log import SYSLOG_FILES, log_paths
+from mailauth.probes.log import SYSLOG_FILES, log_paths, stamps_of, syslog_file
 
 _MOST = 16 * 1024 * 1024  # bytes in one run: half a second's parsing
 _HEAD = 512  # bytes by which a file is known again
@@ -50,17 +50,15 @@ def added(server: Server, places: Mapping[str, Place], since: float) -> Added:
     """
     tree = server.config.tree
     paths = log_paths(tree)
-    now = datetime.now().astimezone()
-    ident = tree.get("instance_name") or "dovecot"
-    stamps = Stamps(now, own=tree.get("log_timestamp") or DEFAULT_STAMP, ident=ident)
+    stamps = stamps_of(tree)
     if console := next((path for path in paths if path.startswith("/dev/")), ""):
         raise CannotObserve(
             f"Dovecot logs to {console}, which cannot be read again: failures are not counted."
         )
     if "syslog" in paths:
-        paths = [name for name in SYSLOG_FILES if server.dovecot.has(name)][:1]
-        if not paths:
+        if not (written := syslog_file(server.dovecot)):
             return _of_journal(server, stamps, places.get(_JOURNAL), since)
+        paths = [written]
     events: list[tuple[LogEvent, int]] = []
     found: dict[str, Place] = {}
     passed_over = 0

@@ -16,7 +16,6 @@ import click
 from mailauth.cli.password import read_password
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
-from mailauth.dovecot.logstamp import DEFAULT_STAMP
 from mailauth.errors import CannotObserve, UsageError, unseen
 from mailauth.hashes import Judgement, Password, making
 from mailauth.load.accounts import Account, read_accounts
@@ -136,6 +135,7 @@ def _seen(given: dict[str, Any], plan: Plan, target: Target, master: int | None)
     from mailauth.dovecot.doveadm import at_pid, chosen  # noqa: PLC0415
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.load.notes import notes  # noqa: PLC0415
+    from mailauth.probes.log import stamps_of  # noqa: PLC0415
 
     way = "auth socket" if isinstance(target, AuthTarget) else "IMAP"
     name = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
@@ -147,17 +147,16 @@ def _seen(given: dict[str, Any], plan: Plan, target: Target, master: int | None)
     except (CannotObserve, UsageError) as why:
         return About(way, name, notes=(f"Dovecot's settings were not read: {why}",)), Watcher(master, None)
     about = About(way, name, str(config.version), notes=notes(config, plan, target))
-    stamp, ident = config.tree.get("log_timestamp"), config.tree.get("instance_name")
-    return about, Watcher(master, _warnings(dovecot, config), stamp or DEFAULT_STAMP, ident or "dovecot")
+    return about, Watcher(master, _warnings(dovecot, config), stamps_of(config.tree))
 
 
 def _warnings(dovecot: Installation, config: AuthConfig) -> Path | None:
     """The file that warnings go to: Dovecot's own, or the one that syslog writes."""
-    from mailauth.probes.log import SYSLOG_FILES  # noqa: PLC0415
+    from mailauth.probes.log import syslog_file  # noqa: PLC0415
 
     path = config.tree.get("log_path") or "syslog"
     if path == "syslog":
-        path = next((name for name in SYSLOG_FILES if dovecot.has(name)), "")
+        path = syslog_file(dovecot)
     return dovecot.path(path) if path.startswith("/") and not path.startswith("/dev/") else None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mailauth.dovecot.logs import LogKind, parse_line
-from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.dovecot.logstamp import Stamps
 
 _MOST_LOG = 1 << 20  # bytes of log to read in one look
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -48,11 +48,9 @@ class Blind:
 class Watcher:
     """Looks at the Dovecot whose master is ``master``; ``log``: the file that its warnings go to."""
 
-    def __init__(
-        self, master: int, log: Path | None, stamp: str = DEFAULT_STAMP, ident: str = "dovecot"
-    ) -> None:
+    def __init__(self, master: int, log: Path | None, stamps: Stamps | None = None) -> None:
         self._master, self._log = master, log
-        self._stamps = Stamps(datetime.now().astimezone(), own=stamp, ident=ident)
+        self._stamps = stamps or Stamps(datetime.now().astimezone(), ident="dovecot")
         self._place = self._size()
         self._queued = 0
         self._most = Seen(0, 0, None)

@@ -6,15 +6,13 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from mailauth.dovecot.logs import Said, parse_said, plain
-from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.errors import CannotObserve
 from mailauth.login.judge import Breaks, Fault, Judgement
 from mailauth.login.site import Site
-from mailauth.probes.log import SYSLOG_FILES, log_paths
+from mailauth.probes.log import log_paths, stamps_of, syslog_file
 
 _MOST = 4 * 1024 * 1024  # bytes of a log that are read: a busy server's, while the logins were made
 _SHOWN = 300  # characters of a line
@@ -114,7 +112,7 @@ def _files(site: Site) -> list[Path]:
     names = [path for path in log_paths(site.config.tree) if path.startswith("/") and path[:5] != "/dev/"]
     with suppress(CannotObserve):
         if not names:
-            names = [name for name in SYSLOG_FILES if site.dovecot.has(name)][:1]
+            names = [name for name in (syslog_file(site.dovecot),) if name]
     return [site.dovecot.path(name) for name in names]
 
 
@@ -128,11 +126,10 @@ def _end(path: Path) -> tuple[int, int]:
 def _lines(site: Site, since: Mark) -> list[tuple[str, Said]]:
     """Each line that was added, fit to be printed, and what it says."""
     tree = site.config.tree
-    ident = tree.get("instance_name") or "dovecot"
-    stamps = Stamps(datetime.now().astimezone(), own=tree.get("log_timestamp") or DEFAULT_STAMP, ident=ident)
+    stamps = stamps_of(tree)
     raw = [line for file in since.files for line in _added(*file)]
     if not since.files and not site.dovecot.pid:
-        raw = _journal(ident, since.at)
+        raw = _journal(stamps.ident, since.at)
     found = []
     for line in raw:
         parts = stamps.split(line)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailauth.dovecot.conf import Block
+from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logcensus import Census, Pair, Trouble
 from mailauth.dovecot.logfiles import tail_since_start
 from mailauth.dovecot.logs import LogEvent, LogKind, of_use, parse_line
@@ -140,11 +141,7 @@ def read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
             f"Dovecot logs to {console}, which cannot be read again: save what the container's runtime has"
             " (docker logs NAME > FILE 2>&1) and run mailauth diagnose --from-log --log FILE."
         )
-    stamps = Stamps(
-        datetime.now().astimezone(),
-        own=tree.get("log_timestamp") or DEFAULT_STAMP,
-        ident=tree.get("instance_name") or "dovecot",
-    )
+    stamps = stamps_of(tree)
     if "syslog" not in paths:
         found = [path for path in paths if scene.dovecot.has(path)]
         if not found:
@@ -155,6 +152,20 @@ def read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
         if scene.dovecot.has(name) and (log := _of_files([(name, path)], stamps, names)).events:
             return log
     return _of_journal(scene, stamps, names)
+
+
+def stamps_of(tree: Block) -> Stamps:
+    """How the lines of this Dovecot's log begin."""
+    return Stamps(
+        datetime.now().astimezone(),
+        own=tree.get("log_timestamp") or DEFAULT_STAMP,
+        ident=tree.get("instance_name") or "dovecot",
+    )
+
+
+def syslog_file(dovecot: Installation) -> str:
+    """The file that syslog writes for mail, as Dovecot sees it; "" where there is none."""
+    return next((name for name in SYSLOG_FILES if dovecot.has(name)), "")
 
 
 def log_paths(tree: Block) -> list[str]:
