@@ -175,9 +175,12 @@ class Dask:
         return None if None in rooms else int(max(rooms))
 
     def _workers(self) -> dict[str, Any]:
+        """Asked of the scheduler itself: what the client keeps of it is overwritten, without its workers,
+        by a timer of its own (distributed 2026.8, client.py).
+        """
         assert self._client
         with self._lost():
-            found: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+            found: dict[str, Any] = self._client.sync(self._client.scheduler.identity)["workers"]
             return found
 
     def _wait(self, futures: list[Any]) -> None:

@@ -116,6 +116,21 @@ def test_a_cluster_that_has_too_little_is_told_so() -> None:
         small.hashes(passwords(1))
 
 
+def test_the_workers_are_seen_whenever_one_looks() -> None:
+    """Distributed's client forgets them for a moment every 2 seconds; here every millisecond."""
+    with cluster(1) as (address, _), Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as hashers:
+        client = hashers._client
+        timer = client._periodic_callbacks["scheduler-info"]
+
+        def faster() -> None:
+            timer.stop()
+            timer.callback_time = 1
+            timer.start()
+
+        client.loop.add_callback(faster)
+        assert [hashers.room() for _ in range(1000)] == [2 * MEMORY] * 1000
+
+
 def test_nothing_is_written_twice_with_a_worker_killed(tmp_path: Path) -> None:
     """The whole command: each line is changed once, and each hash matches."""
     file = tmp_path / "users"
