@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import psutil
 
-from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.authconfig import AuthConfig, ServiceName
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Host, NoStart, NotApplicable
 from mailauth.probes.ceilings import observe_ceilings
@@ -17,7 +17,8 @@ _WORKERS = 30  # auth_worker_max_count in 2.3, the process_limit of auth-worker 
 # A process of auth takes 6 to 26 MiB when it has started, by the drivers that are installed (measured).
 _AMPLE = 64 * 1024 * 1024
 _WAKE = 3.0  # seconds: Dovecot tries again 2 s after the first failure, src/master/service-monitor.c
-_WAIT = 0.5  # seconds for a woken process to stay
+_WAIT = 0.5  # seconds for a woken process to be seen
+_STAY = 1.0  # seconds: one that cannot start is there for some milliseconds, under load for longer
 _NO_MEMORY = re.compile(r"failed to map segment|cannot map|[Cc]annot allocate memory|[Oo]ut of memory")
 
 
@@ -72,10 +73,7 @@ def observe_start(scene: Scene) -> NoStart | NotApplicable:
     if not running(master, service.name):
         with suppress(CannotObserve):
             wake(scene.dovecot, scene.config, service.name, user, _WAKE)
-        until = time.monotonic() + _WAIT
-        while not running(master, service.name) and time.monotonic() < until:
-            time.sleep(0.02)
-    if running(master, service.name):
+    if stays(master, service.name):
         return NotApplicable(NoStart, f"{service.name} runs")
     said = scene.dovecot.run("doveadm", "log", "errors", timeout=10.0).out
     mine = re.compile(rf"(?:Error|Fatal): (?:\w+: )?{service.name}(?:\(\d+\))?: (.*)")
@@ -86,3 +84,14 @@ def observe_start(scene: Scene) -> NoStart | NotApplicable:
             f"no {service.name} process runs, and Dovecot does not say why: see doveadm log errors."
         )
     return NoStart("doveadm log errors", service.name, limit, service.place, short[-1][:200])
+
+
+def stays(master: psutil.Process, service: ServiceName) -> bool:
+    """Whether one that runs, or soon does, is still there after a while."""
+    until = time.monotonic() + _WAIT
+    while not (seen := running(master, service)) and time.monotonic() < until:
+        time.sleep(0.02)
+    if not seen:
+        return False
+    time.sleep(_STAY)
+    return not set(seen).isdisjoint(running(master, service))
