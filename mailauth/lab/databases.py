@@ -6,7 +6,6 @@ import pwd
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -17,25 +16,11 @@ from typing import Self
 from mailauth.errors import CannotObserve
 from mailauth.lab.builds import SEARCH, cache, locked
 from mailauth.lab.household import ENVIRONMENT, Household, Start
+from mailauth.lab.ports import HOST, Ports
 from mailauth.lab.settings import Place
 
 _READY_SECONDS = 60.0
-HOST = "127.0.0.1"
 USER = "lab"
-_PORTS = range(20_000, 32_768)
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on.  Raises CannotObserve.
-
-    Below those that Linux gives to outgoing connections (ip_local_port_range, ip(7)): one of them may
-    take such a port before the server does.
-    """
-    for port in secrets.SystemRandom().sample(_PORTS, 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-    raise CannotObserve(f"{HOST}: no port from {_PORTS.start} to {_PORTS.stop - 1} is free.")
 
 
 class Server:
@@ -56,6 +41,7 @@ class Server:
         self.port = 0
         self.pid = 0
         self.password = ""
+        self._ports = Ports()
         self._household: Household | None = None
         self._made = 0
 
@@ -68,7 +54,7 @@ class Server:
             self._fill(program, data)
             self.password = secrets.token_hex(8)
             self.prepare(data)
-            self.port = free_port()
+            self.port = self._ports.take()
             self.start()
         except BaseException:
             self.close()
@@ -96,11 +82,13 @@ class Server:
         with suppress(psutil.NoSuchProcess):
             main = psutil.Process(self.pid)
             main.suspend()  # so that it starts nothing more, and learns of no child's end
+            while main.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                time.sleep(0.001)  # it may be about to start one
             family = [*main.children(recursive=True), main]
             for one in family:
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
-            psutil.wait_procs(family, timeout=10)
+            psutil.wait_procs(family, timeout=_READY_SECONDS)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,6 +99,7 @@ class Server:
         if self._household:
             self._household.close()
             self._household = None
+        self._ports.close()
 
     @property
     def version(self) -> str:

@@ -13,9 +13,10 @@ from mailauth.dovecot.authsocket import AuthReply, AuthSocket
 from mailauth.dovecot.version import Dialect, Version
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.lab.builds import Build, ensure
-from mailauth.lab.databases import SERVERS, Server, free_port
+from mailauth.lab.databases import SERVERS, Server
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.inside import binds, own_names
+from mailauth.lab.ports import Ports
 from mailauth.lab.postfix import Postfix
 from mailauth.lab.postfix import find as find_postfix
 from mailauth.lab.settings import AUTH_POSTFIX, Certificate, Layout, dovecot_conf, sql_conf
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 STORES = ("passwd-file", "sqlite", "mysql", "pgsql")
 _READY_SECONDS = 60.0
-_RELOAD_SECONDS = 15.0  # proofs of an auth that does not start wait for the whole of it
-_AUTH_SECONDS = 1.0
+_RELOAD_SECONDS = 15.0  # after auth failed: proofs of an auth that does not start wait for the whole of it
+_FAILED = ("service(auth): child ", "service(auth): command startup failed")  # as the master logs it
 _RUN_SECONDS = 60.0
 _OWN_PROGRAMS = ("dovecot", "doveadm", "doveconf")  # these are told which configuration is meant
 _NOBODY = (65534, 65534)
@@ -74,7 +75,9 @@ class Lab:
         self._tls, self._with_postfix = tls, postfix
         secured = [f"{one}s" for one in protocols if one != "sieve"] if tls else []
         smtp = ["smtp", "smtps"] if postfix else []
-        self.ports: dict[str, int] = {name: free_port() for name in (*protocols, *secured, *smtp)}
+        self._served = (*protocols, *secured, *smtp)
+        self._ports = Ports()
+        self.ports: dict[str, int] = {}
         self.postfix: Postfix | None = None
         self._household: Household | None = None
         self._store: Store | None = None
@@ -85,6 +88,7 @@ class Lab:
         household = self._household = Household("lab")
         try:
             self.folder = household.folder
+            self.ports = {name: self.free_port() for name in self._served}
             self._furnish()
             self._start()
             self.restart_postfix()
@@ -107,6 +111,7 @@ class Lab:
         if self._store:
             self._store.close()
             self._store = None
+        self._ports.close()
 
     # What it is
 
@@ -151,14 +156,18 @@ class Lab:
             return (self.folder / "log").read_text(errors="replace")
         return ""
 
-    def logs(self, text: str, seconds: float = 30.0) -> bool:
-        """Whether Dovecot has logged ``text``, or does so soon: its log process may lag behind a reply."""
+    def logs(self, text: str, seconds: float = 60.0, *, times: int = 1) -> bool:
+        """Whether Dovecot has logged ``text`` so often, or does so soon: its log lags behind its replies."""
         deadline = time.monotonic() + seconds
-        while text not in self.log():
+        while self.log().count(text) < times:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.005)
         return True
+
+    def free_port(self) -> int:
+        """A port of 127.0.0.1 that nobody listens on; no other lab is given it before this one ends."""
+        return self._ports.take()
 
     def processes(self) -> list["psutil.Process"]:
         """Dovecot's processes: auth, auth-worker, and so on; the master first."""
@@ -184,9 +193,10 @@ class Lab:
         done = self.run("doveadm", "reload")
         if done.returncode:
             raise UsageError(f"doveadm reload: {done.stderr.strip()}")
-        deadline = time.monotonic() + _RELOAD_SECONDS
+        logged, began = len(self.log()), time.monotonic()
         while (new := self._auth_pid()) is None or new == old or _runs(old):
-            if time.monotonic() > deadline:
+            failed = any(text in self.log()[logged:] for text in _FAILED)
+            if time.monotonic() > began + (_RELOAD_SECONDS if failed else _READY_SECONDS):
                 self._check_settings()
                 raise CannotObserve(f"No new auth process came after the reload: {self._last_words()}")
             time.sleep(0.002)
@@ -319,6 +329,8 @@ class Lab:
             root=self.build.root,
             binds=binds(self.build.root, self.folder),
         )
+        self.auth_socket.unlink(missing_ok=True)  # of one that was killed
+        logged = len(self.log())
         self.master_pid = self._household.start(start)
         deadline = time.monotonic() + _READY_SECONDS
         while not self.auth_socket.exists():
@@ -327,8 +339,11 @@ class Lab:
                 raise CannotObserve(f"Dovecot {self.version} does not start: {self._last_words()}")
             time.sleep(0.001)
         # Let auth be there when the first login comes.  That it cannot start may be what is to be shown.
-        deadline = time.monotonic() + _AUTH_SECONDS
+        deadline = time.monotonic() + _READY_SECONDS
         while self._auth_pid() is None and time.monotonic() < deadline:
+            ended = self._household.status(self.master_pid) is not None
+            if ended or any(text in self.log()[logged:] for text in _FAILED):
+                return
             time.sleep(0.001)
 
     def _entrance(self) -> list[str]:

@@ -24,7 +24,8 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
-STOP_SECONDS = 5.0  # a database that has not heeded its signal by then is killed
+# A database that has not heeded its signal by then is killed; PostgreSQL gives its own processes 5 s.
+STOP_SECONDS = 20.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _stop_signals: dict[int, int] = {}  # what we were asked to start, in that order -> how it is stopped
@@ -136,6 +137,7 @@ def start(request: dict[str, Any]) -> int:
     if failure:
         os.waitpid(child, 0)
         raise OSError(*json.loads(failure))
+    _statuses.pop(child, None)  # of one that had the same number
     _stop_signals[child] = getattr(signal, request.get("stop") or "SIGKILL")
     return child
 

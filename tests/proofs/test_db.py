@@ -18,7 +18,8 @@ from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
 from mailauth.finding import Certainty, Severity
 from mailauth.lab import Lab, MariaDB, Postgres
-from mailauth.lab.databases import HOST, Server, free_port
+from mailauth.lab.databases import Server
+from mailauth.lab.ports import HOST
 from tests.proofs.story import Fault, MiB, Proof, argon2id, record
 
 Make = Callable[..., Proof]
@@ -133,7 +134,7 @@ def outage(told: Proof, name: str, code: str, do: Do, undo: Do) -> str:
 def test_db001(proof: Make, dovecot_version: str, kind: str) -> None:
     """Nothing listens at the port that Dovecot is told."""
     told = proof(dovecot_version, kind, {"alice": GOOD})
-    place, nobody = told.lab.store.place, free_port()
+    place, nobody = told.lab.store.place, told.lab.free_port()
     right, wrong = value(told.lab, "port", place.port), value(told.lab, "port", nobody)
     says = outage(told, "database server down", "DB001", rewrite(right, wrong), rewrite(wrong, right))
     assert "ECONNREFUSED" in says
