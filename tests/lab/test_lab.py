@@ -4,6 +4,7 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,10 +31,15 @@ def test_a_right_password_logs_in_and_a_wrong_one_does_not(
 def test_settings_take_effect_with_a_reload(lab: Callable[..., Lab], dovecot_version: str) -> None:
     with lab(dovecot_version, settings="service auth {\n  vsz_limit = 77M\n}\n") as one:
 
-        def limits() -> set[int]:  # psutil would need CAP_SYS_RESOURCE
-            auth = [process.pid for process in one.processes() if process.name() == "auth"]
-            texts = [Path(f"/proc/{pid}/limits").read_text() for pid in auth]
-            return {int(re.findall(r"Max address space +(\d+)", text)[0]) for text in texts}
+        def limits() -> set[int]:
+            """Of the auth processes, but for those that have ended and are still there."""
+            found = set()
+            for process in one.processes():
+                with suppress(psutil.NoSuchProcess, FileNotFoundError):
+                    text = Path(f"/proc/{process.pid}/limits").read_text()  # psutil: CAP_SYS_RESOURCE
+                    if process.name() == "auth" and process.status() != psutil.STATUS_ZOMBIE:
+                        found.add(int(re.findall(r"Max address space +(\d+)", text)[0]))
+            return found
 
         assert limits() == {77 << 20}
         one.configure("service auth {\n  vsz_limit = 88M\n}\n")

@@ -38,7 +38,10 @@ def readable() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        shutil.copytree(Path(mailauth.__file__).parent, folder / "mailauth")
+        # byte code that is just being written has another name
+        shutil.copytree(
+            Path(mailauth.__file__).parent, folder / "mailauth", ignore=shutil.ignore_patterns("*.pyc.*")
+        )
         (folder / "cache").mkdir()
         os.chown(folder / "cache", NOBODY, NOBODY)
         yield folder
@@ -65,7 +68,7 @@ def as_nobody(*argv: str, **environment: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
