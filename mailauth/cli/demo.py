@@ -34,6 +34,7 @@ def demo(dovecot: str | None) -> None:
         _step(lab, "2. It is stored again as Argon2id with 256 MiB, and she cannot log in.")
         verified = lab.run("doveadm", "pw", "-t", stored, input=_PASSWORD.raw.decode() + "\n")
         _line("   doveadm pw -t, by hand:", "verified" if verified.returncode == 0 else "not verified")
+        lab.logs("mismatch", 10.0)
         mismatch = [line[line.index("auth") :] for line in lab.log().splitlines() if "mismatch" in line]
         click.echo(f"   the log:  {mismatch[-1] if mismatch else '(nothing)'}")
         raised = "service auth {\n  vsz_limit = 1G\n}\n"

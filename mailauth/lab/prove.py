@@ -67,7 +67,7 @@ def prove(looked: Looked, password: Password | None) -> tuple[ProofStep, ...]:
 
 def _last_words(lab: Lab) -> tuple[str, ...]:
     """What Dovecot logged of the failed logins: its last line about them, with auth_verbose on."""
-    lab.logs("mismatch", 1.0)
+    lab.logs("mismatch", 5.0)
     lines = [line[line.index("auth") :] for line in lab.log().splitlines() if "mismatch" in line]
     return tuple(lines[-1:])
 
