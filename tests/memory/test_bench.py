@@ -52,7 +52,7 @@ def test_another_file_is_not_taken_for_results(tmp_path: Path) -> None:
 
 def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
-    words = ["memory", "bench", "--results", str(file), "--runs", "1", "--most", "64M"]
+    words = ["memory", "bench", "--results", str(file), "--runs", "10", "--most", "64M"]
     with subprocess.Popen(
         [sys.executable, "-m", "mailauth", *words], stderr=subprocess.PIPE, text=True
     ) as run:
