@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
@@ -32,6 +33,13 @@ _COMPARE: dict[str, Callable[[Version, Version], bool]] = {
 def required() -> bool:
     """Whether something missing is a failure."""
     return os.environ.get("CI") == "true" or os.environ.get("MAILAUTH_REQUIRE") == "1"
+
+
+# A slow machine is no fault of what is tested; and where nothing may fail, the examples are always the same.
+settings.register_profile(
+    "mailauth", deadline=None, derandomize=required(), suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("mailauth")
 
 
 def missing(what: str) -> None:

@@ -106,7 +106,8 @@ def test_what_we_make_matches_and_nothing_else_does(scheme: object, text: str) -
         return
     stored = generate(name, Password.of(text), user="a@b")
     assert verify(stored, Password.of(text), user="a@b").verdict is Verdict.MATCH
-    assert verify(stored, Password.of("x" + text), user="a@b").verdict is Verdict.MISMATCH
+    other = ("y" if text.startswith("x") else "x") + text  # DES-CRYPT takes eight characters only
+    assert verify(stored, Password.of(other), user="a@b").verdict is Verdict.MISMATCH
 
 
 def test_many_threads_judge_alike() -> None:
