@@ -81,7 +81,7 @@ def shell_that_read(setup: str, command: str, *arguments: str) -> "pexpect.spawn
         command,
         list(arguments),
         encoding="utf-8",
-        timeout=20,
+        timeout=120,
         dimensions=(50, 200),
         env={
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
