@@ -78,18 +78,24 @@ def in_order(
     source: Iterator[_In] = iter(items)
     while True:
         with pool(jobs) as workers:
-            broken = False
-            while not broken:
+            whole = True
+            while whole:
                 while len(waiting) < jobs * _TASKS_A_CORE and (item := next(source, None)) is not None:
-                    waiting.append((workers.submit(work, item), item))
+                    try:
+                        waiting.append((workers.submit(work, item), item))
+                    except BrokenProcessPool:  # in this moment
+                        source, whole = chain([item], source), False
+                        break
                 if not waiting:
-                    return
+                    if whole:
+                        return
+                    break
                 future, item = waiting.popleft()
                 try:
                     yield future.result()
                 except BrokenProcessPool:
                     yield lost(item)
-                    broken = True
+                    whole = False
         source = chain([item for _, item in waiting], source)
         waiting = deque()
 
