@@ -36,6 +36,18 @@ SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # an ordinar
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _UNPACK_SECONDS = 1800
 _REMOVE_TRIES = 50
+_TRIES = 4  # of unpacking, where a download failed: a mirror may be away for a moment
+_NOT_DOWNLOADED = (  # in the words of debootstrap and apt-get
+    "Failed getting release",
+    "Couldn't download",
+    "Failed to fetch",
+    "Unable to fetch",
+    "Some index files failed to download",
+)
+
+
+class _NotDownloadedError(CannotObserve):
+    """A mirror did not answer, or not rightly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +172,7 @@ def ensure(version: str | None = None, say: Say = lambda _: None) -> Build:
             f" MAILAUTH_CACHE={cache()} mailauth lab fetch {version}"
         )
     with locked(cache() / "dovecot", release.suite) as lock:
-        build = available(version) or _unpack(release, say, lock)
+        build = available(version) or _unpack_patiently(release, say, lock)
     if version not in (str(build.version), release.suite):
         raise UsageError(
             f'Debian {release.suite} now has Dovecot {build.version}; ask for "{release.suite}".'
@@ -178,6 +190,22 @@ def locked(folder: Path, name: str) -> Iterator[int]:
             yield lock.fileno()
     except OSError as why:
         raise CannotObserve(f"The cache folder {folder} cannot be used: {why.strerror}.") from why
+
+
+def _unpack_patiently(release: Release, say: Say, lock: int) -> Build:
+    """Unpack a release; where a download failed, try again, after 5, 10 and 20 seconds."""
+    import stamina  # noqa: PLC0415 - 50 ms, and only to fetch
+    import stamina.instrumentation  # noqa: PLC0415
+
+    stamina.instrumentation.set_on_retry_hooks(())  # it would print; we say it
+    for attempt in stamina.retry_context(
+        on=_NotDownloadedError, attempts=_TRIES, timeout=None, wait_initial=5.0, wait_max=60.0
+    ):
+        with attempt:
+            if attempt.num > 1:
+                say("A download failed; trying again.")
+            return _unpack(release, say, lock)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _unpack(release: Release, say: Say, lock: int) -> Build:
@@ -227,7 +255,7 @@ def _bootstrap(release: Release, half: Path, lock: int) -> None:
         policy = half / "usr/sbin/policy-rc.d"  # what is unpacked is not started: 101 is "forbidden"
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
-        _run(release, _chrooted(half, "apt-get", "update"), lock)
+        _run(release, _chrooted(half, "apt-get", "update", "-o", "APT::Update::Error-Mode=any"), lock)
         install = ("apt-get", "install", "--yes", "--no-install-recommends", "--target-release")
         _run(release, _chrooted(half, *install, release.suite, *PACKAGES), lock)
 
@@ -259,7 +287,8 @@ def _run(release: Release, argv: list[str], lock: int) -> str:
     if step.returncode == 0:
         return said
     last = next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
-    raise CannotObserve(
+    failure = _NotDownloadedError if any(words in said for words in _NOT_DOWNLOADED) else CannotObserve
+    raise failure(
         f"Dovecot {release.version} of Debian {release.suite} cannot be unpacked;"
         f" is the mirror reachable? {last}"
     )

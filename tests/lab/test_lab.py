@@ -9,9 +9,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import stamina
 
 from mailauth.dovecot.version import Version
-from mailauth.errors import UsageError
+from mailauth.errors import CannotObserve, UsageError
 from mailauth.lab import Lab, builds
 
 ODD = {"o'brien": "{PLAIN}secret", 'a"b': "{PLAIN}secret", "näme@example.org": "{PLAIN}secret", "null": None}
@@ -132,6 +133,30 @@ def test_a_root_that_lacks_a_package_is_fetched_again(
     assert builds.unpacked(release) is None
     (packages / f"{builds.PACKAGES[0]}.list").touch()
     assert builds.unpacked(release) == builds.Build(Version.parse("2.4.1"), root)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="unpacking needs root")
+@pytest.mark.parametrize(
+    ("says", "tries"), [("E: Couldn't download packages: libc6", 4), ("mkdir: No space left on device", 1)]
+)
+def test_what_could_not_be_downloaded_is_tried_again_and_nothing_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, tries: int
+) -> None:
+    tool = tmp_path / "debootstrap"
+    tool.write_text(f'#!/bin/sh\necho >>{tmp_path}/calls\necho "{says}"\nexit 1\n')
+    tool.chmod(0o755)
+    monkeypatch.setattr(builds, "SEARCH", str(tmp_path))
+    monkeypatch.setenv("MAILAUTH_CACHE", str(tmp_path / "cache"))
+    said: list[str] = []
+    with (
+        stamina.set_testing(True, attempts=9, cap=True),  # it waits for nothing
+        pytest.raises(CannotObserve, match="is the mirror reachable") as failed,
+    ):
+        builds.ensure("bullseye", said.append)
+    assert says in str(failed.value)
+    assert (tmp_path / "calls").read_text() == tries * "\n"
+    assert said.count("A download failed; trying again.") == tries - 1
+    assert [path.name for path in (tmp_path / "cache" / "dovecot").iterdir()] == [".bullseye.lock"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Postfix runs as root only")
