@@ -48,12 +48,30 @@ packages() {
     find_root ||
         fail "some Debian packages are missing; have root run: apt-get install --no-install-recommends$missing"
     say "Installing Debian packages:$missing"
-    # What failed may have been an old list of packages, or an installation that was interrupted.
-    # shellcheck disable=SC2086 # words are wanted
-    apt install --no-install-recommends $missing ||
-        { root dpkg --configure -a && apt update && apt install --no-install-recommends $missing; } ||
+    install_missing || patiently install_anew ||
         fail "the Debian packages cannot be installed; is the mirror reachable? apt-get said:" \
             "$(printf '%s\n' "$told" | grep -m 1 '^E:' || printf '%s\n' "$told" | tail -n 1)"
+}
+
+install_missing() {
+    # shellcheck disable=SC2086 # words are wanted
+    apt install --no-install-recommends $missing
+}
+
+# What failed may have been an old list of packages, or an installation that was interrupted.
+install_anew() {
+    root dpkg --configure -a && apt update && install_missing
+}
+
+# Run a command, and where it fails again, after 5 and after 30 seconds: a mirror may be away for a moment,
+# or a machine that has just started may be updating its lists of packages.
+patiently() {
+    for pause in 5 30; do
+        ! "$@" || return 0
+        say "That failed; trying again in $pause s"
+        sleep "$pause"
+    done
+    "$@"
 }
 
 # Run a command as root, without questions; what it says goes into $told.
@@ -113,8 +131,12 @@ environment() {
     exec 9<&-
 }
 
+pip_install() {
+    told=$(.venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" 2>&1)
+}
+
 pip() {
-    if ! told=$(.venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" 2>&1); then
+    if ! patiently pip_install "$@"; then
         rmdir .venv-unfinished # pip undoes what it cannot finish
         fail "the Python packages cannot be installed; is the package index reachable? pip said:" \
             "$(printf '%s\n' "$told" | grep -m 1 '^ERROR:' || printf '%s\n' "$told" | tail -n 1)"
