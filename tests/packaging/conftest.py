@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import stamina
 
 from mailauth.lab.builds import cache, locked
 from tests.cli.running import ROOT
@@ -37,6 +38,10 @@ def run(*words: str, **environment: str) -> str:
     return done.stdout
 
 
+# What fetches is tried again: a mirror may be away for a moment.
+patient = stamina.retry(on=AssertionError, attempts=3, timeout=None, wait_initial=5.0, wait_max=30.0)
+
+
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The .deb, built by bin/deb; the libraries are fetched once."""
@@ -58,8 +63,9 @@ def _wheels() -> Path:
                 constraints.flush()
                 half = Path(tempfile.mkdtemp(dir=folder.parent))
                 pip = (sys.executable, "-m", "pip", "--python", "/usr/bin/python3", "wheel", "--quiet")
-                run(*pip, "--wheel-dir", str(half), "--constraint", constraints.name, *dependencies)
-                run(*pip, "--wheel-dir", str(half), *BUILDS_THE_WHEEL)
+                wheels = patient(run)
+                wheels(*pip, "--wheel-dir", str(half), "--constraint", constraints.name, *dependencies)
+                wheels(*pip, "--wheel-dir", str(half), *BUILDS_THE_WHEEL)
             for old in folder.parent.glob("[0-9a-f]*"):
                 shutil.rmtree(old)
             half.rename(folder)
@@ -75,14 +81,18 @@ def clean_root() -> Path:
     with locked(cache() / "clean", suite):
         folder = cache() / "clean" / suite
         if not folder.exists():
-            half = Path(tempfile.mkdtemp(dir=folder.parent))
-            half.chmod(0o755)
-            run("debootstrap", "--variant=minbase", f"--include={IN_THE_ROOT}", suite, str(half))
-            run("chroot", str(half), "apt-get", "clean")
-            fetch = ("install", "--yes", "--no-install-recommends", "--download-only", "python3")
-            run("chroot", str(half), "apt-get", *fetch)
-            half.rename(folder)
+            patient(_debian)(suite, folder.parent).rename(folder)
     return folder
+
+
+def _debian(suite: str, parent: Path) -> Path:
+    half = Path(tempfile.mkdtemp(dir=parent))
+    half.chmod(0o755)
+    run("debootstrap", "--variant=minbase", f"--include={IN_THE_ROOT}", suite, str(half))
+    run("chroot", str(half), "apt-get", "clean")
+    fetch = ("install", "--yes", "--no-install-recommends", "--download-only", "python3")
+    run("chroot", str(half), "apt-get", *fetch)
+    return half
 
 
 def sections(text: str) -> dict[str, str]:
