@@ -1,8 +1,8 @@
 """``mailauth diagnose --from-log``, on copied logs and on a real Dovecot's."""
 
 import json
-import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import jsonschema
@@ -41,8 +41,11 @@ def test_one_user_and_the_window(tmp_path: Path) -> None:
     told = json.loads(mailauth("diagnose", "bob", "--from-log", "--log", str(log), "--json").stdout)
     assert [(row["user"], row["failures"]) for row in told["rows"]] == [("bob", 3)]
     two = tmp_path / "log"
-    two.write_bytes(log.read_bytes().replace(b"Nov 23", b"Nov 20") + log.read_bytes())
-    shutil.copy(log, tmp_path / "log.1")
+    now = datetime.now().astimezone()
+    today, before = (f"{now - timedelta(days=days):%b %d}".encode() for days in (0, 3))
+    fresh, old = (log.read_bytes().replace(b"Nov 23", day) for day in (today, before))  # no line has a year
+    two.write_bytes(old + fresh)
+    (tmp_path / "log.1").write_bytes(fresh)
     for options, failures in ([], 6), (["--since", "all"], 12), (["--since", "7d", "--rotated"], 18):
         told = json.loads(mailauth("diagnose", "--from-log", "--log", str(two), "--json", *options).stdout)
         assert told["failures"] == failures
