@@ -29,6 +29,7 @@ STORES = ("passwd-file", "sqlite", "mysql", "pgsql")
 _READY_SECONDS = 60.0
 _RELOAD_SECONDS = 15.0  # after auth failed: proofs of an auth that does not start wait for the whole of it
 _FAILED = ("service(auth): child ", "service(auth): command startup failed")  # as the master logs it
+_REFUSED = "Failed to read configuration"  # as 2.4's master does, and keeps the old one
 _RUN_SECONDS = 60.0
 _OWN_PROGRAMS = ("dovecot", "doveadm", "doveconf")  # these are told which configuration is meant
 _NOBODY = (65534, 65534)
@@ -189,14 +190,16 @@ class Lab:
         """
         if self.postfix and self._household:
             self.postfix.stop(self._household)
-        old = self._auth_pid()
+        old, logged = self._auth_pid(), len(self.log())
         done = self.run("doveadm", "reload")
         if done.returncode:
             raise UsageError(f"doveadm reload: {done.stderr.strip()}")
-        logged, began = len(self.log()), time.monotonic()
+        began = time.monotonic()
         while (new := self._auth_pid()) is None or new == old or _runs(old):
-            failed = any(text in self.log()[logged:] for text in _FAILED)
-            if time.monotonic() > began + (_RELOAD_SECONDS if failed else _READY_SECONDS):
+            said = self.log()[logged:]
+            failed = any(text in said for text in _FAILED)
+            late = time.monotonic() > began + (_RELOAD_SECONDS if failed else _READY_SECONDS)
+            if late or _REFUSED in said:
                 self._check_settings()
                 raise CannotObserve(f"No new auth process came after the reload: {self._last_words()}")
             time.sleep(0.002)
