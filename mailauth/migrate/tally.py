@@ -11,6 +11,7 @@ from mailauth.migrate.rehash import Outcome
 
 _HOUR = 3600
 _KEPT = 400 * 24 * _HOUR  # seconds
+_WAIT = 10.0  # seconds, for who else reads or writes
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS done (hour INTEGER, outcome TEXT, count INTEGER, PRIMARY KEY (hour, outcome))"
     " WITHOUT ROWID"
@@ -58,7 +59,7 @@ class Tally:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=5)) as base, base:
-            base.execute("PRAGMA journal_mode = WAL")
+        # No write-ahead log: who makes or ends one is told "database is locked" without a wait.
+        with closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level="IMMEDIATE")) as base, base:
             base.execute(_SCHEMA)
             yield base
