@@ -17,8 +17,11 @@ def main() -> None:
     if words == ["--version"]:
         sys.stdout.write(version_text())
         return
-    from mailauth.cli.main import run  # noqa: PLC0415 - Click takes four times as long as Python itself
-
+    try:
+        from mailauth.cli.main import run  # noqa: PLC0415 - Click takes four times as long as Python itself
+    except KeyboardInterrupt:
+        sys.stderr.write("mailauth: interrupted.\n")
+        sys.exit(130)
     run()
 
 
