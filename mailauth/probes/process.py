@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,12 @@ def _observe(
     blocks: frozenset[int],
 ) -> VerifyingProcess:
     found = running(master, service)
+    if found and service == "auth":
+        # One that has just begun sleeps, too, and is a quarter of its size (2.3.19.1 and 2.4.1, measured):
+        # when it greets it has all that it loads.  One that does not greet is told of below.
+        with suppress(CannotObserve):
+            wake(dovecot, config, service, user, _BUSY)
+        found = running(master, service)
     if not found:
         wake(dovecot, config, service, user)
         until = time.monotonic() + _WAIT
@@ -141,30 +148,30 @@ def _least_room(
 
     Raises CannotObserve when all of them are busy with logins as long as we look.
     """
-    settings = config.services[service]
     idle: list[VerifyingProcess] = []
     busy = ""
     for pid in pids:
         try:
-            size = idle_size(pid, blocks)
-        except CannotObserve as why:
+            idle.append(_seen(service, pid, config, blocks))
+        except CannotObserve as why:  # it works, or has ended: another may not
             busy = str(why)
-            continue
-        idle.append(
-            VerifyingProcess(
-                service=service,
-                pid=pid,
-                limit=_address_space(pid),
-                size=size,
-                peak=_status(pid, "VmPeak"),
-                configured=settings.vsz_limit,
-                place=settings.place,
-                libsodium=_libsodium(pid),
-            )
-        )
     if not idle:
         raise CannotObserve(busy)
     return min(idle, key=lambda p: float("inf") if p.limit is None else p.limit - p.size)
+
+
+def _seen(service: ServiceName, pid: int, config: AuthConfig, blocks: frozenset[int]) -> VerifyingProcess:
+    settings = config.services[service]
+    return VerifyingProcess(
+        service=service,
+        pid=pid,
+        limit=_address_space(pid),
+        size=idle_size(pid, blocks),
+        peak=_status(pid, "VmPeak"),
+        configured=settings.vsz_limit,
+        place=settings.place,
+        libsodium=_libsodium(pid),
+    )
 
 
 def idle_size(pid: int, blocks: Iterable[int]) -> int:
