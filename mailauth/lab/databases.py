@@ -120,7 +120,15 @@ class Server:
         """Remove a database; a server that is gone has none."""
         if self._household is None:
             return
-        self.execute(f"DROP DATABASE {place.database}{self.force}")
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                self.execute(f"DROP DATABASE {place.database}{self.force}")
+            except Exception as why:  # PostgreSQL gives the others in it 5 s to leave
+                if "accessed by other users" not in str(why) or time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     force = ""
 

@@ -161,7 +161,7 @@ class SqliteStore(SqlStore):
 
     def _connect(self) -> sqlite3.Connection:
         assert self.path
-        link = sqlite3.connect(self.path)
+        link = sqlite3.connect(self.path, timeout=60)
         link.execute("PRAGMA synchronous = OFF")
         return link
 
