@@ -190,12 +190,13 @@ class Lab:
         """
         if self.postfix and self._household:
             self.postfix.stop(self._household)
-        old, logged = self._auth_pid(), len(self.log())
+        # One that is busy does not answer, and may do so later: no auth process that is there is the new one.
+        before, old, logged = {one.pid for one in self.processes()}, self._auth_pid(), len(self.log())
         done = self.run("doveadm", "reload")
         if done.returncode:
             raise UsageError(f"doveadm reload: {done.stderr.strip()}")
         began = time.monotonic()
-        while (new := self._auth_pid()) is None or new == old or _runs(old):
+        while (new := self._auth_pid()) is None or new in {*before, old} or _runs(old):
             said = self.log()[logged:]
             failed = any(text in said for text in _FAILED)
             late = time.monotonic() > began + (_RELOAD_SECONDS if failed else _READY_SECONDS)
