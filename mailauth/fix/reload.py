@@ -1,12 +1,16 @@
 """Reload Dovecot, and wait until a new auth process answers."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused
+from mailauth.probes.process import master_process, running
 
 _SECONDS = 15.0
 _OLD_SECONDS = 5.0  # an old auth process may stay for its open sessions
@@ -14,7 +18,8 @@ _OLD_SECONDS = 5.0  # an old auth process may stay for its open sessions
 
 def reload(dovecot: Installation, config: AuthConfig) -> None:
     """Raises Refused when Dovecot does not reload, or when no auth process answers afterwards."""
-    old = auth_pid(dovecot, config)
+    old = _auths(dovecot, config)
+    before = {auth_pid(dovecot, config), *(one.pid for one in old if not dovecot.pid)}
     try:
         ran = dovecot.run("doveadm", "reload")
     except CannotObserve as why:
@@ -23,7 +28,7 @@ def reload(dovecot: Installation, config: AuthConfig) -> None:
         said = next((line for line in ran.err.splitlines() if line.strip()), "it does not say why.")
         raise Refused(f"doveadm reload failed: {said.strip()}")
     began = time.monotonic()
-    while (new := auth_pid(dovecot, config)) is None or new == old or _lingers(old, began):
+    while (new := auth_pid(dovecot, config)) is None or new in before or _lingers(old, began):
         if time.monotonic() - began > _SECONDS:
             raise Refused(f"no new auth process answered within {_SECONDS:.0f} s of the reload.")
         time.sleep(0.005)
@@ -50,11 +55,19 @@ def auth_pid(dovecot: Installation, config: AuthConfig) -> int | None:
     return int(told[0].split("\t")[1]) if told else None
 
 
-def _lingers(pid: int | None, began: float) -> bool:
-    """The old process is still there and may still be given a login."""
-    if pid is None or time.monotonic() - began > _OLD_SECONDS:
-        return False
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
-    except OSError:
-        return False
+def _auths(dovecot: Installation, config: AuthConfig) -> list[psutil.Process]:
+    """The auth processes as our /proc has them: one that verifies a slow hash does not answer."""
+    with suppress(CannotObserve, psutil.Error):
+        return [psutil.Process(pid) for pid in running(master_process(dovecot, config), "auth")]
+    return []
+
+
+def _lingers(old: list[psutil.Process], began: float) -> bool:
+    """An old process is still there and may still be given a login."""
+    return time.monotonic() - began <= _OLD_SECONDS and any(map(_is_there, old))
+
+
+def _is_there(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
