@@ -1,18 +1,17 @@
 """What the auth process needs to start, and whether Dovecot runs with what the files say now."""
 
+import os
 import time
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-
-import psutil
 
 from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import Running, Startup
-from mailauth.probes.process import NotRunning, master_process
+from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 
 # Source: mech_init(), src/auth/mech.c of 2.3.19.1 and 2.4.1, src/lib-sasl of 2.4.4.  GSSAPI is a plugin in
@@ -27,6 +26,7 @@ _GSSAPI = ("GSSAPI", "GSS-SPNEGO")
 _PLUGINS = {"ldap": "libauthdb_ldap.so", "imap": "libauthdb_imap.so", "lua": "libauthdb_lua.so"}
 # Drivers that are a part of the program itself and that no list of the build names
 _ALWAYS = frozenset({"static", "oauth2", "passwd-file", "prefetch", "imap"})
+_READINGS = 3
 _SLACK = 1.0  # seconds: file times are coarse, and a reload takes a moment
 
 
@@ -104,7 +104,7 @@ def _missing(driver: str, build: dict[str, frozenset[str]], installed: frozenset
 
 
 def observe_running(scene: Scene) -> Running:
-    """Whether the master runs, and the files that are newer than the oldest auth process.
+    """Whether the master runs, and the files that are newer than the auth process.
 
     A reload starts auth anew, so whatever is newer than auth was not read.  What is older may have been
     read or not: nothing is said of it.  Raises CannotObserve when processes may not be seen.
@@ -112,41 +112,28 @@ def observe_running(scene: Scene) -> Running:
     config = scene.config
     try:
         master = master_process(scene.dovecot, config)
+        # After a reload the one from before may stay for a while, for the connections that it has.
+        began = max(map(_started, running(master, "auth")), default=None)
     except NotRunning:
         return Running(f"{config.base_dir}/master.pid", None, "", ())
-    starts = [_started(child) for child in _auth(master)]
     source = f"/proc/{master.pid}"
-    if not starts:
+    if began is None:
         return Running(source, master.pid, "", ())
-    began = min(starts)
     changed = [name for name in _files(scene) if _changed(scene.dovecot.path(name)) > began + _SLACK]
     shown = datetime.fromtimestamp(began).astimezone().isoformat(" ", "seconds")
     return Running(source, master.pid, shown, tuple(changed))
 
 
-def _auth(master: psutil.Process) -> list[psutil.Process]:
-    found = []
-    try:
-        children = master.children()
-    except psutil.NoSuchProcess:
-        return []
-    for child in children:
-        try:
-            if child.cmdline()[:1] == ["dovecot/auth"]:
-                found.append(child)
-        except psutil.Error:
-            continue
-    return found
-
-
-def _started(process: psutil.Process) -> float:
+def _started(pid: int) -> float:
     """When it began, to a hundredth of a second: btime, which psutil adds, is a whole one."""
     try:
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return time.time()
     ticks = int(fields[19])  # starttime, the 22nd field
-    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / 100)
+    # Two clocks: what passes between the two readings makes the machine seem to have begun earlier.
+    booted = max(time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) for _ in range(_READINGS))
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _files(scene: Scene) -> list[str]:
