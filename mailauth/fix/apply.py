@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from mailauth.diagnose import Looked, Target, look
@@ -23,13 +23,16 @@ from mailauth.fix import journal as journals
 from mailauth.fix.entry import Entry, find, new_string
 from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, Journal, State, StoreEntry
-from mailauth.fix.plan import RELOAD, Plan, make
+from mailauth.fix.plan import RELOAD, REOPEN, Plan, make
 from mailauth.fix.reload import reload, runs
-from mailauth.fix.takeback import Step, modes_of, put, take_back
+from mailauth.fix.takeback import OF_FILES, Step, modes_of, put, take_back
 from mailauth.hashes import Password
+from mailauth.probes.log_place import observe_log_destination
+from mailauth.probes.scene import Scene
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMAND_SECONDS = 60.0
+_LOG_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,9 @@ class _Work:
             with self._step(f"change {entry.place}"), guard.held():
                 self.notes += entry.write(entry.old, self.ready.new).notes
         for command in plan.commands:
-            with self._step(command):
+            # In another root it is a child of ours that does it, and would go on after an interruption.
+            whole = guard.held() if command.partition(" ")[0] in OF_FILES else nullcontext()
+            with self._step(command), whole:
                 self._command(command)
         self._settle()
         if self.verify:
@@ -270,6 +275,16 @@ class _Work:
                 self.notes.append(f"{command}: mailauth cannot take this back.")
         if status:
             raise Refused(f"{command}: ended with status {status}: {said.strip().partition(chr(10))[0]}")
+        if command == REOPEN:
+            self._await_log()
+
+    def _await_log(self) -> None:
+        """The log process hears of it from the master, after doveadm has ended."""
+        scene = Scene(self.ready.target.dovecot, self.ready.looked.config)
+        until = time.monotonic() + _LOG_SECONDS
+        with suppress(CannotObserve):  # the diagnosis afterwards says so
+            while getattr(observe_log_destination(scene), "writes_to", "") and time.monotonic() < until:
+                time.sleep(0.01)
 
     def _settle(self) -> None:
         """A changed entry counts once the auth cache has forgotten the old one and the file is read again."""

@@ -17,6 +17,7 @@ from mailauth.finding import Edit, Finding, Remedy, StoreChange
 
 DROP_IN = "99-mailauth.conf"
 RELOAD = "doveadm reload"
+REOPEN = "doveadm log reopen"
 _INCLUDE = re.compile(r"!include(_try)?\s+(\S.*)")
 
 

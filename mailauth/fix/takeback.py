@@ -23,6 +23,8 @@ from mailauth.probes.lookup import observe_user_name
 from mailauth.probes.scene import Scene
 from mailauth.stores import replace
 
+OF_FILES = ("chmod", "chown", "chgrp")  # commands that change a file's mode or owner
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -144,7 +146,7 @@ def _reload(dovecot: Installation) -> Step:
 
 def modes_of(words: list[str], dovecot: Installation) -> Iterator[ModeEntry]:
     """The files whose owner or mode a command would change, as they are."""
-    if not words or Path(words[0]).name not in ("chmod", "chown", "chgrp"):
+    if not words or Path(words[0]).name not in OF_FILES:
         return
     for word in words[1:]:
         if word.startswith("/"):

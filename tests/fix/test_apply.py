@@ -284,6 +284,23 @@ def test_without_a_user(fix: Fix, lab: Labs, dovecot_version: str) -> None:
         assert (after.st_mode, after.st_gid) == (before.st_mode, before.st_gid)
 
 
+def test_a_log_that_is_opened_anew(fix: Fix, lab: Labs, dovecot_version: str) -> None:
+    """The log process does it after doveadm has ended, however late."""
+    with lab(dovecot_version, "sqlite", {"alice": GOOD}) as one:
+        log = one.folder / "log"
+        log.rename(one.folder / "log.1")
+        (process,) = (process for process in one.processes() if process.name() == "log")
+        process.suspend()
+        with ThreadPoolExecutor(1) as pool:
+            ended = pool.submit(fix.json, "LOG005", "--pid", str(one.master_pid), "--apply")
+            while not fix.journals:  # it is written before the command is run
+                assert not ended.done()
+            time.sleep(1.0)
+            process.resume()
+            assert ended.result()["state"] == "applied"
+        assert log.exists()
+
+
 def test_two_remedies_for_one_line(lab: Labs) -> None:
     """One says the line in other words, one puts a line before it."""
     with lab(None, "sqlite", {"alice": GOOD}) as one:
