@@ -27,7 +27,7 @@ from mailauth.probes.scene import Scene
 
 _CONTAINER = re.compile(r" (/\S*/containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
 _MOST_PENALTIES = 1000
-_ANVIL_SECONDS = 1.0
+_ANVIL_SECONDS = 5.0
 _HELLO = {"2.3": "VERSION\tanvil\t1\t0\n", "2.4": "VERSION\tanvil-client\t2\t0\n\n"}
 # auth-penalty.h: two seconds, doubled for each level, at most 15; five levels.
 _FIRST_WAIT, _LONGEST_WAIT, _HIGHEST = 2, 15, 4

@@ -79,11 +79,11 @@ def _instances(scene: Scene) -> Iterator[_Instance]:
         here = master_process(scene.dovecot, scene.config).pid
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.name() != "master" or "postfix" not in process.cmdline()[0]:
+            if process.name() != "master":
                 continue
-            if not _same(here, process.pid, "ns/net"):
+            argv = process.cmdline()  # none where it is just ending
+            if "postfix" not in "".join(argv[:1]) or not _same(here, process.pid, "ns/net"):
                 continue
-            argv = process.cmdline()
             folder = argv[argv.index("-c") + 1] if "-c" in argv[:-1] else ""
             folder = folder or process.environ().get("MAIL_CONFIG", "")
             ours = _same("self", process.pid, "root")

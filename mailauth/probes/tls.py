@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 _PATIENCE = 2.0  # seconds for one connection
+_ANSWER = 10.0  # seconds for each answer: a login process may have to be started for it
 _MAX = 1 << 20  # bytes of a certificate file
 # The settings that name a certificate and its key; a "<" before 2.3's file is Dovecot's "the content of".
 _SETTINGS = {
@@ -215,6 +216,7 @@ def _presented(host: str, listeners: list[Listener]) -> Iterator[tuple[str, "x50
 def _handshake(address: str, listener: Listener, host: str, context: "ssl.SSLContext") -> bytes | None:
     """Up to the server's certificate, and away again: no login."""
     with socket.create_connection((address, listener.port), timeout=_PATIENCE) as plain:
+        plain.settimeout(_ANSWER)
         if not listener.tls:
             lines = plain.makefile("rb", buffering=0)
             for say, wait in _STARTTLS[listener.protocol]:
