@@ -207,7 +207,7 @@ def imap_login(
     *,
     tls: ssl.SSLContext | None = None,
     name: str = "",
-    patience: float = 5.0,
+    patience: float = 30.0,
 ) -> bool:
     """A client's login over the network, with STARTTLS if ``tls``: whether it came to an end that is OK.
 

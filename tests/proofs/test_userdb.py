@@ -35,10 +35,10 @@ def mailbox(proof: Callable[..., Proof]) -> Open:
     return make
 
 
-def opens(lab: Lab, user: str = "alice") -> bool:
+def opens(lab: Lab, user: str = "alice", *, patience: float = 60.0) -> bool:
     """Whether IMAP lets the user in, and opens the inbox."""
     try:
-        link = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=8)
+        link = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=patience)
     except TimeoutError:
         return False  # no greeting before auth is there
     try:
@@ -62,7 +62,7 @@ def mail_story(told: Proof, fault: Change, codes: set[str], mend: Change | None 
     fault(lab)
     lab.restart()
     assert auth_test(lab)
-    assert not opens(lab)
+    assert not opens(lab, patience=8.0)
     told.finds(codes)
     found = told.finds(codes, password=told.password)
     told.paste(found)
@@ -282,5 +282,5 @@ def test_conf017_socket_removed(mailbox: Open, dovecot_version: str) -> None:
     told = mailbox(dovecot_version)
     (told.lab.folder / "run" / "login" / "login").unlink()
     assert auth_test(told.lab)
-    assert not opens(told.lab)
+    assert not opens(told.lab, patience=8.0)
     told.finds({"CONF017"})
