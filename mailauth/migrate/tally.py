@@ -2,8 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mailauth.migrate.rehash import Outcome
 _HOUR = 3600
 _KEPT = 400 * 24 * _HOUR  # seconds
 _WAIT = 10.0  # seconds, for who else reads or writes
+_WAIT = 30.0  # seconds for another's lock
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS done (hour INTEGER, outcome TEXT, count INTEGER, PRIMARY KEY (hour, outcome))"
     " WITHOUT ROWID"
@@ -29,25 +29,34 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts in a file; each call opens and closes it, so that a kill loses nothing."""
+    """Counts in a file; each call opens and closes it, so that a kill loses nothing.
+
+    Who writes takes the lock first, and who reads never writes: SQLite waits for a lock only where none is
+    held yet, and says "database is locked" at once to two who would both have more than they have.
+    """
 
     path: Path
 
     def add(self, outcome: Outcome, count: int = 1, at: float | None = None) -> None:
         hour = int(time.time() if at is None else at) // _HOUR * _HOUR
         with self._open() as base:
+            base.execute("BEGIN IMMEDIATE")
+            base.execute(_SCHEMA)
             base.execute(
                 "INSERT INTO done VALUES (?, ?, ?)"
                 " ON CONFLICT (hour, outcome) DO UPDATE SET count = count + excluded.count",
                 (hour, outcome.name, count),
             )
             base.execute("DELETE FROM done WHERE hour < ?", (hour - _KEPT,))
+            base.execute("COMMIT")
 
     def hours(self) -> list[Hour]:
         """Everything, the oldest first; nothing when nothing was counted yet."""
         if not self.path.exists():
             return []
         with self._open() as base:
+            if not base.execute("SELECT 1 FROM sqlite_master WHERE name = 'done'").fetchone():
+                return []
             rows = base.execute("SELECT hour, outcome, count FROM done ORDER BY hour, outcome").fetchall()
         return [Hour(at, Outcome[name], count) for at, name, count in rows if name in Outcome.__members__]
 
@@ -57,9 +66,5 @@ class Tally:
             found[hour.outcome] += hour.count
         return found
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        # No write-ahead log: who makes or ends one is told "database is locked" without a wait.
-        with closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level="IMMEDIATE")) as base, base:
-            base.execute(_SCHEMA)
-            yield base
+    def _open(self) -> closing[sqlite3.Connection]:
+        return closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None))
