@@ -77,6 +77,8 @@ class Receiver:
             else:
                 return False
         allowed = self._allowed(request)
+        if allowed and b"command=report" in request.target:
+            self._heard(bytes(body))  # before the answer: Dovecot may have given up waiting for it
         status = 200 if allowed else 403
         answer = _ANSWER if allowed else b"{}"
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))]
@@ -86,8 +88,6 @@ class Receiver:
             h11.EndOfMessage(),
         ):
             await self._send(talk, writer, part)
-        if allowed and b"command=report" in request.target:
-            self._heard(bytes(body))
         return talk.our_state is h11.DONE and talk.their_state is h11.DONE
 
     @staticmethod
