@@ -16,7 +16,8 @@ from mailauth.stores import links, refusal
 from mailauth.stores.query import PlainSelect
 from mailauth.stores.store import as_bytes
 
-_TIMEOUT = 10  # seconds to connect, and to wait for a lock or an answer
+_TIMEOUT = 10  # seconds to connect, and to wait for an answer, or for SQLite's lock
+_LOCK = 5  # seconds to wait for a row that another has locked
 
 Rows = Sequence[Sequence[Any]]
 Run = Callable[[str, Sequence[str | None]], tuple[Rows, int]]
@@ -143,7 +144,7 @@ def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
     from psycopg.pq import Escaping  # noqa: PLC0415
 
     wait = _TIMEOUT * 1000
-    options = f"-c statement_timeout={wait} -c lock_timeout={wait // 2}"
+    options = f"-c statement_timeout={wait} -c lock_timeout={_LOCK * 1000}"
     try:
         link = links.pgsql(host, options, connect=_TIMEOUT)
     except CannotObserve as why:
@@ -190,7 +191,7 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
             return cursor.fetchmany(2) if cursor.description else (), cursor.rowcount
 
         try:
-            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_TIMEOUT // 2}")
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_LOCK}")
             # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
             yield lambda text: link.escape(text)[1:-1], run
             link.commit()
