@@ -120,9 +120,10 @@ def test_nothing_secret_is_kept() -> None:
     """Neither salt nor digest, nor a password that stands there as it is."""
     tally = Tally(Question(Reader((2, 4, 1), "PLAIN"), prefixing=True))
     chance = random.Random(3)  # noqa: S311 - only a mix
+    whole = forms()
     stored = [
-        *forms(),
-        *(damaged(chance, one) for one in forms()),
+        *whole,
+        *(damaged(chance, one) for one in whole),
         "hunter2-hunter2",
         "{PLAIN}hunter2-hunter2",
     ]
@@ -131,7 +132,7 @@ def test_nothing_secret_is_kept() -> None:
     kept = pickle.dumps(tally.classes())
     assert b"hunter2" not in kept
     assert b"correct horse" not in kept
-    for one in forms():
+    for one in whole:
         # what follows the last "$" or "," or the scheme: a digest
         digest = re.split(r"[$,}]", one)[-1].encode()
         assert digest[:12] not in kept
