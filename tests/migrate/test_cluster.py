@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,18 +77,41 @@ def cluster(workers: int, memory: int = 2 * MEMORY) -> Iterator[tuple[str, list[
         yield found[0], each
 
 
+@contextmanager
+def killed_at_work(hashers: Dask, worker: subprocess.Popen[str]) -> Iterator[None]:
+    """It is stopped, so that it ends no task, and killed once the scheduler has given it some."""
+    doors = psutil.Process(worker.pid).net_connections("tcp")
+    here = [f"tcp://{door.laddr[0]}:{door.laddr[1]}" for door in doors if door.status == "LISTEN"]
+    worker.send_signal(signal.SIGSTOP)
+    client = hashers._client
+    given: list[str] = []
+
+    def kill() -> None:
+        end = time.monotonic() + 60
+        while not given and time.monotonic() < end:
+            given.extend(name for name, tasks in client.processing().items() if tasks and name in here)
+            time.sleep(0.02)
+        worker.kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    assert given, "it was killed at work"
+
+
 def passwords(count: int) -> list[tuple[str, Password]]:
     return [(f"u{number}", Password(secret(number))) for number in range(count)]
 
 
 def test_a_worker_that_is_killed_costs_its_own_tasks_only() -> None:
-    with cluster(3) as (address, workers):
-        with Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as hashers:
-            hashers.hashes(passwords(8))
-            threading.Timer(0.4, workers[0].kill).start()
-            wanted = passwords(160)
+    with cluster(3) as (address, workers), Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as hashers:
+        hashers.hashes(passwords(8))
+        wanted = passwords(160)
+        with killed_at_work(hashers, workers[0]):
             made = hashers.hashes(wanted)
-        assert workers[0].poll() is not None, "it was killed while they were made"
     for (user, password), (new, why) in zip(wanted, made, strict=True):
         assert not why
         assert verify(new, password, user=user).verdict is Verdict.MATCH
@@ -183,12 +207,23 @@ def test_processes_end_with_the_one_that_made_them(code: str) -> None:
 def test_a_process_that_is_killed_is_made_again() -> None:
     with Local(GOAL.order((2, 4, 1), None, 0), 2) as hashers:
         hashers.hashes(passwords(16))
-        workers = [
-            one
-            for one in psutil.Process().children(recursive=True)
-            if not one.children() and "forkserver" in " ".join(one.cmdline())
-        ]
-        time.sleep(0.1)
-        threading.Timer(0.1, workers[-1].kill).start()
+        pool = hashers._pool
+        assert pool
+        first, *others = [psutil.Process(pid) for pid in pool._processes]
+        for one in (first, *others):
+            one.suspend()  # so that none ends a task before one is killed
+
+        def kill() -> None:
+            end = time.monotonic() + 60
+            while not pool._pending_work_items and time.monotonic() < end:
+                time.sleep(0.01)
+            first.kill()
+            for one in others:
+                one.resume()
+
+        thread = threading.Thread(target=kill)
+        thread.start()
         made = hashers.hashes(passwords(80))
+        thread.join()
+        assert hashers._pool is not pool, "it was killed while they were made"
     assert [why for _, why in made if why] == []

@@ -34,7 +34,7 @@ from tests.cli.running import ROOT, mailauth
 from tests.migrate.conftest import old_users, secret
 from tests.migrate.test_apply import Make, migrated
 from tests.migrate.test_bad_input import small
-from tests.migrate.test_cluster import GOAL, MEMORY, cluster, passwords
+from tests.migrate.test_cluster import GOAL, MEMORY, cluster, killed_at_work, passwords
 from tests.migrate.test_on_login import logging_everything, watched
 
 __all__ = ["migrated", "small"]
@@ -305,7 +305,7 @@ def test_an_interrupted_import_is_gone_on_with_by_running_it_again(tmp_path: Pat
     file = listed(tmp_path, *known(range(COUNT)))
     words = ["migrate", "import", file, "--url", f"passwd-file:{store}", *FAST, "--apply"]
     with subprocess.Popen(
-        [sys.executable, "-m", "mailauth", *words, "--batch", "2", "--rate", "4"],
+        [sys.executable, "-m", "mailauth", *words, "--batch", "2", "--rate", "0.1"],
         cwd=ROOT,
         env=os.environ | {"MAILAUTH_STATE": state},
         stdout=subprocess.PIPE,
@@ -351,8 +351,7 @@ def test_a_cluster_that_is_lost_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("mailauth.migrate.hashing._LOOK", 0.5)
     with cluster(1) as (address, workers), Dask(GOAL.order((2, 4, 1), None, 0), address, MEMORY) as hashers:
         hashers.hashes(passwords(1))
-        threading.Timer(0.3, workers[0].kill).start()
-        with pytest.raises(CannotObserve, match="has had no workers"):
+        with killed_at_work(hashers, workers[0]), pytest.raises(CannotObserve, match="has had no workers"):
             hashers.hashes(passwords(400))
 
 
