@@ -44,10 +44,16 @@ def old_users(count: int) -> dict[str, str | None]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def held_port() -> socket.socket:
+    """A port that is nobody else's, also while the service is down.
+
+    It is bound and not listened on: Linux gives it to no outgoing connection, refuses it to those who ask
+    whether it is free, and lets a server have it that sets SO_REUSEADDR, as asyncio's do (socket(7)).
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 @dataclass
@@ -56,7 +62,7 @@ class OnLoginLab:
 
     lab: Lab
     state: Path
-    port: int = field(default_factory=free_port)
+    held: socket.socket = field(default_factory=held_port)
     service: subprocess.Popen[str] | None = None
 
     def mailauth(self, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
@@ -70,6 +76,10 @@ class OnLoginLab:
         )
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    @property
+    def port(self) -> int:
+        return int(self.held.getsockname()[1])
 
     @property
     def environment(self) -> dict[str, str]:
@@ -120,6 +130,11 @@ class OnLoginLab:
     def totals(self) -> dict[Outcome, int]:
         return Tally(self.state / "on-login" / "tally.sqlite").totals()
 
+    def close(self) -> None:
+        if self.service:
+            self.stop(signal.SIGKILL)
+        self.held.close()
+
     def wait(self, outcome: Outcome, count: int, seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while self.totals()[outcome] < count:
@@ -141,6 +156,5 @@ def on_login(lab: Callable[..., Lab], tmp_path: Path) -> Iterator[Callable[..., 
 
     yield make
     for found in made:
-        if found.service:
-            found.stop(signal.SIGKILL)
+        found.close()
         found.lab.__exit__(None, None, None)

@@ -307,6 +307,7 @@ def with_service(found: Bench, moment: Moment) -> Killed:
     found.all_log_in("migrated", killed.problems)
     service.stop()
     service.mailauth("disable", *found.at, "--apply")
+    service.close()
     return killed
 
 
