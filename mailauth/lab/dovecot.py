@@ -190,8 +190,9 @@ class Lab:
         """
         if self.postfix and self._household:
             self.postfix.stop(self._household)
-        # One that is busy does not answer, and may do so later: no auth process that is there is the new one.
-        before, old, logged = {one.pid for one in self.processes()}, self._auth_pid(), len(self.log())
+        # One that is busy does not answer, and may do so later: no process that is there is the new one.
+        before = {int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()}
+        old, logged = self._auth_pid(), len(self.log())
         done = self.run("doveadm", "reload")
         if done.returncode:
             raise UsageError(f"doveadm reload: {done.stderr.strip()}")
