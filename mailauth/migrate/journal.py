@@ -8,6 +8,7 @@ sealed boxes), whose other half is not needed before an undo.
 A frame that was cut off by a kill is the last one, and its batch was never begun.
 """
 
+import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -79,7 +80,9 @@ def fresh(head: Head) -> "Journal":
         rows = os.open(path / "rows", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except OSError as why:
         raise Refused(f"{path}: no journal can be kept ({why.strerror}), so nothing is changed.") from None
-    journal = Journal(path, head, os.fdopen(rows, "wb", buffering=0))
+    file = os.fdopen(rows, "wb", buffering=0)
+    _ours(path, file)
+    journal = Journal(path, head, file)
     journal.save()
     for new in (path, path.parent):
         _synced(new)
@@ -87,17 +90,31 @@ def fresh(head: Head) -> "Journal":
 
 
 def reopened(name: str) -> "Journal":
-    """To go on: what was cut off at the end is dropped.  Raises UsageError when there is none."""
-    head = read_head(name)
+    """To go on: what was cut off at the end is dropped.
+
+    Raises UsageError when there is none, Refused while another writes it.
+    """
     path = folder() / name
-    whole = sum(_LENGTH + len(frame) for frame in _frames(path / "rows"))
+    read_head(name)
     try:
         file = (path / "rows").open("r+b", buffering=0)
     except OSError as why:
         raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
+    _ours(path, file)
+    head = read_head(name)
+    whole = sum(_LENGTH + len(frame) for frame in _frames(path / "rows"))
     file.truncate(whole)
     file.seek(whole)
     return Journal(path, head, file)
+
+
+def _ours(path: Path, file: FileIO) -> None:
+    """Lock it until it is closed: of two who write it, one would cut off what the other has just written."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise Refused(f"{path}: another mailauth is at work on this migration; wait for its end.") from None
 
 
 def read_head(name: str) -> Head:

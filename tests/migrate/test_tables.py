@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from mailauth.errors import Refused
 from mailauth.hashes.damage import Reader
 from mailauth.migrate.alike import Decider
 from mailauth.migrate.decide import Action, Rule, Wishes, decide
 from mailauth.migrate.goal import Goal
+from mailauth.migrate.journal import Entry, Head, State, entries, fresh, reopened
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.swaps import Key, Row, Swap
 
@@ -82,3 +84,15 @@ def test_only_the_row_that_is_as_it_was_read_is_changed(tmp_path: Path) -> None:
     assert done.written == frozenset({(1, "a")})
     assert done.changed == frozenset({(2, "b")})
     assert file.read_bytes() == b"a:new\nb:other\n"
+
+
+def test_a_journal_is_written_by_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who would go on with a migration that still runs, or undo it, is told so; nothing is cut off."""
+    monkeypatch.setenv("MAILAUTH_STATE", str(tmp_path))
+    journal = fresh(Head("one", "x", None, "{}", State.APPLYING, 0.0))
+    with pytest.raises(Refused, match="another mailauth is at work"):
+        reopened("one")
+    journal.batch([Entry(("a",), b"1", b"2")])
+    journal.close()
+    reopened("one").close()
+    assert list(entries("one")) == [[Entry(("a",), b"1", b"2")]]
