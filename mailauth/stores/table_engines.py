@@ -266,7 +266,11 @@ class Mysql:
             yield
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
             code = why.args[0] if why.args else 0
-            if code in (1205, 1213):  # lock wait timeout; deadlock
+            if code in (
+                1020,
+                1205,
+                1213,
+            ):  # changed since the snapshot (MariaDB 11.6 on); lock wait; deadlock
                 raise LockedError from None
             if code in (1406, 1265):
                 raise Refused("the column is too narrow for the new strings; widen it first.") from None
