@@ -18,6 +18,15 @@ _LINKS = 2  # of PostgreSQL, that write at the same time
 _WRITERS = 50  # transactions that wrote the rows of a batch
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
+_VERSION: tuple[str, ...] = ("ctid", "xmin")
+_VERSION_OF_PARTS = (*_VERSION, "tableoid::text")
+# Where the rows of a table and of its parts are kept: VACUUM FULL, CLUSTER and some ALTER TABLE move them.
+_FILES = (
+    "(WITH RECURSIVE part(o) AS (SELECT %s::regclass::oid"
+    " UNION ALL SELECT inhrelid FROM pg_inherits JOIN part ON inhparent = o)"
+    " SELECT string_agg(pg_relation_filenode(o)::text, ' ' ORDER BY o) FROM part)"
+)
+
 _Update = tuple[str, Sequence[Any]]  # a statement and its values
 
 
@@ -29,10 +38,12 @@ class Pgsql:
     """
 
     mark = raw = "%s"
-    version: tuple[str, ...] = ("ctid", "xmin")
+    version: tuple[str, ...]
     apart = True
 
     def __init__(self, host: dict[str, str]) -> None:
+        self.version = _VERSION
+        self._files: str | None = None
         options = f"-c lock_timeout={_LOCK * 1000} -c statement_timeout={_STATEMENT * 1000}"
         self._reader = links.pgsql(host, options, autocommit=True)
         self._writers = [links.pgsql(host, options) for _ in range(_LINKS)]
@@ -47,6 +58,15 @@ class Pgsql:
             link.close()
 
     def keys(self, table: str) -> tuple[str, ...]:
+        [[kind, children, self._files]] = self.rows(
+            "SELECT c.relkind::text, EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),"  # noqa: S608 - ours
+            f" {_FILES} FROM pg_class c WHERE c.oid = %s::regclass",
+            (table, table),
+        )
+        if kind == "p":
+            self.version = _VERSION_OF_PARTS  # each part has places of its own
+        elif children:
+            raise Refused(f"{table}: other tables inherit from it, and its key does not hold for their rows.")
         found = self.rows(
             "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_index i"
             " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
@@ -84,11 +104,13 @@ class Pgsql:
         """A row's version says whether it is still the one that was read.
 
         Source: PostgreSQL's manual, "System Columns": ctid is the place of a row's version, xmin the
-        transaction that wrote it; a place is used again by a later transaction only.
+        transaction that wrote it; a place is used again by a later transaction only, unless the whole
+        table is written anew: then the rows' writers stay and their places do not, so nothing is changed.
         """
         with self._errors():
             writers = {one.row.version[1] for one in swaps}
-            added = _added(swaps) if self._as_is and len(writers) <= _WRITERS else None
+            one_way = self._as_is and self.version == _VERSION and len(writers) <= _WRITERS
+            added = _added(swaps) if one_way else None
             if added is None:
                 update, values = self._swap_each(names, swaps)
             else:
@@ -99,7 +121,10 @@ class Pgsql:
                 number, same = done.fetchone() if done.description else (done.rowcount, True)
                 if not same:
                     raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
-                return keys if number == len(swaps) else self._new_ones(link, names, swaps)
+                if number == len(swaps):
+                    return keys
+                self._not_moved(link, names.table)
+                return self._new_ones(link, names, swaps)
 
     @contextmanager
     def _writer(self) -> Iterator[Any]:
@@ -109,6 +134,14 @@ class Pgsql:
             yield link
         finally:
             self._idle.put(link)
+
+    def _not_moved(self, link: Any, table: str) -> None:
+        """Raises Refused where the rows are not in the places any more that were read."""
+        if link.execute(f"SELECT {_FILES}", (table,)).fetchone()[0] != self._files:
+            raise Refused(
+                f"{table} was written anew meanwhile (VACUUM FULL, CLUSTER, ALTER TABLE), so its rows are not"
+                " in the places any more that were read; this batch was not changed: go on once that is over."
+            )
 
     def _new_ones(self, link: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         """Which of the rows hold their new string."""
@@ -128,17 +161,21 @@ class Pgsql:
         """
         update = (
             f"UPDATE {names.table} SET {names.column} = %s::text || {names.column}"  # noqa: S608 - names of the password query
-            " WHERE ctid = ANY(%s::tid[]) AND xmin = ANY(%s::xid[])"
+            f" WHERE ctid = ANY(%s::tid[]) AND xmin = ANY(%s::xid[]) AND {_FILES} = %s"
         )
-        return update, (added, _array([one.row.version[0] for one in swaps]), _array(sorted(writers)))
+        places = _array([one.row.version[0] for one in swaps])
+        return update, (added, places, _array(sorted(writers)), names.table, self._files)
 
     def _swap_each(self, names: Names, swaps: Sequence[Swap]) -> _Update:
-        places, writers = zip(*(one.row.version for one in swaps), strict=True)
-        values = [_array(places), _array(writers), _array([one.value for one in swaps])]
+        columns = list(zip(*(one.row.version for one in swaps), strict=True))
+        values = [_array([one.value for one in swaps]), *map(_array, columns), names.table, self._files]
+        parts = self.version == _VERSION_OF_PARTS
         update = (
             f"UPDATE {names.table} t SET {names.column} = u.n"  # noqa: S608 - names of the password query
-            " FROM unnest(%s::tid[], %s::xid[], %s::text[]) AS u(c, x, n)"
-            " WHERE t.ctid = u.c AND t.xmin = u.x"
+            f" FROM unnest(%s::text[], %s::tid[], %s::xid[]{', %s::oid[]' if parts else ''})"
+            f" AS u(n, c, x{', o' if parts else ''})"
+            f" WHERE t.ctid = u.c AND t.xmin = u.x{' AND t.tableoid = u.o' if parts else ''}"
+            f" AND {_FILES} = %s"
             f" RETURNING t.{names.column} IS NOT DISTINCT FROM u.n AS same"
         )
         count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
