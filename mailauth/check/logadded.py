@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,67 +67,60 @@ def added(server: Server, places: Mapping[str, Place], since: float) -> Added:
         path = server.dovecot.path(name)
         if not server.dovecot.has(name):
             continue
-        if (place := places.get(name)) is None:
-            began = datetime.fromtimestamp(since, tz=UTC).astimezone()
+        with opened(path) as file:  # once: it may be rotated at any moment
             # The end first: what is written meanwhile is for the next run.
-            found[name] = _end_of(path)
-            events += [(event, size) for event, size in events_since(path, began, stamps) if event]
-            continue
-        end = _end_of(path)
-        for stream, start, stop in _parts(path, place, end):
-            with stream:
+            end = found[name] = _end_of(path, file)
+            if (place := places.get(name)) is None:
+                began = datetime.fromtimestamp(since, tz=UTC).astimezone()
+                lately = events_since(path, began, stamps, end.offset)
+                events += [(event, size) for event, size in lately if event]
+                continue
+            for stream, start, stop in _parts(path, file, place, end):
                 first = max(start, stop - _MOST)
                 passed_over += first - start
                 stream.seek(first)
                 lines = stream.read(stop - first).splitlines(keepends=True)
                 events += [(event, size) for event, size in events_of(lines, stamps) if event]
-        found[name] = end
     return Added(events, found, passed_over)
 
 
-def _end_of(path: Path) -> Place:
+def _end_of(path: Path, file: IO[bytes]) -> Place:
     """Behind the last whole line."""
     try:
-        with path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            begin = max(0, end - _MOST)
-            file.seek(begin)
-            end = begin + file.read(end - begin).rfind(b"\n") + 1
-            file.seek(0)
-            head = file.read(min(_HEAD, end))
+        end = file.seek(0, os.SEEK_END)
+        begin = max(0, end - _MOST)
+        file.seek(begin)
+        end = begin + file.read(end - begin).rfind(b"\n") + 1
+        file.seek(0)
+        head = file.read(min(_HEAD, end))
     except OSError as why:
         raise unseen(str(path), why, "the log cannot be read") from None
     return Place(end, len(head), hashlib.sha256(head).hexdigest())
 
 
-def _parts(path: Path, place: Place, end: Place) -> Iterator[tuple[IO[bytes], int, int]]:
+def _parts(path: Path, file: IO[bytes], place: Place, end: Place) -> Iterator[tuple[IO[bytes], int, int]]:
     """The files to read, each from where to where: the rest of the old one, if it was rotated, first."""
     offset, stop = int(place.offset), int(end.offset)
-    if stop >= offset and _known(path, place):
-        yield opened(path), offset, stop
+    if stop >= offset and _known(file, place):
+        yield file, offset, stop
         return
     # What the old file became: renamed, copied or packed.
     for old in reversed(rotated(path)):
-        if _known(old, place):
-            yield opened(old), offset, max(offset, _size(old))
-            break
-    yield opened(path), 0, stop
+        with suppress(CannotObserve), opened(old) as stream:
+            if _known(stream, place):
+                yield stream, offset, max(offset, stream.seek(0, os.SEEK_END))
+                break
+    yield file, 0, stop
 
 
-def _known(path: Path, place: Place) -> bool:
+def _known(file: IO[bytes], place: Place) -> bool:
     """Whether a file begins as the one that was read, and is as long at least."""
     try:
-        with opened(path) as file:
-            head = file.read(place.length)
-    except (CannotObserve, OSError, EOFError):
+        file.seek(0)
+        head = file.read(place.length)
+    except (OSError, EOFError):
         return False
     return len(head) == place.length and hashlib.sha256(head).hexdigest() == place.head
-
-
-def _size(path: Path) -> int:
-    """Unpacked."""
-    with opened(path) as file:
-        return file.seek(0, os.SEEK_END)
 
 
 def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: float) -> Added:

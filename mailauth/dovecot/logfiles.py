@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -101,16 +102,22 @@ def last_time(path: Path, stamps: Stamps) -> datetime | None:
     return None
 
 
-def events_since(path: Path, since: datetime | None, stamps: Stamps) -> Iterator[tuple[LogEvent | None, int]]:
+def events_since(
+    path: Path, since: datetime | None, stamps: Stamps, end: float = math.inf
+) -> Iterator[tuple[LogEvent | None, int]]:
     """The events of a file from ``since`` on, each with its line's size; None for a line of no use.
 
-    The place is found by halving, since a log is in order of time.
+    The place is found by halving, since a log is in order of time.  ``end``: the offset to stop at.
     """
     with opened(path) as file:
         if since is not None and path.suffix not in _PACKED:
             _seek(file, since, stamps)
+        at = file.tell()
         try:
             for event, size in events_of(file, stamps):
+                at += size
+                if at > end:
+                    break
                 if event and since and event.when and event.when < since:
                     continue
                 yield event, size

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mailauth.check import logadded
 from mailauth.check.asked import Asked, Server, Which
 from mailauth.check.failures import check_failures
 from mailauth.check.outcome import Outcome, Status
@@ -122,6 +124,33 @@ def test_a_rotation_between_two_runs(log: Log, rotate: Callable[[Path], None], m
     rotate(log.path)
     log.write(*[BROKEN] * more)
     wanted = {"password mismatch": 2, "unknown user": 1, "server error": more}
+    assert log.totals() == wanted
+    assert log.totals() == wanted
+
+
+@pytest.mark.parametrize(("first", "meanwhile"), [(True, "written"), (False, "written"), (False, "renamed")])
+def test_what_comes_while_a_run_reads_is_for_the_next(
+    log: Log, monkeypatch: pytest.MonkeyPatch, first: bool, meanwhile: str
+) -> None:
+    """Neither lost nor counted twice, also when the log is rotated at that moment."""
+    end_of, wanted = logadded._end_of, {"password mismatch": 1}
+    log.write(MISMATCH)
+    if not first:
+        assert log.totals() == wanted
+        log.write(BROKEN)
+        wanted["server error"] = 1
+
+    def interrupted(*words: Any) -> Any:
+        end = end_of(*words)
+        if meanwhile == "renamed":
+            renamed(log.path)
+        log.write(UNKNOWN, UNKNOWN)
+        return end
+
+    with monkeypatch.context() as patched:
+        patched.setattr(logadded, "_end_of", interrupted)
+        assert log.totals() == wanted
+    wanted["unknown user"] = 2
     assert log.totals() == wanted
     assert log.totals() == wanted
 
