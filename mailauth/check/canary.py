@@ -64,7 +64,8 @@ def _pause(server: Server, canary: Credentials, kept: Kept) -> float:
     """Seconds for which a canary that was refused is still to be left alone."""
     if (kept.version, kept.user) != (canary.version, canary.user):
         return 0.0
-    return kept.at + server.asked.pause - time.time()
+    since = time.time() - kept.at
+    return server.asked.pause - since if since >= 0 else 0.0  # a clock that was set back tells nothing
 
 
 def _site(server: Server) -> Site:

@@ -88,8 +88,9 @@ _LATE = (
 
 
 def _load(path: Path, what: str) -> Kept | None:
+    """Of the same question; not one of the future, whose age is not known: the clock was set back."""
     kept = keep.load(path, Kept)
-    return kept if kept and kept.what == what else None
+    return kept if kept and kept.what == what and kept.began <= time.time() else None
 
 
 def _what(server: Server) -> str:
