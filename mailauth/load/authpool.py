@@ -143,14 +143,15 @@ class AuthPool(Pool):
     async def _replace(self, old: "_Link") -> None:
         with suppress(CannotObserve):  # the old one goes on
             new = await self._connect()
-            self._links.append(new)
-            if old in self._links:
-                self._links.remove(old)
-                if old.flying:
-                    self._retired.add(old)
-                    old.retired = True
-                else:
-                    old.close()
+            if old not in self._links:  # it was lost meanwhile, and another is on its way
+                new.close()
+                return
+            self._links[self._links.index(old)] = new
+            if old.flying:
+                self._retired.add(old)
+                old.retired = True
+            else:
+                old.close()
 
     async def _reopen(self) -> None:
         try:
@@ -181,6 +182,8 @@ class AuthPool(Pool):
         except BaseException:  # the load has ended meanwhile
             link.close()
             raise
+        if link.lost:
+            raise unseen(str(self.path), OSError(0, "it closed the connection"), "auth has just ended")
         return link
 
 
@@ -190,6 +193,7 @@ class _Link(asyncio.Protocol):
     def __init__(self, pool: AuthPool) -> None:
         self.flying: dict[int, Flying] = {}
         self.retired = False
+        self.lost = False  # it may be so before anybody hears that it was greeted
         self.since = now()
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pool = pool
@@ -214,6 +218,7 @@ class _Link(asyncio.Protocol):
         if not self.greeted.done():
             self.greeted.set_exception(OSError(0, "it closed the connection"))
             self.greeted.exception()  # nobody may be waiting for it any more
+        self.lost = True
         self.lose_all("the connection was closed")
         self._pool.is_lost(self)
 

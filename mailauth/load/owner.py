@@ -68,13 +68,17 @@ def _unix_listener(path: Path) -> int | None:
 
 def _tcp_listener(target: ImapTarget) -> int | None:
     """Of the processes that have the socket, the master is the one whose parent has it not."""
+    holders: set[int] = set()
     with suppress(psutil.Error, OSError):
         holders = {
             one.pid
             for one in psutil.net_connections("tcp")
             if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == target.port and one.pid
         }
-        for pid in sorted(holders):
-            if psutil.Process(pid).name() == "dovecot":
-                return pid
-    return None
+    parents: dict[int, int] = {}
+    for pid in holders:
+        with suppress(psutil.Error):  # login processes come and go
+            process = psutil.Process(pid)
+            if process.name() == "dovecot":  # a child that has just begun, too
+                parents[pid] = process.ppid()
+    return next((pid for pid, parent in parents.items() if parent not in parents), None)
