@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import stamina
+import stamina.instrumentation
 
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Password
@@ -154,6 +155,7 @@ class AuthPool(Pool):
                 old.close()
 
     async def _reopen(self) -> None:
+        stamina.instrumentation.set_on_retry_hooks(())  # it would print; what comes of it is counted
         try:
             async for attempt in stamina.retry_context(
                 on=CannotObserve, attempts=None, timeout=_BACK_SECONDS, wait_initial=0.01, wait_max=0.25
@@ -182,8 +184,6 @@ class AuthPool(Pool):
         except BaseException:  # the load has ended meanwhile
             link.close()
             raise
-        if link.lost:
-            raise unseen(str(self.path), OSError(0, "it closed the connection"), "auth has just ended")
         return link
 
 
@@ -193,7 +193,6 @@ class _Link(asyncio.Protocol):
     def __init__(self, pool: AuthPool) -> None:
         self.flying: dict[int, Flying] = {}
         self.retired = False
-        self.lost = False  # it may be so before anybody hears that it was greeted
         self.since = now()
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pool = pool
@@ -218,7 +217,6 @@ class _Link(asyncio.Protocol):
         if not self.greeted.done():
             self.greeted.set_exception(OSError(0, "it closed the connection"))
             self.greeted.exception()  # nobody may be waiting for it any more
-        self.lost = True
         self.lose_all("the connection was closed")
         self._pool.is_lost(self)
 
