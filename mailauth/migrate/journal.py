@@ -115,6 +115,9 @@ def _ours(path: Path, file: FileIO) -> None:
     except BlockingIOError:
         file.close()
         raise Refused(f"{path}: another mailauth is at work on this migration; wait for its end.") from None
+    except OSError as why:
+        file.close()
+        raise Refused(f"{path}: the journal cannot be locked ({why.strerror}).") from None
 
 
 def read_head(name: str) -> Head:

@@ -10,7 +10,6 @@ from mailauth.migrate.rehash import Outcome
 
 _HOUR = 3600
 _KEPT = 400 * 24 * _HOUR  # seconds
-_WAIT = 10.0  # seconds, for who else reads or writes
 _WAIT = 30.0  # seconds for another's lock
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS done (hour INTEGER, outcome TEXT, count INTEGER, PRIMARY KEY (hour, outcome))"

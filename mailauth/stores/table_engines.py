@@ -16,6 +16,7 @@ _LOCK = 2  # seconds to wait for someone else's row
 _STATEMENT = 300  # seconds
 _LINKS = 2  # of PostgreSQL, that write at the same time
 _WRITERS = 50  # transactions that wrote the rows of a batch
+_BUSY = (1020, 1205, 1213)  # changed since the snapshot (MariaDB 11.6 on); lock wait; deadlock
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
 _VERSION: tuple[str, ...] = ("ctid", "xmin")
@@ -305,11 +306,7 @@ class Mysql:
             yield
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
             code = why.args[0] if why.args else 0
-            if code in (
-                1020,
-                1205,
-                1213,
-            ):  # changed since the snapshot (MariaDB 11.6 on); lock wait; deadlock
+            if code in _BUSY:
                 raise LockedError from None
             if code in (1406, 1265):
                 raise Refused("the column is too narrow for the new strings; widen it first.") from None
