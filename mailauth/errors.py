@@ -5,7 +5,9 @@ A message says what, where, and what to do, in one sentence, and never holds a s
 """
 
 import os
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 # What shows what an ordinary user may not see; the command line puts its own words in.
 AS_ROOT = "run: sudo mailauth diagnose USER"
@@ -35,6 +37,22 @@ def joined(problems: Sequence[str]) -> str:
     told = [problem.removesuffix(ends).removesuffix(".") for problem in problems]
     last = ends if any(problem.endswith(ends) for problem in problems) else "."
     return "; ".join(told) + last
+
+
+def ended(why: BaseException) -> str:
+    """That a process ended while we looked, where what /proc had of it is gone for that; else ""."""
+    if not isinstance(why, FileNotFoundError | ProcessLookupError):
+        return ""
+    found = re.match(r"/proc/(\d+)/", str(why.filename or ""))
+    if found:
+        try:
+            Path(found[0], "root", ".").stat()
+        except (FileNotFoundError, ProcessLookupError):
+            return f"process {found[1]} ended while we looked"
+        except OSError:
+            return ""
+    # /proc says ESRCH, and not which process, when one ends between open(2) and read(2): proc(5).
+    return "a process ended while we looked" if isinstance(why, ProcessLookupError) else ""
 
 
 def place_of(bug: BaseException) -> str:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import psutil
 
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import AS_ROOT, CannotObserve, place_of, unseen
+from mailauth.errors import AS_ROOT, CannotObserve, ended, place_of, unseen
 from mailauth.evidence import (
     CacheAnswer,
     Certificates,
@@ -118,8 +118,11 @@ def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) ->
     except psutil.NoSuchProcess as why:
         facts[kind] = Unobserved(kind, f"process {why.pid} ended while we looked; try again.")
     except Exception as bug:  # noqa: BLE001 - one broken probe must not silence the rest
-        reason = f"a bug in mailauth: {type(bug).__name__} at {place_of(bug)}."
-        facts[kind] = Unobserved(kind, reason, bug=True)
+        gone = ended(bug)
+        told = (
+            f"{gone}; try again." if gone else f"a bug in mailauth: {type(bug).__name__} at {place_of(bug)}."
+        )
+        facts[kind] = Unobserved(kind, told, bug=not gone)
     else:
         return None if isinstance(seen, NotApplicable) else seen
     return None

@@ -17,7 +17,7 @@ from mailauth.dovecot.authconfig import AuthConfig, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal
-from mailauth.errors import AS_ROOT, CannotObserve, UsageError
+from mailauth.errors import AS_ROOT, CannotObserve, UsageError, ended
 from mailauth.stores import sql
 
 _SPARE = 0.3  # seconds before the end for ourselves
@@ -62,6 +62,10 @@ def _configuration(which: Which) -> Read:
             return [of_finding(finding) for finding in findings] or [says]
     except (CannotObserve, UsageError) as why:
         return [_why_not(why)]
+    except OSError as why:
+        if not (gone := ended(why)):
+            raise
+        return [Said(Status.CRITICAL, gone)]
     return dovecot, config
 
 
@@ -78,6 +82,10 @@ def _guarded(name: str, check: Check, server: Server, so_far: Callable[[Outcome]
         found = outcome(name, [Said(Status.UNKNOWN, f"/proc/{why.pid}: may not be read by us; {AS_ROOT}.")])
     except psutil.NoSuchProcess as why:
         found = outcome(name, [Said(Status.CRITICAL, f"process {why.pid} ended while we looked")])
+    except OSError as why:
+        if not (gone := ended(why)):
+            raise
+        found = outcome(name, [Said(Status.CRITICAL, gone)])
     return replace(found, seconds=time.monotonic() - began)
 
 

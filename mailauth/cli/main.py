@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailauth.cli.commands import COMMANDS, help_text, version_text
-from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused, place_of
+from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused, ended, place_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -87,6 +87,8 @@ def run() -> None:
         if isinstance(bug, OSError) and bug.errno in _FULL and bug.filename is None:
             told, status = f"what was found cannot be written ({bug.strerror}).", 3
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif gone := ended(bug):
+            told, status = f"{gone}; run it again.", 3
         else:
             place = f"{type(bug).__name__} at {place_of(bug)}"
             told, status = f"a bug: {place}; please report this line and the command.", BUG

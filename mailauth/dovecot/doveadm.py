@@ -214,8 +214,10 @@ def at_pid(pid: int, config: str | None) -> Installation:
         elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or any(
             _namespace(pid, kind) != _namespace("self", kind) for kind in ("mnt", "net")
         )
-    except OSError:
+    except PermissionError:
         raise CannotObserve(f"--pid {pid}: only root may look into this process; {AS_ROOT}.") from None
+    except OSError:  # it ends just now
+        raise UsageError(f"--pid {pid}: there is no such process.") from None
     return Installation(config, pid if elsewhere else None)
 
 
