@@ -1,5 +1,6 @@
 """What Dovecot logged while these logins were made: the line that says why a layer breaks."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,11 +17,13 @@ from mailauth.probes.log import log_paths, stamps_of, syslog_file
 
 _MOST = 4 * 1024 * 1024  # bytes of a log that are read: a busy server's, while the logins were made
 _SHOWN = 300  # characters of a line
-_WAIT, _APART = 0.6, 0.1  # seconds for a line to be written, and between two looks
+# Seconds for a line to be written: by any process; by one that always says why it fails; between two looks.
+_WAIT, _SURELY, _APART = 0.6, 5.0, 0.1
 _JOURNAL_SECONDS = 5.0
 _GRAVE = ("Error", "Fatal", "Panic")
 # Where the line is that tells more, beyond the service's own process.
 _AUTH = {Breaks.USERDB: ("auth", "auth-worker"), Breaks.AUTH: ("auth",)}
+_TELLING = (Breaks.LOGIN_PROCESS, Breaks.MAIL)
 # Dovecot's words, and what they come to; the first that fits.
 # Source: Dovecot 2.3.19.1 and 2.4.1 src/lib-storage/mail-storage-service.c, mail-storage.c, mail-user.c,
 # mailbox-list.c, src/lib/eacces-error.c, restrict-access.c, module-dir.c; glibc's elf/dl-load.c; measured.
@@ -56,11 +59,14 @@ def mark(site: Site) -> Mark:
 
 def with_log(judged: Judgement, user: str, site: Site, since: Mark) -> Judgement:
     """The same faults, with the line of the log that tells why, where there is one and we may read it."""
-    deadline = time.monotonic() + _WAIT
+    began = time.monotonic()
+    readable = any(os.access(path, os.R_OK) for path, *_ in since.files)
     while any(_processes(fault) for fault in judged.faults):
         lines = _lines(site, since)
         found = tuple(_told(fault, user, lines) for fault in judged.faults)
-        if all(fault.log or not _processes(fault) for fault in found) or time.monotonic() > deadline:
+        silent = [fault for fault in found if _processes(fault) and not fault.log]
+        wait = _SURELY if readable and any(fault.breaks in _TELLING for fault in silent) else _WAIT
+        if not silent or time.monotonic() - began > wait:
             return replace(judged, faults=found)
         time.sleep(_APART)
     return judged
