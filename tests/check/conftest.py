@@ -17,6 +17,8 @@ from tests.proofs.story import SECRET, MiB, argon2id
 
 CANARY = argon2id(memory=4 * MiB)
 LARGE = argon2id(memory=24 * MiB)
+# A machine that is busy with other tests is no slow server.
+PATIENT = ("--timeout", "60s", "--greeting", "60s", "60s", "--login-time", "60s", "60s")
 EVERY = ("server", "canary", "headroom", "rows", "workers", "failures")
 
 
@@ -42,8 +44,8 @@ class Watched:
             Which(),
             self.folder / "state",
             read_credentials(credentials(self.folder)),
-            Limits(failures=(5.0, 10.0)),
-            timeout=30.0,
+            Limits(failures=(5.0, 10.0), greeting=(60.0, 60.0), canary=(60.0, 60.0)),
+            timeout=60.0,
             survey_age=0.0,
             pause=0.0,
             window=1.0,
@@ -68,7 +70,7 @@ class Watched:
         which = self.which
         named = ("-c", which.config) if which.config else ("--pid", which.pid or "")
         state = ("--state", str(self.asked.state), "--canary", str(self.folder / "canary"))
-        done = mailauth("check", *named, *state, *words)
+        done = mailauth("check", *named, *state, *PATIENT, *words)
         assert done.stderr == ""
         return done.returncode, done.stdout
 
