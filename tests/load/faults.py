@@ -51,8 +51,9 @@ EXPORTS = {
 _SESSION = re.compile(r'"event":"auth_request_finished".*"session":"load[0-9a-f]{8}([0-9a-f]+)"')
 USERS = 20
 WRONG = 0.2
-_SETTLE_SECONDS = 15.0
-_AROUND = 0.3  # seconds by which the end of a stats process may have been before we saw it
+_SETTLE_SECONDS = 60.0
+_IN_FLIGHT_SECONDS = 2.0  # for a request to be sent to an auth that is about to be killed
+_AROUND = 1.0  # seconds by which the end of a stats process may have been before we saw it
 
 
 class StatsReaders:
@@ -100,9 +101,14 @@ class StatsReaders:
                         self.gone.append((self._asked[place], time.monotonic()))
             return sum(self._counts, Counter())
 
-    def settled(self) -> Counter[str]:
-        """When two looks agree: events reach the stats process a little later than answers their client."""
+    def settled(self, requests: int = 0) -> Counter[str]:
+        """When two looks agree: events reach the stats process a little later than answers their client.
+
+        ``requests``: how many it must come to, which is waited for.
+        """
         until = time.monotonic() + _SETTLE_SECONDS
+        while self.counts()["requests"] < requests and time.monotonic() < until:
+            time.sleep(0.1)
         before = self.counts()
         while time.monotonic() < until:
             time.sleep(0.5)
@@ -167,6 +173,7 @@ class Faults:
     lab: Lab
     readers: StatsReaders
     server: Server
+    tally: Tally
     kinds: tuple[str, ...]
     pause: float
     done: Counter[str] = field(default_factory=Counter)
@@ -176,6 +183,8 @@ class Faults:
     def run(self) -> None:
         chance = random.Random(7)  # noqa: S311 - to be repeated
         turn = 0
+        while not self.tally.sent and not self.stop.wait(0.005):
+            pass
         while not self.stop.wait(self.pause * chance.uniform(0.6, 1.4)):
             kind = self.kinds[turn % len(self.kinds)]
             turn += 1
@@ -212,8 +221,18 @@ class Faults:
         if not found:
             return 0
         with suppress(psutil.Error):
-            chance.choice(found).send_signal(signal.SIGKILL)
+            victim = chance.choice(found)
+            if not worker:
+                self._keep_something(victim)
+            victim.send_signal(signal.SIGKILL)
         return 1
+
+    def _keep_something(self, auth: psutil.Process) -> None:
+        """Have a request sent to auth that it cannot answer, if there are connections to it."""
+        auth.suspend()
+        sent, until = self.tally.sent, time.monotonic() + _IN_FLIGHT_SECONDS
+        while self.tally.sent == sent and time.monotonic() < until:
+            time.sleep(0.005)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +298,8 @@ def keep_books(
     with Lab(version, server.driver, stored, SETTINGS + EXPORTS[version[:3]], database=server) as lab:
         readers = StatsReaders(lab)
         before = readers.settled()
-        faults = Faults(lab, readers, server, kinds, pause)
         mix, witness = Mix(accounts, WRONG), Witness()
+        faults = Faults(lab, readers, server, witness, kinds, pause)
         plan = Plan(rate, rate, seconds, 0.0, WRONG, connections=4, in_flight=1000, timeout=100.0)
         thread = threading.Thread(target=faults.run)
         thread.start()
@@ -298,15 +317,32 @@ def keep_books(
         finally:
             faults.stop.set()
             thread.join()
-        after = readers.settled()
+        until = time.monotonic() + _SETTLE_SECONDS
+        while True:  # the log and the statistics come a little later than the answers
+            counted = readers.settled() - before
+            books = _compare(result, faults, readers, witness, counted, lab.log())
+            heard = books.agree or ("auth" in kinds and result.counts.answered <= counted["requests"])
+            if heard or time.monotonic() > until:
+                break
         readers.close()
-        exported = Counter(int(found, 16) for found in _SESSION.findall(lab.log()))
+    return books
+
+
+def _compare(
+    result: LoadResult,
+    faults: Faults,
+    readers: StatsReaders,
+    witness: Witness,
+    counted: Counter[str],
+    log: str,
+) -> Books:
+    exported = Counter(int(found, 16) for found in _SESSION.findall(log))
     silent = {number: one for number, one in witness.answers.items() if number not in exported}
     return Books(
         result,
         dict(faults.done),
         faults.problems,
-        {name: after[name] - before[name] for name in METRICS},
+        {name: counted[name] for name in METRICS},
         (len(witness.ends), sum(count > 1 for count in witness.ends.values())),
         (
             len(exported),

@@ -70,12 +70,15 @@ def test_every_request_is_counted_once_and_as_dovecot_does(
     dovecot_version: str, own_database: MariaDB
 ) -> None:
     """Workers are killed, Dovecot reloaded, the database restarted; for long: bench/load_faults.py."""
-    books = keep_books(dovecot_version, own_database, seconds=6.0, rate=60.0, pause=0.8)
-    assert books.problems == []
+    for seconds in (6.0, 60.0):
+        books = keep_books(dovecot_version, own_database, seconds=seconds, rate=60.0, pause=0.8)
+        assert books.problems == []
+        assert books.result.counts.sent == 60 * seconds
+        assert books.each_once, books
+        assert books.agree, books
+        if books.faults.get("reload"):
+            break  # else starting the database took so long that the load was over
     assert set(books.faults) == {"database", "worker", "reload"}
-    assert books.result.counts.sent == 360
-    assert books.each_once, books
-    assert books.agree, books
 
 
 def test_what_a_killed_auth_process_had_is_lost_and_no_more(own_database: MariaDB) -> None:
@@ -210,12 +213,15 @@ def test_no_penalty_is_tripped_unknowingly(lab: Callable[..., Lab]) -> None:
         elsewhere = ("--penalties", "--sources", "2")
         told = loaded(*imap(one), *QUICK, "--rate", "4", "--wrong", "50", *elsewhere)
         assert told.counts.refused == 2
-        assert "127.77.0." in held_back()
+        until = time.monotonic() + 60  # auth tells anvil of a refusal after it has answered
+        while "127.77.0." not in held_back():
+            assert time.monotonic() < until
         assert "127.0.0.1" not in held_back()
 
-        told = loaded(*imap(one), "--warm-up", "0", "--rate", "2", feed=STALE, status=1)
+        early = ("--warm-up", "0", "--rate", "2", "--duration", "60")
+        told = loaded(*imap(one), *early, feed=STALE, status=1)
         assert "a password was refused" in told.ended
-        assert told.counts.sent < 10
+        assert told.counts.sent < 120
 
 
 def test_an_interrupted_load_tells_what_it_did(lab: Callable[..., Lab], dovecot_version: str) -> None:
@@ -244,7 +250,7 @@ def test_an_interrupted_load_tells_what_it_did(lab: Callable[..., Lab], dovecot_
         assert result.ended == "interrupted"
         counts, warm = result.counts, result.warm_up_counts
         assert counts.sent == counts.answered > 0
-        after = readers.settled()
+        after = readers.settled(before["requests"] + counts.answered + warm.answered)
         readers.close()
         assert counts.answered + warm.answered == after["requests"] - before["requests"]
         assert counts.ok + warm.ok == after["right"] - before["right"]
