@@ -86,6 +86,7 @@ async def _load(
                 took = 0.0 if session.ended else await session.drive(_schedule(plan, plan.seconds), tally)
                 busy = (time.process_time() - busy) / took if took else 0.0
                 await session.settle(tally)
+            watch.look()  # at what came since the last sample, or without one
         finally:
             await pool.close()
     generator = busy if knee is None else knee.generator

@@ -100,7 +100,7 @@ def test_a_load_of_a_lab_shows_its_numbers_and_draws_them(tmp_path: Path) -> Non
     assert (
         "sent       40\n  ok         30\n  refused    10  (wrong passwords, as they should be)" in done.stdout
     )
-    assert "auth-worker" in done.stdout
+    assert "auth-workers at most" in done.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
