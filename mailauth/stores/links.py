@@ -9,6 +9,8 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.stores import refusal
 
 _CONNECT = 10  # seconds
+LOCK = 2  # seconds that a migration waits for someone else's row
+STATEMENT = 300  # seconds for one of its statements
 _MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
 
 
@@ -119,3 +121,12 @@ def sqlite(host: dict[str, str], *, timeout: float = _CONNECT) -> sqlite3.Connec
         raise refusal.of_sqlite(why, path) from None
     link.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
     return link
+
+
+def quoted(name: str, mark: str) -> str:
+    """A column's name for a statement; ``mark`` is the database's quote."""
+    return (
+        name
+        if name.isidentifier() and name == name.lower()
+        else f"{mark}{name.replace(mark, mark * 2)}{mark}"
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
-from mailauth.stores import links, table_engines
+from mailauth.stores import links, table_engines, table_pgsql
 from mailauth.stores.query import PlainSelect, read, simple, user_of
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import Engine, Key, LockedError, Names, Row, Swap, Swapped, key_of, utf8
@@ -133,6 +133,6 @@ def _text(value: object) -> str:
 
 _ENGINES: dict[str, Callable[[dict[str, str]], Engine]] = {
     "sqlite": table_engines.Sqlite,
-    "pgsql": table_engines.Pgsql,
+    "pgsql": table_pgsql.Pgsql,
     "mysql": table_engines.Mysql,
 }

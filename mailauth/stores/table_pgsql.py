@@ -1,0 +1,217 @@
+"""What a table of stored strings takes of PostgreSQL: its key, its width, a transaction of swaps."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, cast
+
+from mailauth.errors import Refused
+from mailauth.stores import links, refusal
+from mailauth.stores.store import as_bytes
+from mailauth.stores.swaps import Key, LockedError, Names, Swap, key_of
+
+_LINKS = 2  # that write at the same time
+_WRITERS = 50  # transactions that wrote the rows of a batch
+
+_VERSION: tuple[str, ...] = ("ctid", "xmin")
+_VERSION_OF_PARTS = (*_VERSION, "tableoid::text")
+# Where the rows of a table and of its parts are kept: VACUUM FULL, CLUSTER and some ALTER TABLE move them.
+_FILES = (
+    "(WITH RECURSIVE part(o) AS (SELECT %s::regclass::oid"
+    " UNION ALL SELECT inhrelid FROM pg_inherits JOIN part ON inhparent = o)"
+    " SELECT string_agg(pg_relation_filenode(o)::text, ' ' ORDER BY o) FROM part)"
+)
+
+_Update = tuple[str, Sequence[Any]]  # a statement and its values
+
+
+class Pgsql:
+    """PostgreSQL: the versions and strings of a batch go over as arrays.
+
+    Pages come over a link of their own, and two batches are written at the same time: one process of the
+    server's is the slowest part otherwise.
+    """
+
+    mark = raw = "%s"
+    version: tuple[str, ...]
+    apart = True
+
+    def __init__(self, host: dict[str, str]) -> None:
+        self.version = _VERSION
+        self._files: str | None = None
+        options = f"-c lock_timeout={links.LOCK * 1000} -c statement_timeout={links.STATEMENT * 1000}"
+        self._reader = links.pgsql(host, options, autocommit=True)
+        self._writers = [links.pgsql(host, options) for _ in range(_LINKS)]
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for writer in self._writers:
+            self._idle.put(writer)
+        self._types: list[str] = []  # of the key's columns
+        self._as_is = False  # the column keeps what is written: no blanks, no triggers
+
+    def close(self) -> None:
+        for link in (self._reader, *self._writers):
+            link.close()
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        [[kind, children, self._files]] = self.rows(
+            "SELECT c.relkind::text, EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),"  # noqa: S608 - ours
+            f" {_FILES} FROM pg_class c WHERE c.oid = %s::regclass",
+            (table, table),
+        )
+        if kind == "p":
+            self.version = _VERSION_OF_PARTS  # each part has places of its own
+        elif children:
+            raise Refused(f"{table}: other tables inherit from it, and its key does not hold for their rows.")
+        found = self.rows(
+            "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_index i"
+            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
+            " WHERE i.indrelid = %s::regclass AND i.indisprimary"
+            " ORDER BY array_position(i.indkey::int2[], a.attnum)",
+            (table,),
+        )
+        self._types = [str(row[1]) for row in found]
+        return tuple(links.quoted(str(row[0]), '"') for row in found)
+
+    def width(self, table: str, column: str) -> int | None:
+        found = self.rows(
+            "SELECT atttypid::regtype::text, atttypmod - 4, c.relhastriggers OR c.relhasrules"
+            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE a.attrelid = %s::regclass AND a.attname = %s",
+            (table, column.strip('"')),
+        )
+        if not found:
+            return None
+        kind, width, changing = found[0]
+        self._as_is = kind in ("text", "character varying") and not changing
+        return int(width) if width > 0 and kind in ("character varying", "character") else None
+
+    def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        with self._errors():
+            found: list[Sequence[Any]] = self._reader.execute(statement.encode(), values or None).fetchall()
+            return found
+
+    def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
+        arrays = ", ".join(f"%s::{kind}[]" for kind in self._types)
+        values = [[key[number] for key in keys] for number in range(len(names.keys))]
+        return f"({', '.join(names.keys)}) IN (SELECT * FROM unnest({arrays}))", values  # noqa: S608 - names of the password query
+
+    def swap(self, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
+        """A row's version says whether it is still the one that was read.
+
+        Source: PostgreSQL's manual, "System Columns": ctid is the place of a row's version, xmin the
+        transaction that wrote it; a place is used again by a later transaction only, unless the whole
+        table is written anew: then the rows' writers stay and their places do not, so nothing is changed.
+        """
+        with self._errors():
+            writers = {one.row.version[1] for one in swaps}
+            one_way = self._as_is and self.version == _VERSION and len(writers) <= _WRITERS
+            added = _added(swaps) if one_way else None
+            if added is None:
+                update, values = self._swap_each(names, swaps)
+            else:
+                update, values = self._put_before(names, swaps, added, writers)
+            keys = frozenset([one.row.key for one in swaps])
+            with self._writer() as link, link.transaction():
+                done = link.execute(update.encode(), values)
+                number, same = done.fetchone() if done.description else (done.rowcount, True)
+                if not same:
+                    raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
+                if number == len(swaps):
+                    return keys
+                self._not_moved(link, names.table)
+                return self._new_ones(link, names, swaps)
+
+    @contextmanager
+    def _writer(self) -> Iterator[Any]:
+        """A link that nobody writes over."""
+        link = self._idle.get()
+        try:
+            yield link
+        finally:
+            self._idle.put(link)
+
+    def _not_moved(self, link: Any, table: str) -> None:
+        """Raises Refused where the rows are not in the places any more that were read."""
+        if link.execute(f"SELECT {_FILES}", (table,)).fetchone()[0] != self._files:
+            raise Refused(
+                f"{table} was written anew meanwhile (VACUUM FULL, CLUSTER, ALTER TABLE), so its rows are not"
+                " in the places any more that were read; this batch was not changed: go on once that is over."
+            )
+
+    def _new_ones(self, link: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
+        """Which of the rows hold their new string."""
+        where, values = self.among(names, [one.row.key for one in swaps])
+        now = link.execute(
+            f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE {where}".encode(),  # noqa: S608 - names of the password query
+            values,
+        ).fetchall()
+        new = {one.row.key: one.after for one in swaps}
+        return frozenset(key for row in now if as_bytes(row[-1]) == new[key := key_of(row[:-1])])
+
+    def _put_before(self, names: Names, swaps: Sequence[Swap], added: str, writers: set[str]) -> _Update:
+        """The same text before each old string: then only the rows' versions go over.
+
+        Any of these writers will do: all had ended when the page was read, so none can have written to
+        such a place since.
+        """
+        update = (
+            f"UPDATE {names.table} SET {names.column} = %s::text || {names.column}"  # noqa: S608 - names of the password query
+            f" WHERE ctid = ANY(%s::tid[]) AND xmin = ANY(%s::xid[]) AND {_FILES} = %s"
+        )
+        places = _array([one.row.version[0] for one in swaps])
+        return update, (added, places, _array(sorted(writers)), names.table, self._files)
+
+    def _swap_each(self, names: Names, swaps: Sequence[Swap]) -> _Update:
+        columns = list(zip(*(one.row.version for one in swaps), strict=True))
+        values = [_array([one.value for one in swaps]), *map(_array, columns), names.table, self._files]
+        parts = self.version == _VERSION_OF_PARTS
+        update = (
+            f"UPDATE {names.table} t SET {names.column} = u.n"  # noqa: S608 - names of the password query
+            f" FROM unnest(%s::text[], %s::tid[], %s::xid[]{', %s::oid[]' if parts else ''})"
+            f" AS u(n, c, x{', o' if parts else ''})"
+            f" WHERE t.ctid = u.c AND t.xmin = u.x{' AND t.tableoid = u.o' if parts else ''}"
+            f" AND {_FILES} = %s"
+            f" RETURNING t.{names.column} IS NOT DISTINCT FROM u.n AS same"
+        )
+        count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
+        return count, values
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import psycopg  # noqa: PLC0415 - imported by now
+
+        try:
+            yield
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            raise LockedError from None
+        except psycopg.errors.StringDataRightTruncation:
+            raise Refused("the column is too narrow for the new strings; widen it first.") from None
+        except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:
+            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; nothing was changed.") from None
+        except psycopg.errors.DiskFull as why:
+            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; this batch was not changed.") from None
+        except (psycopg.Error, UnicodeError) as why:
+            raise refusal.of_pgsql(why) from None
+
+
+def _added(swaps: Sequence[Swap]) -> str | None:
+    """What stands before the old string in each new one, where that is all that is new."""
+    first = swaps[0]
+    old = first.row.stored
+    if not old or not first.new.endswith(old):
+        return None
+    added = first.new[: -len(old)]
+    if not all(one.row.stored and one.new == added + one.row.stored for one in swaps):
+        return None
+    return added.decode("ascii", "strict") if added.isascii() else None
+
+
+def _array(values: Sequence[str | None]) -> str:
+    """PostgreSQL's text for an array; psycopg's own takes ten times as long for a long one."""
+    if None in values:
+        return "{" + ",".join("NULL" if value is None else _array((value,))[1:-1] for value in values) + "}"
+    texts = cast("Sequence[str]", values)
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
+        joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in texts)
+    return f'{{"{joined}"}}'
