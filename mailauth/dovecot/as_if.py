@@ -46,5 +46,5 @@ def set_by_hand(config: AuthConfig, passdb: Passdb, dovecot: Installation) -> bo
     if not isinstance(passdb.source, SqlSource):
         return "scheme=" in args.partition("/")[0]
     with suppress(CannotObserve):
-        return conf.read(Path(args), dovecot.path).find("default_pass_scheme") is not None
+        return conf.read(Path(args), dovecot.path, ext=True).find("default_pass_scheme") is not None
     return False

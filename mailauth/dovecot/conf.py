@@ -1,37 +1,35 @@
 """Dovecot's configuration language: text to blocks and settings, each with its file and line.
 
-Reads three things: what ``doveconf`` prints, a configuration file with all it includes, and
-2.3's ``dovecot-sql.conf.ext``.  Values are secrets until shown otherwise: no repr shows one.
+Reads three things: what ``doveconf`` prints, a configuration file with all it includes, and 2.3's files for
+a driver (``dovecot-sql.conf.ext``).  Values are secrets until shown otherwise: no repr shows one.
 
-Source: Dovecot 2.3.19.1 and 2.4.1, src/config/config-parser.c; src/lib-settings/settings.c.
+What one statement is, ``statements.py`` knows.
 """
 
 import glob
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailauth.dovecot.statements import Statement, printed, statements
 from mailauth.errors import CannotObserve, unseen
 
-# kind, then perhaps a name (perhaps quoted), then perhaps a second name, then the brace
-_BLOCK = re.compile(
-    r"([^\s={}\"#]+)(?:\s+(\"(?:[^\"\\]|\\.)*\"|[^\s{}=]+))?(?:\s+[^\s{}=]+)?\s*\{\s*(?:#.*)?"
-)
-_SETTING = re.compile(r"([^\s={}]+)\s*=\s*(.*)", re.DOTALL)
-_INCLUDE = re.compile(r"!include(_try)?\s+(.+)")
 _MAX_DEPTH = 20  # of includes: deeper is a loop
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One ``name = value``; ``file`` and ``line`` are empty and 0 for doveconf's own output."""
+    """One ``name = value``; ``file`` is empty for doveconf's own output.
+
+    ``last`` is the last of its lines: a here-document has several, and so has what a backslash continues.
+    """
 
     name: str
     value: str = field(repr=False)
     file: str = ""
     line: int = 0
+    last: int = 0
 
     @property
     def place(self) -> str:
@@ -81,25 +79,38 @@ class _Open:
         return Block(self.kind, self.name, tuple(self.settings), tuple(self.blocks), self.file, self.line)
 
 
-def parse(text: str, file: str = "", *, include: Callable[[str, bool], list["Block"]] | None = None) -> Block:
-    """Read configuration text.  ``include`` is asked for each ``!include`` (pattern, may be missing).
+Include = Callable[[str, bool], list[Block]]
+"""What ``!include`` brings: asked with the pattern, and whether it may be missing."""
+
+
+def parse(text: str, file: str = "", *, include: Include | None = None, ext: bool = False) -> Block:
+    """Read configuration text; ``ext``: of one of 2.3's files for a driver.
 
     Never raises for odd lines: doveconf is the judge of syntax, and it has spoken before.
     """
+    return _tree(statements(text, ext=ext), file, include)
+
+
+def parse_printed(text: str) -> Block:
+    """Read what ``doveconf -a -P`` or ``doveconf -n -P`` printed.  Without -P it cannot be read back."""
+    return _tree(printed(text), "", None)
+
+
+def _tree(found: Iterable[Statement], file: str, include: Include | None) -> Block:
     stack = [_Open("", "")]
-    for number, line in _logical_lines(text):
-        if line == "}":
-            if len(stack) > 1:
+    for one in found:
+        match one.kind:
+            case "setting":
+                stack[-1].settings.append(Setting(one.name, one.text, file, one.line, one.last))
+            case "begin":
+                stack.append(_Open(one.name, one.text, file, one.line))
+            case "include":
+                for block in include(one.text, one.may_miss) if include else ():
+                    stack[-1].settings += block.settings
+                    stack[-1].blocks += block.blocks
+            case "end" if len(stack) > 1:
                 done = stack.pop().close()
                 stack[-1].blocks.append(done)
-        elif included := _INCLUDE.fullmatch(line):
-            for block in include(_unquote(included[2]), bool(included[1])) if include else ():
-                stack[-1].settings += block.settings
-                stack[-1].blocks += block.blocks
-        elif opened := _BLOCK.fullmatch(line):
-            stack.append(_Open(opened[1], _unquote(opened[2] or ""), file, number))
-        elif found := _SETTING.fullmatch(line):
-            stack[-1].settings.append(Setting(found[1], _value(found[2]), file, number))
     while len(stack) > 1:
         done = stack.pop().close()
         stack[-1].blocks.append(done)
@@ -111,14 +122,17 @@ def read(
     locate: Callable[[str], Path] = Path,
     files: list[str] | None = None,
     hidden: list[str] | None = None,
+    *,
+    ext: bool = False,
 ) -> Block:
     """Read a configuration file and all it includes; ``files`` is filled with their names.
 
-    ``hidden`` is filled with what is included and may not be looked at.  ``locate`` turns a path as
-    Dovecot sees it into a path that we can open.  Raises CannotObserve
-    when the file cannot be read; an unreadable included file is passed over (doveconf has judged it).
+    ``hidden`` is filled with what is included and may not be looked at.  ``ext`` as above.  ``locate`` turns
+    a path as Dovecot sees it into a path that we can open.  Raises CannotObserve when the file cannot be
+    read; an unreadable included file is passed over (doveconf has judged it).
     """
-    return _read(str(path), locate, 0, [] if files is None else files, [] if hidden is None else hidden)
+    reader = _Reader(locate, [] if files is None else files, [] if hidden is None else hidden, ext)
+    return reader.read(str(path), 0)
 
 
 @dataclass(slots=True)
@@ -142,29 +156,37 @@ class Lines:
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
-def _read(name: str, locate: Callable[[str], Path], depth: int, files: list[str], hidden: list[str]) -> Block:
-    def include(pattern: str, _may_miss: bool) -> list[Block]:
-        if depth >= _MAX_DEPTH:
-            return []
-        full = pattern if pattern.startswith("/") else str(Path(name).parent / pattern)
-        base = str(locate("/")).rstrip("/")
-        found = []
-        if _is_hidden(locate(full)):
-            hidden.append(full)
-        for match in sorted(glob.glob(str(locate(full)))):  # noqa: PTH207 - the pattern is absolute
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads a file and what it includes, and notes which files there were."""
+
+    locate: Callable[[str], Path]
+    files: list[str]
+    hidden: list[str]
+    ext: bool
+
+    def read(self, name: str, depth: int) -> Block:
+        def include(pattern: str, _may_miss: bool) -> list[Block]:
+            full = pattern if pattern.startswith("/") else str(Path(name).parent / pattern)
+            return [] if depth >= _MAX_DEPTH else list(self._included(full, depth + 1))
+
+        try:
+            text = self.locate(name).read_text("utf-8", "surrogateescape")
+        except OSError as why:
+            raise unseen(name, why) from None
+        self.files.append(name)
+        return parse(text, name, include=include, ext=self.ext)
+
+    def _included(self, pattern: str, depth: int) -> Iterator[Block]:
+        base = str(self.locate("/")).rstrip("/")
+        if _is_hidden(self.locate(pattern)):
+            self.hidden.append(pattern)
+        for match in sorted(glob.glob(str(self.locate(pattern)))):  # noqa: PTH207 - the pattern is absolute
             try:
-                found.append(_read(match.removeprefix(base), locate, depth + 1, files, hidden))
+                yield self.read(match.removeprefix(base), depth)
             except CannotObserve:
                 if not os.access(match, os.R_OK):
-                    hidden.append(match.removeprefix(base))
-        return found
-
-    try:
-        text = locate(name).read_text("utf-8", "replace")
-    except OSError as why:
-        raise unseen(name, why) from None
-    files.append(name)
-    return parse(text, name, include=include)
+                    self.hidden.append(match.removeprefix(base))
 
 
 def _is_hidden(pattern: Path) -> bool:
@@ -180,36 +202,3 @@ def _is_hidden(pattern: Path) -> bool:
     except OSError:
         return False
     return False
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments and blank ones, a trailing backslash joined, with the first line's number."""
-    start, held = 0, ""
-    for number, raw in enumerate(text.split("\n"), 1):
-        line = raw.strip()
-        if not held and (not line or line.startswith("#")):
-            continue
-        start = start if held else number
-        if line.endswith("\\"):
-            held += line[:-1].rstrip() + " "
-            continue
-        yield start, held + line
-        held = ""
-    if held:
-        yield start, held.strip()
-
-
-def _value(text: str) -> str:
-    """A value without its quotes, or without the comment that follows it."""
-    text = text.strip()
-    if text[:1] in ('"', "'"):
-        return _unquote(text)
-    return re.split(r"\s#", text, maxsplit=1)[0].rstrip()
-
-
-def _unquote(text: str) -> str:
-    text = text.strip()
-    if len(text) >= 2 and text[0] == text[-1] and text[0] in ('"', "'"):
-        inner = text[1:-1]
-        return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL) if text[0] == '"' else inner
-    return text

@@ -52,7 +52,7 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     first, _, _ = ran.out.partition("\n")  # "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf"
     version = Version.parse(first)
     file = dovecot.config or first.partition("): ")[2].strip() or _DEFAULT_FILE
-    tree = conf.parse(ran.out)
+    tree = conf.parse_printed(ran.out)
     dialect24 = version.dialect == "2.4"
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
     places = _places(file, dovecot)

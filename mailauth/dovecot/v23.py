@@ -89,7 +89,7 @@ def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
             source = FileSource(path, options.get("username_format", "%u"))
         elif driver == "sql":
             try:
-                sql = conf.read(Path(args), dovecot.path)
+                sql = conf.read(Path(args), dovecot.path, ext=True)
             except CannotObserve:
                 sql = conf.parse("")
             driver = SQL_DRIVERS.get(sql.get("driver"), driver)
@@ -110,7 +110,7 @@ def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, So
         return driver, "PLAIN", StaticSource(fields.pop("password", None), tuple(fields.items()))
     if driver != "sql":
         return driver, "CRYPT", None
-    tree = conf.read(Path(args), dovecot.path)
+    tree = conf.read(Path(args), dovecot.path, ext=True)
     name = tree.get("driver")
     if name not in SQL_DRIVERS:
         raise CannotObserve(f"{args}: mailauth does not know the SQL driver {name!r}.")

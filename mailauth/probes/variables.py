@@ -63,7 +63,7 @@ def _settings(scene: Scene) -> Iterator[conf.Setting]:
     files += [one.source.place for one in config.userdbs if isinstance(one.source, SqlSource)]
     for file in dict.fromkeys(name for name in files if name.startswith("/")):
         try:
-            tree = conf.read(Path(file), scene.dovecot.path)
+            tree = conf.read(Path(file), scene.dovecot.path, ext=file != config.file)
         except CannotObserve:
             continue
         for block in tree.walk():
@@ -81,7 +81,7 @@ def _placed(one: MisreadVariable, settings: tuple[conf.Setting, ...], scene: Sce
         old = lines[place.line - 1].strip()
     except (OSError, IndexError):
         return MisreadVariable(one.where, one.variables)
-    if old.endswith("\\"):  # it goes on in the next line
+    if place.last > place.line:  # more than one line
         return MisreadVariable(one.where, one.variables, place.file, place.line)
     return MisreadVariable(one.where, one.variables, place.file, place.line, old, rewritten(old, dialect))
 

@@ -23,7 +23,7 @@ def test_blocks_and_settings_with_their_places() -> None:
     ("line", "value"),
     [
         ("k = v # comment", "v"),
-        ("k = v#no comment", "v#no comment"),
+        ("k = v#comment", "v"),
         ('k = "a # b\\"c  "', 'a # b"c  '),
         ('k = "back\\\\slash"', "back\\slash"),
         ("k = 'single # q'", "single # q"),
