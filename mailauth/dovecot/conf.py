@@ -64,6 +64,27 @@ class Block:
             yield from block.walk()
 
 
+def words(block: Block, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """A list of words: ``name = a, b``, or 2.4's ``name { a = yes  b = no }``, which adds to ``default``.
+
+    Source: settings_parse_boollist_string(), src/lib-settings/settings-parser.c, and config_apply_boollist(),
+    src/config/config-parser.c of Dovecot 2.4.1; doveconf prints one of the two forms.
+    """
+    line, blocks = block.find(name), block.all(name)
+    found = dict.fromkeys(default if line is None else _words_of(line.value), True)
+    for one in blocks:
+        found |= {_unquote(each.name): each.value.lower() in _YES for each in one.settings}
+    return tuple(word for word, wanted in found.items() if wanted)
+
+
+_YES = ("yes", "y", "1")
+
+
+def _words_of(value: str) -> list[str]:
+    """Words between blanks and commas, each perhaps quoted."""
+    return [quoted or word for quoted, word in re.findall(r'"((?:[^"\\]|\\.)*)"|([^\s,"]+)', value)]
+
+
 @dataclass(slots=True)
 class _Open:
     """A block that is still being read."""

@@ -73,8 +73,8 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         master_separator=tree.get("auth_master_user_separator")[:1],
         tree=tree,
         userdbs=v24.read_userdbs(tree) if dialect24 else v23.read_userdbs(tree, dovecot),
-        protocols=tuple(name for name in tree.get("protocols").split() if name != "none"),
-        mechanisms=tuple(tree.get("auth_mechanisms").upper().split()),
+        protocols=tuple(name for name in conf.words(tree, "protocols") if name != "none"),
+        mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
     )
 
 

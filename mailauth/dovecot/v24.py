@@ -53,7 +53,7 @@ def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
                 deny=effective(tree, block, "passdb_deny") == "yes",
                 master=effective(tree, block, "passdb_master") == "yes",
                 skip=effective(tree, block, "passdb_skip") or "never",
-                mechanisms=effective(tree, block, "passdb_mechanisms_filter"),
+                mechanisms=" ".join(_listed(tree, block, "passdb_mechanisms_filter")),
                 username_filter=effective(tree, block, "passdb_username_filter"),
                 result_success=effective(tree, block, "passdb_result_success") or "return-ok",
                 result_failure=effective(tree, block, "passdb_result_failure") or "continue",
@@ -94,12 +94,24 @@ def read_userdbs(tree: conf.Block) -> tuple[Userdb, ...]:
 
 def effective(tree: conf.Block, block: conf.Block, name: str) -> str:
     """The value of setting ``name`` inside ``block``: its own, in any of its spellings, or the global one."""
-    own = block.name.replace("-", "_")
-    for prefix in ("", f"{block.kind}_", f"{block.kind}_{own}_", f"{own}_"):
-        spelling = name.removeprefix(prefix)
+    for spelling in _spellings(block, name):
         if found := block.find(spelling):
             return found.value
     return tree.get(name)
+
+
+def _listed(tree: conf.Block, block: conf.Block, name: str) -> tuple[str, ...]:
+    """As ``effective``, of a list of words."""
+    for spelling in _spellings(block, name):
+        if block.find(spelling) or block.all(spelling):
+            return conf.words(block, spelling)
+    return conf.words(tree, name)
+
+
+def _spellings(block: conf.Block, name: str) -> list[str]:
+    own = block.name.replace("-", "_")
+    prefixes = ("", f"{block.kind}_", f"{block.kind}_{own}_", f"{own}_")
+    return [name.removeprefix(prefix) for prefix in prefixes]
 
 
 def _source(tree: conf.Block, block: conf.Block, driver: str) -> tuple[str, Source | None]:

@@ -14,7 +14,6 @@ from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
 from mailauth.login.way import HANGS, NETS, NO_ENTRY, PROXIED, Attempt, Layer, Way
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
-from mailauth.probes.network import words
 from mailauth.probes.scene import Case
 from mailauth.probes.variables import cannot_look_up
 
@@ -73,7 +72,7 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     """
     word = way.layer.value.split()[-1]
     began = time.monotonic()
-    offered = [word.upper() for word in words(site.config.tree, "auth_mechanisms")] or ["PLAIN"]
+    offered = site.config.mechanisms or ("PLAIN",)
     if "PLAIN" not in offered:
         # It says "Couldn't connect to auth socket" then; measured on 2.3.19.1.
         return Attempt(way, Answer.NOT_OFFERED, said="doveadm asks by PLAIN, which auth does not offer")

@@ -56,8 +56,8 @@ def look_at(dovecot: Installation, *, postfix: bool = False) -> Site:
     try:
         listening = observe_listening(scene)
     except CannotObserve:  # an ordinary user may not look; a connection tells as well
-        protocols = served(config.tree)
-        listeners = configured(config.tree, protocols)
+        protocols = served(config)
+        listeners = configured(config, protocols)
         listening = Listening("doveconf", False, protocols, protocols, listeners, ())
     return Site(
         dovecot,

@@ -8,7 +8,6 @@ from mailauth.clients.sasl import MECHANISMS
 from mailauth.login.site import Site
 from mailauth.login.way import Layer, Way
 from mailauth.probes.doors import doors
-from mailauth.probes.network import words
 
 PROTOCOLS = ("imap", "pop3", "submission", "sieve")  # Dovecot's own; smtp is Postfix's
 _TIMEOUT = 5.0  # seconds: who greets does so at once
@@ -57,7 +56,7 @@ def mechanisms(site: Site, choice: Choice) -> tuple[str, ...]:
     """The mechanisms to try, PLAIN first: those asked for, else those configured that are known here."""
     if choice.mechanisms:
         return choice.mechanisms
-    configured = [word.upper() for word in words(site.config.tree, "auth_mechanisms")] or ["PLAIN"]
+    configured = site.config.mechanisms or ("PLAIN",)
     return tuple(one.name for one in MECHANISMS if one.name in configured) or ("PLAIN",)
 
 

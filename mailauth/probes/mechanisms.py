@@ -1,8 +1,8 @@
 """How a client may authenticate: the mechanisms offered, and passwords without TLS."""
 
+from mailauth.dovecot.conf import words
 from mailauth.evidence import Cleartext, Mechanisms, NotApplicable
 from mailauth.hashes import Flaw
-from mailauth.probes.network import words
 from mailauth.probes.scene import Scene
 
 # These send the password itself.  Source: Dovecot 2.3.19.1 src/auth/mech-*.c, MECH_SEC_PLAINTEXT.
@@ -43,4 +43,4 @@ def observe_cleartext(scene: Scene) -> Cleartext:
 
 def _offered(scene: Scene) -> tuple[str, ...]:
     """The mechanisms; PLAIN where none is named."""
-    return tuple(word.upper() for word in words(scene.config.tree, "auth_mechanisms")) or ("PLAIN",)
+    return scene.config.mechanisms or ("PLAIN",)

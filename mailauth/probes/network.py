@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import psutil
 
-from mailauth.dovecot.conf import Block
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable
@@ -48,15 +49,14 @@ _T = TypeVar("_T")
 
 def observe_listening(scene: Scene) -> Listening | NotApplicable:
     """The login services' listeners.  Raises CannotObserve when the kernel's table may not be read."""
-    tree = scene.config.tree
-    asked = protocols = served(tree)
+    asked = protocols = served(scene.config)
     if scene.named_service:
         if scene.service not in PROTOCOLS:
             return NotApplicable(Listening, f"no login service of Dovecot's is for {scene.service}")
         asked = (PROTOCOLS[scene.service],)
     if not asked:
         return NotApplicable(Listening, "Dovecot serves no protocol that is logged in to")
-    listeners = configured(tree, (*protocols, *asked))
+    listeners = configured(scene.config, (*protocols, *asked))
     if not scene.named_service:  # port 0 is how a protocol that nobody uses is switched off
         asked = tuple(dict.fromkeys(one.protocol for one in listeners if one.port)) or asked
     pid = _master(scene)
@@ -105,22 +105,14 @@ def observe_reachable(scene: Scene) -> Reachable | NotApplicable:
     )
 
 
-def served(tree: Block) -> tuple[str, ...]:
+def served(config: AuthConfig) -> tuple[str, ...]:
     """The protocols that Dovecot is set to serve, of those that are logged in to."""
-    return tuple(dict.fromkeys(PROTOCOLS[word] for word in words(tree, "protocols") if word in PROTOCOLS))
+    return tuple(dict.fromkeys(PROTOCOLS[word] for word in config.protocols if word in PROTOCOLS))
 
 
-def configured(tree: Block, protocols: tuple[str, ...]) -> tuple[Listener, ...]:
+def configured(config: AuthConfig, protocols: tuple[str, ...]) -> tuple[Listener, ...]:
     """The listeners of these protocols, as they are set."""
-    return tuple(one for protocol in dict.fromkeys(protocols) for one in _of(tree, protocol))
-
-
-def words(tree: Block, name: str) -> tuple[str, ...]:
-    """A list of words: ``name = a b``, or 2.4's ``name { a = yes  b = no }``."""
-    found = [word.strip('"') for word in tree.get(name).replace(",", " ").split()]
-    for block in tree.all(name):
-        found += [one.name for one in block.settings if one.value == "yes"]
-    return tuple(word for word in found if word)
+    return tuple(one for protocol in dict.fromkeys(protocols) for one in _of(config, protocol))
 
 
 def addresses(host: str) -> list[Address]:
@@ -133,21 +125,31 @@ def addresses(host: str) -> list[Address]:
     return list(dict.fromkeys(found))[:_MANY]
 
 
-def _of(tree: Block, protocol: str) -> Iterator[Listener]:
-    """The protocol's listeners: what doveconf says, and Dovecot's own defaults beneath."""
-    standard = _PORTS[protocol]
-    named: dict[str, dict[str, str]] = {name: {} for name in standard}
+def _of(config: AuthConfig, protocol: str) -> Iterator[Listener]:
+    """The protocol's listeners: what doveconf says, and in 2.4 Dovecot's own defaults beneath.
+
+    2.3 prints every listener that there is: its submission-login has none for 465, though its source has
+    the port.  With ssl = no none is opened that begins with TLS.  Source: Dovecot 2.3.19.1
+    src/submission-login/submission-login-settings.c; service_create_inet_listeners(), src/master/service.c of
+    2.3.19.1 and 2.4.1; doveconf of 2.3.13, 2.3.19.1, 2.3.21.1, 2.4.1 and 2.4.5.
+    """
     service = "managesieve-login" if protocol == "sieve" else f"{protocol}-login"
-    for block in tree.all("service"):
-        if block.name == service:
-            for one in block.all("inet_listener"):
-                named.setdefault(one.name, {}).update({each.name: each.value for each in one.settings})
-    everywhere = words(tree, "listen") or ("*", "::")
+    blocks = [block for block in config.tree.all("service") if block.name == service]
+    standard = _PORTS[protocol]
+    listed = [listener for block in blocks for listener in block.all("inet_listener")]
+    printed = config.version.dialect == "2.3" and listed
+    named: dict[str, dict[str, str]] = {} if printed else {name: {} for name in standard}
+    everywhere = words(config.tree, "listen", ("*", "::")) or ("*", "::")
+    for one in listed:
+        said = {each.name: each.value for each in one.settings} | {"listen": " ".join(words(one, "listen"))}
+        named.setdefault(one.name, {}).update(said)
     for name, said in named.items():
         own = (said.get("listen") or said.get("address") or "").replace(",", " ").split()
         port = said.get("port") or str(standard.get(name, 0))
         tls = said.get("ssl") or ("yes" if name in standard and name != protocol else "no")
         number = int(port) if port.isdigit() else 0
+        if tls == "yes" and config.tree.get("ssl") == "no":
+            continue
         yield Listener(protocol, name, tuple(own) or everywhere, number, tls == "yes", bool(own))
 
 

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 from typing import cast
 
+from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import MailAccess, NotApplicable, UserdbAnswer
@@ -125,7 +126,7 @@ def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotA
     if os.geteuid() not in (0, uid):
         raise CannotObserve(f"{mail}: only root can try it as uid {uid}; {AS_ROOT}.")
     tree = scene.config.tree
-    names = [tree.get("mail_privileged_group"), *tree.get("mail_access_groups").replace(",", " ").split()]
+    names = [tree.get("mail_privileged_group"), *words(tree, "mail_access_groups")]
     numbers = {_number(scene.dovecot, name, "group") for name in names}
     groups = sorted(number for number in numbers if number is not None)
 
