@@ -14,6 +14,8 @@ from mailauth.dovecot.version import Dialect, Version
 
 _SECRET = re.compile(r"password|_key\b|connect|secret|nonce|token|api_header|dnpass|static", re.IGNORECASE)
 _SCOPES: dict[str, Scope] = {"passdb": "passdb", "userdb": "userdb", "service": "service"}
+# Blocks in which settings of the top level stand; others have settings of their own, or are lists.
+_WITH_SETTINGS = frozenset({"protocol", "local", "remote", "local_name", "passdb", "userdb", "service"})
 _LIMITS = ("vsz_limit", "default_vsz_limit")
 _NO_LIMIT: dict[Dialect, str] = {"2.3": "0", "2.4": "unlimited"}
 _NOT_A_LIMIT: dict[Dialect, str] = {"2.3": "unlimited", "2.4": "0"}
@@ -53,7 +55,7 @@ def _of_block(
             yield _misfit(setting, row, block, dialect, line_of)
     for inner in block.blocks:
         yield from _of_head(inner, scope, dialect, line_of)
-        if scope == "" and inner.kind not in ("plugin", "namespace", "mailbox", "dict", "metric"):
+        if scope == "" and inner.kind in _WITH_SETTINGS:
             yield from _of_block(inner, _SCOPES.get(inner.kind, ""), dialect, line_of)
 
 
@@ -106,7 +108,8 @@ def _secret(setting: Setting, block: Block) -> bool:
 
 
 def _said_23(row: Renamed) -> str:
-    said = f"it is {row.old} in 2.3" if row.old else "2.3 has no such setting"
+    place = " in plugin { }" if row.scope == "plugin" else ""
+    said = f"it is {row.old}{place} in 2.3" if row.old else "2.3 has no such setting"
     return f"{said} ({row.note})" if row.note and not row.old else said
 
 
@@ -129,7 +132,7 @@ def _line_24(setting: Setting, row: Renamed, block: Block) -> str | None:
         return _mail_24(value)
     if row.old == "auth_worker_max_count":
         return f"service auth-worker {{\n  process_limit = {value}\n}}"
-    if row.old in ("auth_debug", "verbose_ssl"):
+    if row.old == "verbose_ssl":
         return "" if value != "yes" else row.new
     if row.old == "args":
         return _args_24(value, block)
@@ -167,6 +170,8 @@ def _args_24(value: str, block: Block) -> str | None:
 
 
 def _line_23(setting: Setting, row: Renamed, block: Block) -> str | None:
+    if row.scope == "plugin":
+        return None
     value = rewritten(setting.value, "2.3")
     match row.change:
         case "same":

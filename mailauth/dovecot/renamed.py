@@ -7,14 +7,15 @@ Source: the upgrade guide "2.3 to 2.4" of Dovecot's documentation (Converted set
 section naming), and where it says nothing the settings that src/auth/auth-settings.c,
 src/auth/db-{sql,passwd-file,ldap}*.c, src/lib-sql/driver-*.c, src/lib-ssl-iostream/ssl-settings.c,
 src/lib-storage/mail-storage-settings.c and src/lib-master/service-settings.c of 2.3.19.1 and 2.4.1
-define.  The names marked "run" were given to both doveconfs by the proofs of CONF001 and CONF002.
+define.  tests/dovecot/test_renamed.py holds the table to what the doveconf of each version takes.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-# "": the file's top level (and protocol, local, remote blocks); "sql": 2.3's dovecot-sql.conf.ext
-Scope = Literal["", "passdb", "userdb", "service", "sql"]
+# "": the file's top level (and protocol, local, remote blocks); "sql": 2.3's dovecot-sql.conf.ext; "plugin":
+# 2.3's plugin { }, whose settings stand at the top level in 2.4
+Scope = Literal["", "passdb", "userdb", "service", "sql", "plugin"]
 # How a value is carried over: as it is, yes <-> no, with or without the "<" that reads a file, or by hand
 Change = Literal["same", "not", "file", "hand"]
 
@@ -50,10 +51,7 @@ RENAMED: tuple[Renamed, ...] = (
         "same",
         """
         auth_default_realm | auth_default_domain
-        ssl_ca_file | ssl_client_ca_file
-        ssl_ca_dir | ssl_client_ca_dir
         ssl_cert_username_field | ssl_server_cert_username_field
-        ssl_client_require_valid_cert | ssl_client_require_valid_cert
         ssl_key_password | ssl_server_key_password
         ssl_prefer_server_ciphers | ssl_server_prefer_ciphers
         ssl_require_crl | ssl_server_require_crl
@@ -62,12 +60,23 @@ RENAMED: tuple[Renamed, ...] = (
         mail_attachment_dir | mail_ext_attachment_path
         mail_attachment_hash | mail_ext_attachment_hash
         mail_attachment_min_size | mail_ext_attachment_min_size
+        """,
+    ),
+    *_rows(
+        "plugin",
+        "same",
+        """
         acl_anyone | imap_acl_allow_anyone
         lazy_expunge | lazy_expunge_mailbox
         quota_grace | quota_storage_grace
         quota_max_mail_size | quota_mail_size
         fts_index_timeout | fts_search_timeout
         """,
+    ),
+    *_rows(
+        "plugin",
+        "hand",
+        "quota | quota NAME { quota_driver }\nquota_rule | quota_storage_size | and quota_message_count",
     ),
     *_rows("", "not", "disable_plaintext_auth | auth_allow_cleartext"),
     *_rows(
@@ -90,7 +99,6 @@ RENAMED: tuple[Renamed, ...] = (
         ssl_ca | ssl_server_ca_file | and ssl_client_ca_file
         mail_location | mail_driver and mail_path | with mail_inbox_path, mail_index_path and so on
         auth_worker_max_count | service auth-worker { process_limit }
-        auth_debug | log_debug = category=auth
         verbose_ssl | log_debug = category=ssl
         auth_stats |  |
         auth_policy_server_timeout_msecs | auth_policy { http_client_request_timeout }
@@ -101,8 +109,6 @@ RENAMED: tuple[Renamed, ...] = (
         stats_http_rawlog_dir | stats_server { http_client_rawlog_dir }
         mail_attribute_dict | mail_attribute { dict }
         mail_attachment_fs | mail_ext_attachment { fs }
-        quota | quota NAME { quota_driver }
-        quota_rule | quota_storage_size | and quota_message_count
         plugin |  | its settings stand at the top level
         dict_db_config |  |
         """,
@@ -117,7 +123,7 @@ RENAMED: tuple[Renamed, ...] = (
         """,
     ),
     *_rows("passdb", "same", "mechanisms | mechanisms_filter"),
-    *_rows("passdb", "hand", "pass | result_success = continue\nauth_verbose |  |"),
+    *_rows("passdb", "hand", "pass | result_success = continue"),
     *_rows(
         "userdb",
         "hand",
@@ -125,7 +131,6 @@ RENAMED: tuple[Renamed, ...] = (
         args | passwd_file_path, query or fields { } | by driver
         default_fields | fields { }
         override_fields | fields { }
-        auth_verbose |  |
         """,
     ),
     *_rows(
@@ -169,7 +174,6 @@ _ONLY_24: tuple[Renamed, ...] = (
         | pgsql | it stands in dovecot-sql.conf.ext in connect
         | passdb_default_password_scheme
         | passwd_file_path
-        | log_debug
         """,
     ),
     *_rows(
@@ -207,12 +211,19 @@ _ONLY_24: tuple[Renamed, ...] = (
 
 def in_24(scope: Scope, name: str) -> Renamed | None:
     """What became of a 2.3 setting that 2.4 refuses; None where 2.4 takes it, or nothing is known."""
-    return next((row for row in RENAMED if row.scope == scope and row.old == name != row.new), None)
+    scopes = _scopes(scope)
+    return next((row for row in RENAMED if row.scope in scopes and row.old == name != row.new), None)
 
 
 def in_23(scope: Scope, name: str) -> Renamed | None:
     """What 2.3 called a 2.4 setting that it refuses; None where 2.3 takes it, or nothing is known."""
+    scopes = _scopes(scope)
     for row in (*RENAMED, *_ONLY_24):
-        if row.scope == scope and row.new == name != row.old and row.scope != "sql":
+        if row.scope in scopes and row.new == name != row.old:
             return row
     return None
+
+
+def _scopes(scope: Scope) -> tuple[Scope, ...]:
+    """A plugin's settings may have been written at the top level, as 2.4 has them."""
+    return ("", "plugin") if scope == "" else (scope,)
