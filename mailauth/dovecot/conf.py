@@ -8,6 +8,7 @@ What one statement is, ``statements.py`` knows.
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +74,7 @@ def words(block: Block, name: str, default: tuple[str, ...] = ()) -> tuple[str, 
     line, blocks = block.find(name), block.all(name)
     found = dict.fromkeys(default if line is None else _words_of(line.value), True)
     for one in blocks:
-        found |= {_unquote(each.name): each.value.lower() in _YES for each in one.settings}
+        found |= {each.name: each.value.lower() in _YES for each in one.settings}
     return tuple(word for word, wanted in found.items() if wanted)
 
 
