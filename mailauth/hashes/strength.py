@@ -91,7 +91,7 @@ def _crypt(kind: str, values: dict[str, int | str]) -> Strength:
         )
     if kind in ("$5$", "$6$"):
         return Strength(
-            Level.POOR,
+            Level.BELOW,  # it has a cost, which slows guessing; every Linux of its time made it
             f"SHA-crypt with {int(values['rounds']):,} rounds: no memory, and OWASP has no row for it",
         )
     return Strength(Level.POOR, f"{kind} of crypt(3): guessed quickly today")

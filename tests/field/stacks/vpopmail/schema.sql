@@ -1,0 +1,2 @@
+CREATE TABLE vpopmail (pw_name CHAR(32) NOT NULL, pw_domain CHAR(96) NOT NULL, pw_passwd CHAR(128), pw_uid INT, pw_gid INT, pw_gecos CHAR(48), pw_dir CHAR(160), pw_shell CHAR(20), PRIMARY KEY (pw_name, pw_domain));
+INSERT INTO vpopmail VALUES ('alice', 'example.org', '@HASH@', 0, 0, 'Alice', '@DIR@/mail/example.org/alice', 'NOQUOTA'), ('bob', 'example.org', '@HASH@', 0, 0, 'Bob', '@DIR@/mail/example.org/bob', 'NOQUOTA');
