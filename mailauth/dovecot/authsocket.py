@@ -18,6 +18,7 @@ from typing import Self
 from mailauth.errors import CannotObserve, unseen
 
 _MAX_LINE = 8192
+_SECURED = ("secured",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +97,24 @@ class AuthSocket:
         return tuple(line.split("\t")[1] for line in self.greeting if line.startswith("MECH\t"))
 
     def plain(
-        self, user: str, password: bytes, *, service: str = "imap", penalty: bool = False, address: str = ""
+        self,
+        user: str,
+        password: bytes,
+        *,
+        service: str = "imap",
+        penalty: bool = False,
+        address: str = "",
+        client: tuple[str, ...] = _SECURED,
     ) -> AuthReply:
         """Ask with SASL PLAIN whether ``password`` is right for ``user``, who is at ``address``.
 
-        ``penalty`` lets a failure count towards Dovecot's auth penalty for this client.
+        ``penalty`` lets a failure count towards Dovecot's auth penalty for this client; ``client`` is what
+        else a login process says of the connection ("secured=tls", "lport=993").
         Raises CannotObserve when the server goes away or does not answer in time.
         """
         message = b"\0" + user.encode() + b"\0" + password
         return self.authenticate(
-            "PLAIN", lambda _: message, service=service, penalty=penalty, address=address
+            "PLAIN", lambda _: message, service=service, penalty=penalty, address=address, client=client
         )
 
     def authenticate(
@@ -117,6 +126,7 @@ class AuthSocket:
         service: str = "imap",
         penalty: bool = False,
         address: str = "",
+        client: tuple[str, ...] = _SECURED,
     ) -> AuthReply:
         """Ask with any SASL mechanism: ``answer`` is given each challenge, and None where the client begins.
 
@@ -124,7 +134,7 @@ class AuthSocket:
         """
         self._requests += 1
         number = str(self._requests)
-        words = ["AUTH", number, mechanism, f"service={service}", "secured"]
+        words = ["AUTH", number, mechanism, f"service={service}", *client]
         if address:
             words.append(f"rip={address}")
         if not penalty:

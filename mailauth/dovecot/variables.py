@@ -1,223 +1,286 @@
-"""Expand the variables in a query, a path or a user name format, as Dovecot of each dialect does.
+"""The variables in a query, a path, a user name format or a field, as each Dovecot expands them.
 
-2.3: ``%u``, ``%Lu``, ``%5.10u``, ``%{user}``, ``%L{user}``.  2.4: ``%{user | lower | default('x')}``.
-Every value is escaped by the caller's function before it goes in (SQL: by the driver's own).
-What we do not expand raises CannotObserve with its name: a query guessed at proves nothing.
+Every value is escaped by the caller's function before it goes in (SQL: by the driver's own).  Three things
+can come instead of a text: ExpandError, where Dovecot itself fails, with its own words; ClientValueError,
+where a value depends on the client and was not given; and CannotObserve for what mailauth does not work out:
+a query guessed at proves nothing.
 
-Source: Dovecot 2.3.19.1 src/lib/var-expand.c, src/auth/auth-request-var-expand.c;
-2.4.1 src/lib-var-expand/expansion-filter.c, src/auth/auth-request-var-expand.c.
+Source: auth_request_var_expand_static_tab and auth_request_get_var_expand_table_full(),
+Dovecot 2.3.19.1, 2.4.1 and 2.4.2 src/auth/auth-request-var-expand.c.
 """
 
-import hashlib
-import re
+import os
+import time
 from collections.abc import Callable, Mapping
 
-from mailauth.dovecot.version import Dialect
+from mailauth.dovecot import filters_v24, variables_v23, variables_v24
+from mailauth.dovecot.version import Dialect, Version
 from mailauth.errors import CannotObserve
 
 Escape = Callable[[str], str]
 Fill = Callable[[str, Escape], str]
 """Puts the variables into a template, each escaped."""
 
-# 2.3's short names and aliases, in the words of 2.3's long names
-_SHORT = {
-    "u": "user",
-    "n": "username",
-    "d": "domain",
-    "s": "service",
-    "h": "home",
-    "l": "lip",
-    "r": "rip",
-    "p": "pid",
-    "w": "password",
-    "m": "mech",
-    "c": "secured",
-    "a": "lport",
-    "b": "rport",
-    "k": "cert",
+# The names of each dialect, in the words used here, which are 2.3's long names.
+_BOTH = (
+    *("user", "home", "password", "secured", "cert", "login_user", "session", "domain_first", "domain_last"),
+    *("master_user", "session_pid", "auth_user", "local_name", "client_id"),
+)
+_NAMES: dict[Dialect, dict[str, str]] = {
+    "2.3": {name: name for name in _BOTH}
+    | {
+        name: name
+        for name in (
+            *("username", "domain", "service", "lip", "rip", "pid", "mech", "lport", "rport"),
+            *("real_lip", "real_rip", "real_lport", "real_rport", "login_username", "login_domain"),
+            *("orig_user", "orig_username", "orig_domain", "auth_username", "auth_domain"),
+        )
+    }
+    | {
+        "!": "id",
+        "local_ip": "lip",
+        "remote_ip": "rip",
+        "local_port": "lport",
+        "remote_port": "rport",
+        "real_local_ip": "real_lip",
+        "real_remote_ip": "real_rip",
+        "real_local_port": "real_lport",
+        "real_remote_port": "real_rport",
+        "mechanism": "mech",
+        "original_user": "orig_user",
+        "original_username": "orig_username",
+        "original_domain": "orig_domain",
+    },
+    "2.4": {name: name for name in _BOTH}
+    | {
+        "protocol": "service",
+        "local_ip": "lip",
+        "remote_ip": "rip",
+        "client_pid": "pid",
+        "id": "id",
+        "mechanism": "mech",
+        "local_port": "lport",
+        "remote_port": "rport",
+        "real_local_ip": "real_lip",
+        "real_remote_ip": "real_rip",
+        "real_local_port": "real_lport",
+        "real_remote_port": "real_rport",
+        "original_user": "orig_user",
+        "ssl_ja3_hash": "ssl_ja3_hash",
+        "ssl_client_cert_fp": "ssl_client_cert_fp",
+        "ssl_client_cert_pubkey_fp": "ssl_client_cert_pubkey_fp",
+        "owner_user": "user",
+    },
 }
-# Other spellings of 2.3's long names
-_ALIAS = {
-    "local_ip": "lip",
-    "remote_ip": "rip",
-    "local_port": "lport",
-    "remote_port": "rport",
-    "real_local_ip": "real_lip",
-    "real_remote_ip": "real_rip",
-    "real_local_port": "real_lport",
-    "real_remote_port": "real_rport",
-    "mechanism": "mech",
-    "original_user": "orig_user",
-    "original_username": "orig_username",
-    "original_domain": "orig_domain",
-}
+_SINCE = {"ssl_client_cert_fp": (2, 4, 2), "ssl_client_cert_pubkey_fp": (2, 4, 2)}
 # What only a client's connection has: to put in nothing would ask another question than Dovecot does.
-_OF_THE_CONNECTION = frozenset(
+OF_THE_CLIENT = frozenset(
     {
-        *("lip", "rip", "pid", "lport", "rport", "cert", "secured", "session", "session_pid"),
-        *("real_lip", "real_rip", "real_lport", "real_rport", "local_name", "client_id", "id"),
-        *("client_pid", "ssl_ja3_hash", "!"),
+        *("lip", "rip", "pid", "lport", "rport", "cert", "secured", "session", "local_name", "client_id"),
+        *("real_lip", "real_rip", "real_lport", "real_rport", "ssl_ja3_hash"),
+        *("ssl_client_cert_fp", "ssl_client_cert_pubkey_fp"),
     }
 )
-_MODIFIERS: dict[str, Callable[[str], str]] = {
-    "L": str.lower,
-    "U": str.upper,
-    "E": lambda text: re.sub(r"""([\\'"])""", r"\\\1", text),
-    "X": lambda text: f"{int(text):x}" if text.isdigit() else "0",
-    "R": lambda text: text[::-1],
-    "M": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
-    "D": lambda text: text.replace(".", ",dc="),
-    "T": lambda text: text.rstrip(" \t"),
-}
-_V23 = re.compile(r"%(?:(-?\d+)\.)?(-?\d+)?([LUEXRHNMDT]*)(?:\{([^{}]*)\}|(.))", re.DOTALL)
-_V24 = re.compile(r"%\{((?:[^{}'\"]|'[^']*'|\"[^\"]*\")*)\}")
+_NEWEST = (99,)
+
+
+class ExpandError(CannotObserve):
+    """Dovecot itself cannot expand it: ``says`` are its words, ``text`` what it goes on with, if it does."""
+
+    def __init__(self, says: str, text: str = "") -> None:
+        super().__init__(f"Dovecot cannot expand it: {says}.")
+        self.says, self.text = says, text
+
+
+class ClientValueError(CannotObserve):
+    """A variable whose value depends on the client, and that nobody named."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the variable %{{{name}}} is of the client's connection, which was not named.")
+        self.name = name
 
 
 def values(
     user: str, *, original: str, service: str, dialect: Dialect, requested: str = "", address: str = ""
 ) -> dict[str, str]:
-    """The variables of a lookup by their names in ``dialect``.  ``original`` is what the client gave.
+    """The variables of a lookup.  ``original`` is what the client gave.
 
     ``requested`` is whose mail a master user asks for, ``address`` where the client is, if that is known.
     """
-    domain = user.partition("@")[2]
+    name, _, domain = user.partition("@")
+    original_name, _, original_domain = original.partition("@")
     known = {
         "user": user,
-        "auth_user": original,
+        "username": name,
+        "domain": domain,
         "domain_first": domain.partition("@")[0],
         "domain_last": domain.rpartition("@")[2],
         "home": "",
-        "login_user": requested,
         "master_user": "",
-    }
-    if address:
-        known |= {"rip": address, "real_rip": address}
-    if dialect == "2.4":
-        return known | {
-            "original_user": original,
-            "protocol": service,
-            "mechanism": "PLAIN",
-            "owner_user": "",
-        }
-    name, _, _ = user.partition("@")
-    original_name, _, original_domain = original.partition("@")
-    return known | {
-        "username": name,
-        "domain": domain,
+        "session_pid": "",
+        "service": service,
+        "mech": "PLAIN",
         "orig_user": original,
         "orig_username": original_name,
         "orig_domain": original_domain,
+        "auth_user": original,
         "auth_username": original_name,
         "auth_domain": original_domain,
+        "login_user": requested,
         "login_username": requested.partition("@")[0],
         "login_domain": requested.partition("@")[2],
-        "service": service,
-        "mech": "PLAIN",
     }
+    if address:
+        known |= {"rip": address, "real_rip": address}
+    names = frozenset(_NAMES[dialect].values())
+    return {name: value for name, value in known.items() if name in names}
 
 
-def expand(template: str, known: Mapping[str, str], dialect: Dialect, escape: Escape = str) -> str:
-    """``template`` with its variables replaced.  Raises CannotObserve for one that we do not know."""
+def expand(
+    template: str,
+    known: Mapping[str, str],
+    dialect: Dialect,
+    escape: Escape = str,
+    version: Version | None = None,
+) -> str:
+    """``template`` with its variables replaced.
+
+    Raises ExpandError where Dovecot fails, ClientValueError and CannotObserve where we do not know a value.
+    """
     if dialect == "2.3":
-        return _V23.sub(lambda found: _expand_23(found, known, escape), template)
-    return _V24.sub(lambda found: _expand_24(found[1], known, escape), template)
+        since = version.numbers if version else _NEWEST
+        told = variables_v23.expanded(
+            template, variables_v23.Table(lambda name: _of_23(name, known, escape), since)
+        )
+        if told.error:
+            raise ExpandError(told.error, _text(told.text))
+        return _text(told.text)
+    since = version.numbers if version else _NEWEST
+    try:
+        return "".join(
+            part if isinstance(part, str) else _of_24(part, known, since, escape)
+            for part in variables_v24.parsed(template)
+        )
+    except variables_v24.FilterError as why:
+        raise ExpandError(str(why)) from None
 
 
-def _look_up(name: str, known: Mapping[str, str]) -> str:
+def used(template: str, dialect: Dialect) -> tuple[str, ...]:
+    """The variables in it, by the words used here; those that this dialect does not know are left out."""
+    names = variables_v23.names_in(template) if dialect == "2.3" else variables_v24.names_in(template)
+    table = _NAMES[dialect]
+    return tuple(dict.fromkeys(table[name] for name in names if name in table))
+
+
+def written(name: str, dialect: Dialect) -> str:
+    """A variable as this dialect writes it: %{secured}."""
+    return f"%{{{next(own for own, here in _NAMES[dialect].items() if here == name)}}}"
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _given(name: str, known: Mapping[str, str]) -> str:
+    """The value of one of our words."""
+    if name in known:
+        return known[name]
+    if name in OF_THE_CLIENT:
+        raise ClientValueError(name)
+    why = "needs the password" if name == "password" else "is not one that mailauth works out"
+    raise CannotObserve(f"the variable %{{{name}}} {why}, so the lookup cannot be repeated.")
+
+
+def _of_23(name: str, known: Mapping[str, str], escape: Escape) -> bytes | None:
+    """A long name's value; what stands in the middle of a digest may be a key, and is not shown."""
+    own = _NAMES["2.3"].get(name)
+    if own is not None:
+        return _bytes(escape(_given(own, known)))
+    if name in ("uid", "gid", "hostname"):
+        return _bytes(_given(name, known))
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix == "env":
+        return _bytes(_environment(rest, known))
+    if prefix in ("passdb", "userdb"):
+        field, _, default = rest.partition(":")
+        return _bytes(escape(known.get(f"{prefix}:{field}", default)))
+    return None
+
+
+def _environment(name: str, known: Mapping[str, str]) -> str:
+    """A variable of the environment that Dovecot's processes have; nothing where it is not in it."""
+    if "env:" not in known:
+        raise CannotObserve(f"the variable %{{env:{name}}} is of Dovecot's environment, which was not read.")
+    return known.get(f"env:{name}", "")
+
+
+def _of_24(
+    steps: tuple[variables_v24.Step, ...], known: Mapping[str, str], since: tuple[int, ...], escape: Escape
+) -> str:
+    if not steps:
+        return ""
+    state = variables_v24.State(lambda name: _bytes(_found_24(name, known, since)), since)
+    found = _text(variables_v24.worked_out(steps, state, filters_v24.of(since)))
+    return found if state.safe else escape(found)
+
+
+def _found_24(name: str, known: Mapping[str, str], since: tuple[int, ...]) -> str:
+    prefix, colon, field = name.partition(":")
+    if not colon:
+        own = _NAMES["2.4"].get(name)
+        if own is None or _SINCE.get(own, ()) > since:
+            raise variables_v24.FilterError(f"Unknown variable '{name}'")
+        return _given(own, known)
+    if prefix in ("passdb", "userdb"):
+        return known.get(name, "")
+    if prefix == "env":
+        return _environment(field, known)
+    if prefix in ("date", "time"):
+        return _now(prefix, field)
+    if prefix in _FIELDS:
+        if _FIELDS[prefix] and field not in _FIELDS[prefix]:
+            raise variables_v24.FilterError(f"{prefix}: Unsupported field '{field}'")
+        return _given(name, known)
+    if f"{prefix}:" not in known:
+        raise variables_v24.FilterError(f"Unsupported prefix '{prefix}'")
     if name not in known:
-        name = _ALIAS.get(name, name)
-    if name not in known:
-        why = "is not one that mailauth expands"
-        if name == "password":
-            why = "needs the password"
-        elif name in _OF_THE_CONNECTION:
-            why = "is of the client's connection"
-        shown = f"{name.partition(';')[0]};..." if ";" in name else name  # what follows may be a key
-        raise CannotObserve(f"the variable %{{{shown}}} {why}, so the lookup cannot be repeated.")
+        raise variables_v24.FilterError(f"{prefix}: No such field '{field}'")
     return known[name]
 
 
-def _expand_23(found: re.Match[str], known: Mapping[str, str], escape: Escape) -> str:
-    offset, width, modifiers, long, short = found.groups()
-    if short == "%":
-        return "%"
-    if long is None and short not in _SHORT:
-        # Dovecot puts in an error marker and goes on; no row can match that.
-        return f"UNSUPPORTED_VARIABLE_{short}"
-    value = _look_up(_SHORT[short] if long is None else long, known)
-    # Escaped first, changed after: Dovecot's order.
-    value = escape(value)
-    for modifier in modifiers:
-        if modifier not in _MODIFIERS:
-            raise CannotObserve(f"mailauth does not expand the modifier %{modifier}.")
-        value = _MODIFIERS[modifier](value)
-    if offset is not None:
-        start = int(offset)
-        value = value[start:] if start >= 0 or len(value) > -start else value
-    if width is None or int(width) == 0:
-        return value
-    if width.lstrip("-").startswith("0"):
-        return value.rjust(int(width), "0")
-    size = int(width)
-    if offset is None:
-        size = abs(size)  # a sign counts only where there is a point
-    return value[: size if size > 0 else max(len(value) + size, 0)]
-
-
-def _expand_24(inner: str, known: Mapping[str, str], escape: Escape) -> str:
-    name, *filters = (part.strip() for part in _split(inner, "|"))
-    default = next((step for step in filters if step.startswith("default")), None)
-    value = _look_up(name, known) if name in known or default is None else ""
-    for step in filters:
-        value = _filter_24(step, value)
-    return escape(value)
-
-
-def _filter_24(step: str, value: str) -> str:
-    name, _, rest = step.partition("(")
-    arguments = [_literal(part) for part in _split(rest.rstrip().removesuffix(")"), ",")] if rest else []
-    if name == "default":
-        return value or (arguments[0] if arguments else "")
-    if name == "substr" and arguments:
-        start = int(arguments[0])
-        cut = value[start:]
-        return cut[: int(arguments[1])] if len(arguments) > 1 else cut
-    if name == "truncate" and len(arguments) == 1:
-        return value[: int(arguments[0])]
-    if name == "concat":
-        return value + "".join(arguments)
-    if name in _FILTERS and not arguments:
-        return _FILTERS[name](value)
-    raise CannotObserve(f"mailauth does not expand the filter {name!r}, so the lookup cannot be repeated.")
-
-
-_FILTERS: dict[str, Callable[[str], str]] = {
-    "lower": str.lower,
-    "upper": str.upper,
-    "reverse": lambda text: text[::-1],
-    "username": lambda text: text.partition("@")[0],
-    "domain": lambda text: text.partition("@")[2],
-    "ldap_dn": lambda text: text.replace(".", ",dc="),
-    "text": str,
+# The providers of src/lib-var-expand/var-expand.c whose values are of the machine or the process
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "process": ("pid", "uid", "gid"),
+    "system": ("cpu_count", "hostname", "os", "os-version"),
+    "dovecot": ("name", "version", "support-url", "support-email", "revision"),
+    "event": (),
+    "generate": (),
+}
+_CLOCK = {
+    "date": {"year": "%Y", "month": "%m", "day": "%d"},
+    "time": {"hour": "%H", "min": "%M", "minute": "%M", "sec": "%S", "second": "%S"},
 }
 
 
-def _literal(text: str) -> str:
-    text = text.strip()
-    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
+def _now(prefix: str, field: str) -> str:
+    if field not in _CLOCK[prefix]:
+        if field in ("us", "usec"):
+            raise CannotObserve(f"the variable %{{time:{field}}} is another one each time.")
+        raise variables_v24.FilterError(f"{prefix}: Unsupported key '{field}'")
+    return time.strftime(_CLOCK[prefix][field])
 
 
-def _split(text: str, separator: str) -> list[str]:
-    """Split outside of quotes and parentheses."""
-    parts, depth, quote, start = [], 0, "", 0
-    for i, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char in "()":
-            depth += 1 if char == "(" else -1
-        elif char == separator and not depth:
-            parts.append(text[start:i])
-            start = i + 1
-    return [*parts, text[start:]]
+def of_this_machine() -> dict[str, str]:
+    """What all lookups of a Dovecot on this machine share."""
+    system = os.uname()
+    return {
+        "hostname": system.nodename,
+        "system:hostname": system.nodename,
+        "system:os": system.sysname,
+        "system:os-version": system.release,
+        "dovecot:name": "Dovecot",
+    }

@@ -66,13 +66,14 @@ def test_2_4(template: str, expanded: str) -> None:
     ("template", "dialect", "named"),
     [
         ("%{env:HOME}", "2.3", "env:HOME"),
-        ("%Hu", "2.3", "%H"),
+        ("%{uid}", "2.3", "uid"),
         ("%w", "2.3", "password"),
         ("%r", "2.3", "the client's connection"),
         ("%{remote_ip}", "2.4", "the client's connection"),
         ("%{protocol}", "2.3", "protocol"),
         ("%{username}", "2.4", "username"),
-        ("%{user | sha1}", "2.4", "sha1"),
+        ("%{process:pid}", "2.4", "process:pid"),
+        ("%{user | encrypt(key='x')}", "2.4", "encrypt"),
         ("%{unheard}", "2.4", "unheard"),
     ],
 )
