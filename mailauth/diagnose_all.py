@@ -51,7 +51,7 @@ def look_at_all(checkup: Checkup) -> Looked:
         skip(facts, (Foreseen,), "no other version was asked about")
     else:
         version = checkup.as_if
-        judging = as_if(config, version, checkup.dovecot)
+        judging = as_if(config, version)
         facts[Configured] = Configured(f"doveconf -a, as if for {version}", judging)
         see(facts, Foreseen, lambda: observe_foreseen(checkup.dovecot, config, version))
     _look_at_stores(facts, checkup, config, judging)

@@ -134,7 +134,7 @@ def _configured(
 
     dovecot = chosen(config, pid)
     own = read_config(dovecot)
-    judging = as_if(own, version, dovecot) if version else own
+    judging = as_if(own, version) if version else own
     return observe_surveys(Ask(dovecot, judging, rows_query, names, progress, own if version else None))
 
 

@@ -82,6 +82,7 @@ class Passdb:
     default_fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     override_fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     import_all: bool = True  # 2.4's fields_import_all: what the store returns counts as well
+    scheme_set: bool = False  # the default scheme stands in the configuration, and goes along in an upgrade
 
     @property
     def label(self) -> str:
@@ -124,6 +125,7 @@ class AuthConfig:
     userdbs: tuple[Userdb, ...] = ()
     protocols: tuple[str, ...] = ()  # none: Dovecot only authenticates
     mechanisms: tuple[str, ...] = ()  # in capitals
+    config_version: Version | None = None  # 2.4's dovecot_config_version; many defaults follow it
 
     def runs_as(self, service: str) -> str:
         """The user that the processes of a service run as; "root" where none is named.

@@ -55,12 +55,15 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     tree = conf.parse_printed(ran.out)
     dialect24 = version.dialect == "2.4"
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
-    places = _places(file, dovecot)
+    files = _files(file, dovecot)
+    places = _places(files)
     return AuthConfig(
         version=version,
         file=file,
         base_dir=tree.get("base_dir", "/var/run/dovecot"),
-        passdbs=v24.read_passdbs(tree) if dialect24 else v23.read_passdbs(tree, dovecot),
+        passdbs=v24.read_passdbs(tree, version, frozenset(one.name for one in files.settings))
+        if dialect24
+        else v23.read_passdbs(tree, dovecot, version),
         services={name: _service(tree, name, default_limit, places) for name in SERVICES},
         cache_size=parse_size(tree.get("auth_cache_size", "0") or "0"),
         cache_verify_with_worker=tree.get("auth_cache_verify_password_with_worker") == "yes",
@@ -75,6 +78,7 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         userdbs=v24.read_userdbs(tree) if dialect24 else v23.read_userdbs(tree, dovecot),
         protocols=tuple(name for name in conf.words(tree, "protocols") if name != "none"),
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
+        config_version=v24.config_version(tree, version) if dialect24 else None,
     )
 
 
@@ -126,12 +130,16 @@ def _service(tree: conf.Block, name: ServiceName, default: int | None, places: d
     return Service(name, parse_limit(own), own=True, place=places.get(name, f"service {name}"))
 
 
-def _places(file: str, dovecot: Installation) -> dict[str, str]:
-    """Where each vsz_limit is set: by service, and "" for default_vsz_limit.  Empty if unreadable."""
+def _files(file: str, dovecot: Installation) -> conf.Block:
+    """The configuration as it stands in the files; empty if unreadable."""
     try:
-        tree = conf.read(Path(file), dovecot.path)
+        return conf.read(Path(file), dovecot.path)
     except CannotObserve:
-        return {}
+        return conf.parse("")
+
+
+def _places(tree: conf.Block) -> dict[str, str]:
+    """Where each vsz_limit is set: by service, and "" for default_vsz_limit."""
     found = {}
     if default := tree.find("default_vsz_limit"):
         found[""] = default.place

@@ -18,21 +18,26 @@ from mailauth.dovecot.authconfig import (
     Userdb,
     who_verifies,
 )
+from mailauth.dovecot.defaults import default_scheme
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 
+_VERSION = Version(2, 3, 19, 1)
 _DEFAULT_USER_QUERY = "SELECT home, uid, gid FROM users WHERE username = '%n' AND domain = '%d'"
 _DEFAULT_QUERY = "SELECT username, domain, password FROM users WHERE username = '%n' AND domain = '%d'"
 
 
-def read_passdbs(tree: conf.Block, dovecot: Installation) -> tuple[Passdb, ...]:
+def read_passdbs(
+    tree: conf.Block, dovecot: Installation, dovecot_version: Version = _VERSION
+) -> tuple[Passdb, ...]:
     """The passdbs in Dovecot's order."""
     use_cache = tree.get("auth_cache_size", "0").strip() not in ("", "0")
     with_worker = tree.get("auth_cache_verify_password_with_worker") == "yes"
     found = []
     for number, block in enumerate(tree.all("passdb"), 1):
         driver, args = block.get("driver"), block.get("args")
-        scheme, source, problem = "CRYPT", None, f"the driver {driver} keeps no hash that can be read."
+        scheme, source, problem = "", None, f"the driver {driver} keeps no hash that can be read."
         try:
             driver, scheme, source = _source(driver, args, dovecot)
         except CannotObserve as why:
@@ -48,7 +53,8 @@ def read_passdbs(tree: conf.Block, dovecot: Installation) -> tuple[Passdb, ...]:
                 number=number,
                 driver=driver,
                 name=block.get("name"),
-                default_scheme=scheme.upper(),
+                default_scheme=scheme.upper() or default_scheme(driver, dovecot_version),
+                scheme_set=bool(scheme),
                 source=source,
                 source_problem="" if source else problem,
                 verified_by=miss,
@@ -101,15 +107,15 @@ def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
 
 
 def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, Source | None]:
-    """The driver that does the work, the default scheme, and where to look."""
+    """The driver that does the work, the default scheme if one is set, and where to look."""
     if driver == "passwd-file":
         options, path = _passwd_file_args(args)
-        return driver, options.get("scheme", "CRYPT"), FileSource(path, options.get("username_format", "%u"))
+        return driver, options.get("scheme", ""), FileSource(path, options.get("username_format", "%u"))
     if driver == "static":
         fields = dict(word.partition("=")[::2] for word in args.split())
-        return driver, "PLAIN", StaticSource(fields.pop("password", None), tuple(fields.items()))
+        return driver, "", StaticSource(fields.pop("password", None), tuple(fields.items()))
     if driver != "sql":
-        return driver, "CRYPT", None
+        return driver, "", None
     tree = conf.read(Path(args), dovecot.path, ext=True)
     name = tree.get("driver")
     if name not in SQL_DRIVERS:
@@ -118,7 +124,7 @@ def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, So
     source = SqlSource(
         sql, _hosts(sql, tree.get("connect")), tree.get("password_query", _DEFAULT_QUERY), args
     )
-    return sql, tree.get("default_pass_scheme", "MD5"), source
+    return sql, tree.get("default_pass_scheme"), source
 
 
 def _passwd_file_args(args: str) -> tuple[dict[str, str], str]:

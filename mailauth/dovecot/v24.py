@@ -19,11 +19,18 @@ from mailauth.dovecot.authconfig import (
     Userdb,
     who_verifies,
 )
+from mailauth.dovecot.defaults import default_scheme
+from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 
+_VERSION = Version(2, 4, 1)
 
-def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
-    """The passdbs in Dovecot's order."""
+
+def read_passdbs(
+    tree: conf.Block, version: Version = _VERSION, at_top: frozenset[str] = frozenset()
+) -> tuple[Passdb, ...]:
+    """The passdbs in Dovecot's order; ``at_top``: the settings that the files have outside of all blocks."""
+    asked = config_version(tree, version)
     use_cache = tree.get("auth_cache_size", "0").strip() not in ("", "0")
     with_worker = tree.get("auth_cache_verify_password_with_worker") == "yes"
     found = []
@@ -34,6 +41,11 @@ def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
             driver, source = _source(tree, block, driver)
         except CannotObserve as why:
             problem = str(why)
+        scheme = _own(block, "passdb_default_password_scheme") or (
+            tree.get("passdb_default_password_scheme") if "passdb_default_password_scheme" in at_top else ""
+        )
+        if driver == "static":
+            scheme = ""  # it has its own, and takes none that is set
         miss, hit = who_verifies(
             driver,
             use_worker=effective(tree, block, "passdb_use_worker") == "yes",
@@ -45,7 +57,8 @@ def read_passdbs(tree: conf.Block) -> tuple[Passdb, ...]:
                 number=number,
                 driver=driver,
                 name=block.name,
-                default_scheme=effective(tree, block, "passdb_default_password_scheme").upper(),
+                default_scheme=scheme.upper() or default_scheme(driver, version, asked),
+                scheme_set=bool(scheme),
                 source=source,
                 source_problem="" if source else problem,
                 verified_by=miss,
@@ -92,12 +105,27 @@ def read_userdbs(tree: conf.Block) -> tuple[Userdb, ...]:
     return tuple(found)
 
 
+def config_version(tree: conf.Block, version: Version) -> Version:
+    """What ``dovecot_config_version`` says; the binary's version where it says nothing."""
+    said = tree.get("dovecot_config_version")
+    return Version.parse(said) if said and said != "0.0.0" else version
+
+
 def effective(tree: conf.Block, block: conf.Block, name: str) -> str:
     """The value of setting ``name`` inside ``block``: its own, in any of its spellings, or the global one."""
+    own = _own(block, name)
+    return tree.get(name) if own is None else own
+
+
+def _own(block: conf.Block, name: str) -> str | None:
+    """The value that the block itself has, in any spelling, or an inner block of a driver (passdb_static)."""
     for spelling in _spellings(block, name):
         if found := block.find(spelling):
             return found.value
-    return tree.get(name)
+    for inner in block.blocks:
+        if name.startswith(f"{inner.kind}_") and (found := inner.find(name.removeprefix(f"{inner.kind}_"))):
+            return found.value
+    return None
 
 
 def _listed(tree: conf.Block, block: conf.Block, name: str) -> tuple[str, ...]:

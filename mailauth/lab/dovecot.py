@@ -47,6 +47,7 @@ class Lab:
     ``tls``          STARTTLS on their ports, and TLS on more: ports["imaps"] and so on
     ``postfix``      a Postfix that asks this Dovecot (root only): ports["smtp"], with tls ports["smtps"]
     ``database``     a running Postgres() or MariaDB() to use; none: start one of our own
+    ``config_version``  2.4's dovecot_config_version, where it is not the binary's own
     ``query``        the password query;  ``passdb_extra``, ``sql_extra``: more lines in the passdb block,
                      and in 2.3's dovecot-sql.conf.ext or 2.4's passdb block
 
@@ -67,13 +68,14 @@ class Lab:
         sql_extra: str = "",
         tls: bool = False,
         postfix: bool = False,
+        config_version: str | None = None,
     ) -> None:
         if store not in STORES:
             raise UsageError(f"There is no store {store!r}; there are {', '.join(STORES)}.")
         self._wanted, self._driver, self._users, self._text = dovecot, store, dict(users or {}), settings
         self._database = database
         self._query, self._passdb_extra, self._sql_extra = query, passdb_extra, sql_extra
-        self._tls, self._with_postfix = tls, postfix
+        self._tls, self._with_postfix, self._config_version = tls, postfix, config_version
         secured = [f"{one}s" for one in protocols if one != "sieve"] if tls else []
         smtp = ["smtp", "smtps"] if postfix else []
         self._served = (*protocols, *secured, *smtp)
@@ -283,6 +285,7 @@ class Lab:
             certificate=self._certificate() if self._tls else None,
             relay=self.ports.get("smtp", 0) if "submission" in self.ports else 0,
             postfix=self._with_postfix,
+            config_version=self._config_version,
         )
         self._write(self.config, dovecot_conf(self._layout))
         self.configure(self._text)

@@ -51,6 +51,7 @@ class Layout:
     certificate: Certificate | None = None  # none: no TLS
     relay: int = 0  # the port of the SMTP server that submission hands its mail to
     postfix: bool = False  # a Postfix asks auth, at run/auth-postfix
+    config_version: str | None = None  # 2.4's dovecot_config_version; none: the binary's own
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -141,7 +142,7 @@ def _head_24(layout: Layout) -> str:
     version = layout.version
     number = f"{version.major}.{version.minor}.{version.patch}"
     return (
-        f"dovecot_config_version = {number}\n"
+        f"dovecot_config_version = {layout.config_version or number}\n"
         f"dovecot_storage_version = {number}\n" + _common(layout) + "auth_internal_failure_delay = 0\n"
         "auth_allow_cleartext = yes\n"
         "mail_driver = maildir\n"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from mailauth.dovecot.as_if import set_by_hand, usual_scheme
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
+from mailauth.dovecot.defaults import default_scheme as usual_scheme
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import unread
@@ -44,7 +44,7 @@ def observe_surveys(ask: Ask) -> Surveys:
         except CannotObserve as why:
             problems.append(f"{passdb.label}: {why}")
         else:
-            found.append(Surveyed(passdb, seen, set_by_hand(ask.config, passdb, ask.dovecot)))
+            found.append(Surveyed(passdb, seen, passdb.scheme_set))
     if not found:
         raise CannotObserve(
             joined(problems) if problems else f"{ask.config.file} has no passdb that can be read."
@@ -88,7 +88,7 @@ def survey_alone(
     """A store without a Dovecot, as ``version`` would judge it.  Raises CannotObserve."""
     driver = source.driver if isinstance(source, SqlSource) else "passwd-file"
     passdb = Passdb(1, driver, "", default_scheme or "", source, "", "auth", None)
-    passdb = replace(passdb, default_scheme=(default_scheme or usual_scheme(version, passdb)).upper())
+    passdb = replace(passdb, default_scheme=(default_scheme or usual_scheme(driver, version)).upper())
     reader = Reader(version.numbers, passdb.default_scheme, version.dialect == "2.3")
     question = Question(reader, isinstance(source, SqlSource), names)
     config = unread(Refusal(version, "", "", "", 0, ""))

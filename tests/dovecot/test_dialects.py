@@ -5,6 +5,7 @@ from pathlib import Path
 from mailauth.dovecot import conf, v23, v24
 from mailauth.dovecot.authconfig import FileSource, SqlSource, StaticSource
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.version import Version
 
 D24 = """
 auth_cache_size = 10M
@@ -56,7 +57,9 @@ passdb pam {
 
 
 def test_2_4() -> None:
-    file, mysql, sqlite, pgsql, static, pam = v24.read_passdbs(conf.parse(D24))
+    file, mysql, sqlite, pgsql, static, pam = v24.read_passdbs(
+        conf.parse_printed(D24), Version(2, 4, 1), frozenset({"passdb_default_password_scheme"})
+    )
     assert file.source == FileSource("/etc/dovecot/users", "%{user | lower}")
     assert (file.default_scheme, file.verified_by, file.hit_verified_by) == ("PLAIN", "auth", None)
     assert isinstance(mysql.source, SqlSource)
