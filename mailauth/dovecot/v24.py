@@ -149,7 +149,7 @@ def _source(tree: conf.Block, block: conf.Block, driver: str) -> tuple[str, Sour
             effective(tree, block, "passwd_file_path"), effective(tree, block, "auth_username_format")
         )
     if driver == "static":
-        return driver, StaticSource(effective(tree, block, "passdb_static_password"))
+        return driver, StaticSource(effective(tree, block, "passdb_static_password") or None)
     if driver != "sql":
         return driver, None
     name = effective(tree, block, "sql_driver")

@@ -11,7 +11,7 @@ from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import Escape, expand, values
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import ClientAddress, LookedUp, NearName, NotApplicable, PassdbAnswer, Said, UserName
-from mailauth.probes import near
+from mailauth.probes import near, nopassword
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
@@ -210,8 +210,7 @@ def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: 
 
     taken = come if passdb.import_all else {}
     fields = set_by(passdb.default_fields) | taken | set_by(passdb.override_fields)
-    # 2.3 takes no notice of nopassword beside a password: auth_request_set_field(), src/auth/auth-request.c
-    if dialect == "2.3" and record.stored and "noauthenticate" not in fields:
+    if "noauthenticate" not in fields and not nopassword.counts(passdb, record, dialect):
         fields.pop("nopassword", None)
     return fields
 

@@ -119,10 +119,12 @@ def _record(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> 
         (name, _text(value)) for name, value in row.items() if name not in ("", column) and value is not None
     )
     fields = tuple(name for name, _ in values if name != "user")
+    before = names[: names.index(column)]
+    ahead = sum(name in before for name, _ in values)
     stored = as_bytes(row[column])
     if stored is None:
         return Record(Outcome.NO_PASSWORD, place, fields=fields, values=values)
-    return Record(Outcome.FOUND, place, stored, fields, column == "password_noscheme", values)
+    return Record(Outcome.FOUND, place, stored, fields, column == "password_noscheme", values, ahead=ahead)
 
 
 def _text(value: object) -> str:

@@ -54,6 +54,7 @@ class Record:
     what they hold.  ``noscheme``: the string was returned as password_noscheme, so that braces in it mean
     nothing.  ``seconds``: how long the store took; ``beside``: servers that failed while another answered.
     ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
+    ``ahead``: how many of ``values`` a query returned before the password.
     """
 
     outcome: Outcome
@@ -66,6 +67,7 @@ class Record:
     beside: tuple[Failure, ...] = ()
     seconds: float = 0.0
     again: int = 0
+    ahead: int = 0
 
 
 def as_bytes(value: object) -> bytes | None:
