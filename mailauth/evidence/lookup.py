@@ -122,7 +122,8 @@ class LookedUp(Evidence):
 
     ``right`` and ``wrong``: where the way ends with a password that every hash matches, and with one that
     none does.  ``near``, ``disabled`` and ``elsewhere`` (passdbs that are not asked, and have the user) are
-    looked for where no passdb knows the user.
+    looked for where no passdb knows the user; so is ``comparing``: conditions by which a query compares the
+    password itself, and leaves the row out for the one that was given.
     """
 
     answers: tuple[PassdbAnswer, ...]
@@ -132,6 +133,7 @@ class LookedUp(Evidence):
     near: tuple[NearName, ...] = ()
     elsewhere: tuple[NearName, ...] = ()
     disabled: tuple[Disabled, ...] = ()
+    comparing: tuple[Disabled, ...] = ()
 
     @property
     def seen(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
 from mailauth.dovecot.doveadm import Identity, Installation
+from mailauth.dovecot.templates import has_password
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import Escape, expand, values
 from mailauth.errors import CannotObserve, joined
@@ -15,7 +16,7 @@ from mailauth.probes import near, nopassword
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
-from mailauth.stores.store import Failing, Outcome, Record
+from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _LOOKUP_SECONDS = 3.0
 
@@ -61,6 +62,11 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
             elsewhere=_elsewhere(scene, asked),
             near=near.names(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
             disabled=near.disabled(asked, lambda passdb: _ask(scene, passdb, _looked_up(scene), "")),
+            comparing=near.comparing(
+                asked,
+                scene.config.version.dialect,
+                lambda passdb: _ask(scene, passdb, _looked_up(scene), ""),
+            ),
         )
     return found
 
@@ -247,12 +253,19 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
     if sql.is_local(source):
         identity, alike = _as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
     record = scene.dovecot.inside(lambda: sql.ask(source, query, alike=alike), identity)
+    if record.failure and has_password(source.query, scene.config.version.dialect):
+        record = replace(record, failure=_without_words(record.failure))
     failure = record.failure
     if failure and failure.kind in _OF_NEW_CONNECTIONS and _dovecot_is_answered(scene):
         if failure.kind is Failing.CONNECTIONS:
             raise CannotObserve(f"{failure.place}: {failure.says}; Dovecot has its connection, we got none.")
         return replace(record, failure=replace(failure, still_served=True))
     return record
+
+
+def _without_words(failure: Failure) -> Failure:
+    """Servers quote a statement in their errors; this one has the password in it."""
+    return replace(failure, says=f"{failure.kind.value} (the server's words may quote the password)")
 
 
 # Dovecot keeps its connections: one from before can serve it when no new one is to be had.

@@ -4,10 +4,13 @@ A few more questions to the same stores, read-only and bounded in number; asked 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
+from mailauth.dovecot.templates import has_password
+from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
 from mailauth.probes.scene import Scene
@@ -77,6 +80,26 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
             stored = dict(record.values).get("user") or dict(record.values).get("userid") or name
             return [NearName(passdb.label, record.place, stored)]
     return []
+
+
+def comparing(
+    passdbs: tuple[Passdb, ...], dialect: Dialect, ask: Callable[[Passdb], Record]
+) -> tuple[Disabled, ...]:
+    """Rows that are there, and that the query's own comparison with the password leaves out."""
+    found = []
+    for passdb in passdbs:
+        source = passdb.source
+        if not isinstance(source, SqlSource):
+            continue
+        dropped = tuple(part for part in loosened.parts(source.query) if has_password(part, dialect))
+        query = loosened.without(source.query, dropped) if dropped else ""
+        if not query:
+            continue
+        with suppress(CannotObserve):
+            record = ask(replace(passdb, source=replace(source, query=query)))
+            if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD):
+                found.append(Disabled(passdb.label, record.place, dropped))
+    return tuple(found)
 
 
 def disabled(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> tuple[Disabled, ...]:

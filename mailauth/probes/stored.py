@@ -1,7 +1,8 @@
 """What is stored for the user: as scheme and parameters, never as it is."""
 
 from mailauth import hashes
-from mailauth.dovecot.authconfig import SqlSource
+from mailauth.dovecot.authconfig import Passdb, SqlSource
+from mailauth.dovecot.templates import has_password
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, OpenDoors, StoredColumn, StoredHash, TodaysStrength
 from mailauth.evidence.stored import Door, Opens
@@ -10,6 +11,7 @@ from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.notation import one_case
 from mailauth.probes.lookup import ask_sql
 from mailauth.probes.scene import Case, Scene
+from mailauth.probes.walk import Entry
 from mailauth.stores import query, schema
 from mailauth.stores.store import Outcome
 
@@ -103,15 +105,30 @@ def observe_doors(scene: Scene) -> OpenDoors | NotApplicable:
     if scene.road is None or not scene.road.entries:
         return NotApplicable(OpenDoors, "no entry was read")
     doors = [
-        Door(Opens.ANY, entry.passdb.label, entry.record.place, "it has the field nopassword", field=True)
+        Door(Opens.ANY, entry.passdb.label, entry.record.place, _where_from(entry), field=True)
         for entry in scene.road.entries.values()
         if "nopassword" in entry.values and not entry.passdb.deny and not entry.passdb.master
+        if not _compares(entry.passdb, scene)
     ]
     for case in scene.cases:
         doors += [
             Door(opens, case.passdb.label, case.record.place, why) for opens, why in _opens(case, scene)
         ]
     return OpenDoors("the stored strings, as Dovecot takes them", tuple(doors))
+
+
+def _where_from(entry: Entry) -> str:
+    """Who says nopassword."""
+    passdb = entry.passdb
+    if any(name == "nopassword" for name, _ in entry.record.values) and passdb.driver != "static":
+        return f"{entry.record.place} has the field nopassword"
+    return f"the block of {passdb.label} sets nopassword"
+
+
+def _compares(passdb: Passdb, scene: Scene) -> bool:
+    """The database compares the password: there is a row for the right one only."""
+    source = passdb.source
+    return isinstance(source, SqlSource) and has_password(source.query, scene.config.version.dialect)
 
 
 def _opens(case: Case, scene: Scene) -> list[tuple[Opens, str]]:

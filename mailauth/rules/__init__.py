@@ -32,6 +32,7 @@ from mailauth.rules.conf017_login_socket import login_socket
 from mailauth.rules.conf018_not_running import not_running
 from mailauth.rules.conf019_refused import refused
 from mailauth.rules.conf020_worker_socket import worker_socket
+from mailauth.rules.conf022_password_in_the_statement import password_in_the_statement
 from mailauth.rules.db001_server_unreachable import server_unreachable
 from mailauth.rules.db002_credentials_refused import credentials_refused
 from mailauth.rules.db003_no_such_table import no_such_table
@@ -108,6 +109,7 @@ from mailauth.rules.pass007_client_sends_old import client_sends_old
 from mailauth.rules.pass008_sent_encoded import sent_encoded
 from mailauth.rules.pass009_only_the_beginning import only_the_beginning
 from mailauth.rules.pass010_refused_characters import refused_characters
+from mailauth.rules.pass012_database_refuses import database_refuses
 from mailauth.rules.store001_never_match import never_match
 from mailauth.rules.store002_refused_as_weak import refused_as_weak
 from mailauth.rules.store003_unknown_schemes import unknown_schemes
@@ -203,6 +205,7 @@ RULES: tuple[Rule, ...] = (
     sent_encoded,
     only_the_beginning,
     refused_characters,
+    database_refuses,
     settings_of_2_3,
     settings_of_2_4,
     variables_of_2_3,
@@ -221,6 +224,7 @@ RULES: tuple[Rule, ...] = (
     not_running,
     refused,
     worker_socket,
+    password_in_the_statement,
     cache_refuses,
     cache_lets_old_password_in,
     worker_queue,

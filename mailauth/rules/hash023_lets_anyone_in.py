@@ -3,20 +3,23 @@
 What you see
     Any password logs in, or any that begins alike. Nobody complains.
 Why
-    The field nopassword tells Dovecot not to compare: beside no password on 2.3, beside any on 2.4
-    (a hash next to it is not looked at). {PLAIN-TRUNC}0- compares no characters; {PBKDF2} with 0
-    rounds and zeros computes nothing. All of it measured on 2.3.19.1 and 2.4.1.
+    The field nopassword tells Dovecot not to compare, whatever its value is: on 2.4 beside any password
+    (a hash next to it is not looked at), on 2.3 beside none, or where Dovecot reads it first (passdb
+    static, a column before the password, default_fields). {PLAIN-TRUNC}0- compares no characters;
+    {PBKDF2} with 0 rounds and zeros computes nothing. All of it measured on 2.3.19.1 and 2.4.1.
 How we know
     The entry's fields and the stored string, as Dovecot takes them.
 What to do
-    Take the field away, or set a password. Where something else has verified the password before (a
-    proxy, a database that compares), the field is meant: then see that nobody else can reach this
-    Dovecot.
+    Take the field away, or set a password. Where a proxy has verified the password before, the field is
+    meant: then see that nobody else can reach this Dovecot.
 """
 
 from mailauth.evidence import OpenDoors
 from mailauth.evidence.stored import Opens
 from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+
+
+_AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
 
 @rule("HASH023", "Any password logs in, or more than one", Severity.RISK)
@@ -30,7 +33,9 @@ def lets_anyone_in(doors: OpenDoors) -> Problem | None:
         because=(doors,),
         certainty=Certainty.LIKELY,
         remedy=Remedy(
-            summary="Take nopassword out of the entry or the query." if field else "Set the password again.",
+            summary="Take nopassword out of the entry, the query or the passdb's block."
+            if field
+            else "Set the password again.",
             commands=() if field else ("mailauth hash new",),
             careful="Somebody may have logged in so: doveadm log find tells where the logins are.",
             store=None if field else StoreChange.NEW_PASSWORD,

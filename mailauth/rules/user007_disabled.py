@@ -17,7 +17,9 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 @rule("USER007", "The password query leaves the user out: disabled", Severity.BLOCKS_LOGIN)
 def disabled(name: UserName, lookups: LookedUp) -> Problem | None:
-    if name.refused or name.requested or not lookups.unknown or not lookups.disabled or lookups.near:
+    if name.refused or name.requested or not lookups.unknown or not lookups.disabled:
+        return None
+    if lookups.near or lookups.comparing:
         return None
     one = lookups.disabled[0]
     conditions = " AND ".join(one.conditions)

@@ -31,20 +31,20 @@ def _instead(query: str, condition: str) -> str:
 
 def conditions(query: str) -> tuple[str, ...]:
     """The conditions of the query that have nothing to do with the name: ``active = '1'``."""
-    return tuple(part for part in _parts(query) if not VARIABLE.search(part))
+    return tuple(part for part in parts(query) if not VARIABLE.search(part))
 
 
 def without(query: str, dropped: tuple[str, ...]) -> str:
     """The query without some of its conditions; those of the name stay, or it is no query of one user."""
     plain = read(query)
-    kept = [part for part in _parts(query) if part not in dropped]
+    kept = [part for part in parts(query) if part not in dropped]
     if plain is None or not kept or not any(VARIABLE.search(part) for part in kept):
         return ""
     return query.replace(plain.where, " AND ".join(kept), 1)
 
 
-def _parts(query: str) -> tuple[str, ...]:
-    """What stands between the ANDs outside quotes and parentheses."""
+def parts(query: str) -> tuple[str, ...]:
+    """The conditions: what stands between the ANDs outside quotes and parentheses."""
     plain = read(query)
     if plain is None or query.count(plain.where) != 1 or not plain.where:
         return ()

@@ -1,0 +1,73 @@
+"""nopassword where any password logs in, and where the database has compared: HASH023, CONF022, PASS012."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailauth.diagnose import Target, look
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.hashes import Password
+from mailauth.lab import Lab
+from tests.proofs.story import SECRET, MiB, Proof, argon2id
+
+GOOD = argon2id(memory=1 * MiB)
+Make = Callable[..., Proof]
+SQL = ("sqlite", "mysql")
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_hash023_a_static_passdb_before_another(proof: Make, dovecot_version: str) -> None:
+    """Its password is not looked at, and the other passdb is not asked: there is no mismatch to log."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    config = told.lab.config.read_text()
+    static = "passdb {\n  driver = static\n  args = nopassword=y password=x\n}\n"
+    told.lab.config.write_text(config.replace("passdb {", static + "passdb {", 1))
+    told.lab.restart()
+    for password in (b"wrong", SECRET, None):
+        if password:
+            assert told.lab.login("alice", password).ok
+        [found] = told.finds({"HASH023"}, password=password)
+    assert "static" in found.problem.says
+
+
+def comparing(version: str, condition: str) -> str:
+    user, password = ("%u", "%w") if version.startswith("2.3") else ("%{user}", "%{password}")
+    query = f"SELECT NULL AS password, 'Y' AS nopassword FROM users WHERE userid = '{user}' AND {condition}"
+    return query.replace("GIVEN", password)
+
+
+@pytest.mark.parametrize("store", SQL)
+def test_conf022_the_database_compares(proof: Make, dovecot_version: str, store: str) -> None:
+    """Dovecot documents this; it lets in the right password only."""
+    query = comparing(dovecot_version, "'GIVEN' = password")
+    told = proof(dovecot_version, store, {"alice": SECRET.decode()}, query=query)
+    assert told.logins() == [True]
+    assert not told.lab.login("alice", b"wrong").ok
+    told.finds({"CONF022"}, password=SECRET)
+    found = told.finds({"CONF022", "PASS012"}, password=b"wrong")
+    [refused] = [one for one in found if one.rule.code == "PASS012"]
+    assert "= password" in refused.problem.says
+    [nobody] = [one for one in of(told.lab, "nobody") if one != "CONF022"]
+    assert nobody == "USER001"
+
+
+def of(lab: Lab, user: str, password: bytes = SECRET) -> list[str]:
+    given = Password(password)
+    said = look(Target(user, at_pid(lab.master_pid, None), given)).diagnosis
+    return [one.rule.code for one in said.findings]
+
+
+@pytest.mark.parametrize("store", [*SQL, "pgsql"])
+def test_what_the_server_quotes_of_the_statement_is_left_out(
+    proof: Make, dovecot_version: str, store: str
+) -> None:
+    """The password as a column's name: the server's error quotes it."""
+    told = proof(dovecot_version, store, {"alice": "x"}, query=comparing(dovecot_version, "GIVEN = password"))
+    given = b"hidden_from_view"
+    assert not told.lab.login("alice", given).ok
+    looked = look(Target("alice", at_pid(told.lab.master_pid, None), Password(given)))
+    assert "DB004" in {one.rule.code for one in looked.diagnosis.findings}
+    assert given.decode() not in repr(looked.diagnosis.findings)
+    assert given.decode() not in "".join(
+        fact.seen for fact in looked.diagnosis.evidence if hasattr(fact, "seen")
+    )
