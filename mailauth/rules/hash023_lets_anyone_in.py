@@ -18,7 +18,6 @@ from mailauth.evidence import OpenDoors
 from mailauth.evidence.stored import Opens
 from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
 
-
 _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
 
@@ -33,9 +32,7 @@ def lets_anyone_in(doors: OpenDoors) -> Problem | None:
         because=(doors,),
         certainty=Certainty.LIKELY,
         remedy=Remedy(
-            summary="Take nopassword out of the entry, the query or the passdb's block."
-            if field
-            else "Set the password again.",
+            summary=_AWAY if field else "Set the password again.",
             commands=() if field else ("mailauth hash new",),
             careful="Somebody may have logged in so: doveadm log find tells where the logins are.",
             store=None if field else StoreChange.NEW_PASSWORD,
