@@ -227,14 +227,17 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     suspects = [Suspect(parsed, _source(one[StoredHash])) for parsed, one in sound]
     _verify_password(shared, scene, facts, sound)
     check, password = shared[PasswordCheck], scene.password
-    kinds: tuple[type[Evidence], ...] = (PasswordVariant, PasswordPart, PasswordBytes)
+    if password is None:
+        skip(shared, (PasswordBytes,), "no password was given")
+    else:
+        see(shared, PasswordBytes, lambda: observe_bytes(password))
+    kinds: tuple[type[Evidence], ...] = (PasswordVariant, PasswordPart)
     if isinstance(check, Unobserved):
         lack(shared, kinds, PasswordCheck)
         return
     if password is None or not isinstance(check, PasswordCheck):
         skip(shared, kinds, "no password was verified")
         return
-    see(shared, PasswordBytes, lambda: observe_bytes(password))
     user = scene.names.looked_up if scene.names else scene.user
     right = [one for one, said in zip(suspects, check.verdicts, strict=True) if said is Verdict.MATCH]
     if right:

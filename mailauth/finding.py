@@ -1,4 +1,4 @@
-"""What a rule says, and how rules are applied.  Pure: no I/O here or below."""
+"""What a rule says.  Pure: no I/O here or below."""
 
 import inspect
 import typing
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mailauth.dovecot.version import Dialect
-from mailauth.evidence import Evidence, Fact, LookedUp, NotApplicable, Surveys, Unobserved
+from mailauth.evidence import Evidence, Fact, Logins, LookedUp, Surveys, Unobserved
 
 
 class Severity(Enum):
@@ -85,7 +85,8 @@ Check = Callable[..., Problem | None]
 class Rule:
     """A code that stays for ever, what it is called, and a pure function of evidence.
 
-    ``also``: evidence that says more where it is there, and is not needed.
+    ``also``: evidence that says more where it is there, and is not needed.  ``last``: it is told only where
+    nothing else that was found blocks the login.
     """
 
     code: str
@@ -96,10 +97,11 @@ class Rule:
     explanation: str
     yields_to: frozenset[str] = frozenset()
     also: tuple[type[Evidence], ...] = ()
+    last: bool = False
 
 
 def rule(
-    code: str, title: str, severity: Severity, *, yields_to: Iterable[str] = ()
+    code: str, title: str, severity: Severity, *, yields_to: Iterable[str] = (), last: bool = False
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function: its parameters' types are the evidence it needs.
 
@@ -115,7 +117,7 @@ def rule(
         also = tuple(typing.get_args(kind)[0] for kind in asked[len(needs) :])
         module = inspect.getmodule(check)
         explanation = inspect.cleandoc((module and module.__doc__) or "")
-        return Rule(code, title, severity, check, needs, explanation, frozenset(yields_to), also)
+        return Rule(code, title, severity, check, needs, explanation, frozenset(yields_to), also, last)
 
     return make
 
@@ -153,8 +155,20 @@ class Diagnosis:
 
     @property
     def unasked(self) -> tuple[str, ...]:
-        """The passdbs that could not be asked, and why, though another had the user."""
+        """The passdbs that were not looked into, and why."""
         return next((fact.unasked for fact in self.evidence if isinstance(fact, LookedUp | Surveys)), ())
+
+    @property
+    def open(self) -> bool:
+        """Something is undecided; or, where every row was asked about, a passdb was not looked into."""
+        rows = any(isinstance(fact, Surveys) and fact.unasked for fact in self.evidence)
+        return bool(self.undecided) or rows
+
+    @property
+    def let_in(self) -> bool:
+        """Real logins were made, and every one was let in."""
+        made = [fact for fact in self.evidence if isinstance(fact, Logins)]
+        return bool(made) and all(reply.ok for one in made for reply in one.replies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,33 +180,3 @@ class ProofStep:
     answers: tuple[bool, ...]
     log: tuple[str, ...]
     as_expected: bool
-
-
-def apply(
-    rules: Iterable[Rule], cases: Iterable[Mapping[type[Evidence], Fact]]
-) -> tuple[list[Finding], list[Undecided]]:
-    """Ask each rule about each case.  Equal findings, and equal silences, are kept once."""
-    findings: list[Finding] = []
-    undecided: list[Undecided] = []
-    cases = list(cases)
-    for one in rules:
-        for facts in cases:
-            seen = [facts[kind] for kind in one.needs]
-            if any(isinstance(fact, NotApplicable) for fact in seen):
-                continue
-            missing = next((fact for fact in seen if isinstance(fact, Unobserved)), None)
-            if missing is not None:
-                if Undecided(one, missing) not in undecided:
-                    undecided.append(Undecided(one, missing))
-            elif (problem := one.check(*seen, *_seen(one.also, facts))) is not None and Finding(
-                one, problem
-            ) not in findings:
-                findings.append(Finding(one, problem))
-    codes = {finding.rule.code for finding in findings}
-    findings = [finding for finding in findings if not finding.rule.yields_to & codes]
-    return findings, undecided
-
-
-def _seen(kinds: Iterable[type[Evidence]], facts: Mapping[type[Evidence], Fact]) -> list[Evidence | None]:
-    found = [facts.get(kind) for kind in kinds]
-    return [fact if isinstance(fact, Evidence) else None for fact in found]

@@ -35,7 +35,8 @@ from mailauth.evidence import (
     Unobserved,
     UserdbAnswer,
 )
-from mailauth.finding import Diagnosis, apply
+from mailauth.finding import Diagnosis
+from mailauth.judging import SHOWN_BY_A_LOGIN, apply
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.host import observe_host, observe_start
 from mailauth.probes.log_table import LOG_PROBES, USER_LOG_PROBES
@@ -89,20 +90,29 @@ def concluded(
         *(("-c", dovecot.config) if dovecot.config else ()),
     )
     command = f"run: {shlex.join(['sudo', 'mailauth', 'diagnose', *which, user or '--all'])}"
+    login = f"run: {shlex.join(['sudo', 'mailauth', 'diagnose', *which, '--login', '-p', user])}"
     merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
     seen = tuple(_with(command, fact) for fact in seen)
     findings, undecided = apply(RULES, merged)
+    undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud)
     return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
 
 
 def _with(command: str, fact: Fact) -> Fact:
-    if isinstance(fact, LookedUp | Surveys) and fact.unasked:
+    if isinstance(fact, Surveys) and fact.unasked:
         return replace(fact, unasked=tuple(one.replace(AS_ROOT, command) for one in fact.unasked))
+    if isinstance(fact, LookedUp) and fact.unseen:
+        told = (replace(one, reason=one.reason.replace(AS_ROOT, command)) for one in fact.unseen)
+        return replace(fact, unseen=tuple(told))
     if isinstance(fact, Unobserved) and AS_ROOT in fact.reason:
         return replace(fact, reason=fact.reason.replace(AS_ROOT, command))
     return fact
+
+
+def _by_a_login(command: str, missing: Unobserved) -> Unobserved:
+    return replace(missing, reason=missing.reason.replace(SHOWN_BY_A_LOGIN, command))
 
 
 def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:

@@ -3,8 +3,9 @@
 import pytest
 
 from mailauth.evidence import Fact, LookedUp, NotApplicable, PasswordCheck, Unobserved, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, apply, rule
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes import Verdict
+from mailauth.judging import apply
 
 NAME = UserName("here", "alice", "alice", "")
 CHECK = PasswordCheck("here", (Verdict.MISMATCH,), lets_in=False)

@@ -8,7 +8,7 @@ from mailauth.check.survey import Kept, survey
 from mailauth.dovecot.sizes import show_size
 from mailauth.errors import AS_ROOT
 from mailauth.evidence import Configured, StoreMemory
-from mailauth.finding import apply
+from mailauth.judging import apply
 from mailauth.memory.fitting import ServiceFit
 from mailauth.memory.report import PassdbFit
 from mailauth.probes.fitting import Question, fit_passdb

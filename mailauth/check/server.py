@@ -21,7 +21,7 @@ from mailauth.evidence import (
     TlsFiles,
     Unobserved,
 )
-from mailauth.finding import apply
+from mailauth.judging import apply
 from mailauth.looking import Facts, look_by, see, skip
 from mailauth.probes.files import observe_login_socket
 from mailauth.probes.log_place import observe_filesystems, observe_log_destination

@@ -4,7 +4,7 @@ from mailauth.check.asked import Server
 from mailauth.check.outcome import Said, Status, of_finding
 from mailauth.errors import AS_ROOT
 from mailauth.evidence import LookedUp
-from mailauth.finding import apply
+from mailauth.judging import apply
 from mailauth.probes.lookup import ask_each, observe_user_name
 from mailauth.probes.scene import Scene
 from mailauth.probes.variables import cannot_look_up

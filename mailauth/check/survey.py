@@ -18,8 +18,8 @@ from mailauth.check.stores import ask_stores
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import Configured, Surveyed, Surveys
-from mailauth.finding import apply
 from mailauth.hashes.damaged import Kind
+from mailauth.judging import apply
 from mailauth.memory.census import Census, census
 from mailauth.probes.survey import Ask, survey_passdb
 from mailauth.rules import RULES, store_case

@@ -13,7 +13,7 @@ from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, ou
 from mailauth.dovecot.logs import LogKind
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, LogWindow, NotApplicable
-from mailauth.finding import apply
+from mailauth.judging import apply
 from mailauth.looking import Facts, see
 from mailauth.probes.fitting import workers
 from mailauth.probes.log import observe_log_window

@@ -113,4 +113,4 @@ def exit_status(diagnosis: Diagnosis) -> int:
         return 70
     if diagnosis.findings:
         return 1
-    return 3 if diagnosis.undecided or diagnosis.unasked else 0
+    return 3 if diagnosis.open else 0

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mailauth.dovecot import drivers
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.version import Version
 
@@ -83,10 +84,16 @@ class Passdb:
     override_fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     import_all: bool = True  # 2.4's fields_import_all: what the store returns counts as well
     scheme_set: bool = False  # the default scheme stands in the configuration, and goes along in an upgrade
+    how: str = ""  # of ldap: "bind" where the server verifies, "lookup" where Dovecot does
 
     @property
     def label(self) -> str:
         return f"passdb {self.number} ({self.driver})"
+
+    @property
+    def unread(self) -> drivers.Unread:
+        """What is not known of a passdb that has no source."""
+        return drivers.unread(self.driver, self.how)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 
 from pathlib import Path
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, drivers
 from mailauth.dovecot.authconfig import (
     SQL_DRIVERS,
     FileSource,
@@ -37,7 +37,8 @@ def read_passdbs(
     found = []
     for number, block in enumerate(tree.all("passdb"), 1):
         driver, args = block.get("driver"), block.get("args")
-        scheme, source, problem = "", None, f"the driver {driver} keeps no hash that can be read."
+        how = _ldap(args, dovecot) if driver == "ldap" else ""
+        scheme, source, problem = "", None, drivers.unread(driver, how).problem
         try:
             driver, scheme, source = _source(driver, args, dovecot)
         except CannotObserve as why:
@@ -72,9 +73,19 @@ def read_passdbs(
                 result_internalfail=block.get("result_internalfail", "continue"),
                 default_fields=_fields(block.get("default_fields")),
                 override_fields=_fields(block.get("override_fields")),
+                how=how,
             )
         )
     return tuple(found)
+
+
+def _ldap(args: str, dovecot: Installation) -> str:
+    """Who verifies, as the file says that args names: auth_bind, "no" by default, of src/auth/db-ldap.c."""
+    try:
+        tree = conf.read(Path(args), dovecot.path)
+    except CannotObserve:
+        return ""
+    return "bind" if tree.get("auth_bind") == "yes" else "lookup"
 
 
 def _fields(text: str) -> tuple[tuple[str, str], ...]:

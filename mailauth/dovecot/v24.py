@@ -7,7 +7,7 @@ Source: Dovecot 2.4.1 src/config/config-parser.c; src/auth/auth-settings.c, db-p
 src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 """
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, drivers
 from mailauth.dovecot.authconfig import (
     SQL_DRIVERS,
     FileSource,
@@ -36,7 +36,9 @@ def read_passdbs(
     found = []
     for number, block in enumerate(tree.all("passdb"), 1):
         driver = effective(tree, block, "passdb_driver") or block.name
-        source, problem = None, f"the driver {driver} keeps no hash that can be read."
+        bind = effective(tree, block, "passdb_ldap_bind") == "yes"
+        how = ("bind" if bind else "lookup") if driver == "ldap" else ""
+        source, problem = None, drivers.unread(driver, how).problem
         try:
             driver, source = _source(tree, block, driver)
         except CannotObserve as why:
@@ -73,6 +75,7 @@ def read_passdbs(
                 result_internalfail=effective(tree, block, "passdb_result_internalfail") or "continue",
                 override_fields=_fields(block),
                 import_all=effective(tree, block, "passdb_fields_import_all") != "no",
+                how=how,
             )
         )
     return tuple(found)

@@ -31,6 +31,7 @@ from mailauth.evidence.lookup import (
     PassdbAnswer,
     Said,
     Step,
+    Unseen,
     UserName,
 )
 from mailauth.evidence.network import (
@@ -135,6 +136,7 @@ __all__ = [
     "Trial",
     "Trials",
     "Unobserved",
+    "Unseen",
     "UserInLog",
     "UserName",
     "UserdbAnswer",

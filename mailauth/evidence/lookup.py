@@ -51,18 +51,28 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where the way through the passdbs ends, and which passdb decides (0: none).  ``user`` as it is then."""
+    """Where the way through the passdbs ends, and which passdb decides (0: none).  ``user`` as it is then.
+
+    ``unseen``: the passdbs that mailauth did not look into, and on whose answer it depends whether the user
+    is let in.  Then the rest is what comes of it if none of them has the user.
+    """
 
     said: Said
     decided_by: int
     user: str
     nologin: bool = False
     steps: tuple[Step, ...] = ()
+    unseen: tuple[int, ...] = ()
 
     @property
     def lets_in(self) -> bool:
-        """The session begins."""
-        return self.said is Said.OK and not self.nologin
+        """The session begins, whatever a passdb says that was not looked into."""
+        return self.said is Said.OK and not self.nologin and not self.unseen
+
+    @property
+    def keeps_out(self) -> bool:
+        """No session begins, whatever a passdb says that was not looked into."""
+        return not self.lets_in and not self.unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +127,35 @@ class Disabled:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """A passdb that was not looked into, and why; ``open``: the rules whose question that leaves open."""
+
+    number: int
+    passdb: str
+    reason: str
+    open: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return f"{self.passdb}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class LookedUp(Evidence):
-    """What every passdb said, in Dovecot's order; ``unasked``: those that could not be asked, and why.
+    """What every passdb said, in Dovecot's order; ``unseen``: those that could not be asked.
 
     ``right`` and ``wrong``: where the way ends with a password that every hash matches, and with one that
-    none does.  ``near``, ``disabled`` and ``elsewhere`` (passdbs that are not asked, and have the user) are
-    looked for where no passdb knows the user; so is ``comparing``: conditions by which a query compares the
-    password itself, and leaves the row out for the one that was given.
+    none does; ``without``: if all match but that of the passdb of this number.  ``near``, ``disabled`` and
+    ``elsewhere`` (passdbs that are not asked, and have the user) are looked for where no passdb knows the
+    user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row out
+    for the one that was given.
     """
 
     answers: tuple[PassdbAnswer, ...]
-    unasked: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     right: End | None = None
     wrong: End | None = None
+    without: tuple[tuple[int, End], ...] = ()
     near: tuple[NearName, ...] = ()
     elsewhere: tuple[NearName, ...] = ()
     disabled: tuple[Disabled, ...] = ()
@@ -142,6 +168,11 @@ class LookedUp(Evidence):
             + (f" (with the fields {', '.join(a.fields)})" if a.fields else "")
             for a in self.answers
         )
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """The passdbs that could not be asked, and why."""
+        return tuple(one.text for one in self.unseen)
 
     def failures(self, *kinds: Failing) -> tuple[tuple[PassdbAnswer, Failure], ...]:
         """The passdbs that gave no answer for one of these reasons."""

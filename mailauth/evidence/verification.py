@@ -15,7 +15,7 @@ class StoredHash(Evidence):
     """The stored string of this passdb.  ``flaw``: why it can never match there, or "".
 
     ``damage``: what befell it; None where a password can match it, and it is no hash taken for a password.
-    ``seconds``: about what one verification takes on one core.
+    ``seconds``: about what one verification takes on one core.  ``passdb``: its number.
     """
 
     shown: str
@@ -26,6 +26,7 @@ class StoredHash(Evidence):
     refused_as: Verdict | None
     damage: Damage | None = None
     seconds: float = 0.0
+    passdb: int = 0
 
     @property
     def seen(self) -> str:
@@ -100,7 +101,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Trials(Evidence):
-    """The trials for the verifying processes; ``unlimited`` is the verdict without a limit."""
+    """The trials for the verifying processes; ``unlimited`` is the verdict without a limit.
+
+    ``with_password``: the verdicts are of the password that was given; else of one that stands in for it, and
+    only tell whether the memory suffices.
+    """
 
     with_password: bool
     miss: Trial
@@ -117,13 +122,16 @@ class Trials(Evidence):
         parts = []
         for trial in self.all:
             room = "no limit" if trial.room is None else f"{show_size(trial.room)} free"
-            first = f" (new process: {words(trial.first)})" if trial.first is not trial.later else ""
-            parts.append(f"{trial.process.service}, {room}: {words(trial.later)}{first}")
+            first = f" (new process: {self._said(trial.first)})" if trial.first is not trial.later else ""
+            parts.append(f"{trial.process.service}, {room}: {self._said(trial.later)}{first}")
         if self.unlimited is not None:
-            parts.append(f"with no limit: {words(self.unlimited)}")
-        return "; ".join(parts) + (
-            "" if self.with_password else " (no password given: only memory is judged)"
-        )
+            parts.append(f"with no limit: {self._said(self.unlimited)}")
+        return "; ".join(parts)
+
+    def _said(self, verdict: Verdict) -> str:
+        if self.with_password or verdict not in (Verdict.MATCH, Verdict.MISMATCH):
+            return words(verdict)
+        return "the memory suffices"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Ask the passdbs as Dovecot does, and say of each what it says of the user."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -11,14 +12,24 @@ from mailauth.dovecot.templates import has_password
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import Escape, expand, values
 from mailauth.errors import CannotObserve, joined
-from mailauth.evidence import ClientAddress, LookedUp, NearName, NotApplicable, PassdbAnswer, Said, UserName
+from mailauth.evidence import (
+    ClientAddress,
+    LookedUp,
+    NearName,
+    NotApplicable,
+    PassdbAnswer,
+    Said,
+    Unseen,
+    UserName,
+)
 from mailauth.probes import near, nopassword
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
+from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, takes, walk
 from mailauth.stores import passwd_file, sql
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _LOOKUP_SECONDS = 3.0
+_SENDING = ("PLAIN", "LOGIN")  # a client that has a password sends it so, where it may
 
 
 def observe_user_name(scene: Scene) -> UserName:
@@ -30,7 +41,7 @@ def observe_user_name(scene: Scene) -> UserName:
 def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     """Ask the passdbs on every way that a password can take; ``cases`` is filled with those that have a hash.
 
-    Raises CannotObserve when none has one and not all could be asked.
+    Raises CannotObserve when none has one, and a store that mailauth can read did not let itself be asked.
     """
     road = scene.road
     assert road
@@ -44,18 +55,19 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     right, wrong = walk(road, matches), walk(road, lambda entry: not matches(entry))
     entries = sorted(road.entries.values(), key=lambda entry: entry.passdb.number)
     answers = tuple(_answer(entry, user) for (_, user, _), entry in _by_number(road))
-    problems = tuple(road.unasked[number] for number in sorted(road.unasked))
     cases += [
         Case(entry.passdb, entry.record, _parsed(entry, scene.config))
         for entry in entries
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
     ]
-    if problems and not cases:
-        raise CannotObserve(joined(problems))
+    without = tuple((case.passdb.number, walk(road, _all_but(case.passdb))) for case in cases)
+    unseen = _unseen(road)
+    if not cases and any(one.source and one.number in road.unasked for one in scene.config.passdbs):
+        raise CannotObserve(joined([one.text for one in unseen]))
     if not answers and not right.steps and right.said is not Said.REFUSED:
         raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
     asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
-    found = LookedUp("the passdbs, in Dovecot's order", answers, problems, right, wrong)
+    found = LookedUp("the passdbs, in Dovecot's order", answers, unseen, right, wrong, without)
     if not scene.names.requested and (found.unknown or not asked):
         found = replace(
             found,
@@ -71,16 +83,29 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     return found
 
 
+def _all_but(passdb: Passdb) -> Callable[[Entry], bool]:
+    return lambda entry: entry.passdb.number != passdb.number
+
+
+def _unseen(road: Road) -> tuple[Unseen, ...]:
+    """The passdbs that could not be asked."""
+    return tuple(
+        Unseen(one.number, one.label, road.unasked[one.number], one.unread.open)
+        for one in road.config.passdbs
+        if one.number in road.unasked
+    )
+
+
 def ask_each(scene: Scene) -> LookedUp:
     """Every passdb once, about one name, whatever it says of it: whether the stores answer at all."""
     assert scene.names
     answers: list[PassdbAnswer] = []
-    problems: list[str] = []
+    problems: list[Unseen] = []
     for passdb in scene.config.passdbs:
         try:
             record = _ask(scene, passdb, _looked_up(scene), "")
         except CannotObserve as why:
-            problems.append(f"{passdb.label}: {why}")
+            problems.append(Unseen(passdb.number, passdb.label, str(why)))
         else:
             answers.append(_answer(Entry(passdb, record, {}), _looked_up(scene)))
     return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))
@@ -124,7 +149,15 @@ def make_road(scene: Scene) -> Road:
         record = _ask(scene, passdb, user, requested)
         return Entry(passdb, record, _values(scene, passdb, record, user, requested))
 
-    return Road(scene.config, scene.names, scene.address, ask)
+    return Road(scene.config, scene.names, scene.address, ask, _mechanism(scene))
+
+
+def _mechanism(scene: Scene) -> str:
+    """The client's; else the first of those offered that a passdb is for: a password's before a token's."""
+    offered = [*(name for name in _SENDING if name in scene.config.mechanisms), *scene.config.mechanisms]
+    passdbs = [one for one in scene.config.passdbs if not one.deny]
+    served = (name for name in offered if any(takes(one, name) for one in passdbs))
+    return scene.mechanism.upper() or next(served, "PLAIN")
 
 
 def _by_number(road: Road) -> list[tuple[tuple[int, str, str], Entry]]:

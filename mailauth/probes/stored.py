@@ -29,11 +29,16 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
         shown = hashes.shown(case.record.stored, default_scheme=case.passdb.default_scheme)
         named = shown[1:].partition("}")[0] if shown.startswith("{") else case.passdb.default_scheme
         memory = hashes.Memory()
-        return StoredHash(source, shown, named, length, memory, flaw.reason, flaw.verdict, damage)
+        return StoredHash(
+            source, shown, named, length, memory, flaw.reason, flaw.verdict, damage, passdb=case.passdb.number
+        )
     parsed = case.hash
     memory = hashes.hash_memory(parsed)
     seconds = parsed.scheme.seconds(parsed.params)
-    return StoredHash(source, parsed.shown, parsed.scheme.name, length, memory, "", None, damage, seconds)
+    return StoredHash(
+        *(source, parsed.shown, parsed.scheme.name, length, memory, "", None, damage, seconds),
+        passdb=case.passdb.number,
+    )
 
 
 def _damage(case: Case, scene: Scene) -> Damage | None:

@@ -1,16 +1,18 @@
 """Follow the passdbs as Dovecot does: which are asked, in which order, and what comes of it.
 
 What a passdb says is asked once; the way through them depends on the password, so it is followed for
-each question anew: if every hash matched, if none did, if only this one did.
+each question anew: if every hash matched, if none did, if only this one did.  A passdb that could not be
+asked may say anything: each is followed, and where they come to different ends the way is open.
 
 Source: auth_request_want_skip_passdb(), auth_request_handle_passdb_callback() and what they call,
 Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c; auth_preinit(), src/auth/auth.c.
 """
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.errors import CannotObserve
@@ -18,6 +20,7 @@ from mailauth.evidence import End, Said, Step, UserName
 from mailauth.stores.store import Outcome, Record
 
 _MOST = 64  # steps: what goes on longer goes in circles
+_MOST_UNSEEN = 5  # passdbs: 4 answers each are 1,024 ways
 # Values that are nobody's secret; "pass" and its like are left out.
 _SHOWN = ("nologin", "allow_nets", "allow_real_nets", "fail", "nopassword", "user", "username", "domain")
 # What of an entry decides a login: the others need not be worked out.
@@ -48,7 +51,8 @@ class Road:
     names: UserName
     address: str
     ask: Callable[[Passdb, str, str], Entry]
-    unasked: dict[int, str] = field(default_factory=dict)  # by the passdb's number: why not
+    mechanism: str = "PLAIN"  # in capitals: some passdbs are for some mechanisms only
+    unasked: dict[int, str] = field(default_factory=dict)  # by the passdb's number: why it could not be asked
     entries: dict[tuple[int, str, str], Entry] = field(default_factory=dict)
 
     def seen(self, passdb: Passdb, user: str, requested: str) -> Entry | None:
@@ -58,7 +62,7 @@ class Road:
             try:
                 self.entries[key] = self.ask(passdb, user, requested)
             except CannotObserve as why:
-                self.unasked[passdb.number] = f"{passdb.label}: {why}"
+                self.unasked[passdb.number] = str(why)
         return self.entries.get(key)
 
 
@@ -76,7 +80,37 @@ class _State:
 
 
 def walk(road: Road, matches: Callable[[Entry], bool]) -> End:
-    """Where the way ends if ``matches`` says which entry's hash the password is right for."""
+    """Where the way ends if ``matches`` says which entry's hash the password is right for.
+
+    Raises CannotObserve where it never ends.
+    """
+    unseen: list[int] = []
+    while True:
+        possible = itertools.product(*(_possible(road, number) for number in unseen))
+        ends = [_walk(road, matches, dict(zip(unseen, answers, strict=True))) for answers in possible]
+        reached = sorted({number for end in ends for number in _unseen(end)})[:_MOST_UNSEEN]
+        if reached == unseen:
+            break
+        unseen = reached
+    if len({end.lets_in for end in ends}) == 1:
+        return ends[0]
+    return replace(ends[0], unseen=tuple(unseen))
+
+
+def _unseen(end: End) -> set[int]:
+    """The passdbs on the way that could not be asked."""
+    return {step.number for step in end.steps if step.said is Said.UNASKED}
+
+
+def _possible(road: Road, number: int) -> tuple[Said, ...]:
+    """What a passdb may say that could not be asked; the first is that it has no such user."""
+    passdb = next(one for one in road.config.passdbs if one.number == number)
+    stops = passdb.source is None and passdb.unread.stops
+    return (Said.UNKNOWN, Said.OK, Said.FAILURE, *((Said.DENIED,) if stops else ()))
+
+
+def _walk(road: Road, matches: Callable[[Entry], bool], assumed: dict[int, Said]) -> End:
+    """One way; ``assumed``: what a passdb says that could not be asked, else that it has no such user."""
     at = _State(road.names.looked_up, road.names.requested)
     mains = [passdb for passdb in road.config.passdbs if not passdb.master]
     masters = [passdb for passdb in road.config.passdbs if passdb.master]
@@ -84,33 +118,46 @@ def walk(road: Road, matches: Callable[[Entry], bool]) -> End:
         return End(Said.REFUSED, 0, at.user, steps=())
     rest = _without_useless(masters if at.requested else mains)
     mains = _without_useless(mains)
-    passdb, rest = _next(rest, at)
+    passdb, rest = _next(rest, at, road.mechanism)
     if passdb is None:
         return End(Said.FAILURE, 0, at.user, steps=tuple(at.steps))
     while len(at.steps) < _MOST:
         said = _ask(road, passdb, at, matches)
         at.steps.append(Step(passdb.number, passdb.label, said))
-        if passdb.deny and said is not Said.UNKNOWN:
-            ended = Said.FAILURE if said is Said.FAILURE else Said.DENIED
-            return _end(ended, passdb, at)
+        said = assumed.get(passdb.number, Said.UNKNOWN) if said is Said.UNASKED else said
+        if final := _final(passdb, said):
+            return _end(final, passdb, at)
         rule = _rule(passdb, said)
         onwards = rule.startswith("continue")
-        if said is Said.OK and onwards and rule != "continue-fail":
-            at.verified = True
-        if rule.endswith("-ok"):
-            at.success = True
-            at.verified = at.verified or onwards
-        elif rule.endswith("-fail"):
-            at.success = False
+        _count(at, said, rule)
         if at.requested and said is Said.OK:
             at.user, at.requested, rest = at.requested, "", mains
-        following, rest = _next(rest, at)
+        following, rest = _next(rest, at, road.mechanism)
         if onwards and following is not None:
             at.failed_inside = at.failed_inside or said is Said.FAILURE
             passdb = following
             continue
         return _end(_result(said, at), passdb, at)
     raise CannotObserve("the passdbs of this configuration go in circles.")
+
+
+def _count(at: _State, said: Said, rule: str) -> None:
+    """What the passdb's answer leaves behind for the next."""
+    onwards = rule.startswith("continue")
+    if said is Said.OK and onwards and rule != "continue-fail":
+        at.verified = True
+    if rule.endswith("-ok"):
+        at.success = True
+        at.verified = at.verified or onwards
+    elif rule.endswith("-fail"):
+        at.success = False
+
+
+def _final(passdb: Passdb, said: Said) -> Said | None:
+    """What ends the way whatever the rules of the passdb are."""
+    if passdb.deny and said is not Said.UNKNOWN:
+        return Said.FAILURE if said is Said.FAILURE else Said.DENIED
+    return said if said is Said.DENIED else None
 
 
 def _result(said: Said, at: _State) -> Said:
@@ -135,21 +182,26 @@ def _without_useless(passdbs: list[Passdb]) -> list[Passdb]:
     return passdbs[first:]
 
 
-def _next(passdbs: list[Passdb], at: _State) -> tuple[Passdb | None, list[Passdb]]:
+def _next(passdbs: list[Passdb], at: _State, mechanism: str) -> tuple[Passdb | None, list[Passdb]]:
     """The first passdb that is not skipped, and those after it."""
     for i, passdb in enumerate(passdbs):
-        why = _skipped(passdb, at)
+        why = _skipped(passdb, at, mechanism)
         if not why:
             return passdb, passdbs[i + 1 :]
         at.steps.append(Step(passdb.number, passdb.label, Said.SKIPPED, why))
     return None, []
 
 
-def _skipped(passdb: Passdb, at: _State) -> str:
+def takes(passdb: Passdb, mechanism: str) -> bool:
+    """Whether the passdb is asked for this mechanism: auth_request_mechanism_accepted()."""
+    named = [word for word in re.split(r"[ ,]+", passdb.mechanisms.upper()) if word]
+    return not named or mechanism in named
+
+
+def _skipped(passdb: Passdb, at: _State, mechanism: str) -> str:
     """Why the passdb is not asked; "" when it is."""
-    mechanisms = re.split(r"[ ,]+", passdb.mechanisms.strip().upper()) if passdb.mechanisms.strip() else []
-    if mechanisms and not {"PLAIN", "LOGIN"} & set(mechanisms):
-        return "it is for other mechanisms"
+    if not takes(passdb, mechanism):
+        return f"it is for other mechanisms than {mechanism}"
     if passdb.username_filter and not _accepted(passdb.username_filter, at.user):
         return "its username_filter leaves the user out"
     if passdb.skip == "authenticated" and at.verified:
@@ -209,7 +261,7 @@ def _rule(passdb: Passdb, said: Said) -> str:
         return passdb.result_success
     if said is Said.FAILURE:
         return passdb.result_internalfail
-    if said in (Said.NEXT, Said.UNASKED):
+    if said is Said.NEXT:
         return "continue"
     return passdb.result_failure
 

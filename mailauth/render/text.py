@@ -36,12 +36,20 @@ def diagnosis_text(
     parts += [
         _undecided_text(codes, reason, width) for reason, codes in _by_reason(diagnosis.undecided).items()
     ]
-    parts += ["NOT ASKED\n" + _lacks(reason, width) for reason in diagnosis.unasked]
+    parts += ["NOT ASKED\n" + _lacks(reason, width) for reason in _not_told(diagnosis)]
     parts.append(_evidence_text(diagnosis, (Logins,) if diagnosis.findings else _OF_THE_LOGIN, width))
     if proof:
         parts.append(proof_text(proof))
     parts.append(summary(diagnosis))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _not_told(diagnosis: Diagnosis) -> list[str]:
+    """The passdbs that were not looked into, where neither a reason says so nor a login made up for it."""
+    told = [one.missing.reason for one in diagnosis.undecided]
+    if diagnosis.let_in:
+        return []
+    return [one for one in diagnosis.unasked if not any(one.removesuffix(".") in reason for reason in told)]
 
 
 def _by_reason(undecided: Iterable[Undecided]) -> dict[str, list[str]]:
@@ -91,7 +99,10 @@ def summary(diagnosis: Diagnosis) -> str:
     found = "Nothing found" if not count else f"{count} finding{'' if count == 1 else 's'}"
     undecided = len({one.rule.code for one in diagnosis.undecided})
     rules = len(diagnosis.silent)
-    return f"{found}. {rules} rule{'' if rules == 1 else 's'} silent. {undecided} undecided."
+    works = "The login works. " if diagnosis.let_in else ""
+    told = f"{works}{found}. {rules} rule{'' if rules == 1 else 's'} silent. {undecided} undecided."
+    passdbs = " and ".join(one.partition(":")[0] for one in diagnosis.unasked)
+    return f"{told} Not looked into: {passdbs}." if passdbs else told
 
 
 def proof_text(proof: Sequence[ProofStep]) -> str:

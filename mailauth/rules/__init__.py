@@ -14,6 +14,7 @@ from mailauth.rules.auth010_auth_blocked import auth_blocked
 from mailauth.rules.auth011_crashed import crashed
 from mailauth.rules.auth012_no_answer import no_answer
 from mailauth.rules.auth013_mail_service_fails import mail_service_fails
+from mailauth.rules.auth016_unexplained import unexplained
 from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
 from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
@@ -233,6 +234,7 @@ RULES: tuple[Rule, ...] = (
     crashed,
     no_answer,
     mail_service_fails,
+    unexplained,
     grows_without_bound,
     client_sends_old,
     server_unreachable,

@@ -169,13 +169,19 @@ def test_two_faults_are_both_found(proof: Make, dovecot_version: str) -> None:
 
 
 def test_a_passdb_that_cannot_be_asked_is_named(proof: Make, dovecot_version: str) -> None:
-    """The user is found elsewhere, and still it is said what was not looked at."""
+    """A password that a passdb before it takes is let in whatever PAM says; without one, PAM is not reached."""
     pam = "passdb {\n  driver = pam\n}\n" if dovecot_version < "2.4" else "passdb pam {\n}\n"
     told = proof(dovecot_version, "sqlite", {"alice": GOOD}, settings=pam)
     diagnosis = told.look(password=told.password).diagnosis
     assert not diagnosis.findings
     assert [text.partition(":")[0] for text in diagnosis.unasked] == ["passdb 2 (pam)"]
-    assert exit_status(diagnosis) == 3
+    assert exit_status(diagnosis) == 0
+    wrong = told.look(password=b"wrong").diagnosis
+    assert not wrong.findings
+    assert [(one.rule.code, one.missing.reason[:14]) for one in wrong.undecided] == [
+        (code, "passdb 2 (pam)") for code in ("PASS001", "MEM001", "USER001")
+    ]
+    assert exit_status(wrong) == 3
 
 
 @pytest.mark.parametrize("broken", [argon2id(memory=256 * MiB), GOOD[:50]], ids=["too big", "truncated"])

@@ -1,0 +1,274 @@
+"""Apply the rules, and weigh what each claims against all that the same run has seen.  Pure: no I/O.
+
+A rule sees its own facts: a stored string that no password matches.  That it *blocks the login* is a claim
+about the whole way through the passdbs, and does not hold past a passdb that was not looked into, past a
+login that worked in the same run, or past a cause that another rule names.  What only lost its weight is
+lowered; what is open is undecided, with what would show it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+
+from mailauth.evidence import (
+    End,
+    Evidence,
+    Fact,
+    Logins,
+    LookedUp,
+    MailSession,
+    NotApplicable,
+    PasswordBytes,
+    PasswordCheck,
+    Said,
+    StoredHash,
+    Surveys,
+    Unobserved,
+    UserName,
+)
+from mailauth.evidence.lookup import Unseen
+from mailauth.finding import Certainty, Finding, Problem, Rule, Severity, Undecided
+
+Facts = Mapping[type[Evidence], Fact]
+Judged = tuple[list[Finding], list[Undecided]]
+
+
+class Bears(Enum):
+    """What a rule's claim that the login is blocked rests on."""
+
+    ENTRY = "one passdb's entry or store: another passdb may let the user in"
+    FILE = "one passdb's file, which we can read where Dovecot cannot"
+    ROWS = "the entries of many users in one passdb"
+    MECHANISM = "what is stored for a mechanism that does not send the password"
+    ANSWER = "what all the passdbs say together"
+    AUTH = "whether auth itself works"
+    MAIL = "what comes after auth"
+
+
+def _codes(prefix: str, *numbers: int) -> tuple[str, ...]:
+    return tuple(f"{prefix}{number:03}" for number in numbers)
+
+
+# What is not here rests on none of this: the network, TLS, the log, a client's own attempts.
+_BEARS: Mapping[str, Bears] = {
+    **dict.fromkeys(_codes("HASH", *range(1, 36)), Bears.ENTRY),
+    **dict.fromkeys(_codes("MEM", 1, 2), Bears.ENTRY),
+    **dict.fromkeys(_codes("DB", *range(1, 13)), Bears.ENTRY),
+    **dict.fromkeys(_codes("PASS", 2, 3, 4, 5, 8, 9), Bears.ENTRY),
+    **dict.fromkeys(_codes("USER", 2, 4, 5, 6, 7, 8, 9, 10, 11, 13), Bears.ENTRY),
+    **dict.fromkeys(_codes("CONF", 6), Bears.ENTRY),
+    **dict.fromkeys(_codes("CONF", 3, 4, 12, 15), Bears.FILE),
+    **dict.fromkeys(_codes("STORE", *range(1, 10)), Bears.ROWS),
+    **dict.fromkeys(_codes("AUTH", 3), Bears.MECHANISM),
+    **dict.fromkeys((*_codes("PASS", 1), *_codes("USER", 1, 12)), Bears.ANSWER),
+    **dict.fromkeys(_codes("CONF", 9, 10, 14, 16, 18, 19, 20), Bears.AUTH),
+    **dict.fromkeys((*_codes("MEM", 6), *_codes("AUTH", 12)), Bears.AUTH),
+    **dict.fromkeys((*_codes("USERDB", *range(1, 7)), *_codes("CONF", 17)), Bears.MAIL),
+}
+# Where one of these blocks, auth does not run, and says nothing of a password.
+_NO_AUTH = frozenset((*_codes("CONF", 9, 10, 14, 18, 19), *_codes("MEM", 6), *_codes("AUTH", 12)))
+_WEIGHT = (Severity.BLOCKS_LOGIN, Severity.RISK, Severity.NOTE)
+
+
+def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
+    """Ask each rule about each case.  Equal findings, and equal silences, are kept once.
+
+    What blocks logins comes first, and of that what is proven.
+    """
+    rules, cases = tuple(rules), list(cases)
+    findings: list[Finding] = []
+    undecided: list[Undecided] = []
+    for one in rules:
+        for facts in cases:
+            told = _asked(one, facts)
+            if isinstance(told, Finding) and told not in findings:
+                findings.append(told)
+            elif isinstance(told, Undecided) and told not in undecided:
+                undecided.append(told)
+    codes = {finding.rule.code for finding in findings}
+    findings = [finding for finding in findings if not finding.rule.yields_to & codes]
+    findings, more = _without_auth(findings)
+    undecided += more
+    loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
+    undecided += [one for facts in cases[:1] for one in _open(rules, facts) if one.rule.code not in loud]
+    if any(one.severity is Severity.BLOCKS_LOGIN for one in findings if not one.rule.last):
+        findings = [one for one in findings if not one.rule.last]
+    findings.sort(key=lambda one: (_WEIGHT.index(one.severity), one.problem.certainty is Certainty.LIKELY))
+    return findings, undecided
+
+
+def _asked(rule: Rule, facts: Facts) -> Finding | Undecided | None:
+    """What one rule says of one case."""
+    seen = [facts[kind] for kind in rule.needs]
+    if any(isinstance(fact, NotApplicable) for fact in seen):
+        return None
+    missing = next((fact for fact in seen if isinstance(fact, Unobserved)), None)
+    if missing is not None:
+        shown = _worked(facts) and rule.severity is Severity.BLOCKS_LOGIN and not missing.bug
+        return None if shown and _BEARS.get(rule.code) in _SHOWN else Undecided(rule, missing)
+    problem: Problem | None = rule.check(*seen, *_seen(rule.also, facts))
+    if problem is None or (problem.severity or rule.severity) is not Severity.BLOCKS_LOGIN:
+        return None if problem is None else Finding(rule, problem)
+    weighed = _weighed(rule, problem, facts)
+    if isinstance(weighed, Unobserved):
+        return Undecided(rule, weighed)
+    return Finding(rule, weighed) if weighed else None
+
+
+def _seen(kinds: Iterable[type[Evidence]], facts: Facts) -> list[Evidence | None]:
+    found = [facts.get(kind) for kind in kinds]
+    return [fact if isinstance(fact, Evidence) else None for fact in found]
+
+
+# What a login that worked shows to be no hindrance.
+_SHOWN = frozenset({Bears.ENTRY, Bears.FILE, Bears.ANSWER, Bears.AUTH})
+
+
+def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved | None:
+    """The problem with the weight that it has; None: it is none; Unobserved: whether it is one is open."""
+    bears = _BEARS.get(rule.code)
+    if bears is None:
+        return problem
+    if bears is Bears.MAIL:
+        session = facts.get(MailSession)
+        worked = isinstance(session, MailSession) and not session.ended_at
+        return lowered(problem, "A session made now worked all the same.") if worked else problem
+    if bears in _SHOWN and _worked(facts):
+        if bears is Bears.ANSWER:
+            return None
+        return lowered(problem, "A login made now was let in all the same.")
+    if bears is Bears.ROWS:
+        return _of_rows(problem, facts)
+    lookups = facts.get(LookedUp)
+    if bears is Bears.AUTH or not isinstance(lookups, LookedUp):
+        return problem
+    return _on_the_way(rule, bears, problem, lookups, facts)
+
+
+def _on_the_way(
+    rule: Rule, bears: Bears, problem: Problem, lookups: LookedUp, facts: Facts
+) -> Problem | Unobserved | None:
+    """A claim about the way through the passdbs, against where that ends."""
+    end = _end(rule, bears, lookups, facts)
+    if end is None:
+        return problem
+    if bears is Bears.ANSWER and end.said is Said.FAILURE and any(one.failure for one in lookups.answers):
+        failing = " and ".join(one.passdb for one in lookups.answers if one.failure)
+        return Unobserved(LookedUp, f"{failing} gives no answer, which another finding names.")
+    unseen = [one for one in lookups.unseen if one.number in end.unseen]
+    if bears is Bears.MECHANISM:
+        unseen = list(lookups.unseen)
+    if unseen:
+        return _past(bears, problem, unseen, facts)
+    if bears is Bears.ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
+        by = next((step.passdb for step in end.steps if step.number == end.decided_by), "another passdb")
+        return lowered(problem, f"{by} lets the user in all the same.")
+    return problem
+
+
+def _past(bears: Bears, problem: Problem, unseen: Sequence[Unseen], facts: Facts) -> Problem | Unobserved:
+    """A claim past passdbs that were not looked into; a login that failed tells what they said."""
+    names = " and ".join(one.passdb for one in unseen)
+    codes = _refused(facts)
+    if codes is not None and (bears is not Bears.ANSWER or "temp_fail" not in codes):
+        also = f" auth refused the login, so {names} {'do' if unseen[1:] else 'does'} not let the user in."
+        return replace(problem, says=problem.says + also, certainty=Certainty.LIKELY)
+    if bears is Bears.ANSWER:
+        return _unobserved(unseen, facts)
+    also = f"Whether that keeps the user out depends on {names}, which mailauth did not look into."
+    return lowered(problem, also)
+
+
+def _of_rows(problem: Problem, facts: Facts) -> Problem:
+    surveys = facts.get(Surveys)
+    if not isinstance(surveys, Surveys) or not surveys.unasked:
+        return problem
+    names = " and ".join(text.partition(":")[0] for text in surveys.unasked)
+    return lowered(problem, f"{names}, which mailauth did not look into, may let these users in.")
+
+
+def lowered(problem: Problem, also: str) -> Problem:
+    """What blocks no login as far as it was seen, and is wrong all the same."""
+    return replace(problem, says=f"{problem.says} {also}", certainty=Certainty.LIKELY, severity=Severity.RISK)
+
+
+def _end(rule: Rule, bears: Bears, lookups: LookedUp, facts: Facts) -> End | None:
+    """Where the way ends that the claim is about."""
+    if bears is Bears.FILE:
+        return lookups.wrong
+    check = facts.get(PasswordCheck)
+    if isinstance(check, PasswordCheck) and check.end:
+        return check.end
+    return dict(lookups.without).get(_number(rule, facts), lookups.right)
+
+
+def _number(rule: Rule, facts: Facts) -> int:
+    """The passdb whose entry a rule speaks of; 0: of none alone."""
+    stored = facts.get(StoredHash)
+    return stored.passdb if StoredHash in rule.needs and isinstance(stored, StoredHash) else 0
+
+
+def _worked(facts: Facts) -> bool:
+    """Every real login of this run was let in."""
+    logins = facts.get(Logins)
+    return isinstance(logins, Logins) and all(reply.ok for reply in logins.replies)
+
+
+def _refused(facts: Facts) -> frozenset[str] | None:
+    """The codes of the real logins of this run, if every one failed."""
+    logins = facts.get(Logins)
+    if not isinstance(logins, Logins) or any(reply.ok for reply in logins.replies):
+        return None
+    return frozenset(reply.code for reply in logins.replies)
+
+
+def _without_auth(findings: list[Finding]) -> Judged:
+    """Where auth does not run, nothing is proven of what it would say of this user."""
+    dead = [one for one in findings if one.rule.code in _NO_AUTH and one.severity is Severity.BLOCKS_LOGIN]
+    if not dead:
+        return findings, []
+    cause = dead[0].rule.code
+    kept: list[Finding] = []
+    undecided: list[Undecided] = []
+    for one in findings:
+        bears = _BEARS.get(one.rule.code)
+        if bears is Bears.ANSWER:
+            reason = f"auth does not answer ({cause}): what it says of a password shows when it does."
+            undecided.append(Undecided(one.rule, Unobserved(LookedUp, reason)))
+        elif bears is Bears.ENTRY and one.severity is Severity.BLOCKS_LOGIN:
+            kept.append(replace(one, problem=lowered(one.problem, f"First comes {cause}.")))
+        else:
+            kept.append(one)
+    return kept, undecided
+
+
+def _open(rules: Iterable[Rule], facts: Facts) -> list[Undecided]:
+    """The questions that are open for a passdb on the user's way that was not looked into."""
+    lookups, check = facts.get(LookedUp), facts.get(PasswordCheck)
+    if not isinstance(lookups, LookedUp) or not lookups.right or _worked(facts):
+        return []
+    given = isinstance(facts.get(PasswordBytes), PasswordBytes)
+    if given:
+        end = check.end if isinstance(check, PasswordCheck) and check.end else lookups.wrong
+        numbers = set(end.unseen) if end else set()
+    else:
+        numbers = {step.number for step in lookups.right.steps if step.said is Said.UNASKED}
+    found = []
+    for one in lookups.unseen:
+        if one.number in numbers:
+            codes = [code for code in one.open if given or code != "PASS001"]
+            missing = _unobserved([one], facts)
+            found += [Undecided(rule, missing) for rule in rules if rule.code in codes]
+    return found
+
+
+def _unobserved(unseen: Sequence[Unseen], facts: Facts) -> Unobserved:
+    """What was not looked into, and the login that shows what comes of it, where none was made."""
+    reason = "; ".join(one.text.removesuffix(".") for one in unseen)
+    name = facts.get(UserName)
+    if isinstance(facts.get(Logins), NotApplicable) and isinstance(name, UserName):
+        reason += f"; {SHOWN_BY_A_LOGIN}"
+    return Unobserved(LookedUp, reason)
+
+
+SHOWN_BY_A_LOGIN = "a real login shows what comes of it"

@@ -1,0 +1,40 @@
+"""The login fails, and nothing that was looked at explains it.
+
+What you see
+    A real login was refused, and every check that mailauth has found nothing that blocks it.
+Why
+    What says no was not looked into: a passdb whose driver mailauth does not read yet (PAM, LDAP, Lua, an
+    OAuth2 server, ...), a plugin, a policy server; or it is a cause that mailauth does not know.
+How we know
+    The login was made now, through the auth socket and with doveadm auth test, and failed.
+What to do
+    Read what Dovecot logs of it, with auth_verbose = yes, and the log of what it asks: PAM's is the
+    system's log of authentication, an LDAP server has its own.
+"""
+
+from mailauth.evidence import Logins, LookedUp
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("AUTH016", "The login fails, and nothing looked at explains it", Severity.BLOCKS_LOGIN, last=True)
+def unexplained(logins: Logins, lookups: LookedUp | None) -> Problem | None:
+    failed = [reply for reply in logins.replies if not reply.ok]
+    if not failed:
+        return None
+    codes = sorted({reply.code for reply in failed if reply.code})
+    inside = " (an internal failure of a passdb, and no word on the password)" if "temp_fail" in codes else ""
+    says = f"{' and '.join(reply.way for reply in failed)} refused the login"
+    says += f": {', '.join(codes)}{inside}." if codes else "."
+    unseen = lookups.unseen if lookups else ()
+    if unseen:
+        says += f" What says no may be {' or '.join(one.passdb for one in unseen)}:"
+        says += f" {'; '.join(one.reason.removesuffix('.') for one in unseen)}."
+    return Problem(
+        says=says,
+        because=(logins, lookups) if lookups else (logins,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Read what Dovecot logs of it, with auth_verbose = yes.",
+            commands=("doveadm log find", "doveadm log errors"),
+        ),
+    )
