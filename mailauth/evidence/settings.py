@@ -90,7 +90,7 @@ class AuthFiles(Evidence):
 class Startup(Evidence):
     """What the auth process needs to start: mechanisms and drivers of this build.
 
-    ``unbuilt``: drivers that Dovecot was built without; ``absent``: drivers whose plugin is not in
+    ``unbuilt``: drivers that this Dovecot does not have; ``absent``: drivers whose plugin is not in
     ``source``; ``unknown``: mechanisms that it does not know.
     """
 

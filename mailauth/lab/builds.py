@@ -30,8 +30,11 @@ PACKAGES = (
     "dovecot-sqlite",
     "dovecot-mysql",
     "dovecot-pgsql",
+    "dovecot-ldap",
+    "dovecot-auth-lua",
     "postfix",
 )
+_MARK = "mailauth-packages"  # what of PACKAGES a root has, one a line, written when they are there
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # an ordinary user's PATH lacks sbin
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _UNPACK_SECONDS = 1800
@@ -123,12 +126,19 @@ def unpacked(release: Release) -> Build | None:
     folder = cache() / "dovecot" / release.suite
     try:
         told = (folder / "mailauth-version").read_text()
-        whole = all((folder / f"var/lib/dpkg/info/{name}.list").exists() for name in PACKAGES)
-        return Build(Version.parse(told), folder) if whole else None
+        return None if _lacks(folder) else Build(Version.parse(told), folder)
     except FileNotFoundError:
         return None
     except OSError as why:
         raise CannotObserve(f"The cache folder {cache()} cannot be used: {why.strerror}.") from why
+
+
+def _lacks(folder: Path) -> tuple[str, ...]:
+    """The PACKAGES that a root does not have.  One without a mark has those that dpkg has."""
+    mark = folder / _MARK
+    if mark.exists():
+        return tuple(name for name in PACKAGES if name not in mark.read_text().split())
+    return tuple(name for name in PACKAGES if not (folder / f"var/lib/dpkg/info/{name}.list").exists())
 
 
 def available(version: str | None = None) -> Build | None:
@@ -209,8 +219,10 @@ def _unpack_patiently(release: Release, say: Say, lock: int) -> Build:
 
 
 def _unpack(release: Release, say: Say, lock: int) -> Build:
-    """Unpack a release beside its place, then rename: what has its name is whole."""
+    """Unpack a release beside its place, then rename: what has its name is whole, or lacks newer PACKAGES."""
     folder = cache() / "dovecot"
+    if (folder / release.suite / "mailauth-version").exists():
+        return _complete(release, folder / release.suite, say, lock)
     for half_done in folder.glob(f".half-{release.suite}.*"):
         _remove(half_done)
     half = Path(tempfile.mkdtemp(prefix=f".half-{release.suite}.", dir=folder))
@@ -224,6 +236,7 @@ def _unpack(release: Release, say: Say, lock: int) -> Build:
         told = _run(release, _chrooted(half, "dovecot", "--version"), lock)
         _thin(half)
         (half / "mailauth-version").write_text(told)
+        (half / _MARK).write_text("\n".join(PACKAGES))
         _remove(folder / release.suite)
         half.rename(folder / release.suite)
     except BaseException:
@@ -232,6 +245,34 @@ def _unpack(release: Release, say: Say, lock: int) -> Build:
     build = Build(Version.parse(told), folder / release.suite)
     say(f"Dovecot {build.version} is ready.")
     return build
+
+
+def _complete(release: Release, root: Path, say: Say, lock: int) -> Build:
+    """Install what a root lacks into it, as Dovecots may run there; the mark says what it has."""
+    lacks = _lacks(root)
+    (root / _MARK).write_text("\n".join(name for name in PACKAGES if name not in lacks))
+    say(f"Adding {', '.join(lacks)} to Dovecot {release.version} in {root}.")
+    _forbid_starts(root)
+    _install(release, root, lacks, lock)
+    told = _run(release, _chrooted(root, "dovecot", "--version"), lock)
+    _thin(root)
+    (root / "mailauth-version").write_text(told)
+    (root / _MARK).write_text("\n".join(PACKAGES))
+    return Build(Version.parse(told), root)
+
+
+def _forbid_starts(root: Path) -> None:
+    """What is unpacked is not started: 101 is "forbidden"."""
+    policy = root / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+
+
+def _install(release: Release, root: Path, packages: tuple[str, ...], lock: int) -> None:
+    """Install packages of the release into a root."""
+    _run(release, _chrooted(root, "apt-get", "update", "-o", "APT::Update::Error-Mode=any"), lock)
+    install = ("apt-get", "install", "--yes", "--no-install-recommends", "--target-release")
+    _run(release, _chrooted(root, *install, release.suite, *packages), lock)
 
 
 def _bootstrap(release: Release, half: Path, lock: int) -> None:
@@ -252,12 +293,8 @@ def _bootstrap(release: Release, half: Path, lock: int) -> None:
         sources = half / "etc/apt/sources.list"
         deb, mirror, *_ = sources.read_text().split()
         sources.write_text(sources.read_text() + f"{deb} {mirror} {release.suite} main\n")
-        policy = half / "usr/sbin/policy-rc.d"  # what is unpacked is not started: 101 is "forbidden"
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-        _run(release, _chrooted(half, "apt-get", "update", "-o", "APT::Update::Error-Mode=any"), lock)
-        install = ("apt-get", "install", "--yes", "--no-install-recommends", "--target-release")
-        _run(release, _chrooted(half, *install, release.suite, *PACKAGES), lock)
+        _forbid_starts(half)
+        _install(release, half, PACKAGES, lock)
 
 
 def _chrooted(root: Path, *argv: str) -> list[str]:

@@ -83,6 +83,7 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
     )
 
 
+_NOBODY = "mailauth-nobody"
 _HIDDEN = "the process is there, and /proc does not show it to us (hidepid)"
 
 
@@ -255,8 +256,10 @@ def wake(
     if service == "auth":
         AuthSocket(dovecot.path(f"{config.base_dir}/auth-client"), timeout=seconds).close()
     else:
-        # Status and text do not matter: the lookup makes auth start a worker.
-        dovecot.run("doveadm", "auth", "lookup", "--", user, timeout=seconds)
+        # Status and text do not matter: the lookup makes auth start a worker.  No worker looks a user up whom
+        # an earlier passdb has; one whom nobody has is looked up in all of them.
+        for name in (user, _NOBODY):
+            dovecot.run("doveadm", "auth", "lookup", "--", name, timeout=seconds)
 
 
 def _address_space(pid: int) -> int | None:

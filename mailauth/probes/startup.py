@@ -2,13 +2,15 @@
 
 import os
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from mailauth.dovecot import conf
-from mailauth.dovecot.authconfig import SqlSource
+from mailauth.dovecot import conf, drivers
+from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import Running, Startup
 from mailauth.probes.process import NotRunning, master_process, running
@@ -23,9 +25,6 @@ _MECHANISMS = {
     " SCRAM-SHA-256-PLUS ANONYMOUS OAUTHBEARER XOAUTH2",
 }
 _GSSAPI = ("GSSAPI", "GSS-SPNEGO")
-_PLUGINS = {"ldap": "libauthdb_ldap.so", "imap": "libauthdb_imap.so", "lua": "libauthdb_lua.so"}
-# Drivers that are a part of the program itself and that no list of the build names
-_ALWAYS = frozenset({"static", "oauth2", "passwd-file", "prefetch", "imap"})
 _READINGS = 3
 _SLACK = 1.0  # seconds: file times are coarse, and a reload takes a moment
 
@@ -35,30 +34,28 @@ def observe_startup(scene: Scene) -> Startup:
     config = scene.config
     known = set(_MECHANISMS[config.version.dialect].split())
     folder = f"{config.tree.get('mail_plugin_dir', '/usr/lib/dovecot/modules')}/auth"
+    installed: frozenset[str] | None = None
     try:
         installed = frozenset(path.name for path in scene.dovecot.path(folder).iterdir())
     except PermissionError as why:
         raise unseen(folder, why) from None
     except OSError:
-        installed = frozenset()
-    if "libmech_gssapi.so" in installed:
+        pass  # the plugins are elsewhere, or there are none
+    if "libmech_gssapi.so" in (installed or ()):
         known.update(_GSSAPI)
     if config.tree.get("auth_use_winbind") == "yes":
         known.update(("NTLM", "GSS-SPNEGO"))
-    build = _build(scene.dovecot)
-    unbuilt: list[str] = []
-    absent: list[str] = []
-    for passdb in config.passdbs:
-        missing = _missing(passdb.driver, build, installed, sql=isinstance(passdb.source, SqlSource))
-        {"unbuilt": unbuilt, "absent": absent, "": []}[missing].append(passdb.driver)
+    beside = _Beside(config.version.dialect, folder, _build(scene.dovecot), installed)
+    missing = [_missing(beside, "passdb", passdb) for passdb in config.passdbs]
+    missing += [_missing(beside, "userdb", userdb) for userdb in config.userdbs]
     mechanisms = config.mechanisms or _unnamed(scene)
     unknown = tuple(name for name in mechanisms if name not in known)
     return Startup(
         source=folder,
         mechanisms=mechanisms,
         unknown=unknown,
-        unbuilt=tuple(dict.fromkeys(unbuilt)),
-        absent=tuple(dict.fromkeys(absent)),
+        unbuilt=_named(missing, "unbuilt"),
+        absent=_named(missing, "absent"),
         passdbs=len(config.passdbs),
     )
 
@@ -77,30 +74,56 @@ def _unnamed(scene: Scene) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def _build(dovecot: Installation) -> dict[str, frozenset[str]]:
-    """``dovecot --build-options``: "SQL driver plugins: mysql postgresql sqlite", "Passdb: ldap pam ..."."""
+    """``dovecot --build-options``: "Passdb: ldap pam ...", "Userdb: ldap(plugin) passwd ..."."""
     found = {}
     for line in dovecot.run("dovecot", "--build-options").out.splitlines():
         key, colon, value = line.partition(":")
         if colon:
-            words = value.replace("postgresql", "pgsql").split()
-            found[key] = frozenset(word.removesuffix("(plugin)") for word in words)
+            found[key] = frozenset(value.replace("postgresql", "pgsql").split())
     if "Passdb" not in found:
         raise CannotObserve("dovecot --build-options names no passdb drivers.")
     return found
 
 
-def _missing(driver: str, build: dict[str, frozenset[str]], installed: frozenset[str], *, sql: bool) -> str:
-    """Say "unbuilt", "absent" or "": whether the driver is neither in the program nor beside it."""
-    if sql:
-        if driver in build.get("SQL drivers", ()):
-            return ""
-        return "" if f"libdriver_{driver}.so" in installed else "absent"
-    if driver in _ALWAYS:
-        return ""
-    if driver in _PLUGINS:
-        inside = driver in build["Passdb"] and driver != "ldap"
-        return "" if inside or _PLUGINS[driver] in installed else "absent"
-    return "" if driver in build["Passdb"] else "unbuilt"
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What this Dovecot was built with, and the plugins that are installed (None: no such folder)."""
+
+    dialect: Dialect
+    folder: str
+    build: dict[str, frozenset[str]]
+    installed: frozenset[str] | None
+
+    def plugin(self, name: str) -> str:
+        """Say "absent" or "".  Raises CannotObserve where the plugins are elsewhere."""
+        if self.installed is None:
+            raise CannotObserve(
+                f"{self.folder}: there is no such folder; whether {name} is installed is open."
+            )
+        return "" if name in self.installed else "absent"
+
+
+def _missing(beside: _Beside, kind: str, one: Passdb | Userdb) -> tuple[str, str]:
+    """The driver, and "unbuilt", "absent" or "": whether it is neither in the program nor beside it."""
+    if isinstance(one.source, SqlSource):
+        inside = one.driver in beside.build.get("SQL drivers", ())
+        return one.driver, "" if inside else beside.plugin(f"libdriver_{one.driver}.so")
+    listed = beside.build.get(kind.capitalize(), {one.driver})
+    match drivers.home(kind, one.driver, beside.dialect):
+        case drivers.Home.ALWAYS:
+            return one.driver, ""
+        case drivers.Home.LISTED:
+            return one.driver, "" if one.driver in listed else "unbuilt"
+        case drivers.Home.PLUGIN:
+            # Where it is a plugin the userdbs' list says "ldap(plugin)", and the passdbs' "ldap" (measured).
+            inside = one.driver in beside.build.get("Userdb", ())
+            return one.driver, "" if inside else beside.plugin(drivers.plugin(one.driver))
+        case _:
+            return one.driver, "unbuilt"
+
+
+def _named(missing: list[tuple[str, str]], how: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(driver for driver, one in missing if one == how))
 
 
 def observe_running(scene: Scene) -> Running:

@@ -1,15 +1,17 @@
-"""A passdb needs a driver that this Dovecot was built without, or whose package is not installed.
+"""A passdb or userdb needs a driver that this Dovecot does not have, or whose package is not installed.
 
 What you see
     No login works at all: the auth process does not start.  The log says "Support not compiled in for
     passdb driver 'ldap'", "Unknown passdb driver", or "sql: Unknown database driver 'mysql'"; the
-    client is told that the connection was closed, or waits.
+    client sees that the connection was closed, or waits.
 Why
-    The drivers of databases are plugins in packages of their own (Debian: dovecot-mysql, dovecot-pgsql,
-    dovecot-sqlite, dovecot-ldap).  2.4 also has no checkpassword, shadow, vpopmail and dict drivers any
-    more.  One driver that is missing ends auth, for the users of all the other passdbs, too.
+    The drivers of databases, ldap and lua are plugins in packages of their own (Debian: dovecot-mysql,
+    dovecot-pgsql, dovecot-sqlite, dovecot-ldap, dovecot-auth-lua).  2.4 also has no checkpassword, shadow,
+    vpopmail and dict drivers any more.  One driver that is missing ends auth, for the users of all the other
+    passdbs, too.
 How we know
-    dovecot --build-options says what is built in, and the folder of auth's plugins what is there.
+    The drivers of each version are a table, from Dovecot's source; of those that configure can leave out
+    dovecot --build-options says what is built in, and of plugins the folder of auth's plugins what is there.
 What to do
     Install the package, or take the passdb away; then doveadm reload.
 """
@@ -26,12 +28,12 @@ _PACKAGES = {
 }
 
 
-@rule("CONF009", "A passdb's driver is not there", Severity.BLOCKS_LOGIN)
+@rule("CONF009", "The driver of a passdb or userdb is not there", Severity.BLOCKS_LOGIN)
 def driver_missing(startup: Startup) -> Problem | None:
     if not startup.absent and not startup.unbuilt:
         return None
     says = [f"{startup.source} has no plugin for the driver {name}." for name in startup.absent]
-    says += [f"This Dovecot was built without the driver {name}." for name in startup.unbuilt]
+    says += [f"This Dovecot has no driver {name}." for name in startup.unbuilt]
     packages = [_PACKAGES[name] for name in startup.absent if name in _PACKAGES]
     install = f"Install {' and '.join(packages)} (as Debian calls it)" if packages else "Use another driver"
     return Problem(

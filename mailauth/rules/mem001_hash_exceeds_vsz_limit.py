@@ -76,10 +76,10 @@ def _pattern(trials: Trials, short: list[Trial], stored: StoredHash) -> str:
     if trials.hit is not None and len(short) == 1:
         if short[0] is trials.hit:
             return "The first login works; those that the auth cache answers fail."
-        return (
-            "Logins fail until the user is in the auth cache; then "
-            f"{trials.hit.process.service} verifies, and they work."
-        )
+        service = trials.hit.process.service
+        if trials.hit.later is Verdict.OUT_OF_MEMORY:
+            return f"Every login fails: {service}, which verifies what the auth cache answers, is short, too."
+        return f"Logins fail until the user is in the auth cache; then {service} verifies, and they work."
     process = short[0].process
     if short[0].later is not short[0].first or memory_case.has_verified(process, stored.memory):
         if memory_case.has_verified(process, stored.memory):

@@ -133,6 +133,11 @@ def test_a_root_that_lacks_a_package_is_fetched_again(
     assert builds.unpacked(release) is None
     (packages / f"{builds.PACKAGES[0]}.list").touch()
     assert builds.unpacked(release) == builds.Build(Version.parse("2.4.1"), root)
+    # One that is added to now: dpkg has the names before the files, and the mark after them.
+    (root / "mailauth-packages").write_text("\n".join(builds.PACKAGES[1:]))
+    assert builds.unpacked(release) is None
+    (root / "mailauth-packages").write_text("\n".join(builds.PACKAGES))
+    assert builds.unpacked(release) is not None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="unpacking needs root")

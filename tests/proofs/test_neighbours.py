@@ -169,7 +169,7 @@ def test_two_faults_are_both_found(proof: Make, dovecot_version: str) -> None:
 
 
 def test_a_passdb_that_cannot_be_asked_is_named(proof: Make, dovecot_version: str) -> None:
-    """A password that a passdb before it takes is let in whatever PAM says; without one, PAM is not reached."""
+    """A password that a passdb before it takes is let in whatever PAM says; any other is open."""
     pam = "passdb {\n  driver = pam\n}\n" if dovecot_version < "2.4" else "passdb pam {\n}\n"
     told = proof(dovecot_version, "sqlite", {"alice": GOOD}, settings=pam)
     diagnosis = told.look(password=told.password).diagnosis

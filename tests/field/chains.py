@@ -1,0 +1,101 @@
+"""Servers with several passdbs, of which mailauth can look into some: the configuration in both dialects."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tests.field.directory import ADMIN, SECRET, SUFFIX, Directory
+from tests.field.rig import Rig
+
+MakeRig = Callable[..., Rig]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One passdb: its block in either dialect, and the files beside it."""
+
+    old: str
+    new: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def passwd_file(users: Mapping[str, str], name: str = "users") -> Part:
+    return Part(
+        f"driver = passwd-file\n  args = @DIR@/{name}",
+        f"passdb {name} {{\n  driver = passwd-file\n  passwd_file_path = @DIR@/{name}\n}}\n",
+        {name: "".join(f"{user}:{stored}\n" for user, stored in users.items())},
+    )
+
+
+def sqlite() -> Part:
+    """The table "accounts" of the rig's own database."""
+    query = "SELECT login AS user, secret AS password FROM accounts WHERE login = "
+    return Part(
+        "driver = sql\n  args = @DIR@/sql.conf",
+        f"sql_driver = sqlite\nsqlite_path = @FILE@\npassdb sql {{\n  query = {query}'%{{user}}'\n}}\n",
+        {"sql.conf": f"driver = sqlite\nconnect = @FILE@\npassword_query = {query}'%u'\n"},
+    )
+
+
+def accounts(users: Mapping[str, str]) -> list[str]:
+    """The statements that make the table "accounts"."""
+    rows = [f"INSERT INTO accounts VALUES ('{user}', '{stored}')" for user, stored in users.items()]
+    return ["CREATE TABLE accounts (login VARCHAR(255), secret VARCHAR(255))", *rows]
+
+
+def ldap(directory: Directory, *, bind: bool) -> Part:
+    text = (
+        f"uris = {directory.uri}\ndn = {ADMIN}\ndnpass = {SECRET}\nbase = {SUFFIX}\n"
+        f"auth_bind = {'yes' if bind else 'no'}\npass_filter = (uid=%u)\n"
+        f"pass_attrs = uid=user{'' if bind else ',userPassword=password'}\n"
+    )
+    secret = "" if bind else "    password = %{ldap:userPassword}\n"
+    return Part(
+        "driver = ldap\n  args = @DIR@/ldap.conf",
+        f"passdb ldap {{\n  ldap_uris = {directory.uri}\n  ldap_auth_dn = {ADMIN}\n"
+        f"  ldap_auth_dn_password = {SECRET}\n  ldap_base = {SUFFIX}\n  filter = (uid=%{{user}})\n"
+        f"  bind = {'yes' if bind else 'no'}\n  fields {{\n    user = %{{ldap:uid}}\n{secret}  }}\n}}\n",
+        {"ldap.conf": text},
+    )
+
+
+def lua(user: str, password: str) -> Part:
+    """A script that lets one user in."""
+    script = (
+        "function auth_password_verify(request, password)\n"
+        f'  if request.user ~= "{user}" then return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, {{}} end\n'
+        f'  if password == "{password}" then return dovecot.auth.PASSDB_RESULT_OK, {{}} end\n'
+        "  return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, {}\nend\n"
+        "function auth_passdb_lookup(request)\n"
+        "  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, {}\nend\n"
+    )
+    return Part(
+        "driver = lua\n  args = file=@DIR@/login.lua",
+        "passdb lua {\n  lua_file = @DIR@/login.lua\n}\n",
+        {"login.lua": script},
+    )
+
+
+PAM = Part("driver = pam", "passdb pam {\n}\n")
+
+
+def server(
+    rig: MakeRig, version: str, *parts: Part, rows: Mapping[str, str] | None = None, more: str = ""
+) -> Rig:
+    """A Dovecot with these passdbs in this order; ``rows``: of sqlite()."""
+    old = version < "2.4"
+    head = "" if old else "dovecot_config_version = @VERSION@\ndovecot_storage_version = @VERSION@\n"
+    plain = "disable_plaintext_auth = no\n" if old else "auth_allow_cleartext = yes\n"
+    home = "%u" if old else "%{user}"
+    userdb = (
+        "userdb {\n  driver = static\n"
+        f"  args = uid=5000 gid=5000 home=@DIR@/mail/{home} allow_all_users=yes\n}}\n"
+        if old
+        else "userdb static {\n  fields {\n    uid = 5000\n    gid = 5000\n"
+        f"    home = @DIR@/mail/{home}\n  }}\n  userdb_static_allow_all_users = yes\n}}\n"
+    )
+    mail = "mail_location = maildir:~/Maildir\n" if old else "mail_driver = maildir\nmail_path = ~/Maildir\n"
+    passdbs = "".join(f"passdb {{\n  {one.old}\n}}\n" if old else one.new for one in parts)
+    text = f"{head}protocols = imap\nssl = no\nauth_verbose = yes\n{plain}{mail}{userdb}{passdbs}{more}"
+    files = {name: text for one in parts for name, text in one.files.items()}
+    store = "passwd-file" if rows is None else "sqlite"
+    return rig(version, store, {"dovecot.conf": text, **files}, accounts(rows or {}))

@@ -1,0 +1,127 @@
+"""Passdbs that mailauth does not look into, before, between and after those that it asks."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mailauth.cli.diagnose import exit_status
+from mailauth.finding import Certainty, Diagnosis, Severity
+from mailauth.hashes import Password, generate
+from mailauth.render.text import summary
+from tests.field.chains import PAM, Part, ldap, lua, passwd_file, server, sqlite
+from tests.field.directory import Directory
+from tests.field.rig import Rig
+from tests.proofs.story import SECRET, MiB, Proof, argon2id
+
+MakeRig = Callable[..., Rig]
+GOOD = argon2id(memory=1 * MiB)
+OTHER = argon2id(b"another", memory=1 * MiB)
+SSHA = generate("SSHA", Password(SECRET), user="alice")  # both slapd and Dovecot know it
+CUT = GOOD[:50]
+LARGE = argon2id(memory=256 * MiB)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
+    with Directory(tmp_path_factory.mktemp("ldap") / "slapd", {"alice": SSHA}) as one:
+        yield one
+
+
+def codes(diagnosis: Diagnosis) -> dict[str, tuple[Severity, Certainty]]:
+    return {one.rule.code: (one.severity, one.problem.certainty) for one in diagnosis.findings}
+
+
+def undecided(diagnosis: Diagnosis) -> set[str]:
+    return {one.rule.code for one in diagnosis.undecided}
+
+
+BLOCKS, RISK = Severity.BLOCKS_LOGIN, Severity.RISK
+LIKELY = Certainty.LIKELY
+
+
+@pytest.mark.parametrize("bind", [True, False], ids=["bind", "lookup"])
+@pytest.mark.parametrize("first", ["ldap", "sqlite"])
+def test_the_password_is_right_in_ldap(
+    rig: MakeRig, dovecot_version: str, directory: Directory, first: str, bind: bool
+) -> None:
+    """And wrong in the database: only a login tells, and then there is nothing to find."""
+    parts = [ldap(directory, bind=bind), sqlite()]
+    one = server(rig, dovecot_version, *(parts if first == "ldap" else parts[::-1]), rows={"alice": OTHER})
+    told = Proof(one)
+    assert told.logins() == [True], one.log()
+    without = told.look(password=SECRET).diagnosis
+    assert codes(without) == {}
+    assert undecided(without) == {"USER001", "PASS001"} | (set() if bind else {"HASH001", "MEM001"})
+    assert exit_status(without) == 3
+    assert "Not looked into: passdb" in summary(without)
+    made = told.look(password=SECRET, login=True).diagnosis
+    assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
+    assert summary(made).startswith("The login works.")
+    # A password that neither takes.
+    wrong = told.look(password=b"wrong").diagnosis
+    assert codes(wrong) == {}
+    refused = told.look(password=b"wrong", login=True).diagnosis
+    assert codes(refused) == {"PASS001": (BLOCKS, LIKELY)}
+    assert "refused the login, so passdb" in refused.findings[0].problem.says
+
+
+@pytest.mark.parametrize(("stored", "code"), [(CUT, "HASH005"), (LARGE, "MEM001")])
+@pytest.mark.parametrize("unseen", ["lua", "pam"])
+def test_an_entry_that_fails_beside_one_that_is_not_seen(
+    rig: MakeRig, dovecot_version: str, unseen: str, stored: str, code: str
+) -> None:
+    """Without a login it is a risk; a login that fails shows that it blocks."""
+    part = lua("alice", SECRET.decode()) if unseen == "lua" else PAM
+    told = Proof(server(rig, dovecot_version, part, sqlite(), rows={"alice": stored}))
+    without = told.look(password=SECRET).diagnosis
+    assert codes(without)[code] == (RISK, LIKELY)
+    assert BLOCKS not in {severity for severity, _ in codes(without).values()}
+    made = told.look(password=SECRET, login=True).diagnosis
+    works = unseen == "lua"
+    assert told.logins() == [works]
+    assert codes(made)[code] == ((RISK if works else BLOCKS), LIKELY)
+    assert all(severity is not BLOCKS or not works for severity, _ in codes(made).values())
+
+
+def test_pam_alone(rig: MakeRig, dovecot_version: str) -> None:
+    """A wrong password, or no such user: that the login fails is found, and why is not made up."""
+    told = Proof(server(rig, dovecot_version, PAM))
+    without = told.look(password=SECRET).diagnosis
+    assert (codes(without), exit_status(without)) == ({}, 3)
+    assert undecided(without) == {"USER001", "PASS001", "MEM001"}
+    made = told.look(password=SECRET, login=True).diagnosis
+    assert codes(made) == {"AUTH016": (BLOCKS, Certainty.PROVEN)}
+    assert "passdb 1 (pam)" in made.findings[0].problem.says
+    assert exit_status(made) == 1
+
+
+@pytest.mark.parametrize("order", ["before", "between", "after"])
+def test_the_user_is_found_beside_pam(rig: MakeRig, dovecot_version: str, order: str) -> None:
+    """The password is right where it was looked up; PAM comes before that, or is not reached."""
+    other = passwd_file({"bob": GOOD}, "others")
+    parts: dict[str, list[Part]] = {
+        "before": [PAM, passwd_file({"alice": GOOD})],
+        "between": [other, PAM, passwd_file({"alice": GOOD})],
+        "after": [passwd_file({"alice": GOOD}), PAM],
+    }
+    told = Proof(server(rig, dovecot_version, *parts[order]))
+    assert told.logins() == [True]
+    without = told.look(password=SECRET).diagnosis
+    assert codes(without) == {}
+    assert exit_status(without) == (0 if order == "after" else 3)
+    made = told.look(password=SECRET, login=True).diagnosis
+    assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
+
+
+@pytest.mark.parametrize("fault", ["a driver that nobody has", "a mechanism that nobody has"])
+def test_auth_that_does_not_start_says_nothing_of_a_password(
+    rig: MakeRig, dovecot_version: str, fault: str
+) -> None:
+    """What the second passdb has is not what fails."""
+    told = Proof(server(rig, dovecot_version, passwd_file({"alice": OTHER})))
+    nosuch = "passdb {\n  driver = nosuch\n}\n" if dovecot_version < "2.4" else "passdb nosuch {\n}\n"
+    told.lab.configure(nosuch if "driver" in fault else "auth_mechanisms = plain nosuch\n")
+    told.lab.restart()
+    found = told.look(password=SECRET).diagnosis
+    assert set(codes(found)) == {"CONF009" if "driver" in fault else "CONF010"}
+    assert "PASS001" in undecided(found)
