@@ -270,7 +270,9 @@ def _forbid_starts(root: Path) -> None:
 
 def _install(release: Release, root: Path, packages: tuple[str, ...], lock: int) -> None:
     """Install packages of the release into a root."""
-    _run(release, _chrooted(root, "apt-get", "update", "-o", "APT::Update::Error-Mode=any"), lock)
+    # A mirror that stands still is as good as for debootstrap, which does not ask until when it is valid.
+    options = ("-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Check-Valid-Until=false")
+    _run(release, _chrooted(root, "apt-get", "update", *options), lock)
     install = ("apt-get", "install", "--yes", "--no-install-recommends", "--target-release")
     _run(release, _chrooted(root, *install, release.suite, *packages), lock)
 
