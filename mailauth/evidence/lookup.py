@@ -147,8 +147,8 @@ class LookedUp(Evidence):
     ``right`` and ``wrong``: where the way ends with a password that every hash matches, and with one that
     none does; ``without``: if all match but that of the passdb of this number.  ``near``, ``disabled`` and
     ``elsewhere`` (passdbs that are not asked, and have the user) are looked for where no passdb knows the
-    user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row out
-    for the one that was given.
+    user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row
+    out for the one that was given.
     """
 
     answers: tuple[PassdbAnswer, ...]
