@@ -44,7 +44,8 @@ def test_the_explanation_has_its_headings(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_every_rule_has_a_proof(rule: Rule) -> None:
-    proofs = "".join(path.read_text() for path in (ROOT / "tests" / "proofs").glob("test_*.py"))
+    folders = (ROOT / "tests" / "proofs", ROOT / "tests" / "field")
+    proofs = "".join(path.read_text() for folder in folders for path in folder.glob("test_*.py"))
     assert f'"{rule.code}"' in proofs
 
 
