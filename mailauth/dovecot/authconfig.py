@@ -105,6 +105,9 @@ class Userdb:
     name: str
     source: FileSource | SqlSource | None = None
     fields: tuple[str, ...] = ()  # the templates of the fields that it sets itself
+    sets: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # the same by name, in Dovecot's order
+    skip: str = "never"
+    result_success: str = "return-ok"
 
     @property
     def label(self) -> str:

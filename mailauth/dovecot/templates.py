@@ -21,17 +21,6 @@ def misread(text: str, dialect: Dialect) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found[0] for found in pattern.finditer(text)))
 
 
-_PASSWORD: dict[Dialect, re.Pattern[str]] = {
-    "2.3": re.compile(r"(?<!%)(?:%%)*%(?:-?\d+\.)?(?:-?\d+)?[LUEXRHNMDT]*(?:w|\{password\})"),
-    "2.4": re.compile(r"%\{\s*password\b"),
-}
-
-
-def has_password(text: str, dialect: Dialect) -> bool:
-    """Whether the password that the client sends is put into ``text``: %w, %{password}."""
-    return _PASSWORD[dialect].search(text) is not None
-
-
 def to_24(text: str) -> str:
     """2.3's variables in 2.4's words."""
 

@@ -113,7 +113,20 @@ def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
             if driver in SQL_DRIVERS:
                 source = SqlSource(SQL_DRIVERS[driver], (), sql.get("user_query", _DEFAULT_USER_QUERY), args)
         fields += (block.get("default_fields"), block.get("override_fields"))
-        found.append(Userdb(number, driver, block.get("name"), source, tuple(f for f in fields if f)))
+        own = args if driver == "static" else ""
+        sets = (block.get("default_fields"), own, block.get("override_fields"))
+        found.append(
+            Userdb(
+                number,
+                driver,
+                block.get("name"),
+                source,
+                tuple(f for f in fields if f),
+                sets=tuple(one for text in sets for one in _fields(text)),
+                skip=block.get("skip", "never"),
+                result_success=block.get("result_success", "return-ok"),
+            )
+        )
     return tuple(found)
 
 

@@ -82,8 +82,9 @@ def read_passdbs(
 
 
 def _fields(block: conf.Block) -> tuple[tuple[str, str], ...]:
-    """The ``fields { name = value }`` of a passdb."""
-    found = [s for inner in block.blocks if inner.kind in ("fields", "passdb_fields") for s in inner.settings]
+    """The ``fields { name = value }`` of a passdb or userdb."""
+    kinds = ("fields", f"{block.kind}_fields")
+    found = [s for inner in block.blocks if inner.kind in kinds for s in inner.settings]
     return tuple((setting.name, setting.value) for setting in found)
 
 
@@ -104,7 +105,18 @@ def read_userdbs(tree: conf.Block) -> tuple[Userdb, ...]:
                 query = effective(tree, block, "userdb_sql_query")
                 source = SqlSource(name, (), query, f"userdb {block.name}")
         fields = tuple(s.value for inner in block.blocks for s in inner.settings if s.value)
-        found.append(Userdb(number, driver, block.name, source, fields))
+        found.append(
+            Userdb(
+                number,
+                driver,
+                block.name,
+                source,
+                fields,
+                sets=_fields(block),
+                skip=effective(tree, block, "userdb_skip") or "never",
+                result_success=effective(tree, block, "userdb_result_success") or "return-ok",
+            )
+        )
     return tuple(found)
 
 

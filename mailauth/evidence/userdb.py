@@ -16,11 +16,12 @@ class UserdbSaid(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UserdbAnswer(Evidence):
-    """The userdb's answer as Dovecot gives it, with mail_uid, mail_gid and mail_home where it has none.
+    """What a login gets from the userdbs: what the passdb brings along, their own answers, and where those
+    have none mail_uid, mail_gid and mail_home.
 
     ``words``: what doveadm said of a failure.  ``lowest`` and ``highest``: the ids that may have mail, uid
     and gid; 0 as the highest is no limit.  ``lost``: the place of the mail, where it needs a home and there
-    is none.
+    is none.  ``account``: the name of the uid; ``owner``: uid and gid of the mail that is there.
     """
 
     user: str
@@ -34,6 +35,8 @@ class UserdbAnswer(Evidence):
     lost: str = ""
     lowest: tuple[int, int] = (1, 1)
     highest: tuple[int, int] = (0, 0)
+    account: str = ""
+    owner: tuple[int, int] | None = None
 
     @property
     def seen(self) -> str:

@@ -8,9 +8,8 @@ from dataclasses import replace
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
 from mailauth.dovecot.doveadm import Identity, Installation
-from mailauth.dovecot.templates import has_password
 from mailauth.dovecot.username import UserNames, normalise
-from mailauth.dovecot.variables import Escape, expand, values
+from mailauth.dovecot.variables import Escape, expand, used, values
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
     ClientAddress,
@@ -286,7 +285,7 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
     if sql.is_local(source):
         identity, alike = _as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
     record = scene.dovecot.inside(lambda: sql.ask(source, query, alike=alike), identity)
-    if record.failure and has_password(source.query, scene.config.version.dialect):
+    if record.failure and "password" in used(source.query, scene.config.version.dialect):
         record = replace(record, failure=_without_words(record.failure))
     failure = record.failure
     if failure and failure.kind in _OF_NEW_CONNECTIONS and _dovecot_is_answered(scene):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
-from mailauth.dovecot.templates import has_password
+from mailauth.dovecot.variables import used
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
@@ -91,7 +91,7 @@ def comparing(
         source = passdb.source
         if not isinstance(source, SqlSource):
             continue
-        dropped = tuple(part for part in loosened.parts(source.query) if has_password(part, dialect))
+        dropped = tuple(part for part in loosened.parts(source.query) if "password" in used(part, dialect))
         query = loosened.without(source.query, dropped) if dropped else ""
         if not query:
             continue

@@ -2,7 +2,7 @@
 
 from mailauth import hashes
 from mailauth.dovecot.authconfig import Passdb, SqlSource
-from mailauth.dovecot.templates import has_password
+from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, OpenDoors, StoredColumn, StoredHash, TodaysStrength
 from mailauth.evidence.stored import Door, Opens
@@ -133,7 +133,7 @@ def _where_from(entry: Entry) -> str:
 def _compares(passdb: Passdb, scene: Scene) -> bool:
     """The database compares the password: there is a row for the right one only."""
     source = passdb.source
-    return isinstance(source, SqlSource) and has_password(source.query, scene.config.version.dialect)
+    return isinstance(source, SqlSource) and "password" in used(source.query, scene.config.version.dialect)
 
 
 def _opens(case: Case, scene: Scene) -> list[tuple[Opens, str]]:

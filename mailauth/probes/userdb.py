@@ -10,14 +10,16 @@ import pickle
 import pwd
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.evidence import MailAccess, NotApplicable, UserdbAnswer
+from mailauth.evidence import End, MailAccess, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
+from mailauth.probes import merged
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import walk
 
@@ -28,69 +30,115 @@ _KEPT = 3  # path, uid and gid of the folder's mode, as text
 
 
 def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
-    """The answer for the name that the passdb leaves.  Raises CannotObserve when doveadm cannot ask."""
-    config = scene.config
-    user, why_not = _user(scene)
-    if why_not:
-        return NotApplicable(UserdbAnswer, why_not)
-    labels = tuple(userdb.label for userdb in config.userdbs)
-    source = f"doveadm user {user}"
-    # With the mail settings, in one run; what they make fail is told apart by a lookup without them.
+    """The answer that a login gets, for the name that the passdb leaves.
+
+    Raises CannotObserve when doveadm cannot ask, and where only a login shows what Dovecot makes of it.
+    """
+    end = _end(scene)
+    if isinstance(end, str):
+        return NotApplicable(UserdbAnswer, end)
+    brought = merged.of_passdbs(scene, end)
+    prefetch = next((one for one in scene.config.userdbs if one.driver == "prefetch"), None)
+    if prefetch is not None and brought is not None:
+        if prefetch.number != 1 or (prefetch.skip, prefetch.result_success) != ("never", "return-ok"):
+            raise CannotObserve(f"{prefetch.label} is one of several whose answers are merged; {_A_LOGIN}")
+        return _found(scene, f"the userdb_ fields of the passdb, by {prefetch.label}", end.user, brought)
+    return _asked(scene, end.user, brought)
+
+
+_A_LOGIN = "only a real login shows what it gets: mailauth diagnose --login -p USER"
+
+
+def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnswer:
+    """Doveadm user: with the mail settings, in one run; what these make fail is told apart by a second."""
+    drivers = [userdb.driver for userdb in scene.config.userdbs]
     ran = _doveadm(scene, "--", user)
-    values = dict(re.findall(r"^(\w+)\t(.*)$", ran.out, re.MULTILINE))
-    folder = _folder(scene, values) if not ran.status else ""
-    if ran.status and labels:
-        said = UserdbSaid.UNKNOWN if ran.status == _UNKNOWN else UserdbSaid.FAILED
-        if said is UserdbSaid.UNKNOWN and any(one.driver == "static" for one in config.userdbs):
-            # It takes whoever has logged in; asked by others it asks the passdbs whether there is such a
-            # user, who refuse what allow_nets and the like do.  Source: static_lookup(), Dovecot 2.3.19.1
-            # and 2.4.1 src/auth/userdb-static.c.
-            raise CannotObserve(
-                f"doveadm user {user}: a static userdb asks the passdbs again, and they refuse the name"
-                " without a login; only a real one shows what it answers: mailauth diagnose --login -p USER"
-            )
-        if said is UserdbSaid.FAILED:
-            source = f"doveadm user -u {user}"
-            ran = _doveadm(scene, "-u", "--", user)
-        if ran.status:
-            return UserdbAnswer(source, user, labels, said, _last(ran.out + ran.err))
-        values = dict(re.findall(r"^ +(\w+) *: ?(.*?) *$", ran.out, re.MULTILINE))
-    tree = config.tree
-    home = values.get("home") or tree.get("mail_home")
+    if not ran.status and not brought:
+        return _found(scene, f"doveadm user {user}", user, _fields(_PLAIN, ran), asked=True)
+    if ran.status and "static" in drivers:
+        # It takes whoever has logged in; asked by others it asks the passdbs whether there is such a user,
+        # who refuse what allow_nets and the like do, and fail where a stored string is damaged.
+        # Source: static_lookup(), Dovecot 2.3.19.1 and 2.4.1 src/auth/userdb-static.c.
+        if set(drivers) == {"static"}:
+            return _found(scene, "the fields of userdb static", user, merged.of_static(scene, brought))
+        raise CannotObserve(
+            f"doveadm user {user}: a static userdb asks the passdbs again, and they refuse the name without a"
+            f" login; {_A_LOGIN}"
+        )
+    if ran.status == _UNKNOWN and drivers:
+        return _failed(scene, user, UserdbSaid.UNKNOWN, ran)
+    source = f"doveadm user -u {user}"
+    ran = _doveadm(scene, "-u", "--", user) if drivers else ran
+    if ran.status and drivers:
+        return _failed(scene, user, UserdbSaid.FAILED, ran)
+    return _found(scene, source, user, {**(brought or {}), **_fields(_OF_USERDB, ran)})
+
+
+_PLAIN = re.compile(r"^(\w+)\t(.*)$", re.MULTILINE)
+_OF_USERDB = re.compile(r"^ +(\w+) *: ?(.*?) *$", re.MULTILINE)
+
+
+def _fields(pattern: re.Pattern[str], ran: Ran) -> merged.Fields:
+    return dict(pattern.findall(ran.out))
+
+
+def _failed(scene: Scene, user: str, said: UserdbSaid, ran: Ran) -> UserdbAnswer:
+    labels = tuple(userdb.label for userdb in scene.config.userdbs)
+    return UserdbAnswer(f"doveadm user {user}", user, labels, said, _last(ran.out + ran.err))
+
+
+def _found(
+    scene: Scene, source: str, user: str, fields: merged.Fields, *, asked: bool = False
+) -> UserdbAnswer:
+    """``asked``: doveadm has put the variables into the mail's place."""
+    tree = scene.config.tree
+    home = fields.get("home") or tree.get("mail_home")
+    name = "mail" if scene.config.version.dialect == "2.3" else "mail_path"
+    folder = _folder(scene, fields if asked else {**fields, name: merged.mail_place(scene, fields)})
+    uid = _number(scene.dovecot, fields.get("uid") or tree.get("mail_uid"), "passwd")
     return UserdbAnswer(
         source=source,
         user=user,
-        userdbs=labels,
+        userdbs=tuple(userdb.label for userdb in scene.config.userdbs),
         said=UserdbSaid.FOUND,
-        uid=_number(scene.dovecot, values.get("uid") or tree.get("mail_uid"), "passwd"),
-        gid=_number(scene.dovecot, values.get("gid") or tree.get("mail_gid"), "group"),
+        uid=uid,
+        gid=_number(scene.dovecot, fields.get("gid") or tree.get("mail_gid"), "group"),
         home=home,
         folder=folder,
-        lost="" if home else _lost(scene, values),
+        lost="" if home else _lost(scene, fields),
         lowest=(_setting(scene, "first_valid_uid", 500), _setting(scene, "first_valid_gid", 1)),
         highest=(_setting(scene, "last_valid_uid", 0), _setting(scene, "last_valid_gid", 0)),
+        account=_name(scene.dovecot, uid),
+        owner=_owner(scene.dovecot, folder, fields.get("home", "")),
     )
 
 
-def _user(scene: Scene) -> tuple[str, str]:
-    """The name that is looked up in the userdbs; or why none is."""
+def _owner(dovecot: Installation, folder: str, home: str) -> tuple[int, int] | None:
+    """Whom the mail belongs to, or else the folder above it; root owns what nobody has been given."""
+    above = str(Path(folder).parent) if folder else ""
+    for place in (folder, above, home):
+        with suppress(OSError):
+            state = dovecot.path(place).stat() if place.startswith("/") else None
+            if state is not None and state.st_uid:
+                return state.st_uid, state.st_gid
+    return None
+
+
+def _end(scene: Scene) -> End | str:
+    """Where the passdbs leave the user; or why no userdb is asked."""
     config = scene.config
     if not _WITH_MAIL & set(config.protocols):
-        return "", "no protocol of this Dovecot opens mail"
+        return "no protocol of this Dovecot opens mail"
     if scene.road is None or not scene.cases:
-        return "", "no passdb has the user"
+        return "no passdb has the user"
     end = walk(scene.road, lambda _: True)
     if not end.lets_in:
-        return "", "no passdb lets the user in"
+        return "no passdb lets the user in"
     fields = {field for case in scene.cases for field in case.record.fields}
     fields |= {name for case in scene.cases for name, _ in case.passdb.override_fields}
     if fields & {"proxy", "proxy_maybe"}:
-        return "", "the login goes on to another server (proxy)"
-    if any(one.driver == "prefetch" for one in config.userdbs) and any(
-        field.startswith("userdb_") for field in fields
-    ):
-        return "", "the passdb brings the userdb's fields along (prefetch)"
-    return end.user, ""
+        return "the login goes on to another server (proxy)"
+    return end
 
 
 def _doveadm(scene: Scene, *words: str) -> Ran:
@@ -230,6 +278,16 @@ def _number(dovecot: Installation, name: str, table: str) -> int | None:
         return None
     found = (row.split(":") for row in rows)
     return next((int(row[2]) for row in found if row[0] == name and len(row) > _KEPT - 1), None)
+
+
+def _name(dovecot: Installation, uid: int | None) -> str:
+    """The name of an account by its number; "" where there is none."""
+    try:
+        rows = dovecot.path("/etc/passwd").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    found = (row.split(":") for row in rows)
+    return next((row[0] for row in found if len(row) > _KEPT - 1 and row[2] == str(uid)), "")
 
 
 def _last(text: str) -> str:

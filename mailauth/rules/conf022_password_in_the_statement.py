@@ -15,7 +15,7 @@ What to do
 """
 
 from mailauth.dovecot.authconfig import SqlSource
-from mailauth.dovecot.templates import has_password
+from mailauth.dovecot.variables import used
 from mailauth.evidence import Configured
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
@@ -26,7 +26,7 @@ def password_in_the_statement(configured: Configured) -> Problem | None:
         f"{passdb.label}, {passdb.source.place}"
         for passdb in configured.config.passdbs
         if isinstance(passdb.source, SqlSource)
-        if has_password(passdb.source.query, configured.version.dialect)
+        if "password" in used(passdb.source.query, configured.version.dialect)
     ]
     if not found:
         return None

@@ -18,13 +18,13 @@ from mailauth.evidence.userdb import UserdbSaid
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USERDB001", "The password is right, and no userdb knows the user", Severity.BLOCKS_LOGIN)
+@rule("USERDB001", "A passdb lets the user in, and no userdb knows the user", Severity.BLOCKS_LOGIN)
 def unknown_to_userdb(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.UNKNOWN:
         return None
     return Problem(
-        says=f"{answer.user!r} is in a passdb and in none of the userdbs ({', '.join(answer.userdbs)}): the"
-        " password is accepted, and then the login fails.",
+        says=f"{answer.user!r} is in a passdb and in none of the userdbs ({', '.join(answer.userdbs)}): where"
+        " the password is right the login fails all the same.",
         because=(answer,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(

@@ -11,7 +11,8 @@ Why
 How we know
     doveadm user shows the uid and gid, doveconf the limits.
 What to do
-    Lower first_valid_uid to that uid, or give the mail to another user.  Root can never have mail.
+    Where the mail belongs to that uid, lower first_valid_uid to it.  Where it does not, the userdb returns
+    the wrong uid: a row's number taken for one, perhaps.  Root can never have mail.
 """
 
 from mailauth.evidence import Configured, UserdbAnswer
@@ -30,30 +31,59 @@ def id_not_allowed(configured: Configured, answer: UserdbAnswer) -> Problem | No
         )
         if own < low or (high and own > high)
     ]
-    lines: tuple[str, ...] = ()
+    if answer.uid != 0 and not found:
+        return None
     if answer.uid == 0:
         says = "The userdb gives uid 0: root can have no mail."
-    elif found:
-        says = " ".join(
-            f"The {name} is {own}, and first_valid_{name} is {low}"
-            + (f", last_valid_{name} {high}." if high else ".")
-            for name, own, low, high in found
-        )
-        lines = tuple(_line(*one) for one in found if one[1])
     else:
-        return None
-    text = "\n".join(lines)
+        says = " ".join(_said(*one) for one in found)
+    meant = answer.uid != 0 and all(_meant(answer, name, own) for name, own, _, _ in found)
+    text = "\n".join(_line(*one) for one in found) if meant else ""
     return Problem(
-        says=says,
+        says=says + ("" if meant or answer.uid == 0 else _stranger(answer)),
         because=(answer, configured),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary="Allow this id, if the mail is meant to belong to it." if lines else "Use another user.",
-            config={"2.3": text, "2.4": text} if lines else {},
+            summary="Allow this id, since the mail belongs to it." if meant else _other(answer),
+            config={"2.3": text, "2.4": text} if text else {},
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=("doveadm reload",) if text else (),
         ),
     )
+
+
+def _said(name: str, own: int, low: int, high: int) -> str:
+    limit = f"first_valid_{name} is {low}" + (f", last_valid_{name} {high}" if high else "")
+    return f"The {name} is {own}, and {limit}."
+
+
+def _meant(answer: UserdbAnswer, name: str, own: int) -> bool:
+    """Whether mail is meant to belong to this id: it does, or the account is made for mail."""
+    if answer.owner is not None:
+        return own == answer.owner[0 if name == "uid" else 1]
+    if name == "gid":
+        return own >= _FIRST_OF_PACKAGES
+    return "mail" in answer.account or bool(answer.account and own >= _FIRST_OF_PACKAGES)
+
+
+def _stranger(answer: UserdbAnswer) -> str:
+    """What speaks against this uid."""
+    if answer.owner is not None:
+        return f" The mail that is there belongs to uid {answer.owner[0]}, gid {answer.owner[1]}."
+    if answer.account:
+        return f" That is the system's user {answer.account}, which has no mail."
+    return f" No user of this system has the uid {answer.uid}."
+
+
+def _other(answer: UserdbAnswer) -> str:
+    right = f": {answer.owner[0]}:{answer.owner[1]}" if answer.owner and answer.owner[0] else ""
+    return (
+        "Have the userdb (its query, or the userdb_ fields of the passdb) return uid and gid of the user that"
+        f" owns the mail{right}; a row's id or another column is no uid."
+    )
+
+
+_FIRST_OF_PACKAGES = 100  # below are the system's own: Debian policy, 9.2.2
 
 
 def _line(name: str, own: int, low: int, _high: int) -> str:

@@ -17,7 +17,12 @@ from mailauth.evidence import MailAccess, UserdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USERDB004", "The user's uid may not open the mail folder", Severity.BLOCKS_LOGIN)
+@rule(
+    "USERDB004",
+    "The user's uid may not open the mail folder",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("USERDB003",),
+)
 def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | None:
     if not access.stopped_by:
         return None
@@ -29,15 +34,17 @@ def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | No
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary="Let the uid in.",
-            commands=(_command(access),),
+            commands=_commands(access),
             careful="Look first who else's mail is there: the uid of one user should not own another's.",
         ),
     )
 
 
-def _command(access: MailAccess) -> str:
+def _commands(access: MailAccess) -> tuple[str, ...]:
     if access.needs == "enter":
-        return f"chmod a+x {access.stopped_by}"
+        if access.mode.startswith("mode 0700"):  # no group has anything to lose
+            return (f"chgrp {access.gid} {access.stopped_by}", f"chmod g+x {access.stopped_by}")
+        return (f"chmod a+x {access.stopped_by}",)
     if access.exists:
-        return f"chown -R {access.uid}:{access.gid} {access.path}"
-    return f"install -d -m 0700 -o {access.uid} -g {access.gid} {access.path}"
+        return (f"chown -R {access.uid}:{access.gid} {access.path}",)
+    return (f"install -d -m 0700 -o {access.uid} -g {access.gid} {access.path}",)

@@ -19,7 +19,7 @@ from mailauth.evidence.userdb import UserdbSaid
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USERDB005", "The password is right, and the userdb lookup fails", Severity.BLOCKS_LOGIN)
+@rule("USERDB005", "The userdb lookup fails", Severity.BLOCKS_LOGIN, yields_to=("CONF012",))
 def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FAILED:
         return None
