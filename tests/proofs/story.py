@@ -63,6 +63,13 @@ class Proof:
     password: bytes = SECRET
     address: str = ""  # where the client is; "": not known
 
+    @property
+    def default_scheme(self) -> str:
+        """What this Dovecot takes a stored string without a prefix for; a table has it, proven elsewhere."""
+        config = read_or_refusal(at_pid(self.lab.master_pid, None))
+        assert not isinstance(config, Refusal)
+        return config.passdbs[0].default_scheme
+
     def logins(self, count: int = 1) -> list[bool]:
         return [self.lab.login(self.user, self.password, address=self.address).ok for _ in range(count)]
 

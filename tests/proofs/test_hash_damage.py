@@ -61,7 +61,7 @@ class Broken:
     name: str
     stored: str
     code: str
-    only: str = ""  # "2.3": there it is a fault, elsewhere sound
+    only: str = ""  # "2.3" or "hashed": only there, or where the default scheme is not PLAIN, a fault
     lines: bool = True  # it can stand in a line of a passwd-file
     also: str = ""  # found beside it on a Dovecot whose default scheme is PLAIN
 
@@ -117,11 +117,11 @@ FAULTS = (
     Broken("a salt that bcrypt never writes", ODD_SALT, "HASH021"),
     Broken("a cost of 3", BCRYPT.replace("$05$", "$03$"), "HASH021"),
     Broken("an id that the libc lacks", "{CRYPT}$8$saltsalt$abcdefghijklmnopqrstu", "HASH022"),
-    Broken("the password itself", SECRET.decode(), "HASH028", only="2.3"),
+    Broken("the password itself", SECRET.decode(), "HASH028", only="hashed"),
     Broken("the password itself after {SCHEME}", "{SHA512-CRYPT}" + SECRET.decode(), "HASH028"),
     Broken("a scheme and nothing", "{ARGON2ID}", "HASH029"),
     Broken("nothing", "", "HASH029", also="HASH025"),
-    Broken("phpass", PHPASS, "HASH030", only="2.3"),
+    Broken("phpass", PHPASS, "HASH030", only="hashed"),
     Broken("{CRYPT} on phpass", "{CRYPT}" + PHPASS, "HASH030"),
     Broken("{CRYPT} on Django's", "{CRYPT}" + DJANGO, "HASH030"),
     Broken("[SCHEME]", GOOD.replace("{", "[").replace("}", "]"), "HASH031", also="HASH024"),
@@ -146,9 +146,9 @@ def mended(stored: str, findings: Iterable[Finding]) -> str:
     return stored
 
 
-def expected(fault: Broken, version: str) -> set[str]:
+def expected(fault: Broken, default_scheme: str) -> set[str]:
     codes = {fault.code}
-    if fault.also and (version >= "2.4" or "always" in fault.also):
+    if fault.also and (default_scheme == "PLAIN" or "always" in fault.also):
         codes.add(fault.also.partition(" ")[0])
     return codes
 
@@ -165,6 +165,7 @@ def test_each_damage_is_named_and_mended(proof: Make, dovecot_version: str, stor
     tell(proof(dovecot_version, store, {"alice": GOOD}), FAULTS)
 
 
+PLAIN = {"2.3": "default_pass_scheme = PLAIN", "2.4": "default_password_scheme = PLAIN"}
 FEW = ("Argon2 cut to 64", "a newline at", "quotes around", "{CRYPT} on Argon2", "nothing", "no {SCHEME}")
 
 
@@ -179,11 +180,12 @@ def test_the_database_servers_make_no_difference(proof: Make, dovecot_version: s
 def tell(told: Proof, faults: Iterable[Broken]) -> None:
     """The story of all of them: broken, named, mended, nothing found."""
     lab = told.lab
-    version, inline = str(lab.version), lab.driver == "passwd-file"
+    inline, default = lab.driver == "passwd-file", told.default_scheme
+    marks = ("", lab.dialect, "" if default == "PLAIN" else "hashed")
     rows = {
         f"user{number}": fault
         for number, fault in enumerate(faults)
-        if (fault.lines or not inline) and (not fault.only or version.startswith(fault.only))
+        if (fault.lines or not inline) and fault.only in marks
     }
     lab.set_users({user: fault.stored for user, fault in rows.items()})
     assert [rows[user].name for user, ok in all_of(lab, rows).items() if ok] == []
@@ -194,7 +196,7 @@ def tell(told: Proof, faults: Iterable[Broken]) -> None:
         for password in (None, SECRET):
             diagnosis = told.look(password=password).diagnosis
             codes = {finding.rule.code for finding in diagnosis.findings}
-            if codes != expected(fault, version) or diagnosis.undecided:
+            if codes != expected(fault, default) or diagnosis.undecided:
                 undecided = [one.rule.code for one in diagnosis.undecided]
                 wrong.append(f"{fault.name}: {codes}, undecided {undecided}")
         after[user] = mended(fault.stored, diagnosis.findings)
@@ -402,10 +404,11 @@ def test_a_condition_in_place_of_a_hash(proof: Make, dovecot_version: str) -> No
 
 def test_hash024_beside_hash004(proof: Make, dovecot_version: str, store: str) -> None:
     """With the default scheme PLAIN, on any Dovecot: the right password fails, the hash's text logs in."""
-    line = "default_pass_scheme = PLAIN" if dovecot_version < "2.4" else ""
+    line = PLAIN[dovecot_version[:3]]
     if store == "passwd-file":
         pytest.skip("2.3 sets it in the args of the passdb, which the lab has no word for")
     told = proof(dovecot_version, store, {"alice": GOOD}, sql_extra=line)
+    assert told.default_scheme == "PLAIN"
     told.story(Fault(users={"alice": bare(GOOD)}), {"HASH004", "HASH024"}, answers=[False])
     told.lab.set_password("alice", bare(GOOD))
     assert told.lab.login("alice", bare(GOOD).encode()).ok

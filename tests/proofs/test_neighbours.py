@@ -67,9 +67,11 @@ def test_hash004(proof: Make, dovecot_version: str, store: str, scheme: str) -> 
     if told.logins() == [True]:
         told.finds(set(), password=told.password)
         return
-    weak = scheme == "MD5-CRYPT" and store == "passwd-file"  # taken for what it is, and refused by 2.4
+    default = told.default_scheme
+    # Under CRYPT, and in any passwd-file, taken for what it is, and refused by 2.4
+    weak = scheme == "MD5-CRYPT" and (default == "CRYPT" or store == "passwd-file")
     # Where the default scheme is PLAIN, the hash itself is the password.
-    opens = set() if weak or dovecot_version < "2.4" else {"HASH024"}
+    opens = {"HASH024"} if default == "PLAIN" and not weak else set()
     found = told.finds(({"HASH002"} if weak else {"HASH004"}) | opens, password=told.password)
     assert scheme in found[0].problem.says
     if not weak:

@@ -133,7 +133,7 @@ WRAPPED = {
 
 def test_a_password_with_braces_or_quotes_around_it(proof: Make, dovecot_version: str) -> None:
     """Stored as it is, where the default scheme is PLAIN: the password given is right, the entry is not."""
-    line = "default_pass_scheme = PLAIN" if dovecot_version < "2.4" else ""
+    line = "default_pass_scheme = PLAIN" if dovecot_version < "2.4" else "default_password_scheme = PLAIN"
     users = {f"user{number}": stored for number, (stored, _) in enumerate(WRAPPED.values())}
     told = proof(dovecot_version, "sqlite", users, sql_extra=line)
     with ThreadPoolExecutor(8) as pool:
