@@ -42,11 +42,6 @@ class Version:
         """The configuration language: 2.4 changed it."""
         return "2.4" if (self.major, self.minor) >= (2, 4) else "2.3"
 
-    @property
-    def here_documents(self) -> bool:
-        """Whether a value may be a here-document.  Source: commit a11353244f, between 2.4.4 and 2.4.5."""
-        return self >= Version(2, 4, 5)
-
     def __str__(self) -> str:
         shown = f"{self.major}.{self.minor}.{self.patch}"
         return f"{shown}.{self.build}" if self.build else shown

@@ -61,8 +61,8 @@ class Verifiers(Evidence):
     """Who verifies: on a lookup, and on a hit of the auth cache (None: there is none, or no harm).
 
     ``hit`` is None where nothing is cached, or the same service verifies both.  ``falls_back``: when
-    auth has no memory to verify a hit, Dovecot quietly looks the user up again (measured), so that
-    only ``miss`` can make a login fail.
+    auth has no memory to verify a hit, or since 2.4.5 a worker, Dovecot quietly looks the user up again
+    (measured), so that only ``miss`` can make a login fail.
     """
 
     driver: str

@@ -18,6 +18,7 @@ import psutil
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.releases import WORKER_HIT_FALLS_BACK
 from mailauth.errors import AS_ROOT, CannotObserve, unseen
 from mailauth.evidence import Verifiers, VerifyingProcess
 
@@ -43,6 +44,7 @@ def observe_verifiers(
         # Only a login that the cache answers starts one: a lookup here stays in auth.
         workers = running(master, "auth-worker")
         hit = _least_room("auth-worker", workers, config, blocks) if workers else _expected(miss, config)
+        falls_back = WORKER_HIT_FALLS_BACK.holds(config.version)
     seen = {miss.service} | ({hit.service} if hit else set())
     other = next((service for name, service in config.services.items() if name not in seen), None)
     pids = [process.pid for process in (miss, hit) if process and process.pid]

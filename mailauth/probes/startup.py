@@ -10,20 +10,13 @@ from pathlib import Path
 from mailauth.dovecot import conf, drivers
 from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.releases import mechanisms as mechanisms_of
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import Running, Startup
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 
-# Source: mech_init(), src/auth/mech.c of 2.3.19.1 and 2.4.1, src/lib-sasl of 2.4.4.  GSSAPI is a plugin in
-# Debian; WINBIND's NTLM needs auth_use_winbind; both are left to Dovecot.
-_MECHANISMS = {
-    "2.3": "PLAIN LOGIN APOP CRAM-MD5 DIGEST-MD5 EXTERNAL OTP SCRAM-SHA-1 SCRAM-SHA-256 ANONYMOUS OAUTHBEARER"
-    " XOAUTH2",
-    "2.4": "PLAIN LOGIN APOP CRAM-MD5 DIGEST-MD5 EXTERNAL OTP SCRAM-SHA-1 SCRAM-SHA-1-PLUS SCRAM-SHA-256"
-    " SCRAM-SHA-256-PLUS ANONYMOUS OAUTHBEARER XOAUTH2",
-}
 _GSSAPI = ("GSSAPI", "GSS-SPNEGO")
 _READINGS = 3
 _SLACK = 1.0  # seconds: file times are coarse, and a reload takes a moment
@@ -32,7 +25,7 @@ _SLACK = 1.0  # seconds: file times are coarse, and a reload takes a moment
 def observe_startup(scene: Scene) -> Startup:
     """Compare what is configured with how this Dovecot was built and what is installed beside it."""
     config = scene.config
-    known = set(_MECHANISMS[config.version.dialect].split())
+    known = set(mechanisms_of(config.version))
     folder = f"{config.tree.get('mail_plugin_dir', '/usr/lib/dovecot/modules')}/auth"
     installed: frozenset[str] | None = None
     try:

@@ -7,7 +7,8 @@ Why
     With auth_cache_size Dovecot keeps what a passdb said for auth_cache_ttl, and that there is no such
     user for auth_cache_negative_ttl (an hour each).  A password that does not match is looked up again
     only if the last login had succeeded; whoever tries the new password once too early is refused until
-    the entry is old.  With auth_cache_verify_password_with_worker nothing is looked up again at all.
+    the entry is old.  With auth_cache_verify_password_with_worker nothing is looked up again at all, before
+    2.4.5.
 How we know
     The stored hash matches the password and fits, a real login was refused without another reason, and
     the user's passdb is one that the cache answers for.  Dovecot's own lookup (doveadm auth lookup), which

@@ -11,7 +11,7 @@ Why
     static that is auth; for mysql, sqlite, pam and lua it is auth-worker; 2.4's
     passdb_use_worker=yes moves a driver to auth-worker.  The manual's "raise service auth" is right
     for half of them.  With auth_cache_verify_password_with_worker=yes a cached password is verified
-    by auth-worker, and then both limits can count.
+    by auth-worker, and then both limits can count; from 2.4.5 on, what does not fit there is looked up again.
     The idle process counts too: under 256M, a hash of 256 MiB never fits.
 How we know
     The stored hash is verified by the libsodium that Dovecot uses, in a child that has exactly as
@@ -57,7 +57,7 @@ def hash_exceeds_vsz_limit(
 
 
 def _cache_too(trials: Trials) -> list[Trial]:
-    """The auth that verifies the hits of its cache: it is not what fails, but it must have room, too."""
+    """Who verifies the hits, where they are looked up again: not what fails, but it must have room, too."""
     hit = trials.hit
     return [hit] if hit and trials.falls_back and hit.later is Verdict.OUT_OF_MEMORY else []
 
@@ -73,7 +73,8 @@ def _process(trial: Trial) -> str:
 
 def _pattern(trials: Trials, short: list[Trial], stored: StoredHash) -> str:
     """Which logins fail: not always all of them."""
-    if trials.hit is not None and len(short) == 1:
+    hit_short = trials.hit is not None and trials.hit.later is Verdict.OUT_OF_MEMORY
+    if trials.hit is not None and len(short) == 1 and not (short[0] is trials.miss and hit_short):
         if short[0] is trials.hit:
             return "The first login works; those that the auth cache answers fail."
         service = trials.hit.process.service

@@ -5,14 +5,15 @@ What you see
 Why
     A hit of the auth cache is verified in the auth process.  There the hash does not fit, Dovecot takes
     that for a wrong password, and so as not to refuse a password that was changed lately it looks the
-    user up anew: in auth-worker, where the hash fits.
+    user up anew: in auth-worker, where the hash fits.  Since 2.4.5 the same happens the other way round,
+    where a worker verifies the hits (auth_cache_verify_password_with_worker) and auth looks up.
     Source: auth_request_verify_plain_callback(), Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c;
-    measured.
+    2.4.5 src/auth/passdb-cache.c; measured.
 How we know
-    The stored hash is verified in a child that has exactly as much address space left as auth has, and
-    does not fit; with the room of auth-worker it does.
+    The stored hash is verified in a child that has exactly as much address space left as the process that
+    verifies hits, and does not fit; with the room of the one that looks up it does.
 What to do
-    Raise vsz_limit of service auth; or let the workers verify hits, too:
+    Raise vsz_limit of the service named; or let the workers verify hits, too:
     auth_cache_verify_password_with_worker = yes; or do without the cache.
 """
 
@@ -34,7 +35,8 @@ def cache_of_no_use(
         return None  # no login works, so nothing is cached
     return Problem(
         says=(
-            f"The hash takes {show_size(stored.memory.total)}; auth, which verifies the hits of its cache, is"
+            f"The hash takes {show_size(stored.memory.total)}; {hit.process.service}, which verifies the"
+            f" hits of the auth cache, is"
             f" {show_size(hit.process.size)} and may grow to {show_limit(hit.process.limit)}. Each login is"
             " looked up again, and the cache is of no use for this user."
         ),

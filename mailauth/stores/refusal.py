@@ -73,6 +73,9 @@ _UNREACHABLE = frozenset(
     }
 )
 
+# In SQLite's first page: how many entries its list of tables has.  And the largest page.
+_SCHEMA_CELLS, _PAGE_MOST = slice(103, 105), 65536
+
 
 def of_pgsql(why: Exception) -> CannotObserve:
     """A query that PostgreSQL refuses, or a connection that broke."""
@@ -188,8 +191,17 @@ def head_of(path: Path) -> bytes:
 
 
 def _is_empty(path: Path) -> bool:
-    """A file without a single table: SQLite makes one when what it is to open is not there."""
-    return path.stat().st_size == 0
+    """A file without a single table: SQLite makes one when what it is to open is not there.
+
+    Without a byte; or, as 2.4.5 sets the journal's mode, one page whose list of tables has no entry.
+    Source: "Database File Format" of SQLite's documentation, the b-tree page header.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        head = file.read(_SCHEMA_CELLS.stop)
+    return not head or (path.stat().st_size <= _PAGE_MOST and not any(head[_SCHEMA_CELLS]))
 
 
 def _unreachable(error: OSError | None, says: str) -> CannotObserve:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mailauth.dovecot import conf
+from mailauth.dovecot.releases import HERE_DOCUMENTS
 from mailauth.lab import Lab
 
 HEAD = {"2.3": "", "2.4": "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"}
@@ -37,7 +38,7 @@ DOCUMENTS = (
 
 def test_values(dovecot_version: str, lab: Callable[..., Lab]) -> None:
     with lab(dovecot_version, users={"alice": "{PLAIN}x"}) as one:
-        for value in (*VALUES, LOST, *(DOCUMENTS if one.version.here_documents else ())):
+        for value in (*VALUES, LOST, *(DOCUMENTS if HERE_DOCUMENTS.holds(one.version) else ())):
             said = _agree(one, f"{HEAD[one.dialect]}login_greeting = {value}\nverbose_proctitle = yes\n")
             assert said.get("verbose_proctitle") == "yes", value
 

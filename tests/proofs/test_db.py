@@ -15,6 +15,7 @@ import pymysql
 import pytest
 
 from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.releases import SQLITE_WAL
 from mailauth.errors import CannotObserve
 from mailauth.finding import Certainty, Severity
 from mailauth.lab import Lab, MariaDB, Postgres
@@ -266,9 +267,10 @@ def test_db006_a_file_made_by_accident(proof: Make, dovecot_version: str) -> Non
     assert told.logins() == [True]
     settings(right, wrong)(told.lab)
     told.lab.reload()
-    told.finds({"DB009"}, password=told.password)
+    if not SQLITE_WAL.holds(told.lab.version):  # which makes it as soon as auth starts
+        told.finds({"DB009"}, password=told.password)
     assert told.logins() == [False]
-    assert Path(wrong).stat().st_size == 0
+    assert Path(wrong).exists()
     found = told.finds({"DB006"}, password=told.password)
     assert wrong in found[0].problem.says
     settings(wrong, right)(told.lab)
@@ -363,10 +365,12 @@ def test_db009_locked(proof: Make, dovecot_version: str) -> None:
     holder: list[subprocess.Popen[bytes]] = []
 
     def lock(lab: Lab) -> None:
+        lab.stop()  # 2.4.5's workers have the file open, and would not let the lock be taken
         one = subprocess.Popen([sys.executable, "-c", _LOCK, str(lab.store.path)], stdout=subprocess.PIPE)
         holder.append(one)
         assert one.stdout
         assert one.stdout.readline() == b"locked\n"
+        lab.restart()
 
     def unlock(lab: Lab) -> None:
         del lab
@@ -386,6 +390,7 @@ def test_db009_locked(proof: Make, dovecot_version: str) -> None:
 _LOCK = """
 import sqlite3, sys, time
 link = sqlite3.connect(sys.argv[1], isolation_level=None)
+link.execute("PRAGMA locking_mode = EXCLUSIVE")  # or readers of a write-ahead log, which 2.4.5 has, go on
 link.execute("BEGIN EXCLUSIVE")
 print("locked", flush=True)
 time.sleep(60)

@@ -59,7 +59,10 @@ def as_the_server_sees_it(lab: Lab) -> str:
     """The name, outside of Dovecot's root, of the user that its auth runs as."""
     identity = at_pid(lab.master_pid, None).identity("dovecot")
     assert identity
-    return pwd.getpwuid(identity.uid).pw_name
+    try:
+        return pwd.getpwuid(identity.uid).pw_name
+    except KeyError:
+        pytest.skip(f"this machine has no user {identity.uid}, whom its PostgreSQL could let in")
 
 
 def test_asked_as_dovecot_asks(peers: Peers, dovecot_version: str) -> None:

@@ -37,6 +37,7 @@ def test_a_missing_reload_is_proven_by_one(proof: Make, dovecot_version: str) ->
     assert (set(broken.answers), set(mended.answers)) == ({False}, {True})
 
 
+@pytest.mark.dovecot("< 2.4.5")
 def test_a_cache_that_workers_verify(proof: Make, dovecot_version: str) -> None:
     """The settings that decide who verifies come along: OK, then FAIL, until both are raised."""
     told = proof(dovecot_version, "pgsql", {"alice": BIG}, settings=CACHE_WITH_WORKER + limit("auth", "1G"))
