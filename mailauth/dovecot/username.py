@@ -6,7 +6,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/auth-request-fields.c (auth_request
 from dataclasses import dataclass
 
 from mailauth.dovecot.authconfig import AuthConfig
-from mailauth.dovecot.variables import expand, values
+from mailauth.dovecot.variables import ExpandError, expand, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +50,10 @@ def _fixed(name: str, config: AuthConfig, service: str, *, original: str) -> tup
     if config.username_format:
         dialect = config.version.dialect
         known = values(user, original=original, service=service, dialect=dialect)
-        user = expand(config.username_format, known, dialect)
+        try:
+            user = expand(config.username_format, known, dialect, version=config.version)
+        except ExpandError as why:
+            if dialect == "2.4":  # the name is empty then, and refused
+                raise
+            user = why.text
     return user, refused

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.evidence.fact import Evidence
-from mailauth.stores.store import Failing, Failure, Outcome
+from mailauth.stores.store import Failing, Failure, Otherwise, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ class PassdbAnswer:
     beside: tuple[Failure, ...] = ()
     seconds: float = 0.0
     again: int = 0  # the next line of a passwd-file that has the name, too, and does not count
+    otherwise: tuple[Otherwise, ...] = ()  # clients for whom it says something else
 
     def field(self, name: str) -> str | None:
         """What a field that decides a login holds; None when it is not there."""
@@ -175,8 +176,10 @@ class LookedUp(Evidence):
         return tuple(one.text for one in self.unseen)
 
     def failures(self, *kinds: Failing) -> tuple[tuple[PassdbAnswer, Failure], ...]:
-        """The passdbs that gave no answer for one of these reasons."""
-        return tuple((a, a.failure) for a in self.answers if a.failure and a.failure.kind in kinds)
+        """The passdbs that gave no answer for one of these reasons, be it for some clients only."""
+        found = [(a, a.failure) for a in self.answers if a.failure]
+        found += [(a, one.failure) for a in self.answers for one in a.otherwise if one.failure]
+        return tuple((a, failure) for a, failure in found if failure.kind in kinds)
 
     @property
     def unknown(self) -> bool:

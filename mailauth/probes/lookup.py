@@ -8,8 +8,9 @@ from dataclasses import replace
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
 from mailauth.dovecot.doveadm import Identity, Installation
+from mailauth.dovecot.environment import environment
 from mailauth.dovecot.username import UserNames, normalise
-from mailauth.dovecot.variables import Escape, expand, used, values
+from mailauth.dovecot.variables import Escape, ExpandError, expand, of_this_machine, used, values
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
     ClientAddress,
@@ -21,7 +22,7 @@ from mailauth.evidence import (
     Unseen,
     UserName,
 )
-from mailauth.probes import near, nopassword
+from mailauth.probes import client_values, near, nopassword
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, takes, walk
 from mailauth.stores import passwd_file, sql
@@ -146,7 +147,11 @@ def make_road(scene: Scene) -> Road:
 
     def ask(passdb: Passdb, user: str, requested: str) -> Entry:
         record = _ask(scene, passdb, user, requested)
-        return Entry(passdb, record, _values(scene, passdb, record, user, requested))
+        try:
+            fields = _values(scene, passdb, record, user, requested)
+        except ExpandError as why:
+            return Entry(passdb, _not_expanded(record.place, why), {})
+        return Entry(passdb, record, fields)
 
     return Road(scene.config, scene.names, scene.address, ask, _mechanism(scene))
 
@@ -187,6 +192,7 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
         beside=record.beside,
         seconds=record.seconds,
         again=record.again,
+        otherwise=record.otherwise,
     )
 
 
@@ -212,8 +218,8 @@ def as_taken(record: Record, passdb: Passdb) -> bytes:
     return b"{%b}%b" % (passdb.default_scheme.encode(), stored)
 
 
-def _known(scene: Scene, user: str, requested: str) -> dict[str, str]:
-    """The variables of a lookup."""
+def _known(scene: Scene, passdb: Passdb, user: str, requested: str) -> dict[str, str]:
+    """The variables of a lookup, apart from those of the client."""
     assert scene.names
     given = scene.names.given
     if requested and scene.config.master_separator:
@@ -224,8 +230,10 @@ def _known(scene: Scene, user: str, requested: str) -> dict[str, str]:
         service=scene.service,
         dialect=scene.config.version.dialect,
         requested=requested,
-        address=scene.address,
     )
+    known |= _of_dovecot(scene.dovecot, scene.config) | {"id": str(passdb.number)}
+    if scene.mechanism:
+        known["mech"] = scene.mechanism.upper()
     if scene.password is not None:
         known["password"] = scene.password.text.decode("utf-8", "surrogateescape")
     return known
@@ -236,7 +244,7 @@ def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: 
     if record.outcome not in (Outcome.FOUND, Outcome.NO_PASSWORD):
         return {}
     dialect = scene.config.version.dialect
-    known = _known(scene, user, requested)
+    known = _known(scene, passdb, user, requested) | client_values.usual(scene, passdb)
     come = dict(record.values)
     if isinstance(passdb.source, FileSource):
         come = {name: expand(value, known, dialect) for name, value in come.items()}
@@ -253,12 +261,37 @@ def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: 
     return fields
 
 
+def _of_dovecot(dovecot: Installation, config: AuthConfig) -> dict[str, str]:
+    """What all lookups share: of the machine, where Dovecot lives on this one, and of its environment."""
+    return ({} if dovecot.pid else of_this_machine()) | environment(config)
+
+
+def _not_expanded(place: str, why: ExpandError) -> Record:
+    """Dovecot fails the lookup."""
+    return Record(Outcome.FAILED, place, failure=Failure(Failing.VARIABLE, place, "", why.says))
+
+
 def _ask(scene: Scene, passdb: Passdb, user: str, requested: str) -> Record:
-    dialect = scene.config.version.dialect
-    known = _known(scene, user, requested)
+    """What the passdb says of the user, for each client for whom that can be another."""
+    known = _known(scene, passdb, user, requested)
+
+    def ask(client: dict[str, str]) -> Record:
+        try:
+            return _ask_for(scene, passdb, known | client)
+        except ExpandError as why:
+            source = passdb.source
+            place = source.place if isinstance(source, SqlSource) else passdb.label
+            return _not_expanded(place, why)
+
+    return client_values.asked(scene, passdb, ask)
+
+
+def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
+    """The same for one client."""
+    version = scene.config.version
 
     def filled(template: str, escape: Escape = str) -> str:
-        return expand(template, known, dialect, escape)
+        return expand(template, known, version.dialect, escape, version)
 
     source = passdb.source
     if isinstance(source, FileSource):

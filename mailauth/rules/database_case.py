@@ -1,8 +1,8 @@
 """What the DB rules share: which database failed, and the problem that this is."""
 
-from mailauth.evidence import LookedUp
+from mailauth.evidence import LookedUp, PassdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy
-from mailauth.stores.store import Failing
+from mailauth.stores.store import Failing, Failure
 
 
 def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
@@ -16,13 +16,18 @@ def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
     place = failed[0][0].source
     served = all(failure.still_served for _, failure in failed)
     return Problem(
-        says="; ".join(dict.fromkeys(f"{a.passdb}, {f.place}: {f.says}{_code(f.code)}" for a, f in failed))
+        says="; ".join(dict.fromkeys(_told(a, f) for a, f in failed))
         + "."
         + (" Dovecot is still served on a connection from before; a new one will fail." if served else ""),
         because=(lookups,),
         certainty=Certainty.LIKELY if served else Certainty.PROVEN,
         remedy=Remedy(summary=advice.replace("<place>", place)),
     )
+
+
+def _told(answer: PassdbAnswer, failure: Failure) -> str:
+    with_whom = f", with {failure.client}" if failure.client else ""
+    return f"{answer.passdb}, {failure.place}{with_whom}: {failure.says}{_code(failure.code)}"
 
 
 def _code(code: str) -> str:

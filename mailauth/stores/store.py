@@ -29,6 +29,7 @@ class Failing(Enum):
     FILE = "the file cannot be used"
     NO_FIELD = "the query returns no password field"
     ROWS = "the query returns several rows"
+    VARIABLE = "a variable cannot be expanded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Failure:
     """One server's refusal: ``code`` is its SQLSTATE, error number or errno; ``says`` its own words.
 
     ``still_served``: Dovecot has a connection from before, on which it is answered all the same.
+    ``client``: with which client it fails, where that matters ("%{secured} = 'TLS'").
     """
 
     kind: Failing
@@ -43,6 +45,16 @@ class Failure:
     code: str
     says: str
     still_served: bool = False
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """What the store says for another client: ``client`` is what is other ("%{rip} = '192.0.2.1'")."""
+
+    client: str
+    outcome: Outcome
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,7 @@ class Record:
     nothing.  ``seconds``: how long the store took; ``beside``: servers that failed while another answered.
     ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
     ``ahead``: how many of ``values`` a query returned before the password.
+    ``otherwise``: clients for whom it is not so.
     """
 
     outcome: Outcome
@@ -68,6 +81,7 @@ class Record:
     seconds: float = 0.0
     again: int = 0
     ahead: int = 0
+    otherwise: tuple[Otherwise, ...] = ()
 
 
 def as_bytes(value: object) -> bytes | None:

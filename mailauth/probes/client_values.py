@@ -1,0 +1,211 @@
+"""The values that a client's connection can have, where a lookup depends on them.
+
+A query with ``%r`` or ``%c`` is another one for each client.  It is asked with every value that matters: the
+one that was named, else those that this Dovecot can have, and those that the query itself compares with.
+Each variable is varied alone, and there is a limit, so that a store is not asked for long.
+
+Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request-var-expand.c for the values of "secured";
+client_common.c of src/login-common for who is "secured" without TLS: one on this machine or in
+login_trusted_networks.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource, StaticSource
+from mailauth.dovecot.conf import Block
+from mailauth.dovecot.variables import OF_THE_CLIENT, used, written
+from mailauth.errors import CannotObserve
+from mailauth.probes.network import configured
+from mailauth.probes.scene import Scene
+from mailauth.stores.store import Failing, Otherwise, Outcome, Record
+
+_MOST = 16
+_ELSEWHERE = "192.0.2.1"  # an address of nobody, for documentation: RFC 5737
+_HERE = "127.0.0.1"
+_WORD = re.compile(r"[0-9A-Fa-f.:]{3,}")
+_REAL: dict[str, str] = {"real_lip": "lip", "real_rip": "rip", "real_lport": "lport", "real_rport": "rport"}
+
+Values = dict[str, str]
+
+
+def combinations(scene: Scene, passdb: Passdb) -> tuple[Values, ...]:
+    """What the client's variables can be in a lookup of this passdb; the usual client's first."""
+    templates = texts(passdb)
+    dialect = scene.config.version.dialect
+    names = {name for text in templates for name in used(text, dialect)} & OF_THE_CLIENT
+    if not names:
+        return ({},)
+    plain = {_REAL.get(name, name) for name in names}
+    choices = {name: _values(name, scene, templates) for name in sorted(plain)}
+    base = {name: values[0] for name, values in choices.items()}
+    found = [base]
+    found += [base | {name: value} for name, values in choices.items() for value in values[1:]]
+    return tuple(_with_real(one, names) for one in found[:_MOST])
+
+
+def asked(scene: Scene, passdb: Passdb, ask: Callable[[Values], Record]) -> Record:
+    """The answer for a client that is let in, with those for whom it is another.
+
+    Raises CannotObserve where clients have different passwords.
+    """
+    clients = combinations(scene, passdb)
+    records: list[tuple[Values, Record]] = []
+    for client in clients:
+        record = ask(client)
+        records.append((client, record))
+        if record.failure and record.failure.kind not in _OF_THE_QUERY:
+            break  # the next would fare no better
+    mine, chosen = min(records, key=lambda one: _RANK[one[1].outcome])
+    if chosen.failure and len(records) < len(clients):
+        return records[-1][1]
+    others = [(client, one) for client, one in records if _differs(one, chosen)]
+    if not others:
+        return chosen
+    if any(one.outcome is Outcome.FOUND for _, one in others if chosen.outcome is Outcome.FOUND):
+        raise CannotObserve(f"the password depends on the client: {_told(scene, others[0][0], mine)}.")
+    return replace(chosen, otherwise=tuple(_otherwise(scene, one, client, mine) for client, one in others))
+
+
+_OF_THE_QUERY = frozenset(
+    {Failing.TABLE, Failing.COLUMN, Failing.SYNTAX, Failing.PERMISSION, Failing.NO_FIELD, Failing.ROWS}
+    | {Failing.VARIABLE}
+)
+_RANK = {
+    Outcome.FOUND: 0,
+    Outcome.NO_PASSWORD: 1,
+    Outcome.FAILED: 2,
+    Outcome.UNKNOWN_USER: 3,
+}
+
+
+def _differs(one: Record, other: Record) -> bool:
+    kinds = [record.failure.kind if record.failure else None for record in (one, other)]
+    return one.outcome is not other.outcome or kinds[0] is not kinds[1] or one.stored != other.stored
+
+
+def _otherwise(scene: Scene, record: Record, client: Values, mine: Values) -> Otherwise:
+    told = _told(scene, client, mine)
+    failure = replace(record.failure, client=told) if record.failure else None
+    return Otherwise(told, record.outcome, failure)
+
+
+def _told(scene: Scene, client: Values, mine: Values) -> str:
+    """What is other in this client, as the administrator's query has it."""
+    dialect = scene.config.version.dialect
+    other = (name for name in client if client[name] != mine[name] and name not in _REAL)
+    return " and ".join(f"{written(name, dialect)} = {client[name]!r}" for name in other)
+
+
+def usual(scene: Scene, passdb: Passdb) -> Values:
+    """What a client's variables are, where only one lookup is to be made."""
+    return combinations(scene, passdb)[0]
+
+
+def texts(passdb: Passdb) -> tuple[str, ...]:
+    """All of a passdb that has variables in it."""
+    source = passdb.source
+    fields = tuple(value for _, value in (*passdb.default_fields, *passdb.override_fields))
+    if isinstance(source, SqlSource):
+        return (source.query, *fields)
+    if isinstance(source, FileSource):
+        return (source.path, source.username_format, *fields)
+    if isinstance(source, StaticSource):
+        return (source.password or "", *(value for _, value in source.fields), *fields)
+    return fields
+
+
+def _with_real(values: Values, names: set[str]) -> Values:
+    """The real addresses are the others, where no proxy stands between."""
+    return values | {name: values[_REAL[name]] for name in names if name in _REAL}
+
+
+def _values(name: str, scene: Scene, templates: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(_OF[name](scene, templates))) or [""]
+
+
+def _secured(scene: Scene, _templates: tuple[str, ...]) -> list[str]:
+    tree = scene.config.tree
+    found = ["TLS"] if tree.get("ssl", "yes") != "no" else []
+    if _cleartext(tree):
+        found.append("")
+    return [*found, "secured"]
+
+
+def _cleartext(tree: Block) -> bool:
+    allowed = tree.get("disable_plaintext_auth") == "no" or tree.get("auth_allow_cleartext") == "yes"
+    return allowed and tree.get("ssl") != "required"
+
+
+def _remote(scene: Scene, templates: tuple[str, ...]) -> list[str]:
+    return [scene.address] if scene.address else [_ELSEWHERE, _HERE, *_compared(templates)]
+
+
+def _local(scene: Scene, templates: tuple[str, ...]) -> list[str]:
+    return [scene.host] if _is_address(scene.host) else [_HERE, *_compared(templates)]
+
+
+def _compared(templates: tuple[str, ...]) -> list[str]:
+    """The addresses that stand in the text."""
+    words = (word.strip(".:") for text in templates for word in _WORD.findall(text))
+    return [word for word in dict.fromkeys(words) if _is_address(word)]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _ports(scene: Scene, _templates: tuple[str, ...]) -> list[str]:
+    """Where this service listens; Postfix names no port."""
+    if scene.port:
+        return [str(scene.port)]
+    listeners = configured(scene.config, (scene.service,)) if scene.service in _LISTENING else ()
+    return [str(one.port) for one in listeners if one.port] or ["0"]
+
+
+_LISTENING = frozenset({"imap", "pop3", "submission", "sieve"})
+
+
+def _certificate(scene: Scene, _templates: tuple[str, ...]) -> list[str]:
+    tree = scene.config.tree
+    asked = any(
+        tree.get(name) == "yes"
+        for name in (
+            "auth_ssl_require_client_cert",
+            "ssl_verify_client_cert",
+            "ssl_server_request_client_cert",
+        )
+    )
+    return ["", "valid"] if asked else [""]
+
+
+def _name(scene: Scene, _templates: tuple[str, ...]) -> list[str]:
+    """What the client calls the server in TLS; nothing without TLS."""
+    return ["" if _is_address(scene.host) else scene.host]
+
+
+def _any(value: str) -> Callable[[Scene, tuple[str, ...]], list[str]]:
+    return lambda _scene, _templates: [value]
+
+
+_OF: dict[str, Callable[[Scene, tuple[str, ...]], list[str]]] = {
+    "secured": _secured,
+    "rip": _remote,
+    "lip": _local,
+    "lport": _ports,
+    "rport": _any("49152"),
+    "pid": _any("4711"),
+    "cert": _certificate,
+    "session": _any("mailauth"),
+    "local_name": _name,
+    "client_id": _any(""),
+    "ssl_ja3_hash": _any(""),
+    "ssl_client_cert_fp": _any(""),
+    "ssl_client_cert_pubkey_fp": _any(""),
+}
