@@ -76,7 +76,6 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
             disabled=near.disabled(asked, lambda passdb: _ask(scene, passdb, _looked_up(scene), "")),
             comparing=near.comparing(
                 asked,
-                scene.config.version.dialect,
                 lambda passdb: _ask(scene, passdb, _looked_up(scene), ""),
             ),
         )

@@ -9,16 +9,15 @@ from dataclasses import replace
 from itertools import islice
 
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
-from mailauth.dovecot.variables import used
-from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
 from mailauth.probes.scene import Scene
 from mailauth.stores import loosened, passwd_file
+from mailauth.stores.conditions import Part
 from mailauth.stores.store import Outcome, Record
 
 _LINES = 200_000  # of a passwd-file
-_CONDITIONS = 5  # of a query, taken out one by one
+_CONDITIONS = 8  # of a query, tried one by one
 
 Ask = Callable[[Passdb, str], Record]
 
@@ -82,23 +81,21 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
     return []
 
 
-def comparing(
-    passdbs: tuple[Passdb, ...], dialect: Dialect, ask: Callable[[Passdb], Record]
-) -> tuple[Disabled, ...]:
+def comparing(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> tuple[Disabled, ...]:
     """Rows that are there, and that the query's own comparison with the password leaves out."""
     found = []
     for passdb in passdbs:
         source = passdb.source
         if not isinstance(source, SqlSource):
             continue
-        dropped = tuple(part for part in loosened.parts(source.query) if "password" in used(part, dialect))
-        query = loosened.without(source.query, dropped) if dropped else ""
-        if not query:
+        dropped = tuple(part for part in loosened.parts(source.query) if part.of_password)
+        if not dropped:
             continue
+        query = loosened.without(source.query, dropped)
         with suppress(CannotObserve):
             record = ask(replace(passdb, source=replace(source, query=query)))
             if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD):
-                found.append(Disabled(passdb.label, record.place, dropped))
+                found.append(Disabled(passdb.label, record.place, tuple(part.text for part in dropped)))
     return tuple(found)
 
 
@@ -109,14 +106,12 @@ def disabled(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> tu
         source = passdb.source
         if not isinstance(source, SqlSource):
             continue
-        others = loosened.conditions(source.query)
+        others = loosened.beside_the_name(source.query)[:_CONDITIONS]
 
         def is_there(
-            dropped: tuple[str, ...], passdb: Passdb = passdb, source: SqlSource = source
+            dropped: tuple[Part, ...], passdb: Passdb = passdb, source: SqlSource = source
         ) -> Record | None:
             query = loosened.without(source.query, dropped)
-            if not query:
-                return None
             try:
                 record = ask(replace(passdb, source=replace(source, query=query)))
             except CannotObserve:
@@ -125,6 +120,8 @@ def disabled(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> tu
 
         if not others or (there := is_there(others)) is None:
             continue
-        blame = tuple(one for one in others[:_CONDITIONS] if is_there((one,))) if len(others) > 1 else others
-        found.append(Disabled(passdb.label, there.place, blame or others))
+        # To blame is each that leaves the row out by itself
+        alone = ((one, tuple(other for other in others if other is not one)) for one in others)
+        blame = tuple(one.text for one, rest in alone if is_there(rest) is None)
+        found.append(Disabled(passdb.label, there.place, blame or tuple(one.text for one in others)))
     return tuple(found)

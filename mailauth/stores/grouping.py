@@ -7,11 +7,13 @@ used: a whole form as a regular expression takes PostgreSQL ten times as long (m
 between the first two "$" says which forms a string may have, so that the others need not be tried.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
+from mailauth.stores import conditions
 from mailauth.stores.query import VARIABLE, read, user_of
 
 Engine = Literal["pgsql", "mysql"]
@@ -77,11 +79,15 @@ _FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The parts of a passdb's rows: the password, the user ("" where it is not plain), and the tables."""
+    """The parts of a passdb's rows: the password, the user ("" where it is not plain), and the tables.
+
+    ``single``: each user has one row, as far as the query goes.
+    """
 
     column: str
     user: str
     tables: str
+    single: bool = True
 
 
 def rows_of(query: str, place: str) -> Rows:
@@ -91,7 +97,25 @@ def rows_of(query: str, place: str) -> Rows:
         raise CannotObserve(f"{place}: the password query is not a plain one; {ADVICE}.")
     if not plain.column or VARIABLE.search(plain.tables):
         raise CannotObserve(f"{place}: which column has the passwords of all users is not plain; {ADVICE}.")
-    return Rows(plain.column, user_of(query), plain.tables)
+    if not _several(plain.tables):
+        return Rows(plain.column, user_of(query), plain.tables)
+    parts = [
+        part for segment in conditions.read(f"SELECT FROM WHERE {plain.where}") for part in segment.parts
+    ]
+    kept = [part for part in parts if not VARIABLE.search(part.text)]
+    if plain.tables.count(",") > sum(part.joins for part in kept):
+        raise CannotObserve(
+            f"{place}: how the tables of the password query are joined is not plain; {ADVICE}."
+        )
+    # Without what picks one of a user's rows by the service, a user may have one for each
+    single = all(part.of_user for part in parts if part not in kept)
+    tables = f"{plain.tables} WHERE {' AND '.join(part.text for part in kept)}" if kept else plain.tables
+    return Rows(plain.column, user_of(query), tables, single)
+
+
+def _several(tables: str) -> bool:
+    """Several tables: a cross product, where nothing joins them."""
+    return "," in tables or re.search(r"\bJOIN\b", tables, re.IGNORECASE) is not None
 
 
 def each(rows: Rows) -> str:
