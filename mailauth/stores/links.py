@@ -106,6 +106,17 @@ def sqlite_to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
     return link
 
 
+def joined_names(link: sqlite3.Connection) -> None:
+    """CONCAT() for our own statements, which SQLite has of itself from 3.44 on; never for Dovecot's query."""
+    link.create_function("CONCAT", -1, lambda *parts: "".join(_text(part) for part in parts))
+
+
+def _text(part: object) -> str:
+    if isinstance(part, bytes):
+        return part.decode("utf-8", "replace")
+    return "" if part is None else str(part)
+
+
 def sqlite(host: dict[str, str], *, timeout: float = _CONNECT) -> sqlite3.Connection:
     """For writing; the file must be there.  Transactions are begun by hand; one thread at a time."""
     path = Path(host.get("path", ""))
@@ -120,6 +131,7 @@ def sqlite(host: dict[str, str], *, timeout: float = _CONNECT) -> sqlite3.Connec
     except (sqlite3.Error, ValueError, OSError) as why:
         raise refusal.of_sqlite(why, path) from None
     link.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+    joined_names(link)
     return link
 
 

@@ -104,8 +104,11 @@ def _items(text: str) -> list[str]:
     return [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
 
 
-_USER_ALIAS = re.compile(r"(?s)(.*?)\s+AS\s+[\"`]?(?:user|username)[\"`]?", re.IGNORECASE)
-_USER_VARIABLE = r"'%(?:[LT]*[un]|\{user(?:name)?(?:\s*\|[^}]*)?\})'"
+_USER_ALIAS = re.compile(r"(?s)(.*?)\s+AS\s+[\"`]?(user|username)[\"`]?", re.IGNORECASE)
+_KEEPS = r"(?:\s*\|\s*(?:lower|upper|text))*\s*"  # 2.4's filters that leave the name whole
+_USER_VARIABLE = rf"%(?:[LUT]*u|[LUT]*\{{user{_KEEPS}\}})"
+_NAME_VARIABLE = rf"%(?:[LUT]*n|[LUT]*\{{username\}}|\{{user\s*\|\s*username{_KEEPS}\}})"
+_DOMAIN_VARIABLE = rf"%(?:[LUT]*d|[LUT]*\{{domain\}}|\{{user\s*\|\s*domain{_KEEPS}\}})"
 
 
 def user_of(query: str) -> str:
@@ -116,11 +119,26 @@ def user_of(query: str) -> str:
         return ""
     items = [item for item in _items(clean[len("SELECT") : words[1][1]]) if not VARIABLE.search(item)]
     bare = {item.strip('"`').rpartition(".")[2].lower(): item for item in items}
-    aliased = next((found[1] for item in items if (found := _USER_ALIAS.fullmatch(item))), "")
-    if "username" in bare and "domain" in bare:
-        return f"CONCAT({bare['username']}, '@', {bare['domain']})"
+    aliased, alias = next(
+        ((found[1], found[2].lower()) for item in items if (found := _USER_ALIAS.fullmatch(item))), ("", "")
+    )
+    name = bare.get("username") or (aliased if alias == "username" else "")
+    if name and "domain" in bare:
+        return f"CONCAT({name}, '@', {bare['domain']})"
     if aliased or "user" in bare or "username" in bare:
         return aliased or bare.get("user") or bare["username"]
-    where = read(query)
-    compared = re.search(rf"({_NAMES.pattern})\s*=\s*{_USER_VARIABLE}", where.where if where else "")
-    return compared[1] if compared else ""
+    return _compared(query)
+
+
+def _compared(query: str) -> str:
+    """The columns that the condition compares with the user's name, or with its two parts."""
+    plain = read(query)
+    where = plain.where if plain else ""
+    whole, name, domain = (
+        re.search(rf"({_NAMES.pattern})\s*=\s*'{variable}'", where)
+        for variable in (_USER_VARIABLE, _NAME_VARIABLE, _DOMAIN_VARIABLE)
+    )
+    if whole is None and name and domain:
+        return f"CONCAT({name[1]}, '@', {domain[1]})"
+    found = whole or name
+    return found[1] if found else ""

@@ -88,6 +88,7 @@ def _sqlite(host: dict[str, str]) -> Session:
     path = Path(host.get("path", ""))
     try:
         link = links.sqlite_to_read(path, timeout=_CONNECT)
+        links.joined_names(link)
     except (sqlite3.Error, ValueError, OSError) as why:
         raise refusal.of_sqlite(why, path) from None
 
