@@ -31,9 +31,9 @@ def kinds(query: str) -> list[tuple[str, str]]:
         ),
         (
             (
-                "SELECT password FROM mailbox LEFT JOIN domain ON mailbox.domain = domain.name AND domain.on = 1"
-                " WHERE (login = '%u' OR email = '%u') AND (SELECT on FROM domain WHERE name = '%d') = 1"
-                " AND age BETWEEN 1 AND 9 ORDER BY 1"
+                "SELECT password FROM mailbox LEFT JOIN domain ON mailbox.domain = domain.name"
+                " AND domain.on = 1 WHERE (login = '%u' OR email = '%u')"
+                " AND (SELECT on FROM domain WHERE name = '%d') = 1 AND age BETWEEN 1 AND 9 ORDER BY 1"
             ),
             [
                 ("join", "mailbox.domain = domain.name"),
@@ -45,8 +45,8 @@ def kinds(query: str) -> list[tuple[str, str]]:
         ),
         (
             (
-                "SELECT password FROM (SELECT a AS password FROM t WHERE `n` = '%n' AND d = '%d' AND x = 'a AND b'"
-                " UNION SELECT b FROM u WHERE LOWER(name) = '%Lu') AS both"
+                "SELECT password FROM (SELECT a AS password FROM t WHERE `n` = '%n' AND d = '%d'"
+                " AND x = 'a AND b' UNION SELECT b FROM u WHERE LOWER(name) = '%Lu') AS both"
             ),
             [
                 ("user", "`n` = '%n'"),
