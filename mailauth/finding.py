@@ -49,6 +49,8 @@ class Remedy:
     ``file`` is where the text goes: at its end, so that nothing after it sets the same again.
     ``edits`` are lines to change where they stand, since nothing at the end can take them back.
     ``commands`` are run as they are, after the files were changed.
+
+    Raises ValueError for a text without a file.
     """
 
     summary: str
@@ -58,6 +60,10 @@ class Remedy:
     careful: str = ""
     edits: tuple[Edit, ...] = ()
     store: StoreChange | None = None
+
+    def __post_init__(self) -> None:
+        if any(self.config.values()) and not self.file:
+            raise ValueError("a text to paste needs the file that it goes into")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def cleartext_without_tls(
         remedy=Remedy(
             summary="Offer TLS: ssl = yes, with a certificate. The text below allows passwords without it.",
             config={"2.3": "disable_plaintext_auth = no", "2.4": "auth_allow_cleartext = yes"},
+            file=configured.file,
             commands=("doveadm reload",),
             careful="Without TLS whoever is between the client and the server reads the password.",
         ),

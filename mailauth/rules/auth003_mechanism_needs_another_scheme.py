@@ -35,9 +35,18 @@ _PASSWORD_ITSELF = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
 @rule("AUTH003", "A mechanism offered cannot be served from the stored hash", Severity.BLOCKS_LOGIN)
 def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanisms) -> Problem | None:
     offered, used, stored = mechanisms.offered, mechanisms.used, ", ".join(mechanisms.schemes)
+    served = _serves(used, mechanisms.schemes)
     if used and used not in offered:
-        says = f"The client uses {used}; auth_mechanisms offers {', '.join(offered)}."
-        return _problem(configured, mechanisms, says, Certainty.PROVEN, _set((*offered, used)))
+        return _problem(
+            configured,
+            mechanisms,
+            f"The client uses {used}; auth_mechanisms offers {', '.join(offered)}."
+            + ("" if served else f" It could not be served from {stored} either."),
+            Certainty.PROVEN,
+            _set(configured, (*offered, used))
+            if served
+            else _other_mechanism(used, offered, mechanisms.schemes),
+        )
     unserved = [name for name in ((used,) if used else offered) if not _serves(name, mechanisms.schemes)]
     if not unserved:
         return None
@@ -49,7 +58,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
         mechanisms,
         f"{names} cannot be served from {stored}: a client that chooses {one} is refused.",
         Certainty.PROVEN if used else Certainty.LIKELY,
-        _set(kept),
+        _other_mechanism(used, offered, mechanisms.schemes) if used else _set(configured, kept),
         Severity.RISK if usable and not used else None,
     )
 
@@ -70,11 +79,22 @@ def _problem(
     return Problem(says, (mechanisms, configured), certainty, remedy, severity)
 
 
-def _set(names: tuple[str, ...]) -> Remedy:
+def _set(configured: Configured, names: tuple[str, ...]) -> Remedy:
     text = f"auth_mechanisms = {' '.join(name.lower() for name in names)}"
     return Remedy(
         f"Offer {', '.join(names)}.",
         config={"2.3": text, "2.4": text},
+        file=configured.file,
         commands=("doveadm reload",),
         careful="PLAIN and LOGIN send the password: have TLS around them.",
+    )
+
+
+def _other_mechanism(used: str, offered: tuple[str, ...], schemes: tuple[str, ...]) -> Remedy:
+    """No setting of the server lets this client in with what is stored: the client must choose another."""
+    served = [name for name in offered if name != used and _serves(name, schemes)] or ["PLAIN"]
+    own = "the password itself" if not _TAKES.get(used) else f"{{{min(_TAKES[used])}}}"
+    return Remedy(
+        f"Set the client to {' or '.join(served)} (a normal password, over TLS). {used} would need {own} in"
+        " the store, which takes the user's password, and is worth less than a hash if the store is stolen."
     )

@@ -25,14 +25,17 @@ def nothing_listens(configured: Configured, listening: Listening) -> Problem | N
     for protocol in listening.asked:
         if protocol not in listening.protocols:
             return _problem(
-                configured, listening, f"{protocol} is not among protocols.", _served(listening, protocol)
+                configured,
+                listening,
+                f"{protocol} is not among protocols.",
+                _served(configured, listening, protocol),
             )
         if not listening.of(protocol):
             return _problem(
                 configured,
                 listening,
                 f"Every inet_listener for {protocol} has port = 0.",
-                _port(listening, protocol),
+                _port(configured, listening, protocol),
             )
         if not listening.opened(protocol):
             ports = " and ".join(str(one.port) for one in listening.of(protocol))
@@ -50,22 +53,24 @@ def _problem(configured: Configured, listening: Listening, says: str, remedy: Re
     return Problem(says, (listening, configured), Certainty.PROVEN, remedy)
 
 
-def _served(listening: Listening, protocol: str) -> Remedy:
+def _served(configured: Configured, listening: Listening, protocol: str) -> Remedy:
     text = f"protocols = {' '.join((*listening.protocols, protocol))}"
     return Remedy(
         f"Serve {protocol}, too.",
         config={"2.3": text, "2.4": text},
+        file=configured.file,
         commands=("doveadm reload",),
         careful=f"On Debian the protocol has a package of its own: dovecot-{_package(protocol)}.",
     )
 
 
-def _port(listening: Listening, protocol: str) -> Remedy:
+def _port(configured: Configured, listening: Listening, protocol: str) -> Remedy:
     one = next(each for each in listening.listeners if each.protocol == protocol)
     text = f"service {one.service} {{\n  inet_listener {one.name} {{\n    port = {_PORTS[protocol]}\n  }}\n}}"
     return Remedy(
         f"Give the listener {one.name} its port.",
         config={"2.3": text, "2.4": text},
+        file=configured.file,
         commands=("doveadm reload",),
     )
 

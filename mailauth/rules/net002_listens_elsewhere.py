@@ -37,7 +37,7 @@ def listens_elsewhere(configured: Configured, listening: Listening, reachable: R
         says=f"{reachable.host} is {wanted}; nothing listens there{port}, only on {where}.",
         because=(listening, reachable, configured),
         certainty=Certainty.PROVEN,
-        remedy=_remedy(listening, reachable.port),
+        remedy=_remedy(configured, listening, reachable.port),
     )
 
 
@@ -50,13 +50,14 @@ def _taken(listening: Listening, address: Address, port: int) -> bool:
     return any(served) if port else all(served)
 
 
-def _remedy(listening: Listening, port: int) -> Remedy:
+def _remedy(configured: Configured, listening: Listening, port: int) -> Remedy:
     if port and not any(one.port == port for each in listening.asked for one in listening.of(each)):
         one = listening.of(listening.asked[0])[0]
         text = _block(one, "port", str(port))
         return Remedy(
             f"Let it listen on port {port}, or let the client use port {one.port}.",
             config={"2.3": text, "2.4": text},
+            file=configured.file,
             commands=("doveadm reload",),
         )
     fixed = [one for each in listening.asked for one in listening.of(each) if one.own]
@@ -65,6 +66,7 @@ def _remedy(listening: Listening, port: int) -> Remedy:
     return Remedy(
         "Let it listen on every address, or on this one, too.",
         config={"2.3": old, "2.4": new},
+        file=configured.file,
         commands=("doveadm reload",),
         careful="Whoever reaches the machine then reaches Dovecot; a packet filter may be meant to say who.",
     )
