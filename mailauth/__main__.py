@@ -8,6 +8,7 @@ from mailauth.cli.commands import COMPLETING, help_text, version_text
 
 def main() -> None:
     """Run the command line; exit statuses are those of ``mailauth --help``."""
+    _have_streams()
     words = sys.argv[1:]
     if COMPLETING in os.environ:
         words = [COMPLETING]  # a shell asks what may come next: it gives no words
@@ -23,6 +24,15 @@ def main() -> None:
         sys.stderr.write("mailauth: interrupted.\n")
         sys.exit(130)
     run()
+
+
+def _have_streams() -> None:
+    """Where the caller closed one (``>&-``), /dev/null takes its number, which no file of ours may get."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+            if getattr(sys, name) is None:
+                os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+                setattr(sys, name, os.fdopen(number, mode))
 
 
 if __name__ == "__main__":

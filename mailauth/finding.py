@@ -151,13 +151,17 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything found, everything undecided, everything seen."""
+    """Everything found, everything undecided, everything seen.
+
+    ``again``: the options with which another command finds the same case.
+    """
 
     user: str
     findings: tuple[Finding, ...]
     undecided: tuple[Undecided, ...]
     silent: tuple[Rule, ...]
     evidence: tuple[Fact, ...]
+    again: tuple[str, ...] = ()
 
     @property
     def unasked(self) -> tuple[str, ...]:

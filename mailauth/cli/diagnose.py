@@ -1,13 +1,14 @@
 """``mailauth diagnose USER``."""
 
 import sys
+from dataclasses import replace
 
 import click
-from click.core import ParameterSource
 
-from mailauth.cli.address import address_of, host_and_port
+from mailauth.cli.case_options import case_options, target_of
 from mailauth.cli.diagnose_all import all_options, width
 from mailauth.cli.from_log import from_log_options
+from mailauth.cli.given import again, only
 from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
 from mailauth.cli.username import sayable
@@ -15,6 +16,13 @@ from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 from mailauth.evidence import Unobserved
 from mailauth.finding import Diagnosis, ProofStep
+
+_USED = frozenset(
+    {
+        *("user", "config", "pid", "ask_password", "password_fd", "password_stdin", "login", "prove"),
+        *("service", "address", "host", "mechanism", "variants", "as_json"),
+    }
+)
 
 
 @click.command()
@@ -24,10 +32,7 @@ from mailauth.finding import Diagnosis, ProofStep
 @password_options
 @click.option("--login", is_flag=True, help="Also log in for real, twice.  Leaves traces in the log.")
 @click.option("--prove", is_flag=True, help="Repeat it in a lab: fail, apply the remedy, succeed.")
-@click.option("--service", default="imap", show_default=True, help="The service that a login is for.")
-@click.option("--from-address", "address", metavar="IP", default="", help="Where the client is.")
-@click.option("--host", metavar="NAME[:PORT]", default="", help="Where the client connects to.")
-@click.option("--mechanism", metavar="NAME", default="", help="The SASL mechanism that the client uses.")
+@case_options
 @click.option(
     "--variants",
     type=click.FloatRange(0, 600),
@@ -67,7 +72,7 @@ def diagnose(
                   2 wrong usage or configuration  3 nothing found, something undecided
                   70 a bug in mailauth
     """
-    from mailauth.diagnose import Target, look  # noqa: PLC0415 - --help needs none of it
+    from mailauth.diagnose import look  # noqa: PLC0415 - --help needs none of it
     from mailauth.render import text  # noqa: PLC0415
 
     if not user:
@@ -75,23 +80,22 @@ def diagnose(
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if login and password is None:
         raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
-    dovecot = chosen(config, pid)
-    source = click.get_current_context().get_parameter_source("service")
-    name, port = host_and_port(host)
-    target = Target(
+    only("diagnose USER", _USED)
+    if password is None:
+        only("diagnose without a password", _USED - {"variants"})
+    target = target_of(
         user,
-        dovecot,
+        chosen(config, pid),
         password,
         login=login,
         service=service,
-        named_service=source is ParameterSource.COMMANDLINE,
-        address=address_of(address),
-        host=name,
-        port=port,
+        address=address,
+        host=host,
         mechanism=mechanism,
         variants=variants,
     )
     looked = look(target)
+    diagnosis = replace(looked.diagnosis, again=again())
     proof: tuple[ProofStep, ...] = ()
     if prove:
         from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415
@@ -101,10 +105,10 @@ def diagnose(
     if as_json:
         from mailauth.render import json  # noqa: PLC0415
 
-        click.echo(json.to_json(json.report(looked.diagnosis, str(version), proof)))
+        click.echo(json.to_json(json.report(diagnosis, str(version), proof)))
     else:
-        click.echo(text.diagnosis_text(looked.diagnosis, version.dialect, proof, width()), nl=False)
-    sys.exit(exit_status(looked.diagnosis))
+        click.echo(text.diagnosis_text(diagnosis, version.dialect, proof, width()), nl=False)
+    sys.exit(exit_status(diagnosis))
 
 
 def exit_status(diagnosis: Diagnosis) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mailauth.cli.given import only
 from mailauth.errors import UsageError
 
 
@@ -29,17 +30,7 @@ def all_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-_OTHERS = (
-    "user",
-    "ask_password",
-    "password_fd",
-    "password_stdin",
-    "login",
-    "prove",
-    "address",
-    "host",
-    "mechanism",
-)
+_USED = frozenset({"all_", "as_if", "rows_query", "config", "pid", "as_json"})
 
 
 def _check(named: dict[str, Any], as_if: str | None, rows_query: str | None) -> None:
@@ -49,10 +40,7 @@ def _check(named: dict[str, Any], as_if: str | None, rows_query: str | None) -> 
     from mailauth.dovecot.version import Version  # noqa: PLC0415
     from mailauth.render import json, text  # noqa: PLC0415
 
-    given = [name for name in _OTHERS if named.get(name)]
-    if given:
-        what = "a USER" if given[0] == "user" else f"--{given[0].replace('_', '-')}"
-        raise UsageError(f"--all looks at the whole server: leave out {what}.")
+    only("diagnose --all", _USED)
     dovecot = chosen(named["config"], named["pid"])
     version = Version.parse(as_if) if as_if is not None else None
     with counting() as progress:

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.hash_options import need_terminal
+from mailauth.cli.case_options import case_options, target_of
+from mailauth.cli.given import only
 from mailauth.cli.options import config_option, password_options, pid_option
-from mailauth.cli.password import read_password
+from mailauth.cli.password import need_terminal, read_password
 from mailauth.cli.username import sayable
-from mailauth.dovecot.doveadm import Installation, chosen
+from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 from mailauth.finding import StoreChange
 from mailauth.hashes import Password
 
 if TYPE_CHECKING:
+    from mailauth.diagnose import Target
     from mailauth.fix.apply import Ending, Ready
 
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 @pid_option
 @password_options
 @click.option("--login", is_flag=True, help="Log in for real before, too: for what only a login shows.")
-@click.option("--service", default="imap", show_default=True, help="The service that a login is for.")
+@case_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/fix.json).")
 def fix(
     code: str | None,
@@ -44,6 +46,9 @@ def fix(
     password_stdin: bool,
     login: bool,
     service: str,
+    address: str,
+    host: str,
+    mechanism: str,
     as_json: bool,
 ) -> None:
     """Print the remedy of a finding as a patch for this server, or apply it.
@@ -69,19 +74,28 @@ def fix(
     dovecot = chosen(config, pid)
     ending: Ending | None = None
     if undo is not None:
-        if code is not None or do_it:
-            raise UsageError("--undo takes no code and no --apply: the journal knows the rest.")
+        only("fix --undo", frozenset({"undo", "config", "pid", "as_json"}))
         ending = apply.undo(undo, dovecot if config is not None or pid is not None else None)
         told = report.undone(ending)
     else:
+        if user is None:
+            only("fix without a USER", frozenset({"code", "do_it", "config", "pid", "as_json"}))
         if code is None:
             raise UsageError("name the finding: mailauth fix MEM001 alice; mailauth diagnose finds it.")
         password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
-        if password is not None and user is None:
-            raise UsageError(f"a password is somebody's: mailauth fix {code.upper()} USER")
         if login and password is None:
             raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
-        ready, ending = _fix(code.upper(), user or "", dovecot, service, password, do_it, login)
+        target = target_of(
+            user or "",
+            dovecot,
+            password,
+            login=login or (do_it and password is not None),
+            service=service,
+            address=address,
+            host=host,
+            mechanism=mechanism,
+        )
+        ready, ending = _fix(_code(code), target, do_it=do_it)
         told = report.report(ready, ending)
     click.echo(to_json(told) if as_json else fix_text(told), nl=as_json)
     if ending is None:
@@ -89,20 +103,25 @@ def fix(
     sys.exit(130 if ending.interrupted else 0 if told.state in ("applied", "undone") and ending.clean else 1)
 
 
-def _fix(
-    code: str,
-    user: str,
-    dovecot: Installation,
-    service: str,
-    password: Password | None,
-    do_it: bool,
-    login: bool,
-) -> tuple["Ready", "Ending | None"]:
-    from mailauth.diagnose import Target  # noqa: PLC0415
+def _code(given: str) -> str:
+    """A code that there is.  Raises UsageError."""
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from mailauth.rules import RULES  # noqa: PLC0415
+
+    codes = [rule.code for rule in RULES]
+    if given.upper() not in codes:
+        near = get_close_matches(given.upper(), codes, 1)
+        hint = f"did you mean {near[0]}?" if near else "mailauth diagnose names those that it finds."
+        raise UsageError(f"there is no finding {given.upper()}; {hint}")
+    return given.upper()
+
+
+def _fix(code: str, target: "Target", *, do_it: bool) -> tuple["Ready", "Ending | None"]:
     from mailauth.fix import apply  # noqa: PLC0415
 
-    wanted = login or (do_it and password is not None)
-    ready = apply.plan_for(code, Target(user, dovecot, password, login=wanted, service=service))
+    ready = apply.plan_for(code, target)
+    password = target.password
     if not do_it:
         return ready, None
     if ready.plan.store is StoreChange.NEW_PASSWORD and password is None:

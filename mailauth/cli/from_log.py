@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mailauth.cli.given import only
 from mailauth.errors import CannotObserve, UsageError
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -38,13 +39,20 @@ def from_log_options(command: Callable[..., None]) -> Callable[..., None]:
         **named: Any,
     ) -> None:
         if from_log:
+            only("diagnose --from-log", _USED)
             _show(named, logs, _span(since), rotated, top, log_timestamp)
-        elif logs or rotated:
-            raise UsageError("--log and --rotated go with --from-log: mailauth diagnose --from-log.")
         else:
             command(*args, **named)
 
     return wrapper
+
+
+_USED = frozenset(
+    {
+        *("user", "config", "pid", "as_json"),
+        *("from_log", "logs", "since", "rotated", "top", "log_timestamp"),
+    }
+)
 
 
 def _span(text: str) -> timedelta | None:

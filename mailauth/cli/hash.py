@@ -18,14 +18,13 @@ from mailauth.cli.hash_options import (
     jobs_option,
     json_option,
     limit_option,
-    need_terminal,
     opened,
     password_options,
     stored_options,
     user_option,
     weak_option,
 )
-from mailauth.cli.password import read_password
+from mailauth.cli.password import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, report, verify_hash

@@ -96,9 +96,3 @@ def opened(name: str) -> Iterator[BinaryIO]:
         raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
     with file:
         yield file
-
-
-def need_terminal() -> None:
-    """Raises UsageError where a prompt would wait for nobody, or echo what is typed."""
-    if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask for the password: give --password-fd or --stdin.")

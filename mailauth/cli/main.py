@@ -33,6 +33,19 @@ class _Commands(click.Group):
                 return command
         return None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As Click does it, but a name that is no command is told what it is near to."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - only for a typing error
+
+            near = get_close_matches(name, self.list_commands(ctx), 1)
+            hint = f"did you mean mailauth {near[0]}?" if near else "mailauth --help lists the commands."
+            raise click.UsageError(f"there is no command {name!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Names come from the table, so that no command is imported while a shell waits."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415 - only for a shell

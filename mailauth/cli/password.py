@@ -21,12 +21,21 @@ def read_password(
     if sum((ask, descriptor is not None, stdin)) > 1:
         raise UsageError("give the password in one way only: -p, --password-fd or --password-stdin.")
     if ask:
+        need_terminal()
         return Password.of(click.prompt(prompt, hide_input=True, err=True))
     if descriptor is not None:
         return _read(descriptor, f"--password-fd {descriptor}")
     if stdin:
         return _read(sys.stdin.fileno(), "--password-stdin")
     return None
+
+
+def need_terminal() -> None:
+    """Raises UsageError where a prompt would wait for nobody, or echo what is typed."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to ask for the password: give it by a descriptor or standard input."
+        )
 
 
 def _read(descriptor: int, what: str) -> Password:

@@ -190,8 +190,16 @@ def chosen(config: str | None, pid: int | None) -> Installation:
     if config is not None:
         config = str(Path(config).absolute())
         if not Path(config).is_file():
-            raise UsageError(f"{config}: there is no such file; give Dovecot's main configuration file.")
+            raise UsageError(
+                f"{config}: {no_file(Path(config))}; give Dovecot's main configuration file, such as"
+                " /etc/dovecot/dovecot.conf."
+            )
     return Installation(config)
+
+
+def no_file(path: Path) -> str:
+    """Why a path names no file, in a few words."""
+    return "this is a folder" if path.is_dir() else "there is no such file"
 
 
 def at_pid(pid: int, config: str | None) -> Installation:

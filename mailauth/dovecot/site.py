@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailauth.dovecot import conf, v23, v24
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Service, ServiceName
-from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.doveadm import Installation, no_file
 from mailauth.dovecot.refusal import Refusal, read_refusal
 from mailauth.dovecot.sizes import UNSET, parse_limit, parse_size
 from mailauth.dovecot.version import Version
@@ -45,7 +45,9 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
                 place[1] or place[2] if place else file, PermissionError(errno.EACCES, "Permission denied")
             )
         if not dovecot.path(file).is_file():
-            raise UsageError(f"{file}: there is no such file; give Dovecot's main configuration file.")
+            raise UsageError(
+                f"{file}: {no_file(dovecot.path(file))}; give Dovecot's main configuration file."
+            )
         said = ran.err or f"doveconf ended with status {ran.status}"
         return read_refusal(Version.parse(dovecot.run("dovecot", "--version").out), file, said)
     _all_seen(dovecot)

@@ -32,7 +32,10 @@ def diagnosis_text(
 
     Sentences are wrapped at ``width``; what is to be pasted never is.
     """
-    parts = [finding_text(finding, dialect, diagnosis.user, width) for finding in diagnosis.findings]
+    parts = [
+        finding_text(finding, dialect, diagnosis.user, width, diagnosis.again)
+        for finding in diagnosis.findings
+    ]
     parts += [
         _undecided_text(codes, reason, width) for reason, codes in _by_reason(diagnosis.undecided).items()
     ]
@@ -78,7 +81,10 @@ def _lacks(reason: str, width: int) -> str:
     return f"{text}\n{_INDENT}{'run':<{_LABEL}}{command.removesuffix('.')}" if run else text
 
 
-def finding_text(finding: Finding, dialect: Dialect, user: str = "", width: int = _WIDTH) -> str:
+def finding_text(
+    finding: Finding, dialect: Dialect, user: str = "", width: int = _WIDTH, again: tuple[str, ...] = ()
+) -> str:
+    """One finding; ``again``: the options with which ``mailauth fix`` finds it, too."""
     rule, problem = finding.rule, finding.problem
     head = f"{finding.severity.value.upper()}  {rule.code}  {rule.title}  ({problem.certainty.value})"
     body = [head, _wrap(problem.says, _INDENT, width)]
@@ -86,9 +92,8 @@ def finding_text(finding: Finding, dialect: Dialect, user: str = "", width: int 
     body.append(_remedy_text(problem.remedy, dialect, width))
     remedy = problem.remedy
     if remedy.config.get(dialect) or remedy.edits or remedy.store:
-        body.append(
-            _labelled("or", [shlex.join(["mailauth", "fix", rule.code, *([user] if user else [])])], width)
-        )
+        words = ["mailauth", "fix", rule.code, *([user] if user else []), *again]
+        body.append(_labelled("or", [shlex.join(words)], width))
     body.append(_labelled("more", [f"mailauth explain {rule.code}"], width))
     return "\n".join(body)
 

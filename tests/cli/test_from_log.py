@@ -65,7 +65,7 @@ def test_names_of_attackers_are_escaped() -> None:
         (["--from-log", "--since", "soon"], "30m, 24h or 7d"),
         (["--from-log", "--log", "-", "--rotated"], "standard input only"),
         (["--from-log", "--log", "-", "--log-timestamp", "%c"], "cannot be read"),
-        (["--log", "x"], "--from-log"),
+        (["alice", "--log", "x"], "no use of --log"),
     ],
 )
 def test_wrong_usage(words: list[str], says: str) -> None:

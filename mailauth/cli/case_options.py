@@ -1,0 +1,103 @@
+"""The options that say which login is meant: of which client, by which service, from where."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from mailauth.cli.address import address_of, host_and_port
+from mailauth.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailauth.diagnose import Target
+    from mailauth.dovecot.doveadm import Installation
+    from mailauth.hashes import Password
+
+# The services that ask Dovecot's auth: its own, and those that mail servers beside it name.
+_SERVICES = ("imap", "pop3", "submission", "sieve", "smtp", "lmtp", "doveadm", "xmpp")
+# Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/mech-*.c.
+_MECHANISMS = (
+    *("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "APOP", "OTP", "RPA", "SKEY"),
+    *("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"),
+    *("EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO", "NTLM", "OAUTHBEARER", "XOAUTH2"),
+)
+
+
+def _service(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    _known("--service", name, name.lower(), _SERVICES)
+    return name.lower()
+
+
+def _mechanism(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if name:
+        _known("--mechanism", name, name.upper(), _MECHANISMS)
+    return name.upper()
+
+
+def _known(option: str, given: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(known)}."
+        raise UsageError(f"{option} {given}: not known; {hint}")
+
+
+_OPTIONS = (
+    click.option(
+        "--service",
+        metavar="NAME",
+        default="imap",
+        show_default=True,
+        callback=_service,
+        help="Service that the login is for.",
+    ),
+    click.option("--from-address", "address", metavar="IP", default="", help="Address of the client."),
+    click.option("--host", metavar="NAME[:PORT]", default="", help="Server that the client connects to."),
+    click.option(
+        "--mechanism",
+        metavar="NAME",
+        default="",
+        callback=_mechanism,
+        help="SASL mechanism that the client uses, such as PLAIN or CRAM-MD5.",
+    ),
+)
+
+
+def case_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``target_of`` is given: service, address, host, mechanism."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def target_of(
+    user: str,
+    dovecot: "Installation",
+    password: "Password | None",
+    *,
+    login: bool,
+    service: str,
+    address: str,
+    host: str,
+    mechanism: str,
+    variants: float = 3.0,
+) -> "Target":
+    """The login that these options mean.  Raises UsageError."""
+    from mailauth.diagnose import Target  # noqa: PLC0415 - --help needs none of it
+
+    source = click.get_current_context().get_parameter_source("service")
+    name, port = host_and_port(host)
+    return Target(
+        user,
+        dovecot,
+        password,
+        login=login,
+        service=service,
+        named_service=source is ParameterSource.COMMANDLINE,
+        address=address_of(address),
+        host=name,
+        port=port,
+        mechanism=mechanism,
+        variants=variants,
+    )

@@ -1,0 +1,41 @@
+"""The options that were typed: each is used, or refused; and those that find the same case again."""
+
+from collections.abc import Iterator
+
+import click
+from click.core import ParameterSource
+
+from mailauth.errors import UsageError
+
+# With these the same case is found again, by another command; a password is asked for.
+_OF_THE_CASE = ("config", "pid", "service", "address", "host", "mechanism", "login")
+_PASSWORDS = frozenset({"ask_password", "password_fd", "password_stdin"})
+
+
+def only(mode: str, used: frozenset[str]) -> None:
+    """Refuse what was typed and ``mode`` makes no use of.  Raises UsageError."""
+    for parameter in _typed():
+        if parameter.name not in used:
+            what = "USER" if isinstance(parameter, click.Argument) else parameter.opts[-1]
+            raise UsageError(f"{mode} makes no use of {what}: leave it out.")
+
+
+def again() -> tuple[str, ...]:
+    """The options of this command with which another finds the same case.  Holds no secret."""
+    context = click.get_current_context()
+    words: list[str] = []
+    for parameter in _typed():
+        value = context.params.get(parameter.name or "")
+        if parameter.name in _OF_THE_CASE:
+            words += [parameter.opts[-1]] + ([] if value is True else [str(value)])
+        elif parameter.name in _PASSWORDS and "-p" not in words:
+            words.append("-p")
+    return tuple(words)
+
+
+def _typed() -> Iterator[click.Parameter]:
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is ParameterSource.COMMANDLINE and context.params.get(parameter.name or "") is not None:
+            yield parameter
