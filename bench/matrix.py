@@ -15,6 +15,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mailauth.lab import builds
 
@@ -30,22 +31,34 @@ def available() -> list[str]:
     return sorted(set(found))
 
 
+def recorded(folder: Path) -> list[dict[str, object]]:
+    """What the tests of a run recorded; what a test also records with a name of its own stands once."""
+    lines = [
+        json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines()
+    ]
+    named = {_same(line) for line in lines if line["named"]}
+    kept = {
+        json.dumps(line, sort_keys=True): line for line in lines if line["named"] or _same(line) not in named
+    }
+    return [{name: line[name] for name in line if name != "named"} for line in kept.values()]
+
+
+def _same(line: dict[str, Any]) -> tuple[str, ...]:
+    return (line["test"], line["dovecot"], line["store"], *line["found"])
+
+
 def run(version: str, words: list[str]) -> tuple[list[dict[str, object]], str]:
     """The proofs on one Dovecot: what they recorded, and pytest's last line."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", "2", *(words or ["tests/proofs"])],
+            [sys.executable, "-m", "pytest", "-q", "-n", "2", *(words or ["tests/proofs", "tests/field"])],
             cwd=ROOT,
             env=os.environ | {"MAILAUTH_MATRIX": folder, "MAILAUTH_DOVECOTS": version},
             capture_output=True,
             text=True,
             check=False,
         )
-        lines = [
-            json.loads(line)
-            for file in sorted(Path(folder).glob("*.jsonl"))
-            for line in file.read_text().splitlines()
-        ]
+        lines = recorded(Path(folder))
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return lines, "\n".join([*failed, done.stdout.strip().splitlines()[-1]])
 
@@ -54,11 +67,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the result file")
     parser.add_argument("--dovecot", action="append", help="only this version; may be repeated")
+    parser.add_argument("--recorded", metavar="FOLDER", help="what a run with MAILAUTH_MATRIX=FOLDER left")
     parser.add_argument("words", nargs="*", help="passed on to pytest")
     asked = parser.parse_args()
     rows: list[dict[str, object]] = []
     ends = {}
-    for version in asked.dovecot or available():
+    if asked.recorded:
+        rows = recorded(Path(asked.recorded))
+        ends["bin/test"] = f"{len(rows)} rows"
+    for version in [] if asked.recorded else asked.dovecot or available():
         lines, ends[version] = run(version, asked.words)
         rows += lines
         print(f"{version}: {len(lines)} faults and healthy systems; {ends[version]}", flush=True)

@@ -19,8 +19,9 @@ from mailauth.fix.plan import RELOAD, make
 from mailauth.fix.takeback import put
 from mailauth.hashes import Password
 from mailauth.hashes.mend import mend as mended_form
-from mailauth.lab import Lab
+from mailauth.lab import STORES, Lab
 from mailauth.lab.stores import share
+from tests.conftest import PROVEN
 
 MiB = 1024 * 1024
 SECRET = b"correct horse"
@@ -93,6 +94,8 @@ class Proof:
         assert codes == {finding.rule.code for finding in diagnosis.findings}, [
             f.problem.says for f in diagnosis.findings
         ]
+        if codes:
+            record(self.lab, "", codes)
         return list(diagnosis.findings)
 
     def paste(self, findings: list[Finding]) -> None:
@@ -164,17 +167,29 @@ class Proof:
 
 
 def record(lab: Lab, name: str, codes: Iterable[str]) -> None:
-    """A line for the confusion matrix, when bench/matrix.py asks for it: a fault, and what it was called."""
+    """A line for the confusion matrix, when bench/matrix.py asks for it: a fault, and what it was called.
+
+    Without a ``name`` the running test's own is taken, unless the test records the same with a name.
+    """
     folder = os.environ.get("MAILAUTH_MATRIX")
     if not folder:
         return
-    found = sorted(codes)
     line = {
-        "fault": name or " + ".join(found),
+        "fault": name or of_the_test(),
+        "named": bool(name),
         "dovecot": str(lab.version),
         "store": lab.driver,
-        "found": found,
+        "found": sorted(codes),
         "test": os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0],
     }
     with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def of_the_test() -> str:
+    """What the running test varies beside version and store: its own name, and its own parameter."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0].rpartition("::")[2]
+    kind, _, inside = test.removeprefix("test_").rstrip("]").partition("[")
+    for known in (*STORES, *PROVEN):
+        inside = f"-{inside}-".replace(f"-{known}-", "-").strip("-")
+    return kind.replace("_", " ") + (f", {inside}" if inside else "")

@@ -15,8 +15,7 @@ from argon2.low_level import Type, hash_secret
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from mailauth.lab.stores import share
-from tests.conftest import PROVEN
-from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, of_the_test, record
 
 Make = Callable[..., Proof]
 
@@ -132,18 +131,8 @@ def all_well(told: Proof, rows: Mapping[str, str], password: bytes = SECRET) -> 
             wrong += [
                 f"{name}: {one.rule.code} undecided, {one.missing.reason}" for one in diagnosis.undecided
             ]
-        record(told.lab, f"healthy: {_of_the_test()}{name}", [])
+        record(told.lab, f"healthy: {of_the_test()}, {name}", [])
     assert wrong == []
-
-
-def _of_the_test() -> str:
-    """What the running test varies beside version and store: its own name, and its own parameter."""
-    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0].rpartition("::")[2]
-    kind, _, inside = test.removeprefix("test_").rstrip("]").partition("[")
-    stores = ("passwd-file", "sqlite", "mysql", "pgsql")
-    for known in (*stores, *PROVEN):
-        inside = f"-{inside}-".replace(f"-{known}-", "-").strip("-")
-    return f"{kind.replace('_', ' ')}, " + (f"{inside}, " if inside else "")
 
 
 @pytest.mark.parametrize("store", ["passwd-file", "sqlite"])
