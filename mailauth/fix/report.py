@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import msgspec
-
 from mailauth.finding import StoreChange
 from mailauth.fix.apply import Ending, Ready
 from mailauth.fix.entry import shown
 from mailauth.fix.journal import State
 from mailauth.fix.patch import diff
+from mailauth.schema import schema_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,7 @@ def undone(ending: Ending) -> FixReport:
 
 def schema() -> dict[str, object]:
     """The JSON schema."""
-    found: dict[str, object] = msgspec.json.schema(FixReport)
-    return found
+    return schema_of(FixReport)
 
 
 def _state(ending: Ending | None) -> str:

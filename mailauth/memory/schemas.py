@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import msgspec
-
 from mailauth.memory.report import BenchReport, FitReport, RecommendReport, ShowReport
+from mailauth.schema import schema_of
 
 REPORTS: dict[str, type] = {
     "memory-show": ShowReport,
@@ -16,5 +15,4 @@ REPORTS: dict[str, type] = {
 
 def schema(name: str) -> dict[str, Any]:
     """The schema of one report."""
-    found: dict[str, Any] = msgspec.json.schema(REPORTS[name])
-    return found
+    return schema_of(REPORTS[name])

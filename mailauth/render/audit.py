@@ -5,14 +5,13 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from mailauth.dovecot.sizes import show_size
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damaged import Kind
 from mailauth.hashes.strength import Level, strength
 from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
+from mailauth.schema import schema_of
 from mailauth.stores.survey import HashClass
 
 SOUND, REFUSED, UNKNOWN, NEVER = "sound", "refused as weak", "unknown scheme", "never matches"
@@ -78,8 +77,7 @@ def audit_report(surveys: Surveys) -> AuditReport:
 
 def audit_schema() -> dict[str, Any]:
     """mailauth/schemas/audit.json."""
-    found: dict[str, Any] = msgspec.json.schema(AuditReport)
-    return found
+    return schema_of(AuditReport)
 
 
 def _store(one: Surveyed) -> StoreReport:

@@ -6,10 +6,9 @@ Form: Monitoring Plugins Development Guidelines: one short line, "|" and perfdat
 import re
 from typing import Any
 
-import msgspec
-
 from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Status
 from mailauth.dovecot.logs import plain
+from mailauth.schema import schema_of
 
 _SHORT, _LONG = 240, 400  # characters of the first line, and of each other one
 _MOST_LINES, _MOST_PERF = 40, 48
@@ -61,5 +60,4 @@ def _perf(one: Metric) -> str:
 
 def check_schema() -> dict[str, Any]:
     """mailauth/schemas/check.json."""
-    found: dict[str, Any] = msgspec.json.schema(Report)
-    return found
+    return schema_of(Report)

@@ -6,6 +6,7 @@ import msgspec
 
 from mailauth.evidence import Evidence, NotApplicable, Unobserved
 from mailauth.finding import Diagnosis, Edit, Problem, ProofStep, StoreChange
+from mailauth.schema import schema_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,7 @@ def to_json(value: object) -> str:
 
 def schema() -> dict[str, object]:
     """The JSON schema of a diagnosis."""
-    found: dict[str, object] = msgspec.json.schema(DiagnosisReport)
-    return found
+    return schema_of(DiagnosisReport)
 
 
 def _seen(fact: Evidence) -> SeenReport:

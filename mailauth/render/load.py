@@ -1,8 +1,7 @@
 """A load as text and as a JSON schema."""
 
-import msgspec
-
 from mailauth.load.result import Counts, Knee, Latency, LoadResult, Sample, Step
+from mailauth.schema import schema_of
 
 _MiB = 1024 * 1024
 _REASONS = 6
@@ -60,8 +59,7 @@ def ms(seconds: float) -> str:
 
 def schema() -> dict[str, object]:
     """The JSON schema of a load's result."""
-    found: dict[str, object] = msgspec.json.schema(LoadResult)
-    return found
+    return schema_of(LoadResult)
 
 
 def _asked(result: LoadResult) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from mailauth.clients.door import Answer, Step
 from mailauth.errors import AS_ROOT
 from mailauth.login.judge import Fault, Judgement
 from mailauth.login.way import Attempt
 from mailauth.render.memory import columns
+from mailauth.schema import schema_of
 
 _STEPS = (Step.CONNECT, Step.TLS, Step.GREETING, Step.AUTH, Step.MAIL)
 _MOST = 12  # answers that are told in words
@@ -87,8 +86,7 @@ def login_report(
 
 def login_schema() -> dict[str, Any]:
     """mailauth/schemas/login.json."""
-    found: dict[str, Any] = msgspec.json.schema(LoginReport)
-    return found
+    return schema_of(LoginReport)
 
 
 def _fault(one: Fault, user: str, where: Sequence[str]) -> FaultReport:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import msgspec
-
 from mailauth.migrate.bulk import Imported
 from mailauth.migrate.check import DONE, NEW, Outcome
+from mailauth.schema import schema_of
 
 _SHOWN = 10  # names on a line
 
@@ -53,8 +52,7 @@ def import_report(found: Imported, place: str, name: str) -> ImportReport:
 
 def import_schema() -> dict[str, object]:
     """The JSON schema."""
-    found: dict[str, object] = msgspec.json.schema(ImportReport)
-    return found
+    return schema_of(ImportReport)
 
 
 def import_text(found: Imported, place: str, name: str, *, verifying: bool) -> str:
