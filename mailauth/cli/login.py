@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +12,7 @@ import click
 from mailauth.cli.address import address_of, host_and_port
 from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
-from mailauth.dovecot.doveadm import Installation, chosen
+from mailauth.dovecot.doveadm import Installation, at_pid, chosen
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def login(
         every=every,
     )
     where = [word for name, value in (("-c", config), ("--pid", pid)) if value for word in (name, str(value))]
-    asked = _Asked(user, password, chosen(config, pid), choice, refusals, tuple(where))
+    asked = _Asked(user, password, chosen(config, pid), choice, refusals, tuple(where), pid)
     if watch:
         _watch(asked, watch)
     sys.exit(_show(asked, asked.round(announce=True), as_json=as_json))
@@ -143,6 +142,7 @@ class _Asked:
     choice: "Choice"
     refusals: int
     where: tuple[str, ...]
+    pid: int | None
 
     def round(self, *, announce: bool = False, refusals: int = 0) -> _Round:
         """All ways, once.  Raises UsageError where a Postfix is asked for and there is none."""
@@ -214,11 +214,11 @@ def _watch(asked: _Asked, seconds: float) -> None:
         if refused:
             line(f"a password was refused: the next look is in {pause:.0f} s")
         time.sleep(pause)
+        if asked.pid:
+            at_pid(asked.pid, asked.dovecot.config)  # raises: it will not come back under that number
         try:
             attempts = asked.round(refusals=REFUSED_AGAIN if refused else 0).attempts
         except (CannotObserve, UsageError) as why:
-            if asked.dovecot.pid and not Path(f"/proc/{asked.dovecot.pid}").exists():
-                raise  # it will not come back under that number
             if str(why) != unseen:
                 unseen = str(why)
                 line(unseen)
