@@ -77,7 +77,7 @@ patiently() {
 # Run a command as root, without questions; what it says goes into $told.
 root() {
     # shellcheck disable=SC2086 # nothing at all when we are root
-    told=$($as_root env DEBIAN_FRONTEND=noninteractive "$@" 2>&1 </dev/null)
+    told=$($as_root env DEBIAN_FRONTEND=noninteractive ${SYSTEMD_OFFLINE:+SYSTEMD_OFFLINE=1} "$@" 2>&1 </dev/null)
 }
 
 apt() {
