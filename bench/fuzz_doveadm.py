@@ -59,7 +59,7 @@ class Doveadm:
         if build is None:
             return None
         inside = () if build.root is None else ("chroot", str(build.root))
-        return cls(version, (*inside, build.program("doveadm"), "pw"))
+        return cls(str(build.version), (*inside, build.program("doveadm"), "pw"))
 
     @property
     def release(self) -> tuple[int, ...]:

@@ -21,6 +21,8 @@ from mailauth.lab.databases import Server
 
 # Every proof runs on these; bench/matrix.py names others.
 PROVEN = tuple(os.environ.get("MAILAUTH_DOVECOTS", "2.3.19.1 2.4.1").split())
+# What is marked "core" runs on these, too; "testing" is the newest there is.
+CORE = () if "MAILAUTH_DOVECOTS" in os.environ else ("2.3.13", "2.3.21.1", "testing")
 _COMPARE: dict[str, Callable[[Version, Version], bool]] = {
     ">=": lambda have, bound: have >= bound,
     "<=": lambda have, bound: have <= bound,
@@ -79,9 +81,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("dovecot"):
         call = getattr(item, "callspec", None)
         wanted: str | None = call.params.get("dovecot_version") if call else None
-        found = Version.parse(wanted) if wanted else getattr(builds.installed(), "version", None)
+        found = getattr(builds.available(wanted), "version", None)
         if found is None:
-            missing("no Dovecot is installed")
+            missing(f"Dovecot {wanted} is not here" if wanted else "no Dovecot is installed")
         elif not _fits(found, mark.args[0]):
             pytest.skip(f"for Dovecot {mark.args[0]}, not {found}")
 
@@ -95,13 +97,26 @@ def _fits(version: Version, spec: str) -> bool:
     return True
 
 
-@pytest.fixture(params=PROVEN)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``dovecot_version``, and ``doveadm`` of that version: those that every proof runs on, and CORE.
+
+    Unless the test names its own.
+    """
+    core = CORE if metafunc.definition.get_closest_marker("core") else ()
+    own = " ".join(str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize"))
+    for name, scope in (("dovecot_version", "function"), ("doveadm", "session")):
+        if name in metafunc.fixturenames and name not in own:
+            metafunc.parametrize(name, [*PROVEN, *core], indirect=True, scope=scope)
+
+
+@pytest.fixture
 def dovecot_version(request: pytest.FixtureRequest) -> str:
-    """Each version that every proof runs on."""
-    version = str(request.param)
-    if builds.available(version) is None:
-        missing(f"Dovecot {version} is not here; fetch it with: mailauth lab fetch {version}")
-    return version
+    """The number of the Dovecot that the test is to run on."""
+    build = builds.available(request.param)
+    if build is None:
+        missing(f"Dovecot {request.param} is not here; fetch it with: mailauth lab fetch {request.param}")
+    assert build
+    return str(build.version)
 
 
 @pytest.fixture(params=STORES)

@@ -154,9 +154,15 @@ def available(version: str | None = None) -> Build | None:
 
 
 def find(version: str) -> Release:
-    """The release that has the wanted Dovecot; a release's own name will do. Raises UsageError."""
+    """The release that has the wanted Dovecot; a release's own name will do. Raises UsageError.
+
+    What is unpacked may be newer than what RELEASES says.
+    """
     for release in RELEASES:
         if version in (release.version, release.suite):
+            return release
+    for release in RELEASES:
+        if (build := unpacked(release)) and version == str(build.version):
             return release
     here = installed()
     versions = [release.version for release in RELEASES]

@@ -27,12 +27,14 @@ CHEAP: dict[str, dict[str, int]] = {
 BROKEN = "PLAIN-TRUNC"  # doveadm makes it without the length that it then wants
 
 
+@pytest.mark.core
 def test_we_know_the_schemes_that_doveadm_lists(doveadm: Any) -> None:
     _, listed, _ = doveadm.run("-l")
     ours = {scheme.name for scheme in SCHEMES if missing(scheme, doveadm.release) is None}
     assert ours == set(listed.split())
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("scheme", [scheme.name for scheme in SCHEMES])
 def test_each_verifies_what_the_other_makes(scheme: str, doveadm: Any, fuzz: ModuleType) -> None:
     names = [name for name in NAMES if name.partition(".")[0] == scheme]
@@ -74,6 +76,7 @@ def _both_ways(name: str, password: str, doveadm: Any, user: str) -> list[str]:
     return apart
 
 
+@pytest.mark.core
 def test_300_mutated_strings_are_judged_alike(doveadm: Any, fuzz: ModuleType) -> None:
     result = fuzz.run(20261124, 300, [doveadm])
     assert result["apart"] == []

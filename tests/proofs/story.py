@@ -21,7 +21,7 @@ from mailauth.hashes import Password
 from mailauth.hashes.mend import mend as mended_form
 from mailauth.lab import STORES, Lab
 from mailauth.lab.stores import share
-from tests.conftest import PROVEN
+from tests.conftest import CORE, PROVEN
 
 MiB = 1024 * 1024
 SECRET = b"correct horse"
@@ -190,6 +190,6 @@ def of_the_test() -> str:
     """What the running test varies beside version and store: its own name, and its own parameter."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0].rpartition("::")[2]
     kind, _, inside = test.removeprefix("test_").rstrip("]").partition("[")
-    for known in (*STORES, *PROVEN):
+    for known in (*STORES, *PROVEN, *CORE):
         inside = f"-{inside}-".replace(f"-{known}-", "-").strip("-")
     return kind.replace("_", " ") + (f", {inside}" if inside else "")

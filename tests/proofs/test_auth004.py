@@ -49,6 +49,7 @@ def test_auth004_old_entry(proof: Make, dovecot_version: str, kind: str, setting
     told.finds(set(), password=NEW, login=True)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("kind", SQL)
 def test_auth004_negative_entry(proof: Make, dovecot_version: str, kind: str) -> None:
     """A client was set up before the user was made: "unknown user" is what the cache has."""

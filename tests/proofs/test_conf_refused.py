@@ -85,6 +85,7 @@ def does_not_start(lab: Lab) -> bool:
     return False
 
 
+@pytest.mark.core
 @pytest.mark.dovecot(">= 2.4")
 def test_conf001(proof: Make, dovecot_version: str) -> None:
     """Each renamed setting is named at once; what holds a secret is named and not quoted."""

@@ -47,6 +47,7 @@ def test_conf003_in_the_name(proof: Make, dovecot_version: str) -> None:
     told.story(fault, {"CONF003"}, answers=[False])
 
 
+@pytest.mark.core
 @pytest.mark.dovecot(">= 2.4")
 def test_conf003_in_a_path(proof: Make, dovecot_version: str) -> None:
     """One passwd-file a domain."""

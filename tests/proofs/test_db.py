@@ -131,6 +131,7 @@ def outage(told: Proof, name: str, code: str, do: Do, undo: Do) -> str:
     return found[0].problem.says
 
 
+@pytest.mark.core
 @SERVERS
 def test_db001(proof: Make, dovecot_version: str, kind: str) -> None:
     """Nothing listens at the port that Dovecot is told."""

@@ -93,6 +93,7 @@ def at_once(lab: Lab, count: int) -> None:
         thread.join()
 
 
+@pytest.mark.core
 def test_auth007_worker_queue(proof: Make, dovecot_version: str) -> None:
     one = proof(dovecot_version, "sqlite", {"alice": GOOD, "slow": slow(1.8)})
     found = told(

@@ -36,6 +36,7 @@ def named(found: list[Finding]) -> set[str]:
     }
 
 
+@pytest.mark.core
 def test_the_default_limit(proof: Make, dovecot_version: str, store: str) -> None:
     """A 256 MiB hash under the default limit; the remedy names the service that verifies."""
     told = proof(dovecot_version, store, {"alice": SMALL})

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.proofs.story import MiB, Proof, argon2id
 
 BIG = argon2id(memory=256 * MiB)
 RAISED = "service auth {\n  vsz_limit = 1G\n}\nservice auth-worker {\n  vsz_limit = 1G\n}\n"
 
 
+@pytest.mark.core
 def test_raised_in_the_file_and_not_reloaded(
     proof: Callable[..., Proof], dovecot_version: str, store: str
 ) -> None:

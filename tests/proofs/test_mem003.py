@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
+
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.evidence import StoredHash, Verifiers
 from mailauth.memory import fit
@@ -89,6 +91,7 @@ def agrees(told: Proof, limit_settings: str) -> list[bool]:
     return answers
 
 
+@pytest.mark.core
 def test_the_edge(proof: Make, dovecot_version: str, store: str) -> None:
     """At the smallest limit that works: nothing, or a thin margin.  1 MiB below: MEM001.
 

@@ -21,6 +21,7 @@ def restore(lab: Lab) -> None:
     lab.set_password("alice", GOOD)
 
 
+@pytest.mark.core
 def test_hash001(proof: Make, dovecot_version: str) -> None:
     """A damaged hash is a mismatch to Dovecot; mailauth says where it is damaged."""
     told = proof(dovecot_version, "sqlite", {"alice": GOOD})
@@ -84,6 +85,7 @@ def test_hash004(proof: Make, dovecot_version: str, store: str, scheme: str) -> 
         told.finds(set() if allowed else {"HASH002"}, password=told.password)
 
 
+@pytest.mark.core
 def test_hash003(proof: Make, dovecot_version: str) -> None:
     """A name that no Dovecot has."""
     told = proof(dovecot_version, "sqlite", {"alice": GOOD})

@@ -135,6 +135,7 @@ def test_loopback_only_is_no_fault(start: Start) -> None:
     way.finds(host=NAME)
 
 
+@pytest.mark.core
 def test_net001_protocol_not_served(start: Start) -> None:
     way = start(EVERYWHERE, protocols=("imap", "pop3"))
     way.reload(EVERYWHERE + "protocols = pop3\n")

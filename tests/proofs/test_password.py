@@ -85,6 +85,7 @@ CASES = {
 }
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("code", ["PASS002", "PASS003", "PASS004", "PASS005", "PASS008", "PASS009"])
 def test_nearly_right(proof: Make, dovecot_version: str, code: str) -> None:
     """Each change, in a real Dovecot: what is sent fails, what was hashed works, and it is named."""

@@ -173,6 +173,7 @@ def mended(one: Lab) -> None:
     assert failing(one, {"alice": "", "bob": ""}) == set()
 
 
+@pytest.mark.core
 def test_store001(lab: MakeLab, dovecot_version: str, store: str) -> None:
     with lab(dovecot_version, store, {"alice": GOOD, "bob": GOOD}) as one:
         found = broken_row(one, GOOD[:50], {"STORE001"}, fails=True)

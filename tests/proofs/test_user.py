@@ -69,6 +69,7 @@ def test_user004_case(proof: Make, dovecot_version: str, kind: str) -> None:
     record(told.lab, "name stored with a capital", ["USER004"])
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("kind", ["passwd-file", "pgsql"])
 def test_user004_another_case_than_given(proof: Make, dovecot_version: str, kind: str) -> None:
     told = proof(dovecot_version, kind, {"alice": GOOD})

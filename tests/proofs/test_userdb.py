@@ -118,6 +118,7 @@ def restored(lab: Lab) -> Change:
     return lambda _: lab.config.write_text(text)
 
 
+@pytest.mark.core
 def test_userdb001(mailbox: Open, dovecot_version: str) -> None:
     told = mailbox(dovecot_version)
     homes(told.lab, "bob:x:65534:65534::FOLDER/mail/bob\n")
