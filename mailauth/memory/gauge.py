@@ -17,10 +17,9 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib takes 10 ms
 
-from trial import _grow_heap, _status, _verifier  # type: ignore[import-not-found]
+from trial import _MAPPED, _grow_heap, _status, _verifier  # type: ignore[import-not-found]
 
 _PAGE = mmap.PAGESIZE
-_MAPPED = 128 * 1024  # glibc's M_MMAP_THRESHOLD
 
 
 def _forked(work: Any) -> Any:

@@ -17,8 +17,9 @@ import sys
 import time
 from typing import Any
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 _HEAP = 64 * 1024  # more than libsodium's and libcrypt's small allocations take together
+_MAPPED = 128 * 1024  # glibc's M_MMAP_THRESHOLD
 _PAGE = mmap.PAGESIZE
 
 
@@ -32,12 +33,26 @@ def _status(key: str) -> int:
 
 
 def _grow_heap(libc: ctypes.CDLL, size: int) -> None:
-    """Leave ``size`` free bytes on the heap, as a process has after its first verification."""
-    libc.mallopt(_M_MMAP_THRESHOLD, 32 * 1024 * 1024)
-    libc.mallopt(_M_TRIM_THRESHOLD, 1024 * 1024 * 1024)
+    """Leave ``size`` free bytes on the heap, as a process has after its first verification; no large piece.
+
+    What Python has freed by then differs by its version: 3.13 leaves a piece that an index array fits into.
+    """
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
     libc.free.argtypes = (ctypes.c_void_p,)
+    libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+    while not _is_mapped(piece := libc.malloc(_MAPPED)):
+        pass  # kept: it was free, and large
+    libc.free(piece)
+    libc.mallopt(_M_TOP_PAD, 0)  # else the heap grows by 128 KiB more
+    libc.mallopt(_M_MMAP_THRESHOLD, 32 * 1024 * 1024)
+    libc.mallopt(_M_TRIM_THRESHOLD, 1024 * 1024 * 1024)
     libc.free(libc.malloc(size))
+
+
+def _is_mapped(piece: int) -> bool:
+    """Whether malloc mapped it, for it was nowhere free.  Source: IS_MMAPPED, glibc malloc/malloc.c."""
+    before = ctypes.c_size_t.from_address(piece - ctypes.sizeof(ctypes.c_size_t))
+    return bool(before.value & 2)
 
 
 def _verifier(kind: str, path: str, stored: bytes, password: bytes) -> Any:
