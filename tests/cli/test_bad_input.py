@@ -179,9 +179,7 @@ def test_an_ordinary_user_before_an_unreadable_store() -> None:
         users.write_text(f"alice:{GOOD}\n")
         users.chmod(0o600)
         config = folder / "dovecot.conf"
-        config.write_text(
-            f"base_dir = {folder}/run\nprotocols =\npassdb {{\n  driver = passwd-file\n  args = {users}\n}}\n"
-        )
+        config.write_text(installed_with(users, folder / "run"))
         status, said = as_nobody("diagnose", "alice", "-c", str(config))
     finally:
         for file in folder.iterdir():
@@ -194,6 +192,17 @@ def test_an_ordinary_user_before_an_unreadable_store() -> None:
     }
     assert f"{users} cannot be read" in " ".join(said.split())
     assert undecided(said) >= {"MEM001", "HASH001"}
+
+
+def installed_with(users: Path, base_dir: Path) -> str:
+    """A configuration of a passwd-file for the Dovecot that is installed."""
+    here = builds.installed()
+    assert here
+    rest = f"base_dir = {base_dir}\nprotocols =\n"
+    if here.version.dialect == "2.3":
+        return f"{rest}passdb {{\n  driver = passwd-file\n  args = {users}\n}}\n"
+    begin = f"dovecot_config_version = {here.version}\ndovecot_storage_version = {here.version}\n"
+    return f"{begin}{rest}passdb passwd-file {{\n  passwd_file_path = {users}\n}}\n"
 
 
 def as_nobody(*words: str) -> tuple[int, str]:
