@@ -36,7 +36,10 @@ QUICK = ("--duration", "1", "--warm-up", "0")
 # In a lab nobody is held back; here they are, as on a server.
 # 2.4 counts none where auth_failure_delay is 0, as it is in a lab: auth_request_want_failure_delay(),
 # 2.4.1 src/auth/auth-request-handler.c.
-PENALTIES = "auth_failure_delay = 1s\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0600\n  }\n}\n"
+PENALTIES = (
+    "auth_failure_delay = 1s\n"
+    "service anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0600\n  }\n}\n"
+)
 
 
 def loaded(*words: str, feed: str = CSV, status: int = 0) -> LoadResult:
