@@ -104,9 +104,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     core = CORE if metafunc.definition.get_closest_marker("core") else ()
     own = " ".join(str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize"))
-    for name, scope in (("dovecot_version", "function"), ("doveadm", "session")):
-        if name in metafunc.fixturenames and name not in own:
-            metafunc.parametrize(name, [*PROVEN, *core], indirect=True, scope=scope)
+    for name in {"dovecot_version", "doveadm"}.intersection(metafunc.fixturenames):
+        if name not in own:
+            metafunc.parametrize(name, [*PROVEN, *core], indirect=True)
 
 
 @pytest.fixture
