@@ -25,6 +25,10 @@ class CannotObserve(MailauthError):  # noqa: N818 - it is a state of the world, 
     """The world would not let us look: permission, refused, absent. Becomes ``Unobserved``."""
 
 
+class NoAnswerInTime(CannotObserve):
+    """What was asked does not answer; to ask it once more is to wait as long again."""
+
+
 def unseen(what: str, why: OSError, verb: str = "cannot be read") -> CannotObserve:
     """What may not be looked at, why, and, where that is a matter of rights, the command that would."""
     command = f"; {AS_ROOT}" if isinstance(why, PermissionError) and os.geteuid() else ""

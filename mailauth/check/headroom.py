@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome, under
-from mailauth.check.survey import Kept, survey
+from mailauth.check.survey import NO_STORE, Kept, survey
 from mailauth.dovecot.sizes import show_size
 from mailauth.errors import AS_ROOT
 from mailauth.evidence import Configured, StoreMemory
@@ -39,7 +39,8 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
             said += _spare(server, fit, service)
             metrics += _metrics(server, fit, service)
     if not said:
-        said.append(Said(Status.OK, "no stored hash takes memory worth the name"))
+        looked = "no stored hash takes memory worth the name" if kept.stores else NO_STORE
+        said.append(Said(Status.OK, looked))
     return outcome(NAME, [*said, *kept.not_read], metrics)
 
 

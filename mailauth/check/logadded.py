@@ -81,6 +81,8 @@ def added(server: Server, places: Mapping[str, Place], since: float) -> Added:
                 stream.seek(first)
                 lines = stream.read(stop - first).splitlines(keepends=True)
                 events += [(event, size) for event, size in events_of(lines, stamps) if event]
+    if not found:
+        raise CannotObserve(f"{', '.join(paths)}: there is no such file, so failures are not counted.")
     return Added(events, found, passed_over)
 
 
@@ -129,19 +131,27 @@ def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: floa
     if program is None or server.dovecot.pid:
         raise CannotObserve(f"Dovecot logs to syslog, and none of {', '.join(SYSLOG_FILES)} is there.")
     begin, end = place.offset if place else since, time.time()
-    options = ("-q", "-o", "json", "--no-pager", "-t", stamps.ident, "-n", str(_JOURNAL_LINES))
-    span = ("--since", f"@{begin:.6f}", "--until", f"@{end:.6f}")
-    try:
-        ran = subprocess.run(
-            [program, *options, *span], capture_output=True, check=False, timeout=_JOURNAL_SECONDS
+    options = (program, "-q", "-o", "json", "--no-pager", "-t", stamps.ident)
+    lines = _of(*options, "-n", str(_JOURNAL_LINES), "--since", f"@{begin:.6f}", "--until", f"@{end:.6f}")
+    if not lines and not _of(*options, "-n", "1"):
+        raise CannotObserve(
+            f"Dovecot logs to syslog; none of {', '.join(SYSLOG_FILES)} is there, and the journal has no line"
+            f" of {stamps.ident}: failures are not counted."
         )
+    events = [
+        (event, size)
+        for event, size in events_of(lines, stamps)
+        if event and (event.when is None or event.when.timestamp() > begin)
+    ]
+    return Added(events, {_JOURNAL: Place(end)}, 0)
+
+
+def _of(*journalctl: str) -> list[bytes]:
+    """What the journal has, as JSON.  Raises CannotObserve."""
+    try:
+        ran = subprocess.run(journalctl, capture_output=True, check=False, timeout=_JOURNAL_SECONDS)
     except (subprocess.TimeoutExpired, OSError):
         raise CannotObserve("journalctl did not answer; journalctl -t dovecot shows Dovecot's log.") from None
     if ran.returncode and ran.stderr:
         raise CannotObserve(f"journalctl: {ran.stderr.decode('utf-8', 'replace').splitlines()[0]}")
-    events = [
-        (event, size)
-        for event, size in events_of(ran.stdout.splitlines(keepends=True), stamps)
-        if event and (event.when is None or event.when.timestamp() > begin)
-    ]
-    return Added(events, {_JOURNAL: Place(end)}, 0)
+    return ran.stdout.splitlines(keepends=True)

@@ -80,11 +80,15 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing that a check found, or found to be well; ``code`` is the rule's that judges so."""
+    """One thing that a check found, or found to be well; ``code`` is the rule's that judges so.
+
+    ``unseen``: the passdb that was not looked into, where it says that.
+    """
 
     status: Status
     text: str
     code: str = ""
+    unseen: str = ""
 
     @property
     def shown(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome
-from mailauth.check.survey import Counted, survey
+from mailauth.check.survey import NO_STORE, Counted, survey
 from mailauth.rules import store_case
 
 NAME = "rows"
@@ -26,6 +26,8 @@ def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     if not said and kept.stores:
         total = sum(sum(one.fates.values()) for one in kept.stores)
         said.append(Said(Status.OK, f"{store_case.rows(total)}: all sound"))
+    if not kept.stores:
+        said.append(Said(Status.OK, NO_STORE))
     said.append(Said(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
     if kept.age > _LATE * server.asked.survey_age > 0:
         said.append(Said(Status.WARNING, f"the rows were last counted {ago(kept.age)}"))

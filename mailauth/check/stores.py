@@ -23,12 +23,12 @@ def ask_stores(server: Server) -> list[Said]:
     seen = ask_each(Scene(server.dovecot, server.config, NOBODY, names=names))
     findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [{LookedUp: seen}])
     said = [of_finding(finding) for finding in findings]
-    said += [_unasked(one) for one in seen.unasked]
+    said += [not_seen(one.passdb, one.reason) for one in seen.unseen]
     if answered := [one.passdb for one in seen.answers if one.failure is None]:
         said.append(Said(Status.OK, f"{', '.join(answered)}: answers"))
     return said
 
 
-def _unasked(problem: str) -> Said:
-    """A passdb that Dovecot can ask, and we cannot: that is no fault of the server's."""
-    return Said(Status.UNKNOWN if AS_ROOT in problem else Status.OK, problem)
+def not_seen(passdb: str, why: str) -> Said:
+    """A passdb that Dovecot can ask, and we cannot: that is no fault of the server's, and not well either."""
+    return Said(Status.UNKNOWN if AS_ROOT in why else Status.OK, f"{passdb}: {why}", unseen=passdb)

@@ -14,7 +14,7 @@ from pathlib import Path
 from mailauth.check import keep
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Outcome, Said, Status, of_finding, outcome, worst
-from mailauth.check.stores import ask_stores
+from mailauth.check.stores import ask_stores, not_seen
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import Configured, Surveyed, Surveys
@@ -26,6 +26,7 @@ from mailauth.rules import RULES, store_case
 from mailauth.stores.survey import Survey
 
 _CODES = ("STORE001", "STORE002", "STORE003")
+NO_STORE = "there is no store that mailauth looks into, so nothing was counted"
 _SHARE = 1000  # a count may take this part of the time
 
 
@@ -119,7 +120,7 @@ def _count(server: Server, what: str) -> Kept:
     not_read: list[Said] = []
     for passdb in _counted(server):
         if passdb.source is None:
-            not_read.append(Said(Status.OK, f"{passdb.label}: not counted: {passdb.source_problem}"))
+            not_read.append(not_seen(passdb.label, passdb.source_problem))
             continue
         try:
             found.append(Surveyed(passdb, survey_passdb(ask, passdb)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.errors import AS_ROOT, CannotObserve, Refused, UsageError, unseen
+from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _T = TypeVar("_T")
@@ -80,7 +80,7 @@ class Installation:
                 argv, input=feed, capture_output=True, timeout=timeout, check=False, env={"PATH": _PATH}
             )
         except subprocess.TimeoutExpired:
-            raise CannotObserve(f"{program} did not answer within {timeout:.0f} seconds.") from None
+            raise NoAnswerInTime(f"{program} did not answer within {timeout:.0f} seconds.") from None
         except OSError as why:
             raise unseen(program, why, "cannot be run") from None
         out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in (done.stdout, done.stderr))

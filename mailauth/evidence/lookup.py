@@ -164,11 +164,12 @@ class LookedUp(Evidence):
 
     @property
     def seen(self) -> str:
-        return "; ".join(
+        said = [
             f"{a.passdb}, {a.place}: {a.failure.kind.value if a.failure else a.outcome.value}"
             + (f" (with the fields {', '.join(a.fields)})" if a.fields else "")
             for a in self.answers
-        )
+        ]
+        return "; ".join([*said, *(f"{one.passdb}: not looked into" for one in self.unseen)])
 
     @property
     def unasked(self) -> tuple[str, ...]:

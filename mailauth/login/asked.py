@@ -8,11 +8,11 @@ from dataclasses import replace
 from mailauth.clients.door import Answer
 from mailauth.clients.sasl import CannotSayError, find
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
-from mailauth.login.way import HANGS, NETS, NO_ENTRY, PROXIED, Attempt, Layer, Way
+from mailauth.login.way import HANGS, LATE, NETS, NO_ENTRY, PROXIED, Attempt, Layer, Way
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case
 from mailauth.probes.variables import cannot_look_up
@@ -46,6 +46,9 @@ def offline(way: Way, user: str, password: Password, site: Site) -> Attempt:
         answer, said = _verified(case, password, names.looked_up)
         if answer is Answer.IN:
             break
+    if answer is not Answer.IN and found.wrong and found.wrong.unseen:
+        unseen = " and ".join(one.passdb for one in found.unseen if one.number in found.wrong.unseen)
+        return Attempt(way, Answer.NOT_TRIED, said=f"{said}; {unseen} was not looked into")
     nets = (name for case in cases for name in case.record.fields if name.startswith(NETS))
     code = next(nets, "") if cases else NO_ENTRY
     return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code)
@@ -80,10 +83,12 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
         return Attempt(way, Answer.UNREACHABLE, said=hangs, seconds=time.monotonic() - began, code=HANGS)
     where = ("-x", f"rip={address}") if address else ()
     service = ("-x", f"service={way.service or 'imap'}")
-    # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
-    ran = site.dovecot.run(
-        *("doveadm", "auth", word, *service, *where, "--", user), feed=password.raw + b"\n", timeout=_SECONDS
-    )
+    asked = ("doveadm", "auth", word, *service, *where, "--", user)
+    try:
+        # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
+        ran = site.dovecot.run(*asked, feed=password.raw + b"\n", timeout=_SECONDS)
+    except NoAnswerInTime as why:
+        return Attempt(way, Answer.UNREACHABLE, said=str(why), seconds=_SECONDS, code=LATE)
     took = time.monotonic() - began
     told = f"{ran.out}\n{ran.err}"
     if any(word in told for word in ("connect(", "Permission denied", "isconnected", "Couldn't connect")):

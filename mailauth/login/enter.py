@@ -13,7 +13,7 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.login import asked
 from mailauth.login.site import Site
-from mailauth.login.way import HANGS, PROXIED, Attempt, Layer, Way
+from mailauth.login.way import HANGS, LATE, PROXIED, Attempt, Layer, Way
 
 REFUSALS = 8  # logins with a refused password, of all ways together
 _CONNECTS = 3  # attempts to connect, with a wait between them
@@ -95,6 +95,8 @@ class _Course:
             return ""
         if self.refused >= self.refusals:
             return f"the password was refused {self.refused} times already"
+        if any(one.code == LATE for one in self.done):
+            return "auth does not answer"
         if way.layer is Layer.DOOR:
             return self._no_door(way)
         if any(one.code == HANGS for one in self._of(Layer.TEST)):

@@ -55,6 +55,9 @@ PROXIED = "proxy"
 HANGS = "hangs"
 """The code of an attempt for which auth took a connection and did not greet."""
 
+LATE = "late"
+"""The code of an attempt for which auth greeted, and did not answer whether the password is right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -30,12 +30,20 @@ def _first(report: Report) -> str:
     """The first of the worst, with the checks that the same befell, and which others are as bad."""
     checks = [one for one in report.outcomes if one.status is report.status]
     if report.status is Status.OK or not checks:
-        return _safe(f"{', '.join(one.check for one in checks)}: all well", _SHORT)
+        return _safe(f"{', '.join(one.check for one in checks)}: {_well(report)}", _SHORT)
     says = checks[0].says
     alike = ", ".join(one.check for one in checks if one.says == says)
     others = ", ".join(one.check for one in checks if one.says != says)
     told = _safe(f"{alike}: {says}".removesuffix("."), _SHORT)
     return f"{told}; also {others}" if others else told
+
+
+def _well(report: Report) -> str:
+    """Never that all is well of a passdb that was not looked into."""
+    unseen = dict.fromkeys(said.unseen for one in report.outcomes for said in one.said if said.unseen)
+    if not unseen:
+        return "all well"
+    return f"nothing wrong in what was looked at; not looked into: {', '.join(unseen)}"
 
 
 def _lines(one: Outcome) -> list[str]:

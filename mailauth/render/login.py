@@ -9,7 +9,7 @@ from typing import Any
 from mailauth.clients.door import Answer, Step
 from mailauth.errors import AS_ROOT
 from mailauth.login.judge import Fault, Judgement
-from mailauth.login.way import Attempt
+from mailauth.login.way import Attempt, Layer
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
 
@@ -80,8 +80,13 @@ def login_report(
         [_fault(one, user, where) for one in judged.faults],
         [_attempt(one) for one in attempts],
         [f"{one.way.name}: {one.said.replace(AS_ROOT, as_root)}" for one in judged.unseen],
-        list(notes),
+        [*notes, *(f"{one.way.name}: {one.said}" for one in attempts if _of_the_hash(one))],
     )
+
+
+def _of_the_hash(one: Attempt) -> bool:
+    """What is stored was not tried, since a passdb was not looked into."""
+    return one.way.layer is Layer.HASH and one.answer is Answer.NOT_TRIED
 
 
 def login_schema() -> dict[str, Any]:

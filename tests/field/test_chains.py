@@ -5,9 +5,18 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mailauth.cli.diagnose import exit_status
+from mailauth.clients.door import Answer
+from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Diagnosis, Severity
 from mailauth.hashes import Password, generate
+from mailauth.login import asked
+from mailauth.login.enter import log_in
+from mailauth.login.judge import Breaks, judge
+from mailauth.login.site import look_at
+from mailauth.login.way import Layer
+from mailauth.login.ways import Choice, ways
 from mailauth.render.text import summary
+from tests.cli.running import mailauth
 from tests.field.chains import PAM, Part, ldap, lua, passwd_file, server, sqlite
 from tests.field.directory import Directory
 from tests.field.rig import Rig
@@ -125,3 +134,43 @@ def test_auth_that_does_not_start_says_nothing_of_a_password(
     found = told.look(password=SECRET).diagnosis
     assert set(codes(found)) == {"CONF009" if "driver" in fault else "CONF010"}
     assert "PASS001" in undecided(found)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_login_and_check_past_what_is_not_looked_into(
+    rig: MakeRig, dovecot_version: str, works: bool
+) -> None:
+    """The stored string blames nobody; whether the login works decides; check says what it did not see."""
+    part = lua("alice", SECRET.decode() if works else "another")
+    one = server(rig, dovecot_version, part, sqlite(), rows={"alice": OTHER})
+    pid = ("--pid", str(one.master_pid))
+    done = mailauth("login", "alice", "--password-stdin", "--way", "imap", *pid, feed=SECRET.decode())
+    assert "passdb 1 (lua) was not looked into" in done.stdout
+    assert done.returncode == (0 if works else 1), done.stdout
+    assert ("FIRST TO DISAGREE  passdb" in done.stdout) is not works
+    checked = mailauth("check", "server", "rows", "headroom", *pid)
+    assert checked.returncode == 0
+    first = checked.stdout.partition("\n")[0]
+    assert "nothing wrong in what was looked at; not looked into: passdb 1 (lua)" in first
+
+
+def test_check_of_a_server_whose_only_passdb_is_not_looked_into(rig: MakeRig, dovecot_version: str) -> None:
+    one = server(rig, dovecot_version, PAM)
+    done = mailauth("check", "rows", "headroom", "--pid", str(one.master_pid))
+    assert "all well" not in done.stdout
+    assert "takes memory" not in done.stdout
+    assert "nothing was counted" in done.stdout
+
+
+def test_login_waits_once_for_a_passdb_that_does_not_answer(
+    rig: MakeRig, dovecot_version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked, "_SECONDS", 1.0)
+    script = "function auth_password_verify(request, password)\n  os.execute('sleep 8')\n"
+    script += "  return dovecot.auth.PASSDB_RESULT_OK, {}\nend\n"
+    part = lua("alice", SECRET.decode())
+    one = server(rig, dovecot_version, Part(part.old, part.new, {"login.lua": script}))
+    site = look_at(at_pid(one.master_pid, None))
+    attempts = list(log_in(ways(site, Choice(tls=("plain",))), "alice", Password(SECRET), site))
+    assert [each.way.layer for each in attempts if each.answer is Answer.UNREACHABLE] == [Layer.TEST]
+    assert [fault.breaks for fault in judge(attempts).faults] == [Breaks.AUTH]
