@@ -1,7 +1,8 @@
 """SASL mechanisms that take a password, from the client's side.
 
 Source: RFC 4616 (PLAIN), RFC 2195 (CRAM-MD5), RFC 5802 and 7677 (SCRAM, by the library scramp),
-draft-murchison-sasl-login-00 (LOGIN).
+draft-murchison-sasl-login-00 (LOGIN); RFC 7628 (OAUTHBEARER), and Dovecot 2.3.19.1 src/auth/mech-oauth2.c
+(XOAUTH2), where the password is a token.
 """
 
 import hmac
@@ -87,6 +88,26 @@ class _Scram:
         return b""
 
 
+class _Token:
+    """The token; and after a refusal, which is told as JSON, the word that ends the exchange."""
+
+    def __init__(self, message: bytes, after: bytes) -> None:
+        self._answers = [after, message]
+
+    def answer(self, challenge: bytes | None) -> bytes:  # noqa: ARG002 - it never depends on what was said
+        return self._answers.pop() if self._answers else b""
+
+
+def _xoauth2(user: str, password: bytes) -> Exchange:
+    name = user.encode("utf-8", "surrogateescape")
+    return _Token(b"user=%b\x01auth=Bearer %b\x01\x01" % (name, password), b"")
+
+
+def _oauthbearer(user: str, password: bytes) -> Exchange:
+    name = user.encode("utf-8", "surrogateescape").replace(b"=", b"=3D").replace(b",", b"=2C")
+    return _Token(b"n,a=%b,\x01auth=Bearer %b\x01\x01" % (name, password), b"\x01")
+
+
 def _scram(name: str) -> Mechanism:
     return Mechanism(name, lambda user, password: _Scram(name, user, password), True, sends_password=False)
 
@@ -99,8 +120,13 @@ MECHANISMS: tuple[Mechanism, ...] = (
     _scram("SCRAM-SHA-256"),
 )
 PLAIN = MECHANISMS[0]
+# The password is a token, so that no password is ever tried by one of these.
+TOKENS: tuple[Mechanism, ...] = (
+    Mechanism("XOAUTH2", _xoauth2, True, sends_password=True),
+    Mechanism("OAUTHBEARER", _oauthbearer, True, sends_password=True),
+)
 
 
 def find(name: str) -> Mechanism | None:
     """The mechanism of that name, in any case of letters; None: it is not known here."""
-    return next((one for one in MECHANISMS if one.name == name.upper()), None)
+    return next((one for one in (*MECHANISMS, *TOKENS) if one.name == name.upper()), None)

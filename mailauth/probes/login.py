@@ -1,4 +1,4 @@
-"""Log in for real: through the auth socket, and with ``doveadm auth test``.
+"""Log in for real: through the auth socket, and with ``doveadm auth test``, which knows PLAIN only.
 
 Both leave traces (the log, last-login plugins), so they are made only when asked for, one attempt each.
 The auth socket is told not to count a failure as a penalty.
@@ -6,6 +6,7 @@ The auth socket is told not to count a failure as a penalty.
 
 import time
 
+from mailauth.clients.sasl import PLAIN, CannotSayError, Mechanism, find
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Evidence, LoginReply, Logins, NotApplicable
@@ -23,10 +24,26 @@ def observe_logins(scene: Scene) -> Logins:
             "the entry has allow_nets, and a login from no address says nothing of one from the client's:"
             " name that with --from-address."
         )
-    with AuthSocket(dovecot.path(path)) as socket:
-        reply = socket.plain(user, password.raw, service=service, address=scene.address)
+    mechanism = mechanism_of(scene)
+    try:
+        exchange = mechanism.start(user, password.raw)
+        with AuthSocket(dovecot.path(path)) as socket:
+            reply = socket.authenticate(
+                mechanism.name,
+                exchange.answer,
+                begins=mechanism.begins,
+                service=service,
+                address=scene.address,
+            )
+    except CannotSayError as why:
+        raise CannotObserve(f"{why}.") from why
     # The auth process says OK to these; the login process then sends the client away.
     nologin = any(field.partition("=")[0] == "nologin" for field in reply.fields)
+    by = "" if mechanism is PLAIN else f" by {mechanism.name}"
+    code = "nologin" if nologin else reply.code
+    at_socket = LoginReply(f"auth socket{by}", reply.ok and not nologin, code, reply.seconds)
+    if mechanism is not PLAIN:
+        return Logins(path, (at_socket,))
     began = time.monotonic()
     # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
     ran = dovecot.run(
@@ -44,15 +61,15 @@ def observe_logins(scene: Scene) -> Logins:
     took = time.monotonic() - began
     # 2.3 ends with 77 for any failure, 2.4 with 75 for internal ones: the reply's code tells more.
     code = next((line.strip().removeprefix("code=") for line in ran.out.splitlines() if "code=" in line), "")
-    return Logins(
-        source=path,
-        replies=(
-            LoginReply(
-                "auth socket", reply.ok and not nologin, "nologin" if nologin else reply.code, reply.seconds
-            ),
-            LoginReply("doveadm auth test", ran.status == 0, code, took),
-        ),
-    )
+    return Logins(path, (at_socket, LoginReply("doveadm auth test", ran.status == 0, code, took)))
+
+
+def mechanism_of(scene: Scene) -> Mechanism:
+    """The mechanism that the passdbs were followed for.  Raises CannotObserve where we do not speak it."""
+    name = scene.road.mechanism if scene.road else scene.mechanism or "PLAIN"
+    if (found := find(name)) is None:
+        raise CannotObserve(f"mailauth does not log in by {name}; a client that does shows it.")
+    return found
 
 
 def without_login(scene: Scene, kind: type[Evidence]) -> NotApplicable:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from mailauth.clients.door import Answer, Door, Step, Told
-from mailauth.clients.sasl import PLAIN
+from mailauth.clients.sasl import Mechanism
 from mailauth.clients.talk import client_of, converse
 from mailauth.evidence import Logins, MailSession, NotApplicable
 from mailauth.evidence.network import Listening
 from mailauth.probes.doors import doors
+from mailauth.probes.login import mechanism_of
 from mailauth.probes.network import in_network, observe_listening
 from mailauth.probes.scene import Scene
 
@@ -20,10 +21,10 @@ _PROTOCOLS = ("imap", "pop3")
 # What a step is called where it fails, in each protocol's own words.
 _STEPS = {
     ("imap", Step.TLS): "STARTTLS",
-    ("imap", Step.AUTH): "AUTHENTICATE PLAIN",
+    ("imap", Step.AUTH): "AUTHENTICATE",
     ("imap", Step.MAIL): "EXAMINE INBOX",
     ("pop3", Step.TLS): "STLS",
-    ("pop3", Step.AUTH): "AUTH PLAIN",
+    ("pop3", Step.AUTH): "AUTH",
     ("pop3", Step.MAIL): "STAT",
 }
 
@@ -37,21 +38,24 @@ def observe_session(scene: Scene, logins: Logins | None) -> MailSession | NotApp
     listening = observe_listening(scene)
     if isinstance(listening, NotApplicable):
         return NotApplicable(MailSession, listening.reason)
-    told = None
+    told, mechanism = None, mechanism_of(scene)
     for door in _doors(scene, listening):
         if told is not None and door.tls != "starttls":
             break
         client_of(door.protocol)  # imported here, since the session may be in a forked child
-        told = in_network(scene, partial(converse, door, PLAIN, scene.user, scene.password.raw))
+        told = in_network(scene, partial(converse, door, mechanism, scene.user, scene.password.raw))
         if told.answer is not Answer.NOT_OFFERED:
-            return _session(door, told)
+            return _session(door, told, mechanism, scene)
     if told is None:
         return NotApplicable(MailSession, "no port for IMAP or POP3 is open that takes a client as it is")
     return NotApplicable(MailSession, f"{door.protocol} takes no password there")
 
 
-def _session(door: Door, told: Told) -> MailSession:
+def _session(door: Door, told: Told, mechanism: Mechanism, scene: Scene) -> MailSession | NotApplicable:
     ended_at = "" if told.answer is Answer.IN else _STEPS.get((door.protocol, told.step), "the greeting")
+    if ended_at and told.step in (Step.AUTH, Step.MAIL) and scene.address not in ("", door.host):
+        return NotApplicable(MailSession, f"a session of our own is not one from {scene.address}")
+    ended_at += f" {mechanism.name}" if told.step is Step.AUTH and ended_at else ""
     return MailSession("a session of our own", str(door), ended_at, told.said)
 
 

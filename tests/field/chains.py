@@ -75,6 +75,24 @@ def lua(user: str, password: str) -> Part:
     )
 
 
+def oauth2(port: int) -> Part:
+    """2.3 only: a server of this machine says whose token it is."""
+    text = f"tokeninfo_url = http://127.0.0.1:{port}/?token=\nusername_attribute = user\n"
+    return Part(
+        "driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = @DIR@/oauth.conf",
+        "",
+        {"oauth.conf": text},
+    )
+
+
+def from_dict(user: str, stored: str) -> Part:
+    """2.3 only: a dict of one file."""
+    settings = "uri = file:@DIR@/dictfile\nkey passdb {\n  key = passdb/%u\n  format = json\n}\n"
+    value = f'shared/passdb/{user}\n{{"password":"{stored}"}}\n'
+    files = {"dict.conf": settings + "passdb_objects = passdb\n", "dictfile": value}
+    return Part("driver = dict\n  args = @DIR@/dict.conf", "", files)
+
+
 PAM = Part("driver = pam", "passdb pam {\n}\n")
 
 

@@ -1,11 +1,16 @@
 """Passdbs that mailauth does not look into, before, between and after those that it asks."""
 
+import json
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from mailauth.cli.diagnose import exit_status
 from mailauth.clients.door import Answer
+from mailauth.diagnose import Target, diagnose
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Diagnosis, Severity
 from mailauth.hashes import Password, generate
@@ -17,7 +22,7 @@ from mailauth.login.way import Layer
 from mailauth.login.ways import Choice, ways
 from mailauth.render.text import summary
 from tests.cli.running import mailauth
-from tests.field.chains import PAM, Part, ldap, lua, passwd_file, server, sqlite
+from tests.field.chains import PAM, Part, from_dict, ldap, lua, oauth2, passwd_file, server, sqlite
 from tests.field.directory import Directory
 from tests.field.rig import Rig
 from tests.proofs.story import SECRET, MiB, Proof, argon2id
@@ -174,3 +179,59 @@ def test_login_waits_once_for_a_passdb_that_does_not_answer(
     attempts = list(log_in(ways(site, Choice(tls=("plain",))), "alice", Password(SECRET), site))
     assert [each.way.layer for each in attempts if each.answer is Answer.UNREACHABLE] == [Layer.TEST]
     assert [fault.breaks for fault in judge(attempts).faults] == [Breaks.AUTH]
+
+
+@pytest.fixture
+def tokens() -> Iterator[int]:
+    """A server that says whose token it is: of SECRET, alice's; its port."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = parse_qs(urlsplit(self.path).query).get("token") == [SECRET.decode()]
+            body = json.dumps({"user": "alice"} if known else {"error": "invalid_token"}).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Not a word."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as one:
+        thread = Thread(target=one.serve_forever)
+        thread.start()
+        yield one.server_port
+        one.shutdown()
+        thread.join()
+
+
+@pytest.mark.dovecot("< 2.4")
+@pytest.mark.parametrize("mechanism", ["", "XOAUTH2", "OAUTHBEARER"])
+def test_oauth2_alone(rig: MakeRig, dovecot_version: str, tokens: int, mechanism: str) -> None:
+    """A passdb for some mechanisms only is judged for the one that is used, and logged in to by that."""
+    more = "auth_mechanisms = plain xoauth2 oauthbearer\n"
+    one = server(rig, dovecot_version, oauth2(tokens), more=more)
+
+    def looked(token: bytes, *, login: bool) -> Diagnosis:
+        dovecot = at_pid(one.master_pid, None)
+        return diagnose(Target("alice", dovecot, Password(token), login=login, mechanism=mechanism))
+
+    without = looked(SECRET, login=False)
+    assert (codes(without), undecided(without)) == ({}, {"USER001", "PASS001"})
+    made = looked(SECRET, login=True)
+    assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0), one.log()
+    assert codes(looked(b"expired", login=True)) == {"AUTH016": (BLOCKS, Certainty.PROVEN)}
+    if not mechanism:
+        plain = diagnose(Target("alice", at_pid(one.master_pid, None), mechanism="PLAIN"))
+        assert set(codes(plain)) == {"USER012"}
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_a_dict_alone(rig: MakeRig, dovecot_version: str) -> None:
+    told = Proof(server(rig, dovecot_version, from_dict("alice", GOOD)))
+    assert told.logins() == [True], told.lab.log()
+    without = told.look(password=SECRET).diagnosis
+    assert (codes(without), undecided(without)) == ({}, {"USER001", "PASS001", "HASH001", "MEM001"})
+    made = told.look(password=SECRET, login=True).diagnosis
+    assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
