@@ -47,6 +47,7 @@ class Block:
     blocks: tuple["Block", ...]
     file: str = ""
     line: int = 0  # of its head
+    last: int = 0  # of its closing brace
 
     def find(self, name: str) -> Setting | None:
         """The setting that counts: the last one of that name."""
@@ -97,8 +98,9 @@ class _Open:
     settings: list[Setting] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
 
-    def close(self) -> Block:
-        return Block(self.kind, self.name, tuple(self.settings), tuple(self.blocks), self.file, self.line)
+    def close(self, last: int = 0) -> Block:
+        inside = tuple(self.settings), tuple(self.blocks)
+        return Block(self.kind, self.name, *inside, self.file, self.line, last)
 
 
 Include = Callable[[str, bool], list[Block]]
@@ -131,7 +133,7 @@ def _tree(found: Iterable[Statement], file: str, include: Include | None) -> Blo
                     stack[-1].settings += block.settings
                     stack[-1].blocks += block.blocks
             case "end" if len(stack) > 1:
-                done = stack.pop().close()
+                done = stack.pop().close(one.last)
                 stack[-1].blocks.append(done)
     while len(stack) > 1:
         done = stack.pop().close()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mailauth.dovecot.misfits import Misfit
+from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.dovecot.authconfig import Passdb
-from mailauth.dovecot.misfits import Misfit
+from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
 from mailauth.memory.report import PassdbFit

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mailauth.dovecot.misfits import Misfit
+from mailauth.dovecot.misfit import Misfit
 from mailauth.finding import Edit, Remedy
 
 _SHOWN = 8
@@ -13,19 +13,21 @@ def is_limit(one: Misfit) -> bool:
     return one.name in ("vsz_limit", "default_vsz_limit")
 
 
-def told(found: Sequence[Misfit]) -> str:
+def told(found: Sequence[Misfit], shown_at_most: int = _SHOWN) -> str:
     """The lines, in words."""
-    shown = [f"{one.file}:{one.line} has {one.name}: {one.means}" for one in found[:_SHOWN]]
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    shown = [f"{one.file}:{one.line} has {one.name}: {one.means}" for one in found[:shown_at_most]]
+    more = f"; and {len(found) - shown_at_most} more" if len(found) > shown_at_most else ""
     return "; ".join(shown) + more + "."
 
 
 def remedy(summary: str, found: Sequence[Misfit], more: Sequence[Edit] = ()) -> Remedy:
     """Edits from the last line of a file to its first, so that a longer one moves none that follows."""
-    edits = [Edit(one.file, one.line, one.old, one.new) for one in found if one.old and one.new is not None]
+    mended = [one for one in found if one.old and one.new is not None]
+    edits = [Edit(one.file, one.line, one.old, one.new or "") for one in mended]
+    edits += [Edit(one.file, number, old, "") for one in mended for number, old in one.more]
     edits = sorted([*edits, *more], key=lambda edit: (edit.file, edit.line), reverse=True)
     by_hand = [one for one in found if not one.old or one.new is None]
-    hand = " By hand: " + told(by_hand) if by_hand else ""
+    hand = " By hand: " + told(by_hand, len(by_hand)) if by_hand else ""
     return Remedy(
         summary=summary + hand,
         edits=tuple(edits),

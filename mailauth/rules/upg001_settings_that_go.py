@@ -20,7 +20,10 @@ def settings_that_go(foreseen: Foreseen) -> Problem | None:
     if not foreseen.misfits:
         return None
     return Problem(
-        says=f"Dovecot {foreseen.version} refuses: {misfit_remedy.told(foreseen.misfits)}",
+        says=(
+            f"Dovecot {foreseen.version} refuses or misreads:"
+            f" {misfit_remedy.told(foreseen.misfits, len(foreseen.misfits))}"
+        ),
         because=(foreseen,),
         certainty=Certainty.LIKELY,
         remedy=misfit_remedy.remedy(f"Write these lines as {foreseen.version} does.", foreseen.misfits),

@@ -1,0 +1,32 @@
+"""A line of a configuration that the other dialect writes otherwise."""
+
+import re
+from dataclasses import dataclass
+
+from mailauth.dovecot.conf import Block, Setting
+
+_SECRET = re.compile(r"password|_key\b|connect|secret|nonce|token|api_header|dnpass|static", re.IGNORECASE)
+_NO_SECRET = re.compile(r"auth_verbose_passwords|default_password_scheme|_key_file")
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """``new`` is what to put there; None: it takes a person.  ``more``: lines that go, with their numbers."""
+
+    file: str
+    line: int
+    name: str
+    means: str
+    old: str = ""  # the line as it stands; "" where it holds a secret
+    new: str | None = None
+    more: tuple[tuple[int, str], ...] = ()
+
+
+def is_secret(setting: Setting, block: Block) -> bool:
+    """Whether the value is or may be a secret; a file's name is none."""
+    if setting.value.startswith("<") or _NO_SECRET.search(setting.name):
+        return False
+    static = setting.name == "args" and block.kind == "passdb" and block.get("driver") == "static"
+    if static and "password" not in setting.value:
+        return False
+    return static or "password=" in setting.value or bool(_SECRET.search(setting.name))
