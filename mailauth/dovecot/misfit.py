@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from mailauth.dovecot.conf import Block, Setting
+from mailauth.dovecot.conf import Setting
 
 _SECRET = re.compile(r"password|_key\b|connect|secret|nonce|token|api_header|dnpass|static", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<![a-z])password=")
 _NO_SECRET = re.compile(r"auth_verbose_passwords|default_password_scheme|_key_file")
 
 
@@ -22,11 +23,8 @@ class Misfit:
     more: tuple[tuple[int, str], ...] = ()
 
 
-def is_secret(setting: Setting, block: Block) -> bool:
+def is_secret(setting: Setting) -> bool:
     """Whether the value is or may be a secret; a file's name is none."""
     if setting.value.startswith("<") or _NO_SECRET.search(setting.name):
         return False
-    static = setting.name == "args" and block.kind == "passdb" and block.get("driver") == "static"
-    if static and "password" not in setting.value:
-        return False
-    return static or "password=" in setting.value or bool(_SECRET.search(setting.name))
+    return bool(_PASSWORD.search(setting.value) or _SECRET.search(setting.name))

@@ -72,7 +72,7 @@ def _of_head(block: Block, scope: Scope, line_of: Callable[[str, int], str]) -> 
 
 
 def _misfit(setting: Setting, row: Renamed, block: Block, line_of: Callable[[str, int], str]) -> Misfit:
-    if is_secret(setting, block):
+    if is_secret(setting):
         return Misfit(setting.file, setting.line, setting.name, _said_23(row))
     new = _line_23(setting, row, block)
     old = line_of(setting.file, setting.line)

@@ -103,12 +103,12 @@ def _setting(setting: Setting, scope: Scope, block: Block, way: _Way) -> Iterato
         return
     row = in_24(scope, setting.name)
     if row:
-        secret = is_secret(setting, block)
+        secret = is_secret(setting)
         yield way.misfit(setting, row.said, None if secret else _new(setting, row, block, way), secret=secret)
         return
     line = line_24(setting.name, setting.value)
     plain = f"{setting.name} = {setting.value.strip()}"
-    if line == plain or is_secret(setting, block) or (scope == "passdb" and setting.name == "name"):
+    if line == plain or is_secret(setting) or (scope == "passdb" and setting.name == "name"):
         return
     if is_literal(setting.name, setting.value):
         means = "2.4 takes 2.3's variables in it for ordinary characters"
@@ -127,34 +127,35 @@ def _new(setting: Setting, row: Renamed, block: Block, way: _Way) -> str | None:
             return f"{row.new} = {_SWAP.get(value, 'no')}"
         case "file":
             # Without the "<" the certificate itself stands in the line
-            return f"{row.new} = {value.removeprefix('<').strip()}" if value.startswith("<") else None
-    match row.old:
-        case "mail_location":
-            return mail_24(value)
-        case "auth_worker_max_count":
-            return f"service auth-worker {{\n  process_limit = {value}\n}}"
-        case "verbose_ssl":
-            return "" if value != "yes" else row.new
-        case "ssl_ca":
-            return (
-                f"ssl_server_ca_file = {value.removeprefix('<').strip()}" if value.startswith("<") else None
-            )
-        case "pass":
-            return "result_success = continue" if value == "yes" else ""
-        case "override_fields":
-            return _fields(value)
-        case "args":
-            try:
-                return args_24(block, value, way.version, way.read)
-            except CannotObserve:
-                return None
+            return _file(row.new, value)
+    if row.old == "args":
+        try:
+            return args_24(block, value, way.version, way.read)
+        except CannotObserve:
+            return None
+    if by_hand := _BY_NAME.get(row.old):
+        return by_hand(value)
     return "" if not row.new and not row.note else None
+
+
+def _file(name: str, value: str) -> str | None:
+    return f"{name} = {value.removeprefix('<').strip()}" if value.startswith("<") else None
 
 
 def _fields(value: str) -> str:
     pairs = (word.partition("=") for word in value.split())
     inside = [line_24(key, said or "yes") or "" for key, _, said in pairs]
     return "fields {\n" + "".join(f"    {one}\n" for one in inside) + "  }"
+
+
+_BY_NAME: dict[str, Callable[[str], str | None]] = {
+    "mail_location": mail_24,
+    "auth_worker_max_count": lambda value: f"service auth-worker {{\n  process_limit = {value}\n}}",
+    "verbose_ssl": lambda value: "log_debug = category=ssl" if value == "yes" else "",
+    "ssl_ca": lambda value: _file("ssl_server_ca_file", value),
+    "pass": lambda value: "result_success = continue" if value == "yes" else "",
+    "override_fields": _fields,
+}
 
 
 def _namespace(block: Block, way: _Way) -> Iterator[Misfit]:
@@ -178,13 +179,13 @@ def _plugin(block: Block, way: _Way) -> Iterator[Misfit]:
     means = "2.4 has its settings at the top level"
     yield Misfit(block.file, block.line, "plugin", means, way.line_of(block.file, block.line), "")
     for setting in block.settings:
-        yield _of_plugin(setting, block, way)
+        yield _of_plugin(setting, way)
     yield Misfit(block.file, block.last, "}", "it ends plugin", way.line_of(block.file, block.last), "")
 
 
-def _of_plugin(setting: Setting, block: Block, way: _Way) -> Misfit:
+def _of_plugin(setting: Setting, way: _Way) -> Misfit:
     name, value = setting.name, setting.value.strip()
-    if is_secret(setting, block):
+    if is_secret(setting):
         return way.misfit(setting, "it stands at the top level in 2.4", None, secret=True)
     quota = re.fullmatch(r"\w+:([^:]*).*", value)
     size = re.fullmatch(r"\*:storage=(\d+[A-Za-z]?)", value)
@@ -202,7 +203,7 @@ def _of_plugin(setting: Setting, block: Block, way: _Way) -> Misfit:
 
 
 def _without(block: Block, way: _Way) -> Iterator[Misfit]:
-    """A block that 2.4 has no use for: each of its lines goes, where it holds nothing that it has a use for."""
+    """A block that 2.4 has no use for goes, line by line; a dict with something in it is left to a person."""
     head = way.line_of(block.file, block.line)
     if block.kind == "dict" and block.settings:
         yield Misfit(block.file, block.line, "dict", "it is dict_server { dict NAME { } } in 2.4", head)

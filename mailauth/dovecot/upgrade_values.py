@@ -9,6 +9,7 @@ import re
 from mailauth.dovecot.templates import misread, to_24
 
 _PATH_DRIVERS = ("maildir", "mbox", "sdbox", "mdbox", "dbox")
+_BETWEEN = re.compile(r":(?![^{}]*\})")  # not the one in %{ldap:mailbox}
 _MAIL_PARTS = {
     "INBOX": "mail_inbox_path",
     "INDEX": "mail_index_path",
@@ -23,6 +24,7 @@ _UIDL = {"v": "uidvalidity", "u": "uid", "m": "md5", "f": "filename", "g": "guid
 _UIDL_LETTER = re.compile(r"%(0?)(\d*)(X?)([vumfg])")
 _OWN_NAME = re.compile(r"\$(?!SET:|ENV:)\{?([a-z][a-z0-9_]*)\}?")
 _LOGIN_LETTERS = re.compile(r"%(?:\{[a-z_]+\}|[A-Za-z])")
+_LISTS = ("mail_plugins", "protocols", "auth_mechanisms")
 _NOT_UNLIMITED = ("restart_request_count", "vsz_limit", "default_vsz_limit", "lmtp_user_concurrency_limit")
 _DEFAULT_AT_ZERO = ("client_limit", "process_limit")
 # Names of 2.3 that 2.4 has no more, with the same letters behind them; the others are left to a person
@@ -58,8 +60,8 @@ def line_24(name: str, value: str) -> str | None:
         return f"{name} = {_uidl(value)}"
     if name in ("login_log_format_elements", "login_log_format"):
         return _login(name, value)
-    if name == "mail_plugins":
-        return _plugins(value)
+    if name in _LISTS:
+        return _listed(name, value)
     if name in _OTHER_LETTERS:
         return f"{name} = {value}"
     own = _OWN_NAME.sub(lambda found: f"$SET:{found[1]}", to_24(value))
@@ -76,7 +78,7 @@ def is_literal(name: str, value: str) -> bool:
 def mail_24(value: str) -> str | None:
     """``maildir:~/Maildir:INBOX=...`` in a line for each part; None where a part is not known."""
     driver, _, rest = value.partition(":")
-    parts = rest.split(":")
+    parts = _BETWEEN.split(rest)
     if driver not in _PATH_DRIVERS:
         return None
     lines = [f"mail_driver = {driver}"]
@@ -129,10 +131,10 @@ def _login(name: str, value: str) -> str | None:
     return None if unknown else f"{name} = {text}"
 
 
-def _plugins(value: str) -> str:
-    """A list of plugins; with ``$mail_plugins`` before it they come to those that are there."""
+def _listed(name: str, value: str) -> str:
+    """A list; with ``$mail_plugins`` before it the others come to those that are there."""
     words = value.split()
-    plugins = [word for word in words if not word.startswith("$")]
-    if len(plugins) == len(words):
-        return f"mail_plugins = {' '.join(plugins)}"
-    return "mail_plugins {\n" + "".join(f"  {word} = yes\n" for word in plugins) + "}" if plugins else ""
+    own = [word for word in words if word.lstrip("${").rstrip("}") != name]
+    if len(own) == len(words):
+        return f"{name} = {value}"
+    return f"{name} {{\n" + "".join(f"  {word} = yes\n" for word in own) + "}" if own else ""

@@ -73,6 +73,11 @@ def plan_for(code: str, target: Target) -> Ready:
         lacking = next((one for one in looked.diagnosis.undecided if one.rule.code == code), None)
         if lacking:
             raise CannotObserve(f"whether {code} is the case could not be seen: {lacking.missing.reason}")
+        if code == "UPG001":
+            raise UsageError(
+                "UPG001 is about another version of Dovecot, and the one that runs would refuse its lines:"
+                " mailauth diagnose --all --as-if VERSION prints them; paste them when you upgrade."
+            )
         others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"
         whom = f" for {target.user!r}" if target.user else ""
         raise UsageError(f"{code} is not found now{whom} (found: {others}); nothing to mend.")

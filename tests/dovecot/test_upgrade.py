@@ -1,16 +1,23 @@
-"""What UPG001 makes of configurations of 2.3, started on a real 2.4: the judge is that Dovecot, and a login."""
+"""What UPG001 makes of configurations of 2.3, started on a real 2.4: that Dovecot and a login judge it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.dovecot import conf, v24
 from mailauth.dovecot.doveadm import at_pid
+from mailauth.dovecot.misfits import misfits
+from mailauth.dovecot.site import read_config
 from mailauth.dovecot.version import Version
 from mailauth.finding import Finding, Remedy
 from mailauth.lab import Lab
+from mailauth.probes.foreseen import observe_foreseen
+from mailauth.rules import misfit_remedy
 from tests.conftest import PROVEN
 from tests.field.rig import Rig
 
@@ -103,12 +110,18 @@ passdb {
   args = @DIR@/sql.ext
 }
 """
+SERVER = "connect = host=@HOST@ port=@PORT@ dbname=@NAME@ user=@USER@ password=@PASSWORD@\n"
 REACH = {
     "sqlite": "driver = sqlite\nconnect = @FILE@\n",
-    "mysql": "driver = mysql\nconnect = host=@HOST@ port=@PORT@ dbname=@NAME@ user=@USER@ password=@PASSWORD@\n",
-    "pgsql": "driver = pgsql\nconnect = host=@HOST@ port=@PORT@ dbname=@NAME@ user=@USER@ password=@PASSWORD@\n",
+    "mysql": f"driver = mysql\n{SERVER}",
+    "pgsql": f"driver = pgsql\n{SERVER}",
 }
-QUERY = "default_pass_scheme = CRYPT\npassword_query = \\\n  SELECT password FROM {} \\\n  WHERE name = '%n' AND domain = '%d'\n"
+QUERY = """default_pass_scheme = CRYPT
+password_query = \\
+  SELECT password FROM {} \\
+  # the name and the domain stand in columns of their own
+  WHERE name = '%n' AND domain = '%d'
+"""
 SCHEMA = (
     "CREATE TABLE accounts (name VARCHAR(80), domain VARCHAR(80), password VARCHAR(200))",
     "CREATE TABLE masters (name VARCHAR(80), domain VARCHAR(80), password VARCHAR(200))",
@@ -132,6 +145,49 @@ def files(store: str) -> dict[str, str]:
     }
 
 
+LDAP = """hosts = ldap1.example.org ldap2.example.org:390
+dn = cn=dovecot,dc=example,dc=org
+dnpass = hush, hush
+auth_bind = yes
+tls = yes
+tls_require_cert = demand
+base = ou=people,dc=example,dc=org
+scope = subtree
+user_attrs = homeDirectory=home,uidNumber=uid,=gid=500,mailbox=mail=maildir:/vmail/%$
+user_filter = (&(objectClass=posixAccount)(uid=%n))
+pass_attrs = uid=user,userPassword=password
+pass_filter = (&(objectClass=posixAccount)(uid=%n))
+iterate_attrs = uid=user
+iterate_filter = (objectClass=posixAccount)
+"""
+ODD = """
+disable_plaintext_auth = no
+passdb {
+  driver = ldap
+  args = @DIR@/ldap.ext
+}
+userdb {
+  driver = ldap
+  args = @DIR@/ldap.ext
+}
+passdb {
+  driver = static
+  args = nopassword=y proxy=y host=10.0.0.1
+}
+passdb {
+  driver = pam
+  args = session=yes dovecot
+}
+passdb {
+  driver = static
+  args = password=hush-hush
+}
+dict {
+  quota = mysql:/etc/dovecot/dict.conf
+}
+"""
+
+
 def upg001(one: Lab) -> Finding:
     looked = look_at_all(Checkup(at_pid(one.master_pid, None), as_if=Version.parse(NEW)))
     [found] = [each for each in looked.diagnosis.findings if each.rule.code == "UPG001"]
@@ -153,11 +209,11 @@ def pasted(remedy: Remedy, folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def converted(old: Rig, store: str, **more: object) -> Iterator[Rig]:
+def converted(old: Rig, store: str, **more: Any) -> Iterator[Rig]:
     """A 2.4 with what UPG001 says; the passwords, which it does not show, are put in as it says."""
     remedy = upg001(old).problem.remedy
     assert "By hand" not in remedy.summary, remedy.summary
-    texts = dict(old._files) | pasted(remedy, old.folder)  # noqa: SLF001
+    texts = dict(old._files) | pasted(remedy, old.folder)
     place = old.store.place
     for name, text in texts.items():
         lines = [line for line in text.split("\n") if not line.startswith(f"!include {old.folder}/")]
@@ -166,7 +222,7 @@ def converted(old: Rig, store: str, **more: object) -> Iterator[Rig]:
             new = new.replace(value, key) if value else new
         texts[name] = new.replace("password = # the one of", "password = @PASSWORD@ #")
     texts.pop("machine.conf", None)
-    with Rig(NEW, store, texts, SCHEMA if store != "passwd-file" else (), **more) as new_one:  # type: ignore[arg-type]
+    with Rig(NEW, store, texts, SCHEMA if store != "passwd-file" else (), **more) as new_one:
         done = new_one.run("doveconf", "-n")
         assert done.returncode == 0, done.stderr
         yield new_one
@@ -174,7 +230,7 @@ def converted(old: Rig, store: str, **more: object) -> Iterator[Rig]:
 
 @pytest.mark.parametrize("store", ["passwd-file", "sqlite", "mysql", "pgsql"])
 def test_converted(store: str, request: pytest.FixtureRequest) -> None:
-    more: dict[str, object] = {}
+    more: dict[str, Any] = {}
     if server := {"mysql": "mariadb", "pgsql": "postgres"}.get(store):
         more["database"] = request.getfixturevalue(server)
     with Rig(OLD, store, files(store), SCHEMA if store != "passwd-file" else (), **more) as old:
@@ -184,3 +240,43 @@ def test_converted(store: str, request: pytest.FixtureRequest) -> None:
             assert not new.login("alice@example.org", b"wrong").ok
             found = look_at_all(Checkup(at_pid(new.master_pid, None))).diagnosis.findings
             assert [one for one in found if one.rule.code.startswith("CONF00")] == []
+
+
+def test_ldap_and_what_is_left_to_a_person(lab: Callable[..., Lab], tmp_path: Path) -> None:
+    """Each key of the LDAP file is in 2.4's words; secrets and a dict are named, and not shown."""
+    (tmp_path / "ldap.ext").write_text(LDAP)
+    main = tmp_path / "dovecot.conf"
+    main.write_text(ODD.replace("@DIR@", str(tmp_path)))
+    found = misfits(
+        conf.read(main), Version.parse(NEW), conf.Lines(Path), lambda name: conf.read(Path(name), ext=True)
+    )
+    by_hand = {(one.name, one.line) for one in found if one.new is None}
+    assert by_hand == {("args", 21), ("dict", 23)}
+    assert "hush" not in repr(found)
+    kept = [one for one in found if one.new is not None]
+    text = pasted(misfit_remedy.remedy("", kept), tmp_path)["dovecot.conf"]
+    text = text.replace("  args = password=hush-hush\n", "").partition("dict {")[0]
+    head = f"dovecot_config_version = {NEW}\ndovecot_storage_version = {NEW}\n"
+    with lab(NEW, users={"alice": "{PLAIN}x"}) as one:
+        file = one.folder / "odd.conf"
+        file.write_text(head + text)
+        done = one.run("doveconf", "-c", str(file), "-a", "-P")
+        assert done.returncode == 0, done.stderr
+        tree = conf.parse_printed(done.stdout)
+    passdb, static = tree.all("passdb")[:2]
+    assert passdb.get("ldap_uris") == "ldap://ldap1.example.org ldap://ldap2.example.org:390"
+    assert v24.effective(tree, passdb, "passdb_ldap_bind") == "yes"
+    assert static.blocks[0].get("nopassword") == "y"
+    assert [block.name for block in tree.all("passdb")] == ["ldap", "static", "pam", "static2"]
+    fields = tree.all("userdb")[0].blocks[0]
+    assert (fields.get("gid"), fields.get("mail_path")) == ("500", "/vmail/%{ldap:mailbox}")
+
+
+def test_what_debian_installed_and_nobody_touched_is_replaced_by_the_upgrade(lab: Callable[..., Lab]) -> None:
+    with lab(OLD, users={"alice": "{PLAIN}x"}) as one:
+        dovecot = replace(at_pid(one.master_pid, None), config="/etc/dovecot/dovecot.conf")
+        config = read_config(dovecot)
+        found = observe_foreseen(dovecot, config, Version.parse(NEW)).misfits
+        if any(one.file.endswith("10-mail.conf") for one in found):
+            pytest.skip("somebody touched this machine's /etc/dovecot")
+        assert found == ()
