@@ -57,7 +57,8 @@ class Variables(Evidence):
 class AuthFile:
     """A file that a passdb or Dovecot reads: its mode, who reads it, and what stops that reader.
 
-    ``open_to_all``: every user of the machine can read it, and it has a secret in it.
+    ``open_to_all``: every user of the machine can read it, and it has a secret in it; ``secrets``: the
+    settings that are one, "FILE:LINE NAME".
     """
 
     path: str
@@ -69,6 +70,7 @@ class AuthFile:
     group: str = ""  # the reader's
     stopped_by: str = ""  # the file itself, or a folder on the way to it
     stopped_why: str = ""  # its mode and owner
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ runs as; 2.3's SQL file and the configuration are read by root before that.
 import grp
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailauth.dovecot import conf
@@ -19,7 +21,9 @@ from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable, WorkerSocket
 from mailauth.probes.scene import Scene
 
-_SECRETS = frozenset({"connect", "auth_policy_server_api_header"})
+# Settings that hold a secret; where a value holds one among other words, it has password= in it.
+_SECRETS = re.compile(r"(?:^|_)(?:password|dnpass|api_key|api_header|client_secret|hash_nonce)$")
+_WITH_SECRETS = frozenset({"connect", "args", "uris"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +38,33 @@ class _Account:
 def observe_files(scene: Scene) -> AuthFiles:
     """Every file once.  Raises CannotObserve when even their names are unknown."""
     found: dict[str, AuthFile] = {}
-    for path, role, reader, secret in _wanted(scene):
+    for path, role, reader, secrets in _wanted(scene):
         if path not in found:
-            found[path] = _look_at(scene.dovecot, path, role, reader, secret=secret)
+            seen = _look_at(scene.dovecot, path, role, reader, secret=secrets is not None)
+            found[path] = replace(seen, secrets=secrets or ())
     return AuthFiles("the files' modes", tuple(found.values()))
 
 
-def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, bool]]:
-    """Path, role, the user that reads it, and whether it holds a secret."""
+def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, tuple[str, ...] | None]]:
+    """Path, role, the user that reads it, and the places of secrets in it; None where it has none.
+
+    The passwd-file of a passdb is one as a whole, but for a list of those who are denied.
+    """
     config = scene.config
     for passdb in config.passdbs:
         if isinstance(passdb.source, FileSource) and _plain(passdb.source.path):
-            yield passdb.source.path, "passwd-file", config.runs_as(passdb.verified_by), True
+            secret = None if passdb.deny else ()
+            yield passdb.source.path, "passwd-file", config.runs_as(passdb.verified_by), secret
     for userdb in config.userdbs:
         if isinstance(userdb.source, FileSource) and _plain(userdb.source.path):
-            yield userdb.source.path, "passwd-file", config.runs_as("auth"), False
+            yield userdb.source.path, "passwd-file", config.runs_as("auth"), None
     for block in (*config.tree.all("passdb"), *config.tree.all("userdb")):
         if config.version.dialect == "2.3" and block.get("driver") in ("sql", "ldap"):
-            yield block.get("args"), "SQL settings", "root", True
-    for path, secret in _configuration(scene):
-        yield path, "configuration", "root", secret
+            place = block.get("args")
+            yield place, "SQL settings", "root", _secrets(scene, place, ext=True).get(place)
+    secrets = _secrets(scene, config.file)
+    for path in _names(scene):
+        yield path, "configuration", "root", secrets.get(path)
 
 
 def _plain(path: str) -> bool:
@@ -61,22 +72,28 @@ def _plain(path: str) -> bool:
     return path.startswith("/") and "%" not in path and path != "/etc/passwd"
 
 
-def _configuration(scene: Scene) -> Iterator[tuple[str, bool]]:
-    """The configuration's files, and whether one has a password in it."""
+def _names(scene: Scene) -> tuple[str, ...]:
+    """The configuration's files."""
     names: list[str] = []
+    with suppress(CannotObserve):
+        conf.read(Path(scene.config.file), scene.dovecot.path, names)
+    return tuple(dict.fromkeys(names))
+
+
+def _secrets(scene: Scene, file: str, *, ext: bool = False) -> dict[str, tuple[str, ...]]:
+    """The settings with a secret, by file, in this one and all that it includes."""
+    found: dict[str, list[str]] = {}
     try:
-        tree = conf.read(Path(scene.config.file), scene.dovecot.path, names)
+        tree = conf.read(Path(file), scene.dovecot.path, ext=ext)
     except CannotObserve:
-        return
-    secret = {
-        s.file
-        for block in tree.walk()
-        for s in block.settings
-        if s.name.split("_")[-1] == "password" or s.name in _SECRETS
-        if s.value and not s.value.startswith("<")
-    }
-    for name in dict.fromkeys(names):
-        yield name, name in secret
+        return {}
+    for one in (setting for block in tree.walk() for setting in block.settings):
+        if one.value.startswith(("<", "%{env:")):
+            continue
+        hidden = one.name in _WITH_SECRETS and "password=" in one.value
+        if hidden or (one.value and _SECRETS.search(one.name)):
+            found.setdefault(one.file, []).append(f"{one.place} {one.name}")
+    return {name: tuple(places) for name, places in found.items()}
 
 
 def _look_at(dovecot: Installation, path: str, role: str, reader: str, *, secret: bool) -> AuthFile:
