@@ -127,16 +127,24 @@ class Running(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class LoginSocket(Evidence):
-    """The socket by which login processes ask auth, and whether the user that they run as may use it."""
+    """The socket by which login processes ask auth, and whether the user that they run as may use it.
+
+    ``closed``: the folder that it is in, where that user may not enter it; then ``mode`` is the folder's.
+    """
 
     path: str
     user: str
     missing: bool
     allowed: bool
     mode: int = 0
+    closed: str = ""
 
     @property
     def seen(self) -> str:
+        if self.closed:
+            return (
+                f"{self.closed}, mode {self.mode:04o}, which the login processes of {self.user} cannot enter"
+            )
         if self.missing:
             return f"{self.path} is not there"
         return f"{self.path}, mode {self.mode:04o}, for the login processes of {self.user}"

@@ -131,8 +131,11 @@ def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:
         return NotApplicable(LoginSocket, "no protocol of this Dovecot has a login process")
     user = config.tree.get("default_login_user", "dovenull")
     path = f"{config.base_dir}/login/login"
+    account = _account(scene.dovecot, user)
+    folder = scene.dovecot.path(path).parent
     try:
         state = scene.dovecot.path(path).stat()
+        inside = folder.stat()
     except FileNotFoundError:
         running = scene.dovecot.has(f"{config.base_dir}/master.pid")
         if not running:
@@ -140,7 +143,10 @@ def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:
         return LoginSocket(path, path, user, missing=True, allowed=False)
     except OSError as why:
         raise unseen(path, why, "cannot be looked at") from None
-    account = _account(scene.dovecot, user)
+    if account is not None and account.uid and not _allows(inside, account):
+        mode = stat.S_IMODE(inside.st_mode)
+        closed = path.removesuffix("/login")
+        return LoginSocket(path, path, user, missing=False, allowed=False, mode=mode, closed=closed)
     allowed = account is None or _may_connect(state, account)
     return LoginSocket(path, path, user, missing=False, allowed=allowed, mode=stat.S_IMODE(state.st_mode))
 

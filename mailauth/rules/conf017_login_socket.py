@@ -6,11 +6,13 @@ What you see
 Why
     A login process runs as dovenull and connects to the socket login/login below base_dir.  A
     unix_listener login/login with a narrower mode or another owner, meant for another program, shuts
-    it out; so does a socket that somebody removed while Dovecot ran.
+    it out; so does a socket that somebody removed while Dovecot ran, and a folder without x for it.
 How we know
-    The socket's mode and owner were compared with the user that login processes run as.
+    The modes and owners of the socket and its folder were compared with the user that login processes
+    run as.
 What to do
-    Leave that listener as it is by default, mode 0666: only login processes get into its folder.
+    Leave that listener as it is by default, mode 0666: only login processes get into its folder, which
+    Dovecot makes with mode 0750.
 """
 
 from mailauth.evidence import Configured, LoginSocket
@@ -23,6 +25,18 @@ _TEXT = "service auth {\n  unix_listener login/login {\n    mode = 0666\n  }\n}"
 def login_socket(configured: Configured, socket: LoginSocket) -> Problem | None:
     if socket.allowed:
         return None
+    if socket.closed:
+        return Problem(
+            says=f"{socket.closed} has mode {socket.mode:04o}: the login processes, which run as"
+            f" {socket.user}, cannot enter it, and so cannot connect to the socket in it.",
+            because=(socket,),
+            certainty=Certainty.PROVEN,
+            remedy=Remedy(
+                summary="Give the folder the mode that Dovecot makes it with.",
+                commands=(f"chmod 0750 {socket.closed}",),
+                careful="A restart does it, too; a reload does not.",
+            ),
+        )
     what = "is not there" if socket.missing else f"has mode {socket.mode:04o}"
     return Problem(
         says=f"{socket.path} {what}: the login processes, which run as {socket.user}, cannot connect.",

@@ -285,3 +285,15 @@ def test_conf017_socket_removed(mailbox: Open, dovecot_version: str) -> None:
     assert auth_test(told.lab)
     assert not opens(told.lab, patience=8.0)
     told.finds({"CONF017"})
+
+
+def test_conf017_the_folder_is_closed(mailbox: Open, dovecot_version: str) -> None:
+    told = mailbox(dovecot_version)
+    folder = told.lab.folder / "run" / "login"
+    folder.chmod(0o600)
+    assert auth_test(told.lab)
+    assert not opens(told.lab, patience=8.0)
+    found = told.finds({"CONF017"}, password=told.password)
+    told.paste(found)
+    assert opens(told.lab)
+    told.finds(set(), password=told.password)
