@@ -35,15 +35,15 @@ def of_passdbs(scene: Scene, end: End) -> Fields | None:
         if step.said not in (Said.OK, Said.NEXT):
             continue
         entries = [one for (number, _, _), one in scene.road.entries.items() if number == step.number]
-        for name, value in _all(scene, entries[-1].passdb, entries[-1].record) if entries else ():
+        for name, value in _all(scene, end.user, entries[-1].passdb, entries[-1].record) if entries else ():
             any_at_all = True
             _put(found, name, value)
     return found if any_at_all else None
 
 
-def _all(scene: Scene, passdb: Passdb, record: Record) -> Iterator[tuple[str, str]]:
+def _all(scene: Scene, user: str, passdb: Passdb, record: Record) -> Iterator[tuple[str, str]]:
     """The userdb_ fields of one passdb, in the order in which they are set."""
-    known = _known(scene)
+    known = _known(scene, user)
     dialect = scene.config.version.dialect
     is_file = isinstance(passdb.source, FileSource)
     store = "passwd_file" if is_file else "sql"
@@ -60,10 +60,10 @@ def _all(scene: Scene, passdb: Passdb, record: Record) -> Iterator[tuple[str, st
             yield short, expand(value, known, dialect) if wanted else value
 
 
-def of_static(scene: Scene, brought: Fields | None) -> Fields:
+def of_static(scene: Scene, user: str, brought: Fields | None) -> Fields:
     """What a static userdb returns to a login: it asks nobody.  Raises CannotObserve."""
     found: Fields = dict(brought or {})
-    known = _known(scene)
+    known = _known(scene, user)
     for userdb in scene.config.userdbs:
         for name, value in userdb.sets:
             if name.partition(":")[0] in _WANTED:
@@ -82,11 +82,11 @@ def _put(found: Fields, name: str, value: str) -> None:
         found[name] = value
 
 
-def _known(scene: Scene) -> dict[str, str]:
+def _known(scene: Scene, user: str) -> dict[str, str]:
     """The variables of a userdb's lookup."""
     assert scene.names
     return values(
-        scene.names.looked_up,
+        user,
         original=scene.names.given,
         service=scene.service,
         dialect=scene.config.version.dialect,
@@ -94,11 +94,11 @@ def _known(scene: Scene) -> dict[str, str]:
     )
 
 
-def mail_place(scene: Scene, fields: Fields) -> str:
+def mail_place(scene: Scene, user: str, fields: Fields) -> str:
     """The mail's place for these fields, with its variables put in; "" where that cannot be worked out."""
     name = "mail_location" if scene.config.version.dialect == "2.3" else "mail_path"
     own = fields.get("mail") or fields.get("mail_path")
-    known = _known(scene) | {"home": fields.get("home", "")}
+    known = _known(scene, user) | {"home": fields.get("home", "")}
     try:
         return own or expand(scene.config.tree.get(name), known, scene.config.version.dialect)
     except CannotObserve:

@@ -10,6 +10,7 @@ from functools import partial
 from mailauth.clients.door import Answer, Door, Step, Told
 from mailauth.clients.sasl import Mechanism
 from mailauth.clients.talk import client_of, converse
+from mailauth.errors import CannotObserve
 from mailauth.evidence import Logins, MailSession, NotApplicable
 from mailauth.evidence.network import Listening
 from mailauth.probes.doors import doors
@@ -51,10 +52,21 @@ def observe_session(scene: Scene, logins: Logins | None) -> MailSession | NotApp
     return NotApplicable(MailSession, f"{door.protocol} takes no password there")
 
 
+def _other_client(scene: Scene, door: Door) -> str:
+    """Auth said yes and no to the same password: it was asked about two clients."""
+    asked = f"{scene.service} from {scene.address or 'no address'}"
+    return (
+        f"auth takes the login of {asked}, and refuses it in our own session on {door} (from this machine,"
+        f" TLS: {door.tls}): service, address or TLS decide; only the client's own login shows it."
+    )
+
+
 def _session(door: Door, told: Told, mechanism: Mechanism, scene: Scene) -> MailSession | NotApplicable:
     ended_at = "" if told.answer is Answer.IN else _STEPS.get((door.protocol, told.step), "the greeting")
     if ended_at and told.step in (Step.AUTH, Step.MAIL) and scene.address not in ("", door.host):
         return NotApplicable(MailSession, f"a session of our own is not one from {scene.address}")
+    if told.answer is Answer.REFUSED and told.step is Step.AUTH:
+        raise CannotObserve(_other_client(scene, door))
     ended_at += f" {mechanism.name}" if told.step is Step.AUTH and ended_at else ""
     return MailSession("a session of our own", str(door), ended_at, told.said)
 

@@ -60,7 +60,7 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
         # who refuse what allow_nets and the like do, and fail where a stored string is damaged.
         # Source: static_lookup(), Dovecot 2.3.19.1 and 2.4.1 src/auth/userdb-static.c.
         if set(drivers) == {"static"}:
-            return _found(scene, "the fields of userdb static", user, merged.of_static(scene, brought))
+            return _found(scene, "the fields of userdb static", user, merged.of_static(scene, user, brought))
         raise CannotObserve(
             f"doveadm user {user}: a static userdb asks the passdbs again, and they refuse the name without a"
             f" login; {_A_LOGIN}"
@@ -94,7 +94,7 @@ def _found(
     tree = scene.config.tree
     home = fields.get("home") or tree.get("mail_home")
     name = "mail" if scene.config.version.dialect == "2.3" else "mail_path"
-    folder = _folder(scene, fields if asked else {**fields, name: merged.mail_place(scene, fields)})
+    folder = _folder(scene, fields if asked else {**fields, name: merged.mail_place(scene, user, fields)})
     uid = _number(scene.dovecot, fields.get("uid") or tree.get("mail_uid"), "passwd")
     return UserdbAnswer(
         source=source,

@@ -71,3 +71,23 @@ def test_what_the_server_quotes_of_the_statement_is_left_out(
     assert given.decode() not in "".join(
         fact.seen for fact in looked.diagnosis.evidence if hasattr(fact, "seen")
     )
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", ""])
+def test_a_query_that_asks_where_the_client_is(proof: Make, dovecot_version: str, address: str) -> None:
+    """Auth is asked about the client's address, and a session of our own comes from here: no AUTH013."""
+    user, rip = ("%u", "%r") if dovecot_version.startswith("2.3") else ("%{user}", "%{remote_ip}")
+    query = (
+        f"SELECT userid AS user, password FROM users WHERE userid = '{user}' AND '{rip}' LIKE '192.0.2.%%'"
+    )
+    told = proof(
+        *(dovecot_version, "sqlite", {"alice": GOOD}),
+        protocols=("imap",),
+        query=query if dovecot_version.startswith("2.3") else query.replace("%%", "%"),
+    )
+    told.address = address
+    assert told.logins() == [bool(address)]
+    codes = {one.rule.code for one in told.look(password=SECRET, login=True).diagnosis.findings}
+    assert "AUTH013" not in codes
+    if address:
+        assert codes == set()
