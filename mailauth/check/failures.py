@@ -11,7 +11,8 @@ from mailauth.check.logadded import Place, added
 from mailauth.check.outcome import Metric, Outcome, Said, Status, outcome, over
 from mailauth.check.stores import NOBODY
 from mailauth.dovecot.logcensus import Census
-from mailauth.dovecot.logs import LogEvent, LogKind
+from mailauth.dovecot.logs import LogEvent
+from mailauth.dovecot.messages import LogKind
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.probes.log import verbose
 from mailauth.probes.scene import Scene

@@ -10,7 +10,7 @@ import psutil
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome
-from mailauth.dovecot.logs import LogKind
+from mailauth.dovecot.messages import LogKind
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, LogWindow, NotApplicable
 from mailauth.judging import apply

@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeVar
 
-from mailauth.dovecot.logs import LogEvent, LogKind
+from mailauth.dovecot.logs import LogEvent
+from mailauth.dovecot.messages import LogKind
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096

@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
 
-from mailauth.dovecot.logs import LogEvent, LogKind, of_use, parse_line
+from mailauth.dovecot.logs import LogEvent, of_use, parse_line
 from mailauth.dovecot.logstamp import Stamps
+from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve, unseen
 
 TAIL = 4 * 1024 * 1024

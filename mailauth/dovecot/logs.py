@@ -15,27 +15,19 @@ src/login-common/client-common.c (get_log_line), src/master/service-monitor.c, s
 
 import re
 from datetime import datetime
-from enum import Enum
 from typing import NamedTuple
 
 from mailauth.dovecot.logstamp import Stamps
+from mailauth.dovecot.messages import Catalogue, LogKind, Message, Why, shown
+from mailauth.dovecot.messages_processes import OF_AUTH, OF_MAIL, OF_THE_MASTER
+from mailauth.dovecot.messages_requests import OF_REQUESTS
+from mailauth.dovecot.messages_servers import OF_SERVERS
+from mailauth.dovecot.redact import redacted
 
-
-class LogKind(Enum):
-    """What an event is."""
-
-    STARTED = "Dovecot started"
-    RELOADED = "the configuration was reloaded"
-    FAILED = "an attempt failed"  # auth's own words
-    LOGIN_FAILED = "a client left after failures"  # the login process counts them
-    LOGGED_IN = "a login worked"
-    QUEUED = "a request waited for a worker"
-    LIMIT = "a limit was reached"
-    CRASHED = "a process was killed"
-    ABORTED = "a request was given up"
-    NOT_RESPONDING = "auth did not answer"
-    TROUBLE = "another error of auth"
-    OTHER = "something else"
+REQUESTS = Catalogue((*OF_REQUESTS, *OF_SERVERS))
+AUTH = Catalogue((*OF_AUTH, *OF_SERVERS))
+MASTER = Catalogue(OF_THE_MASTER)
+MAIL = Catalogue(OF_MAIL)
 
 
 class LogEvent(NamedTuple):
@@ -43,6 +35,7 @@ class LogEvent(NamedTuple):
 
     ``given`` is a number of this process only, made of what auth_verbose_passwords logs; it cannot be
     turned back.  ``attempts`` is how many a login process counted.  ``goes_on``: the next passdb is asked.
+    ``row`` is the catalogue's; None where it does not have these words.
     """
 
     when: datetime | None
@@ -60,6 +53,12 @@ class LogEvent(NamedTuple):
     attempts: int = 1
     goes_on: bool = False
     sha1: str = ""  # of the given password, as far as it is logged
+    row: Message | None = None
+
+    @property
+    def why(self) -> Why:
+        """Why a login failed, by the catalogue."""
+        return self.row.why if self.row else Why.OTHER
 
 
 _HEAD = re.compile(
@@ -79,47 +78,56 @@ _LOGIN_LINE = re.compile(
     rb"(?P<rest>, .*)?"
 )
 _SESSION = re.compile(rb"session=<([^<>]*)>$")
-_ATTEMPTS = re.compile(rb"auth failed, (\d+) attempts")
 _GIVEN = re.compile(rb" \((?:(SHA1) of )?given password: (.*)\)(?: - trying the next passdb)?$", re.DOTALL)
-_NAME_REFUSED = re.compile(rb"Username character disallowed by auth_username_chars: 0x[0-9a-f]+")
+_GIVEN_AT = re.compile(rb" \((?:SHA1 of )?given password: .*", re.DOTALL)  # also where the line is cut
 _KILLED = re.compile(rb"(?:master: )?service\([\w-]+\): child \d+ killed with signal \d+")
-_LIMIT = re.compile(rb"service\([\w-]+\): [\w/]+ \(\d+\) reached, client connections are being dropped")
-_QUEUED = re.compile(
-    rb"(?:auth-worker: |auth workers: )?(?:Aborting a|A)uth request (?:that )?was queued for (\d+)"
-)
+_QUEUED = re.compile(rb"(?:auth-worker: |auth workers: )?(?:Aborting a|A)uth request .*?queued for (\d+)")
 _ABORTED = re.compile(
     rb"(?:auth-worker: |auth worker: )?Aborted [A-Za-z]+ request for .*?: "
     rb"(Lookup timed out|Worker process died unexpectedly|[A-Z][^:]*)"
 )
-_NEXT = b" - trying the next passdb"
-_FAILURES = (
-    b"Password mismatch",
-    b"password mismatch",
-    b"unknown user",
-    b"Unknown user",
-    b"Password expired",
-    b"User is disabled",
-    b"Login disabled",
-    b"allow_nets check failed",
-    b"Allowed IP check failed",
-    b"pam_authenticate() failed",
-    b"Empty password",
-    b"Password query failed",
-    b"Invalid credentials",
-    b"Requested ",
-    b"invalid input",
-    b"Auth policy denied",
-    b"authentication failed",
+# How a login process ends: in both dialects the reason is in the last parentheses, 2.4 has a word behind.
+# Source: client_get_extra_disconnect_reason(), src/login-common/client-common.c of 2.3.19.1 and 2.4.1.
+_ENDED = re.compile(
+    rb"\((auth failed|authorization failed|auth service reported temporary failure|user disabled"
+    rb"|password expired|login disabled|anonymous logins disabled|sent invalid base64 in response"
+    rb"|tried to use unsupported auth mechanism|tried to use disallowed (?:plaintext|cleartext) auth"
+    rb"|internal failure)(?:, (\d+)(?:/(\d+))? (?:attempts|successful auths))?"
 )
+_ENDS: dict[bytes, Message] = {
+    words: Message(LogKind.LOGIN_FAILED, words.decode(), says, "client-common.c", why)
+    for words, says, why in (
+        (b"auth failed", "the log does not say why", Why.NOT_TOLD),
+        (b"authorization failed", "auth lets the user in, and not as that other user", Why.OTHER),
+        (b"auth service reported temporary failure", "auth failed within: a server that it asks", Why.SERVER),
+        (b"user disabled", "the user is disabled", Why.DISABLED),
+        (b"password expired", "the password has expired", Why.DISABLED),
+        (b"login disabled", "logins are disabled", Why.DISABLED),
+        (b"anonymous logins disabled", "anonymous logins are disabled", Why.DISABLED),
+        (b"sent invalid base64 in response", "the client's SASL response is malformed", Why.OTHER),
+        (b"tried to use unsupported auth mechanism", "the mechanism is not offered", Why.OTHER),
+        (b"tried to use disallowed plaintext auth", "without TLS no password is taken", Why.OTHER),
+        (b"tried to use disallowed cleartext auth", "without TLS no password is taken", Why.OTHER),
+    )
+}
+_NEXT = b" - trying the next passdb"
 _SHOWN = 160
-# What a connection to a database says begins with these, and has its host where others have the user.
-_OF_DATABASES = (b"mysql", b"pgsql", b"sqlite", b"sqlpool")
+# What a connection to a server says begins with these, and has its host where others have the user.
+_OF_SERVERS = (b"mysql", b"pgsql", b"sqlite", b"sqlpool", b"imapc")
+_OF_MAIL = ("imap", "pop3", "submission", "managesieve")
+_GRAVE = ("Error", "Fatal", "Panic")
+_GRAVE_WORDS = (b": Error: ", b": Fatal: ", b": Panic: ")
 _OF_USE = re.compile(rb"[Aa]uth|master: |starting up|SIGHUP|Log(?:in|ged in): user=")
 
 
 def of_use(line: bytes) -> bool:
     """Whether a line can be of any use: most are not, and need not be parsed."""
-    return _OF_USE.search(line) is not None
+    return _OF_USE.search(line) is not None or any(word in line for word in _GRAVE_WORDS)
+
+
+def ends_a_session(line: bytes) -> bool:
+    """Whether a mail session ended as it should: that shows that sessions work."""
+    return b"Logged out" in line
 
 
 def plain(text: str, most: int = _SHOWN) -> str:
@@ -145,12 +153,15 @@ def parse_message(when: datetime | None, said: bytes) -> LogEvent | None:
     if process.startswith("auth"):
         if _KILLED.match(text):
             return _server(when, LogKind.CRASHED, process, level, text)
+        if text.startswith(b"master: "):
+            return _of_master(when, process, level, text)
         return _of_auth(when, head, level, text)
     if process.endswith("-login"):
         return _of_login(when, process, level, text)
     if process == "master" or text.startswith(b"master: "):
-        text = text.removeprefix(b"master: ")
-        return _server(when, _kind_of_master(text), process, level, text)
+        return _of_master(when, process, level, text)
+    if process in _OF_MAIL:
+        return _of_mail(when, head, level, text)
     return _server(when, LogKind.OTHER, process, level, b"")
 
 
@@ -170,8 +181,22 @@ def parse_said(message: bytes) -> Said | None:
     if head is None:
         return None
     ids = tuple(part for part in _decoded(head["ids"] or b"").strip("<>").split("><") if part)
-    who = _decoded(head["who"] or b"")
-    return Said(head["process"].decode(), who, ids, _level(head), _decoded(_no_query(head["text"])))
+    who, level = _decoded(head["who"] or b""), _level(head)
+    return Said(head["process"].decode(), who, ids, level, _decoded(_shown(head, level)))
+
+
+def _shown(head: re.Match[bytes], level: str) -> bytes:
+    """A message's text, fit to be shown; nothing of what is for debugging: passwords are in it."""
+    text = head["text"]
+    if level == "Debug":
+        return b""
+    text = _GIVEN_AT.sub(b"", text)
+    worker = _WORKER.match(text)
+    said = text[worker.end() :] if worker else text
+    if (found := _BY_DRIVER.fullmatch(said)) or (found := _DRIVER_24.fullmatch(said)):
+        said = found["text"]
+    row = REQUESTS.find(said) or AUTH.find(said)
+    return redacted(text[: len(text) - len(said)]) + shown(said, row)
 
 
 def _level(head: re.Match[bytes]) -> str:
@@ -179,32 +204,56 @@ def _level(head: re.Match[bytes]) -> str:
     return level.decode()
 
 
-def _kind_of_master(text: bytes) -> LogKind:
-    if text.startswith(b"Dovecot v") and b" starting up" in text:
-        return LogKind.STARTED
-    if text.startswith(b"SIGHUP received - reloading"):
-        return LogKind.RELOADED
-    if _LIMIT.match(text):
-        return LogKind.LIMIT
-    return LogKind.CRASHED if _KILLED.match(text) else LogKind.OTHER
+def _server(
+    when: datetime | None, kind: LogKind, process: str, level: str, text: bytes, row: Message | None = None
+) -> LogEvent:
+    return LogEvent(when, kind, process, level, plain(_decoded(shown(text, row))), row=row)
 
 
-def _server(when: datetime | None, kind: LogKind, process: str, level: str, text: bytes) -> LogEvent:
-    return LogEvent(when, kind, process, level, plain(_decoded(text)))
+def _of_master(when: datetime | None, process: str, level: str, text: bytes) -> LogEvent:
+    """What the master says, of itself or of a service."""
+    text = text.removeprefix(b"master: ")
+    row = MASTER.find(text)
+    kind = row.kind if row else LogKind.NO_START if level in ("Fatal", "Panic") else LogKind.OTHER
+    if kind is LogKind.STARTED and b" starting up" not in text:
+        kind = LogKind.OTHER
+    return _server(when, kind, process, level, text, row)
+
+
+def _of_mail(when: datetime | None, head: re.Match[bytes], level: str, text: bytes) -> LogEvent:
+    """What a mail process says of a session that it cannot begin, or that ended."""
+    process, user = head["process"].decode(), b""
+    if head["who"] and not head["who"].isdigit():
+        user = head["who"].partition(b",")[0]
+    kind, row = LogKind.OTHER, None
+    if level in _GRAVE:
+        row = MAIL.find(text)
+        kind = row.kind if row else LogKind.OTHER if level == "Error" else LogKind.MAIL_FAILED
+    elif ends_a_session(text):
+        kind, text = LogKind.MAIL_ENDED, b""
+    ids = [part for part in (head["ids"] or b"").strip(b"<>").split(b"><") if part]
+    told = text if kind is LogKind.MAIL_FAILED else b""
+    event = _server(when, kind, process, level, told, row)
+    session = ids[-1].decode("ascii", "replace") if len(ids) > 1 else ""
+    return event._replace(user=plain(_decoded(user), 80), session=session)
 
 
 def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: bytes) -> LogEvent:
-    """What auth or a worker says: of a request when it names a user, else of itself."""
+    """What auth or a worker says: of a request when it names a user, else of itself or of a server."""
     process = head["process"].decode()
     if level == "Debug":
         return LogEvent(when, LogKind.OTHER, process, level, "")  # a password may be in it
     ids = [part for part in (head["ids"] or b"").strip(b"<>").split(b"><") if part]
-    user = ip = session = driver = b""
+    user = ip = session = driver = before = b""
     worker = _WORKER.match(text)
     text = text[worker.end() :] if worker else text
-    if (found := _BY_DRIVER.fullmatch(text)) and found["driver"] not in _OF_DATABASES:
-        user, ip, session = found["user"], found["ip"] or b"", found["session"] or b""
-        driver, text = found["driver"], found["text"]
+    if found := _BY_DRIVER.fullmatch(text):
+        driver, said = found["driver"], found["text"]
+        if _names_a_server(found):
+            before = text[: len(text) - len(said)]
+        else:
+            user, ip, session = found["user"], found["ip"] or b"", found["session"] or b""
+        text = said
     elif head["who"] and not head["who"].isdigit():
         user, _, rest = head["who"].partition(b",")
         ip, session = rest.partition(b",")[0], ids[-1] if ids else b""
@@ -214,17 +263,15 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     number = head["who"] if head["who"] and head["who"].isdigit() else ids[0] if len(ids) > 1 else b""
     pid = int(number) if number.isdigit() else None
     if not user:
-        kind, reason = _trouble(level, text)
-        return LogEvent(when, kind, process, level, plain(_decoded(_no_query(text))), pid, reason=reason)
-    refused = _NAME_REFUSED.match(text)
-    failed = bool(refused) or text.startswith(_FAILURES) or level in ("Error", "Fatal")
-    reason, given, sha1 = _reason(text)
-    if refused and b"(username: " in text:
+        return _of_auth_itself(when, process, level, before, text)._replace(pid=pid, driver=driver.decode())
+    row = REQUESTS.find(text)
+    reason, given, sha1 = _reason(text, row)
+    if row and row.why is Why.NAME and b"(username: " in text:
         user = text.partition(b"(username: ")[2].removesuffix(b")")
-        reason = "Username character disallowed by auth_username_chars"
+        reason = text.partition(b":")[0].decode("ascii", "replace")
     return LogEvent(
         when=when,
-        kind=LogKind.FAILED if failed else LogKind.OTHER,
+        kind=_kind_of_request(row, level),
         process=process,
         level=level,
         text=reason,
@@ -237,30 +284,57 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         given=given,
         goes_on=text.endswith(_NEXT),
         sha1=sha1,
+        row=row,
     )
 
 
-def _trouble(level: str, text: bytes) -> tuple[LogKind, str]:
+def _names_a_server(found: re.Match[bytes]) -> bool:
+    """Whether ldap(FILE), imapc(HOST:PORT) and the like, where a request has its user."""
+    if found["session"] or found["ip"]:
+        return False
+    name = found["user"]
+    return found["driver"] in _OF_SERVERS or name.startswith(b"/") or b"://" in name
+
+
+def _kind_of_request(row: Message | None, level: str) -> LogKind:
+    """An error that nobody knows is no failed login: many are logged beside logins that work."""
+    if level == "Panic":
+        return LogKind.PANIC
+    if row is None:
+        return LogKind.TROUBLE if level in _GRAVE else LogKind.OTHER
+    return LogKind.FAILED if row.kind is LogKind.BACKEND else row.kind
+
+
+def _of_auth_itself(when: datetime | None, process: str, level: str, before: bytes, text: bytes) -> LogEvent:
+    """Of no user: ``before`` is the server that it is about, "ldap(FILE): "."""
     if found := _QUEUED.match(text):
-        return LogKind.QUEUED, found[1].decode()
-    if found := _ABORTED.match(text):
-        return LogKind.ABORTED, found[1].decode("ascii", "replace")
-    return (LogKind.TROUBLE if level in ("Error", "Fatal", "Panic") else LogKind.OTHER), ""
+        kind, row, reason = LogKind.QUEUED, None, found[1].decode()
+    elif found := _ABORTED.match(text):
+        kind, row, reason = LogKind.ABORTED, None, found[1].decode("ascii", "replace")
+    else:
+        row, reason = AUTH.find(text), ""
+        if level in ("Fatal", "Panic"):
+            kind = LogKind.PANIC if level == "Panic" else LogKind.NO_START
+        elif row:
+            kind = LogKind.TROUBLE if row.kind in (LogKind.FAILED, LogKind.NO_START) else row.kind
+        else:
+            kind = LogKind.TROUBLE if level == "Error" else LogKind.OTHER
+    told = plain(_decoded(redacted(before) + shown(text, row)))
+    return LogEvent(when, kind, process, level, told, reason=reason, row=row)
 
 
-def _reason(text: bytes) -> tuple[str, int | None, str]:
+def _reason(text: bytes, row: Message | None) -> tuple[str, int | None, str]:
     """Dovecot's words without the password; a number that tells passwords apart; the SHA1, if logged."""
     given, sha1 = None, ""
-    if found := _GIVEN.search(text):
-        text, given = text[: found.start()], hash(found[2])
-        sha1 = found[2].decode("ascii", "replace") if found[1] else ""
-    text = _no_query(text.removesuffix(_NEXT).rstrip())
-    return plain(_decoded(text), 100), given, sha1
-
-
-def _no_query(text: bytes) -> bytes:
-    """A query may have a password in it."""
-    return re.sub(rb"(?i)\b(query|select|update)\b.*", rb"\1 ...", text, count=1, flags=re.DOTALL)
+    if b"given password: " in text:
+        if found := _GIVEN.search(text):
+            given = hash(found[2])
+            sha1 = found[2].decode("ascii", "replace") if found[1] else ""
+        text = _GIVEN_AT.sub(b"", text)
+    text = text.removesuffix(_NEXT).rstrip()
+    if row and text == row.words.encode():
+        return row.words, given, sha1
+    return plain(_decoded(shown(text, row)), 100), given, sha1
 
 
 def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> LogEvent:
@@ -268,15 +342,20 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
         return _server(when, LogKind.NOT_RESPONDING, process, level, text.partition(b": user=<")[0])
     found = _LOGIN_LINE.fullmatch(text)
     if found is None:
+        if level in ("Fatal", "Panic"):
+            return _server(when, LogKind.NO_START, process, level, text)
         return _server(when, LogKind.OTHER, process, level, b"")
     what = found["what"]
     session = _SESSION.search(found["rest"] or b"")
-    attempts = _ATTEMPTS.search(what)
-    kind = LogKind.OTHER
+    ended = _ENDED.search(what)
+    kind, row, attempts = LogKind.OTHER, None, 0
     if what in (b"Login", b"Logged in"):
         kind = LogKind.LOGGED_IN
-    elif attempts:
-        kind = LogKind.LOGIN_FAILED
+    elif ended and ended[1] == b"internal failure":
+        kind = LogKind.MAIL_FAILED
+    elif ended:
+        row, attempts = _ENDS[ended[1]], int(ended[3] or ended[2] or 1)
+        kind = row.kind
     return LogEvent(
         when=when,
         kind=kind,
@@ -286,8 +365,9 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
         user=plain(_decoded(found["user"]), 80),
         ip=found["ip"].decode(),
         session=session[1].decode("ascii", "replace") if session else "",
-        reason="the log does not say why" if attempts else "",
-        attempts=int(attempts[1]) if attempts else 0,
+        reason=row.says if row else "",
+        attempts=attempts,
+        row=row,
     )
 
 

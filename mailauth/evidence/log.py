@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailauth.dovecot.logs import LogKind
+from mailauth.dovecot.messages import LogKind
 from mailauth.evidence.fact import Evidence
 
 

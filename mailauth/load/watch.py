@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from mailauth.dovecot.logs import LogKind, parse_line
+from mailauth.dovecot.logs import parse_line
 from mailauth.dovecot.logstamp import Stamps
+from mailauth.dovecot.messages import LogKind
 
 _MOST_LOG = 1 << 20  # bytes of log to read in one look
 _PAGE = os.sysconf("SC_PAGE_SIZE")

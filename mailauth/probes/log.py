@@ -12,8 +12,9 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logcensus import Census, Pair, Trouble
 from mailauth.dovecot.logfiles import tail_since_start
-from mailauth.dovecot.logs import LogEvent, LogKind, of_use, parse_line
+from mailauth.dovecot.logs import LogEvent, of_use, parse_line
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
     LogStream,

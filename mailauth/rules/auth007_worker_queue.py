@@ -16,7 +16,7 @@ What to do
     the auth cache.
 """
 
-from mailauth.dovecot.logs import LogKind
+from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 

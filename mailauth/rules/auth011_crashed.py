@@ -14,7 +14,7 @@ What to do
     core file tells where it crashes.
 """
 
-from mailauth.dovecot.logs import LogKind
+from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import LogTrouble, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 

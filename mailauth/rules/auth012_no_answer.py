@@ -18,7 +18,7 @@ What to do
     after kill -CONT PID.  Where auth itself verifies slow hashes, see AUTH010.
 """
 
-from mailauth.dovecot.logs import LogKind
+from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import AuthAnswer, Evidence, Logins, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 

@@ -2,7 +2,7 @@
 
 import re
 
-from mailauth.dovecot.logs import LogKind
+from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogTrouble, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy
 

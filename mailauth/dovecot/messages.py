@@ -1,0 +1,121 @@
+"""What Dovecot says in its log, as a catalogue: each of its messages, and what it means.  Pure.
+
+A row's words are Dovecot's format, "%" for what varies.  "%!" is what may hold a password, a stored
+string or a token, and is never shown.  The tables are made from Dovecot's source: messages_requests (of one
+login), messages_servers (of what auth asks), messages_processes (how processes start and end).
+"""
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+from mailauth.dovecot.redact import redacted
+
+
+class LogKind(Enum):
+    """What an event is."""
+
+    STARTED = "Dovecot started"
+    RELOADED = "the configuration was reloaded"
+    FAILED = "an attempt failed"  # auth's own words
+    LOGIN_FAILED = "a client left after failures"  # the login process counts them
+    LOGGED_IN = "a login worked"
+    QUEUED = "a request waited for a worker"
+    LIMIT = "a limit was reached"
+    CRASHED = "a process was killed"
+    ABORTED = "a request was given up"
+    NOT_RESPONDING = "auth did not answer"
+    NO_START = "a process did not start"
+    PANIC = "a process ended itself over a bug"
+    BACKEND = "a server that auth asks has trouble"
+    MAIL_FAILED = "a mail session ended with an error"
+    MAIL_ENDED = "a mail session ended as it should"
+    TROUBLE = "another error of auth"
+    OTHER = "something else"
+
+
+class Why(Enum):
+    """Why a login failed, by what it means for the administrator."""
+
+    MISMATCH = "password mismatch"
+    UNKNOWN = "unknown user"
+    EMPTY = "empty password"
+    DISABLED = "disabled or expired"
+    ADDRESS = "address not allowed"
+    POLICY = "policy"
+    NAME = "refused name"
+    SCHEME = "scheme not usable"
+    SERVER = "server error"
+    NOT_TOLD = "not told"
+    OTHER = "other"
+
+
+class Message(NamedTuple):
+    """One row: what it is, Dovecot's words, what they come to, and where they stand in Dovecot's source.
+
+    A row of LogKind.OTHER is known and harmless.
+    """
+
+    kind: LogKind
+    words: str
+    says: str
+    source: str
+    why: Why = Why.OTHER
+
+    @property
+    def secret(self) -> bool:
+        """Whether a part of it may hold a secret."""
+        return "%!" in self.words
+
+
+# What stands behind a secret part and is Dovecot's own; of dict's and oauth2's servers.
+_TAILS = re.compile(
+    rb"dict-server returned failure|net_connect_unix\([^()]*\) failed: [A-Z][a-z ]+"
+    rb"|(?:Connection|Request|Lookup) timed out|[A-Z][a-z]+ (?:refused|denied)|Object doesn't begin with '\{'"
+    rb"|No such file or directory|Permission denied|Broken (?:value|line)|Disconnected|Not connected"
+    rb"|attempt to [a-z]+ a [a-z]+ value|not a function|invalid return value \([^()'\"]*\)"
+)
+_HEAD = 3  # bytes by which the rows are found
+
+
+class Catalogue:
+    """Rows by the first bytes of their words, each with an expression where more than those is fixed."""
+
+    def __init__(self, rows: tuple[Message, ...]) -> None:
+        self.rows = rows
+        self._by_head: dict[bytes, list[tuple[bytes, re.Pattern[bytes] | None, Message]]] = {}
+        for row in rows:
+            first, *rest = row.words.encode().replace(b"%!", b"%").split(b"%")
+            form = b".*".join(map(re.escape, [first, *rest])) if any(rest) else b""
+            head = first[:_HEAD] if len(first) >= _HEAD else b""
+            entry = (first, re.compile(form, re.DOTALL) if form else None, row)
+            self._by_head.setdefault(head, []).append(entry)
+        for entries in self._by_head.values():
+            entries.sort(key=lambda entry: -len(entry[2].words))
+
+    def find(self, text: bytes) -> Message | None:
+        """The row whose words a message begins with; the longest, where several do."""
+        for head in (text[:_HEAD], b""):
+            for first, form, row in self._by_head.get(head, ()):
+                if text.startswith(first) and (form is None or form.match(text)):
+                    return row
+        return None
+
+
+def shown(text: bytes, row: Message | None) -> bytes:
+    """A message without what may be secret: by its row, and by what secrets look like."""
+    if row is not None:
+        if row.secret:
+            text = _without_secret(text, row)
+    return redacted(text)
+
+
+def _without_secret(text: bytes, row: Message) -> bytes:
+    """What is before the first part that may be secret, and Dovecot's own words behind it."""
+    before = row.words.partition("%!")[0].encode().split(b"%")
+    found = re.match(b".*?".join(map(re.escape, before)), text, re.DOTALL)
+    kept = found[0] if found else b""
+    tail = None
+    for tail in _TAILS.finditer(text, len(kept)):  # noqa: B007 - the last one is Dovecot's
+        pass
+    return kept + b"..." + (b": " + tail[0] if tail else b"")
