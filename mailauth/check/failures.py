@@ -12,7 +12,7 @@ from mailauth.check.outcome import Metric, Outcome, Said, Status, outcome, over
 from mailauth.check.stores import NOBODY
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
-from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.messages import LogKind, Why
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.probes.log import verbose
 from mailauth.probes.scene import Scene
@@ -20,26 +20,6 @@ from mailauth.probes.scene import Scene
 NAME = "failures"
 _MINUTE = 60.0
 _MOST_SAMPLES = 1000
-INTERNAL = "server error"
-# What Dovecot says begins with these; anything else is "other", so that no name or address is a label.
-# Source: src/auth/auth-request.c, passdb-*.c, policy.c of 2.3.19.1 and 2.4.1.
-_REASONS: tuple[tuple[str, str], ...] = (
-    ("password mismatch", "password mismatch"),
-    ("invalid credentials", "password mismatch"),
-    ("pam_authenticate() failed", "password mismatch"),
-    ("unknown user", "unknown user"),
-    ("empty password", "empty password"),
-    ("password expired", "disabled or expired"),
-    ("user is disabled", "disabled or expired"),
-    ("login disabled", "disabled or expired"),
-    ("allow_nets check failed", "address not allowed"),
-    ("allowed ip check failed", "address not allowed"),
-    ("auth policy denied", "policy"),
-    ("username character disallowed", "refused name"),
-    ("requested ", "scheme not usable"),
-    ("password query failed", INTERNAL),
-    ("the log does not say why", "not told"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +43,46 @@ def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
         except CannotObserve as why:
             status = Status.UNKNOWN if AS_ROOT in str(why) else Status.WARNING
             return outcome(NAME, [Said(status, str(why))])
-        found = _counted(server, seen.events)
+        found, unproven = _counted(server, seen.events)
         kept = _with(before, found, seen.places, now, server.asked.window)
         keep.save(path, kept)
-    return _judged(server, kept, found, seen.passed_over, first=before is None)
+    notes = [f"{seen.passed_over} bytes of the log were too many for one run: not counted"]
+    notes = notes if seen.passed_over else []
+    if before is None:
+        notes.append("the first run: the log was read from the start of the window on")
+    if unproven:
+        notes.append(
+            f"{unproven} times a passdb said no to a client without a session (Postfix, Exim), and a later"
+            " one may have let it in: not counted"
+        )
+    return _judged(server, kept, found, notes)
 
 
-def _counted(server: Server, events: list[tuple[LogEvent, int]]) -> Counter[str]:
-    """Failures by reason, without our own: the canary's, and lookups of nobody."""
+def _counted(server: Server, events: list[tuple[LogEvent, int]]) -> tuple[Counter[str], int]:
+    """Failures by reason, without our own: the canary's, and lookups of nobody; and how many are unproven.
+
+    Unproven are lines of one passdb of several about a client without a session: no failures by themselves.
+    """
     told = verbose(Scene(server.dovecot, server.config))
     ours = {NOBODY, server.asked.canary.user.casefold() if server.asked.canary else NOBODY}
-    census = Census()
+    census = Census(len(server.config.passdbs) > 1)
+    sessions = {event.session for event, _ in events if event.kind is LogKind.FAILED}
+    unproven = 0
     for event, size in events:
         if event.user.casefold() in ours:
             continue
         # Where auth tells of each failure, what the login process counts at the end was told before.
-        if event.kind is LogKind.LOGIN_FAILED and told:
+        known = told and event.why is not Why.SERVER and event.session not in sessions
+        if event.kind is LogKind.LOGIN_FAILED and known:
             continue
-        census.add(event._replace(reason=_reason(event)), size)
+        if event.kind is LogKind.FAILED and census.several and not event.session and event.given is None:
+            unproven += not event.goes_on
+            continue
+        census.add(event._replace(reason=event.why.value), size)
     found: Counter[str] = Counter()
     for group in census.users.values():
         found.update(group.reasons)
-    return found
-
-
-def _reason(event: LogEvent) -> str:
-    text = event.reason.lower()
-    known = next((reason for start, reason in _REASONS if text.startswith(start)), "")
-    return known or (INTERNAL if event.level in ("Error", "Fatal") else "other")
+    return found, unproven
 
 
 def _with(
@@ -106,7 +98,7 @@ def _with(
     return Kept(before.since if before else now - window, now, places, dict(totals), samples)
 
 
-def _judged(server: Server, kept: Kept, found: Counter[str], passed_over: int, *, first: bool) -> Outcome:
+def _judged(server: Server, kept: Kept, found: Counter[str], notes: list[str]) -> Outcome:
     (began, count_then), (ended, count_now) = kept.samples[0], kept.samples[-1]
     minutes = max(ended - began, min(_MINUTE, server.asked.window)) / _MINUTE
     rate = (count_now - count_then) / minutes
@@ -115,15 +107,11 @@ def _judged(server: Server, kept: Kept, found: Counter[str], passed_over: int, *
     often = ", ".join(f"{count} {reason}" for reason, count in found.most_common(4))
     text = f"{rate:.1f} failed logins a minute over {minutes:.1f} min"
     said = [Said(status, f"{text}; since the last run: {often or 'none'}")]
-    if first:
-        said.append(Said(Status.OK, "the first run: the log was read from the start of the window on"))
-    if passed_over:
-        said.append(Said(Status.OK, f"{passed_over} bytes of the log were too many for one run: not counted"))
+    said += [Said(Status.OK, note) for note in notes]
     metrics = [Metric("auth_failures_per_minute", rate, "failures", {}, f"{warning:g}", f"{critical:g}")]
-    reasons = {**dict.fromkeys(reason for _, reason in _REASONS), "other": None}
     metrics += [
-        Metric("auth_failures", kept.totals.get(reason, 0), _perf(reason, kept), {"reason": reason})
-        for reason in reasons
+        Metric("auth_failures", kept.totals.get(why.value, 0), _perf(why.value, kept), {"reason": why.value})
+        for why in Why
     ]
     return outcome(NAME, said, metrics)
 

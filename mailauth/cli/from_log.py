@@ -115,7 +115,8 @@ def _of_this_dovecot(named: dict[str, Any], asked: Any) -> tuple[Any, Callable[[
 
     pid, config = named.get("pid"), named.get("config")
     dovecot = at_pid(pid, config) if pid is not None else Installation(config)
-    tree = read_config(dovecot).tree
+    site = read_config(dovecot)
+    tree, several = site.tree, len(site.passdbs) > 1
     names = log_paths(tree)
     if console := next((name for name in names if name.startswith("/dev/")), ""):
         raise CannotObserve(
@@ -134,6 +135,5 @@ def _of_this_dovecot(named: dict[str, Any], asked: Any) -> tuple[Any, Callable[[
     shown = dict(zip(paths, found, strict=True))
     own = tree.get("log_timestamp") or asked.log_timestamp
     ident = tree.get("instance_name") or asked.ident
-    return replace(asked, paths=paths, log_timestamp=own, ident=ident), lambda path: shown.get(
-        path, str(path)
-    )
+    asked = replace(asked, paths=paths, log_timestamp=own, ident=ident, several=several)
+    return asked, lambda path: shown.get(path, str(path))

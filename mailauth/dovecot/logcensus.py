@@ -1,6 +1,6 @@
 """Counts what a log tells of failed logins: per user, per address, per pair; bounded memory.  Pure."""
 
-import math
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -9,19 +9,14 @@ from enum import Enum
 from typing import TypeVar
 
 from mailauth.dovecot.logs import LogEvent
-from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Tally
+from mailauth.dovecot.messages import LogKind, Why
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096
-MOST_OTHERS = 200  # different users of an address, and addresses of a user, counted one by one
-_MOST_WORDS = 8
-STALE_FROM = 5  # failures before a pattern is told
 SPRAY_FROM = 5  # names from one address
 MANY_FROM = 10  # addresses for one name
-_STEADY = 0.35  # standard deviation of the intervals, by their mean
 _MOST = 0.8  # of a user's failures that come from one address
-_SAME = 0.9  # of the given passwords that are one and the same
-_TELLING = 3  # given passwords that must be known
 _GUESSES = 4  # different passwords from one address
 
 
@@ -33,7 +28,9 @@ class Pattern(Enum):
     GUESSING = "guessing from one address"
     SPRAYING = "guessing many names"
     SPREAD = "guessing from many addresses"
-    UNCLEAR = "unclear"
+    UNPROVEN = "perhaps logins that worked"
+    FEW = "too few failures to tell"
+    UNCLEAR = "no pattern"
 
 
 _K = TypeVar("_K", bound=Hashable)
@@ -41,110 +38,50 @@ _V = TypeVar("_V", bound="Tally")
 
 
 @dataclass(slots=True)
-class Tally:
-    """Failures, and when."""
-
-    count: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-
-    def add(self, event: LogEvent, times: int) -> None:
-        self.count += times
-        if event.when is not None:
-            self.first = self.first or event.when
-            self.last = event.when
-
-
-@dataclass(slots=True)
-class Group(Tally):
-    """The failures of a user, or of an address; ``others``: its addresses, or its users."""
-
-    reasons: dict[str, int] = field(default_factory=dict)
-    others: set[str] = field(default_factory=set)
-
-    def sort(self, event: LogEvent, times: int, other: str) -> None:
-        self.add(event, times)
-        reasons = self.reasons
-        if event.reason in reasons or len(reasons) < _MOST_WORDS:
-            reasons[event.reason] = reasons.get(event.reason, 0) + times
-        if len(self.others) < MOST_OTHERS:
-            self.others.add(other)
-
-    @property
-    def reason(self) -> str:
-        """The most frequent one."""
-        return max(self.reasons, key=lambda one: self.reasons[one], default="")
-
-
-@dataclass(slots=True)
-class Pair(Tally):
-    """One user from one address: its intervals, and how many passwords it gave."""
-
-    user: str = ""
-    ip: str = ""
-    gaps: int = 0
-    gap_sum: float = 0.0
-    gap_squares: float = 0.0
-    given: dict[int, int] | None = None  # made late: most pairs have none
-    size: int = 0  # bytes of the log lines
-
-    def measure(self, event: LogEvent) -> None:
-        """The interval since the last one, before it is added."""
-        if self.last is not None and event.when is not None:
-            gap = (event.when - self.last).total_seconds()
-            self.gaps += 1
-            self.gap_sum += gap
-            self.gap_squares += gap * gap
-        number = event.given
-        if number is not None:
-            given = self.given = self.given or {}
-            if number in given or len(given) < _MOST_WORDS:
-                given[number] = given.get(number, 0) + 1
-
-    @property
-    def interval(self) -> float:
-        """The mean interval in seconds."""
-        return self.gap_sum / self.gaps if self.gaps else 0.0
-
-    @property
-    def steady(self) -> bool:
-        """The intervals are about the same: a program, not a person."""
-        if self.gaps < STALE_FROM - 1:
-            return False
-        mean = self.interval
-        variance = max(0.0, self.gap_squares / self.gaps - mean * mean)
-        # The log's clock has seconds: one more or less says nothing.
-        return math.sqrt(variance) <= max(_STEADY * mean, 0.75)
-
-    @property
-    def same_password(self) -> bool | None:
-        """Whether it gives one password all the time; None where the log does not tell."""
-        told = sum((self.given or {}).values())
-        if not self.given or told < _TELLING:
-            return None
-        return max(self.given.values()) >= _SAME * told
-
-
-@dataclass(slots=True)
 class Trouble:
-    """What Dovecot says of itself: how often, when, and the last one's words."""
+    """What Dovecot says of itself: how often, when, the last one's words, and what they come to."""
 
     kind: LogKind
     service: str
+    says: str = ""
     count: int = 0
     first: datetime | None = None
     last: datetime | None = None
     text: str = ""
 
+    @property
+    def rate(self) -> float:
+        """Lines a second, from the first to the last; 0 of one line only."""
+        if self.count < 2 or self.first is None or self.last is None:
+            return 0.0
+        return self.count / max(1.0, (self.last - self.first).total_seconds())
+
 
 _TROUBLES = frozenset(
-    {LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING}
+    {
+        *(LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING),
+        *(LogKind.NO_START, LogKind.PANIC, LogKind.BACKEND, LogKind.MAIL_FAILED, LogKind.TROUBLE),
+    }
 )
+# Of several passdbs' answers to one attempt, the one that tells most.
+_TELLING_FIRST = (Why.SERVER, Why.DISABLED, Why.ADDRESS, Why.SCHEME, Why.MISMATCH, Why.OTHER, Why.UNKNOWN)
+
+
+def _rank(event: LogEvent) -> int:
+    why = event.why
+    return _TELLING_FIRST.index(why) if why in _TELLING_FIRST else len(_TELLING_FIRST)
 
 
 @dataclass(slots=True)
 class Census:
-    """Everything counted.  ``forgotten``: failures of users too many to keep."""
+    """Everything counted.  ``forgotten``: failures of users too many to keep.
+
+    ``several``: there is more than one passdb; None where that is not known.  Then what one passdb says of a
+    client that has no session in the log (Postfix, Exim) does not prove that its login failed: Dovecot logs
+    nothing of a login that the next one lets in.  ``says``: what each reason comes to.
+    """
+
+    several: bool | None = None
 
     users: dict[str, Group] = field(default_factory=dict)
     addresses: dict[str, Group] = field(default_factory=dict)
@@ -156,9 +93,13 @@ class Census:
     lines: int = 0
     size: int = 0  # bytes of the lines that tell of failures
     forgotten: int = 0
+    unproven: int = 0
+    sessions_ended: int = 0
     first: datetime | None = None
     last: datetime | None = None
-    _sessions: OrderedDict[str, list[tuple[str, str]]] = field(default_factory=OrderedDict)
+    says: dict[str, str] = field(default_factory=dict)
+    _sessions: OrderedDict[str, list[LogEvent]] = field(default_factory=OrderedDict)
+    _errors: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
     def add(self, event: LogEvent, size: int = 0) -> None:
         self.lines += 1
@@ -173,6 +114,8 @@ class Census:
         elif event.kind is LogKind.LOGGED_IN:
             self.logins += 1
             self._forgive(event)
+        elif event.kind is LogKind.MAIL_ENDED:
+            self.sessions_ended += 1
         elif event.kind in _TROUBLES:
             self._note(event)
 
@@ -188,6 +131,11 @@ class Census:
         pair.add(event, times)
         pair.size += size
         self.size += size
+        if not event.session and event.given is None and self.several is not False:
+            pair.unproven += times
+            self.unproven += times
+        if event.row and event.reason not in self.says and len(self.says) < MOST_OTHERS:
+            self.says[event.reason] = event.row.says
         if len(self.pairs) > _MOST_KEYS:
             _forget(self.pairs)
         if len(self.users) > _MOST_KEYS:
@@ -195,35 +143,56 @@ class Census:
         if len(self.addresses) > _MOST_KEYS:
             _forget(self.addresses)
         if event.session:
-            self._sessions.setdefault(event.session, []).append(key)
+            self._sessions.setdefault(event.session, []).append(event)
             if len(self._sessions) > _MOST_SESSIONS:
                 self._sessions.popitem(last=False)
 
     def _leave(self, event: LogEvent, size: int) -> None:
-        """The login process counts attempts: those that auth has not told of are new."""
+        """The login process counts attempts: those that auth has not told of are new.
+
+        Where auth told of more, several passdbs said no to the same attempt.
+        """
         told = self._sessions.pop(event.session, [])
-        if told and (pair := self.pairs.get(told[-1])):
+        error = self._errors.pop(event.session, "")
+        if told and (pair := self.pairs.get((told[-1].user, told[-1].ip))):
             pair.size += size
             self.size += size
-        if (more := event.attempts - len(told)) > 0 and not told:
-            self.unexplained += more
-            self._fail(event, more, size)
+        if told:
+            # A server's trouble is told by no passdb, and is why the client was sent away.
+            if event.why is Why.SERVER and not any(one.why is Why.SERVER for one in told):
+                self._take_back(told.pop())
+                self._fail(event._replace(reason=error or event.reason, session=""), 1, 0)
+            surplus = sorted(told, key=_rank)[max(1, event.attempts) :]
+            for one in surplus:
+                self._take_back(one)
+        elif event.attempts > 0:
+            if not error and (event.row is None or event.row.why is Why.NOT_TOLD):
+                self.unexplained += event.attempts
+            self._fail(event._replace(reason=error or event.reason), event.attempts, size)
             self._sessions.pop(event.session, None)
 
     def _forgive(self, event: LogEvent) -> None:
         """One passdb said no, and a later one let the same session in: that is no failed login."""
+        self._errors.pop(event.session, None)
         told = self._sessions.pop(event.session, [])
-        if not told or told[-1][0].casefold() != event.user.casefold():
-            return
-        user, ip = told[-1]
+        if told and told[-1].user.casefold() == event.user.casefold():
+            self._take_back(told[-1])
+
+    def _take_back(self, told: LogEvent) -> None:
         self.failures -= 1
-        _take_one(self.users, user)
-        _take_one(self.addresses, ip)
-        _take_one(self.pairs, (user, ip))
+        for table, key in ((self.users, told.user), (self.addresses, told.ip)):
+            if (group := table.get(key)) is not None:
+                group.forget(told.reason, 1)
+            _take_one(table, key)
+        _take_one(self.pairs, (told.user, told.ip))
 
     def _note(self, event: LogEvent) -> None:
+        if event.kind is LogKind.TROUBLE and event.session:
+            self._errors[event.session] = event.text
+            if len(self._errors) > _MOST_SESSIONS:
+                self._errors.popitem(last=False)
         service = service_named(event)
-        what = event.reason if event.kind is LogKind.ABORTED else limit_named(event)
+        what = event.reason if event.kind is LogKind.ABORTED else what_named(event)
         key = (event.kind, service, what)
         if key not in self.troubles and len(self.troubles) >= MOST_OTHERS:
             return
@@ -231,6 +200,7 @@ class Census:
         trouble.count += 1
         trouble.first = trouble.first or event.when
         trouble.last, trouble.text = event.when, event.text
+        trouble.says = event.row.says if event.row else ""
 
     # What it looks like
 
@@ -244,7 +214,7 @@ class Census:
         tally = self.users[user]
         pairs = self.pairs_of(user)
         if tally.count < STALE_FROM and not any(self.sprays(pair.ip) for pair in pairs[:1]):
-            return Pattern.UNCLEAR
+            return Pattern.FEW
         if not pairs:
             return Pattern.SPREAD if len(tally.others) >= MANY_FROM else Pattern.UNCLEAR
         if self.sprays(pairs[0].ip) and (tally.count < STALE_FROM or pairs[0].same_password is not True):
@@ -260,6 +230,8 @@ class Census:
             return Pattern.STALE
         if len(most.given or ()) >= _GUESSES:
             return Pattern.GUESSING
+        if most.unproven * 2 > most.count:
+            return Pattern.UNPROVEN
         return Pattern.STEADY if most.steady and most.same_password is None else Pattern.UNCLEAR
 
     def same_everywhere(self, user: str) -> bool:
@@ -270,7 +242,7 @@ class Census:
         told = sum(given.values())
         if told < max(STALE_FROM, self.users[user].count // 2):
             return False
-        return max(given.values()) >= _SAME * told
+        return max(given.values()) >= SAME * told
 
     def sprays(self, ip: str) -> bool:
         """This address fails with many names."""
@@ -289,13 +261,17 @@ def service_named(event: LogEvent) -> str:
     return "auth-worker" if event.kind in (LogKind.QUEUED, LogKind.ABORTED) else event.process
 
 
-def limit_named(event: LogEvent) -> str:
-    """Of "service(auth): client_limit (5) reached, ..." the limit; of a crash the signal."""
+def what_named(event: LogEvent) -> str:
+    """Of "service(auth): client_limit (5) reached, ..." the limit; of a crash the signal; else the words."""
     if event.kind is LogKind.LIMIT:
         return event.text.partition("): ")[2].partition(" ")[0]
     if event.kind is LogKind.CRASHED:
         return event.text.partition("killed with signal ")[2].partition(" ")[0]
-    return ""
+    if event.kind in (LogKind.QUEUED, LogKind.NOT_RESPONDING):
+        return ""
+    if event.kind is LogKind.BACKEND:
+        return f"{event.text.partition(': ')[0]} {event.row.words if event.row else ''}"
+    return event.row.words if event.row else re.sub(r"\d+", "N", event.text)
 
 
 def count(events: Iterable[tuple[LogEvent, int]]) -> Census:

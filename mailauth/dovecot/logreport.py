@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-from mailauth.dovecot.logcensus import STALE_FROM, Census, Group, Pair, Pattern
+from mailauth.dovecot.logcensus import Census, Pattern
 from mailauth.dovecot.logfiles import events_of, events_since, last_time, rotated
 from mailauth.dovecot.logs import LogEvent, plain
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
 
 _DAY = 86400.0
 _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
@@ -20,11 +21,15 @@ _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """A user who fails.  ``interval``: seconds between two failures from ``address``."""
+    """A user who fails.  ``interval``: seconds between two failures from ``address``.
+
+    ``reason``: Dovecot's words; ``cause``: what they come to.
+    """
 
     user: str
     failures: int
     reason: str
+    cause: str
     addresses: int
     address: str
     interval: float | None
@@ -49,12 +54,17 @@ class AddressRow:
 
 @dataclass(frozen=True, slots=True)
 class TroubleRow:
-    """What Dovecot says of itself."""
+    """What Dovecot says of itself, or of a server that it asks.
+
+    ``rate``: lines a second, from the first to the last; ``says``: what it comes to, where that is known.
+    """
 
     kind: str
     service: str
     count: int
     text: str
+    says: str
+    rate: float
     last: str
 
 
@@ -62,8 +72,9 @@ class TroubleRow:
 class FromLogReport:
     """The whole.
 
-    ``unexplained``: failures of which the log gives no reason (auth_verbose = no).  ``patterns``: how many
-    users have each.  ``bytes_per_day``: what the failures write, at this rate.
+    ``unproven``: lines of a passdb that said no, where Dovecot does not log whether a later one let the
+    client in.  ``unexplained``: failures of which the log gives no reason (auth_verbose = no).
+    ``patterns``: how many users have each.  ``bytes_per_day``: what the failures write, at this rate.
     """
 
     sources: list[str]
@@ -73,6 +84,7 @@ class FromLogReport:
     logins: int
     failures: int
     unexplained: int
+    unproven: int
     users: int
     addresses: int
     patterns: dict[str, int]
@@ -96,6 +108,7 @@ class Reading:
     top: int = 20
     log_timestamp: str = DEFAULT_STAMP
     ident: str = "dovecot"
+    several: bool | None = None  # passdbs; None: not known
 
 
 @dataclass(slots=True)
@@ -116,7 +129,7 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
     latest = max((end for end in ends if end), default=None)
     since = latest - asked.since if latest and asked.since is not None else None
     read = _Read()
-    census = Census()
+    census = Census(asked.several)
     with _no_collector():
         for path in files:
             read.sources.append(shown_as(path))
@@ -126,7 +139,7 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
 
 def read_stream(stream: IO[bytes], asked: Reading) -> FromLogReport:
     """Read all that comes, without a look back."""
-    read, census = _Read(sources=["standard input"]), Census()
+    read, census = _Read(sources=["standard input"]), Census(asked.several)
     with _no_collector():
         _take(census, events_of(stream, _stamps(asked, datetime.now().astimezone())), asked, read)
     return _report(census, read, asked)
@@ -178,6 +191,7 @@ def _report(census: Census, read: _Read, asked: Reading) -> FromLogReport:
         logins=census.logins,
         failures=census.failures,
         unexplained=census.unexplained,
+        unproven=census.unproven,
         users=len(census.users),
         addresses=sum(1 for ip in census.addresses if ip),
         patterns={one.value: many for one, many in Counter(patterns.values()).items()},
@@ -187,7 +201,15 @@ def _report(census: Census, read: _Read, asked: Reading) -> FromLogReport:
         guessing=[_guesser(ip, group) for ip, group in census.top(sprayers, asked.top)],
         more_guessing=max(0, len(sprayers) - asked.top),
         troubles=[
-            TroubleRow(one.kind.value, one.service, one.count, one.text, _shown(one.last))
+            TroubleRow(
+                one.kind.value,
+                one.service,
+                one.count,
+                one.text,
+                one.says,
+                round(one.rate, 1),
+                _shown(one.last),
+            )
             for one in sorted(census.troubles.values(), key=lambda one: -one.count)
         ],
         notes=_notes(census, read),
@@ -202,6 +224,7 @@ def _row(census: Census, user: str, group: Group, pattern: Pattern) -> UserRow:
         user=user,
         failures=group.count,
         reason=group.reason,
+        cause=census.says.get(group.reason, ""),
         addresses=len(group.others),
         address=most.ip if most else min(group.others, default=""),
         interval=round(most.interval, 1) if most and most.gaps else None,
@@ -221,6 +244,8 @@ def _says(pattern: Pattern, group: Group, most: Pair | None) -> str:
             return f"the same wrong password each time, {every}"
         case Pattern.STEADY:
             return f"{every}; the log does not tell whether it is the same password each time"
+        case Pattern.UNPROVEN:
+            return f"{every}; a passdb said no, and Dovecot does not log whether a later one let it in"
         case Pattern.GUESSING:
             return "different passwords from one address"
         case Pattern.SPREAD:
@@ -252,6 +277,12 @@ def _notes(census: Census, read: _Read) -> list[str]:
     elif census.failures and not any(pair.given for pair in census.pairs.values()):
         notes.append(
             "The log does not tell equal passwords from different ones: auth_verbose_passwords = sha1:6 does."
+        )
+    if census.unproven:
+        notes.append(
+            f"{census.unproven} of these failures came from programs without a session (Postfix, Exim): where"
+            " there are several passdbs, Dovecot logs that the first says no, and not that the next lets the"
+            " client in. The program's own log tells (Postfix: SASL ... authentication failed)."
         )
     if read.lines and not census.lines:
         notes.append("No line is one of Dovecot's logins: another program's log, or another instance_name?")

@@ -26,6 +26,7 @@ from mailauth.dovecot.redact import redacted
 
 REQUESTS = Catalogue((*OF_REQUESTS, *OF_SERVERS))
 AUTH = Catalogue((*OF_AUTH, *OF_SERVERS))
+SERVERS = Catalogue(OF_SERVERS)
 MASTER = Catalogue(OF_THE_MASTER)
 MAIL = Catalogue(OF_MAIL)
 
@@ -193,10 +194,13 @@ def _shown(head: re.Match[bytes], level: str) -> bytes:
     text = _GIVEN_AT.sub(b"", text)
     worker = _WORKER.match(text)
     said = text[worker.end() :] if worker else text
-    if (found := _BY_DRIVER.fullmatch(said)) or (found := _DRIVER_24.fullmatch(said)):
-        said = found["text"]
-    row = REQUESTS.find(said) or AUTH.find(said)
-    return redacted(text[: len(text) - len(said)]) + shown(said, row)
+    found = _BY_DRIVER.fullmatch(said) or _DRIVER_24.fullmatch(said)
+    # Whichever table knows a secret in it is right.
+    for part in (said, found["text"] if found else b""):
+        for one in (MAIL, REQUESTS, AUTH):
+            if part and (row := one.find(part)) and row.secret:
+                return redacted(text[: len(text) - len(part)]) + shown(part, row)
+    return redacted(text)
 
 
 def _level(head: re.Match[bytes]) -> str:
@@ -231,7 +235,7 @@ def _of_mail(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         kind = row.kind if row else LogKind.OTHER if level == "Error" else LogKind.MAIL_FAILED
     elif ends_a_session(text):
         kind, text = LogKind.MAIL_ENDED, b""
-    ids = [part for part in (head["ids"] or b"").strip(b"<>").split(b"><") if part]
+    ids = head["ids"][1:-1].split(b"><") if head["ids"] else []
     told = text if kind is LogKind.MAIL_FAILED else b""
     event = _server(when, kind, process, level, told, row)
     session = ids[-1].decode("ascii", "replace") if len(ids) > 1 else ""
@@ -243,7 +247,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     process = head["process"].decode()
     if level == "Debug":
         return LogEvent(when, LogKind.OTHER, process, level, "")  # a password may be in it
-    ids = [part for part in (head["ids"] or b"").strip(b"<>").split(b"><") if part]
+    ids = head["ids"][1:-1].split(b"><") if head["ids"] else []
     user = ip = session = driver = before = b""
     worker = _WORKER.match(text)
     text = text[worker.end() :] if worker else text
@@ -300,6 +304,8 @@ def _kind_of_request(row: Message | None, level: str) -> LogKind:
     """An error that nobody knows is no failed login: many are logged beside logins that work."""
     if level == "Panic":
         return LogKind.PANIC
+    if level == "Warning":
+        return LogKind.OTHER
     if row is None:
         return LogKind.TROUBLE if level in _GRAVE else LogKind.OTHER
     return LogKind.FAILED if row.kind is LogKind.BACKEND else row.kind
@@ -312,9 +318,11 @@ def _of_auth_itself(when: datetime | None, process: str, level: str, before: byt
     elif found := _ABORTED.match(text):
         kind, row, reason = LogKind.ABORTED, None, found[1].decode("ascii", "replace")
     else:
-        row, reason = AUTH.find(text), ""
+        row, reason = (SERVERS if before else AUTH).find(text), ""
         if level in ("Fatal", "Panic"):
             kind = LogKind.PANIC if level == "Panic" else LogKind.NO_START
+        elif before and level == "Error":
+            kind = row.kind if row and row.kind is LogKind.OTHER else LogKind.BACKEND
         elif row:
             kind = LogKind.TROUBLE if row.kind in (LogKind.FAILED, LogKind.NO_START) else row.kind
         else:
@@ -347,13 +355,14 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
         return _server(when, LogKind.OTHER, process, level, b"")
     what = found["what"]
     session = _SESSION.search(found["rest"] or b"")
-    ended = _ENDED.search(what)
     kind, row, attempts = LogKind.OTHER, None, 0
     if what in (b"Login", b"Logged in"):
         kind = LogKind.LOGGED_IN
-    elif ended and ended[1] == b"internal failure":
+    elif (ended := _ENDED.search(what)) is None:
+        pass
+    elif ended[1] == b"internal failure":
         kind = LogKind.MAIL_FAILED
-    elif ended:
+    else:
         row, attempts = _ENDS[ended[1]], int(ended[3] or ended[2] or 1)
         kind = row.kind
     return LogEvent(

@@ -104,9 +104,8 @@ class Catalogue:
 
 def shown(text: bytes, row: Message | None) -> bytes:
     """A message without what may be secret: by its row, and by what secrets look like."""
-    if row is not None:
-        if row.secret:
-            text = _without_secret(text, row)
+    if row is not None and row.secret:
+        text = _without_secret(text, row)
     return redacted(text)
 
 

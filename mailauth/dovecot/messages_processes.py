@@ -37,6 +37,7 @@ OF_THE_MASTER: tuple[Message, ...] = (
     Message(_NO_START, "Dovecot is already running%", "another Dovecot runs with this base_dir", "main.c"),
     Message(_NO_START, "Error reading configuration: %", "the configuration is not accepted", "main.c"),
     Message(_TROUBLE, "Can't reload configuration%", "the configuration is not accepted", "main.c"),
+    Message(_TROUBLE, "Failed to read configuration: %", "the configuration is not accepted", "2.4 main.c"),
     Message(_TROUBLE, "Config reload failed: %", "the configuration is not accepted", "main.c"),
     Message(_OTHER, "Killed with signal %", "", "main.c"),
     Message(_OTHER, "Corrected permissions for %", "", "master-settings.c"),
@@ -61,7 +62,6 @@ OF_AUTH: tuple[Message, ...] = (
             "auth-worker-server.c"),
     Message(_TROUBLE, "Unable to connect worker: %", "auth does not reach its worker",
             "2.4 auth-worker-connection.c"),
-    Message(_TROUBLE, "connect(%) failed: %", "auth does not reach that socket", "net.c"),
     Message(_TROUBLE, "Couldn't load plugin %: %", "a part of auth cannot be loaded", "module-dir.c"),
     Message(_TROUBLE, "Auth worker sees different passdbs/userdbs than auth server%",
             "auth and its worker have read different configurations", "auth-worker-client.c"),
@@ -102,6 +102,7 @@ OF_AUTH: tuple[Message, ...] = (
     Message(_OTHER, "userdb connection: %", "", "auth-master-connection.c"),
     Message(_OTHER, "Auth process broken%", "", "auth-server-connection.c"),
     Message(_OTHER, "Disconnected: %", "", "auth-server-connection.c"),
+    Message(_OTHER, "Raw backtrace: %", "", "failures.c"),
     # A Fatal ends auth as it starts, whatever it says; these are named.
     Message(_NO_START, "Unknown passdb driver '%", "this Dovecot has no such passdb driver", "passdb.c"),
     Message(_NO_START, "Unknown userdb driver '%", "this Dovecot has no such userdb driver", "userdb.c"),

@@ -15,6 +15,8 @@ _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
     (re.compile(rb"(?i)((?:\w+ of )?given password: |password '|passw(?:or)?d: ).*", re.DOTALL), rb"\1..."),
     # a key of a dict: password_key = passdb/%w/%u
     (re.compile(rb"\b(shared|priv)/.*", re.DOTALL), rb"\1/..."),
+    # what a program that ended with an exception wrote
+    (re.compile(rb"\b(\w*(?:Error|Exception)): .*", re.DOTALL), rb"\1: ..."),
     # a statement, and what a database quotes of it
     (
         re.compile(
@@ -56,7 +58,7 @@ _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
 )
 # Without any of these no form can match.
 _MAY = re.compile(
-    rb"[={}$'\"/]|[A-Za-z0-9+]{16}|LINE|(?i:pass|secret|token|pwd|credential|author|api.?key|bearer|basic"
+    rb"[={}$'\"/]|[A-Za-z0-9+]{16}|LINE|Error:|Exception:|(?i:pass|secret|token|pwd|credential|author|api.?key|bearer|basic"
     rb"|negotiate|resp|select|insert|update|delete|replace|call|with|exec|value|entry)"
 )
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
-from mailauth.dovecot.logcensus import Census, Pair, Trouble
+from mailauth.dovecot.logcensus import Census, Trouble
 from mailauth.dovecot.logfiles import tail_since_start
 from mailauth.dovecot.logs import LogEvent, of_use, parse_line
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.dovecot.logtally import Pair
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (

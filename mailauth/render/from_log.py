@@ -1,7 +1,7 @@
 """What a log tells, as text: tables on a terminal, plain columns elsewhere."""
 
-from mailauth.dovecot.logcensus import MOST_OTHERS
-from mailauth.dovecot.logreport import FromLogReport
+from mailauth.dovecot.logreport import FromLogReport, TroubleRow
+from mailauth.dovecot.logtally import MOST_OTHERS
 
 _WIDEST = 40
 
@@ -22,6 +22,7 @@ def from_log_text(report: FromLogReport, *, terminal: bool = False) -> str:
             for row in report.rows
         ]
         parts.append(_table(("user", "failed", "why", "from", "last", "looks like"), cells, terminal))
+        parts.append(_causes(report))
         if report.more_users:
             parts.append(f"  and {report.more_users} more users (--top N shows more)\n")
     if report.guessing:
@@ -35,12 +36,23 @@ def from_log_text(report: FromLogReport, *, terminal: bool = False) -> str:
             parts.append(f"  and {report.more_guessing} more addresses\n")
     if report.troubles:
         parts.append("\nDovecot says of itself:\n\n")
-        parts += [
-            f"  {one.count} x {one.text} (last {one.last or 'at an unknown time'})\n"
-            for one in report.troubles
-        ]
+        parts += [_trouble(one) for one in report.troubles]
     parts += [f"\nNote: {note}\n" for note in report.notes]
     return "".join(parts)
+
+
+def _trouble(one: TroubleRow) -> str:
+    rate = f", {one.rate:.0f} lines a second" if one.rate >= 1.0 else ""
+    says = f"\n      {one.says}" if one.says else ""
+    return f"  {one.count} x {one.text} (last {one.last or 'at an unknown time'}{rate}){says}\n"
+
+
+def _causes(report: FromLogReport) -> str:
+    """What Dovecot's words come to, each once, where they do not say it themselves."""
+    found = {row.reason: row.cause for row in report.rows if row.cause and row.cause != row.reason}
+    if not found:
+        return ""
+    return "\n" + "".join(f"  {reason}: {cause}.\n" for reason, cause in found.items())
 
 
 def _head(report: FromLogReport) -> str:

@@ -253,7 +253,7 @@ def failure(user: str, ip: str, at: float, password: int | None = None, session:
 
 
 def test_patterns() -> None:
-    census = Census()
+    census = Census(several=False)
     for n in range(20):
         census.add(failure("stale", "10.0.0.1", n * 60, 7))
         census.add(failure("steady", "10.0.0.2", n * 60))

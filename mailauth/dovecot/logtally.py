@@ -1,0 +1,108 @@
+"""Failures of a user, of an address, and of a user from an address, as they are counted.  Pure."""
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailauth.dovecot.logs import LogEvent
+
+MOST_OTHERS = 200  # different users of an address, and addresses of a user, counted one by one
+STALE_FROM = 5  # failures before a pattern is told
+SAME = 0.9  # of the given passwords that are one and the same
+_MOST_WORDS = 8
+_STEADY = 0.35  # standard deviation of the intervals, by their mean
+_TELLING = 3  # given passwords that must be known
+
+
+@dataclass(slots=True)
+class Tally:
+    """Failures, and when."""
+
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, event: LogEvent, times: int) -> None:
+        self.count += times
+        if event.when is not None:
+            self.first = self.first or event.when
+            self.last = event.when
+
+
+@dataclass(slots=True)
+class Group(Tally):
+    """The failures of a user, or of an address; ``others``: its addresses, or its users."""
+
+    reasons: dict[str, int] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+
+    def forget(self, reason: str, times: int) -> None:
+        """That many were no failures."""
+        left = self.reasons.get(reason, 0) - times
+        if left > 0:
+            self.reasons[reason] = left
+        else:
+            self.reasons.pop(reason, None)
+
+    def sort(self, event: LogEvent, times: int, other: str) -> None:
+        self.add(event, times)
+        reasons = self.reasons
+        if event.reason in reasons or len(reasons) < _MOST_WORDS:
+            reasons[event.reason] = reasons.get(event.reason, 0) + times
+        if len(self.others) < MOST_OTHERS:
+            self.others.add(other)
+
+    @property
+    def reason(self) -> str:
+        """The most frequent one."""
+        return max(self.reasons, key=lambda one: self.reasons[one], default="")
+
+
+@dataclass(slots=True)
+class Pair(Tally):
+    """One user from one address: its intervals, and how many passwords it gave."""
+
+    user: str = ""
+    ip: str = ""
+    gaps: int = 0
+    gap_sum: float = 0.0
+    gap_squares: float = 0.0
+    given: dict[int, int] | None = None  # made late: most pairs have none
+    size: int = 0  # bytes of the log lines
+    unproven: int = 0  # where a later passdb may have let the client in, and Dovecot logs no end
+
+    def measure(self, event: LogEvent) -> None:
+        """The interval since the last one, before it is added."""
+        if self.last is not None and event.when is not None:
+            gap = (event.when - self.last).total_seconds()
+            self.gaps += 1
+            self.gap_sum += gap
+            self.gap_squares += gap * gap
+        number = event.given
+        if number is not None:
+            given = self.given = self.given or {}
+            if number in given or len(given) < _MOST_WORDS:
+                given[number] = given.get(number, 0) + 1
+
+    @property
+    def interval(self) -> float:
+        """The mean interval in seconds."""
+        return self.gap_sum / self.gaps if self.gaps else 0.0
+
+    @property
+    def steady(self) -> bool:
+        """The intervals are about the same: a program, not a person."""
+        if self.gaps < STALE_FROM - 1:
+            return False
+        mean = self.interval
+        variance = max(0.0, self.gap_squares / self.gaps - mean * mean)
+        # The log's clock has seconds: one more or less says nothing.
+        return math.sqrt(variance) <= max(_STEADY * mean, 0.75)
+
+    @property
+    def same_password(self) -> bool | None:
+        """Whether it gives one password all the time; None where the log does not tell."""
+        told = sum((self.given or {}).values())
+        if not self.given or told < _TELLING:
+            return None
+        return max(self.given.values()) >= SAME * told
