@@ -9,7 +9,11 @@ from mailauth.evidence.fact import Evidence
 
 @dataclass(frozen=True, slots=True)
 class LogTrouble:
-    """Something that Dovecot says of itself: ``what`` is the limit, the signal or the reason."""
+    """Something that Dovecot says of itself, or of a server that it asks.
+
+    ``what`` is the limit, the signal or the reason; ``says``: what it comes to, where that is known;
+    ``rate``: lines a second, from the first to the last.
+    """
 
     kind: LogKind
     service: str
@@ -17,6 +21,8 @@ class LogTrouble:
     count: int
     text: str
     last: datetime | None
+    says: str = ""
+    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class LogStream:
     """One user who fails again and again from one address.
 
     ``interval`` seconds between two; ``size`` bytes of log; ``ago`` seconds since the last.
-    ``same_password`` is None where the log does not tell (auth_verbose_passwords = no).
+    ``same_password`` is None where the log does not tell (auth_verbose_passwords = no).  ``proven`` is False
+    where these are lines of one passdb of several, and a later one may have let the client in.
     """
 
     user: str
@@ -36,6 +43,20 @@ class LogStream:
     size: int
     steady: bool
     same_password: bool | None
+    proven: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LogStreams(Evidence):
+    """Who fails again and again, since Dovecot last started or was reloaded."""
+
+    streams: tuple[LogStream, ...]
+
+    @property
+    def seen(self) -> str:
+        if not self.streams:
+            return "nobody fails again and again"
+        return "; ".join(f"{one.user!r} from {one.ip}: {one.count} times" for one in self.streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +74,11 @@ class LogWindow(Evidence):
     verbose: bool
     database_lost: bool  # auth lost its database: what else it says may follow from that
     troubles: tuple[LogTrouble, ...]
-    streams: tuple[LogStream, ...]
+    sessions: int = 0  # mail sessions that ended as they should
+
+    def all(self, *kinds: LogKind) -> tuple[LogTrouble, ...]:
+        """The troubles of these kinds, the most frequent first."""
+        return tuple(sorted((one for one in self.troubles if one.kind in kinds), key=lambda one: -one.count))
 
     def of(self, kind: LogKind, what: str = "") -> LogTrouble | None:
         """The trouble of that kind, the most frequent one."""
@@ -66,6 +91,35 @@ class LogWindow(Evidence):
         if not self.whole:
             told += " (the start of Dovecot is further back than was read)"
         return "; ".join([told, *(f"{one.count} x {one.text!r}" for one in self.troubles)])
+
+
+@dataclass(frozen=True, slots=True)
+class AuthStart(Evidence):
+    """Whether an auth process starts; where not, Dovecot's own words of it, and what they come to."""
+
+    starts: bool
+    words: str = ""
+    says: str = ""
+
+    @property
+    def seen(self) -> str:
+        return (
+            "auth runs"
+            if self.starts
+            else f"no auth process runs; {self.words or 'the log does not say why'}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords(Evidence):
+    """What a Dovecot that does not run logged last that was grave: the line, and what it comes to."""
+
+    words: str
+    says: str
+
+    @property
+    def seen(self) -> str:
+        return self.words or "nothing grave"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +154,7 @@ class UserInLog(Evidence):
     addresses: tuple[str, ...]
     sent: tuple[SentPassword, ...]
     verbose: bool
+    causes: tuple[str, ...] = ()
 
     @property
     def seen(self) -> str:

@@ -12,13 +12,14 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logcensus import Census, Trouble
 from mailauth.dovecot.logfiles import tail_since_start
-from mailauth.dovecot.logs import LogEvent, of_use, parse_line
+from mailauth.dovecot.logs import LogEvent, ends_a_session, of_use, parse_line
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import Pair
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
     LogStream,
+    LogStreams,
     LogTrouble,
     LogWindow,
     NotApplicable,
@@ -42,6 +43,7 @@ _JOURNAL_SECONDS = 5.0
 _STREAMS = 5
 _REASONS = 4
 _ADDRESSES = 20
+_STEADY_FROM = 30  # failures before it matters that they go on
 _MANY = 3  # failed logins: more than a slip of the fingers
 
 
@@ -60,11 +62,7 @@ def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
     log = read_log(scene)
     if log is None:
         return NotApplicable(LogWindow, "there is no log file yet")
-    census = Census()
-    for event, size in log.events:
-        census.add(event, size)
-    now = datetime.now().astimezone()
-    streams = [pair for _, pair in census.top(census.pairs, _STREAMS) if pair.count > 1]
+    census = _census(scene, log)
     return LogWindow(
         source=log.source,
         begins=log.begins,
@@ -75,8 +73,33 @@ def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
         verbose=verbose(scene),
         database_lost=any(_lost_database(event) for event, _ in log.events),
         troubles=tuple(_trouble(key[2], one) for key, one in census.troubles.items()),
-        streams=tuple(_stream(pair, now) for pair in streams),
+        sessions=census.sessions_ended,
     )
+
+
+def observe_log_streams(scene: Scene) -> LogStreams | NotApplicable:
+    """Who fails again and again.  Raises CannotObserve where such lines are no proof of a failed login."""
+    log = read_log(scene)
+    if log is None:
+        return NotApplicable(LogStreams, "there is no log file yet")
+    census = _census(scene, log)
+    now = datetime.now().astimezone()
+    found = tuple(_stream(pair, now) for _, pair in census.top(census.pairs, _STREAMS) if pair.count > 1)
+    for one in found:
+        if not one.proven and one.count >= _STEADY_FROM and one.steady:
+            raise CannotObserve(
+                f"{log.source}: a passdb said no to {one.user!r} from {one.ip} {one.count} times; there are"
+                " several passdbs, and Dovecot does not log whether a later one let that client in (it has no"
+                " session, as Postfix or Exim): that program's own log tells, SASL ... authentication failed."
+            )
+    return LogStreams(log.source, found)
+
+
+def _census(scene: Scene, log: Log) -> Census:
+    census = Census(len(scene.config.passdbs) > 1)
+    for event, size in log.events:
+        census.add(event, size)
+    return census
 
 
 def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
@@ -85,7 +108,7 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
     log = read_log(scene, names)
     if log is None or not names:
         return NotApplicable(UserInLog, "there is no log file yet" if names else "no user is asked about")
-    census = Census()
+    census = Census(len(scene.config.passdbs) > 1)
     sent: Counter[tuple[str, int | None, bool | None]] = Counter()
     for event, size in log.events:
         if event.user.casefold() in names:
@@ -103,6 +126,7 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
         addresses=tuple(sorted(ip for ip in census.addresses if ip))[:_ADDRESSES],
         sent=tuple(SentPassword(ip, count, same) for (ip, _, same), count in sent.most_common(_STREAMS)),
         verbose=verbose(scene),
+        causes=tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one))),
     )
 
 
@@ -194,7 +218,9 @@ def _events(lines: list[bytes], stamps: Stamps, names: set[str] | None) -> list[
     found = []
     wanted = [name.encode() for name in names or ()]
     for line in lines:
-        if not of_use(line) or (wanted and not any(name in line.lower() for name in wanted)):
+        if not (of_use(line) or ends_a_session(line)) or (
+            wanted and not any(name in line.lower() for name in wanted)
+        ):
             continue
         if event := parse_line(line, stamps):
             found.append((event, len(line)))
@@ -254,11 +280,11 @@ def _is_start(line: bytes, stamps: Stamps) -> bool:
 
 
 def _lost_database(event: LogEvent) -> bool:
-    return event.kind is LogKind.TROUBLE and "onnect" in event.text and "ailed" in event.text
+    return event.kind is LogKind.BACKEND and event.driver in ("mysql", "pgsql", "sqlite")
 
 
 def _trouble(what: str, one: Trouble) -> LogTrouble:
-    return LogTrouble(one.kind, one.service, what, one.count, one.text, one.last)
+    return LogTrouble(one.kind, one.service, what, one.count, one.text, one.last, one.says, one.rate)
 
 
 def _stream(pair: Pair, now: datetime) -> LogStream:
@@ -274,6 +300,7 @@ def _stream(pair: Pair, now: datetime) -> LogStream:
         pair.size,
         pair.steady,
         pair.same_password,
+        pair.unproven * 2 <= pair.count,
     )
 
 

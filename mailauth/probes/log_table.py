@@ -4,17 +4,25 @@ from collections.abc import Callable
 
 from mailauth.evidence import (
     AuthAnswer,
+    AuthStart,
     ContainerLog,
     Evidence,
     Filesystems,
+    LastWords,
     LogDestination,
+    LogStreams,
     LogWindow,
     NotApplicable,
     Penalties,
     SentPasswords,
     UserInLog,
 )
-from mailauth.probes.log import observe_log_window, observe_sent, observe_user_in_log
+from mailauth.probes.log import (
+    observe_log_streams,
+    observe_log_window,
+    observe_sent,
+    observe_user_in_log,
+)
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_place import (
     observe_container_log,
@@ -22,6 +30,7 @@ from mailauth.probes.log_place import (
     observe_log_destination,
     observe_penalties,
 )
+from mailauth.probes.log_start import observe_auth_start, observe_last_words
 from mailauth.probes.scene import Scene
 
 Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
@@ -29,6 +38,9 @@ Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
 LOG_PROBES: tuple[Probe, ...] = (
     (AuthAnswer, observe_answer),
     (LogWindow, observe_log_window),
+    (LogStreams, observe_log_streams),
+    (AuthStart, observe_auth_start),
+    (LastWords, observe_last_words),
     (LogDestination, observe_log_destination),
     (Filesystems, observe_filesystems),
     (ContainerLog, observe_container_log),

@@ -14,7 +14,10 @@ from mailauth.rules.auth010_auth_blocked import auth_blocked
 from mailauth.rules.auth011_crashed import crashed
 from mailauth.rules.auth012_no_answer import no_answer
 from mailauth.rules.auth013_mail_service_fails import mail_service_fails
+from mailauth.rules.auth014_does_not_start import auth_does_not_start
+from mailauth.rules.auth015_session_ends import session_ends
 from mailauth.rules.auth016_unexplained import unexplained
+from mailauth.rules.auth017_server_behind_fails import server_behind_fails
 from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
 from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
@@ -234,6 +237,9 @@ RULES: tuple[Rule, ...] = (
     crashed,
     no_answer,
     mail_service_fails,
+    auth_does_not_start,
+    session_ends,
+    server_behind_fails,
     unexplained,
     grows_without_bound,
     client_sends_old,

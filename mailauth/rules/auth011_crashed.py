@@ -31,11 +31,12 @@ def crashed(log: LogWindow) -> Problem | None:
     if not found:
         return None
     signals = {one.what for one in found}
+    since = log.begins
+    says = [f"Dovecot says, {one.count} times since {since}: {one.text.partition(' (')[0]}." for one in found]
+    panics = [one for one in log.all(LogKind.PANIC) if one.service in {other.service for other in found}]
+    says += [f"Before it: {one.text}." for one in panics[:1]]
     return Problem(
-        says=" ".join(
-            f"Dovecot says, {one.count} times since {log.begins}: {one.text.partition(' (')[0]}."
-            for one in found
-        ),
+        says=" ".join(says),
         because=(log,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(

@@ -25,7 +25,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 _COMPUTING = 0.5  # seconds of its own processor time: then AUTH010 tells why it does not answer
 
 
-@rule("AUTH012", "auth or a worker did not answer in time", Severity.RISK, yields_to=("CONF017",))
+@rule("AUTH012", "auth or a worker did not answer in time", Severity.RISK, yields_to=("CONF017", "AUTH014"))
 def no_answer(answer: AuthAnswer, log: LogWindow | None, logins: Logins | None) -> Problem | None:
     if answer.hangs and answer.computing < _COMPUTING:
         return _problem(

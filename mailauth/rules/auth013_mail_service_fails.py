@@ -14,7 +14,8 @@ What to do
     Read what Dovecot logs of that moment: doveadm log errors, doveadm log find.
 """
 
-from mailauth.evidence import Logins, MailSession
+from mailauth.dovecot.messages import LogKind
+from mailauth.evidence import Logins, LogWindow, MailSession
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 _NAMED = (
@@ -26,15 +27,20 @@ _NAMED = (
 
 
 @rule("AUTH013", "auth takes the login, and the mail service fails", Severity.BLOCKS_LOGIN, yields_to=_NAMED)
-def mail_service_fails(logins: Logins, session: MailSession) -> Problem | None:
+def mail_service_fails(logins: Logins, session: MailSession, log: LogWindow | None) -> Problem | None:
     if not session.ended_at:
         return None
+    told = log.all(LogKind.MAIL_FAILED) if log else ()
+    last = max(told, key=lambda one: one.last.timestamp() if one.last else 0.0, default=None)
+    says = f"auth takes the login; on {session.listener} {session.ended_at} fails: {session.said}"
+    if last:
+        says += f". Dovecot logs, of {last.service}: {last.text}{f' ({last.says})' if last.says else ''}"
     return Problem(
-        says=f"auth takes the login; on {session.listener} {session.ended_at} fails: {session.said}",
-        because=(logins, session),
+        says=says,
+        because=(logins, session, log) if log and last else (logins, session),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary="Read what Dovecot logs of it.",
-            commands=("doveadm log errors", "doveadm log find"),
+            summary="Mend what that line names." if last else "Read what Dovecot logs of it.",
+            commands=() if last else ("doveadm log errors", "doveadm log find"),
         ),
     )

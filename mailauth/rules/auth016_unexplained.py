@@ -12,12 +12,12 @@ What to do
     system's log of authentication, an LDAP server has its own.
 """
 
-from mailauth.evidence import Logins, LookedUp
+from mailauth.evidence import Logins, LookedUp, UserInLog
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
 @rule("AUTH016", "The login fails, and nothing looked at explains it", Severity.BLOCKS_LOGIN, last=True)
-def unexplained(logins: Logins, lookups: LookedUp | None) -> Problem | None:
+def unexplained(logins: Logins, lookups: LookedUp | None, log: UserInLog | None) -> Problem | None:
     failed = [reply for reply in logins.replies if not reply.ok]
     if not failed:
         return None
@@ -29,9 +29,13 @@ def unexplained(logins: Logins, lookups: LookedUp | None) -> Problem | None:
     if unseen:
         says += f" What says no may be {' or '.join(one.passdb for one in unseen)}:"
         says += f" {'; '.join(one.reason.removesuffix('.') for one in unseen)}."
+    if log and log.reasons:
+        says += f" Dovecot logs of this user: {', '.join(log.reasons)}."
+        says += f" That is: {'; '.join(log.causes)}." if log.causes else ""
+    also = tuple(one for one in (lookups, log if log and log.reasons else None) if one)
     return Problem(
         says=says,
-        because=(logins, lookups) if lookups else (logins,),
+        because=(logins, *also),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary="Read what Dovecot logs of it, with auth_verbose = yes.",

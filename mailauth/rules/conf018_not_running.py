@@ -6,22 +6,26 @@ Why
     It was stopped, it did not start again after an upgrade or a change of its configuration, or the
     kernel killed it for want of memory.
 How we know
-    master.pid in base_dir names no running master.
+    master.pid in base_dir names no running master.  The log's last grave line is told, where it has one:
+    "service(imap-login): listen(*, 143) failed: Address already in use".
 What to do
     Start it; systemctl status dovecot or the journal say why it is down.
 """
 
-from mailauth.evidence import Configured, Running
+from mailauth.evidence import Configured, LastWords, Running
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
 @rule("CONF018", "Dovecot is not running", Severity.BLOCKS_LOGIN)
-def not_running(configured: Configured, running: Running) -> Problem | None:
+def not_running(configured: Configured, running: Running, last: LastWords | None) -> Problem | None:
     if running.pid is not None:
         return None
+    says = f"No Dovecot runs with {configured.file} (see {running.source})."
+    if last and last.words:
+        says += f" The last grave line of its log: {last.words}{f' ({last.says})' if last.says else ''}."
     return Problem(
-        says=f"No Dovecot runs with {configured.file} (see {running.source}).",
-        because=(running, configured),
+        says=says,
+        because=(running, configured, last) if last and last.words else (running, configured),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary="Start it: systemctl start dovecot; journalctl -u dovecot says why it went.",

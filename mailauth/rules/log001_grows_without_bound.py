@@ -8,14 +8,15 @@ Why
     where the log is not rotated, or a container keeps it without a limit, the disk fills.
 How we know
     Counted in the log since Dovecot last started or was reloaded: at least 30 failures of one user from
-    one address, at steady intervals, the last one not long ago.
+    one address, at steady intervals, the last one not long ago.  Where there are several passdbs, and the
+    client has no session in the log (Postfix, Exim), one passdb's no is not counted: the next may say yes.
 What to do
     Set the right password in that client, or take its account away.  Until then, ban the address
     (fail2ban's filter "dovecot").  mailauth diagnose --from-log shows who else fails.
 """
 
 from mailauth.dovecot.sizes import show_size
-from mailauth.evidence import LogStream, LogWindow
+from mailauth.evidence import LogStream, LogStreams
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 _AT_LEAST = 30
@@ -25,7 +26,7 @@ _DAY = 86400
 
 
 @rule("LOG001", "A client retries a failing login for ever", Severity.RISK)
-def grows_without_bound(log: LogWindow) -> Problem | None:
+def grows_without_bound(log: LogStreams) -> Problem | None:
     found = [one for one in log.streams if _goes_on(one)]
     if not found:
         return None
@@ -41,7 +42,7 @@ def grows_without_bound(log: LogWindow) -> Problem | None:
 
 
 def _goes_on(one: LogStream) -> bool:
-    if one.count < _AT_LEAST or not (one.steady or one.same_password) or not one.ip:
+    if one.count < _AT_LEAST or not one.proven or not (one.steady or one.same_password) or not one.ip:
         return False
     return one.ago <= max(_SHORTEST, _STILL * one.interval)
 

@@ -1,0 +1,106 @@
+"""Whether auth starts, and what a Dovecot, or an auth, that does not start says of it in the log."""
+
+import os
+import time
+from contextlib import suppress
+
+from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.logs import LogEvent, parse_line
+from mailauth.dovecot.messages import LogKind
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.evidence import AuthStart, LastWords, NotApplicable
+from mailauth.probes.log import read_log, stamps_of
+from mailauth.probes.process import NotRunning, master_process, running
+from mailauth.probes.scene import Scene
+
+_GREETS = 3.0  # seconds: an auth that ended is tried again after 2, src/master/service-monitor.c
+_THROTTLED = 90.0  # seconds: the longest that Dovecot waits until it tries again is 60
+_LOGS = 2.0  # seconds for the log process to write why, on a busy machine
+_APART = 0.1
+_ENDS = (LogKind.NO_START, LogKind.PANIC)
+_OF_THE_MASTER = "command startup failed"  # says that it ended, not why
+
+
+def observe_auth_start(scene: Scene) -> AuthStart | NotApplicable:
+    """Greet auth; where no process of it is there then, look for its last words.
+
+    Raises CannotObserve where we may not ask, and where auth is there and silent: AUTH012 tells of that.
+    """
+    try:
+        master_process(scene.dovecot, scene.config)
+    except NotRunning:
+        return NotApplicable(AuthStart, "Dovecot does not run")
+    name = f"{scene.config.base_dir}/auth-client"
+    path = scene.dovecot.path(name)
+    began = time.time()
+    try:
+        with AuthSocket(path, timeout=_GREETS):
+            return AuthStart(name, starts=True)
+    except CannotObserve as why:
+        if AS_ROOT in str(why) or not os.access(path, os.R_OK | os.W_OK):
+            raise CannotObserve(f"{name}: only root may ask whether auth runs; {AS_ROOT}.") from None
+        if _stays(scene):
+            return NotApplicable(AuthStart, "auth runs, and did not greet")
+    event = _last(scene, began - _THROTTLED)
+    if event is None:
+        raise CannotObserve(
+            f"{name}: no auth process runs, and the log does not say why: doveadm log errors."
+        )
+    return AuthStart(name, False, event.text, event.row.says if event.row else "")
+
+
+def _stays(scene: Scene) -> bool:
+    """Whether the same auth process is there twice: one that ends as it starts is not."""
+    with suppress(CannotObserve):
+        master = master_process(scene.dovecot, scene.config)
+        before = set(running(master, "auth"))
+        time.sleep(1.0)
+        return bool(before & set(running(master, "auth")))
+    return False
+
+
+def _last(scene: Scene, since: float) -> LogEvent | None:
+    """The last line in which auth says why it ends; waited for, since the log lags behind."""
+    deadline = time.monotonic() + _LOGS
+    while True:
+        found = None
+        with suppress(CannotObserve):
+            found = _of_auth(scene, since)
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(_APART)
+
+
+def _of_auth(scene: Scene, since: float) -> LogEvent | None:
+    events = [one for one in _ends(scene) if one.when is None or one.when.timestamp() > since]
+    mine = [one for one in events if one.process == "auth" or one.text.startswith("service(auth)")]
+    telling = [one for one in mine if _OF_THE_MASTER not in one.text]
+    return next(reversed(telling or mine), None)
+
+
+def _ends(scene: Scene) -> list[LogEvent]:
+    """The lines of processes that ended as they started, from the log, or as the log process keeps them."""
+    with suppress(CannotObserve):
+        log = read_log(scene)
+        return [event for event, _ in log.events if event.kind in _ENDS] if log else []
+    said = scene.dovecot.run("doveadm", "log", "errors", timeout=10.0).out
+    stamps = stamps_of(scene.config.tree)
+    found = [parse_line(line.encode(), stamps) for line in said.splitlines()]
+    return [event for event in found if event and event.kind in _ENDS]
+
+
+def observe_last_words(scene: Scene) -> LastWords | NotApplicable:
+    """What a Dovecot that does not run logged last: the lines of its last start, or of its end."""
+    try:
+        master_process(scene.dovecot, scene.config)
+    except NotRunning:
+        log = read_log(scene)
+    else:
+        return NotApplicable(LastWords, "Dovecot runs")
+    events = [event for event, _ in log.events if event.kind in _ENDS] if log else []
+    # A Fatal of the master follows the line that says why.
+    last = events[-1] if events else None
+    if last and last.text.startswith("Failed to start listeners"):
+        last = next((one for one in reversed(events[:-1]) if one.text.startswith("service(")), last)
+    says = last.row.says if last and last.row else ""
+    return LastWords(log.source if log else "log", last.text if last else "", says)

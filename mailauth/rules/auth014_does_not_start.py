@@ -1,0 +1,40 @@
+"""auth ends as it starts: nobody can log in.
+
+What you see
+    A client gets no greeting, or "* BYE Disconnected: Auth process broken"; doveadm auth test ends with
+    "Couldn't connect to auth socket" or "auth server ... disconnected".  The log has "auth: Fatal: ..." and
+    "service(auth): command startup failed, throttling for 2.000 secs", then 4, 8 and up to 60.
+Why
+    auth reads more than doveconf does: the LDAP, SQL and dict files of 2.3, Lua scripts, the options of a
+    passdb's args, plugins, and whether the mechanisms can work with the passdbs.  What it does not take
+    ends it, and Dovecot tries again later and later (src/master/service-monitor.c).
+How we know
+    auth was asked for and did not greet, no process of it was there, and the log has its last words.
+What to do
+    Mend what the line names.  doveadm reload starts auth again at once.
+"""
+
+from mailauth.evidence import AuthStart
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+# What names the same fault more exactly: a setting, a driver, a file or a limit.
+_NAMED = (
+    *("MEM006", "CONF001", "CONF002", "CONF003", "CONF004", "CONF005", "CONF006", "CONF009", "CONF010"),
+    *("CONF012", "CONF014", "CONF015", "CONF018", "CONF019", "CONF021"),
+)
+
+
+@rule("AUTH014", "auth does not start", Severity.BLOCKS_LOGIN, yields_to=_NAMED)
+def auth_does_not_start(start: AuthStart) -> Problem | None:
+    if start.starts:
+        return None
+    meaning = f" ({start.says})" if start.says else ""
+    return Problem(
+        says=f"auth ends as it starts, so nobody can log in. Dovecot says: {start.words}{meaning}.",
+        because=(start,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Mend what that line names; auth starts with the next reload.",
+            commands=("doveadm reload",),
+        ),
+    )

@@ -1,0 +1,199 @@
+"""What the log has the reason of: auth does not start, a session ends, a server behind fails."""
+
+import contextlib
+import imaplib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mailauth.diagnose import Target, look
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.logreport import Reading, read_logs
+from mailauth.finding import Finding
+from mailauth.hashes import Password
+from mailauth.lab import Lab
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
+
+Make = Callable[..., Proof]
+GOOD = argon2id(memory=1 * MiB)
+PAM = {"2.3": "passdb {\n  driver = pam\n  args = sesion=yes dovecot\n}\n", "2.4": ""}
+
+
+def broken(one: Proof, settings: str) -> None:
+    """Reload with these, whatever comes of it."""
+    one.lab.configure(settings)
+    done = one.lab.run("doveadm", "reload")
+    assert done.returncode == 0, done.stderr
+
+
+def found(one: Proof, code: str, *, login: bool = False) -> Finding:
+    told = one.look(password=SECRET if login else None, login=login).diagnosis
+    by_code = {finding.rule.code: finding for finding in told.findings}
+    assert code in by_code, [finding.problem.says for finding in told.findings]
+    return by_code[code]
+
+
+def alone_with_pam(one: Proof) -> str:
+    """No passdb but PAM, for a mechanism that needs the stored password."""
+    main = one.lab.config.read_text()
+    begin = main.index("passdb")
+    end = main.index("\n}\n", begin) + 3
+    pam = "passdb pam {\n}\n" if one.lab.dialect == "2.4" else "passdb {\n  driver = pam\n}\n"
+    one.lab.config.write_text(main[:begin] + pam + main[end:])
+    return "auth_mechanisms = plain cram-md5\n"
+
+
+def misspelt(one: Proof) -> str:
+    return PAM[one.lab.dialect]
+
+
+def script(one: Proof) -> str:
+    lua = one.write("auth.lua", "function auth_password_verify(\n")
+    return f"passdb {{\n  driver = lua\n  args = file={lua}\n}}\n"
+
+
+def ldap_file(one: Proof) -> str:
+    ldap = one.write("ldap.conf.ext", "uris = ldap://127.0.0.1:1\nbase = dc=x\nauth_bind = enabled\n")
+    return f"passdb {{\n  driver = ldap\n  args = {ldap}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        (alone_with_pam, "CRAM-MD5 mechanism can't be supported with given passdbs"),
+        pytest.param(misspelt, "pam: Unknown setting: sesion=yes", marks=pytest.mark.dovecot("< 2.4")),
+        pytest.param(script, "initialization failed", marks=pytest.mark.dovecot("< 2.4")),
+        pytest.param(ldap_file, "line 3: Invalid boolean: enabled", marks=pytest.mark.dovecot("< 2.4")),
+    ],
+)
+def test_auth014_does_not_start(
+    proof: Make, dovecot_version: str, breaks: Callable[[Proof], str], says: str
+) -> None:
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    main = one.lab.config.read_text()
+    assert one.logins() == [True]
+    assert "AUTH014" not in {finding.rule.code for finding in one.look().diagnosis.findings}
+    broken(one, breaks(one))
+    told = found(one, "AUTH014")
+    assert says in told.problem.says
+    assert told.problem.because[0].seen
+    one.lab.config.write_text(main)
+    one.lab.configure("")
+    one.lab.reload()
+    assert one.logins() == [True]
+    one.finds(set())
+    record(one.lab, f"auth does not start: {says}", ("AUTH014",))
+
+
+def imap(lab: Lab) -> None:
+    """A session as a mail program has it, which may be ended."""
+    client = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=30)
+    with contextlib.suppress(imaplib.IMAP4.error, OSError):
+        client.login("alice", SECRET.decode())
+        client.select(readonly=True)
+        client.logout()
+    with contextlib.suppress(OSError):
+        client.shutdown()
+
+
+def test_auth015_a_plugin_lacks_another(proof: Make, dovecot_version: str) -> None:
+    """With a login of our own AUTH013 quotes the line; without, what a client's session left says it."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    imap(one.lab)
+    assert one.lab.logs("Logged out")
+    one.finds(set())
+    one.lab.configure("mail_plugins = imap_quota\n")
+    one.lab.reload()
+    one.finds(set())  # nobody has tried it
+    imap(one.lab)
+    assert one.lab.logs("Plugin quota must be loaded also")
+    told = one.finds({"AUTH015"})
+    assert "Plugin quota must be loaded also" in told[0].problem.says
+    told = one.finds({"AUTH013"}, password=SECRET, login=True)
+    assert "Plugin quota must be loaded also" in told[0].problem.says
+    one.lab.configure("")
+    one.lab.reload()
+    one.finds(set(), password=SECRET, login=True)
+    record(one.lab, "a plugin lacks another", ("AUTH015",))
+
+
+def test_logins_that_a_later_passdb_lets_in_are_no_failures(proof: Make, dovecot_version: str) -> None:
+    """Through auth-client, as Postfix asks: the first passdb's no is in the log, and nothing of the yes."""
+    one = proof(dovecot_version, "passwd-file", {"bob": GOOD})
+    users = one.write("more", f"alice:{GOOD}\n")
+    if one.lab.dialect == "2.3":
+        second = f"passdb {{\n  driver = passwd-file\n  args = {users}\n}}\n"
+    else:
+        second = f"passdb more {{\n  driver = passwd-file\n  passwd_file_path = {users}\n}}\n"
+    one.lab.configure(second)
+    one.lab.reload()
+    for _ in range(40):
+        assert one.lab.login("alice", SECRET, address="10.0.0.1").ok
+    assert one.lab.logs("unknown user", times=40)
+    told = one.look().diagnosis
+    assert "LOG001" not in {finding.rule.code for finding in told.findings}
+    report = read_logs(Reading((one.lab.folder / "log",), several=True))
+    assert report.unproven == 40
+    assert report.rows[0].pattern.value == "perhaps logins that worked"
+
+
+@pytest.fixture
+def closing() -> Iterator[int]:
+    """A port that takes connections and closes them: a proxy whose backend is away."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = threading.Event()
+
+        def serve() -> None:
+            server.settimeout(0.2)
+            while not done.is_set():
+                with contextlib.suppress(OSError):
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        done.set()
+        thread.join()
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_auth017_a_server_that_closes_floods_the_log(proof: Make, dovecot_version: str, closing: int) -> None:
+    """Thousands of lines a second, of a server: no client is to blame."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    ldap = one.write("ldap.conf.ext", f"uris = ldap://127.0.0.1:{closing}\nbase = dc=x\n")
+    one.lab.configure(f"passdb {{\n  driver = ldap\n  args = {ldap}\n}}\n")
+    one.lab.reload()
+    thread = threading.Thread(target=asked, args=(one.lab,))
+    thread.start()
+    assert one.lab.logs("Connection lost to LDAP server, reconnecting", times=1000)
+    told = found(one, "AUTH017")
+    assert "takes connections and closes them" in told.problem.says
+    report = read_logs(Reading((one.lab.folder / "log",)))
+    assert not any(row.user.startswith("/") for row in report.rows)
+    assert any(row.says == "the LDAP port takes connections and closes them" for row in report.troubles)
+    one.lab.configure("")
+    one.lab.stop()
+    thread.join()
+    record(one.lab, "an LDAP port takes connections and closes them", ("AUTH017",))
+
+
+def asked(lab: Lab) -> None:
+    """Ask for a user that only the last passdb may know; auth may never answer."""
+    with contextlib.suppress(Exception):
+        lab.login("nobody", SECRET)
+
+
+@pytest.mark.dovecot("< 2.4")  # that of another root can be started from within only
+def test_conf018_says_the_last_words(proof: Make, dovecot_version: str) -> None:
+    """A port that somebody else has: Dovecot does not start, and its log says so."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    one.lab.stop()
+    with socket.create_server(("127.0.0.1", one.lab.ports["imap"])):
+        done = one.lab.run("dovecot")
+        assert done.returncode or "in use" in done.stderr + one.lab.log()
+        assert one.lab.logs("Address already in use")
+        told = look(Target("alice", Installation(str(one.lab.config)), Password(SECRET))).diagnosis
+    by_code = {finding.rule.code: finding for finding in told.findings}
+    assert "Address already in use" in by_code["CONF018"].problem.says
