@@ -95,8 +95,8 @@ def test_no_rule_shadows_another() -> None:
 
 
 def test_every_probe_is_of_use() -> None:
-    """What no rule needs is not looked at."""
-    needed = {kind for rule in RULES for kind in rule.needs}
+    """What no rule needs or asks for is not looked at."""
+    needed = {kind for rule in RULES for kind in (*rule.needs, *rule.also)}
     looked_at = {kind for kind, _ in (*SERVER_PROBES, *USER_PROBES, *CASE_PROBES)}
     assert not looked_at - needed
 
