@@ -38,6 +38,11 @@ class SqlSource:
     hosts: tuple[dict[str, str], ...] = field(repr=False)  # tried in turn; driver-specific keys
     query: str
     place: str  # the file that says so
+    credentials: str = ""  # file and line of the server and its credentials, where they are known
+    query_place: str = ""  # and of the query
+    refused: str = ""  # why the client library does not take the settings
+    cut: tuple[str, ...] = ()  # lines ("file:12") that a "#" cuts short
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # of Dovecot's processes
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import os
 import pickle
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -86,14 +86,19 @@ class Installation:
         out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
         return Ran(done.returncode, out, err)
 
-    def inside(self, call: Callable[[], _T], identity: Identity | None = None) -> _T:
+    def inside(
+        self,
+        call: Callable[[], _T],
+        identity: Identity | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> _T:
         """Call a function where that Dovecot lives: its files, its sockets, its network.
 
-        In a forked child when that is another root or namespace, or another user (``identity``); what the
-        function needs must be imported before.  Its CannotObserve and Refused pass through; any other
-        exception is a bug of ours.
+        In a forked child when that is another root or namespace, another user (``identity``), or when it is
+        to have Dovecot's ``environment`` in place of ours; what the function needs must be imported before.
+        Its CannotObserve and Refused pass through; any other exception is a bug of ours.
         """
-        if not self.pid and identity is None:
+        if not self.pid and identity is None and environment is None:
             return call()
         reader, writer = os.pipe()
         child = os.fork()
@@ -101,10 +106,7 @@ class Installation:
             os.close(reader)
             with os.fdopen(writer, "wb") as stream:
                 try:
-                    if self.pid:
-                        _enter(self.pid)
-                    if identity:
-                        identity.assume()
+                    _become(self.pid, identity, environment)
                     answer: object = ("ok", call())
                 except (CannotObserve, Refused) as why:
                     answer = ("refused" if isinstance(why, Refused) else "cannot", str(why))
@@ -163,6 +165,17 @@ class Installation:
             f"Dovecot is not installed in {where}: there is no {program}; install dovecot-core or name a"
             " running Dovecot with --pid."
         )
+
+
+def _become(pid: int | None, identity: Identity | None, environment: Mapping[str, str] | None) -> None:
+    """For good: this is the child."""
+    if pid:
+        _enter(pid)
+    if identity:
+        identity.assume()
+    if environment is not None:
+        os.environ.clear()
+        os.environ.update(environment)
 
 
 def _enter(pid: int) -> None:

@@ -17,7 +17,7 @@ from mailauth.errors import AS_ROOT, CannotObserve, UsageError, unseen
 _DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 # Dovecot's own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied", "Couldn't open include
 # file /etc/dovecot/auth.conf: Permission denied"
-_DENIED = re.compile(r"open\(([^)]+)\) failed: Permission|open include file (.+?): Permission")
+_DENIED = re.compile(r"open\([^)]+)\) failed: Permission|open include file (.+?): Permission")
 
 
 def read_config(dovecot: Installation) -> AuthConfig:
@@ -63,7 +63,9 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         version=version,
         file=file,
         base_dir=tree.get("base_dir", "/var/run/dovecot"),
-        passdbs=v24.read_passdbs(tree, version, frozenset(one.name for one in files.settings))
+        passdbs=v24.read_passdbs(
+            v24.Sources(tree, files, dovecot), version, frozenset(one.name for one in files.settings)
+        )
         if dialect24
         else v23.read_passdbs(tree, dovecot, version),
         services={name: _service(tree, name, default_limit, places) for name in SERVICES},
@@ -77,7 +79,9 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         default_realm=tree.get("auth_default_domain" if dialect24 else "auth_default_realm"),
         master_separator=tree.get("auth_master_user_separator")[:1],
         tree=tree,
-        userdbs=v24.read_userdbs(tree) if dialect24 else v23.read_userdbs(tree, dovecot),
+        userdbs=v24.read_userdbs(v24.Sources(tree, files, dovecot))
+        if dialect24
+        else v23.read_userdbs(tree, dovecot),
         protocols=tuple(name for name in conf.words(tree, "protocols") if name != "none"),
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
         config_version=v24.config_version(tree, version) if dialect24 else None,

@@ -92,6 +92,13 @@ def unquoted(text: str) -> str:
     return text
 
 
+def ambiguous(line: str) -> bool:
+    """Whether Dovecot warns of the line's "#": it begins a comment, and no blank stands before it."""
+    line = line.strip(BLANKS)
+    kept = _without_comment(line)
+    return 0 < len(kept) < len(line) and kept[-1] not in BLANKS
+
+
 def _without_comment(line: str) -> str:
     """``line`` up to the first "#" outside of quotes; a quote that is not closed reaches to the end."""
     if "#" in line:

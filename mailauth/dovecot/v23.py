@@ -4,15 +4,15 @@ Source: Dovecot 2.3.19.1 src/auth/passdb-passwd-file.c, passdb-sql.c, db-sql.c,
 src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import conf, drivers
+from mailauth.dovecot import clients, conf, drivers, sqlfile
 from mailauth.dovecot.authconfig import (
     SQL_DRIVERS,
     FileSource,
     Passdb,
     Source,
-    SqlDriver,
     SqlSource,
     StaticSource,
     Userdb,
@@ -40,7 +40,7 @@ def read_passdbs(
         how = _ldap(args, dovecot) if driver == "ldap" else ""
         scheme, source, problem = "", None, drivers.unread(driver, how).problem
         try:
-            driver, scheme, source = _source(driver, args, dovecot)
+            driver, scheme, source = _source(tree, driver, args, dovecot)
         except CannotObserve as why:
             problem = str(why)
         miss, hit = who_verifies(
@@ -105,13 +105,10 @@ def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
             options, path = _passwd_file_args(args)
             source = FileSource(path, options.get("username_format", "%u"))
         elif driver == "sql":
-            try:
-                sql = conf.read(Path(args), dovecot.path, ext=True)
-            except CannotObserve:
-                sql = conf.parse("")
-            driver = SQL_DRIVERS.get(sql.get("driver"), driver)
-            if driver in SQL_DRIVERS:
-                source = SqlSource(SQL_DRIVERS[driver], (), sql.get("user_query", _DEFAULT_USER_QUERY), args)
+            with suppress(CannotObserve):
+                file = _sql_file(tree, args, dovecot)
+                source = _sql_source(file, args, "user_query", _DEFAULT_USER_QUERY)
+                driver = source.driver
         fields += (block.get("default_fields"), block.get("override_fields"))
         own = args if driver == "static" else ""
         sets = (block.get("default_fields"), own, block.get("override_fields"))
@@ -130,7 +127,9 @@ def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
     return tuple(found)
 
 
-def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, Source | None]:
+def _source(
+    tree: conf.Block, driver: str, args: str, dovecot: Installation
+) -> tuple[str, str, Source | None]:
     """The driver that does the work, the default scheme if one is set, and where to look."""
     if driver == "passwd-file":
         options, path = _passwd_file_args(args)
@@ -140,15 +139,36 @@ def _source(driver: str, args: str, dovecot: Installation) -> tuple[str, str, So
         return driver, "", StaticSource(fields.pop("password", None), tuple(fields.items()))
     if driver != "sql":
         return driver, "", None
-    tree = conf.read(Path(args), dovecot.path, ext=True)
-    name = tree.get("driver")
-    if name not in SQL_DRIVERS:
-        raise CannotObserve(f"{args}: mailauth does not know the SQL driver {name!r}.")
-    sql = SQL_DRIVERS[name]
-    source = SqlSource(
-        sql, _hosts(sql, tree.get("connect")), tree.get("password_query", _DEFAULT_QUERY), args
+    file = _sql_file(tree, args, dovecot)
+    sql = _sql_source(file, args, "password_query", _DEFAULT_QUERY)
+    return sql.driver, file.get("default_pass_scheme"), sql
+
+
+def _sql_file(tree: conf.Block, path: str, dovecot: Installation) -> sqlfile.SqlFile:
+    """Raises CannotObserve, also for a driver that mailauth does not know."""
+    file = sqlfile.read(path, dovecot.path, tree)
+    if file.get("driver") not in SQL_DRIVERS:
+        raise CannotObserve(f"{path}: mailauth does not know the SQL driver {file.get('driver')!r}.")
+    return file
+
+
+def _sql_source(file: sqlfile.SqlFile, path: str, query: str, default: str) -> SqlSource:
+    driver = SQL_DRIVERS[file.get("driver")]
+    try:
+        hosts, refused = clients.of_connect(driver, file.get("connect")), ""
+    except clients.ConnectError as why:
+        hosts, refused = (), str(why)
+    return SqlSource(
+        driver,
+        hosts,
+        file.get(query, default),
+        path,
+        credentials=file.place("connect", path),
+        query_place=file.place(query, path),
+        refused=refused,
+        cut=file.cut,
+        environment=file.environment,
     )
-    return sql, tree.get("default_pass_scheme"), source
 
 
 def _passwd_file_args(args: str) -> tuple[dict[str, str], str]:
@@ -160,19 +180,3 @@ def _passwd_file_args(args: str) -> tuple[dict[str, str], str]:
         key, _, value = word.partition("=")
         options[key] = value
     return options, rest
-
-
-def _hosts(driver: SqlDriver, connect: str) -> tuple[dict[str, str], ...]:
-    """The servers of a ``connect`` line, in Dovecot's order; each with the same credentials."""
-    if driver == "sqlite":
-        # 2.3.16 added "path journal_mode=wal readonly=yes"
-        return ({"path": connect.partition(" ")[0]},)
-    hosts: list[str] = []
-    common: dict[str, str] = {}
-    for word in connect.split():
-        key, _, value = word.partition("=")
-        if key == "host":
-            hosts.append(value)
-        elif key != "maxconns":
-            common[key] = value
-    return tuple({**common, "host": host} for host in hosts) or (common,)

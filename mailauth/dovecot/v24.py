@@ -7,29 +7,70 @@ Source: Dovecot 2.4.1 src/config/config-parser.c; src/auth/auth-settings.c, db-p
 src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 """
 
-from mailauth.dovecot import conf, drivers
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mailauth.dovecot import clients, conf, drivers, environment, secrets
 from mailauth.dovecot.authconfig import (
     SQL_DRIVERS,
     FileSource,
     Passdb,
     Source,
-    SqlDriver,
     SqlSource,
     StaticSource,
     Userdb,
     who_verifies,
 )
 from mailauth.dovecot.defaults import default_scheme
+from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 
 _VERSION = Version(2, 4, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What doveconf says, and the files, for the lines on which the settings stand."""
+
+    tree: conf.Block
+    written: conf.Block
+    dovecot: Installation
+
+    def of(self, block: conf.Block, query: str) -> SqlSource:
+        """Raises CannotObserve."""
+        name = effective(self.tree, block, "sql_driver")
+        if name not in SQL_DRIVERS:
+            raise CannotObserve(f"{block.kind} {block.name}: mailauth does not know the SQL driver {name!r}.")
+        driver = SQL_DRIVERS[name]
+        if driver == "sqlite":
+            hosts: tuple[clients.Host, ...] = (
+                {"path": self._value(effective(self.tree, block, "sqlite_path"), "sqlite_path")},
+            )
+        else:
+            hosts = clients.of_blocks(driver, self.tree, block, self._value)
+        refused = "" if hosts else f"{driver} {{ .. }} named list filter is missing"
+        mine = next((b for b in self.written.all(block.kind) if b.name == block.name), None)
+        return SqlSource(
+            driver,
+            hosts,
+            effective(self.tree, block, query),
+            f"{block.kind} {block.name}",
+            credentials=_credentials(driver, mine, self.written),
+            query_place=_place(query, mine, self.written),
+            refused=refused,
+            environment=tuple(environment.given(self.tree).items()),
+        )
+
+    def _value(self, text: str, name: str) -> str:
+        return secrets.value(text, name, self.tree, self.dovecot.path)
+
+
 def read_passdbs(
-    tree: conf.Block, version: Version = _VERSION, at_top: frozenset[str] = frozenset()
+    sources: Sources, version: Version = _VERSION, at_top: frozenset[str] = frozenset()
 ) -> tuple[Passdb, ...]:
     """The passdbs in Dovecot's order; ``at_top``: the settings that the files have outside of all blocks."""
+    tree = sources.tree
     asked = config_version(tree, version)
     use_cache = tree.get("auth_cache_size", "0").strip() not in ("", "0")
     with_worker = tree.get("auth_cache_verify_password_with_worker") == "yes"
@@ -40,12 +81,13 @@ def read_passdbs(
         how = ("bind" if bind else "lookup") if driver == "ldap" else ""
         source, problem = None, drivers.unread(driver, how).problem
         try:
-            driver, source = _source(tree, block, driver)
+            driver, source = _source(sources, block, driver)
         except CannotObserve as why:
             problem = str(why)
-        scheme = _own(block, "passdb_default_password_scheme") or (
-            tree.get("passdb_default_password_scheme") if "passdb_default_password_scheme" in at_top else ""
-        )
+        own = _own(block, "passdb_default_password_scheme")
+        scheme = own.value if own else ""
+        if not scheme and "passdb_default_password_scheme" in at_top:
+            scheme = tree.get("passdb_default_password_scheme")
         if driver == "static":
             scheme = ""  # it has its own, and takes none that is set
         miss, hit = who_verifies(
@@ -88,8 +130,9 @@ def _fields(block: conf.Block) -> tuple[tuple[str, str], ...]:
     return tuple((setting.name, setting.value) for setting in found)
 
 
-def read_userdbs(tree: conf.Block) -> tuple[Userdb, ...]:
-    """The userdbs in Dovecot's order."""
+def read_userdbs(sources: Sources) -> tuple[Userdb, ...]:
+    """The userdbs in Dovecot's order; one whose database cannot be read has no source."""
+    tree = sources.tree
     found = []
     for number, block in enumerate(tree.all("userdb"), 1):
         driver = effective(tree, block, "userdb_driver") or block.name
@@ -99,11 +142,9 @@ def read_userdbs(tree: conf.Block) -> tuple[Userdb, ...]:
                 effective(tree, block, "passwd_file_path"), effective(tree, block, "auth_username_format")
             )
         elif driver == "sql":
-            name = SQL_DRIVERS.get(effective(tree, block, "sql_driver"))
-            driver = name or driver
-            if name:
-                query = effective(tree, block, "userdb_sql_query")
-                source = SqlSource(name, (), query, f"userdb {block.name}")
+            with suppress(CannotObserve):
+                source = sources.of(block, "userdb_sql_query")
+                driver = source.driver
         fields = tuple(s.value for inner in block.blocks for s in inner.settings if s.value)
         found.append(
             Userdb(
@@ -129,17 +170,17 @@ def config_version(tree: conf.Block, version: Version) -> Version:
 def effective(tree: conf.Block, block: conf.Block, name: str) -> str:
     """The value of setting ``name`` inside ``block``: its own, in any of its spellings, or the global one."""
     own = _own(block, name)
-    return tree.get(name) if own is None else own
+    return tree.get(name) if own is None else own.value
 
 
-def _own(block: conf.Block, name: str) -> str | None:
-    """The value that the block itself has, in any spelling, or an inner block of a driver (passdb_static)."""
+def _own(block: conf.Block, name: str) -> conf.Setting | None:
+    """What the block itself has, in any spelling, or an inner block of a driver (passdb_static)."""
     for spelling in _spellings(block, name):
         if found := block.find(spelling):
-            return found.value
+            return found
     for inner in block.blocks:
         if name.startswith(f"{inner.kind}_") and (found := inner.find(name.removeprefix(f"{inner.kind}_"))):
-            return found.value
+            return found
     return None
 
 
@@ -157,8 +198,9 @@ def _spellings(block: conf.Block, name: str) -> list[str]:
     return [name.removeprefix(prefix) for prefix in prefixes]
 
 
-def _source(tree: conf.Block, block: conf.Block, driver: str) -> tuple[str, Source | None]:
+def _source(sources: Sources, block: conf.Block, driver: str) -> tuple[str, Source | None]:
     """The driver that does the work, and where to look."""
+    tree = sources.tree
     if driver == "passwd-file":
         return driver, FileSource(
             effective(tree, block, "passwd_file_path"), effective(tree, block, "auth_username_format")
@@ -167,29 +209,19 @@ def _source(tree: conf.Block, block: conf.Block, driver: str) -> tuple[str, Sour
         return driver, StaticSource(effective(tree, block, "passdb_static_password") or None)
     if driver != "sql":
         return driver, None
-    name = effective(tree, block, "sql_driver")
-    if name not in SQL_DRIVERS:
-        raise CannotObserve(f"passdb {block.name}: mailauth does not know the SQL driver {name!r}.")
-    sql = SQL_DRIVERS[name]
-    query = effective(tree, block, "passdb_sql_query")
-    return sql, SqlSource(sql, _hosts(tree, block, sql), query, f"passdb {block.name}")
+    source = sources.of(block, "passdb_sql_query")
+    return source.driver, source
 
 
-def _hosts(tree: conf.Block, block: conf.Block, driver: SqlDriver) -> tuple[dict[str, str], ...]:
-    """The servers: ``mysql HOST { ... }`` blocks, in the passdb first, else the global ones."""
+def _credentials(driver: str, block: conf.Block | None, written: conf.Block) -> str:
+    """File and line of the first server's block, or of SQLite's path."""
     if driver == "sqlite":
-        return ({"path": effective(tree, block, "sqlite_path")},)
-    found = []
-    for server in block.all(driver) or tree.all(driver):
-        one = {s.name.removeprefix(f"{driver}_"): s.value for s in server.settings}
-        for parameters in server.blocks:
-            one |= {s.name: s.value for s in parameters.settings}
-        inherited = {
-            s.name.removeprefix(f"{driver}_"): s.value
-            for s in tree.settings
-            if s.name.startswith(f"{driver}_") and s.value
-        }
-        merged = {**inherited, "host": server.name, **one}
-        merged.pop("connection_limit", None)  # Dovecot's own, not the server's
-        found.append(merged)
-    return tuple(found)
+        return _place("sqlite_path", block, written)
+    found = [server for scope in (block, written) if scope for server in scope.all(driver)]
+    return f"{found[0].file}:{found[0].line}" if found else ""
+
+
+def _place(name: str, block: conf.Block | None, written: conf.Block) -> str:
+    found = _own(block, name) if block else None
+    found = found or written.find(name)
+    return found.place if found else ""

@@ -89,6 +89,9 @@ class PassdbAnswer:
     fields: tuple[str, ...] = ()  # the names of the entry's other fields
     number: int = 0
     source: str = ""  # the file that says where to look
+    credentials: str = ""  # file and line of the database server and its credentials
+    query: str = ""  # and of the query
+    passwords: int = 1  # columns that are a password; the first counts
     driver: str = ""
     user: str = ""
     deny: bool = False
@@ -186,7 +189,9 @@ class LookedUp(Evidence):
     def unknown(self) -> bool:
         """Every passdb was asked and knows no such user."""
         asked = [a for a in self.answers if not a.deny and not a.master]
-        return bool(asked or self.elsewhere) and all(a.outcome is Outcome.UNKNOWN_USER for a in asked)
+        return bool(asked or self.elsewhere) and all(
+            a.outcome is Outcome.UNKNOWN_USER and a.failure is None for a in asked
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,14 +174,17 @@ def _looked_up(scene: Scene) -> str:
 
 def _answer(entry: Entry, user: str) -> PassdbAnswer:
     passdb, record = entry.passdb, entry.record
-    source = passdb.source.place if isinstance(passdb.source, SqlSource) else ""
+    source = passdb.source if isinstance(passdb.source, SqlSource) else None
     return PassdbAnswer(
         passdb.label,
         record.place,
         record.outcome,
         record.fields,
         number=passdb.number,
-        source=source,
+        source=source.place if source else "",
+        credentials=source.credentials if source else "",
+        query=source.query_place if source else "",
+        passwords=record.passwords,
         driver=passdb.driver,
         user=user,
         deny=passdb.deny,
@@ -311,12 +314,8 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
 
 
 def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -> Record:
-    """Ask the database where Dovecot lives, and as the user that Dovecot asks as, where that can matter."""
-    sql.prepare(source)
-    identity, alike = None, True
-    if sql.is_local(source):
-        identity, alike = _as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
-    record = scene.dovecot.inside(lambda: sql.ask(source, query, alike=alike), identity)
+    """Ask the passdb's database as Dovecot does."""
+    record = ask_database(scene, source, query, passdb.verified_by)
     if record.failure and "password" in used(source.query, scene.config.version.dialect):
         record = replace(record, failure=_without_words(record.failure))
     failure = record.failure
@@ -332,8 +331,26 @@ def _without_words(failure: Failure) -> Failure:
     return replace(failure, says=f"{failure.kind.value} (the server's words may quote the password)")
 
 
+def ask_database(
+    scene: Scene, source: SqlSource, query: sql.Query, service: ServiceName, *, userdb: bool = False
+) -> Record:
+    """Ask the database where Dovecot lives, in its environment, and as the user that it asks as.
+
+    Who asks matters to files and sockets, and to what the client library finds in its user's home.
+    """
+    sql.prepare(source)
+    identity, alike = _as_dovecot(scene.dovecot, scene.config, service)
+    return scene.dovecot.inside(
+        lambda: sql.ask(source, query, alike=alike or not sql.is_local(source), userdb=userdb),
+        identity,
+        dict(source.environment),
+    )
+
+
 # Dovecot keeps its connections: one from before can serve it when no new one is to be had.
-_OF_NEW_CONNECTIONS = frozenset({Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE})
+_OF_NEW_CONNECTIONS = frozenset(
+    {Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.TLS, Failing.SETTINGS}
+)
 _FOUND, _NO_SUCH_USER = 0, 67  # what doveadm auth lookup ends with; 75 for a failure
 
 

@@ -49,6 +49,9 @@ from mailauth.rules.db009_file_unusable import file_unusable
 from mailauth.rules.db010_no_password_field import no_password_field
 from mailauth.rules.db011_no_connection_left import no_connection_left
 from mailauth.rules.db012_one_of_several_down import one_of_several_down
+from mailauth.rules.db013_tls_with_the_database import tls_with_the_database
+from mailauth.rules.db014_settings_not_understood import settings_not_understood
+from mailauth.rules.db015_cut_by_a_hash import cut_by_a_hash
 from mailauth.rules.hash001_never_matches import never_matches
 from mailauth.rules.hash002_weak_and_refused import weak_and_refused
 from mailauth.rules.hash003_unknown_scheme import unknown_scheme
@@ -255,6 +258,9 @@ RULES: tuple[Rule, ...] = (
     no_password_field,
     no_connection_left,
     one_of_several_down,
+    tls_with_the_database,
+    settings_not_understood,
+    cut_by_a_hash,
     other_spelling,
     nologin,
     address_not_allowed,

@@ -4,16 +4,23 @@ from mailauth.evidence import LookedUp, PassdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy
 from mailauth.stores.store import Failing, Failure
 
+# What is wrong with these stands where the server and the credentials are set; with others, in the query.
+_OF_THE_CONNECTION = frozenset(
+    {
+        *(Failing.DOWN, Failing.CREDENTIALS, Failing.DATABASE, Failing.CONNECTIONS),
+        *(Failing.TLS, Failing.SETTINGS),
+    }
+)
+
 
 def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
     """The passdbs that gave no answer for one of these reasons, in the servers' own words.
 
-    In the advice, <place> is where the database's address and the query are set.
+    In the advice, <place> is where the database's address or the query is set.
     """
     failed = lookups.failures(*kinds)
     if not failed:
         return None
-    place = failed[0][0].source
     served = all(failure.still_served for _, failure in failed)
     return Problem(
         says="; ".join(dict.fromkeys(_told(a, f) for a, f in failed))
@@ -21,13 +28,19 @@ def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
         + (" Dovecot is still served on a connection from before; a new one will fail." if served else ""),
         because=(lookups,),
         certainty=Certainty.LIKELY if served else Certainty.PROVEN,
-        remedy=Remedy(summary=advice.replace("<place>", place)),
+        remedy=Remedy(summary=advice.replace("<place>", place_of(*failed[0]))),
     )
 
 
 def _told(answer: PassdbAnswer, failure: Failure) -> str:
     with_whom = f", with {failure.client}" if failure.client else ""
     return f"{answer.passdb}, {failure.place}{with_whom}: {failure.says}{_code(failure.code)}"
+
+
+def place_of(answer: PassdbAnswer, failure: Failure) -> str:
+    """File and line of what has to be changed, where they are known."""
+    of_connection = failure.kind in _OF_THE_CONNECTION
+    return (answer.credentials if of_connection else answer.query) or answer.source
 
 
 def _code(code: str) -> str:

@@ -5,22 +5,45 @@ What you see
     user" or "password authentication failed".
 Why
     The user name, the password, or the host that Dovecot connects from is not one that the server lets
-    in.  On a local socket the server may ask which user of the system the process runs as.
+    in.  On a local socket the server may ask which user of the system the process runs as.  An account
+    with REQUIRE SSL, a server with require_secure_transport, or hostssl in pg_hba.conf is refused in the
+    same words where Dovecot's settings ask for no TLS: Dovecot's MariaDB client takes none by itself.
 How we know
     The password query was sent to the same server, with the same credentials, as the same user of the
     system; the reason is the server's own code (SQLSTATE, error number, errno), not its text.
 What to do
-    Correct user and password in the SQL settings, or the server's list of who may come from where
+    Correct user and password in the SQL settings (a secret read from a file counts with the line break at
+    its end), turn TLS on in them, or correct the server's list of who may come from where
     (pg_hba.conf; MariaDB's 'user'@'host'); then doveadm reload.
 """
 
-from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from dataclasses import replace
+
+from mailauth.dovecot.version import Dialect
+from mailauth.evidence import Configured, LookedUp
+from mailauth.finding import Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
 @rule("DB002", "The database server refuses Dovecot's credentials", Severity.BLOCKS_LOGIN)
-def credentials_refused(lookups: LookedUp) -> Problem | None:
+def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | None:
     advice = "Correct user and password in <place>, or the server's list of who may connect."
-    return database_case.problem(lookups, advice, Failing.CREDENTIALS)
+    found = database_case.problem(lookups, advice, Failing.CREDENTIALS)
+    failed = lookups.failures(Failing.CREDENTIALS)
+    if found is None or not all(failure.with_tls for _, failure in failed):
+        return found
+    answer, failure = failed[0]
+    setting = _TLS[answer.driver, configured.version.dialect]
+    place = database_case.place_of(answer, failure)
+    remedy = Remedy(summary=f"Turn TLS on in {place}: {setting}.", commands=("doveadm reload",))
+    says = f"{found.says} Refused without TLS: with TLS the server accepts the same user and password."
+    return replace(found, says=says, remedy=remedy)
+
+
+_TLS: dict[tuple[str, Dialect], str] = {
+    ("mysql", "2.3"): "ssl_ca=FILE, with the CA of the server's certificate, in connect",
+    ("mysql", "2.4"): "ssl = yes in the mysql block, and ssl_client_ca_file = FILE",
+    ("pgsql", "2.3"): "sslmode=require in connect",
+    ("pgsql", "2.4"): "sslmode = require in parameters",
+}

@@ -11,15 +11,19 @@ from mailauth.stores import refusal
 _CONNECT = 10  # seconds
 LOCK = 2  # seconds that a migration waits for someone else's row
 STATEMENT = 300  # seconds for one of its statements
-_MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108 - where servers put theirs
 
 
 def place(source: SqlSource, host: dict[str, str]) -> str:
     """A server or a file of the source's, to be shown."""
     if source.driver == "sqlite":
         return f"sqlite {host.get('path', '')}"
-    port = f":{host['port']}" if host.get("port") else ""
-    return f"{source.driver} {host.get('host', 'localhost')}{port}/{host.get('dbname', '')}"
+    name = host.get("host") or host.get("hostaddr") or ""
+    if not name and source.driver == "mysql" and "option_file" in host:
+        name = host["option_file"]
+    port = host.get("port", "")
+    # a socket has no port, and 0 is the usual one
+    tail = f":{port}" if port not in ("", "0") and not name.startswith("/") and name != "localhost" else ""
+    return f"{source.driver} {name or 'localhost'}{tail}/{host.get('dbname', '')}"
 
 
 def pgsql(
@@ -35,43 +39,6 @@ def pgsql(
         return psycopg.connect(**parameters, autocommit=autocommit)
     except (psycopg.Error, UnicodeError) as why:
         raise refusal.of_pgsql_connect(why, parameters) from None
-
-
-def mysql(host: dict[str, str], *, connect: float = _CONNECT, read: float | None = None, **more: Any) -> Any:
-    """``read``: seconds that an answer may take.  Raises what ``refusal`` says of it."""
-    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-
-    socket = mysql_socket(host)
-    options: dict[str, Any] = dict(more)
-    if file := host.get("option_file"):
-        options |= {"read_default_file": file, "read_default_group": host.get("option_group")}
-    if ca := host.get("ssl_ca"):
-        options["ssl"] = {"ca": ca}
-    try:
-        return pymysql.connect(
-            host=host.get("host", "localhost"),
-            unix_socket=socket,
-            port=int(host.get("port") or 3306),
-            user=host.get("user"),
-            password=host.get("password", ""),
-            database=host.get("dbname"),
-            charset="utf8mb4",
-            connect_timeout=connect,
-            read_timeout=read,
-            **options,
-        )
-    except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-        raise refusal.of_mysql(why, on_socket=socket is not None) from None
-
-
-def mysql_socket(host: dict[str, str]) -> str | None:
-    """The socket's path; the C client takes "localhost" for its socket."""
-    name = host.get("host", "localhost")
-    if name.startswith("/"):
-        return name
-    if name == "localhost":
-        return next((path for path in _MYSQL_SOCKETS if Path(path).exists()), None)
-    return None
 
 
 def mysql_names(table: str) -> tuple[str | None, str]:

@@ -3,6 +3,9 @@
 Texts are shown, never read: servers translate them.  SQLite alone has one code for a missing table, a
 missing column and a syntax error; its texts are never translated, so there the first words count.
 
+What a server refuses of a connection and what it refuses of a query are told apart by when it is said: a
+view whose DEFINER may not log in answers a query with the very code of a wrong password.
+
 Source: PostgreSQL's appendix "Error Codes"; MariaDB's "Error Code Reference";
 https://www.sqlite.org/rescode.html.
 """
@@ -11,6 +14,7 @@ import errno
 import os
 import re
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +25,16 @@ _REACH_TIMEOUT = 3.0  # seconds
 
 
 class Refusal(CannotObserve):
-    """What refuses us refuses Dovecot, too; ``by_name``: if it asks as the same user of the system."""
+    """What refuses us refuses Dovecot, too; ``by_name``: if it asks as the same user of the system.
 
-    def __init__(self, kind: Failing, code: str, says: str, *, by_name: bool = False) -> None:
+    ``late``: it was said while the rows were read.
+    """
+
+    def __init__(
+        self, kind: Failing, code: str, says: str, *, by_name: bool = False, late: bool = False
+    ) -> None:
         super().__init__(says)
-        self.kind, self.code, self.says, self.by_name = kind, code, says, by_name
+        self.kind, self.code, self.says, self.by_name, self.late = kind, code, says, by_name, late
 
 
 _SQLSTATE = {
@@ -43,29 +52,35 @@ _SQLSTATE = {
     "57P02": Failing.DOWN,
     "57P03": Failing.DOWN,  # "the database system is starting up"
 }
-_MYSQL = {
-    1045: Failing.CREDENTIALS,
-    1130: Failing.CREDENTIALS,  # this host may not connect
-    1131: Failing.CREDENTIALS,
-    1698: Failing.CREDENTIALS,
+_MYSQL_CONNECT = {
+    1044: Failing.PERMISSION,  # also said of a database that is not there, to a user of few rights
     1049: Failing.DATABASE,
+    **dict.fromkeys((1040, 1203, 1226), Failing.CONNECTIONS),
+}
+_MYSQL_QUERY = {
+    1046: Failing.DATABASE,  # none is selected
     1146: Failing.TABLE,
     1051: Failing.TABLE,
     1054: Failing.COLUMN,
-    1044: Failing.PERMISSION,  # also said of a database that is not there, to a user of few rights
-    1142: Failing.PERMISSION,
-    1143: Failing.PERMISSION,
-    1370: Failing.PERMISSION,
-    1064: Failing.SYNTAX,
-    1305: Failing.SYNTAX,
-    1040: Failing.CONNECTIONS,
-    1203: Failing.CONNECTIONS,
-    1226: Failing.CONNECTIONS,
-    1205: Failing.SLOW,  # lock_wait_timeout
-    1969: Failing.SLOW,
-    3024: Failing.SLOW,
+    # 1045 and 1698 of a view's or routine's DEFINER: this connection was let in
+    **dict.fromkeys((1044, 1045, 1142, 1143, 1227, 1345, 1370, 1698), Failing.PERMISSION),
+    **dict.fromkeys((1203, 1226), Failing.CONNECTIONS),
+    **dict.fromkeys((1205, 1317, 1969, 3024), Failing.SLOW),  # a limit of the server's, or KILL QUERY
+    1053: Failing.DOWN,  # it is shutting down
 }
-_OF_THE_FILE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT")
+# Of these the text names tables, columns, functions and accounts, and no values.
+_ONLY_NAMES = frozenset(
+    {
+        *(1044, 1045, 1046, 1049, 1051, 1052, 1054, 1142, 1143, 1146, 1203, 1222, 1226, 1227, 1235, 1241),
+        *(1242, 1253, 1267, 1270, 1271, 1305, 1318, 1345, 1356, 1370, 1449, 1698),
+    }
+)
+_OWN_LIMIT = 1792  # we ask read-only, Dovecot does not
+_BY_DEFINER = frozenset({1045, 1356, 1449, 1698})
+_OF_THE_FILE = (
+    *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT"),
+    *("SQLITE_IOERR", "SQLITE_PERM", "SQLITE_FULL"),
+)
 _UNREACHABLE = frozenset(
     {
         *(errno.ECONNREFUSED, errno.ENOENT, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH),
@@ -77,38 +92,71 @@ _UNREACHABLE = frozenset(
 _SCHEMA_CELLS, _PAGE_MOST = slice(103, 105), 65536
 
 
-def of_pgsql(why: Exception) -> CannotObserve:
-    """A query that PostgreSQL refuses, or a connection that broke."""
+def of_pgsql(why: Exception, template: str = "") -> CannotObserve:
+    """A query that PostgreSQL refuses, or a connection that broke.  ``template``: the query as configured."""
     code = str(getattr(why, "sqlstate", None) or "")
-    says = f"PostgreSQL: {first_line(why)}"
+    text = first_line(why)
     kind = _SQLSTATE.get(code)
-    if kind is None and code.startswith("42"):
-        # Of a syntax error the text repeats the query, which can hold the user's password.
-        kind, says = Failing.SYNTAX, "PostgreSQL: the query is not understood"
+    if not code or code == _READ_ONLY:
+        return CannotObserve(f"PostgreSQL: {text}.")
     if kind is None:
-        return CannotObserve(f"{says}.")
-    return Refusal(kind, code, says)
+        kind, text = Failing.SYNTAX, without_values(text, template)
+    return Refusal(kind, code, f"PostgreSQL: {text}")
+
+
+def without_values(text: str, template: str) -> str:
+    """``text`` without what it quotes, unless that stands in the query as configured.
+
+    What was put into the query, and what the rows hold, can be a secret.
+    """
+
+    def shown(found: re.Match[str]) -> str:
+        return found[0] if found[2] in template else f"{found[1]}...{found[1]}"
+
+    return _WIDE_QUOTES.sub(shown, text)
+
+
+# from the first quote to the last of its kind: a value can hold quotes, too
+_WIDE_QUOTES = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
+_READ_ONLY = "25006"
 
 
 def of_pgsql_connect(why: Exception, parameters: dict[str, Any]) -> CannotObserve:
     """A connection that does not come about: libpq gives a text only, so it is tried again and read along."""
-    code, spoke = _sqlstate(parameters)
     says = f"PostgreSQL: {first_line(why)}"
+    if _is_misuse(why):
+        return Refusal(Failing.SETTINGS, "", says)
+    code, spoke = _sqlstate(parameters)
     if code:
-        kind = _SQLSTATE.get(code)
-        if kind is None:
-            return CannotObserve(f"{says}.")
+        kind = _SQLSTATE.get(code, Failing.CREDENTIALS)
         # "peer" asks the system who the process belongs to
         by_name = kind is Failing.CREDENTIALS and _on_socket(parameters)
         return Refusal(kind, code, says, by_name=by_name)
-    if spoke:
-        return CannotObserve(f"{says}.")
-    host = str(parameters.get("hostaddr") or parameters.get("host") or "")
-    port = int(parameters.get("port") or 5432)
-    path = ""
-    if _on_socket(parameters):
-        path = f"{host or '/var/run/postgresql'}/.s.PGSQL.{port}"
-    return _unreachable(_reach(host, port, path), says)
+    if not spoke:
+        host = str(parameters.get("hostaddr") or parameters.get("host") or "")
+        port = int(parameters.get("port") or 5432)
+        path = f"{host or '/var/run/postgresql'}/.s.PGSQL.{port}" if _on_socket(parameters) else ""
+        if error := _reach(host, port, path):
+            return _unreachable(error, says)
+    if _is_of_tls(parameters):
+        return Refusal(Failing.TLS, "TLS", says)
+    return CannotObserve(f"{says}.")
+
+
+def _is_misuse(why: Exception) -> bool:
+    """The library does not know the parameter, or takes no such value."""
+    import psycopg  # noqa: PLC0415 - imported by now
+
+    return isinstance(why, psycopg.ProgrammingError)
+
+
+def _is_of_tls(parameters: dict[str, Any]) -> bool:
+    """Whether the server speaks to us as soon as the settings of TLS are left out."""
+    if not any(name.startswith("ssl") for name in parameters):
+        return False
+    plain = {name: value for name, value in parameters.items() if not name.startswith("ssl")}
+    code, spoke = _sqlstate({**plain, "sslmode": "disable"})
+    return bool(code) or spoke
 
 
 def _on_socket(parameters: dict[str, Any]) -> bool:
@@ -146,26 +194,60 @@ def _sqlstate(parameters: dict[str, Any]) -> tuple[str, bool]:
     return (found[1].decode() if found else ""), b"\tB\t" in told or told.startswith(b"B\t")
 
 
-def of_mysql(why: Exception, *, on_socket: bool) -> CannotObserve:
-    """What PyMySQL raises, connecting or asking."""
-    number = why.args[0] if why.args and isinstance(why.args[0], int) else 0
-    says = f"MariaDB/MySQL: {str(why.args[-1] if why.args else why).rstrip('.')}"
-    kind = _MYSQL.get(number)
-    if kind is Failing.SYNTAX:
-        says = "MariaDB/MySQL: the query is not understood"  # the text repeats it, with its values
-    if kind:
-        # the plugin unix_socket asks the system who the process belongs to
-        return Refusal(kind, str(number), says, by_name=kind is Failing.CREDENTIALS and on_socket)
-    original = getattr(why, "original_exception", None) or why.__cause__ or why.__context__
-    if number in (2002, 2003, 2006, 2013) and isinstance(original, OSError):
-        if isinstance(original, TimeoutError) and number == 2013:
-            return Refusal(Failing.SLOW, str(number), says)
+def of_mysql_connect(why: Exception, *, on_socket: bool) -> CannotObserve:
+    """A connection that MariaDB or MySQL refuses, or that does not come about."""
+    number, says = _mysql_number(why), _mysql_says(why)
+    original = getattr(why, "original_exception", None) or why.__cause__ or why.__context__ or why
+    if isinstance(original, ssl.SSLError):
+        reason = getattr(original, "verify_message", "") or original.reason or "the handshake fails"
+        return Refusal(Failing.TLS, "TLS", f"TLS with the server: {reason}")
+    if number == _TLS_ERROR:
+        return Refusal(Failing.TLS, str(number), says)
+    if number in _OF_THE_LINK and isinstance(original, OSError):
         return _unreachable(original, says)
-    return CannotObserve(f"{says}.")
+    if not number and isinstance(original, OSError):
+        code = errno.errorcode.get(original.errno or 0, "")
+        return Refusal(Failing.TLS, code, f"the CA, certificate or key cannot be read ({original.strerror})")
+    if not number or number in _OF_THE_LINK:
+        return CannotObserve(f"{says}.")
+    # the plugin unix_socket asks the system who the process belongs to
+    kind = _MYSQL_CONNECT.get(number, Failing.CREDENTIALS)
+    return Refusal(kind, str(number), says, by_name=kind is Failing.CREDENTIALS and on_socket)
 
 
-def of_sqlite(why: Exception, path: Path) -> CannotObserve:
-    """What SQLite raises, or the system on opening the file."""
+def of_mysql(why: Exception, template: str = "", *, late: bool = False) -> CannotObserve:
+    """A query that it refuses, or a connection that broke.  ``template``: the query as configured."""
+    number, says = _mysql_number(why), _mysql_says(why)
+    if number in _OF_THE_LINK:
+        original = getattr(why, "original_exception", None) or why.__cause__ or why.__context__
+        if isinstance(original, TimeoutError):
+            return Refusal(Failing.SLOW, str(number), says)
+        return _unreachable(original if isinstance(original, OSError) else None, says)
+    if number < _FIRST_OF_SERVER or number in _OF_THE_CLIENT or number == _OWN_LIMIT:
+        return CannotObserve(f"{says}.")
+    if number in _BY_DEFINER:
+        says += " (it is said of the DEFINER of a view or a routine that the query uses)"
+    elif number not in _ONLY_NAMES:
+        says = without_values(says, template)
+    return Refusal(_MYSQL_QUERY.get(number, Failing.SYNTAX), str(number), says, late=late)
+
+
+_OF_THE_LINK = frozenset({2002, 2003, 2006, 2013, 2055})
+_TLS_ERROR = 2026
+_FIRST_OF_SERVER = 1000
+_OF_THE_CLIENT = range(2000, 3000)
+
+
+def _mysql_number(why: Exception) -> int:
+    return why.args[0] if why.args and isinstance(why.args[0], int) and not isinstance(why, OSError) else 0
+
+
+def _mysql_says(why: Exception) -> str:
+    return f"MariaDB/MySQL: {str(why.args[-1] if why.args else why).rstrip('.')}"
+
+
+def of_sqlite(why: Exception, path: Path, template: str = "") -> CannotObserve:
+    """What SQLite raises, or the system on opening the file.  ``template``: the query as configured."""
     if isinstance(why, OSError):
         code = errno.errorcode.get(why.errno or 0, "")
         says = f"SQLite: the file cannot be read ({why.strerror})"
@@ -174,14 +256,14 @@ def of_sqlite(why: Exception, path: Path) -> CannotObserve:
     name = str(getattr(why, "sqlite_errorname", ""))
     if name.startswith(_OF_THE_FILE):
         return Refusal(Failing.FILE, name, says)
-    if name == "SQLITE_ERROR":
-        kind = Failing.SYNTAX
-        if "no such table" in says:
-            kind = Failing.EMPTY if _is_empty(path) else Failing.TABLE
-        elif "no such column" in says:
-            kind = Failing.COLUMN
-        return Refusal(kind, name, "SQLite: the query is not understood" if kind is Failing.SYNTAX else says)
-    return CannotObserve(f"{says}.")
+    if not name or name.startswith("SQLITE_READONLY"):
+        return CannotObserve(f"{says}.")
+    kind = Failing.SYNTAX
+    if "no such table" in says:
+        kind = Failing.EMPTY if _is_empty(path) else Failing.TABLE
+    elif "no such column" in says:
+        kind = Failing.COLUMN
+    return Refusal(kind, name, without_values(says, template) if kind is Failing.SYNTAX else says)
 
 
 def head_of(path: Path) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.stores import links, refusal
+from mailauth.stores import links, mysql_client, refusal
 from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes
 
 _TIMEOUT = 10  # seconds to connect, and again for the query
@@ -26,7 +26,8 @@ _BUSY = 1.0  # seconds: Dovecot's own, src/lib-sql/driver-sqlite.c
 _OTHERS = 4  # servers beside the one that answered that are looked at
 _OTHERS_TIMEOUT = 2  # seconds to connect to each
 
-Ask = Callable[[str], tuple[Sequence[str], Sequence[Sequence[Any]]]]
+Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]
+Ask = Callable[[str], Rows]
 Query = Callable[[Escape], str]
 
 
@@ -50,21 +51,25 @@ def is_local(source: SqlSource) -> bool:
     return source.driver == "sqlite" or any(host in ("", "localhost") or host[0] == "/" for host in hosts)
 
 
-def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
+def ask(source: SqlSource, query: Query, *, alike: bool = True, userdb: bool = False) -> Record:
     """Run the query that ``query(escape)`` makes, on the first server that answers.
 
     To be called where Dovecot lives: paths, sockets and host names are taken as it says them; and as the
     user that Dovecot asks as: ``alike`` says whether we are that user, where it matters.
+    ``userdb``: it is a userdb's query, of which no password is asked.
     What fails for Dovecot, too, is the outcome FAILED.  Raises CannotObserve when it is only we who
     cannot ask, or cannot tell.
     """
     failed: list[Failure] = []
     took = 0.0
+    if source.refused:
+        place = source.credentials or source.place
+        failed.append(Failure(Failing.SETTINGS, place, "", source.refused))
     for number, host in enumerate(source.hosts):
         place = links.place(source, host)
         began = time.monotonic()
         try:
-            with _CONNECT[source.driver](host, _TIMEOUT) as (escape, run):
+            with _CONNECT[source.driver](host, _TIMEOUT, source.query) as (escape, run):
                 names, rows = run(query(escape))
         except refusal.Refusal as why:
             if not alike and why.by_name:
@@ -72,14 +77,17 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
                     f"{place}: {why.says}; Dovecot asks as another user; {AS_ROOT}."
                 ) from None
             took = time.monotonic() - began
-            failed.append(Failure(why.kind, place, why.code, why.says))
+            failed.append(_failure(source, host, why))
+            if why.late:
+                return Record(Outcome.UNKNOWN_USER, place, failure=failed.pop(), beside=tuple(failed))
             if why.kind not in _OF_THE_SERVER:
                 break
             continue
         took = time.monotonic() - began
         others = source.hosts[number + 1 :][:_OTHERS]
         failed += [bad for other in others if (bad := _reach(source, other))]
-        return replace(_record(names, rows, place), seconds=took, beside=tuple(failed))
+        record = (_row if userdb else _record)(names, rows, place)
+        return replace(record, seconds=took, beside=tuple(failed))
     if not failed:
         raise CannotObserve(f"{source.place}: no server is named.")
     last = failed.pop()
@@ -88,43 +96,71 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
 
 # With these Dovecot goes on to the next server; what is wrong in the query is wrong on all.
 _OF_THE_SERVER = frozenset(
-    {Failing.DOWN, Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.SLOW}
+    {*(Failing.DOWN, Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.SLOW), Failing.TLS}
 )
+
+
+def _failure(source: SqlSource, host: dict[str, str], why: refusal.Refusal) -> Failure:
+    place = links.place(source, host)
+    lets_in = _WITH_TLS.get(source.driver)
+    with_tls = lets_in is not None and why.kind is Failing.CREDENTIALS and lets_in(host)
+    return Failure(why.kind, place, why.code, why.says, with_tls=with_tls)
 
 
 def _reach(source: SqlSource, host: dict[str, str]) -> Failure | None:
     """Why another server of the list cannot be used; None when it can, or we cannot tell."""
     with suppress(CannotObserve):
         try:
-            with _CONNECT[source.driver](host, _OTHERS_TIMEOUT):
+            with _CONNECT[source.driver](host, _OTHERS_TIMEOUT, ""):
                 pass
         except refusal.Refusal as why:
-            return Failure(why.kind, links.place(source, host), why.code, why.says)
+            return _failure(source, host, why)
     return None
 
 
 def _record(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> Record:
-    """The row as Dovecot takes it: exactly one, with a field named password."""
-    column = next((name for name in ("password", "password_noscheme") if name in names), None)
-    if column is None:
-        says = "the password query must return a field named 'password'"
-        return Record(Outcome.FAILED, place, failure=Failure(Failing.NO_FIELD, place, "", says))
+    """The row as Dovecot takes it: exactly one, with a field named password.
+
+    Of several such fields the first counts that is not NULL.  Source: sql_query_callback(), Dovecot 2.3.19.1
+    src/auth/passdb-sql.c; auth_request_set_password(), auth-request.c.
+    """
+    passwords = [number for number, name in enumerate(names) if name in _PASSWORDS]
+    if not passwords or (len(rows) > 1):
+        kind = Failing.ROWS if passwords else Failing.NO_FIELD
+        outcome = Outcome.FAILED if rows else Outcome.UNKNOWN_USER
+        return Record(outcome, place, failure=Failure(kind, place, "", _NOT_TAKEN[kind]))
     if not rows:
         return Record(Outcome.UNKNOWN_USER, place)
-    if len(rows) > 1:
-        says = "the password query returned several rows; Dovecot refuses that"
-        return Record(Outcome.FAILED, place, failure=Failure(Failing.ROWS, place, "", says))
-    row = dict(zip(names, rows[0], strict=True))
+    record = _row(names, rows, place)
+    given = [number for number in passwords if rows[0][number] is not None]
+    if not given:
+        return replace(record, outcome=Outcome.NO_PASSWORD)
+    stored = as_bytes(rows[0][given[0]]) or b""
+    noscheme = names[given[0]] == "password_noscheme"
+    before = sum(1 for name, value in zip(names[: given[0]], rows[0], strict=False) if _is_field(name, value))
+    return replace(record, stored=stored, noscheme=noscheme, passwords=len(given), ahead=before)
+
+
+_PASSWORDS = ("password", "password_noscheme")
+_NOT_TAKEN = {
+    Failing.NO_FIELD: "the password query must return a field named 'password'",
+    Failing.ROWS: "the password query returned several rows; Dovecot refuses that",
+}
+
+
+def _row(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> Record:
+    """The fields of the first row, in the query's order."""
+    if not rows:
+        return Record(Outcome.UNKNOWN_USER, place)
     values = tuple(
-        (name, _text(value)) for name, value in row.items() if name not in ("", column) and value is not None
+        (name, _text(value)) for name, value in zip(names, rows[0], strict=True) if _is_field(name, value)
     )
-    fields = tuple(name for name, _ in values if name != "user")
-    before = names[: names.index(column)]
-    ahead = sum(name in before for name, _ in values)
-    stored = as_bytes(row[column])
-    if stored is None:
-        return Record(Outcome.NO_PASSWORD, place, fields=fields, values=values)
-    return Record(Outcome.FOUND, place, stored, fields, column == "password_noscheme", values, ahead=ahead)
+    fields = tuple(dict.fromkeys(name for name, _ in values if name != "user"))
+    return Record(Outcome.FOUND, place, fields=fields, values=values)
+
+
+def _is_field(name: str, value: object) -> bool:
+    return name not in ("", *_PASSWORDS) and value is not None
 
 
 def _text(value: object) -> str:
@@ -132,7 +168,7 @@ def _text(value: object) -> str:
 
 
 @contextmanager
-def _sqlite(host: dict[str, str], _timeout: float) -> Iterator[tuple[Escape, Ask]]:
+def _sqlite(host: dict[str, str], _timeout: float, template: str) -> Iterator[tuple[Escape, Ask]]:
     path = Path(host.get("path", ""))
     try:
         with closing(links.sqlite_to_read(path, timeout=_BUSY)) as connection:
@@ -144,7 +180,7 @@ def _sqlite(host: dict[str, str], _timeout: float) -> Iterator[tuple[Escape, Ask
 
             yield _double_quotes, run
     except (sqlite3.Error, sqlite3.Warning, ValueError, OSError) as why:
-        raise refusal.of_sqlite(why, path) from None
+        raise refusal.of_sqlite(why, path, template) from None
 
 
 def _double_quotes(text: str) -> str:
@@ -152,7 +188,7 @@ def _double_quotes(text: str) -> str:
 
 
 @contextmanager
-def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
+def _pgsql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[Escape, Ask]]:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from psycopg.pq import Escaping  # noqa: PLC0415
 
@@ -164,10 +200,16 @@ def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
             connection.execute(_NO_LONGER)
 
             def escape(text: str) -> str:
-                return Escaping(raw).escape_string(text.encode()).decode()
+                return (
+                    Escaping(raw)
+                    .escape_string(text.encode("utf-8", "surrogateescape"))
+                    .decode("utf-8", "surrogateescape")
+                )
 
             def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-                cursor = connection.execute(query.encode())  # no parameters: a % stays a %
+                cursor = connection.execute(
+                    query.encode("utf-8", "surrogateescape")
+                )  # no parameters: a % stays a %
                 names = [column.name for column in cursor.description or ()]
                 result = cursor.pgresult
                 found = result.ntuples if result else 0
@@ -181,29 +223,54 @@ def _pgsql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
 
             yield escape, run
     except (psycopg.Error, UnicodeError) as why:
-        raise refusal.of_pgsql(why) from None
+        raise refusal.of_pgsql(why, template) from None
 
 
 @contextmanager
-def _mysql(host: dict[str, str], timeout: int) -> Iterator[tuple[Escape, Ask]]:
-    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+def _mysql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[Escape, Ask]]:
+    import pymysql.converters  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+    import pymysql.cursors  # noqa: PLC0415
 
-    connection = links.mysql(host, connect=timeout, read=_TIMEOUT)
+    problems = (pymysql.Error, OSError, ValueError, RuntimeError)
+    # what the server sends as it is, which is what Dovecot gets
+    raw = {kind: how for kind, how in pymysql.converters.conversions.items() if not isinstance(kind, int)}
+    connection = mysql_client.connect(host, seconds=timeout, read=_TIMEOUT, use_unicode=False, conv=raw)
     try:
-        with closing(connection), connection.cursor() as cursor:
-            cursor.execute("SET SESSION TRANSACTION READ ONLY")
+        with closing(connection):
+            connection.query("SET SESSION TRANSACTION READ ONLY")
 
-            def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-                cursor.execute(query)
+            def run(query: str) -> Rows:
+                # unbuffered, to tell what is refused from what breaks off while the rows are read
+                cursor = connection.cursor(pymysql.cursors.SSCursor)
+                cursor.execute(query.encode("utf-8", "surrogateescape"))
                 names = [column[0] for column in cursor.description or ()]
-                return names, cursor.fetchmany(2)
+                try:
+                    return names, cursor.fetchmany(2) if names else ()
+                except problems as why:
+                    # Then Dovecot takes it for a query without a row: driver_mysql_query_s() asks
+                    # mysql_next_result() before it asks for the error, which that clears.  Measured.
+                    raise refusal.of_mysql(why, template, late=True) from None
 
             # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
             yield lambda text: connection.escape(text)[1:-1], run
-    except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-        raise refusal.of_mysql(why, on_socket=links.mysql_socket(host) is not None) from None
+    except problems as why:
+        raise refusal.of_mysql(why, template) from None
 
 
+def _pgsql_with_tls(host: dict[str, str]) -> bool:
+    if host.get("sslmode") not in ("disable", "allow"):
+        return False
+    with suppress(CannotObserve):
+        links.pgsql({**host, "sslmode": "require"}, connect=_OTHERS_TIMEOUT).close()
+        return True
+    return False
+
+
+# Whether the server lets the same user in with TLS.
+_WITH_TLS: dict[str, Callable[[dict[str, str]], bool]] = {
+    "pgsql": _pgsql_with_tls,
+    "mysql": lambda host: mysql_client.with_tls(host, _OTHERS_TIMEOUT),
+}
 # Our own limit, unless the server has a shorter one: that ends Dovecot's query, too.
 _NO_LONGER = (
     f"SELECT set_config('statement_timeout', '{_TIMEOUT}s', false) WHERE NOT"
@@ -214,6 +281,6 @@ _NO_LONGER = (
 _MODULES = {
     "sqlite": ("urllib.parse",),
     "pgsql": ("psycopg", "psycopg.conninfo", "select", "encodings.idna"),
-    "mysql": ("pymysql", "encodings.idna"),
+    "mysql": ("pymysql.cursors", "encodings.idna"),
 }
-_CONNECT = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}
+_CONNECT: dict[str, Any] = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}

@@ -12,7 +12,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape, Fill
 from mailauth.errors import CannotObserve, Refused, RowChanged
-from mailauth.stores import links, refusal
+from mailauth.stores import links, mysql_client, refusal
 from mailauth.stores.query import PlainSelect
 from mailauth.stores.store import as_bytes
 
@@ -174,9 +174,9 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
 
     problems = (pymysql.Error, OSError, ValueError, RuntimeError)
     try:
-        link = links.mysql(
+        link = mysql_client.connect(
             host,
-            connect=_TIMEOUT,
+            seconds=_TIMEOUT,
             read=2 * _TIMEOUT,
             write_timeout=_TIMEOUT,
             autocommit=False,

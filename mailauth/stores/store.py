@@ -23,7 +23,9 @@ class Failing(Enum):
     TABLE = "there is no such table"
     COLUMN = "there is no such column"
     PERMISSION = "permission denied"
-    SYNTAX = "the server does not understand the query"
+    SYNTAX = "the server refuses the query"
+    TLS = "TLS with the server fails"
+    SETTINGS = "the client library refuses the settings"
     CONNECTIONS = "the server has no connection left"
     SLOW = "no answer in time"
     FILE = "the file cannot be used"
@@ -38,6 +40,7 @@ class Failure:
 
     ``still_served``: Dovecot has a connection from before, on which it is answered all the same.
     ``client``: with which client it fails, where that matters ("%{secured} = 'TLS'").
+    ``with_tls``: with TLS, which the settings do not ask for, the server lets the same user in.
     """
 
     kind: Failing
@@ -45,6 +48,7 @@ class Failure:
     code: str
     says: str
     still_served: bool = False
+    with_tls: bool = False
     client: str = ""
 
 
@@ -68,6 +72,7 @@ class Record:
     ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
     ``ahead``: how many of ``values`` a query returned before the password.
     ``otherwise``: clients for whom it is not so.
+    ``passwords``: how many columns are a password; the first that is not NULL counts.
     """
 
     outcome: Outcome
@@ -82,6 +87,7 @@ class Record:
     again: int = 0
     ahead: int = 0
     otherwise: tuple[Otherwise, ...] = ()
+    passwords: int = 1
 
 
 def as_bytes(value: object) -> bytes | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.stores import links, refusal, sql
+from mailauth.stores import links, mysql_client, refusal, sql
 from mailauth.stores.store import as_bytes
 
 _CONNECT = 10  # seconds
@@ -155,13 +155,12 @@ def _mysql(host: dict[str, str]) -> Session:
     import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     import pymysql.cursors  # noqa: PLC0415
 
-    link = links.mysql(host, connect=_CONNECT, read=_SECONDS)
-    on_socket = links.mysql_socket(host) is not None
+    link = mysql_client.connect(host, seconds=_CONNECT, read=_SECONDS)
     try:
         with link.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
     except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-        raise refusal.of_mysql(why, on_socket=on_socket) from None
+        raise refusal.of_mysql(why) from None
 
     def rows(query: str) -> Iterator[tuple[Value, ...]]:
         try:
@@ -169,7 +168,7 @@ def _mysql(host: dict[str, str]) -> Session:
                 cursor.execute(query)
                 yield from _streamed(cursor)
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-            raise refusal.of_mysql(why, on_socket=on_socket) from None
+            raise refusal.of_mysql(why) from None
 
     def column(query: str) -> Column | None:
         try:
@@ -177,7 +176,7 @@ def _mysql(host: dict[str, str]) -> Session:
                 cursor.execute(query)
                 found = cursor.description[0]
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
-            raise refusal.of_mysql(why, on_socket=on_socket) from None
+            raise refusal.of_mysql(why) from None
         kind = _MYSQL_TEXTS.get(found[1])
         return Column(kind, None if kind == "TEXT" else found[3] // _UTF8MB4) if kind else None
 

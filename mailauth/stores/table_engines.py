@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.errors import Refused
-from mailauth.stores import links, refusal
+from mailauth.stores import links, mysql_client, refusal
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import Key, LockedError, Names, Swap, key_of
 
@@ -25,8 +25,7 @@ class Mysql:
     def __init__(self, host: dict[str, str]) -> None:
         from pymysql.constants import CLIENT  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
-        self._on_socket = links.mysql_socket(host) is not None
-        self._link = links.mysql(host, read=links.STATEMENT, client_flag=CLIENT.FOUND_ROWS)
+        self._link = mysql_client.connect(host, read=links.STATEMENT, client_flag=CLIENT.FOUND_ROWS)
         self._made = False
         with self._errors(), self._link.cursor() as cursor:
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {links.LOCK}")
@@ -127,7 +126,7 @@ class Mysql:
                 raise Refused("the column is too narrow for the new strings; widen it first.") from None
             if code in (1142, 1143, 1044, 1290, 1792, 1836, 1114, 1021):
                 raise Refused(f"MariaDB/MySQL: {why.args[-1]}; this batch was not changed.") from None
-            raise refusal.of_mysql(why, on_socket=self._on_socket) from None
+            raise refusal.of_mysql(why) from None
 
 
 class Sqlite:

@@ -58,7 +58,9 @@ passdb pam {
 
 def test_2_4() -> None:
     file, mysql, sqlite, pgsql, static, pam = v24.read_passdbs(
-        conf.parse_printed(D24), Version(2, 4, 1), frozenset({"passdb_default_password_scheme"})
+        v24.Sources(conf.parse_printed(D24), conf.parse(""), Installation()),
+        Version(2, 4, 1),
+        frozenset({"passdb_default_password_scheme"}),
     )
     assert file.source == FileSource("/etc/dovecot/users", "%{user | lower}")
     assert (file.default_scheme, file.verified_by, file.hit_verified_by) == ("PLAIN", "auth", None)

@@ -1,0 +1,51 @@
+"""2.4's values that stand elsewhere: ``</file``, ``$SET:name``, ``%{env:NAME}``; doveconf shows no more.
+
+Source: CONFIG_LINE_TYPE_KEYFILE and KEYVARIABLE, Dovecot 2.4.1 src/config/config-parser.c;
+src/lib-var-expand/expansion-program.c.  Measured on 2.4.1: of a file all counts, a line break at its end too.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from mailauth.dovecot import conf, environment
+from mailauth.errors import CannotObserve, unseen
+
+_MOST = 1024 * 1024  # bytes of a file: no secret is larger
+_SET = re.compile(r"\$SET:(\w+)")
+_VARIABLE = re.compile(r"%\{([^}]*)\}|%%")
+_ENV = re.compile(r"\s*env:(\w+)\s*(?:\|\s*default\(\s*(?:'([^']*)'|\"([^\"]*)\")?\s*\)\s*)?")
+
+
+def value(text: str, name: str, tree: conf.Block, locate: Callable[[str], Path]) -> str:
+    """What a setting comes to, once Dovecot has read it.  Raises CannotObserve, without the value."""
+    if text.startswith("<") and not text.startswith("<<"):
+        return _file(text[1:].strip(), name, locate)
+    text = _SET.sub(lambda found: tree.get(found[1]), text)
+    return _VARIABLE.sub(lambda found: _variable(found, name, tree), text)
+
+
+def _variable(found: re.Match[str], name: str, tree: conf.Block) -> str:
+    if found[0] == "%%":
+        return "%"
+    env = _ENV.fullmatch(found[1])
+    if env is None:
+        raise CannotObserve(f"{name} = {found[0]}: mailauth does not know this variable here.")
+    return environment.value(env[1], tree) or env[2] or env[3] or ""
+
+
+def _file(path: str, name: str, locate: Callable[[str], Path]) -> str:
+    """A regular file, and not a large one: what is named here is not ours to wait for."""
+    try:
+        opened = os.open(locate(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                raise CannotObserve(f"{path} ({name}): is no regular file.")
+            data = stream.read(_MOST + 1)
+    except OSError as why:
+        raise unseen(f"{path} ({name})", why) from None
+    if len(data) > _MOST:
+        raise CannotObserve(f"{path} ({name}): is too large to be a secret.")
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,185 @@
+"""Connect to MariaDB and MySQL as the C client that Dovecot is linked with does, with PyMySQL.
+
+PyMySQL itself goes by TCP where "localhost" means the socket, takes TLS that Dovecot does not, and reads no
+option files as the C client does.  See docs/decisions/203-dovecots-own-client.md.
+
+Source: mthd_my_real_connect(), MariaDB Connector/C 3.1 to 3.4 libmariadb/mariadb_lib.c;
+plugins/auth/my_auth.c.  Measured with Dovecot 2.3.13 (3.1.22), 2.3.19.1 and 2.3.21.1 (3.3) and 2.4.1
+(3.4.10), as Debian builds them: without TLS settings none takes TLS; with them TLS is demanded where
+ssl_verify_server_cert is "yes" (as it is by default on 2.3), and else taken where it is offered; a CA has
+the certificate's chain verified, and the name of the host where ssl_verify_server_cert is "yes", and from
+3.4 on always.
+"""
+
+import glob
+import os
+import re
+import ssl
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mailauth.stores import option_files, refusal
+
+_CONNECT = 10.0  # seconds
+_SOCKETS = {  # the client's own: Debian's and the source's
+    "debian": "/run/mysqld/mysqld.sock",
+    "other": "/tmp/mysql.sock",  # noqa: S108 - where the source puts it
+}
+_LIBRARIES = ("/usr/lib/*/libmariadb.so.3", "/usr/lib64/libmariadb.so.3", "/usr/lib/libmariadb.so.3")
+_VERSION = re.compile(rb"\x00(3)\.(\d+)\.(\d+)\x00")
+_NAMES_COUNT = (3, 4)  # from here on a CA has the server's name verified, too
+_TLS_ERROR = 2026
+_CHARSET, _COLLATION = "utf8mb4", "utf8mb4_general_ci"  # measured: all of the connectors above
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What the settings come to.  ``tls``: it is wanted; ``demanded``: and without it nothing is sent."""
+
+    host: str
+    port: int
+    socket: str
+    user: str
+    password: str = field(repr=False)
+    database: str
+    charset: str
+    init: str
+    tls: bool = False
+    demanded: bool = False
+    verify_name: bool = False
+    ca: str = ""
+    ca_path: str = ""
+    cert: str = ""
+    key: str = ""
+
+
+def address(host: dict[str, str]) -> Address:
+    """Settings first, then what the option files say."""
+    options = option_files.read(host.get("option_file", ""), host.get("option_group", ""))
+    name = host.get("host", "")
+    socket = name if name.startswith("/") else ""
+    name = ("" if socket else name) or options.get("host", "")
+    local = name in ("", "localhost")
+    port = host.get("port", "0")
+    number = int(port) if port.isdigit() else 0
+    given = host.get("ssl") == "yes" or bool(host.get("ssl_ca") or host.get("ssl_ca_path"))
+    files = {
+        "ca": (host.get("ssl_ca", "") if given else "") or options.get("ssl-ca", ""),
+        "ca_path": (host.get("ssl_ca_path", "") if given else "") or options.get("ssl-capath", ""),
+        "cert": (host.get("ssl_cert", "") if given else "") or options.get("ssl-cert", ""),
+        "key": (host.get("ssl_key", "") if given else "") or options.get("ssl-key", ""),
+    }
+    verify = given and host.get("ssl_verify_server_cert", "yes") != "no"
+    verify = verify or options.get("ssl-verify-server-cert") == "1"
+    return Address(
+        host=name or "localhost",
+        port=number or _number(options.get("port")) or _number(os.environ.get("MYSQL_TCP_PORT")) or 3306,
+        socket=(socket or options.get("socket", "") or _own_socket()) if local else "",
+        user=host.get("user") or options.get("user", ""),
+        password=host.get("password") or options.get("password") or os.environ.get("MYSQL_PWD", ""),
+        database=host.get("dbname") or options.get("database", ""),
+        charset=options.get("default-character-set") or _CHARSET,
+        init=options.get("init-command", ""),
+        tls=given or any(files.values()),
+        demanded=verify,
+        verify_name=verify or connector() >= _NAMES_COUNT,
+        **files,
+    )
+
+
+def connect(
+    host: dict[str, str], *, seconds: float = _CONNECT, read: float | None = None, **more: Any
+) -> Any:
+    """A connection.  ``read``: seconds that an answer may take.  Raises what ``refusal`` says of it."""
+    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
+
+    where = address(host)
+    try:
+        return opened(where, seconds, read, **more)
+    except (pymysql.Error, OSError, ValueError, RuntimeError, LookupError) as why:
+        raise refusal.of_mysql_connect(why, on_socket=bool(where.socket)) from None
+
+
+def opened(where: Address, seconds: float, read: float | None, **more: Any) -> Any:
+    """Raises what PyMySQL does."""
+    import pymysql  # noqa: PLC0415
+
+    def once(**tls: Any) -> Any:
+        return pymysql.connect(
+            host=where.host,
+            unix_socket=where.socket or None,
+            port=where.port,
+            user=where.user.encode("utf-8", "surrogateescape"),
+            password=where.password.encode("utf-8", "surrogateescape"),
+            database=where.database or None,
+            charset=where.charset,
+            collation=_COLLATION if where.charset == _CHARSET else None,
+            init_command=where.init or None,
+            connect_timeout=max(1, int(seconds)),
+            read_timeout=read,
+            **tls,
+            **more,
+        )
+
+    if not where.tls:
+        return once(ssl_disabled=True)
+    context = _context(where)
+    try:
+        return once(ssl=context)
+    except pymysql.Error as why:
+        refused = why.args and why.args[0] == _TLS_ERROR and not isinstance(why.__cause__, ssl.SSLError)
+        if where.demanded or not refused:
+            raise
+    return once(ssl_disabled=True)
+
+
+def with_tls(host: dict[str, str], seconds: float) -> bool:
+    """Whether the same user and password are let in with TLS, where the settings ask for none."""
+    import pymysql  # noqa: PLC0415
+
+    where = address(host)
+    if where.tls:
+        return False
+    try:
+        opened(replace(where, tls=True, demanded=True), seconds, seconds).close()
+    except (pymysql.Error, OSError, ValueError, RuntimeError, LookupError):
+        return False
+    return True
+
+
+def _context(where: Address) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if where.ca or where.ca_path:
+        context.load_verify_locations(where.ca or None, where.ca_path or None)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.check_hostname = where.verify_name
+    if where.cert or where.key:
+        context.load_cert_chain(where.cert or where.key, where.key or None)
+    return context
+
+
+@cache
+def connector() -> tuple[int, int]:
+    """The version of the Connector/C where we are; (3, 3) where that cannot be told."""
+    for pattern in _LIBRARIES:
+        for path in glob.glob(pattern):  # noqa: PTH207 - patterns from the root
+            try:
+                found = _VERSION.search(Path(path).read_bytes())
+            except OSError:
+                continue
+            if found:
+                return int(found[1]), int(found[2])
+    return 3, 3
+
+
+def _own_socket() -> str:
+    named = os.environ.get("MARIADB_UNIX_PORT") or os.environ.get("MYSQL_UNIX_PORT")
+    return named or _SOCKETS["debian"]
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0
