@@ -93,6 +93,7 @@ _TLS = {
     "ssl_client_cert_file": "ssl_cert",
     "ssl_client_key_file": "ssl_key",
 }
+_TLS_BLOCK = "ssl_client"
 _NOT_THE_CLIENTS = ("connection_limit",)
 
 
@@ -119,6 +120,8 @@ def _of_block(driver: str, scopes: tuple[conf.Block, ...], value: Callable[[str,
             if setting.name in _TLS or (own and (setting.value or scope is server)):
                 raw[short] = setting.value
         for block in scope.blocks:
+            if block.kind == _TLS_BLOCK:  # so doveconf prints them
+                raw |= {f"{_TLS_BLOCK}_{one.name}": one.value for one in block.settings}
             if block.kind in ("parameters", f"{driver}_parameters"):
                 parameters |= {one.name: one.value for one in block.settings}
     kept = {name: text for name, text in raw.items() if name not in _NOT_THE_CLIENTS}

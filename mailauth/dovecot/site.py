@@ -17,7 +17,7 @@ from mailauth.errors import AS_ROOT, CannotObserve, UsageError, unseen
 _DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 # Dovecot's own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied", "Couldn't open include
 # file /etc/dovecot/auth.conf: Permission denied"
-_DENIED = re.compile(r"open\([^)]+)\) failed: Permission|open include file (.+?): Permission")
+_DENIED = re.compile(r"open\(([^)]+)\) failed: Permission|open include file (.+?): Permission")
 
 
 def read_config(dovecot: Installation) -> AuthConfig:
