@@ -26,7 +26,7 @@ from mailauth.probes import client_values, near, nopassword
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, takes, walk
 from mailauth.stores import passwd_file, sql
-from mailauth.stores.store import Failing, Failure, Outcome, Record
+from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure, Outcome, Record
 
 _LOOKUP_SECONDS = 3.0
 _SENDING = ("PLAIN", "LOGIN")  # a client that has a password sends it so, where it may
@@ -316,8 +316,10 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
 def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -> Record:
     """Ask the passdb's database as Dovecot does."""
     record = ask_database(scene, source, query, passdb.verified_by)
-    if record.failure and "password" in used(source.query, scene.config.version.dialect):
-        record = replace(record, failure=_without_words(record.failure))
+    failure = record.failure
+    of_query = failure and failure.kind not in OF_THE_CONNECTION
+    if failure and of_query and "password" in used(source.query, scene.config.version.dialect):
+        record = replace(record, failure=_without_words(failure))
     failure = record.failure
     if failure and failure.kind in _OF_NEW_CONNECTIONS and _dovecot_is_answered(scene):
         if failure.kind is Failing.CONNECTIONS:

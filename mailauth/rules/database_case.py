@@ -2,15 +2,7 @@
 
 from mailauth.evidence import LookedUp, PassdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy
-from mailauth.stores.store import Failing, Failure
-
-# What is wrong with these stands where the server and the credentials are set; with others, in the query.
-_OF_THE_CONNECTION = frozenset(
-    {
-        *(Failing.DOWN, Failing.CREDENTIALS, Failing.DATABASE, Failing.CONNECTIONS),
-        *(Failing.TLS, Failing.SETTINGS),
-    }
-)
+from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure
 
 
 def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
@@ -39,7 +31,7 @@ def _told(answer: PassdbAnswer, failure: Failure) -> str:
 
 def place_of(answer: PassdbAnswer, failure: Failure) -> str:
     """File and line of what has to be changed, where they are known."""
-    of_connection = failure.kind in _OF_THE_CONNECTION
+    of_connection = failure.kind in OF_THE_CONNECTION
     return (answer.credentials if of_connection else answer.query) or answer.source
 
 

@@ -34,6 +34,15 @@ class Failing(Enum):
     VARIABLE = "a variable cannot be expanded"
 
 
+# What is wrong with these stands where the server and the credentials are set; with others, in the query.
+OF_THE_CONNECTION = frozenset(
+    {
+        *(Failing.DOWN, Failing.CREDENTIALS, Failing.DATABASE, Failing.CONNECTIONS),
+        *(Failing.TLS, Failing.SETTINGS),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One server's refusal: ``code`` is its SQLSTATE, error number or errno; ``says`` its own words.

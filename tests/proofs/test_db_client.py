@@ -1,4 +1,4 @@
-"""The database clients behave as Dovecot's own, and what they cannot do is named (DB013 to DB015, and more)."""
+"""The database clients behave as Dovecot's own; what they cannot do is named (DB013 to DB015, and more)."""
 
 import re
 from collections.abc import Callable
