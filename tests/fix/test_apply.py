@@ -424,8 +424,8 @@ def test_not_found_now(fix: Fix, lab: Labs) -> None:
     ("words", "says"),
     [
         ((), "name the finding"),
-        (("MEM001", "--password-stdin"), "a password is somebody's"),
-        (("--undo", "x", "--apply"), "--undo takes no code"),
+        (("MEM001", "--password-stdin"), "fix without a USER makes no use of --password-stdin"),
+        (("--undo", "x", "--apply"), "fix --undo makes no use of --apply"),
         (("--undo", "../x"), "there is no fix '../x'"),
         (("MEM001", "alice", "-c", "/nowhere.conf"), "there is no such file"),
         (("MEM001", "alice", "--login"), "--login needs the password"),
