@@ -24,7 +24,7 @@ _PORTS = {  # listeners that would take this machine's ports
     "imap-login": ("imap", "imaps"),
     "pop3-login": ("pop3", "pop3s"),
     "submission-login": ("submission", "submissions"),
-    "managesieve-login": ("sieve",),
+    "managesieve-login": ("sieve", "sieve_deprecated"),
 }
 
 
