@@ -10,7 +10,7 @@ import pytest
 from mailauth import hashes
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.hashes import Flaw, Hash, Password, Verdict
-from mailauth.hashes.damage import Reader
+from mailauth.hashes.damaged import Reader
 from mailauth.memory.census import census
 from mailauth.memory.footprint import of
 from mailauth.stores import survey

@@ -18,20 +18,25 @@ def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         return kept
     metrics = [metric for store in kept.stores for metric in _metrics(store)]
     metrics.append(Metric("survey_age_seconds", kept.age, "survey_age"))
-    broken = sum(rows for one in kept.stores for fate, rows in one.fates.items() if fate != "sound")
+    broken = sum(rows for one in kept.stores for fate, rows in one.fates.items() if fate not in _WELL)
     warning, critical = server.asked.limits.rows
     metrics.append(Metric("rows_broken", broken, "rows_broken", {}, f"{warning - 1}", f"{critical - 1}"))
     status = Status.CRITICAL if broken >= critical else Status.WARNING if broken >= warning else Status.OK
     said = [Said(status, one.text, one.code) for one in kept.said]
     if not said and kept.stores:
+        locked = sum(one.fates.get("locked", 0) for one in kept.stores)
         total = sum(sum(one.fates.values()) for one in kept.stores)
-        said.append(Said(Status.OK, f"{store_case.rows(total)}: all sound"))
+        but = f", {locked:,} of them locked" if locked else ""
+        said.append(Said(Status.OK, f"{store_case.rows(total)}: all sound{but}"))
     if not kept.stores:
         said.append(Said(Status.OK, NO_STORE))
     said.append(Said(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
     if kept.age > _LATE * server.asked.survey_age > 0:
         said.append(Said(Status.WARNING, f"the rows were last counted {ago(kept.age)}"))
     return outcome(NAME, [*said, *kept.not_read], metrics)
+
+
+_WELL = ("sound", "locked")
 
 
 def _metrics(store: Counted) -> list[Metric]:

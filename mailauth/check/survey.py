@@ -18,14 +18,14 @@ from mailauth.check.stores import ask_stores, not_seen
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import Configured, Surveyed, Surveys
-from mailauth.hashes.damaged import Kind
+from mailauth.hashes.damaged import Fate
 from mailauth.judging import apply
 from mailauth.memory.census import Census, census
 from mailauth.probes.survey import Ask, survey_passdb
-from mailauth.rules import RULES, store_case
+from mailauth.rules import RULES
 from mailauth.stores.survey import Survey
 
-_CODES = ("STORE001", "STORE002", "STORE003")
+_CODES = ("STORE001", "STORE002", "STORE003", "STORE010")
 NO_STORE = "there is no store that mailauth looks into, so nothing was counted"
 _SHARE = 1000  # a count may take this part of the time
 
@@ -143,13 +143,17 @@ def _count(server: Server, what: str) -> Kept:
 
 
 def _fates(survey: Survey) -> dict[str, int]:
-    fates = {"sound": 0, "never_matches": 0, "refused_as_weak": 0, "unknown_scheme": 0}
+    fates = dict.fromkeys(_FATES.values(), 0)
     for one in survey.classes:
-        kind = one.damage.kind if one.damage else None
-        if kind is None:
-            fates["sound"] += one.rows
-        elif kind is Kind.WEAK:
-            fates["refused_as_weak"] += one.rows
-        else:
-            fates["unknown_scheme" if kind in store_case.UNKNOWN else "never_matches"] += one.rows
+        fates[_FATES[one.fate]] += one.rows
     return fates
+
+
+_FATES = {
+    Fate.SOUND: "sound",
+    Fate.NEVER: "never_matches",
+    Fate.REFUSED: "refused_as_weak",
+    Fate.UNKNOWN: "unknown_scheme",
+    Fate.LOCKED: "locked",
+    Fate.OPEN: "lets_anyone_in",
+}

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mailauth.evidence import Surveys
     from mailauth.stores.survey import Progress
 
-_NEWEST = "2.4.5"  # judges where there is no Dovecot
-
 
 @click.command()
 @config_option
@@ -29,7 +27,7 @@ _NEWEST = "2.4.5"  # judges where there is no Dovecot
 @click.option("--password-fd", type=int, metavar="FD", help="Read the database's password from there.")
 @click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
 @click.option("--default-scheme", metavar="NAME", help="With a URL: what has no {SCHEME} is this.")
-@click.option("--dovecot", "judge", metavar="VERSION", help="Judge as this version does.")
+@click.option("--dovecot", "judge", metavar="VERSION", help="Judge as this version does; with --url: 2.4.5.")
 @click.option("--names", type=click.IntRange(0, 1000), default=5, show_default=True, help="Users to name.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/audit.json).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line for each class of rows.")
@@ -71,7 +69,7 @@ def audit(
     if default_scheme and url is None and url_fd is None:
         raise UsageError("--default-scheme goes with --url: the configuration says it otherwise.")
     version = Version.parse(judge) if judge else None
-    text = url_of(url, url_fd)
+    text, said = url_of(url, url_fd), ""
     with counting() as progress:
         if text is None:
             if ask_password or password_fd is not None:
@@ -83,10 +81,12 @@ def audit(
             password = read_password(
                 ask=ask_password, descriptor=password_fd, stdin=False, prompt="The database's password"
             )
+            from mailauth.probes.survey import assumed  # noqa: PLC0415
             from mailauth.stores.url import source_of  # noqa: PLC0415
 
             source = source_of(text, rows_query, password)
-            surveys = _of_url(source, version or Version.parse(_NEWEST), default_scheme, names, progress)
+            surveys = _of_url(source, version, default_scheme, names, progress)
+            said = assumed(version, default_scheme, surveys)
     report = audit_report(surveys)
     if png:
         from mailauth.render.audit_picture import picture  # noqa: PLC0415 - an optional extra
@@ -98,6 +98,8 @@ def audit(
         click.echo(to_json(report))
     else:
         click.echo(audit_text(report), nl=False)
+        if said:
+            click.echo(said)
     sys.exit(1 if report.broken else 3 if report.not_read else 0)
 
 
@@ -139,7 +141,11 @@ def _configured(
 
 
 def _of_url(
-    source: "Source", version: "Version", default_scheme: str | None, names: int, progress: "Progress | None"
+    source: "Source",
+    version: "Version | None",
+    default_scheme: str | None,
+    names: int,
+    progress: "Progress | None",
 ) -> "Surveys":
     """A store without a Dovecot."""
     from mailauth.probes.survey import survey_alone  # noqa: PLC0415

@@ -235,7 +235,7 @@ def _table(rows: list[tuple[str, str, str]]) -> None:
 @stored_options
 @password_options
 @click.option(
-    "--from", "origin", metavar="ORIGIN", help="What bare hex digits are: nt, md5, courier, sha256."
+    "--from", "origin", metavar="ORIGIN", help="Whose bare digits they are: nt, md5, courier, mysql ..."
 )
 @for_option
 @json_option

@@ -110,8 +110,7 @@ def import_(
     check = Check(
         goal=None if verify_only else goal,
         order=where.order,
-        default_scheme=where.reader.default_scheme,
-        prefixing=where.prefixing,
+        reader=where.reader,
         making=do_it,
         overwrite=overwrite,
         long_too=long_passwords == "as-listed",

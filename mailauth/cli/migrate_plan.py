@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--url-fd", type=int, metavar="FD", help="Read the URL from there."),
         click.option("--rows-query", metavar="SQL", help="With a URL: SELECT user, password FROM table."),
         click.option("--default-scheme", metavar="NAME", help="With a URL: what has no {SCHEME} is this."),
-        click.option("--dovecot", "judge", metavar="VERSION", help="With a URL: who is to read it; 2.4.1."),
+        click.option("--dovecot", "judge", metavar="VERSION", help="Who is to read it; with a URL: 2.4.5."),
     ):
         command = option(command)
     return command
@@ -53,6 +54,7 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--mend", is_flag=True, help="Undo every accident that can be undone without loss."),
         click.option("--rehash", metavar="SCHEME", help="Make plaintexts into hashes of this scheme."),
         click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name."),
+        click.option("--origin", metavar="NAME", help="Whose bare strings they are: md5, nt, plain ..."),
         click.option("--only", multiple=True, metavar="SCHEME", help="Only what comes out as this."),
     ):
         command = option(command)
@@ -67,10 +69,11 @@ def plan(as_json: bool, **named: Any) -> None:
     """Show what would be done to the stored strings: how many of which kind, with some users.
 
     Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
-    or as the TOML file has them.
+    or as the TOML file has them.  What may be several things (hex digits, 13 characters, hex:salt, base64)
+    is left and listed, until --origin says whose strings they are.
 
     \b
-    Exit status:  0 nothing is to be done    1 something is, or some rows are broken and stay so
+    Exit status:  0 nothing is to be done    1 something is, or some rows are left or broken and stay so
                   2 wrong usage              3 the store could not be read
     """
     from mailauth.hashes.making import must_fit  # noqa: PLC0415 - --help needs none of it
@@ -86,10 +89,11 @@ def plan(as_json: bool, **named: Any) -> None:
     try:
         with progress(None) as tell:
             found = applying.plan(table, wishes, tell, page=_page(where, reading=True))
+            found = replace(found, assumed=where.assumed)
     finally:
         table.close()
     click.echo(to_json(found) if as_json else plan_text(found), nl=as_json)
-    sys.exit(1 if found.changes or any(line.broken for line in found.lines) else 0)
+    sys.exit(1 if found.changes or any(line.broken or line.unsure for line in found.lines) else 0)
 
 
 @click.command()
@@ -133,6 +137,8 @@ def apply(
         ctx.invoke(plan, as_json=as_json, **named)
         return
     where, wishes = _asked(named)
+    if where.assumed:
+        click.echo(where.assumed, err=True)
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
     table = opened(where)
     journal = _journal(where, wishes, resume, seal_to)
@@ -217,7 +223,16 @@ def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
     rules, goal = _rules(named)
     making = any(rule.action is Action.REHASH for rule in rules)
     where = where_of(named, goal if making else None)
-    return where, Wishes(rules, goal, where.reader, where.prefixing)
+    return where, Wishes(rules, goal, where.reader, _origin(named["origin"]))
+
+
+def _origin(name: str | None) -> str:
+    """Raises UsageError for one that there is not."""
+    from mailauth.hashes import origins  # noqa: PLC0415
+
+    if name is not None:
+        origins.named(name)
+    return (name or "").lower()
 
 
 def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
@@ -242,17 +257,23 @@ def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
 
 def where_of(named: dict[str, Any], goal: "Goal | None") -> "Where":
     from mailauth.cli.audit import url_of  # noqa: PLC0415
+    from mailauth.dovecot.as_if import as_if  # noqa: PLC0415
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.dovecot.version import Version  # noqa: PLC0415
     from mailauth.migrate import where  # noqa: PLC0415
     from mailauth.stores.url import source_of  # noqa: PLC0415
 
     url = url_of(named["url"], named["url_fd"])
+    version = Version.parse(named["judge"]) if named["judge"] else None
     if url is None:
+        if named["rows_query"] or named["default_scheme"]:
+            raise UsageError("--rows-query and --default-scheme go with --url: the configuration has them.")
         dovecot = chosen(named["config"], named["pid"])
-        return where.of_passdb(dovecot, read_config(dovecot), named["passdb"], goal)
+        config = read_config(dovecot)
+        return where.of_passdb(dovecot, as_if(config, version) if version else config, named["passdb"], goal)
+    if named["config"] is not None or named["pid"] is not None or named["passdb"] is not None:
+        raise UsageError("-c, --pid and --passdb are for a Dovecot, --url for a store: leave one out.")
     source = source_of(url, named["rows_query"], None)
-    version = Version.parse(named["judge"] or "2.4.1")
     return where.of_url(url, source, version, named["default_scheme"], goal)
 
 
@@ -261,7 +282,7 @@ def _page(where: "Where", *, reading: bool = False) -> int:
         return _FILE_PAGE
     if where.order is not None:
         return _HASHING_PAGE
-    return _SQL_PAGE if where.prefixing else _FILE_PAGE
+    return _SQL_PAGE if where.reader.prefixing else _FILE_PAGE
 
 
 def hashers_of(
@@ -290,7 +311,7 @@ def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str 
 
     from mailauth.migrate import journal as journals  # noqa: PLC0415
 
-    rules = msgspec.json.encode([wishes.rules, wishes.goal]).decode()
+    rules = msgspec.json.encode([wishes.rules, wishes.goal, wishes.origin]).decode()
     if resume is None:
         return fresh_journal(where, rules, seal_to)
     journal = journals.reopened(resume)

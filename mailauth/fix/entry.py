@@ -13,7 +13,8 @@ from mailauth.errors import Refused, UsageError
 from mailauth.evidence import LookedUp, StoredHash, UserName, Verifiers
 from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Judgement, Password, making
-from mailauth.hashes.mend import mend
+from mailauth.hashes.way_back import mended
+from mailauth.probes.lookup import reader_of
 from mailauth.stores import change, passwd_file, replace, sql
 from mailauth.stores.change import Changed
 from mailauth.stores.store import Outcome
@@ -111,10 +112,11 @@ def new_string(entry: Entry, wanted: StoreChange, looked: Looked, password: Pass
 
 
 def _mended(entry: Entry) -> bytes:
-    found = mend(entry.old or b"", dovecot=entry.config.version.numbers, allow_weak=entry.config.allow_weak)
+    reader = reader_of(entry.config, entry.passdb, user=entry.names.looked_up)
+    found = mended(entry.old or b"", reader, entry.target.password)
     if found is None:
         raise Refused(f"{entry.place}: the stored string cannot be mended; the password must be set again.")
-    return found.stored
+    return found
 
 
 def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:

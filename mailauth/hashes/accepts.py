@@ -41,7 +41,8 @@ _MEANT = {
 
 
 def version_text(dovecot: tuple[int, ...]) -> str:
-    return ".".join(map(str, dovecot))
+    """As Dovecot writes it: 2.4.0, and not 2.4.0.0."""
+    return ".".join(map(str, dovecot[:3] if dovecot[3:] == (0,) else dovecot))
 
 
 def known_misname(name: bytes) -> str:

@@ -14,7 +14,7 @@ from mailauth.errors import UsageError
 from mailauth.hashes import libcrypt
 from mailauth.hashes.digest import memory
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
-from mailauth.hashes.md5crypt import trailing
+from mailauth.hashes.md5crypt import surplus, trailing
 
 ALPHABET = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _PARAMS: dict[bytes, Params] = {
@@ -42,7 +42,7 @@ def parse(payload: bytes) -> Params | Flaw:
     return _why_not(payload)
 
 
-def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901 - crypt_blowfish's own checks, in its order
+def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901, PLR0912 - crypt_blowfish's own checks, in its order
     text = payload.partition(b"\0")[0]
     if not payload:
         return _never("nothing follows the scheme", 0)
@@ -71,7 +71,10 @@ def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901 - crypt_blowfish's 
     if bad := text[_SETTING_LENGTH:LENGTH].translate(None, ALPHABET):
         return _never("a character that bcrypt's base64 lacks", text.index(bad[:1], _SETTING_LENGTH))
     if len(text) > LENGTH:
-        return _never(f"after {LENGTH} characters it {trailing(text[LENGTH:])}", LENGTH)
+        more = text[LENGTH:]
+        if not more.translate(None, ALPHABET):
+            return _never(surplus(len(more), f"a bcrypt hash has {LENGTH}"), LENGTH)
+        return _never(f"after {LENGTH} characters it {trailing(more)}", LENGTH)
     if ALPHABET.index(text[59]) & 3:
         return _never("the last character of the digest is not canonical: bcrypt never writes it", 59)
     return _PARAMS[text[:7]]  # a NUL after 60 good characters

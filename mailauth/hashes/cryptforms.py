@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mailauth.hashes.encoding import CRYPT64, first_foreign
 from mailauth.hashes.hash import Flaw, Params, Verdict
-from mailauth.hashes.md5crypt import trailing
+from mailauth.hashes.md5crypt import surplus, trailing
 
 _SALT = rb"[^\x00-\x20\x7f-\xff!*:;$\\]"
 _PLAIN = CRYPT64 + b"$"
@@ -336,7 +336,8 @@ def _in_form(form: Form, text: bytes) -> tuple[str, int]:  # noqa: C901 - one se
         whole = digest_at + form.digest
         return f"cut off: {len(text)} of {whole} characters", len(text)
     if length > form.digest:
-        return f"a digest of {length} characters, not {form.digest}", digest_at + form.digest
+        has = f"a {form.kind} hash has a digest of {form.digest}"
+        return surplus(length - form.digest, has), digest_at + form.digest
     if form.kind == "$3$":
         return "libxcrypt writes $3$$ and the hex in small letters", at
     foreign = first_foreign(text[digest_at:], CRYPT64)

@@ -6,11 +6,20 @@ name).  What no pattern names for certain is OTHER, with the parser's own reason
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from mailauth.hashes import accepts, braces, damage_forms, judge, mend, notation
+from mailauth.hashes import (
+    accepts,
+    bare,
+    braces,
+    damage_forms,
+    digest_damage,
+    judge,
+    mend,
+    notation,
+    way_back,
+)
 from mailauth.hashes.damage_forms import Said
-from mailauth.hashes.damaged import Damage, Kind
+from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
 from mailauth.hashes.schemes import lookup
@@ -29,17 +38,6 @@ _LOST = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who reads the string: a version, a passdb's default scheme, whether braces count."""
-
-    dovecot: tuple[int, ...]
-    default_scheme: str = "CRYPT"
-    allow_weak: bool = False
-    noscheme: bool = False
-    user: str = ""
-
-
 def classify(
     stored: bytes, parsed: Hash | Flaw, reader: Reader, password: Password | None = None
 ) -> Damage | None:
@@ -53,27 +51,35 @@ def classify(
     if found is None:
         return None
     kind, detail, scheme = found
-    return Damage(kind, detail, kind not in _LOST and _mends(text, kind, reader), scheme)
+    opens = kind in (Kind.LOCKED, Kind.EMPTY) and isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT
+    can_be = tuple(one.what for one in bare.likely(text)) if kind is Kind.NO_PREFIX and not scheme else ()
+    mendable = kind not in _LOST and _mends(text, kind, reader, password)
+    return Damage(kind, detail, mendable, scheme, can_be, opens)
 
 
 _GUESSED = ("named for", "made from")
 
 
-def _mends(text: bytes, kind: Kind, reader: Reader) -> bool:
-    if kind is Kind.NO_PREFIX and damage_forms.is_hex(text):
-        return False  # of several schemes, and the mending would guess which
-    again = mend.mend(text, dovecot=reader.dovecot, allow_weak=reader.allow_weak)
-    if again is None:
-        return False
-    return kind is not Kind.OTHER or not any(step.startswith(_GUESSED) for step in again.steps)
+def _mends(text: bytes, kind: Kind, reader: Reader, password: Password | None) -> bool:
+    if kind is Kind.OTHER:
+        again = mend.mend(text, dovecot=reader.dovecot, allow_weak=reader.allow_weak)
+        return again is not None and not any(step.startswith(_GUESSED) for step in again.steps)
+    return way_back.mended(text, reader, password) is not None
 
 
-def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Password | None) -> Said | None:
+def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Password | None) -> Said | None:  # noqa: C901 - the order of precedence
     if reader.noscheme and (said := _as_noscheme(text, password)):
         return said
     name = None if reader.noscheme else _written(text)
     payload = text if name is None else text[len(name) + 2 :]
-    if isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT:
+    as_text = isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT
+    if (
+        (as_text or isinstance(parsed, Flaw))
+        and bare.locked(payload)
+        and (name is None or payload[:1] in _LOCKS)
+    ):
+        return Kind.LOCKED, _OPEN_LOCK if as_text else "a locked account: no password matches it", ""
+    if isinstance(parsed, Hash) and as_text:
         return _as_text(text, payload, name, parsed, password, reader)
     named = name is not None and not damage_forms.wants_hash(name)
     if password is not None and password.text and password.text == name and not payload:
@@ -81,7 +87,12 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
     if password is not None and password.text and password.text in (text, payload) and not named:
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
     if isinstance(parsed, Hash):
-        return _of_one_case(parsed, password, reader.user) or _shortened(parsed, password, reader.user)
+        return (
+            _of_one_case(parsed, password, reader.user)
+            or digest_damage.of_password(payload, name, parsed, password, reader.user)
+            or digest_damage.in_hex(payload, name, parsed)
+            or _shortened(parsed, password, reader.user)
+        )
     if parsed.verdict is Verdict.WEAK:
         allowed = judge.parse(
             text, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=True
@@ -93,7 +104,13 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         return Kind.OTHER, parsed.reason, ""
     if name is None and (said := damage_forms.leftover(text)):
         return said
+    if said := digest_damage.of_password(payload, name, None, password, reader.user):
+        return said
     return _Look(reader, parsed).at(text) or (Kind.OTHER, parsed.reason, "")
+
+
+_LOCKS = (b"!", b"*")
+_OPEN_LOCK = "it locks an account elsewhere, and here these characters are the password"
 
 
 def _as_noscheme(text: bytes, password: Password | None) -> Said | None:
@@ -117,12 +134,13 @@ def _as_text(
         return Kind.EMPTY, "nothing is stored" if not text else "nothing follows the scheme", ""
     if said := damage_forms.leftover(payload):
         return said
-    if name is None and (said := damage_forms.no_password(text, password)):
+    if name is None and (said := damage_forms.no_password(text)):
         return said
     if password is not None and password.text:
-        said = damage_forms.wrapped(payload, password) or damage_forms.digest_of(payload, password)
+        said = damage_forms.wrapped(payload, password)
+        said = said or digest_damage.of_password(payload, name, None, password, reader.user)
         if said:
-            return said if name is None or said[2] in AS_TEXT else (Kind.MISLABELLED, *said[1:])
+            return said
     if not any(
         map(damage_forms.looks_hashed, (text, payload, *(again for _, again in notation.readings(text))))
     ):
@@ -257,7 +275,7 @@ class _Look:
                 return inner
         if name is None:
             return Kind.NO_PREFIX, f"a {label} hash without {{{label}}} before it", label
-        shown = _shown(name)
+        shown = damage_forms.shown(name)
         entry = lookup(name)
         if entry is None:
             other = accepts.known_misname(name)
@@ -279,12 +297,18 @@ class _Look:
                 return found
         if (name is None or _family(name)) and (found := _foreign(payload, name)):
             return found
+        if (name is None or _family(name)) and (found := digest_damage.by_form(payload)):
+            kind, detail, scheme = found
+            if name is None or kind is not Kind.NO_PREFIX:
+                return found
+            return Kind.MISLABELLED, f"named {damage_forms.shown(name)}, and it is {detail}", scheme
         crypts = self._reader.default_scheme in _CRYPT if name is None else _crypt(name)
         if crypts and damage_forms.unknown_id(payload):
             return Kind.LIBC, "crypt(3) has no algorithm of this id", ""
         if name is None and damage_forms.is_des(payload):
             return Kind.NO_PREFIX, "a DES-CRYPT hash without {DES-CRYPT} before it", "DES-CRYPT"
-        if damage_forms.is_text(payload) and (name is None or damage_forms.wants_hash(name)):
+        text = damage_forms.is_text(payload) or (name is None and damage_forms.is_password(payload))
+        if text and (name is None or damage_forms.wants_hash(name)):
             return Kind.PLAINTEXT, "it looks like no hash at all, but like a password", ""
         if flaw is not None and name is not None:
             reason = flaw.reason
@@ -305,7 +329,11 @@ class _Look:
         if meant and not isinstance(
             judge.parse(b"{%b}%b" % (meant.encode(), payload), default_scheme=None), Flaw
         ):
-            return Kind.FOREIGN_NAME, f"{_shown(name)} is another program's name; Dovecot's is {meant}", meant
+            return (
+                Kind.FOREIGN_NAME,
+                f"{damage_forms.shown(name)} is another program's name; Dovecot's is {meant}",
+                meant,
+            )
         found = _foreign(whole, name)
         if found is not None:
             return found
@@ -338,15 +366,6 @@ def _foreign(text: bytes, name: bytes | None) -> Said | None:
         scheme = found.dovecot[1:].partition(b"}")[0].decode()
         return Kind.FOREIGN_NAME, f"{found.source}: Dovecot's name for it is {scheme}", scheme
     return Kind.FOREIGN_FORMAT, f"{found.source}: Dovecot takes it in another form", ""
-
-
-def _shown(name: bytes) -> str:
-    """A scheme's name that may be shown: what else stands in braces may be a secret."""
-    entry = lookup(name)
-    if entry is not None:
-        return f"{{{entry[0].name}{'.' if entry[1] else ''}{entry[1]}}}"
-    known = accepts.known_misname(name)
-    return f"{{{known}}}" if known else "of this name"
 
 
 def _where(payload: bytes) -> str:

@@ -3,12 +3,12 @@
 Each function is certain or says nothing.
 """
 
-import hashlib
 import re
 
-from mailauth.hashes import bcrypt, braces, mend
+from mailauth.hashes import accepts, bcrypt, braces, mend
+from mailauth.hashes.bare import may_be_hash
 from mailauth.hashes.damaged import Kind
-from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode, base64_encode
+from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode
 from mailauth.hashes.hash import Flaw, Password
 from mailauth.hashes.schemes import SCHEMES, Entry, lookup
 
@@ -73,11 +73,6 @@ def looks_hashed(text: bytes) -> bool:
 
 
 _NO_WORD = frozenset({b"NULL", b"null", b"None", b"nil", b"(null)", b"undefined"})
-_LOCKED = re.compile(
-    rb"[*!]{1,2}|\*LK\*|NP|x|\*[01]|[*!]{1,2}(?:\{[A-Za-z0-9.-]{2,20}\})?\$\S{20,}|!\{\S{20,}"
-)
-_DIGESTS = (("md5", "PLAIN-MD5"), ("sha1", "SHA"), ("sha256", "SHA256"), ("sha512", "SHA512"))
-
 _RAW = (16, 20, 24, 28, 32, 36, 40, 48, 64, 72, 80)  # bytes of digests, with a salt and without
 
 
@@ -87,10 +82,6 @@ def _is_raw(text: bytes) -> bool:
         return not text.decode().isprintable()
     except UnicodeDecodeError:
         return any(byte < 32 or byte == 127 for byte in text)
-
-
-def is_hex(text: bytes) -> bool:
-    return re.fullmatch(rb"[0-9A-Fa-f]+", text) is not None
 
 
 _NAMES = tuple(name.encode() for scheme in SCHEMES for name in (scheme.name, *scheme.aliases))
@@ -120,7 +111,7 @@ def wrapped(text: bytes, password: Password) -> Said | None:
     return None
 
 
-def no_password(text: bytes, password: Password | None) -> Said | None:
+def no_password(text: bytes) -> Said | None:
     """What is taken for the password itself, as the default scheme has it, and plainly is none."""
     if text in _NO_WORD:
         return Kind.EMPTY, f"the word {text.decode()} is stored, in place of nothing", ""
@@ -130,20 +121,6 @@ def no_password(text: bytes, password: Password | None) -> Said | None:
             f"{len(text)} raw bytes and no text, as a digest that was not written in base64",
             "",
         )
-    if _LOCKED.fullmatch(text):
-        return Kind.OTHER, "a locked account; and taken for PLAIN, these characters are the password", ""
-    return digest_of(text, password) if password is not None and password.text else None
-
-
-def digest_of(text: bytes, password: Password) -> Said | None:
-    """The password's own digest, without the name of its scheme."""
-    for algorithm, scheme in _DIGESTS:
-        digest = hashlib.new(algorithm, password.text, usedforsecurity=False)
-        for form, written in ((".HEX", digest.hexdigest().encode()), ("", base64_encode(digest.digest()))):
-            if text == written or (form and text.lower() == written):
-                name = scheme if scheme == "PLAIN-MD5" else f"{scheme}{form}"
-                name = "LDAP-MD5" if scheme == "PLAIN-MD5" and not form else name
-                return Kind.NO_PREFIX, f"a {name} hash without {{{name}}} before it", name
     return None
 
 
@@ -377,6 +354,20 @@ def is_text(payload: bytes) -> bool:
     return bool(signs) or len(payload) < 13
 
 
+def is_password(text: bytes) -> bool:
+    """Nothing that is stored for a hash, whole or damaged, and as long as people's passwords are."""
+    return 1 <= len(text) < 40 and not _NEVER_TEXT.match(text) and not may_be_hash(text)
+
+
 def wants_hash(name: bytes) -> bool:
     entry = lookup(name)
     return entry is not None and entry[0].name in _DOLLARS
+
+
+def shown(name: bytes) -> str:
+    """A scheme's name that may be shown: what else stands in braces may be a secret."""
+    entry = lookup(name)
+    if entry is not None:
+        return f"{{{entry[0].name}{'.' if entry[1] else ''}{entry[1]}}}"
+    known = accepts.known_misname(name)
+    return f"{{{known}}}" if known else "of this name"

@@ -33,6 +33,18 @@ class Kind(Enum):
     BRACES = "HASH031"
     NOTATION = "HASH032"
     ONE_CASE = "HASH033"
+    LOCKED = "HASH035"  # where the characters are a password; else no fault, but somebody's wish
+
+
+class Fate(Enum):
+    """What becomes of a login with such a string, whatever the password: one word for every report."""
+
+    SOUND = "sound"
+    LOCKED = "locked"  # on purpose, and no fault
+    OPEN = "lets anyone in"  # what locks an account elsewhere, or nothing at all, is the password here
+    REFUSED = "refused as weak"
+    UNKNOWN = "unknown scheme"
+    NEVER = "never matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +52,51 @@ class Damage:
     """What happened to the string.  ``detail`` holds no secret.
 
     ``mendable``: mend() gives a string that this Dovecot takes.  ``scheme``: the scheme that should
-    stand before it, where that is known.
+    stand before it, where that is known.  ``can_be``: what it may be by its form, where that is several
+    things.  ``opens``: the characters that are stored log in.
     """
 
     kind: Kind
     detail: str
     mendable: bool
     scheme: str = ""
+    can_be: tuple[str, ...] = ()
+    opens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads the string: a version, a passdb's default scheme, whether braces count.
+
+    ``prefixing``: a SQL passdb, which puts the default scheme before what has none.
+    """
+
+    dovecot: tuple[int, ...]
+    default_scheme: str = "CRYPT"
+    allow_weak: bool = False
+    noscheme: bool = False
+    user: str = ""
+    prefixing: bool = False
+
+    def taken(self, stored: bytes) -> bytes:
+        """The string as Dovecot takes it: so a bare "$1$" is MD5-CRYPT in a file, and the default in SQL.
+
+        Source: auth_request_set_password(), Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c.
+        """
+        named = stored.startswith(b"{") and b"}" in stored and not self.noscheme
+        if named or not self.prefixing:
+            return stored
+        return b"{%b}%b" % (self.default_scheme.encode(), stored)
+
+
+_UNKNOWN = frozenset({Kind.UNKNOWN, Kind.NEWER_NAME, Kind.FOREIGN_NAME})
+
+
+def fate(damage: Damage | None) -> Fate:
+    if damage is None:
+        return Fate.SOUND
+    if damage.kind is Kind.LOCKED or (damage.kind is Kind.EMPTY and damage.opens):
+        return Fate.OPEN if damage.opens else Fate.LOCKED
+    if damage.kind is Kind.WEAK:
+        return Fate.REFUSED
+    return Fate.UNKNOWN if damage.kind in _UNKNOWN else Fate.NEVER

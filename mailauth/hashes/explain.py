@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from mailauth.hashes import accepts, judge
+from mailauth.hashes.damaged import Reader
 from mailauth.hashes.hash import Flaw, Hash, Memory, Params
+from mailauth.hashes.headline import headline
 from mailauth.hashes.mend import Mended, mend
+from mailauth.hashes.nature import judged
 from mailauth.hashes.strength import Strength, strength
 
 DEFAULT_SCHEMES = ("CRYPT", "PLAIN", "MD5", "SHA512-CRYPT", "SSHA512", "BLF-CRYPT", "ARGON2ID")
@@ -32,6 +35,7 @@ class Default:
 class Explanation:
     """A stored string, explained; no part of it holds a salt, a digest or a password, but ``mended``."""
 
+    headline: str
     shown: str
     length: int
     scheme: str
@@ -64,6 +68,7 @@ def explain(
     flaw = parsed if isinstance(parsed, Flaw) else next((one.flaw for one in taken if one.flaw), None)
     prefixed = judge.split(text)[0] is not None
     return Explanation(
+        headline=_headline(text, default_scheme, dovecot, allow_weak=allow_weak),
         shown=judge.shown(text, default_scheme=default_scheme),
         length=len(text),
         scheme=known.scheme.name if known else "",
@@ -83,6 +88,14 @@ def explain(
         if flaw and default_scheme is None
         else None,
     )
+
+
+def _headline(
+    text: bytes, default_scheme: str | None, dovecot: tuple[int, ...] | None, *, allow_weak: bool
+) -> str:
+    """As the newest Dovecot has it, where none is named, and a crypt scheme is its default."""
+    reader = Reader(dovecot or accepts.RELEASES[-1], default_scheme or "CRYPT", allow_weak or dovecot is None)
+    return headline(text, judged(text, reader))
 
 
 def _taken(text: bytes, release: tuple[int, ...], default_scheme: str | None, allow_weak: bool) -> Taken:

@@ -7,20 +7,9 @@ NT or MD5) is in the reason, and a password given with it decides.
 
 import binascii
 
-from mailauth.errors import UsageError
-from mailauth.hashes import foreign_kdf, foreign_text, judge
+from mailauth.hashes import bare, foreign_kdf, foreign_text, judge, origins
 from mailauth.hashes.foreign_found import Found, no, yes
 from mailauth.hashes.hash import Flaw, Password, Verdict
-
-ORIGINS = ("nt", "md5", "courier", "sha256")
-"""What may be said with ``origin`` where the string does not tell: bare hex digits."""
-
-_BY_ORIGIN = {
-    "nt": b"{CRYPT}$3$$",
-    "md5": b"{PLAIN-MD5}",
-    "courier": b"{CRAM-MD5}",
-    "sha256": b"{SHA256.HEX}",
-}
 
 
 def convert(
@@ -30,13 +19,16 @@ def convert(
     user: str = "",
     origin: str | None = None,
     dovecot: tuple[int, ...] | None = None,
+    sure: bool = False,
 ) -> Found:
     """Dovecot's form of a hash, or why there is none.
 
-    With ``password`` the result is verified before it is given. Raises UsageError for an
-    ``origin`` that is not one of ORIGINS.
+    With ``password`` the result is verified before it is given. ``sure``: nothing that the form leaves
+    open. Raises UsageError for an ``origin`` that is not one of origins.ORIGINS.
     """
     text = judge.raw(stored).strip(b"\r\n")
+    if sure and origin is None and (open_ := bare.undecided(text)):
+        return no("undecided", f"it may be {open_}")
     readings = _readings(text, origin)
     if not readings:
         return no("unknown", "no format that mailauth knows")
@@ -46,9 +38,9 @@ def convert(
 
 def _readings(text: bytes, origin: str | None) -> tuple[Found, ...]:  # noqa: C901 - the order matters
     if origin is not None:
-        if origin not in _BY_ORIGIN:
-            raise UsageError(f"There is no origin {origin!r}; there are {', '.join(ORIGINS)}.")
-        return (yes(origin, _BY_ORIGIN[origin] + text.lower()),)
+        found = origins.reading(text, origin)
+        if found or bare.undecided(text):
+            return (found or no(origin, "not one of its forms"),)
     if text.startswith(b"{ARGON2}"):  # 2.3 does not know the name
         found = foreign_text.argon2(text)
         if found:

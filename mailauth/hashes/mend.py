@@ -118,7 +118,7 @@ def _scheme(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     second, inner, at = judge.split(payload)
     if second is not None and at:
         yield _with(second, inner), "the first of two {SCHEME} taken away"
-    for pattern, wanted in _BY_LOOK:
+    for pattern, wanted in _BY_LOOK[:-1]:  # the last is a guess
         if (name or b"").upper().partition(b".")[0] != wanted and re.fullmatch(pattern, payload, re.DOTALL):
             yield _with(wanted, payload), f"named for what it is: {{{wanted.decode()}}}"
 
@@ -200,7 +200,7 @@ def _zero_loose_bits(text: bytes) -> bytes:
 
 def _foreign(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     for text in (_with(name, payload), payload):
-        found = convert(text)
+        found = convert(text, sure=True)
         if found.dovecot is not None and found.reason != "as is":
             yield (
                 found.dovecot,

@@ -34,6 +34,7 @@ def of_flaw(flaw: Flaw | None) -> dict[str, Any] | None:
 
 def of_explanation(it: Explanation) -> dict[str, Any]:
     return {
+        "headline": it.headline,
         "shown": it.shown,
         "length": it.length,
         "scheme": it.scheme or None,
@@ -57,7 +58,7 @@ def of_explanation(it: Explanation) -> dict[str, Any]:
 
 def rows(it: Explanation) -> list[tuple[str, str, str]]:
     """Label, text and mood ("", "good", "bad") of each line that ``hash show`` prints."""
-    lines = [("string", f"{it.shown}   ({it.length} characters)", "")]
+    lines = [("it is", it.headline, ""), ("string", f"{it.shown}   ({it.length} characters)", "")]
     if it.about:
         lines.append(("scheme", f"{it.scheme}: {it.about}", ""))
     if it.params:

@@ -18,6 +18,7 @@ import msgspec
 
 from mailauth.errors import CannotObserve, Refused
 from mailauth.hashes import Password
+from mailauth.hashes.accepts import version_text
 from mailauth.migrate.alike import Decider
 from mailauth.migrate.decide import Counts, Line, Wishes
 from mailauth.migrate.hashing import Hashers
@@ -46,6 +47,9 @@ class Plan:
     width: int | None
     twice: tuple[str, ...] = ()
     bad_lines: tuple[int, ...] = ()
+    dovecot: str = ""  # who reads the strings
+    default_scheme: str = ""
+    assumed: str = ""  # what of that nobody said
 
     @property
     def changes(self) -> int:
@@ -109,6 +113,8 @@ def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5)
         table.width,
         tuple(getattr(table, "twice", ())[:_NAMED]),
         tuple(getattr(table, "bad", ())[:_NAMED]),
+        version_text(wishes.reader.dovecot),
+        wishes.reader.default_scheme,
     )
 
 
@@ -253,7 +259,7 @@ class Applier:
         try:
             one.new.decode()
         except UnicodeDecodeError:
-            if self.wishes.prefixing:
+            if self.wishes.reader.prefixing:
                 self.report.left(one.row, "the stored string is not UTF-8")
                 return False
         return True

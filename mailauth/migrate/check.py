@@ -11,7 +11,9 @@ from mailauth import hashes
 from mailauth.errors import MailauthError
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.hashes.damage import AS_TEXT
+from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import Order, make
+from mailauth.hashes.proved import prove
 from mailauth.migrate.goal import Goal, bytes_read, reached
 
 
@@ -49,24 +51,27 @@ NEW = frozenset({Outcome.MIGRATED, Outcome.SET})
 class Check:
     """What is asked of all.
 
-    ``goal``: None verifies only.  ``default_scheme`` and ``prefixing``: as the passdb reads its strings.
+    ``goal``: None verifies only.  ``reader``: who reads the passdb's strings.
     ``making``: whether new hashes are made, or only counted.  ``overwrite``: also where the password does
     not match, or there is none.  ``long_too``: also where the old scheme reads only a password's beginning.
     """
 
     goal: Goal | None
     order: Order
-    default_scheme: str
-    prefixing: bool
+    reader: Reader
     making: bool = False
     overwrite: bool = False
     long_too: bool = False
 
     def parsed(self, stored: bytes) -> Hash | Flaw:
         """As the passdb reads it; but schemes that this Dovecot refuses or lacks are verified, too."""
-        if self.prefixing and not (stored[:1] == b"{" and b"}" in stored):
-            stored = b"{%b}%b" % (self.default_scheme.encode(), stored)
-        return hashes.parse(stored, default_scheme=self.default_scheme)
+        return hashes.parse(self.reader.taken(stored), default_scheme=self.reader.default_scheme)
+
+    def proven(self, claim: "Claim") -> bool:
+        """Whether a bare digest, of which Dovecot makes nothing, is the listed password's."""
+        stored = claim.stored or b""
+        proof = None if stored[:1] == b"{" else prove(stored, claim.password, claim.user)
+        return proof is not None and not proof.cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,9 @@ def _verified(check: Check, claim: Claim) -> tuple[Outcome, str]:
     if not claim.stored or (isinstance(parsed, Hash) and not parsed.payload):
         return Outcome.NO_PASSWORD, ""
     if isinstance(parsed, Flaw):
-        return Outcome.BROKEN, parsed.reason
+        if not check.proven(claim):
+            return Outcome.BROKEN, parsed.reason
+        return (Outcome.MATCHES if check.goal is None else Outcome.MIGRATED), ""
     judged = hashes.verify_hash(parsed, claim.password, user=claim.user)
     if judged.verdict is Verdict.MISMATCH:
         return Outcome.NO_MATCH, ""

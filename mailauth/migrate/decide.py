@@ -14,11 +14,12 @@ import msgspec
 
 from mailauth import hashes
 from mailauth.errors import UsageError
-from mailauth.hashes import Flaw, Hash, Password
-from mailauth.hashes.damage import AS_TEXT, Reader
-from mailauth.hashes.damage_forms import looks_hashed
+from mailauth.hashes import Flaw, Hash, Password, bare, origins
+from mailauth.hashes.damage import AS_TEXT
+from mailauth.hashes.damaged import Fate, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.mend import by_look, mend
+from mailauth.hashes.nature import ITSELF, Judged, judged
 from mailauth.migrate.goal import Goal
 
 
@@ -53,12 +54,15 @@ class RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """The rules, and who reads the strings.  ``prefixing``: a SQL passdb, see ``as_taken``."""
+    """The rules, and who reads the strings.
+
+    ``origin``: whose strings they are where the form leaves that open (hashes/origins.py); "": nobody says.
+    """
 
     rules: tuple[Rule, ...]
     goal: Goal
     reader: Reader
-    prefixing: bool = False
+    origin: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -70,6 +74,7 @@ class Decision(msgspec.Struct, frozen=True):
     new: bytes | None = None
     password: Password | None = None
     broken: str = ""  # why Dovecot can never match it, where no rule helps
+    unsure: str = ""  # what it may be, where nothing is done since that is not known
 
     def __repr__(self) -> str:
         return f"Decision({self.action}, {self.before!r}, {self.after!r})"
@@ -91,65 +96,83 @@ def load(path: Path) -> RuleFile:
 
 def decide(stored: bytes, wishes: Wishes) -> Decision:
     """The first rule that fits."""
-    parsed = _parse(stored, wishes)
+    seen = judged(stored, wishes.reader)
     for rule in wishes.rules:
-        found = _ACTIONS[rule.action](stored, parsed, rule, wishes)
+        found = _ACTIONS[rule.action](stored, seen, rule, wishes)
         if found is not None:
             return found
-    before = _shown(stored, parsed, wishes)
-    return Decision(None, before, broken=parsed.reason if isinstance(parsed, Flaw) else "")
+    before = _shown(stored, seen, wishes)
+    if seen.fate is Fate.LOCKED:
+        return Decision(None, "a locked account")
+    if unsure := _unsure(stored, seen):
+        return Decision(None, before, unsure=unsure)
+    return Decision(None, before, broken=seen.damage.detail if seen.damage else "")
 
 
-def _taken(stored: bytes, wishes: Wishes) -> bytes:
-    if wishes.prefixing and not (stored[:1] == b"{" and b"}" in stored):
-        return b"{%b}%b" % (wishes.reader.default_scheme.encode(), stored)
-    return stored
+def _unsure(stored: bytes, seen: Judged) -> str:
+    """What may be several things, so that no rule touches it until somebody says which."""
+    if seen.perhaps:
+        return ", ".join(dict.fromkeys([*seen.perhaps, "or a password"]))
+    if isinstance(seen.parsed, Hash) or stored[:1] in (b"{", b"$"):
+        return ""
+    kind = seen.damage.kind if seen.damage else None
+    return bare.undecided(stored) or ("a password" if kind is Kind.PLAINTEXT else "")
 
 
 def _parse(stored: bytes, wishes: Wishes) -> Hash | Flaw:
     reader = wishes.reader
     return hashes.parse(
-        _taken(stored, wishes),
+        reader.taken(stored),
         default_scheme=reader.default_scheme,
         dovecot=reader.dovecot,
         allow_weak=reader.allow_weak,
     )
 
 
-def _shown(stored: bytes, parsed: Hash | Flaw, wishes: Wishes) -> str:
-    if isinstance(parsed, Hash) and stored[:1] == b"{":
-        return parsed.shown
+def _shown(stored: bytes, seen: Judged, wishes: Wishes) -> str:
+    if isinstance(seen.parsed, Hash) and stored[:1] == b"{":
+        return seen.parsed.shown
     look = by_look(stored)
-    if look and stored[:1] != b"{":
+    if look and look != "DES-CRYPT" and stored[:1] != b"{":
         whole = _parse(b"{%b}%b" % (look.encode(), stored), wishes)
         return f"bare {whole.shown if isinstance(whole, Hash) else look}"
     return hashes.shown(stored, default_scheme=wishes.reader.default_scheme)
 
 
-def _changed(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes, new: bytes) -> Decision | None:
+def _changed(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes, new: bytes) -> Decision | None:
     """Where the new string is another one, and this Dovecot takes it."""
     after = _parse(new, wishes)
     if new == stored or isinstance(after, Flaw):
         return None
     if rule.schemes and rule.action is not Action.RELABEL and after.scheme.name not in rule.schemes:
         return None
-    return Decision(rule.action, _shown(stored, parsed, wishes), after.shown, new)
+    return Decision(rule.action, _shown(stored, seen, wishes), after.shown, new)
 
 
-def _prefix(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes) -> Decision | None:
-    if stored[:1] == b"{" or not (look := by_look(stored)):
+def _prefix(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
+    if stored[:1] == b"{":
         return None
-    return _changed(stored, parsed, rule, wishes, b"{%b}%b" % (look.encode(), stored))
+    if wishes.origin and (found := origins.reading(stored, wishes.origin)):
+        return _changed(stored, seen, rule, wishes, found.dovecot) if found.dovecot else None
+    look = by_look(stored)
+    if not look or (look == "DES-CRYPT" and not _is_des(seen.parsed)):
+        return None
+    return _changed(stored, seen, rule, wishes, b"{%b}%b" % (look.encode(), stored))
 
 
-def _trim(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes) -> Decision | None:
-    if isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT:
+def _is_des(parsed: Hash | Flaw) -> bool:
+    """Dovecot takes it for DES already: no guess is made."""
+    return isinstance(parsed, Hash) and dict(parsed.params).get("kind") == "DES"
+
+
+def _trim(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
+    if isinstance(seen.parsed, Hash) and seen.parsed.scheme.name in AS_TEXT:
         return None  # blanks may be part of the password
-    bare = stored.strip(b" \t\r\n\0")
-    return None if bare == stored else _changed(stored, parsed, rule, wishes, bare)
+    plain = stored.strip(b" \t\r\n\0")
+    return None if plain == stored else _changed(stored, seen, rule, wishes, plain)
 
 
-def _relabel(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes) -> Decision | None:
+def _relabel(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
     name, brace, payload = stored[1:].partition(b"}")
     if stored[:1] != b"{" or not brace:
         return None
@@ -157,48 +180,73 @@ def _relabel(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes) -> 
     if rule.schemes and have not in rule.schemes:
         return None
     if rule.to:
-        return (
-            None
-            if have == rule.to
-            else _changed(stored, parsed, rule, wishes, b"{%b}%b" % (rule.to.encode(), payload))
-        )
-    if isinstance(parsed, Hash):
+        new = b"{%b}%b" % (rule.to.encode(), payload)
+        if have == rule.to or not _same(seen.parsed, _parse(new, wishes)):
+            return None
+        return _changed(stored, seen, rule, wishes, new)
+    if isinstance(seen.parsed, Hash):
         return None
     mended = mend(stored, dovecot=wishes.reader.dovecot, allow_weak=wishes.reader.allow_weak)
     if mended is None or not mended.stored.endswith(b"}" + payload):
         return None
-    return _changed(stored, parsed, rule, wishes, mended.stored)
+    return _changed(stored, seen, rule, wishes, mended.stored)
 
 
-def _convert(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes) -> Decision | None:
-    if isinstance(parsed, Hash) and parsed.scheme.name not in AS_TEXT:
+_FAMILIES = (
+    frozenset({"CRYPT", "DES-CRYPT", "MD5-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT", "MD5"}),
+    frozenset({"ARGON2", "ARGON2I", "ARGON2ID"}),
+    frozenset({"PLAIN", "CLEAR", "CLEARTEXT"}),
+    frozenset({"SHA", "SHA1"}),
+    frozenset({"CRAM-MD5", "HMAC-MD5"}),
+    frozenset({"PLAIN-MD5", "LDAP-MD5", "MD5"}),
+)
+
+
+def _same(now: Hash | Flaw, then: Hash | Flaw) -> bool:
+    """Whether the same passwords match under another name; what matches none now has nothing to lose."""
+    if isinstance(now, Flaw) or isinstance(then, Flaw):
+        return isinstance(now, Flaw)
+    names = {now.scheme.name, then.scheme.name}
+    return now.payload == then.payload and (len(names) == 1 or any(names <= one for one in _FAMILIES))
+
+
+def _convert(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
+    if isinstance(seen.parsed, Hash) and (seen.parsed.scheme.name not in AS_TEXT or stored[:1] == b"{"):
         return None
-    if isinstance(parsed, Hash) and not looks_hashed(stored):
+    if isinstance(seen.parsed, Hash) and not (seen.damage or seen.perhaps):
         return None  # a plaintext, where plaintexts are
-    found = convert(stored, dovecot=wishes.reader.dovecot)
-    return _changed(stored, parsed, rule, wishes, found.dovecot) if found.dovecot else None
+    found = convert(stored, dovecot=wishes.reader.dovecot, sure=True, origin=wishes.origin or None)
+    return _changed(stored, seen, rule, wishes, found.dovecot) if found.dovecot else None
 
 
-def _mend(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes) -> Decision | None:
-    if isinstance(parsed, Hash):
+def _mend(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
+    if seen.damage is None or not seen.damage.mendable:
         return None
     mended = mend(stored, dovecot=wishes.reader.dovecot, allow_weak=wishes.reader.allow_weak)
-    return _changed(stored, parsed, rule, wishes, mended.stored) if mended else None
+    return _changed(stored, seen, rule, wishes, mended.stored) if mended else None
 
 
-def _rehash(stored: bytes, parsed: Hash | Flaw, rule: Rule, wishes: Wishes) -> Decision | None:
-    if isinstance(parsed, Flaw) or parsed.scheme.name not in AS_TEXT or not parsed.payload:
+def _rehash(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
+    password = seen.plaintext or _said_plain(stored, seen, wishes)
+    if password is None or (rule.schemes and not _of(seen.parsed, rule.schemes)):
         return None
-    if rule.schemes and parsed.scheme.name not in rule.schemes:
+    scheme = seen.parsed.scheme.name if isinstance(seen.parsed, Hash) else "PLAIN"
+    return Decision(rule.action, f"{{{scheme}}}...", f"{{{wishes.goal.scheme}}}", password=password)
+
+
+def _of(parsed: Hash | Flaw, schemes: tuple[str, ...]) -> bool:
+    return isinstance(parsed, Hash) and parsed.scheme.name in schemes
+
+
+def _said_plain(stored: bytes, seen: Judged, wishes: Wishes) -> Password | None:
+    """A bare string of which somebody says that it is a password, and nothing in it contradicts."""
+    if not wishes.origin or stored[:1] == b"{" or not origins.is_password(stored, wishes.origin):
         return None
-    if stored[:1] != b"{" and looks_hashed(stored):
-        return None  # a hash that the default scheme takes for a plaintext: prefix is for that
-    return Decision(
-        rule.action,
-        f"{{{parsed.scheme.name}}}...",
-        f"{{{wishes.goal.scheme}}}",
-        password=Password(bytes(parsed.payload)),
-    )
+    if isinstance(seen.parsed, Hash) and seen.parsed.scheme.name not in ITSELF:
+        return None  # a hash that matches, whatever is said
+    if seen.fate is Fate.LOCKED or (seen.damage and seen.damage.opens):
+        return None
+    return Password(stored)
 
 
 _ACTIONS = {
@@ -218,12 +266,12 @@ class Counts:
     names: int = 5
     rows: int = 0
     nulls: int = 0
-    _counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    _users: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
+    _counts: Counter["_Kind"] = field(default_factory=Counter)
+    _users: dict["_Kind", list[str]] = field(default_factory=dict)
 
     def add(self, decision: Decision, user: str) -> None:
         action = decision.action.value if decision.action else ""
-        key = (action, decision.before, decision.after, decision.broken)
+        key = (action, decision.before, decision.after, decision.broken, decision.unsure)
         self.rows += 1
         self._counts[key] += 1
         users = self._users.setdefault(key, [])
@@ -231,14 +279,23 @@ class Counts:
             users.append(user)
 
     def lines(self) -> list["Line"]:
-        """What is to be done first, then what is broken and stays so, then what is sound."""
-        found = [Line(*key, count, tuple(self._users[key])) for key, count in self._counts.items()]
-        return sorted(found, key=lambda one: (not one.action, not one.broken, -one.rows, one.before))
+        """What is to be done first, then what is not decided, what is broken and stays so, what is sound."""
+        found = [
+            Line(*key[:4], count, tuple(self._users[key]), key[4]) for key, count in self._counts.items()
+        ]
+        order = sorted(found, key=lambda one: (-one.rows, one.before))
+        return sorted(order, key=lambda one: (not one.action, not one.unsure, not one.broken))
+
+
+_Kind = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One kind of decision; ``action`` is "" for rows that stay as they are."""
+    """One kind of decision; ``action`` is "" for rows that stay as they are.
+
+    ``broken``: why no password matches them; ``unsure``: what they may be, which a rule would have to guess.
+    """
 
     action: str
     before: str
@@ -246,3 +303,4 @@ class Line:
     broken: str
     rows: int
     users: tuple[str, ...]
+    unsure: str = ""

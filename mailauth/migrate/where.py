@@ -7,10 +7,11 @@ from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, 
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, UsageError
-from mailauth.hashes.damage import Reader
+from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import DEFAULT_LIMIT, LARGEST_IDLE, Order
 from mailauth.migrate.goal import Goal
-from mailauth.probes.survey import reader_of
+from mailauth.probes.lookup import reader_of
+from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
 from mailauth.stores import sql, table
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.query import VARIABLE
@@ -28,10 +29,7 @@ class Where:
     config: str | None
     cache: bool = False
     passdb: tuple[AuthConfig, Passdb] | None = None
-
-    @property
-    def prefixing(self) -> bool:
-        return isinstance(self.source, SqlSource)
+    assumed: str = ""  # what of the reader nobody said
 
 
 def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goal: Goal | None) -> Where:
@@ -68,14 +66,15 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
 
 
 def of_url(
-    url: str, source: Source, version: Version, default_scheme: str | None, goal: Goal | None
+    url: str, source: Source, version: Version | None, default_scheme: str | None, goal: Goal | None
 ) -> Where:
-    """A store without a Dovecot."""
-    scheme = default_scheme or ("CRYPT" if isinstance(source, FileSource) else "PLAIN")
-    numbers = version.numbers
+    """A store without a Dovecot, read as ``mailauth audit --url`` reads it."""
+    judge = version or NEWEST
+    reader = reader_alone(alone(source, judge, default_scheme), judge)
     shown = url.partition("?")[0]
-    order = goal.order(numbers, DEFAULT_LIMIT, LARGEST_IDLE) if goal is not None else None
-    return Where(shown, source, Reader(numbers, scheme, False), order, None)
+    order = goal.order(judge.numbers, DEFAULT_LIMIT, LARGEST_IDLE) if goal is not None else None
+    said = assumption(version, default_scheme, judge, reader.default_scheme)
+    return Where(shown, source, reader, order, None, assumed=said)
 
 
 def opened(where: Where) -> Table:

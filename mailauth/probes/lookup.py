@@ -22,6 +22,7 @@ from mailauth.evidence import (
     Unseen,
     UserName,
 )
+from mailauth.hashes.damaged import Reader
 from mailauth.probes import client_values, near, nopassword
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, takes, walk
@@ -199,25 +200,25 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
 
 
 def _parsed(entry: Entry, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
+    reader = reader_of(config, entry.passdb, noscheme=entry.record.noscheme)
     return hashes.parse(
-        as_taken(entry.record, entry.passdb),
-        default_scheme=entry.passdb.default_scheme,
-        dovecot=config.version.numbers,
-        allow_weak=config.allow_weak,
+        reader.taken(entry.record.stored),
+        default_scheme=reader.default_scheme,
+        dovecot=reader.dovecot,
+        allow_weak=reader.allow_weak,
     )
 
 
-def as_taken(record: Record, passdb: Passdb) -> bytes:
-    """The stored string as Dovecot takes it: a SQL passdb puts the default scheme before a bare one.
-
-    So a bare "$1$" is MD5-CRYPT in a passwd-file, and what the default says in a database.
-    Source: auth_request_set_password(), Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c.
-    """
-    stored = record.stored
-    named = stored.startswith(b"{") and b"}" in stored and not record.noscheme
-    if named or not isinstance(passdb.source, SqlSource):
-        return stored
-    return b"{%b}%b" % (passdb.default_scheme.encode(), stored)
+def reader_of(config: AuthConfig, passdb: Passdb, *, noscheme: bool = False, user: str = "") -> Reader:
+    """Who reads a passdb's strings."""
+    return Reader(
+        config.version.numbers,
+        passdb.default_scheme,
+        config.allow_weak,
+        noscheme,
+        user,
+        isinstance(passdb.source, SqlSource),
+    )
 
 
 def _known(scene: Scene, passdb: Passdb, user: str, requested: str) -> dict[str, str]:

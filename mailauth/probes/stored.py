@@ -9,7 +9,7 @@ from mailauth.evidence.stored import Door, Opens
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.notation import one_case
-from mailauth.probes.lookup import ask_sql
+from mailauth.probes.lookup import ask_sql, reader_of
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import Entry
 from mailauth.stores import query, schema
@@ -43,25 +43,23 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
 
 def _damage(case: Case, scene: Scene) -> Damage | None:
     parsed = case.hash
-    if (
-        isinstance(parsed, Hash)
-        and parsed.scheme.name not in _AS_TEXT
-        and parsed.scheme.name not in _LONG_OR_SHORT
-        and not case.record.noscheme
-        and not one_case(parsed.payload)
-    ):
+    if isinstance(parsed, Hash) and _plainly_sound(parsed, case, scene):
         return None
-    from mailauth.hashes.damage import Reader, classify  # noqa: PLC0415 - 20 ms that a sound string need not
+    from mailauth.hashes.nature import judged  # noqa: PLC0415 - 20 ms that a sound string need not
 
-    config, names = scene.config, scene.names
-    reader = Reader(
-        config.version.numbers,
-        case.passdb.default_scheme,
-        config.allow_weak,
-        case.record.noscheme,
-        names.looked_up if names else scene.user,
-    )
-    return classify(case.record.stored, parsed, reader, scene.password)
+    user = scene.names.looked_up if scene.names else scene.user
+    reader = reader_of(scene.config, case.passdb, noscheme=case.record.noscheme, user=user)
+    return judged(case.record.stored, reader, scene.password).damage
+
+
+def _plainly_sound(parsed: Hash, case: Case, scene: Scene) -> bool:
+    """Nothing that the judge would say more of."""
+    scheme, values = parsed.scheme, dict(parsed.params)
+    if scheme.name in _AS_TEXT or scheme.name in _LONG_OR_SHORT or case.record.noscheme:
+        return False
+    if scene.password is not None and (scheme.default_encoding or values.get("kind") == "DES"):
+        return False  # the password may prove that the digest is another one
+    return not one_case(parsed.payload)
 
 
 _LONG_OR_SHORT = frozenset({"ARGON2", "ARGON2I", "ARGON2ID", "SMD5", "SSHA", "SSHA256", "SSHA512"})

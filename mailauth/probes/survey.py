@@ -1,6 +1,6 @@
 """Look at every stored string of every passdb."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.defaults import default_scheme as usual_scheme
@@ -10,7 +10,8 @@ from mailauth.dovecot.site import unread
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys
-from mailauth.hashes.damage import Reader
+from mailauth.hashes.damaged import Reader
+from mailauth.probes.lookup import reader_of
 from mailauth.stores import sql, survey
 from mailauth.stores.survey import Progress, Question, Survey, Tally
 
@@ -61,7 +62,7 @@ def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
     if ask.today is not None:
         now = next(one for one in ask.today.passdbs if one.number == passdb.number)
         today = reader_of(ask.today, now)
-    question = Question(reader_of(ask.config, passdb), isinstance(source, SqlSource), ask.names, today)
+    question = Question(reader_of(ask.config, passdb), ask.names, today)
     if source is None:
         raise CannotObserve(passdb.source_problem)
     return _survey(source, question, ask)
@@ -83,19 +84,47 @@ def _survey(source: Source, question: Question, ask: Ask) -> Survey:
 
 
 def survey_alone(
-    source: Source, version: Version, default_scheme: str | None, names: int, progress: Progress | None
+    source: Source, version: Version | None, default_scheme: str | None, names: int, progress: Progress | None
 ) -> Surveys:
     """A store without a Dovecot, as ``version`` would judge it.  Raises CannotObserve."""
-    driver = source.driver if isinstance(source, SqlSource) else "passwd-file"
-    passdb = Passdb(1, driver, "", default_scheme or "", source, "", "auth", None)
-    passdb = replace(passdb, default_scheme=(default_scheme or usual_scheme(driver, version)).upper())
-    reader = Reader(version.numbers, passdb.default_scheme, version.dialect == "2.3")
-    question = Question(reader, isinstance(source, SqlSource), names)
-    config = unread(Refusal(version, "", "", "", 0, ""))
+    judge = version or NEWEST
+    passdb = alone(source, judge, default_scheme)
+    config = unread(Refusal(judge, "", "", "", 0, ""))
+    question = Question(reader_alone(passdb, judge), names)
     seen = _survey(source, question, Ask(Installation(), config, None, names, progress))
-    return Surveys("the store", version, (Surveyed(passdb, seen, default_scheme is not None),))
+    return Surveys("the store", judge, (Surveyed(passdb, seen, default_scheme is not None),))
 
 
-def reader_of(config: AuthConfig, passdb: Passdb) -> Reader:
-    """Who reads this passdb's strings."""
-    return Reader(config.version.numbers, passdb.default_scheme, config.allow_weak)
+NEWEST = Version(2, 4, 5)
+"""Who judges a store where there is no Dovecot, and none is named."""
+
+
+def alone(source: Source, version: Version, default_scheme: str | None) -> Passdb:
+    """The passdb that a store would be to ``version`` as it is when it is new."""
+    driver = source.driver if isinstance(source, SqlSource) else "passwd-file"
+    scheme = (default_scheme or usual_scheme(driver, version)).upper()
+    return Passdb(1, driver, "", scheme, source, "", "auth", None)
+
+
+def reader_alone(passdb: Passdb, version: Version) -> Reader:
+    """Who reads it."""
+    return Reader(
+        version.numbers,
+        passdb.default_scheme,
+        version.dialect == "2.3",
+        prefixing=isinstance(passdb.source, SqlSource),
+    )
+
+
+def assumed(version: Version | None, default_scheme: str | None, surveys: Surveys) -> str:
+    """What was not said of a store that is read without a Dovecot, in one sentence; "" where all was."""
+    return assumption(version, default_scheme, surveys.version, surveys.stores[0].passdb.default_scheme)
+
+
+def assumption(version: Version | None, default_scheme: str | None, judge: Version, scheme: str) -> str:
+    """The same of a store that is not read yet."""
+    parts = [
+        *([] if version else [f"Dovecot {judge} (--dovecot says another)"]),
+        *([] if default_scheme else [f"its default scheme {scheme} (--default-scheme)"]),
+    ]
+    return f"Assumed: {' and '.join(parts)}." if parts else ""

@@ -7,15 +7,17 @@ from typing import Any
 
 from mailauth.dovecot.sizes import show_size
 from mailauth.evidence import Surveyed, Surveys
-from mailauth.hashes.damaged import Kind
+from mailauth.hashes.damaged import Fate
 from mailauth.hashes.strength import Level, strength
 from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
 from mailauth.stores.survey import HashClass
 
-SOUND, REFUSED, UNKNOWN, NEVER = "sound", "refused as weak", "unknown scheme", "never matches"
-_UNKNOWN = (Kind.UNKNOWN, Kind.NEWER_NAME, Kind.FOREIGN_NAME)
+SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value
+REFUSED, UNKNOWN = Fate.REFUSED.value, Fate.UNKNOWN.value
+LOCKED, OPEN = Fate.LOCKED.value, Fate.OPEN.value
+_WELL = (SOUND, LOCKED)
 _MOST_LINES = 40
 
 
@@ -29,7 +31,7 @@ class ClassReport:
     prefixed: bool
     length: int  # 0: the password's own, or several
     rows: int
-    fate: str  # sound, refused as weak, unknown scheme, never matches
+    fate: str  # sound, locked, lets anyone in, refused as weak, unknown scheme, never matches
     why: str
     mendable: bool
     strength: str  # good, below, poor, none; "" where it is not known
@@ -67,7 +69,7 @@ class AuditReport:
     @property
     def broken(self) -> int:
         """Rows that this Dovecot does not let in."""
-        return sum(one.rows for store in self.stores for one in store.classes if one.fate != SOUND)
+        return sum(one.rows for store in self.stores for one in store.classes if one.fate not in _WELL)
 
 
 def audit_report(surveys: Surveys) -> AuditReport:
@@ -113,8 +115,8 @@ def _class(one: HashClass) -> ClassReport:
         prefixed=one.prefixed,
         length=one.length,
         rows=one.rows,
-        fate=_fate(one),
-        why=damage.detail if damage else "",
+        fate=one.fate.value,
+        why=damage.detail if damage else _perhaps(one),
         mendable=damage is not None and damage.mendable,
         strength=judged.level.value if judged else "",
         strength_why=judged.says if judged else "",
@@ -123,12 +125,8 @@ def _class(one: HashClass) -> ClassReport:
     )
 
 
-def _fate(one: HashClass) -> str:
-    if one.damage is None:
-        return SOUND
-    if one.damage.kind is Kind.WEAK:
-        return REFUSED
-    return UNKNOWN if one.damage.kind in _UNKNOWN else NEVER
+def _perhaps(one: HashClass) -> str:
+    return f"or {', '.join(one.perhaps)} without {{SCHEME}}" if one.perhaps else ""
 
 
 def audit_text(report: AuditReport) -> str:
@@ -152,7 +150,8 @@ def _store_text(store: StoreReport, dovecot: str) -> list[str]:
         )
         for one in shown
     ]
-    lines = [f"{store.passdb}, {store.place}: {store.rows:,} rows", *columns(head, table, (2, 5))]
+    default = f"what has no {{SCHEME}} is {store.default_scheme}"
+    lines = [f"{store.passdb}, {store.place}: {store.rows:,} rows; {default}", *columns(head, table, (2, 5))]
     if more := store.classes[_MOST_LINES:]:
         lines.append(f"{sum(one.rows for one in more):,} rows more in {len(more)} classes: --json has them")
     lines += [f"  {fate}: {rows:,}" for fate, rows in _fates(store).items()]
@@ -173,15 +172,19 @@ def _store_text(store: StoreReport, dovecot: str) -> list[str]:
 
 def _said(one: ClassReport) -> str:
     if one.fate == SOUND:
-        return one.fate if one.strength in ("", Level.GOOD.value) else f"{one.fate}; {one.strength}"
+        said = one.fate if one.strength in ("", Level.GOOD.value) else f"{one.fate}; {one.strength}"
+        return f"{said}; {one.why}" if one.why else said
     users = f" ({', '.join(one.users[:2])})" if one.users else ""
-    return f"{one.fate}: {one.why}{users}" if one.fate == NEVER else f"{one.fate}{users}"
+    return f"{one.fate}: {one.why}{users}" if one.fate in _EXPLAINED else f"{one.fate}{users}"
+
+
+_EXPLAINED = (NEVER, OPEN)
 
 
 def _fates(store: StoreReport) -> dict[str, int]:
-    found = dict.fromkeys((SOUND, REFUSED, UNKNOWN, NEVER), 0)
+    found = {fate.value: 0 for fate in (Fate.SOUND, Fate.REFUSED, Fate.UNKNOWN, Fate.NEVER)}
     for one in store.classes:
-        found[one.fate] += one.rows
+        found[one.fate] = found.get(one.fate, 0) + one.rows
     return found
 
 

@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
-from mailauth.render.audit import NEVER, REFUSED, SOUND, UNKNOWN, AuditReport
+from mailauth.render.audit import LOCKED, NEVER, OPEN, REFUSED, SOUND, UNKNOWN, AuditReport
 from mailauth.render.picture import axes_of
 
-_COLOURS = {SOUND: "#238b45", REFUSED: "#fd8d3c", UNKNOWN: "#9e9ac8", NEVER: "#cb181d"}
+_COLOURS = {
+    SOUND: "#238b45",
+    LOCKED: "#969696",
+    OPEN: "#67000d",
+    REFUSED: "#fd8d3c",
+    UNKNOWN: "#9e9ac8",
+    NEVER: "#cb181d",
+}
 _MOST = 25
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.fitting import Fits, ServiceFit
 from mailauth.memory.report import PassdbFit
-from mailauth.render.audit import NEVER, REFUSED, SOUND, UNKNOWN, StoreReport
+from mailauth.render.audit import LOCKED, NEVER, OPEN, REFUSED, SOUND, UNKNOWN, StoreReport
 
 _MOST_BARS = 12
 _LABEL = 44  # characters that a phone shows in one line
-_FATES = {SOUND: "good", REFUSED: "warn", UNKNOWN: "odd", NEVER: "bad"}
+_FATES = {SOUND: "good", LOCKED: "idle", OPEN: "bad", REFUSED: "warn", UNKNOWN: "odd", NEVER: "bad"}
 
 
 @dataclass(frozen=True, slots=True)

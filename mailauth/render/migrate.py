@@ -2,21 +2,17 @@
 
 import datetime as dt
 
+from mailauth.hashes.origins import ORIGINS
 from mailauth.migrate.apply import Plan, Report
+from mailauth.migrate.decide import Line
 from mailauth.migrate.journal import Head, State
 
 
 def plan_text(plan: Plan) -> str:
     """What would be done, what is broken and stays so, and what is left as it is."""
-    lines = [f"{plan.place}: {plan.rows} rows"]
-    for one in plan.lines:
-        names = f"  e.g. {', '.join(one.users)}" if one.users and (one.action or one.broken) else ""
-        if one.action:
-            lines.append(f"  {one.action:<8} {one.rows:>9}  {one.before}  ->  {one.after}{names}")
-        elif one.broken:
-            lines.append(f"  broken   {one.rows:>9}  {one.before}  ({one.broken}){names}")
-        else:
-            lines.append(f"  as is    {one.rows:>9}  {one.before}")
+    reader = f"as Dovecot {plan.dovecot} reads them; what has no {{SCHEME}} is {plan.default_scheme}"
+    lines = [f"{plan.place}: {plan.rows} rows, {reader}", *([plan.assumed] if plan.assumed else [])]
+    lines += [_line(one) for one in plan.lines]
     if plan.nulls:
         lines.append(f"  no password {plan.nulls:>6}")
     if plan.too_long:
@@ -27,10 +23,26 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"  lines that Dovecot never looks at, left as they are: {', '.join(plan.twice)}")
     if plan.bad_lines:
         lines.append(f"  lines without a password: {', '.join(map(str, plan.bad_lines))}")
+    if any(one.unsure for one in plan.lines):
+        lines.append(
+            "What is left could be several things, and no rule guesses: --origin NAME says whose strings they"
+            f" are ({', '.join(ORIGINS)})."
+        )
     lines.append(
         f"{plan.changes} rows would be changed. Nothing was; mailauth migrate apply --apply does it."
     )
     return "\n".join(lines) + "\n"
+
+
+def _line(one: Line) -> str:
+    names = f"  e.g. {', '.join(one.users)}" if one.users else ""
+    if one.action:
+        return f"  {one.action:<8} {one.rows:>9}  {one.before}  ->  {one.after}{names}"
+    if one.unsure:
+        return f"  left     {one.rows:>9}  {one.before}  may be {one.unsure}{names}"
+    if one.broken:
+        return f"  broken   {one.rows:>9}  {one.before}  ({one.broken}){names}"
+    return f"  as is    {one.rows:>9}  {one.before}"
 
 
 def report_text(report: Report, head: Head) -> str:

@@ -86,6 +86,7 @@ from mailauth.rules.hash031_broken_braces import broken_braces
 from mailauth.rules.hash032_another_notation import another_notation
 from mailauth.rules.hash033_case_lost import case_lost
 from mailauth.rules.hash034_never_done_in_time import never_done_in_time
+from mailauth.rules.hash035_lock_is_the_password import lock_is_the_password
 from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.log002_container_log import container_log
 from mailauth.rules.log003_disk_full import disk_full
@@ -126,6 +127,7 @@ from mailauth.rules.store006_weak_by_todays_numbers import weak_by_todays_number
 from mailauth.rules.store007_column_too_narrow import column_too_narrow
 from mailauth.rules.store008_names_twice_in_file import names_twice_in_file
 from mailauth.rules.store009_several_rows import several_rows
+from mailauth.rules.store010_locks_that_open import locks_that_open
 from mailauth.rules.upg001_settings_that_go import settings_that_go
 from mailauth.rules.user001_unknown_user import unknown_user
 from mailauth.rules.user002_no_password import no_password
@@ -199,6 +201,7 @@ RULES: tuple[Rule, ...] = (
     another_notation,
     case_lost,
     never_done_in_time,
+    lock_is_the_password,
     unknown_user,
     no_password,
     refused_character,
@@ -287,6 +290,7 @@ RULES: tuple[Rule, ...] = (
     column_too_narrow,
     names_twice_in_file,
     several_rows,
+    locks_that_open,
     settings_that_go,
     held_back,
     container_log,

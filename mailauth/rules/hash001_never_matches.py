@@ -24,9 +24,13 @@ from mailauth.rules import hash_case
 
 @rule("HASH001", "The stored string can match no password", Severity.BLOCKS_LOGIN)
 def never_matches(stored: StoredHash) -> Problem | None:
-    found = hash_case.damage(stored, Kind.OTHER)
-    if found is None:
+    found = hash_case.damage(stored, Kind.OTHER, Kind.LOCKED)
+    if found is None or found.opens:
         return None
+    if found.kind is Kind.LOCKED:
+        return hash_case.problem(
+            stored, found, "The account is locked: what is stored matches no password.", lost=_UNLOCK
+        )
     if found.scheme:
         return Problem(
             says=f"No password matches the stored string ({stored.length} bytes): {found.detail}.",
@@ -38,4 +42,8 @@ def never_matches(stored: StoredHash) -> Problem | None:
         stored,
         found,
         f"The stored string ({stored.length} bytes) is no {stored.scheme} hash: {found.detail}.",
+        lost=hash_case.UNKNOWN,
     )
+
+
+_UNLOCK = "Where the user may log in: set the password again, or take the ! before the hash away."

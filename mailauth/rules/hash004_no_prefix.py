@@ -9,7 +9,8 @@ Why
     passwd-file on 2.3, PLAIN on 2.4.0 to 2.4.2, CRYPT since.  A bcrypt hash taken for PLAIN matches
     only itself: whoever reads the store can log in with the hash string as the password.
 How we know
-    The string looks like a hash of another scheme than the default one, as doveconf reports it.
+    The string looks like a hash of another scheme than the default one, as doveconf reports it.  Hex digits
+    alone can be several (32 are MD5, NT or LM); the right password, given to mailauth, decides which.
 What to do
     Store the hashes with their scheme in front, which no default can change.  Or set the passdb's
     default scheme: default_pass_scheme in 2.3's SQL file, default_password_scheme in 2.4's passdb.
@@ -31,13 +32,27 @@ def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.NO_PREFIX)
     if found is None:
         return None
+    taken = f"by the default scheme Dovecot {configured.version} takes it for {stored.scheme}"
+    if not found.scheme:
+        return hash_case.problem(
+            stored,
+            found,
+            f"The stored string has no prefix, and {taken}; it is another hash: {found.detail}.",
+            configured,
+            lost=_WHICH,
+        )
     return hash_case.problem(
         stored,
         found,
-        f"The stored string is a {found.scheme} hash without a prefix; by the default scheme Dovecot"
-        f" {configured.version} takes it for {stored.scheme}.",
+        f"The stored string is a {found.scheme} hash without a prefix; {taken} ({found.detail}).",
         configured,
         mended=f"Store it as {{{found.scheme}}} followed by the string that is there now.",
-        lost=f"Set the user's password again: as {{{found.scheme}}} this Dovecot refuses it as weak.",
+        lost=f"Set the user's password again, if this Dovecot refuses {{{found.scheme}}} as weak.",
         careful="Changing the default scheme instead changes how every bare string of this passdb is taken.",
     )
+
+
+_WHICH = (
+    "Run this again with the right password, which decides what it is; or name the program that wrote it:"
+    " mailauth hash convert --from, for all rows mailauth migrate plan --prefix --origin."
+)

@@ -10,8 +10,9 @@ How we know
     The string has the look of no hash: too short, or with characters that no hash has. With the
     password given it is compared.
 What to do
-    Store a hash of it: mailauth hash new. Whoever read the store knows the password: let the user
-    choose another.
+    Store a hash of it: mailauth hash new. Or {PLAIN} before it, and the password works as it is. For
+    all such rows: mailauth migrate plan --rehash ARGON2ID --origin plain. Whoever read the store knows
+    the password: let the user choose another.
 """
 
 from mailauth.evidence import StoredHash
@@ -31,4 +32,11 @@ def plaintext(stored: StoredHash) -> Problem | None:
         stored,
         found,
         f"The stored string ({stored.length} bytes), taken for {stored.scheme}: {found.detail}.",
+        lost=_WAY_BACK,
     )
+
+
+_WAY_BACK = (
+    "Set the user's password again. If the string is the password, {PLAIN} before it makes it count as it is,"
+    " and mailauth migrate plan --rehash ARGON2ID --origin plain makes hashes of all such rows."
+)

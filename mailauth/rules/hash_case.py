@@ -24,6 +24,12 @@ def column_cut_it(stored: StoredHash, column: StoredColumn) -> bool:
 _LOST = "Set the user's password again: nothing can bring back what is lost."
 
 
+UNKNOWN = (
+    "Set the user's password again. If the string is the password itself, {PLAIN} before it makes it count;"
+    " if another program made it, mailauth hash convert knows many."
+)
+
+
 def remedy(found: Damage, mended: str = "", careful: str = "", lost: str = _LOST) -> Remedy:
     """Mend the entry where nothing is lost by it, else set the password again."""
     if found.mendable:

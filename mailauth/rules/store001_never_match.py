@@ -15,7 +15,7 @@ What to do
 
 from mailauth.evidence import Surveys
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.hashes.damaged import Kind
+from mailauth.hashes.damaged import Fate
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
@@ -38,5 +38,4 @@ def never_match(surveys: Surveys) -> Problem | None:
 
 
 def _never(one: HashClass) -> bool:
-    kind = one.damage.kind if one.damage else None
-    return kind is not None and kind is not Kind.WEAK and kind not in store_case.UNKNOWN
+    return one.fate is Fate.NEVER

@@ -13,12 +13,13 @@ What to do
 
 from mailauth.evidence import Surveys
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes.damaged import Fate
 from mailauth.rules import store_case
 
 
 @rule("STORE003", "Rows of the store have an unknown scheme", Severity.BLOCKS_LOGIN)
 def unknown_schemes(surveys: Surveys) -> Problem | None:
-    found = store_case.which(surveys, store_case.broken(*store_case.UNKNOWN))
+    found = store_case.which(surveys, lambda one: one.fate is Fate.UNKNOWN)
     if not found:
         return None
     return Problem(

@@ -6,7 +6,6 @@ from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damaged import Kind
 from mailauth.stores.survey import HashClass
 
-UNKNOWN = frozenset({Kind.UNKNOWN, Kind.NEWER_NAME, Kind.FOREIGN_NAME})
 _CAUSES, _USERS = 8, 5
 
 Found = list[tuple[Surveyed, list[HashClass]]]

@@ -13,11 +13,12 @@ from typing import Literal
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
+from mailauth.hashes.bare import SURE_HEX
+from mailauth.hashes.nature import ITSELF
 from mailauth.stores import conditions
 from mailauth.stores.query import VARIABLE, read, user_of
 
 Engine = Literal["pgsql", "mysql"]
-AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
 ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
 
 _B64, _C64, _HEX = "A-Za-z0-9+/", "./A-Za-z0-9", "0-9a-fA-F"
@@ -32,11 +33,28 @@ _DIGESTS = (
         for encoding in ("", ".HEX", ".B64", ".BASE64")
     ),
 )
+# A password of no form at all: what has one of these, and nothing else, is neither a hash nor a lock
+_PASSWORD, _SIGNS = "A-Za-z0-9!?#@~^._+/=,<>*-", "!?#@~^"
+_NO_SIGN = "A-Za-z0-9._+/=,<>*-"
+_SHORT, _LONG = (5, 12), (13, 32)  # characters: the longer ones have one of the signs, which no digest has
+STAND_IN = "x" * _SHORT[0]
+_ORDINARY = re.compile(
+    rb"[A-Za-z0-9][%b]{4,11}|(?=.*[%b])[A-Za-z0-9][%b]{12,31}"
+    % (_PASSWORD.encode(), _SIGNS.encode(), _PASSWORD.encode())
+)
+_MARKS = ("undefined", "SCRAM-%", "grub.%", "AQAAAA%")
 CASE = 12  # characters at a digest's end; small letters only: all of it may be so
 _LONGEST = 512  # characters that are looked at
 # PostgreSQL evaluates what is before it once a row, and groups by hashing, in each of several processes;
 # a BIGINT, since for any other constant it does not work in parallel
 _FENCE = " OFFSET BIGINT '0'"
+
+
+def ordinary(text: bytes) -> bool:
+    """A password stored as it is that stands for all such: the twin of the SQL in ``counting``."""
+    if not _ORDINARY.fullmatch(text):
+        return False
+    return text != b"undefined" and not text.startswith(tuple(mark[:-1].encode() for mark in _MARKS[1:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +216,28 @@ def _key(engine: Engine, *, text: bool) -> str:
     rest = f"CASE WHEN e LIKE '{{%}}%' THEN SUBSTR(e, {brace} + 1) ELSE e END"
     body = f"TRIM(TRAILING '=' FROM {rest})"
     padding = f"REPEAT('=', {length}({rest}) - {length}({body}))"
-    as_text = " OR ".join(f"UPPER(e) LIKE '{{{name}}}%'" for name in sorted(AS_TEXT))
+    as_text = " OR ".join(f"UPPER(e) LIKE '{{{name}}}%'" for name in sorted(ITSELF))
     digests = f"UPPER({head}) IN ({', '.join(_DIGESTS)})"
-    some = f"CASE WHEN {rest} = '' THEN '' ELSE 'x' END"
+    long = f"{length}({rest}) BETWEEN {_LONG[0]} AND {_LONG[1]} AND NOT ({clean(rest, _NO_SIGN)})"
+    password = " AND ".join(
+        [
+            f"({length}({rest}) BETWEEN {_SHORT[0]} AND {_SHORT[1]} OR {long})",
+            clean(rest, _PASSWORD),
+            clean(f"LEFT({rest}, 1)", "A-Za-z0-9"),
+            *(f"{rest} NOT LIKE '{mark}'" for mark in _MARKS),
+        ]
+    )
     cases = [
         "WHEN e IS NULL THEN NULL",
         *forms,
-        f"WHEN {as_text} THEN CONCAT({head}, {some})",
+        f"WHEN {as_text} THEN CASE WHEN {password} THEN CONCAT({head}, '{STAND_IN}') ELSE e END",
     ]
     if text:
-        cases.append(f"WHEN e NOT LIKE '{{%}}%' AND e NOT LIKE '$%' THEN {some}")
+        as_it_is = f"CASE WHEN {password} THEN '{STAND_IN}' ELSE e END"
+        cases.append(f"WHEN e NOT LIKE '{{%}}%' AND e NOT LIKE '$%' THEN {as_it_is}")
     cases += [
         f"WHEN NOT {digests} OR {length}({rest}) = 1 THEN e",
+        f"WHEN {head} = '' AND {length}({rest}) < {SURE_HEX} THEN e",
         f"WHEN {clean(rest, _HEX)} THEN CONCAT({head}, REPEAT('0', {length}({rest})))",
         f"WHEN {head} = '' THEN e",
         # Z, which is no hex digit: what could be either is read as hex

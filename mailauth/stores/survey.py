@@ -15,9 +15,11 @@ from pathlib import Path
 from mailauth import hashes
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, unseen
-from mailauth.hashes import Flaw, Hash, Params, damage_forms, notation
-from mailauth.hashes.damage import AS_TEXT, Reader, classify
-from mailauth.hashes.damaged import Damage, Kind
+from mailauth.hashes import Flaw, Hash, Params, notation
+from mailauth.hashes.bare import is_hex
+from mailauth.hashes.damage import AS_TEXT
+from mailauth.hashes.damaged import Damage, Fate, Kind, Reader, fate
+from mailauth.hashes.nature import ITSELF, judged
 from mailauth.stores import grouping, passwd_file, streaming
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.streaming import Column
@@ -34,12 +36,11 @@ Progress = Callable[[int], None]
 class Question:
     """Who reads the strings, and how many users are named for each class.
 
-    ``prefixing``: a SQL passdb, which puts the default scheme before what has none.  ``today``: who reads
-    them now, where ``reader`` is another version: what is a hash today is no password tomorrow.
+    ``today``: who reads them now, where ``reader`` is another version: what is a hash today is no password
+    tomorrow.
     """
 
     reader: Reader
-    prefixing: bool = False
     names: int = 5
     today: Reader | None = None
 
@@ -64,6 +65,11 @@ class HashClass:
     damage: Damage | None
     rows: int = 0
     users: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()  # sound as a password stored as it is; and what else it may be
+
+    @property
+    def fate(self) -> Fate:
+        return fate(self.damage)
 
     @property
     def hash(self) -> Hash | None:
@@ -89,10 +95,11 @@ class Survey:
 
     @property
     def broken(self) -> tuple[HashClass, ...]:
-        return tuple(one for one in self.classes if one.damage is not None)
+        """What lets nobody in, or somebody else; but not what was locked on purpose."""
+        return tuple(one for one in self.classes if one.fate not in (Fate.SOUND, Fate.LOCKED))
 
 
-_Key = tuple[str, Params, bool, int, Damage | None, str]
+_Key = tuple[str, Params, bool, int, Damage | None, str, tuple[str, ...]]
 
 
 @dataclass(slots=True)
@@ -108,7 +115,6 @@ class Tally:
     def __init__(self, question: Question) -> None:
         self._question = question
         self._reader = question.reader
-        self._head = b"{%b}" % question.reader.default_scheme.encode()
         self._sound: dict[tuple[object, ...], _Count] = {}
         self._counts: dict[_Key, _Count] = {}
         self._shapes: dict[bytes, _Count] = {}
@@ -136,26 +142,18 @@ class Tally:
 
     def _count(self, stored: bytes) -> _Count:
         named = stored[:1] == b"{" and not self._reader.noscheme
-        parsed = hashes.parse(self._taken(stored), default_scheme=self._reader.default_scheme)
-        if isinstance(parsed, Hash):
-            text = parsed.scheme.name in AS_TEXT
-            if not text or (parsed.payload and not damage_forms.looks_hashed(stored)):
-                # A class is judged once, by its first row: everything that counts is in the key
-                length = 0 if text else len(stored)
-                now = self._today(stored) if text and not named else None
-                end = stored[-grouping.CASE :]
-                case = notation.one_case(parsed.payload) if end.islower() or end.isupper() else ""
-                key = (parsed.scheme.name, parsed.encoding, parsed.params, named, length, now, case)
-                count = self._sound.get(key)
-                if count is None:
-                    count = self._judged(stored, named)
-                    if len(self._sound) < MOST_CLASSES:
-                        self._sound[key] = count
-                return count
+        parsed = hashes.parse(self._reader.taken(stored), default_scheme=self._reader.default_scheme)
+        if isinstance(parsed, Hash) and (key := self._alike(stored, named, parsed)):
+            count = self._sound.get(key)
+            if count is None:
+                count = self._judged(stored, named)
+                if len(self._sound) < MOST_CLASSES:
+                    self._sound[key] = count
+            return count
         if self._classified < _CLASSIFIED:
             self._classified += 1
             return self._judged(stored, named)
-        shape = stored.translate(_SHAPE)
+        shape = stored if len(stored) < _WORD else stored.translate(_SHAPE) + stored[-1:]
         count = self._shapes.get(shape)
         if count is None:
             count = self._judged(stored, named)
@@ -163,18 +161,30 @@ class Tally:
                 self._shapes[shape] = count
         return count
 
+    def _alike(self, stored: bytes, named: bool, parsed: Hash) -> tuple[object, ...] | None:
+        """What is judged once for all that share it: everything that counts is in it; None: one by one."""
+        scheme = parsed.scheme
+        if scheme.name in AS_TEXT:
+            if scheme.name not in ITSELF or not grouping.ordinary(bytes(parsed.payload)):
+                return None
+            return scheme.name, parsed.encoding, named, None if named else self._today(stored)
+        end = stored[-grouping.CASE :]
+        case = notation.one_case(parsed.payload) if end.islower() or end.isupper() else ""
+        hexed = scheme.default_encoding == "BASE64" and is_hex(stored.rpartition(b"}")[2])
+        return scheme.name, parsed.encoding, parsed.params, named, len(stored), case, hexed
+
     def _judged(self, stored: bytes, named: bool) -> _Count:
         """As this Dovecot judges it."""
         reader = self._reader
-        taken = self._taken(stored)
-        parsed = hashes.parse(
-            taken, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=reader.allow_weak
-        )
-        damage = classify(stored, parsed, reader)
+        judgement = judged(stored, reader)
+        parsed, damage, perhaps = judgement.parsed, judgement.damage, judgement.perhaps
         if damage is None and (now := self._today(stored)):
             damage = Damage(Kind.NO_PREFIX, f"a {now} hash without {{{now}}} before it", True, now)
+            perhaps = ()
         known = (
-            parsed if isinstance(parsed, Hash) else hashes.parse(taken, default_scheme=reader.default_scheme)
+            parsed
+            if isinstance(parsed, Hash)
+            else hashes.parse(reader.taken(stored), default_scheme=reader.default_scheme)
         )
         if isinstance(known, Hash):
             scheme, text = known.scheme.name, known.scheme.name in AS_TEXT
@@ -188,37 +198,30 @@ class Tally:
         if len(self._counts) >= MOST_CLASSES:
             shown, params, length = shown.partition("(")[0], (), 0
             damage = replace(damage, detail="in many ways") if damage else None
-        key = (scheme, params, named, length, damage, shown)
+        key = (scheme, params, named, length, damage, shown, perhaps)
         count = self._counts.get(key)
         if count is None:
-            one = HashClass(shown, scheme, params, named, length, damage)
+            one = HashClass(shown, scheme, params, named, length, damage, perhaps=perhaps)
             count = self._counts[key] = _Count(one)
         return count
 
     def _today(self, stored: bytes) -> str:
         """The scheme of a bare string that is a hash now, and will be taken for a password; "" otherwise."""
-        today, then = self._question.today, self._reader.default_scheme
-        if today is None or then not in AS_TEXT or stored[:1] == b"{":
+        today, then = self._question.today, self._reader
+        if today is None or then.default_scheme not in AS_TEXT or stored[:1] == b"{":
             return ""
-        taken = self._taken(stored, today.default_scheme)
-        parsed = hashes.parse(taken, default_scheme=today.default_scheme)
-        will = hashes.parse(self._taken(stored), default_scheme=then)
+        parsed = hashes.parse(today.taken(stored), default_scheme=today.default_scheme)
+        will = hashes.parse(then.taken(stored), default_scheme=then.default_scheme)
         if isinstance(parsed, Flaw) or isinstance(will, Flaw) or will.scheme.name not in AS_TEXT:
             return ""
         return "" if parsed.scheme.name in AS_TEXT else parsed.scheme.name
 
-    def _taken(self, stored: bytes, default_scheme: str = "") -> bytes:
-        """As Dovecot takes it: see probes/lookup.py."""
-        if not self._question.prefixing:
-            return stored
-        named = stored.startswith(b"{") and b"}" in stored and not self._reader.noscheme
-        head = b"{%b}" % default_scheme.encode() if default_scheme else self._head
-        return stored if named else head + stored
 
-
-# Letters and digits are alike, everything else counts
-_LETTERS, _DIGITS = string.ascii_letters.encode(), string.digits.encode()
-_SHAPE = bytes.maketrans(_LETTERS + _DIGITS, b"x" * len(_LETTERS) + b"9" * len(_DIGITS))
+# Letters are alike that are hex digits or not, and of one case; digits too; everything else counts
+_SHAPE = bytes.maketrans(
+    (string.ascii_letters + string.digits).encode(), b"a" * 6 + b"x" * 20 + b"A" * 6 + b"X" * 20 + b"9" * 10
+)
+_WORD = 10  # characters: what is shorter may be a word that counts, as "NULL"
 
 
 def of_files(
@@ -232,12 +235,11 @@ def of_files(
         try:
             with passwd_file.opened(path) as file:
                 for line in file:
-                    name, _, rest = line.partition(b":")
                     if line[:1] in _NO_ENTRY:
                         continue
+                    name = passwd_file.name_of(line)
                     seen.append(hash(name))
-                    stored = passwd_file.as_stored(rest.partition(b":")[0].rstrip(b"\n").removesuffix(b"\r"))
-                    tally.add(stored, (name,))
+                    tally.add(passwd_file.stored_of(line), (name,))
                     if progress and not tally.rows % _STEP:
                         progress(tally.rows)
             twice += _twice(path, seen)

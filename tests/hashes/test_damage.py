@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailauth.hashes import Flaw, Hash, Password, parse
-from mailauth.hashes.damage import Reader, classify
-from mailauth.hashes.damaged import Damage, Kind
+from mailauth.hashes.damage import classify
+from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.mend import mend
 
 V23, V24 = (2, 3, 19, 1), (2, 4, 1)
@@ -127,8 +127,8 @@ LOST = [
     ("{CRYPT}$apr1$49yvXSa2$/Xgo5NLeQpiK3pWnbbjvO/", Kind.FOREIGN_FORMAT),
     ("{FOO}bar", Kind.UNKNOWN),
     ("{ARGON2ID}" + "x" * 200, Kind.OTHER),
-    ("{CRYPT}!" + bare(SHA512_CRYPT), Kind.OTHER),
-    ("*", Kind.OTHER),
+    ("{CRYPT}!" + bare(SHA512_CRYPT), Kind.LOCKED),
+    ("*", Kind.LOCKED),
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from mailauth import hashes
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
-from mailauth.hashes.damage import Reader
+from mailauth.hashes.damaged import Reader
 from mailauth.lab import Lab
 from mailauth.memory import fit
 from mailauth.memory.census import census

@@ -20,6 +20,7 @@ import pytest
 
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password, Verdict, generate, verify
+from mailauth.hashes.damaged import Reader
 from mailauth.lab import Lab, MariaDB
 from mailauth.migrate.bulk import Import, Imported
 from mailauth.migrate.check import Check, Outcome
@@ -288,7 +289,7 @@ def test_a_password_that_changes_while_hashes_are_made_stays(
         opened(file, as_written, report.add) as users,
         Meanwhile(order, 1) as workers,
     ):
-        check = Check(GOAL, order, "PLAIN", False, making=True)
+        check = Check(GOAL, order, Reader((2, 4, 1), "PLAIN"), making=True)
         table, journal = FileTable(store), fresh(head)
         work = Import(
             table, users, as_written, check, workers, journal, report, lambda _a, _b: None, lambda: False, 9

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailauth.errors import Refused
-from mailauth.hashes.damage import Reader
+from mailauth.hashes.damaged import Reader
 from mailauth.migrate.alike import Decider
 from mailauth.migrate.decide import Action, Rule, Wishes, decide
 from mailauth.migrate.goal import Goal
@@ -34,7 +34,7 @@ STORED = (
 @pytest.mark.parametrize("action", [Action.PREFIX, Action.RELABEL, Action.TRIM, Action.MEND])
 def test_what_is_alike_is_decided_as_each_would_be(action: Action, dovecot: tuple[int, ...]) -> None:
     """Also the second and third of a form, whose decision is the first's."""
-    wishes = Wishes((Rule(action),), Goal(), Reader(dovecot, "PLAIN", False), True)
+    wishes = Wishes((Rule(action),), Goal(), Reader(dovecot, "PLAIN", prefixing=True))
     strings = [text for text in STORED for _ in range(2)]
     strings += [text.replace(b"abc", b"cba").replace(b"a" * 20, b"b" * 20) for text in STORED]
     rows = [Row((number,), str(number), text) for number, text in enumerate(strings)]

@@ -18,9 +18,10 @@ from mailauth.finding import Finding, StoreChange
 from mailauth.fix.plan import RELOAD, make
 from mailauth.fix.takeback import put
 from mailauth.hashes import Password
-from mailauth.hashes.mend import mend as mended_form
+from mailauth.hashes.way_back import mended as mended_form
 from mailauth.lab import STORES, Lab
 from mailauth.lab.stores import share
+from mailauth.probes.lookup import reader_of
 from tests.conftest import CORE, PROVEN
 
 MiB = 1024 * 1024
@@ -121,10 +122,12 @@ class Proof:
 
     def _mend(self) -> None:
         """What ``mailauth fix`` stores instead."""
-        case = self.look().cases[0]
-        mended = mended_form(case.record.stored)
+        looked = self.look()
+        case = looked.cases[0]
+        reader = reader_of(looked.config, case.passdb, user=self.user)
+        mended = mended_form(case.record.stored, reader, Password(self.password))
         assert mended, "the remedy says that the string can be mended"
-        self.lab.set_password(self.user, mended.stored.decode("utf-8", "surrogateescape"))
+        self.lab.set_password(self.user, mended.decode("utf-8", "surrogateescape"))
 
     def story(
         self,

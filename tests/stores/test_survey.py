@@ -11,8 +11,7 @@ import pytest
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.hashes import Password, generate
-from mailauth.hashes.damage import Reader
-from mailauth.hashes.damaged import Kind
+from mailauth.hashes.damaged import Kind, Reader
 from mailauth.lab import Lab
 from mailauth.probes.survey import Ask, survey_passdb
 from mailauth.stores import grouping, query, survey
@@ -107,8 +106,13 @@ def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) 
         ask = Ask(dovecot, config)
         passdb = config.passdbs[0]
         found = survey_passdb(ask, passdb)
-    reader = Reader(config.version.numbers, passdb.default_scheme, config.allow_weak)
-    tally = Tally(Question(reader, prefixing=store != "passwd-file"))
+    reader = Reader(
+        config.version.numbers,
+        passdb.default_scheme,
+        config.allow_weak,
+        prefixing=store != "passwd-file",
+    )
+    tally = Tally(Question(reader))
     for stored in users.values():
         tally.add((stored or "").encode(), ())
     assert classes(found) == classes(tally)
@@ -118,7 +122,7 @@ def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) 
 
 def test_nothing_secret_is_kept() -> None:
     """Neither salt nor digest, nor a password that stands there as it is."""
-    tally = Tally(Question(Reader((2, 4, 1), "PLAIN"), prefixing=True))
+    tally = Tally(Question(Reader((2, 4, 1), "PLAIN", prefixing=True)))
     chance = random.Random(3)  # noqa: S311 - only a mix
     whole = forms()
     stored = [

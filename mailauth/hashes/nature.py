@@ -1,0 +1,61 @@
+"""The one judge: what a stored string is, to whom, and what becomes of a login with it.
+
+diagnose, --all, audit, check, migrate and ``hash show`` all ask here, so that they say the same.
+"""
+
+from dataclasses import dataclass
+
+from mailauth.hashes import bare, judge
+from mailauth.hashes.damage import classify
+from mailauth.hashes.damaged import Damage, Fate, Reader, fate
+from mailauth.hashes.hash import Flaw, Hash, Password
+
+ITSELF = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
+"""The schemes that compare the password with what is stored, letter by letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``parsed``: as this Dovecot takes it.  ``damage``: what is wrong with it.
+
+    ``perhaps``: for what is sound as a password stored as it is, the hashes that it may be just as well.
+    """
+
+    parsed: Hash | Flaw
+    damage: Damage | None
+    perhaps: tuple[str, ...] = ()
+
+    @property
+    def fate(self) -> Fate:
+        return fate(self.damage)
+
+    @property
+    def plaintext(self) -> Password | None:
+        """The password that is stored as it is; None where it may be anything else."""
+        parsed = self.parsed
+        if isinstance(parsed, Flaw) or parsed.scheme.name not in ITSELF:
+            return None
+        if self.damage is not None or self.perhaps or not parsed.payload:
+            return None
+        return Password(bytes(parsed.payload))
+
+
+def judged(stored: bytes, reader: Reader, password: Password | None = None) -> Judged:
+    """The judgement; a ``password`` that was given decides what a form leaves open."""
+    parsed = judge.parse(
+        reader.taken(stored),
+        default_scheme=reader.default_scheme,
+        dovecot=reader.dovecot,
+        allow_weak=reader.allow_weak,
+    )
+    damage = classify(stored, parsed, reader, password)
+    return Judged(parsed, damage, _perhaps(stored, parsed) if damage is None else ())
+
+
+def _perhaps(stored: bytes, parsed: Hash | Flaw) -> tuple[str, ...]:
+    if isinstance(parsed, Flaw) or parsed.scheme.name not in ITSELF:
+        return ()
+    text = bytes(parsed.payload)
+    if not bare.may_be_hash(text) and (stored[:1] == b"{" or not bare.may_be_hash(stored)):
+        return ()
+    return tuple(one.what for one in bare.likely(text)) or ("another program's hash, or a damaged one",)

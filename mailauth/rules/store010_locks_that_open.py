@@ -1,0 +1,32 @@
+"""Rows of the store let in whoever types what locks an account elsewhere, or nothing.
+
+What you see
+    Nothing.  Accounts that somebody locked are open.
+Why
+    See HASH035 and HASH025: where strings without {SCHEME} are taken for PLAIN, "!" and "*" are passwords,
+    and an empty string is the empty one.
+How we know
+    Every row, as this Dovecot takes it.
+What to do
+    Lock these accounts in a way that Dovecot knows: {CRYPT}! in place of the string, or a query that leaves
+    them out.
+"""
+
+from mailauth.evidence import Surveys
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes.damaged import Fate
+from mailauth.rules import store_case
+
+
+@rule("STORE010", "Rows of the store let in whoever types a lock, or nothing", Severity.RISK)
+def locks_that_open(surveys: Surveys) -> Problem | None:
+    found = store_case.which(surveys, lambda one: one.fate is Fate.OPEN)
+    if not found:
+        return None
+    return Problem(
+        says=f"Under Dovecot {surveys.version}, "
+        + store_case.told(found, lambda one: one.damage.detail if one.damage else ""),
+        because=(surveys,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(summary="Store {CRYPT}! in their place, which no password matches, or set passwords."),
+    )

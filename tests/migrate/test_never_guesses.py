@@ -1,0 +1,238 @@
+"""No rule of a migration takes away a login, and none guesses what a string is."""
+
+import base64
+import hashlib
+from itertools import product
+
+import pytest
+
+from mailauth.hashes import Password, Verdict, generate, verify
+from mailauth.hashes.damaged import Reader
+from mailauth.hashes.digests import md4
+from mailauth.hashes.making import Order, make
+from mailauth.migrate.decide import Action, Decision, Rule, Wishes, decide
+from mailauth.migrate.goal import Goal
+
+SECRET = "Correct1horsE"  # 13 characters of crypt(3)'s alphabet
+RAW = SECRET.encode()
+DEFAULTS = ("PLAIN", "CRYPT", "MD5", "SHA512-CRYPT", "BLF-CRYPT", "SSHA512", "PLAIN-MD5")
+GOAL = Goal("SSHA512", ())
+RULES = tuple(Rule(action) for action in Action)
+ALL = (*RULES[1:2], *RULES)
+
+
+def made(scheme: str, **options: int | str) -> str:
+    return generate(scheme, Password(RAW), user="u", **options)
+
+
+def bare(stored: str) -> str:
+    return stored.partition("}")[2]
+
+
+def b64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def hashed(name: str, data: bytes = RAW) -> bytes:
+    return hashlib.new(name, data, usedforsecurity=False).digest()
+
+
+TAKEN = [
+    made("ARGON2ID", memory=1024, time=1),
+    made("BLF-CRYPT", cost=4),
+    made("SHA512-CRYPT", rounds=1000),
+    made("SHA256-CRYPT", rounds=1000),
+    made("MD5-CRYPT"),
+    made("DES-CRYPT"),
+    made("CRYPT", kind="$y$", rounds=1),
+    made("PBKDF2", rounds=100),
+    made("SCRAM-SHA-256", rounds=4096),
+    made("SSHA512"),
+    made("SSHA"),
+    made("SMD5"),
+    made("SHA512"),
+    made("SHA256.HEX"),
+    made("SHA1"),
+    made("PLAIN-MD5"),
+    made("LDAP-MD5"),
+    made("CRAM-MD5"),
+    made("PLAIN-TRUNC"),
+    made("PLAIN.B64"),
+    "{CLEARTEXT}" + SECRET,
+]
+SALT = b"ab"
+OTHERS = [
+    "3|" + bare(made("ARGON2ID", memory=1024, time=1)),
+    "1|" + bare(made("BLF-CRYPT", cost=4)),
+    "pbkdf2_sha256$5000$saltsalt$" + b64(hashlib.pbkdf2_hmac("sha256", RAW, b"saltsalt", 5000)),
+    "pbkdf2:sha256:5000$saltsalt$" + hashlib.pbkdf2_hmac("sha256", RAW, b"saltsalt", 5000).hex(),
+    "$P$BzcZRWTyILUTvwOlTVgIOiIZb1UkKu.",
+    "$H$9PE8jEklgZhgLmZl5.HYJAzfGCQtzi1",
+    "$S$DewXkrZpS0HdGMDDbf6VN7ZYHtIIdvnCy5dnlVLrCKPLU1MhZvgl",
+    "$wp" + bare(made("BLF-CRYPT", cost=4)).replace("$2y$", "$2y$"),
+    "*" + hashed("sha1", hashed("sha1")).hex().upper(),
+    "6bb4837eb74329105ee4568dda7dc67ed2ca2ad9",
+    "5d2e19393cc5ef67",
+    hashed("md5").hex(),
+    hashed("md5").hex().upper(),
+    md4(SECRET.encode("utf-16-le")).hex(),
+    hashed("sha1").hex(),
+    hashed("sha256").hex(),
+    hashed("sha512").hex(),
+    hashed("sha224").hex(),
+    hashed("sha384").hex(),
+    hashed("sha512").hex()[:106],
+    b64(hashed("md5")),
+    b64(hashed("sha1")),
+    b64(hashed("sha256")),
+    b64(hashed("sha512")),
+    b64(hashed("sha1", RAW + b"saltsalt") + b"saltsalt"),
+    hashed("md5", RAW + SALT).hex() + ":" + SALT.decode(),
+    hashed("md5", SALT + RAW).hex() + ":" + SALT.decode(),
+    "a1b2c3" + hashed("sha256", b"a1b2c3" + RAW).hex(),
+    "sha1$abc$" + hashed("sha1", b"abc" + RAW).hex(),
+    bare(made("CRAM-MD5")),
+    "{PLAIN}" + bare(made("MD5-CRYPT")),
+    "{PLAIN}" + hashed("md5").hex(),
+    "{SSHA384}" + b64(hashed("sha384") + b"salt"),
+    "$apr1$69Michhv$kz0xtzggToUR2bA8A.n4Z.",
+    "$bcrypt-sha256$v=2,t=2b,r=12$tcGbVQ.8djHCQZX65abcde$0123456789012345678901234567890",
+    "scrypt:1024:8:1$8ThTOR8GjUDm1PZJ$"
+    + hashlib.scrypt(RAW, salt=b"8ThTOR8GjUDm1PZJ", n=1024, r=8, p=1).hex(),
+    bare(made("SHA512-CRYPT", rounds=1000)) + "\r",
+    bare(made("SHA512-CRYPT", rounds=1000))[:60],
+    bare(made("BLF-CRYPT", cost=4))[:-1],
+    '"' + made("SSHA512") + '"',
+    "$$6$$rounds=1000$$abc$$" + "x" * 40,
+    "=19=65536,t=3,p=1/abc",
+]
+BARE = [bare(one) for one in TAKEN]
+LOCKS = [
+    "!",
+    "*",
+    "!!",
+    "*LK*",
+    "x",
+    "NP",
+    "!" + bare(made("SHA512-CRYPT", rounds=1000)),
+    "NULL",
+    "",
+    "0",
+    "1",
+]
+
+
+def readers() -> list[Reader]:
+    return [
+        Reader(version, default, allow_weak, prefixing=prefixing)
+        for version, allow_weak in (((2, 3, 19, 1), True), ((2, 4, 1), False), ((2, 4, 5), True))
+        for default in DEFAULTS
+        for prefixing in (False, True)
+    ]
+
+
+def logs_in(stored: bytes, reader: Reader) -> bool:
+    judged = verify(
+        reader.taken(stored),
+        Password(RAW),
+        user="u",
+        default_scheme=reader.default_scheme,
+        dovecot=reader.dovecot,
+        allow_weak=reader.allow_weak,
+    )
+    return judged.verdict is Verdict.MATCH
+
+
+def becomes(decision: Decision, reader: Reader) -> bytes:
+    if decision.password is None:
+        assert decision.new
+        return decision.new
+    new = make(Order(GOAL.scheme, (), reader.dovecot, reader.allow_weak), decision.password, "u")
+    assert isinstance(new, str)
+    return new.encode()
+
+
+@pytest.mark.parametrize(
+    "rules", [(rule,) for rule in RULES] + [RULES], ids=[*(a.value for a in Action), "all"]
+)
+def test_no_rule_takes_a_login_away_and_none_makes_another(rules: tuple[Rule, ...]) -> None:
+    """Who logs in with the string still does, and what is written lets in with the password."""
+    for stored, reader in product([*TAKEN, *OTHERS, *BARE, *LOCKS, SECRET], readers()):
+        text = stored.encode()
+        decision = decide(text, Wishes(rules, GOAL, reader))
+        if not decision.acts:
+            continue
+        after = becomes(decision, reader)
+        assert logs_in(after, reader) or (stored == SECRET and not logs_in(text, reader)), (stored, reader)
+        assert stored != SECRET or not after.startswith(b"{DES") or reader.default_scheme != "PLAIN"
+
+
+def test_a_string_that_may_be_a_hash_is_never_taken_for_a_plaintext() -> None:
+    """Rehash acts on nothing but passwords, whatever the default scheme; and says what the rest may be."""
+    for stored, reader in product([*OTHERS, *LOCKS, *BARE[:-1], SECRET], readers()):
+        if stored == bare(made("PLAIN.B64")):
+            continue
+        decision = decide(stored.encode(), Wishes((Rule(Action.REHASH),), GOAL, reader))
+        assert decision.password is None, (stored, reader)
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse", "hunter2", "Tr0ub4dor&3", "geheim!", "a:b", "!secret", "p\u00e4ss"]
+)
+def test_a_plaintext_is_rehashed_where_plaintexts_are(password: str) -> None:
+    reader = Reader((2, 4, 1), "PLAIN", prefixing=True)
+    for stored in (password, "{PLAIN}" + password):
+        decision = decide(stored.encode(), Wishes((Rule(Action.REHASH),), GOAL, reader))
+        assert decision.password
+        assert decision.password.raw == password.encode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "origin", "new"),
+    [
+        (hashed("md5").hex(), "md5", "{PLAIN-MD5}"),
+        (md4(SECRET.encode("utf-16-le")).hex(), "samba", "{CRYPT}$3$$"),
+        (hashed("sha512").hex(), "mysql", "{SHA512.HEX}"),
+        (bare(made("CRAM-MD5")), "courier", "{CRAM-MD5}"),
+        (hashed("md5", RAW + SALT).hex() + ":ab", "joomla", "{SMD5}"),
+        (bare(made("DES-CRYPT")), "vpopmail", "{DES-CRYPT}"),
+        (hashed("md5", SALT + RAW).hex() + ":ab", "osCommerce", ""),
+        ("a1b2c3" + hashed("sha256", b"a1b2c3" + RAW).hex(), "hmailserver", ""),
+    ],
+    ids=["md5", "nt", "mysql", "courier", "joomla", "vpopmail", "oscommerce", "hmailserver"],
+)
+def test_an_origin_decides_and_only_then_something_is_written(stored: str, origin: str, new: str) -> None:
+    for default in ("PLAIN", "BLF-CRYPT"):
+        reader = Reader((2, 3, 19, 1), default, prefixing=True)
+        rules = (Rule(Action.PREFIX), Rule(Action.CONVERT), Rule(Action.MEND), Rule(Action.REHASH))
+        left = decide(stored.encode(), Wishes(rules, GOAL, reader))
+        assert (left.acts, bool(left.unsure or left.broken)) == (False, True)
+        decided = decide(stored.encode(), Wishes(rules, GOAL, reader, origin.lower()))
+        assert decided.acts == bool(new)
+        if new:
+            assert decided.new
+            assert decided.new.startswith(new.encode())
+            assert logs_in(decided.new, reader)
+
+
+def test_thirteen_characters_are_no_des_by_their_number() -> None:
+    """Where the last one says that they are none, too."""
+    for stored, default, action in product(
+        ("Correct1horsE", "Correct1horse"),
+        ("PLAIN", "MD5", "BLF-CRYPT"),
+        (Action.CONVERT, Action.MEND, Action.PREFIX),
+    ):
+        reader = Reader((2, 3, 19, 1), default, prefixing=True)
+        assert not decide(stored.encode(), Wishes((Rule(action),), GOAL, reader)).acts
+
+
+def test_a_plaintext_under_a_hash_scheme_is_hashed_when_somebody_says_so() -> None:
+    reader = Reader((2, 4, 1), "SHA512-CRYPT", prefixing=True)
+    rules = (Rule(Action.REHASH),)
+    for stored in ("correct horse", SECRET):
+        assert not decide(stored.encode(), Wishes(rules, GOAL, reader)).acts
+        said = decide(stored.encode(), Wishes(rules, GOAL, reader, "plain"))
+        assert said.password
+        assert said.password.raw == stored.encode()
+    for stored in (TAKEN[0], bare(TAKEN[2]), "$P$BzcZRWTyILUTvwOlTVgIOiIZb1UkKu.", "!"):
+        assert not decide(stored.encode(), Wishes(rules, GOAL, reader, "plain")).acts
