@@ -9,6 +9,7 @@ from mailauth.check.stores import ask_stores
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import (
+    AuthFiles,
     Certificates,
     Configured,
     Evidence,
@@ -23,7 +24,7 @@ from mailauth.evidence import (
 )
 from mailauth.judging import apply
 from mailauth.looking import Facts, look_by, see, skip
-from mailauth.probes.files import observe_login_socket
+from mailauth.probes.files import observe_files, observe_login_socket
 from mailauth.probes.log_place import observe_filesystems, observe_log_destination
 from mailauth.probes.network import observe_listening
 from mailauth.probes.scene import Scene
@@ -34,6 +35,7 @@ from mailauth.rules import RULES
 NAME = "server"
 _GREETING_SECONDS = 5.0
 _PROBES: tuple[tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]], ...] = (
+    (AuthFiles, observe_files),
     (LoginSocket, observe_login_socket),
     (Listening, observe_listening),
     (TlsFiles, observe_tls_files),
@@ -41,7 +43,19 @@ _PROBES: tuple[tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]
     (Filesystems, observe_filesystems),
     (Certificates, observe_certificates),
 )
-_CODES = ("CONF016", "CONF017", "CONF018", "NET001", "NET003", "NET004", "NET007", "LOG003", "LOG005")
+_CODES = (
+    "CONF012",
+    "CONF015",
+    "CONF016",
+    "CONF017",
+    "CONF018",
+    "NET001",
+    "NET003",
+    "NET004",
+    "NET007",
+    "LOG003",
+    "LOG005",
+)
 
 
 def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:

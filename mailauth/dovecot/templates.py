@@ -8,25 +8,46 @@ import re
 
 from mailauth.dovecot.version import Dialect
 
-_NAMES = {"u": "user", "n": "user | username", "d": "user | domain", "s": "protocol", "h": "home"}
+_NAMES = {
+    "u": "user",
+    "n": "user | username",
+    "d": "user | domain",
+    "s": "protocol",
+    "h": "home",
+    "l": "local_ip",
+    "r": "remote_ip",
+    "c": "secured",
+    "a": "local_port",
+    "b": "remote_port",
+    "k": "cert",
+    "m": "mechanism",
+    "w": "password",
+}
 _FILTERS = {"L": "lower", "U": "upper", "R": "reverse"}
-# A letter that no word goes on from: LIKE '%user%' has no variable
-_OF_23 = re.compile(r"(?<!%)%([LUR]*)([undsh])(?![A-Za-z0-9_{])")
+# A letter that no word goes on from: LIKE '%user%' has no variable.  Those of the client are rare, and taken
+# for variables where they have a modifier, or are all that is quoted.
+_OF_23 = re.compile(
+    r"(?<!%)%(?:([LUR]*)([undsh])(?![A-Za-z0-9_{])|([LUR]+)([lrcabkmw])(?![A-Za-z0-9_{])|(?<='%)([lrcabkmw])(?='))"
+)
+_LIKE = re.compile(r"\bI?LIKE\s*['\"]$", re.IGNORECASE)
 _OF_24 = re.compile(r"%\{\s*([a-z_]+)\s*((?:\|[^{}|]*)+)\}")
 
 
 def misread(text: str, dialect: Dialect) -> tuple[str, ...]:
     """The variables in ``text`` that a Dovecot of ``dialect`` does not take for what they are meant."""
     pattern = _OF_23 if dialect == "2.4" else _OF_24
-    return tuple(dict.fromkeys(found[0] for found in pattern.finditer(text)))
+    meant = (found for found in pattern.finditer(text) if not _LIKE.search(text[: found.start()]))
+    return tuple(dict.fromkeys(found[0] for found in meant))
 
 
 def to_24(text: str) -> str:
     """2.3's variables in 2.4's words."""
 
     def put(found: re.Match[str]) -> str:
-        filters = "".join(f" | {_FILTERS[letter]}" for letter in found[1])
-        return f"%{{{_NAMES[found[2]]}{filters}}}"
+        if _LIKE.search(text[: found.start()]):
+            return found[0]
+        filters = "".join(f" | {_FILTERS[letter]}" for letter in found[1] or found[3] or "")
+        return f"%{{{_NAMES[found[2] or found[4] or found[5]]}{filters}}}"
 
     return _OF_23.sub(put, text)
 

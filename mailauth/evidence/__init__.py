@@ -58,6 +58,7 @@ from mailauth.evidence.settings import (
     MisreadVariable,
     Running,
     Startup,
+    UnknownVariable,
     Variables,
     WorkerSocket,
 )
@@ -141,6 +142,7 @@ __all__ = [
     "TodaysStrength",
     "Trial",
     "Trials",
+    "UnknownVariable",
     "Unobserved",
     "Unseen",
     "UserInLog",

@@ -102,6 +102,8 @@ class PassdbAnswer:
     seconds: float = 0.0
     again: int = 0  # the next line of a passwd-file that has the name, too, and does not count
     otherwise: tuple[Otherwise, ...] = ()  # clients for whom it says something else
+    absent: str = ""  # the file of a path with variables, which is not there
+    path: str = ""  # that path, as it is set
 
     def field(self, name: str) -> str | None:
         """What a field that decides a login holds; None when it is not there."""

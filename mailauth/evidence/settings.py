@@ -42,14 +42,25 @@ class MisreadVariable:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownVariable:
+    """A template that this Dovecot cannot expand: where it is, and what Dovecot says of it."""
+
+    where: str
+    says: str
+    place: str = ""  # the file and the line, where they are known
+
+
+@dataclass(frozen=True, slots=True)
 class Variables(Evidence):
     """The templates that the lookups are made of, as far as they have variables of the other dialect."""
 
     misread: tuple[MisreadVariable, ...]
+    unknown: tuple[UnknownVariable, ...] = ()
 
     @property
     def seen(self) -> str:
         shown = [f"{one.where}: {', '.join(one.variables)}" for one in self.misread]
+        shown += [f"{one.where}: {one.says}" for one in self.unknown]
         return "; ".join(shown) or "all are known"
 
 
@@ -71,6 +82,7 @@ class AuthFile:
     stopped_by: str = ""  # the file itself, or a folder on the way to it
     stopped_why: str = ""  # its mode and owner
     secrets: tuple[str, ...] = ()
+    other_group: str = ""  # the group that reads the file instead, where there is one
 
 
 @dataclass(frozen=True, slots=True)

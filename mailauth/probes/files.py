@@ -16,14 +16,19 @@ from pathlib import Path
 
 from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import FileSource
+from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.templates import misread
+from mailauth.dovecot.variables import expand, values
 from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable, WorkerSocket
 from mailauth.probes.scene import Scene
+from mailauth.stores.survey import files_of
 
 # Settings that hold a secret; where a value holds one among other words, it has password= in it.
 _SECRETS = re.compile(r"(?:^|_)(?:password|dnpass|api_key|api_header|client_secret|hash_nonce)$")
 _WITH_SECRETS = frozenset({"connect", "args", "uris"})
+_MOST_FILES = 1000  # of a path with variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ def observe_files(scene: Scene) -> AuthFiles:
     found: dict[str, AuthFile] = {}
     for path, role, reader, secrets in _wanted(scene):
         if path not in found:
-            seen = _look_at(scene.dovecot, path, role, reader, secret=secrets is not None)
+            seen = _look_at(scene, path, role, reader, secret=secrets is not None)
             found[path] = replace(seen, secrets=secrets or ())
     return AuthFiles("the files' modes", tuple(found.values()))
 
@@ -52,12 +57,13 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, tuple[str, ...] | Non
     """
     config = scene.config
     for passdb in config.passdbs:
-        if isinstance(passdb.source, FileSource) and _plain(passdb.source.path):
-            secret = None if passdb.deny else ()
-            yield passdb.source.path, "passwd-file", config.runs_as(passdb.verified_by), secret
+        if isinstance(passdb.source, FileSource):
+            for path in _passwd_files(scene, passdb.source):
+                yield path, "passwd-file", config.runs_as(passdb.verified_by), None if passdb.deny else ()
     for userdb in config.userdbs:
-        if isinstance(userdb.source, FileSource) and _plain(userdb.source.path):
-            yield userdb.source.path, "passwd-file", config.runs_as("auth"), None
+        if isinstance(userdb.source, FileSource):
+            for path in _passwd_files(scene, userdb.source):
+                yield path, "passwd-file", config.runs_as("auth"), None
     for block in (*config.tree.all("passdb"), *config.tree.all("userdb")):
         if config.version.dialect == "2.3" and block.get("driver") in ("sql", "ldap"):
             place = block.get("args")
@@ -67,9 +73,36 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, tuple[str, ...] | Non
         yield path, "configuration", "root", secrets.get(path)
 
 
-def _plain(path: str) -> bool:
-    """A path without variables; /etc/passwd is for everyone to read."""
-    return path.startswith("/") and "%" not in path and path != "/etc/passwd"
+def _passwd_files(scene: Scene, source: FileSource) -> Iterator[str]:
+    """The file; of a path with variables the user's, or without a user all that are there.
+
+    /etc/passwd is for everyone to read.  Where no file has such a path, the path itself is told as missing.
+    """
+    path, version = source.path, scene.config.version
+    if not path.startswith("/") or path == "/etc/passwd" or misread(path, version.dialect):
+        return
+    if "%" not in path:
+        yield path
+        return
+    try:
+        every = files_of(path, scene.dovecot.path("/"))
+    except CannotObserve:
+        yield path
+        return
+    if scene.names is None:
+        yield from (_as_dovecot_sees(scene.dovecot, one) for one in every[:_MOST_FILES])
+        return
+    known = values(
+        scene.names.looked_up, original=scene.names.given, service=scene.service, dialect=version.dialect
+    )
+    with suppress(CannotObserve):
+        own = expand(path, known, version.dialect, lambda text: text.partition("/")[0], version)
+        if scene.dovecot.path(own) in every:  # one that is not there is told where it is looked up
+            yield own
+
+
+def _as_dovecot_sees(dovecot: Installation, path: Path) -> str:
+    return str(path).removeprefix(f"/proc/{dovecot.pid}/root") if dovecot.pid else str(path)
 
 
 def _names(scene: Scene) -> tuple[str, ...]:
@@ -96,7 +129,8 @@ def _secrets(scene: Scene, file: str, *, ext: bool = False) -> dict[str, tuple[s
     return {name: tuple(places) for name, places in found.items()}
 
 
-def _look_at(dovecot: Installation, path: str, role: str, reader: str, *, secret: bool) -> AuthFile:
+def _look_at(scene: Scene, path: str, role: str, reader: str, *, secret: bool) -> AuthFile:
+    dovecot = scene.dovecot
     try:
         state = dovecot.path(path).stat()
     except FileNotFoundError:
@@ -107,7 +141,9 @@ def _look_at(dovecot: Installation, path: str, role: str, reader: str, *, secret
         return AuthFile(path, role, reader, missing=True, open_to_all=False)
     open_to_all = secret and state.st_size > 0 and bool(state.st_mode & stat.S_IROTH)
     account = None if reader == "root" else _account(dovecot, reader)
+    account = account and replace(account, groups=account.groups | _more_groups(scene))
     by, why_not = _stopped(dovecot, path, account) if account else ("", "")
+    other = _group_that_reads(state) if by == path else ""
     return AuthFile(
         path=path,
         role=role,
@@ -118,6 +154,7 @@ def _look_at(dovecot: Installation, path: str, role: str, reader: str, *, secret
         group=account.group if account else "root",
         stopped_by=by,
         stopped_why=why_not,
+        other_group=other,
     )
 
 
@@ -211,6 +248,19 @@ def _account(dovecot: Installation, name: str) -> _Account | None:
     return None
 
 
+def _more_groups(scene: Scene) -> frozenset[int]:
+    """The groups that service auth is given beside its user's own: group and extra_groups."""
+    blocks = [block for block in scene.config.tree.all("service") if block.name == "auth"]
+    names = {word for block in blocks for word in words(block, "extra_groups") if word}
+    names |= {block.get("group") for block in blocks if block.get("group")}
+    try:
+        listed = scene.dovecot.path("/etc/group").read_text("utf-8", "replace")
+    except OSError:
+        return frozenset()
+    rows = (line.split(":") for line in listed.splitlines())
+    return frozenset(int(row[2]) for row in rows if len(row) > 2 and {row[0], row[2]} & names)
+
+
 def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, str]:
     """The first thing on the way that this user may not enter or read, and its mode; "" where it may.
 
@@ -223,9 +273,20 @@ def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, 
         except OSError:
             continue
         if not listed and account.uid and not _allows(state, account):
-            shown = str(place).removeprefix(f"/proc/{dovecot.pid}/root") if dovecot.pid else str(place)
-            return shown, f"mode {stat.S_IMODE(state.st_mode):04o}, of {_owner(state)}"
+            return _as_dovecot_sees(
+                dovecot, place
+            ), f"mode {stat.S_IMODE(state.st_mode):04o}, of {_owner(state)}"
     return "", ""
+
+
+def _group_that_reads(state: os.stat_result) -> str:
+    """The group that reads a file, where it is not root's: another program's, perhaps."""
+    if not state.st_gid or not state.st_mode & stat.S_IRGRP:
+        return ""
+    try:
+        return grp.getgrgid(state.st_gid).gr_name
+    except KeyError:
+        return str(state.st_gid)
 
 
 def _allows(state: os.stat_result, account: _Account) -> bool:

@@ -196,6 +196,8 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
         seconds=record.seconds,
         again=record.again,
         otherwise=record.otherwise,
+        absent=record.absent,
+        path=passdb.source.path if isinstance(passdb.source, FileSource) else "",
     )
 
 
@@ -299,8 +301,12 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
     source = passdb.source
     if isinstance(source, FileSource):
         path, name = passwd_file.place(source, filled)
-        return passwd_file.lookup(scene.dovecot.path(path), name, shown_as=path)
+        varies = "%" in source.path
+        return passwd_file.lookup(scene.dovecot.path(path), name, shown_as=path, varies=varies)
     if isinstance(source, SqlSource):
+        filled(
+            source.query
+        )  # what cannot be expanded is told here: from another process only words come back
         return ask_sql(scene, passdb, source, lambda escape: filled(source.query, escape))
     if isinstance(source, StaticSource):
         place = f"{scene.config.file}: passdb static"

@@ -1,13 +1,15 @@
 """Find the templates of lookups that have variables of the other dialect, and the lines they stand on."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, Userdb
 from mailauth.dovecot.templates import misread, rewritten
+from mailauth.dovecot.variables import OF_THE_CLIENT, ExpandError, expand, values
 from mailauth.errors import CannotObserve
-from mailauth.evidence import MisreadVariable, Variables
+from mailauth.evidence import MisreadVariable, UnknownVariable, Variables
 from mailauth.probes.scene import Scene
 
 _FORMAT = "auth_username_format"
@@ -48,11 +50,64 @@ def misread_by(config: AuthConfig) -> tuple[MisreadVariable, ...]:
 def observe_variables(scene: Scene) -> Variables:
     """Each misread template with the line that has it; no line where the files cannot be read."""
     config = scene.config
-    found = misread_by(config)
-    if not found:
+    found, unknown = misread_by(config), unknown_to(config)
+    if not found and not unknown:
         return Variables("doveconf -a", ())
     settings = tuple(_settings(scene))
-    return Variables("doveconf -a", tuple(_placed(one, settings, scene) for one in found))
+    return Variables(
+        "doveconf -a",
+        tuple(_placed(one, settings, scene) for one in found),
+        tuple(
+            UnknownVariable(where, says, next((s.place for s in reversed(settings) if text in s.value), ""))
+            for where, text, says in unknown
+        ),
+    )
+
+
+def unknown_to(config: AuthConfig) -> tuple[tuple[str, str, str], ...]:
+    """The templates that this Dovecot cannot expand for anybody: where, the text, and what Dovecot says.
+
+    Those with variables of the other dialect are ``misread_by``'s.
+    """
+    dialect = config.version.dialect
+    anybody = values("u@d", original="u@d", service="imap", dialect=dialect)
+    known = anybody | dict.fromkeys((*OF_THE_CLIENT, *_GIVEN), "1") | {"env:": "", "home": ""}
+    found = {}
+    for where, text in templates(config):
+        if misread(text, dialect):
+            continue
+        try:
+            expand(text, known, dialect, version=config.version)
+        except ExpandError as why:
+            if why.says.startswith(_FOR_ANYBODY) or _NO_SUCH_FIELD.search(why.says):
+                found[text] = (where, text, why.says)
+        except CannotObserve:
+            continue
+    return tuple(found.values())
+
+
+# What a lookup is given beside; the fields that drivers hand on are known only then
+_GIVEN = (
+    "password",
+    "id",
+    "hostname",
+    "uid",
+    "gid",
+    "sql:",
+    "passwd_file:",
+    "ldap:",
+    "lua:",
+    "passwd:",
+    "pam:",
+)
+_FOR_ANYBODY = (
+    "Unknown variable",
+    "No such function",
+    "Unsupported prefix",
+    "syntax error",
+    "if: Unsupported",
+)
+_NO_SUCH_FIELD = re.compile(r"^(?:process|system|dovecot|date|time): Unsupported")
 
 
 def _settings(scene: Scene) -> Iterator[conf.Setting]:

@@ -37,6 +37,7 @@ from mailauth.rules.conf018_not_running import not_running
 from mailauth.rules.conf019_refused import refused
 from mailauth.rules.conf020_worker_socket import worker_socket
 from mailauth.rules.conf022_password_in_the_statement import password_in_the_statement
+from mailauth.rules.conf024_unknown_variable import unknown_variable
 from mailauth.rules.db001_server_unreachable import server_unreachable
 from mailauth.rules.db002_credentials_refused import credentials_refused
 from mailauth.rules.db003_no_such_table import no_such_table
@@ -142,6 +143,7 @@ from mailauth.rules.user010_master_user import master_user
 from mailauth.rules.user011_renamed_to_nothing import renamed_to_nothing
 from mailauth.rules.user012_rules_refuse import rules_refuse
 from mailauth.rules.user013_line_misread import line_misread
+from mailauth.rules.user015_some_clients import some_clients
 from mailauth.rules.userdb001_unknown_to_userdb import unknown_to_userdb
 from mailauth.rules.userdb002_nowhere_to_keep_mail import nowhere_to_keep_mail
 from mailauth.rules.userdb003_id_not_allowed import id_not_allowed
@@ -274,6 +276,8 @@ RULES: tuple[Rule, ...] = (
     renamed_to_nothing,
     rules_refuse,
     line_misread,
+    some_clients,
+    unknown_variable,
     unknown_to_userdb,
     nowhere_to_keep_mail,
     id_not_allowed,

@@ -10,7 +10,8 @@ How we know
     The modes and owners of the file and of every folder above it were compared with the user and
     groups that the service runs as.
 What to do
-    Give the file the group that auth runs with, and let the group read it.
+    Give the file the group that auth runs with, and let the group read it; or, where another program needs
+    the group that the file has, give service auth that group (extra_groups).
 """
 
 from mailauth.evidence import AuthFile, AuthFiles
@@ -27,7 +28,7 @@ def unreadable(files: AuthFiles) -> Problem | None:
         because=(files,),
         certainty=Certainty.LIKELY,
         remedy=Remedy(
-            summary="Let the process that reads it in, and nobody else.",
+            summary="Let the process that reads it in, and nobody else." + _beside(stopped),
             commands=tuple(command for one in stopped for command in _commands(one)),
         ),
     )
@@ -41,3 +42,15 @@ def _says(one: AuthFile) -> str:
 def _commands(one: AuthFile) -> tuple[str, ...]:
     mode = "g+r" if one.stopped_by == one.path else "g+x"
     return (f"chgrp {one.group} {one.stopped_by}", f"chmod {mode} {one.stopped_by}")
+
+
+def _beside(stopped: list[AuthFile]) -> str:
+    """What lets it in, and takes the file from nobody else."""
+    groups = sorted({one.other_group for one in stopped if one.other_group})
+    if not groups:
+        return ""
+    named = " ".join(groups)
+    return (
+        f" Where another program reads the file as group {named}, leave its owner and mode as they are, and"
+        f" put Dovecot into that group: service auth {{ extra_groups = {named} }}, then reload."
+    )

@@ -21,7 +21,7 @@ from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB008", "The database refuses the password query", Severity.BLOCKS_LOGIN)
+@rule("DB008", "The database refuses the password query", Severity.BLOCKS_LOGIN, yields_to=("CONF024",))
 def query_not_understood(lookups: LookedUp) -> Problem | None:
     advice = "Correct the password query (<place>), or what it reads; try it at the database's prompt."
-    return database_case.problem(lookups, advice, Failing.SYNTAX)
+    return database_case.problem(lookups, advice, Failing.SYNTAX, Failing.VARIABLE)

@@ -26,10 +26,11 @@ def place(source: FileSource, fill: Fill) -> tuple[str, str]:
     return path, fill(source.username_format or "%u", str)
 
 
-def lookup(path: Path, user: str, shown_as: str = "") -> Record:
+def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -> Record:
     """Find ``user`` as Dovecot does: the first line of that name counts, later ones are ignored.
 
-    ``shown_as`` is the path as Dovecot sees it.  Raises CannotObserve when the file cannot be read.
+    ``shown_as`` is the path as Dovecot sees it; ``varies``: it has variables, so that a file that is not
+    there is an unknown user.  Raises CannotObserve when the file cannot be read.
     """
     shown = shown_as or str(path)
     wanted = user.encode()
@@ -41,6 +42,8 @@ def lookup(path: Path, user: str, shown_as: str = "") -> Record:
                     record = _record(rest, f"{shown}:{number}")
                     return replace(record, again=_next(file, wanted, number))
     except FileNotFoundError:
+        if varies:
+            return Record(Outcome.UNKNOWN_USER, shown, absent=shown)
         says = "the passwd-file is not there"
         return Record(Outcome.FAILED, shown, failure=Failure(Failing.FILE, shown, "ENOENT", says))
     except OSError as why:

@@ -80,8 +80,9 @@ class Record:
     nothing.  ``seconds``: how long the store took; ``beside``: servers that failed while another answered.
     ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
     ``ahead``: how many of ``values`` a query returned before the password.
-    ``otherwise``: clients for whom it is not so.
     ``passwords``: how many columns are a password; the first that is not NULL counts.
+    ``otherwise``: clients for whom it is not so.  ``absent``: the file of a path with variables, which is not
+    there.
     """
 
     outcome: Outcome
@@ -97,6 +98,7 @@ class Record:
     ahead: int = 0
     otherwise: tuple[Otherwise, ...] = ()
     passwords: int = 1
+    absent: str = ""
 
 
 def as_bytes(value: object) -> bytes | None:

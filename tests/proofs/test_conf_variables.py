@@ -91,3 +91,25 @@ def test_long_names_are_known_to_both(proof: Make, dovecot_version: str) -> None
     told = proof(dovecot_version, "sqlite", {"alice": GOOD}, query=SELECT % "%{user}")
     assert told.logins() == [True]
     told.finds(set(), password=told.password)
+
+
+@pytest.mark.parametrize(
+    ("wrong_23", "wrong_24"),
+    [("%{protocol}", "%{username}"), ("%i", "%{user | lowr}"), ("%{nothing:x}", "%{nothing:x}")],
+    ids=["the other dialect's name", "misspelled", "no such prefix"],
+)
+def test_conf024(proof: Make, dovecot_version: str, wrong_23: str, wrong_24: str) -> None:
+    """A condition of a query that this Dovecot cannot expand: no lookup is made."""
+    own, wrong = ("%u", wrong_23) if dovecot_version < "2.4" else ("%{user}", wrong_24)
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    fault = Fault(
+        do=in_its_file(f"= '{own}'", f"= '{own}' AND '{wrong}' <> ''"),
+        undo=in_its_file(f" AND '{wrong}' <> ''", ""),
+        name="a variable that this Dovecot does not know",
+    )
+    found = told.story(fault, {"CONF024"}, answers=[False], mend=lambda lab: lab.reload())
+    assert (
+        "Unknown" in found[0].problem.says
+        or "No such" in found[0].problem.says
+        or "prefix" in (found[0].problem.says)
+    )

@@ -1,0 +1,69 @@
+"""One passwd-file for each domain: paths with variables."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from mailauth.lab import Lab
+from tests.cli.running import mailauth
+from tests.field.rig import Rig
+from tests.field.stacks import SECRET, by_name
+from tests.proofs.story import Proof, argon2id
+
+HESTIA = by_name("hestia")
+
+
+def told(rig: Rig, user: str, code: str) -> str:
+    found = Proof(rig, user, SECRET.encode()).finds({code}, password=SECRET.encode())
+    return found[0].problem.says
+
+
+def test_the_domain_is_missing_or_not_hosted(server: Callable[..., Rig]) -> None:
+    """A user without a domain, and one of a domain that has no file: unknown to Dovecot, with the reason."""
+    rig = server(HESTIA)
+    for user, words in (
+        ("alice", ("has no domain", "%d")),
+        ("alice@example.com", ("example.com/passwd is not there", "not hosted")),
+    ):
+        assert not rig.login(user, SECRET.encode()).ok
+        says = told(rig, user, "USER001")
+        assert all(word in says for word in words), says
+
+
+def test_a_file_that_another_program_reads(server: Callable[..., Rig]) -> None:
+    """Of the mail transfer agent's group, as some panels leave it: no other domain is concerned."""
+    rig = server(HESTIA)
+    file = rig.folder / "domains/example.org/passwd"
+    os.chown(file, 0, 8)  # mail
+    file.chmod(0o640)
+    rig.reload()
+    assert not rig.login(HESTIA.user, SECRET.encode()).ok
+    found = Proof(rig, HESTIA.user, SECRET.encode()).finds({"CONF012"}, password=SECRET.encode())
+    assert str(file) in found[0].problem.says
+    assert "service auth { extra_groups = mail }" in found[0].problem.remedy.summary
+    done = mailauth("check", "server", "--pid", str(rig.master_pid))
+    assert "CONF012" in done.stdout
+    assert done.returncode == 2
+    rig.configure("service auth {\n  extra_groups = mail\n}\n")
+    rig.reload()
+    assert rig.login(HESTIA.user, SECRET.encode()).ok
+    Proof(rig, HESTIA.user, SECRET.encode()).finds(set(), password=SECRET.encode())
+
+
+def test_check_sees_every_file(server: Callable[..., Rig]) -> None:
+    """A healthy server is well, and no name without a domain is asked for."""
+    rig = server(HESTIA)
+    done = mailauth("check", "server", "--pid", str(rig.master_pid))
+    assert (done.returncode, "CRITICAL" in done.stdout) == (0, False), done.stdout
+
+
+def test_no_file_at_all(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """The path itself is wrong: CONF015 says so, and not that the user is unknown."""
+    with lab(dovecot_version, "passwd-file", {"alice@example.org": argon2id(memory=2**20)}) as one:
+        users = one.folder / "users"
+        domain = "%d" if dovecot_version < "2.4" else "%{user | domain}"
+        text = one.config.read_text()
+        Path(one.config).write_text(text.replace(str(users), f"{one.folder}/gone/{domain}"))
+        one.reload()
+        found = Proof(one, "alice@example.org").finds({"CONF015"})
+        assert f"gone/{domain}" in found[0].problem.says
