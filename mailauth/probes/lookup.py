@@ -304,9 +304,7 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
         varies = "%" in source.path
         return passwd_file.lookup(scene.dovecot.path(path), name, shown_as=path, varies=varies)
     if isinstance(source, SqlSource):
-        filled(
-            source.query
-        )  # what cannot be expanded is told here: from another process only words come back
+        filled(source.query)  # from another process only the words of an ExpandError come back
         return ask_sql(scene, passdb, source, lambda escape: filled(source.query, escape))
     if isinstance(source, StaticSource):
         place = f"{scene.config.file}: passdb static"

@@ -107,7 +107,7 @@ _FOR_ANYBODY = (
     "syntax error",
     "if: Unsupported",
 )
-_NO_SUCH_FIELD = re.compile(r"^(?:process|system|dovecot|date|time): Unsupported")
+_NO_SUCH_FIELD = re.compile(r"^(?:process|system|dovecot|date|time): Unsupported|^\w+: No value to ")
 
 
 def _settings(scene: Scene) -> Iterator[conf.Setting]:
