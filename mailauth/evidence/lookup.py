@@ -154,7 +154,7 @@ class LookedUp(Evidence):
     none does; ``without``: if all match but that of the passdb of this number.  ``near``, ``disabled`` and
     ``elsewhere`` (passdbs that are not asked, and have the user) are looked for where no passdb knows the
     user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row
-    out for the one that was given.
+    out for the one that was given; and ``aliases``: where the mail of that name is forwarded to.
     """
 
     answers: tuple[PassdbAnswer, ...]
@@ -166,6 +166,7 @@ class LookedUp(Evidence):
     elsewhere: tuple[NearName, ...] = ()
     disabled: tuple[Disabled, ...] = ()
     comparing: tuple[Disabled, ...] = ()
+    aliases: tuple[NearName, ...] = ()
 
     @property
     def seen(self) -> str:

@@ -23,7 +23,7 @@ from mailauth.evidence import (
     UserName,
 )
 from mailauth.hashes.damaged import Reader
-from mailauth.probes import client_values, near, nopassword
+from mailauth.probes import aliases, client_values, near, nopassword
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, takes, walk
 from mailauth.stores import passwd_file, sql
@@ -77,6 +77,12 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
             disabled=near.disabled(asked, lambda passdb: _ask(scene, passdb, _looked_up(scene), "")),
             comparing=near.comparing(
                 asked,
+                lambda passdb: _ask(scene, passdb, _looked_up(scene), ""),
+            ),
+            aliases=aliases.find(
+                asked,
+                _looked_up(scene),
+                scene.config.version.dialect,
                 lambda passdb: _ask(scene, passdb, _looked_up(scene), ""),
             ),
         )

@@ -143,6 +143,7 @@ from mailauth.rules.user010_master_user import master_user
 from mailauth.rules.user011_renamed_to_nothing import renamed_to_nothing
 from mailauth.rules.user012_rules_refuse import rules_refuse
 from mailauth.rules.user013_line_misread import line_misread
+from mailauth.rules.user014_alias import alias
 from mailauth.rules.user015_some_clients import some_clients
 from mailauth.rules.userdb001_unknown_to_userdb import unknown_to_userdb
 from mailauth.rules.userdb002_nowhere_to_keep_mail import nowhere_to_keep_mail
@@ -278,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     line_misread,
     some_clients,
     unknown_variable,
+    alias,
     unknown_to_userdb,
     nowhere_to_keep_mail,
     id_not_allowed,

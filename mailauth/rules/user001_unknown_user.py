@@ -22,7 +22,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 def unknown_user(name: UserName, lookups: LookedUp) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown:
         return None
-    if lookups.near or lookups.disabled or lookups.elsewhere or lookups.comparing:
+    if lookups.near or lookups.disabled or lookups.elsewhere or lookups.comparing or lookups.aliases:
         return None
     asked = f"{name.looked_up!r}"
     if name.looked_up != name.given:

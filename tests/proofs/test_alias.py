@@ -1,0 +1,50 @@
+"""USER014: an address that is forwarded, in the tables that mail stacks have for it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailauth.diagnose import Target, look
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.hashes import Password
+from mailauth.lab.stores import SqlStore
+from tests.proofs.story import SECRET, MiB, Proof, argon2id
+
+GOOD = argon2id(memory=1 * MiB)
+Make = Callable[..., Proof]
+TABLES = {
+    "sqlite": ("aliases", "source", "destination"),
+    "mysql": ("alias", "address", "goto"),
+    "pgsql": ("forwardings", "address", "forwarding"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_user014(proof: Make, dovecot_version: str, kind: str) -> None:
+    told = proof(dovecot_version, kind, {"alice@example.org": GOOD})
+    store = told.lab.store
+    assert isinstance(store, SqlStore)
+    table, start, end = TABLES[kind]
+    name = f"`{table}`" if kind == "mysql" else f'"{table}"'
+    store.execute(f"CREATE TABLE {name} ({start} VARCHAR(99), {end} VARCHAR(99))")
+    rows = {
+        "sales@example.org": "alice@example.org",
+        "alice@example.org": "alice@example.org",
+        "gone@example.org": "gone@example.org",
+    }
+    for address, goes in rows.items():
+        store.execute(f"INSERT INTO {name} VALUES ('{address}', '{goes}')")
+
+    def codes(user: str) -> dict[str, str]:
+        given = Password(SECRET)
+        diagnosis = look(Target(user, at_pid(told.lab.master_pid, None), given)).diagnosis
+        assert diagnosis.undecided == ()
+        return {one.rule.code: one.problem.says for one in diagnosis.findings}
+
+    assert not told.lab.login("sales@example.org", SECRET).ok
+    found = codes("sales@example.org")
+    assert set(found) == {"USER014"}
+    assert "'alice@example.org'" in found["USER014"]
+    assert set(codes("gone@example.org")) == {"USER001"}, "forwarded to itself: the mailbox is missing"
+    assert told.lab.login("alice@example.org", SECRET).ok
+    assert codes("alice@example.org") == {}
