@@ -62,11 +62,12 @@ _BEARS: Mapping[str, Bears] = {
     **dict.fromkeys(_codes("AUTH", 3), Bears.MECHANISM),
     **dict.fromkeys((*_codes("PASS", 1), *_codes("USER", 1, 12)), Bears.ANSWER),
     **dict.fromkeys(_codes("CONF", 9, 10, 14, 16, 18, 19, 20), Bears.AUTH),
-    **dict.fromkeys((*_codes("MEM", 6), *_codes("AUTH", 12)), Bears.AUTH),
+    **dict.fromkeys((*_codes("MEM", 6), *_codes("AUTH", 12, 14)), Bears.AUTH),
     **dict.fromkeys((*_codes("USERDB", *range(1, 7)), *_codes("CONF", 17)), Bears.MAIL),
+    **dict.fromkeys(_codes("AUTH", 15), Bears.MAIL),
 }
 # Where one of these blocks, auth does not run, and says nothing of a password.
-_NO_AUTH = frozenset((*_codes("CONF", 9, 10, 14, 18, 19), *_codes("MEM", 6), *_codes("AUTH", 12)))
+_NO_AUTH = frozenset((*_codes("CONF", 9, 10, 14, 18, 19), *_codes("MEM", 6), *_codes("AUTH", 12, 14)))
 _WEIGHT = (Severity.BLOCKS_LOGIN, Severity.RISK, Severity.NOTE)
 
 

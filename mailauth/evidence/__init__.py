@@ -50,6 +50,7 @@ from mailauth.evidence.network import (
 )
 from mailauth.evidence.offered import CacheAnswer, Cleartext, Mechanisms
 from mailauth.evidence.password import PasswordBytes, PasswordPart, PasswordVariant
+from mailauth.evidence.postfix import PostfixLink
 from mailauth.evidence.settings import (
     Accepted,
     AuthFile,
@@ -125,6 +126,7 @@ __all__ = [
     "PasswordVariant",
     "Penalties",
     "Penalty",
+    "PostfixLink",
     "Reachable",
     "Running",
     "Said",

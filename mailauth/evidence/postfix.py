@@ -32,3 +32,27 @@ class PostfixPorts(Evidence):
     def seen(self) -> str:
         told = [f"{one.name} (port {one.port}) asks {one.asks}" for one in self.asking]
         return "; ".join([*told, *self.notes]) or "no Postfix asks this Dovecot"
+
+
+@dataclass(frozen=True, slots=True)
+class PostfixLink(Evidence):
+    """The socket at which a Postfix asks auth: what is wrong with it, "" where nothing is.
+
+    ``mode`` and ``owner`` are None and "" where there is no socket; ``user``: whom smtpd runs as; ``logged``:
+    Postfix's own last line of it, where it has one; ``listener``: the socket's setting in Dovecot, or "".
+    """
+
+    name: str
+    path: str
+    problem: str
+    mode: int | None
+    owner: str
+    user: str
+    logged: str
+    listener: str
+
+    @property
+    def seen(self) -> str:
+        what = f"mode {self.mode:04o}, {self.owner}" if self.mode is not None else "not there"
+        wrong = f": {self.problem}" if self.problem else ""
+        return f"Postfix's {self.name} asks {self.path} ({what}){wrong}"

@@ -14,6 +14,7 @@ from mailauth.evidence import (
     LogWindow,
     NotApplicable,
     Penalties,
+    PostfixLink,
     SentPasswords,
     UserInLog,
 )
@@ -31,6 +32,7 @@ from mailauth.probes.log_place import (
     observe_penalties,
 )
 from mailauth.probes.log_start import observe_auth_start, observe_last_words
+from mailauth.probes.postfix_link import observe_postfix_link
 from mailauth.probes.scene import Scene
 
 Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
@@ -45,6 +47,7 @@ LOG_PROBES: tuple[Probe, ...] = (
     (Filesystems, observe_filesystems),
     (ContainerLog, observe_container_log),
     (Penalties, observe_penalties),
+    (PostfixLink, observe_postfix_link),
 )
 USER_LOG_PROBES: tuple[Probe, ...] = (
     (UserInLog, observe_user_in_log),

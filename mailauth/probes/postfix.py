@@ -39,7 +39,7 @@ _OVERRIDE = re.compile(r"(\S+)/inet/(\w+) = (.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Instance:
+class Instance:
     """A Postfix: where it lives, and its folder with main.cf, "" for its default."""
 
     root: Installation
@@ -61,9 +61,9 @@ def observe_postfix(scene: Scene) -> PostfixPorts:
     asking: dict[tuple[str, int], Smtpd] = {}
     notes: list[str] = []
     sources: list[str] = []
-    for one in _instances(scene):
+    for one in instances(scene):
         with suppress(CannotObserve, OSError):  # not ours to look at, half installed, or gone meanwhile
-            for smtpd, other in _services(one, scene):
+            for smtpd, other in services(one, scene):
                 if smtpd:
                     asking.setdefault((smtpd.host, smtpd.port), smtpd)
                 elif one.beside:  # elsewhere it is another Dovecot's matter
@@ -72,7 +72,7 @@ def observe_postfix(scene: Scene) -> PostfixPorts:
     return PostfixPorts(", ".join(sources) or "/proc", tuple(asking.values()), tuple(notes))
 
 
-def _instances(scene: Scene) -> Iterator[_Instance]:
+def instances(scene: Scene) -> Iterator[Instance]:
     """Those that run, then the one whose postconf is there: it may be stopped."""
     here, default = scene.dovecot.pid or "self", False
     with suppress(CannotObserve, psutil.Error):
@@ -88,10 +88,10 @@ def _instances(scene: Scene) -> Iterator[_Instance]:
             folder = folder or process.environ().get("MAIL_CONFIG", "")
             ours = _same("self", process.pid, "root")
             beside = folder in ("", _DEFAULT) and _same(here, process.pid, "root")
-            yield _Instance(Installation(pid=None if ours else process.pid), folder, beside)
+            yield Instance(Installation(pid=None if ours else process.pid), folder, beside)
             default = default or beside
     if not default:
-        yield _Instance(Installation(pid=scene.dovecot.pid), "", beside=True)
+        yield Instance(Installation(pid=scene.dovecot.pid), "", beside=True)
 
 
 def _same(one: int | str, other: int | str, what: str) -> bool:
@@ -99,7 +99,7 @@ def _same(one: int | str, other: int | str, what: str) -> bool:
     return Path(f"/proc/{one}/{what}").samefile(f"/proc/{other}/{what}")
 
 
-def _services(one: _Instance, scene: Scene) -> Iterator[tuple[Smtpd | None, str]]:
+def services(one: Instance, scene: Scene) -> Iterator[tuple[Smtpd | None, str]]:
     """Each smtpd that takes logins: as one that asks this Dovecot, or with the reason why it is none."""
     lines = one.ask("-x", *_WANTED).splitlines()
     general = dict.fromkeys(_WANTED, "")
@@ -162,14 +162,14 @@ def _asks(settings: dict[str, str], *, in_chroot: bool) -> str:
     return f"{queue}/{path.lstrip('/')}" if in_chroot or not path.startswith("/") else path
 
 
-def _asks_this(asks: str, one: _Instance, scene: Scene) -> bool:
+def _asks_this(asks: str, one: Instance, scene: Scene) -> bool:
     """Whether it is a socket of this Dovecot's; or, beside it, one that is nobody's."""
     auth = [block for block in scene.config.tree.all("service") if block.name == "auth"]
     if asks.startswith("inet:"):
         listeners = [each for block in auth for each in block.all("inet_listener")]
         return asks.rpartition(":")[2] in {each.get("port") for each in listeners}
     names = [_listener(each, scene.config.base_dir) for block in auth for each in block.all("unix_listener")]
-    if one.beside and asks in names:
+    if asks in names and (one.beside or _same_folder(asks, one.root, scene.dovecot)):
         return True
     place = one.root.path(asks)
     for name in names:
@@ -178,6 +178,14 @@ def _asks_this(asks: str, one: _Instance, scene: Scene) -> bool:
                 return True
     with suppress(CannotObserve):
         return one.beside and not one.root.has(asks)
+    return False
+
+
+def _same_folder(name: str, one: Installation, other: Installation) -> bool:
+    """Whether the same path is the same place for both, be there a socket or not."""
+    with suppress(OSError):
+        parent = str(Path(name).parent)
+        return one.path(parent).samefile(other.path(parent))
     return False
 
 

@@ -18,6 +18,7 @@ from mailauth.rules.auth014_does_not_start import auth_does_not_start
 from mailauth.rules.auth015_session_ends import session_ends
 from mailauth.rules.auth016_unexplained import unexplained
 from mailauth.rules.auth017_server_behind_fails import server_behind_fails
+from mailauth.rules.auth018_postfix_cannot_ask import postfix_cannot_ask
 from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
 from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
@@ -249,6 +250,7 @@ RULES: tuple[Rule, ...] = (
     auth_does_not_start,
     session_ends,
     server_behind_fails,
+    postfix_cannot_ask,
     unexplained,
     grows_without_bound,
     client_sends_old,

@@ -8,7 +8,7 @@ import pytest
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.lab import Lab
-from mailauth.probes.postfix import _Instance, _services, observe_postfix
+from mailauth.probes.postfix import Instance, observe_postfix, services
 from mailauth.probes.scene import Scene
 
 MASTER = """\
@@ -45,8 +45,8 @@ def test_the_services_that_ask_this_dovecot(lab: Callable[..., Lab], dovecot_ver
             ("::1", 465, True, True),
         ]
         # The machine's own: a socket that is not there is nobody else's.
-        own = _Instance(Installation(pid=one.postfix.pid), str(one.postfix.folder), beside=True)
-        told = [(smtpd.port if smtpd else 0, note) for smtpd, note in _services(own, scene)]
+        own = Instance(Installation(pid=one.postfix.pid), str(one.postfix.folder), beside=True)
+        told = [(smtpd.port if smtpd else 0, note) for smtpd, note in services(own, scene)]
         assert [port for port, _ in told] == [587, 465, 2525, 0, 2527, 0]
         assert "cyrus" in told[3][1]
         assert "inet:localhost:12345" in told[5][1]

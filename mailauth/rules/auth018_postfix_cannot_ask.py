@@ -1,0 +1,47 @@
+"""Postfix cannot ask auth: nobody can log in at its ports.
+
+What you see
+    Sending mail fails: "454 4.7.0 Temporary authentication failure", "503 5.5.1 Error: authentication not
+    enabled", or smtpd ends as it starts and the connection is closed.  IMAP works.  Postfix logs
+    "warning: SASL: Connect to private/auth failed: Permission denied" and "fatal: no SASL authentication
+    mechanisms".
+Why
+    smtpd runs as postfix and connects to smtpd_sasl_path, which must be a socket of service auth that
+    this user may write to.  Dovecot makes it as service auth's unix_listener says; a socket whose name
+    ends in userdb, master, login or token answers other requests than a client's login.
+How we know
+    postconf says which socket smtpd asks; its path, kind, owner and mode were looked at.
+What to do
+    Have Dovecot make that socket, of mode 0660 for Postfix's user.
+"""
+
+from mailauth.evidence import Configured, PostfixLink
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+
+
+@rule("AUTH018", "Postfix cannot ask auth", Severity.BLOCKS_LOGIN, yields_to=("CONF018", "CONF019"))
+def postfix_cannot_ask(configured: Configured, link: PostfixLink) -> Problem | None:
+    if not link.problem:
+        return None
+    how = f" (mode {link.mode:04o}, {link.owner})" if link.mode is not None else ""
+    says = f"Postfix's {link.name} asks auth at {link.path}{how}: {link.problem}."
+    says += f" Postfix logs: {link.logged}" if link.logged else ""
+    other = "no socket" in link.problem or "takes no logins" in link.problem
+    name = link.path if other or not link.listener else link.listener
+    inner = f"mode = 0660\n    user = {link.user}\n    group = {link.user}"
+    text = f"service auth {{\n  unix_listener {name} {{\n    {inner}\n  }}\n}}"
+    if "takes no logins" in link.problem:
+        remedy = Remedy(
+            summary=(
+                "Point smtpd_sasl_path at a socket of service auth for clients, such as private/auth, and"
+                " have Dovecot make it with mode 0660 for Postfix's user; then: postfix reload."
+            )
+        )
+    else:
+        remedy = Remedy(
+            summary="Have Dovecot make that socket for Postfix's user.",
+            config={"2.3": text, "2.4": text},
+            file=configured.file,
+            commands=("doveadm reload",),
+        )
+    return Problem(says=says, because=(link, configured), certainty=Certainty.PROVEN, remedy=remedy)
