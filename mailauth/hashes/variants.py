@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from mailauth.hashes.hash import Password
 from mailauth.hashes.layouts import retyped
+from mailauth.hashes.written import BEGINNINGS, RARELY, SHELL, WRITTEN, Way, scalars
 
 
 class Change(Enum):
@@ -83,9 +84,15 @@ def _all(raw: bytes) -> Iterator[_Raw]:
         yield from _not_utf8(raw)
         return
     yield from _case(text)
+    yield from _ways(Change.BLANKS, _EDGES, text)
+    for how, made in scalars(text):
+        yield Change.ESCAPED, how, made.encode("utf-8", "surrogatepass")
+    yield from _shell(text)
     yield from _blanks(text)
     yield from _charset(text)
     yield from _escaped(text)
+    yield from _ways(Change.CUT, BEGINNINGS, text)
+    yield from _ways(Change.ESCAPED, WRITTEN, text)
     keys = list(retyped(text))
     for changed, which in keys[:4]:
         yield Change.LAYOUT, f"with the same keys of another keyboard ({which})", changed.encode()
@@ -93,6 +100,23 @@ def _all(raw: bytes) -> Iterator[_Raw]:
     for changed, which in keys[4:]:
         yield Change.LAYOUT, f"with the same keys of another keyboard ({which})", changed.encode()
     yield from _unlikely(text)
+    yield from _ways(Change.ESCAPED, RARELY, text)
+
+
+_EDGES: tuple[Way, ...] = (("without the blanks or line ends around it", str.strip),)
+
+
+def _ways(change: Change, ways: tuple[Way, ...], text: str) -> Iterator[_Raw]:
+    for how, made in ways:
+        yield change, how, made(text).encode("utf-8", "surrogatepass")
+
+
+def _shell(text: str) -> Iterator[_Raw]:
+    """What is left of it is its beginning, or all of it without the characters that a shell takes."""
+    for how, made in SHELL:
+        left = made(text)
+        change = Change.CUT if text.startswith(left) else Change.ESCAPED
+        yield change, how, left.encode("utf-8", "surrogatepass")
 
 
 def _not_utf8(raw: bytes) -> Iterator[_Raw]:
@@ -112,7 +136,6 @@ def _case(text: str) -> Iterator[_Raw]:
 
 
 def _blanks(text: str) -> Iterator[_Raw]:
-    yield Change.BLANKS, "without the blanks or line ends around it", text.strip().encode()
     yield Change.BLANKS, "without the blanks in it", "".join(text.split()).encode()
     yield Change.BLANKS, "without invisible characters", text.translate(_INVISIBLE).encode()
     yield (
@@ -121,6 +144,7 @@ def _blanks(text: str) -> Iterator[_Raw]:
         text.translate(_INVISIBLE).strip().encode(),
     )
     yield Change.BLANKS, "with usual blanks for no-break ones", text.replace("\u00a0", " ").encode()
+    yield Change.BLANKS, "with one blank for several", re.sub(r"\s+", " ", text).encode()
     yield Change.BLANKS, "with a blank after it", f"{text} ".encode()
 
 
@@ -174,6 +198,13 @@ def _escaped(text: str) -> Iterator[_Raw]:
     )
 
 
+def _autocorrected(text: str) -> str:
+    """As telephones and word processors replace what is typed."""
+    text = text.replace("...", "\u2026").replace("--", "\u2014").replace("  ", ". ")
+    text = re.sub(r"(^|[\s(])'", "\\1\u2018", text).replace("'", "\u2019")
+    return re.sub(r'(^|[\s(])"', "\\1\u201c", text).replace('"', "\u201d")
+
+
 def _cut(raw: bytes) -> Iterator[_Raw]:
     for length in _CUTS:
         if len(raw) > length:
@@ -187,6 +218,8 @@ def _unlikely(text: str) -> Iterator[_Raw]:
     yield Change.BLANKS, "with a tab after it", f"{text}\t".encode()
     yield Change.BLANKS, "with no-break blanks for usual ones", text.replace(" ", "\u00a0").encode()
     yield Change.BLANKS, "with a no-break blank after it", f"{text}\u00a0".encode()
+    yield Change.BLANKS, "with a byte order mark before it", f"\ufeff{text}".encode()
+    yield Change.CHARSET, "with typographic quotes and dashes (autocorrection)", _autocorrected(text).encode()
     yield Change.ESCAPED, "in quotes", f'"{text}"'.encode()
     yield Change.ESCAPED, "in single quotes", f"'{text}'".encode()
     yield Change.ESCAPED, "with + for blanks", text.replace(" ", "+").encode()

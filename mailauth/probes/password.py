@@ -13,7 +13,7 @@ from mailauth.hashes.variants import variants
 from mailauth.memory.child import check_physical
 
 _SOURCE = "verified here, without a limit"
-_MOST = 64  # variants, against each hash
+_MOST = 120  # variants, against each hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ What you see
     web form, a panel, a script.  The log says "Password mismatch".
 Why
     A program on the way escapes the password for a URL, a page, a query or a shell and nobody undoes it;
-    or a shell took $x for a variable.  It happened to the password that is sent, or to the one that was
-    hashed.
+    or a shell took quotes, backslashes and $x away; or YAML took it for a number.  It happened to the
+    password that is sent, or to the one that was hashed.
 How we know
     The stored hash was verified with the escapes resolved, or made, and that matches.
 What to do

@@ -3,8 +3,9 @@
 What you see
     A long password fails.  Its beginning alone works.  The log says "Password mismatch".
 Why
-    What set the password cut it before it hashed it: a form's maxlength, a column's width, or a library
-    that keeps to bcrypt's 72 bytes whatever the scheme is.  Or something was typed after it.
+    What set the password cut it before it hashed it: a shell took its first word for all of it, or # ; &
+    for the end; a form's maxlength, a column's width, or a library that keeps to bcrypt's 72 bytes whatever
+    the scheme is.  Or something was typed after it.
 How we know
     The stored hash was verified with the beginning of the password, and that matches.
 What to do

@@ -80,6 +80,9 @@ CASES = {
     "&amp; was set": (b"a&b", b"a&amp;b", "PASS008"),
     "a backslash": (b"it\\'s", b"it's", "PASS008"),
     "a shell's variable": (b"big$money7", b"big", "PASS008"),
+    "quotes that a shell took": (b'a"quoted"b', b"aquotedb", "PASS008"),
+    "an octal number of YAML": (b"0123", b"83", "PASS008"),
+    "an unquoted argument": (b"two words of it", b"two", "PASS009"),
     "cut at 72 bytes": (b"long " * 20, (b"long " * 20)[:72], "PASS009"),
     "cut at 8 bytes": (b"eight bytes", b"eight by", "PASS009"),
 }
