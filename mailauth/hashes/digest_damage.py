@@ -4,6 +4,7 @@ from mailauth.hashes import bare, judge, proved
 from mailauth.hashes.damage_forms import Said, shown
 from mailauth.hashes.damaged import Kind
 from mailauth.hashes.hash import Hash, Password, Verdict
+from mailauth.hashes.schemes import lookup
 
 
 def of_password(
@@ -15,7 +16,7 @@ def of_password(
     if parsed is not None and judge.verify_hash(parsed, password, user=user).verdict is Verdict.MATCH:
         return None
     proof = proved.prove(payload, password, user)
-    if proof is None:
+    if proof is None or (name is not None and not _another(name, proof.scheme)):
         return None
     if proof.cut:
         return Kind.CUT, proof.what, ""
@@ -27,6 +28,14 @@ def of_password(
     if name is None:
         return Kind.NO_PREFIX, f"{what}, without {{{proof.scheme}}} before it", proof.scheme
     return Kind.MISLABELLED, f"named {shown(name)}, and it is {what}: {{{proof.scheme}}}", proof.scheme
+
+
+def _another(name: bytes, scheme: str) -> bool:
+    """Whether a name that Dovecot has says another scheme; else it is not the name that is wrong."""
+    entry, found = lookup(name), lookup(scheme.encode())
+    if entry is None:
+        return False
+    return found is None or found[0].name not in (entry[0].name, *entry[0].aliases)
 
 
 def _is_digest(parsed: Hash) -> bool:
