@@ -53,7 +53,7 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
     """Doveadm user: with the mail settings, in one run; what these make fail is told apart by a second."""
     drivers = [userdb.driver for userdb in scene.config.userdbs]
     ran = _doveadm(scene, "--", user)
-    if not ran.status and not brought:
+    if not ran.status and not merged.WANTED & set(brought or ()):
         return _found(scene, f"doveadm user {user}", user, _fields(_PLAIN, ran), asked=True)
     if ran.status and "static" in drivers:
         # It takes whoever has logged in; asked by others it asks the passdbs whether there is such a user,

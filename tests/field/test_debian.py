@@ -100,6 +100,15 @@ def test_a_broken_line(
     Proof(one, "alice", SECRET.encode()).finds({code}, password=SECRET.encode())
 
 
+def test_a_user_without_a_uid(rig: Callable[..., Rig], dovecot_version: str) -> None:
+    """The tree names its protocols in a file each, in 2.4 as a block: the userdb is asked all the same."""
+    files = with_a_file(dovecot_version)
+    files["users"] = f"alice:{STORED}::::@DIR@/mail/alice::\n"
+    one = started(rig, dovecot_version, files)
+    assert one.login("alice", SECRET.encode()).ok
+    Proof(one, "alice", SECRET.encode()).finds({"USERDB006"}, password=SECRET.encode())
+
+
 def test_the_untouched_tree_says_what_it_does_not_see(rig: Callable[..., Rig], dovecot_version: str) -> None:
     """PAM is asked, and what it knows is not read: nothing is found, and that is said."""
     one = started(rig, dovecot_version, tree(dovecot_version))

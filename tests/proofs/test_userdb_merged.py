@@ -145,3 +145,24 @@ def test_userdb003_the_mail_belongs_to_it(proof: Make, dovecot_version: str) -> 
     lab.restart()
     assert opens(lab)
     told.finds(set(), password=SECRET)
+
+
+def test_the_passdb_names_the_place_of_the_mail(proof: Make, dovecot_version: str) -> None:
+    """Below the home that a static userdb gives."""
+    if dovecot_version.startswith("2.3"):
+        place = "'maildir:~/Maildir' AS userdb_mail"
+    else:
+        place = "'~/Maildir' AS userdb_mail_path"
+    told = proof(
+        *(dovecot_version, "sqlite", {"alice": GOOD}),
+        protocols=("imap",),
+        query=query(dovecot_version, f"{place}, '1' AS userdb_quota_rule"),
+    )
+    lab = told.lab
+    assert opens(lab)
+    assert (lab.folder / "mail" / "alice" / "Maildir").is_dir(), lab.log()
+    told.finds(set(), password=SECRET)
+    os.chown(lab.folder / "mail" / "alice" / "Maildir", 0, 0)
+    assert not opens(lab, patience=8.0)
+    [found] = told.finds({"USERDB004"}, password=SECRET)
+    assert "/mail/alice/Maildir" in found.problem.says
