@@ -14,7 +14,7 @@ import pytest
 from mailauth.lab import Lab
 from mailauth.render.json import to_json
 from mailauth.render.login import login_schema
-from tests.cli.running import ROOT, mailauth
+from tests.cli.running import ORDINARY, ROOT, for_all_users, mailauth
 
 SCHEMA = ROOT / "mailauth" / "schemas" / "login.json"
 SECRET = "correct horse"
@@ -118,12 +118,13 @@ def test_bad_input_is_one_sentence(words: tuple[str, ...], says: str) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
 def test_an_ordinary_user_is_told_what_could_not_be_seen(lab: Callable[..., Lab]) -> None:
     """Neither the store nor auth's socket may be opened; the logins themselves need no rights."""
+    for_all_users()
     with lab(None, "passwd-file", USERS, "", ("imap",)) as one:
         one.config.chmod(0o644)
         one.settings_file.chmod(0o644)
         done = subprocess.run(
             [
-                *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+                *ORDINARY,
                 *(sys.executable, "-m", "mailauth", "login", "alice"),
                 *("-c", str(one.config), "--password-stdin", "--json"),
             ],

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pyroute2 import IPRoute
 
+from tests.conftest import missing
+
 _NEWNET = 0x40000000  # CLONE_NEWNET, linux/sched.h
 _TUNSETIFF, _TAP_NO_PI = 0x400454CA, 0x0002 | 0x1000  # linux/if_tun.h
 _NODAD = 2  # IFA_F_NODAD: an IPv6 address that can be used at once
@@ -84,6 +86,10 @@ class Networks:
 
     def tap(self, one: str, other: str, *, names: tuple[str, str]) -> None:
         """A tap device in each of two namespaces, and frames carried between them."""
+        if not Path("/dev/net/tun").exists():
+            missing(
+                "/dev/net/tun is not here, and this test makes a network of it: modprobe tun, or mknod it"
+            )
         ends = []
         for space, name in zip((one, other), names, strict=True):
             with self.inside(space) as kernel:
