@@ -150,6 +150,8 @@ def look(target: Target) -> Looked:
     if target.login and target.password is not None:
         logins = see(shared, Logins, lambda: observe_logins(scene))
         see(shared, MailSession, lambda: observe_session(scene, logins))
+        let_in = logins is not None and all(reply.ok for reply in logins.replies)
+        scene = replace(scene, let_in=let_in)
         if logins is not None and any(reply.ok for reply in logins.replies):
             skip(shared, (PasswordVariant,), "the login works")  # a cache may let an old password in
     else:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 
 from mailauth.evidence import (
+    AuthAnswer,
     End,
     Evidence,
     Fact,
@@ -26,6 +27,7 @@ from mailauth.evidence import (
     Unobserved,
     UserName,
 )
+from mailauth.evidence.log import NO_AUTH
 from mailauth.evidence.lookup import Unseen
 from mailauth.finding import Certainty, Finding, Problem, Rule, Severity, Undecided
 
@@ -88,7 +90,7 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
                 undecided.append(told)
     codes = {finding.rule.code for finding in findings}
     findings = [finding for finding in findings if not finding.rule.yields_to & codes]
-    findings, more = _without_auth(findings)
+    findings, more = _without_auth(findings, cases)
     undecided += more
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     undecided += [one for facts in cases[:1] for one in _open(rules, facts) if one.rule.code not in loud]
@@ -131,9 +133,7 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     if bears is None:
         return problem
     if bears is Bears.MAIL:
-        session = facts.get(MailSession)
-        worked = isinstance(session, MailSession) and not session.ended_at
-        return lowered(problem, "A session made now worked all the same.") if worked else problem
+        return _of_mail(problem, facts)
     if bears in _SHOWN and _worked(facts):
         if bears is Bears.ANSWER:
             return None
@@ -144,6 +144,18 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     if bears is Bears.AUTH or not isinstance(lookups, LookedUp):
         return problem
     return _on_the_way(rule, bears, problem, lookups, facts)
+
+
+def _of_mail(problem: Problem, facts: Facts) -> Problem:
+    """What comes after auth, against a session made now, and a passdb that may bring fields of its own."""
+    session, lookups = facts.get(MailSession), facts.get(LookedUp)
+    if isinstance(session, MailSession):
+        worked = "A session made now worked all the same."
+        return problem if session.ended_at else lowered(problem, worked)
+    if isinstance(lookups, LookedUp) and lookups.right and not lookups.right.lets_in and lookups.unseen:
+        names = " or ".join(one.passdb for one in lookups.unseen)
+        return lowered(problem, f"{names}, which mailauth did not look into, may bring what is missing.")
+    return problem
 
 
 def _on_the_way(
@@ -223,12 +235,15 @@ def _refused(facts: Facts) -> frozenset[str] | None:
     return frozenset(reply.code for reply in logins.replies)
 
 
-def _without_auth(findings: list[Finding]) -> Judged:
+def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
     """Where auth does not run, nothing is proven of what it would say of this user."""
     dead = [one for one in findings if one.rule.code in _NO_AUTH and one.severity is Severity.BLOCKS_LOGIN]
-    if not dead:
+    answers = [facts.get(AuthAnswer) for facts in cases]
+    # It was asked to greet: there was nobody to do so.
+    silent = any(isinstance(one, NotApplicable) and one.reason == NO_AUTH for one in answers)
+    if not dead and not silent:
         return findings, []
-    cause = dead[0].rule.code
+    cause = dead[0].rule.code if dead else NO_AUTH
     kept: list[Finding] = []
     undecided: list[Undecided] = []
     for one in findings:

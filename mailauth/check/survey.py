@@ -127,7 +127,8 @@ def _count(server: Server, what: str) -> Kept:
         except CannotObserve as why:
             permission = AS_ROOT in str(why)
             not_read.append(Said(Status.UNKNOWN if permission else Status.CRITICAL, f"{passdb.label}: {why}"))
-    surveys = Surveys("the passdbs, every row", server.config.version, tuple(found))
+    unasked = tuple(one.text for one in not_read)
+    surveys = Surveys("the passdbs, every row", server.config.version, tuple(found), unasked)
     seen = {Surveys: surveys, Configured: Configured("doveconf -a", server.config)}
     findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [seen])
     stores = [

@@ -248,6 +248,9 @@ class Penalties(Evidence):
         return "; ".join(f"{one.ip} waits {one.seconds} s" for one in self.addresses[:10])
 
 
+NO_AUTH = "no auth process runs"  # why there is no AuthAnswer
+
+
 @dataclass(frozen=True, slots=True)
 class AuthAnswer(Evidence):
     """How long auth took to greet, how much of that it was computing; the drivers that it verifies for.

@@ -67,7 +67,8 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, tuple[str, ...] | Non
     for block in (*config.tree.all("passdb"), *config.tree.all("userdb")):
         if config.version.dialect == "2.3" and block.get("driver") in ("sql", "ldap"):
             place = block.get("args")
-            yield place, "SQL settings", "root", _secrets(scene, place, ext=True).get(place)
+            role = f"{block.get('driver').upper()} settings"
+            yield place, role, "root", _secrets(scene, place, ext=True).get(place)
     secrets = _secrets(scene, config.file)
     for path in _names(scene):
         yield path, "configuration", "root", secrets.get(path)

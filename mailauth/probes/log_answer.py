@@ -11,6 +11,7 @@ import psutil
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthAnswer, NotApplicable
+from mailauth.evidence.log import NO_AUTH
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 
@@ -42,7 +43,7 @@ def answer_at(
     except CannotObserve:
         doing = _doing(pids)
         if not doing:  # auth does not start, and was there for a moment at most: other probes tell why
-            return NotApplicable(AuthAnswer, "no auth process runs")
+            return NotApplicable(AuthAnswer, NO_AUTH)
         if time.monotonic() - began >= _LONGEST:
             hangs = ", ".join(f"process {pid} is {status}" for pid, status in doing.items())
     waited = time.monotonic() - began

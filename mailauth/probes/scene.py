@@ -33,6 +33,7 @@ class Scene:
     service: str = "imap"
     password: Password | None = None
     login: bool = False
+    let_in: bool = False  # real logins were made, and every one was let in
     address: str = ""  # where the client is; "" when that is not known
     names: UserName | None = None
     road: Road | None = None  # what the passdbs said of these names

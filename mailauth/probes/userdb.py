@@ -37,6 +37,15 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
     end = _end(scene)
     if isinstance(end, str):
         return NotApplicable(UserdbAnswer, end)
+    found = _of(scene, end)
+    if found.said is UserdbSaid.UNKNOWN and _open(scene, end) and not scene.let_in:
+        raise CannotObserve(
+            f"no userdb knows {end.user!r}, nor does a passdb that was looked into; {_A_LOGIN}"
+        )
+    return found
+
+
+def _of(scene: Scene, end: End) -> UserdbAnswer:
     brought = merged.of_passdbs(scene, end)
     prefetch = next((one for one in scene.config.userdbs if one.driver == "prefetch"), None)
     if prefetch is not None and brought is not None:
@@ -129,16 +138,23 @@ def _end(scene: Scene) -> End | str:
     config = scene.config
     if not _WITH_MAIL & set(config.protocols):
         return "no protocol of this Dovecot opens mail"
-    if scene.road is None or not scene.cases:
+    if scene.road is None or not (scene.cases or scene.road.unasked):
         return "no passdb has the user"
     end = walk(scene.road, lambda _: True)
-    if not end.lets_in:
+    if end.keeps_out:
         return "no passdb lets the user in"
+    if _open(scene, end) and any(one.driver == "prefetch" for one in config.userdbs):
+        return "a passdb that was not looked into may bring the userdb's fields along (prefetch)"
     fields = {field for case in scene.cases for field in case.record.fields}
     fields |= {name for case in scene.cases for name, _ in case.passdb.override_fields}
     if fields & {"proxy", "proxy_maybe"}:
         return "the login goes on to another server (proxy)"
     return end
+
+
+def _open(scene: Scene, end: End) -> bool:
+    """Whether a passdb that was not looked into may have the user, or nobody."""
+    return bool(end.unseen) or not scene.cases
 
 
 def _doveadm(scene: Scene, *words: str) -> Ran:

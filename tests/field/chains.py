@@ -96,24 +96,41 @@ def from_dict(user: str, stored: str) -> Part:
 PAM = Part("driver = pam", "passdb pam {\n}\n")
 
 
+def static(version: str) -> str:
+    """The userdb that knows everyone."""
+    home = "@DIR@/mail/%u" if version < "2.4" else "@DIR@/mail/%{user}"
+    if version < "2.4":
+        return (
+            f"userdb {{\n  driver = static\n  args = uid=5000 gid=5000 home={home} allow_all_users=yes\n}}\n"
+        )
+    fields = f"  fields {{\n    uid = 5000\n    gid = 5000\n    home = {home}\n  }}\n"
+    return f"userdb static {{\n{fields}  userdb_static_allow_all_users = yes\n}}\n"
+
+
+def userdb_file(version: str, *users: str) -> tuple[str, Mapping[str, str]]:
+    """A userdb of a passwd-file with these users."""
+    lines = "".join(f"{user}::5000:5000::@DIR@/mail/{user}::\n" for user in users)
+    if version < "2.4":
+        return "userdb {\n  driver = passwd-file\n  args = @DIR@/homes\n}\n", {"homes": lines}
+    return "userdb homes {\n  driver = passwd-file\n  passwd_file_path = @DIR@/homes\n}\n", {"homes": lines}
+
+
 def server(
-    rig: MakeRig, version: str, *parts: Part, rows: Mapping[str, str] | None = None, more: str = ""
+    rig: MakeRig,
+    version: str,
+    *parts: Part,
+    rows: Mapping[str, str] | None = None,
+    more: str = "",
+    userdb: tuple[str, Mapping[str, str]] | None = None,
 ) -> Rig:
-    """A Dovecot with these passdbs in this order; ``rows``: of sqlite()."""
+    """A Dovecot with these passdbs in this order; ``rows``: of sqlite(); ``userdb``: static() by default."""
     old = version < "2.4"
     head = "" if old else "dovecot_config_version = @VERSION@\ndovecot_storage_version = @VERSION@\n"
     plain = "disable_plaintext_auth = no\n" if old else "auth_allow_cleartext = yes\n"
-    home = "%u" if old else "%{user}"
-    userdb = (
-        "userdb {\n  driver = static\n"
-        f"  args = uid=5000 gid=5000 home=@DIR@/mail/{home} allow_all_users=yes\n}}\n"
-        if old
-        else "userdb static {\n  fields {\n    uid = 5000\n    gid = 5000\n"
-        f"    home = @DIR@/mail/{home}\n  }}\n  userdb_static_allow_all_users = yes\n}}\n"
-    )
+    users, homes = userdb or (static(version), {})
     mail = "mail_location = maildir:~/Maildir\n" if old else "mail_driver = maildir\nmail_path = ~/Maildir\n"
     passdbs = "".join(f"passdb {{\n  {one.old}\n}}\n" if old else one.new for one in parts)
-    text = f"{head}protocols = imap\nssl = no\nauth_verbose = yes\n{plain}{mail}{userdb}{passdbs}{more}"
+    text = f"{head}protocols = imap\nssl = no\nauth_verbose = yes\n{plain}{mail}{users}{passdbs}{more}"
     files = {name: text for one in parts for name, text in one.files.items()}
     store = "passwd-file" if rows is None else "sqlite"
-    return rig(version, store, {"dovecot.conf": text, **files}, accounts(rows or {}))
+    return rig(version, store, {"dovecot.conf": text, **files, **homes}, accounts(rows or {}))

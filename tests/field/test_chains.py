@@ -22,7 +22,18 @@ from mailauth.login.way import Layer
 from mailauth.login.ways import Choice, ways
 from mailauth.render.text import summary
 from tests.cli.running import mailauth
-from tests.field.chains import PAM, Part, from_dict, ldap, lua, oauth2, passwd_file, server, sqlite
+from tests.field.chains import (
+    PAM,
+    Part,
+    from_dict,
+    ldap,
+    lua,
+    oauth2,
+    passwd_file,
+    server,
+    sqlite,
+    userdb_file,
+)
 from tests.field.directory import Directory
 from tests.field.rig import Rig
 from tests.proofs.story import SECRET, MiB, Proof, argon2id
@@ -233,5 +244,24 @@ def test_a_dict_alone(rig: MakeRig, dovecot_version: str) -> None:
     assert told.logins() == [True], told.lab.log()
     without = told.look(password=SECRET).diagnosis
     assert (codes(without), undecided(without)) == ({}, {"USER001", "PASS001", "HASH001", "MEM001"})
+    made = told.look(password=SECRET, login=True).diagnosis
+    assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
+
+
+def test_the_userdb_of_users_that_mailauth_does_not_see(rig: MakeRig, dovecot_version: str) -> None:
+    """The userdb does not know the user: a fault, once a login shows that a passdb does."""
+    part = lua("alice", SECRET.decode())
+    told = Proof(server(rig, dovecot_version, part, userdb=userdb_file(dovecot_version, "bob")))
+    without = told.look(password=SECRET).diagnosis
+    assert codes(without) == {}
+    assert "USERDB001" in undecided(without)
+    made = told.look(password=SECRET, login=True).diagnosis
+    assert codes(made) == {"USERDB001": (BLOCKS, Certainty.PROVEN)}
+    assert undecided(made) == set()
+
+
+def test_a_session_that_works_decides(rig: MakeRig, dovecot_version: str) -> None:
+    part = lua("alice", SECRET.decode())
+    told = Proof(server(rig, dovecot_version, part, userdb=userdb_file(dovecot_version, "alice")))
     made = told.look(password=SECRET, login=True).diagnosis
     assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
