@@ -70,6 +70,7 @@ _BEARS: Mapping[str, Bears] = {
 }
 # Where one of these blocks, auth does not run, and says nothing of a password.
 _NO_AUTH = frozenset((*_codes("CONF", 9, 10, 14, 18, 19), *_codes("MEM", 6), *_codes("AUTH", 12, 14)))
+_LET_IN = "A login made now was let in all the same: by the auth cache, or by another passdb or entry."
 _WEIGHT = (Severity.BLOCKS_LOGIN, Severity.RISK, Severity.NOTE)
 
 
@@ -137,7 +138,7 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     if bears in _SHOWN and _worked(facts):
         if bears is Bears.ANSWER:
             return None
-        return lowered(problem, "A login made now was let in all the same.")
+        return lowered(problem, _LET_IN)
     if bears is Bears.ROWS:
         return _of_rows(problem, facts)
     lookups = facts.get(LookedUp)
@@ -169,13 +170,13 @@ def _on_the_way(
         failing = " and ".join(one.passdb for one in lookups.answers if one.failure)
         return Unobserved(LookedUp, f"{failing} gives no answer, which another finding names.")
     unseen = [one for one in lookups.unseen if one.number in end.unseen]
-    if bears is Bears.MECHANISM:
+    if bears is Bears.MECHANISM or rule.code == "USER001":  # that is said of every passdb
         unseen = list(lookups.unseen)
     if unseen:
         return _past(bears, problem, unseen, facts)
     if bears is Bears.ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
         by = next((step.passdb for step in end.steps if step.number == end.decided_by), "another passdb")
-        return lowered(problem, f"{by} lets the user in all the same.")
+        return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
     return problem
 
 

@@ -92,7 +92,9 @@ def _attempts(server: Server, canary: Credentials, site: Site) -> Iterator[Attem
     yield at_auth
     if at_auth.answer in _NO:
         if at_auth.answer is Answer.REFUSED:
-            yield attempt(every[0], canary.user, canary.password, site)
+            for way in every:
+                if way.layer is Layer.HASH:
+                    yield attempt(way, canary.user, canary.password, site)
         return
     plain = {way.door.port: way for way in every if way.door and way.door.tls == "plain"}
     slowest = at_auth.seconds

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 4096  # bytes; a line of the auth protocol has 8192 at most, in base64 and with all else
 _PROTOCOLS = ("imap", "pop3", "submission", "sieve", "smtp")
-_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
+_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER")
 
 
 @click.command()

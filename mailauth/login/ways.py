@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mailauth.clients.door import Door, Tls
-from mailauth.clients.sasl import MECHANISMS
+from mailauth.clients.sasl import MECHANISMS, TOKENS
 from mailauth.login.site import Site
 from mailauth.login.way import Layer, Way
 from mailauth.probes.doors import doors
@@ -41,10 +41,10 @@ def ways(site: Site, choice: Choice) -> tuple[Way, ...]:
     services = list(dict.fromkeys([*served, *(way.service for way in absent)])) or ["imap"]
     offered = mechanisms(site, choice)
     first = offered[0]
+    # A token is not what is stored, and doveadm asks by PLAIN.
+    of_a_password = () if first in {one.name for one in TOKENS} else (Layer.HASH, Layer.TEST, Layer.LOGIN)
     return (
-        Way(Layer.HASH),
-        Way(Layer.TEST),
-        Way(Layer.LOGIN),
+        *(Way(layer) for layer in of_a_password),
         *(Way(Layer.SOCKET, services[0], name) for name in offered),
         *(Way(Layer.SOCKET, name, first) for name in services[1:]),
         *absent,
@@ -53,11 +53,15 @@ def ways(site: Site, choice: Choice) -> tuple[Way, ...]:
 
 
 def mechanisms(site: Site, choice: Choice) -> tuple[str, ...]:
-    """The mechanisms to try, PLAIN first: those asked for, else those configured that are known here."""
+    """The mechanisms to try, PLAIN first: those asked for, else those configured that are known here.
+
+    Those that send a token are tried where there are no others.
+    """
     if choice.mechanisms:
         return choice.mechanisms
     configured = site.config.mechanisms or ("PLAIN",)
-    return tuple(one.name for one in MECHANISMS if one.name in configured) or ("PLAIN",)
+    passwords = tuple(one.name for one in MECHANISMS if one.name in configured)
+    return passwords or tuple(one.name for one in TOKENS if one.name in configured) or ("PLAIN",)
 
 
 def _door_ways(found: list[Door], offered: tuple[str, ...], choice: Choice) -> Iterator[Way]:

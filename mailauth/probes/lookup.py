@@ -14,6 +14,7 @@ from mailauth.dovecot.variables import Escape, ExpandError, expand, of_this_mach
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
     ClientAddress,
+    End,
     LookedUp,
     NearName,
     NotApplicable,
@@ -62,7 +63,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
     ]
     without = tuple((case.passdb.number, walk(road, _all_but(case.passdb))) for case in cases)
-    unseen = _unseen(road)
+    unseen = (*_unseen(road), *_of_other_mechanisms(scene, right))
     if not cases and any(one.source and one.number in road.unasked for one in scene.config.passdbs):
         raise CannotObserve(joined([one.text for one in unseen]))
     if not answers and not right.steps and right.said is not Said.REFUSED:
@@ -100,6 +101,18 @@ def _unseen(road: Road) -> tuple[Unseen, ...]:
         for one in road.config.passdbs
         if one.number in road.unasked
     )
+
+
+def _of_other_mechanisms(scene: Scene, end: End) -> tuple[Unseen, ...]:
+    """The passdbs that are for other mechanisms, where it was not said which one the client uses."""
+    skipped = {step.number for step in end.steps if step.said is Said.SKIPPED and not scene.mechanism}
+    found = []
+    for one in scene.config.passdbs:
+        offered = [name for name in scene.config.mechanisms if takes(one, name)]
+        if one.number in skipped and one.mechanisms and one.source is None and offered:
+            why = f"it is for {', '.join(offered)} only; {one.source_problem}"
+            found.append(Unseen(one.number, one.label, why))
+    return tuple(found)
 
 
 def ask_each(scene: Scene) -> LookedUp:

@@ -233,9 +233,26 @@ def test_oauth2_alone(rig: MakeRig, dovecot_version: str, tokens: int, mechanism
     made = looked(SECRET, login=True)
     assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0), one.log()
     assert codes(looked(b"expired", login=True)) == {"AUTH016": (BLOCKS, Certainty.PROVEN)}
+    option = ("--mechanism", mechanism) if mechanism else ()
+    where = ("--way", "imap", "--pid", str(one.master_pid))
+    ways_in = mailauth("login", "alice", "--password-stdin", *option, *where, feed=SECRET.decode())
+    assert ways_in.returncode == (0 if mechanism else 1), ways_in.stdout
     if not mechanism:
         plain = diagnose(Target("alice", at_pid(one.master_pid, None), mechanism="PLAIN"))
         assert set(codes(plain)) == {"USER012"}
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_oauth2_beside_a_database(rig: MakeRig, dovecot_version: str) -> None:
+    """It is for other mechanisms: a password is judged without it; that nobody knows a user is not said."""
+    more = "auth_mechanisms = plain xoauth2\n"
+    told = Proof(server(rig, dovecot_version, oauth2(9), sqlite(), rows={"alice": GOOD}, more=more))
+    right = told.look(password=SECRET).diagnosis
+    assert (codes(right), undecided(right), exit_status(right)) == ({}, set(), 0)
+    assert codes(told.look(password=b"wrong").diagnosis) == {"PASS001": (BLOCKS, Certainty.PROVEN)}
+    told.user = "carol"
+    unknown = told.look().diagnosis
+    assert (codes(unknown), undecided(unknown)) == ({}, {"USER001"})
 
 
 @pytest.mark.dovecot("< 2.4")
