@@ -66,6 +66,7 @@ def test_with_a_cache(proof: Make, dovecot_version: str, store: str) -> None:
     told = proof(dovecot_version, store, {"alice": SMALL})
     fault = Fault(CACHE, {"alice": BIG})
     found = told.story(fault, {"MEM001"}, answers=[False, False])
+    assert "Every login fails" in found[0].problem.says, "whoever verifies, from the cache or not"
     # Where a worker verifies, auth needs room too: it verifies the hits of its cache.
     asks_again = VERIFIER[store] == "auth-worker"
     assert named(found) == ({"auth", "auth-worker"} if asks_again else {VERIFIER[store]})
