@@ -3,7 +3,7 @@
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Said, Status, of_finding
 from mailauth.errors import AS_ROOT
-from mailauth.evidence import LookedUp
+from mailauth.evidence import Configured, LookedUp
 from mailauth.judging import apply
 from mailauth.probes.lookup import ask_each, observe_user_name
 from mailauth.probes.scene import Scene
@@ -21,7 +21,8 @@ def ask_stores(server: Server) -> list[Said]:
     scene = Scene(server.dovecot, server.config, NOBODY)
     names = observe_user_name(scene)
     seen = ask_each(Scene(server.dovecot, server.config, NOBODY, names=names))
-    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [{LookedUp: seen}])
+    facts = {LookedUp: seen, Configured: Configured("doveconf -a", server.config)}
+    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
     said = [of_finding(finding) for finding in findings]
     said += [not_seen(one.passdb, one.reason) for one in seen.unseen]
     if answered := [one.passdb for one in seen.answers if one.failure is None]:
