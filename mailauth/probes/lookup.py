@@ -14,7 +14,6 @@ from mailauth.dovecot.variables import Escape, ExpandError, expand, of_this_mach
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
     ClientAddress,
-    End,
     LookedUp,
     NearName,
     NotApplicable,
@@ -24,14 +23,13 @@ from mailauth.evidence import (
     UserName,
 )
 from mailauth.hashes.damaged import Reader
-from mailauth.probes import aliases, client_values, near, nopassword
+from mailauth.probes import aliases, client_values, near, nopassword, unseen
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, takes, walk
+from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
 from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure, Outcome, Record
 
 _LOOKUP_SECONDS = 3.0
-_SENDING = ("PLAIN", "LOGIN")  # a client that has a password sends it so, where it may
 
 
 def observe_user_name(scene: Scene) -> UserName:
@@ -63,13 +61,13 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
     ]
     without = tuple((case.passdb.number, walk(road, _all_but(case.passdb))) for case in cases)
-    unseen = (*_unseen(road), *_of_other_mechanisms(scene, right))
+    missed = (*unseen.not_asked(road), *unseen.of_other_mechanisms(scene, right))
     if not cases and any(one.source and one.number in road.unasked for one in scene.config.passdbs):
-        raise CannotObserve(joined([one.text for one in unseen]))
+        raise CannotObserve(joined([one.text for one in missed]))
     if not answers and not right.steps and right.said is not Said.REFUSED:
         raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
     asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
-    found = LookedUp("the passdbs, in Dovecot's order", answers, unseen, right, wrong, without)
+    found = LookedUp("the passdbs, in Dovecot's order", answers, missed, right, wrong, without)
     if not scene.names.requested and (found.unknown or not asked):
         found = replace(
             found,
@@ -92,27 +90,6 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
 
 def _all_but(passdb: Passdb) -> Callable[[Entry], bool]:
     return lambda entry: entry.passdb.number != passdb.number
-
-
-def _unseen(road: Road) -> tuple[Unseen, ...]:
-    """The passdbs that could not be asked."""
-    return tuple(
-        Unseen(one.number, one.label, road.unasked[one.number], one.unread.open)
-        for one in road.config.passdbs
-        if one.number in road.unasked
-    )
-
-
-def _of_other_mechanisms(scene: Scene, end: End) -> tuple[Unseen, ...]:
-    """The passdbs that are for other mechanisms, where it was not said which one the client uses."""
-    skipped = {step.number for step in end.steps if step.said is Said.SKIPPED and not scene.mechanism}
-    found = []
-    for one in scene.config.passdbs:
-        offered = [name for name in scene.config.mechanisms if takes(one, name)]
-        if one.number in skipped and one.mechanisms and one.source is None and offered:
-            why = f"it is for {', '.join(offered)} only; {one.source_problem}"
-            found.append(Unseen(one.number, one.label, why))
-    return tuple(found)
 
 
 def ask_each(scene: Scene) -> LookedUp:
@@ -172,15 +149,7 @@ def make_road(scene: Scene) -> Road:
             return Entry(passdb, _not_expanded(record.place, why), {})
         return Entry(passdb, record, fields)
 
-    return Road(scene.config, scene.names, scene.address, ask, _mechanism(scene))
-
-
-def _mechanism(scene: Scene) -> str:
-    """The client's; else the first of those offered that a passdb is for: a password's before a token's."""
-    offered = [*(name for name in _SENDING if name in scene.config.mechanisms), *scene.config.mechanisms]
-    passdbs = [one for one in scene.config.passdbs if not one.deny]
-    served = (name for name in offered if any(takes(one, name) for one in passdbs))
-    return scene.mechanism.upper() or next(served, "PLAIN")
+    return Road(scene.config, scene.names, scene.address, ask, unseen.mechanism(scene))
 
 
 def _by_number(road: Road) -> list[tuple[tuple[int, str, str], Entry]]:

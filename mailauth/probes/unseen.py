@@ -1,0 +1,36 @@
+"""The passdbs that were not looked into, and the mechanism for which the others were followed."""
+
+from mailauth.evidence import End, Said, Unseen
+from mailauth.probes.scene import Scene
+from mailauth.probes.walk import Road, takes
+
+_SENDING = ("PLAIN", "LOGIN")  # a client that has a password sends it so, where it may
+
+
+def not_asked(road: Road) -> tuple[Unseen, ...]:
+    """The passdbs that could not be asked."""
+    return tuple(
+        Unseen(one.number, one.label, road.unasked[one.number], one.unread.open)
+        for one in road.config.passdbs
+        if one.number in road.unasked
+    )
+
+
+def of_other_mechanisms(scene: Scene, end: End) -> tuple[Unseen, ...]:
+    """The passdbs that are for other mechanisms, where it was not said which one the client uses."""
+    skipped = {step.number for step in end.steps if step.said is Said.SKIPPED and not scene.mechanism}
+    found = []
+    for one in scene.config.passdbs:
+        offered = [name for name in scene.config.mechanisms if takes(one, name)]
+        if one.number in skipped and one.mechanisms and one.source is None and offered:
+            why = f"it is for {', '.join(offered)} only; {one.source_problem}"
+            found.append(Unseen(one.number, one.label, why))
+    return tuple(found)
+
+
+def mechanism(scene: Scene) -> str:
+    """The client's; else the first of those offered that a passdb is for: a password's before a token's."""
+    offered = [*(name for name in _SENDING if name in scene.config.mechanisms), *scene.config.mechanisms]
+    passdbs = [one for one in scene.config.passdbs if not one.deny]
+    served = (name for name in offered if any(takes(one, name) for one in passdbs))
+    return scene.mechanism.upper() or next(served, "PLAIN")
