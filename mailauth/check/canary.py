@@ -6,7 +6,7 @@ look like somebody who guesses.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mailauth.check import keep
@@ -14,12 +14,13 @@ from mailauth.check.asked import Credentials, Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome, over
 from mailauth.clients.door import Answer, Step
 from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.evidence import Listening
+from mailauth.evidence import Listening, Penalties
 from mailauth.login.enter import attempt
 from mailauth.login.judge import judge
 from mailauth.login.site import Site
 from mailauth.login.way import Attempt, Layer, Way
 from mailauth.login.ways import Choice, mechanisms, ways
+from mailauth.probes.log_place import observe_penalties
 from mailauth.probes.network import observe_listening
 from mailauth.probes.scene import Scene
 
@@ -49,10 +50,13 @@ def check_canary(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         return outcome(NAME, [Said(Status.CRITICAL, told)])
     site = _site(server)
     done: list[Attempt] = []
+    held = _held(server)
     for one in _attempts(server, canary, site):
         done.append(one)
-        so_far(_outcome(server, done, f"the next way gives no answer within {server.asked.timeout:g} s"))
-    found = _outcome(server, done)
+        so_far(
+            _outcome(server, done, held, f"the next way gives no answer within {server.asked.timeout:g} s")
+        )
+    found = _outcome(server, done, held)
     if any(one.answer is Answer.REFUSED and one.way.layer is not Layer.HASH for one in done):
         keep.save(path, Kept(canary.version, canary.user, time.time(), found.says))
     else:
@@ -118,7 +122,7 @@ def _doors(every: tuple[Way, ...]) -> Iterator[Way]:
             yield way
 
 
-def _outcome(server: Server, done: list[Attempt], otherwise: str = "") -> Outcome:
+def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], otherwise: str = "") -> Outcome:
     """``otherwise``: what is wrong with the way that is gone now, should it not come to an end."""
     warning, critical = server.asked.limits.canary
     user = server.asked.canary.user if server.asked.canary else ""
@@ -140,7 +144,10 @@ def _outcome(server: Server, done: list[Attempt], otherwise: str = "") -> Outcom
         metrics.append(Metric("canary_up", float(one.ok), "", labels))
         if one.ok:
             status = over(one.seconds, warning, critical)
-            said.append(Said(status, f"{name} lets {user} in after {one.seconds:.2f} s"))
+            wait = held.get(one.way.door.host, 0) if one.way.door and status is not Status.OK else 0
+            why = f" ({one.way.door.host} is held back for {wait} s" if wait and one.way.door else ""
+            why += ", after others' failed logins from there)" if why else ""
+            said.append(Said(status, f"{name} lets {user} in after {one.seconds:.2f} s{why}"))
             limits = (f"{warning:g}", f"{critical:g}")
             metrics.append(Metric("canary_seconds", one.seconds, f"canary {name}".lower(), labels, *limits))
         elif not judged.faults:
@@ -150,6 +157,18 @@ def _outcome(server: Server, done: list[Attempt], otherwise: str = "") -> Outcom
     if otherwise:
         said.append(Said(Status.CRITICAL, otherwise))
     return outcome(NAME, said, metrics)
+
+
+def _held(server: Server) -> dict[str, int]:
+    """The addresses that auth makes wait, and for how long: asked before, since a login that works ends it.
+
+    Where a webmail or a proxy runs here, its users' failures count for 127.0.0.1, from where we come, too.
+    """
+    try:
+        seen = observe_penalties(Scene(server.dovecot, server.config))
+    except CannotObserve:
+        return {}
+    return {one.ip: one.seconds for one in seen.addresses} if isinstance(seen, Penalties) else {}
 
 
 def _fault(name: str, says: str, options: tuple[str, ...], user: str) -> Said:
