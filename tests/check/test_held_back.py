@@ -8,7 +8,14 @@ from mailauth.check.outcome import Status
 from mailauth.dovecot.authsocket import AuthSocket
 from tests.check.conftest import Watched
 
-PENALTY = "auth_failure_delay = 1s\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0600\n  }\n}\n"
+PENALTY = """
+auth_failure_delay = 1s
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0600
+  }
+}
+"""
 
 
 def test_a_canary_held_back_by_others_says_so(

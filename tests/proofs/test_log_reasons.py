@@ -4,6 +4,7 @@ import contextlib
 import imaplib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,10 +15,13 @@ from mailauth.dovecot.logreport import Reading, read_logs
 from mailauth.finding import Finding
 from mailauth.hashes import Password
 from mailauth.lab import Lab
+from tests.cli.running import mailauth
+from tests.dovecot.test_messages import SECRET_LINES
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
 
 Make = Callable[..., Proof]
 GOOD = argon2id(memory=1 * MiB)
+SECRETS = ("Tr0ub4dor&3", "c29tZXNlY3JldHBhc3M=")
 PAM = {"2.3": "passdb {\n  driver = pam\n  args = sesion=yes dovecot\n}\n", "2.4": ""}
 
 
@@ -197,3 +201,23 @@ def test_conf018_says_the_last_words(proof: Make, dovecot_version: str) -> None:
         told = look(Target("alice", Installation(str(one.lab.config)), Password(SECRET))).diagnosis
     by_code = {finding.rule.code: finding for finding in told.findings}
     assert "Address already in use" in by_code["CONF018"].problem.says
+
+
+def test_no_command_shows_a_secret_of_the_log(proof: Make, dovecot_version: str) -> None:
+    """Lines with a password in every place where one was seen, and each command that quotes the log."""
+    one = proof(dovecot_version, "passwd-file", {"a": GOOD})
+    now = time.strftime("%b %d %H:%M:%S")
+    with (one.lab.folder / "log").open("a") as log:
+        log.writelines(f"{now} {line.format(one_of)}\n" for line in SECRET_LINES for one_of in SECRETS)
+    which = ("--pid", str(one.lab.master_pid))
+    for words in (
+        ("diagnose", "a", *which),
+        ("diagnose", "a", "--json", *which),
+        ("diagnose", "--all", "--json", *which),
+        ("diagnose", "--from-log", "--log", str(one.lab.folder / "log")),
+        ("diagnose", "--from-log", "--json", *which),
+        ("check", "failures", "workers", "--state", str(one.lab.folder / "kept"), *which),
+    ):
+        done = mailauth(*words)
+        assert not any(secret in done.stdout + done.stderr for secret in SECRETS), words
+        assert done.stdout, done.stderr
