@@ -8,16 +8,17 @@ from pathlib import Path
 from mailauth import hashes
 from mailauth.diagnose import Looked, Target
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
-from mailauth.dovecot.variables import Escape, expand, values
+from mailauth.dovecot.variables import Escape
 from mailauth.errors import Refused, UsageError
 from mailauth.evidence import LookedUp, StoredHash, UserName, Verifiers
 from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Judgement, Password, making
 from mailauth.hashes.way_back import mended
-from mailauth.probes.lookup import reader_of
+from mailauth.probes.lookup import fill_for, reader_of
+from mailauth.probes.scene import Scene
 from mailauth.stores import change, passwd_file, replace, sql
 from mailauth.stores.change import Changed
-from mailauth.stores.store import Outcome
+from mailauth.stores.store import Outcome, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Entry:
     names: UserName
     target: Target
     config: AuthConfig = field(repr=False)
+    record: Record | None = field(default=None, repr=False)  # as it was found
 
     def write(self, old: bytes | None, new: bytes | None) -> Changed:
         """Compare and set.  Raises Refused, with nothing changed."""
@@ -64,10 +66,18 @@ class Entry:
 
             self.target.dovecot.inside(alone)
 
-    def _fill(self, template: str, escape: Escape = str) -> str:
-        names, dialect = self.names, self.config.version.dialect
-        known = values(names.looked_up, original=names.given, service=self.target.service, dialect=dialect)
-        return expand(template, known, dialect, escape)
+    def _fill(self, template: str, escape: Escape) -> str:
+        target = self.target
+        scene = Scene(
+            target.dovecot,
+            self.config,
+            target.user,
+            target.service,
+            address=target.address,
+            mechanism=target.mechanism,
+            names=self.names,
+        )
+        return fill_for(scene, self.passdb, self.record)(template, escape)
 
 
 def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> Entry:
@@ -87,7 +97,14 @@ def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> Entry:
         if isinstance(case.passdb.source, FileSource | SqlSource):
             record = case.record
             return Entry(
-                case.passdb, record.place, record.stored, record.noscheme, names, target, looked.config
+                case.passdb,
+                record.place,
+                record.stored,
+                record.noscheme,
+                names,
+                target,
+                looked.config,
+                record,
             )
     lookups = seen.get(LookedUp)
     for answer in lookups.answers if isinstance(lookups, LookedUp) else ():

@@ -1,6 +1,6 @@
 """Put a new string where a user's record was read from."""
 
-from mailauth.dovecot.variables import Escape, expand, values
+from mailauth.probes.lookup import fill_for
 from mailauth.probes.scene import Case, Scene
 from mailauth.stores import change
 from mailauth.stores.change import Changed
@@ -11,11 +11,5 @@ def write(scene: Scene, case: Case, new: bytes) -> Changed:
 
     Raises Refused, with nothing changed, when it is not or the store does not let us write.
     """
-    assert scene.names
-    names, dialect = scene.names, scene.config.version.dialect
-    known = values(names.looked_up, original=names.given, service=scene.service, dialect=dialect)
-
-    def filled(template: str, escape: Escape = str) -> str:
-        return expand(template, known, dialect, escape)
-
-    return change.in_passdb(scene.dovecot, case.passdb, filled, case.record.stored, new)
+    fill = fill_for(scene, case.passdb, case.record)
+    return change.in_passdb(scene.dovecot, case.passdb, fill, case.record.stored, new)

@@ -62,6 +62,7 @@ def asked(scene: Scene, passdb: Passdb, ask: Callable[[Values], Record]) -> Reco
     if chosen.failure and len(records) < len(clients):
         return records[-1][1]
     others = [(client, one) for client, one in records if _differs(one, chosen)]
+    chosen = replace(chosen, client=tuple(mine.items()))
     if not others:
         return chosen
     if any(one.outcome is Outcome.FOUND for _, one in others if chosen.outcome is Outcome.FOUND):

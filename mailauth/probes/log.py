@@ -1,9 +1,11 @@
 """Read the end of Dovecot's log: what it says since Dovecot last started or was reloaded."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -175,9 +177,29 @@ def read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
         return _of_files([(path, scene.dovecot.path(path)) for path in found], stamps, names)
     for name in SYSLOG_FILES:
         path = scene.dovecot.path(name)
-        if scene.dovecot.has(name) and (log := _of_files([(name, path)], stamps, names)).events:
-            return log
-    return _of_journal(scene, stamps, names)
+        if not scene.dovecot.has(name):
+            continue
+        log = _of_files([(name, path)], stamps, names)
+        if log.events or (names and _of_files([(name, path)], stamps, None).events):
+            return log  # it is Dovecot's, be there a line of these names or none
+    try:
+        return _of_journal(scene, stamps, names)
+    except CannotObserve:
+        if quiet := next((name for name in SYSLOG_FILES if _had_lines(scene.dovecot, name, stamps)), ""):
+            return _of_files([(quiet, scene.dovecot.path(quiet))], stamps, names)
+        raise
+
+
+def _had_lines(dovecot: Installation, name: str, stamps: Stamps) -> bool:
+    """Whether Dovecot ever wrote there, or into the file that was put away last: it has been quiet since."""
+    if not dovecot.has(name):
+        return False
+    mark = re.compile(rb" %b(?:\[\d+\])?: " % re.escape(stamps.ident.encode()))
+    for path in (dovecot.path(name), dovecot.path(f"{name}.1")):
+        with suppress(CannotObserve):
+            if any(mark.search(line) for line in tail_since_start(path, stamps)[0]):
+                return True
+    return False
 
 
 def stamps_of(tree: Block) -> Stamps:

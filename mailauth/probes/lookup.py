@@ -10,7 +10,7 @@ from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceN
 from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.dovecot.environment import environment
 from mailauth.dovecot.username import UserNames, normalise
-from mailauth.dovecot.variables import Escape, ExpandError, expand, of_this_machine, used, values
+from mailauth.dovecot.variables import Escape, ExpandError, Fill, expand, of_this_machine, used, values
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
     ClientAddress,
@@ -277,6 +277,14 @@ def _ask(scene: Scene, passdb: Passdb, user: str, requested: str) -> Record:
             return _not_expanded(place, why)
 
     return client_values.asked(scene, passdb, ask)
+
+
+def fill_for(scene: Scene, passdb: Passdb, record: Record | None = None) -> Fill:
+    """What puts the variables in as they were when the record was found.  Its result raises CannotObserve."""
+    client = dict(record.client) if record else client_values.usual(scene, passdb)
+    known = _known(scene, passdb, _looked_up(scene), "") | client
+    version = scene.config.version
+    return lambda template, escape: expand(template, known, version.dialect, escape, version)
 
 
 def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:

@@ -81,8 +81,8 @@ class Record:
     ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
     ``ahead``: how many of ``values`` a query returned before the password.
     ``passwords``: how many columns are a password; the first that is not NULL counts.
-    ``otherwise``: clients for whom it is not so.  ``absent``: the file of a path with variables, which is not
-    there.
+    ``client``: the client's variables that it was asked with; ``otherwise``: clients for whom it is not so.
+    ``absent``: the file of a path with variables, which is not there.
     """
 
     outcome: Outcome
@@ -99,6 +99,7 @@ class Record:
     otherwise: tuple[Otherwise, ...] = ()
     passwords: int = 1
     absent: str = ""
+    client: tuple[tuple[str, str], ...] = ()
 
 
 def as_bytes(value: object) -> bytes | None:
