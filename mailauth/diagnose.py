@@ -144,6 +144,7 @@ def look(target: Target) -> Looked:
             skip(shared, (ClientAddress,), "no entry was read")
         else:
             see(shared, ClientAddress, lambda: observe_address(scene, lookups))
+            scene = replace(scene, userdb_fails=lookups.userdb_fails)
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)

@@ -55,7 +55,7 @@ def _codes(prefix: str, *numbers: int) -> tuple[str, ...]:
 _BEARS: Mapping[str, Bears] = {
     **dict.fromkeys(_codes("HASH", *range(1, 36)), Bears.ENTRY),
     **dict.fromkeys(_codes("MEM", 1, 2), Bears.ENTRY),
-    **dict.fromkeys(_codes("DB", *range(1, 13)), Bears.ENTRY),
+    **dict.fromkeys(_codes("DB", *range(1, 15)), Bears.ENTRY),
     **dict.fromkeys(_codes("PASS", 2, 3, 4, 5, 8, 9), Bears.ENTRY),
     **dict.fromkeys(_codes("USER", 2, 4, 5, 6, 7, 8, 9, 10, 11, 13), Bears.ENTRY),
     **dict.fromkeys(_codes("CONF", 6), Bears.ENTRY),
@@ -133,6 +133,8 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     bears = _BEARS.get(rule.code)
     if bears is None:
         return problem
+    if bears is Bears.ENTRY and rule.code.startswith("DB") and _of_userdb(facts):
+        return _of_session(problem, facts)
     if bears is Bears.MAIL:
         return _of_mail(problem, facts)
     if bears in _SHOWN and _worked(facts):
@@ -149,14 +151,27 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
 
 def _of_mail(problem: Problem, facts: Facts) -> Problem:
     """What comes after auth, against a session made now, and a passdb that may bring fields of its own."""
-    session, lookups = facts.get(MailSession), facts.get(LookedUp)
-    if isinstance(session, MailSession):
-        worked = "A session made now worked all the same."
-        return problem if session.ended_at else lowered(problem, worked)
+    lookups = facts.get(LookedUp)
+    if isinstance(facts.get(MailSession), MailSession):
+        return _of_session(problem, facts)
     if isinstance(lookups, LookedUp) and lookups.right and not lookups.right.lets_in and lookups.unseen:
         names = " or ".join(one.passdb for one in lookups.unseen)
         return lowered(problem, f"{names}, which mailauth did not look into, may bring what is missing.")
     return problem
+
+
+def _of_session(problem: Problem, facts: Facts) -> Problem:
+    session = facts.get(MailSession)
+    worked = isinstance(session, MailSession) and not session.ended_at
+    return lowered(problem, "A session made now worked all the same.") if worked else problem
+
+
+def _of_userdb(facts: Facts) -> bool:
+    """Whether it is a userdb's database that fails, and none of a passdb."""
+    lookups = facts.get(LookedUp)
+    if not isinstance(lookups, LookedUp):
+        return False
+    return bool(lookups.userdbs) and not any(one.failure for one in lookups.answers)
 
 
 def _on_the_way(

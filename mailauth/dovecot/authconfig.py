@@ -40,6 +40,7 @@ class SqlSource:
     place: str  # the file that says so
     credentials: str = ""  # file and line of the server and its credentials, where they are known
     query_place: str = ""  # and of the query
+    userdb: bool = False  # a userdb's, of whose query no password is asked
     refused: str = ""  # why the client library does not take the settings
     cut: tuple[str, ...] = ()  # lines ("file:12") that a "#" cuts short
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # of Dovecot's processes

@@ -100,33 +100,67 @@ _NOT_THE_CLIENTS = ("connection_limit",)
 def of_blocks(
     driver: SqlDriver, tree: conf.Block, passdb: conf.Block, value: Callable[[str, str], str]
 ) -> tuple[Host, ...]:
-    """The servers of 2.4's ``mysql NAME { ... }``: those in the passdb, else the global ones.
+    """The servers of 2.4's ``mysql NAME { ... }``: the global ones, and those in the passdb.
 
-    ``value(text, name)`` gives what a setting comes to.  Raises CannotObserve.
+    ``value(text, name)`` gives what a setting comes to.  Raises CannotObserve.  Measured on 2.4.1: of a
+    global block and the passdb the one that comes later counts, and a block in the passdb before that.
     """
-    servers = passdb.all(driver) or tree.all(driver)
-    return tuple(_of_block(driver, (tree, passdb, server), value) for server in servers)
+    outer = {block.name: block for block in tree.all(driver)}
+    inner = {block.name: block for block in passdb.all(driver)}
+    none = conf.parse("")
+    found = []
+    for name in {**outer, **inner}:
+        block = outer.get(name, none)
+        own = [(passdb, False), (inner.get(name, none), True)]
+        rest = [(block, True), *own] if block.line < passdb.line else [*own, (block, True)]
+        found.append(_of_block(driver, name, ((tree, False), *rest), value))
+    return tuple(found)
 
 
-def _of_block(driver: str, scopes: tuple[conf.Block, ...], value: Callable[[str, str], str]) -> Host:
-    """One server; what stands further inside counts.  ``scopes``: from the outermost to its own block."""
-    server = scopes[-1]
-    raw: Host = {"host": server.name} if server.name else {}
+def shared_by(driver: SqlDriver, tree: conf.Block, passdb: conf.Block) -> tuple[object, ...]:
+    """Passdbs and userdbs for which this is the same have one client between them: the first one's.
+
+    What stands in a server's own block does not count.  Source: driver_mysql_db_cache_find() and
+    driver_pgsql_db_cache_find(), Dovecot 2.4.1 src/lib-sql/driver-mysql.c, driver-pgsql.c.  Measured.
+    """
+    raw: Host = {}
+    for scope in (tree, passdb):
+        raw |= _settings(driver, scope, own=False)
+        raw |= {f"parameters {name}": text for name, text in _parameters(driver, scope, own=False).items()}
+    names = {block.name for scope in (tree, passdb) for block in scope.all(driver)}
+    return (driver, tuple(sorted(names)), tuple(sorted(raw.items())))
+
+
+def _of_block(
+    driver: str, name: str, scopes: tuple[tuple[conf.Block, bool], ...], value: Callable[[str, str], str]
+) -> Host:
+    """One server; what a later scope says counts.  True: it is a block of its own, without prefixes."""
+    raw: Host = {"host": name}
     parameters: Host = {}
-    for scope in scopes:
-        for setting in scope.settings:
-            short = setting.name.removeprefix(f"{driver}_")
-            own = scope is server or setting.name != short
-            if setting.name in _TLS or (own and (setting.value or scope is server)):
-                raw[short] = setting.value
-        for block in scope.blocks:
-            if block.kind == _TLS_BLOCK:  # so doveconf prints them
-                raw |= {f"{_TLS_BLOCK}_{one.name}": one.value for one in block.settings}
-            if block.kind in ("parameters", f"{driver}_parameters"):
-                parameters |= {one.name: one.value for one in block.settings}
+    for scope, own in scopes:
+        raw |= _settings(driver, scope, own=own)
+        parameters |= _parameters(driver, scope, own=own)
     kept = {name: text for name, text in raw.items() if name not in _NOT_THE_CLIENTS}
     kept = _mysql_24(kept) if driver == "mysql" else {"host": kept.get("host", ""), **parameters}
     return {name: value(text, f"{driver}_{name}") for name, text in kept.items() if text}
+
+
+def _settings(driver: str, scope: conf.Block, *, own: bool) -> Host:
+    """The client's settings of one scope, without the prefix.  doveconf prints defaults as empty ones."""
+    raw: Host = {}
+    for setting in scope.settings:
+        short = setting.name.removeprefix(f"{driver}_")
+        if setting.name in _TLS or ((own or setting.name != short) and (setting.value or own)):
+            raw[short] = setting.value
+    for block in scope.blocks:
+        if block.kind == _TLS_BLOCK:  # so doveconf prints them
+            raw |= {f"{_TLS_BLOCK}_{one.name}": one.value for one in block.settings}
+    return raw
+
+
+def _parameters(driver: str, scope: conf.Block, *, own: bool) -> Host:
+    kinds = ("parameters", f"{driver}_parameters") if own else (f"{driver}_parameters",)
+    return {one.name: one.value for block in scope.blocks if block.kind in kinds for one in block.settings}
 
 
 def _mysql_24(settings: Host) -> Host:

@@ -59,13 +59,12 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
     files = _files(file, dovecot)
     places = _places(files)
+    sources = v24.Sources(tree, files, dovecot)
     return AuthConfig(
         version=version,
         file=file,
         base_dir=tree.get("base_dir", "/var/run/dovecot"),
-        passdbs=v24.read_passdbs(
-            v24.Sources(tree, files, dovecot), version, frozenset(one.name for one in files.settings)
-        )
+        passdbs=v24.read_passdbs(sources, version, frozenset(one.name for one in files.settings))
         if dialect24
         else v23.read_passdbs(tree, dovecot, version),
         services={name: _service(tree, name, default_limit, places) for name in SERVICES},
@@ -79,9 +78,7 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         default_realm=tree.get("auth_default_domain" if dialect24 else "auth_default_realm"),
         master_separator=tree.get("auth_master_user_separator")[:1],
         tree=tree,
-        userdbs=v24.read_userdbs(v24.Sources(tree, files, dovecot))
-        if dialect24
-        else v23.read_userdbs(tree, dovecot),
+        userdbs=v24.read_userdbs(sources) if dialect24 else v23.read_userdbs(tree, dovecot),
         protocols=tuple(name for name in conf.words(tree, "protocols") if name != "none"),
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
         config_version=v24.config_version(tree, version) if dialect24 else None,

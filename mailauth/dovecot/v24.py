@@ -8,7 +8,7 @@ src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailauth.dovecot import clients, conf, drivers, environment, secrets
 from mailauth.dovecot.authconfig import (
@@ -36,6 +36,7 @@ class Sources:
     tree: conf.Block
     written: conf.Block
     dovecot: Installation
+    shared: dict[tuple[object, ...], tuple[clients.Host, ...]] = field(default_factory=dict, repr=False)
 
     def of(self, block: conf.Block, query: str) -> SqlSource:
         """Raises CannotObserve."""
@@ -49,6 +50,7 @@ class Sources:
             )
         else:
             hosts = clients.of_blocks(driver, self.tree, block, self._value)
+            hosts = self.shared.setdefault(clients.shared_by(driver, self.tree, block), hosts)
         refused = "" if hosts else f"{driver} {{ .. }} named list filter is missing"
         mine = next((b for b in self.written.all(block.kind) if b.name == block.name), None)
         return SqlSource(
@@ -58,6 +60,7 @@ class Sources:
             f"{block.kind} {block.name}",
             credentials=_credentials(driver, mine, self.written),
             query_place=_place(query, mine, self.written),
+            userdb=block.kind == "userdb",
             refused=refused,
             environment=tuple(environment.given(self.tree).items()),
         )

@@ -91,7 +91,6 @@ class PassdbAnswer:
     source: str = ""  # the file that says where to look
     credentials: str = ""  # file and line of the database server and its credentials
     query: str = ""  # and of the query
-    passwords: int = 1  # columns that are a password; the first counts
     driver: str = ""
     user: str = ""
     deny: bool = False
@@ -155,6 +154,7 @@ class LookedUp(Evidence):
     ``elsewhere`` (passdbs that are not asked, and have the user) are looked for where no passdb knows the
     user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row
     out for the one that was given; and ``aliases``: where the mail of that name is forwarded to.
+    ``userdbs``: those whose database a login asks, and that fails.
     """
 
     answers: tuple[PassdbAnswer, ...]
@@ -167,6 +167,7 @@ class LookedUp(Evidence):
     disabled: tuple[Disabled, ...] = ()
     comparing: tuple[Disabled, ...] = ()
     aliases: tuple[NearName, ...] = ()
+    userdbs: tuple[PassdbAnswer, ...] = ()
 
     @property
     def seen(self) -> str:
@@ -178,13 +179,19 @@ class LookedUp(Evidence):
         return "; ".join([*said, *(f"{one.passdb}: not looked into" for one in self.unseen)])
 
     @property
+    def userdb_fails(self) -> str:
+        """The userdb whose database keeps a login from being served; "" for none."""
+        failed = (one.passdb for one in self.userdbs if one.failure and not one.failure.still_served)
+        return next(failed, "")
+
+    @property
     def unasked(self) -> tuple[str, ...]:
         """The passdbs that could not be asked, and why."""
         return tuple(one.text for one in self.unseen)
 
     def failures(self, *kinds: Failing) -> tuple[tuple[PassdbAnswer, Failure], ...]:
-        """The passdbs that gave no answer for one of these reasons, be it for some clients only."""
-        found = [(a, a.failure) for a in self.answers if a.failure]
+        """The databases that gave no answer for one of these reasons, be it for some clients only."""
+        found = [(a, a.failure) for a in (*self.answers, *self.userdbs) if a.failure]
         found += [(a, one.failure) for a in self.answers for one in a.otherwise if one.failure]
         return tuple((a, failure) for a, failure in found if failure.kind in kinds)
 

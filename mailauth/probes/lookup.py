@@ -23,7 +23,7 @@ from mailauth.evidence import (
     UserName,
 )
 from mailauth.hashes.damaged import Reader
-from mailauth.probes import aliases, client_values, near, nopassword, unseen
+from mailauth.probes import aliases, client_values, near, nopassword, unseen, userdb_database
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
@@ -68,6 +68,9 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
     asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
     found = LookedUp("the passdbs, in Dovecot's order", answers, missed, right, wrong, without)
+    fields = frozenset(field for entry in entries for field in entry.record.fields)
+    if userdb_database.is_asked(scene.config, right, bool(missed), fields):
+        found = replace(found, userdbs=_userdbs(scene, right.user if right.lets_in else _looked_up(scene)))
     if not scene.names.requested and (found.unknown or not asked):
         found = replace(
             found,
@@ -86,6 +89,21 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
             ),
         )
     return found
+
+
+def _userdbs(scene: Scene, user: str) -> tuple[PassdbAnswer, ...]:
+    """The userdbs whose database fails."""
+    found = []
+    for like, label, record in userdb_database.failing(
+        scene, user, lambda one, name: _ask(scene, one, name, "")
+    ):
+        answer = replace(_answer(Entry(like, record, {}), user), passdb=label)
+        if answer.failure and userdb_database.served(scene, user):
+            if answer.failure.kind not in _OF_NEW_CONNECTIONS:
+                continue  # another userdb has the user
+            answer = replace(answer, failure=replace(answer.failure, still_served=True))
+        found.append(answer)
+    return tuple(found)
 
 
 def _all_but(passdb: Passdb) -> Callable[[Entry], bool]:
@@ -173,7 +191,6 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
         source=source.place if source else "",
         credentials=source.credentials if source else "",
         query=source.query_place if source else "",
-        passwords=record.passwords,
         driver=passdb.driver,
         user=user,
         deny=passdb.deny,
@@ -322,7 +339,7 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
     if failure and of_query and "password" in used(source.query, scene.config.version.dialect):
         record = replace(record, failure=_without_words(failure))
     failure = record.failure
-    if failure and failure.kind in _OF_NEW_CONNECTIONS and _dovecot_is_answered(scene):
+    if failure and failure.kind in _OF_NEW_CONNECTIONS and not source.userdb and _dovecot_is_answered(scene):
         if failure.kind is Failing.CONNECTIONS:
             raise CannotObserve(f"{failure.place}: {failure.says}; Dovecot has its connection, we got none.")
         return replace(record, failure=replace(failure, still_served=True))
@@ -334,9 +351,7 @@ def _without_words(failure: Failure) -> Failure:
     return replace(failure, says=f"{failure.kind.value} (the server's words may quote the password)")
 
 
-def ask_database(
-    scene: Scene, source: SqlSource, query: sql.Query, service: ServiceName, *, userdb: bool = False
-) -> Record:
+def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: ServiceName) -> Record:
     """Ask the database where Dovecot lives, in its environment, and as the user that it asks as.
 
     Who asks matters to files and sockets, and to what the client library finds in its user's home.
@@ -344,7 +359,7 @@ def ask_database(
     sql.prepare(source)
     identity, alike = _as_dovecot(scene.dovecot, scene.config, service)
     return scene.dovecot.inside(
-        lambda: sql.ask(source, query, alike=alike or not sql.is_local(source), userdb=userdb),
+        lambda: sql.ask(source, query, alike=alike or not sql.is_local(source)),
         identity,
         dict(source.environment),
     )

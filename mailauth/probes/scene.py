@@ -44,3 +44,4 @@ class Scene:
     host: str = ""  # the name or address that the client connects to
     port: int = 0  # and the port, where that was said
     mechanism: str = ""  # the SASL mechanism that the client uses
+    userdb_fails: str = ""  # the userdb whose database gives no answer

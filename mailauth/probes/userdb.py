@@ -34,6 +34,8 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
 
     Raises CannotObserve when doveadm cannot ask, and where only a login shows what Dovecot makes of it.
     """
+    if scene.userdb_fails:
+        return NotApplicable(UserdbAnswer, f"the database of {scene.userdb_fails} fails")
     end = _end(scene)
     if isinstance(end, str):
         return NotApplicable(UserdbAnswer, end)

@@ -13,11 +13,12 @@ What to do
 
 from mailauth.evidence import CacheAnswer, Logins, LookedUp, PasswordCheck
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.rules import cache_case
+from mailauth.rules import cache_case, database_case
 
 _NAMED = (
     *("CONF010", "CONF012", "CONF015", "CONF017", "CONF018", "HASH034", "USERDB001", "USERDB002"),
     *("USERDB003", "USERDB004", "USERDB005", "USERDB006"),
+    *database_case.CAUSES,
 )
 
 

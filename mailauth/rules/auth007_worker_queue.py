@@ -9,7 +9,8 @@ Why
     minutes, and gives up a request after 60 seconds (auth-worker-server.c of 2.3.19.1,
     auth-worker-connection.c of 2.4.1).
 How we know
-    The log says it, since Dovecot last started or was reloaded.
+    The log says it, since Dovecot last started or was reloaded.  Where auth lost its database, or the
+    database refuses it, workers wait for that: more of them would wait with them, and this is not told.
 What to do
     Allow more workers: auth_worker_max_count on 2.3, process_limit of service auth-worker on 2.4.  More
     workers than processor cores help a slow database, not a slow hash: for that, a cheaper hash, or
@@ -19,14 +20,15 @@ What to do
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import database_case
 
 _DEFAULT = 30  # of both dialects
 
 
-@rule("AUTH007", "Logins wait in the queue for a worker", Severity.RISK)
+@rule("AUTH007", "Logins wait in the queue for a worker", Severity.RISK, yields_to=database_case.CAUSES)
 def worker_queue(configured: Configured, log: LogWindow) -> Problem | None:
     queued = log.of(LogKind.QUEUED)
-    if queued is None:
+    if queued is None or log.database_lost:
         return None
     more = max(_DEFAULT, 2 * _workers(configured))
     on_23 = f"auth_worker_max_count = {more}"

@@ -17,12 +17,14 @@ What to do
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Logins, LogWindow, MailSession
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import database_case
 
 _NAMED = (
     *("AUTH002", "AUTH006", "AUTH008", "AUTH009", "AUTH010", "AUTH011", "AUTH012"),
     *("CONF010", "CONF016", "CONF017", "CONF018", "CONF019"),
     *("NET001", "NET002", "NET005", "NET007", "NET009", "LOG003", "USER005"),
     *("USERDB001", "USERDB002", "USERDB003", "USERDB004", "USERDB005", "USERDB006"),
+    *database_case.CAUSES,
 )
 
 

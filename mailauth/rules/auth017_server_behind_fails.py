@@ -19,10 +19,11 @@ from datetime import datetime, timedelta
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import LogTrouble, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import database_case
 
 _FLOOD = 100.0  # lines a second
 _LATELY = timedelta(minutes=10)
-_NAMED = ("DB001", "DB002", "DB005", "DB006", "DB007", "DB009", "DB011", "DB012", "AUTH014")
+_NAMED = (*database_case.CAUSES, "DB005", "DB012", "AUTH014")
 
 
 @rule("AUTH017", "A server that auth asks fails", Severity.RISK, yields_to=_NAMED)

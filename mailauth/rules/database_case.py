@@ -4,6 +4,9 @@ from mailauth.evidence import LookedUp, PassdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy
 from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure
 
+# Where one of these is found, a login that fails, waits or is given up is its consequence.
+CAUSES = tuple(f"DB{number:03}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 13, 14))
+
 
 def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
     """The passdbs that gave no answer for one of these reasons, in the servers' own words.

@@ -17,9 +17,15 @@ What to do
 from mailauth.evidence import UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import database_case
 
 
-@rule("USERDB005", "The userdb lookup fails", Severity.BLOCKS_LOGIN, yields_to=("CONF012",))
+@rule(
+    "USERDB005",
+    "The userdb lookup fails",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("CONF012", *database_case.CAUSES),
+)
 def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FAILED:
         return None

@@ -51,12 +51,11 @@ def is_local(source: SqlSource) -> bool:
     return source.driver == "sqlite" or any(host in ("", "localhost") or host[0] == "/" for host in hosts)
 
 
-def ask(source: SqlSource, query: Query, *, alike: bool = True, userdb: bool = False) -> Record:
+def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
     """Run the query that ``query(escape)`` makes, on the first server that answers.
 
     To be called where Dovecot lives: paths, sockets and host names are taken as it says them; and as the
     user that Dovecot asks as: ``alike`` says whether we are that user, where it matters.
-    ``userdb``: it is a userdb's query, of which no password is asked.
     What fails for Dovecot, too, is the outcome FAILED.  Raises CannotObserve when it is only we who
     cannot ask, or cannot tell.
     """
@@ -86,7 +85,7 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True, userdb: bool = F
         took = time.monotonic() - began
         others = source.hosts[number + 1 :][:_OTHERS]
         failed += [bad for other in others if (bad := _reach(source, other))]
-        record = (_row if userdb else _record)(names, rows, place)
+        record = (_row if source.userdb else _record)(names, rows, place)
         return replace(record, seconds=took, beside=tuple(failed))
     if not failed:
         raise CannotObserve(f"{source.place}: no server is named.")
@@ -138,7 +137,7 @@ def _record(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> 
     stored = as_bytes(rows[0][given[0]]) or b""
     noscheme = names[given[0]] == "password_noscheme"
     before = sum(1 for name, value in zip(names[: given[0]], rows[0], strict=False) if _is_field(name, value))
-    return replace(record, stored=stored, noscheme=noscheme, passwords=len(given), ahead=before)
+    return replace(record, stored=stored, noscheme=noscheme, ahead=before)
 
 
 _PASSWORDS = ("password", "password_noscheme")

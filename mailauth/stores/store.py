@@ -80,7 +80,6 @@ class Record:
     nothing.  ``seconds``: how long the store took; ``beside``: servers that failed while another answered.
     ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
     ``ahead``: how many of ``values`` a query returned before the password.
-    ``passwords``: how many columns are a password; the first that is not NULL counts.
     ``client``: the client's variables that it was asked with; ``otherwise``: clients for whom it is not so.
     ``absent``: the file of a path with variables, which is not there.
     """
@@ -97,7 +96,6 @@ class Record:
     again: int = 0
     ahead: int = 0
     otherwise: tuple[Otherwise, ...] = ()
-    passwords: int = 1
     absent: str = ""
     client: tuple[tuple[str, str], ...] = ()
 

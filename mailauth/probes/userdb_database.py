@@ -1,0 +1,58 @@
+"""The databases of userdbs: whether each answers Dovecot's own query.
+
+A login asks the userdb after the password was verified; where its database does not answer, the login fails
+with the same words to the client as for a passdb's.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from mailauth.dovecot.authconfig import AuthConfig, Passdb, SqlSource, Userdb, who_verifies
+from mailauth.errors import CannotObserve
+from mailauth.evidence import End
+from mailauth.probes.scene import Scene
+from mailauth.stores.store import Record
+
+_WITH_MAIL = frozenset({"imap", "pop3", "lmtp", "submission", "sieve"})
+_SECONDS = 3.0
+
+
+def failing(
+    scene: Scene, user: str, ask: Callable[[Passdb, str], Record]
+) -> Iterator[tuple[Passdb, str, Record]]:
+    """Those whose database fails: as if each were a passdb, its label, and what was said.
+
+    What we cannot ask is passed over: doveadm user has the last word on the userdb.
+    """
+    for userdb in scene.config.userdbs:
+        if isinstance(userdb.source, SqlSource):
+            like = _as_passdb(userdb, userdb.source)
+            with suppress(CannotObserve):
+                record = ask(like, user)
+                if record.failure:
+                    yield like, userdb.label, record
+
+
+def is_asked(config: AuthConfig, end: End | None, unseen: bool, fields: frozenset[str]) -> bool:
+    """Whether a login comes to the userdbs' databases, as far as can be seen.
+
+    ``unseen``: some passdb was not looked into; ``fields``: what the passdbs bring.
+    """
+    if not _WITH_MAIL & set(config.protocols):
+        return False
+    if config.userdbs and config.userdbs[0].driver == "prefetch":
+        return not any(name.startswith("userdb_") for name in fields)
+    return unseen or (end is not None and end.lets_in)
+
+
+def served(scene: Scene, user: str) -> bool:
+    """Whether the running Dovecot finds the user in its userdbs all the same."""
+    try:
+        return not scene.dovecot.run("doveadm", "user", "-u", "--", user, timeout=_SECONDS).status
+    except CannotObserve:
+        return False
+
+
+def _as_passdb(userdb: Userdb, source: SqlSource) -> Passdb:
+    worker, _ = who_verifies(source.driver, use_worker=False, use_cache=False, cache_with_worker=False)
+    return Passdb(userdb.number, source.driver, userdb.name, "", source, "", worker, None)
