@@ -57,7 +57,12 @@ def test_the_userdbs_database(proof: Make, dovecot_version: str, kind: str, faul
         "another" if fault == "credentials" else place.password,
         query(told.lab) if fault == "credentials" else wrong,
     )
-    (found,) = told.finds({code}, password=told.password)
+    if (told.lab.dialect, kind, fault) == ("2.3", "pgsql", "credentials"):
+        # auth of 2.3.19.1 is killed by signal 11 when the connection fails: that is found, too
+        findings = told.look(password=told.password).diagnosis.findings
+        found = next(one for one in findings if one.rule.code == code)
+    else:
+        (found,) = told.finds({code}, password=told.password)
     assert f"userdb 1 ({kind})" in found.problem.says
     assert re.search(r"(userdb-sql\.conf\.ext|dovecot\.conf):\d+", found.problem.remedy.summary)
     userdb(told.lab, place.password, query(told.lab))
