@@ -57,7 +57,9 @@ def _plainly_sound(parsed: Hash, case: Case, scene: Scene) -> bool:
     scheme, values = parsed.scheme, dict(parsed.params)
     if scheme.name in _AS_TEXT or scheme.name in _LONG_OR_SHORT or case.record.noscheme:
         return False
-    if scene.password is not None and (scheme.default_encoding or values.get("kind") == "DES"):
+    if scene.password is not None and (
+        scheme.default_encoding or scheme.name == "MD5" or values.get("kind") == "DES"
+    ):
         return False  # the password may prove that the digest is another one
     return not one_case(parsed.payload)
 
