@@ -148,6 +148,8 @@ def look(target: Target) -> Looked:
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)
+    check = shared[PasswordCheck]
+    scene = replace(scene, end=check.end if isinstance(check, PasswordCheck) and check.lets_in else None)
     if target.login and target.password is not None:
         logins = see(shared, Logins, lambda: observe_logins(scene))
         see(shared, MailSession, lambda: observe_session(scene, logins))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
-from mailauth.evidence import UserName
+from mailauth.evidence import End, UserName
 from mailauth.hashes import Flaw, Hash, Password
 from mailauth.probes.walk import Road
 from mailauth.stores.store import Record
@@ -45,3 +45,4 @@ class Scene:
     port: int = 0  # and the port, where that was said
     mechanism: str = ""  # the SASL mechanism that the client uses
     userdb_fails: str = ""  # the userdb whose database gives no answer
+    end: End | None = None  # where the password that was given leads, if it lets the user in

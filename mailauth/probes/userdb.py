@@ -142,7 +142,7 @@ def _end(scene: Scene) -> End | str:
         return "no protocol of this Dovecot opens mail"
     if scene.road is None or not (scene.cases or scene.road.unasked):
         return "no passdb has the user"
-    end = walk(scene.road, lambda _: True)
+    end = scene.end or walk(scene.road, lambda _: True)
     if end.keeps_out:
         return "no passdb lets the user in"
     if _open(scene, end) and any(one.driver == "prefetch" for one in config.userdbs):

@@ -166,3 +166,22 @@ def test_the_passdb_names_the_place_of_the_mail(proof: Make, dovecot_version: st
     assert not opens(lab, patience=8.0)
     [found] = told.finds({"USERDB004"}, password=SECRET)
     assert "/mail/alice/Maildir" in found.problem.says
+
+
+def test_the_fields_are_those_of_the_passdb_that_lets_in(proof: Make, dovecot_version: str) -> None:
+    """The first has the user with another password, and root's uid; the second counts."""
+    other = argon2id(b"another", memory=1 * MiB)
+    users = {"alice": f"{other}:::::: userdb_uid=0 userdb_gid=0 userdb_home=/root"}
+    told = proof(dovecot_version, "passwd-file", users, protocols=("imap",))
+    lab = told.lab
+    PREFETCH(lab)
+    file = told.write("more", f"alice:{GOOD}:::::: userdb_uid=65534 userdb_gid=65534 userdb_home=/tmp\n")
+    lab.configure(
+        f"passdb {{\n  driver = passwd-file\n  args = {file}\n}}\n"
+        if lab.dialect == "2.3"
+        else f"passdb more {{\n  driver = passwd-file\n  passwd_file_path = {file}\n}}\n"
+    )
+    lab.restart()
+    assert opens(lab)
+    told.finds({"CONF011"}, password=SECRET)
+    told.finds({"USERDB003"}, password=b"another")
