@@ -44,6 +44,14 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
         raise CannotObserve(
             f"no userdb knows {end.user!r}, nor does a passdb that was looked into; {_A_LOGIN}"
         )
+    if (
+        found.said is UserdbSaid.FOUND
+        and (found.lost or None in (found.uid, found.gid))
+        and _open(scene, end)
+    ):
+        raise CannotObserve(
+            f"the userdb returns not all of uid, gid and home, and a passdb that was not looked into may; {_A_LOGIN}"
+        )
     return found
 
 
