@@ -44,13 +44,11 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
         raise CannotObserve(
             f"no userdb knows {end.user!r}, nor does a passdb that was looked into; {_A_LOGIN}"
         )
-    if (
-        found.said is UserdbSaid.FOUND
-        and (found.lost or None in (found.uid, found.gid))
-        and _open(scene, end)
-    ):
+    incomplete = found.said is UserdbSaid.FOUND and (found.lost or None in (found.uid, found.gid))
+    if incomplete and _open(scene, end) and _brings_fields(scene):
         raise CannotObserve(
-            f"the userdb returns not all of uid, gid and home, and a passdb that was not looked into may; {_A_LOGIN}"
+            "the userdb returns not all of uid, gid and home, and a passdb that was not looked into may;"
+            f" {_A_LOGIN}"
         )
     return found
 
@@ -165,6 +163,15 @@ def _end(scene: Scene) -> End | str:
 def _open(scene: Scene, end: End) -> bool:
     """Whether a passdb that was not looked into may have the user, or nobody."""
     return bool(end.unseen) or not scene.cases
+
+
+_WITHOUT_FIELDS = frozenset({"pam", "shadow", "passwd", "bsdauth"})
+
+
+def _brings_fields(scene: Scene) -> bool:
+    """Whether a passdb that was not looked into is one that can return userdb_ fields."""
+    unasked = scene.road.unasked if scene.road else {}
+    return any(one.number in unasked and one.driver not in _WITHOUT_FIELDS for one in scene.config.passdbs)
 
 
 def _doveadm(scene: Scene, *words: str) -> Ran:
