@@ -59,6 +59,11 @@ SQLITE_WAL = Change(
     "sqlite_journal_mode, wal by default, is kept to: who only reads does not wait for who writes",
     "src/lib-sql/driver-sqlite.c; run",
 )
+DOVECONF_IS_LENIENT = Change(
+    _2_4_5,
+    "doveconf -n and -a print a configuration with vsz_limit = 0; the master and doveconf -F refuse it",
+    "main(), src/config/doveconf.c; run",
+)
 CHANGES = (
     HERE_DOCUMENTS,
     WORKER_HIT_FALLS_BACK,
@@ -68,6 +73,7 @@ CHANGES = (
     OLD_PROCESSES_STAY,
     SQLITE_WAITS,
     SQLITE_WAL,
+    DOVECONF_IS_LENIENT,
 )
 
 

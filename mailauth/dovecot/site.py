@@ -10,6 +10,7 @@ from mailauth.dovecot import conf, v23, v24
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Service, ServiceName
 from mailauth.dovecot.doveadm import Installation, no_file
 from mailauth.dovecot.refusal import Refusal, read_refusal
+from mailauth.dovecot.releases import DOVECONF_IS_LENIENT
 from mailauth.dovecot.sizes import UNSET, parse_limit, parse_size
 from mailauth.dovecot.version import Version
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError, unseen
@@ -54,6 +55,8 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     first, _, _ = ran.out.partition("\n")  # "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf"
     version = Version.parse(first)
     file = dovecot.config or first.partition("): ")[2].strip() or _DEFAULT_FILE
+    if said := refused_by_master(dovecot, version):
+        return read_refusal(version, file, said)
     tree = conf.parse_printed(ran.out)
     dialect24 = version.dialect == "2.4"
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
@@ -83,6 +86,18 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
         config_version=v24.config_version(tree, version) if dialect24 else None,
     )
+
+
+def refused_by_master(dovecot: Installation, version: Version) -> str:
+    """What the master would say of a configuration that doveconf prints without a word; "" where nothing.
+
+    ``doveconf -F`` is what the master itself runs.  It reads all files that the configuration names: who may
+    not is not told.
+    """
+    if not DOVECONF_IS_LENIENT.holds(version):
+        return ""
+    ran = dovecot.run("doveconf", "-F")
+    return ran.err if ran.status and "rror in configuration file" in ran.err else ""
 
 
 def _all_seen(dovecot: Installation) -> None:

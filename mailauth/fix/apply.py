@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from mailauth.diagnose import Looked, Target, look
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.doveadm import Installation, at_pid
-from mailauth.dovecot.site import read_config
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import read_config, read_or_refusal
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.evidence import Logins, Unobserved
 from mailauth.finding import Diagnosis, Finding, Severity
@@ -259,6 +260,9 @@ class _Work:
                 (line for line in ran.err.splitlines() if "Fatal" in line or "Error" in line), ran.err
             )
             raise Refused(f"Dovecot does not accept it: {said.removeprefix('doveconf: ').strip()}")
+        again = read_or_refusal(self.ready.target.dovecot)  # a doveconf that is lenient is not the last word
+        if isinstance(again, Refusal):
+            raise Refused(f"Dovecot does not accept it: {again.place}: {again.words}")
 
     def _command(self, command: str) -> None:
         dovecot = self.ready.target.dovecot

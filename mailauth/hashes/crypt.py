@@ -61,11 +61,21 @@ def verify(payload: bytes, password: Password, user: str) -> Judgement:
         return MATCH if matched else MISMATCH
     made = libcrypt.crypt(lib, password.text, text)
     if made is None:
+        if why := unknown_here(text):
+            return Judgement(Verdict.UNSUPPORTED, why)
         need = memory(payload)
         if need.blocks and not can_map(need.blocks):
             return out_of_memory(need)
         return Judgement(Verdict.MISMATCH, _crypt_failed(password))
     return MATCH if hmac.compare_digest(made, text) else MISMATCH
+
+
+def unknown_here(payload: bytes) -> str:
+    """Why this machine's libcrypt cannot verify what a newer one can; "" where it can, or none could."""
+    form, lib = kind_of(payload), libcrypt.load()
+    if form is None or not form.since or (lib and libcrypt.setting(lib, form.prefix)):
+        return ""
+    return f"this machine's libcrypt does not know {form.kind}; {form.since} does"
 
 
 def _crypt_failed(password: Password) -> str:

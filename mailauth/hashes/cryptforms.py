@@ -1,4 +1,4 @@
-"""The hash formats of crypt(3), as libxcrypt 4.4.33 reads and writes them.
+"""The hash formats of crypt(3), as libxcrypt 4.4.33 and 4.5 read and write them.
 
 A stored string can match only if libxcrypt could have written it: the forms below say exactly
 what it writes. Source: libxcrypt 4.4.33 lib/crypt-*.c, lib/alg-yescrypt-common.c; crypt(5).
@@ -28,6 +28,7 @@ class Form:
     seconds: Callable[[Values], float]
     shape: Callable[[Values], str]
     digest: int  # characters after the last $
+    since: str = ""  # the libcrypt that was the first to have it, where those in use differ
 
 
 def bad_character(text: bytes) -> int | None:
@@ -60,10 +61,10 @@ def _by(pattern: bytes, params: Callable[[re.Match[bytes]], Params]) -> Callable
 def _sha(kind: str, digest: bytes, length: int, ends: bytes) -> Callable[[bytes], Params | None]:
     """By its parts where the salt is an ordinary one, which is fast; else by the whole form."""
     usual: dict[int, Params] = {n: (("kind", kind), ("rounds", 5000), ("salt", n)) for n in range(17)}
-    plain = kind[:2].encode()
+    plain = kind[:-1].encode()
     whole = _by(
         rb"\$%b\$(?:rounds=([1-9][0-9]{3,8})\$|(?!rounds=))(%b{0,16})\$%b"
-        % (kind[1:2].encode(), _SALT, digest),
+        % (kind[1:-1].encode(), _SALT, digest),
         lambda found: (("kind", kind), ("rounds", int(found[1] or 5000)), ("salt", len(found[2]))),
     )
 
@@ -177,7 +178,18 @@ def _sha_shape(values: Values) -> str:
     return f"{values['kind']}rounds={values['rounds']}$..."
 
 
+_SM3 = "libxcrypt 4.5"
 FORMS = (
+    Form("$sm3y$", b"$sm3y$", _yescrypt("$sm3y$"), _scrypt_seconds, _scrypt_shape, 43, _SM3),
+    Form(
+        "$sm3$",
+        b"$sm3$",
+        _sha("$sm3$", rb"[./0-9A-Za-z]{42}[./0-9A-D]", 43, CRYPT64[:16]),
+        lambda values: int(values["rounds"]) * 0.7e-6,
+        _sha_shape,
+        43,
+        _SM3,
+    ),
     Form("$y$", b"$y$", _yescrypt("$y$"), _scrypt_seconds, _scrypt_shape, 43),
     Form("$gy$", b"$gy$", _yescrypt("$gy$"), _scrypt_seconds, _scrypt_shape, 43),
     Form("$7$", b"$7$", _scrypt, _scrypt_seconds, _scrypt_shape, 43),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.hashes import accepts, judge
+from mailauth.hashes.cryptforms import FORMS
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.hash import Flaw, Hash, Memory, Params
 from mailauth.hashes.headline import headline
@@ -146,6 +147,11 @@ def notes(hash_: Hash) -> tuple[str, ...]:  # noqa: C901 - one line for each odd
         found.append(
             f"any password that begins with these {values['length']} characters matches, a shorter one does"
             " not"
+        )
+    form = next((one for one in FORMS if one.kind == values.get("kind")), None)
+    if form is not None and form.since:
+        found.append(
+            f"not Dovecot but its system's libcrypt decides: {form.since} and newer have {form.kind}"
         )
     if name.startswith("ARGON2"):
         if values["tag"] != 32:

@@ -9,6 +9,7 @@ from mailauth.evidence.stored import Door, Opens
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.notation import one_case
+from mailauth.probes.crypt_library import lacks
 from mailauth.probes.lookup import ask_sql, reader_of
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import Entry
@@ -43,6 +44,8 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
 
 def _damage(case: Case, scene: Scene) -> Damage | None:
     parsed = case.hash
+    if isinstance(parsed, Hash) and (why := lacks(scene.dovecot, parsed)):
+        return Damage(Kind.LIBC, why, mendable=False)
     if isinstance(parsed, Hash) and _plainly_sound(parsed, case, scene):
         return None
     from mailauth.hashes.nature import judged  # noqa: PLC0415 - 20 ms that a sound string need not

@@ -5,6 +5,7 @@ import re
 from mailauth.errors import CannotObserve
 from mailauth.evidence import StoredHash, Trial, Trials, Verifiers, VerifyingProcess
 from mailauth.hashes import Hash, Password, Verdict
+from mailauth.hashes.crypt import unknown_here
 from mailauth.memory import fit
 from mailauth.memory.child import Kind, TrialResult, trial
 
@@ -22,6 +23,8 @@ def observe_trials(
     on the number of passes, so of a hash that takes long only one is made, and the password left to others.
     """
     kind: Kind = "argon2" if parsed.scheme.name.startswith("ARGON2") else "crypt"
+    if kind == "crypt" and (why := unknown_here(parsed.payload)):
+        raise CannotObserve(f"{why}.")
     shortened = kind == "argon2" and stored.seconds > _LONG
     payload = _PASSES.sub(b",t=1,", parsed.payload, count=1) if shortened else parsed.payload
     given = password or _STAND_IN

@@ -5,12 +5,12 @@ What you see
     "crypt() failed".
 Why
     The id between the first two $ chooses the algorithm. libxcrypt, Debian's libcrypt, has $y$ $gy$
-    $7$ $6$ $5$ $2?$ $sha1$ $md5 $1$ $3$ and DES; other systems have more or fewer (OpenBSD,
-    Solaris, musl), so that a hash which came from one cannot be verified on another.
+    $7$ $6$ $5$ $2?$ $sha1$ $md5 $1$ $3$ and DES, from 4.5 on $sm3$ and $sm3y$; other systems have more or
+    fewer (OpenBSD, Solaris, musl), so that a hash which came from one cannot be verified on another.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the id is none that libxcrypt has, and no other software's that mailauth
-    knows.
+    knows.  Or the libcrypt beside that Dovecot was read, and does not have it.
 What to do
     Set the user's password again.
 """

@@ -434,3 +434,23 @@ def test_hash027(proof: Make, dovecot_version: str) -> None:
     told.paste(found)
     assert told.logins() == [True]
     told.finds(set(), password=SECRET)
+
+
+SM3 = {
+    "$sm3$": "{CRYPT}$sm3$rounds=2000$abcdefgh$SNkvoNFJe1e2mlZ.tvlXrmhm.OsxAAo4sxdsg8oscd5",
+    "$sm3y$": "{CRYPT}$sm3y$j9T$abcdefgh$Bp9KmMkGYs7hQ5TFDmKVl0qoAvn7/wQNCSIhLAt.eY1",
+}
+
+
+@pytest.mark.parametrize("kind", SM3)
+def test_hash022_is_a_matter_of_the_libcrypt_beside_that_dovecot(
+    proof: Make, dovecot_version: str, kind: str
+) -> None:
+    """Of the password "secret", by Debian testing's libxcrypt 4.5; older ones do not know it."""
+    told = proof(dovecot_version, "sqlite", {"alice": SM3[kind]})
+    works = told.lab.login("alice", b"secret").ok
+    for password in (None, b"secret"):
+        diagnosis = told.look(password=password).diagnosis
+        codes = {finding.rule.code for finding in diagnosis.findings}
+        assert codes == (set() if works else {"HASH022"}), (codes, works)
+    record(told.lab, f"{kind} and the libcrypt", codes)
