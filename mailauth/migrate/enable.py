@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mailauth.diagnose import Looked, Target
 from mailauth.dovecot import conf
-from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Diagnosis
@@ -21,6 +21,7 @@ from mailauth.fix.plan import RELOAD, FileChange, Plan, read
 from mailauth.migrate.onlogin import FIELD, OnLogin, passdb_settings, policy_settings
 
 _DRIVERS = ("passwd-file", "sql")
+_NO_STORE = "{}: there is no passdb with hashes that could be migrated."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ def to_enable(settings: OnLogin, config: AuthConfig, dovecot: Installation) -> S
     if url := config.tree.get("auth_policy_server_url"):
         ours = "on-login is enabled already" if FIELD in _text_of(config) else f"it is set to {url}"
         raise Refused(f"auth_policy_server_url: {ours}; Dovecot has one such server, and it is not changed.")
+    if not any(isinstance(one.source, FileSource | SqlSource) for one in config.passdbs):
+        raise UsageError(_NO_STORE.format(config.file))
     dialect = config.version.dialect
     folder = Path(config.file).parent
     secret = {f"{folder}/mailauth-onlogin.conf.ext": policy_settings(settings, dialect).encode()}
@@ -106,7 +109,7 @@ def _seal_in_passdbs(settings: OnLogin, config: AuthConfig, desk: "_Desk", folde
         if block.get("driver") in _DRIVERS and block.get("deny") != "yes" and block.get("master") != "yes"
     ]
     if not wanted:
-        raise UsageError(f"{config.file}: there is no passdb with hashes that could be migrated.")
+        raise UsageError(_NO_STORE.format(config.file))
     # From the last to the first, so that the numbers of the lines stay true.
     for number, block in reversed(wanted):
         name = f"{folder}/mailauth-seal-{number}.conf.ext"

@@ -176,6 +176,8 @@ def test_check_of_a_server_whose_only_passdb_is_not_looked_into(rig: MakeRig, do
     assert "all well" not in done.stdout
     assert "takes memory" not in done.stdout
     assert "nothing was counted" in done.stdout
+    offered = mailauth("migrate", "on-login", "enable", "--pid", str(one.master_pid))
+    assert (offered.returncode, "no passdb with hashes" in offered.stderr) == (2, True)
 
 
 def test_login_waits_once_for_a_passdb_that_does_not_answer(
@@ -282,3 +284,16 @@ def test_a_session_that_works_decides(rig: MakeRig, dovecot_version: str) -> Non
     told = Proof(server(rig, dovecot_version, part, userdb=userdb_file(dovecot_version, "alice")))
     made = told.look(password=SECRET, login=True).diagnosis
     assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
+
+
+def test_a_database_that_fails_before_a_file(rig: MakeRig, dovecot_version: str) -> None:
+    """The database's fault is named; a password that the file does not take may be the database's."""
+    told = Proof(server(rig, dovecot_version, sqlite(), passwd_file({"alice": GOOD}), rows={}))
+    assert isinstance(told.lab, Rig)
+    told.lab.sql("ALTER TABLE accounts RENAME COLUMN secret TO crypted")
+    assert told.logins() == [True]
+    for login in (False, True):
+        assert codes(told.look(password=SECRET, login=login).diagnosis)["DB004"][0] is RISK
+    wrong = told.look(password=b"wrong").diagnosis
+    assert codes(wrong) == {"DB004": (BLOCKS, Certainty.PROVEN)}
+    assert "PASS001" in undecided(wrong)
