@@ -85,7 +85,7 @@ def plan(as_json: bool, **named: Any) -> None:
     where, wishes = _asked(named)
     if where.order is not None:
         must_fit(where.order)
-    table = opened(where)
+    table = opened(where, reading=True)
     try:
         with progress(None) as tell:
             found = applying.plan(table, wishes, tell, page=_page(where, reading=True))

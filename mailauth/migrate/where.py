@@ -12,10 +12,13 @@ from mailauth.hashes.making import DEFAULT_LIMIT, LARGEST_IDLE, Order
 from mailauth.migrate.goal import Goal
 from mailauth.probes.lookup import reader_of
 from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
-from mailauth.stores import sql, table
+from mailauth.stores import file_tables, sql, table
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.query import VARIABLE
+from mailauth.stores.survey import files_of
 from mailauth.stores.swaps import Table
+
+_SHOWN_FILES = 5  # of a path with variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,18 @@ def of_url(
     return Where(shown, source, reader, order, None, assumed=said)
 
 
-def opened(where: Where) -> Table:
-    """Raises UsageError, Refused, CannotObserve."""
+def opened(where: Where, *, reading: bool = False) -> Table:
+    """``reading``: nothing is to be changed.  Raises UsageError, Refused, CannotObserve."""
     if isinstance(where.source, FileSource):
         if VARIABLE.search(where.source.path):
-            raise UsageError(f"{where.source.path}: name one file with --url passwd-file:/path.")
+            files = files_of(where.source.path, Path("/"))
+            if reading:
+                return file_tables.opened(where.source.path, files)
+            commands = "; ".join(f"--url passwd-file:{one}" for one in files[:_SHOWN_FILES])
+            more = f"; and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
+            raise UsageError(
+                f"{where.source.path}: a migration changes one file at a time: {commands}{more}."
+            )
         path = Path(where.source.path)
         if not path.is_file():
             raise CannotObserve(f"{path}: there is no such passwd-file.")

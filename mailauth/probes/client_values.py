@@ -129,6 +129,10 @@ def _values(name: str, scene: Scene, templates: tuple[str, ...]) -> list[str]:
 
 def _secured(scene: Scene, _templates: tuple[str, ...]) -> list[str]:
     tree = scene.config.tree
+    if scene.port and scene.service in _LISTENING:
+        listeners = configured(scene.config, (scene.service,))
+        if any(one.port == scene.port and one.tls for one in listeners):
+            return ["TLS"]  # the port that was named begins with it
     found = ["TLS"] if tree.get("ssl", "yes") != "no" else []
     if _cleartext(tree):
         found.append("")

@@ -67,3 +67,16 @@ def test_no_file_at_all(lab: Callable[..., Lab], dovecot_version: str) -> None:
         one.reload()
         found = Proof(one, "alice@example.org").finds({"CONF015"})
         assert f"gone/{domain}" in found[0].problem.says
+
+
+def test_a_migration_of_all_files(server: Callable[..., Rig]) -> None:
+    """A plan counts the rows of every domain's file; applying it is a matter of one file at a time."""
+    rig = server(HESTIA)
+    files = sorted(rig.folder.glob("domains/*/passwd"))
+    plan = mailauth("migrate", "plan", "--prefix", "--json", "--pid", str(rig.master_pid))
+    assert plan.returncode in (0, 1), plan.stderr
+    rows = sum(len(file.read_text().splitlines()) for file in files)
+    assert f'"rows": {rows}' in plan.stdout or f'"rows":{rows}' in plan.stdout, plan.stdout
+    done = mailauth("migrate", "apply", "--prefix", "--apply", "--pid", str(rig.master_pid))
+    assert done.returncode == 2
+    assert all(f"--url passwd-file:{file}" in done.stderr for file in files), done.stderr

@@ -1,0 +1,48 @@
+"""The passwd-files of a path with variables, read one after the other as one table.  Nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailauth.errors import Refused
+from mailauth.stores.file_table import FileTable
+from mailauth.stores.swaps import Key, Row, Swap, Swapped
+
+
+@dataclass(slots=True)
+class FileTables:
+    """A key is the number of a file, and that file's own key.  To be used where Dovecot lives."""
+
+    place: str  # the path, as it is set
+    files: tuple[FileTable, ...]
+    width: int | None = None
+    apart: bool = False
+
+    def count(self) -> int:
+        return sum(one.count() for one in self.files)
+
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        number, own = (int(after[0]), after[1:]) if after else (0, None)
+        for at in range(number, len(self.files)):
+            if rows := self.files[at].page(own if at == number else None, size):
+                return [Row((at, *row.key), row.user, row.stored, row.version) for row in rows]
+        return []
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        found: list[Row] = []
+        for at in sorted({int(key[0]) for key in keys}):
+            rows = self.files[at].now([key[1:] for key in keys if key[0] == at])
+            found += [Row((at, *row.key), row.user, row.stored, row.version) for row in rows]
+        return found
+
+    def swap(self, swaps: Sequence[Swap]) -> Swapped:
+        if swaps:
+            raise Refused(f"{self.place}: several files are not changed together.")
+        return Swapped(frozenset())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def opened(template: str, paths: Sequence[Path]) -> FileTables:
+    return FileTables(template, tuple(FileTable(path) for path in paths))
