@@ -14,13 +14,15 @@ _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
     # Dovecot's own: auth_verbose_passwords, auth_debug_passwords
     (re.compile(rb"(?i)((?:\w+ of )?given password: |password '|passw(?:or)?d: ).*", re.DOTALL), rb"\1..."),
     # a key of a dict: password_key = passdb/%w/%u
-    (re.compile(rb"\b(shared|priv)/.*", re.DOTALL), rb"\1/..."),
+    (re.compile(rb"(?<![\w/])(shared|priv)/.*", re.DOTALL), rb"\1/..."),
     # what a program that ended with an exception wrote
     (re.compile(rb"\b(\w*(?:Error|Exception)): .*", re.DOTALL), rb"\1: ..."),
     # a statement, and what a database quotes of it
     (
         re.compile(
-            rb"(?i)\b(select|insert|update|delete|replace|call|with|exec)\b(?= [^:]*['\"=(,*]).*", re.DOTALL
+            rb"(?i)\b(select|insert into|update \S+ set|delete from|replace into|call(?= \w+\()"
+            rb"|with(?= \w+ as\b)|exec(?= \w+ ['@]))\b.*",
+            re.DOTALL,
         ),
         rb"\1 ...",
     ),

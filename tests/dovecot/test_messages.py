@@ -136,6 +136,15 @@ def test_no_line_lets_a_secret_out(line: str, secret: str) -> None:
             "binding failed (dn cn=x,dc=y): Invalid credentials",
             "binding failed (dn cn=x,dc=y): Invalid credentials",
         ),
+        *(
+            (text, text)
+            for text in (
+                "Mail access for users with UID 65534 not permitted (see first_valid_uid in config file)",
+                "open(/srv/mail/shared/x) failed: Permission denied",
+                "service(auth): Ignoring invalid update from child 12 (uid=3)",
+                "Namespace 'inbox': mkdir(/proc/nosuch) failed: No such file or directory",
+            )
+        ),
         ("Plugin quota must be loaded also", "Plugin quota must be loaded also"),
         (
             "/usr/lib/dovecot/modules/lib11_imap_quota_plugin.so",
