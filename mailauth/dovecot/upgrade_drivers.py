@@ -46,6 +46,7 @@ _QUERIES = {
     "passdb": {"password_query": "passdb_sql_query", "update_query": "passdb_sql_update_query"},
     "userdb": {"user_query": "userdb_sql_query", "iterate_query": "userdb_sql_iterate_query"},
 }
+_CONNECT = ("host", "port", "dbname", "user", "password", "maxconns", "client_flags")
 _PAM = {
     "session": "passdb_pam_session",
     "setcred": "passdb_pam_setcred",
@@ -131,7 +132,7 @@ def _sql(kind: str, file: Block, version: Version) -> list[str] | None:
     lines = [f"sql_driver = {driver}"]
     if driver == "sqlite":
         lines.append(f"sqlite_path = {file.get('connect').partition(' ')[0]}")
-    elif driver in ("mysql", "pgsql") and connect:
+    elif driver in ("mysql", "pgsql") and connect and _is_plain(connect.value):
         lines += _servers(driver, connect)
     else:
         return None
@@ -139,6 +140,12 @@ def _sql(kind: str, file: Block, version: Version) -> list[str] | None:
         if query := file.get(old):
             lines.append(f"{new} = {quoted(to_24(query))}")
     return lines + (_scheme("sql", version, file.get("default_pass_scheme")) if kind == "passdb" else [])
+
+
+def _is_plain(connect: str) -> bool:
+    """Nothing in quotes: a part of a password that has a blank in it would pass for a name."""
+    names = [word.partition("=")[0] for word in connect.split()]
+    return not set(connect) & set("\"'\\") and all(name in _CONNECT for name in names)
 
 
 def _servers(driver: str, connect: Setting) -> Iterator[str]:

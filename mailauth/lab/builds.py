@@ -234,7 +234,8 @@ def _unpack(release: Release, say: Say, lock: int) -> Build:
     half = Path(tempfile.mkdtemp(prefix=f".half-{release.suite}.", dir=folder))
     half.chmod(0o755)
     say(
-        f"Unpacking Dovecot {release.version} of Debian {release.suite} into {folder / release.suite};"
+        f"Unpacking the Dovecot of Debian {release.suite} ({release.version} or newer) into"
+        f" {folder / release.suite};"
         " this takes about half a minute."
     )
     try:

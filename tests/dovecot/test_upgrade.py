@@ -280,3 +280,17 @@ def test_what_debian_installed_and_nobody_touched_is_replaced_by_the_upgrade(lab
         if any(one.file.endswith("10-mail.conf") for one in found):
             pytest.skip("somebody touched this machine's /etc/dovecot")
         assert found == ()
+
+
+@pytest.mark.parametrize("password", ["'two words'", '"two words"', "two words=3", "two words"])
+def test_a_password_of_several_words_is_shown_in_no_part(tmp_path: Path, password: str) -> None:
+    (tmp_path / "sql.ext").write_text(
+        f"driver = mysql\nconnect = host=h user=u password={password} dbname=d\n"
+    )
+    main = tmp_path / "dovecot.conf"
+    main.write_text(f"passdb {{\n  driver = sql\n  args = {tmp_path}/sql.ext\n}}\n")
+    found = misfits(
+        conf.read(main), Version.parse(NEW), conf.Lines(Path), lambda name: conf.read(Path(name), ext=True)
+    )
+    assert "words" not in repr(found)
+    assert [one.new for one in found if one.name == "args"] == [None]
