@@ -88,10 +88,12 @@ def walk(road: Road, matches: Callable[[Entry], bool]) -> End:
     while True:
         possible = itertools.product(*(_possible(road, number) for number in unseen))
         ends = [_walk(road, matches, dict(zip(unseen, answers, strict=True))) for answers in possible]
-        reached = sorted({number for end in ends for number in _unseen(end)})[:_MOST_UNSEEN]
+        reached = sorted({number for end in ends for number in _unseen(end)})
         if reached == unseen:
             break
         unseen = reached
+        if len(unseen) > _MOST_UNSEEN:  # too many ways to be followed: it is open
+            return replace(ends[0], unseen=tuple(unseen))
     if len({end.lets_in for end in ends}) == 1:
         return ends[0]
     return replace(ends[0], unseen=tuple(unseen))

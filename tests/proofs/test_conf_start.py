@@ -87,27 +87,33 @@ def take_back(lab: Lab) -> None:
     lab.configure("")
 
 
-@pytest.mark.parametrize("driver", ["nosuch", "ldap"])
-def test_conf009(proof: Make, dovecot_version: str, driver: str) -> None:
-    """A driver that nobody has, and those whose package is not installed beside the lab's Dovecot."""
+@pytest.mark.parametrize("kind", ["passdb", "userdb"])
+def test_conf009(proof: Make, dovecot_version: str, kind: str) -> None:
+    """A driver that nobody has."""
     told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
-    plugins = (told.lab.build.root or Path("/")) / "usr/lib/dovecot/modules/auth"
-    if (plugins / f"libauthdb_{driver}.so").exists():
-        pytest.skip(f"the driver {driver} is installed")
-    found = broken_story(
-        told, lambda lab: lab.configure(passdb_text(dovecot_version, driver)), {"CONF009"}, take_back
-    )
-    assert driver in found[0].problem.says
+    text = passdb_text(dovecot_version, "nosuch").replace("passdb", kind)
+    found = broken_story(told, lambda lab: lab.configure(text), {"CONF009"}, take_back)
+    assert "nosuch" in found[0].problem.says
 
 
-@pytest.mark.parametrize("version", ["2.3.21.1", "2.4.1"])
-def test_conf009_sql_plugin(
+@pytest.mark.parametrize(
+    ("version", "kind", "file"),
+    [
+        ("2.3.21.1", "sqlite", "libdriver_sqlite.so"),
+        ("2.4.1", "sqlite", "libdriver_sqlite.so"),
+        ("2.3.21.1", "ldap", "libauthdb_ldap.so"),
+        ("2.4.1", "lua", "libauthdb_lua.so"),
+    ],
+)
+def test_conf009_plugin(
     lab: Callable[..., Lab],
     version: str,
+    kind: str,
+    file: str,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """dovecot-sqlite is not installed: its plugin is away, in a copy of the unpacked root."""
+    """A package is not installed: its plugin is away, in a copy of the unpacked root."""
     build = builds.available(version)
     if build is None or build.root is None:
         pytest.skip(f"Dovecot {version} is not unpacked in the cache")
@@ -117,19 +123,23 @@ def test_conf009_sql_plugin(
     # Hard links: the copy's names can go, the files stay
     os.system(f"cp -al {build.root} {copy}")  # noqa: S605 - our own paths
     monkeypatch.setenv("MAILAUTH_CACHE", str(cache))
-    plugin = copy / "usr/lib/dovecot/modules/auth/libdriver_sqlite.so"
+    plugin = copy / "usr/lib/dovecot/modules/auth" / file
     away = plugin.with_suffix(".away")
-    with lab(version, "sqlite", {"alice": GOOD}) as one:
+    store = kind if kind == "sqlite" else "passwd-file"
+    with lab(version, store, {"alice": GOOD}) as one:
         assert one.build.root == copy
 
         def uninstall(_: Lab) -> None:
             plugin.rename(away)
+            if store != kind:
+                one.configure(passdb_text(version, kind))
 
         def install(_: Lab) -> None:
             away.rename(plugin)
+            one.configure("")
 
         found = broken_story(Proof(one), uninstall, {"CONF009"}, install)
-    assert "dovecot-sqlite" in found[0].problem.remedy.summary
+    assert {"lua": "dovecot-auth-lua"}.get(kind, f"dovecot-{kind}") in found[0].problem.remedy.summary
 
 
 @pytest.mark.parametrize("line", ["plain nosuch", "", "login"])
