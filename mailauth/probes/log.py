@@ -6,10 +6,11 @@ import shutil
 import subprocess
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logcensus import Census, Trouble
@@ -18,6 +19,7 @@ from mailauth.dovecot.logs import LogEvent, ends_a_session, of_use, parse_line
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import Pair
 from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
     LogStream,
@@ -162,6 +164,28 @@ def read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
 
     None where the log file is not there.  Raises CannotObserve when it cannot be read.
     """
+    log = _read_log(scene, names)
+    dialect = scene.config.version.dialect
+    sources = (passdb.source for passdb in scene.config.passdbs)
+    queries = [source.query for source in sources if isinstance(source, SqlSource)]
+    if log is None or not any("password" in used(query, dialect) for query in queries):
+        return log
+    # The database quotes what it does not understand of a statement, and this one has the password in it.
+    kept = tuple(
+        (event._replace(text=_unquoted(event.text), reason=_unquoted(event.reason)), size)
+        for event, size in log.events
+    )
+    return replace(log, events=kept)
+
+
+def _unquoted(text: str) -> str:
+    return _QUERY_FAILED.sub(r"\1: ...", text)
+
+
+_QUERY_FAILED = re.compile(r"(query failed).*", re.IGNORECASE | re.DOTALL)
+
+
+def _read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
     tree = scene.config.tree
     paths = log_paths(tree)
     if console := next((path for path in paths if path.startswith("/dev/")), ""):

@@ -231,7 +231,7 @@ def test_userdb005(mailbox: Open, dovecot_version: str, fault: str) -> None:
         )
         ask(wrong)(lab)
 
-    mail_story(told, broken, {"USERDB005"}, ask(right))
+    mail_story(told, broken, {"DB004" if fault == "no such column" else "USERDB005"}, ask(right))
 
 
 def test_userdb005_prefetch(mailbox: Open, dovecot_version: str) -> None:
