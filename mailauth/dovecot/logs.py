@@ -195,11 +195,12 @@ def _shown(head: re.Match[bytes], level: str) -> bytes:
     worker = _WORKER.match(text)
     said = text[worker.end() :] if worker else text
     found = _BY_DRIVER.fullmatch(said) or _DRIVER_24.fullmatch(said)
-    # Whichever table knows a secret in it is right.
+    # Whichever table knows a secret in it is right, unless another knows its words better.
     for part in (said, found["text"] if found else b""):
-        for one in (MAIL, REQUESTS, AUTH):
-            if part and (row := one.find(part)) and row.secret:
-                return redacted(text[: len(text) - len(part)]) + shown(part, row)
+        rows = [row for one in (MAIL, REQUESTS, AUTH) if part and (row := one.find(part))]
+        best = max(rows, key=lambda row: len(row.words), default=None)
+        if best and best.secret:
+            return redacted(text[: len(text) - len(part)]) + shown(part, best)
     return redacted(text)
 
 
