@@ -137,11 +137,11 @@ def apply(
         ctx.invoke(plan, as_json=as_json, **named)
         return
     where, wishes = _asked(named)
-    if where.assumed:
-        click.echo(where.assumed, err=True)
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
     table = opened(where)
     journal = _journal(where, wishes, resume, seal_to)
+    if where.assumed and not as_json:
+        click.echo(where.assumed, err=True)
     stop = Stop()
     try:
         with hashing as hashers, progress(table.count()) as tell, stop:

@@ -169,6 +169,9 @@ def _trim(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision |
     if isinstance(seen.parsed, Hash) and seen.parsed.scheme.name in AS_TEXT:
         return None  # blanks may be part of the password
     plain = stored.strip(b" \t\r\n\0")
+    after = _parse(plain, wishes)
+    if isinstance(after, Hash) and after.scheme.name in AS_TEXT:
+        return None  # the same, once it has its scheme
     return None if plain == stored else _changed(stored, seen, rule, wishes, plain)
 
 
