@@ -15,6 +15,7 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ _ONLY_NAMES = frozenset(
     }
 )
 _OWN_LIMIT = 1792  # we ask read-only, Dovecot does not
-_BY_DEFINER = frozenset({1045, 1356, 1449, 1698})
+BY_DEFINER = frozenset({1045, 1356, 1449, 1698})
 _OF_THE_FILE = (
     *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT"),
     *("SQLITE_IOERR", "SQLITE_PERM", "SQLITE_FULL"),
@@ -215,8 +216,13 @@ def of_mysql_connect(why: Exception, *, on_socket: bool) -> CannotObserve:
     return Refusal(kind, str(number), says, by_name=kind is Failing.CREDENTIALS and on_socket)
 
 
-def of_mysql(why: Exception, template: str = "", *, late: bool = False) -> CannotObserve:
-    """A query that it refuses, or a connection that broke.  ``template``: the query as configured."""
+def of_mysql(
+    why: Exception, template: str = "", *, late: bool = False, views: Sequence[str] = ()
+) -> CannotObserve:
+    """A query that it refuses, or a connection that broke.
+
+    ``template``: the query as configured; ``views``: those that it reads.
+    """
     number, says = _mysql_number(why), _mysql_says(why)
     if number in _OF_THE_LINK:
         original = getattr(why, "original_exception", None) or why.__cause__ or why.__context__
@@ -225,8 +231,9 @@ def of_mysql(why: Exception, template: str = "", *, late: bool = False) -> Canno
         return _unreachable(original if isinstance(original, OSError) else None, says)
     if number < _FIRST_OF_SERVER or number in _OF_THE_CLIENT or number == _OWN_LIMIT:
         return CannotObserve(f"{says}.")
-    if number in _BY_DEFINER:
-        says += " (it is said of the DEFINER of a view or a routine that the query uses)"
+    if number in BY_DEFINER:
+        of = f"the view {' or '.join(views)}" if views else "a view or a routine that the query uses"
+        says += f" (it is said of the DEFINER of {of})"
     elif number not in _ONLY_NAMES:
         says = without_values(says, template)
     return Refusal(_MYSQL_QUERY.get(number, Failing.SYNTAX), str(number), says, late=late)

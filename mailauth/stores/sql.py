@@ -7,6 +7,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/passdb-sql.c; src/lib-sql/driver-*.
 """
 
 import importlib
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -241,7 +242,12 @@ def _mysql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
             def run(query: str) -> Rows:
                 # unbuffered, to tell what is refused from what breaks off while the rows are read
                 cursor = connection.cursor(pymysql.cursors.SSCursor)
-                cursor.execute(query.encode("utf-8", "surrogateescape"))
+                try:
+                    cursor.execute(query.encode("utf-8", "surrogateescape"))
+                except problems as why:
+                    by_definer = why.args and why.args[0] in refusal.BY_DEFINER
+                    views = _views(connection, template) if by_definer else ()
+                    raise refusal.of_mysql(why, template, views=views) from None
                 names = [column[0] for column in cursor.description or ()]
                 try:
                     return names, cursor.fetchmany(2) if names else ()
@@ -254,6 +260,16 @@ def _mysql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
             yield lambda text: connection.escape(text)[1:-1], run
     except problems as why:
         raise refusal.of_mysql(why, template) from None
+
+
+def _views(connection: Any, template: str) -> tuple[str, ...]:
+    """Those of the database's views that the query names."""
+    words = set(re.findall(r"\w+", template))
+    with suppress(Exception), connection.cursor() as cursor:  # it is no more than a help
+        cursor.execute("SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()")
+        found = [_text(row[0]) for row in cursor.fetchall()]
+        return tuple(name for name in found if name in words)
+    return ()
 
 
 def _pgsql_with_tls(host: dict[str, str]) -> bool:

@@ -10,7 +10,7 @@ from mailauth.lab import Lab
 from mailauth.lab.databases import Server
 from tests.parity.database_clients import STRICT, TLS, files
 from tests.proofs.story import MiB, Proof, argon2id, record
-from tests.proofs.test_db import gets_in_soon, rewrite, value
+from tests.proofs.test_db import gets_in_soon, rewrite, sql, value
 
 Make = Callable[..., Proof]
 GOOD = argon2id(memory=1 * MiB)
@@ -129,6 +129,28 @@ def test_db013(proof: Make, with_tls: Callable[[str], Server], dovecot_version: 
         lab.restart()
         says = broken(told, "another CA", "DB013", (given["ca"], given["other"]))
     assert "certificate" in says
+
+
+def test_a_view_whose_definer_is_gone(proof: Make, dovecot_version: str) -> None:
+    """The server answers the query as it answers a wrong password: the view is named, and no credentials."""
+    told = proof(dovecot_version, "mysql", {"alice": GOOD})
+    lab = told.lab
+    name = f"gone_{lab.store.place.database}"
+    account = f"{name}@'127.0.0.1'"
+    view = f"CREATE DEFINER={account} VIEW mailbox AS SELECT userid, password FROM users"
+    sql(f"CREATE USER {account}", f"GRANT ALL ON *.* TO {account}", view)(lab)
+    rewrite("FROM users", "FROM mailbox")(lab)
+    lab.restart()
+    assert told.logins() == [True]
+    told.finds(set(), password=told.password)
+    sql(f"DROP USER {account}")(lab)
+    lab.restart()
+    assert told.logins() == [False]
+    diagnosis = told.look(password=told.password).diagnosis
+    (found,) = diagnosis.findings
+    assert found.rule.code in ("DB007", "DB008")
+    assert "DEFINER of the view mailbox" in found.problem.says
+    record(lab, "view whose DEFINER is gone", [found.rule.code])
 
 
 @pytest.mark.dovecot("< 2.4")
