@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import ssl
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
 from mailauth.load.accounts import Account, Mix, read_accounts
+from mailauth.load.imappool import _context
+from mailauth.load.plan import ImapTarget
 from mailauth.load.schedule import Always, Ramp, fixed
 from mailauth.load.tally import REFUSED, WRONG_LET_IN, Latencies, Tally
 
@@ -118,3 +121,10 @@ def test_a_users_file_that_is_none_is_one_sentence_without_a_password(text: byte
     with pytest.raises(UsageError) as why:
         read_accounts(io.BytesIO(text), "users.csv")
     assert str(why.value) == says
+
+
+def test_certificates_are_checked_alike_on_every_python() -> None:
+    """3.13 is stricter by itself than any mail client."""
+    context = _context(ImapTarget("mail.example.org", 993, tls=True))
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
