@@ -293,9 +293,10 @@ _NO_LONGER = (
 )
 
 # with what they import only when they are used, which may be where nothing of ours can be found
+_ENCODINGS = tuple(f"encodings.{name}" for name in ("idna", "latin_1", "iso8859_1", "iso8859_15", "cp1252"))
 _MODULES = {
     "sqlite": ("urllib.parse",),
-    "pgsql": ("psycopg", "psycopg.conninfo", "select", "encodings.idna"),
-    "mysql": ("pymysql.cursors", "encodings.idna"),
+    "pgsql": ("psycopg", "psycopg.conninfo", "select", *_ENCODINGS),
+    "mysql": ("pymysql.cursors", *_ENCODINGS),
 }
 _CONNECT: dict[str, Any] = {"sqlite": _sqlite, "pgsql": _pgsql, "mysql": _mysql}
