@@ -71,7 +71,7 @@ def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) 
     ("query", "column", "tables"),
     [
         ("SELECT password FROM users WHERE u='%u'", "password", "users"),
-        ("select a as user, CONCAT('a', p) as password from m, d where 1", "CONCAT('a', p)", "m, d"),
+        ("select a as user, CONCAT('a', p) as password from m where 1", "CONCAT('a', p)", "m"),
         ('SELECT u.password, NULL AS x FROM "users" u ORDER BY 1', "u.password", '"users" u'),
         ("SELECT (SELECT 'a' FROM b) AS user, p password FROM t;", "p", "t"),
     ],

@@ -78,8 +78,9 @@ def test_anonymous_names_nobody(
     assert "MEM001" in page
     shown = text_of(page)
     assert re.search(r"with the user user-\d+@host-\d+", shown)
-    assert "sent from address-1 and address-2 to host-" in shown
-    assert "at 18:04:05" in shown
+    sent = re.search(r"sent from (address-\d+) and (address-\d+) to host-\d+ at 18:04:05", shown)
+    assert sent
+    assert sent[1] != sent[2]
     assert f"Dovecot {version}," in shown
     assert "dovecot.conf" in shown
 
