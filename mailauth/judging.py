@@ -51,15 +51,14 @@ def _codes(prefix: str, *numbers: int) -> tuple[str, ...]:
     return tuple(f"{prefix}{number:03}" for number in numbers)
 
 
-# What is not here rests on none of this: the network, TLS, the log, a client's own attempts.
-_BEARS: Mapping[str, Bears] = {
+BEARS: Mapping[str, Bears] = {
     **dict.fromkeys(_codes("HASH", *range(1, 36)), Bears.ENTRY),
     **dict.fromkeys(_codes("MEM", 1, 2), Bears.ENTRY),
     **dict.fromkeys(_codes("DB", *range(1, 15)), Bears.ENTRY),
     **dict.fromkeys(_codes("PASS", 2, 3, 4, 5, 8, 9, 12), Bears.ENTRY),
     **dict.fromkeys(_codes("USER", 2, 4, 5, 6, 7, 8, 9, 10, 11, 13), Bears.ENTRY),
     **dict.fromkeys(_codes("CONF", 6), Bears.ENTRY),
-    **dict.fromkeys(_codes("CONF", 3, 4, 12, 15), Bears.FILE),
+    **dict.fromkeys(_codes("CONF", 3, 4, 12, 15, 24), Bears.FILE),
     **dict.fromkeys(_codes("STORE", *range(1, 10)), Bears.ROWS),
     **dict.fromkeys(_codes("AUTH", 3), Bears.MECHANISM),
     **dict.fromkeys((*_codes("PASS", 1), *_codes("USER", 1, 12, 14)), Bears.ANSWER),
@@ -68,6 +67,17 @@ _BEARS: Mapping[str, Bears] = {
     **dict.fromkeys((*_codes("USERDB", *range(1, 7)), *_codes("CONF", 17)), Bears.MAIL),
     **dict.fromkeys(_codes("AUTH", 15), Bears.MAIL),
 }
+# These rest on none of it: the network, TLS, the client's own attempts, the log, another version.
+FREE = frozenset(
+    (
+        *_codes("AUTH", 1, 2, 4, 8, 9, 13, 16, 18),
+        *_codes("CONF", 1, 2, 8),
+        *_codes("NET", *range(1, 10)),
+        *_codes("PASS", 7, 10),
+        *_codes("USER", 3),
+        *_codes("UPG", 1),
+    )
+)
 # Where one of these blocks, auth does not run, and says nothing of a password.
 _NO_AUTH = frozenset((*_codes("CONF", 9, 10, 14, 18, 19), *_codes("MEM", 6), *_codes("AUTH", 12, 14)))
 _LET_IN = "A login made now was let in all the same: by the auth cache, or by another passdb or entry."
@@ -109,7 +119,7 @@ def _asked(rule: Rule, facts: Facts) -> Finding | Undecided | None:
     missing = next((fact for fact in seen if isinstance(fact, Unobserved)), None)
     if missing is not None:
         shown = _worked(facts) and rule.severity is Severity.BLOCKS_LOGIN and not missing.bug
-        return None if shown and _BEARS.get(rule.code) in _SHOWN else Undecided(rule, missing)
+        return None if shown and BEARS.get(rule.code) in _SHOWN else Undecided(rule, missing)
     problem: Problem | None = rule.check(*seen, *_seen(rule.also, facts))
     if problem is None or (problem.severity or rule.severity) is not Severity.BLOCKS_LOGIN:
         return None if problem is None else Finding(rule, problem)
@@ -130,7 +140,7 @@ _SHOWN = frozenset({Bears.ENTRY, Bears.FILE, Bears.ANSWER, Bears.AUTH})
 
 def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved | None:
     """The problem with the weight that it has; None: it is none; Unobserved: whether it is one is open."""
-    bears = _BEARS.get(rule.code)
+    bears = BEARS.get(rule.code)
     if bears is None:
         return problem
     if bears is Bears.ENTRY and rule.code.startswith("DB") and _of_userdb(facts):
@@ -263,7 +273,7 @@ def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
     kept: list[Finding] = []
     undecided: list[Undecided] = []
     for one in findings:
-        bears = _BEARS.get(one.rule.code)
+        bears = BEARS.get(one.rule.code)
         if bears is Bears.ANSWER:
             reason = f"auth does not answer ({cause}): what it says of a password shows when it does."
             undecided.append(Undecided(one.rule, Unobserved(LookedUp, reason)))

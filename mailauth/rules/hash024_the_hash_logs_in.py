@@ -18,7 +18,12 @@ from mailauth.evidence.stored import Opens
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("HASH024", "The stored hash itself logs in as the password", Severity.RISK)
+@rule(
+    "HASH024",
+    "The stored hash itself logs in as the password",
+    Severity.RISK,
+    yields_to={"HASH035"},
+)
 def the_hash_logs_in(doors: OpenDoors) -> Problem | None:
     found = doors.which(Opens.ITSELF)
     if not found:
