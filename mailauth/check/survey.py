@@ -23,9 +23,10 @@ from mailauth.judging import apply
 from mailauth.memory.census import Census, census
 from mailauth.probes.survey import Ask, survey_passdb
 from mailauth.rules import RULES
+from mailauth.stores.grouping import ADVICE
 from mailauth.stores.survey import Survey
 
-_CODES = ("STORE001", "STORE002", "STORE003", "STORE010")
+_CODES = ("STORE001", "STORE002", "STORE003", "STORE009", "STORE010")
 NO_STORE = "there is no store that mailauth looks into, so nothing was counted"
 _SHARE = 1000  # a count may take this part of the time
 
@@ -125,8 +126,8 @@ def _count(server: Server, what: str) -> Kept:
         try:
             found.append(Surveyed(passdb, survey_passdb(ask, passdb)))
         except CannotObserve as why:
-            permission = AS_ROOT in str(why)
-            not_read.append(Said(Status.UNKNOWN if permission else Status.CRITICAL, f"{passdb.label}: {why}"))
+            ours = any(words in str(why) for words in (AS_ROOT, ADVICE))  # no fault of the server's
+            not_read.append(Said(Status.UNKNOWN if ours else Status.CRITICAL, f"{passdb.label}: {why}"))
     unasked = tuple(one.text for one in not_read)
     surveys = Surveys("the passdbs, every row", server.config.version, tuple(found), unasked)
     seen = {Surveys: surveys, Configured: Configured("doveconf -a", server.config)}

@@ -102,7 +102,7 @@ def _show(
         click.echo(to_json(report))
     else:
         click.echo(from_log_text(report, terminal=sys.stdout.isatty()), nl=False)
-    sys.exit(1 if report.failures else 0)
+    sys.exit(1 if report.failures or report.keeps_out else 0)
 
 
 def _of_this_dovecot(named: dict[str, Any], asked: Any) -> tuple[Any, Callable[[Path], str]]:

@@ -14,6 +14,7 @@ from mailauth.dovecot.logfiles import events_of, events_since, last_time, rotate
 from mailauth.dovecot.logs import LogEvent, plain
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
+from mailauth.dovecot.messages import LogKind
 
 _DAY = 86400.0
 _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
@@ -68,6 +69,9 @@ class TroubleRow:
     last: str
 
 
+_KEEPS_OUT = frozenset(one.value for one in (LogKind.NO_START, LogKind.PANIC, LogKind.MAIL_FAILED))
+
+
 @dataclass(frozen=True, slots=True)
 class FromLogReport:
     """The whole.
@@ -95,6 +99,11 @@ class FromLogReport:
     more_guessing: int
     troubles: list[TroubleRow]
     notes: list[str]
+
+    @property
+    def keeps_out(self) -> bool:
+        """Whether something else than failed logins keeps users out: what does not start, or ends at once."""
+        return any(one.kind in _KEEPS_OUT for one in self.troubles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
-from mailauth.login.way import HANGS, LATE, NETS, NO_ENTRY, PROXIED, Attempt, Layer, Way
+from mailauth.login.way import HANGS, LATE, NETS, NO_ENTRY, NOT_ASKED, PROXIED, Attempt, Layer, Way
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case
 from mailauth.probes.variables import cannot_look_up
@@ -46,6 +46,12 @@ def offline(way: Way, user: str, password: Password, site: Site) -> Attempt:
         answer, said = _verified(case, password, names.looked_up)
         if answer is Answer.IN:
             break
+    if answer is not Answer.IN and found.wrong and found.wrong.lets_in:
+        answer, said = Answer.IN, "any password is taken"
+    failed = [(one.passdb, one.failure) for one in found.answers if one.failure]
+    if answer is not Answer.IN and failed:
+        told = "; ".join(f"{passdb}: {failure.says}" for passdb, failure in failed)
+        return Attempt(way, Answer.UNSEEN, said=told, code=NOT_ASKED)
     if answer is not Answer.IN and found.wrong and found.wrong.unseen:
         unseen = " and ".join(one.passdb for one in found.unseen if one.number in found.wrong.unseen)
         return Attempt(way, Answer.NOT_TRIED, said=f"{said}; {unseen} was not looked into")

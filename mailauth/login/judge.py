@@ -6,7 +6,7 @@ from enum import Enum
 
 from mailauth.clients.door import Answer, Step
 from mailauth.clients.sasl import MECHANISMS
-from mailauth.login.way import NETS, NO_ENTRY, PROXIED, Attempt, Layer
+from mailauth.login.way import NETS, NO_ENTRY, NOT_ASKED, PROXIED, Attempt, Layer
 
 _NO = (Answer.REFUSED, Answer.TEMPORARY)
 _SENDING = frozenset(one.name for one in MECHANISMS if one.sends_password)
@@ -166,6 +166,8 @@ def _of_doors(table: _Table, *, userdb: bool) -> Iterator[Fault]:
 
 
 def _of_the_password(table: _Table, no: Attempt) -> Fault:
+    if table.hash and table.hash.code == NOT_ASKED:
+        return Fault(Breaks.PASSDB, "", f"auth says no{_why(no)}: {table.hash.said}")
     if table.hash and table.hash.code == NO_ENTRY:
         return Fault(Breaks.PASSDB, "", table.hash.said)
     if table.hash and table.hash.answer is Answer.REFUSED:

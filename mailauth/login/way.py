@@ -46,6 +46,9 @@ class Way:
 NO_ENTRY = "no entry"
 """The code of an offline attempt that found no stored string, or an empty one."""
 
+NOT_ASKED = "not asked"
+"""The code of an offline attempt for which a database did not answer: there may be an entry, or none."""
+
 NETS = "allow_"
 """What the code of an offline attempt begins with, whose entry asks where the client is: allow_nets."""
 

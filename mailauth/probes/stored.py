@@ -116,7 +116,7 @@ def observe_doors(scene: Scene) -> OpenDoors | NotApplicable:
         Door(Opens.ANY, entry.passdb.label, entry.record.place, _where_from(entry), field=True)
         for entry in scene.road.entries.values()
         if "nopassword" in entry.values and not entry.passdb.deny and not entry.passdb.master
-        if not _compares(entry.passdb, scene)
+        if not _compares(entry.passdb, scene) and not _passed_on(entry)
     ]
     for case in scene.cases:
         doors += [
@@ -131,6 +131,15 @@ def _where_from(entry: Entry) -> str:
     if any(name == "nopassword" for name, _ in entry.record.values) and passdb.driver != "static":
         return f"{entry.record.place} has the field nopassword"
     return f"the block of {passdb.label} sets nopassword"
+
+
+def _passed_on(entry: Entry) -> bool:
+    """Another server compares the password that the client sent.
+
+    A proxy sends it on, unless the field pass has another one.  Source: src/login-common/client-common-auth.c
+    of Dovecot 2.3.19.1, src/lib-auth-client/auth-proxy.c of 2.4.1.
+    """
+    return "proxy" in entry.values and "pass" not in entry.values
 
 
 def _compares(passdb: Passdb, scene: Scene) -> bool:

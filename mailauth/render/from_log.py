@@ -61,6 +61,8 @@ def _head(report: FromLogReport) -> str:
         f"{', '.join(report.sources)}\n{span}: {report.failures} failed logins of {report.users} users from"
         f" {report.addresses} addresses, {report.logins} logins that worked.\n"
     )
+    if report.unproven:
+        told += f"  {report.unproven} of the failed ones may have worked: see the note below\n"
     if report.failures:
         told += "".join(f"  {name}: {many} of the users\n" for name, many in report.patterns.items())
         told += f"The failures write {_bytes(report.bytes_per_day)} of log a day.\n"

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mailauth.stores.query import blanked
+
 # Of the user's name; the other variables are of the service and the client
 _OF_USER = (
     r"user|username|domain|domain_first|domain_last|owner_user"
@@ -79,7 +81,8 @@ class _Scope:
 
 
 def read(query: str) -> tuple[Segment, ...]:
-    """The segments of the query, in its order."""
+    """The segments of the query, in its order; a comment is no part of one."""
+    query = blanked(query)
     found: list[Segment] = []
     scopes = [_Scope()]
     before = ""

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 VARIABLE = re.compile(r"%(?:\{[^}]*\}|[-\d.]*[A-Z]*[a-z])")
 
 
+_COMMENT = re.compile(r"(?s)'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|(?P<comment>/\*(?!!).*?\*/|--(?=\s|\Z)[^\n]*)")
+
+
+def blanked(query: str) -> str:
+    """The query with blanks for its comments: every other character stays in its place."""
+    return _COMMENT.sub(lambda found: " " * len(found[0]) if found["comment"] else found[0], query)
+
+
 @dataclass(frozen=True, slots=True)
 class PlainSelect:
     """The parts of a plain SELECT, as they are written, with Dovecot's variables in them.
@@ -29,7 +37,7 @@ class PlainSelect:
 
 def read(query: str) -> PlainSelect | None:
     """The parts of a password query; None when it is not a plain one."""
-    clean = query.strip().rstrip(";")
+    clean = blanked(query).strip().rstrip("; ")
     words = list(_top_level(clean))
     order = [word for word, _ in words]
     if order[:2] != ["SELECT", "FROM"] or "UNION" in order:
@@ -113,7 +121,7 @@ _DOMAIN_VARIABLE = rf"%(?:[LUT]*d|[LUT]*\{{domain\}}|\{{user\s*\|\s*domain{_KEEP
 
 def user_of(query: str) -> str:
     """The expression that is the user's name in every row; "" where it is not plain."""
-    clean = query.strip().rstrip(";")
+    clean = blanked(query).strip().rstrip("; ")
     words = list(_top_level(clean))
     if [word for word, _ in words][:2] != ["SELECT", "FROM"]:
         return ""

@@ -1,0 +1,130 @@
+"""Servers that lead a diagnosis astray: what was said of them wrongly once."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailauth.hashes import Password, generate
+from tests.cli.running import mailauth
+from tests.field.rig import Rig
+from tests.field.stacks import SECRET
+
+MakeRig = Callable[..., Rig]
+USER = "alice@example.org"
+STORED = generate("SHA512-CRYPT", Password.of(SECRET), user=USER, rounds=5000).partition("}")[2]
+_HEAD = (
+    "protocols = imap\nssl = no\ndisable_plaintext_auth = no\nauth_verbose = yes\nfirst_valid_uid = 1\n"
+    "mail_location = maildir:~/Maildir\n"
+)
+_STATIC = (
+    "userdb {\n  driver = static\n  args = uid=65534 gid=65534 home=@DIR@/mail/%u allow_all_users=yes\n}\n"
+)
+_PASSDB = "passdb {\n  driver = sql\n  args = @DIR@/sql.conf\n}\n"
+_SQL = "driver = sqlite\nconnect = @FILE@\ndefault_pass_scheme = SHA512-CRYPT\n"
+_PLAIN = "SELECT username AS user, password FROM mailbox WHERE username = '%u' AND active = 1"
+_SCHEMA = (
+    "CREATE TABLE mailbox (username VARCHAR(255), password VARCHAR(255), active INTEGER)",
+    f"INSERT INTO mailbox VALUES ('{USER}', '{STORED}', 1)",
+)
+
+
+def sqlite(rig: MakeRig, query: str = _PLAIN, *, more: str = "") -> Rig:
+    """A 2.3 server of one SQLite table."""
+    files = {
+        "dovecot.conf": _HEAD + more + _PASSDB + _STATIC,
+        "sql.conf": f"{_SQL}password_query = {query}\n",
+    }
+    return rig("2.3.19.1", "sqlite", files, _SCHEMA)
+
+
+def test_login_tells_the_databases_words(rig: MakeRig) -> None:
+    """Where the query fails nobody knows whether a password is stored."""
+    one = sqlite(rig, _PLAIN.replace("mailbox", "mailboxes"))
+    told = mailauth("login", USER, "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    assert told.returncode == 1
+    assert "no such table: mailboxes" in told.stdout
+    assert "no password is stored" not in told.stdout
+
+
+def test_rows_that_cannot_be_counted_are_no_fault_of_the_server(rig: MakeRig) -> None:
+    """A query that is too much for us to read: UNKNOWN, with what would help."""
+    one = sqlite(rig, f"{_PLAIN} UNION {_PLAIN.replace('= 1', '= 2')} LIMIT 1")
+    assert one.login(USER, SECRET.encode()).ok
+    told = mailauth("check", "--pid", str(one.master_pid), "--state", str(one.folder / "counts"))
+    assert "UNKNOWN" in told.stdout.splitlines()[0], told.stdout
+    assert "--rows-query" in told.stdout
+    assert told.returncode == 3
+
+
+def test_comments_in_a_query(rig: MakeRig) -> None:
+    """Comments, with a quote and with SQL's own words in them, are no part of the query."""
+    query = (
+        "SELECT username AS user, password /* the user's hash, FROM the panel */ FROM mailbox"
+        " WHERE username = '%u' AND active = 1 -- and nothing more"
+    )
+    one = sqlite(rig, query)
+    assert one.login(USER, SECRET.encode()).ok
+    told = mailauth("audit", "--pid", str(one.master_pid))
+    assert told.returncode == 0, told.stdout + told.stderr
+    one.sql("UPDATE mailbox SET active = 0")
+    found = mailauth("diagnose", USER, "--pid", str(one.master_pid)).stdout
+    assert "USER007" in found
+    assert "active = 1" in found
+    assert "nothing more" not in found
+
+
+_POSTLOGIN = (
+    "service imap {\n  executable = imap imap-postlogin\n}\n"
+    "service imap-postlogin {\n  executable = script-login @DIR@/none.sh\n  user = root\n"
+    "  unix_listener imap-postlogin {\n  }\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("mail_plugins = none_such\n", "none_such"),
+        ("mail_location =\n", "autodetection failed"),
+        ("namespace {\n  prefix = INBOX.\n  separator = .\n}\n", "inbox=yes namespace missing"),
+        (_POSTLOGIN, "Post-login script denied access"),
+        ("mail_chroot = /srv/none\n", "chroot"),
+    ],
+    ids=["plugin", "no place", "no INBOX", "post-login", "chroot"],
+)
+def test_a_session_that_does_not_begin(rig: MakeRig, more: str, words: str) -> None:
+    """Auth takes the password, and no session begins: Dovecot's line is told, with and without a login."""
+    one = sqlite(rig, more=more)
+    pid = ("--pid", str(one.master_pid))
+    told = mailauth("diagnose", USER, "--password-stdin", "--login", *pid, feed=SECRET)
+    assert "AUTH013" in told.stdout, told.stdout
+    assert words in told.stdout, told.stdout + one.log()
+    for later in (("diagnose", USER), ("diagnose", "--from-log")):
+        told = mailauth(*later, *pid)
+        assert told.returncode == 1, told.stdout
+        assert words in told.stdout
+
+
+def test_a_log_of_an_auth_that_does_not_start(rig: MakeRig) -> None:
+    """No password is refused, and nobody gets in: that is no "all well"."""
+    one = sqlite(rig)
+    one.configure("auth_mechanisms = plain none-such\n")
+    one.restart()
+    told = mailauth("diagnose", "--from-log", "--pid", str(one.master_pid))
+    assert "NONE-SUCH" in told.stdout, told.stdout
+    assert told.returncode == 1
+
+
+def test_a_proxy_leaves_the_password_to_the_server_behind(rig: MakeRig) -> None:
+    """With proxy=y, nopassword lets nobody in here; without it, login says so, and names no fault."""
+    query = (
+        "SELECT username AS user, NULL AS password, 'Y' AS nopassword{} FROM mailbox WHERE username = '%u'"
+    )
+    one = sqlite(rig, query.format(", 'Y' AS proxy, '127.0.0.1' AS host, 1 AS port"))
+    pid = ("--pid", str(one.master_pid))
+    assert "HASH023" not in mailauth("diagnose", USER, *pid).stdout
+    one.edit("sql.conf", ", 'Y' AS proxy, '127.0.0.1' AS host, 1 AS port", "")
+    one.restart()
+    pid = ("--pid", str(one.master_pid))
+    assert "HASH023" in mailauth("diagnose", USER, *pid).stdout
+    told = mailauth("login", USER, "--password-stdin", *pid, feed=SECRET)
+    assert told.returncode == 0, told.stdout
