@@ -91,6 +91,15 @@ def opened(path: Path) -> BinaryIO:
     return file
 
 
+_NO_COLON = re.compile(rb"(\s*[^\s;,|]+)[\s;,|]")
+
+
+def shown_name(name: bytes) -> bytes:
+    """A line's name as it may be shown: where no colon ends it, a stored string stands after it."""
+    found = _NO_COLON.match(name)
+    return found[1] + b"..." if found else name
+
+
 def name_of(line: bytes) -> bytes:
     """The user that a line is for; b"" for a comment and for none."""
     return b"" if line[:1] == b"#" else _entry(line).partition(b":")[0]

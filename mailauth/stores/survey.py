@@ -239,7 +239,7 @@ def of_files(
                         continue
                     name = passwd_file.name_of(line)
                     seen.append(hash(name))
-                    tally.add(passwd_file.stored_of(line), (name,))
+                    tally.add(passwd_file.stored_of(line), (passwd_file.shown_name(name),))
                     if progress and not tally.rows % _STEP:
                         progress(tally.rows)
             twice += _twice(path, seen)
@@ -265,7 +265,8 @@ def _twice(path: Path, seen: "array[int]") -> list[str]:
                 counts[name] = counts.get(name, 0) + 1
                 if len(counts) > MOST_TWICE:
                     break
-    return [name.decode("utf-8", "replace") for name, count in counts.items() if count > 1]
+    shown = (passwd_file.shown_name(name) for name, count in counts.items() if count > 1)
+    return [name.decode("utf-8", "replace") for name in shown]
 
 
 def files_of(template: str, root: Path) -> tuple[Path, ...]:

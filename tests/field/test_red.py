@@ -128,3 +128,14 @@ def test_a_proxy_leaves_the_password_to_the_server_behind(rig: MakeRig) -> None:
     assert "HASH023" in mailauth("diagnose", USER, *pid).stdout
     told = mailauth("login", USER, "--password-stdin", *pid, feed=SECRET)
     assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize("line", [f"{USER};{STORED}", f"{USER} {STORED}:65534:65534::", f"{USER},{SECRET}"])
+def test_a_line_without_its_colon_is_not_shown_whole(rig: MakeRig, line: str) -> None:
+    """What stands after the name is a stored string, and no part of the name."""
+    passdb = "passdb {\n  driver = passwd-file\n  args = @DIR@/users\n}\n"
+    one = rig("2.3.19.1", "passwd-file", {"dovecot.conf": _HEAD + passdb + _STATIC, "users": f"{line}\n"})
+    for words in (("diagnose", "--all"), ("audit",), ("check", "--state", str(one.folder / "counts"))):
+        told = mailauth(*words, "--pid", str(one.master_pid))
+        assert STORED[-40:] not in told.stdout, told.stdout
+        assert SECRET.split()[-1] not in told.stdout, told.stdout
