@@ -60,7 +60,7 @@ def _there(given: dict[str, Any], plan: Plan) -> Where:
         raise UsageError("--sources are addresses of this machine: they reach no other one.")
     master = master_of(target)
     if check_owner(target, master, plan, said=given["owned"]):
-        click.echo("This is not a lab's Dovecot: whoever logs in meanwhile waits behind the load.", err=True)
+        click.echo("This is not a lab's Dovecot: logins of users wait behind the load.", err=True)
     accounts = _accounts(given)
     about, watch = _seen(given, plan, target, master)
     return Where(target, about, watch, accounts)

@@ -51,9 +51,12 @@ def command(
     from mailauth.memory.report import BenchReport  # noqa: PLC0415 - --help needs none of it
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.memory_bench import bench_text  # noqa: PLC0415
+    from mailauth.render.picture import need_matplotlib  # noqa: PLC0415
 
     drawn = [parse_size(text) for text in limits or ("256M", "1G")]
     points = grid.grid(most=parse_size(most) // 1024, quick=quick)
+    if picture:
+        need_matplotlib()
     _writable(results)
     measure_missing(points, results, runs, seconds)
     done = grid.load(results)

@@ -116,8 +116,6 @@ class Lab:
             self._store = None
         self._ports.close()
 
-    # What it is
-
     @property
     def version(self) -> Version:
         """As ``dovecot --version`` says."""
@@ -178,8 +176,6 @@ class Lab:
 
         master = psutil.Process(self.master_pid)
         return [master, *master.children(recursive=True)]
-
-    # What can be done with it
 
     def configure(self, text: str) -> None:
         """Replace ``settings``. Nothing changes before reload() or restart()."""
@@ -261,8 +257,6 @@ class Lab:
             env=dict(ENVIRONMENT),
             input=input,
         )
-
-    # How it is made
 
     def _furnish(self) -> None:
         """Make the store and write the configuration."""
@@ -351,6 +345,7 @@ class Lab:
         while self._auth_pid() is None and time.monotonic() < deadline:
             ended = self._household.status(self.master_pid) is not None
             if ended or any(text in self.log()[logged:] for text in _FAILED):
+                self._check_driver()
                 return
             time.sleep(0.001)
 
@@ -381,8 +376,16 @@ class Lab:
         grave = [line for line in lines if "Fatal" in line or "Error" in line]
         return (grave or lines or ["it says nothing."])[-1]
 
+    def _check_driver(self) -> None:
+        """Raise CannotObserve where Debian's package of the database's driver is not installed."""
+        modules = (self.build.root or Path("/")) / "usr/lib/dovecot/modules"
+        plugin = modules / f"libdriver_{self._driver}.so"
+        if self._driver != "passwd-file" and modules.is_dir() and not plugin.exists():
+            raise CannotObserve(f"Dovecot's driver is not here: apt-get install dovecot-{self._driver}")
+
     def _check_settings(self) -> None:
         """Raise UsageError when Dovecot refuses the configuration."""
+        self._check_driver()
         said = self._last_words()
         if "onfiguration" in said:
             raise UsageError(f"Dovecot {self.version} refuses the configuration: {said}")

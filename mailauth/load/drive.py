@@ -13,7 +13,7 @@ from mailauth.load.schedule import ALL, Schedule
 from mailauth.load.tally import REFUSED, Latencies, Tally
 from mailauth.load.watch import Watch
 
-DURATION = "the time was over"
+DURATION = "the time was up"
 INTERRUPTED = "interrupted"
 _SECOND = 1.0
 _ENOUGH = 20  # answers that a p95 or a share is taken of

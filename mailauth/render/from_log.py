@@ -58,8 +58,9 @@ def _causes(report: FromLogReport) -> str:
 def _head(report: FromLogReport) -> str:
     span = f"{report.first} to {report.last}" if report.first else "no time"
     told = (
-        f"{', '.join(report.sources)}\n{span}: {report.failures} failed logins of {report.users} users from"
-        f" {report.addresses} addresses, {report.logins} logins that worked.\n"
+        f"{', '.join(report.sources)}\n{span}: {_many(report.failures, 'failed login')} of"
+        f" {_many(report.users, 'user')} from {_many(report.addresses, 'address', 'es')};"
+        f" {_many(report.logins, 'login')} worked.\n"
     )
     if report.unproven:
         told += f"  {report.unproven} of the failed ones may have worked: see the note below\n"
@@ -67,6 +68,10 @@ def _head(report: FromLogReport) -> str:
         told += "".join(f"  {name}: {many} of the users\n" for name, many in report.patterns.items())
         told += f"The failures write {_bytes(report.bytes_per_day)} of log a day.\n"
     return told + "\n"
+
+
+def _many(number: int, what: str, plural: str = "s") -> str:
+    return f"{number} {what}{'' if number == 1 else plural}"
 
 
 def _counted(many: int) -> str:

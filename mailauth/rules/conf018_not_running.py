@@ -28,7 +28,7 @@ def not_running(configured: Configured, running: Running, last: LastWords | None
         because=(running, configured, last) if last and last.words else (running, configured),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary="Start it: systemctl start dovecot; journalctl -u dovecot says why it went.",
+            summary="Start it: systemctl start dovecot; journalctl -u dovecot says why it stopped.",
             careful="Another Dovecot that runs with another file is named with --pid or -c.",
         ),
     )

@@ -1,4 +1,4 @@
-"""The stored string names a scheme that no Dovecot has, or this one no more.
+"""The stored string names a scheme that no Dovecot has, or that this version no longer has.
 
 What you see
     Every password fails. The log says "Unknown scheme ...".

@@ -23,7 +23,7 @@ def weak_by_todays_numbers(surveys: Surveys) -> Problem | None:
     if not found:
         return None
     return Problem(
-        says="Weak by today's numbers are, in " + store_case.told(found, _why),
+        says="Rows that are weak by today's numbers: " + store_case.told(found, _why),
         because=(surveys,),
         certainty=Certainty.LIKELY,
         remedy=Remedy(

@@ -29,7 +29,8 @@ def unknown_user(name: UserName, lookups: LookedUp) -> Problem | None:
         asked += f" (made of {name.given!r} by auth_username_format and its like)"
     absent = [one for one in lookups.answers if one.absent]
     told = "; ".join(f"{one.passdb}: {one.absent} is not there" for one in absent)
-    says = f"{asked} is in none of the {len(lookups.answers)} passdbs asked{f' ({told})' if told else ''}."
+    where = "the passdb that was asked" if len(lookups.answers) == 1 else "any of the passdbs that were asked"
+    says = f"{asked} is not in {where}{f' ({told})' if told else ''}."
     summary = "Add the user to the store, or use the name that the store has."
     if absent and "@" not in name.looked_up and (needs := _of_domain(absent)):
         says += f" The name has no domain, and the path needs one: {needs}."

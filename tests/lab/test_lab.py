@@ -2,7 +2,10 @@
 
 import os
 import re
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +17,7 @@ import stamina
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.lab import Lab, builds
+from tests.cli.running import ROOT
 
 ODD = {"o'brien": "{PLAIN}secret", 'a"b': "{PLAIN}secret", "näme@example.org": "{PLAIN}secret", "null": None}
 
@@ -177,3 +181,21 @@ def test_postfix_ends_with_its_lab(lab: Callable[..., Lab]) -> None:
     assert not folder.exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root hides the driver in a mount namespace of its own")
+def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    """Mailauth demo, where dovecot-sqlite is missing."""
+    modules = Path("/usr/lib/dovecot/modules")
+    hidden = tmp_path / "modules"
+    shutil.copytree(modules, hidden, symlinks=True)
+    (hidden / "libdriver_sqlite.so").unlink()
+    (hidden / "auth" / "libdriver_sqlite.so").unlink(missing_ok=True)
+    inside = f"mount --bind {hidden} {modules} && exec {sys.executable} -m mailauth demo"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inside], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (
+        3,
+        "mailauth: Dovecot's driver is not here: apt-get install dovecot-sqlite\n",
+    )
