@@ -203,10 +203,8 @@ def chosen(config: str | None, pid: int | None) -> Installation:
     if config is not None:
         config = str(Path(config).absolute())
         if not Path(config).is_file():
-            raise UsageError(
-                f"{config}: {no_file(Path(config))}; give Dovecot's main configuration file, such as"
-                " /etc/dovecot/dovecot.conf."
-            )
+            what = no_file(Path(config))
+            raise UsageError(f"{config}: {what}; give Dovecot's main configuration file.")
     return Installation(config)
 
 
