@@ -72,7 +72,7 @@ def observe_start(scene: Scene) -> NoStart | NotApplicable:
     user = scene.names.looked_up if scene.names else scene.user
     if not running(master, service.name):
         with suppress(CannotObserve):
-            wake(scene.dovecot, scene.config, service.name, user, _WAKE)
+            wake(scene.dovecot, scene.config, master, service.name, user, _WAKE)
     if stays(master, service.name):
         return NotApplicable(NoStart, f"{service.name} runs")
     said = scene.dovecot.run("doveadm", "log", "errors", timeout=10.0).out

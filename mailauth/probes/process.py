@@ -132,10 +132,10 @@ def _observe(
         # One that has just begun sleeps, too, and is a quarter of its size (2.3.19.1 and 2.4.1, measured):
         # when it greets it has all that it loads.  One that does not greet is told of below.
         with suppress(CannotObserve):
-            wake(dovecot, config, service, user, _BUSY)
+            wake(dovecot, config, master, service, user, _BUSY)
         found = running(master, service)
     if not found:
-        wake(dovecot, config, service, user)
+        wake(dovecot, config, master, service, user)
         until = time.monotonic() + _WAIT
         while not (found := running(master, service)) and time.monotonic() < until:
             time.sleep(0.01)
@@ -252,16 +252,23 @@ def running(master: psutil.Process, service: ServiceName) -> list[int]:
 
 
 def wake(
-    dovecot: Installation, config: AuthConfig, service: ServiceName, user: str, seconds: float = 10.0
+    dovecot: Installation,
+    config: AuthConfig,
+    master: psutil.Process,
+    service: ServiceName,
+    user: str,
+    seconds: float = 10.0,
 ) -> None:
     """Make Dovecot start the service.  Raises CannotObserve when it does not answer within ``seconds``."""
     if service == "auth":
         AuthSocket(dovecot.path(f"{config.base_dir}/auth-client"), timeout=seconds).close()
-    else:
-        # Status and text do not matter: the lookup makes auth start a worker.  No worker looks a user up whom
-        # an earlier passdb has; one whom nobody has is looked up in all of them.
-        for name in (user, _NOBODY):
-            dovecot.run("doveadm", "auth", "lookup", "--", name, timeout=seconds)
+        return
+    # Status and text do not matter: the lookup makes auth start a worker.  No worker looks a user up whom an
+    # earlier passdb has; then one whom nobody has is looked up in all of them, which leaves a line in the log.
+    for name in (user, _NOBODY):
+        dovecot.run("doveadm", "auth", "lookup", "--", name, timeout=seconds)
+        if running(master, service):
+            return
 
 
 def _address_space(pid: int) -> int | None:

@@ -161,7 +161,7 @@ def test_a_server_of_this_machine_is_loaded_at_a_named_rate_only(
                 for where in (of_lab(one), imap(one)):
                     done = mailauth("load", *where, *QUICK, "--rate", "20", feed=CSV)
                     assert (done.returncode, "  ok         20\n" in done.stdout) == (0, True), done
-                    assert done.stderr.startswith("This is not a lab's Dovecot: whoever logs in meanwhile")
+                    assert done.stderr.startswith("This is not a lab's Dovecot: logins of users wait")
                     for search in ("--max", "--find-knee"):
                         done = mailauth("load", *where, *QUICK, search, feed=CSV)
                         assert (done.returncode, done.stdout) == (1, "")
