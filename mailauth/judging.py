@@ -308,9 +308,10 @@ def _unobserved(unseen: Sequence[Unseen], facts: Facts) -> Unobserved:
     """What was not looked into, and the login that shows what comes of it, where none was made."""
     reason = "; ".join(one.text.removesuffix(".") for one in unseen)
     name = facts.get(UserName)
-    if isinstance(facts.get(Logins), NotApplicable) and isinstance(name, UserName):
+    told = "run: " in reason  # the command that shows it
+    if not told and isinstance(facts.get(Logins), NotApplicable) and isinstance(name, UserName):
         reason += f"; {SHOWN_BY_A_LOGIN}"
-    return Unobserved(LookedUp, reason)
+    return Unobserved(LookedUp, f"{reason}.")
 
 
 SHOWN_BY_A_LOGIN = "a real login shows what comes of it"

@@ -110,6 +110,7 @@ _UNREAD: Mapping[str, Unread] = {
     "passwd": Unread(
         "/etc/passwd", "which returns the stored string, for Dovecot to verify", _LOG, _READ, stops=True
     ),
+    "sql": Unread("SQL", "which returns the stored string, for Dovecot to verify", _LOG, (*_READ, "DB001")),
     "bsdauth": Unread("bsdauth", "which says yes or no itself", _LOG, _ASKED),
     "checkpassword": Unread("checkpassword", "whose program says yes or no", _LOG, _ASKED),
     "imap": Unread("another IMAP server", "which says yes or no itself", _LOG, _ASKED),
