@@ -87,8 +87,8 @@ def _all(raw: bytes) -> Iterator[_Raw]:
     yield from _ways(Change.BLANKS, _EDGES, text)
     for how, made in scalars(text):
         yield Change.ESCAPED, how, made.encode("utf-8", "surrogatepass")
-    yield from _shell(text)
     yield from _blanks(text)
+    yield from _shell(text)
     yield from _charset(text)
     yield from _escaped(text)
     yield from _ways(Change.CUT, BEGINNINGS, text)
@@ -115,7 +115,8 @@ def _shell(text: str) -> Iterator[_Raw]:
     """What is left of it is its beginning, or all of it without the characters that a shell takes."""
     for how, made in SHELL:
         left = made(text)
-        change = Change.CUT if text.startswith(left) else Change.ESCAPED
+        expanded = text[len(left) : len(left) + 1] in ("$", "`")  # a variable that was nothing, not an end
+        change = Change.CUT if text.startswith(left) and not expanded else Change.ESCAPED
         yield change, how, left.encode("utf-8", "surrogatepass")
 
 
