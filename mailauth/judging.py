@@ -80,6 +80,8 @@ FREE = frozenset(
 )
 # Where one of these blocks, auth does not run, and says nothing of a password.
 _NO_AUTH = frozenset((*_codes("CONF", 9, 10, 14, 18, 19), *_codes("MEM", 6), *_codes("AUTH", 12, 14)))
+# These may be why it does not: 2.3's auth is killed where PostgreSQL does not take its first connection.
+_KILLING = frozenset(_codes("DB", 1, 2, 6, 11, 13, 14))
 _LET_IN = "A login made now was let in all the same: by the auth cache, or by another passdb or entry."
 _WEIGHT = (Severity.BLOCKS_LOGIN, Severity.RISK, Severity.NOTE)
 
@@ -277,6 +279,8 @@ def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
         if bears is Bears.ANSWER:
             reason = f"auth does not answer ({cause}): what it says of a password shows when it does."
             undecided.append(Undecided(one.rule, Unobserved(LookedUp, reason)))
+        elif not dead and one.rule.code in _KILLING:
+            kept.append(one)
         elif bears is Bears.ENTRY and one.severity is Severity.BLOCKS_LOGIN:
             kept.append(replace(one, problem=lowered(one.problem, f"First comes {cause}.")))
         else:

@@ -263,8 +263,8 @@ def wake(
     if service == "auth":
         AuthSocket(dovecot.path(f"{config.base_dir}/auth-client"), timeout=seconds).close()
         return
-    # Status and text do not matter: the lookup makes auth start a worker.  No worker looks a user up whom an
-    # earlier passdb has; then one whom nobody has is looked up in all of them, which leaves a line in the log.
+    # Status and text do not matter: the lookup makes auth start a worker.  None looks a user up whom an
+    # earlier passdb has; then one whom nobody has is looked up in all of them, which leaves a log line.
     for name in (user, _NOBODY):
         dovecot.run("doveadm", "auth", "lookup", "--", name, timeout=seconds)
         if running(master, service):

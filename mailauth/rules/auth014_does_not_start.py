@@ -14,8 +14,14 @@ What to do
     Mend what the line names.  doveadm reload starts auth again at once.
 """
 
-from mailauth.evidence import AuthStart
+import re
+
+from mailauth.evidence import AuthStart, LookedUp
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.stores.store import OF_THE_CONNECTION
+
+# What the master says of it, which is not why.
+_MASTERS = re.compile(r"service\(auth\): (?:command startup failed|child \d+ killed)")
 
 # What names the same fault more exactly: a setting, a driver, a file or a limit.
 _NAMED = (
@@ -25,9 +31,11 @@ _NAMED = (
 
 
 @rule("AUTH014", "auth does not start", Severity.BLOCKS_LOGIN, yields_to=_NAMED)
-def auth_does_not_start(start: AuthStart) -> Problem | None:
+def auth_does_not_start(start: AuthStart, lookups: LookedUp | None) -> Problem | None:
     if start.starts:
         return None
+    if lookups and lookups.failures(*OF_THE_CONNECTION) and _MASTERS.search(start.words):
+        return None  # 2.3's auth is killed by signal 11 where PostgreSQL does not take its first connection
     meaning = f" ({start.says})" if start.says else ""
     return Problem(
         says=f"auth ends as it starts, so nobody can log in. Dovecot says: {start.words}{meaning}.",

@@ -14,22 +14,29 @@ What to do
     password.
 """
 
+import re
 from datetime import datetime, timedelta
 
 from mailauth.dovecot.messages import LogKind
-from mailauth.evidence import LogTrouble, LogWindow
+from mailauth.evidence import LogTrouble, LogWindow, LookedUp
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
 
 _FLOOD = 100.0  # lines a second
 _LATELY = timedelta(minutes=10)
+_DATABASE = re.compile(r"(?:sqlpool|pgsql|mysql|sqlite)\b")  # asked just now, and it answered
 _NAMED = (*database_case.CAUSES, "DB005", "DB012", "AUTH014")
 
 
 @rule("AUTH017", "A server that auth asks fails", Severity.RISK, yields_to=_NAMED)
-def server_behind_fails(log: LogWindow) -> Problem | None:
+def server_behind_fails(log: LogWindow, lookups: LookedUp | None) -> Problem | None:
     now = datetime.now().astimezone()
-    found = [one for one in log.all(LogKind.BACKEND) if one.last is None or now - one.last < _LATELY]
+    answers = lookups is not None and lookups.answers and not any(one.failure for one in lookups.answers)
+    found = [
+        one
+        for one in log.all(LogKind.BACKEND)
+        if (one.last is None or now - one.last < _LATELY) and not (answers and _DATABASE.match(one.text))
+    ]
     if not found:
         return None
     return Problem(

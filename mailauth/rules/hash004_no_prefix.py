@@ -19,6 +19,7 @@ What to do
 from mailauth.evidence import Configured, StoredHash
 from mailauth.finding import Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
+from mailauth.hashes.schemes import named
 from mailauth.rules import hash_case
 
 
@@ -47,9 +48,15 @@ def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:
         f"The stored string is a {found.scheme} hash without a prefix; {taken} ({found.detail}).",
         configured,
         mended=f"Store it as {{{found.scheme}}} followed by the string that is there now.",
-        lost=f"Set the user's password again, if this Dovecot refuses {{{found.scheme}}} as weak.",
+        lost=f"Set the user's password again{_weak(found.scheme, configured)}.",
         careful="Changing the default scheme instead changes how every bare string of this passdb is taken.",
     )
+
+
+def _weak(name: str, configured: Configured) -> str:
+    scheme = named(name)
+    refused = scheme and scheme.weak and configured.version.dialect == "2.4" and not configured.allow_weak
+    return f": as {{{name}}} this Dovecot refuses it as weak" if refused else ""
 
 
 _WHICH = (
