@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.statements import Statement, printed, statements
 from mailauth.errors import CannotObserve, unseen
 
@@ -169,7 +170,7 @@ class Lines:
     def of(self, file: str) -> tuple[str, ...]:
         if file not in self._files:
             try:
-                self._files[file] = tuple(self.locate(file).read_text("utf-8", "replace").split("\n"))
+                self._files[file] = tuple(_text(self.locate(file), "replace").split("\n"))
             except OSError:
                 self._files[file] = ()
         return self._files[file]
@@ -195,22 +196,27 @@ class _Reader:
             return [] if depth >= _MAX_DEPTH else list(self._included(full, depth + 1))
 
         try:
-            text = self.locate(name).read_text("utf-8", "surrogateescape")
+            text = _text(self.locate(name), "surrogateescape")
         except OSError as why:
             raise unseen(name, why) from None
         self.files.append(name)
         return parse(text, name, include=include, ext=self.ext)
 
     def _included(self, pattern: str, depth: int) -> Iterator[Block]:
-        base = str(self.locate("/")).rstrip("/")
         if _is_hidden(self.locate(pattern)):
             self.hidden.append(pattern)
-        for match in sorted(glob.glob(str(self.locate(pattern)))):  # noqa: PTH207 - the pattern is absolute
+        for match in inroot.names(pattern, self.locate):
             try:
-                yield self.read(match.removeprefix(base), depth)
+                yield self.read(match, depth)
             except CannotObserve:
-                if not os.access(match, os.R_OK):
-                    self.hidden.append(match.removeprefix(base))
+                if not os.access(self.locate(match), os.R_OK):
+                    self.hidden.append(match)
+
+
+def _text(path: Path, errors: str) -> str:
+    """As Path.read_text() has it, with any line end as LF."""
+    data = inroot.content(path).decode("utf-8", errors)
+    return data.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _is_hidden(pattern: Path) -> bool:

@@ -1,19 +1,20 @@
 """Run Dovecot's own programs, wherever that Dovecot lives: here, in a chroot, in a container.
 
 A Dovecot in another root is named by the PID of its master; its files are then read through
-/proc/PID/root and its programs are run with nsenter(1).
+/proc/PID/root (``inroot``) and its programs are run beside it (``entering``).
 """
 
-import ctypes
+import codecs
 import os
-import pickle
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
+from mailauth.dovecot import answers, entering, inroot
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -53,8 +54,12 @@ class Installation:
     pid: int | None = None
 
     def path(self, name: str) -> Path:
-        """A file of that Dovecot's, as we can open it."""
-        return Path(f"/proc/{self.pid}/root{name}") if self.pid else Path(name)
+        """A file of that Dovecot's, as we can open it; links are followed in its root.  Raises OSError."""
+        return inroot.found(f"/proc/{self.pid}/root", name) if self.pid else Path(name)
+
+    def read(self, name: str) -> str:
+        """A text of that Dovecot's system, such as /etc/passwd.  Raises OSError."""
+        return inroot.content(self.path(name)).decode("utf-8", "replace")
 
     def has(self, name: str) -> bool:
         """Whether it has this file or folder.  Raises CannotObserve when that may not be seen."""
@@ -73,18 +78,31 @@ class Installation:
         the program is not there or does not end within ``timeout`` seconds.
         """
         config = ("-c", self.config) if self.config else ()
-        argv = [*self._prefix(), self._find(program), *config, *args]
+        argv = [self._find(program), *config, *args]
+        pid = self.pid
         try:
             # An empty environment: nothing of ours reaches Dovecot, and nothing secret could.
-            done = subprocess.run(
-                argv, input=feed, capture_output=True, timeout=timeout, check=False, env={"PATH": _PATH}
-            )
+            with subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={"PATH": _PATH},
+                preexec_fn=(lambda: entering.go(pid)) if pid else None,  # noqa: PLW1509 - as ``inside``
+            ) as ran:
+                try:
+                    told = ran.communicate(feed, timeout)
+                except BaseException:
+                    ran.kill()  # a program in another PID namespace is killed with the one that waits for it
+                    raise
         except subprocess.TimeoutExpired:
             raise NoAnswerInTime(f"{program} did not answer within {timeout:.0f} seconds.") from None
+        except subprocess.SubprocessError:
+            raise CannotObserve(self._closed()) from None
         except OSError as why:
             raise unseen(program, why, "cannot be run") from None
-        out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
-        return Ran(done.returncode, out, err)
+        out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in told)
+        return Ran(ran.returncode, out, err)
 
     def inside(
         self,
@@ -100,6 +118,7 @@ class Installation:
         """
         if not self.pid and identity is None and environment is None:
             return call()
+        _prepare()
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
@@ -114,15 +133,17 @@ class Installation:
                     answer = ("cannot", str(unseen(f"process {self.pid}", why, "cannot be entered")))
                 except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
                     answer = ("bug", type(bug).__name__)
-                pickle.dump(answer, stream)
+                answers.write(answer, stream)
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as stream:
-            data = stream.read()
+            data = stream.read(answers.MOST + 1)
+        if len(data) > answers.MOST:
+            os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        kind, value = pickle.loads(data) if data else ("bug", "the child died")  # noqa: S301 - our own child's
+        kind, value = answers.read(data) if data else ("bug", "the child died")
         if kind in ("cannot", "refused"):
-            raise CannotObserve(value) if kind == "cannot" else Refused(value)
+            raise CannotObserve(str(value)) if kind == "cannot" else Refused(str(value))
         if kind == "bug":
             raise RuntimeError(f"inside process {self.pid}: {value}")
         return cast(_T, value)
@@ -138,18 +159,14 @@ class Installation:
         return Identity(uid, gid, tuple(sorted(groups | {gid})))
 
     def _entries(self, name: str) -> list[list[str]]:
-        lines = self.path(f"/etc/{name}").read_text("utf-8", "replace").splitlines()
+        lines = self.read(f"/etc/{name}").splitlines()
         return [parts for line in lines if len(parts := line.split(":")) > 3]
 
-    def _prefix(self) -> tuple[str, ...]:
-        if not self.pid:
-            return ()
-        try:
-            other = _namespace(self.pid, "user") != _namespace("self", "user")
-        except FileNotFoundError:
-            raise CannotObserve(f"process {self.pid} is gone; see: pgrep -x dovecot.") from None
-        user = ("--user", "--preserve-credentials") if other else ()
-        return ("nsenter", "--target", str(self.pid), *user, "--mount", "--root", "--wd", "--")
+    def _closed(self) -> str:
+        """Why that Dovecot's programs cannot be run beside it."""
+        if Path(f"/proc/{self.pid}").exists():
+            return f"process {self.pid}: cannot be entered" + (f"; {AS_ROOT}." if os.geteuid() else ".")
+        return f"process {self.pid} is gone; see: pgrep -x dovecot."
 
     def _find(self, program: str) -> str:
         if self.pid:
@@ -167,30 +184,25 @@ class Installation:
         )
 
 
+# What Python loads when it is first asked for: in another root, or as another user, it cannot be read.
+_CODECS = ("idna", "punycode", "ascii", "latin-1", "utf-8", "utf-16-le", "utf-8-sig")
+
+
+def _prepare() -> None:
+    """Load what the child may need, from where we are."""
+    for name in _CODECS:
+        codecs.lookup(name)
+
+
 def _become(pid: int | None, identity: Identity | None, environment: Mapping[str, str] | None) -> None:
     """For good: this is the child."""
     if pid:
-        _enter(pid)
+        entering.go(pid)
     if identity:
         identity.assume()
     if environment is not None:
         os.environ.clear()
         os.environ.update(environment)
-
-
-def _enter(pid: int) -> None:
-    """Move this process into the namespaces and the root of another."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    root = os.open(f"/proc/{pid}/root", os.O_PATH)
-    # The user namespace first: it gives the right to enter the others.  One is not entered twice.
-    kinds = [kind for kind in ("user", "net", "mnt") if _namespace(pid, kind) != _namespace("self", kind)]
-    spaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in kinds]
-    for space in spaces:
-        if libc.setns(space, 0):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-    os.fchdir(root)
-    os.chroot(".")
 
 
 def chosen(config: str | None, pid: int | None) -> Installation:
@@ -231,14 +243,10 @@ def at_pid(pid: int, config: str | None) -> Installation:
         config = words[words.index("-c") + 1]
     try:
         elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or any(
-            _namespace(pid, kind) != _namespace("self", kind) for kind in ("mnt", "net")
+            kind in entering.differing(pid) for kind in ("mnt", "net")
         )
     except PermissionError:
         raise CannotObserve(f"--pid {pid}: only root may look into this process; {AS_ROOT}.") from None
     except OSError:  # it ends just now
         raise UsageError(f"--pid {pid}: there is no such process.") from None
     return Installation(config, pid if elsewhere else None)
-
-
-def _namespace(pid: int | str, kind: str) -> str:
-    return str(Path(f"/proc/{pid}/ns/{kind}").readlink())

@@ -84,7 +84,7 @@ def opened(where: Where, *, reading: bool = False) -> Table:
     """``reading``: nothing is to be changed.  Raises UsageError, Refused, CannotObserve."""
     if isinstance(where.source, FileSource):
         if VARIABLE.search(where.source.path):
-            files = files_of(where.source.path, Path("/"))
+            files = tuple(map(Path, files_of(where.source.path)))
             if reading:
                 return file_tables.opened(where.source.path, files)
             commands = "; ".join(f"--url passwd-file:{one}" for one in files[:_SHOWN_FILES])

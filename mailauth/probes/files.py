@@ -86,19 +86,19 @@ def _passwd_files(scene: Scene, source: FileSource) -> Iterator[str]:
         yield path
         return
     try:
-        every = files_of(path, scene.dovecot.path("/"))
+        every = files_of(path, scene.dovecot.path)
     except CannotObserve:
         yield path
         return
     if scene.names is None:
-        yield from (_as_dovecot_sees(scene.dovecot, one) for one in every[:_MOST_FILES])
+        yield from every[:_MOST_FILES]
         return
     known = values(
         scene.names.looked_up, original=scene.names.given, service=scene.service, dialect=version.dialect
     )
     with suppress(CannotObserve):
         own = expand(path, known, version.dialect, lambda text: text.partition("/")[0], version)
-        if scene.dovecot.path(own) in every:  # one that is not there is told where it is looked up
+        if own in every:  # one that is not there is told where it is looked up
             yield own
 
 
@@ -235,8 +235,8 @@ def _account(dovecot: Installation, name: str) -> _Account | None:
             return None
         return _Account(user.pw_uid, frozenset(os.getgrouplist(name, user.pw_gid)), group)
     try:
-        users = dovecot.path("/etc/passwd").read_text("utf-8", "replace")
-        groups = dovecot.path("/etc/group").read_text("utf-8", "replace")
+        users = dovecot.read("/etc/passwd")
+        groups = dovecot.read("/etc/group")
     except OSError:
         return None
     rows = [row for row in (line.split(":") for line in groups.splitlines()) if len(row) > 3]
@@ -255,7 +255,7 @@ def _more_groups(scene: Scene) -> frozenset[int]:
     names = {word for block in blocks for word in words(block, "extra_groups") if word}
     names |= {block.get("group") for block in blocks if block.get("group")}
     try:
-        listed = scene.dovecot.path("/etc/group").read_text("utf-8", "replace")
+        listed = scene.dovecot.read("/etc/group")
     except OSError:
         return frozenset()
     rows = (line.split(":") for line in listed.splitlines())

@@ -4,7 +4,7 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.misfit import Misfit
@@ -55,13 +55,14 @@ def _untouched(dovecot: Installation, files: set[str]) -> set[str]:
     """Those that are as Debian's package installed them."""
     sums: dict[str, str] = {}
     with suppress(OSError, ValueError):
-        for line in dovecot.path(_UCF).read_text().splitlines():
+        for line in dovecot.read(_UCF).splitlines():
             digest, file = line.split(None, 1)
             sums[file] = digest
     found = {file for file in files if file.startswith("/usr/")}
     for file in files & sums.keys():
         with suppress(OSError):
-            content = dovecot.path(file).read_bytes()[:_MOST]
+            with inroot.opened(dovecot.path(file)) as one:
+                content = one.read(_MOST)
             if hashlib.md5(content, usedforsecurity=False).hexdigest() == sums[file]:
                 found.add(file)
     return found

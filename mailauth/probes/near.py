@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
@@ -43,7 +44,7 @@ def _in_file(passdb: Passdb, source: FileSource, scene: Scene) -> list[NearName]
     looked_up, given = scene.names.looked_up, scene.names.given
     odd: list[NearName] = []
     try:
-        with scene.dovecot.path(source.path).open("rb") as file:
+        with inroot.opened(scene.dovecot.path(source.path)) as file:
             for number, line in enumerate(islice(file, _LINES), 1):
                 name = passwd_file.name_of(line).decode("utf-8", "replace")
                 if name and (name == given or _alike(name, looked_up) or _alike(name, given)):

@@ -11,6 +11,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.doveadm import Identity
 from mailauth.dovecot.logs import plain
 from mailauth.dovecot.redact import redacted
@@ -99,7 +100,7 @@ def _listener(path: str, scene: Scene) -> str:
 
 def _named(one: Instance, table: str, number: int) -> str:
     with suppress(OSError):
-        for line in one.root.path(f"/etc/{table}").read_text("utf-8", "replace").splitlines():
+        for line in one.root.read(f"/etc/{table}").splitlines():
             fields = line.split(":")
             if len(fields) > 2 and fields[2] == str(number):
                 return fields[0]
@@ -110,7 +111,7 @@ def _logged(one: Instance) -> str:
     """Postfix's last line of it, from its own log file or syslog's."""
     names = [*filter(None, (_maillog(one),)), *SYSLOG_FILES]
     for name in names:
-        with suppress(OSError), one.root.path(name).open("rb") as file:
+        with suppress(OSError), inroot.opened(one.root.path(name)) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             if found := _SAYS.findall(file.read()):
                 return plain(redacted(found[-1]).decode("utf-8", "backslashreplace"), 200)

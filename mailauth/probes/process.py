@@ -7,6 +7,7 @@ socket, a worker by ``doveadm auth lookup``, which reads and verifies nothing.
 import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from mailauth.dovecot import entering, inroot
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -297,9 +299,27 @@ def _libsodium(pid: int) -> str | None:
         found = re.search(r"(/\S*libsodium\.so\S*)$", _proc(pid, "maps"), re.MULTILINE)
     except CannotObserve:
         return None
+    if not found:
+        return None
     # The kernel shows the path from our root where it can, and from that process's where it cannot.
-    paths = (f"/proc/{pid}/root{found[1]}", found[1]) if found else ()
-    return next((path for path in paths if Path(path).exists()), None)
+    try:
+        paths = (inroot.found(f"/proc/{pid}/root", found[1]), Path(found[1]))
+        return next((str(path) for path in paths if path.exists() and _is_roots(pid, path)), None)
+    except OSError:
+        return None
+
+
+def _is_roots(pid: int, library: Path) -> bool:
+    """Whether we may load it: as root, we load from another root only what root alone can have put there."""
+    root = Path(f"/proc/{pid}/root")
+    if os.geteuid() or root.samefile("/"):
+        return True
+    if "user" in entering.differing(pid):
+        return False
+    states = [
+        one.stat() for one in (library, *library.parents) if one == root or not root.is_relative_to(one)
+    ]
+    return not any(state.st_uid or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for state in states)
 
 
 def _proc(pid: int, name: str) -> str:

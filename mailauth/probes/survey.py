@@ -71,7 +71,7 @@ def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
 def _survey(source: Source, question: Question, ask: Ask) -> Survey:
     dovecot = ask.dovecot
     if isinstance(source, FileSource):
-        files = survey.files_of(source.path, dovecot.path("/"))
+        files = [dovecot.path(name) for name in survey.files_of(source.path, dovecot.path)]
         return survey.of_files(files, source.path, question, ask.progress)
     if isinstance(source, SqlSource):
         sql.prepare(source)

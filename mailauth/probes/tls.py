@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailauth.clients.door import unchecked
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, inroot
 from mailauth.errors import unseen
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.network import Certificate, Certificates, Listener, TlsFiles, TlsFlaw
@@ -119,7 +119,7 @@ def _pairs(scene: Scene) -> list[_Pair] | str:
 def _read(scene: Scene, file: str) -> bytes:
     """The start of a file.  Raises FileNotFoundError, and CannotObserve when we may not read it."""
     try:
-        with scene.dovecot.path(file).open("rb") as stream:
+        with inroot.opened(scene.dovecot.path(file)) as stream:
             return stream.read(_MAX)
     except FileNotFoundError:
         raise

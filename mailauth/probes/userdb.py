@@ -306,7 +306,7 @@ def _number(dovecot: Installation, name: str, table: str) -> int | None:
         except KeyError:
             return None
     try:
-        rows = dovecot.path(f"/etc/{table}").read_text("utf-8", "replace").splitlines()
+        rows = dovecot.read(f"/etc/{table}").splitlines()
     except OSError:
         return None
     found = (row.split(":") for row in rows)
@@ -316,7 +316,7 @@ def _number(dovecot: Installation, name: str, table: str) -> int | None:
 def _name(dovecot: Installation, uid: int | None) -> str:
     """The name of an account by its number; "" where there is none."""
     try:
-        rows = dovecot.path("/etc/passwd").read_text("utf-8", "replace").splitlines()
+        rows = dovecot.read("/etc/passwd").splitlines()
     except OSError:
         return ""
     found = (row.split(":") for row in rows)

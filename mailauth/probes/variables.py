@@ -132,7 +132,7 @@ def _placed(one: MisreadVariable, settings: tuple[conf.Setting, ...], scene: Sce
     if place is None:
         return MisreadVariable(one.where, one.variables)
     try:
-        lines = scene.dovecot.path(place.file).read_text("utf-8", "replace").split("\n")
+        lines = scene.dovecot.read(place.file).split("\n")
         old = lines[place.line - 1].strip()
     except (OSError, IndexError):
         return MisreadVariable(one.where, one.variables)

@@ -3,14 +3,12 @@
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 """
 
-import errno
-import os
 import re
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.variables import Fill
 from mailauth.errors import unseen
@@ -35,7 +33,7 @@ def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -
     shown = shown_as or str(path)
     wanted = user.encode()
     try:
-        with opened(path) as file:
+        with inroot.opened(path) as file:
             for number, line in enumerate(file, 1):
                 if name_of(line) == wanted:
                     _, *rest = _entry(line).split(b":")
@@ -80,15 +78,6 @@ def misread(line: bytes, wanted: bytes, number: int) -> str:
     if b"\r" + wanted + b":" in line:
         return "the line before it ends in CR alone"
     return ""
-
-
-def opened(path: Path) -> BinaryIO:
-    """A file to read: a pipe would be waited for, and a device has no end.  Raises OSError."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "it is no regular file")
-    return file
 
 
 _NO_COLON = re.compile(rb"(\s*[^\s;,|]+)[\s;,|]")

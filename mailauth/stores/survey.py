@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailauth import hashes
+from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Flaw, Hash, Params, notation
@@ -233,7 +234,7 @@ def of_files(
     for path in paths:
         seen: array[int] = array("q")
         try:
-            with passwd_file.opened(path) as file:
+            with inroot.opened(path) as file:
                 for line in file:
                     if line[:1] in _NO_ENTRY:
                         continue
@@ -258,7 +259,7 @@ def _twice(path: Path, seen: "array[int]") -> list[str]:
     if not alike:
         return []
     counts: dict[bytes, int] = {}
-    with passwd_file.opened(path) as file:
+    with inroot.opened(path) as file:
         for line in file:
             name = line.partition(b":")[0]
             if line[:1] not in _NO_ENTRY and hash(name) in alike:
@@ -269,10 +270,13 @@ def _twice(path: Path, seen: "array[int]") -> list[str]:
     return [name.decode("utf-8", "replace") for name in shown]
 
 
-def files_of(template: str, root: Path) -> tuple[Path, ...]:
-    """The passwd-files of a path with variables: all that are there.  Raises CannotObserve for none."""
-    pattern = VARIABLE.sub("*", template).lstrip("/")
-    found = tuple(sorted(path for path in root.glob(pattern) if path.is_file()))
+def files_of(template: str, locate: Callable[[str], Path] = Path) -> tuple[str, ...]:
+    """The names of the passwd-files of a path with variables: all that are there.
+
+    ``locate`` turns a path as Dovecot sees it into one that we can open.  Raises CannotObserve for none.
+    """
+    every = inroot.names(VARIABLE.sub("*", template), locate)
+    found = tuple(name for name in every if locate(name).is_file())
     if not found:
         raise CannotObserve(f"{template}: there is no such passwd-file.")
     return found

@@ -1,0 +1,63 @@
+"""What a child that entered another root answers: read as values of ours, and as nothing else.
+
+The child may have met a library or a file of that root's owner; whatever it writes is not run here.
+"""
+
+import dataclasses
+import enum
+import importlib
+import io
+import ipaddress
+import pickle
+from typing import BinaryIO
+
+from mailauth.errors import CannotObserve
+
+KINDS = ("ok", "cannot", "refused", "bug")
+MOST = 256 * 1024 * 1024  # bytes of one answer
+
+
+def _member(kind: object, name: object) -> enum.Enum:
+    if isinstance(kind, type) and issubclass(kind, enum.Enum) and isinstance(name, str):
+        return kind.__members__[name]
+    raise pickle.UnpicklingError("no enumeration")
+
+
+_PLAIN: dict[tuple[str, str], object] = {
+    ("builtins", "getattr"): _member,  # how Python 3.11 to 3.11.3 write a member of an enumeration
+    **{("builtins", one.__name__): one for one in (set, frozenset, bytearray, complex, range, slice)},
+    **{
+        ("ipaddress", one.__name__): one
+        for one in (
+            *(ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network),
+        )
+    },
+}
+
+
+def write(answer: object, stream: BinaryIO) -> None:
+    pickle.dump(answer, stream)
+
+
+def read(data: bytes) -> tuple[str, object]:
+    """Raises CannotObserve for anything but values: plain ones, our dataclasses and enumerations."""
+    try:
+        kind, value = _Values(io.BytesIO(data)).load() if len(data) <= MOST else (None, None)
+    except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, IndexError, KeyError):
+        kind, value = None, None
+    if kind not in KINDS:
+        raise CannotObserve("what the child in the other root answered is no answer of ours.")
+    return kind, value
+
+
+class _Values(pickle.Unpickler):
+    """Builds no object but those of which nothing but a value comes."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) in _PLAIN:
+            return _PLAIN[module, name]
+        if module.startswith("mailauth.") and "." not in name:
+            found = getattr(importlib.import_module(module), name, None)
+            if isinstance(found, type) and (dataclasses.is_dataclass(found) or issubclass(found, enum.Enum)):
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name}")

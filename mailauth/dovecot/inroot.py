@@ -1,0 +1,122 @@
+"""The files of another root, found and opened inside it: no link of theirs leads into ours.
+
+The kernel takes an absolute link below /proc/PID/root from the root of whoever follows it.  So names are
+walked here, link by link, and what is read is opened with openat2(2), which does that by itself and
+cannot be overtaken by someone who exchanges a link meanwhile.
+
+Source: openat2(2), RESOLVE_IN_ROOT (Linux 5.6); path_resolution(7), for 40 links.
+"""
+
+import ctypes
+import errno
+import fnmatch
+import glob
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+_MOST_LINKS = 40
+_ROOT = re.compile(r"(/proc/\d+/root)(?=/|$)")
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_UNKNOWN = (errno.ENOSYS, errno.EPERM)  # an old kernel; a sandbox that does not know the call
+MOST = 64 * 1024 * 1024  # bytes of one file
+
+
+class _How(ctypes.Structure):
+    """Struct open_how."""
+
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def found(root: str, name: str) -> Path:
+    """A name of that root as a path that has no link in it, as far as there is something of that name.
+
+    What may not be looked at stays as it is: opening it says so.  Raises OSError for links in a circle.
+    """
+    todo, done, links = name.split("/")[::-1], list[str](), 0
+    while todo:
+        part = todo.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        try:
+            target = str(Path("/".join((root, *done, part))).readlink())
+        except OSError:  # no link, or nothing
+            done.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        if target.startswith("/"):
+            done.clear()
+        todo += target.split("/")[::-1]
+    return Path("/".join((root, *done)) if done else f"{root}/")
+
+
+def names(pattern: str, locate: Callable[[str], Path]) -> list[str]:
+    """The names that a shell's pattern has there, sorted; ``locate`` says where a name can be opened."""
+    if locate("/") == Path("/"):
+        return sorted(glob.glob(pattern))  # noqa: PTH207 - the pattern is absolute
+    seen = [""]
+    for part in pattern.split("/")[1:]:
+        seen = [name for folder in seen for name in _matching(folder, part, locate)]
+    return sorted(seen)
+
+
+def _matching(folder: str, part: str, locate: Callable[[str], Path]) -> Iterator[str]:
+    """As glob(3): what begins with a dot only where the pattern does."""
+    try:
+        if not glob.has_magic(part):
+            locate(f"{folder}/{part}").lstat()
+            yield f"{folder}/{part}"
+            return
+        listed = [one.name for one in locate(folder or "/").iterdir()]
+    except OSError:
+        return
+    for name in listed:
+        if fnmatch.fnmatchcase(name, part) and (part[0] == "." or name[0] != "."):
+            yield f"{folder}/{name}"
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to read: a pipe would be waited for, and a device has no end.  Raises OSError."""
+    elsewhere = _ROOT.match(str(path))
+    descriptor = _inside(elsewhere[1], str(path)[elsewhere.end() :]) if elsewhere else os.open(path, _READ)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return file
+
+
+def content(path: Path, most: int = MOST) -> bytes:
+    """All of a file.  Raises OSError, also where it is larger than ``most`` bytes."""
+    with opened(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
+
+
+def _inside(root: str, name: str) -> int:
+    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        how = _How(_READ, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+        libc = ctypes.CDLL(None, use_errno=True)
+        words = (ctypes.c_long(folder), os.fsencode(name or "/"), ctypes.byref(how), ctypes.sizeof(how))
+        descriptor: int = libc.syscall(ctypes.c_long(_OPENAT2), *words)
+    finally:
+        os.close(folder)
+    if descriptor >= 0:
+        return descriptor
+    code = ctypes.get_errno()
+    if code in _UNKNOWN:
+        return os.open(found(root, name), _READ | os.O_NOFOLLOW)
+    raise OSError(code, os.strerror(code), f"{root}{name}")

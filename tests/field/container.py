@@ -1,0 +1,153 @@
+"""A Dovecot in an OCI container: the unpacked one, read-only, with the rights that Docker gives.
+
+Its files stand as images have them, behind absolute links: /var/run, a folder of the configuration, a
+domain's folder, the certificate.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mailauth.hashes import Password, generate
+from mailauth.lab import builds
+from mailauth.lab.certificate import make
+from tests.conftest import missing
+
+USER, SECRET = "alice@example.org", "correct horse"
+CAPABILITIES = tuple(  # Docker's: https://docs.docker.com/engine/security/
+    f"CAP_{name}"
+    for name in (
+        *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
+        *("NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP"),
+    )
+)
+_SPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
+_WRITABLE = {"/dev": 755, "/run": 755, "/tmp": 1777, "/var/lib/dovecot": 755}  # noqa: S108 - in there
+_MAIN = """
+dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+base_dir = /var/run/dovecot
+log_path = /run/dovecot.log
+protocols = imap
+mail_driver = maildir
+mail_path = ~/mail
+auth_failure_delay = 0
+ssl_server_cert_file = /etc/dovecot/private/dovecot.pem
+ssl_server_key_file = /etc/dovecot/private/dovecot.key
+!include conf.d/*.conf
+"""
+_RIGHTS = """#!/bin/sh
+[ $# = 0 ] || exec sleep 86399
+cat /proc/self/status
+ls -l /proc/self/ns
+"""
+_AUTH = """
+auth_allow_cleartext = yes
+passdb passwd-file {
+  passwd_file_path = /etc/dovecot/domains/%{user | domain}/passwd
+}
+userdb static {
+  fields {
+    uid = 5000
+    gid = 5000
+    home = /srv/mail/%{user}
+  }
+}
+"""
+
+
+@contextmanager
+def container(folder: Path, namespaces: tuple[str, ...] = _SPACES) -> Iterator[int]:
+    """A running one, its files below ``folder``; the PID of its master."""
+    build = builds.available("2.4.1")
+    runc = shutil.which("runc", path=builds.SEARCH)
+    if build is None or build.root is None or runc is None:
+        missing("Dovecot 2.4.1 is not in the cache, or runc is not here: apt-get install runc")
+    assert build
+    assert build.root
+    assert runc
+    _furnish(folder, build.group("dovecot") or 0)
+    (folder / "config.json").write_text(json.dumps(_bundle(build.root, folder, namespaces)))
+    runs, name = (runc, "--root", str(folder / "state")), f"mailauth-{folder.name}"
+    pid = folder / "pid"
+    with (folder / "output").open("w") as output:
+        started = subprocess.Popen(
+            [*runs, "run", "--bundle", str(folder), "--pid-file", str(pid), name],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not (pid.exists() and (socket := _socket(pid.read_text())) and socket.exists()):
+            told = (folder / "output").read_text()
+            assert started.poll() is None, told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.01)
+        yield int(pid.read_text())
+    finally:
+        subprocess.run([*runs, "delete", "--force", name], check=False, capture_output=True)
+        started.wait(timeout=60)
+
+
+def _socket(pid: str) -> Path | None:
+    return Path(f"/proc/{pid}/root/run/dovecot/auth-client") if pid else None
+
+
+def _furnish(folder: Path, group: int) -> None:
+    etc, srv = folder / "etc", folder / "srv"
+    for place in (etc / "domains", etc / "private", srv / "conf.d", srv / "tls", srv / "mail/example.org"):
+        place.mkdir(parents=True)
+    folder.chmod(0o755)
+    (etc / "dovecot.conf").write_text(_MAIN)
+    (srv / "conf.d/auth.conf").write_text(_AUTH)
+    (etc / "conf.d").symlink_to("/srv/conf.d")
+    (etc / "domains/example.org").symlink_to("/srv/mail/example.org")
+    stored = generate("SHA512-CRYPT", Password.of(SECRET), user="")
+    (srv / "mail/example.org/passwd").write_text(f"{USER}:{stored}\n")
+    os.chown(srv / "mail/example.org/passwd", 0, group)
+    (srv / "mail/example.org/passwd").chmod(0o640)
+    (srv / "mail" / USER).mkdir()
+    os.chown(srv / "mail" / USER, 5000, 5000)
+    made = make(srv / "tls")
+    (etc / "private/dovecot.pem").symlink_to(f"/srv/tls/{made.cert.name}")
+    (etc / "private/dovecot.key").symlink_to(f"/srv/tls/{made.key.name}")
+    (folder / "bin").mkdir()
+    program = folder / "bin/rights"
+    program.write_text(_RIGHTS)
+    program.chmod(0o755)
+
+
+def _bundle(root: Path, folder: Path, namespaces: tuple[str, ...]) -> dict[str, Any]:
+    """Source: https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md."""
+    mounts: list[dict[str, Any]] = [{"destination": "/proc", "type": "proc", "source": "proc"}]
+    mounts += [
+        {"destination": place, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", f"mode={mode}"]}
+        for place, mode in _WRITABLE.items()
+    ]
+    mounts += [
+        {"destination": place, "type": "bind", "source": str(folder / name), "options": ["bind"]}
+        for place, name in (("/etc/dovecot", "etc"), ("/srv", "srv"), ("/usr/local/bin", "bin"))
+    ]
+    kinds = ("bounding", "effective", "permitted")
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": ["/usr/sbin/dovecot", "-F"],
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+            "cwd": "/",
+            "capabilities": dict.fromkeys(kinds, CAPABILITIES),
+            "noNewPrivileges": True,
+        },
+        "root": {"path": str(root), "readonly": True},
+        "hostname": "mail",
+        "mounts": mounts,
+        "linux": {"namespaces": [{"type": kind} for kind in namespaces]},
+    }

@@ -1,0 +1,167 @@
+"""A Dovecot in a container, asked from outside with --pid: it is its own root that is looked at.
+
+And whoever owns that root has nothing of ours by it: no file, no right, no code in our process.
+"""
+
+import os
+import pickle
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mailauth.dovecot import answers, inroot
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve, NoAnswerInTime
+from tests.cli.running import ORDINARY, mailauth
+from tests.field.container import CAPABILITIES, SECRET, USER, container
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a container here")
+PASSWORD = ("--password-stdin",)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("container")
+
+
+@pytest.fixture(scope="module")
+def master(folder: Path) -> Iterator[int]:
+    with container(folder) as pid:
+        yield pid
+
+
+def test_a_healthy_one_is_healthy(master: int) -> None:
+    """Its configuration, passwd-file, certificate and sockets are behind absolute links."""
+    for words in (("diagnose", USER, "--login"), ("login", USER)):
+        done = mailauth(*words, "--pid", str(master), *PASSWORD, feed=f"{SECRET}\n")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 yes." in done.stdout  # doveadm auth login, too, which auth asks for its PID
+    done = mailauth("check", "server", "--pid", str(master))
+    assert (done.returncode, "CRITICAL" in done.stdout) == (0, False), done.stdout
+
+
+def test_a_wrong_password(master: int) -> None:
+    done = mailauth("diagnose", USER, "--pid", str(master), *PASSWORD, feed="wrong\n")
+    assert "PASS001" in done.stdout, done.stdout + done.stderr
+
+
+def test_no_link_leads_out(master: int, folder: Path) -> None:
+    """Absolute, relative, in a circle, or exchanged after it was looked at; a pipe is not waited for."""
+    secret = folder / "secret"
+    secret.write_text("of the host")
+    inside = Installation(pid=master)
+    for name, target in (("there", str(secret)), ("up", f"../../../..{secret}"), ("folder", str(folder))):
+        (folder / "srv" / name).symlink_to(target)
+    (folder / "srv/round").symlink_to("/srv/round")
+    os.mkfifo(folder / "srv/pipe")
+    for name in ("there", "up", "folder/secret"):
+        assert not inside.path(f"/srv/{name}").exists()
+        assert not inside.has(f"/srv/{name}")
+        for path in (inside.path(f"/srv/{name}"), Path(f"/proc/{master}/root/srv/{name}")):
+            with pytest.raises(FileNotFoundError):
+                inroot.content(path)
+    with pytest.raises(OSError, match="symbolic links"):
+        inside.path("/srv/round")
+    with pytest.raises(OSError, match="no regular file"):
+        inroot.content(inside.path("/srv/pipe"))
+    assert str(inside.path("/var/run/dovecot/auth-client")) == f"/proc/{master}/root/run/dovecot/auth-client"
+    assert inroot.names("/etc/dovecot/domains/*/p*", inside.path) == [
+        "/etc/dovecot/domains/example.org/passwd"
+    ]
+
+
+def test_without_openat2(master: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel before 5.6 says ENOSYS to its number."""
+    monkeypatch.setattr(inroot, "_OPENAT2", 100_000)
+    told = inroot.content(Path(f"/proc/{master}/root/etc/dovecot/conf.d/auth.conf"))
+    assert told == (folder / "srv/conf.d/auth.conf").read_bytes()
+    (folder / "srv/out").symlink_to(folder / "config.json")
+    with pytest.raises(FileNotFoundError):
+        inroot.content(Path(f"/proc/{master}/root/srv/out"))
+
+
+def test_its_programs_have_its_rights(master: int) -> None:
+    """All its namespaces, Docker's capabilities, no_new_privs: whatever doveconf may be in there."""
+    told = Installation(pid=master).run("rights").out
+    own = Path(f"/proc/{master}/status").read_text()
+    for name in ("CapBnd", "NoNewPrivs", "Uid"):
+        assert line_of(told, name) == line_of(own, name)
+    assert int(line_of(told, "CapEff"), 16).bit_count() == len(CAPABILITIES)
+    for kind in ("pid", "mnt", "net", "ipc", "uts", "cgroup", "user"):
+        assert str(Path(f"/proc/{master}/ns/{kind}").readlink()) in told
+
+
+def line_of(status: str, name: str) -> str:
+    return next(line for line in status.splitlines() if line.startswith(f"{name}:")).split()[1]
+
+
+def test_a_program_that_does_not_end_is_ended(master: int) -> None:
+    with pytest.raises(NoAnswerInTime):
+        Installation(pid=master).run("rights", "forever", timeout=1.0)
+    deadline = time.monotonic() + 60
+    while any("86399" in (one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def ordinary() -> Iterator[int]:
+    """A process of an ordinary user's, who is root in a user namespace of its own."""
+    apart = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--")
+    with subprocess.Popen([*ORDINARY, *apart, "sleep", "600"], cwd="/", stderr=subprocess.PIPE) as outer:
+        try:
+            deadline = time.monotonic() + 60
+            while not ((sleeps := psutil.Process(outer.pid).children()) and sleeps[0].name() == "sleep"):
+                if outer.poll() is not None:
+                    pytest.skip("the kernel allows an ordinary user no user namespace")
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield sleeps[0].pid
+        finally:
+            outer.kill()
+
+
+def test_root_is_nobody_among_an_ordinary_users_processes(ordinary: int, tmp_path: Path) -> None:
+    """What root runs beside them, and does in their root, is done as that user."""
+    for place in (tmp_path, *tmp_path.parents[:-2]):
+        place.chmod(0o755)
+    open_to_all = tmp_path / "all"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    beside = Installation(pid=ordinary)
+    assert beside.run("touch", str(open_to_all / "run")).status == 0
+    beside.inside((open_to_all / "inside").touch)
+    assert {one.stat().st_uid for one in open_to_all.iterdir()} == {65534}
+    assert beside.run("touch", str(tmp_path / "roots")).status
+    assert not (tmp_path / "roots").exists()
+
+
+class _Evil:
+    """What a child that was taken over would answer."""
+
+    def __init__(self, call: object, *words: object) -> None:
+        self.call, self.words = call, words
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return self.call, self.words
+
+
+def test_an_answer_is_a_value(tmp_path: Path) -> None:
+    """Nothing of what is answered is run: no function, no class that is no value, no attribute."""
+    mark = tmp_path / "mark"
+    for evil in (
+        _Evil(os.system, f"touch {mark}"),
+        _Evil(eval, f"open({str(mark)!r}, 'w')"),
+        _Evil(getattr, Path, "cwd"),
+        _Evil(subprocess.Popen, ("touch", str(mark))),
+    ):
+        with pytest.raises(CannotObserve):
+            answers.read(pickle.dumps(("ok", evil)))
+    for broken in (b"", b"\x80", b"no", pickle.dumps("ok"), pickle.dumps((1, 2))):
+        with pytest.raises(CannotObserve):
+            answers.read(broken)
+    assert not mark.exists()
