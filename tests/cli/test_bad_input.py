@@ -127,11 +127,11 @@ def test_odd_rows_and_odd_names(bench: Lab, user: str, status: int, codes: list[
 
 
 def test_an_empty_string_in_the_store(bench: Lab) -> None:
-    """To 2.3's MD5 it is no hash; to 2.4.0-2.4.2's PLAIN it is the empty password, which Dovecot takes."""
+    """Nothing is stored; and to 2.4.0-2.4.2's PLAIN that is the empty password, which Dovecot takes."""
     done = mailauth("diagnose", "empty", "-c", str(bench.config))
     assert done.returncode == 1
     assert ("HASH025" in done.stdout) == bench.login("empty", b"").ok
-    assert ("HASH029" in done.stdout) != bench.login("empty", b"").ok
+    assert "HASH029" in done.stdout
 
 
 def test_a_hash_too_costly_to_verify(bench: Lab) -> None:

@@ -26,6 +26,13 @@ class MariaDBWithTls(MariaDB):
         return [*super().argv(program, data), f"--ssl-cert={data}/tls.crt", f"--ssl-key={data}/tls.key"]
 
 
+class MariaDBWithoutTls(MariaDB):
+    """From 11.4 on it makes a certificate by itself."""
+
+    def argv(self, program: str, data: Path) -> list[str]:
+        return [*super().argv(program, data), "--skip-ssl"]
+
+
 class PostgresWithTls(Postgres):
     """It offers TLS, and demands it of the account STRICT."""
 
@@ -44,7 +51,7 @@ class PostgresWithTls(Postgres):
 
 
 TLS: dict[str, type[Server]] = {"mysql": MariaDBWithTls, "pgsql": PostgresWithTls}
-PLAIN: dict[str, type[Server]] = {"mysql": MariaDB, "pgsql": Postgres}
+PLAIN: dict[str, type[Server]] = {"mysql": MariaDBWithoutTls, "pgsql": Postgres}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.version import Version
 from mailauth.evidence import StoredHash, Verifiers
 from mailauth.memory import fit
 from tests.proofs.story import MiB, Proof, argon2id
@@ -40,10 +41,11 @@ def bisect(told: Proof) -> Edge:
 
     def works(limit: int, row: int) -> bool:
         at(told, edge.settings(limit))
-        # As a diagnosis wakes it: what has gone before moves a process's heap by some pages.
+        # As a diagnosis wakes it: what has gone before moves a process's heap by some pages.  2.3.13's auth
+        # takes more while it connects to PostgreSQL: it is asked for the user before it verifies.
         if service == "auth":
             AuthSocket(told.lab.auth_socket).close()
-        else:
+        if service == "auth-worker" or told.lab.driver == "pgsql":
             told.lab.run("doveadm", "auth", "lookup", "alice")
         return all(told.logins() == [True] for _ in range(row))
 
@@ -106,7 +108,9 @@ def test_the_edge(proof: Make, dovecot_version: str, store: str) -> None:
     assert agrees(told, edge.settings(edge.sustained + 2 * PAGE)) == [True] * ROW
     if band:
         middle = agrees(told, edge.settings(edge.first + band // 2 // PAGE * PAGE))
-        assert middle == [True] + [False] * (ROW - 1) or band < 4 * PAGE
+        # With the newest C library (2.4.5's) a process finds the room in its heap, or not.
+        newest = told.lab.version >= Version.parse("2.4.5") and all(middle)
+        assert middle == [True] + [False] * (ROW - 1) or band < 4 * PAGE or newest
         if not all(middle):
             told.paste(told.finds({"MEM001"}))
             assert told.logins(ROW) == [True] * ROW
