@@ -25,7 +25,8 @@ from mailauth.probes.log import log_paths
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 
-_CONTAINER = re.compile(r" (/\S*/containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
+_CONTAINER = re.compile(r" (\d+:\d+) (/\S*/?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
+_MOUNT = re.compile(r"^\d+ \d+ (\d+:\d+) (/\S*) (/\S*) ", re.MULTILINE)  # proc_pid_mountinfo(5)
 _MOST_PENALTIES = 1000
 _ANVIL_SECONDS = 5.0
 _HELLO = {"2.3": "VERSION\tanvil\t1\t0\n", "2.4": "VERSION\tanvil-client\t2\t0\n\n"}
@@ -150,20 +151,21 @@ def observe_container_log(scene: Scene) -> ContainerLog | NotApplicable:
     pid = scene.dovecot.pid or "self"
     try:
         mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+        ours = Path("/proc/self/mountinfo").read_text()
     except OSError as why:
         raise unseen(f"/proc/{pid}/mountinfo", why) from None
-    return container_log(mounts, Path("/"))
+    return container_log(mounts, ours)
 
 
-def container_log(mounts: str, host: Path) -> ContainerLog | NotApplicable:
-    """What hostconfig.json says, whose folder a container's mounts name.  ``host``: the host's root.
+def container_log(mounts: str, ours: str) -> ContainerLog | NotApplicable:
+    """What hostconfig.json says, whose folder a container's mounts name.  ``ours``: the host's own mounts.
 
     Source: Docker's documentation of the json-file driver: without max-size a log has no limit.
     """
     found = _CONTAINER.search(mounts)
     if found is None:
         return NotApplicable(ContainerLog, "this is no container of Docker's")
-    folder = host / found[1].lstrip("/")
+    folder = _on_the_host(found[1], found[2], ours)
     try:
         told = json.loads((folder / "hostconfig.json").read_text())["LogConfig"]
         driver, options = str(told["Type"]), told.get("Config") or {}
@@ -171,12 +173,20 @@ def container_log(mounts: str, host: Path) -> ContainerLog | NotApplicable:
         size = log.stat().st_size if log.exists() else 0
     except (OSError, ValueError, KeyError, TypeError):
         raise CannotObserve(
-            f"{found[1]}: the container's log settings can be read on its host only: docker inspect -f"
+            f"{found[2]}: the container's log settings can be read on its host only: docker inspect -f"
             f" '{{{{json .HostConfig.LogConfig}}}}' {folder.name[:12]} shows them."
         ) from None
     return ContainerLog(
         str(folder / "hostconfig.json"), driver, str(options.get("max-size", "")), str(log), size
     )
+
+
+def _on_the_host(device: str, path: str, ours: str) -> Path:
+    """Where ``path`` of a filesystem is seen here: it may be mounted anywhere, /var/lib/docker for one."""
+    for held, root, place in _MOUNT.findall(ours):
+        if held == device and Path(path).is_relative_to(root):
+            return Path(place) / Path(path).relative_to(root)
+    return Path(path)
 
 
 def observe_penalties(scene: Scene) -> Penalties | NotApplicable:

@@ -62,9 +62,29 @@ userdb static {
 """
 
 
+IDENTITY = "4f" * 32
+
+
+def docker(folder: Path, log_config: object) -> Path:
+    """What Docker keeps of a container below its own ``folder``."""
+    kept = folder / "containers" / IDENTITY
+    kept.mkdir(parents=True)
+    (kept / "hostconfig.json").write_text(json.dumps({"Binds": None, "LogConfig": log_config}))
+    (kept / f"{IDENTITY}-json.log").write_text(
+        '{"log":"x\\n","stream":"stderr","time":"2026-11-23T15:00:00Z"}\n'
+    )
+    (kept / "hostname").write_text("mail\n")
+    return kept
+
+
 @contextmanager
-def container(folder: Path, namespaces: tuple[str, ...] = _SPACES) -> Iterator[int]:
-    """A running one, its files below ``folder``; the PID of its master."""
+def container(
+    folder: Path, namespaces: tuple[str, ...] = _SPACES, log_config: object = None
+) -> Iterator[int]:
+    """A running one, its files below ``folder``; the PID of its master.
+
+    With ``log_config`` it has what Docker keeps of one, and logs to its standard error.
+    """
     here = (builds.available(version) for version in ("2.4.1", "testing"))  # one in a root of its own
     build = next((one for one in here if one and one.root), None)
     runc = shutil.which("runc", path=builds.SEARCH)
@@ -74,7 +94,15 @@ def container(folder: Path, namespaces: tuple[str, ...] = _SPACES) -> Iterator[i
     assert build.root
     assert runc
     _furnish(folder, build.group("dovecot") or 0)
-    (folder / "config.json").write_text(json.dumps(_bundle(build.root, folder, namespaces)))
+    bundle = _bundle(build.root, folder, namespaces)
+    if log_config:
+        with (folder / "etc/dovecot.conf").open("a") as config:
+            config.write("log_path = /dev/stderr\n")
+        kept = str(docker(folder, log_config) / "hostname")
+        bundle["mounts"] += [
+            {"destination": "/etc/hostname", "type": "bind", "source": kept, "options": ["bind"]}
+        ]
+    (folder / "config.json").write_text(json.dumps(bundle))
     runs, name = (runc, "--root", str(folder / "state")), f"mailauth-{folder.name}"
     pid = folder / "pid"
     with (folder / "output").open("w") as output:

@@ -36,7 +36,7 @@ from tests.field.chains import (
 )
 from tests.field.directory import Directory
 from tests.field.rig import Rig
-from tests.proofs.story import SECRET, MiB, Proof, argon2id
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, record_of
 
 MakeRig = Callable[..., Rig]
 GOOD = argon2id(memory=1 * MiB)
@@ -116,6 +116,7 @@ def test_pam_alone(rig: MakeRig, dovecot_version: str) -> None:
     assert undecided(without) == {"USER001", "PASS001", "MEM001"}
     made = told.look(password=SECRET, login=True).diagnosis
     assert codes(made) == {"AUTH016": (BLOCKS, Certainty.PROVEN)}
+    record_of(dovecot_version, "pam", "", codes(made))
     assert "passdb 1 (pam)" in made.findings[0].problem.says
     assert exit_status(made) == 1
 

@@ -13,11 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mailauth.diagnose import Target, diagnose
 from mailauth.dovecot import answers, inroot
-from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import CannotObserve, NoAnswerInTime
+from mailauth.hashes import Password
 from tests.cli.running import ORDINARY, mailauth
 from tests.field.container import CAPABILITIES, SECRET, USER, container
+from tests.proofs.story import record_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a container here")
 PASSWORD = ("--password-stdin",)
@@ -47,6 +50,22 @@ def test_a_healthy_one_is_healthy(master: int) -> None:
 def test_a_wrong_password(master: int) -> None:
     done = mailauth("diagnose", USER, "--pid", str(master), *PASSWORD, feed="wrong\n")
     assert "PASS001" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("log_config", "codes"),
+    [
+        ({"Type": "json-file", "Config": {}}, {"LOG002"}),
+        ({"Type": "json-file", "Config": {"max-size": "10m"}}, set()),
+    ],
+)
+def test_its_log_has_no_limit(tmp_path: Path, log_config: object, codes: set[str]) -> None:
+    """A login that fails for ever fills the host's disk."""
+    with container(tmp_path, log_config=log_config) as pid:
+        found = diagnose(Target(USER, at_pid(pid, None), Password.of(SECRET))).findings
+        assert {finding.rule.code for finding in found} == codes
+        if codes:
+            record_of("2.4.1", "passwd-file", "Docker keeps a log without a limit", codes)
 
 
 def test_no_link_leads_out(master: int, folder: Path) -> None:

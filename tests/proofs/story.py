@@ -174,14 +174,19 @@ def record(lab: Lab, name: str, codes: Iterable[str]) -> None:
 
     Without a ``name`` the running test's own is taken, unless the test records the same with a name.
     """
+    record_of(str(lab.version), lab.driver, name, codes)
+
+
+def record_of(version: str, store: str, name: str, codes: Iterable[str]) -> None:
+    """As record, for a Dovecot that is no lab's."""
     folder = os.environ.get("MAILAUTH_MATRIX")
     if not folder:
         return
     line = {
         "fault": name or of_the_test(),
         "named": bool(name),
-        "dovecot": str(lab.version),
-        "store": lab.driver,
+        "dovecot": version,
+        "store": store,
         "found": sorted(codes),
         "test": os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0],
     }

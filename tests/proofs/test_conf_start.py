@@ -57,6 +57,7 @@ def broken_story(
         assert {one.rule.code for one in diagnosis.findings} == codes, diagnosis.findings
         assert undecided or not diagnosis.undecided, diagnosis.undecided
     found = list(diagnosis.findings)
+    record(lab, "", codes)
     assert not [fact for fact in diagnosis.evidence if getattr(fact, "bug", False)]
     told.paste([without_reload(finding) for finding in found])
     if mend:

@@ -1,9 +1,8 @@
 """Where the log goes, and what holds a user's address back: proven on a real Dovecot, and a small disk.
 
-LOG002 is proven on files of Docker's documented form: there is no Docker here.
+LOG002 is proven on files of Docker's documented form, here and on a container (field/test_container.py).
 """
 
-import json
 import os
 import subprocess
 import time
@@ -18,6 +17,7 @@ from mailauth.evidence import ContainerLog, NotApplicable
 from mailauth.lab import Lab
 from mailauth.probes.log_place import container_log
 from mailauth.rules.log002_container_log import container_log as log002
+from tests.field.container import IDENTITY, docker
 from tests.proofs.story import Fault, MiB, Proof, argon2id, record
 
 Make = Callable[..., Proof]
@@ -122,21 +122,16 @@ def test_log003_disk_full(proof: Make, dovecot_version: str, small_disk: Path) -
     assert str(small_disk) in found[0].problem.says
 
 
-IDENTITY = "4f" * 32
-
-
-def docker(host: Path, log_config: object) -> str:
-    """What Docker keeps of a container; the line of the container's mountinfo that leads there."""
-    folder = host / "var/lib/docker/containers" / IDENTITY
-    folder.mkdir(parents=True)
-    (folder / "hostconfig.json").write_text(json.dumps({"Binds": None, "LogConfig": log_config}))
-    (folder / f"{IDENTITY}-json.log").write_text(
-        '{"log":"x\\n","stream":"stderr","time":"2026-11-23T15:00:00Z"}\n'
-    )
+def mounted(at: str) -> str:
+    """The line of a container's mountinfo that leads to what Docker keeps of it."""
     return (
-        f"1270 1254 254:0 /var/lib/docker/containers/{IDENTITY}/resolv.conf /etc/resolv.conf rw,relatime"
+        f"1270 1254 254:0 {at}/containers/{IDENTITY}/resolv.conf /etc/resolv.conf rw,relatime"
         " - ext4 /dev/vda rw\n"
     )
+
+
+def on_the_host(root: str, place: Path | str) -> str:
+    return f"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 254:0 {root} {place} rw - ext4 /dev/vda rw\n"
 
 
 @pytest.mark.parametrize(
@@ -151,17 +146,29 @@ def docker(host: Path, log_config: object) -> str:
     ],
 )
 def test_log002_container_log(tmp_path: Path, log_config: object, codes: set[str]) -> None:
-    told = container_log(docker(tmp_path, log_config), tmp_path)
+    docker(tmp_path, log_config)
+    told = container_log(mounted("/var/lib/docker"), on_the_host("/var/lib/docker", tmp_path))
     assert isinstance(told, ContainerLog)
     problem = log002.check(told)
     assert ({log002.code} if problem else set()) == codes
 
 
+@pytest.mark.parametrize(
+    ("at", "root"), [("", "/"), ("/data/docker", "/data/docker"), ("/data/docker", "/data/docker/containers")]
+)
+def test_log002_with_docker_on_a_disk_of_its_own(tmp_path: Path, at: str, root: str) -> None:
+    docker(tmp_path, {"Type": "json-file", "Config": {}})
+    place = tmp_path / "containers" if root.endswith("containers") else tmp_path
+    told = container_log(mounted(at), on_the_host(root, place))
+    assert isinstance(told, ContainerLog)
+    assert log002.check(told)
+
+
 def test_log002_where_there_is_no_container_or_no_host(tmp_path: Path) -> None:
-    assert isinstance(container_log("1 0 254:0 / / rw - ext4 /dev/vda rw\n", tmp_path), NotApplicable)
-    mounts = docker(tmp_path / "host", {"Type": "json-file", "Config": {}})
+    healthy = "1 0 254:0 / / rw - ext4 /dev/vda rw\n"
+    assert isinstance(container_log(healthy, healthy), NotApplicable)
     with pytest.raises(CannotObserve, match="docker inspect"):
-        container_log(mounts, tmp_path)  # as seen from inside the container
+        container_log(mounted(f"{tmp_path}/gone"), on_the_host("/", "/"))  # as seen from inside the container
 
 
 def test_a_log_on_standard_error_is_not_taken_for_a_silent_one(proof: Make, dovecot_version: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.version import Version
 from mailauth.evidence import StoredHash, Verifiers
+from mailauth.finding import Finding
 from mailauth.memory import fit
 from tests.proofs.story import MiB, Proof, argon2id
 
@@ -82,15 +83,27 @@ def agrees(told: Proof, limit_settings: str) -> list[bool]:
         assert before <= {"MEM003"}
         assert {f.rule.code for f in told.look(password=told.password).diagnosis.findings} <= {"MEM003"}
     elif answers[0]:
-        assert answers == [True] + [False] * (ROW - 1)
         assert before == {"MEM003"}
-        [found] = told.finds({"MEM001"})
-        assert "The first login of each new process works, and the later ones fail." in found.problem.says
+        in_the_band(told)
     else:
         assert answers == [False] * ROW
         assert before == {"MEM001"}
         told.finds({"MEM001"}, password=told.password)
     return answers
+
+
+def in_the_band(told: Proof) -> list[Finding]:
+    """What is said where the first login of a process works and a later one, not always the second, fails.
+
+    That it will, or that it depends on the heap: measured on 2.3.19.1 and, with PostgreSQL, on 2.3.13.
+    """
+    [found] = told.look().diagnosis.findings
+    says = {
+        "MEM001": "The first login of each new process works, and the later ones fail.",
+        "MEM003": "whether later ones do depends on how its heap grows",
+    }
+    assert says[found.rule.code] in found.problem.says
+    return [found]
 
 
 @pytest.mark.core
@@ -109,10 +122,10 @@ def test_the_edge(proof: Make, dovecot_version: str, store: str) -> None:
     if band:
         middle = agrees(told, edge.settings(edge.first + band // 2 // PAGE * PAGE))
         # With the newest C library (2.4.5's) a process finds the room in its heap, or not.
-        newest = told.lab.version >= Version.parse("2.4.5") and all(middle)
-        assert middle == [True] + [False] * (ROW - 1) or band < 4 * PAGE or newest
+        newest = told.lab.version >= Version.parse("2.4.5")
+        assert band < 4 * PAGE or newest or (middle[0] and not all(middle))
         if not all(middle):
-            told.paste(told.finds({"MEM001"}))
+            told.paste(in_the_band(told))
             assert told.logins(ROW) == [True] * ROW
             told.finds(set())
             told.lab.config.write_text(unmended)
