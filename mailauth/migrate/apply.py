@@ -174,11 +174,11 @@ class Applier:
                         self.report.stopped = True
                         return False
                     reading = store.submit(self.table.page, rows[-1].key, self.page)
-                    swaps = self._journaled(rows, decider)
+                    swaps, secret = self._journaled(rows, decider)
                     if len(writing) == _WRITING:
                         writing.popleft()()
                     done = store.submit(self.table.swap, swaps)
-                    writing.append(partial(self._written, done, swaps, len(rows)))
+                    writing.append(partial(self._written, done, swaps, secret, len(rows)))
                     throttle(self.report.written, self.rate, began, self.stopped)
                 return True
             finally:
@@ -186,8 +186,8 @@ class Applier:
                     for written in reversed(writing):
                         rest.callback(written)
 
-    def _journaled(self, rows: Sequence[Row], decider: Decider) -> list[Swap]:
-        """What is to be written, on disk in the journal when this returns."""
+    def _journaled(self, rows: Sequence[Row], decider: Decider) -> tuple[list[Swap], frozenset[Key]]:
+        """What is to be written, on disk in the journal when this returns; whose old string is not there."""
         swaps, hashed = decider.swaps(rows)
         swaps = self._fitting(self._sayable(swaps))
         secret: frozenset[Key] = frozenset()
@@ -200,14 +200,13 @@ class Applier:
         if swaps:
             if self.journal.head.sealed_to:
                 secret = frozenset()
-            self.report.not_kept += len(secret)
             self.journal.batch(
                 [
                     Entry(one.row.key, None if one.row.key in secret else one.row.stored, one.new)
                     for one in swaps
                 ]
             )
-        return swaps
+        return swaps, secret
 
     def _fitting(self, swaps: list[Swap]) -> list[Swap]:
         """Without those that the column would cut; they are named."""
@@ -264,9 +263,13 @@ class Applier:
                 return False
         return True
 
-    def _written(self, done: Future[Swapped], swaps: Sequence[Swap], rows: int) -> None:
+    def _written(
+        self, done: Future[Swapped], swaps: Sequence[Swap], secret: frozenset[Key], rows: int
+    ) -> None:
         """Wait for a batch, and count it."""
-        count(self.report, swaps, done.result())
+        swapped = done.result()
+        count(self.report, swaps, swapped)
+        self.report.not_kept += len(secret & swapped.written)
         self.report.looked_at += rows
         self.tell(self.report.looked_at, self.report.written)
         so_far = {
@@ -295,6 +298,9 @@ def count(report: Report, swaps: Sequence[Swap], done: Swapped) -> None:
     report.written += len(done.written)
     report.changed += len(done.changed)
     report.locked += len(done.locked)
+    for one in swaps if done.left else ():
+        if why := done.left.get(one.row.key):
+            report.left(one.row, why)
     if done.changed or done.locked:
         users = {one.row.key: one.row.user for one in swaps}
         report.note("changed meanwhile", [users[key] for key in sorted(done.changed, key=str)])
@@ -343,7 +349,7 @@ def _batch_back(table: Table, batch: list[Entry], report: Report, left: set[Key]
         row = rows.get(key)
         if row is not None and entry.kept and row.stored == entry.old:
             report.already += 1
-        elif row is not None and not entry.kept:
+        elif row is not None and not entry.kept and row.stored == entry.new:
             left.add(key)
             report.not_kept += 1
             report.note("the old string is not kept: a plaintext", [row.user])

@@ -169,12 +169,14 @@ class Import:
         done = self.table.swap(swaps)
         self.report.not_kept += sum(not entry.kept for entry in entries if entry.key in done.written)
         for one in swaps:
-            outcome = outcomes[one.row.key]
-            if one.row.key in done.locked:
+            outcome, why = outcomes[one.row.key], done.left.get(one.row.key, "")
+            if why:
+                outcome = Outcome.NOT_KEPT
+            elif one.row.key in done.locked:
                 outcome = Outcome.LOCKED
             elif one.row.key not in done.written:
                 outcome = Outcome.CHANGED
-            self.report.add(outcome, 1, one.row.user)
+            self.report.add(outcome, 1, one.row.user, why)
 
     def _kept(self, stored: bytes | None) -> bytes | None:
         """The old string, as the journal may have it."""

@@ -36,6 +36,7 @@ class Outcome(Enum):
     CONFLICT = "another line has another password"
     NOT_TAKEN = "Dovecot takes no such user name"
     CHANGED = "the row changed meanwhile"
+    NOT_KEPT = "the store does not keep the new string"
     LOCKED = "the row is locked by someone else"
     NOT_SAID = "the row's key is not UTF-8"
 

@@ -18,18 +18,7 @@ What to do
 
 from mailauth.evidence import Configured, Mechanisms
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-
-# What a mechanism takes besides the password itself.  "" is that nothing but the password will do.
-_TAKES = {
-    "CRAM-MD5": frozenset({"CRAM-MD5", "HMAC-MD5"}),
-    "DIGEST-MD5": frozenset({"DIGEST-MD5"}),
-    "SCRAM-SHA-1": frozenset({"SCRAM-SHA-1"}),
-    "SCRAM-SHA-1-PLUS": frozenset({"SCRAM-SHA-1"}),
-    "SCRAM-SHA-256": frozenset({"SCRAM-SHA-256"}),
-    "SCRAM-SHA-256-PLUS": frozenset({"SCRAM-SHA-256"}),
-    "APOP": frozenset[str](),
-}
-_PASSWORD_ITSELF = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
+from mailauth.hashes.serving import TAKES, serves
 
 
 @rule("AUTH003", "A mechanism offered cannot be served from the stored hash", Severity.BLOCKS_LOGIN)
@@ -51,7 +40,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
     if not unserved:
         return None
     kept = tuple(name for name in offered if name not in unserved) or ("PLAIN",)
-    usable = any(name in (*_TAKES, "PLAIN", "LOGIN") for name in offered if name not in unserved)
+    usable = any(name in (*TAKES, "PLAIN", "LOGIN") for name in offered if name not in unserved)
     names, one = ", ".join(unserved), "one" if unserved[1:] else "it"
     return _problem(
         configured,
@@ -64,8 +53,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
 
 
 def _serves(mechanism: str, schemes: tuple[str, ...]) -> bool:
-    takes = _TAKES.get(mechanism)
-    return takes is None or any(scheme in takes | _PASSWORD_ITSELF for scheme in schemes)
+    return mechanism not in TAKES or any(serves(mechanism, scheme) for scheme in schemes)
 
 
 def _problem(
@@ -93,7 +81,7 @@ def _set(configured: Configured, names: tuple[str, ...]) -> Remedy:
 def _other_mechanism(used: str, offered: tuple[str, ...], schemes: tuple[str, ...]) -> Remedy:
     """No setting of the server lets this client in with what is stored: the client must choose another."""
     served = [name for name in offered if name != used and _serves(name, schemes)] or ["PLAIN"]
-    own = "the password itself" if not _TAKES.get(used) else f"{{{min(_TAKES[used])}}}"
+    own = "the password itself" if not TAKES.get(used) else f"{{{min(TAKES[used])}}}"
     return Remedy(
         f"Set the client to {' or '.join(served)} (a normal password, over TLS). {used} would need {own} in"
         " the store, which takes the user's password, and is worth less than a hash if the store is stolen."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mailauth.errors import Refused
 from mailauth.stores import passwd_file, replace
-from mailauth.stores.swaps import Key, Row, Swap, Swapped
+from mailauth.stores.swaps import Key, Row, Swap, Swapped, not_kept
 
 
 @dataclass(slots=True)
@@ -31,7 +31,11 @@ class FileTable:
 
     def count(self) -> int:
         with self._open() as lines:
-            return sum(1 for line in lines if passwd_file.name_of(line))
+            return len({passwd_file.name_of(line) for line in lines} - {b""})
+
+    def unsortable(self) -> str:
+        """A reason why it cannot be read page by page: none."""
+        return ""
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         """Pages are asked for one after the other.  Where lines moved meanwhile, it begins anew."""
@@ -90,8 +94,10 @@ class FileTable:
         work = _Pass({one.row.key[1]: one for one in swaps})
         with replace.opened(self.path) as found, replace.locked(found) as place, place.reader() as file:
             replace.replace(place, work.changed(file))
+            now = {row.key: row.stored for row in self.now(list(work.written))}
+        left = not_kept([one for one in swaps if one.row.key in work.written], now)
         keys = frozenset(one.row.key for one in swaps)
-        return Swapped(frozenset(work.written), keys - work.written)
+        return Swapped(frozenset(work.written) - left.keys(), keys - work.written, left=left)
 
     def close(self) -> None:
         """Nothing is open."""

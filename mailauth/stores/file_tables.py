@@ -21,6 +21,10 @@ class FileTables:
     def count(self) -> int:
         return sum(one.count() for one in self.files)
 
+    def unsortable(self) -> str:
+        """A reason why they cannot be read page by page: none."""
+        return ""
+
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         number, own = (int(after[0]), after[1:]) if after else (0, None)
         for at in range(number, len(self.files)):

@@ -1,7 +1,7 @@
 """Rows of stored strings, and what is to be written into them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -48,11 +48,23 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """What became of swaps: the keys written, those that changed meanwhile, those that are locked."""
+    """What became of swaps: the keys written, those that changed meanwhile, those that are locked.
+
+    Written means read back.  ``left``: rows that do not take the new string, and why.
+    """
 
     written: frozenset[Key]
     changed: frozenset[Key] = frozenset()
     locked: frozenset[Key] = frozenset()
+    left: Mapping[Key, str] = field(default_factory=dict)
+
+    def __or__(self, other: "Swapped") -> "Swapped":
+        return Swapped(
+            self.written | other.written,
+            self.changed | other.changed,
+            self.locked | other.locked,
+            {**self.left, **other.left},
+        )
 
 
 class Table(Protocol):
@@ -73,8 +85,11 @@ class Table(Protocol):
     def count(self) -> int:
         """How many rows there are, about."""
 
+    def unsortable(self) -> str:
+        """Why its rows cannot be read page by page, in key order; "" where they can."""
+
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
-        """The next rows in key order."""
+        """The next rows in key order.  Raises Refused where they repeat, or some were passed over."""
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
         """These rows as they are now; those that are gone are left out."""
@@ -90,11 +105,42 @@ class LockedError(Exception):
     """A row is locked by someone else."""
 
 
+class RowRefusedError(Exception):
+    """The database refuses the new string of some row, and says why; nothing was written."""
+
+
+class NotKeptError(Exception):
+    """What was read back is not what was written; it was all rolled back."""
+
+    def __init__(self, left: Mapping[Key, str]) -> None:
+        super().__init__(len(left))
+        self.left = left
+
+
+KEPT_OLD = "the database kept the old string: a trigger, a rule or a row-level policy is in the way"
+MADE_OTHER = "the database made another string of the new one (a trigger, or the column's type): put back"
+
+
+REFUSED_BY_TRIGGER = "a trigger of the table refuses the new string"  # in its own words, which may hold it
+
+
+def not_kept(swaps: Sequence[Swap], now: Mapping[Key, bytes | None]) -> dict[Key, str]:
+    """Rows that do not hold their new string, though it was written, and why."""
+    return {
+        one.row.key: KEPT_OLD if now.get(one.row.key) == one.row.stored else MADE_OTHER
+        for one in swaps
+        if now.get(one.row.key, b"") != one.after or one.row.key not in now
+    }
+
+
 class Engine(Protocol):
     """What differs from database to database."""
 
     def keys(self, table: str) -> tuple[str, ...]:
         """The columns of the primary key, in their order."""
+
+    def unsortable(self, names: "Names") -> str:
+        """The first column of the key whose text does not sort or come back, with its type; or ""."""
 
     def width(self, table: str, column: str) -> int | None: ...
 
@@ -104,7 +150,10 @@ class Engine(Protocol):
         """A condition that is true for these keys, with its values."""
 
     def swap(self, names: "Names", swaps: Sequence[Swap]) -> frozenset[Key]:
-        """In one transaction; returns what was written.  Raises LockedError, Refused."""
+        """In one transaction; returns what was written, and read back.
+
+        Raises LockedError, RowRefusedError, NotKeptError, Refused; then nothing was written.
+        """
 
     def close(self) -> None: ...
 

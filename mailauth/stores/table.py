@@ -14,7 +14,19 @@ from mailauth.errors import CannotObserve, Refused
 from mailauth.stores import links, table_engines, table_pgsql
 from mailauth.stores.query import PlainSelect, read, simple, user_of
 from mailauth.stores.store import as_bytes
-from mailauth.stores.swaps import Engine, Key, LockedError, Names, Row, Swap, Swapped, key_of, utf8
+from mailauth.stores.swaps import (
+    Engine,
+    Key,
+    LockedError,
+    Names,
+    NotKeptError,
+    Row,
+    RowRefusedError,
+    Swap,
+    Swapped,
+    key_of,
+    utf8,
+)
 
 
 @dataclass(slots=True)
@@ -26,6 +38,9 @@ class SqlTable:
     names: Names
     user: str  # the expression that names the user
     engine: Engine
+    _rows_there: int = 0  # when the first page was read
+    _rows_seen: int = 0
+    _keys_seen: frozenset[Key] = frozenset()  # of the page before
 
     @property
     def apart(self) -> bool:
@@ -34,7 +49,34 @@ class SqlTable:
     def count(self) -> int:
         return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table}", ())[0][0])  # noqa: S608 - the password query's own words
 
+    def unsortable(self) -> str:
+        column = self.engine.unsortable(self.names)
+        if not column:
+            return ""
+        return (
+            f"{self.names.table}: the values of its key, {column}, do not sort or do not come back as text, so"
+            " its rows cannot be read page by page: give it a key of whole numbers or text."
+        )
+
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        if after is None:
+            self._rows_there, self._rows_seen, self._keys_seen = self.count(), 0, frozenset()
+        rows = self._page(after, size)
+        keys = frozenset(row.key for row in rows)
+        self._rows_seen += len(rows)
+        again = bool(keys & self._keys_seen)
+        if again or (self._rows_seen > self._rows_there + size and self._rows_seen > self.count() + size):
+            raise Refused(f"{self.names.table}: its key does not sort: rows come again and again; stopped.")
+        self._keys_seen = keys
+        if not rows and self._rows_seen < (there := min(self._rows_there, self.count())):
+            raise Refused(
+                f"{self.names.table}: {self._rows_seen} of {there} rows were seen: its key does not sort as it"
+                " is read, or rows were taken out and put in meanwhile. Run it again; if this stays so, the"
+                " table needs another key."
+            )
+        return rows
+
+    def _page(self, after: Key | None, size: int) -> Sequence[Row]:
         keys = ", ".join(self.names.keys)
         where = ""
         values: Sequence[Any] = ()
@@ -60,19 +102,22 @@ class SqlTable:
         return [Row(key_of(row[at:]), _text(row[0]), as_bytes(row[1]), tuple(row[2:at])) for row in found]
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
-        """Halved where a row is locked, until only the locked ones are left."""
+        """Halved where a row is locked or refused, until only such rows are left."""
         if not swaps:
             return Swapped(frozenset())
         try:
             written = self.engine.swap(self.names, swaps)
-        except LockedError:
-            if len(swaps) == 1:
-                return Swapped(frozenset(), locked=frozenset({swaps[0].row.key}))
-            middle = len(swaps) // 2
-            first, second = self.swap(swaps[:middle]), self.swap(swaps[middle:])
-            return Swapped(
-                first.written | second.written, first.changed | second.changed, first.locked | second.locked
-            )
+        except NotKeptError as why:
+            rest = self.swap([one for one in swaps if one.row.key not in why.left])
+            return rest | Swapped(frozenset(), left=why.left)
+        except (LockedError, RowRefusedError) as why:
+            if len(swaps) > 1:
+                middle = len(swaps) // 2
+                return self.swap(swaps[:middle]) | self.swap(swaps[middle:])
+            key = swaps[0].row.key
+            if isinstance(why, LockedError):
+                return Swapped(frozenset(), locked=frozenset({key}))
+            return Swapped(frozenset(), left={key: str(why)})
         if len(written) == len(swaps):
             return Swapped(written)
         return Swapped(written, frozenset(one.row.key for one in swaps) - written)

@@ -9,9 +9,29 @@ from typing import Any
 from mailauth.errors import Refused
 from mailauth.stores import links, mysql_client, refusal
 from mailauth.stores.store import as_bytes
-from mailauth.stores.swaps import Key, LockedError, Names, Swap, key_of
+from mailauth.stores.swaps import (
+    REFUSED_BY_TRIGGER,
+    Key,
+    LockedError,
+    Names,
+    NotKeptError,
+    RowRefusedError,
+    Swap,
+    key_of,
+    not_kept,
+)
 
 _BUSY = (1020, 1205, 1213)  # changed since the snapshot (MariaDB 11.6 on); lock wait; deadlock
+# Their own words may hold the string; those about a CHECK have its name only.
+_REFUSED = {
+    1062: "the column is UNIQUE, and another row has the new string",
+    1366: "the column's character set lacks a character of the new string",
+    1644: REFUSED_BY_TRIGGER,
+}
+_CHECK = (3819, 4025)
+# Ordered by something else than the text that is read (ENUM, SET), read as other text (TIME), not exact
+# as text (FLOAT), or no text at all.  Measured on MariaDB 11.8.
+_ODD = frozenset("enum set time float double bit binary tinyblob blob mediumblob longblob".split())
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
 
@@ -27,6 +47,7 @@ class Mysql:
 
         self._link = mysql_client.connect(host, read=links.STATEMENT, client_flag=CLIENT.FOUND_ROWS)
         self._made = False
+        self._types: dict[str, str] = {}  # of the key's columns
         with self._errors(), self._link.cursor() as cursor:
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {links.LOCK}")
 
@@ -38,11 +59,18 @@ class Mysql:
             raise Refused(f"{table}: {engine} has no transactions, so a batch could be left half done.")
         schema, name = links.mysql_names(table)
         found = self.rows(
-            "SELECT column_name FROM information_schema.key_column_usage WHERE constraint_name = 'PRIMARY'"
-            " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) ORDER BY ordinal_position",
+            "SELECT k.column_name, c.data_type FROM information_schema.key_column_usage k"
+            " JOIN information_schema.columns c ON c.table_schema = k.table_schema"
+            " AND c.table_name = k.table_name AND c.column_name = k.column_name"
+            " WHERE k.constraint_name = 'PRIMARY' AND k.table_name = %s"
+            " AND k.table_schema = COALESCE(%s, DATABASE()) ORDER BY k.ordinal_position",
             (name, schema),
         )
-        return tuple(links.quoted(str(row[0]), "`") for row in found)
+        self._types = {links.quoted(str(row[0]), "`"): str(row[1]).lower() for row in found}
+        return tuple(self._types)
+
+    def unsortable(self, names: Names) -> str:
+        return next((f"{key} ({self._types[key]})" for key in names.keys if self._types[key] in _ODD), "")
 
     def width(self, table: str, column: str) -> int | None:
         schema, name = links.mysql_names(table)
@@ -107,9 +135,9 @@ class Mysql:
             f"UPDATE {joined} SET t.{names.column} = u.{names.column}"  # noqa: S608 - the same
         )
         cursor.execute(f"SELECT {both}, t.{names.column} FROM {joined}")  # noqa: S608 - the same
-        for row in cursor.fetchall():
-            if as_bytes(row[-1]) != wanted[key_of(row[:-1])].after:
-                raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
+        now = {key_of(row[:-1]): as_bytes(row[-1]) for row in cursor.fetchall()}
+        if left := not_kept([wanted[key] for key in same], now):
+            raise NotKeptError(left)
         return same
 
     @contextmanager
@@ -122,6 +150,12 @@ class Mysql:
             code = why.args[0] if why.args else 0
             if code in _BUSY:
                 raise LockedError from None
+            if code in _REFUSED:
+                raise RowRefusedError(f"MariaDB/MySQL: {_REFUSED[code]}") from None
+            if code in _CHECK:
+                raise RowRefusedError(f"MariaDB/MySQL: {why.args[-1]}") from None
+            if code in (1906, 3105):
+                raise Refused(f"MariaDB/MySQL: {why.args[-1]}; name the column that it is made of.") from None
             if code in (1406, 1265):
                 raise Refused("the column is too narrow for the new strings; widen it first.") from None
             if code in (1142, 1143, 1044, 1290, 1792, 1836, 1114, 1021):
@@ -151,6 +185,17 @@ class Sqlite:
         found = self.rows("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", name)
         return tuple(links.quoted(str(row[0]), '"') for row in found) or ("rowid",)
 
+    def unsortable(self, names: Names) -> str:
+        """Any value may have any type: each is looked at."""
+        for key in names.keys if names.keys != ("rowid",) else ():
+            found = self.rows(
+                f"SELECT typeof({key}) FROM {names.table} WHERE typeof({key}) NOT IN ('integer', 'text') LIMIT 1",  # noqa: S608 - names of the password query
+                (),
+            )
+            if found:
+                return f"{key} ({as_bytes(found[0][0] or b'').decode()} in some rows)"  # type: ignore[union-attr]
+        return ""
+
     def width(self, table: str, column: str) -> int | None:
         del table, column
         return None  # SQLite keeps any length in any column
@@ -177,6 +222,12 @@ class Sqlite:
                     f"UPDATE {names.table} SET {names.column} = ? WHERE {those}",  # noqa: S608 - the same
                     [(one.value, *one.row.key) for one in same],
                 )
+                now = {}
+                for one in same:
+                    if found := self._link.execute(ask, one.row.key).fetchone():
+                        now[one.row.key] = as_bytes(found[0])
+                if left := not_kept(same, now):
+                    raise NotKeptError(left)
                 self._link.execute("COMMIT")
             finally:
                 if self._link.in_transaction:
@@ -191,6 +242,11 @@ class Sqlite:
             name = str(getattr(why, "sqlite_errorname", ""))
             if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 raise LockedError from None
+            if name.startswith("SQLITE_CONSTRAINT"):
+                trigger = name == "SQLITE_CONSTRAINT_TRIGGER"
+                raise RowRefusedError(f"SQLite: {REFUSED_BY_TRIGGER if trigger else why}") from None
+            if "generated column" in str(why):
+                raise Refused(f"SQLite: {why}; name the column that it is made of.") from None
             if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
                 raise Refused(f"SQLite: {why}; this batch was not changed.") from None
             raise refusal.of_sqlite(why, self._path) from None

@@ -8,7 +8,17 @@ from typing import Any, cast
 from mailauth.errors import Refused
 from mailauth.stores import links, refusal
 from mailauth.stores.store import as_bytes
-from mailauth.stores.swaps import Key, LockedError, Names, Swap, key_of
+from mailauth.stores.swaps import (
+    REFUSED_BY_TRIGGER,
+    Key,
+    LockedError,
+    Names,
+    NotKeptError,
+    RowRefusedError,
+    Swap,
+    key_of,
+    not_kept,
+)
 
 _LINKS = 2  # that write at the same time
 _WRITERS = 50  # transactions that wrote the rows of a batch
@@ -21,6 +31,11 @@ _FILES = (
     " UNION ALL SELECT inhrelid FROM pg_inherits JOIN part ON inhparent = o)"
     " SELECT string_agg(pg_relation_filenode(o)::text, ' ' ORDER BY o) FROM part)"
 )
+
+# Whether our transaction wrote the row; xmin is the lower half of its number.
+_OURS = "xmin::text = (txid_current() %% 4294967296)::text"
+
+_ODD = frozenset({"bytea", "interval", "jsonb"})  # keys that are not read as PostgreSQL's own text
 
 _Update = tuple[str, Sequence[Any]]  # a statement and its values
 
@@ -72,6 +87,10 @@ class Pgsql:
         self._types = [str(row[1]) for row in found]
         return tuple(links.quoted(str(row[0]), '"') for row in found)
 
+    def unsortable(self, names: Names) -> str:
+        pairs = zip(names.keys, self._types, strict=True)
+        return next((f"{key} ({kind})" for key, kind in pairs if kind in _ODD or kind.endswith("[]")), "")
+
     def width(self, table: str, column: str) -> int | None:
         found = self.rows(
             "SELECT atttypid::regtype::text, atttypmod - 4, c.relhastriggers OR c.relhasrules"
@@ -114,9 +133,7 @@ class Pgsql:
             with self._writer() as link, link.transaction():
                 done = link.execute(update.encode(), values)
                 number, same = done.fetchone() if done.description else (done.rowcount, True)
-                if not same:
-                    raise Refused(f"{names.table}.{names.column} does not keep the new strings as they are.")
-                if number == len(swaps):
+                if same and number == len(swaps):
                     return keys
                 self._not_moved(link, names.table)
                 return self._new_ones(link, names, swaps)
@@ -139,14 +156,28 @@ class Pgsql:
             )
 
     def _new_ones(self, link: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
-        """Which of the rows hold their new string."""
+        """Which of the rows hold their new string.
+
+        A row that is still the version that was read, or one that we wrote, was changed by nobody else:
+        where it has not its new string, the database does not keep that.  Raises NotKeptError.
+        """
         where, values = self.among(names, [one.row.key for one in swaps])
+        columns = (*names.keys, *self.version, _OURS, names.column)
         now = link.execute(
-            f"SELECT {', '.join(names.keys)}, {names.column} FROM {names.table} WHERE {where}".encode(),  # noqa: S608 - names of the password query
+            f"SELECT {', '.join(columns)} FROM {names.table} WHERE {where}".encode(),  # noqa: S608 - names of the password query
             values,
         ).fetchall()
-        new = {one.row.key: one.after for one in swaps}
-        return frozenset(key for row in now if as_bytes(row[-1]) == new[key := key_of(row[:-1])])
+        wanted = {one.row.key: one for one in swaps}
+        at, until = len(names.keys), len(names.keys) + len(self.version)
+        held = {key_of(row[:at]): as_bytes(row[-1]) for row in now}
+        ours = [
+            one
+            for row in now
+            if (one := wanted[key_of(row[:at])]) and (row[-2] or tuple(row[at:until]) == one.row.version)
+        ]
+        if left := not_kept(ours, held):
+            raise NotKeptError(left)
+        return frozenset(key for key, stored in held.items() if stored == wanted[key].after)
 
     def _put_before(self, names: Names, swaps: Sequence[Swap], added: str, writers: set[str]) -> _Update:
         """The same text before each old string: then only the rows' versions go over.
@@ -186,6 +217,12 @@ class Pgsql:
             raise LockedError from None
         except psycopg.errors.StringDataRightTruncation:
             raise Refused("the column is too narrow for the new strings; widen it first.") from None
+        except psycopg.errors.RaiseException:
+            raise RowRefusedError(f"PostgreSQL: {REFUSED_BY_TRIGGER}") from None
+        except psycopg.errors.IntegrityError as why:
+            raise RowRefusedError(f"PostgreSQL: {refusal.first_line(why)}") from None
+        except (psycopg.errors.GeneratedAlways, psycopg.errors.DatatypeMismatch) as why:
+            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; nothing was changed.") from None
         except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:
             raise Refused(f"PostgreSQL: {refusal.first_line(why)}; nothing was changed.") from None
         except psycopg.errors.DiskFull as why:

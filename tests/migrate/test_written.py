@@ -1,0 +1,122 @@
+"""What is counted as written was read back: triggers that spoil, keep or refuse it, on each database."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailauth.lab import Lab
+from mailauth.lab.stores import SqlStore
+from tests.migrate.conftest import secret
+from tests.migrate.test_apply import Store, bare_bcrypt
+
+USERS = 9
+SPOILED, KEPT, REFUSED = "u3", "u5", "u7"
+
+_PGSQL = f"""
+CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF NEW.userid = '{SPOILED}' THEN NEW.password := 'garbage'; END IF;
+  IF NEW.userid = '{KEPT}' THEN RETURN NULL; END IF;
+  IF NEW.userid = '{REFUSED}' THEN RAISE EXCEPTION 'no: %', NEW.password; END IF;
+  RETURN NEW; END $$
+"""
+TRIGGERS = {
+    "sqlite": (
+        f"CREATE TRIGGER a AFTER UPDATE ON users WHEN NEW.userid = '{SPOILED}' AND NEW.password <> 'garbage'"
+        f" BEGIN UPDATE users SET password = 'garbage' WHERE userid = '{SPOILED}'; END",
+        f"CREATE TRIGGER b BEFORE UPDATE ON users WHEN NEW.userid = '{KEPT}'"
+        " BEGIN SELECT RAISE(IGNORE); END",
+        f"CREATE TRIGGER c BEFORE UPDATE ON users WHEN NEW.userid = '{REFUSED}'"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END",
+    ),
+    "pgsql": (
+        _PGSQL,
+        "CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION odd()",
+    ),
+    "mysql": (
+        "CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW BEGIN"
+        f" IF NEW.userid = '{SPOILED}' THEN SET NEW.password = 'garbage'; END IF;"
+        f" IF NEW.userid = '{KEPT}' THEN SET NEW.password = OLD.password; END IF;"
+        f" IF NEW.userid = '{REFUSED}' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF; END",
+    ),
+}
+UNTRIGGERED = {
+    "sqlite": ("DROP TRIGGER a", "DROP TRIGGER b", "DROP TRIGGER c"),
+    "pgsql": ("DROP TRIGGER odd ON users",),
+    "mysql": ("DROP TRIGGER odd",),
+}
+
+
+@pytest.fixture
+def database(lab: Callable[..., Lab], tmp_path: Path, sql_store: str) -> Iterator[Store]:
+    with lab("2.3.19.1", sql_store, bare_bcrypt(USERS), sql_extra="default_pass_scheme = MD5") as one:
+        yield Store(one, tmp_path / "state")
+
+
+@pytest.mark.parametrize("sql_store", list(TRIGGERS))
+def test_rows_that_do_not_take_the_new_string_are_left_and_said(database: Store, sql_store: str) -> None:
+    before = database.lab.store.users()
+    assert isinstance(database.lab.store, SqlStore)
+    database.lab.store.execute(*TRIGGERS[sql_store])
+    done = json.loads(database.at("apply", "--prefix", "--apply", "--json", status=1))
+    report = done["report"]
+    assert (report["written"], report["changed"], report["failed"]) == (USERS - 3, 0, 3)
+    assert sorted(report["rows"]["failed"]) == [SPOILED, KEPT, REFUSED]
+    assert not report["problem"]
+    assert "$2y$" not in json.dumps(report)
+    after = database.lab.store.users()
+    left = {name for name in before if after[name] == before[name]}
+    assert left == {SPOILED, KEPT, REFUSED}
+    wanted = [f"u{number}" not in left for number in range(USERS)]
+    assert database.logins(USERS) == wanted
+    undone = json.loads(database.at("undo", done["id"], "--apply", "--json"))
+    assert (undone["report"]["written"], undone["report"]["already"]) == (USERS - 3, 3)
+    assert database.lab.store.users() == before
+    database.lab.store.execute(*UNTRIGGERED[sql_store])
+    assert json.loads(database.at("apply", "--prefix", "--apply", "--json"))["report"]["written"] == USERS
+    database.lab.login(SPOILED, secret(3))  # fails: another schema than Dovecot's driver has prepared for
+    assert database.lab.login(SPOILED, secret(3)).ok
+
+
+@pytest.mark.parametrize("sql_store", ["pgsql"])
+def test_rows_under_a_policy_that_lets_them_be_read_only_are_not_called_changed(
+    database: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row-level security: PostgreSQL's manual, 5.9: an UPDATE passes over them without a word."""
+    assert isinstance(database.lab.store, SqlStore)
+    database.lab.store.execute(
+        "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+        "CREATE ROLE clerk LOGIN PASSWORD 'clerk'",
+        "GRANT SELECT, UPDATE ON users TO clerk",
+        "CREATE POLICY seen ON users FOR SELECT USING (true)",
+        "CREATE POLICY ours ON users FOR UPDATE USING (userid <> 'u4')",
+    )
+    place = database.lab.store.place
+    (tmp_path / "pgpass").write_text("*:*:*:clerk:clerk\n")
+    (tmp_path / "pgpass").chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
+    url = f"postgresql://clerk@{place.host}:{place.port}/{place.database}"
+    rows = ("--url", url, "--rows-query", "SELECT userid AS user, password FROM users")
+    words = ("apply", *rows, "--default-scheme", "MD5", "--prefix", "--apply", "--json")
+    report = json.loads(database.run(*words, status=1))["report"]
+    assert (report["written"], report["changed"], report["failed"]) == (USERS - 1, 0, 1)
+    assert report["rows"]["failed"] == ["u4"]
+
+
+@pytest.mark.parametrize("sql_store", list(TRIGGERS))
+def test_a_check_that_refuses_one_row_stops_no_other(database: Store) -> None:
+    assert isinstance(database.lab.store, SqlStore)
+    check = "CHECK (userid <> 'u6' OR password NOT LIKE '{%')"
+    if database.lab.driver == "sqlite":
+        rows = database.lab.store.users()
+        database.lab.store.execute(
+            "DROP TABLE users",
+            f"CREATE TABLE users (userid VARCHAR(255) NOT NULL PRIMARY KEY, password TEXT NULL, {check})",
+        )
+        database.lab.store.set_users(rows)
+    else:
+        database.lab.store.execute(f"ALTER TABLE users ADD CONSTRAINT bare {check}")
+    report = json.loads(database.at("apply", "--prefix", "--apply", "--json", status=1))["report"]
+    assert (report["written"], report["failed"], report["problem"]) == (USERS - 1, 1, "")
+    assert report["rows"]["failed"] == ["u6"]
