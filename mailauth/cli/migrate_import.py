@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from mailauth.cli.hash_options import opened as opened_file
+from mailauth.cli.migrate_journal import fresh_journal
 from mailauth.cli.migrate_on_login import goal_options
 from mailauth.cli.migrate_plan import (
     RATE,
     flush,
-    fresh_journal,
     hashers_of,
+    loss_option,
     store_options,
     where_of,
     workers_of,
@@ -63,6 +64,8 @@ _PAGE = 256
 )
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes; all cores.")
 @click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tls://host:8786.")
+@loss_option
+@click.option("--encoding", metavar="NAME", help="Of FILE.csv where it is not UTF-8: cp1252, utf-16 ...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/migrate-import.json).")
 def import_(
     file: str,
@@ -79,13 +82,18 @@ def import_(
     batch: int,
     jobs: int | None,
     dask: str | None,
+    accept_loss: bool,
+    encoding: str | None,
     as_json: bool,
     **named: Any,
 ) -> None:
     """Give the users of a CSV new hashes now, made of the passwords that it says they have.
 
     FILE.csv has a user and a password on each line; a first line that names them (user,password) may put
-    them in other columns.  A user's row gets a new hash only where the password matches what is stored.
+    them in other columns.  It is UTF-8, or --encoding says what it is: passwords are hashed as the UTF-8 that
+    mail clients send ("bytes": as they stand there).
+
+    A user's row gets a new hash only where the password matches what is stored.
     Without --apply the list is only verified, and the hashes counted that would be made.
 
     It can be interrupted and killed: run it again, and who is done is there already.  mailauth migrate undo
@@ -114,13 +122,14 @@ def import_(
         making=do_it,
         overwrite=overwrite,
         long_too=long_passwords == "as-listed",
+        mechanisms=() if accept_loss else where.offered,
     )
     naming, report = named_by(*where.passdb) if where.passdb else as_written, bulk.Imported()
     rate = rate if do_it else None  # of rows that are changed
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
         _warned(source, file)
-        users = stack.enter_context(import_list.opened(source, naming, report.add))
+        users = stack.enter_context(import_list.opened(source, naming, report.add, encoding))
         report.lines = users.lines
         table = opened(where)
         stack.callback(table.close)

@@ -50,6 +50,12 @@ def on_login() -> None:
     show_default=True,
     help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
 )
+@click.option(
+    "--accept-mechanism-loss",
+    "accept_loss",
+    is_flag=True,
+    help="Also where clients use CRAM-MD5, SCRAM or the like, which the new hashes cannot serve.",
+)
 @apply_option
 @json_option
 def enable(
@@ -61,6 +67,7 @@ def enable(
     rounds: int | None,
     port: int,
     long_passwords: str,
+    accept_loss: bool,
     do_it: bool,
     as_json: bool,
 ) -> None:
@@ -73,6 +80,7 @@ def enable(
     from mailauth.migrate import enable as switching  # noqa: PLC0415
     from mailauth.migrate import onlogin, seal  # noqa: PLC0415
     from mailauth.migrate.service import order_for  # noqa: PLC0415
+    from mailauth.migrate.serving import must_serve  # noqa: PLC0415
 
     dovecot = chosen(config, pid)
     found = read_config(dovecot)
@@ -86,7 +94,10 @@ def enable(
         options=options,
         long_too=long_passwords == "as-typed",
         pid=dovecot.pid,
+        accept_loss=accept_loss,
     )
+    if not accept_loss:
+        must_serve(dovecot, found, settings.goal)
     must_fit(order_for(dovecot, found, settings))
     switch = switching.to_enable(settings, found, dovecot)
     if not do_it:

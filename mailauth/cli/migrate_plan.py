@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailauth.cli.migrate_journal import fresh_journal
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_progress import Stop, progress
 from mailauth.dovecot.doveadm import chosen
@@ -41,6 +42,14 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+loss_option = click.option(
+    "--accept-mechanism-loss",
+    "accept_loss",
+    is_flag=True,
+    help="Also where clients use CRAM-MD5, SCRAM or the like, which the new hashes cannot serve.",
+)
 
 
 def rule_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -78,18 +87,22 @@ def plan(as_json: bool, **named: Any) -> None:
     """
     from mailauth.hashes.making import must_fit  # noqa: PLC0415 - --help needs none of it
     from mailauth.migrate import apply as applying  # noqa: PLC0415
-    from mailauth.migrate.where import opened  # noqa: PLC0415
+    from mailauth.migrate.mechanisms import question  # noqa: PLC0415
+    from mailauth.migrate.where import opened_whole  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import plan_text  # noqa: PLC0415
 
     where, wishes = _asked(named)
     if where.order is not None:
         must_fit(where.order)
-    table = opened(where, reading=True)
+    table = opened_whole(where, reading=True)
     try:
         with progress(None) as tell:
             found = applying.plan(table, wishes, tell, page=_page(where, reading=True))
-            found = replace(found, assumed=where.assumed)
+            hashing = any(line.action == "rehash" for line in found.lines)
+            losing = _losing(where, wishes) if hashing else ()
+            asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
+            found = replace(found, assumed=where.assumed, losing=losing, asked=asked)
     finally:
         table.close()
     click.echo(to_json(found) if as_json else plan_text(found), nl=as_json)
@@ -106,12 +119,14 @@ def plan(as_json: bool, **named: Any) -> None:
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows a transaction.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that make hashes; all cores.")
 @click.option("--dask", metavar="ADDRESS", help="Make hashes on a Dask cluster: tls://host:8786.")
+@loss_option
 @json_option
 @click.pass_context
 def apply(
     ctx: click.Context,
     /,
     do_it: bool,
+    accept_loss: bool,
     resume: str | None,
     seal_to: str | None,
     rate: float | None,
@@ -131,14 +146,17 @@ def apply(
                   2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
-    from mailauth.migrate.where import opened  # noqa: PLC0415
+    from mailauth.migrate.mechanisms import refusal  # noqa: PLC0415
+    from mailauth.migrate.where import opened_whole  # noqa: PLC0415
 
     if not do_it:
         ctx.invoke(plan, as_json=as_json, **named)
         return
     where, wishes = _asked(named)
+    if not accept_loss and (losing := _losing(where, wishes)):
+        raise Refused(refusal(losing, wishes.goal.scheme, "clients of plaintext rows"))
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
-    table = opened(where)
+    table = opened_whole(where)
     journal = _journal(where, wishes, resume, seal_to)
     if where.assumed and not as_json:
         click.echo(where.assumed, err=True)
@@ -163,9 +181,13 @@ def apply(
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
 @json_option
 def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: bool, **named: Any) -> None:
-    """Put the old strings back, where the new ones still are.  Exit status as for apply."""
+    """Put the old strings back, where the new ones still are.  Exit status as for apply.
+
+    1 also where some rows were plaintexts whose old strings are in no journal: they stay as they are.
+    """
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate import journal as journals  # noqa: PLC0415
+    from mailauth.migrate.journal import promised  # noqa: PLC0415
     from mailauth.migrate.where import opened  # noqa: PLC0415
 
     head = journals.read_head(name)
@@ -176,9 +198,18 @@ def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: 
         raise UsageError(f"{name} changed {head.store}, and this is {where.label}; name that store.")
     batches = journals.entries(name, key)
     if not do_it:
-        rows = sum(len(batch) for batch in batches)
-        click.echo(f"{name}: {rows} rows of {head.store} would get their old strings back; --apply does it.")
-        return
+        kept, lost = promised(batches)
+        click.echo(
+            f"{name}: {kept} rows of {head.store} would get their old strings back; --apply does it."
+            if kept
+            else f"{name}: no row of {head.store} can get its old string back."
+        )
+        if lost:
+            click.echo(
+                f"{lost} rows cannot: they were plaintexts, and their old strings are in no journal"
+                " (--seal-to would have kept them). They stay as they are, and those users log in as now."
+            )
+        sys.exit(1 if lost else 0)
     table = opened(where)
     journal = journals.reopened(name)
     stop = Stop()
@@ -201,8 +232,11 @@ def status(as_json: bool) -> None:
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import heads_text  # noqa: PLC0415
 
-    heads = all_heads()
+    heads, damaged = all_heads()
     click.echo(to_json(heads) if as_json else heads_text(heads), nl=as_json)
+    for why in damaged:
+        click.echo(f"mailauth: {why}", err=True)
+    sys.exit(1 if damaged else 0)
 
 
 @click.command()
@@ -224,6 +258,13 @@ def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
     making = any(rule.action is Action.REHASH for rule in rules)
     where = where_of(named, goal if making else None)
     return where, Wishes(rules, goal, where.reader, _origin(named["origin"]))
+
+
+def _losing(where: "Where", wishes: "Wishes") -> tuple[str, ...]:
+    """Mechanisms that plaintexts serve today, and that the hashes which are made of them do not."""
+    from mailauth.hashes.serving import lost  # noqa: PLC0415
+
+    return lost(where.offered, "PLAIN", wishes.goal.scheme) if where.order is not None else ()
 
 
 def _origin(name: str | None) -> str:
@@ -322,29 +363,6 @@ def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str 
     return journal
 
 
-def fresh_journal(where: "Where", rules: str, seal_to: str | None) -> Any:
-    """``rules``: what is done, as JSON.  Raises UsageError, Refused."""
-    import time  # noqa: PLC0415
-
-    from mailauth.migrate import journal as journals  # noqa: PLC0415
-
-    sealed = journals.checked_key(seal_to) if seal_to else ""
-    try:
-        name = journals.fresh_id()
-    except OSError as why:
-        raise Refused(f"{why.filename}: no journal can be kept ({why.strerror}); run this as root.") from None
-    head = journals.Head(
-        id=name,
-        store=where.label,
-        config=where.config,
-        rules=rules,
-        state=journals.State.APPLYING,
-        begun=time.time(),
-        sealed_to=sealed,
-    )
-    return journals.fresh(head)
-
-
 def flush(where: "Where", named: dict[str, Any], written: int) -> None:
     """Dovecot's auth cache must not go on with the old strings."""
     if where.cache and written and where.config:
@@ -352,6 +370,7 @@ def flush(where: "Where", named: dict[str, Any], written: int) -> None:
 
 
 def _told(report: "Report", head: "Head", as_json: bool) -> None:
+    from mailauth.migrate.journal import State  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import report_text  # noqa: PLC0415
 
@@ -365,4 +384,5 @@ def _told(report: "Report", head: "Head", as_json: bool) -> None:
         sys.exit(130)
     if report.no_store:
         sys.exit(3)
-    sys.exit(1 if report.problem or report.changed or report.locked or report.failed else 0)
+    unkept = report.not_kept and head.state is State.PARTLY
+    sys.exit(1 if report.problem or report.changed or report.locked or report.failed or unkept else 0)

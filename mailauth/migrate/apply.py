@@ -50,6 +50,8 @@ class Plan:
     dovecot: str = ""  # who reads the strings
     default_scheme: str = ""
     assumed: str = ""  # what of that nobody said
+    losing: tuple[str, ...] = ()  # mechanisms offered that serve these rows now, and not their new hashes
+    asked: str = ""  # the same as a question, where no configuration says what is offered
 
     @property
     def changes(self) -> int:
@@ -331,7 +333,8 @@ def undo(
             throttle(report.written, rate, began, stopped)
         else:
             if not report.locked:
-                journal.head = replace(journal.head, state=State.UNDONE)
+                state = State.PARTLY if report.not_kept else State.UNDONE
+                journal.head = replace(journal.head, state=state)
         journal.save()
     except (Refused, CannotObserve) as why:
         report.ended_by(why)

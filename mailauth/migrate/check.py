@@ -14,6 +14,7 @@ from mailauth.hashes.damage import AS_TEXT
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import Order, make
 from mailauth.hashes.proved import prove
+from mailauth.hashes.serving import lost
 from mailauth.migrate.goal import Goal, bytes_read, reached
 
 
@@ -37,6 +38,7 @@ class Outcome(Enum):
     NOT_TAKEN = "Dovecot takes no such user name"
     CHANGED = "the row changed meanwhile"
     NOT_KEPT = "the store does not keep the new string"
+    MECHANISM = "a mechanism that is offered needs what is stored (--accept-mechanism-loss)"
     LOCKED = "the row is locked by someone else"
     NOT_SAID = "the row's key is not UTF-8"
 
@@ -63,10 +65,18 @@ class Check:
     making: bool = False
     overwrite: bool = False
     long_too: bool = False
+    mechanisms: tuple[str, ...] = ()  # that are offered, and must be served as before
 
     def parsed(self, stored: bytes) -> Hash | Flaw:
         """As the passdb reads it; but schemes that this Dovecot refuses or lacks are verified, too."""
         return hashes.parse(self.reader.taken(stored), default_scheme=self.reader.default_scheme)
+
+    def losing(self, claim: "Claim") -> str:
+        """The mechanisms that this row serves, and its new hash would not."""
+        stored = self.parsed(claim.stored or b"")
+        if self.goal is None or isinstance(stored, Flaw) or not stored.payload:
+            return ""
+        return ", ".join(lost(self.mechanisms, stored.scheme.name, self.goal.scheme))
 
     def proven(self, claim: "Claim") -> bool:
         """Whether a bare digest, of which Dovecot makes nothing, is the listed password's."""
@@ -110,6 +120,8 @@ def _answer(check: Check, claim: Claim) -> Answer:
     else:
         new = check.overwrite
         outcome = Outcome.SET if new else outcome
+    if new and (names := check.losing(claim)):
+        return Outcome.MECHANISM, "", names
     if not new or not check.making:
         return outcome, "", why
     made = make(check.order, claim.password, claim.user)

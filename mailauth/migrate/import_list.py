@@ -18,8 +18,8 @@ from mailauth.errors import Refused, UsageError
 from mailauth.hashes import Password
 from mailauth.hashes.making import Row, read_csv
 from mailauth.migrate.check import Outcome
+from mailauth.migrate.list_encoding import SPOOL, as_utf8
 
-_SPOOL = 256 * 1024 * 1024  # bytes of a list that can be read only once
 _DIGEST = 16  # bytes
 
 Named = Callable[[str], tuple[str, str]]
@@ -83,9 +83,9 @@ class UserList:
 
 
 @contextmanager
-def opened(file: BinaryIO, named: Named, left: Left) -> Iterator[UserList]:
+def opened(file: BinaryIO, named: Named, left: Left, encoding: str | None = None) -> Iterator[UserList]:
     """Read it for the first time; ``left`` is told of lines that are not to be used.  Raises UsageError."""
-    with _twice(file) as again, closing(_Seen()) as seen:
+    with _twice(file) as given, as_utf8(given, encoding) as again, closing(_Seen()) as seen:
         found = UserList(0, again, again.tell(), named, seen)
         found.read(left)
         yield found
@@ -99,9 +99,9 @@ def _twice(file: BinaryIO) -> Iterator[BinaryIO]:
         return
     with os.fdopen(os.memfd_create("mailauth-list", os.MFD_CLOEXEC), "w+b") as kept:
         while more := file.read(1024 * 1024):
-            if kept.write(more) and kept.tell() > _SPOOL:
+            if kept.write(more) and kept.tell() > SPOOL:
                 raise UsageError(
-                    f"more than {_SPOOL // 1024**2} MiB came through a pipe: give the list as a file."
+                    f"more than {SPOOL // 1024**2} MiB came through a pipe: give the list as a file."
                 )
         kept.seek(0)
         yield kept

@@ -32,6 +32,7 @@ class State(Enum):
     APPLIED = "applied"
     UNDOING = "undoing"
     UNDONE = "undone"
+    PARTLY = "partly undone"  # the old strings of the rest are in no journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,16 @@ def read_head(name: str) -> Head:
         raise UsageError(f"{path}: cannot be read ({why}).") from None
 
 
-def all_heads() -> list[Head]:
-    """The migrations, the oldest first."""
-    found = [read_head(path.parent.name) for path in folder().glob("*/head.json")]
-    return sorted(found, key=lambda head: head.begun)
+def all_heads() -> tuple[list[Head], list[str]]:
+    """The migrations, the oldest first; and what is wrong with those that cannot be read."""
+    found: list[Head] = []
+    damaged: list[str] = []
+    for path in sorted(folder().glob("*/head.json")):
+        try:
+            found.append(read_head(path.parent.name))
+        except UsageError as why:
+            damaged.append(str(why))
+    return sorted(found, key=lambda head: head.begun), damaged
 
 
 def entries(name: str, private: Path | None = None) -> Iterator[list[Entry]]:
@@ -155,6 +162,15 @@ def entries(name: str, private: Path | None = None) -> Iterator[list[Entry]]:
                 yield msgspec.msgpack.decode(frame, type=list[Entry])
             except msgspec.DecodeError:
                 raise Refused(f"{file}: the journal is damaged at byte {place}; stopped.") from None
+
+
+def promised(batches: Iterator[list[Entry]]) -> tuple[int, int]:
+    """How many entries have their old string, and how many have none."""
+    kept = lost = 0
+    for batch in batches:
+        here = sum(entry.kept for entry in batch)
+        kept, lost = kept + here, lost + len(batch) - here
+    return kept, lost
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ class OnLogin(msgspec.Struct, frozen=True):
     options: dict[str, int | str]
     long_too: bool = False
     pid: int | None = None  # of a Dovecot in another root
+    accept_loss: bool = False  # of mechanisms that the old string serves, and the new hash does not
 
     def __repr__(self) -> str:
         return f"OnLogin(port={self.port}, scheme={self.scheme!r})"

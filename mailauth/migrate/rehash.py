@@ -13,7 +13,9 @@ from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.errors import CannotObserve, MailauthError, RowChanged
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.hashes.making import Order, make
+from mailauth.hashes.serving import lost
 from mailauth.migrate.goal import Goal, bytes_read, reached
+from mailauth.migrate.mechanisms import offered
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case, Scene
 
@@ -29,6 +31,7 @@ class Outcome(Enum):
     CHANGED = "the row changed meanwhile"
     NOT_WRITTEN = "the store could not be written"
     NOT_READ = "the store could not be read"
+    MECHANISM = "a mechanism that is offered needs what is stored (--accept-mechanism-loss)"
     NO_ROOM = "the new hash would not fit into the process that verifies it"
     NOT_MADE = "the new hash could not be made"
 
@@ -45,11 +48,14 @@ Write = Callable[[Scene, Case, bytes], object]
 """Puts the new string where the case's record is; raises RowChanged, Refused, CannotObserve."""
 
 
-def rehash(scene: Scene, goal: Goal, order: Order, write: Write, *, long_too: bool = False) -> Done:
+def rehash(
+    scene: Scene, goal: Goal, order: Order, write: Write, *, long_too: bool = False, accept_loss: bool = False
+) -> Done:
     """Migrate ``scene.user``, whose password is ``scene.password``.
 
     ``order`` makes the new hash within the memory that its verifying process has.  ``long_too``: also
-    where the old scheme reads only the beginning of the password.
+    where the old scheme reads only the beginning of the password.  ``accept_loss``: also where a mechanism
+    that is offered is served by the old string only.
     """
     assert scene.password
     password = scene.password
@@ -77,6 +83,9 @@ def rehash(scene: Scene, goal: Goal, order: Order, write: Write, *, long_too: bo
     most = bytes_read(parsed)
     if most is not None and len(password.raw) > most and not long_too:
         return Done(Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes")
+    losing = lost(offered(scene.config, case.passdb), parsed.scheme.name, goal.scheme)
+    if losing and not accept_loss:
+        return Done(Outcome.MECHANISM, ", ".join(losing))
     return _renewed(scene, case, order, password, write)
 
 

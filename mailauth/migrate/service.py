@@ -148,7 +148,14 @@ class Service:
         config, order = self._current()
         dovecot = self._dovecot
         scene = Scene(dovecot, config, user, password=password)
-        done = rehash(scene, self.settings.goal, order, self.write, long_too=self.settings.long_too)
+        done = rehash(
+            scene,
+            self.settings.goal,
+            order,
+            self.write,
+            long_too=self.settings.long_too,
+            accept_loss=self.settings.accept_loss,
+        )
         if done.outcome in _TRANSIENT:
             raise _TryAgainError(done)
         if done.outcome is Outcome.MIGRATED and config.cache_size:

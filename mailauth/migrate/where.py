@@ -6,10 +6,11 @@ from pathlib import Path
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.version import Version
-from mailauth.errors import CannotObserve, UsageError
+from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import DEFAULT_LIMIT, LARGEST_IDLE, Order
 from mailauth.migrate.goal import Goal
+from mailauth.migrate.mechanisms import offered
 from mailauth.probes.lookup import reader_of
 from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
 from mailauth.stores import file_tables, sql, table
@@ -33,6 +34,11 @@ class Where:
     cache: bool = False
     passdb: tuple[AuthConfig, Passdb] | None = None
     assumed: str = ""  # what of the reader nobody said
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Mechanisms that may ask this store; () where no configuration says."""
+        return offered(*self.passdb) if self.passdb else ()
 
 
 def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goal: Goal | None) -> Where:
@@ -99,6 +105,15 @@ def opened(where: Where, *, reading: bool = False) -> Table:
     assert isinstance(where.source, SqlSource)
     sql.prepare(where.source)
     return table.opened(where.source)
+
+
+def opened_whole(where: Where, *, reading: bool = False) -> Table:
+    """To read all of it, page by page.  Raises Refused too where its key does not let us."""
+    found = opened(where, reading=reading)
+    if why := found.unsortable():
+        found.close()
+        raise Refused(why)
+    return found
 
 
 def _here(dovecot: Installation, passdb: Passdb) -> Source:

@@ -4,8 +4,9 @@ import datetime as dt
 
 from mailauth.hashes.origins import ORIGINS
 from mailauth.migrate.apply import Plan, Report
-from mailauth.migrate.decide import Line
+from mailauth.migrate.decide import Action, Line
 from mailauth.migrate.journal import Head, State
+from mailauth.migrate.mechanisms import refusal
 
 
 def plan_text(plan: Plan) -> str:
@@ -28,6 +29,11 @@ def plan_text(plan: Plan) -> str:
             "What is left could be several things, and no rule guesses: --origin NAME says whose strings they"
             f" are ({', '.join(ORIGINS)})."
         )
+    if plan.losing:
+        rows = sum(one.rows for one in plan.lines if one.action == Action.REHASH.value)
+        lines.append(refusal(plan.losing, "the new hashes", f"clients of {rows} rows"))
+    if plan.asked:
+        lines.append(plan.asked)
     lines.append(
         f"{plan.changes} rows would be changed. Nothing was; mailauth migrate apply --apply does it."
     )

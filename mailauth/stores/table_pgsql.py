@@ -171,9 +171,9 @@ class Pgsql:
         at, until = len(names.keys), len(names.keys) + len(self.version)
         held = {key_of(row[:at]): as_bytes(row[-1]) for row in now}
         ours = [
-            one
+            wanted[key_of(row[:at])]
             for row in now
-            if (one := wanted[key_of(row[:at])]) and (row[-2] or tuple(row[at:until]) == one.row.version)
+            if row[-2] or tuple(row[at:until]) == wanted[key_of(row[:at])].row.version
         ]
         if left := not_kept(ours, held):
             raise NotKeptError(left)

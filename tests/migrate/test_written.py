@@ -21,25 +21,29 @@ CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   IF NEW.userid = '{REFUSED}' THEN RAISE EXCEPTION 'no: %', NEW.password; END IF;
   RETURN NEW; END $$
 """
+_SQLITE_SPOILED = f"""
+CREATE TRIGGER a AFTER UPDATE ON users WHEN NEW.userid = '{SPOILED}' AND NEW.password <> 'garbage'
+BEGIN UPDATE users SET password = 'garbage' WHERE userid = '{SPOILED}'; END
+"""
+_SQLITE_KEPT = f"""
+CREATE TRIGGER b BEFORE UPDATE ON users WHEN NEW.userid = '{KEPT}' BEGIN SELECT RAISE(IGNORE); END
+"""
+_SQLITE_REFUSED = f"""
+CREATE TRIGGER c BEFORE UPDATE ON users WHEN NEW.userid = '{REFUSED}' BEGIN SELECT RAISE(ABORT, 'no'); END
+"""
+_MYSQL = f"""
+CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW BEGIN
+  IF NEW.userid = '{SPOILED}' THEN SET NEW.password = 'garbage'; END IF;
+  IF NEW.userid = '{KEPT}' THEN SET NEW.password = OLD.password; END IF;
+  IF NEW.userid = '{REFUSED}' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF; END
+"""
 TRIGGERS = {
-    "sqlite": (
-        f"CREATE TRIGGER a AFTER UPDATE ON users WHEN NEW.userid = '{SPOILED}' AND NEW.password <> 'garbage'"
-        f" BEGIN UPDATE users SET password = 'garbage' WHERE userid = '{SPOILED}'; END",
-        f"CREATE TRIGGER b BEFORE UPDATE ON users WHEN NEW.userid = '{KEPT}'"
-        " BEGIN SELECT RAISE(IGNORE); END",
-        f"CREATE TRIGGER c BEFORE UPDATE ON users WHEN NEW.userid = '{REFUSED}'"
-        " BEGIN SELECT RAISE(ABORT, 'no'); END",
-    ),
+    "sqlite": (_SQLITE_SPOILED, _SQLITE_KEPT, _SQLITE_REFUSED),
     "pgsql": (
         _PGSQL,
         "CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION odd()",
     ),
-    "mysql": (
-        "CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW BEGIN"
-        f" IF NEW.userid = '{SPOILED}' THEN SET NEW.password = 'garbage'; END IF;"
-        f" IF NEW.userid = '{KEPT}' THEN SET NEW.password = OLD.password; END IF;"
-        f" IF NEW.userid = '{REFUSED}' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF; END",
-    ),
+    "mysql": (_MYSQL,),
 }
 UNTRIGGERED = {
     "sqlite": ("DROP TRIGGER a", "DROP TRIGGER b", "DROP TRIGGER c"),
