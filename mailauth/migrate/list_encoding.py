@@ -63,7 +63,7 @@ def _must_be_utf8(file: BinaryIO) -> None:
 def _decoded(file: BinaryIO, encoding: str) -> Iterator[str]:
     try:
         known = codecs.lookup(encoding)
-        b"".decode(encoding)  # codecs that make no text of bytes are refused here
+        "a".encode(encoding)  # codecs that are none of text are refused here
         decoder = codecs.getincrementaldecoder(known.name)()
     except (LookupError, ValueError):
         raise UsageError(f"--encoding {encoding}: there is no such encoding.") from None

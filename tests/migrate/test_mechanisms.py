@@ -35,7 +35,7 @@ def users() -> dict[str, str | None]:
 
 
 def test_plaintexts_that_cram_md5_needs_are_rehashed_only_where_that_is_said(
-    migrated: Make,  # noqa: F811 - the fixture
+    migrated: Make,
     dovecot_version: str,
 ) -> None:
     one = migrated(dovecot_version, "sqlite", users(), settings=CRAM, protocols=("imap",))
@@ -50,7 +50,7 @@ def test_plaintexts_that_cram_md5_needs_are_rehashed_only_where_that_is_said(
     assert [by_cram(one.lab, n) for n in range(3)] == [False, True, False]
 
 
-def test_where_no_configuration_was_read_it_is_asked(tmp_path: Path, migrated: Make) -> None:  # noqa: F811
+def test_where_no_configuration_was_read_it_is_asked(tmp_path: Path, migrated: Make) -> None:
     del tmp_path
     one = migrated("2.3.19.1", "sqlite", users())
     rows = ("--url", f"sqlite:///{one.lab.store.path}", "--rows-query", "SELECT userid, password FROM users")
@@ -58,7 +58,7 @@ def test_where_no_configuration_was_read_it_is_asked(tmp_path: Path, migrated: M
     assert "auth_mechanisms" not in one.run("plan", *rows, "--prefix")
 
 
-def test_a_list_replaces_no_string_that_cram_md5_needs(migrated: Make, tmp_path: Path) -> None:  # noqa: F811
+def test_a_list_replaces_no_string_that_cram_md5_needs(migrated: Make, tmp_path: Path) -> None:
     one = migrated("2.3.19.1", "sqlite", users(), settings=CRAM, protocols=("imap",))
     file = tmp_path / "list.csv"
     file.write_text("".join(f"u{n},{secret(n).decode()}\n" for n in range(3)))
