@@ -10,12 +10,12 @@ import click
 
 from mailauth.cli.hash_options import opened as opened_file
 from mailauth.cli.migrate_journal import fresh_journal
+from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.migrate_on_login import goal_options
 from mailauth.cli.migrate_plan import (
     RATE,
     flush,
     hashers_of,
-    loss_option,
     store_options,
     where_of,
     workers_of,
@@ -65,7 +65,9 @@ _PAGE = 256
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes; all cores.")
 @click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tls://host:8786.")
 @loss_option
-@click.option("--encoding", metavar="NAME", help="Of FILE.csv where it is not UTF-8: cp1252, utf-16 ...")
+@click.option(
+    "--encoding", metavar="NAME", help="Encoding of FILE.csv, if it is not UTF-8: cp1252, utf-16, ..."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/migrate-import.json).")
 def import_(
     file: str,
@@ -90,8 +92,8 @@ def import_(
     """Give the users of a CSV new hashes now, made of the passwords that it says they have.
 
     FILE.csv has a user and a password on each line; a first line that names them (user,password) may put
-    them in other columns.  It is UTF-8, or --encoding says what it is: passwords are hashed as the UTF-8 that
-    mail clients send ("bytes": as they stand there).
+    them in other columns.  It is UTF-8, or --encoding names its encoding: passwords are hashed in UTF-8,
+    as mail clients send them ("bytes" hashes them byte for byte).
 
     A user's row gets a new hash only where the password matches what is stored.
     Without --apply the list is only verified, and the hashes counted that would be made.

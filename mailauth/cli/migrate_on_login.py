@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.options import config_option, pid_option
 from mailauth.dovecot.doveadm import at_pid, chosen
 from mailauth.errors import CannotObserve, UsageError
@@ -50,12 +51,7 @@ def on_login() -> None:
     show_default=True,
     help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
 )
-@click.option(
-    "--accept-mechanism-loss",
-    "accept_loss",
-    is_flag=True,
-    help="Also where clients use CRAM-MD5, SCRAM or the like, which the new hashes cannot serve.",
-)
+@loss_option
 @apply_option
 @json_option
 def enable(

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailauth.cli.migrate_journal import fresh_journal
+from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_progress import Stop, progress
 from mailauth.dovecot.doveadm import chosen
-from mailauth.errors import Refused, UsageError
+from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
     from mailauth.hashes.making import Order
@@ -42,14 +43,6 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
-
-
-loss_option = click.option(
-    "--accept-mechanism-loss",
-    "accept_loss",
-    is_flag=True,
-    help="Also where clients use CRAM-MD5, SCRAM or the like, which the new hashes cannot serve.",
-)
 
 
 def rule_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -100,7 +93,7 @@ def plan(as_json: bool, **named: Any) -> None:
         with progress(None) as tell:
             found = applying.plan(table, wishes, tell, page=_page(where, reading=True))
             hashing = any(line.action == "rehash" for line in found.lines)
-            losing = _losing(where, wishes) if hashing else ()
+            losing = losing_of(where, wishes) if hashing else ()
             asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
             found = replace(found, assumed=where.assumed, losing=losing, asked=asked)
     finally:
@@ -146,16 +139,15 @@ def apply(
                   2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
-    from mailauth.migrate.mechanisms import refusal  # noqa: PLC0415
     from mailauth.migrate.where import opened_whole  # noqa: PLC0415
 
     if not do_it:
         ctx.invoke(plan, as_json=as_json, **named)
         return
     where, wishes = _asked(named)
-    if not accept_loss and (losing := _losing(where, wishes)):
-        raise Refused(refusal(losing, wishes.goal.scheme, "clients of plaintext rows"))
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
+    if not accept_loss and (losing := losing_of(where, wishes)):
+        none_loses(where, wishes, losing, _page(where, reading=True))
     table = opened_whole(where)
     journal = _journal(where, wishes, resume, seal_to)
     if where.assumed and not as_json:
@@ -183,7 +175,7 @@ def apply(
 def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: bool, **named: Any) -> None:
     """Put the old strings back, where the new ones still are.  Exit status as for apply.
 
-    1 also where some rows were plaintexts whose old strings are in no journal: they stay as they are.
+    1 also where some rows were plaintexts that the journal does not hold: they keep their new strings.
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate import journal as journals  # noqa: PLC0415
@@ -206,8 +198,8 @@ def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: 
         )
         if lost:
             click.echo(
-                f"{lost} rows cannot: they were plaintexts, and their old strings are in no journal"
-                " (--seal-to would have kept them). They stay as they are, and those users log in as now."
+                f"{lost} rows cannot: they were plaintexts, and the journal does not hold those (with"
+                " --seal-to it would). They keep the strings that they have now."
             )
         sys.exit(1 if lost else 0)
     table = opened(where)
@@ -258,13 +250,6 @@ def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
     making = any(rule.action is Action.REHASH for rule in rules)
     where = where_of(named, goal if making else None)
     return where, Wishes(rules, goal, where.reader, _origin(named["origin"]))
-
-
-def _losing(where: "Where", wishes: "Wishes") -> tuple[str, ...]:
-    """Mechanisms that plaintexts serve today, and that the hashes which are made of them do not."""
-    from mailauth.hashes.serving import lost  # noqa: PLC0415
-
-    return lost(where.offered, "PLAIN", wishes.goal.scheme) if where.order is not None else ()
 
 
 def _origin(name: str | None) -> str:

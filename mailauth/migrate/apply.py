@@ -332,7 +332,7 @@ def undo(
             tell(report.looked_at, report.written)
             throttle(report.written, rate, began, stopped)
         else:
-            if not report.locked:
+            if not (report.locked or report.failed):
                 state = State.PARTLY if report.not_kept else State.UNDONE
                 journal.head = replace(journal.head, state=state)
         journal.save()
@@ -355,7 +355,7 @@ def _batch_back(table: Table, batch: list[Entry], report: Report, left: set[Key]
         elif row is not None and not entry.kept and row.stored == entry.new:
             left.add(key)
             report.not_kept += 1
-            report.note("the old string is not kept: a plaintext", [row.user])
+            report.note("a plaintext that the journal does not hold", [row.user])
         elif row is None or row.stored != entry.new:
             left.add(key)
             report.changed += 1

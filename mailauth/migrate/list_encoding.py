@@ -1,6 +1,6 @@
 """A list of passwords in UTF-8, whatever it was written in: the bytes that clients send must be hashed.
 
-Which encoding a file has cannot be known of it, so one that is not UTF-8 is asked for.
+The bytes of a file do not say which encoding it has, so a list that is not UTF-8 needs its name.
 """
 
 import codecs
@@ -29,8 +29,8 @@ def as_utf8(file: BinaryIO, encoding: str | None) -> Iterator[BinaryIO]:
         yield file
     else:
         with os.fdopen(os.memfd_create("mailauth-list", os.MFD_CLOEXEC), "w+b") as copy:
-            for text in _decoded(file, encoding):
-                if copy.write(text.encode()) and copy.tell() > SPOOL:
+            for part in _decoded(file, encoding):
+                if copy.write(part) and copy.tell() > SPOOL:
                     raise UsageError(f"more than {SPOOL // 1024**2} MiB in {encoding}: make it UTF-8 first.")
             copy.seek(0)
             yield copy
@@ -43,7 +43,7 @@ def _must_be_utf8(file: BinaryIO) -> None:
     while True:
         chunk = file.read(_CHUNK)
         if first and chunk.startswith(_UTF16):
-            raise UsageError("the list begins as UTF-16 does: say --encoding utf-16.")
+            raise UsageError("the list begins with the byte order mark of UTF-16: add --encoding utf-16.")
         first = False
         held = decoder.getstate()[0]
         try:
@@ -51,27 +51,31 @@ def _must_be_utf8(file: BinaryIO) -> None:
         except UnicodeDecodeError as why:
             line = lines + (held + chunk).count(b"\n", 0, why.start)
             raise UsageError(
-                f"line {line} of the list is not UTF-8, and its passwords would be hashed as other bytes than"
-                " clients send: say --encoding NAME (cp1252 for Excel in Western Europe, utf-16, ...), or"
-                " --encoding bytes to take each password byte for byte."
+                f"line {line} of the list is not UTF-8, and mail clients send passwords in UTF-8: add"
+                " --encoding NAME (cp1252 for Excel in Western Europe, utf-16, ...), or --encoding bytes to"
+                " hash each password byte for byte."
             ) from None
         if not chunk:
             return
         lines += chunk.count(b"\n")
 
 
-def _decoded(file: BinaryIO, encoding: str) -> Iterator[str]:
+def _decoded(file: BinaryIO, encoding: str) -> Iterator[bytes]:
+    """In UTF-8."""
     try:
         known = codecs.lookup(encoding)
-        "a".encode(encoding)  # codecs that are none of text are refused here
+        "a".encode(encoding)  # refuses codecs that are not of text, such as rot13
         decoder = codecs.getincrementaldecoder(known.name)()
     except (LookupError, ValueError):
         raise UsageError(f"--encoding {encoding}: there is no such encoding.") from None
     while True:
         chunk = file.read(_CHUNK)
         try:
-            yield decoder.decode(chunk, final=not chunk)
+            part = decoder.decode(chunk, final=not chunk).encode()
         except UnicodeError:
-            raise UsageError(f"the list is not {encoding}: some bytes of it are nothing there.") from None
+            raise UsageError(
+                f"the list is not {encoding}: some of its bytes are no characters there."
+            ) from None
+        yield part
         if not chunk:
             return

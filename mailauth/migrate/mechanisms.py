@@ -16,9 +16,9 @@ def refusal(mechanisms: tuple[str, ...], scheme: str, rows: str) -> str:
     """Why nothing is begun."""
     names = ", ".join(mechanisms)
     return (
-        f"auth_mechanisms offers {names}, which {rows} can use today and could not use with {scheme}: those"
-        f" clients would be refused from then on. Take {names} out of auth_mechanisms, once no client uses"
-        f" it (the log of logins says method=...), or say {FLAG}."
+        f"auth_mechanisms offers {names}, which {rows} can use today. {scheme} does not serve {names}:"
+        " clients that use it would be refused. Remove it from auth_mechanisms once no client uses it"
+        f" (Dovecot logs method=... for each login), or add {FLAG}."
     )
 
 
@@ -29,5 +29,5 @@ def question(scheme: str) -> str:
         return ""
     return (
         f"No configuration was read: does auth_mechanisms offer {', '.join(unserved)}? {scheme} serves none"
-        " of them, and clients that use one today would be refused from then on."
+        " of them: clients that use one of them today would be refused."
     )

@@ -64,8 +64,8 @@ def report_text(report: Report, head: Head) -> str:
         ("were old again already", report.already),
         ("changed meanwhile, left alone", report.changed),
         ("locked by someone else, left alone", report.locked),
-        ("could not be made", report.failed),
-        ("plaintexts that are kept in no journal", report.not_kept),
+        ("were left alone, for the reasons below", report.failed),
+        ("plaintexts that the journal does not hold", report.not_kept),
     ):
         if count:
             lines.append(f"  {count} {name}")
@@ -85,7 +85,7 @@ def heads_text(heads: list[Head]) -> str:
     if not heads:
         return "No migration was begun here.\n"
     return "".join(
-        f"{head.id}  {head.state.value:<9} {dt.datetime.fromtimestamp(head.begun, dt.UTC):%Y-%m-%d %H:%M} UTC"
-        f"  {head.store}  {', '.join(f'{count} {name}' for name, count in head.done.items() if count)}\n"
+        f"{head.id}  {head.state.value:<13} {dt.datetime.fromtimestamp(head.begun, dt.UTC):%Y-%m-%d %H:%M}"
+        f" UTC  {head.store}  {', '.join(f'{count} {name}' for name, count in head.done.items() if count)}\n"
         for head in heads
     )

@@ -117,11 +117,9 @@ class NotKeptError(Exception):
         self.left = left
 
 
-KEPT_OLD = "the database kept the old string: a trigger, a rule or a row-level policy is in the way"
-MADE_OTHER = "the database made another string of the new one (a trigger, or the column's type): put back"
-
-
-REFUSED_BY_TRIGGER = "a trigger of the table refuses the new string"  # in its own words, which may hold it
+KEPT_OLD = "the store kept the old string: a trigger, a rule or a row-level policy prevents the change"
+MADE_OTHER = "the store holds another string than was written (a trigger, the column's type, another writer)"
+REFUSED_BY_TRIGGER = "a trigger of the table refuses the new string"  # its own words may hold the string
 
 
 def not_kept(swaps: Sequence[Swap], now: Mapping[Key, bytes | None]) -> dict[Key, str]:

@@ -54,8 +54,8 @@ class SqlTable:
         if not column:
             return ""
         return (
-            f"{self.names.table}: the values of its key, {column}, do not sort or do not come back as text,"
-            " so its rows cannot be read page by page: give it a key of whole numbers or text."
+            f"{self.names.table}: the values of its key, {column}, do not sort as text, so its rows cannot be"
+            " read page by page: give the table a key of whole numbers or text."
         )
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
@@ -66,13 +66,15 @@ class SqlTable:
         self._rows_seen += len(rows)
         again = bool(keys & self._keys_seen)
         if again or (self._rows_seen > self._rows_there + size and self._rows_seen > self.count() + size):
-            raise Refused(f"{self.names.table}: its key does not sort: rows come again and again; stopped.")
+            raise Refused(
+                f"{self.names.table}: its key does not sort: the same rows were read twice; stopped."
+            )
         self._keys_seen = keys
         if not rows and self._rows_seen < (there := min(self._rows_there, self.count())):
             raise Refused(
-                f"{self.names.table}: {self._rows_seen} of {there} rows were seen: its key does not sort as"
-                " it is read, or rows were taken out and put in meanwhile. Run it again; if this stays so,"
-                " the table needs another key."
+                f"{self.names.table}: only {self._rows_seen} of {there} rows were read: rows were deleted and"
+                " inserted meanwhile, or its key does not sort. Run it again; if this stays so, the table"
+                " needs another key."
             )
         return rows
 

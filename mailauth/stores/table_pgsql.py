@@ -32,7 +32,7 @@ _FILES = (
     " SELECT string_agg(pg_relation_filenode(o)::text, ' ' ORDER BY o) FROM part)"
 )
 
-# Whether our transaction wrote the row; xmin is the lower half of its number.
+# Whether our transaction wrote the row itself; xmin is the lower half of its number.
 _OURS = "xmin::text = (txid_current() %% 4294967296)::text"
 
 _ODD = frozenset({"bytea", "interval", "jsonb"})  # keys that are not read as PostgreSQL's own text
@@ -62,6 +62,7 @@ class Pgsql:
             self._idle.put(writer)
         self._types: list[str] = []  # of the key's columns
         self._as_is = False  # the column keeps what is written: no blanks, no triggers
+        self._changing = True  # triggers or rules may make something else of what is written
 
     def close(self) -> None:
         for link in (self._reader, *self._writers):
@@ -100,8 +101,8 @@ class Pgsql:
         )
         if not found:
             return None
-        kind, width, changing = found[0]
-        self._as_is = kind in ("text", "character varying") and not changing
+        kind, width, self._changing = found[0]
+        self._as_is = kind in ("text", "character varying") and not self._changing
         return int(width) if width > 0 and kind in ("character varying", "character") else None
 
     def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -132,11 +133,15 @@ class Pgsql:
             keys = frozenset([one.row.key for one in swaps])
             with self._writer() as link, link.transaction():
                 done = link.execute(update.encode(), values)
-                number, same = done.fetchone() if done.description else (done.rowcount, True)
-                if same and number == len(swaps):
-                    return keys
+                updated: frozenset[Key] = frozenset()
+                if self._changing:  # RETURNING does not see what AFTER triggers do
+                    updated = frozenset(key_of(row) for row in done.fetchall())
+                else:
+                    number, same = done.fetchone() if done.description else (done.rowcount, True)
+                    if same and number == len(swaps):
+                        return keys
                 self._not_moved(link, names.table)
-                return self._new_ones(link, names, swaps)
+                return self._new_ones(link, names, swaps, updated)
 
     @contextmanager
     def _writer(self) -> Iterator[Any]:
@@ -155,11 +160,14 @@ class Pgsql:
                 " in the places any more that were read; this batch was not changed: go on once that is over."
             )
 
-    def _new_ones(self, link: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
+    def _new_ones(
+        self, link: Any, names: Names, swaps: Sequence[Swap], updated: frozenset[Key]
+    ) -> frozenset[Key]:
         """Which of the rows hold their new string.
 
         A row that is still the version that was read, or one that we wrote, was changed by nobody else:
-        where it has not its new string, the database does not keep that.  Raises NotKeptError.
+        where it has not its new string, the database does not keep that.  Raises NotKeptError.  (What a
+        trigger wrote within BEGIN ... EXCEPTION has another xmin than ours: ``updated`` names such rows.)
         """
         where, values = self.among(names, [one.row.key for one in swaps])
         columns = (*names.keys, *self.version, _OURS, names.column)
@@ -170,11 +178,11 @@ class Pgsql:
         wanted = {one.row.key: one for one in swaps}
         at, until = len(names.keys), len(names.keys) + len(self.version)
         held = {key_of(row[:at]): as_bytes(row[-1]) for row in now}
-        ours = [
-            wanted[key_of(row[:at])]
-            for row in now
-            if row[-2] or tuple(row[at:until]) == wanted[key_of(row[:at])].row.version
-        ]
+        ours = []
+        for row in now:
+            one = wanted[key_of(row[:at])]
+            if row[-2] or one.row.key in updated or tuple(row[at:until]) == one.row.version:
+                ours.append(one)
         if left := not_kept(ours, held):
             raise NotKeptError(left)
         return frozenset(key for key, stored in held.items() if stored == wanted[key].after)
@@ -196,14 +204,18 @@ class Pgsql:
         columns = list(zip(*(one.row.version for one in swaps), strict=True))
         values = [_array([one.value for one in swaps]), *map(_array, columns), names.table, self._files]
         parts = self.version == _VERSION_OF_PARTS
+        keys = ", ".join(f"t.{key}" for key in names.keys)
+        same = f"t.{names.column} IS NOT DISTINCT FROM u.n AS same"
         update = (
             f"UPDATE {names.table} t SET {names.column} = u.n"  # noqa: S608 - names of the password query
             f" FROM unnest(%s::text[], %s::tid[], %s::xid[]{', %s::oid[]' if parts else ''})"
             f" AS u(n, c, x{', o' if parts else ''})"
             f" WHERE t.ctid = u.c AND t.xmin = u.x{' AND t.tableoid = u.o' if parts else ''}"
             f" AND {_FILES} = %s"
-            f" RETURNING t.{names.column} IS NOT DISTINCT FROM u.n AS same"
+            f" RETURNING {keys if self._changing else same}"
         )
+        if self._changing:
+            return update, values
         count = f"WITH done AS ({update}) SELECT COUNT(*), COALESCE(bool_and(same), TRUE) FROM done"  # noqa: S608 - the same
         return count, values
 
@@ -220,7 +232,8 @@ class Pgsql:
         except psycopg.errors.RaiseException:
             raise RowRefusedError(f"PostgreSQL: {REFUSED_BY_TRIGGER}") from None
         except psycopg.errors.IntegrityError as why:
-            raise RowRefusedError(f"PostgreSQL: {refusal.first_line(why)}") from None
+            said = REFUSED_BY_TRIGGER if why.diag.context else refusal.first_line(why)
+            raise RowRefusedError(f"PostgreSQL: {said}") from None
         except (psycopg.errors.GeneratedAlways, psycopg.errors.DatatypeMismatch) as why:
             raise Refused(f"PostgreSQL: {refusal.first_line(why)}; nothing was changed.") from None
         except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import Refused
 from mailauth.lab import Lab
 from mailauth.lab.stores import SqlStore
@@ -81,11 +82,12 @@ def test_such_a_key_is_refused_at_the_plan_and_others_are_read_whole(
 def test_a_page_that_comes_again_and_rows_that_were_not_seen_end_it(database: Store) -> None:
     """Whatever the reason: here one that is refused at the plan, and is read all the same."""
     keyed(database, "BLOB", _HEX)
-    table = opened(
-        source_of(f"sqlite:///{database.lab.store.path}", "SELECT userid AS user, password FROM users", None)
-    )  # type: ignore[arg-type]
+    query = "SELECT userid AS user, password FROM users"
+    source = source_of(f"sqlite:///{database.lab.store.path}", query, None)
+    assert isinstance(source, SqlSource)
+    table = opened(source)
     try:
-        with pytest.raises(Refused, match="come again and again"):
+        with pytest.raises(Refused, match="read twice"):
             _read(table.page)
     finally:
         table.close()

@@ -48,6 +48,7 @@ def test_plaintexts_that_cram_md5_needs_are_rehashed_only_where_that_is_said(
     one.at("apply", *SMALL, "--apply", FLAG)
     assert one.logins(3) == [True] * 3
     assert [by_cram(one.lab, n) for n in range(3)] == [False, True, False]
+    one.at("apply", *SMALL, "--prefix", "--apply")  # no plaintext is left, so nothing is lost
 
 
 def test_where_no_configuration_was_read_it_is_asked(tmp_path: Path, migrated: Make) -> None:

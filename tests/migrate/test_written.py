@@ -83,6 +83,37 @@ def test_rows_that_do_not_take_the_new_string_are_left_and_said(database: Store,
     assert database.lab.login(SPOILED, secret(3)).ok
 
 
+_AFTER = f"""
+CREATE FUNCTION after() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF NEW.userid IN ('{SPOILED}', '{KEPT}') AND NEW.password LIKE '{{%' THEN
+    IF NEW.userid = '{SPOILED}' THEN
+      UPDATE users SET password = 'garbage' WHERE userid = NEW.userid;
+    ELSE
+      BEGIN UPDATE users SET password = OLD.password WHERE userid = NEW.userid;
+      EXCEPTION WHEN division_by_zero THEN NULL; END;
+    END IF;
+  END IF;
+  IF NEW.userid = '{REFUSED}' THEN
+    RAISE EXCEPTION 'no: %', NEW.password USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NULL; END $$
+"""
+
+
+@pytest.mark.parametrize("sql_store", ["pgsql"])
+def test_what_triggers_do_after_the_update_is_seen_too(database: Store) -> None:
+    """UPDATE ... RETURNING is evaluated before them; BEGIN ... EXCEPTION writes with another xmin."""
+    before = database.lab.store.users()
+    assert isinstance(database.lab.store, SqlStore)
+    trigger = "CREATE TRIGGER after AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION after()"
+    database.lab.store.execute(_AFTER, trigger)
+    report = json.loads(database.at("apply", "--prefix", "--apply", "--json", status=1))["report"]
+    assert (report["written"], report["changed"], report["failed"]) == (USERS - 3, 0, 3)
+    assert "$2y$" not in json.dumps(report)
+    after = database.lab.store.users()
+    assert {name for name in before if after[name] == before[name]} == {SPOILED, KEPT, REFUSED}
+
+
 @pytest.mark.parametrize("sql_store", ["pgsql"])
 def test_rows_under_a_policy_that_lets_them_be_read_only_are_not_called_changed(
     database: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
