@@ -178,7 +178,9 @@ def test_set_writes_over_whatever_stands_there_and_undo_puts_it_back(tmp_path: P
         assert done["not_kept"] == 2
         for user, stored in now().items():
             assert verify(stored or "", Password.of(f"{user}-pw"), user=user).verdict is Verdict.MATCH
-        undone = run("undo", done["id"], "--apply", status=0)["report"]
+        undone = run("undo", done["id"], "--apply", status=1)
+        assert undone["state"] == "partly undone"
+        undone = undone["report"]
         assert (undone["written"], undone["not_kept"]) == (3, 2)
         assert {user: now()[user] for user in "abc"} == {"a": hashed, "b": "", "c": None}
 
@@ -216,7 +218,11 @@ def test_nothing_that_stands_in_the_list_is_ever_shown(tmp_path: Path) -> None:
     ]
     file = listed(tmp_path, *lines)
     Path(file).chmod(0o644)
-    words = ("migrate", "import", file, "--url", f"passwd-file:{tmp_path / 'users'}")
+    words: tuple[str, ...] = ("migrate", "import", file, "--url", f"passwd-file:{tmp_path / 'users'}")
+    refused = mailauth(*words)
+    assert (refused.returncode, CANARY in refused.stdout + refused.stderr) == (2, False)
+    assert "line 36 of the list is not UTF-8" in refused.stderr
+    words = (*words, "--encoding", "bytes")
     for more in ((), ("--json",), ("--verify-only",)):
         done = mailauth(*words, *more)
         assert done.returncode == 1
