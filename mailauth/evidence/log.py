@@ -146,7 +146,10 @@ class SentPasswords(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class UserInLog(Evidence):
-    """What the log says of this user since Dovecot last started or was reloaded."""
+    """What the log says of this user since Dovecot last started or was reloaded.
+
+    ``unexplained``: failures of which it gives no reason.
+    """
 
     failures: int
     logins: int
@@ -155,13 +158,14 @@ class UserInLog(Evidence):
     sent: tuple[SentPassword, ...]
     verbose: bool
     causes: tuple[str, ...] = ()
+    unexplained: int = 0
 
     @property
     def seen(self) -> str:
         if not self.failures:
             quiet = "" if self.verbose else " (auth_verbose = no: Dovecot logs no reason of a failure)"
             return f"no failed login of this user{quiet}"
-        why_not = "" if self.verbose else "; with auth_verbose = yes it would"
+        why_not = "" if self.verbose or not self.unexplained else "; with auth_verbose = yes it would"
         return f"{self.failures} failed logins of this user: {', '.join(self.reasons)}{why_not}"
 
 

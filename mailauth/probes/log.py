@@ -131,6 +131,7 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
         sent=tuple(SentPassword(ip, count, same) for (ip, _, same), count in sent.most_common(_STREAMS)),
         verbose=verbose(scene),
         causes=tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one))),
+        unexplained=census.unexplained,
     )
 
 
@@ -141,9 +142,9 @@ def observe_sent(scene: Scene) -> SentPasswords | NotApplicable:
     told = observe_user_in_log(scene)
     if isinstance(told, NotApplicable):
         return NotApplicable(SentPasswords, told.reason)
-    if told.failures >= _MANY and not told.verbose:
+    if told.unexplained >= _MANY and not told.verbose:
         raise CannotObserve(
-            f"{told.source}: has {told.failures} failed logins of {scene.user} and no reason of any, since"
+            f"{told.source}: has {told.unexplained} failed logins of {scene.user} and no reason of any, since"
             " auth_verbose = no; set auth_verbose = yes and auth_verbose_passwords = sha1:6, then: doveadm"
             " reload, and look again when it has failed."
         )

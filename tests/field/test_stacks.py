@@ -18,6 +18,17 @@ def test_every_command_is_silent_on_a_healthy_one(server: Callable[[Stack], Rig]
     is_healthy(one, stack.user, SECRET)
 
 
+def test_what_the_log_names_is_not_unexplained(server: Callable[[Stack], Rig]) -> None:
+    """auth_verbose = no holds back the reason of a wrong password, not that of a file."""
+    [case] = [one for one in BREAKS if one.name == "the file is another group's"]
+    stack = by_name(case.stack)
+    one = server(stack)
+    case.do(one)
+    one.reload()
+    assert not any(one.login(stack.user, SECRET.encode()).ok for _ in range(4))
+    Proof(one, stack.user, SECRET.encode()).finds(set(case.finds), password=SECRET.encode())
+
+
 @pytest.mark.parametrize("case", BREAKS, ids=lambda one: f"{one.stack}: {one.name}")
 def test_what_is_broken_is_named(server: Callable[[Stack], Rig], case: Break) -> None:
     stack = by_name(case.stack)

@@ -91,7 +91,8 @@ class Proof:
     def finds(self, codes: set[str], *, password: bytes | None = None, login: bool = False) -> list[Finding]:
         """Exactly these, and nothing undecided."""
         diagnosis = self.look(password=password, login=login).diagnosis
-        assert [f"{u.rule.code}: {u.missing.reason}" for u in diagnosis.undecided] == []
+        undecided = [f"{u.rule.code}: {u.missing.reason}" for u in diagnosis.undecided]
+        assert undecided == [], undecided
         assert codes == {finding.rule.code for finding in diagnosis.findings}, [
             f.problem.says for f in diagnosis.findings
         ]
