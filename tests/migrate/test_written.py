@@ -100,13 +100,26 @@ CREATE FUNCTION after() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 """
 
 
+_PARTED = (
+    "CREATE TABLE parted (LIKE users INCLUDING ALL) PARTITION BY HASH (userid)",
+    "CREATE TABLE part PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+    "INSERT INTO parted SELECT * FROM users",
+    "DROP TABLE users",
+    "ALTER TABLE parted RENAME TO users",
+    "GRANT ALL ON users TO PUBLIC",
+)
+
+
 @pytest.mark.parametrize("sql_store", ["pgsql"])
-def test_what_triggers_do_after_the_update_is_seen_too(database: Store) -> None:
+@pytest.mark.parametrize(("made", "table"), [((), "users"), (_PARTED, "part")], ids=["users", "part"])
+def test_what_triggers_do_after_the_update_is_seen_too(
+    database: Store, made: tuple[str, ...], table: str
+) -> None:
     """UPDATE ... RETURNING is evaluated before them; BEGIN ... EXCEPTION writes with another xmin."""
     before = database.lab.store.users()
     assert isinstance(database.lab.store, SqlStore)
-    trigger = "CREATE TRIGGER after AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION after()"
-    database.lab.store.execute(_AFTER, trigger)
+    trigger = f"CREATE TRIGGER after AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION after()"
+    database.lab.store.execute(*made, _AFTER, trigger)
     report = json.loads(database.at("apply", "--prefix", "--apply", "--json", status=1))["report"]
     assert (report["written"], report["changed"], report["failed"]) == (USERS - 3, 0, 3)
     assert "$2y$" not in json.dumps(report)
