@@ -23,7 +23,7 @@ from mailauth.probes.scene import Scene
 from mailauth.rules import RULES
 
 NAME = "workers"
-_CODES = ("AUTH007", "AUTH008", "AUTH009", "AUTH011", "AUTH012")
+_CODES = ("AUTH007", "AUTH008", "AUTH009", "AUTH011", "AUTH012", "AUTH015")
 _APART = 0.25  # seconds between two looks at who computes
 _BUSY = 0.5  # of that time
 

@@ -94,7 +94,7 @@ class Census:
     size: int = 0  # bytes of the lines that tell of failures
     forgotten: int = 0
     unproven: int = 0
-    sessions_ended: int = 0
+    sessions_ended: Counter[str] = field(default_factory=Counter)  # by service
     first: datetime | None = None
     last: datetime | None = None
     says: dict[str, str] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class Census:
             self.logins += 1
             self._forgive(event)
         elif event.kind is LogKind.MAIL_ENDED:
-            self.sessions_ended += 1
+            self.sessions_ended[event.process] += 1
         elif event.kind in _TROUBLES:
             self._note(event)
 

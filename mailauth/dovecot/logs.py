@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import Catalogue, LogKind, Message, Why, shown
-from mailauth.dovecot.messages_processes import OF_AUTH, OF_MAIL, OF_THE_MASTER
+from mailauth.dovecot.messages_processes import AFTER_AUTH, OF_AUTH, OF_MAIL, OF_THE_MASTER
 from mailauth.dovecot.messages_requests import OF_REQUESTS
 from mailauth.dovecot.messages_servers import OF_SERVERS
 from mailauth.dovecot.redact import redacted
@@ -118,7 +118,7 @@ _OF_SERVERS = (b"mysql", b"pgsql", b"sqlite", b"sqlpool", b"imapc")
 _OF_MAIL = ("imap", "pop3", "submission", "managesieve")
 _GRAVE = ("Error", "Fatal", "Panic")
 _GRAVE_WORDS = (b": Error: ", b": Fatal: ", b": Panic: ")
-_OF_USE = re.compile(rb"[Aa]uth|master: |starting up|SIGHUP|Log(?:in|ged in): user=")
+_OF_USE = re.compile(rb"[Aa]uth|master: |login failure|user\+IP|starting up|SIGHUP|Log(?:in|ged in): user=")
 
 
 def of_use(line: bytes) -> bool:
@@ -128,7 +128,7 @@ def of_use(line: bytes) -> bool:
 
 def ends_a_session(line: bytes) -> bool:
     """Whether a mail session ended as it should: that shows that sessions work."""
-    return b"Logged out" in line
+    return b"Logged out" in line or b": Disconnected: Connection closed" in line
 
 
 def plain(text: str, most: int = _SHOWN) -> str:
@@ -157,10 +157,10 @@ def parse_message(when: datetime | None, said: bytes) -> LogEvent | None:
         if text.startswith(b"master: "):
             return _of_master(when, process, level, text)
         return _of_auth(when, head, level, text)
-    if process.endswith("-login"):
-        return _of_login(when, process, level, text)
     if process == "master" or text.startswith(b"master: "):
         return _of_master(when, process, level, text)
+    if process.endswith("-login"):
+        return _of_login(when, process, level, text)
     if process in _OF_MAIL:
         return _of_mail(when, head, level, text)
     return _server(when, LogKind.OTHER, process, level, b"")
@@ -353,19 +353,24 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
     if found is None:
         if level in ("Fatal", "Panic"):
             return _server(when, LogKind.NO_START, process, level, text)
+        if level == "Error" and (ends := MAIL.find(text)) and ends.kind is LogKind.NO_START:
+            return _server(when, LogKind.NO_START, process, level, text, ends)
         return _server(when, LogKind.OTHER, process, level, b"")
     what = found["what"]
     session = _SESSION.search(found["rest"] or b"")
-    kind, row, attempts = LogKind.OTHER, None, 0
+    kind, attempts, reason = LogKind.OTHER, 0, ""
+    row = next((one for one in AFTER_AUTH if one.words.encode() in what), None)
     if what in (b"Login", b"Logged in"):
         kind = LogKind.LOGGED_IN
+    elif row:
+        kind, attempts, reason = row.kind, 1, row.words
     elif (ended := _ENDED.search(what)) is None:
         pass
     elif ended[1] == b"internal failure":
         kind = LogKind.MAIL_FAILED
     else:
         row, attempts = _ENDS[ended[1]], int(ended[3] or ended[2] or 1)
-        kind = row.kind
+        kind, reason = row.kind, row.says
     return LogEvent(
         when=when,
         kind=kind,
@@ -375,7 +380,7 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
         user=plain(_decoded(found["user"]), 80),
         ip=found["ip"].decode(),
         session=session[1].decode("ascii", "replace") if session else "",
-        reason=row.says if row else "",
+        reason=reason,
         attempts=attempts,
         row=row,
     )

@@ -4,7 +4,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/master, src/auth, src/lib, src/lib-stora
 each row.  The lines of login processes have a grammar of their own (logs.py).
 """
 
-from mailauth.dovecot.messages import LogKind, Message
+from mailauth.dovecot.messages import LogKind, Message, Why
 
 _NO_START, _TROUBLE, _OTHER, _MAIL = LogKind.NO_START, LogKind.TROUBLE, LogKind.OTHER, LogKind.MAIL_FAILED
 
@@ -26,6 +26,8 @@ OF_THE_MASTER: tuple[Message, ...] = (
     Message(_NO_START, "service(%): fork() failed: %", "no process can be started", "service-process.c"),
     Message(_NO_START, "service(%): Initial status notification not received%",
             "a process of that service does not get ready", "service-process.c"),
+    Message(_NO_START, "service(%): child % returned error 83 %",
+            "the process has no more memory (vsz_limit)", "service-process.c"),
     Message(_NO_START, "service(%): child % returned error %",
             "a process of that service ended with an error",
             "service-process.c"),
@@ -146,6 +148,16 @@ OF_AUTH: tuple[Message, ...] = (
     Message(_NO_START, "execv(%) failed: %", "the program cannot be run", "execv-const.c"),
 )  # fmt: skip
 
+# What a login process says as a client leaves that auth has let in.
+AFTER_AUTH: tuple[Message, ...] = (
+    Message(LogKind.LOGIN_FAILED, "Maximum number of connections from user+IP exceeded",
+            "the user has as many sessions from that address as mail_max_userip_connections allows",
+            "sasl-server.c"),
+    Message(LogKind.LOGIN_FAILED, "Internal login failure",
+            "auth takes the login, and no mail process takes the session over", "client-common-auth.c",
+            Why.SERVER),
+)  # fmt: skip
+
 # Of imap, pop3 and others, for a user who has logged in.
 OF_MAIL: tuple[Message, ...] = (
     Message(_MAIL, "Couldn't load required plugin %: %", "a plugin cannot be loaded", "module-dir.c"),
@@ -201,4 +213,12 @@ OF_MAIL: tuple[Message, ...] = (
     Message(_MAIL, "Opening INBOX failed: %", "the INBOX cannot be opened", "pop3-client.c"),
     Message(_MAIL, "mkdir(%) failed: %", "the mail's folder cannot be made", "mailbox-list.c"),
     Message(_MAIL, "stat(%) failed: %", "the mail's folder may not be entered", "mailbox-list.c"),
+    # The loader's words, and those of a process that ends before it takes a client.
+    Message(_NO_START, "dovecot/%: error while loading shared libraries: %failed to map segment%",
+            "its vsz_limit is too small for the program and its libraries", "glibc elf/dl-load.c"),
+    Message(_NO_START, "dovecot/%: error while loading shared libraries: %", "a library cannot be loaded",
+            "glibc elf/dl-load.c"),
+    Message(_NO_START, "%(init): Fatal: %failed to map segment%",
+            "its vsz_limit is too small for the program and its libraries", "lib-master/master-service.c"),
+    Message(_NO_START, "%(init): Fatal: %", "the process ends as it starts", "lib-master/master-service.c"),
 )  # fmt: skip

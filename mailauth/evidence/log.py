@@ -75,6 +75,7 @@ class LogWindow(Evidence):
     database_lost: bool  # auth lost its database: what else it says may follow from that
     troubles: tuple[LogTrouble, ...]
     sessions: int = 0  # mail sessions that ended as they should
+    served: tuple[str, ...] = ()  # the services of those
 
     def all(self, *kinds: LogKind) -> tuple[LogTrouble, ...]:
         """The troubles of these kinds, the most frequent first."""

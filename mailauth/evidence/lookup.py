@@ -114,12 +114,14 @@ class NearName:
     """A name that a passdb does know, much like the one that it was asked for.
 
     ``misread``: why Dovecot does not read a line of a file as this user's; "" where it is another name.
+    ``blanks``: it is the same name with blanks or ends of lines around it, in a database.
     """
 
     passdb: str
     place: str
     name: str
     misread: str = ""
+    blanks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ class Surveyed:
     survey: Survey
     default_is_set: bool = False
 
+    @property
+    def several(self) -> tuple[str, ...]:
+        """Users with several rows in a database: Dovecot takes none.  Of a file it takes the first."""
+        return () if self.passdb.driver == "passwd-file" else self.survey.twice
+
 
 @dataclass(frozen=True, slots=True)
 class Surveys(Evidence):

@@ -77,7 +77,8 @@ def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
         verbose=verbose(scene),
         database_lost=any(_lost_database(event) for event, _ in log.events),
         troubles=tuple(_trouble(key[2], one) for key, one in census.troubles.items()),
-        sessions=census.sessions_ended,
+        sessions=census.sessions_ended.total(),
+        served=tuple(census.sessions_ended),
     )
 
 

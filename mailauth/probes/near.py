@@ -72,13 +72,15 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
         tries.append((loosened.any_domain(source.query, percent), looked_up))
     elif "@" not in given:  # another domain than the one that was added
         tries.append((loosened.any_domain(source.query, percent), given))
+    blanks = loosened.any_blanks(source.query)
+    tries.append((blanks, looked_up))
     for query, name in tries:
         if not query or (query, name) == (source.query, looked_up):
             continue
         record = ask(replace(passdb, source=replace(source, query=query)), name)
         if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD):
             stored = dict(record.values).get("user") or dict(record.values).get("userid") or name
-            return [NearName(passdb.label, record.place, stored)]
+            return [NearName(passdb.label, record.place, stored, blanks=query == blanks)]
     return []
 
 

@@ -17,7 +17,7 @@ What to do
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Logins, LogWindow, MailSession
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.rules import database_case
+from mailauth.rules import database_case, session_case
 
 _NAMED = (
     *("AUTH002", "AUTH006", "AUTH008", "AUTH009", "AUTH010", "AUTH011", "AUTH012"),
@@ -34,6 +34,7 @@ def mail_service_fails(logins: Logins, session: MailSession, log: LogWindow | No
         return None
     told = log.all(LogKind.MAIL_FAILED) if log else ()
     last = max(told, key=lambda one: one.last.timestamp() if one.last else 0.0, default=None)
+    last = last or (session_case.dying(log) if log else None)
     says = f"auth takes the login; on {session.listener} {session.ended_at} fails: {session.said}"
     if last:
         says += f". Dovecot logs, of {last.service}: {last.text}{f' ({last.says})' if last.says else ''}"

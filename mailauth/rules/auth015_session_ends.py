@@ -5,16 +5,18 @@ What you see
     nothing at all.  doveadm auth test succeeds.
 Why
     The mail process cannot begin the session: a plugin that is not installed or lacks another one, a
-    userdb field that is malformed, a namespace or quota that is set wrongly.
+    userdb field that is malformed, a namespace or quota that is set wrongly; or the vsz_limit of the login
+    or mail process is too small for the program and its libraries.
 How we know
     Dovecot logged it, since it last started or was reloaded, and no session has ended as it should.
 What to do
     Mend what the line names, then doveadm reload.
 """
 
-from mailauth.dovecot.messages import LogKind
-from mailauth.evidence import LogWindow
+from mailauth.dovecot.version import DIALECTS
+from mailauth.evidence import Configured, LogTrouble, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import session_case
 
 _NAMED = (
     *("AUTH013", "MEM006", "CONF016", "CONF002", "CONF003", "LOG003"),
@@ -25,17 +27,31 @@ _NAMED = (
 @rule(
     "AUTH015", "The mail service ends each session after the login", Severity.BLOCKS_LOGIN, yields_to=_NAMED
 )
-def session_ends(log: LogWindow) -> Problem | None:
-    found = [one for one in log.all(LogKind.MAIL_FAILED) if one.says]
-    if not found or log.sessions:
+def session_ends(configured: Configured, log: LogWindow) -> Problem | None:
+    first = session_case.failing(log)
+    if first is None:
         return None
-    first = found[0]
+    means = f" ({first.says})" if first.says else ""
     return Problem(
         says=(
-            f"Dovecot says, {first.count} times since {log.begins}, of {first.service}: {first.text}"
-            f" ({first.says}); no session has ended as it should since."
+            f"Dovecot says, {first.count} times since {log.begins}, of {first.service}: {first.text}{means};"
+            " no session has ended as it should since."
         ),
-        because=(log,),
+        because=(log, configured),
         certainty=Certainty.LIKELY,  # of this user nobody has tried it
-        remedy=Remedy(summary="Mend what that line names, and reload.", commands=("doveadm reload",)),
+        remedy=_room(configured, first) if session_case.short(first) else _MEND,
+    )
+
+
+_MEND = Remedy(summary="Mend what that line names, and reload.", commands=("doveadm reload",))
+
+
+def _room(configured: Configured, found: LogTrouble) -> Remedy:
+    size = "256M" if "map segment" in found.text else "1G"  # Dovecot's default_vsz_limit, or more than that
+    text = f"service {found.service} {{\n  vsz_limit = {size}\n}}"
+    return Remedy(
+        summary=f"Give {found.service} room for its program and what it loads.",
+        config=dict.fromkeys(DIALECTS, text),
+        file=configured.file,
+        commands=("doveadm reload",),
     )

@@ -18,13 +18,13 @@ from mailauth.rules import store_case
 
 @rule("STORE009", "Users have several rows in the database", Severity.BLOCKS_LOGIN)
 def several_rows(surveys: Surveys) -> Problem | None:
-    found = [one for one in surveys.stores if one.survey.twice and one.passdb.driver != "passwd-file"]
+    found = [one for one in surveys.stores if one.several]
     if not found:
         return None
     return Problem(
         says=" ".join(
-            f"{one.passdb.label}, {one.survey.place}: {len(one.survey.twice):,} names have several rows"
-            f"{store_case.some(one.survey.twice, len(one.survey.twice))}."
+            f"{one.passdb.label}, {one.survey.place}: {len(one.several):,} names have several rows"
+            f"{store_case.some(one.several, len(one.several))}."
             for one in found
         ),
         because=(surveys,),

@@ -9,7 +9,7 @@ Why
     PostgreSQL and SQLite compare exactly.
 How we know
     No passdb knows the name that Dovecot looks up, and one was asked, by the same query or in the same
-    file, and knows one that differs in case or domain only.
+    file, and knows one that differs in case, domain, or blanks around it only.
 What to do
     Store the name as it is looked up, or have Dovecot look up the name that the store has.
 """
@@ -26,8 +26,9 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
     if near.misread:
         return None
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
+    has = "it with blanks or an end of line around it" if near.blanks else repr(near.name)
     return Problem(
-        says=f"Dovecot looks up {name.looked_up!r}{made}; {near.passdb} ({near.place}) has {near.name!r}.",
+        says=f"Dovecot looks up {name.looked_up!r}{made}; {near.passdb} ({near.place}) has {has}.",
         because=(name, lookups, configured),
         certainty=Certainty.PROVEN,
         remedy=_remedy(configured, name, near),
@@ -35,6 +36,8 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
 
 
 def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
+    if near.blanks:
+        return Remedy(summary=f"Store the user as {name.looked_up!r}: take the blanks away (SQL: TRIM).")
     careful = "Every user is looked up so, also those whom Dovecot finds now."
     _, at, domain = near.name.partition("@")
     if near.name == name.given and configured.config.default_realm:

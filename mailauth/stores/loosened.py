@@ -18,6 +18,14 @@ def any_case(query: str) -> str:
     return _instead(query, r"LOWER(\1) = LOWER('\2')")
 
 
+def any_blanks(query: str) -> str:
+    """The query that finds the name with blanks or ends of lines around it, as imports leave them."""
+    column = r"\1"
+    for one in "\r\n\t":
+        column = f"REPLACE({column}, '{one}', ' ')"
+    return _instead(query, rf"TRIM({column}) = '\2'")
+
+
 def any_domain(query: str, percent: str) -> str:
     """The query that finds the name with a domain after it; ``percent``: how the dialect writes one "%"."""
     return _instead(query, rf"\1 LIKE '\2@{percent}'")

@@ -123,6 +123,81 @@ def test_auth015_a_plugin_lacks_another(proof: Make, dovecot_version: str) -> No
     record(one.lab, "a plugin lacks another", ("AUTH015",))
 
 
+@pytest.mark.parametrize("service", ["imap", "imap-login"])
+def test_auth015_a_service_without_room(proof: Make, dovecot_version: str, service: str) -> None:
+    """Its processes die before they serve anybody; without a login of our own the log tells."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    imap(one.lab)
+    assert one.lab.logs("Logged out")
+    one.lab.configure(f"service {service} {{\n  vsz_limit = 5 M\n}}\n")
+    one.lab.reload()
+    with contextlib.suppress(imaplib.IMAP4.error):  # it is sent away before the greeting
+        imap(one.lab)
+    assert one.lab.logs(f"service({service}): command startup failed")
+    assert one.lab.logs("failed to map segment")
+    told = one.finds({"AUTH015"})
+    assert f"of {service}: " in told[0].problem.says
+    assert "vsz_limit is too small" in told[0].problem.says
+    which = ("--pid", str(one.lab.master_pid))
+    checked = mailauth("check", "workers", "--state", str(one.lab.folder / "kept"), *which)
+    assert checked.returncode == 2, checked.stdout
+    assert "AUTH015" in checked.stdout
+    one.paste(told)
+    one.lab.restart()  # a service that ended as it started is not started again at once
+    imap(one.lab)
+    assert one.lab.logs("Logged out", times=2)
+    one.finds(set())
+    record(one.lab, f"{service} dies of its vsz_limit", ("AUTH015",))
+
+
+def id_that_is_not_there(one: Proof) -> None:
+    """The passdb hands on a user that this system does not have."""
+    fields = "userdb_uid=nosuchuser userdb_gid=1000 userdb_home=/nonexistent"
+    one.lab.set_password("alice", f"{GOOD}::::::{fields}")
+    main = one.lab.config.read_text()
+    begin = main.index("userdb")
+    end = main.index("\n}\n", begin) + 3
+    prefetch = "userdb {\n  driver = prefetch\n}\n" if one.lab.dialect == "2.3" else "userdb prefetch {\n}\n"
+    one.lab.config.write_text(main[:begin] + prefetch + main[end:])
+    one.lab.reload()
+    imap(one.lab)
+    assert one.lab.logs("Internal login failure")
+
+
+def too_many_at_once(one: Proof) -> None:
+    """Two sessions, and one is allowed."""
+    one.lab.configure("mail_max_userip_connections = 1\n")
+    one.lab.reload()
+    first = imaplib.IMAP4("127.0.0.1", one.lab.ports["imap"], timeout=30)
+    first.login("alice", SECRET.decode())
+    imap(one.lab)
+    assert one.lab.logs("Maximum number of connections")
+    first.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "reason"),
+    [
+        (id_that_is_not_there, "Invalid UID value"),
+        (too_many_at_once, "Maximum number of connections from user+IP exceeded"),
+    ],
+)
+def test_sessions_that_fail_after_auth_are_counted(
+    proof: Make, dovecot_version: str, breaks: Callable[[Proof], None], reason: str
+) -> None:
+    """--from-log counts them for their user, and ends with status 1."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    path = str(one.lab.folder / "log")
+    imap(one.lab)
+    assert one.lab.logs("Logged out")
+    assert mailauth("diagnose", "--from-log", "--log", path).returncode == 0
+    breaks(one)
+    report = read_logs(Reading((one.lab.folder / "log",)))
+    assert [(row.user, row.failures) for row in report.rows] == [("alice", 1)]
+    assert reason in report.rows[0].reason
+    assert mailauth("diagnose", "--from-log", "--log", path).returncode == 1
+
+
 def test_logins_that_a_later_passdb_lets_in_are_no_failures(proof: Make, dovecot_version: str) -> None:
     """Through auth-client, as Postfix asks: the first passdb's no is in the log, and nothing of the yes."""
     one = proof(dovecot_version, "passwd-file", {"bob": GOOD})

@@ -14,6 +14,7 @@ from mailauth.evidence import Surveys
 from mailauth.finding import Diagnosis
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab, builds
+from tests.cli.running import mailauth
 from tests.proofs.story import SECRET, MiB, argon2id, record
 
 MakeLab = Callable[..., Lab]
@@ -333,9 +334,11 @@ def test_store009(lab: MakeLab, dovecot_version: str, kind: str) -> None:
         assert codes(found) == {"STORE009"}
         assert "(alice)" in says(found)
         assert failing(one, {"alice": "", "bob": ""}) == {"alice"}
+        assert mailauth("audit", "--pid", str(one.master_pid)).returncode == 1
         one.set_password("alice", GOOD)
         assert codes(asked(one)) == set()
         assert failing(one, {"alice": "", "bob": ""}) == set()
+        assert mailauth("audit", "--pid", str(one.master_pid)).returncode == 0
 
 
 @pytest.mark.parametrize(

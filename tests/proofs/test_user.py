@@ -82,6 +82,21 @@ def test_user004_another_case_than_given(proof: Make, dovecot_version: str, kind
     assert "has 'aLICE'" in found[0].problem.says
 
 
+@pytest.mark.parametrize(
+    ("kind", "stored"), [("pgsql", "alice "), ("sqlite", "alice\r"), ("mysql", " alice")], ids=repr
+)
+def test_user004_blanks_around(proof: Make, dovecot_version: str, kind: str, stored: str) -> None:
+    """What an import leaves around the name."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    fault = Fault(
+        name="name stored with blanks around it",
+        do=lambda lab: lab.set_users({stored: GOOD}),
+        undo=lambda lab: lab.set_users({"alice": GOOD}),
+    )
+    (found,) = told.story(fault, {"USER004"}, answers=[False])
+    assert "with blanks or an end of line around it" in found.problem.says
+
+
 @pytest.mark.parametrize("kind", ["passwd-file", "mysql"])
 def test_user004_with_a_domain(proof: Make, dovecot_version: str, kind: str) -> None:
     """The client sends no domain, the store has one."""
