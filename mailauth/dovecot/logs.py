@@ -237,7 +237,7 @@ def _of_mail(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     elif ends_a_session(text):
         kind, text = LogKind.MAIL_ENDED, b""
     ids = head["ids"][1:-1].split(b"><") if head["ids"] else []
-    told = text if kind is LogKind.MAIL_FAILED else b""
+    told = text if kind in (LogKind.MAIL_FAILED, LogKind.NO_START) else b""
     event = _server(when, kind, process, level, told, row)
     session = ids[-1].decode("ascii", "replace") if len(ids) > 1 else ""
     return event._replace(user=plain(_decoded(user), 80), session=session)
