@@ -14,6 +14,7 @@ from mailauth.dovecot.messages import LogKind, Why
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096
+_MOST_NAMED = 2  # users of a trouble
 SPRAY_FROM = 5  # names from one address
 MANY_FROM = 10  # addresses for one name
 _MOST = 0.8  # of a user's failures that come from one address
@@ -39,7 +40,10 @@ _V = TypeVar("_V", bound="Tally")
 
 @dataclass(slots=True)
 class Trouble:
-    """What Dovecot says of itself: how often, when, the last one's words, and what they come to."""
+    """What Dovecot says of itself: how often, when, the last one's words, and what they come to.
+
+    ``users``: whom it names, two at most: whether it is of one user only.
+    """
 
     kind: LogKind
     service: str
@@ -48,6 +52,7 @@ class Trouble:
     first: datetime | None = None
     last: datetime | None = None
     text: str = ""
+    users: set[str] = field(default_factory=set)
 
     @property
     def rate(self) -> float:
@@ -201,6 +206,8 @@ class Census:
         trouble.first = trouble.first or event.when
         trouble.last, trouble.text = event.when, event.text
         trouble.says = event.row.says if event.row else ""
+        if event.user and len(trouble.users) < _MOST_NAMED:
+            trouble.users.add(event.user)
 
     # What it looks like
 

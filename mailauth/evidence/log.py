@@ -12,7 +12,7 @@ class LogTrouble:
     """Something that Dovecot says of itself, or of a server that it asks.
 
     ``what`` is the limit, the signal or the reason; ``says``: what it comes to, where that is known;
-    ``rate``: lines a second, from the first to the last.
+    ``rate``: lines a second, from the first to the last; ``users``: whom the lines name, two at most.
     """
 
     kind: LogKind
@@ -23,6 +23,7 @@ class LogTrouble:
     last: datetime | None
     says: str = ""
     rate: float = 0.0
+    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,7 +332,8 @@ def _lost_database(event: LogEvent) -> bool:
 
 
 def _trouble(what: str, one: Trouble) -> LogTrouble:
-    return LogTrouble(one.kind, one.service, what, one.count, one.text, one.last, one.says, one.rate)
+    users = tuple(sorted(one.users))
+    return LogTrouble(one.kind, one.service, what, one.count, one.text, one.last, one.says, one.rate, users)
 
 
 def _stream(pair: Pair, now: datetime) -> LogStream:

@@ -8,13 +8,14 @@ Why
     userdb field that is malformed, a namespace or quota that is set wrongly; or the vsz_limit of the login
     or mail process is too small for the program and its libraries.
 How we know
-    Dovecot logged it, since it last started or was reloaded, and no session has ended as it should.
+    Dovecot logged it, since it last started or was reloaded, and no session has ended as it should.  What it
+    logged of one other user only, whose mail may be what is broken, is a risk.
 What to do
     Mend what the line names, then doveadm reload.
 """
 
 from mailauth.dovecot.version import DIALECTS
-from mailauth.evidence import Configured, LogTrouble, LogWindow
+from mailauth.evidence import Configured, LogTrouble, LogWindow, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import session_case
 
@@ -27,20 +28,36 @@ _NAMED = (
 @rule(
     "AUTH015", "The mail service ends each session after the login", Severity.BLOCKS_LOGIN, yields_to=_NAMED
 )
-def session_ends(configured: Configured, log: LogWindow) -> Problem | None:
+def session_ends(configured: Configured, log: LogWindow, name: UserName | None) -> Problem | None:
     first = session_case.failing(log)
     if first is None:
         return None
+    other = _one_other(first, name)
     means = f" ({first.says})" if first.says else ""
     return Problem(
         says=(
             f"Dovecot says, {first.count} times since {log.begins}, of {first.service}: {first.text}{means};"
             " no session has ended as it should since."
+            + (
+                f" All were of {other!r}: whether others' sessions end, too, is not known."
+                if other
+                else ""
+            )
         ),
         because=(log, configured),
         certainty=Certainty.LIKELY,  # of this user nobody has tried it
         remedy=_room(configured, first) if session_case.short(first) else _MEND,
+        severity=Severity.RISK if other else None,
     )
+
+
+def _one_other(found: LogTrouble, name: UserName | None) -> str:
+    """The only user of whom it was logged, who is not the one that is asked about; or ""."""
+    if len(found.users) != 1:
+        return ""
+    [user] = found.users
+    asked = {one.casefold() for one in (name.given, name.looked_up)} if name else set()
+    return "" if user.casefold() in asked else user
 
 
 _MEND = Remedy(summary="Mend what that line names, and reload.", commands=("doveadm reload",))

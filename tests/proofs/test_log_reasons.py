@@ -6,13 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from mailauth.diagnose import Target, look
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logreport import Reading, read_logs
-from mailauth.finding import Finding
+from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab, builds
 from tests.cli.running import mailauth
@@ -104,7 +105,7 @@ def imap(lab: Lab) -> None:
 
 def test_auth015_a_plugin_lacks_another(proof: Make, dovecot_version: str) -> None:
     """With a login of our own AUTH013 quotes the line; without, what a client's session left says it."""
-    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD, "bob": GOOD}, protocols=("imap",))
     imap(one.lab)
     assert one.lab.logs("Logged out")
     one.finds(set())
@@ -115,6 +116,10 @@ def test_auth015_a_plugin_lacks_another(proof: Make, dovecot_version: str) -> No
     assert one.lab.logs("Plugin quota must be loaded also")
     told = one.finds({"AUTH015"})
     assert "Plugin quota must be loaded also" in told[0].problem.says
+    assert told[0].severity is Severity.BLOCKS_LOGIN
+    [of_bob] = replace(one, user="bob").finds({"AUTH015"})
+    assert of_bob.severity is Severity.RISK  # it may be alice's own
+    assert "All were of 'alice'" in of_bob.problem.says
     told = one.finds({"AUTH013"}, password=SECRET, login=True)
     assert "Plugin quota must be loaded also" in told[0].problem.says
     one.lab.configure("")
