@@ -29,6 +29,7 @@ from mailauth.evidence import (
     OpenDoors,
     Reachable,
     StoredColumn,
+    StoredText,
     Surveys,
     TlsFiles,
     TodaysStrength,
@@ -44,7 +45,7 @@ from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
 from mailauth.probes.network import observe_listening, observe_reachable
 from mailauth.probes.scene import Scene
 from mailauth.probes.settings_table import SETTINGS_PROBES
-from mailauth.probes.stored import observe_column, observe_doors, observe_strength
+from mailauth.probes.stored import observe_column, observe_doors, observe_strength, observe_text
 from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.userdb import observe_userdb
 from mailauth.rules import RULES
@@ -77,6 +78,7 @@ USER_PROBES: tuple[Probe, ...] = (
 CASE_PROBES: tuple[Probe, ...] = (
     (NoStart, observe_start),
     (StoredColumn, observe_column),
+    (StoredText, observe_text),
     (TodaysStrength, observe_strength),
 )
 

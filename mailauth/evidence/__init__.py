@@ -63,7 +63,7 @@ from mailauth.evidence.settings import (
     Variables,
     WorkerSocket,
 )
-from mailauth.evidence.stored import OpenDoors, StoredColumn, TodaysStrength
+from mailauth.evidence.stored import OpenDoors, StoredColumn, StoredText, TodaysStrength
 from mailauth.evidence.survey import Foreseen, StoreMemory, Surveyed, Surveys
 from mailauth.evidence.userdb import MailAccess, UserdbAnswer
 from mailauth.evidence.verification import (
@@ -137,6 +137,7 @@ __all__ = [
     "StoreMemory",
     "StoredColumn",
     "StoredHash",
+    "StoredText",
     "Surveyed",
     "Surveys",
     "TlsFiles",

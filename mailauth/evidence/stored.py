@@ -67,6 +67,17 @@ class OpenDoors(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredText(Evidence):
+    """What the stored string is, where it counts as the password itself; "" where it does not."""
+
+    what: str
+
+    @property
+    def seen(self) -> str:
+        return self.what or "it does not count as the password itself"
+
+
+@dataclass(frozen=True, slots=True)
 class TodaysStrength(Evidence):
     """How the stored hash stands against today's recommendations; asked for by an audit."""
 

@@ -4,9 +4,16 @@ from mailauth import hashes
 from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
-from mailauth.evidence import NotApplicable, OpenDoors, StoredColumn, StoredHash, TodaysStrength
+from mailauth.evidence import (
+    NotApplicable,
+    OpenDoors,
+    StoredColumn,
+    StoredHash,
+    StoredText,
+    TodaysStrength,
+)
 from mailauth.evidence.stored import Door, Opens
-from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.hashes import Flaw, Hash, Password, Verdict, bare
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.notation import one_case
 from mailauth.probes.crypt_library import lacks
@@ -105,6 +112,25 @@ def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
         declared,
         schema.width(declared),
         widen=schema.widen(source.driver, place),
+    )
+
+
+def observe_text(scene: Scene) -> StoredText:
+    """Raises CannotObserve where what counts as the password itself may be a digest: a password tells."""
+    (case,) = scene.cases
+    source = f"{case.passdb.label}, {case.record.place}"
+    if isinstance(case.hash, Flaw) or case.hash.scheme.name not in _AS_TEXT - {"PLAIN-TRUNC"}:
+        return StoredText(source, "")
+    if _damage(case, scene) is not None:
+        return StoredText(source, "a hash that is taken for a password")
+    text = bytes(case.hash.payload)
+    if scene.password is not None or text != case.record.stored or not bare.hexed(text):
+        return StoredText(source, "the password itself")
+    what = next((one.what for one in bare.likely(text)), "a hash")
+    raise CannotObserve(
+        f"{source}: the stored string counts as the password itself, and has the form of {what} in hex"
+        " digits. If it is that, no password logs in, and its own text does. With the user's password (-p)"
+        " this is decided."
     )
 
 

@@ -38,11 +38,7 @@ def session_ends(configured: Configured, log: LogWindow, name: UserName | None) 
         says=(
             f"Dovecot says, {first.count} times since {log.begins}, of {first.service}: {first.text}{means};"
             " no session has ended as it should since."
-            + (
-                f" All were of {other!r}: whether others' sessions end, too, is not known."
-                if other
-                else ""
-            )
+            + (f" All were of {other!r}: whether others' sessions end, too, is not known." if other else "")
         ),
         because=(log, configured),
         certainty=Certainty.LIKELY,  # of this user nobody has tried it

@@ -7,13 +7,13 @@ Why
     on 2.4.0 to 2.4.2 unless it is set; and so is any hash under {PLAIN} or {CLEARTEXT}.
 How we know
     The string is plainly a hash, and the scheme that this Dovecot takes it for stores passwords as
-    they are.
+    they are.  A string of hex digits may be a password, too: the user's password tells which.
 What to do
     Mend the entry as the other finding says. Whoever could read the store could log in: set the
     password again if others could.
 """
 
-from mailauth.evidence import OpenDoors
+from mailauth.evidence import OpenDoors, StoredText
 from mailauth.evidence.stored import Opens
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
@@ -24,13 +24,13 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
     Severity.RISK,
     yields_to={"HASH035"},
 )
-def the_hash_logs_in(doors: OpenDoors) -> Problem | None:
+def the_hash_logs_in(doors: OpenDoors, text: StoredText) -> Problem | None:
     found = doors.which(Opens.ITSELF)
     if not found:
         return None
     return Problem(
         says=f"The text of the stored hash logs in: it is {found[0].why}.",
-        because=(doors,),
+        because=(doors, text),
         certainty=Certainty.LIKELY,
         remedy=Remedy(
             summary="Mend the entry, as the finding about it says: with its scheme it is a hash again.",

@@ -59,6 +59,25 @@ def test_the_password_proves_what_it_is_and_the_prefix_mends_it(
             assert one.login(user, SECRET).ok, user
 
 
+def test_a_digest_that_counts_as_the_password_itself(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """2.4's default scheme is PLAIN: without the password nobody can tell, and that is said."""
+    name = "default_pass_scheme" if dovecot_version < "2.4" else "passdb_default_password_scheme"
+    rows: dict[str, str | None] = {"alice": digest("md5").hex(), "bob": SECRET.decode()}
+    with lab(dovecot_version, "sqlite", rows, sql_extra=f"{name} = PLAIN") as one:
+        dovecot = at_pid(one.master_pid, None)
+        diagnosis = look(Target("alice", dovecot)).diagnosis
+        assert not diagnosis.findings
+        [undecided] = diagnosis.undecided
+        assert undecided.rule.code == "HASH024"
+        assert "has the form of MD5 in hex digits" in undecided.missing.reason
+        found = look(Target("alice", dovecot, Password(SECRET))).diagnosis
+        assert {finding.rule.code for finding in found.findings} == {"HASH004", "HASH024"}
+        one.set_password("alice", "{PLAIN}" + SECRET.decode())
+        for user in ("alice", "bob"):
+            healthy = look(Target(user, dovecot)).diagnosis
+            assert not (*healthy.findings, *healthy.undecided)
+
+
 def test_a_digest_that_the_column_cut(lab: Callable[..., Lab]) -> None:
     """VARCHAR(106), under SHA512-CRYPT: HASH006 names the column, with the password and without."""
     with lab("2.3.19.1", "mysql", {"alice": "x"}, sql_extra="default_pass_scheme = SHA512-CRYPT") as one:
