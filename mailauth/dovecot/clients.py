@@ -8,6 +8,7 @@ src/lib-sql/driver-sqlpool.c, driver-mysql.c; mysql_setting_defines, driver_mysq
 driver_pgsql_connect() of 2.4.1; conninfo_parse(), PostgreSQL's src/interfaces/libpq/fe-connect.c.
 """
 
+import difflib
 import re
 from collections.abc import Callable
 
@@ -40,7 +41,19 @@ _MYSQL = {
     **{name: name for name in ("connect_timeout", "read_timeout", "write_timeout")},
     "hostaddr": "host",
 }
+_LIBPQ = (  # PostgreSQL 15's manual, 34.1.2: what may be here by mistake
+    *("hostaddr", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "options"),
+    *("application_name", "client_encoding", "service", "keepalives", "target_session_attrs", "gssencmode"),
+)
 _NUMBERS = ("port", "client_flags", "connect_timeout", "read_timeout", "write_timeout")
+
+
+def shown(name: str) -> str:
+    """What is written for a name that is none: another word may be the rest of a password with a blank."""
+    if name in _LIBPQ or name in _MYSQL:
+        return name
+    near = difflib.get_close_matches(name, _MYSQL, 1, 0.8)
+    return f"a name much like {near[0]}" if near else "a name it does not know; a value has no blanks"
 
 
 def _mysql(line: str) -> Host:
@@ -50,7 +63,7 @@ def _mysql(line: str) -> Host:
         if not equals:
             raise ConnectError("Missing value in connect string: a word without '='; a value has no blanks")
         if name not in _MYSQL:
-            raise ConnectError(f"Unknown connect string: {name}")
+            raise ConnectError(f"Unknown connect string: {shown(name)}")
         if name in _NUMBERS and not value.isdigit():
             raise ConnectError(f"Invalid number: {name}")
         if name == "ssl_verify_server_cert" and value not in ("yes", "no"):

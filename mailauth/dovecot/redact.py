@@ -13,6 +13,9 @@ _LEFT_OUT = b"..."
 _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
     # Dovecot's own: auth_verbose_passwords, auth_debug_passwords
     (re.compile(rb"(?i)((?:\w+ of )?given password: |password '|passw(?:or)?d: ).*", re.DOTALL), rb"\1..."),
+    # what a client library of a database takes for a name: the rest of a password with a blank in it
+    (re.compile(rb"((?:Missing value in|Unknown) connect string: ).*", re.DOTALL), rb"\1..."),
+    (re.compile(rb'(missing "=" after |invalid connection option )".*', re.DOTALL), rb'\1"..."'),
     # a key of a dict: password_key = passdb/%w/%u
     (re.compile(rb"(?<![\w/])(shared|priv)/.*", re.DOTALL), rb"\1/..."),
     # what a program that ended with an exception wrote
@@ -61,7 +64,7 @@ _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
 # Without any of these no form can match.
 _MAY = re.compile(
     rb"[={}$'\"/]|[A-Za-z0-9+]{16}|LINE|Error:|Exception:|(?i:pass|secret|token|pwd|credential|author|api.?key|bearer|basic"
-    rb"|negotiate|resp|select|insert|update|delete|replace|call|with|exec|value|entry)"
+    rb"|negotiate|connect string|resp|select|insert|update|delete|replace|call|with|exec|value|entry)"
 )
 
 

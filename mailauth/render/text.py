@@ -16,7 +16,7 @@ from mailauth.evidence import (
     UserName,
     Verifiers,
 )
-from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy, Undecided
+from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
 
 _INDENT = "  "
 _LABEL = 7  # "seen   ", "fix    "
@@ -98,13 +98,17 @@ def finding_text(
     return "\n".join(body)
 
 
+_WORKS = {False: "The login works. ", True: "auth takes the password, and the login fails after that. "}
+
+
 def summary(diagnosis: Diagnosis) -> str:
     """Never "all is well": what was asked, and what was not."""
     count = len(diagnosis.findings)
+    blocked = any(one.severity is Severity.BLOCKS_LOGIN for one in diagnosis.findings)
     found = "Nothing found" if not count else f"{count} finding{'' if count == 1 else 's'}"
     undecided = len({one.rule.code for one in diagnosis.undecided})
     rules = len(diagnosis.silent)
-    works = "The login works. " if diagnosis.let_in else ""
+    works = _WORKS[blocked] if diagnosis.let_in else ""
     told = f"{works}{found}. {rules} rule{'' if rules == 1 else 's'} silent. {undecided} undecided."
     passdbs = " and ".join(one.partition(":")[0] for one in diagnosis.unasked)
     return f"{told} Not looked into: {passdbs}." if passdbs else told

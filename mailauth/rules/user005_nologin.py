@@ -12,20 +12,24 @@ What to do
     Take the field from the entry; in a query, return NULL for those who may log in.
 """
 
-from mailauth.evidence import LookedUp
+from mailauth.evidence import LookedUp, PasswordCheck
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
 @rule("USER005", "The entry forbids logging in (nologin)", Severity.BLOCKS_LOGIN)
-def nologin(lookups: LookedUp) -> Problem | None:
+def nologin(lookups: LookedUp, check: PasswordCheck | None) -> Problem | None:
     if not lookups.right or not lookups.right.nologin:
         return None
     answer = next((a for a in lookups.answers if a.field("nologin") is not None), None)
     if answer is None:
         return None
+    # Which passdb's hash the password matches decides, and it was not given.
+    open_ = check is None and any(end.lets_in for _, end in lookups.without)
+    also = f" A password that {answer.passdb} refuses, and a later passdb takes, logs in." if open_ else ""
     return Problem(
-        says=f"{answer.passdb}, {answer.place}: the field nologin is there; its value is of no account.",
+        says=f"{answer.passdb}, {answer.place}: the field nologin is there; its value does not matter.{also}",
         because=(lookups,),
-        certainty=Certainty.PROVEN,
+        certainty=Certainty.LIKELY if open_ else Certainty.PROVEN,
+        severity=Severity.RISK if open_ else None,
         remedy=Remedy(summary="Take nologin from the entry, or return NULL for it in the query."),
     )

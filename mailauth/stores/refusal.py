@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mailauth.dovecot import clients
 from mailauth.errors import CannotObserve
 from mailauth.stores.store import Failing
 
@@ -120,13 +121,14 @@ def without_values(text: str, template: str) -> str:
 # from the first quote to the last of its kind: a value can hold quotes, too
 _WIDE_QUOTES = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
 _READ_ONLY = "25006"
+_OPTION = re.compile(r'(?<=invalid connection option )"(.*)"', re.DOTALL)
 
 
 def of_pgsql_connect(why: Exception, parameters: dict[str, Any]) -> CannotObserve:
     """A connection that does not come about: libpq gives a text only, so it is tried again and read along."""
     says = f"PostgreSQL: {first_line(why)}"
     if _is_misuse(why):
-        return Refusal(Failing.SETTINGS, "", says)
+        return Refusal(Failing.SETTINGS, "", _OPTION.sub(lambda found: clients.shown(found[1]), says))
     code, spoke = _sqlstate(parameters)
     if code:
         kind = _SQLSTATE.get(code, Failing.CREDENTIALS)

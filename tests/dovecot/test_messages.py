@@ -110,6 +110,10 @@ SECRET_LINES = (
     "auth: Error: oauth2(a,10.0.0.1,<s>): oauth2 failed: token={0} refused",
     "imap(a)<1><s>: Error: Invalid userdb input pass={0}: malformed",
     "imap(a)<1><s>: Fatal: imapc: password = {0}",
+    "auth-worker(1): Fatal: sqlpool: Missing value in connect string: {0}",
+    "auth: Error: mysql: Unknown connect string: {0}",
+    'auth: Error: pgsql(h): Connect failed (x): missing "=" after "{0}" in connection info string',
+    'auth: Error: pgsql(h): Connect failed to database (x): invalid connection option "{0}"',
 )
 
 

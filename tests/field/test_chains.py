@@ -121,6 +121,19 @@ def test_pam_alone(rig: MakeRig, dovecot_version: str) -> None:
     assert exit_status(made) == 1
 
 
+def test_nologin_of_one_passdb_of_two(rig: MakeRig, dovecot_version: str) -> None:
+    """With the password that only the second has, the login works: without one, it is a risk."""
+    other = generate("SSHA512", Password(b"another"))
+    first = passwd_file({"alice": f"{other}::::::nologin=y"}, "first")
+    one = server(rig, dovecot_version, first, passwd_file({"alice": GOOD}, "second"))
+    told = Proof(one)
+    assert told.logins() == [True]
+    assert codes(told.look().diagnosis)["USER005"] == (RISK, LIKELY)
+    assert BLOCKS not in {severity for severity, _ in codes(told.look(password=SECRET).diagnosis).values()}
+    with_the_first = told.look(password=b"another").diagnosis
+    assert codes(with_the_first)["USER005"] == (BLOCKS, Certainty.PROVEN)
+
+
 @pytest.mark.parametrize("order", ["before", "between", "after"])
 def test_the_user_is_found_beside_pam(rig: MakeRig, dovecot_version: str, order: str) -> None:
     """The password is right where it was looked up; PAM comes before that, or is not reached."""

@@ -9,6 +9,7 @@ import stamina
 from mailauth.finding import Certainty, Severity
 from mailauth.lab import Lab
 from mailauth.lab.databases import Server
+from tests.cli.running import mailauth
 from tests.parity.database_clients import STRICT, TLS, files
 from tests.proofs.story import MiB, Proof, argon2id, record
 from tests.proofs.test_db import gets_in_soon, rewrite, sql, value
@@ -190,6 +191,28 @@ def test_db014(proof: Make, dovecot_version: str, kind: str) -> None:
     assert "DB014" in found
     assert ("sslmode" if kind == "mysql" else "ssl_ca") in found["DB014"].problem.says
     record(told.lab, "setting of another driver", ["DB014"])
+
+
+@pytest.mark.dovecot("< 2.4")
+@SERVERS
+@pytest.mark.parametrize("rest", ["Half2Secret", "Half2=Secret"])
+def test_db014_shows_nothing_of_a_password_with_a_blank(
+    proof: Make, dovecot_version: str, kind: str, rest: str
+) -> None:
+    """What is left of it is a name to the driver, which logs it."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    right = value(told.lab, "password", told.lab.store.place.password)
+    rewrite(right, f"password=Half1 {rest}")(told.lab)
+    told.lab.restart()
+    assert not gets_in_soon(told)
+    assert told.lab.logs("Half2")
+    found = told.look(password=told.password).diagnosis.findings
+    assert {one.rule.code for one in found if one.severity is Severity.BLOCKS_LOGIN} == {"DB014"}
+    assert "Half" not in repr(found)
+    which = ("--pid", str(told.lab.master_pid))
+    for words in (("diagnose", "alice"), ("diagnose", "--from-log"), ("diagnose", "--all"), ("check",)):
+        done = mailauth(*words, *which)
+        assert "Half" not in done.stdout + done.stderr, words
 
 
 @pytest.mark.dovecot("< 2.4")

@@ -16,6 +16,7 @@ from mailauth.dovecot.logreport import Reading, read_logs
 from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab, builds
+from mailauth.render.text import summary
 from tests.cli.running import mailauth
 from tests.dovecot.test_messages import SECRET_LINES
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
@@ -122,6 +123,8 @@ def test_auth015_a_plugin_lacks_another(proof: Make, dovecot_version: str) -> No
     assert "All were of 'alice'" in of_bob.problem.says
     told = one.finds({"AUTH013"}, password=SECRET, login=True)
     assert "Plugin quota must be loaded also" in told[0].problem.says
+    made = one.look(password=SECRET, login=True).diagnosis
+    assert summary(made).startswith("auth takes the password, and the login fails after that.")
     one.lab.configure("")
     one.lab.reload()
     one.finds(set(), password=SECRET, login=True)
