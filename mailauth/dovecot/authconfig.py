@@ -114,6 +114,7 @@ class Userdb:
     sets: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # the same by name, in Dovecot's order
     skip: str = "never"
     result_success: str = "return-ok"
+    result_failure: str = "continue"
 
     @property
     def label(self) -> str:

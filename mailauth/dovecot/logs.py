@@ -274,12 +274,13 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     if row and row.why is Why.NAME and b"(username: " in text:
         user = text.partition(b"(username: ")[2].removesuffix(b")")
         reason = text.partition(b":")[0].decode("ascii", "replace")
+    told = plain(_decoded(redacted(text))) if row is None and level in _GRAVE and given is None else reason
     return LogEvent(
         when=when,
         kind=_kind_of_request(row, level),
         process=process,
         level=level,
-        text=reason,
+        text=told,
         pid=pid,
         user=plain(_decoded(user), 80),
         ip=ip.decode(),

@@ -122,6 +122,7 @@ def read_userdbs(tree: conf.Block, dovecot: Installation) -> tuple[Userdb, ...]:
                 sets=tuple(one for text in sets for one in _fields(text)),
                 skip=block.get("skip", "never"),
                 result_success=block.get("result_success", "return-ok"),
+                result_failure=block.get("result_failure", "continue"),
             )
         )
     return tuple(found)

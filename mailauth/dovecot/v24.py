@@ -159,6 +159,7 @@ def read_userdbs(sources: Sources) -> tuple[Userdb, ...]:
                 sets=_fields(block),
                 skip=effective(tree, block, "userdb_skip") or "never",
                 result_success=effective(tree, block, "userdb_result_success") or "return-ok",
+                result_failure=effective(tree, block, "userdb_result_failure") or "continue",
             )
         )
     return tuple(found)

@@ -15,6 +15,35 @@ class UserdbSaid(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """What Dovecot does not take for a uid or gid: ``name`` is "uid" or "gid"; "" where the line has none.
+
+    ``by``: the setting that has it, "" where the userdb or the passdb gives it.
+    """
+
+    name: str
+    text: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserdbStep:
+    """What one of several userdbs says of a user; ``has`` is None where that was not seen.
+
+    ``place``: the line of the user; ``refused``: why Dovecot does not take it; ``setting`` and ``value``:
+    what follows from the answer; ``decides``: that makes the whole lookup fail.
+    """
+
+    userdb: str
+    has: bool | None
+    place: str
+    refused: Refused | None
+    setting: str
+    value: str
+    decides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UserdbAnswer(Evidence):
     """What a login gets from the userdbs: what the passdb brings along, their own answers, and where those
     have none mail_uid, mail_gid and mail_home.
@@ -22,6 +51,9 @@ class UserdbAnswer(Evidence):
     ``words``: what doveadm said of a failure.  ``lowest`` and ``highest``: the ids that may have mail, uid
     and gid; 0 as the highest is no limit.  ``lost``: the place of the mail, where it needs a home and there
     is none.  ``account``: the name of the uid; ``owner``: uid and gid of the mail that is there.
+    ``refused``: what stands where a uid or gid must, and is none of this system.
+    ``steps``: what each userdb says, of a user whom they together do not know; ``set_otherwise``: settings of
+    how these count that are not Dovecot's defaults.  ``logged``: what Dovecot's log has of a failure.
     """
 
     user: str
@@ -37,6 +69,10 @@ class UserdbAnswer(Evidence):
     highest: tuple[int, int] = (0, 0)
     account: str = ""
     owner: tuple[int, int] | None = None
+    refused: tuple[Refused, ...] = ()
+    steps: tuple[UserdbStep, ...] = ()
+    set_otherwise: tuple[str, ...] = ()
+    logged: str = ""
 
     @property
     def seen(self) -> str:

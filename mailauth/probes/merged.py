@@ -43,7 +43,7 @@ def of_passdbs(scene: Scene, end: End) -> Fields | None:
 
 def _all(scene: Scene, user: str, passdb: Passdb, record: Record) -> Iterator[tuple[str, str]]:
     """The userdb_ fields of one passdb, in the order in which they are set."""
-    known = _known(scene, user)
+    known = variables_of(scene, user)
     dialect = scene.config.version.dialect
     is_file = isinstance(passdb.source, FileSource)
     store = "passwd_file" if is_file else "sql"
@@ -63,7 +63,7 @@ def _all(scene: Scene, user: str, passdb: Passdb, record: Record) -> Iterator[tu
 def of_static(scene: Scene, user: str, brought: Fields | None) -> Fields:
     """What a static userdb returns to a login: it asks nobody.  Raises CannotObserve."""
     found: Fields = dict(brought or {})
-    known = _known(scene, user)
+    known = variables_of(scene, user)
     for userdb in scene.config.userdbs:
         for name, value in userdb.sets:
             if name.partition(":")[0] in WANTED:
@@ -82,7 +82,7 @@ def _put(found: Fields, name: str, value: str) -> None:
         found[name] = value
 
 
-def _known(scene: Scene, user: str) -> dict[str, str]:
+def variables_of(scene: Scene, user: str) -> dict[str, str]:
     """The variables of a userdb's lookup."""
     assert scene.names
     return values(
@@ -102,7 +102,7 @@ def mail_place(scene: Scene, user: str, fields: Fields) -> str:
     """
     name = "mail_location" if scene.config.version.dialect == "2.3" else "mail_path"
     own = fields.get("mail") or fields.get("mail_path")
-    known = _known(scene, user) | {"home": fields.get("home", "")}
+    known = variables_of(scene, user) | {"home": fields.get("home", "")}
     try:
         return own or expand(scene.config.tree.get(name), known, scene.config.version.dialect)
     except CannotObserve:

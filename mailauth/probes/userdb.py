@@ -4,13 +4,13 @@
 changes nothing.  Measured on 2.3.19.1 and 2.4.1: status 67 is an unknown user, 75 a failure.
 """
 
-import grp
 import os
 import pickle
-import pwd
 import re
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -18,15 +18,14 @@ from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import End, MailAccess, NotApplicable, UserdbAnswer
-from mailauth.evidence.userdb import UserdbSaid
-from mailauth.probes import merged
+from mailauth.evidence.userdb import Refused, UserdbSaid
+from mailauth.probes import accounts, merged, userdb_log, userdb_steps
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import walk
 
 _UNKNOWN, _SECONDS = 67, 10.0
 _WITH_MAIL = frozenset({"imap", "pop3", "lmtp", "submission", "sieve"})
 _IN_FOLDERS = frozenset({"maildir", "mbox", "sdbox", "mdbox", "dbox"})
-_KEPT = 3  # path, uid and gid of the folder's mode, as text
 
 
 def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
@@ -69,6 +68,7 @@ _A_LOGIN = "only a real login shows what it gets: mailauth diagnose --login -p U
 def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnswer:
     """Doveadm user: with the mail settings, in one run; what these make fail is told apart by a second."""
     drivers = [userdb.driver for userdb in scene.config.userdbs]
+    began = datetime.now().astimezone()
     ran = _doveadm(scene, "--", user)
     if not ran.status and not merged.WANTED & set(brought or ()):
         return _found(scene, f"doveadm user {user}", user, _fields(_PLAIN, ran), asked=True)
@@ -83,12 +83,28 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
             f" login; {_A_LOGIN}"
         )
     if ran.status == _UNKNOWN and drivers:
-        return _failed(scene, user, UserdbSaid.UNKNOWN, ran)
+        return _unknown(scene, user, ran)
     source = f"doveadm user -u {user}"
     ran = _doveadm(scene, "-u", "--", user) if drivers else ran
     if ran.status and drivers:
-        return _failed(scene, user, UserdbSaid.FAILED, ran)
-    return _found(scene, source, user, {**(brought or {}), **_fields(_OF_USERDB, ran)})
+        return _failed(scene, user, ran, userdb_log.last_error(scene, user, began))
+    return _found(scene, source, user, _together(scene, brought or {}, _fields(_OF_USERDB, ran)))
+
+
+def _together(scene: Scene, brought: merged.Fields, own: merged.Fields) -> merged.Fields:
+    """The userdbs' fields over the passdbs'; but an id that is none fails the login, whatever is put over it.
+
+    Source: auth_request_set_userdb_field() sets userdb_lookup_tempfailed, src/auth/auth-request.c.
+    """
+    bad = {
+        name: brought[name]
+        for name, table in _TABLES.items()
+        if brought.get(name) and accounts.number(scene.dovecot, brought[name], table) is None
+    }
+    return {**brought, **own, **bad}
+
+
+_TABLES = {"uid": "passwd", "gid": "group"}
 
 
 _PLAIN = re.compile(r"^(\w+)\t(.*)$", re.MULTILINE)
@@ -99,9 +115,25 @@ def _fields(pattern: re.Pattern[str], ran: Ran) -> merged.Fields:
     return dict(pattern.findall(ran.out))
 
 
-def _failed(scene: Scene, user: str, said: UserdbSaid, ran: Ran) -> UserdbAnswer:
-    labels = tuple(userdb.label for userdb in scene.config.userdbs)
-    return UserdbAnswer(f"doveadm user {user}", user, labels, said, _last(ran.out + ran.err))
+def _unknown(scene: Scene, user: str, ran: Ran) -> UserdbAnswer:
+    return UserdbAnswer(
+        source=f"doveadm user {user}",
+        user=user,
+        userdbs=_labels(scene),
+        said=UserdbSaid.UNKNOWN,
+        words=_last(ran.out + ran.err),
+        steps=userdb_steps.steps(scene, user),
+        set_otherwise=userdb_steps.set_otherwise(scene),
+    )
+
+
+def _failed(scene: Scene, user: str, ran: Ran, logged: str) -> UserdbAnswer:
+    words = _last(ran.out + ran.err)
+    return UserdbAnswer(f"doveadm user {user}", user, _labels(scene), UserdbSaid.FAILED, words, logged=logged)
+
+
+def _labels(scene: Scene) -> tuple[str, ...]:
+    return tuple(userdb.label for userdb in scene.config.userdbs)
 
 
 def _found(
@@ -112,22 +144,35 @@ def _found(
     home = fields.get("home") or tree.get("mail_home")
     name = "mail" if scene.config.version.dialect == "2.3" else "mail_path"
     folder = _folder(scene, fields if asked else {**fields, name: merged.mail_place(scene, user, fields)})
-    uid = _number(scene.dovecot, fields.get("uid") or tree.get("mail_uid"), "passwd")
+    ids = {
+        kind: accounts.number(scene.dovecot, fields.get(kind) or tree.get(f"mail_{kind}"), table)
+        for kind, table in _TABLES.items()
+    }
     return UserdbAnswer(
         source=source,
         user=user,
-        userdbs=tuple(userdb.label for userdb in scene.config.userdbs),
+        userdbs=_labels(scene),
         said=UserdbSaid.FOUND,
-        uid=uid,
-        gid=_number(scene.dovecot, fields.get("gid") or tree.get("mail_gid"), "group"),
+        uid=ids["uid"],
+        gid=ids["gid"],
+        refused=tuple(_refused(scene, fields, ids)),
         home=home,
         folder=folder,
         lost="" if home else _lost(scene, fields),
         lowest=(_setting(scene, "first_valid_uid", 500), _setting(scene, "first_valid_gid", 1)),
         highest=(_setting(scene, "last_valid_uid", 0), _setting(scene, "last_valid_gid", 0)),
-        account=_name(scene.dovecot, uid),
+        account=accounts.name_of(scene.dovecot, ids["uid"]),
         owner=_owner(scene.dovecot, folder, fields.get("home", "")),
     )
+
+
+def _refused(scene: Scene, fields: merged.Fields, ids: dict[str, int | None]) -> Iterator[Refused]:
+    """What is there for a uid or gid, and names none."""
+    for kind, number in ids.items():
+        setting = f"mail_{kind}"
+        own, ours = fields.get(kind, ""), scene.config.tree.get(setting)
+        if number is None and (own or ours):
+            yield Refused(kind, own or ours, "" if own else setting)
 
 
 def _owner(dovecot: Installation, folder: str, home: str) -> tuple[int, int] | None:
@@ -208,7 +253,7 @@ def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotA
         raise CannotObserve(f"{mail}: only root can try it as uid {uid}; {AS_ROOT}.")
     tree = scene.config.tree
     names = [tree.get("mail_privileged_group"), *words(tree, "mail_access_groups")]
-    numbers = {_number(scene.dovecot, name, "group") for name in names}
+    numbers = {accounts.number(scene.dovecot, name, "group") for name in names}
     groups = sorted(number for number in numbers if number is not None)
 
     def walked() -> tuple[bool, str, str, str]:
@@ -294,33 +339,6 @@ def _shown(folder: Path) -> str:
 def _setting(scene: Scene, name: str, default: int) -> int:
     text = scene.config.tree.get(name).strip()
     return int(text) if text.isdigit() else default
-
-
-def _number(dovecot: Installation, name: str, table: str) -> int | None:
-    """A uid or gid, by number or by the name that Dovecot's system gives it."""
-    if not name or name.isdigit():
-        return int(name) if name else None
-    if not dovecot.pid:
-        try:
-            return pwd.getpwnam(name).pw_uid if table == "passwd" else grp.getgrnam(name).gr_gid
-        except KeyError:
-            return None
-    try:
-        rows = dovecot.read(f"/etc/{table}").splitlines()
-    except OSError:
-        return None
-    found = (row.split(":") for row in rows)
-    return next((int(row[2]) for row in found if row[0] == name and len(row) > _KEPT - 1), None)
-
-
-def _name(dovecot: Installation, uid: int | None) -> str:
-    """The name of an account by its number; "" where there is none."""
-    try:
-        rows = dovecot.read("/etc/passwd").splitlines()
-    except OSError:
-        return ""
-    found = (row.split(":") for row in rows)
-    return next((row[0] for row in found if len(row) > _KEPT - 1 and row[2] == str(uid)), "")
 
 
 def _last(text: str) -> str:

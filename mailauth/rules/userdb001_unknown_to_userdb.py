@@ -1,4 +1,4 @@
-"""A passdb lets the user in, and no userdb knows the user.
+"""A passdb lets the user in, and the userdbs do not know the user.
 
 What you see
     doveadm auth test succeeds, and an IMAP login fails: the connection is closed, or "Internal error
@@ -6,29 +6,81 @@ What you see
     userdb".
 Why
     The password is looked up in a passdb, the uid and the home in a userdb.  They are two lookups,
-    often of two files or queries, and the name must be in both.
+    often of two files or queries, and the name must be in both.  Of several userdbs result_success,
+    result_failure and skip say what each answer counts: return-fail makes a user unknown whom another
+    userdb has.  A passwd-file's line is none where its uid or gid is root's or no name of this system.
 How we know
-    The passdbs were asked; then doveadm user made the lookup that an IMAP login makes.
+    The passdbs were asked; then doveadm user made the lookup that an IMAP login makes.  The userdbs'
+    passwd-files were read for the user's line.
 What to do
     Add the user to the userdb.  Where all mail belongs to one uid, userdb static needs no entries.
 """
 
 from mailauth.evidence import UserdbAnswer
-from mailauth.evidence.userdb import UserdbSaid
+from mailauth.evidence.userdb import Refused, UserdbSaid, UserdbStep
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USERDB001", "A passdb lets the user in, and no userdb knows the user", Severity.BLOCKS_LOGIN)
+@rule("USERDB001", "A passdb lets the user in, and the userdbs do not know the user", Severity.BLOCKS_LOGIN)
 def unknown_to_userdb(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.UNKNOWN:
         return None
+    says, summary = _told(answer)
     return Problem(
-        says=f"{answer.user!r} is in a passdb and in none of the userdbs ({', '.join(answer.userdbs)}): where"
-        " the password is right the login fails all the same.",
+        says=f"{says}: where the password is right the login fails all the same.",
         because=(answer,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
-            summary="Add the user to the userdb, under the same name; a passwd-file's uid and gid must be"
-            " numbers or names that this system has."
-        ),
+        remedy=Remedy(summary=summary),
     )
+
+
+def _told(answer: UserdbAnswer) -> tuple[str, str]:
+    """What is the matter, and what to do."""
+    refused = [(one, one.refused) for one in answer.steps if one.refused]
+    if refused:
+        lines = "; ".join(
+            f"{one.userdb} has the user at {one.place}, and {_why(why)}" for one, why in refused
+        )
+        says = f"{answer.user!r} is in a passdb, and Dovecot does not take the line of the userdb: {lines}"
+        return says, f"Correct {refused[0][0].place}: {_TAKEN}"
+    if answer.set_otherwise or any(one.has for one in answer.steps):
+        told = [_step(one) for one in answer.steps if one.has is not None]
+        stepped = {_rule(one) for one in answer.steps if one.has is not None}
+        told += [one for one in answer.set_otherwise if one not in stepped]
+        says = f"{answer.user!r} is in a passdb, and the userdbs together do not know the user: "
+        return says + "; ".join(told), _COUNT
+    says = f"{answer.user!r} is in a passdb and in none of the userdbs ({', '.join(answer.userdbs)})"
+    return says, _ADD
+
+
+_TAKEN = (
+    "uid and gid (the third and the fourth field) are numbers other than 0, or names that the system has on"
+    " which Dovecot runs; or make the user or group there that the line names."
+)
+_COUNT = (
+    "Add the user to each userdb whose answer decides; or have a userdb that has the user end the lookup"
+    " (result_success = return-ok), or count (continue-ok) with result_failure = continue in those behind it."
+)
+_ADD = (
+    "Add the user to the userdb, under the same name; a passwd-file's uid and gid must be numbers or names"
+    " that this system has."
+)
+
+
+def _step(one: UserdbStep) -> str:
+    has = f"has the user ({one.place})" if one.has else "does not have the user"
+    return f"{one.userdb} {has}, {one.setting} = {one.value}{', and that decides' if one.decides else ''}"
+
+
+def _rule(one: UserdbStep) -> str:
+    return f"{one.userdb}: {one.setting} = {one.value}"
+
+
+def _why(refused: Refused) -> str:
+    if not refused.name:
+        return "the line ends before its uid and gid"
+    kind = "user" if refused.name == "uid" else "group"
+    what = f"is no {kind} of this system"
+    if refused.text.isdigit() or refused.text == "root":
+        what = "is root's, which can have no mail"
+    return f"its {refused.name} {refused.text!r} {what}"

@@ -11,7 +11,8 @@ Why
 How we know
     doveadm user made the lookup that an IMAP login makes, and it failed.
 What to do
-    The log has the database's own words.  Correct the query, then ask doveadm user again.
+    The log has the database's own words.  Correct the query, then ask doveadm user again.  Where prefetch
+    is the only userdb add a second one, or have the passdb return userdb_uid, userdb_gid and userdb_home.
 """
 
 from mailauth.evidence import UserdbAnswer
@@ -29,12 +30,25 @@ from mailauth.rules import database_case
 def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FAILED:
         return None
+    says = f"The userdbs ({', '.join(answer.userdbs)}) fail for {answer.user!r}: {answer.words}"
+    if answer.logged:
+        says += f". Dovecot logs: {answer.logged}"
     return Problem(
-        says=f"The userdbs ({', '.join(answer.userdbs)}) fail for {answer.user!r}: {answer.words}",
+        says=says,
         because=(answer,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary="Dovecot's log says why: doveadm log errors; correct the userdb's query or fields, and"
-            f" ask again: doveadm user {answer.user}",
+            summary=f"{_mend(answer)}, and ask again: doveadm user {answer.user}",
         ),
     )
+
+
+def _mend(answer: UserdbAnswer) -> str:
+    if answer.userdbs and all(label.endswith("(prefetch)") for label in answer.userdbs):
+        return (
+            "Have the passdb return userdb_uid, userdb_gid and userdb_home, or add a second userdb behind"
+            " prefetch, which doveadm and LMTP need in any case"
+        )
+    if answer.logged:
+        return "Correct what that line names, in the userdb's query or fields"
+    return "Dovecot's log says why: doveadm log errors; correct the userdb's query or fields"

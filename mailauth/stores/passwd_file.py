@@ -4,6 +4,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +55,20 @@ def _next(file: BinaryIO, wanted: bytes, number: int) -> int:
     left = b"\n" + file.read(_LOOKED_AT)
     at = left.find(b"\n" + wanted + b":")
     return 0 if at < 0 else number + 1 + left.count(b"\n", 0, at)
+
+
+def ids_of(path: Path, user: str) -> Iterator[tuple[int, str | None, str | None]]:
+    """Each line of that name: its number, its uid and its gid; None where it ends before them.
+
+    Raises OSError.
+    """
+    wanted = user.encode()
+    with inroot.opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if name_of(line) == wanted:
+                words = [word.decode("utf-8", "backslashreplace") for word in _entry(line).split(b":")]
+                uid, gid = (*words[2:4], None, None)[:2]
+                yield number, uid, gid
 
 
 _LOOKED_AT = 64 * 1024 * 1024  # bytes after a line that are looked at for another

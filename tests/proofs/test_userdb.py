@@ -35,14 +35,14 @@ def mailbox(proof: Callable[..., Proof]) -> Open:
     return make
 
 
-def opens(lab: Lab, user: str = "alice", *, patience: float = 60.0) -> bool:
+def opens(lab: Lab, user: str = "alice", *, password: str = SECRET.decode(), patience: float = 60.0) -> bool:
     """Whether IMAP lets the user in, and opens the inbox."""
     try:
         link = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=patience)
     except TimeoutError:
         return False  # no greeting before auth is there
     try:
-        link.login(user, SECRET.decode())
+        link.login(user, password)
         return link.select("INBOX")[0] == "OK"
     except (imaplib.IMAP4.error, TimeoutError):
         return False

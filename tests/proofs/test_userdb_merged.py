@@ -185,3 +185,43 @@ def test_the_fields_are_those_of_the_passdb_that_lets_in(proof: Make, dovecot_ve
     assert opens(lab)
     told.finds({"CONF011"}, password=SECRET)
     told.finds({"USERDB003"}, password=b"another")
+
+
+@pytest.mark.parametrize("kind", ["uid", "gid"])
+def test_userdb006_a_name_that_this_system_does_not_have(
+    proof: Make, dovecot_version: str, kind: str
+) -> None:
+    """The name is at fault: mail_uid and mail_gid, though set, do not help."""
+    bad = OWN.replace(f"65534 AS userdb_{kind}", f"'vmailx' AS userdb_{kind}")
+    told = told_of(proof, dovecot_version, bad)
+    PREFETCH(told.lab)
+    told.lab.configure("mail_uid = nobody\nmail_gid = nogroup\n")
+    told.lab.restart()
+    assert auth_test(told.lab)
+    assert not opens(told.lab, patience=8.0)
+    [found] = told.finds({"USERDB006"}, password=SECRET)
+    assert f"{kind} 'vmailx', which is no {'user' if kind == 'uid' else 'group'} of" in found.problem.says
+    assert "returns no" not in found.problem.says
+    assert not found.problem.remedy.config
+
+
+def test_userdb006_a_bad_name_under_a_good_uid(proof: Make, dovecot_version: str) -> None:
+    """What the userdb puts over the passdb's name does not mend the login."""
+    told = told_of(proof, dovecot_version, OWN.replace("65534 AS userdb_uid", "'vmailx' AS userdb_uid"))
+    SQL(told.lab)
+    user_query(told.lab, "65534 AS uid, 65534 AS gid, '/tmp' AS home")
+    told.lab.restart()
+    assert auth_test(told.lab)
+    assert not opens(told.lab, patience=8.0)
+    [found] = told.finds({"USERDB006"}, password=SECRET)
+    assert "'vmailx'" in found.problem.says
+
+
+def test_userdb006_mail_uid_that_is_none(proof: Make, dovecot_version: str) -> None:
+    told = told_of(proof, dovecot_version, "'/tmp' AS userdb_home")
+    PREFETCH(told.lab)
+    told.lab.configure("mail_uid = vmailx\nmail_gid = nogroup\n")
+    told.lab.restart()
+    assert not opens(told.lab, patience=8.0)
+    [found] = told.finds({"USERDB006"}, password=SECRET)
+    assert "mail_uid is 'vmailx'" in found.problem.says

@@ -1,0 +1,60 @@
+"""Users and groups of the system that Dovecot runs on, which may have another root than ours."""
+
+import grp
+import pwd
+import re
+
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve, unseen
+
+_KEPT = 3  # name, password and number of an entry
+_OWN = frozenset({"files", "compat", "systemd", "db"})  # sources that hold no more than the machine's own
+
+
+def number(dovecot: Installation, name: str, table: str) -> int | None:
+    """A uid or gid ("passwd", "group"), by number or by its name; None where that system has no such name.
+
+    Raises CannotObserve where names of another root come from more than its files.
+    """
+    if not name or name.isdigit():
+        return int(name) if name else None
+    if not dovecot.pid:
+        try:
+            return pwd.getpwnam(name).pw_uid if table == "passwd" else grp.getgrnam(name).gr_gid
+        except KeyError:
+            return None
+    try:
+        rows = dovecot.read(f"/etc/{table}").splitlines()
+    except FileNotFoundError:
+        return None
+    except OSError as why:
+        raise unseen(f"/etc/{table}", why, f"whether there is {name!r} cannot be seen") from None
+    found = (row.split(":") for row in rows)
+    own = next((int(row[2]) for row in found if row[0] == name and len(row) >= _KEPT), None)
+    if own is None and (more := _others(dovecot, table)):
+        raise CannotObserve(
+            f"{name!r} is not in /etc/{table} of that root, and names come from {more} there too: in it,"
+            f" getent {table} {name} tells."
+        )
+    return own
+
+
+def name_of(dovecot: Installation, uid: int | None) -> str:
+    """The name of an account by its number; "" where there is none."""
+    try:
+        rows = dovecot.read("/etc/passwd").splitlines()
+    except OSError:
+        return ""
+    found = (row.split(":") for row in rows)
+    return next((row[0] for row in found if len(row) >= _KEPT and row[2] == str(uid)), "")
+
+
+def _others(dovecot: Installation, table: str) -> str:
+    """What else that system asks for names (nsswitch.conf)."""
+    try:
+        text = dovecot.read("/etc/nsswitch.conf")
+    except OSError:
+        return ""
+    line = re.search(rf"^\s*{table}:([^\n#]*)", text, re.MULTILINE)
+    sources = re.sub(r"\[[^\]]*\]", " ", line[1]).split() if line else []
+    return ", ".join(one for one in sources if one not in _OWN)

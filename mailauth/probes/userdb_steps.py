@@ -1,0 +1,92 @@
+"""How the userdbs' answers come together to "unknown user", as far as their files tell.
+
+Source: auth_request_userdb_callback(), src/auth/auth-request.c, and passwd_file_add(), src/auth/
+db-passwd-file.c, of Dovecot 2.3.19.1 and 2.4.1.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from mailauth.dovecot.authconfig import FileSource, Userdb
+from mailauth.dovecot.variables import Escape, expand
+from mailauth.errors import CannotObserve
+from mailauth.evidence.userdb import Refused, UserdbStep
+from mailauth.probes import accounts, merged
+from mailauth.probes.scene import Scene
+from mailauth.stores import passwd_file
+
+_SUCCEED = {"return-ok": True, "continue-ok": True, "return-fail": False, "continue-fail": False}
+
+
+def steps(scene: Scene, user: str) -> tuple[UserdbStep, ...]:
+    """What each userdb says of a user whom they together do not know; no more behind one that is not seen."""
+    found: list[UserdbStep] = []
+    good, decides = False, -1
+    for userdb in scene.config.userdbs:
+        if found and userdb.skip == ("found" if good else "notfound"):
+            continue
+        step = _step(scene, userdb, user)
+        found.append(step)
+        if step.has is None:
+            return tuple(found)
+        good = _SUCCEED.get(step.value, good)
+        if step.value.startswith("return") or step.value == "continue-fail":
+            decides = len(found) - 1
+        if step.value.startswith("return"):
+            break
+    if decides >= 0 and not good:
+        found[decides] = replace(found[decides], decides=True)
+    return tuple(found)
+
+
+def set_otherwise(scene: Scene) -> tuple[str, ...]:
+    """What is set of how the userdbs' answers count, and is not Dovecot's default."""
+    return tuple(
+        f"{userdb.label}: {name} = {value}"
+        for userdb in scene.config.userdbs
+        for name, value, default in (
+            ("result_success", userdb.result_success, "return-ok"),
+            ("result_failure", userdb.result_failure, "continue"),
+            ("skip", userdb.skip, "never"),
+        )
+        if value != default
+    )
+
+
+def _step(scene: Scene, userdb: Userdb, user: str) -> UserdbStep:
+    has: bool | None = None
+    place, refused = "", None
+    if isinstance(userdb.source, FileSource):
+        with suppress(CannotObserve, OSError):
+            has, place, refused = _line(scene, userdb.source, user)
+    setting = "result_success" if has else "result_failure"
+    value = userdb.result_success if has else userdb.result_failure
+    return UserdbStep(userdb.label, has, place, refused, setting, value)
+
+
+def _line(scene: Scene, source: FileSource, user: str) -> tuple[bool, str, Refused | None]:
+    """Whether Dovecot takes a line of the user, where it is, and why it does not take it."""
+    version = scene.config.version
+    known = merged.variables_of(scene, user)
+
+    def fill(template: str, escape: Escape = str) -> str:
+        return expand(template, known, version.dialect, escape, version)
+
+    path, name = passwd_file.place(source, fill)
+    place, why = "", None
+    for number, uid, gid in passwd_file.ids_of(scene.dovecot.path(path), name):
+        refused = _refused(scene, uid, gid)
+        if refused is None:
+            return True, f"{path}:{number}", None
+        place, why = place or f"{path}:{number}", why or refused
+        if gid is None:
+            break  # it stands for the name, and later ones do not count
+    return False, place, why
+
+
+def _refused(scene: Scene, uid: str | None, gid: str | None) -> Refused | None:
+    """What Dovecot does not take: a name that its system does not have, root's number, too short a line."""
+    for name, text, table in (("uid", uid, "passwd"), ("gid", gid, "group")):
+        if text and not accounts.number(scene.dovecot, text, table):
+            return Refused(name, text)
+    return Refused("", "") if gid is None else None

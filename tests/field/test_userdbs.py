@@ -1,0 +1,120 @@
+"""Userdbs as others write them: ids that are none, answers that count otherwise, and the log's own words.
+
+A real login is the judge of each case: auth lets the user in, and IMAP does not.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.running import mailauth
+from tests.field.rig import Rig
+from tests.field.stacks import SECRET
+from tests.field.test_red import STORED, USER
+from tests.proofs.test_userdb import opens
+
+MakeRig = Callable[..., Rig]
+_COMMON = "protocols = imap\nssl = no\nfirst_valid_uid = 1\n"
+_HEAD = {
+    "2.3.19.1": f"{_COMMON}disable_plaintext_auth = no\nmail_location = maildir:~/Maildir\n",
+    "2.4.1": "dovecot_config_version = @VERSION@\ndovecot_storage_version = @VERSION@\n"
+    f"{_COMMON}auth_allow_cleartext = yes\nmail_driver = maildir\nmail_path = ~/Maildir\n",
+}
+VERSIONS = tuple(_HEAD)
+_GOOD = f"{USER}::65534:65534::@DIR@/mail/a::\n"
+
+
+def file_db(version: str, kind: str, name: str, inside: str = "") -> str:
+    """A passdb or userdb of a passwd-file."""
+    if version.startswith("2.3"):
+        return f"{kind} {{\n  driver = passwd-file\n  args = @DIR@/{name}\n{inside}}}\n"
+    return f"{kind} {name} {{\n  driver = passwd-file\n  passwd_file_path = @DIR@/{name}\n{inside}}}\n"
+
+
+def server(rig: MakeRig, version: str, userdbs: str, **files: str) -> Rig:
+    """A server whose passdb is a passwd-file, with these userdbs."""
+    main = _HEAD[version] + file_db(version, "passdb", "users") + userdbs
+    users = f"{USER}:{{SHA512-CRYPT}}{STORED}\n"
+    return rig(version, "passwd-file", {"dovecot.conf": main, "users": users} | files)
+
+
+def told_of(one: Rig) -> str:
+    """What diagnose says where auth takes the password, and IMAP does not let in; in one line."""
+    assert one.login(USER, SECRET.encode()).ok
+    assert not _opens(one)
+    found = mailauth("diagnose", USER, "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    return " ".join(found.stdout.split())
+
+
+def _opens(one: Rig) -> bool:
+    return opens(one, USER, password=SECRET)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("ids", "says"),
+    [
+        ("vmailx:65534", "its uid 'vmailx' is no user of this system"),
+        ("65534:vmailx", "its gid 'vmailx' is no group of this system"),
+        ("0:65534", "its uid '0' is root's"),
+        (None, "the line ends before its uid and gid"),
+    ],
+)
+def test_a_line_that_the_userdb_does_not_take(rig: MakeRig, version: str, ids: str | None, says: str) -> None:
+    line = f"{USER}:x\n" if ids is None else f"{USER}::{ids}::@DIR@/mail/a::\n"
+    one = server(rig, version, file_db(version, "userdb", "homes"), homes=f"# mail\n{line}")
+    told = told_of(one)
+    assert "USERDB001" in told
+    assert "homes:2" in told
+    assert says in told
+    assert "none of the userdbs" not in told
+    one.edit("homes", line, _GOOD)
+    one.restart()
+    assert _opens(one)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_answer_of_another_userdb_decides(rig: MakeRig, version: str) -> None:
+    """The first has the user; the second has not, and that fails the whole lookup."""
+    first = file_db(version, "userdb", "homes", "  result_success = continue-ok\n")
+    second = file_db(version, "userdb", "more", "  result_failure = return-fail\n")
+    one = server(rig, version, first + second, homes=_GOOD, more="bob::65534:65534::@DIR@/mail/a::\n")
+    told = told_of(one)
+    assert "USERDB001" in told
+    assert "in none of the userdbs" not in told
+    assert "together do not know the user: userdb 1 (passwd-file) has the user" in told
+    assert "userdb 2 (passwd-file) does not have the user, result_failure = return-fail, and that" in told
+    one.edit("more", "bob", USER)
+    one.restart()
+    assert _opens(one)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nothing_makes_a_found_user_count(rig: MakeRig, version: str) -> None:
+    one = server(
+        rig, version, file_db(version, "userdb", "homes", "  result_success = continue\n"), homes=_GOOD
+    )
+    told = told_of(one)
+    assert "userdb 1 (passwd-file) has the user" in told
+    assert "result_success = continue" in told
+    one.edit("dovecot.conf", "result_success = continue", "result_success = return-ok")
+    one.restart()
+    assert _opens(one)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_prefetch_alone_is_named_with_the_logs_words(rig: MakeRig, version: str) -> None:
+    prefetch = "userdb {\n  driver = prefetch\n}\n" if version.startswith("2.3") else "userdb prefetch {\n}\n"
+    told = told_of(server(rig, version, prefetch))
+    assert "USERDB005" in told
+    assert "Dovecot logs: prefetch: userdb lookup not possible with only userdb prefetch" in told
+    assert "second userdb" in told
+
+
+def test_a_userdb_field_that_cannot_be_expanded(rig: MakeRig) -> None:
+    fields = "  fields {\n    home = @DIR@/mail/%{passwd_file:nope}\n  }\n"
+    one = server(rig, "2.4.1", file_db("2.4.1", "userdb", "homes", fields), homes=_GOOD)
+    told = told_of(one)
+    assert "USERDB005" in told
+    assert "Failed to expand userdb_fields/home" in told
+    assert "No such field 'nope'" in told
