@@ -30,6 +30,8 @@ _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
         rb"\1 ...",
     ),
     (re.compile(rb"\bLINE \d+:.*", re.DOTALL), _LEFT_OUT),
+    # what a variable holds, where a number must be
+    (re.compile(rb"\A([^']*').* (is not (?:a number|0 or 1)\b)", re.DOTALL), rb"\1...' \2"),
     (
         re.compile(
             rb"(?i)\b(value|near|entry|literal|token|string|input|syntax for [\w ]+)(:? ?)(['\"]).*",

@@ -151,6 +151,10 @@ def test_no_line_lets_a_secret_out(line: str, secret: str) -> None:
         ),
         ("Plugin quota must be loaded also", "Plugin quota must be loaded also"),
         (
+            "Failed to expand userdb_fields/home setting variables: 'Sekr'1t' (in substr) is not a number",
+            "Failed to expand userdb_fields/home setting variables: '...' is not a number",
+        ),
+        (
             "/usr/lib/dovecot/modules/lib11_imap_quota_plugin.so",
             "/usr/lib/dovecot/modules/lib11_imap_quota_plugin.so",
         ),

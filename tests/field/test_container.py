@@ -5,6 +5,7 @@ And whoever owns that root has nothing of ours by it: no file, no right, no code
 
 import os
 import pickle
+import pwd
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.hashes import Password
 from tests.cli.running import ORDINARY, mailauth
+from tests.field import container as field_container
 from tests.field.container import CAPABILITIES, SECRET, USER, container
 from tests.proofs.story import record_of
 
@@ -184,3 +186,26 @@ def test_an_answer_is_a_value(tmp_path: Path) -> None:
         with pytest.raises(CannotObserve):
             answers.read(broken)
     assert not mark.exists()
+
+
+_HOMES = "userdb passwd-file {\n  passwd_file_path = /srv/homes\n}\n"
+
+
+def test_users_are_those_of_its_own_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that only the host has is none in there; and no more than its files is asked for names."""
+    before = field_container._AUTH.partition("userdb static")[0]
+    monkeypatch.setattr(field_container, "_AUTH", before + _HOMES)
+    with container(tmp_path) as pid:
+        inside = Installation(pid=pid)
+        its = {row.partition(":")[0] for row in inside.read("/etc/passwd").splitlines()}
+        stranger = next(one.pw_name for one in pwd.getpwall() if one.pw_name not in its and one.pw_uid)
+        homes = tmp_path / "srv/homes"
+        homes.write_text(f"{USER}::{stranger}:5000::/srv/mail/{USER}::\n")
+        done = mailauth("diagnose", USER, "--pid", str(pid), *PASSWORD, feed=SECRET)
+        told = " ".join(done.stdout.split())
+        assert "USERDB001" in told, done.stdout + done.stderr
+        assert f"/srv/homes:1, and its uid '{stranger}' is no user of this system" in told
+        homes.write_text(f"{USER}::mail:mail:the same user, named as in there:/srv/mail/{USER}::\n")
+        done = mailauth("diagnose", USER, "--pid", str(pid), *PASSWORD, feed=SECRET)
+        assert "USERDB001" not in done.stdout
+        assert "USERDB006" not in done.stdout
