@@ -3,6 +3,7 @@
 import time
 from datetime import datetime
 
+from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.probes.log import read_log
 from mailauth.probes.scene import Scene
@@ -40,4 +41,5 @@ def _last(scene: Scene, user: str, since: datetime) -> tuple[str, bool]:
         return "", False
     last = told[-1]
     driver = f"{last.driver}: " if last.driver else ""
-    return f"{driver}{last.text}", last.when is None or last.when >= since
+    means = f" ({last.row.says})" if last.row and last.kind is LogKind.TROUBLE else ""
+    return f"{driver}{last.text}{means}", last.when is None or last.when >= since

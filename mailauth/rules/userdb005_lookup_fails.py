@@ -38,7 +38,7 @@ def lookup_fails(answer: UserdbAnswer) -> Problem | None:
         because=(answer,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary=f"{_mend(answer)}, and ask again: doveadm user {answer.user}",
+            summary=_mend(answer),
         ),
     )
 
@@ -47,8 +47,9 @@ def _mend(answer: UserdbAnswer) -> str:
     if answer.userdbs and all(label.endswith("(prefetch)") for label in answer.userdbs):
         return (
             "Have the passdb return userdb_uid, userdb_gid and userdb_home, or add a second userdb behind"
-            " prefetch, which doveadm and LMTP need in any case"
+            " prefetch, which doveadm user and LMTP need in any case."
         )
+    again = f"ask again: doveadm user {answer.user}"
     if answer.logged:
-        return "Correct what that line names, in the userdb's query or fields"
-    return "Dovecot's log says why: doveadm log errors; correct the userdb's query or fields"
+        return f"Correct what that line names, in the userdb's query or fields, and {again}"
+    return f"Dovecot's log says why: doveadm log errors; correct the userdb's query or fields, and {again}"

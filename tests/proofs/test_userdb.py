@@ -231,7 +231,9 @@ def test_userdb005(mailbox: Open, dovecot_version: str, fault: str) -> None:
         )
         ask(wrong)(lab)
 
-    mail_story(told, broken, {"DB004" if fault == "no such column" else "USERDB005"}, ask(right))
+    [found] = mail_story(told, broken, {"DB004" if fault == "no such column" else "USERDB005"}, ask(right))
+    if found.rule.code == "USERDB005":
+        assert "Invalid UID value '... (the userdb gives a user" in found.problem.says
 
 
 def test_userdb005_prefetch(mailbox: Open, dovecot_version: str) -> None:
