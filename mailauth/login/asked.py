@@ -13,8 +13,9 @@ from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
 from mailauth.login.way import HANGS, LATE, NETS, NO_ENTRY, NOT_ASKED, PROXIED, Attempt, Layer, Way
+from mailauth.probes import own_client
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
-from mailauth.probes.scene import Case
+from mailauth.probes.scene import Case, Scene
 from mailauth.probes.variables import cannot_look_up
 
 _GREETING_SECONDS = 10.0  # auth greets nobody while it verifies a hash itself
@@ -87,12 +88,11 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
         return Attempt(way, Answer.NOT_OFFERED, said="doveadm asks by PLAIN, which auth does not offer")
     if hangs := _hangs(site):
         return Attempt(way, Answer.UNREACHABLE, said=hangs, seconds=time.monotonic() - began, code=HANGS)
-    where = ("-x", f"rip={address}") if address else ()
     service = ("-x", f"service={way.service or 'imap'}")
-    asked = ("doveadm", "auth", word, *service, *where, "--", user)
+    asked = ("doveadm", "auth", word, *service, *own_client.to_doveadm(_scene(way, user, site, address)))
     try:
         # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
-        ran = site.dovecot.run(*asked, feed=password.raw + b"\n", timeout=_SECONDS)
+        ran = site.dovecot.run(*asked, "--", user, feed=password.raw + b"\n", timeout=_SECONDS)
     except NoAnswerInTime as why:
         return Attempt(way, Answer.UNREACHABLE, said=str(why), seconds=_SECONDS, code=LATE)
     took = time.monotonic() - began
@@ -115,6 +115,10 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     elif way.layer is Layer.LOGIN and _without_uid(fields, site):
         answer, said = Answer.TEMPORARY, "userdb: there is no uid, and mail_uid is not set"
     return Attempt(way, answer, said=_line(said), seconds=took, code=code)
+
+
+def _scene(way: Way, user: str, site: Site, address: str) -> Scene:
+    return replace(site.scene(user), service=way.service or "imap", address=address)
 
 
 def _hangs(site: Site) -> str:
@@ -156,6 +160,7 @@ def socket(way: Way, user: str, password: Password, site: Site, address: str) ->
                 begins=mechanism.begins,
                 service=way.service,
                 address=address,
+                client=own_client.to_socket(_scene(way, user, site, address)),
             )
         except CannotSayError as why:
             return Attempt(way, Answer.UNSEEN, said=str(why))

@@ -6,6 +6,7 @@ makes an entry where there is none, as the logins just did; so it is never made 
 
 from mailauth.errors import CannotObserve
 from mailauth.evidence import CacheAnswer, NotApplicable
+from mailauth.probes import own_lookup
 from mailauth.probes.scene import Scene
 
 _NO_USER = 67  # EX_NOUSER of sysexits.h
@@ -28,19 +29,22 @@ def observe_cache(scene: Scene) -> CacheAnswer | NotApplicable:
     restricts = [name for case in scene.cases for name in case.record.fields if name in _RESTRICTING]
     if config.tree.get("auth_policy_server_url"):
         restricts.append("auth_policy_server_url")
-    knows: bool | None = None
-    try:
-        ran = scene.dovecot.run(
-            "doveadm", "auth", "lookup", "-x", f"service={scene.service}", "--", scene.user, timeout=10.0
-        )
-        knows = {0: True, _NO_USER: False}.get(ran.status)
-    except CannotObserve:
-        pass  # the logins have told enough
     return CacheAnswer(
         "doveadm auth lookup",
         user,
         caches=True,
         with_worker=config.cache_verify_with_worker,
-        knows=knows,
+        knows=None if own_lookup.one_panics(scene) else _knows(scene),
         restricts=tuple(dict.fromkeys(restricts)),
     )
+
+
+def _knows(scene: Scene) -> bool | None:
+    """What Dovecot's own lookup says of the user; None where it says nothing."""
+    try:
+        ran = scene.dovecot.run(
+            "doveadm", "auth", "lookup", "-x", f"service={scene.service}", "--", scene.user, timeout=10.0
+        )
+    except CannotObserve:
+        return None  # the logins have told enough
+    return {0: True, _NO_USER: False}.get(ran.status)

@@ -58,6 +58,9 @@ def asked(scene: Scene, passdb: Passdb, ask: Callable[[Values], Record]) -> Reco
         records.append((client, record))
         if record.failure and record.failure.kind not in _OF_THE_QUERY:
             break  # the next would fare no better
+    own = _own(scene, clients[0])
+    if own not in clients and all(one.outcome is Outcome.UNKNOWN_USER for _, one in records):
+        records.append((own, ask(own)))
     mine, chosen = min(records, key=lambda one: _RANK[one[1].outcome])
     if chosen.failure and len(records) < len(clients):
         return records[-1][1]
@@ -68,6 +71,12 @@ def asked(scene: Scene, passdb: Passdb, ask: Callable[[Values], Record]) -> Reco
     if any(one.outcome is Outcome.FOUND for _, one in others if chosen.outcome is Outcome.FOUND):
         raise CannotObserve(f"the password depends on the client: {_told(scene, others[0][0], mine)}.")
     return replace(chosen, otherwise=tuple(_otherwise(scene, one, client, mine) for client, one in others))
+
+
+def _own(scene: Scene, usual: Values) -> Values:
+    """The client on this machine: several of its values may matter together."""
+    ours = sent(scene)
+    return {name: ours.get(_REAL.get(name, name), value) for name, value in usual.items()}
 
 
 _OF_THE_QUERY = frozenset(
@@ -103,6 +112,46 @@ def _told(scene: Scene, client: Values, mine: Values) -> str:
 def usual(scene: Scene, passdb: Passdb) -> Values:
     """What a client's variables are, where only one lookup is to be made."""
     return combinations(scene, passdb)[0]
+
+
+def sent(scene: Scene) -> Values:
+    """What a login of our own says of its client: on this machine, where nothing else is known.
+
+    What else a passdb decides by is as the client has it for whom its entry was read; what cannot be said is
+    left out.
+    """
+    found = {"session": "mailauth", "lip": _local(scene, ())[0], "rip": scene.address or _HERE}
+    found |= {"lport": _ports(scene, ())[0], "rport": "49152"}
+    asked_for = names(scene)
+    if "secured" in asked_for:
+        found["secured"] = _secured(scene, ())[0] or "secured"  # as it is on this machine
+    if "local_name" in asked_for and (name := _name(scene, ())[0]):
+        found["local_name"] = name
+    for case in scene.cases:
+        mine = dict(case.record.client)
+        found |= {name: mine[name] for name in ("lport", "secured") if mine.get(name)}
+    if found["lport"] == "0":
+        del found["lport"]  # Dovecot takes it for no port, and doveadm ends
+    return found
+
+
+def names(scene: Scene) -> frozenset[str]:
+    """The client's variables that a passdb of this Dovecot decides by."""
+    dialect = scene.config.version.dialect
+    every = {name for one in scene.config.passdbs for text in texts(one) for name in used(text, dialect)}
+    return frozenset(_REAL.get(name, name) for name in every & OF_THE_CLIENT)
+
+
+def refused(scene: Scene, client: Values) -> str:
+    """What is other in this client than in the one whose entry was read, and gets it no entry; else ""."""
+    for case in scene.cases:
+        mine = dict(case.record.client)
+        others = {one.client for one in case.record.otherwise}
+        for name in mine.keys() & client.keys():
+            told = _told(scene, mine | {name: client[name]}, mine)
+            if told and told in others:
+                return told
+    return ""
 
 
 def texts(passdb: Passdb) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from mailauth.clients.sasl import PLAIN, CannotSayError, Mechanism, find
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Evidence, LoginReply, Logins, NotApplicable
+from mailauth.probes import own_client
 from mailauth.probes.scene import Scene
 
 # doveadm loads mail_plugins, too.  Source: src/lib/module-dir.c of 2.3.19.1 and 2.4.1; measured.
@@ -37,7 +38,8 @@ def observe_logins(scene: Scene) -> Logins:
                 exchange.answer,
                 begins=mechanism.begins,
                 service=service,
-                address=scene.address,
+                address=own_client.address(scene),
+                client=own_client.to_socket(scene),
             )
     except CannotSayError as why:
         raise CannotObserve(f"{why}.") from why
@@ -46,8 +48,12 @@ def observe_logins(scene: Scene) -> Logins:
     by = "" if mechanism is PLAIN else f" by {mechanism.name}"
     code = "nologin" if nologin else reply.code
     at_socket = LoginReply(f"auth socket{by}", reply.ok and not nologin, code, reply.seconds)
+    if not at_socket.ok and not at_socket.code and (why_not := own_client.another(scene)):
+        raise CannotObserve(why_not)
     if mechanism is not PLAIN:
         return Logins(path, (at_socket,))
+    if not at_socket.ok and not scene.address and own_client.by_address(scene):
+        return Logins(path, (at_socket,))  # doveadm's failure would hold back who comes from this machine
     began = time.monotonic()
     # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
     ran = dovecot.run(
@@ -56,7 +62,7 @@ def observe_logins(scene: Scene) -> Logins:
         "test",
         "-x",
         f"service={service}",
-        *(("-x", f"rip={scene.address}") if scene.address else ()),
+        *own_client.to_doveadm(scene),
         "--",
         user,
         feed=password.raw + b"\n",

@@ -23,13 +23,11 @@ from mailauth.evidence import (
     UserName,
 )
 from mailauth.hashes.damaged import Reader
-from mailauth.probes import aliases, client_values, near, nopassword, unseen, userdb_database
+from mailauth.probes import aliases, client_values, near, nopassword, own_lookup, unseen, userdb_database
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
 from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure, Outcome, Record
-
-_LOOKUP_SECONDS = 3.0
 
 
 def observe_user_name(scene: Scene) -> UserName:
@@ -339,7 +337,8 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
     if failure and of_query and "password" in used(source.query, scene.config.version.dialect):
         record = replace(record, failure=_without_words(failure))
     failure = record.failure
-    if failure and failure.kind in _OF_NEW_CONNECTIONS and not source.userdb and _dovecot_is_answered(scene):
+    renewed = failure and failure.kind in _OF_NEW_CONNECTIONS and not source.userdb
+    if failure and renewed and own_lookup.is_answered(scene, source, failure):
         if failure.kind is Failing.CONNECTIONS:
             raise CannotObserve(f"{failure.place}: {failure.says}; Dovecot has its connection, we got none.")
         return replace(record, failure=replace(failure, still_served=True))
@@ -369,16 +368,6 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
 _OF_NEW_CONNECTIONS = frozenset(
     {Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.TLS, Failing.SETTINGS}
 )
-_FOUND, _NO_SUCH_USER = 0, 67  # what doveadm auth lookup ends with; 75 for a failure
-
-
-def _dovecot_is_answered(scene: Scene) -> bool:
-    """Whether the running Dovecot can look the user up; one that does not answer soon cannot."""
-    words = ("auth", "lookup", "-x", f"service={scene.service}", "--", _looked_up(scene))
-    try:
-        return scene.dovecot.run("doveadm", *words, timeout=_LOOKUP_SECONDS).status in (_FOUND, _NO_SUCH_USER)
-    except CannotObserve:
-        return False
 
 
 def _as_dovecot(

@@ -22,7 +22,7 @@ _STATIC = (
 _PASSDB = "passdb {\n  driver = sql\n  args = @DIR@/sql.conf\n}\n"
 _SQL = "driver = sqlite\nconnect = @FILE@\ndefault_pass_scheme = SHA512-CRYPT\n"
 _PLAIN = "SELECT username AS user, password FROM mailbox WHERE username = '%u' AND active = 1"
-_SCHEMA = (
+SCHEMA = (
     "CREATE TABLE mailbox (username VARCHAR(255), password VARCHAR(255), active INTEGER)",
     f"INSERT INTO mailbox VALUES ('{USER}', '{STORED}', 1)",
 )
@@ -34,7 +34,7 @@ def sqlite(rig: MakeRig, query: str = _PLAIN, *, more: str = "") -> Rig:
         "dovecot.conf": _HEAD + more + _PASSDB + _STATIC,
         "sql.conf": f"{_SQL}password_query = {query}\n",
     }
-    return rig("2.3.19.1", "sqlite", files, _SCHEMA)
+    return rig("2.3.19.1", "sqlite", files, SCHEMA)
 
 
 def test_login_tells_the_databases_words(rig: MakeRig) -> None:
