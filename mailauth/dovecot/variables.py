@@ -136,6 +136,11 @@ def values(
     return {name: value for name, value in known.items() if name in names}
 
 
+def filled_with(known: Mapping[str, str], version: Version) -> Fill:
+    """What expands templates with these values, as this Dovecot does.  Its result raises as expand does."""
+    return lambda template, escape: expand(template, known, version.dialect, escape, version)
+
+
 def expand(
     template: str,
     known: Mapping[str, str],

@@ -25,7 +25,7 @@ from mailauth.probes.log import log_paths
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 
-_CONTAINER = re.compile(r" (\d+:\d+) (/\S*/?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
+_CONTAINER = re.compile(r" (\d+:\d+) (/(?:\S*/)?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
 _MOUNT = re.compile(r"^\d+ \d+ (\d+:\d+) (/\S*) (/\S*) ", re.MULTILINE)  # proc_pid_mountinfo(5)
 _MOST_PENALTIES = 1000
 _ANVIL_SECONDS = 5.0

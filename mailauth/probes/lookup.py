@@ -10,7 +10,7 @@ from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceN
 from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.dovecot.environment import environment
 from mailauth.dovecot.username import UserNames, normalise
-from mailauth.dovecot.variables import Escape, ExpandError, Fill, expand, of_this_machine, used, values
+from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, of_this_machine, used, values
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
     ClientAddress,
@@ -298,33 +298,28 @@ def fill_for(scene: Scene, passdb: Passdb, record: Record | None = None) -> Fill
     """What puts the variables in as they were when the record was found.  Its result raises CannotObserve."""
     client = dict(record.client) if record else client_values.usual(scene, passdb)
     known = _known(scene, passdb, _looked_up(scene), "") | client
-    version = scene.config.version
-    return lambda template, escape: expand(template, known, version.dialect, escape, version)
+    return filled_with(known, scene.config.version)
 
 
 def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
     """The same for one client."""
-    version = scene.config.version
-
-    def filled(template: str, escape: Escape = str) -> str:
-        return expand(template, known, version.dialect, escape, version)
-
+    filled = filled_with(known, scene.config.version)
     source = passdb.source
     if isinstance(source, FileSource):
         path, name = passwd_file.place(source, filled)
         varies = "%" in source.path
         return passwd_file.lookup(scene.dovecot.path(path), name, shown_as=path, varies=varies)
     if isinstance(source, SqlSource):
-        filled(source.query)  # from another process only the words of an ExpandError come back
+        filled(source.query, str)  # from another process only the words of an ExpandError come back
         return ask_sql(scene, passdb, source, lambda escape: filled(source.query, escape))
     if isinstance(source, StaticSource):
         place = f"{scene.config.file}: passdb static"
-        values = tuple((name, filled(value)) for name, value in source.fields)
+        values = tuple((name, filled(value, str)) for name, value in source.fields)
         names = tuple(name for name, _ in values)
         if source.password is None and "nopassword" not in names:
             return Record(Outcome.NO_PASSWORD, place, fields=names, values=values)
         return Record(
-            Outcome.FOUND, place, filled(source.password or "").encode(), fields=names, values=values
+            Outcome.FOUND, place, filled(source.password or "", str).encode(), fields=names, values=values
         )
     raise CannotObserve(passdb.source_problem)
 

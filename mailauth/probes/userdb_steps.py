@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mailauth.dovecot.authconfig import FileSource, Userdb
-from mailauth.dovecot.variables import Escape, expand
+from mailauth.dovecot.variables import filled_with
 from mailauth.errors import CannotObserve
 from mailauth.evidence.userdb import Refused, UserdbStep
 from mailauth.probes import accounts, merged
@@ -66,13 +66,8 @@ def _step(scene: Scene, userdb: Userdb, user: str) -> UserdbStep:
 
 def _line(scene: Scene, source: FileSource, user: str) -> tuple[bool, str, Refused | None]:
     """Whether Dovecot takes a line of the user, where it is, and why it does not take it."""
-    version = scene.config.version
     known = merged.variables_of(scene, user)
-
-    def fill(template: str, escape: Escape = str) -> str:
-        return expand(template, known, version.dialect, escape, version)
-
-    path, name = passwd_file.place(source, fill)
+    path, name = passwd_file.place(source, filled_with(known, scene.config.version))
     place, why = "", None
     for number, uid, gid in passwd_file.ids_of(scene.dovecot.path(path), name):
         refused = _refused(scene, uid, gid)
