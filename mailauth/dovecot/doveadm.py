@@ -9,17 +9,17 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.dovecot import answers, entering, inroot
+from mailauth.dovecot import answers, entering, holding, inroot, programs
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _T = TypeVar("_T")
-_MAX_OUTPUT = 4 * 1024 * 1024
+_MOST_SECONDS = 900.0  # that a look into another root takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,14 @@ class Installation:
     pid: int | None = None
 
     def path(self, name: str) -> Path:
-        """A file of that Dovecot's, as we can open it; links are followed in its root.  Raises OSError."""
-        return inroot.found(f"/proc/{self.pid}/root", name) if self.pid else Path(name)
+        """A file of that Dovecot's, as we can open it; links are followed in its root.
+
+        Raises OSError, and CannotObserve when its master has ended.
+        """
+        if not self.pid:
+            return Path(name)
+        holding.check(self.pid)
+        return inroot.found(f"/proc/{self.pid}/root", name)
 
     def read(self, name: str) -> str:
         """A text of that Dovecot's system, such as /etc/passwd.  Raises OSError."""
@@ -78,31 +84,57 @@ class Installation:
         the program is not there or does not end within ``timeout`` seconds.
         """
         config = ("-c", self.config) if self.config else ()
-        argv = [self._find(program), *config, *args]
-        pid = self.pid
+        return self.execute([program, *config, *args], feed=feed, timeout=timeout)
+
+    def execute(self, words: Sequence[str], *, feed: bytes = b"", timeout: float = 30.0) -> Ran:
+        """Run any program of that Dovecot's system; else as ``run``."""
+        program = words[0]
         try:
-            # An empty environment: nothing of ours reaches Dovecot, and nothing secret could.
-            with subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={"PATH": _PATH},
-                preexec_fn=(lambda: entering.go(pid)) if pid else None,  # noqa: PLW1509 - as ``inside``
-            ) as ran:
-                try:
-                    told = ran.communicate(feed, timeout)
-                except BaseException:
-                    ran.kill()  # a program in another PID namespace is killed with the one that waits for it
-                    raise
+            argv = [self._find(program), *words[1:]]
+            copy = programs.program(argv, self._content) if self.pid else None
+            try:
+                return self._ran(argv, copy, feed, timeout)
+            finally:
+                if copy:
+                    os.close(copy.descriptor)
         except subprocess.TimeoutExpired:
             raise NoAnswerInTime(f"{program} did not answer within {timeout:.0f} seconds.") from None
         except subprocess.SubprocessError:
             raise CannotObserve(self._closed()) from None
         except OSError as why:
             raise unseen(program, why, "cannot be run") from None
-        out, err = (stream[:_MAX_OUTPUT].decode("utf-8", "replace") for stream in told)
+
+    def _ran(self, argv: list[str], copy: programs.Program | None, feed: bytes, timeout: float) -> Ran:
+        # An empty environment: nothing of ours reaches Dovecot, and nothing secret could.
+        environment, pid = {"PATH": _PATH}, self.pid
+        apart = pid is not None and "pid" in entering.differing(pid)
+
+        def enter() -> None:
+            assert pid
+            assert copy
+            entering.go(pid, timeout, program=True)
+            copy.become(environment)
+
+        with subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            preexec_fn=enter if pid else None,  # noqa: PLW1509 - as ``inside``
+        ) as ran:
+            try:
+                told = programs.talk(ran, feed, timeout)
+            except BaseException:
+                if pid:
+                    entering.end(ran.pid, apart=apart)
+                ran.kill()
+                raise
+        out, err = (stream.decode("utf-8", "replace") for stream in told)
         return Ran(ran.returncode, out, err)
+
+    def _content(self, name: str) -> bytes:
+        return inroot.content(self.path(name))
 
     def inside(
         self,
@@ -118,6 +150,8 @@ class Installation:
         """
         if not self.pid and identity is None and environment is None:
             return call()
+        if self.pid:
+            holding.check(self.pid)
         _prepare()
         reader, writer = os.pipe()
         child = os.fork()
@@ -164,15 +198,15 @@ class Installation:
 
     def _closed(self) -> str:
         """Why that Dovecot's programs cannot be run beside it."""
-        if Path(f"/proc/{self.pid}").exists():
+        if self.pid and holding.still(self.pid):
             return f"process {self.pid}: cannot be entered" + (f"; {AS_ROOT}." if os.geteuid() else ".")
-        return f"process {self.pid} is gone; see: pgrep -x dovecot."
+        return holding.gone(self.pid or 0)
 
     def _find(self, program: str) -> str:
         if self.pid:
-            for folder in _PATH.split(":"):
-                if self.path(f"{folder}/{program}").exists():
-                    return f"{folder}/{program}"
+            places = [program] if "/" in program else [f"{folder}/{program}" for folder in _PATH.split(":")]
+            if found := next((one for one in places if self.path(one).exists()), None):
+                return found
             where = f"the root of process {self.pid}"
         else:
             if found := shutil.which(program) or shutil.which(program, path=_PATH):
@@ -197,7 +231,7 @@ def _prepare() -> None:
 def _become(pid: int | None, identity: Identity | None, environment: Mapping[str, str] | None) -> None:
     """For good: this is the child."""
     if pid:
-        entering.go(pid)
+        entering.go(pid, _MOST_SECONDS, program=False)
     if identity:
         identity.assume()
     if environment is not None:

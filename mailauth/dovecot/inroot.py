@@ -2,7 +2,8 @@
 
 The kernel takes an absolute link below /proc/PID/root from the root of whoever follows it.  So names are
 walked here, link by link, and what is read is opened with openat2(2), which does that by itself and
-cannot be overtaken by someone who exchanges a link meanwhile.
+cannot be overtaken by someone who exchanges a link meanwhile.  And what is opened of a process that is not
+root's is opened as its user: its root may be our own, with files in it that are root's alone.
 
 Source: openat2(2), RESOLVE_IN_ROOT (Linux 5.6); path_resolution(7), for 40 links.
 """
@@ -13,15 +14,18 @@ import fnmatch
 import glob
 import os
 import re
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mailauth.dovecot import entering, holding
+
 _OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
 _MOST_LINKS = 40
-_ROOT = re.compile(r"(/proc/\d+/root)(?=/|$)")
+_ROOT = re.compile(r"(/proc/(\d+)/root)(?=/|$)")
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _UNKNOWN = (errno.ENOSYS, errno.EPERM)  # an old kernel; a sandbox that does not know the call
 MOST = 64 * 1024 * 1024  # bytes of one file
@@ -88,12 +92,20 @@ def _matching(folder: str, part: str, locate: Callable[[str], Path]) -> Iterator
 def opened(path: Path) -> BinaryIO:
     """A file to read: a pipe would be waited for, and a device has no end.  Raises OSError."""
     elsewhere = _ROOT.match(str(path))
-    descriptor = _inside(elsewhere[1], str(path)[elsewhere.end() :]) if elsewhere else os.open(path, _READ)
+    if elsewhere:
+        descriptor = _of_process(int(elsewhere[2]), elsewhere[1], str(path)[elsewhere.end() :])
+    else:
+        descriptor = os.open(path, _READ)
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "it is no regular file")
     return file
+
+
+def stream(path: Path) -> BinaryIO:
+    """A file to read as it is: of our own root a pipe, too.  Raises OSError."""
+    return opened(path) if _ROOT.match(str(path)) else path.open("rb")
 
 
 def content(path: Path, most: int = MOST) -> bytes:
@@ -103,6 +115,42 @@ def content(path: Path, most: int = MOST) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return data
+
+
+def _of_process(pid: int, root: str, name: str) -> int:
+    """Raises OSError, also when it is another process by now."""
+    if os.geteuid() == 0 and (entering.rights(pid).uid or "user" in entering.differing(pid)):
+        descriptor = _as_its_user(pid, root, name)
+    else:
+        descriptor = _inside(root, name)
+    if not holding.still(pid):
+        os.close(descriptor)
+        raise OSError(errno.ESRCH, "its process has ended", f"{root}{name}")
+    return descriptor
+
+
+def _as_its_user(pid: int, root: str, name: str) -> int:
+    """Opened by a child that has that process's user and capabilities, and hands it over."""
+    ours, its = socket.socketpair()
+    child = os.fork()
+    if not child:
+        told = errno.EACCES
+        try:
+            entering.as_far_as_it_may(pid)
+            socket.send_fds(its, [b"0"], [_inside(root, name)])
+        except OSError as why:
+            told = why.errno or told
+            its.send(str(told).encode())
+        finally:
+            os._exit(0)
+    its.close()
+    with ours:
+        data, descriptors, _, _ = socket.recv_fds(ours, 16, 1)
+    os.waitpid(child, 0)
+    if descriptors:
+        return descriptors[0]
+    code = int(data or errno.EACCES)
+    raise OSError(code, os.strerror(code), f"{root}{name}")
 
 
 def _inside(root: str, name: str) -> int:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.logs import LogEvent, of_use, parse_line
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import LogKind
@@ -31,7 +32,7 @@ def tail_since_start(path: Path, stamps: Stamps, most: int = TAIL) -> tuple[list
     Reads at most ``most`` bytes, from the end.  Raises CannotObserve when the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with inroot.stream(path) as file:
             end = start = file.seek(0, os.SEEK_END)
             data = b""
             while start and end - start < most:
@@ -77,13 +78,13 @@ def opened(path: Path) -> IO[bytes]:
     try:
         match path.suffix:
             case ".gz":
-                return cast(IO[bytes], gzip.open(path, "rb"))
+                return cast(IO[bytes], gzip.open(inroot.stream(path), "rb"))
             case ".bz2":
-                return bz2.open(path, "rb")
+                return bz2.open(inroot.stream(path), "rb")
             case ".xz":
-                return lzma.open(path, "rb")
+                return lzma.open(inroot.stream(path), "rb")
             case _:
-                return path.open("rb")
+                return inroot.stream(path)
     except OSError as why:
         raise unseen(str(path), why, "the log cannot be read") from None
 

@@ -6,7 +6,6 @@ or is interrupted, leaves everything as it was; one that is killed is taken back
 
 import os
 import shlex
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -31,7 +30,6 @@ from mailauth.hashes import Password
 from mailauth.probes.log_place import observe_log_destination
 from mailauth.probes.scene import Scene
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMAND_SECONDS = 60.0
 _LOG_SECONDS = 15.0
 
@@ -279,7 +277,8 @@ class _Work:
             ran = dovecot.run(words[0], *words[1:])
             status, said = ran.status, ran.err
         else:
-            status, said = dovecot.inside(lambda: _run(words))
+            ran = dovecot.execute(words, timeout=_COMMAND_SECONDS)
+            status, said = ran.status, ran.err
             if not list(modes_of(words, dovecot)):
                 self.notes.append(f"{command}: mailauth cannot take this back.")
         if status:
@@ -331,23 +330,6 @@ class _Work:
         self.notes += [
             f"{one.rule.code} could not be decided." for one in after.undecided if one.rule.code in codes
         ]
-
-
-def _run(words: list[str]) -> tuple[int, str]:
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_COMMAND_SECONDS,
-            check=False,
-            env={"PATH": _PATH},
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotObserve(f"{words[0]} did not end within {_COMMAND_SECONDS:.0f} seconds.") from None
-    except OSError as why:
-        raise CannotObserve(f"{words[0]} cannot be run ({why.strerror}).") from None
-    return done.returncode, done.stderr.decode("utf-8", "replace")
 
 
 def _count(diagnosis: Diagnosis, code: str) -> int:

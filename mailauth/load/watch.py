@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.logs import parse_line
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import LogKind
@@ -81,7 +82,7 @@ class Watcher:
     def _read(self) -> int:
         """Warnings of a queue since the beginning; a rotated log is begun anew."""
         assert self._log
-        with suppress(OSError), self._log.open("rb") as file:
+        with suppress(OSError), inroot.stream(self._log) as file:
             size = file.seek(0, os.SEEK_END)
             if size < self._place:
                 self._place = 0

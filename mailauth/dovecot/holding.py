@@ -1,0 +1,70 @@
+"""Hold on to the process that was named: a PID is a number, and another process may get it.
+
+Source: pidfd_open(2), Linux 5.3; field 22 of proc_pid_stat(5), when it started, for kernels before.
+"""
+
+import os
+import select
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailauth.errors import CannotObserve
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """``descriptor`` is readable when it has ended; None: the kernel has no such thing."""
+
+    descriptor: int | None
+    began: str
+
+
+_held: dict[int, _Held] = {}  # as long as we run: it is of the run that a process stays the same
+
+
+def hold(pid: int) -> None:
+    """From now on it is this process that ``pid`` means.  Raises OSError when there is none."""
+    if (before := _held.pop(pid, None)) and before.descriptor is not None:
+        os.close(before.descriptor)
+    descriptor = None
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except OSError:  # an old kernel, or a sandbox that does not know the call
+        descriptor = None
+    _held[pid] = _Held(descriptor, _began(pid))
+
+
+def still(pid: int) -> bool:
+    """Whether it is the process that it was; held from the first time on."""
+    if pid not in _held:
+        try:
+            hold(pid)
+        except OSError:
+            return False
+    held = _held[pid]
+    if held.descriptor is not None:
+        poll = select.poll()
+        poll.register(held.descriptor, select.POLLIN)
+        return not poll.poll(0)
+    with suppress(OSError):
+        return _began(pid) == held.began
+    return False
+
+
+def check(pid: int) -> None:
+    """Raises CannotObserve when it has ended, whoever has its number now."""
+    if not still(pid):
+        raise CannotObserve(gone(pid))
+
+
+def gone(pid: int) -> str:
+    """One sentence for it."""
+    return f"process {pid} has ended, and its number may be another's now; name the Dovecot that runs."
+
+
+def _began(pid: int) -> str:
+    """Its start, in ticks since the machine's; the name before it may have blanks and brackets."""
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]

@@ -1,0 +1,118 @@
+"""A program of another root, as bytes that nobody can exchange any more, and what it says.
+
+Whoever is in a container can put "#!/proc/self/exe" in a program's place.  Run from outside, that is our own
+interpreter, with its file open to them (CVE-2019-5736).  So the program is read once, its "#!" lines are
+followed here, and what is run is a sealed copy in memory that begins as a program of the machine does.
+
+Source: execve(2) on "#!" lines; memfd_create(2), fcntl(2) on seals; https://seclists.org/oss-sec/2019/q1/119.
+"""
+
+import fcntl
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from mailauth.errors import CannotObserve
+
+MOST_OUTPUT = 4 * 1024 * 1024  # bytes that are kept of each stream; the rest is read, and dropped
+_MOST_SCRIPTS = 4  # as the kernel: one that is run by one that is run by one
+_MFD_EXEC = 0x10  # Linux 6.3; before, every one can be run
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """``descriptor``: its copy, to be closed; ``argv`` with the interpreters of a script in front."""
+
+    descriptor: int
+    argv: tuple[str, ...]
+
+    def become(self, environment: dict[str, str]) -> None:
+        """In a child: run it.  Nothing of ours is open in it but its standard streams."""
+        os.closerange(3, self.descriptor)
+        os.closerange(self.descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+        with suppress(OSError):
+            os.execve(self.descriptor, self.argv, environment)  # noqa: S606 - that is the purpose
+        os._exit(126)
+
+
+def program(argv: list[str], content: Callable[[str], bytes]) -> Program:
+    """``content`` reads a file of that root.  Raises OSError, and CannotObserve for what is no program."""
+    data = content(argv[0])
+    for _ in range(_MOST_SCRIPTS):
+        if not data.startswith(b"#!"):
+            break
+        words = data[2:].partition(b"\n")[0].decode("utf-8", "replace").strip().split(maxsplit=1)
+        if not words or not words[0].startswith("/"):
+            break
+        argv = [*words, *argv]
+        data = content(argv[0])
+    if not data.startswith(b"\x7fELF"):
+        raise CannotObserve(f"{argv[0]}: is no program of this machine; it was not run.")
+    return Program(_sealed(data), tuple(argv))
+
+
+def _sealed(data: bytes) -> int:
+    wanted = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        descriptor = os.memfd_create("mailauth", wanted | _MFD_EXEC)
+    except OSError:
+        descriptor = os.memfd_create("mailauth", wanted)
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    return descriptor
+
+
+def talk(ran: subprocess.Popen[bytes], feed: bytes, seconds: float) -> tuple[bytes, bytes]:
+    """Feed it, and hear it to its end; of what it writes, so much is kept.
+
+    Raises subprocess.TimeoutExpired when it does not end in time.
+    """
+    assert ran.stdin
+    assert ran.stdout
+    assert ran.stderr
+    told: dict[IO[bytes], bytearray] = {ran.stdout: bytearray(), ran.stderr: bytearray()}
+    until, left = time.monotonic() + seconds, memoryview(feed)
+    with selectors.DefaultSelector() as ready:
+        ready.register(ran.stdout, selectors.EVENT_READ)
+        ready.register(ran.stderr, selectors.EVENT_READ)
+        if left:
+            os.set_blocking(ran.stdin.fileno(), False)
+            ready.register(ran.stdin, selectors.EVENT_WRITE)
+        else:
+            ran.stdin.close()
+        while ready.get_map():
+            found = ready.select(max(until - time.monotonic(), 0.0))
+            if not found and time.monotonic() >= until:
+                raise subprocess.TimeoutExpired(ran.args, seconds)
+            for key, _ in found:
+                if key.fileobj is ran.stdin:
+                    left = _fed(ran.stdin, left)
+                    if not left:
+                        ready.unregister(ran.stdin)
+                        ran.stdin.close()
+                    continue
+                stream = ran.stdout if key.fileobj is ran.stdout else ran.stderr
+                data = os.read(stream.fileno(), 65536)
+                told[stream] += data[: MOST_OUTPUT - len(told[stream])]
+                if not data:
+                    ready.unregister(stream)
+    ran.wait(max(until - time.monotonic(), 0.0))
+    return bytes(told[ran.stdout]), bytes(told[ran.stderr])
+
+
+def _fed(stream: IO[bytes], left: memoryview) -> memoryview:
+    """What is left to be fed; nothing more where nobody reads."""
+    try:
+        return left[os.write(stream.fileno(), left) :]
+    except BlockingIOError:
+        return left
+    except BrokenPipeError:
+        return left[:0]

@@ -1,0 +1,164 @@
+"""Who owns the root that is entered attacks: each of these got something of the host's, or stayed."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mailauth.dovecot import holding, inroot
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve, NoAnswerInTime
+from tests.cli.running import ORDINARY
+from tests.field.container import CAPABILITIES, container
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root enters another's namespaces")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("entering")
+
+
+@pytest.fixture(scope="module")
+def master(folder: Path) -> Iterator[int]:
+    with container(folder) as pid:
+        yield pid
+
+
+def capabilities(status: str, name: str = "CapEff") -> int:
+    line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1], 16).bit_count()
+
+
+def test_a_program_is_bounded(master: int) -> None:
+    """A filter of system calls, limits of the kernel, none of our terminal, and the container's groups."""
+    told = Installation(pid=master).run("rights").out
+    assert "Seccomp:\t2" in told
+    assert "NoNewPrivs:\t1" in told
+    limits = {
+        line[:26].strip(): line[26:].split()[0] for line in told.splitlines() if line.startswith("Max ")
+    }
+    assert limits["Max core file size"] == "0"
+    assert "unlimited" not in {limits[f"Max {of}"] for of in ("address space", "cpu time", "processes")}
+    asked = Installation(pid=master).execute(("sh", "-c", "cat /proc/self/cgroup; : </dev/tty"))
+    its = Path(f"/proc/{master}/cgroup").read_text()
+    assert {line.split(":")[1] for line in asked.out.splitlines()} == {
+        line.split(":")[1] for line in its.splitlines()
+    }
+    assert all(line.endswith(":/") for line in asked.out.splitlines())  # as its own processes see it
+    assert "tty" in asked.err
+
+
+def test_what_is_called_inside_is_bounded_too(master: int, folder: Path) -> None:
+    """Our own code has the container's rights there, and loads nothing: no module for names, no library."""
+    inside = Installation(pid=master)
+    status = inside.inside(Path("/proc/self/status").read_text)
+    assert capabilities(status) == len(CAPABILITIES)
+    assert "Seccomp:\t2" in status
+    library = next(iter(sorted(Path("/usr/lib").glob("*/libcrypt.so.[12]"))))
+    shutil.copy(library, folder / "srv/evil.so")
+    with pytest.raises(CannotObserve, match="failed to map segment"):
+        inside.inside(lambda: str(ctypes.CDLL("/srv/evil.so")))
+    with pytest.raises(CannotObserve):
+        inside.inside(lambda: os.execv("/bin/true", ["true"]))  # noqa: S606 - that is tried
+
+
+@pytest.mark.parametrize("interpreter", ["/proc/self/exe", "/srv/again"])
+def test_no_program_of_ours_is_run_in_there(master: int, folder: Path, interpreter: str) -> None:
+    """A script whose interpreter is whoever runs it: our Python, whose file it could then write to."""
+    for place, of in ((folder / "bin/evil", interpreter), (folder / "srv/again", "/proc/self/exe")):
+        place.write_text(f"#!{of}\nopen('/srv/mark', 'w')\n")
+        place.chmod(0o755)
+    with pytest.raises(CannotObserve):
+        Installation(pid=master).run("evil")
+    assert not (folder / "srv/mark").exists()
+
+
+def test_what_a_program_leaves_is_ended(master: int) -> None:
+    """With no stream of ours, and in a session of its own."""
+    with pytest.raises(NoAnswerInTime):
+        Installation(pid=master).run("rights", "leave", timeout=2.0)
+    deadline = time.monotonic() + 60
+    while any("86398" in (one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_no_more_is_kept_than_bounded(master: int) -> None:
+    assert len(Installation(pid=master).run("rights", "flood").out) == 4 * 1024 * 1024
+
+
+def test_our_memory_is_not_shown(master: int) -> None:
+    """Who is root in there has the same user and rights as our child, and sees its PID."""
+    attack = "for p in /proc/[0-9]*; do readlink -v $p/exe $p/fd/*; done; exit 0"
+    child = os.fork()
+    if not child:
+        Installation(pid=master).inside(lambda: time.sleep(3))
+        os._exit(0)
+    try:
+        for _ in range(5):
+            told = Installation(pid=master).execute(("sh", "-c", attack))
+            assert str(Path(sys.executable).resolve()) not in told.out
+            assert "/exe: Permission denied" in told.err
+    finally:
+        os.waitpid(child, 0)
+
+
+@pytest.fixture
+def fake() -> Iterator[int]:
+    """An ordinary user's process, in our own root."""
+    with subprocess.Popen([*ORDINARY, "sleep", "600"], cwd="/") as one:
+        try:
+            deadline = time.monotonic() + 60
+            while psutil.Process(one.pid).name() != "sleep":
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield one.pid
+        finally:
+            one.kill()
+
+
+def test_an_ordinary_users_files_are_opened_as_that_user(fake: int, tmp_path: Path) -> None:
+    """Its root is ours: through /proc/PID/root it names whatever root alone may read."""
+    secret = tmp_path / "secret"
+    secret.write_text("root's")
+    secret.chmod(0o600)
+    with pytest.raises(PermissionError):
+        inroot.content(Path(f"/proc/{fake}/root{secret}"))
+    ran = Installation(pid=fake).execute(("cat", str(secret)))
+    assert (ran.status, ran.out) == (1, "")
+    told = Installation(pid=fake).execute(("cat", "/proc/self/status")).out
+    assert capabilities(told) == capabilities(told, "CapPrm") == 0
+    assert "Groups:\t \n" in told
+
+
+def test_a_process_that_ended_is_no_other() -> None:
+    """Its number may be another's: nothing is run beside that, and nothing of its root is read."""
+    with subprocess.Popen(["sleep", "600"]) as first:
+        number = first.pid
+        holding.hold(number)
+        first.kill()
+    again = Path("/proc/sys/kernel/ns_last_pid")
+    for _ in range(200):
+        again.write_text(str(number - 1))
+        with subprocess.Popen(["sleep", "600"]) as second:
+            try:
+                if second.pid == number:
+                    beside = Installation(pid=number)
+                    with pytest.raises(CannotObserve, match="has ended"):
+                        beside.run("true")
+                    with pytest.raises(CannotObserve, match=r"has ended|cannot be entered"):
+                        beside.inside(os.getpid)
+                    with pytest.raises(OSError, match="has ended"):
+                        inroot.content(Path(f"/proc/{number}/root/etc/passwd"))
+                    return
+            finally:
+                second.kill()
+    pytest.skip("this number was not to be had again")
