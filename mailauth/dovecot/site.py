@@ -62,7 +62,7 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
     files = _files(file, dovecot)
     places = _places(files)
-    sources = v24.Sources(tree, files, dovecot)
+    sources = v24.Sources(tree, files, dovecot, conf.Lines(dovecot.path))
     return AuthConfig(
         version=version,
         file=file,

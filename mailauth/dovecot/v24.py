@@ -23,6 +23,7 @@ from mailauth.dovecot.authconfig import (
 )
 from mailauth.dovecot.defaults import default_scheme
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.statements import ambiguous
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 
@@ -36,6 +37,7 @@ class Sources:
     tree: conf.Block
     written: conf.Block
     dovecot: Installation
+    lines: conf.Lines
     shared: dict[tuple[object, ...], tuple[clients.Host, ...]] = field(default_factory=dict, repr=False)
 
     def of(self, block: conf.Block, query: str) -> SqlSource:
@@ -62,11 +64,21 @@ class Sources:
             query_place=_place(query, mine, self.written),
             userdb=block.kind == "userdb",
             refused=refused,
+            cut=self._cut(driver, query, mine),
             environment=tuple(environment.given(self.tree).items()),
         )
 
     def _value(self, text: str, name: str) -> str:
         return secrets.value(text, name, self.tree, self.dovecot.path)
+
+    def _cut(self, driver: str, query: str, block: conf.Block | None) -> tuple[str, ...]:
+        """The lines of the driver's settings, and of the block's own, that a "#" cuts short."""
+        blocks = [*self.written.all(driver), *([block] if block else [])]
+        settings = [one for each in blocks for inner in each.walk() for one in inner.settings]
+        shared = (one for one in self.written.settings if one.name.startswith(f"{driver}_"))
+        found = [*settings, *shared, *(one for one in self.written.settings if one.name == query)]
+        places = sorted({(one.file, one.line) for one in found})
+        return tuple(f"{file}:{line}" for file, line in places if ambiguous(self.lines(file, line)))
 
 
 def read_passdbs(

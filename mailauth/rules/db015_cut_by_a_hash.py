@@ -4,12 +4,13 @@ What you see
     Nothing, where the rest of the line means nothing.  Where it was a part of a password, the database
     refuses Dovecot.  When it starts, Dovecot logs "Ambiguous '#' character in line, treating it as comment".
 Why
-    In dovecot-sql.conf.ext a "#" outside of quotes begins a comment, with or without a blank before it.
+    In dovecot-sql.conf.ext, and in 2.4's dovecot.conf, a "#" outside of quotes begins a comment, with or
+    without a blank before it.
 How we know
     The file was read by Dovecot's own rules.
 What to do
-    Put the whole value in quotes if the "#" belongs to it: connect = "host=... password=...".  If it begins
-    a comment, put a blank before it.
+    Put the whole value in quotes if the "#" belongs to it: connect = "host=... password=...", on 2.4
+    password = "...".  If it begins a comment, put a blank before it.
 """
 
 from mailauth.dovecot.authconfig import SqlSource
