@@ -177,6 +177,37 @@ def used(template: str, dialect: Dialect) -> tuple[str, ...]:
     return tuple(dict.fromkeys(table[name] for name in names if name in table))
 
 
+# What a lookup knows of the user's name, and of nothing else
+_OF_THE_NAME = frozenset(
+    {
+        *("user", "username", "domain", "domain_first", "domain_last", "orig_user", "orig_username"),
+        *("orig_domain", "auth_user", "auth_username", "auth_domain"),
+    }
+)
+
+
+def made_of_the_name(
+    template: str, known: Mapping[str, str], version: Version
+) -> tuple[tuple[str, str], ...]:
+    """What a template makes of the user's name that is none of its parts: ("%{user | upper}", "ALICE").
+
+    Raises as expand does.
+    """
+    try:
+        module = variables_v23 if version.dialect == "2.3" else variables_v24
+        texts = module.written_in(template)
+    except variables_v24.FilterError as why:
+        raise ExpandError(str(why)) from None
+    parts = {known[name] for name in _OF_THE_NAME & known.keys()}
+    found = []
+    for text in texts:
+        names = frozenset(used(text, version.dialect))
+        if names and names <= _OF_THE_NAME:
+            value = expand(text, known, version.dialect, version=version)
+            found += [(text, value)] if value not in parts else []
+    return tuple(found)
+
+
 def written(name: str, dialect: Dialect) -> str:
     """A variable as this dialect writes it: %{secured}."""
     return f"%{{{next(own for own, here in _NAMES[dialect].items() if here == name)}}}"

@@ -8,7 +8,7 @@ Source: Dovecot 2.3.19.1 src/lib/var-expand.c, src/lib/var-expand-if.c, src/auth
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mailauth.dovecot import comparing, digests
@@ -101,14 +101,8 @@ def expanded(template: str, table: Table) -> Expanded:
 
 def names_in(template: str) -> tuple[str, ...]:
     """The long names of the variables in it, those in the arguments of ``if`` and digests as well."""
-    found, at = [], 0
-    while (at := template.find("%", at)) >= 0:
-        head = _HEAD.match(template, at + 1)
-        assert head
-        at = head.end()
-        if at >= len(template):
-            break
-        name, at = _name(template, at)
+    found = []
+    for _, name in _variables(template):
         long = SHORT.get(name[1], name[1]) if name[0] else name[1]
         function, _, data = long.partition(":")
         if function.partition(";")[0] in (*digests.NAMES, "pkcs5"):
@@ -117,6 +111,24 @@ def names_in(template: str) -> tuple[str, ...]:
             found.append(long)
         found += names_in(long.partition(";")[2])
     return tuple(dict.fromkeys(name for name in found if name != "%"))
+
+
+def written_in(template: str) -> tuple[str, ...]:
+    """The variables as they stand in it: "%Lu", "%{sha256:user}"."""
+    return tuple(dict.fromkeys(text for text, _ in _variables(template)))
+
+
+def _variables(template: str) -> Iterator[tuple[str, tuple[bool, str]]]:
+    """Each variable as it stands, and its name as _name() has it."""
+    at = 0
+    while (start := template.find("%", at)) >= 0:
+        head = _HEAD.match(template, start + 1)
+        assert head
+        at = head.end()
+        if at >= len(template):
+            return
+        name, at = _name(template, at)
+        yield template[start:at], name
 
 
 def _name(template: str, at: int) -> tuple[tuple[bool, str], int]:

@@ -8,7 +8,7 @@ expansion-statement.c.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -121,20 +121,28 @@ class _Reader:
 
 def parsed(template: str) -> tuple[str | tuple[Step, ...], ...]:
     """The template's parts: text, and the steps of each variable.  Raises FilterError."""
-    parts: list[str | tuple[Step, ...]] = []
+    return tuple(part for _, part in _parts(template))
+
+
+def written_in(template: str) -> tuple[str, ...]:
+    """The variables as they stand in it: "%{user | lower}".  Raises FilterError."""
+    return tuple(dict.fromkeys(text for text, part in _parts(template) if not isinstance(part, str)))
+
+
+def _parts(template: str) -> Iterator[tuple[str, str | tuple[Step, ...]]]:
+    """Each part as it stands, and read."""
     at = 0
     while at < len(template):
         piece = _PIECE.match(template, at)
         assert piece
-        at = piece.end()
+        start, at = at, piece.end()
         if piece[0] == "%{":
             reader = _Reader(template, at)
             reader.read()
             at = reader.at
-            parts.append(_steps(reader.tokens))
+            yield template[start:at], _steps(reader.tokens)
         else:
-            parts.append("%{" if piece[0] == "%%{" else piece[0])
-    return tuple(parts)
+            yield piece[0], "%{" if piece[0] == "%%{" else piece[0]
 
 
 _SIGNS = "+-*/%"

@@ -103,6 +103,12 @@ class PassdbAnswer:
     otherwise: tuple[Otherwise, ...] = ()  # clients for whom it says something else
     absent: str = ""  # the file of a path with variables, which is not there
     path: str = ""  # that path, as it is set
+    altered: tuple[tuple[str, str], ...] = ()  # variables whose value is no part of the name, and the value
+
+    @property
+    def asked_for(self) -> str:
+        """What was asked for instead of the name: "'ALICE' (%{user | upper})"; "" where it is the name."""
+        return ", ".join(f"{value!r} ({text})" for text, value in self.altered)
 
     def field(self, name: str) -> str | None:
         """What a field that decides a login holds; None when it is not there."""

@@ -23,7 +23,16 @@ from mailauth.evidence import (
     UserName,
 )
 from mailauth.hashes.damaged import Reader
-from mailauth.probes import aliases, client_values, near, nopassword, own_lookup, unseen, userdb_database
+from mailauth.probes import (
+    aliases,
+    altered,
+    client_values,
+    near,
+    nopassword,
+    own_lookup,
+    unseen,
+    userdb_database,
+)
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
 from mailauth.stores import passwd_file, sql
@@ -52,7 +61,15 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
 
     right, wrong = walk(road, matches), walk(road, lambda entry: not matches(entry))
     entries = sorted(road.entries.values(), key=lambda entry: entry.passdb.number)
-    answers = tuple(_answer(entry, user) for (_, user, _), entry in _by_number(road))
+    answers = tuple(
+        replace(
+            _answer(entry, user),
+            altered=altered.of_lookup(
+                entry.passdb, _known(scene, entry.passdb, user, requested), scene.config.version
+            ),
+        )
+        for (_, user, requested), entry in _by_number(road)
+    )
     cases += [
         Case(entry.passdb, entry.record, _parsed(entry, scene.config))
         for entry in entries

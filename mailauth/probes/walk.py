@@ -26,6 +26,8 @@ _SHOWN = ("nologin", "allow_nets", "allow_real_nets", "fail", "nopassword", "use
 # What of an entry decides a login: the others need not be worked out.
 DECIDES = (*_SHOWN, "noauthenticate")
 
+_PROXIED = frozenset({"proxy", "proxy_maybe"})
+
 Values = dict[str, str]
 
 
@@ -243,7 +245,8 @@ def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[Entry], bool
     failed = "fail" in values or values.get("user") == "" or not_allowed(values, road.address)
     if said is Said.OK and failed:
         said = Said.UNKNOWN
-    if said in (Said.OK, Said.NEXT) and "nologin" in values:
+    # A proxy sends the client on, nologin or not: client_auth_handle_reply(), src/login-common
+    if said in (Said.OK, Said.NEXT) and "nologin" in values and not values.keys() & _PROXIED:
         at.nologin = True
     return said
 

@@ -4,8 +4,9 @@ What you see
     Every password fails.  The client is told what it is told for a wrong password; the log says
     "unknown user", at default verbosity nothing.
 Why
-    The name that is looked up is not in any passdb: it was never added, or it is spelled otherwise.  Where
-    each domain has a passwd-file of its own, the domain has none, or the name has no domain.
+    The name that is looked up is not in any passdb: it was never added, or it is spelled otherwise; a query
+    may ask for what it makes of the name (its hash, a part of it, other letters).  Where each domain has a
+    passwd-file of its own, the domain has none, or the name has no domain.
 How we know
     Each passdb was asked, in Dovecot's order, with Dovecot's own query.
 What to do
@@ -31,6 +32,9 @@ def unknown_user(name: UserName, lookups: LookedUp) -> Problem | None:
     told = "; ".join(f"{one.passdb}: {one.absent} is not there" for one in absent)
     where = "the passdb that was asked" if len(lookups.answers) == 1 else "any of the passdbs that were asked"
     says = f"{asked} is not in {where}{f' ({told})' if told else ''}."
+    made = [f"{one.passdb} was asked for {one.asked_for}" for one in lookups.answers if one.asked_for]
+    if made:
+        says += f" {'; '.join(made)}."
     summary = "Add the user to the store, or use the name that the store has."
     if absent and "@" not in name.looked_up and (needs := _of_domain(absent)):
         says += f" The name has no domain, and the path needs one: {needs}."

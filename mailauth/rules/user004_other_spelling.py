@@ -26,13 +26,24 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
     if near.misread:
         return None
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
+    made += "".join(f" ({one.passdb} asked for {one.asked_for})" for one in lookups.answers if one.asked_for)
     has = "it with blanks or an end of line around it" if near.blanks else repr(near.name)
     return Problem(
         says=f"Dovecot looks up {name.looked_up!r}{made}; {near.passdb} ({near.place}) has {has}.",
         because=(name, lookups, configured),
         certainty=Certainty.PROVEN,
-        remedy=_remedy(configured, name, near),
+        remedy=_of_the_query(lookups, near) or _remedy(configured, name, near),
     )
+
+
+def _of_the_query(lookups: LookedUp, near: NearName) -> Remedy | None:
+    """Where the lookup itself makes another name of it."""
+    for one in lookups.answers:
+        if one.passdb == near.passdb and one.asked_for:
+            texts = " and ".join(text for text, _ in one.altered)
+            place = one.query or one.passdb
+            return Remedy(summary=f"Store the user as asked for, or correct {texts} in {place}.")
+    return None
 
 
 def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:

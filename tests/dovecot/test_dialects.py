@@ -58,7 +58,7 @@ passdb pam {
 
 def test_2_4() -> None:
     file, mysql, sqlite, pgsql, static, pam = v24.read_passdbs(
-        v24.Sources(conf.parse_printed(D24), conf.parse(""), Installation()),
+        v24.Sources(conf.parse_printed(D24), conf.parse(""), Installation(), conf.Lines(Path)),
         Version(2, 4, 1),
         frozenset({"passdb_default_password_scheme"}),
     )
