@@ -26,6 +26,7 @@ from mailauth.evidence import (
     NotApplicable,
     PasswordBytes,
     PasswordCheck,
+    PasswordElsewhere,
     PasswordPart,
     PasswordVariant,
     Said,
@@ -61,6 +62,7 @@ from mailauth.probes.scene import Case, Scene
 from mailauth.probes.session import observe_session
 from mailauth.probes.stored import observe_stored
 from mailauth.probes.trial import observe_trials
+from mailauth.probes.unreached import observe_elsewhere
 from mailauth.probes.userdb import observe_mail_access
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
@@ -251,6 +253,7 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     else:
         skip(shared, (PasswordPart,), "the password is wrong")
         see(shared, PasswordVariant, lambda: observe_variants(suspects, password, user, scene.variants))
+        see(shared, PasswordElsewhere, lambda: observe_elsewhere(scene, check))
 
 
 def _source(fact: Fact) -> str:

@@ -91,10 +91,18 @@ class Passdb:
     import_all: bool = True  # 2.4's fields_import_all: what the store returns counts as well
     scheme_set: bool = False  # the default scheme stands in the configuration, and goes along in an upgrade
     how: str = ""  # of ldap: "bind" where the server verifies, "lookup" where Dovecot does
+    places: tuple[tuple[str, str], ...] = field(
+        default=(), repr=False
+    )  # setting: file and line; "": the block
 
     @property
     def label(self) -> str:
         return f"passdb {self.number} ({self.driver})"
+
+    def place_of(self, *names: str) -> str:
+        """File and line of the first of these settings that its block has, else of the block; or ""."""
+        places = dict(self.places)
+        return next((places[name] for name in (*names, "") if name in places), "")
 
     @property
     def unread(self) -> drivers.Unread:

@@ -17,6 +17,7 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
+from mailauth.dovecot import messages_proxy
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import Catalogue, LogKind, Message, Why, shown
 from mailauth.dovecot.messages_processes import AFTER_AUTH, OF_AUTH, OF_MAIL, OF_THE_MASTER
@@ -118,7 +119,9 @@ _OF_SERVERS = (b"mysql", b"pgsql", b"sqlite", b"sqlpool", b"imapc")
 _OF_MAIL = ("imap", "pop3", "submission", "managesieve")
 _GRAVE = ("Error", "Fatal", "Panic")
 _GRAVE_WORDS = (b": Error: ", b": Fatal: ", b": Panic: ")
-_OF_USE = re.compile(rb"[Aa]uth|master: |login failure|user\+IP|starting up|SIGHUP|Log(?:in|ged in): user=")
+_OF_USE = re.compile(
+    rb"[Aa]uth|master: |login failure|user\+IP|proxying to|starting up|SIGHUP|Log(?:in|ged in): user="
+)
 
 
 def of_use(line: bytes) -> bool:
@@ -363,6 +366,9 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
     row = next((one for one in AFTER_AUTH if one.words.encode() in what), None)
     if what in (b"Login", b"Logged in"):
         kind = LogKind.LOGGED_IN
+    elif proxied := messages_proxy.find(what, level):
+        row, kind, attempts, reason = proxied, proxied.kind, 1, proxied.says
+        process = process.removesuffix("-login") if kind is LogKind.MAIL_ENDED else process
     elif row:
         kind, attempts, reason = row.kind, 1, row.words
     elif (ended := _ENDED.search(what)) is None:

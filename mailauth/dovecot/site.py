@@ -3,11 +3,13 @@
 import errno
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mailauth.dovecot import conf, v23, v24
-from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Service, ServiceName
+from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Passdb, Service, ServiceName
 from mailauth.dovecot.doveadm import Installation, no_file
 from mailauth.dovecot.refusal import Refusal, read_refusal
 from mailauth.dovecot.releases import DOVECONF_IS_LENIENT
@@ -62,14 +64,18 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
     files = _files(file, dovecot)
     places = _places(files)
+    blocks = files.all("passdb")
     sources = v24.Sources(tree, files, dovecot, conf.Lines(dovecot.path))
     return AuthConfig(
         version=version,
         file=file,
         base_dir=tree.get("base_dir", "/var/run/dovecot"),
-        passdbs=v24.read_passdbs(sources, version, frozenset(one.name for one in files.settings))
+        passdbs=_placed(
+            v24.read_passdbs(sources, version, frozenset(one.name for one in files.settings)),
+            {block.name: block for block in blocks},
+        )
         if dialect24
-        else v23.read_passdbs(tree, dovecot, version),
+        else _placed(v23.read_passdbs(tree, dovecot, version), dict(enumerate(blocks, 1))),
         services={name: _service(tree, name, default_limit, places) for name in SERVICES},
         cache_size=parse_size(tree.get("auth_cache_size", "0") or "0"),
         cache_verify_with_worker=tree.get("auth_cache_verify_password_with_worker") == "yes",
@@ -86,6 +92,23 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
         config_version=v24.config_version(tree, version) if dialect24 else None,
     )
+
+
+def _placed(passdbs: tuple[Passdb, ...], written: Mapping[str | int, conf.Block]) -> tuple[Passdb, ...]:
+    """The passdbs with the places of their settings; ``written``: the blocks, by name (2.4) or by number."""
+    if len(passdbs) != len(written):
+        return passdbs  # written in a place of its own (protocol imap { passdb }), or twice
+    found = []
+    for passdb in passdbs:
+        block = written.get(passdb.name) or written.get(passdb.number)
+        if block:
+            inner = [(one.kind, f"{one.file}:{one.line}") for one in block.blocks]
+            settings = [(one.name, one.place) for one in block.settings]
+            places = [(name.removeprefix("passdb_"), place) for name, place in (*inner, *settings)]
+            found.append(replace(passdb, places=(("", f"{block.file}:{block.line}"), *places)))
+        else:
+            found.append(passdb)
+    return tuple(found)
 
 
 def refused_by_master(dovecot: Installation, version: Version) -> str:

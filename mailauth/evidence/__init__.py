@@ -49,7 +49,7 @@ from mailauth.evidence.network import (
     TlsFlaw,
 )
 from mailauth.evidence.offered import CacheAnswer, Cleartext, Mechanisms
-from mailauth.evidence.password import PasswordBytes, PasswordPart, PasswordVariant
+from mailauth.evidence.password import PasswordBytes, PasswordElsewhere, PasswordPart, PasswordVariant
 from mailauth.evidence.postfix import PostfixLink
 from mailauth.evidence.settings import (
     Accepted,
@@ -122,6 +122,7 @@ __all__ = [
     "PassdbAnswer",
     "PasswordBytes",
     "PasswordCheck",
+    "PasswordElsewhere",
     "PasswordPart",
     "PasswordVariant",
     "Penalties",

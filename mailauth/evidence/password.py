@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.evidence.fact import Evidence
+from mailauth.evidence.lookup import NearName
 from mailauth.hashes.variants import Change
 
 
@@ -25,6 +26,17 @@ class PasswordVariant(Evidence):
             return f"the password matches {self.how} ({self.tried} near variants tried)"
         said = f"none of {self.tried} near variants of the password matches"
         return said + (f"; no time was left for {self.left} more" if self.left else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordElsewhere(Evidence):
+    """The given password is wrong for the passdbs that are asked: those that are not, and have its hash."""
+
+    passdbs: tuple[NearName, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(f"{one.passdb}, {one.place}: match" for one in self.passdbs) or "none has its hash"
 
 
 @dataclass(frozen=True, slots=True)

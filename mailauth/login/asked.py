@@ -175,7 +175,7 @@ def socket(way: Way, user: str, password: Password, site: Site, address: str) ->
 
 def _code(fields: list[str]) -> str:
     """Why not, in Dovecot's word.  Who is passed on is so with nologin, too (client-common-auth.c)."""
-    if any(re.fullmatch(r"proxy(=.*)?", field) for field in fields):
+    if any(re.fullmatch(r"proxy(_maybe)?(=.*)?", field) for field in fields):
         return PROXIED
     if any(re.fullmatch(r"nologin(=.*)?", field) for field in fields):
         return "nologin"

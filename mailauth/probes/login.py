@@ -13,6 +13,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import Evidence, LoginReply, Logins, NotApplicable
 from mailauth.probes import own_client
 from mailauth.probes.scene import Scene
+from mailauth.probes.walk import PROXIED
 
 # doveadm loads mail_plugins, too.  Source: src/lib/module-dir.c of 2.3.19.1 and 2.4.1; measured.
 _NOT_STARTED = re.compile(r"Fatal: (?:Couldn't load required plugin|Plugin '.*' not found from directory)")
@@ -43,8 +44,9 @@ def observe_logins(scene: Scene) -> Logins:
             )
     except CannotSayError as why:
         raise CannotObserve(f"{why}.") from why
-    # The auth process says OK to these; the login process then sends the client away.
-    nologin = any(field.partition("=")[0] == "nologin" for field in reply.fields)
+    # The auth process says OK to these; the login process then sends the client away, or passes it on.
+    names = {field.partition("=")[0] for field in reply.fields}
+    nologin = "nologin" in names and not names & PROXIED
     by = "" if mechanism is PLAIN else f" by {mechanism.name}"
     code = "nologin" if nologin else reply.code
     at_socket = LoginReply(f"auth socket{by}", reply.ok and not nologin, code, reply.seconds)
@@ -106,4 +108,10 @@ def without_login(scene: Scene, kind: type[Evidence]) -> NotApplicable:
                 f"service {block.name} has a chroot, in which its files may not be; only a real login"
                 " shows it: mailauth diagnose --login -p USER"
             )
+    entries = scene.road.entries.values() if scene.road else ()
+    if scene.password and any(entry.values.keys() & PROXIED for entry in entries):
+        raise CannotObserve(
+            "the entry passes the user on to another server (proxy), and what that says of the password shows"
+            " only in a real login: mailauth diagnose --login -p USER"
+        )
     return NotApplicable(kind, "no login was asked for")

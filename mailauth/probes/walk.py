@@ -26,7 +26,8 @@ _SHOWN = ("nologin", "allow_nets", "allow_real_nets", "fail", "nopassword", "use
 # What of an entry decides a login: the others need not be worked out.
 DECIDES = (*_SHOWN, "noauthenticate")
 
-_PROXIED = frozenset({"proxy", "proxy_maybe"})
+# Another server takes the session over
+PROXIED = frozenset({"proxy", "proxy_maybe"})
 
 Values = dict[str, str]
 
@@ -246,7 +247,7 @@ def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[Entry], bool
     if said is Said.OK and failed:
         said = Said.UNKNOWN
     # A proxy sends the client on, nologin or not: client_auth_handle_reply(), src/login-common
-    if said in (Said.OK, Said.NEXT) and "nologin" in values and not values.keys() & _PROXIED:
+    if said in (Said.OK, Said.NEXT) and "nologin" in values and not values.keys() & PROXIED:
         at.nologin = True
     return said
 

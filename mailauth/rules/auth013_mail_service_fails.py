@@ -20,7 +20,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case, session_case
 
 _NAMED = (
-    *("AUTH002", "AUTH006", "AUTH008", "AUTH009", "AUTH010", "AUTH011", "AUTH012"),
+    *("AUTH002", "AUTH006", "AUTH008", "AUTH009", "AUTH010", "AUTH012"),
     *("CONF010", "CONF016", "CONF017", "CONF018", "CONF019"),
     *("NET001", "NET002", "NET005", "NET007", "NET009", "LOG003", "USER005"),
     *("USERDB001", "USERDB002", "USERDB003", "USERDB004", "USERDB005", "USERDB006"),
@@ -33,9 +33,11 @@ def mail_service_fails(logins: Logins, session: MailSession, log: LogWindow | No
     if not session.ended_at:
         return None
     told = log.all(LogKind.MAIL_FAILED) if log else ()
-    last = max(told, key=lambda one: one.last.timestamp() if one.last else 0.0, default=None)
+    last = max(
+        told, key=lambda one: (bool(one.says), one.last.timestamp() if one.last else 0.0), default=None
+    )
     last = last or (session_case.dying(log) if log else None)
-    says = f"auth takes the login; on {session.listener} {session.ended_at} fails: {session.said}"
+    says = f"auth takes the login; on {session.listener} {session.ended_at} fails: {session.said.rstrip('.')}"
     if last:
         says += f". Dovecot logs, of {last.service}: {last.text}{f' ({last.says})' if last.says else ''}"
     return Problem(

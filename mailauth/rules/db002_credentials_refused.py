@@ -12,9 +12,9 @@ How we know
     The password query was sent to the same server, with the same credentials, as the same user of the
     system; the reason is the server's own code (SQLSTATE, error number, errno), not its text.
 What to do
-    Correct user and password in the SQL settings (a secret read from a file counts with the line break at
-    its end), turn TLS on in them, or correct the server's list of who may come from where
-    (pg_hba.conf; MariaDB's 'user'@'host'); then doveadm reload.
+    Correct user and password in the SQL settings, or in the option file (my.cnf) that they come from (a
+    secret read from a file counts with the line break at its end), turn TLS on in them, or correct the
+    server's list of who may come from where (pg_hba.conf; MariaDB's 'user'@'host'); then doveadm reload.
 """
 
 from dataclasses import replace
@@ -31,9 +31,18 @@ def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | 
     advice = "Correct user and password in <place>, or the server's list of who may connect."
     found = database_case.problem(lookups, advice, Failing.CREDENTIALS)
     failed = lookups.failures(Failing.CREDENTIALS)
-    if found is None or not all(failure.with_tls for _, failure in failed):
-        return found
+    if found is None:
+        return None
     answer, failure = failed[0]
+    if failure.account:
+        remedy = Remedy(
+            summary="Correct user and password in that option file, name the group that has them with"
+            f" option_group, or set them in {database_case.place_of(answer, failure)}.",
+            commands=("doveadm reload",),
+        )
+        return replace(found, says=f"{found.says} Dovecot takes {failure.account}.", remedy=remedy)
+    if not all(failure.with_tls for _, failure in failed):
+        return found
     setting = _TLS[answer.driver, configured.version.dialect]
     place = database_case.place_of(answer, failure)
     remedy = Remedy(summary=f"Turn TLS on in {place}: {setting}.", commands=("doveadm reload",))

@@ -3,8 +3,8 @@
 What you see
     The login fails.  The log says "Password mismatch", letter for letter as for a lack of memory.
 Why
-    It is another password.  Or the hash is: somebody changed it, or it is another user's, and nothing
-    in the hash tells that.
+    It is another password, perhaps that of a passdb which is not asked.  Or the hash is: somebody changed
+    it, or it is another user's, and nothing in the hash tells that.
 How we know
     The stored hash was verified with all the memory that it takes, and says no; so it says to the near
     variants of the password, as far as there was time for them.
@@ -12,9 +12,10 @@ What to do
     Use the right password, or set a new one.
 """
 
-from mailauth.evidence import LookedUp, PasswordCheck, PasswordVariant
+from mailauth.evidence import Configured, LookedUp, PasswordCheck, PasswordElsewhere, PasswordVariant
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes import Verdict
+from mailauth.rules import passdb_case
 
 
 def _whose(lookups: LookedUp) -> str:
@@ -38,17 +39,44 @@ def _whose(lookups: LookedUp) -> str:
 
 
 @rule("PASS001", "The password is wrong", Severity.BLOCKS_LOGIN)
-def wrong_password(lookups: LookedUp, check: PasswordCheck, variant: PasswordVariant) -> Problem | None:
+def wrong_password(
+    configured: Configured,
+    lookups: LookedUp,
+    check: PasswordCheck,
+    variant: PasswordVariant,
+    elsewhere: PasswordElsewhere | None,
+) -> Problem | None:
     if variant.change is not None or any(verdict is not Verdict.MISMATCH for verdict in check.verdicts):
         return None
     if lookups.wrong and lookups.wrong.lets_in:
         return None  # any password logs in: HASH023
+    other, remedy = _elsewhere(configured, check, elsewhere)
     return Problem(
         says=(
             "The stored hash was verified with all the memory that it takes: the password given is not the"
-            " one that was hashed." + _whose(lookups)
+            " one that was hashed." + _whose(lookups) + other
         ),
-        because=(lookups, check, variant),
+        because=(lookups, check, variant, elsewhere) if elsewhere and other else (lookups, check, variant),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Use the right password, or set a new one.", commands=("mailauth hash new",)),
+        remedy=remedy,
+    )
+
+
+def _elsewhere(
+    configured: Configured, check: PasswordCheck, elsewhere: PasswordElsewhere | None
+) -> tuple[str, Remedy]:
+    """A passdb that has the hash of this very password, and is not asked."""
+    if not elsewhere or not elsewhere.passdbs or not check.end or not check.end.steps:
+        summary = "Use the right password, or set a new one."
+        return "", Remedy(summary=summary, commands=("mailauth hash new",))
+    one, steps = elsewhere.passdbs[0], check.end.steps
+    passdbs = {passdb.label: passdb for passdb in configured.config.passdbs}
+    own = next((step for step in steps if step.passdb == one.passdb), None)
+    stop = own or next((step for step in reversed(steps) if step.number == check.end.decided_by), steps[-1])
+    leads = passdb_case.setting(passdbs[stop.passdb], stop)
+    why = f": {stop.why}" if own else f", since {stop.passdb} ends the login{f': {leads}' if leads else ''}"
+    says = f" {one.passdb} ({one.place}) has a hash of this very password, and is not asked{why}."
+    return says, Remedy(
+        summary=f"Use the password of the passdb that is asked, or correct {leads or 'what stops there'}.",
+        commands=("doveadm reload",),
     )

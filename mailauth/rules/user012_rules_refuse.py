@@ -14,15 +14,16 @@ What to do
     Set the passdb that has the user before the others, or correct the setting named.
 """
 
-from mailauth.evidence import LookedUp, Said, UserName
+from mailauth.evidence import Configured, LookedUp, Said, Step, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import passdb_case
 from mailauth.stores.store import Outcome
 
 _FAILED = (Said.UNKNOWN, Said.MISMATCH, Said.REFUSED, Said.FAILURE)
 
 
 @rule("USER012", "The passdbs' own rules refuse the user, whatever the password", Severity.BLOCKS_LOGIN)
-def rules_refuse(name: UserName, lookups: LookedUp) -> Problem | None:
+def rules_refuse(name: UserName, lookups: LookedUp, configured: Configured) -> Problem | None:
     end = lookups.right
     if name.refused or name.requested or end is None or end.said not in _FAILED or lookups.unasked:
         return None
@@ -30,14 +31,27 @@ def rules_refuse(name: UserName, lookups: LookedUp) -> Problem | None:
         return None
     if lookups.unknown and (not lookups.elsewhere or lookups.near or lookups.disabled):
         return None
-    way = "; ".join(f"{s.passdb} {s.said.value}{f' ({s.why})' if s.why else ''}" for s in end.steps)
+    way = "; ".join(_told(step, configured) for step in end.steps)
     has = "".join(f" {one.passdb} has the user ({one.place})." for one in lookups.elsewhere)
+    stops = next((leads for step in reversed(end.steps) if (leads := _leads(step, configured))), "")
+    correct = f"Correct {stops or 'what makes Dovecot stop there'}"
     return Problem(
         says=f"With the right password: {way}; then the login fails.{has}",
-        because=(name, lookups),
+        because=(name, lookups, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Correct what makes Dovecot stop there, or skip the passdb that has the user."),
+        remedy=Remedy(summary=f"{correct}, or skip the passdb that has the user."),
     )
+
+
+def _told(step: Step, configured: Configured) -> str:
+    why = f" ({step.why})" if step.why else ""
+    leads = _leads(step, configured)
+    return f"{step.passdb} {step.said.value}{why}{f', {leads}' if leads else ''}"
+
+
+def _leads(step: Step, configured: Configured) -> str:
+    passdb = next((one for one in configured.config.passdbs if one.number == step.number), None)
+    return passdb_case.setting(passdb, step) if passdb else ""
 
 
 def _explained(fields: tuple[tuple[str, str], ...]) -> bool:

@@ -149,6 +149,16 @@ def with_tls(host: dict[str, str], seconds: float) -> bool:
     return True
 
 
+def account_from(host: dict[str, str]) -> str:
+    """Where user and password come from, where the settings name an option file or none; "" where not."""
+    group = host.get("option_group", "")
+    found = option_files.places(host.get("option_file", ""), group)
+    told = [
+        f"{name} from {found[name]}" for name in ("user", "password") if not host.get(name) and name in found
+    ]
+    return " and ".join(told) + ("" if group or not told else " (no option_group is set)")
+
+
 def _context(where: Address) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

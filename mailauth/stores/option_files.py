@@ -24,12 +24,19 @@ def read(file: str, group: str) -> dict[str, str]:
 
     What cannot be read is passed over, as the client does.
     """
-    found: dict[str, str] = {}
+    return {key: value for key, value, _ in _all(file, group)}
+
+
+def places(file: str, group: str) -> dict[str, str]:
+    """Where the options stand that count: "/etc/mysql/my.cnf, group [client]"."""
+    return {key: place for key, _, place in _all(file, group)}
+
+
+def _all(file: str, group: str) -> Iterator[tuple[str, str, str]]:
     groups = {*_ALWAYS, group or "client"}
     for name in [file] if file else _of_the_system():
-        for key, value in _options(Path(name), groups, 0):
-            found[key.replace("_", "-")] = value
-    return found
+        for key, value, place in _options(Path(name), groups, 0):
+            yield key.replace("_", "-"), value, place
 
 
 def _of_the_system() -> Iterator[str]:
@@ -40,7 +47,7 @@ def _of_the_system() -> Iterator[str]:
         yield f"{home}/.my.cnf"
 
 
-def _options(file: Path, groups: set[str], depth: int) -> Iterator[tuple[str, str]]:
+def _options(file: Path, groups: set[str], depth: int) -> Iterator[tuple[str, str, str]]:
     try:
         with file.open("rb") as stream:
             text = stream.read(_LARGEST).decode("utf-8", "surrogateescape") if file.is_file() else ""
@@ -61,7 +68,7 @@ def _options(file: Path, groups: set[str], depth: int) -> Iterator[tuple[str, st
             return  # an option outside any group ends it
         elif wanted and line and line[0] not in "#;\"'":
             key, _, value = line.partition("=")
-            yield key.rstrip(), _value(value.strip())
+            yield key.rstrip(), _value(value.strip()), f"{file}, group [{group}]"
 
 
 def _value(text: str) -> str:

@@ -104,7 +104,9 @@ def _failure(source: SqlSource, host: dict[str, str], why: refusal.Refusal) -> F
     place = links.place(source, host)
     lets_in = _WITH_TLS.get(source.driver)
     with_tls = lets_in is not None and why.kind is Failing.CREDENTIALS and lets_in(host)
-    return Failure(why.kind, place, why.code, why.says, with_tls=with_tls)
+    of_account = why.kind is Failing.CREDENTIALS and source.driver == "mysql"
+    account = mysql_client.account_from(host) if of_account else ""
+    return Failure(why.kind, place, why.code, why.says, with_tls=with_tls, account=account)
 
 
 def _reach(source: SqlSource, host: dict[str, str]) -> Failure | None:

@@ -49,6 +49,7 @@ class Failure:
 
     ``still_served``: Dovecot has a connection from before, on which it is answered all the same.
     ``client``: with which client it fails, where that matters ("%{secured} = 'TLS'").
+    ``account``: which option files user and password come from, where they do not stand in the settings.
     ``with_tls``: with TLS, which the settings do not ask for, the server lets the same user in.
     """
 
@@ -59,6 +60,7 @@ class Failure:
     still_served: bool = False
     with_tls: bool = False
     client: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

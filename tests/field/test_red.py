@@ -139,3 +139,113 @@ def test_a_line_without_its_colon_is_not_shown_whole(rig: MakeRig, line: str) ->
         told = mailauth(*words, "--pid", str(one.master_pid))
         assert STORED[-40:] not in told.stdout, told.stdout
         assert SECRET.split()[-1] not in told.stdout, told.stdout
+
+
+_V24 = (
+    "dovecot_config_version = @VERSION@\ndovecot_storage_version = @VERSION@\nprotocols = imap\nssl = no\n"
+    "auth_allow_cleartext = yes\nauth_verbose = yes\nfirst_valid_uid = 1\nmail_driver = maildir\n"
+    "mail_path = ~/Maildir\n"
+)
+_STATIC_24 = (
+    "userdb static {\n  fields {\n    uid = 65534\n    gid = 65534\n    home = @DIR@/mail/%{user}\n  }\n"
+    "  userdb_static_allow_all_users = yes\n}\n"
+)
+
+
+def said(one: Rig, *words: str) -> str:
+    """What diagnose says, without its line breaks."""
+    feed = SECRET if "--password-stdin" in words else ""
+    told = mailauth("diagnose", USER, *words, "--pid", str(one.master_pid), feed=feed)
+    assert told.returncode == 1, told.stdout
+    return " ".join(told.stdout.split())
+
+
+def two_files(rig: MakeRig, version: str, setting: str, first: str, second: str) -> Rig:
+    """Two passwd-files, the first with a setting of its own."""
+    old = version < "2.4"
+    blocks = ""
+    for name, inner in (("one", f"  {setting}\n"), ("two", "")):
+        place = f"args = @DIR@/{name}" if old else f"passwd_file_path = @DIR@/{name}"
+        head = "passdb {" if old else f"passdb {name} {{"
+        blocks += f"{head}\n  driver = passwd-file\n  {place}\n{inner}}}\n"
+    text = _HEAD + blocks + _STATIC if old else _V24 + blocks + _STATIC_24
+    files = {"dovecot.conf": text, "one": f"{USER}:{first}\n", "two": f"{USER}:{second}\n"}
+    return rig(version, "passwd-file", files)
+
+
+_VERSIONS = pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
+_GOOD = generate("SHA512-CRYPT", Password.of(SECRET), user=USER, rounds=5000)
+_OTHER = generate("SHA512-CRYPT", Password.of("another"), user=USER, rounds=5000)
+
+
+def line_of(one: Rig, text: str) -> str:
+    """The place of a line of the main file."""
+    lines = (one.folder / "dovecot.conf").read_text().splitlines()
+    return f"{one.folder / 'dovecot.conf'}:{1 + [line.strip() for line in lines].index(text)}"
+
+
+@_VERSIONS
+def test_the_setting_that_refuses_is_quoted(rig: MakeRig, version: str) -> None:
+    """USER012 names what ends the way, with its file and line."""
+    one = two_files(rig, version, "result_success = return-fail", _GOOD, _GOOD)
+    assert not one.login(USER, SECRET.encode()).ok
+    setting = f"result_success = return-fail ({line_of(one, 'result_success = return-fail')})"
+    for words in ((), ("--password-stdin",)):
+        told = said(one, *words)
+        assert "USER012" in told
+        assert setting in told.replace("- ", "-"), told
+
+
+@_VERSIONS
+@pytest.mark.parametrize("setting", ["result_failure = return-fail", "result_failure = return"])
+def test_the_password_of_a_passdb_that_is_not_asked(rig: MakeRig, version: str, setting: str) -> None:
+    """The password is that of the second passdb, which the first keeps Dovecot from."""
+    one = two_files(rig, version, setting, _OTHER, _GOOD)
+    assert not one.login(USER, SECRET.encode()).ok
+    told = said(one, "--password-stdin")
+    assert "PASS001" in told
+    assert f"passdb 2 (passwd-file) ({one.folder}/two:1) has a hash of this very password" in told, told
+    assert f"{setting} ({line_of(one, setting)})" in told, told
+
+
+@pytest.mark.parametrize(
+    ("variable", "asked"),
+    [
+        ("%{user | substr(0,-1)}", "alice@example.or"),
+        ("%{user | sha1}", "45a6b2"),
+        ("%{user | upper}", "ALICE@"),
+    ],
+)
+def test_the_name_that_a_query_makes(rig: MakeRig, variable: str, asked: str) -> None:
+    """What the store was asked for is told where it is not the name, nor a part of it."""
+    text = (
+        f"{_V24}sql_driver = sqlite\nsqlite_path = @FILE@\n"
+        f"passdb sql {{\n  query = SELECT password FROM mailbox WHERE username = '{variable}'\n}}\n"
+        f"{_STATIC_24}"
+    )
+    one = rig("2.4.1", "sqlite", {"dovecot.conf": text}, SCHEMA)
+    assert not one.login(USER, SECRET.encode()).ok
+    told = said(one)
+    assert "USER001" in told or "USER004" in told
+    assert f"asked for '{asked}" in told, told
+    assert variable in told
+    assert "auth_username_format = %{user}" not in told
+
+
+def test_an_account_of_an_option_file(rig: MakeRig) -> None:
+    """User and password come from the group that is read, which is not the one that has them."""
+    files = {
+        "dovecot.conf": _HEAD + _PASSDB + _STATIC,
+        "sql.conf": "driver = mysql\n"
+        "connect = host=@HOST@ port=@PORT@ dbname=@NAME@ option_file=@DIR@/my.cnf\n"
+        f"default_pass_scheme = SHA512-CRYPT\npassword_query = {_PLAIN}\n",
+        "my.cnf": "[client]\nuser=nobody\npassword=none\n[dovecot]\nuser=@USER@\npassword=@PASSWORD@\n",
+    }
+    one = rig("2.3.19.1", "mysql", files, SCHEMA)
+    told = said(one)
+    assert "DB002" in told
+    assert f"user from {one.folder}/my.cnf, group [client]" in told, told
+    assert "no option_group is set" in told
+    one.edit("sql.conf", "option_file", "option_group=dovecot option_file")
+    one.restart()
+    assert mailauth("diagnose", USER, "--pid", str(one.master_pid)).returncode == 0

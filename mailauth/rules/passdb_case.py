@@ -1,0 +1,29 @@
+"""What the rules about the way through the passdbs share: the setting that leads it on, or ends it there."""
+
+from mailauth.dovecot.authconfig import Passdb
+from mailauth.evidence import Said, Step
+
+_LEADS = {
+    Said.OK: "result_success",
+    Said.FAILURE: "result_internalfail",
+    **dict.fromkeys((Said.MISMATCH, Said.UNKNOWN, Said.REFUSED), "result_failure"),
+}
+_DEFAULT = ("result_success=return-ok", "result_failure=continue", "result_internalfail=continue")
+_SKIPS = ("username_filter", "mechanisms", "skip")  # in the words of Step.why
+
+
+def setting(passdb: Passdb, step: Step) -> str:
+    """The setting with its place, "result_failure = return-fail (FILE:LINE)"; "" for a default."""
+    if step.said is Said.SKIPPED:
+        name = next((name for name in _SKIPS if name in step.why), "")
+        return _placed(name, passdb.place_of(name, f"{name}_filter"))
+    name = _LEADS.get(step.said, "")
+    value = getattr(passdb, name, "")
+    if not name or f"{name}={value}" in _DEFAULT:
+        return ""
+    short = name == "result_success" and {"pass"} == {"pass", name} & dict(passdb.places).keys()
+    return _placed("pass = yes" if short else f"{name} = {value}", passdb.place_of(name, "pass"))
+
+
+def _placed(text: str, place: str) -> str:
+    return f"{text} ({place})" if text and place else text
