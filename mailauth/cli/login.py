@@ -12,7 +12,8 @@ import click
 from mailauth.cli.address import address_of, host_and_port
 from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
-from mailauth.dovecot.doveadm import Installation, at_pid, chosen
+from mailauth.dovecot import holding
+from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _watch(asked: _Asked, seconds: float) -> None:
             line(f"a password was refused: the next look is in {pause:.0f} s")
         time.sleep(pause)
         if asked.pid:
-            at_pid(asked.pid, asked.dovecot.config)  # raises: it will not come back under that number
+            holding.check(asked.pid)  # raises: it will not come back under that number
         try:
             attempts = asked.round(refusals=REFUSED_AGAIN if refused else 0).attempts
         except (CannotObserve, UsageError) as why:

@@ -146,6 +146,8 @@ def serve(pid: int | None) -> None:
     settings = _settings()
     if pid is not None:
         settings = msgspec.structs.replace(settings, pid=at_pid(pid, settings.config).pid)
+    elif settings.pid is not None:
+        at_pid(settings.pid, settings.config)  # raises: another process has its number by now
     service = Service(settings, Tally(folder() / _TALLY), write, lambda text: click.echo(text, err=True))
     service.run(
         lambda port: click.echo(f"listening on 127.0.0.1:{port}, to make {settings.scheme}", err=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.dovecot import answers, entering, holding, inroot, programs
+from mailauth.dovecot import answers, entering, holding, inroot, masters, programs
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -265,22 +265,5 @@ def at_pid(pid: int, config: str | None) -> Installation:
     Raises UsageError when there is no such process, or when it is not a Dovecot master, and CannotObserve
     when it is not ours to look into.
     """
-    try:
-        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        raise UsageError(f"--pid {pid}: there is no such process.") from None
-    if name != "dovecot":
-        raise UsageError(f"--pid {pid}: this is {name}, not a Dovecot master process; see pgrep -x dovecot.")
-    words = [word.decode() for word in argv]
-    if config is None and "-c" in words[:-1]:
-        config = words[words.index("-c") + 1]
-    try:
-        elsewhere = not Path(f"/proc/{pid}/root").samefile("/") or any(
-            kind in entering.differing(pid) for kind in ("mnt", "net")
-        )
-    except PermissionError:
-        raise CannotObserve(f"--pid {pid}: only root may look into this process; {AS_ROOT}.") from None
-    except OSError:  # it ends just now
-        raise UsageError(f"--pid {pid}: there is no such process.") from None
-    return Installation(config, pid if elsewhere else None)
+    found = masters.master(pid)
+    return Installation(config or found.config, pid if found.apart else None)

@@ -4,7 +4,7 @@ import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
 
-from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.migrate.goal import Goal, reached
 from mailauth.migrate.onlogin import OnLogin
@@ -52,6 +52,8 @@ class OnLoginProgress:
 def progress(settings: OnLogin, tally: Tally, now: float | None = None) -> OnLoginProgress:
     """Count the stores and the tally.  Raises UsageError, CannotObserve when no store can be read."""
     dovecot = Installation(settings.config, settings.pid)
+    if settings.pid is not None:
+        at_pid(settings.pid, settings.config)  # raises: another process has its number by now
     seen = observe_surveys(Ask(dovecot, read_config(dovecot)))
     classes = [one for store in seen.stores for one in store.survey.classes]
     users = sum(one.rows for one in classes)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from mailauth.dovecot import entering, inroot
+from mailauth.dovecot import entering, holding, inroot, masters
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -66,7 +66,7 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
         number = dovecot.pid or int(file.read_text())
         master = psutil.Process(number)
         if master.name() == "dovecot":
-            return master
+            return _held(master, dovecot, config)
     except PermissionError as why:
         raise unseen(str(file), why) from None
     except psutil.AccessDenied:
@@ -85,6 +85,28 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
     raise NotRunning(
         f"Dovecot is not running with {config.file} (see {file}): start it, or name it with --pid."
     )
+
+
+def _held(master: psutil.Process, dovecot: Installation, config: AuthConfig) -> psutil.Process:
+    """It, and no other that calls itself so, or that has got its number.  Raises CannotObserve."""
+    holding.check(master.pid)
+    if not _serves(master.pid, config.base_dir):
+        what = f"process {master.pid} calls itself dovecot and holds no socket below {config.base_dir}"
+        if dovecot.pid:
+            raise CannotObserve(f"{what}: it is no Dovecot's master, or was started with another file.")
+        raise NotRunning(f"Dovecot is not running with {config.file}: {what}; start it.")
+    return master
+
+
+_serving: set[tuple[int, str]] = set()  # of processes that are held, so it is asked once
+
+
+def _serves(pid: int, base_dir: str) -> bool:
+    """Whether it does, where that is seen."""
+    if (pid, base_dir) not in _serving and masters.listens(pid, base_dir) is False:
+        return False
+    _serving.add((pid, base_dir))
+    return True
 
 
 _NOBODY = "mailauth-nobody"
@@ -322,12 +344,12 @@ def _libsodium(pid: int) -> str | None:
 
 
 def _is_roots(pid: int, library: Path) -> bool:
-    """Whether we may load it: as root, we load from another root only what root alone can have put there."""
+    """Whether it may be loaded: for root, only what root alone can have put there."""
     root = Path(f"/proc/{pid}/root")
-    if os.geteuid() or root.samefile("/"):
-        return True
-    if "user" in entering.differing(pid):
+    if not os.geteuid() and "user" in entering.differing(pid):
         return False
+    if os.geteuid():
+        return True
     states = [
         one.stat() for one in (library, *library.parents) if one == root or not root.is_relative_to(one)
     ]

@@ -12,11 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mailauth.cli import migrate_on_login
 from mailauth.dovecot import holding, inroot
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, NoAnswerInTime
-from tests.cli.running import ORDINARY
-from tests.field.container import CAPABILITIES, container
+from mailauth.migrate import onlogin
+from tests.cli.running import ORDINARY, mailauth
+from tests.field.container import CAPABILITIES, SECRET, USER, container
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root enters another's namespaces")
 
@@ -162,3 +164,78 @@ def test_a_process_that_ended_is_no_other() -> None:
             finally:
                 second.kill()
     pytest.skip("this number was not to be had again")
+
+
+@pytest.fixture
+def evil(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """An ordinary user's program by the name of dovecot, with a configuration of its own; its folder."""
+    for place in (tmp_path, *tmp_path.parents[:-2]):
+        place.chmod(0o755)
+    program, config, secret = tmp_path / "dovecot", tmp_path / "evil.conf", tmp_path / "secret"
+    shutil.copy(shutil.which("timeout") or "", program)
+    secret.write_text("the first line of a file that is root's\n")
+    secret.chmod(0o600)
+    config.write_text(f"!include {secret}\nbase_dir = {tmp_path}\n")
+    words = (str(program), "600", "awk", 'BEGIN { system("sleep 600") }', "-c", str(config))
+    with subprocess.Popen([*ORDINARY, *words], cwd="/") as one:
+        try:
+            deadline = time.monotonic() + 60
+            while psutil.Process(one.pid).name() != "dovecot":
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield one.pid, tmp_path
+        finally:
+            for below in psutil.Process(one.pid).children(recursive=True):
+                below.kill()
+            one.kill()
+
+
+def test_an_ordinary_users_dovecot_is_not_believed(evil: tuple[int, Path]) -> None:
+    """Root's doveconf would read what its command line names, and quote what it cannot read as one."""
+    pid, folder = evil
+    done = mailauth("diagnose", USER, "--pid", str(pid))
+    assert "the first line" not in done.stdout + done.stderr
+    assert "Permission denied" in " ".join(done.stdout.split()), done.stdout + done.stderr
+    (folder / "evil.conf").write_text(f"base_dir = {folder}\n")
+    done = mailauth("check", "server", "--pid", str(pid))
+    assert "holds no socket below" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_number_in_master_pid_is_not_believed(evil: tuple[int, Path]) -> None:
+    """Dovecot was killed; its number is an ordinary user's process now."""
+    pid, folder = evil
+    roots = folder / "roots"
+    roots.mkdir()
+    (roots / "dovecot.conf").write_text(f"base_dir = {roots}\nlog_path = {roots}/log\n")
+    (roots / "master.pid").write_text(f"{pid}\n")
+    done = mailauth("diagnose", USER, "-c", str(roots / "dovecot.conf"))
+    assert "CONF018" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_only_calls_itself_dovecot() -> None:
+    with subprocess.Popen(
+        ["sh", "-c", "printf dovecot > /proc/$$/comm; read x"], stdin=subprocess.PIPE
+    ) as one:
+        deadline = time.monotonic() + 60
+        while psutil.Process(one.pid).name() != "dovecot":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        done = mailauth("login", USER, "--pid", str(one.pid), "--password-stdin", feed=SECRET)
+        assert done.returncode == 2
+        assert "this calls itself dovecot, and runs" in done.stderr
+
+
+def test_on_login_asks_whose_its_number_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's settings name a master of yesterday's."""
+    monkeypatch.setenv("MAILAUTH_STATE", str(tmp_path / "state"))
+    file = migrate_on_login.folder() / migrate_on_login._SETTINGS
+    with subprocess.Popen(["sleep", "600"]) as other:
+        settings = onlogin.OnLogin(
+            "5e" * 32, "70" * 16, 40010, "/etc/dovecot/dovecot.conf", "ARGON2ID", {}, pid=other.pid
+        )
+        file.write_bytes(onlogin.dump(settings))
+        file.chmod(0o600)
+        done = mailauth("migrate", "on-login", "serve", MAILAUTH_STATE=str(tmp_path / "state"))
+        other.kill()
+    assert done.returncode == 2
+    assert "this is sleep, not a Dovecot master process" in done.stderr
