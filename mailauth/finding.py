@@ -48,7 +48,9 @@ class Remedy:
 
     ``file`` is where the text goes: at its end, so that nothing after it sets the same again.
     ``edits`` are lines to change where they stand, since nothing at the end can take them back.
-    ``commands`` are run as they are, after the files were changed.
+    ``commands``, a list of words each, are run as they are, after the files were changed.
+
+    Rules make one with more than words by mailauth/remedies.py only, which knows what may stand where.
 
     Raises ValueError for a text without a file.
     """
@@ -56,7 +58,7 @@ class Remedy:
     summary: str
     config: Mapping[Dialect, str] = field(default_factory=dict)
     file: str = ""
-    commands: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
     careful: str = ""
     edits: tuple[Edit, ...] = ()
     store: StoreChange | None = None

@@ -1,6 +1,7 @@
 """``mailauth migrate on-login``: enable, disable, serve, unit, status."""
 
 import secrets
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,11 +229,12 @@ def _show(switch: "Switch", as_json: bool) -> None:
     from mailauth.render.json import to_json  # noqa: PLC0415
 
     diffs = [diff(change) for change in switch.plan.files]
+    commands = list(map(shlex.join, switch.plan.commands))
     secret = [f"{path} ({'root only' if text else 'taken away'})" for path, text in switch.secret.items()]
     if as_json:
-        click.echo(to_json({"diffs": diffs, "files": secret, "commands": list(switch.plan.commands)}))
+        click.echo(to_json({"diffs": diffs, "files": secret, "commands": commands}))
         return
-    click.echo("\n".join([*diffs, *secret, f"then: {', '.join(switch.plan.commands)}"]))
+    click.echo("\n".join([*diffs, *secret, f"then: {', '.join(commands)}"]))
     click.echo("Nothing was changed; --apply does it.")
 
 

@@ -23,12 +23,13 @@ from mailauth.fix import journal as journals
 from mailauth.fix.entry import Entry, find, new_string
 from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, Journal, State, StoreEntry
-from mailauth.fix.plan import RELOAD, REOPEN, Plan, make
+from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
 from mailauth.fix.reload import reload, runs
-from mailauth.fix.takeback import OF_FILES, Step, modes_of, put, take_back
+from mailauth.fix.takeback import Step, modes_of, put, take_back
 from mailauth.hashes import Password
 from mailauth.probes.log_place import observe_log_destination
 from mailauth.probes.scene import Scene
+from mailauth.remedies import RELOAD, REOPEN, Words
 
 _COMMAND_SECONDS = 60.0
 _LOG_SECONDS = 15.0
@@ -44,6 +45,14 @@ class Ready:
     entry: Entry | None = None
     new: bytes | None = field(default=None, repr=False)
 
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """What cannot be taken back once it is done."""
+        entry = self.entry
+        plain = entry is not None and entry.old is not None and journals.is_plain(entry.old)
+        told = (f"{entry.place}: the old string is a plaintext, and is not kept",) if entry and plain else ()
+        return (*told, *self.plan.lasting)
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -55,6 +64,7 @@ class Ending:
     problem: str = ""
     interrupted: bool = False
     notes: tuple[str, ...] = ()
+    stays: tuple[str, ...] = ()  # what was done and cannot be taken back
 
     @property
     def clean(self) -> bool:
@@ -136,12 +146,11 @@ def undo(name: str, dovecot: Installation | None = None) -> Ending:
             steps = take_back(journal, dovecot)
             if not any(step.again for step in steps):
                 journal = journals.finished(journal, State.UNDONE)
-            return Ending(name, journal.state, tuple(steps))
+            return Ending(name, journal.state, tuple(steps), stays=journal.stays)
 
 
 def _journal(ready: Ready) -> Journal:
     plan, entry, dovecot = ready.plan, ready.entry, ready.target.dovecot
-    commands = [shlex.split(command) for command in plan.commands]
     return Journal(
         id=journals.fresh_id(plan.code),
         code=plan.code,
@@ -151,9 +160,10 @@ def _journal(ready: Ready) -> Journal:
         pid=dovecot.pid,
         state=State.APPLYING,
         files=tuple(FileEntry(change.path, change.before, change.after) for change in plan.files),
-        modes=tuple(mode for words in commands for mode in modes_of(words, dovecot)),
+        modes=tuple(mode for words in plan.commands for mode in modes_of(words, dovecot)),
         store=StoreEntry(entry.passdb.label, entry.place, entry.old, ready.new) if entry else None,
         reloads=plan.reloads,
+        stays=ready.lasting,
     )
 
 
@@ -179,6 +189,7 @@ class _Work:
     verify: bool
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
 
     def run(self, guard: Guard) -> Ending:
         begun, interrupted, problem = False, False, ""
@@ -204,7 +215,8 @@ class _Work:
         return self._ending(self._roll_back(), problem, interrupted)
 
     def _ending(self, state: State, problem: str = "", interrupted: bool = False) -> Ending:
-        return Ending(self.journal.id, state, tuple(self.steps), problem, interrupted, tuple(self.notes))
+        said = tuple(self.steps), problem, interrupted, tuple(self.notes), tuple(self.stays)
+        return Ending(self.journal.id, state, *said)
 
     def _roll_back(self) -> State:
         back = take_back(self.journal, self.ready.target.dovecot)
@@ -231,8 +243,8 @@ class _Work:
                 self.notes += entry.write(entry.old, self.ready.new).notes
         for command in plan.commands:
             # In another root it is a child of ours that does it, and would go on after an interruption.
-            whole = guard.held() if command.partition(" ")[0] in OF_FILES else nullcontext()
-            with self._step(command), whole:
+            whole = guard.held() if command[0] in OF_FILES else nullcontext()
+            with self._step(shlex.join(command)), whole:
                 self._command(command)
         self._settle()
         if self.verify:
@@ -262,7 +274,7 @@ class _Work:
         if isinstance(again, Refusal):
             raise Refused(f"Dovecot does not accept it: {again.place}: {again.words}")
 
-    def _command(self, command: str) -> None:
+    def _command(self, command: Words) -> None:
         dovecot = self.ready.target.dovecot
         if command == RELOAD:
             config = read_config(dovecot)  # as it is now: what there was before may have been refused
@@ -272,17 +284,18 @@ class _Work:
                 self.notes.append("Dovecot does not run, so nothing was reloaded or tested; start it.")
                 self.verify = False
             return
-        words = shlex.split(command)
-        if words[0] in ("doveadm", "doveconf"):
-            ran = dovecot.run(words[0], *words[1:])
+        if not can_go_back(command):
+            self.stays.append(shlex.join(command))
+        if command[0] in ("doveadm", "doveconf"):
+            ran = dovecot.run(*command)
             status, said = ran.status, ran.err
         else:
-            ran = dovecot.execute(words, timeout=_COMMAND_SECONDS)
+            ran = dovecot.execute(command, timeout=_COMMAND_SECONDS)
             status, said = ran.status, ran.err
-            if not list(modes_of(words, dovecot)):
-                self.notes.append(f"{command}: mailauth cannot take this back.")
         if status:
-            raise Refused(f"{command}: ended with status {status}: {said.strip().partition(chr(10))[0]}")
+            raise Refused(
+                f"{shlex.join(command)}: ended with status {status}: {said.strip().partition(chr(10))[0]}"
+            )
         if command == REOPEN:
             self._await_log()
 

@@ -38,12 +38,14 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModeEntry:
-    """Who owned a file that a command may give to someone else."""
+    """Who owned a file that a command may give away; ``device`` and ``inode``: which file it was."""
 
     path: str
     mode: int
     uid: int
     gid: int
+    device: int = 0
+    inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Journal:
     modes: tuple[ModeEntry, ...] = ()
     store: StoreEntry | None = None
     reloads: bool = False
+    stays: tuple[str, ...] = ()  # what was done, or may have been, and cannot be taken back
 
 
 def folder() -> Path:
@@ -168,14 +171,14 @@ def finished(journal: Journal, state: State) -> Journal:
     store = journal.store
     if store and state in (State.ROLLED_BACK, State.UNDONE):
         store = replace(store, old=None, new=None, kept=False)
-    elif store and store.old is not None and _is_plain(store.old):
+    elif store and store.old is not None and is_plain(store.old):
         store = replace(store, old=None, kept=False)
     done = replace(journal, state=state, store=store)
     write(done)
     return done
 
 
-def _is_plain(stored: bytes) -> bool:
+def is_plain(stored: bytes) -> bool:
     """Whether the string tells the password, as far as its name says."""
     name = stored[1:].partition(b"}")[0].partition(b".")[0].upper() if stored.startswith(b"{") else b""
     return name in (b"PLAIN", b"CLEAR", b"CLEARTEXT", b"PLAIN-TRUNC") or stored[:1] not in (b"{", b"$")

@@ -6,6 +6,7 @@ Reads files, writes none.
 import glob
 import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,10 +15,10 @@ from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused
 from mailauth.finding import Edit, Finding, Remedy, StoreChange
+from mailauth.remedies import RELOAD, REOPEN, Words, unfit
 
+OF_FILES = ("chmod", "chown", "chgrp")  # commands that change a file's mode or owner
 DROP_IN = "99-mailauth.conf"
-RELOAD = "doveadm reload"
-REOPEN = "doveadm log reopen"
 _INCLUDE = re.compile(r"!include(_try)?\s+(\S.*)")
 
 
@@ -40,8 +41,13 @@ class Plan:
     careful: tuple[str, ...]
     files: tuple[FileChange, ...]
     store: StoreChange | None
-    commands: tuple[str, ...]
-    followed: tuple[str, ...] = ()  # commands of mailauth's own, for the reader
+    commands: tuple[Words, ...]
+    followed: tuple[Words, ...] = ()  # commands of mailauth's own, for the reader
+
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """The commands that mailauth cannot take back."""
+        return tuple(shlex.join(one) for one in self.commands if not can_go_back(one))
 
     @property
     def reloads(self) -> bool:
@@ -54,6 +60,9 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
     Raises CannotObserve when a file cannot be read, Refused when it is not what the remedy speaks of.
     """
     remedies = [finding.problem.remedy for finding in findings]
+    for one in remedies:
+        if why := " ".join(filter(None, map(unfit, one.commands))):
+            raise Refused(f"a remedy's command is none that mailauth runs: {why}.")
     desk = _Desk(config, dovecot)
     for remedy in remedies:
         for edit in remedy.edits:
@@ -65,7 +74,7 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
             desk.append(remedy.file or config.file, code, text)
     files = tuple(desk.changes())
     named = list(dict.fromkeys(command for remedy in remedies for command in remedy.commands))
-    commands = [command for command in named if not command.startswith("mailauth ")]
+    commands = [command for command in named if command[0] != "mailauth"]
     if files and RELOAD not in commands and any(_is_dovecots(change.path, config) for change in files):
         commands.insert(0, RELOAD)
     return Plan(
@@ -78,6 +87,11 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
         commands=tuple(commands),
         followed=tuple(command for command in named if command not in commands),
     )
+
+
+def can_go_back(command: Words) -> bool:
+    """A file's mode and owner are noted before; a reload is done again; of a whole tree nothing is noted."""
+    return command in (RELOAD, REOPEN) or (command[0] in OF_FILES and "-R" not in command)
 
 
 def _each(texts: Iterable[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What ``mailauth fix`` says, as plain data: mailauth/schemas/fix.json is made of it.  Holds no secret."""
 
+import shlex
 from dataclasses import dataclass
 
 from mailauth.finding import StoreChange
@@ -55,9 +56,11 @@ class FixReport:
     entry: EntryReport | None
     commands: list[str]
     followed: list[str]
+    lasting: list[str]  # what cannot be taken back once it is done
     steps: list[StepReport]
     problem: str
     notes: list[str]
+    stays: list[str]  # what was done and cannot be taken back
 
 
 def report(ready: Ready, ending: Ending | None = None) -> FixReport:
@@ -74,21 +77,24 @@ def report(ready: Ready, ending: Ending | None = None) -> FixReport:
         careful=list(plan.careful),
         files=[FileReport(change.path, change.before is None, diff(change)) for change in plan.files],
         entry=_entry(ready),
-        commands=list(plan.commands),
-        followed=list(plan.followed),
+        commands=list(map(shlex.join, plan.commands)),
+        followed=list(map(shlex.join, plan.followed)),
+        lasting=list(ready.lasting),
         steps=_steps(ending),
         problem=ending.problem if ending else "",
         notes=list(ending.notes) if ending else [],
+        stays=list(ending.stays) if ending else [],
     )
 
 
 def undone(ending: Ending) -> FixReport:
     """How taking back went."""
     return FixReport(
-        *(_state(ending), ending.id, "", "", "", "", [], [], [], None, [], []),
+        *(_state(ending), ending.id, "", "", "", "", [], [], [], None, [], [], []),
         steps=_steps(ending),
         problem=ending.problem,
         notes=list(ending.notes),
+        stays=list(ending.stays),
     )
 
 

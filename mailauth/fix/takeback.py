@@ -17,13 +17,12 @@ from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.fix.entry import Entry
 from mailauth.fix.journal import FileEntry, Journal, ModeEntry
-from mailauth.fix.plan import read
+from mailauth.fix.plan import OF_FILES, read
 from mailauth.fix.reload import reload, runs
 from mailauth.probes.lookup import observe_user_name
 from mailauth.probes.scene import Scene
+from mailauth.remedies import Words
 from mailauth.stores import replace
-
-OF_FILES = ("chmod", "chown", "chgrp")  # commands that change a file's mode or owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +87,15 @@ def _mode_back(entry: ModeEntry, dovecot: Installation) -> Step:
 
     def back() -> None:
         try:
-            os.chown(entry.path, entry.uid, entry.gid)
-            Path(entry.path).chmod(entry.mode)
+            file = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                now = os.fstat(file)
+                if (now.st_dev, now.st_ino) != (entry.device, entry.inode):
+                    raise Refused(f"{entry.path}: is another file by now, so it was left alone.")
+                os.fchown(file, entry.uid, entry.gid)
+                os.fchmod(file, entry.mode)
+            finally:
+                os.close(file)
         except OSError as why:
             raise Refused(f"{entry.path}: cannot be given back ({why.strerror}).") from None
 
@@ -144,7 +150,7 @@ def _reload(dovecot: Installation) -> Step:
     return Step("doveadm reload", ok=True)
 
 
-def modes_of(words: list[str], dovecot: Installation) -> Iterator[ModeEntry]:
+def modes_of(words: Words, dovecot: Installation) -> Iterator[ModeEntry]:
     """The files whose owner or mode a command would change, as they are."""
     if not words or Path(words[0]).name not in OF_FILES:
         return
@@ -152,4 +158,11 @@ def modes_of(words: list[str], dovecot: Installation) -> Iterator[ModeEntry]:
         if word.startswith("/"):
             with suppress(OSError):
                 status = dovecot.path(word).stat()
-                yield ModeEntry(word, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+                yield ModeEntry(
+                    word,
+                    stat.S_IMODE(status.st_mode),
+                    status.st_uid,
+                    status.st_gid,
+                    status.st_dev,
+                    status.st_ino,
+                )

@@ -90,14 +90,19 @@ def service_fit(
 
 def stanza(services: Iterable[ServiceFit]) -> str:
     """What to add to the configuration; the same words in 2.3 and 2.4.  "" when nothing is short."""
+    return "".join(
+        f"service {name} {{\n  vsz_limit = {mib}M\n}}\n" for name, mib in limits_of(services).items()
+    )
+
+
+def limits_of(services: Iterable[ServiceFit]) -> dict[str, int]:
+    """The vsz_limit in MiB that each service which is short should have."""
     limits: dict[str, int] = {}
     for one in services:
         if one.harms and one.after_reload is not Fits.YES:
             name = one.process.service
             limits[name] = max(limits.get(name, 0), one.recommended)
-    return "".join(
-        f"service {name} {{\n  vsz_limit = {limit // _MiB}M\n}}\n" for name, limit in limits.items()
-    )
+    return {name: limit // _MiB for name, limit in limits.items()}
 
 
 @dataclass(frozen=True, slots=True)

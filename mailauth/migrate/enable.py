@@ -17,8 +17,9 @@ from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Diagnosis
 from mailauth.fix.apply import Ending, Ready, apply
 from mailauth.fix.journal import State
-from mailauth.fix.plan import RELOAD, FileChange, Plan, read
+from mailauth.fix.plan import FileChange, Plan, read
 from mailauth.migrate.onlogin import FIELD, OnLogin, passdb_settings, policy_settings
+from mailauth.remedies import RELOAD
 
 _DRIVERS = ("passwd-file", "sql")
 _NO_STORE = "{}: there is no passdb with hashes that could be migrated."

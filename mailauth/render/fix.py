@@ -33,6 +33,7 @@ def _plan(told: FixReport) -> Iterator[str]:
         )
     yield from (f"also   {one}" for one in told.followed)
     yield from (f"careful: {one}" for one in told.careful)
+    yield from (f"cannot be taken back: {one}" for one in told.lasting)
 
 
 def _steps(told: FixReport) -> Iterator[str]:
@@ -42,6 +43,13 @@ def _steps(told: FixReport) -> Iterator[str]:
     yield from (f"note   {note}" for note in told.notes)
 
 
+def _stays(told: FixReport) -> Iterator[str]:
+    """What is not as it was: commands, and what Dovecot did in between."""
+    yield from (f"stays: {one}; mailauth cannot take it back" for one in told.stays)
+    if told.state == "rolled back" and any(one.ok and one.what == "doveadm reload" for one in told.steps):
+        yield "Dovecot ran with the change meanwhile; what it did then is not taken back."
+
+
 def _end(told: FixReport) -> str:
     match told.state:
         case "planned":
@@ -49,9 +57,10 @@ def _end(told: FixReport) -> str:
         case "applied":
             return f"Applied.  To take it back: mailauth fix --undo {told.id}"
         case "rolled back":
-            return f"Rolled back, everything is as it was: {told.problem}"
+            what = "all but what is named below" if told.stays else "all that mailauth wrote"
+            return "\n".join([f"Rolled back, {what} is as it was: {told.problem}", *_stays(told)])
         case "undone":
-            return "Taken back."
+            return "\n".join(["Taken back.", *_stays(told)])
         case _:
             why = f" ({told.problem})" if told.problem else ""
             again = f"mailauth fix --undo {told.id}"

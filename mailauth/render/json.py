@@ -1,5 +1,6 @@
 """A diagnosis as JSON.  The records here are the schema: mailauth/schemas/diagnosis.json is made of them."""
 
+import shlex
 from dataclasses import dataclass, field
 
 import msgspec
@@ -121,7 +122,7 @@ def _remedy(problem: Problem) -> RemedyReport:
         remedy.summary,
         config,
         remedy.file,
-        list(remedy.commands),
+        list(map(shlex.join, remedy.commands)),
         remedy.careful,
         list(remedy.edits),
         remedy.store,

@@ -149,7 +149,8 @@ def _remedy_text(remedy: Remedy, dialect: Dialect, width: int) -> str:
         lines += [f"  - {edit.old}"] + ([f"  + {edit.new}"] if edit.new else [])
     if remedy.commands:
         first = "then" if text or remedy.edits else "run"
-        lines += [f"{first if not number else 'and'}: {one}" for number, one in enumerate(remedy.commands)]
+        commands = map(shlex.join, remedy.commands)
+        lines += [f"{first if not number else 'and'}: {one}" for number, one in enumerate(commands)]
     if remedy.careful:
         lines.append(f"careful: {remedy.careful}")
     return _labelled("fix", ["\n".join(lines)], width)

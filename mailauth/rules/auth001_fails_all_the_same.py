@@ -12,7 +12,8 @@ What to do
 """
 
 from mailauth.evidence import CacheAnswer, Logins, LookedUp, PasswordCheck
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import cache_case, database_case
 
 _NAMED = (
@@ -44,8 +45,8 @@ def fails_all_the_same(
         ),
         because=(lookups, check, logins),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Read what Dovecot logs about it, with auth_verbose = yes.",
-            commands=("doveadm log find", "doveadm log errors"),
+            commands=(LOG_FIND, LOG_ERRORS),
         ),
     )

@@ -18,7 +18,8 @@ What to do
 """
 
 from mailauth.evidence import Cleartext, Configured, Listening
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, remedy
 
 
 @rule("AUTH002", "Passwords are refused without TLS, and no TLS is offered", Severity.BLOCKS_LOGIN)
@@ -36,11 +37,14 @@ def cleartext_without_tls(
         says=f"ssl = no and {setting}: a client on another machine may not send its password.",
         because=(cleartext, listening, configured),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Offer TLS: ssl = yes, with a certificate. The text below allows passwords without it.",
-            config={"2.3": "disable_plaintext_auth = no", "2.4": "auth_allow_cleartext = yes"},
+            config={
+                "2.3": [Setting("disable_plaintext_auth", "no")],
+                "2.4": [Setting("auth_allow_cleartext", "yes")],
+            },
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="Without TLS whoever is between the client and the server reads the password.",
         ),
     )

@@ -19,6 +19,7 @@ What to do
 from mailauth.evidence import Configured, Mechanisms
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.serving import TAKES, serves
+from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
 @rule("AUTH003", "A mechanism offered cannot be served from the stored hash", Severity.BLOCKS_LOGIN)
@@ -68,12 +69,12 @@ def _problem(
 
 
 def _set(configured: Configured, names: tuple[str, ...]) -> Remedy:
-    text = f"auth_mechanisms = {' '.join(name.lower() for name in names)}"
-    return Remedy(
+    text = [Setting("auth_mechanisms", " ".join(name.lower() for name in names))]
+    return remedy(
         f"Offer {', '.join(names)}.",
-        config={"2.3": text, "2.4": text},
+        config=both(*text),
         file=configured.file,
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
         careful="PLAIN and LOGIN send the password: have TLS around them.",
     )
 

@@ -17,10 +17,11 @@ What to do
 """
 
 from mailauth.evidence import Configured, Penalties, UserInLog
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _FROM = 2  # one failure is a typing error: 4 seconds
-_OFF = "service anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}"
+_OFF = [block("service", "anvil", block("unix_listener", "anvil-auth-penalty", Setting("mode", "0")))]
 
 
 @rule("AUTH006", "The user's address is held back after failed logins", Severity.RISK)
@@ -32,11 +33,11 @@ def held_back(configured: Configured, penalties: Penalties, log: UserInLog) -> P
         says=" ".join(f"Each attempt from {one.ip} waits {one.seconds} seconds." for one in found),
         because=(penalties, log),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Stop the client that fails; or have no penalty, where many share the address.",
-            config={"2.3": _OFF, "2.4": _OFF},
+            config=both(*_OFF),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="Without the penalty guessing is faster: have fail2ban, or auth_failure_delay, instead.",
         ),
     )

@@ -19,7 +19,8 @@ What to do
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogWindow
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, remedy
 from mailauth.rules import database_case
 
 _DEFAULT = 30  # of both dialects
@@ -31,17 +32,17 @@ def worker_queue(configured: Configured, log: LogWindow) -> Problem | None:
     if queued is None or log.database_lost:
         return None
     more = max(_DEFAULT, 2 * _workers(configured))
-    on_23 = f"auth_worker_max_count = {more}"
-    on_24 = f"service auth-worker {{\n  process_limit = {more}\n}}"
+    on_23 = [Setting("auth_worker_max_count", str(more))]
+    on_24 = [block("service", "auth-worker", Setting("process_limit", str(more)))]
     return Problem(
         says=f"Dovecot says, {queued.count} times since {log.begins}: {queued.text}.",
         because=(log, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Allow more workers at the same time, or store a hash that takes less time.",
             config={"2.3": on_23, "2.4": on_24},
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="Each worker may verify at the same time: their memory adds up.",
         ),
     )

@@ -20,7 +20,8 @@ What to do
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import AuthAnswer, Evidence, Logins, LogWindow
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 
 _COMPUTING = 0.5  # seconds of its own processor time: then AUTH010 tells why it does not answer
 
@@ -50,9 +51,9 @@ def _problem(because: tuple[Evidence, ...], says: str, *, now: bool) -> Problem:
         says=says,
         because=because,
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="See what auth and its workers wait for, and start auth anew by a reload.",
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
         severity=Severity.BLOCKS_LOGIN if now else None,
     )

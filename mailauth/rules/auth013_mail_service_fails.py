@@ -16,7 +16,8 @@ What to do
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Logins, LogWindow, MailSession
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import database_case, session_case
 
 _NAMED = (
@@ -44,8 +45,8 @@ def mail_service_fails(logins: Logins, session: MailSession, log: LogWindow | No
         says=says,
         because=(logins, session, log) if log and last else (logins, session),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Mend what that line names." if last else "Read what Dovecot logs of it.",
-            commands=() if last else ("doveadm log errors", "doveadm log find"),
+            commands=() if last else (LOG_ERRORS, LOG_FIND),
         ),
     )

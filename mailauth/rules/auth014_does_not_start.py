@@ -17,7 +17,8 @@ What to do
 import re
 
 from mailauth.evidence import AuthStart, LookedUp
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 from mailauth.stores.store import OF_THE_CONNECTION
 
 # What the master says of it, which is not why.
@@ -41,8 +42,8 @@ def auth_does_not_start(start: AuthStart, lookups: LookedUp | None) -> Problem |
         says=f"auth ends as it starts, so nobody can log in. Dovecot says: {start.words}{meaning}.",
         because=(start,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Mend what that line names; auth starts with the next reload.",
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )

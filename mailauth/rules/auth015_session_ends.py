@@ -14,9 +14,9 @@ What to do
     Mend what the line names, then doveadm reload.
 """
 
-from mailauth.dovecot.version import DIALECTS
 from mailauth.evidence import Configured, LogTrouble, LogWindow, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 from mailauth.rules import session_case
 
 _NAMED = (
@@ -56,15 +56,15 @@ def _one_other(found: LogTrouble, name: UserName | None) -> str:
     return "" if user.casefold() in asked else user
 
 
-_MEND = Remedy(summary="Mend what that line names, and reload.", commands=("doveadm reload",))
+_MEND = remedy(summary="Mend what that line names, and reload.", commands=(RELOAD,))
 
 
 def _room(configured: Configured, found: LogTrouble) -> Remedy:
     size = "256M" if "map segment" in found.text else "1G"  # Dovecot's default_vsz_limit, or more than that
-    text = f"service {found.service} {{\n  vsz_limit = {size}\n}}"
-    return Remedy(
+    text = [block("service", found.service, Setting("vsz_limit", size))]
+    return remedy(
         summary=f"Give {found.service} room for its program and what it loads.",
-        config=dict.fromkeys(DIALECTS, text),
+        config=both(*text),
         file=configured.file,
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
     )

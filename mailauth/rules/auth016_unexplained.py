@@ -13,7 +13,8 @@ What to do
 """
 
 from mailauth.evidence import Logins, LookedUp, UserInLog
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 
 
 @rule("AUTH016", "The login fails, and nothing looked at explains it", Severity.BLOCKS_LOGIN, last=True)
@@ -37,8 +38,8 @@ def unexplained(logins: Logins, lookups: LookedUp | None, log: UserInLog | None)
         says=says,
         because=(logins, *also),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Read what Dovecot logs of it, with auth_verbose = yes.",
-            commands=("doveadm log find", "doveadm log errors"),
+            commands=(LOG_FIND, LOG_ERRORS),
         ),
     )

@@ -17,6 +17,7 @@ What to do
 
 from mailauth.evidence import Configured, PostfixLink
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 
 @rule("AUTH018", "Postfix cannot ask auth", Severity.BLOCKS_LOGIN, yields_to=("CONF018", "CONF019"))
@@ -28,20 +29,20 @@ def postfix_cannot_ask(configured: Configured, link: PostfixLink) -> Problem | N
     says += f" Postfix logs: {link.logged}" if link.logged else ""
     other = "no socket" in link.problem or "takes no logins" in link.problem
     name = link.path if other or not link.listener else link.listener
-    inner = f"mode = 0660\n    user = {link.user}\n    group = {link.user}"
-    text = f"service auth {{\n  unix_listener {name} {{\n    {inner}\n  }}\n}}"
+    inner = (Setting("mode", "0660"), Setting("user", link.user), Setting("group", link.user))
+    text = [block("service", "auth", block("unix_listener", name, *inner))]
     if "takes no logins" in link.problem:
-        remedy = Remedy(
+        mend = Remedy(
             summary=(
                 "Point smtpd_sasl_path at a socket of service auth for clients, such as private/auth, and"
                 " have Dovecot make it with mode 0660 for Postfix's user; then: postfix reload."
             )
         )
     else:
-        remedy = Remedy(
+        mend = remedy(
             summary="Have Dovecot make that socket for Postfix's user.",
-            config={"2.3": text, "2.4": text},
+            config=both(*text),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         )
-    return Problem(says=says, because=(link, configured), certainty=Certainty.PROVEN, remedy=remedy)
+    return Problem(says=says, because=(link, configured), certainty=Certainty.PROVEN, remedy=mend)

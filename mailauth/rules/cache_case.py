@@ -1,10 +1,9 @@
 """What the rules about the auth cache share: whether it is the cache that answers."""
 
-import shlex
-
 from mailauth.evidence import CacheAnswer, Logins, PasswordCheck
 from mailauth.finding import Remedy
 from mailauth.hashes import Verdict
+from mailauth.remedies import remedy
 
 
 def refuses(check: PasswordCheck, logins: Logins, cache: CacheAnswer) -> bool:
@@ -21,9 +20,9 @@ def lets_in(check: PasswordCheck, logins: Logins, cache: CacheAnswer) -> bool:
 
 
 def flush(cache: CacheAnswer) -> Remedy:
-    return Remedy(
+    return remedy(
         summary="Let Dovecot forget what it has of the user; have the program that sets passwords do so.",
-        commands=(f"doveadm auth cache flush {shlex.quote(cache.user)}",),
+        commands=(("doveadm", "auth", "cache", "flush", "--", cache.user),),
         careful=(
             "Where the query has %n or %{user | username} alone, doveadm does not find the entry by the"
             " full name: doveadm auth cache flush, without a name, forgets everyone."

@@ -19,6 +19,7 @@ from mailauth.evidence import Configured, StoredHash
 from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
 from mailauth.hashes import Verdict
 from mailauth.hashes.damaged import Kind
+from mailauth.remedies import LIST_SCHEMES, RELOAD, Setting, block, remedy
 
 _BARE = (Kind.NO_PREFIX, Kind.PLAINTEXT)
 
@@ -44,7 +45,7 @@ def unknown_default_scheme(configured: Configured, stored: StoredHash) -> Proble
 def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
     """The setting in the passdb's own words; 2.3's passwd-file has it in the middle of args."""
     if not scheme:
-        return Remedy(summary="Name a default scheme that this Dovecot has.", commands=("doveadm pw -l",))
+        return remedy(summary="Name a default scheme that this Dovecot has.", commands=(LIST_SCHEMES,))
     in_args = configured.version.dialect == "2.3" and not isinstance(passdb.source, SqlSource)
     if in_args:
         return Remedy(
@@ -53,12 +54,12 @@ def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
             store=StoreChange.MEND,
         )
     file = passdb.source.place if isinstance(passdb.source, SqlSource) else configured.file
-    of_23 = f"default_pass_scheme = {scheme}"
-    of_24 = f"passdb {passdb.name} {{\n  default_password_scheme = {scheme}\n}}"
-    return Remedy(
+    of_23 = [Setting("default_pass_scheme", scheme)]
+    of_24 = [block("passdb", passdb.name, Setting("default_password_scheme", scheme))]
+    return remedy(
         summary=f"Name {scheme}, which this hash is of.",
         config={"2.3": of_23, "2.4": of_24},
         file=file if configured.version.dialect == "2.3" else configured.file,
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
         careful="Other bare hashes of this passdb may be of another scheme.",
     )

@@ -17,7 +17,8 @@ What to do
 """
 
 from mailauth.evidence import Startup
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 
 _PACKAGES = {
     "mysql": "dovecot-mysql",
@@ -40,7 +41,5 @@ def driver_missing(startup: Startup) -> Problem | None:
         says=" ".join(says) + " The auth process does not start without it.",
         because=(startup,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
-            summary=f"{install}, or take the passdb away; then reload.", commands=("doveadm reload",)
-        ),
+        remedy=remedy(summary=f"{install}, or take the passdb away; then reload.", commands=(RELOAD,)),
     )

@@ -17,7 +17,8 @@ What to do
 """
 
 from mailauth.evidence import Configured, Startup
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, both, remedy
 
 _WITHOUT_A_PASSWORD = frozenset({"EXTERNAL", "ANONYMOUS"})
 
@@ -39,15 +40,15 @@ def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
     else:
         return None
     kept = [name for name in names if name not in (*startup.unknown, "PLAIN")]
-    line = " ".join(["auth_mechanisms = plain", *kept]).lower()
+    line = [Setting("auth_mechanisms", " ".join(["plain", *kept]).lower())]
     return Problem(
         says=says,
         because=(startup, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Name plain, and only mechanisms that are there.",
-            config={"2.3": line, "2.4": line},
+            config=both(*line),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )

@@ -15,7 +15,8 @@ What to do
 """
 
 from mailauth.evidence import AuthFile, AuthFiles
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import Words, remedy
 
 
 @rule("CONF012", "The auth process may not read its passwd-file", Severity.BLOCKS_LOGIN)
@@ -27,7 +28,7 @@ def unreadable(files: AuthFiles) -> Problem | None:
         says=" ".join(_says(one) for one in stopped),
         because=(files,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Let the process that reads it in, and nobody else." + _beside(stopped),
             commands=tuple(command for one in stopped for command in _commands(one)),
         ),
@@ -39,9 +40,9 @@ def _says(one: AuthFile) -> str:
     return f"{one.path} {what} by {one.reader}, which reads it ({one.stopped_why})."
 
 
-def _commands(one: AuthFile) -> tuple[str, ...]:
+def _commands(one: AuthFile) -> tuple[Words, ...]:
     mode = "g+r" if one.stopped_by == one.path else "g+x"
-    return (f"chgrp {one.group} {one.stopped_by}", f"chmod {mode} {one.stopped_by}")
+    return (("chgrp", "--", one.group, one.stopped_by), ("chmod", "--", mode, one.stopped_by))
 
 
 def _beside(stopped: list[AuthFile]) -> str:

@@ -18,7 +18,8 @@ What to do
 from dataclasses import replace
 
 from mailauth.evidence import AuthFile, AuthFiles
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import Words, remedy
 
 
 @rule("CONF013", "Everyone on the machine can read a file with secrets in it", Severity.RISK)
@@ -31,7 +32,7 @@ def open_secrets(files: AuthFiles) -> Problem | None:
         says=" ".join(_says(one) for one in found),
         because=(replace(files, files=found),),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary=" ".join(
                 (
                     *([_OWN_READERS] if len(shared) < len(found) else []),
@@ -64,7 +65,7 @@ def _moved(one: AuthFile) -> str:
     )
 
 
-def _commands(one: AuthFile) -> tuple[str, ...]:
+def _commands(one: AuthFile) -> tuple[Words, ...]:
     if one.reader == "root":
-        return (f"chmod o-rwx {one.path}",)
-    return (f"chgrp {one.group} {one.path}", f"chmod g+r,o-rwx {one.path}")
+        return (("chmod", "--", "o-rwx", one.path),)
+    return (("chgrp", "--", one.group, one.path), ("chmod", "--", "g+r,o-rwx", one.path))

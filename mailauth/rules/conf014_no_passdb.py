@@ -13,7 +13,8 @@ What to do
 """
 
 from mailauth.evidence import Configured, Startup
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 
 # These bring their own proof of who the client is
 _WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
@@ -27,8 +28,8 @@ def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
         says=f"{configured.file} and the files it includes have no passdb; the auth process does not start.",
         because=(startup, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Include the file that has the passdb, or write one; doveconf -n passdb shows it then.",
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )

@@ -14,7 +14,8 @@ What to do
 """
 
 from mailauth.evidence import Running
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 
 _TITLE = "The configuration was changed after Dovecot read it"
 
@@ -29,5 +30,5 @@ def not_loaded(running: Running) -> Problem | None:
         " not what is configured, and what is said here is of the files.",
         because=(running,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(summary="Reload, then look again.", commands=("doveadm reload",)),
+        remedy=remedy(summary="Reload, then look again.", commands=(RELOAD,)),
     )

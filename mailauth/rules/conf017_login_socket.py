@@ -16,9 +16,10 @@ What to do
 """
 
 from mailauth.evidence import Configured, LoginSocket
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
-_TEXT = "service auth {\n  unix_listener login/login {\n    mode = 0666\n  }\n}"
+_TEXT = [block("service", "auth", block("unix_listener", "login/login", Setting("mode", "0666")))]
 
 
 @rule("CONF017", "The login processes cannot ask auth", Severity.BLOCKS_LOGIN)
@@ -31,9 +32,9 @@ def login_socket(configured: Configured, socket: LoginSocket) -> Problem | None:
             f" {socket.user}, cannot enter it, and so cannot connect to the socket in it.",
             because=(socket,),
             certainty=Certainty.PROVEN,
-            remedy=Remedy(
+            remedy=remedy(
                 summary="Give the folder the mode that Dovecot makes it with.",
-                commands=(f"chmod 0750 {socket.closed}",),
+                commands=(("chmod", "--", "0750", socket.closed),),
                 careful="A restart does it, too; a reload does not.",
             ),
         )
@@ -42,11 +43,11 @@ def login_socket(configured: Configured, socket: LoginSocket) -> Problem | None:
         says=f"{socket.path} {what}: the login processes, which run as {socket.user}, cannot connect.",
         because=(socket, configured),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Let them connect.",
-            config={"2.3": _TEXT, "2.4": _TEXT},
+            config=both(*_TEXT),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="A socket that was removed comes back with a restart, not with a reload.",
         ),
     )

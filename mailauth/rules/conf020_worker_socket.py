@@ -14,15 +14,16 @@ What to do
 """
 
 from mailauth.evidence import Configured, WorkerSocket
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 
 @rule("CONF020", "auth cannot ask its workers", Severity.BLOCKS_LOGIN)
 def worker_socket(configured: Configured, socket: WorkerSocket) -> Problem | None:
     if socket.allowed:
         return None
-    inner = f"mode = 0600\n    user = {socket.user}"
-    text = f"service auth-worker {{\n  unix_listener auth-worker {{\n    {inner}\n  }}\n}}"
+    inner = (Setting("mode", "0600"), Setting("user", socket.user))
+    text = [block("service", "auth-worker", block("unix_listener", "auth-worker", *inner))]
     return Problem(
         says=(
             f"{socket.path} has mode {socket.mode:04o} and is of {socket.owner}: auth, which runs as"
@@ -30,10 +31,10 @@ def worker_socket(configured: Configured, socket: WorkerSocket) -> Problem | Non
         ),
         because=(socket, configured),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Let it connect.",
-            config={"2.3": text, "2.4": text},
+            config=both(*text),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )

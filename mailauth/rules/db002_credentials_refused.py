@@ -21,7 +21,8 @@ from dataclasses import replace
 
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Configured, LookedUp
-from mailauth.finding import Problem, Remedy, Severity, rule
+from mailauth.finding import Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
@@ -45,9 +46,9 @@ def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | 
         return found
     setting = _TLS[answer.driver, configured.version.dialect]
     place = database_case.place_of(answer, failure)
-    remedy = Remedy(summary=f"Turn TLS on in {place}: {setting}.", commands=("doveadm reload",))
+    mend = remedy(summary=f"Turn TLS on in {place}: {setting}.", commands=(RELOAD,))
     says = f"{found.says} Refused without TLS: with TLS the server accepts the same user and password."
-    return replace(found, says=says, remedy=remedy)
+    return replace(found, says=says, remedy=mend)
 
 
 _TLS: dict[tuple[str, Dialect], str] = {

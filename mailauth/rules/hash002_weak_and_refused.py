@@ -13,8 +13,9 @@ What to do
 """
 
 from mailauth.evidence import Configured, StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
+from mailauth.remedies import RELOAD, Setting, remedy
 from mailauth.rules import hash_case
 
 
@@ -26,11 +27,11 @@ def weak_and_refused(configured: Configured, stored: StoredHash) -> Problem | No
         says=f"Dovecot {configured.version} refuses it: {stored.flaw}.",
         because=(stored, configured),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Allow weak schemes until every user has a new hash.",
-            config={"2.3": "# 2.3 takes weak schemes as they are", "2.4": "auth_allow_weak_schemes = yes"},
+            config={"2.4": [Setting("auth_allow_weak_schemes", "yes")]},
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="Whoever steals the store finds weakly hashed passwords quickly: migrate them.",
         ),
     )

@@ -16,8 +16,9 @@ What to do
 """
 
 from mailauth.evidence import StoredColumn, StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.damaged import Kind
+from mailauth.remedies import HASH_NEW, remedy
 from mailauth.rules import hash_case
 
 
@@ -34,9 +35,9 @@ def cut_by_the_column(stored: StoredHash, column: StoredColumn) -> Problem | Non
         ),
         because=(stored, column),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary=f"{first} the password again, for every user whose entry has {stored.length} characters.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             careful="ALTER TABLE locks the table; set the passwords again only after it.",
             store=StoreChange.NEW_PASSWORD,
         ),

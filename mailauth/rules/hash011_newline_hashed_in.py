@@ -12,8 +12,9 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("HASH011", "A line end was hashed in with the password", Severity.BLOCKS_LOGIN)
@@ -24,9 +25,9 @@ def newline_hashed_in(variant: PasswordVariant) -> Problem | None:
         says=f"The stored hash ({variant.passdb}) is of the password {variant.how}: no client sends that.",
         because=(variant,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set the password again, without the line end (echo -n, printf %s).",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             store=StoreChange.NEW_PASSWORD,
         ),
     )

@@ -16,7 +16,8 @@ What to do
 
 from mailauth.evidence import OpenDoors
 from mailauth.evidence.stored import Opens
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.remedies import HASH_NEW, remedy
 
 _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
@@ -31,9 +32,9 @@ def lets_anyone_in(doors: OpenDoors) -> Problem | None:
         says="; ".join(f"{door.opens.value.capitalize()} logs in: {door.why}" for door in found) + ".",
         because=(doors,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary=_AWAY if field else "Set the password again.",
-            commands=() if field else ("mailauth hash new",),
+            commands=() if field else (HASH_NEW,),
             careful="Somebody may have logged in so: doveadm log find tells where the logins are.",
             store=None if field else StoreChange.NEW_PASSWORD,
         ),

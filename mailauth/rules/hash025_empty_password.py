@@ -14,7 +14,8 @@ What to do
 
 from mailauth.evidence import OpenDoors
 from mailauth.evidence.stored import Opens
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("HASH025", "The empty password logs in", Severity.RISK)
@@ -26,9 +27,9 @@ def empty_password(doors: OpenDoors) -> Problem | None:
         says=f"The empty password logs in: {found[0].why}.",
         because=(doors,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set the user's password again.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             store=StoreChange.NEW_PASSWORD,
         ),
     )

@@ -14,7 +14,8 @@ What to do
 """
 
 from mailauth.evidence import StoredHash, TodaysStrength
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("HASH026", "The hash is weaker than today's recommendations", Severity.NOTE)
@@ -25,9 +26,9 @@ def below_today(stored: StoredHash, today: TodaysStrength) -> Problem | None:
         says=f"The stored hash is {today.level}: {today.says}.",
         because=(stored, today),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Hash with today's numbers when the password is next set.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             careful="More memory a hash must fit into vsz_limit: mailauth memory recommend tells.",
         ),
     )

@@ -14,7 +14,8 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.remedies import HASH_NEW, remedy
 
 _LONG = 2.5  # seconds, of one core: ten to thirty times what is recommended
 
@@ -27,9 +28,9 @@ def takes_too_long(stored: StoredHash) -> Problem | None:
         says=f"One verification of {stored.shown} takes about {stored.seconds:.0f} s of a core.",
         because=(stored,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set the password again, with numbers that take a tenth of a second.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             store=StoreChange.NEW_PASSWORD,
         ),
     )

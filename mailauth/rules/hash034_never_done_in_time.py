@@ -15,7 +15,8 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.remedies import HASH_NEW, remedy
 from mailauth.rules.hash_case import NEVER
 
 
@@ -30,9 +31,9 @@ def never_done_in_time(stored: StoredHash) -> Problem | None:
         ),
         because=(stored,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set the password again, with numbers that take a tenth of a second.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             store=StoreChange.NEW_PASSWORD,
         ),
     )

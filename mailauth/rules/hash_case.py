@@ -3,9 +3,11 @@
 Not a rule itself.
 """
 
+from mailauth import remedies
 from mailauth.evidence import Evidence, StoredColumn, StoredHash
 from mailauth.finding import Certainty, Problem, Remedy, StoreChange
 from mailauth.hashes.damaged import Damage, Kind
+from mailauth.remedies import HASH_NEW, HASH_SHOW
 
 NEVER = 540.0  # seconds of one core of 2025: three times what a login process waits for its client
 
@@ -33,15 +35,15 @@ UNKNOWN = (
 def remedy(found: Damage, mended: str = "", careful: str = "", lost: str = _LOST) -> Remedy:
     """Mend the entry where nothing is lost by it, else set the password again."""
     if found.mendable:
-        return Remedy(
+        return remedies.remedy(
             summary=mended or "Mend the stored string; the password stays the same.",
-            commands=("mailauth hash show",),
+            commands=(HASH_SHOW,),
             careful=careful,
             store=StoreChange.MEND,
         )
-    return Remedy(
+    return remedies.remedy(
         summary=lost,
-        commands=("mailauth hash new",),
+        commands=(HASH_NEW,),
         careful=careful,
         store=StoreChange.NEW_PASSWORD,
     )

@@ -4,7 +4,8 @@ import re
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogTrouble, LogWindow
-from mailauth.finding import Certainty, Problem, Remedy
+from mailauth.finding import Certainty, Problem
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _AT_LEAST = 100
 
@@ -23,16 +24,16 @@ def problem(
     """Raise ``setting`` of the service that the log names."""
     number = re.search(r"\((\d+)\)", trouble.text.partition("): ")[2])
     more = max(_AT_LEAST, 2 * int(number[1]) if number else 0)
-    text = f"service {trouble.service} {{\n  {setting} = {more}\n}}"
+    text = [block("service", trouble.service, Setting(setting, str(more)))]
     return Problem(
         says=f"Dovecot says, {trouble.count} times since {log.begins}: {trouble.text}.",
         because=(log, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary=f"Raise {setting} of service {trouble.service}.",
-            config={"2.3": text, "2.4": text},
+            config=both(*text),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful=careful,
         ),
     )

@@ -13,10 +13,9 @@ What to do
     doveadm log reopen, and that line in logrotate's postrotate; or make the folder.
 """
 
-import shlex
-
 from mailauth.evidence import LogDestination
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, REOPEN, remedy
 
 
 @rule("LOG005", "What Dovecot logs does not reach its log file", Severity.RISK)
@@ -27,9 +26,9 @@ def not_written(log: LogDestination) -> Problem | None:
             says=f"Dovecot cannot write {log.path}: {log.problem}.",
             because=(log,),
             certainty=Certainty.PROVEN,
-            remedy=Remedy(
+            remedy=remedy(
                 summary="Make the folder of the log, or set another log_path.",
-                commands=(f"mkdir -p {shlex.quote(folder)}", "doveadm reload") if log.no_folder else (),
+                commands=(("mkdir", "-p", "--", folder), RELOAD) if log.no_folder else (),
             ),
         )
     if not log.writes_to:
@@ -38,8 +37,8 @@ def not_written(log: LogDestination) -> Problem | None:
         says=f"Dovecot should write {log.path}, but its log process writes to {log.writes_to}.",
         because=(log,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Have Dovecot open its log anew, and do so whenever it is rotated.",
-            commands=("doveadm log reopen",),
+            commands=(REOPEN,),
         ),
     )

@@ -15,7 +15,8 @@ What to do
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoredHash, Trials, Verifiers
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 from mailauth.rules import memory_case
 
 
@@ -36,5 +37,5 @@ def limit_not_reloaded(
         ),
         because=(stored, configured, verifiers, trials),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Reload Dovecot.", commands=("doveadm reload",)),
+        remedy=remedy(summary="Reload Dovecot.", commands=(RELOAD,)),
     )

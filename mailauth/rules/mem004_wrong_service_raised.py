@@ -16,7 +16,8 @@ What to do
 from mailauth.dovecot.sizes import show_limit
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Configured, StoredHash, Trials, Verifiers
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Part, Setting, block, remedy
 from mailauth.rules import memory_case
 
 _MiB = 1024 * 1024
@@ -35,7 +36,7 @@ def wrong_service_raised(
         return None  # the auth cache needs it
     if memory_case.short_of_memory(trials, stored.memory) or memory_case.thin(trials, stored.memory):
         return None  # other rules say so, and raise the right one
-    text: dict[Dialect, str] = {
+    text: dict[Dialect, list[Part]] = {
         "2.3": _stanza(counts.name, other.vsz_limit, "0"),
         "2.4": _stanza(counts.name, other.vsz_limit, "unlimited"),
     }
@@ -47,15 +48,15 @@ def wrong_service_raised(
         ),
         because=(configured, stored, verifiers),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary=f"Give {counts.name} the limit that was meant for it.",
-            config={"2.3": text["2.3"], "2.4": text["2.4"]},
+            config=text,
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )
 
 
-def _stanza(service: str, limit: int | None, none: str) -> str:
+def _stanza(service: str, limit: int | None, none: str) -> list[Part]:
     size = none if limit is None else f"{-(-limit // _MiB)}M"
-    return f"service {service} {{\n  vsz_limit = {size}\n}}"
+    return [block("service", service, Setting("vsz_limit", size))]

@@ -16,10 +16,10 @@ What to do
 """
 
 from mailauth.dovecot.sizes import show_limit
-from mailauth.dovecot.version import DIALECTS
 from mailauth.evidence import Configured, NoStart, StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.memory import fit
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _MiB = 1024 * 1024
 _IDLE = 32 * _MiB  # more than any process of auth was seen to take
@@ -35,10 +35,10 @@ def does_not_start(configured: Configured, stored: StoredHash, start: NoStart) -
         ),
         because=(start, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary=f"Give {start.service} room for itself and the hash.",
-            config=dict.fromkeys(DIALECTS, f"service {start.service} {{\n  vsz_limit = {limit}M\n}}"),
+            config=both(block("service", start.service, Setting("vsz_limit", f"{limit}M"))),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )

@@ -17,7 +17,8 @@ What to do
 
 from mailauth.dovecot.sizes import show_size
 from mailauth.evidence import Configured, Host, StoredHash, Verifiers
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import HASH_NEW, RELOAD, Setting, block, remedy
 
 _SHARE = 2  # half of the memory is left to everything else
 
@@ -33,7 +34,8 @@ def workers_exceed_memory(
         return None
     few = max(1, ceiling.limit // _SHARE // each)
     fits = each <= ceiling.limit
-    enough = f"auth_worker_max_count = {few}", f"service auth-worker {{\n  process_limit = {few}\n}}"
+    on_23 = [Setting("auth_worker_max_count", str(few))]
+    on_24 = [block("service", "auth-worker", Setting("process_limit", str(few)))]
     return Problem(
         says=(
             f"The hash takes {show_size(each)}, and {most} processes may verify at the same time:"
@@ -42,11 +44,11 @@ def workers_exceed_memory(
         ),
         because=(stored, verifiers, host, configured),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary=f"Let no more than {few} verify at the same time." if fits else "Store a smaller hash.",
-            config={"2.3": enough[0], "2.4": enough[1]} if fits else {},
+            config={"2.3": on_23, "2.4": on_24} if fits else {},
             file=configured.file,
-            commands=("doveadm reload",) if fits else ("mailauth hash new",),
+            commands=(RELOAD,) if fits else (HASH_NEW,),
             careful=(
                 "2.4's auth learns of process_limit from its first worker: of logins that come at the same"
                 " moment just after a reload, those beyond it fail (measured on 2.4.1)."

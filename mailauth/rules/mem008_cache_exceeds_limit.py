@@ -15,9 +15,9 @@ What to do
 """
 
 from mailauth.dovecot.sizes import show_limit, show_size
-from mailauth.dovecot.version import DIALECTS
 from mailauth.evidence import Configured, Host
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _MiB = 1024 * 1024
 _STEP = 64 * _MiB
@@ -39,11 +39,11 @@ def cache_exceeds_limit(configured: Configured, host: Host) -> Problem | None:
         ),
         because=(configured, host),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Give auth a vsz_limit in which its cache fits.",
-            config=dict.fromkeys(DIALECTS, f"service auth {{\n  vsz_limit = {enough}M\n}}"),
+            config=both(block("service", "auth", Setting("vsz_limit", f"{enough}M"))),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="Hashes that auth verifies itself need their memory on top.",
         ),
     )

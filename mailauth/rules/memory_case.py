@@ -5,11 +5,11 @@ Not a rule itself.
 
 from collections.abc import Iterable
 
-from mailauth.dovecot.version import DIALECTS
 from mailauth.evidence import Trial, Trials, VerifyingProcess
 from mailauth.finding import Certainty, Remedy
 from mailauth.hashes import Memory, Verdict
 from mailauth.memory import fit
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _MiB = 1024 * 1024
 _GIVEN_BACK = 64 * 1024  # bytes: more is the trace of a verification
@@ -71,13 +71,12 @@ def raise_limits(processes: Iterable[VerifyingProcess], memory: Memory, file: st
     names = []
     for process in processes:
         limit = fit.safe_limit(process.size, memory) // _MiB
-        stanzas.append(f"service {process.service} {{\n  vsz_limit = {limit}M\n}}")
+        stanzas.append(block("service", process.service, Setting("vsz_limit", f"{limit}M")))
         names.append(process.service)
-    text = "\n".join(stanzas)
-    return Remedy(
+    return remedy(
         summary=f"Give {' and '.join(names)} a vsz_limit in which the hash fits.",
-        config=dict.fromkeys(DIALECTS, text),
+        config=both(*stanzas),
         file=file,
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
         careful="No limit is vsz_limit = 0 on 2.3 and unlimited on 2.4; neither takes the other's word.",
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mailauth import remedies
 from mailauth.dovecot.misfit import Misfit
 from mailauth.finding import Edit, Remedy
 
@@ -28,7 +29,7 @@ def remedy(summary: str, found: Sequence[Misfit], more: Sequence[Edit] = ()) -> 
     edits = sorted([*edits, *more], key=lambda edit: (edit.file, edit.line), reverse=True)
     by_hand = [one for one in found if not one.old or one.new is None]
     hand = " By hand: " + told(by_hand, len(by_hand)) if by_hand else ""
-    return Remedy(
+    return remedies.remedy(
         summary=summary + hand,
         edits=tuple(edits),
         careful="doveconf -n shows the next line that Dovecot does not take; restart when it is silent.",

@@ -1,7 +1,9 @@
 """What CONF003 and CONF004 share: the lines to change."""
 
+from mailauth import remedies
 from mailauth.evidence import MisreadVariable, Variables
 from mailauth.finding import Edit, Remedy
+from mailauth.remedies import RELOAD
 
 
 def remedy(variables: Variables) -> Remedy:
@@ -10,10 +12,10 @@ def remedy(variables: Variables) -> Remedy:
     edits = [Edit(one.file, one.line, one.old, one.new) for one in known]
     rest = [one for one in variables.misread if one not in known]
     hand = " By hand: " + told(rest) if rest else ""
-    return Remedy(
+    return remedies.remedy(
         summary="Write the variables as this Dovecot does, and reload." + hand,
         edits=tuple(dict.fromkeys(sorted(edits, key=lambda edit: (edit.file, edit.line), reverse=True))),
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
     )
 
 

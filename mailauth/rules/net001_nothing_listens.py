@@ -14,6 +14,7 @@ What to do
 
 from mailauth.evidence import Configured, Listening
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _PORTS = {"imap": 143, "pop3": 110, "submission": 587, "sieve": 4190}
 
@@ -41,11 +42,11 @@ def nothing_listens(configured: Configured, listening: Listening) -> Problem | N
             ports = " and ".join(str(one.port) for one in listening.of(protocol))
             if not listening.runs:
                 says = f"Dovecot does not run; nothing listens on port {ports} ({protocol})."
-                remedy = Remedy("Start Dovecot: systemctl start dovecot. If it ends again, its log says why.")
+                mend = Remedy("Start Dovecot: systemctl start dovecot. If it ends again, its log says why.")
             else:
                 says = f"Dovecot runs, but nothing listens on port {ports} ({protocol}), as configured."
-                remedy = Remedy("Let Dovecot read its configuration again.", commands=("doveadm reload",))
-            return _problem(configured, listening, says, remedy)
+                mend = remedy("Let Dovecot read its configuration again.", commands=(RELOAD,))
+            return _problem(configured, listening, says, mend)
     return None
 
 
@@ -54,24 +55,28 @@ def _problem(configured: Configured, listening: Listening, says: str, remedy: Re
 
 
 def _served(configured: Configured, listening: Listening, protocol: str) -> Remedy:
-    text = f"protocols = {' '.join((*listening.protocols, protocol))}"
-    return Remedy(
+    text = [Setting("protocols", " ".join((*listening.protocols, protocol)))]
+    return remedy(
         f"Serve {protocol}, too.",
-        config={"2.3": text, "2.4": text},
+        config=both(*text),
         file=configured.file,
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
         careful=f"On Debian the protocol has a package of its own: dovecot-{_package(protocol)}.",
     )
 
 
 def _port(configured: Configured, listening: Listening, protocol: str) -> Remedy:
     one = next(each for each in listening.listeners if each.protocol == protocol)
-    text = f"service {one.service} {{\n  inet_listener {one.name} {{\n    port = {_PORTS[protocol]}\n  }}\n}}"
-    return Remedy(
+    text = [
+        block(
+            "service", one.service, block("inet_listener", one.name, Setting("port", str(_PORTS[protocol])))
+        )
+    ]
+    return remedy(
         f"Give the listener {one.name} its port.",
-        config={"2.3": text, "2.4": text},
+        config=both(*text),
         file=configured.file,
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
     )
 
 

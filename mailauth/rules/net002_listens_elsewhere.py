@@ -16,6 +16,7 @@ What to do
 from mailauth.evidence import Configured, Listener, Listening, Reachable
 from mailauth.evidence.network import Address
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import RELOAD, Part, Setting, block, both, remedy
 
 _EVERYWHERE = "*, ::"
 
@@ -53,24 +54,24 @@ def _taken(listening: Listening, address: Address, port: int) -> bool:
 def _remedy(configured: Configured, listening: Listening, port: int) -> Remedy:
     if port and not any(one.port == port for each in listening.asked for one in listening.of(each)):
         one = listening.of(listening.asked[0])[0]
-        text = _block(one, "port", str(port))
-        return Remedy(
+        text = [_block(one, "port", str(port))]
+        return remedy(
             f"Let it listen on port {port}, or let the client use port {one.port}.",
-            config={"2.3": text, "2.4": text},
+            config=both(*text),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         )
     fixed = [one for each in listening.asked for one in listening.of(each) if one.own]
-    old = "\n".join([f"listen = {_EVERYWHERE}", *(_block(one, "address", _EVERYWHERE) for one in fixed)])
-    new = "\n".join([f"listen = {_EVERYWHERE}", *(_block(one, "listen", _EVERYWHERE) for one in fixed)])
-    return Remedy(
+    old = [Setting("listen", _EVERYWHERE), *(_block(one, "address", _EVERYWHERE) for one in fixed)]
+    new = [Setting("listen", _EVERYWHERE), *(_block(one, "listen", _EVERYWHERE) for one in fixed)]
+    return remedy(
         "Let it listen on every address, or on this one, too.",
         config={"2.3": old, "2.4": new},
         file=configured.file,
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
         careful="Whoever reaches the machine then reaches Dovecot; a packet filter may be meant to say who.",
     )
 
 
-def _block(one: Listener, name: str, value: str) -> str:
-    return f"service {one.service} {{\n  inet_listener {one.name} {{\n    {name} = {value}\n  }}\n}}"
+def _block(one: Listener, name: str, value: str) -> Part:
+    return block("service", one.service, block("inet_listener", one.name, Setting(name, value)))

@@ -14,7 +14,8 @@ What to do
 """
 
 from mailauth.evidence import Certificate, Certificates
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 
 
 @rule("NET003", "The server's certificate is not valid now", Severity.BLOCKS_LOGIN)
@@ -31,13 +32,13 @@ def certificate_expired(certificates: Certificates) -> Problem | None:
         says=_says(bad, certificates) + (" The file has a valid one." if renewed else ""),
         because=(certificates,),
         certainty=Certainty.PROVEN if bad.presented else Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary=(
                 "Let Dovecot read its files again."
                 if renewed
                 else "Renew the certificate, or correct the clock; then let Dovecot read it."
             ),
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )
 

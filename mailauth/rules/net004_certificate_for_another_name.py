@@ -15,7 +15,8 @@ What to do
 """
 
 from mailauth.evidence import Certificates
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 
 
 @rule("NET004", "The server's certificate is for another name", Severity.BLOCKS_LOGIN)
@@ -30,11 +31,11 @@ def certificate_for_another_name(certificates: Certificates) -> Problem | None:
         says=f"Clients connect to {certificates.host}; the certificate ({one.place}) {is_for}.",
         because=(certificates,),
         certainty=Certainty.PROVEN if one.presented else Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary=(
                 (f"Let clients connect to {one.names[0]}, or g" if names else "G")
                 + f"et a certificate for {certificates.host}; then let Dovecot read it."
             ),
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )

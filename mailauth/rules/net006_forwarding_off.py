@@ -15,7 +15,8 @@ What to do
 """
 
 from mailauth.evidence import Approach, Reachable
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import remedy
 
 # What a container or a virtual machine is behind.  Source: ip-link(8); a tap is of the kind "tun".
 _VIRTUAL = frozenset({"veth", "tun", "bridge", "netkit", "ipvlan", "macvlan", "macvtap", "ipvtap"})
@@ -34,9 +35,9 @@ def forwarding_off(reachable: Reachable) -> Problem | None:
         + ": what comes from elsewhere is dropped.",
         because=(reachable,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Switch forwarding on, and write the same into /etc/sysctl.d, so that it stays.",
-            commands=tuple(f"sysctl -w {name}=1" for name in settings),
+            commands=tuple(("sysctl", "-w", "--", f"{name}=1") for name in settings),
             careful="The machine then forwards for all its interfaces, as far as its packet filter lets it.",
         ),
     )

@@ -15,7 +15,8 @@ What to do
 """
 
 from mailauth.evidence import Configured, TlsFiles
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
 
 
 @rule("NET007", "Dovecot cannot use its certificate or key", Severity.BLOCKS_LOGIN)
@@ -33,8 +34,8 @@ def certificate_unusable(configured: Configured, files: TlsFiles) -> Problem | N
         says=f"{said}. {consequence}",
         because=(files, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Put the certificate and the key that belongs to it there, as PEM.",
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )

@@ -15,6 +15,7 @@ What to do
 from mailauth.evidence import Configured, LookedUp, PasswordCheck, PasswordElsewhere, PasswordVariant
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes import Verdict
+from mailauth.remedies import HASH_NEW, RELOAD, remedy
 from mailauth.rules import passdb_case
 
 
@@ -50,7 +51,7 @@ def wrong_password(
         return None
     if lookups.wrong and lookups.wrong.lets_in:
         return None  # any password logs in: HASH023
-    other, remedy = _elsewhere(configured, check, elsewhere)
+    other, mend = _elsewhere(configured, check, elsewhere)
     return Problem(
         says=(
             "The stored hash was verified with all the memory that it takes: the password given is not the"
@@ -58,7 +59,7 @@ def wrong_password(
         ),
         because=(lookups, check, variant, elsewhere) if elsewhere and other else (lookups, check, variant),
         certainty=Certainty.PROVEN,
-        remedy=remedy,
+        remedy=mend,
     )
 
 
@@ -68,7 +69,7 @@ def _elsewhere(
     """A passdb that has the hash of this very password, and is not asked."""
     if not elsewhere or not elsewhere.passdbs or not check.end or not check.end.steps:
         summary = "Use the right password, or set a new one."
-        return "", Remedy(summary=summary, commands=("mailauth hash new",))
+        return "", remedy(summary, commands=(HASH_NEW,))
     one, steps = elsewhere.passdbs[0], check.end.steps
     passdbs = {passdb.label: passdb for passdb in configured.config.passdbs}
     own = next((step for step in steps if step.passdb == one.passdb), None)
@@ -76,7 +77,7 @@ def _elsewhere(
     leads = passdb_case.setting(passdbs[stop.passdb], stop)
     why = f": {stop.why}" if own else f", since {stop.passdb} ends the login{f': {leads}' if leads else ''}"
     says = f" {one.passdb} ({one.place}) has a hash of this very password, and is not asked{why}."
-    return says, Remedy(
+    return says, remedy(
         summary=f"Use the password of the passdb that is asked, or correct {leads or 'what stops there'}.",
-        commands=("doveadm reload",),
+        commands=(RELOAD,),
     )

@@ -14,8 +14,9 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("PASS005", "The password is right in another character encoding", Severity.BLOCKS_LOGIN)
@@ -26,9 +27,9 @@ def other_charset(variant: PasswordVariant) -> Problem | None:
         says=f"The password given is wrong; {variant.how} it is right.",
         because=(variant,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set the password again, by way of a program that writes it in UTF-8.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             careful="A client that encodes it the old way can log in until then, and not after.",
             store=StoreChange.NEW_PASSWORD,
         ),

@@ -13,7 +13,8 @@ What to do
 """
 
 from mailauth.evidence import PasswordPart
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("PASS006", "The password is longer than the scheme reads", Severity.RISK)
@@ -27,9 +28,9 @@ def longer_than_read(part: PasswordPart) -> Problem | None:
         ),
         because=(part,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set the password again, under a scheme that reads all of it.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             careful="Do not rehash it at a login: what is typed then need not be the whole password.",
             store=StoreChange.NEW_PASSWORD,
         ),

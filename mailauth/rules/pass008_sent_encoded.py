@@ -14,8 +14,9 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("PASS008", "The password is right but for escapes", Severity.BLOCKS_LOGIN)
@@ -26,9 +27,9 @@ def sent_encoded(variant: PasswordVariant) -> Problem | None:
         says=f"The password given is wrong; {variant.how} it is right.",
         because=(variant,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Mend the program that escapes the password, and set the password again.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             careful="If it is the client that escapes, the stored hash is right: mend the client only.",
             store=StoreChange.NEW_PASSWORD,
         ),

@@ -13,8 +13,9 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("PASS009", "Only the beginning of the password was hashed", Severity.BLOCKS_LOGIN)
@@ -25,9 +26,9 @@ def only_the_beginning(variant: PasswordVariant) -> Problem | None:
         says=f"The password given is wrong; {variant.how} it is right: that is what was hashed.",
         because=(variant,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set the password again, with a program that does not cut it.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             store=StoreChange.NEW_PASSWORD,
         ),
     )

@@ -13,8 +13,9 @@ What to do
 """
 
 from mailauth.evidence import PasswordBytes, PasswordCheck
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes import Verdict
+from mailauth.remedies import HASH_NEW, remedy
 
 
 @rule("PASS010", "The password has a character that Dovecot refuses", Severity.BLOCKS_LOGIN)
@@ -28,9 +29,9 @@ def refused_characters(check: PasswordCheck, given: PasswordBytes) -> Problem | 
         ),
         because=(check, given),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Set a password without tabs and line ends.",
-            commands=("mailauth hash new",),
+            commands=(HASH_NEW,),
             store=StoreChange.NEW_PASSWORD,
         ),
     )

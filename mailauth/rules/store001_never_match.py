@@ -14,8 +14,9 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
+from mailauth.remedies import PLAN, remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
@@ -30,9 +31,9 @@ def never_match(surveys: Surveys) -> Problem | None:
         + store_case.told(found, lambda one: one.damage.detail if one.damage else ""),
         because=(surveys,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Mend what can be mended, and set the other users' passwords again.",
-            commands=("mailauth migrate plan",),
+            commands=(PLAN,),
         ),
     )
 

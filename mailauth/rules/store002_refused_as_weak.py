@@ -12,8 +12,9 @@ What to do
 """
 
 from mailauth.evidence import Configured, Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
+from mailauth.remedies import RELOAD, Setting, remedy
 from mailauth.rules import store_case
 
 
@@ -27,12 +28,12 @@ def refused_as_weak(configured: Configured, surveys: Surveys) -> Problem | None:
         + store_case.told(found, lambda one: one.shown or one.scheme),
         because=(surveys, configured),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Allow weak schemes until every user has a new hash"
             + (": with the upgrade." if surveys.as_if else "."),
-            config={"2.3": "# 2.3 takes weak schemes as they are", "2.4": "auth_allow_weak_schemes = yes"},
+            config={"2.4": [Setting("auth_allow_weak_schemes", "yes")]},
             file=configured.file,
-            commands=() if surveys.as_if else ("doveadm reload",),
+            commands=() if surveys.as_if else (RELOAD,),
             careful="Whoever steals the store finds weakly hashed passwords quickly: migrate them.",
         ),
     )

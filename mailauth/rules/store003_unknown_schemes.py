@@ -12,8 +12,9 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
+from mailauth.remedies import LIST_SCHEMES, PLAN, remedy
 from mailauth.rules import store_case
 
 
@@ -27,8 +28,8 @@ def unknown_schemes(surveys: Surveys) -> Problem | None:
         + store_case.told(found, lambda one: one.damage.detail if one.damage else ""),
         because=(surveys,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Store them under the name that this Dovecot knows, or set the passwords again.",
-            commands=("mailauth migrate plan", "doveadm pw -l"),
+            commands=(PLAN, LIST_SCHEMES),
         ),
     )

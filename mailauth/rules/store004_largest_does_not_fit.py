@@ -14,9 +14,10 @@ What to do
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoreMemory
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.memory.fitting import ServiceFit
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.memory.fitting import ServiceFit, limits_of
 from mailauth.memory.report import PassdbFit
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 from mailauth.rules import store_case
 
 
@@ -25,16 +26,17 @@ def largest_does_not_fit(configured: Configured, memory: StoreMemory) -> Problem
     short = [(fit, one) for fit in memory.fits for one in fit.services if one.harms]
     if not short:
         return None
-    text = "".join(dict.fromkeys(fit.stanza for fit, _ in short))
+    limits = limits_of(one for _, one in short)
+    text = [block("service", name, Setting("vsz_limit", f"{mib}M")) for name, mib in limits.items()]
     return Problem(
         says=" ".join(_short(fit, one) for fit, one in short),
         because=(memory, configured),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Raise the limit of the service that verifies." if text else "Reload Dovecot.",
-            config={"2.3": text, "2.4": text},
+            config=both(*text),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         ),
     )
 

@@ -13,7 +13,8 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import PLAN, remedy
 from mailauth.rules import store_case
 
 
@@ -29,8 +30,8 @@ def default_scheme_decides(surveys: Surveys) -> Problem | None:
         + store_case.told(found, lambda one: one.scheme),
         because=(surveys,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Put the scheme before each string, before the next upgrade.",
-            commands=("mailauth migrate plan",),
+            commands=(PLAN,),
         ),
     )

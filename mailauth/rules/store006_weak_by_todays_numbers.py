@@ -11,8 +11,9 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.hashes.strength import Level, strength
+from mailauth.remedies import ON_LOGIN, remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
@@ -26,9 +27,7 @@ def weak_by_todays_numbers(surveys: Surveys) -> Problem | None:
         says="Rows that are weak by today's numbers: " + store_case.told(found, _why),
         because=(surveys,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
-            summary="Make new hashes when their users log in.", commands=("mailauth migrate on-login enable",)
-        ),
+        remedy=remedy(summary="Make new hashes when their users log in.", commands=(ON_LOGIN,)),
         severity=None if any(_poor(one) for _, classes in found for one in classes) else Severity.NOTE,
     )
 

@@ -11,7 +11,8 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import HASH_NEW, remedy
 from mailauth.stores.store import Outcome
 
 
@@ -26,5 +27,5 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
         says=f"The row of {name.looked_up!r} is there, and its password is NULL.",
         because=(name, lookups),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Set a password for the user.", commands=("mailauth hash new",)),
+        remedy=remedy(summary="Set a password for the user.", commands=(HASH_NEW,)),
     )

@@ -14,8 +14,10 @@ What to do
     Store the name as it is looked up, or have Dovecot look up the name that the store has.
 """
 
+from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Configured, LookedUp, NearName, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import RELOAD, Part, Setting, remedy
 
 
 @rule("USER004", "The store has the user under another spelling of the name", Severity.BLOCKS_LOGIN)
@@ -46,37 +48,46 @@ def _of_the_query(lookups: LookedUp, near: NearName) -> Remedy | None:
     return None
 
 
+def _realm(domain: str) -> dict[Dialect, list[Part]]:
+    return {
+        "2.3": [Setting("auth_default_realm", domain)],
+        "2.4": [Setting("auth_default_domain", domain)],
+    }
+
+
 def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
     if near.blanks:
         return Remedy(summary=f"Store the user as {name.looked_up!r}: take the blanks away (SQL: TRIM).")
     careful = "Every user is looked up so, also those whom Dovecot finds now."
     _, at, domain = near.name.partition("@")
     if near.name == name.given and configured.config.default_realm:
-        return Remedy(
+        return remedy(
             summary="Have Dovecot add no domain.",
-            config={"2.3": "auth_default_realm =", "2.4": "auth_default_domain ="},
+            config=_realm(""),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful=careful,
         )
     if near.name == name.given:
-        as_given_23, as_given_24 = "auth_username_format = %u", "auth_username_format = %{user}"
-        return Remedy(
+        return remedy(
             summary="Have Dovecot look the name up as it is given.",
-            config={"2.3": as_given_23, "2.4": as_given_24},
+            config={
+                "2.3": [Setting("auth_username_format", "%u")],
+                "2.4": [Setting("auth_username_format", "%{user}")],
+            },
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful=careful,
         )
     added = bool(configured.config.default_realm) and "@" not in name.given
     if at and near.name in {
         f"{one}@{domain}" for one in (name.looked_up, name.given if added else "") if one and "@" not in one
     }:
-        return Remedy(
+        return remedy(
             summary=f"Log in as {near.name}, or have Dovecot add this domain.",
-            config={"2.3": "auth_default_realm = " + domain, "2.4": "auth_default_domain = " + domain},
+            config=_realm(domain),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful=careful,
         )
     return Remedy(summary=f"Store the user as {name.looked_up!r}, or log in as {near.name!r}.")

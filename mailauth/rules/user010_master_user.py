@@ -15,6 +15,7 @@ What to do
 
 from mailauth.evidence import Configured, LookedUp, Said, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
 @rule("USER010", "Logging in as a master user does not come about", Severity.BLOCKS_LOGIN)
@@ -25,14 +26,11 @@ def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Pr
             says=f"{masters[0]} is for master users, and auth_master_user_separator is not set.",
             because=(configured, name),
             certainty=Certainty.LIKELY,
-            remedy=Remedy(
+            remedy=remedy(
                 summary=f"Set the separator that the name has, {separator!r}.",
-                config={
-                    "2.3": "auth_master_user_separator = " + separator,
-                    "2.4": "auth_master_user_separator = " + separator,
-                },
+                config=both(Setting("auth_master_user_separator", separator)),
                 file=configured.file,
-                commands=("doveadm reload",),
+                commands=(RELOAD,),
             ),
         )
     end = lookups.right

@@ -14,7 +14,8 @@ What to do
 
 from mailauth.evidence import Configured, UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, remedy
 
 
 @rule("USERDB002", "The user has no home, and the mail needs one", Severity.BLOCKS_LOGIN)
@@ -26,14 +27,17 @@ def nowhere_to_keep_mail(configured: Configured, answer: UserdbAnswer) -> Proble
         f" {answer.lost}.",
         because=(answer, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Have the userdb return home, or say where homes are.",
-            config={"2.3": "mail_home = /var/vmail/%d/%n", "2.4": _HOME_24},
+            config={
+                "2.3": [Setting("mail_home", "/var/vmail/%d/%n")],
+                "2.4": [Setting("mail_home", _HOME_24)],
+            },
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="The folder above it must belong to the user that the mail belongs to.",
         ),
     )
 
 
-_HOME_24 = "mail_home = /var/vmail/%{user | domain}/%{user | username}"
+_HOME_24 = "/var/vmail/%{user | domain}/%{user | username}"

@@ -17,7 +17,8 @@ What to do
 
 from mailauth.evidence import Configured, UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
 @rule("USERDB003", "The user's uid or gid may have no mail", Severity.BLOCKS_LOGIN)
@@ -38,16 +39,16 @@ def id_not_allowed(configured: Configured, answer: UserdbAnswer) -> Problem | No
     else:
         says = " ".join(_said(*one) for one in found)
     meant = answer.uid != 0 and all(_meant(answer, name, own) for name, own, _, _ in found)
-    text = "\n".join(_line(*one) for one in found) if meant else ""
+    text = [_line(*one) for one in found] if meant else []
     return Problem(
         says=says + ("" if meant or answer.uid == 0 else _stranger(answer)),
         because=(answer, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary="Allow this id, since the mail belongs to it." if meant else _other(answer),
-            config={"2.3": text, "2.4": text} if text else {},
+            config=both(*text) if text else {},
             file=configured.file,
-            commands=("doveadm reload",) if text else (),
+            commands=(RELOAD,) if text else (),
         ),
     )
 
@@ -86,5 +87,5 @@ def _other(answer: UserdbAnswer) -> str:
 _FIRST_OF_PACKAGES = 100  # below are the system's own: Debian policy, 9.2.2
 
 
-def _line(name: str, own: int, low: int, _high: int) -> str:
-    return f"{'first' if own < low else 'last'}_valid_{name} = {own}"
+def _line(name: str, own: int, low: int, _high: int) -> Setting:
+    return Setting(f"{'first' if own < low else 'last'}_valid_{name}", str(own))

@@ -15,6 +15,7 @@ What to do
 
 from mailauth.evidence import MailAccess, UserdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import Words, remedy
 
 
 @rule(
@@ -32,19 +33,28 @@ def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | No
         f" ({access.mode}).",
         because=(access, answer),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
-            summary="Let the uid in.",
-            commands=_commands(access),
-            careful="Look first who else's mail is there: the uid of one user should not own another's.",
-        ),
+        remedy=_remedy(access),
     )
 
 
-def _commands(access: MailAccess) -> tuple[str, ...]:
+def _remedy(access: MailAccess) -> Remedy:
+    """The row names the folder, so a folder that is somebody's already is not given away by a command."""
+    careful = "Look first who else's mail is there: the uid of one user should not own another's."
+    if access.exists and access.needs != "enter" and " of 0:" not in access.mode:
+        return Remedy(
+            f"Give {access.path} to {access.uid}:{access.gid}, with all that is in it, if nobody else's mail"
+            " is there; or correct what the userdb returns.",
+            careful=careful,
+        )
+    return remedy("Let the uid in.", commands=_commands(access), careful=careful)
+
+
+def _commands(access: MailAccess) -> tuple[Words, ...]:
+    stop, uid, gid = access.stopped_by, str(access.uid), str(access.gid)
     if access.needs == "enter":
         if access.mode.startswith("mode 0700"):  # no group has anything to lose
-            return (f"chgrp {access.gid} {access.stopped_by}", f"chmod g+x {access.stopped_by}")
-        return (f"chmod a+x {access.stopped_by}",)
+            return (("chgrp", "--", gid, stop), ("chmod", "--", "g+x", stop))
+        return (("chmod", "--", "a+x", stop),)
     if access.exists:
-        return (f"chown -R {access.uid}:{access.gid} {access.path}",)
-    return (f"install -d -m 0700 -o {access.uid} -g {access.gid} {access.path}",)
+        return (("chown", "-R", "--", f"{uid}:{gid}", access.path),)
+    return (("install", "-d", "-m", "0700", "-o", uid, "-g", gid, "--", access.path),)

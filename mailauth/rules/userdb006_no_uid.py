@@ -16,7 +16,8 @@ What to do
 
 from mailauth.evidence import Configured, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
 @rule("USERDB006", "The user has no uid or gid", Severity.BLOCKS_LOGIN)
@@ -36,16 +37,16 @@ def no_uid(configured: Configured, answer: UserdbAnswer) -> Problem | None:
             " set."
         )
         does.append("Name the user that owns the mail; vmail is what most call it.")
-    lines = "\n".join(f"mail_{name} = vmail" for name in absent)
+    lines = [Setting(f"mail_{name}", "vmail") for name in absent]
     return Problem(
         says=" ".join(says),
         because=(answer, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
+        remedy=remedy(
             summary=" ".join(does),
-            config={"2.3": lines, "2.4": lines} if lines else {},
+            config=both(*lines) if lines else {},
             file=configured.file,
-            commands=("doveadm reload",) if lines else (),
+            commands=(RELOAD,) if lines else (),
         ),
     )
 

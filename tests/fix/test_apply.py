@@ -27,6 +27,7 @@ from mailauth.fix import apply, journal, report
 from mailauth.fix.journal import State
 from mailauth.fix.reload import reload
 from mailauth.lab.stores import ServerStore
+from mailauth.remedies import HASH_NEW
 from mailauth.render.fix import fix_text
 from mailauth.render.json import to_json
 from tests.fix.conftest import Fix, Labs, config_of, ready_with
@@ -319,10 +320,10 @@ def test_a_command_that_fails(fix: Fix, lab: Labs) -> None:
     del fix
     with lab(None, "sqlite", {"alice": GOOD}) as one:
         before = config_of(one)
-        commands = (f"chmod 644 {one.config}", "false")
+        commands = (("chmod", "--", "a+x", str(one.config)), ("mkdir", "-p", "--", "/proc/nowhere"))
         ending = apply.apply(ready_with(one, Remedy("Run.", commands=commands)))
         assert ending.state is State.ROLLED_BACK
-        assert "false: ended with status 1" in ending.problem
+        assert "/proc/nowhere: ended with status 1" in ending.problem
         assert config_of(one) == before
 
 
@@ -394,7 +395,7 @@ def test_nothing_to_apply(fix: Fix, lab: Labs) -> None:
     """A remedy for people only."""
     del fix
     with lab(None, "sqlite", {"alice": GOOD}) as one:
-        ready = ready_with(one, Remedy("Type it right.", commands=("mailauth hash new",)))
+        ready = ready_with(one, Remedy("Type it right.", commands=(HASH_NEW,)))
         assert "also   mailauth hash new" in fix_text(report.report(ready))
         with pytest.raises(Refused, match=r"nothing that mailauth could do here: Type it right\."):
             apply.apply(ready)

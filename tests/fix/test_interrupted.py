@@ -26,6 +26,7 @@ import sys
 from types import SimpleNamespace
 from mailauth.finding import Edit, Remedy, StoreChange
 from mailauth.fix import apply
+from mailauth.remedies import RELOAD
 from tests.fix.conftest import ready_with
 pid, config, settings = sys.argv[1:]
 text = "auth_debug = yes"
@@ -34,7 +35,7 @@ remedy = Remedy(
     config={"2.3": text, "2.4": text},
     file=config,
     edits=(Edit(settings, 1, "auth_debug = no", "auth_verbose = no"),),
-    commands=("chmod 604 " + settings, "doveadm reload"),
+    commands=(("chmod", "--", "a+x", settings), RELOAD),
     store=StoreChange.NEW_PASSWORD,
 )
 ready = ready_with(SimpleNamespace(master_pid=int(pid)), remedy, b"the new password")

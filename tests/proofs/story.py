@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,13 +14,14 @@ from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal, unread
 from mailauth.finding import Finding, StoreChange
-from mailauth.fix.plan import RELOAD, make
+from mailauth.fix.plan import make
 from mailauth.fix.takeback import put
 from mailauth.hashes import Password
 from mailauth.hashes.way_back import mended as mended_form
 from mailauth.lab import STORES, Lab
 from mailauth.lab.stores import share
 from mailauth.probes.lookup import reader_of
+from mailauth.remedies import RELOAD
 from tests.conftest import CORE, PROVEN
 
 MiB = 1024 * 1024
@@ -118,7 +118,7 @@ class Proof:
             if command == RELOAD:
                 self.lab.reload()
             else:
-                done = self.lab.run(*shlex.split(command))
+                done = self.lab.run(*command)
                 assert done.returncode == 0, done.stderr
 
     def _mend(self) -> None:

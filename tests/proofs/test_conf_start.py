@@ -22,6 +22,7 @@ from mailauth.hashes import Password, generate
 from mailauth.lab import Lab, builds
 from mailauth.lab.inside import binds
 from mailauth.lab.keeper import enter
+from mailauth.remedies import RELOAD
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
 
 Make = Callable[..., Proof]
@@ -73,7 +74,7 @@ def without_reload(finding: Finding) -> Finding:
     from dataclasses import replace  # noqa: PLC0415
 
     remedy = finding.problem.remedy
-    commands = tuple(command for command in remedy.commands if command != "doveadm reload")
+    commands = tuple(command for command in remedy.commands if command != RELOAD)
     problem = replace(finding.problem, remedy=replace(remedy, commands=commands))
     return replace(finding, problem=problem)
 

@@ -1,0 +1,38 @@
+"""What came from outside, made fit for eyes: the one filter for all that is shown, logged or handed on.
+
+A control character moves the cursor or begins a terminal's command (ECMA-48: C0, C1, OSC), a format character
+turns the order of others around or is not seen (UAX 9, UAX 44: Cf), a line separator makes two lines of one.
+Each is written as Python writes it: ``\\x1b``, ``\\u202e``.  What is not Unicode (surrogates), too.
+"""
+
+import unicodedata
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_CUT = "\u2026"
+
+
+def is_visible(text: str) -> bool:
+    """Whether it would stay as it is: one line, with nothing in it that is not seen."""
+    return text.isprintable() or not any(map(_hidden, text))
+
+
+def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
+    """The text with nothing hidden in it, cut after ``most`` characters; ``keep``: what may stay."""
+    if not text.isprintable():
+        text = "".join(
+            _escaped(one) if _hidden(one) and one not in keep else one for one in text[: _bound(most)]
+        )
+    return text if most is None or len(text) <= most else text[: most - 1] + _CUT
+
+
+def _bound(most: int | None) -> int | None:
+    """No more is looked at than is shown."""
+    return None if most is None else most + 1
+
+
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
