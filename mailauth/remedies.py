@@ -102,7 +102,7 @@ def _text(part: Part, indent: str = "") -> str:
 
 def _unfit_part(part: Part) -> Iterator[str]:
     table, name, value = (
-        (_VALUES, part.name, part.value) if isinstance(part, Setting) else (_BLOCKS, part.kind, part.name)
+        (VALUES, part.name, part.value) if isinstance(part, Setting) else (BLOCKS, part.kind, part.name)
     )
     if name not in table or not table[name](value):
         yield _said(value, name)
@@ -148,7 +148,7 @@ def _path(text: str) -> bool:
     return 1 < len(text) <= _LONGEST and text[0] == "/" and is_visible(text) and ".." not in text.split("/")
 
 
-def _of_mail(text: str) -> bool:
+def of_mail(text: str) -> bool:
     """A folder that may be a mail folder's: the userdb's rows name it, and never the system's own.
 
     Source of the names: Filesystem Hierarchy Standard 3.0, chapters 3 to 5.
@@ -161,7 +161,7 @@ def _of_mail(text: str) -> bool:
 
 def _one_users_mail(text: str) -> bool:
     """The same, and never a whole disk's or every user's."""
-    return _of_mail(text) and text.count("/") > 1
+    return of_mail(text) and text.count("/") > 1
 
 
 _LONGEST = 4095  # PATH_MAX without its NUL
@@ -180,7 +180,7 @@ _DOMAIN = _form(r"(?=.{0,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.|
 _SERVICE = _form(r"[a-z][a-z0-9_-]{0,39}")
 
 # What may stand as the value of a setting.
-_VALUES: Mapping[str, Fits] = {
+VALUES: Mapping[str, Fits] = {
     "address": _form(r"\*, ::"),
     "auth_allow_cleartext": _form("yes|no"),
     "auth_allow_weak_schemes": _form("yes|no"),
@@ -212,11 +212,13 @@ _VALUES: Mapping[str, Fits] = {
 }
 
 # What may stand as the name of a block.
-_BLOCKS: Mapping[str, Fits] = {
+BLOCKS: Mapping[str, Fits] = {
     "inet_listener": _form(r"[A-Za-z][A-Za-z0-9_-]{0,39}"),
     "passdb": _form(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"),
     "service": _SERVICE,
-    "unix_listener": _form(r"(?!.*\.\.)/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"),
+    "unix_listener": _form(
+        r"(?=.{1,107}\Z)(?!.*\.\.)/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"
+    ),
 }
 
 _OPTIONS_END = _form("--")

@@ -18,16 +18,21 @@ def is_visible(text: str) -> bool:
 
 def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
     """The text with nothing hidden in it, cut after ``most`` characters; ``keep``: what may stay."""
-    if not text.isprintable():
-        text = "".join(
-            _escaped(one) if _hidden(one) and one not in keep else one for one in text[: _bound(most)]
-        )
+    if most is not None:
+        text = text[: most + 1]  # no more is looked at than is shown
+    bare = text
+    for one in keep:
+        bare = bare.replace(one, "")
+    if not bare.isprintable():
+        text = "".join(_escaped(one) if _hidden(one) and one not in keep else one for one in text)
     return text if most is None or len(text) <= most else text[: most - 1] + _CUT
 
 
-def _bound(most: int | None) -> int | None:
-    """No more is looked at than is shown."""
-    return None if most is None else most + 1
+def visible_json(text: str) -> str:
+    """JSON that says the same with nothing hidden in it; what is beyond U+FFFF takes two escapes."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(_escaped_json(one) if _hidden(one) and one != "\n" else one for one in text)
 
 
 def _hidden(character: str) -> bool:
@@ -36,3 +41,8 @@ def _hidden(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _escaped_json(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))

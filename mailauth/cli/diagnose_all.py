@@ -71,7 +71,7 @@ def counting() -> Iterator[Callable[[int], None] | None]:
     from rich.console import Console  # noqa: PLC0415 - 0.1 s that only a terminal pays
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    console = Console(stderr=True)
+    console = Console(file=sys.__stderr__)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("reading the stores", total=None)

@@ -31,6 +31,7 @@ from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign,
 from mailauth.hashes import batch as batching
 from mailauth.hashes.explain import explain
 from mailauth.hashes.interruptible import interruptible
+from mailauth.visible import visible
 
 
 @click.group("hash", epilog=EXITS)
@@ -227,8 +228,8 @@ def _table(rows: list[tuple[str, str, str]]) -> None:
 
     table = Table.grid(padding=(0, 2))
     for label, text, mood in rows:
-        table.add_row(Text(label, "bold"), Text(text, {"good": "green", "bad": "red"}.get(mood, "")))
-    Console(highlight=False).print(table)
+        table.add_row(Text(label, "bold"), Text(visible(text), {"good": "green", "bad": "red"}.get(mood, "")))
+    Console(file=sys.__stdout__, highlight=False).print(table)
 
 
 @hash_.command(epilog=EXITS)

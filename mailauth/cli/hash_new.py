@@ -151,6 +151,6 @@ def _progress() -> Iterator[Callable[[int], None]]:
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (SpinnerColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(file=sys.__stderr__)) as bar:
         task = bar.add_task("hashing", total=None)
         yield lambda done: bar.advance(task, done)

@@ -108,7 +108,7 @@ def showing() -> Iterator["Show"]:
     from mailauth.render.load_live import Board  # noqa: PLC0415
 
     board = Board()
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+    with Live(console=Console(file=sys.__stderr__), auto_refresh=False, transient=True) as live:
         yield lambda what, sample, tally: live.update(
             board.update(what, sample, tally.counts()), refresh=True
         )

@@ -257,6 +257,6 @@ def _progress(total: int) -> "Iterator[Callable[[Attempt], None]]":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
     look = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*look, console=Console(file=sys.__stderr__), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda one: bar.update(task, advance=1, description=one.way.name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailauth.cli import streams
 from mailauth.cli.commands import COMMANDS, help_text, version_text
 from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused, ended, place_of
 
@@ -78,6 +79,7 @@ def cli() -> None:
 
 def run() -> None:
     """Run, and exit with the documented status.  A bug shows where, never with which values."""
+    streams.guard()
     try:
         status = cli.main(prog_name="mailauth", standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -14,7 +14,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
     from rich.console import Console  # noqa: PLC0415 - 0.1 s that only a terminal pays
     from rich.progress import Progress  # noqa: PLC0415
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=Console(file=sys.__stderr__), transient=True) as bar:
         task = bar.add_task(what, total=total)
 
         def step(done: str) -> None:

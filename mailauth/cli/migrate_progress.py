@@ -54,7 +54,7 @@ def progress(total: int | None) -> Iterator[Tell]:
     )
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(file=sys.__stderr__), transient=True) as bar:
         task = bar.add_task("rows", total=total, rate="")
 
         def tell(looked: int, written: int) -> None:

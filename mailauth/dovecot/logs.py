@@ -24,6 +24,7 @@ from mailauth.dovecot.messages_processes import AFTER_AUTH, OF_AUTH, OF_MAIL, OF
 from mailauth.dovecot.messages_requests import OF_REQUESTS
 from mailauth.dovecot.messages_servers import OF_SERVERS
 from mailauth.dovecot.redact import redacted
+from mailauth.visible import visible
 
 REQUESTS = Catalogue((*OF_REQUESTS, *OF_SERVERS))
 AUTH = Catalogue((*OF_AUTH, *OF_SERVERS))
@@ -136,10 +137,7 @@ def ends_a_session(line: bytes) -> bool:
 
 def plain(text: str, most: int = _SHOWN) -> str:
     """Text from a log for a person's eyes: no control characters, not without an end."""
-    if len(text) <= most and text.isprintable():
-        return text
-    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    return visible(text, most)
 
 
 def parse_line(line: bytes, stamps: Stamps) -> LogEvent | None:

@@ -13,6 +13,7 @@ from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
 from mailauth.stores.survey import HashClass
+from mailauth.visible import visible
 
 SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value
 REFUSED, UNKNOWN = Fate.REFUSED.value, Fate.UNKNOWN.value
@@ -196,12 +197,16 @@ def audit_csv(report: AuditReport) -> str:
     lines.writerow(["passdb", "place", *names, "users"])
     for store in report.stores:
         for one in store.classes:
-            own = [_cell(getattr(one, name)) for name in names]
-            lines.writerow([store.passdb, store.place, *own, _cell(" ".join(one.users))])
+            own = [getattr(one, name) for name in names]
+            lines.writerow(map(_cell, [store.passdb, store.place, *own, " ".join(one.users)]))
     return out.getvalue()
 
 
 def _cell(value: object) -> object:
     """A spreadsheet takes what begins with these for a formula."""
-    text = str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    text = visible(str(value)) if isinstance(value, str) else str(value)
+    return f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
+
+
+# OWASP, CSV Injection: the full-width ones, too, since some programs take them for the same.
+_FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Status
-from mailauth.dovecot.logs import plain
 from mailauth.schema import schema_of
+from mailauth.visible import visible
 
 _SHORT, _LONG = 240, 400  # characters of the first line, and of each other one
 _MOST_LINES, _MOST_PERF = 40, 48
@@ -35,7 +35,7 @@ def _first(report: Report) -> str:
     alike = ", ".join(one.check for one in checks if one.says == says)
     others = ", ".join(one.check for one in checks if one.says != says)
     told = _safe(f"{alike}: {says}".removesuffix("."), _SHORT)
-    return f"{told}; also {others}" if others else told
+    return f"{told}; also {_safe(others, _SHORT)}" if others else told
 
 
 def _well(report: Report) -> str:
@@ -53,7 +53,7 @@ def _lines(one: Outcome) -> list[str]:
 
 def _safe(text: str, most: int) -> str:
     """The sign that begins perfdata is for nothing else."""
-    return plain(text.replace("|", "/"), most)
+    return visible(text.replace("|", "/"), most)
 
 
 def _perf(one: Metric) -> str:

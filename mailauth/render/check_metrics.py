@@ -8,6 +8,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from mailauth.check.outcome import KINDS, Report
+from mailauth.visible import visible
 
 _STATUS = "Whether a check is well: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
 
@@ -48,7 +49,7 @@ def _of_checks(report: Report) -> Iterable[Metric]:
     yield worst
     if report.dovecot:
         about = GaugeMetricFamily("mailauth_dovecot_info", "The Dovecot that is checked.", labels=["version"])
-        about.add_metric([report.dovecot], 1)
+        about.add_metric([visible(report.dovecot)], 1)
         yield about
 
 
@@ -62,5 +63,5 @@ def _of_metrics(report: Report) -> Iterable[Metric]:
         make = CounterMetricFamily if kind.counts else GaugeMetricFamily
         family = make(f"mailauth_{name}", kind.help, labels=labels)
         for one in samples:
-            family.add_metric([one.labels[label] for label in labels], one.value)
+            family.add_metric([visible(one.labels[label]) for label in labels], one.value)
         yield family

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mailauth.fix.report import FixReport
+from mailauth.visible import visible
 
 
 def fix_text(told: FixReport) -> str:
@@ -16,14 +17,14 @@ def fix_text(told: FixReport) -> str:
 
 def _plan(told: FixReport) -> Iterator[str]:
     yield f"{told.code}  {told.title}"
-    yield from (f"  {line}" for line in told.summary)
+    yield from (f"  {visible(line)}" for line in told.summary)
     for file in told.files:
         yield ""
         yield file.diff.rstrip("\n")
     if told.entry:
         entry = told.entry
         yield ""
-        yield f"entry  {entry.passdb}, {entry.place}: {entry.change.value}"
+        yield f"entry  {visible(entry.passdb)}, {visible(entry.place)}: {entry.change.value}"
         yield f"  now      {entry.now}"
         yield f"  becomes  {entry.becomes}"
     if told.commands:
@@ -32,15 +33,15 @@ def _plan(told: FixReport) -> Iterator[str]:
             f"{'then' if number == 0 else '    '}   {one}" for number, one in enumerate(told.commands)
         )
     yield from (f"also   {one}" for one in told.followed)
-    yield from (f"careful: {one}" for one in told.careful)
+    yield from (f"careful: {visible(one)}" for one in told.careful)
     yield from (f"cannot be taken back: {one}" for one in told.lasting)
 
 
 def _steps(told: FixReport) -> Iterator[str]:
     for step in told.steps:
         said = f": {step.said}" if step.said else ""
-        yield f"{'ok    ' if step.ok else 'FAILED'} {step.what}{said}"
-    yield from (f"note   {note}" for note in told.notes)
+        yield f"{'ok    ' if step.ok else 'FAILED'} {visible(step.what)}{visible(said)}"
+    yield from (f"note   {visible(note)}" for note in told.notes)
 
 
 def _stays(told: FixReport) -> Iterator[str]:
@@ -58,10 +59,10 @@ def _end(told: FixReport) -> str:
             return f"Applied.  To take it back: mailauth fix --undo {told.id}"
         case "rolled back":
             what = "all but what is named below" if told.stays else "all that mailauth wrote"
-            return "\n".join([f"Rolled back, {what} is as it was: {told.problem}", *_stays(told)])
+            return "\n".join([f"Rolled back, {what} is as it was: {visible(told.problem)}", *_stays(told)])
         case "undone":
             return "\n".join(["Taken back.", *_stays(told)])
         case _:
-            why = f" ({told.problem})" if told.problem else ""
+            why = f" ({visible(told.problem)})" if told.problem else ""
             again = f"mailauth fix --undo {told.id}"
             return f"HALF DONE{why}: not all could be taken back; mend what failed above, then: {again}"

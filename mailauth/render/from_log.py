@@ -101,7 +101,7 @@ def _rich(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(show_edge=False, header_style="bold")
+    table = Table(show_edge=False, header_style="")  # no style: what is printed is filtered
     for number, name in enumerate(head):
         table.add_column(name, justify="right" if name in ("failed", "names") else "left", overflow="fold")
         table.columns[number].no_wrap = name == "last"

@@ -5,7 +5,6 @@ Everything is shown as text: names, log lines and settings were written by other
 
 import base64
 import hashlib
-import unicodedata
 from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -18,6 +17,7 @@ from mailauth.render.audit import AuditReport, StoreReport
 from mailauth.render.html_curves import load_curves, number
 from mailauth.render.html_picture import Chart, memory_chart, stores_chart
 from mailauth.render.json import DiagnosisReport, FindingReport, SeenReport, UndecidedReport
+from mailauth.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +133,4 @@ def _visible(value: object) -> object:
     """Characters that are not seen, or that turn the order of others around, are written as escapes."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    if value.isascii() and value.isprintable():
-        return value
-    return "".join(_shown(one) for one in value)
-
-
-def _shown(character: str) -> str:
-    hidden = unicodedata.category(character) in _HIDDEN and character not in "\n\t"
-    return character.encode("unicode_escape", "surrogatepass").decode() if hidden else character
-
-
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+    return visible(value, keep="\n\t")

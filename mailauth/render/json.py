@@ -2,12 +2,14 @@
 
 import shlex
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from mailauth.evidence import Evidence, NotApplicable, Unobserved
 from mailauth.finding import Diagnosis, Edit, Problem, ProofStep, StoreChange
 from mailauth.schema import schema_of
+from mailauth.visible import visible_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,20 @@ def report(diagnosis: Diagnosis, dovecot: str, proof: tuple[ProofStep, ...] = ()
 
 
 def to_json(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    """What cannot be seen, or is no Unicode, is escaped."""
+    try:
+        text = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a byte that was no UTF-8
+        text = msgspec.json.encode(_of_unicode(msgspec.to_builtins(value)))
+    return visible_json(msgspec.json.format(text, indent=2).decode())
+
+
+def _of_unicode(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_of_unicode(name): _of_unicode(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return list(map(_of_unicode, value))
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def schema() -> dict[str, object]:

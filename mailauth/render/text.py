@@ -17,6 +17,7 @@ from mailauth.evidence import (
     Verifiers,
 )
 from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
+from mailauth.visible import visible
 
 _INDENT = "  "
 _LABEL = 7  # "seen   ", "fix    "
@@ -76,7 +77,7 @@ def _undecided_text(codes: list[str], reason: str, width: int) -> str:
 
 def _lacks(reason: str, width: int) -> str:
     """What could not be seen; the command that shows it is on a line of its own, to be pasted."""
-    what, run, command = reason.partition("; run: ")
+    what, run, command = visible(reason).partition("; run: ")
     text = _labelled("lacks", [f"{what}." if run else what], width)
     return f"{text}\n{_INDENT}{'run':<{_LABEL}}{command.removesuffix('.')}" if run else text
 
@@ -87,8 +88,8 @@ def finding_text(
     """One finding; ``again``: the options with which ``mailauth fix`` finds it, too."""
     rule, problem = finding.rule, finding.problem
     head = f"{finding.severity.value.upper()}  {rule.code}  {rule.title}  ({problem.certainty.value})"
-    body = [head, _wrap(problem.says, _INDENT, width)]
-    body.append(_labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in problem.because), width))
+    body = [head, _wrap(visible(problem.says), _INDENT, width)]
+    body.append(_labelled("seen", map(_seen, problem.because), width))
     body.append(_remedy_text(problem.remedy, dialect, width))
     remedy = problem.remedy
     if remedy.config.get(dialect) or remedy.edits or remedy.store:
@@ -131,7 +132,7 @@ def _evidence_text(diagnosis: Diagnosis, kinds: tuple[type[Evidence], ...], widt
     facts = [fact for fact in diagnosis.evidence if isinstance(fact, kinds)]
     if not diagnosis.findings:
         facts += [fact for fact in diagnosis.evidence if isinstance(fact, UserInLog) and fact.failures]
-    return _labelled("seen", (f"{fact.source}\n  {fact.seen}" for fact in facts), width) if facts else ""
+    return _labelled("seen", map(_seen, facts), width) if facts else ""
 
 
 # What is shown where nothing was found; --json has all that was looked at.
@@ -139,7 +140,7 @@ _OF_THE_LOGIN = (UserName, LookedUp, StoredHash, Verifiers, Trials, PasswordChec
 
 
 def _remedy_text(remedy: Remedy, dialect: Dialect, width: int) -> str:
-    lines = [remedy.summary]
+    lines = [visible(remedy.summary)]
     text = remedy.config.get(dialect)
     if text:
         lines.append(f"at the end of {remedy.file}    (Dovecot {dialect})")
@@ -152,8 +153,13 @@ def _remedy_text(remedy: Remedy, dialect: Dialect, width: int) -> str:
         commands = map(shlex.join, remedy.commands)
         lines += [f"{first if not number else 'and'}: {one}" for number, one in enumerate(commands)]
     if remedy.careful:
-        lines.append(f"careful: {remedy.careful}")
+        lines.append(f"careful: {visible(remedy.careful)}")
     return _labelled("fix", ["\n".join(lines)], width)
+
+
+def _seen(fact: Evidence) -> str:
+    """A value with line ends in it makes no lines of its own."""
+    return f"{visible(fact.source)}\n  {visible(fact.seen)}"
 
 
 def _labelled(label: str, items: Iterable[str], width: int) -> str:

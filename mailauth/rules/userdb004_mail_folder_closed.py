@@ -15,7 +15,7 @@ What to do
 
 from mailauth.evidence import MailAccess, UserdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.remedies import Words, remedy
+from mailauth.remedies import Words, of_mail, remedy
 
 
 @rule(
@@ -38,9 +38,16 @@ def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | No
 
 
 def _remedy(access: MailAccess) -> Remedy:
-    """The row names the folder, so a folder that is somebody's already is not given away by a command."""
+    """The row names the folder: by command no other user's is given away, and none of the system's."""
     careful = "Look first who else's mail is there: the uid of one user should not own another's."
-    if access.exists and access.needs != "enter" and " of 0:" not in access.mode:
+    others = access.exists and access.needs != "enter" and " of 0:" not in access.mode
+    if access.needs == "enter" and not of_mail(access.stopped_by):
+        return Remedy(
+            f"Correct what the userdb returns: {access.stopped_by} is no folder for mail; or let"
+            f" {access.uid}:{access.gid} enter it by hand.",
+            careful=careful,
+        )
+    if others:
         return Remedy(
             f"Give {access.path} to {access.uid}:{access.gid}, with all that is in it, if nobody else's mail"
             " is there; or correct what the userdb returns.",

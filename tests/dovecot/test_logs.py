@@ -144,7 +144,7 @@ def test_a_given_password_is_not_kept() -> None:
 
 
 def test_control_characters_are_shown() -> None:
-    assert plain("a\x1b[31mb\n\u202e") == "a\\x1b[31mb\\x0a\\x202e"
+    assert plain("a\x1b[31mb\n\u202e") == "a\\x1b[31mb\\n\\u202e"
     assert len(plain("x" * 1000)) == 160
 
 

@@ -23,6 +23,7 @@ from mailauth.lab.stores import share
 from mailauth.probes.lookup import reader_of
 from mailauth.remedies import RELOAD
 from tests.conftest import CORE, PROVEN
+from tests.proofs import hostile
 
 MiB = 1024 * 1024
 SECRET = b"correct horse"
@@ -84,9 +85,10 @@ class Proof:
 
     def look(self, *, password: bytes | None = None, login: bool = False) -> Looked:
         given = Password(password) if password is not None else None
-        return look(
-            Target(self.user, at_pid(self.lab.master_pid, None), given, login=login, address=self.address)
-        )
+        dovecot = at_pid(self.lab.master_pid, None)
+        looked = look(Target(self.user, dovecot, given, login=login, address=self.address))
+        hostile.hold(looked.diagnosis)
+        return looked
 
     def finds(self, codes: set[str], *, password: bytes | None = None, login: bool = False) -> list[Finding]:
         """Exactly these, and nothing undecided."""
