@@ -36,12 +36,12 @@ def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | 
         return None
     answer, failure = failed[0]
     if failure.account:
-        remedy = Remedy(
+        mend = remedy(
             summary="Correct user and password in that option file, name the group that has them with"
             f" option_group, or set them in {database_case.place_of(answer, failure)}.",
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
         )
-        return replace(found, says=f"{found.says} Dovecot takes {failure.account}.", remedy=remedy)
+        return replace(found, says=f"{found.says} Dovecot takes {failure.account}.", remedy=mend)
     if not all(failure.with_tls for _, failure in failed):
         return found
     setting = _TLS[answer.driver, configured.version.dialect]
