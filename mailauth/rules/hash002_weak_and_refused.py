@@ -29,7 +29,7 @@ def weak_and_refused(configured: Configured, stored: StoredHash) -> Problem | No
         certainty=Certainty.LIKELY,
         remedy=remedy(
             summary="Allow weak schemes until every user has a new hash.",
-            config={"2.4": [Setting("auth_allow_weak_schemes", "yes")]},
+            config={"2.3": [], "2.4": [Setting("auth_allow_weak_schemes", "yes")]},
             file=configured.file,
             commands=(RELOAD,),
             careful="Whoever steals the store finds weakly hashed passwords quickly: migrate them.",

@@ -31,7 +31,7 @@ def refused_as_weak(configured: Configured, surveys: Surveys) -> Problem | None:
         remedy=remedy(
             summary="Allow weak schemes until every user has a new hash"
             + (": with the upgrade." if surveys.as_if else "."),
-            config={"2.4": [Setting("auth_allow_weak_schemes", "yes")]},
+            config={"2.3": [], "2.4": [Setting("auth_allow_weak_schemes", "yes")]},
             file=configured.file,
             commands=() if surveys.as_if else (RELOAD,),
             careful="Whoever steals the store finds weakly hashed passwords quickly: migrate them.",
