@@ -103,7 +103,8 @@ unbroken() {
     [ ! -e .venv-unfinished ] && .venv/bin/python -c 'import pip' 2>/dev/null
 }
 
-# environment demo|test: .venv with what that needs, renewed when pyproject.toml changed.
+# environment demo|test: .venv with what that needs, at the releases and with the hashes of bin/locked, renewed when
+# those or pyproject.toml change.
 environment() {
     exec 9<pyproject.toml
     flock 9 # two at once would tread on each other
@@ -114,17 +115,13 @@ environment() {
         mkdir -p .venv-unfinished
         "$python" -m venv --clear .venv
     fi
-    hash=$(sha256sum pyproject.toml | cut -d' ' -f1)
+    hash=$(cat pyproject.toml bin/locked/*.txt | sha256sum | cut -d' ' -f1)
     stamp=".venv/installed-for-$1"
     if [ "$(cat .venv/installed-for-test 2>/dev/null)" != "$hash" ] && [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ]; then
         say "Installing Python packages into .venv"
         mkdir -p .venv-unfinished
-        # Tools in the virtual environment read dependency groups from pip 25.1 on.
-        pip 'pip>=25.1'
-        case $1 in
-        test) pip --editable . --group dev ;;
-        *) pip --editable . ;;
-        esac
+        pip --require-hashes --requirement "bin/locked/$1.txt"
+        pip --no-deps --no-build-isolation --editable .
         printf '%s\n' "$hash" >"$stamp"
         rmdir .venv-unfinished
     fi
