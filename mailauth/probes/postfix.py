@@ -108,6 +108,8 @@ def services(one: Instance, scene: Scene) -> Iterator[tuple[Smtpd | None, str]]:
     for line in one.ask("-Px").splitlines():
         if found := _OVERRIDE.match(line):
             own.setdefault(found[1], {})[found[2]] = found[3]
+    if not any(settings.get("smtpd_sasl_auth_enable") == "yes" for settings in (general, *own.values())):
+        return  # whatever master.cf has
     for line in one.ask("-Mx").splitlines():
         columns = line.split()
         if len(columns) < 8 or columns[1] != "inet" or columns[7] != "smtpd":
