@@ -59,7 +59,7 @@ BEARS: Mapping[str, Bears] = {
     **dict.fromkeys(_codes("USER", 2, 4, 5, 6, 7, 8, 9, 10, 11, 13), Bears.ENTRY),
     **dict.fromkeys(_codes("CONF", 6), Bears.ENTRY),
     **dict.fromkeys(_codes("CONF", 3, 4, 12, 15, 24), Bears.FILE),
-    **dict.fromkeys(_codes("STORE", *range(1, 10)), Bears.ROWS),
+    **dict.fromkeys(_codes("STORE", *range(1, 10), 11), Bears.ROWS),
     **dict.fromkeys(_codes("AUTH", 3), Bears.MECHANISM),
     **dict.fromkeys((*_codes("PASS", 1), *_codes("USER", 1, 12, 14)), Bears.ANSWER),
     **dict.fromkeys(_codes("CONF", 9, 10, 14, 16, 18, 19, 20), Bears.AUTH),

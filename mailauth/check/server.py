@@ -5,79 +5,100 @@ from collections.abc import Callable
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome, over, under
-from mailauth.check.stores import ask_stores
+from mailauth.check.stores import ask_stores, ask_stores_of_userdbs
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import (
     AuthFiles,
+    AuthStart,
     Certificates,
+    Cleartext,
     Configured,
     Evidence,
     Filesystems,
+    LastWords,
     Listening,
     LogDestination,
     LoginSocket,
     NotApplicable,
+    PostfixLink,
     Running,
+    Startup,
     TlsFiles,
     Unobserved,
+    Variables,
+    WorkerSocket,
 )
+from mailauth.finding import Severity
 from mailauth.judging import apply
 from mailauth.looking import Facts, look_by, see, skip
-from mailauth.probes.files import observe_files, observe_login_socket
+from mailauth.probes.files import observe_files, observe_login_socket, observe_worker_socket
 from mailauth.probes.log_place import observe_filesystems, observe_log_destination
+from mailauth.probes.log_start import observe_auth_start, observe_last_words
+from mailauth.probes.mechanisms import observe_cleartext
 from mailauth.probes.network import observe_listening
+from mailauth.probes.postfix_link import observe_postfix_link
 from mailauth.probes.scene import Scene
-from mailauth.probes.startup import observe_running
+from mailauth.probes.startup import observe_running, observe_startup
 from mailauth.probes.tls import observe_certificates, observe_tls_files
+from mailauth.probes.variables import observe_variables
 from mailauth.rules import RULES
 
 NAME = "server"
 _GREETING_SECONDS = 5.0
 _PROBES: tuple[tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]], ...] = (
+    (Variables, observe_variables),
     (AuthFiles, observe_files),
     (LoginSocket, observe_login_socket),
+    (WorkerSocket, observe_worker_socket),
+    (Startup, observe_startup),
+    (Cleartext, observe_cleartext),
+    (PostfixLink, observe_postfix_link),
     (Listening, observe_listening),
     (TlsFiles, observe_tls_files),
     (LogDestination, observe_log_destination),
     (Filesystems, observe_filesystems),
     (Certificates, observe_certificates),
 )
-_CODES = (
-    "CONF012",
-    "CONF015",
-    "CONF016",
-    "CONF017",
-    "CONF018",
-    "NET001",
-    "NET003",
-    "NET004",
-    "NET007",
-    "LOG003",
-    "LOG005",
+_SEEN = frozenset({Configured, Running, AuthStart, *(kind for kind, _ in _PROBES)})
+_RISKS = frozenset({"CONF016", "LOG003", "LOG005"})  # that soon keep users out
+# All that diagnose knows of the server itself, and that keeps users out.
+_RULES = tuple(
+    rule
+    for rule in RULES
+    if set(rule.needs) <= _SEEN and (rule.severity is Severity.BLOCKS_LOGIN or rule.code in _RISKS)
 )
 
 
 def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
-    """The rules of _CODES judge, and those about databases; how soon auth greets is judged by its limits."""
+    """_RULES judge, and those about databases; how soon auth greets is judged by its limits."""
     scene = Scene(server.dovecot, server.config, host=server.asked.host)
     facts: Facts = {Configured: Configured("doveconf -a", server.config)}
     running = see(facts, Running, lambda: observe_running(scene))
     if running is not None and running.pid is None:
-        skip(facts, tuple(kind for kind, _ in _PROBES), "Dovecot does not run")
+        skip(facts, (*(kind for kind, _ in _PROBES), AuthStart), "Dovecot does not run")
+        see(facts, LastWords, lambda: observe_last_words(scene))
         return outcome(NAME, _judged(facts))
     said, metrics = _greeting(server)
-    if said[0].status is not Status.OK:
+    if said[0].status is Status.OK:
+        facts[AuthStart] = AuthStart("the greeting", starts=True)
+    else:
         so_far(outcome(NAME, said, metrics))
+        see(facts, AuthStart, lambda: observe_auth_start(scene))
     look_by(_PROBES, facts, scene)
     said += _judged(facts)
     said += ask_stores(server)
+    so_far(outcome(NAME, [*said, _LATE], metrics))
+    said += ask_stores_of_userdbs(server)
     certificates = facts[Certificates]
     if isinstance(certificates, Certificates):
         found, more = _certificate(server, certificates)
         said += found
         metrics += more
     return outcome(NAME, said, metrics)
+
+
+_LATE = Said(Status.CRITICAL, "the userdbs do not answer in time")
 
 
 def _greeting(server: Server) -> tuple[list[Said], list[Metric]]:
@@ -102,7 +123,7 @@ def _greeting(server: Server) -> tuple[list[Said], list[Metric]]:
 
 def _judged(facts: Facts) -> list[Said]:
     """What the rules say of what was seen, and what could not be seen."""
-    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
+    findings, _ = apply(_RULES, [facts])
     said = [of_finding(finding) for finding in findings]
     for fact in facts.values():
         if isinstance(fact, Unobserved):

@@ -2,16 +2,17 @@
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Said, Status, of_finding
-from mailauth.errors import AS_ROOT
-from mailauth.evidence import Configured, LookedUp
+from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.evidence import Configured, Evidence, Fact, LookedUp
 from mailauth.judging import apply
-from mailauth.probes.lookup import ask_each, observe_user_name
+from mailauth.probes.lookup import ask_each, ask_userdbs, observe_user_name
 from mailauth.probes.scene import Scene
+from mailauth.probes.userdb import userdbs_fail
 from mailauth.probes.variables import cannot_look_up
 from mailauth.rules import RULES
 
 NOBODY = "mailauth-nobody"
-_CODES = tuple(f"DB{number:03}" for number in range(1, 13))
+_RULES = tuple(rule for rule in RULES if rule.code.startswith("DB") and LookedUp in rule.needs)
 
 
 def ask_stores(server: Server) -> list[Said]:
@@ -21,13 +22,34 @@ def ask_stores(server: Server) -> list[Said]:
     scene = Scene(server.dovecot, server.config, NOBODY)
     names = observe_user_name(scene)
     seen = ask_each(Scene(server.dovecot, server.config, NOBODY, names=names))
-    facts = {LookedUp: seen, Configured: Configured("doveconf -a", server.config)}
-    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
-    said = [of_finding(finding) for finding in findings]
+    said = _judged(server, seen)
     said += [not_seen(one.passdb, one.reason) for one in seen.unseen]
     if answered := [one.passdb for one in seen.answers if one.failure is None]:
         said.append(Said(Status.OK, f"{', '.join(answered)}: answers"))
     return said
+
+
+def ask_stores_of_userdbs(server: Server) -> list[Said]:
+    """The same of the userdbs' databases; and whether the userdbs answer at all, by Dovecot's own word."""
+    if cannot_look_up(server.config):
+        return []
+    scene = Scene(server.dovecot, server.config, NOBODY)
+    try:
+        seen = ask_userdbs(Scene(server.dovecot, server.config, NOBODY, names=observe_user_name(scene)))
+    except CannotObserve as why:
+        return [Said(Status.UNKNOWN if AS_ROOT in str(why) else Status.OK, str(why))]
+    said = _judged(server, seen)
+    words = "" if said else userdbs_fail(scene)
+    return [Said(Status.CRITICAL, words, "USERDB005")] if words else said
+
+
+def _judged(server: Server, seen: LookedUp) -> list[Said]:
+    facts: dict[type[Evidence], Fact] = {
+        LookedUp: seen,
+        Configured: Configured("doveconf -a", server.config),
+    }
+    findings, _ = apply(_RULES, [facts])
+    return [of_finding(finding) for finding in findings]
 
 
 def not_seen(passdb: str, why: str) -> Said:

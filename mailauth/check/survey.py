@@ -26,7 +26,7 @@ from mailauth.rules import RULES
 from mailauth.stores.grouping import ADVICE
 from mailauth.stores.survey import Survey
 
-_CODES = ("STORE001", "STORE002", "STORE003", "STORE009", "STORE010")
+_CODES = ("STORE001", "STORE002", "STORE003", "STORE009", "STORE010", "STORE011")
 NO_STORE = "there is no store that mailauth looks into, so nothing was counted"
 _SHARE = 1000  # a count may take this part of the time
 

@@ -1,4 +1,4 @@
-"""auth-workers against their limit, and what Dovecot's log lately says of queues, limits and crashes."""
+"""auth-workers against their limit, and what Dovecot's log lately says of queues, limits and failures."""
 
 import time
 from collections.abc import Callable
@@ -10,6 +10,8 @@ import psutil
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome
+from mailauth.check.stores import NOBODY
+from mailauth.check.unserved import logins_not_served
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, LogWindow, NotApplicable
@@ -23,7 +25,7 @@ from mailauth.probes.scene import Scene
 from mailauth.rules import RULES
 
 NAME = "workers"
-_CODES = ("AUTH007", "AUTH008", "AUTH009", "AUTH011", "AUTH012", "AUTH015")
+_CODES = ("AUTH007", "AUTH008", "AUTH009", "AUTH011", "AUTH012", "AUTH015", "AUTH017")
 _APART = 0.25  # seconds between two looks at who computes
 _BUSY = 0.5  # of that time
 
@@ -39,17 +41,22 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         return outcome(NAME, [*said, Said(status, f"the log: {why}")], metrics)
     if isinstance(window, NotApplicable):
         return outcome(NAME, [*said, Said(Status.OK, window.reason)], metrics)
-    lately = _lately(window, server.asked.log_window)
+    since = datetime.now().astimezone() - timedelta(seconds=server.asked.log_window)
+    lately = _lately(window, since)
     facts: Facts = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
     see(facts, AuthAnswer, lambda: observe_answer(scene))
     findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
-    told = [of_finding(finding) for finding in findings]
+    told = [of_finding(finding) for finding in findings] + logins_not_served(window, since, _canary(server))
     if full:
         told = [replace(one, status=Status.CRITICAL) if one.code == "AUTH007" else one for one in told]
     for kind in (LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING):
         count = sum(one.count for one in lately.troubles if one.kind is kind)
         metrics.append(Metric("log_troubles", count, "", {"kind": kind.name.lower()}))
     return outcome(NAME, [*said, *told], metrics)
+
+
+def _canary(server: Server) -> str:
+    return server.asked.canary.user if server.asked.canary else NOBODY
 
 
 def _processes(server: Server) -> tuple[list[Said], list[Metric], bool]:
@@ -93,8 +100,7 @@ def _spent(pid: int) -> float:
     return 0.0
 
 
-def _lately(window: LogWindow, seconds: float) -> LogWindow:
+def _lately(window: LogWindow, since: datetime) -> LogWindow:
     """Only what was said lately: what is over is no alarm."""
-    since = datetime.now().astimezone() - timedelta(seconds=seconds)
     recent = tuple(one for one in window.troubles if one.last is None or one.last >= since)
     return replace(window, troubles=recent)

@@ -57,7 +57,7 @@ def audit(
     The password: -p, --password-fd, --url-fd, PGPASSFILE, or ?option_file=~/.my.cnf.
 
     \b
-    Exit status:  0 every row is sound     1 some are not, or a user has several
+    Exit status:  0 every row is sound     1 some are not, or a user has several, or a name is odd
                   2 wrong usage            3 a store could not be read
     """
     from mailauth.dovecot.version import Version  # noqa: PLC0415 - --help needs none of it
@@ -100,7 +100,7 @@ def audit(
         click.echo(audit_text(report), nl=False)
         if said:
             click.echo(said)
-    broken = report.broken or any(one.several for one in surveys.stores)
+    broken = report.broken or any(one.several or one.survey.odd for one in surveys.stores)
     sys.exit(1 if broken else 3 if report.not_read else 0)
 
 

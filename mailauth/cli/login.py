@@ -19,10 +19,10 @@ from mailauth.errors import UsageError
 if TYPE_CHECKING:
     from mailauth.clients.door import Door
     from mailauth.hashes import Password
-    from mailauth.login.logged import Mark
     from mailauth.login.site import Site
     from mailauth.login.way import Attempt
     from mailauth.login.ways import Choice
+    from mailauth.probes.log_added import Mark
 
 _LONGEST = 4096  # bytes; a line of the auth protocol has 8192 at most, in base64 and with all else
 _PROTOCOLS = ("imap", "pop3", "submission", "sieve", "smtp")

@@ -15,6 +15,16 @@ from mailauth.dovecot.messages import LogKind, Why
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096
 _MOST_NAMED = 2  # users of a trouble
+# Also of a lookup that is no login: LMTP's, doveadm's.  Without a session it is not known which.
+_OF_LOOKUPS = frozenset(
+    {
+        "user not found from any userdbs",
+        "user not found from userdb",
+        "userdb lookup not possible with only userdb prefetch",
+        "passdb didn't return userdb entries",
+        "passdb doesn't support lookups, can't verify user's existence",
+    }
+)
 SPRAY_FROM = 5  # names from one address
 MANY_FROM = 10  # addresses for one name
 _MOST = 0.8  # of a user's failures that come from one address
@@ -77,6 +87,17 @@ def _rank(event: LogEvent) -> int:
     return _TELLING_FIRST.index(why) if why in _TELLING_FIRST else len(_TELLING_FIRST)
 
 
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A login that failed by an error of the server's own, whose user has not logged in since."""
+
+    user: str
+    words: str
+    says: str
+    when: datetime | None
+    session: str = ""
+
+
 @dataclass(slots=True)
 class Census:
     """Everything counted.  ``forgotten``: failures of users too many to keep.
@@ -103,6 +124,8 @@ class Census:
     first: datetime | None = None
     last: datetime | None = None
     says: dict[str, str] = field(default_factory=dict)
+    unserved: OrderedDict[str, Unserved] = field(default_factory=OrderedDict)  # by user
+    last_login: datetime | None = None
     _sessions: OrderedDict[str, list[LogEvent]] = field(default_factory=OrderedDict)
     _errors: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
@@ -114,15 +137,32 @@ class Census:
         if event.kind is LogKind.FAILED:
             if not event.goes_on:
                 self._fail(event, 1, size)
+                if event.level == "Error" and (event.session or event.reason not in _OF_LOOKUPS):
+                    self._not_served(event, event.reason)
         elif event.kind is LogKind.LOGIN_FAILED:
+            self._not_served(event, self._errors.get(event.session, event.reason))
             self._leave(event, size)
         elif event.kind is LogKind.LOGGED_IN:
             self.logins += 1
+            self.last_login = event.when or self.last_login
+            self.unserved.pop(event.user.casefold(), None)
             self._forgive(event)
         elif event.kind is LogKind.MAIL_ENDED:
             self.sessions_ended[event.process] += 1
         elif event.kind in _TROUBLES:
             self._note(event)
+
+    def _not_served(self, event: LogEvent, words: str) -> None:
+        """An error of the server's own; what auth said of a session is more than what comes after."""
+        user = event.user.casefold()
+        if event.why is not Why.SERVER or event.row is None:
+            return
+        known = self.unserved.pop(user, None)
+        again = known is not None and event.session and known.session == event.session
+        one = Unserved(event.user, words, event.row.says, event.when, event.session)
+        self.unserved[user] = known if known and again else one
+        if len(self.unserved) > _MOST_SESSIONS:
+            self.unserved.popitem(last=False)
 
     def _fail(self, event: LogEvent, times: int, size: int) -> None:
         self.failures += times
@@ -134,6 +174,7 @@ class Census:
             pair = self.pairs[key] = Pair(user=event.user, ip=event.ip)
         pair.measure(event)
         pair.add(event, times)
+        pair.tell(event, times)
         pair.size += size
         self.size += size
         if not event.session and event.given is None and self.several is not False:
@@ -189,6 +230,8 @@ class Census:
             if (group := table.get(key)) is not None:
                 group.forget(told.reason, 1)
             _take_one(table, key)
+        if (pair := self.pairs.get((told.user, told.ip))) is not None:
+            pair.tell(told, -1)
         _take_one(self.pairs, (told.user, told.ip))
 
     def _note(self, event: LogEvent) -> None:

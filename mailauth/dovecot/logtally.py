@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailauth.dovecot.logs import LogEvent
+from mailauth.dovecot.messages import Why
 
 MOST_OTHERS = 200  # different users of an address, and addresses of a user, counted one by one
 STALE_FROM = 5  # failures before a pattern is told
@@ -69,6 +70,7 @@ class Pair(Tally):
     gap_squares: float = 0.0
     given: dict[int, int] | None = None  # made late: most pairs have none
     size: int = 0  # bytes of the log lines
+    whys: dict[Why, int] | None = None  # made late, too
     unproven: int = 0  # where a later passdb may have let the client in, and Dovecot logs no end
 
     def measure(self, event: LogEvent) -> None:
@@ -83,6 +85,17 @@ class Pair(Tally):
             given = self.given = self.given or {}
             if number in given or len(given) < _MOST_WORDS:
                 given[number] = given.get(number, 0) + 1
+
+    def tell(self, event: LogEvent, times: int) -> None:
+        """What kind of failure it was; less than none takes back."""
+        whys = self.whys = self.whys or {}
+        whys[event.why] = whys.get(event.why, 0) + times
+
+    @property
+    def why(self) -> Why:
+        """What kind of failure it mostly is."""
+        whys = self.whys or {}
+        return max(whys, key=lambda one: whys[one], default=Why.NOT_TOLD)
 
     @property
     def interval(self) -> float:

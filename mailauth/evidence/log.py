@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.logcensus import Unserved
+from mailauth.dovecot.messages import LogKind, Why
 from mailauth.evidence.fact import Evidence
 
 
@@ -33,6 +34,7 @@ class LogStream:
     ``interval`` seconds between two; ``size`` bytes of log; ``ago`` seconds since the last.
     ``same_password`` is None where the log does not tell (auth_verbose_passwords = no).  ``proven`` is False
     where these are lines of one passdb of several, and a later one may have let the client in.
+    ``why``: what kind of failure it mostly is.
     """
 
     user: str
@@ -45,6 +47,7 @@ class LogStream:
     steady: bool
     same_password: bool | None
     proven: bool = True
+    why: Why = Why.MISMATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class LogWindow(Evidence):
     troubles: tuple[LogTrouble, ...]
     sessions: int = 0  # mail sessions that ended as they should
     served: tuple[str, ...] = ()  # the services of those
+    unserved: tuple[Unserved, ...] = ()
+    last_login: datetime | None = None
 
     def all(self, *kinds: LogKind) -> tuple[LogTrouble, ...]:
         """The troubles of these kinds, the most frequent first."""

@@ -2,24 +2,19 @@
 
 import os
 import re
-import shutil
-import subprocess
 import time
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from mailauth.dovecot.logs import Said, parse_said, plain
-from mailauth.errors import CannotObserve
 from mailauth.login.judge import Breaks, Fault, Judgement
 from mailauth.login.site import Site
-from mailauth.probes.log import log_paths, stamps_of, syslog_file
+from mailauth.probes import log_added
+from mailauth.probes.log import stamps_of
+from mailauth.probes.log_added import Mark
 
-_MOST = 4 * 1024 * 1024  # bytes of a log that are read: a busy server's, while the logins were made
 _SHOWN = 300  # characters of a line
 # Seconds for a line to be written: by any process; by one that always says why it fails; between two looks.
 _WAIT, _SURELY, _APART = 0.6, 5.0, 0.1
-_JOURNAL_SECONDS = 5.0
 _GRAVE = ("Error", "Fatal", "Panic")
 # Where the line is that tells more, beyond the service's own process.
 _AUTH = {Breaks.USERDB: ("auth", "auth-worker"), Breaks.AUTH: ("auth",)}
@@ -44,17 +39,9 @@ _CAUSES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far each file of the log went, by its inode; ``at``: the same moment, for the journal."""
-
-    files: tuple[tuple[Path, int, int], ...]
-    at: float
-
-
 def mark(site: Site) -> Mark:
     """The end of the log now."""
-    return Mark(tuple((path, *_end(path)) for path in _files(site)), time.time())
+    return log_added.mark(site.dovecot, site.config)
 
 
 def with_log(judged: Judgement, user: str, site: Site, since: Mark) -> Judgement:
@@ -113,29 +100,10 @@ def _is(who: str, user: str) -> bool:
     return theirs == mine or theirs.partition("@")[0] == mine or mine.partition("@")[0] == theirs
 
 
-def _files(site: Site) -> list[Path]:
-    """Dovecot's log, or syslog's; none where the journal has it."""
-    names = [path for path in log_paths(site.config.tree) if path.startswith("/") and path[:5] != "/dev/"]
-    with suppress(CannotObserve):
-        if not names:
-            names = [name for name in (syslog_file(site.dovecot),) if name]
-    return [site.dovecot.path(name) for name in names]
-
-
-def _end(path: Path) -> tuple[int, int]:
-    with suppress(OSError):
-        told = path.stat()
-        return told.st_ino, told.st_size
-    return 0, 0
-
-
 def _lines(site: Site, since: Mark) -> list[tuple[str, Said]]:
     """Each line that was added, fit to be printed, and what it says."""
-    tree = site.config.tree
-    stamps = stamps_of(tree)
-    raw = [line for file in since.files for line in _added(*file)]
-    if not since.files and not site.dovecot.pid:
-        raw = _journal(stamps.ident, since.at)
+    stamps = stamps_of(site.config.tree)
+    raw, _ = log_added.added(site.dovecot, site.config, since)
     found = []
     for line in raw:
         parts = stamps.split(line)
@@ -145,24 +113,3 @@ def _lines(site: Site, since: Mark) -> list[tuple[str, Said]]:
             ids = "".join(f"<{one}>" for one in said.ids)
             found.append((plain(f"{said.process}{who}{ids}: {said.level}: {said.text}", _SHOWN), said))
     return found
-
-
-def _added(path: Path, inode: int, offset: int) -> list[bytes]:
-    """What a file has had added; all of a new one."""
-    with suppress(OSError), path.open("rb") as file:
-        now, size = _end(path)
-        file.seek(offset if now == inode and size >= offset else 0)
-        return file.read(_MOST).splitlines()
-    return []
-
-
-def _journal(ident: str, since: float) -> list[bytes]:
-    program = shutil.which("journalctl")
-    if program is None:
-        return []
-    options = ("-q", "-o", "json", "--no-pager", "-t", ident, "--since", f"@{since:.6f}")
-    with suppress(OSError, subprocess.TimeoutExpired):
-        return subprocess.run(
-            [program, *options], capture_output=True, check=False, timeout=_JOURNAL_SECONDS
-        ).stdout.splitlines()
-    return []

@@ -79,6 +79,8 @@ def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
         troubles=tuple(_trouble(key[2], one) for key, one in census.troubles.items()),
         sessions=census.sessions_ended.total(),
         served=tuple(census.sessions_ended),
+        unserved=tuple(census.unserved.values()),
+        last_login=census.last_login,
     )
 
 
@@ -167,17 +169,28 @@ def read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
     None where the log file is not there.  Raises CannotObserve when it cannot be read.
     """
     log = _read_log(scene, names)
+    return replace(log, events=_without_passwords(scene, log.events)) if log else None
+
+
+def events_in(scene: Scene, lines: list[bytes], names: set[str]) -> tuple[LogEvent, ...]:
+    """The same of lines that were read already."""
+    found = tuple(_events(lines, stamps_of(scene.config.tree), names))
+    return tuple(event for event, _ in _without_passwords(scene, found))
+
+
+def _without_passwords(
+    scene: Scene, events: tuple[tuple[LogEvent, int], ...]
+) -> tuple[tuple[LogEvent, int], ...]:
+    """The database quotes what it does not understand of a statement, which may have the password in it."""
     dialect = scene.config.version.dialect
     sources = (passdb.source for passdb in scene.config.passdbs)
     queries = [source.query for source in sources if isinstance(source, SqlSource)]
-    if log is None or not any("password" in used(query, dialect) for query in queries):
-        return log
-    # The database quotes what it does not understand of a statement, and this one has the password in it.
-    kept = tuple(
+    if not any("password" in used(query, dialect) for query in queries):
+        return events
+    return tuple(
         (event._replace(text=_unquoted(event.text), reason=_unquoted(event.reason)), size)
-        for event, size in log.events
+        for event, size in events
     )
-    return replace(log, events=kept)
 
 
 def _unquoted(text: str) -> str:
@@ -350,6 +363,7 @@ def _stream(pair: Pair, now: datetime) -> LogStream:
         pair.steady,
         pair.same_password,
         pair.unproven * 2 <= pair.count,
+        pair.why,
     )
 
 

@@ -106,19 +106,26 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     return found
 
 
-def _userdbs(scene: Scene, user: str) -> tuple[PassdbAnswer, ...]:
-    """The userdbs whose database fails."""
+def _userdbs(scene: Scene, user: str, *, unknown: bool = False) -> tuple[PassdbAnswer, ...]:
+    """The userdbs whose database fails; ``unknown``: nobody is expected to be there."""
     found = []
     for like, label, record in userdb_database.failing(
         scene, user, lambda one, name: _ask(scene, one, name, "")
     ):
         answer = replace(_answer(Entry(like, record, {}), user), passdb=label)
-        if answer.failure and userdb_database.served(scene, user):
+        if answer.failure and userdb_database.served(scene, user, unknown=unknown):
             if answer.failure.kind not in _OF_NEW_CONNECTIONS:
                 continue  # another userdb has the user
             answer = replace(answer, failure=replace(answer.failure, still_served=True))
         found.append(answer)
     return tuple(found)
+
+
+def ask_userdbs(scene: Scene) -> LookedUp:
+    """The userdbs' databases that fail, whoever the user is.  Raises CannotObserve."""
+    asked = userdb_database.opens_mail(scene.config)
+    found = _userdbs(scene, _looked_up(scene), unknown=True) if asked else ()
+    return LookedUp("the userdbs' databases", (), userdbs=found)
 
 
 def _all_but(passdb: Passdb) -> Callable[[Entry], bool]:

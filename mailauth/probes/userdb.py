@@ -10,21 +10,20 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import End, MailAccess, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
-from mailauth.probes import accounts, merged, userdb_log, userdb_steps
+from mailauth.probes import accounts, log_added, merged, userdb_database, userdb_log, userdb_steps
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import walk
 
-_UNKNOWN, _SECONDS = 67, 10.0
-_WITH_MAIL = frozenset({"imap", "pop3", "lmtp", "submission", "sieve"})
+_SECONDS = 10.0
 _IN_FOLDERS = frozenset({"maildir", "mbox", "sdbox", "mdbox", "dbox"})
 
 
@@ -68,7 +67,7 @@ _A_LOGIN = "only a real login shows what it gets: mailauth diagnose --login -p U
 def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnswer:
     """Doveadm user: with the mail settings, in one run; what these make fail is told apart by a second."""
     drivers = [userdb.driver for userdb in scene.config.userdbs]
-    began = datetime.now().astimezone()
+    began = log_added.mark(scene.dovecot, scene.config)
     ran = _doveadm(scene, "--", user)
     if not ran.status and not merged.WANTED & set(brought or ()):
         return _found(scene, f"doveadm user {user}", user, _fields(_PLAIN, ran), asked=True)
@@ -82,13 +81,36 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
             f"doveadm user {user}: a static userdb asks the passdbs again, and they refuse the name without a"
             f" login; {_A_LOGIN}"
         )
-    if ran.status == _UNKNOWN and drivers:
+    if ran.status == userdb_database.UNKNOWN and drivers:
         return _unknown(scene, user, ran)
     source = f"doveadm user -u {user}"
     ran = _doveadm(scene, "-u", "--", user) if drivers else ran
     if ran.status and drivers:
         return _failed(scene, user, ran, userdb_log.last_error(scene, user, began))
     return _found(scene, source, user, _together(scene, brought or {}, _fields(_OF_USERDB, ran)))
+
+
+# Those that say of any name whether it is there.  static asks the passdbs, prefetch knows nobody.
+_SAYING = frozenset({"sql", "mysql", "pgsql", "sqlite", "ldap", "passwd", "passwd-file", "lua", "dict"})
+
+
+def userdbs_fail(scene: Scene) -> str:
+    """That the userdbs fail whoever the user is, by Dovecot's own word; "" where they do not, or may not.
+
+    ``scene.user`` is nobody's name.  Raises CannotObserve when doveadm cannot ask.
+    """
+    userdbs = scene.config.userdbs
+    files = (one.source.path for one in userdbs if isinstance(one.source, FileSource))
+    every = bool(userdbs) and all(one.driver in _SAYING for one in userdbs)
+    if not every or any("%" in path for path in files) or not userdb_database.opens_mail(scene.config):
+        return ""
+    began = log_added.mark(scene.dovecot, scene.config)
+    ran = _doveadm(scene, "-u", "--", scene.user)
+    if ran.status in (0, userdb_database.UNKNOWN):
+        return ""
+    logged = userdb_log.last_error(scene, scene.user, began)
+    told = f"The userdbs ({', '.join(_labels(scene))}) fail: {_last(ran.out + ran.err)}"
+    return f"{told}. Dovecot logs: {logged}" if logged else told
 
 
 def _together(scene: Scene, brought: merged.Fields, own: merged.Fields) -> merged.Fields:
@@ -189,7 +211,7 @@ def _owner(dovecot: Installation, folder: str, home: str) -> tuple[int, int] | N
 def _end(scene: Scene) -> End | str:
     """Where the passdbs leave the user; or why no userdb is asked."""
     config = scene.config
-    if not _WITH_MAIL & set(config.protocols):
+    if not userdb_database.opens_mail(config):
         return "no protocol of this Dovecot opens mail"
     if scene.road is None or not (scene.cases or scene.road.unasked):
         return "no passdb has the user"

@@ -15,6 +15,7 @@ from mailauth.stores.store import Record
 
 _WITH_MAIL = frozenset({"imap", "pop3", "lmtp", "submission", "sieve"})
 _SECONDS = 3.0
+UNKNOWN = 67  # doveadm's status, src/doveadm/doveadm-auth.c: EX_NOUSER
 
 
 def failing(
@@ -38,19 +39,28 @@ def is_asked(config: AuthConfig, end: End | None, unseen: bool, fields: frozense
 
     ``unseen``: some passdb was not looked into; ``fields``: what the passdbs bring.
     """
-    if not _WITH_MAIL & set(config.protocols):
+    if not opens_mail(config):
         return False
     if config.userdbs and config.userdbs[0].driver == "prefetch":
         return not any(name.startswith("userdb_") for name in fields)
     return unseen or (end is not None and end.lets_in)
 
 
-def served(scene: Scene, user: str) -> bool:
-    """Whether the running Dovecot finds the user in its userdbs all the same."""
+def opens_mail(config: AuthConfig) -> bool:
+    """Whether a protocol asks the userdbs at all."""
+    return bool(_WITH_MAIL & set(config.protocols))
+
+
+def served(scene: Scene, user: str, *, unknown: bool = False) -> bool:
+    """Whether the running Dovecot finds the user in its userdbs all the same.
+
+    ``unknown``: that there is no such user is as good, since something answered.
+    """
     try:
-        return not scene.dovecot.run("doveadm", "user", "-u", "--", user, timeout=_SECONDS).status
+        status = scene.dovecot.run("doveadm", "user", "-u", "--", user, timeout=_SECONDS).status
     except CannotObserve:
         return False
+    return not status or (unknown and status == UNKNOWN)
 
 
 def _as_passdb(userdb: Userdb, source: SqlSource) -> Passdb:

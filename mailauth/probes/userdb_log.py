@@ -1,45 +1,47 @@
 """What Dovecot's log has of a userdb lookup that fails."""
 
 import time
-from datetime import datetime
+from collections.abc import Iterable
+from contextlib import suppress
 
+from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
-from mailauth.probes.log import read_log
+from mailauth.probes.log import events_in, read_log
+from mailauth.probes.log_added import Mark, added
 from mailauth.probes.scene import Scene
 
 _TRIES, _PAUSE = 10, 0.1  # the log process may write the line a moment later than auth answers
 
 
-def last_error(scene: Scene, user: str, since: datetime) -> str:
+def last_error(scene: Scene, user: str, since: Mark) -> str:
     """Auth's last error about this user, fit to be shown; "" where the log has none, or cannot be read.
 
-    ``since``: when the lookup was made, whose line is the last; one from before is an earlier lookup's.
+    ``since``: the end of the log when the lookup was made, from where it is read on.  Where nothing comes,
+    the last from before counts: Dovecot may log one error once.
     """
-    text = ""
     for _ in range(_TRIES):
-        try:
-            text, fresh = _last(scene, user, since.replace(microsecond=0))
-        except CannotObserve:
-            return ""
-        if fresh:
-            break
+        lines, since = added(scene.dovecot, scene.config, since)
+        if text := _last(events_in(scene, lines, {user.casefold()}), user):
+            return text
         time.sleep(_PAUSE)
-    return text
+    with suppress(CannotObserve):
+        log = read_log(scene, {user.casefold()})
+        return _last((event for event, _ in log.events), user) if log else ""
+    return ""
 
 
-def _last(scene: Scene, user: str, since: datetime) -> tuple[str, bool]:
-    log = read_log(scene, {user.casefold()})
+def _last(events: Iterable[LogEvent], user: str) -> str:
     told = [
         event
-        for event, _ in (log.events if log else ())
+        for event in events
         if event.process.startswith("auth")
         and event.level == "Error"
         and event.user.casefold() == user.casefold()
     ]
     if not told:
-        return "", False
+        return ""
     last = told[-1]
     driver = f"{last.driver}: " if last.driver else ""
     means = f" ({last.row.says})" if last.row and last.kind is LogKind.TROUBLE else ""
-    return f"{driver}{last.text}{means}", last.when is None or last.when >= since
+    return f"{driver}{last.text}{means}"

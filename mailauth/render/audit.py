@@ -52,6 +52,7 @@ class StoreReport:
     rows: int
     without_password: int
     users_twice: list[str]
+    odd_names: list[str]  # lines of a file whose name nobody can type, and why
     column_type: str
     column_width: int | None
     largest: str  # the hash that takes most memory
@@ -97,6 +98,7 @@ def _store(one: Surveyed) -> StoreReport:
         rows=one.survey.rows,
         without_password=one.survey.nulls,
         users_twice=list(one.survey.twice),
+        odd_names=list(one.survey.odd),
         column_type=column.type if column else "",
         column_width=column.width if column else None,
         largest=largest.hash if largest and largest.memory else "",
@@ -164,6 +166,8 @@ def _store_text(store: StoreReport, dovecot: str) -> list[str]:
         lines.append(
             f"  users with several entries: {len(store.users_twice):,} ({store.users_twice[0]}, ...)"
         )
+    if store.odd_names:
+        lines.append(f"  names that nobody types: {len(store.odd_names):,} ({store.odd_names[0]})")
     if store.column_type:
         lines.append(f"  the column is {store.column_type}")
     if store.memory:

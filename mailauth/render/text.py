@@ -9,6 +9,7 @@ from mailauth.evidence import (
     Evidence,
     Logins,
     LookedUp,
+    MailSession,
     PasswordCheck,
     StoredHash,
     Trials,
@@ -17,6 +18,7 @@ from mailauth.evidence import (
     Verifiers,
 )
 from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
+from mailauth.judging import BEARS, Bears
 from mailauth.visible import visible
 
 _INDENT = "  "
@@ -99,9 +101,6 @@ def finding_text(
     return "\n".join(body)
 
 
-_WORKS = {False: "The login works. ", True: "auth takes the password, and the login fails after that. "}
-
-
 def summary(diagnosis: Diagnosis) -> str:
     """Never "all is well": what was asked, and what was not."""
     count = len(diagnosis.findings)
@@ -109,10 +108,25 @@ def summary(diagnosis: Diagnosis) -> str:
     found = "Nothing found" if not count else f"{count} finding{'' if count == 1 else 's'}"
     undecided = len({one.rule.code for one in diagnosis.undecided})
     rules = len(diagnosis.silent)
-    works = _WORKS[blocked] if diagnosis.let_in else ""
+    works = _of_logins(diagnosis, blocked=blocked)
     told = f"{works}{found}. {rules} rule{'' if rules == 1 else 's'} silent. {undecided} undecided."
     passdbs = " and ".join(one.partition(":")[0] for one in diagnosis.unasked)
     return f"{told} Not looked into: {passdbs}." if passdbs else told
+
+
+def _of_logins(diagnosis: Diagnosis, *, blocked: bool) -> str:
+    """What the logins of this run showed, and no more: the network, or another client, they did not try."""
+    if not diagnosis.let_in:
+        return ""
+    session = next((fact for fact in diagnosis.evidence if isinstance(fact, MailSession)), None)
+    if session and session.ended_at:
+        return f"auth takes the password, and a session of our own fails: {session.ended_at}. "
+    if not blocked:
+        return "The login works. "
+    refused = {one.rule.code for one in diagnosis.findings if one.severity is Severity.BLOCKS_LOGIN}
+    if any(BEARS.get(code) is Bears.MAIL for code in refused):
+        return "auth takes the password, and the login fails after that. "
+    return f"auth takes the password{', and a session of our own works' if session else ''}. "
 
 
 def proof_text(proof: Sequence[ProofStep]) -> str:

@@ -130,6 +130,7 @@ from mailauth.rules.store007_column_too_narrow import column_too_narrow
 from mailauth.rules.store008_names_twice_in_file import names_twice_in_file
 from mailauth.rules.store009_several_rows import several_rows
 from mailauth.rules.store010_locks_that_open import locks_that_open
+from mailauth.rules.store011_names_nobody_types import names_nobody_types
 from mailauth.rules.upg001_settings_that_go import settings_that_go
 from mailauth.rules.user001_unknown_user import unknown_user
 from mailauth.rules.user002_no_password import no_password
@@ -299,6 +300,7 @@ RULES: tuple[Rule, ...] = (
     names_twice_in_file,
     several_rows,
     locks_that_open,
+    names_nobody_types,
     settings_that_go,
     held_back,
     container_log,

@@ -11,10 +11,13 @@ How we know
     one address, at steady intervals, the last one not long ago.  Where there are several passdbs, and the
     client has no session in the log (Postfix, Exim), one passdb's no is not counted: the next may say yes.
 What to do
-    Set the right password in that client, or take its account away.  Until then, ban the address
-    (fail2ban's filter "dovecot").  mailauth diagnose --from-log shows who else fails.
+    It depends on why it fails, which the log has.  Where the password is wrong, set the right one in that
+    client, or take its account away, and ban the address until then (fail2ban's filter "dovecot").  Where
+    the server fails ("Temporary authentication failure"), the client is right to come again: mend the
+    server.  mailauth diagnose --from-log shows who else fails.
 """
 
+from mailauth.dovecot.messages import Why
 from mailauth.dovecot.sizes import show_size
 from mailauth.evidence import LogStream, LogStreams
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
@@ -34,11 +37,37 @@ def grows_without_bound(log: LogStreams) -> Problem | None:
         says=" ".join(_says(one) for one in found),
         because=(log,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
-            summary="Stop that client, or give it the right password; ban its address until then.",
-            careful="Banning the address of a webmail or a proxy locks out everybody behind it.",
-        ),
+        remedy=_remedy(found),
     )
+
+
+_BAN = "ban its address until then."
+_STOP = f"Stop that client, or give it the right password; {_BAN}"
+# What to do about each kind of failure.
+_ADVICE = {
+    Why.UNKNOWN: f"Take the account of {{user}}, whom no passdb has, out of that client; {_BAN}",
+    Why.DISABLED: f"Enable {{user}}, or take the account out of that client; {_BAN}",
+    Why.ADDRESS: "Allow {user} to log in from {ip} (allow_nets), or take the account out of that client.",
+    Why.POLICY: "Ask the policy server why it refuses {user} from {ip}.",
+    Why.NAME: f"Correct the user name in that client; {_BAN}",
+    Why.SCHEME: "Mend what is stored for {user}, which no password matches: mailauth diagnose {user}",
+    Why.SERVER: (
+        "Leave that client alone: it fails by an error of the server's own, whatever its password is. See"
+        " mailauth diagnose {user} and doveadm log errors."
+    ),
+    Why.NOT_TOLD: (
+        "Set auth_verbose = yes to see why it fails, then: doveadm reload. If the password is wrong, give"
+        f" that client the right one; {_BAN}"
+    ),
+}
+_NO_BAN = frozenset({Why.ADDRESS, Why.POLICY, Why.SCHEME, Why.SERVER})
+
+
+def _remedy(found: list[LogStream]) -> Remedy:
+    told = (_ADVICE.get(one.why, _STOP).format(user=one.user, ip=one.ip) for one in found)
+    banned = any(one.why not in _NO_BAN for one in found)
+    careful = "Banning the address of a webmail or a proxy locks out everybody behind it." if banned else ""
+    return Remedy(summary=" ".join(dict.fromkeys(told)), careful=careful)
 
 
 def _goes_on(one: LogStream) -> bool:
@@ -49,8 +78,9 @@ def _goes_on(one: LogStream) -> bool:
 
 def _says(one: LogStream) -> str:
     rate = one.size / max(one.seconds, 1.0) * _DAY
+    why = f" ({one.why.value})" if one.why not in (Why.NOT_TOLD, Why.OTHER) else ""
     same = {True: ", with the same password each time", False: ", with different passwords", None: ""}
     return (
         f"{one.user!r} fails from {one.ip}: {one.count} times in {one.seconds:.0f} s, one every"
-        f" {one.interval:.1f} s{same[one.same_password]}; that is {show_size(int(rate))} of log a day."
+        f" {one.interval:.1f} s{why}{same[one.same_password]}; that is {show_size(int(rate))} of log a day."
     )

@@ -80,14 +80,13 @@ def misread(line: bytes, wanted: bytes, number: int) -> str:
     """Why a line that has this user is not read so; "" where it has not.  What it says holds no secret."""
     if number == 1 and line.startswith(_UTF16):
         return "the file is in UTF-16"
+    name = _entry(line).partition(b":")[0].decode("utf-8", "replace")
+    if name != wanted.decode("utf-8", "replace") and bare(name) == wanted.decode("utf-8", "replace"):
+        return f"its name is {name!a}"
     if wanted not in line:
         return ""
     if re.match(rb"#[ \t]*" + re.escape(wanted) + rb":", line):
         return "the line is a comment"
-    name = _entry(line).partition(b":")[0].decode("utf-8", "replace")
-    bare = name.strip(_STRAY)
-    if bare == wanted.decode("utf-8", "replace") and name != bare:
-        return f"its name is {name!a}"
     if found := re.match(rb"[\"']?" + re.escape(wanted) + rb"[\"']?[ ]*([\t,;=|])", line):
         return f"{found[1].decode()!a} stands after the name, where a colon must"
     if b"\r" + wanted + b":" in line:
@@ -95,6 +94,46 @@ def misread(line: bytes, wanted: bytes, number: int) -> str:
     return ""
 
 
+def bare(name: str) -> str:
+    """A name without what is not seen in it, and what strays to its edges."""
+    return "".join(one for one in name if one.isprintable()).strip(_STRAY)
+
+
+def visible(name: str) -> str:
+    """A name as it may be shown: in quotes and escaped, where it has what is not seen."""
+    return name if bare(name) == name else repr(name)
+
+
+def odd(line: bytes, number: int) -> str:
+    """Why nobody can type the name that Dovecot takes from this line; "" where anybody can."""
+    if number == 1 and line.startswith(_UTF16):
+        return "the file is in UTF-16"
+    name = shown_name(name_of(line)) if b":" not in line else name_of(line)
+    if _ORDINARY.fullmatch(name):
+        return ""
+    text = name.decode("utf-8", "backslashreplace")
+    core = bare(text)
+    if core == text or _is_no_name(core):
+        return ""
+    if text.startswith(_MARK):
+        return f"a byte order mark stands before the name: {text!r}"
+    return f"its name is {text!r}"
+
+
+def is_entry(line: bytes) -> bool:
+    """Whether a line is somebody's: no comment, nor blank, be there a byte order mark before it."""
+    name = name_of(line)
+    if _ORDINARY.fullmatch(name):
+        return True
+    return not _is_no_name(bare(name.decode("utf-8", "replace")))
+
+
+def _is_no_name(core: str) -> bool:
+    return not core or core.startswith("#")
+
+
+_ORDINARY = re.compile(rb"[!$-&(-_a-~][!-~]*(?<![\"'`])")
+_MARK = "\ufeff"
 _NO_COLON = re.compile(rb"(\s*[^\s;,|]+)[\s;,|]")
 
 

@@ -81,7 +81,10 @@ class HashClass:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a store holds.  ``nulls``: rows without a password; ``twice``: users with several entries."""
+    """What a store holds.  ``nulls``: rows without a password; ``twice``: users with several entries.
+
+    ``odd``: lines of a file whose name nobody can type, each with its place and why.
+    """
 
     place: str
     rows: int
@@ -89,6 +92,7 @@ class Survey:
     nulls: int = 0
     twice: tuple[str, ...] = ()
     column: Column | None = None
+    odd: tuple[str, ...] = ()
 
     @property
     def sound(self) -> tuple[HashClass, ...]:
@@ -130,7 +134,7 @@ class Tally:
         count = self._count(stored)
         count.rows += rows
         if len(count.users) < self._question.names:
-            count.users += [user.decode("utf-8", "replace") for user in users if user]
+            count.users += [_shown(user) for user in users if user]
 
     def classes(self) -> tuple[HashClass, ...]:
         """The largest first."""
@@ -231,13 +235,16 @@ def of_files(
     """Of passwd-files.  Raises CannotObserve when one cannot be read."""
     tally = Tally(question)
     twice: list[str] = []
+    odd: list[str] = []
     for path in paths:
         seen: array[int] = array("q")
         try:
             with inroot.opened(path) as file:
-                for line in file:
-                    if line[:1] in _NO_ENTRY:
+                for number, line in enumerate(file, 1):
+                    if line[:1] in _NO_ENTRY or not passwd_file.is_entry(line):
                         continue
+                    if len(odd) < MOST_TWICE and (why := passwd_file.odd(line, number)):
+                        odd.append(f"{path}:{number}: {why}")
                     name = passwd_file.name_of(line)
                     seen.append(hash(name))
                     tally.add(passwd_file.stored_of(line), (passwd_file.shown_name(name),))
@@ -246,7 +253,7 @@ def of_files(
             twice += _twice(path, seen)
         except OSError as why:
             raise unseen(str(path), why, "the passwd-file cannot be read") from None
-    return Survey(place, tally.rows, tally.classes(), tally.nulls, tuple(twice[:MOST_TWICE]))
+    return Survey(place, tally.rows, tally.classes(), tally.nulls, tuple(twice[:MOST_TWICE]), odd=tuple(odd))
 
 
 _NO_ENTRY = frozenset({b"", b"#", b":", b"\n", b"\r"})
@@ -267,7 +274,7 @@ def _twice(path: Path, seen: "array[int]") -> list[str]:
                 if len(counts) > MOST_TWICE:
                     break
     shown = (passwd_file.shown_name(name) for name, count in counts.items() if count > 1)
-    return [name.decode("utf-8", "replace") for name in shown]
+    return [_shown(name) for name in shown]
 
 
 def files_of(template: str, locate: Callable[[str], Path] = Path) -> tuple[str, ...]:
@@ -302,9 +309,13 @@ def of_database(
             for stored, count, least, most in link.rows(counted):
                 tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), int(count or 0))
         twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.user and rows.single else iter(())
-        names = tuple((_bytes(user) or b"").decode("utf-8", "replace") for user, _ in twice)
+        names = tuple(_shown(_bytes(user) or b"") for user, _ in twice)
         column = link.column(grouping.one_column(rows))
         return Survey(link.place, tally.rows, tally.classes(), tally.nulls, names, column)
+
+
+def _shown(name: bytes) -> str:
+    return passwd_file.visible(name.decode("utf-8", "replace"))
 
 
 def _bytes(value: streaming.Value) -> bytes | None:

@@ -20,6 +20,7 @@ from mailauth.render.text import summary
 from tests.cli.running import mailauth
 from tests.dovecot.test_messages import SECRET_LINES
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
+from tests.proofs.test_db import rewrite
 
 Make = Callable[..., Proof]
 GOOD = argon2id(memory=1 * MiB)
@@ -124,7 +125,7 @@ def test_auth015_a_plugin_lacks_another(proof: Make, dovecot_version: str) -> No
     told = one.finds({"AUTH013"}, password=SECRET, login=True)
     assert "Plugin quota must be loaded also" in told[0].problem.says
     made = one.look(password=SECRET, login=True).diagnosis
-    assert summary(made).startswith("auth takes the password, and the login fails after that.")
+    assert summary(made).startswith("auth takes the password, and a session of our own fails: ")
     one.lab.configure("")
     one.lab.reload()
     one.finds(set(), password=SECRET, login=True)
@@ -308,3 +309,42 @@ def test_no_command_shows_a_secret_of_the_log(proof: Make, dovecot_version: str)
         done = mailauth(*words)
         assert not any(secret in done.stdout + done.stderr for secret in SECRETS), words
         assert done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "advice", "never"),
+    [
+        ("alice", b"the old one", "give it the right password; ban its address", "server's own"),
+        ("nobody", SECRET, "Take the account of nobody, whom no passdb has, out of that client", "right"),
+        ("bob", SECRET, "Allow bob to log in from 10.0.0.1 (allow_nets)", "ban its address"),
+        ("carol", SECRET, "Mend what is stored for carol", "ban its address"),
+    ],
+    ids=["mismatch", "unknown", "address", "scheme"],
+)
+def test_log001_fits_the_kind_of_failure(
+    proof: Make, dovecot_version: str, user: str, password: bytes, advice: str, never: str
+) -> None:
+    users = {"alice": GOOD, "bob": f"{GOOD}::::::allow_nets=192.0.2.0/24", "carol": "{NOSUCH}abc"}
+    one = proof(dovecot_version, "passwd-file", users)
+    for _ in range(35):
+        assert not one.lab.login(user, password, address="10.0.0.1").ok
+    assert one.lab.logs(f"({user},10.0.0.1", times=35)
+    diagnosis = one.look().diagnosis
+    [found] = [finding for finding in diagnosis.findings if finding.rule.code == "LOG001"]
+    assert advice in found.problem.remedy.summary
+    assert never not in found.problem.remedy.summary
+
+
+def test_log001_of_a_server_that_fails(proof: Make, dovecot_version: str) -> None:
+    """The password may be right: the query of those who are there ends with an error."""
+    one = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    rewrite("SELECT ", "SELECT abs(-9223372036854775807 - 1) AS more, ")(one.lab)
+    one.lab.restart()
+    for _ in range(35):
+        assert not one.lab.login("alice", SECRET, address="10.0.0.1").ok
+    assert one.lab.logs("query failed", times=35)
+    [found] = [one for one in one.look().diagnosis.findings if one.rule.code == "LOG001"]
+    assert "(server error)" in found.problem.says
+    assert "an error of the server's own, whatever its password is" in found.problem.remedy.summary
+    assert "ban" not in found.problem.remedy.summary
+    assert not found.problem.remedy.careful

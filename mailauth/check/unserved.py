@@ -1,0 +1,43 @@
+"""Logins that failed by an error of the server's own, as the log has them lately.
+
+A database that refuses the query, a script that ends with an error, a worker that dies: no password and no
+user is at fault.  One that was followed by a login of the same user is over.
+"""
+
+from collections import Counter
+from datetime import datetime
+
+from mailauth.check.outcome import Said, Status
+from mailauth.check.stores import NOBODY
+from mailauth.dovecot.logcensus import Unserved
+from mailauth.evidence import LogWindow
+
+_SHOWN = 3  # different errors
+
+
+def logins_not_served(log: LogWindow, since: datetime, canary: str) -> list[Said]:
+    """CRITICAL where nobody has logged in since the first of them; else it is of some users only.
+
+    The canary's are told by its own check, which knows how it fares now.
+    """
+    ours = {NOBODY, canary.casefold()}
+    late = (one for one in log.unserved if one.when is None or one.when >= since)
+    found = [one for one in late if one.user.casefold() not in ours]
+    if not found:
+        return []
+    users = {one.user.casefold() for one in found}
+    if log.last_login is None:
+        alone = True
+    else:
+        first = min((one.when for one in found if one.when), default=None)
+        alone = len(users) > 1 and first is not None and log.last_login < first
+    often = Counter(_told(one) for one in found)
+    told = "; ".join(words for words, _ in often.most_common(_SHOWN))
+    who = f"{found[-1].user!r}" if len(users) == 1 else f"{len(users)} users"
+    but = ", and nobody has logged in since" if alone else ""
+    text = f"the logins of {who} fail by an error of the server's own{but}; Dovecot says: {told}"
+    return [Said(Status.CRITICAL if alone else Status.WARNING, text)]
+
+
+def _told(one: Unserved) -> str:
+    return one.words if one.says in ("", one.words) else f"{one.words} ({one.says})"
