@@ -67,6 +67,9 @@ from mailauth.probes.userdb import observe_mail_access
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
+from mailauth.stores.store import Failing
+
+_SHORT = 5.0  # seconds for a login, where a database has kept us waiting already
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,8 @@ def look(target: Target) -> Looked:
             skip(shared, (ClientAddress,), "no entry was read")
         else:
             see(shared, ClientAddress, lambda: observe_address(scene, lookups))
-            scene = replace(scene, userdb_fails=lookups.userdb_fails)
+            patience = _SHORT if lookups.failures(Failing.SLOW) else scene.patience
+            scene = replace(scene, userdb_fails=lookups.userdb_fails, patience=patience)
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)

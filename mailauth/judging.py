@@ -28,6 +28,7 @@ from mailauth.evidence import (
     UserName,
 )
 from mailauth.evidence.log import NO_AUTH
+from mailauth.evidence.logins import NO_ANSWER
 from mailauth.evidence.lookup import Unseen
 from mailauth.finding import Certainty, Finding, Problem, Rule, Severity, Undecided
 
@@ -258,7 +259,9 @@ def _worked(facts: Facts) -> bool:
 def _refused(facts: Facts) -> frozenset[str] | None:
     """The codes of the real logins of this run, if every one failed."""
     logins = facts.get(Logins)
-    if not isinstance(logins, Logins) or any(reply.ok for reply in logins.replies):
+    if not isinstance(logins, Logins):
+        return None
+    if any(reply.ok or reply.code == NO_ANSWER for reply in logins.replies):
         return None
     return frozenset(reply.code for reply in logins.replies)
 

@@ -19,14 +19,18 @@ def ask_stores(server: Server) -> list[Said]:
     """One lookup each; the DB rules judge.  Raises CannotObserve."""
     if misread := cannot_look_up(server.config):
         return [Said(Status.CRITICAL, misread, "CONF003")]
-    scene = Scene(server.dovecot, server.config, NOBODY)
-    names = observe_user_name(scene)
-    seen = ask_each(Scene(server.dovecot, server.config, NOBODY, names=names))
+    seen = look_nobody_up(server)
     said = _judged(server, seen)
     said += [not_seen(one.passdb, one.reason) for one in seen.unseen]
     if answered := [one.passdb for one in seen.answers if one.failure is None]:
         said.append(Said(Status.OK, f"{', '.join(answered)}: answers"))
     return said
+
+
+def look_nobody_up(server: Server) -> LookedUp:
+    """What each passdb says of nobody.  Raises CannotObserve."""
+    names = observe_user_name(Scene(server.dovecot, server.config, NOBODY))
+    return ask_each(Scene(server.dovecot, server.config, NOBODY, names=names))
 
 
 def ask_stores_of_userdbs(server: Server) -> list[Said]:

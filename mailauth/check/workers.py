@@ -10,11 +10,11 @@ import psutil
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome
-from mailauth.check.stores import NOBODY
+from mailauth.check.stores import NOBODY, look_nobody_up
 from mailauth.check.unserved import logins_not_served
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.evidence import AuthAnswer, Configured, LogWindow, NotApplicable
+from mailauth.evidence import AuthAnswer, Configured, LogWindow, LookedUp, NotApplicable
 from mailauth.judging import apply
 from mailauth.looking import Facts, see
 from mailauth.probes.fitting import workers
@@ -45,6 +45,8 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     lately = _lately(window, since)
     facts: Facts = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
     see(facts, AuthAnswer, lambda: observe_answer(scene))
+    if lately.all(LogKind.BACKEND):  # whether that is over
+        see(facts, LookedUp, lambda: look_nobody_up(server))
     findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
     told = [of_finding(finding) for finding in findings] + logins_not_served(window, since, _canary(server))
     if full:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve, NoAnswerInTime, unseen
 
 _MAX_LINE = 8192
 _SECURED = ("secured",)
@@ -154,6 +154,9 @@ class AuthSocket:
                 elif kind in ("OK", "FAIL"):
                     fields = tuple(field for field in rest[1:] if field)
                     return AuthReply(kind == "OK", fields, time.monotonic() - began)
+        except TimeoutError as why:
+            waited = time.monotonic() - began
+            raise NoAnswerInTime(f"{self._path}: auth did not answer within {waited:.0f} s.") from why
         except OSError as why:
             raise CannotObserve(f"{self._path}: the auth process stopped answering ({why}).") from why
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mailauth.evidence.fact import Evidence
 
+NO_ANSWER = "no answer"  # the code of a login that was given up while it waited for a database
+
 
 @dataclass(frozen=True, slots=True)
 class LoginReply:

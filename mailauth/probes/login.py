@@ -9,10 +9,11 @@ import time
 
 from mailauth.clients.sasl import PLAIN, CannotSayError, Mechanism, find
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.evidence import Evidence, LoginReply, Logins, NotApplicable
+from mailauth.evidence.logins import NO_ANSWER
 from mailauth.probes import own_client
-from mailauth.probes.scene import Scene
+from mailauth.probes.scene import PATIENCE, Scene
 from mailauth.probes.walk import PROXIED
 
 # doveadm loads mail_plugins, too.  Source: src/lib/module-dir.c of 2.3.19.1 and 2.4.1; measured.
@@ -33,7 +34,7 @@ def observe_logins(scene: Scene) -> Logins:
     mechanism = mechanism_of(scene)
     try:
         exchange = mechanism.start(user, password.raw)
-        with AuthSocket(dovecot.path(path)) as socket:
+        with AuthSocket(dovecot.path(path), timeout=scene.patience) as socket:
             reply = socket.authenticate(
                 mechanism.name,
                 exchange.answer,
@@ -44,6 +45,11 @@ def observe_logins(scene: Scene) -> Logins:
             )
     except CannotSayError as why:
         raise CannotObserve(f"{why}.") from why
+    except NoAnswerInTime:
+        if scene.patience >= PATIENCE:
+            raise
+        # It waits for a database that did not answer us, either: doveadm would wait as long.
+        return Logins(path, (LoginReply("auth socket", False, NO_ANSWER, scene.patience),))
     # The auth process says OK to these; the login process then sends the client away, or passes it on.
     names = {field.partition("=")[0] for field in reply.fields}
     nologin = "nologin" in names and not names & PROXIED
@@ -68,7 +74,7 @@ def observe_logins(scene: Scene) -> Logins:
         "--",
         user,
         feed=password.raw + b"\n",
-        timeout=90.0,
+        timeout=PATIENCE,
     )
     took = time.monotonic() - began
     # 2.3 ends with 77 for any failure, 2.4 with 75 for internal ones: the reply's code tells more.

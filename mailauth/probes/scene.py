@@ -9,6 +9,8 @@ from mailauth.hashes import Flaw, Hash, Password
 from mailauth.probes.walk import Road
 from mailauth.stores.store import Record
 
+PATIENCE = 90.0  # seconds: Dovecot's own with its passdbs is 60
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -45,4 +47,5 @@ class Scene:
     port: int = 0  # and the port, where that was said
     mechanism: str = ""  # the SASL mechanism that the client uses
     userdb_fails: str = ""  # the userdb whose database gives no answer
+    patience: float = PATIENCE  # seconds that a login may take
     end: End | None = None  # where the password that was given leads, if it lets the user in

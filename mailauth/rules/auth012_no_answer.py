@@ -19,21 +19,24 @@ What to do
 """
 
 from mailauth.dovecot.messages import LogKind
-from mailauth.evidence import AuthAnswer, Evidence, Logins, LogWindow
+from mailauth.evidence import AuthAnswer, Evidence, Logins, LogWindow, LookedUp
 from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
+from mailauth.stores.store import Failing
 
 _COMPUTING = 0.5  # seconds of its own processor time: then AUTH010 tells why it does not answer
 
 
 @rule("AUTH012", "auth or a worker did not answer in time", Severity.RISK, yields_to=("CONF017", "AUTH014"))
-def no_answer(answer: AuthAnswer, log: LogWindow | None, logins: Logins | None) -> Problem | None:
+def no_answer(
+    answer: AuthAnswer, log: LogWindow | None, logins: Logins | None, lookups: LookedUp | None
+) -> Problem | None:
     if answer.hangs and answer.computing < _COMPUTING:
         return _problem(
             (answer,), f"auth did not greet for {answer.seconds:.0f} s: {answer.hangs}.", now=True
         )
-    if log is None or log.database_lost:
-        return None
+    if log is None or log.database_lost or (lookups and lookups.failures(Failing.SLOW)):
+        return None  # what a worker waits for is named
     found = [
         one
         for one in (log.of(LogKind.NOT_RESPONDING), log.of(LogKind.ABORTED, "Lookup timed out"))

@@ -15,7 +15,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,10 @@ _REACH_TIMEOUT = 3.0  # seconds
 class Refusal(CannotObserve):
     """What refuses us refuses Dovecot, too; ``by_name``: if it asks as the same user of the system.
 
-    ``late``: it was said while the rows were read.
+    ``late``: it was said while the rows were read.  ``waits``: it is known what the query waited for.
     """
+
+    waits = False
 
     def __init__(
         self, kind: Failing, code: str, says: str, *, by_name: bool = False, late: bool = False
@@ -229,7 +231,7 @@ def of_mysql(
     if number in _OF_THE_LINK:
         original = getattr(why, "original_exception", None) or why.__cause__ or why.__context__
         if isinstance(original, TimeoutError):
-            return Refusal(Failing.SLOW, str(number), says)
+            return Refusal(Failing.SLOW, str(number), "MariaDB/MySQL: the query did not answer in time")
         return _unreachable(original if isinstance(original, OSError) else None, says)
     if number < _FIRST_OF_SERVER or number in _OF_THE_CLIENT or number == _OWN_LIMIT:
         return CannotObserve(f"{says}.")
@@ -245,6 +247,15 @@ _OF_THE_LINK = frozenset({2002, 2003, 2006, 2013, 2055})
 _TLS_ERROR = 2026
 _FIRST_OF_SERVER = 1000
 _OF_THE_CLIENT = range(2000, 3000)
+
+
+def waiting(why: CannotObserve, ask: Callable[[], str]) -> CannotObserve:
+    """The same refusal, with what the query waited for, which is asked where it ended for that."""
+    if not isinstance(why, Refusal) or why.kind is not Failing.SLOW or not (says := ask()):
+        return why
+    told = Refusal(why.kind, why.code, f"{why.says}; {says}", late=why.late)
+    told.waits = True
+    return told
 
 
 def _mysql_number(why: Exception) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.stores import links, mysql_client, refusal
+from mailauth.stores import links, mysql_client, refusal, waiting
 from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes
 
 _TIMEOUT = 10  # seconds to connect, and again for the query
@@ -106,7 +106,7 @@ def _failure(source: SqlSource, host: dict[str, str], why: refusal.Refusal) -> F
     with_tls = lets_in is not None and why.kind is Failing.CREDENTIALS and lets_in(host)
     of_account = why.kind is Failing.CREDENTIALS and source.driver == "mysql"
     account = mysql_client.account_from(host) if of_account else ""
-    return Failure(why.kind, place, why.code, why.says, with_tls=with_tls, account=account)
+    return Failure(why.kind, place, why.code, why.says, with_tls=with_tls, account=account, waits=why.waits)
 
 
 def _reach(source: SqlSource, host: dict[str, str]) -> Failure | None:
@@ -209,9 +209,12 @@ def _pgsql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
                 )
 
             def run(query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-                cursor = connection.execute(
-                    query.encode("utf-8", "surrogateescape")
-                )  # no parameters: a % stays a %
+                try:
+                    # no parameters: a % stays a %
+                    cursor = connection.execute(query.encode("utf-8", "surrogateescape"))
+                except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as why:
+                    refused = refusal.of_pgsql(why, template)
+                    raise refusal.waiting(refused, lambda: waiting.in_pgsql(connection, template)) from None
                 names = [column.name for column in cursor.description or ()]
                 result = cursor.pgresult
                 found = result.ntuples if result else 0
@@ -240,16 +243,23 @@ def _mysql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
     try:
         with closing(connection):
             connection.query("SET SESSION TRANSACTION READ ONLY")
+            number = connection.thread_id()
+
+            def again() -> Any:
+                return mysql_client.connect(host, seconds=_OTHERS_TIMEOUT, read=_OTHERS_TIMEOUT)
 
             def run(query: str) -> Rows:
                 # unbuffered, to tell what is refused from what breaks off while the rows are read
                 cursor = connection.cursor(pymysql.cursors.SSCursor)
+                waits: list[str] = []
                 try:
-                    cursor.execute(query.encode("utf-8", "surrogateescape"))
+                    with waiting.watched(lambda: waiting.in_mysql(number, again), _TIMEOUT / 2) as waits:
+                        cursor.execute(query.encode("utf-8", "surrogateescape"))
                 except problems as why:
                     by_definer = why.args and why.args[0] in refusal.BY_DEFINER
                     views = _views(connection, template) if by_definer else ()
-                    raise refusal.of_mysql(why, template, views=views) from None
+                    refused = refusal.of_mysql(why, template, views=views)
+                    raise refusal.waiting(refused, lambda: "".join(waits)) from None
                 names = [column[0] for column in cursor.description or ()]
                 try:
                     return names, cursor.fetchmany(2) if names else ()

@@ -50,6 +50,7 @@ class Failure:
     ``still_served``: Dovecot has a connection from before, on which it is answered all the same.
     ``client``: with which client it fails, where that matters ("%{secured} = 'TLS'").
     ``account``: which option files user and password come from, where they do not stand in the settings.
+    ``waits``: the server says what the query waited for.
     ``with_tls``: with TLS, which the settings do not ask for, the server lets the same user in.
     """
 
@@ -61,6 +62,7 @@ class Failure:
     with_tls: bool = False
     client: str = ""
     account: str = ""
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
