@@ -8,7 +8,7 @@ import pytest
 from tests.cli.running import mailauth
 from tests.field.chains import Part, server
 from tests.field.rig import Rig
-from tests.proofs.story import SECRET, MiB, Proof, argon2id
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
 
 GOOD = argon2id(memory=1 * MiB)
 ODD = {
@@ -47,6 +47,7 @@ def test_a_name_that_nobody_types(rig: Callable[..., Rig], dovecot_version: str,
     audited = mailauth("audit", *pid)
     assert audited.returncode == 1
     assert shown in audited.stdout
+    record(one, f"passwd-file with {name}", ["STORE011"])
     for output in (audited.stdout, mailauth("diagnose", "--all", *pid).stdout):
         assert all(char.isprintable() for char in output.replace("\n", "")), output
 
