@@ -87,21 +87,17 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     if userdb_database.is_asked(scene.config, right, bool(missed), fields):
         found = replace(found, userdbs=_userdbs(scene, right.user if right.lets_in else _looked_up(scene)))
     if not scene.names.requested and (found.unknown or not asked):
+
+        def ask(passdb: Passdb) -> Record:
+            return _ask(scene, passdb, _looked_up(scene), "")
+
         found = replace(
             found,
             elsewhere=_elsewhere(scene, asked),
             near=near.names(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
-            disabled=near.disabled(asked, lambda passdb: _ask(scene, passdb, _looked_up(scene), "")),
-            comparing=near.comparing(
-                asked,
-                lambda passdb: _ask(scene, passdb, _looked_up(scene), ""),
-            ),
-            aliases=aliases.find(
-                asked,
-                _looked_up(scene),
-                scene.config.version.dialect,
-                lambda passdb: _ask(scene, passdb, _looked_up(scene), ""),
-            ),
+            disabled=near.disabled(asked, ask),
+            comparing=near.comparing(asked, ask),
+            aliases=aliases.find(asked, _looked_up(scene), scene.config.version.dialect, ask),
         )
     return found
 
