@@ -99,7 +99,7 @@ def bare(name: str) -> str:
     return "".join(one for one in name if one.isprintable()).strip(_STRAY)
 
 
-def visible(name: str) -> str:
+def quoted(name: str) -> str:
     """A name as it may be shown: in quotes and escaped, where it has what is not seen."""
     return name if bare(name) == name else repr(name)
 

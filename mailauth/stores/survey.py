@@ -315,7 +315,7 @@ def of_database(
 
 
 def _shown(name: bytes) -> str:
-    return passwd_file.visible(name.decode("utf-8", "replace"))
+    return passwd_file.quoted(name.decode("utf-8", "replace"))
 
 
 def _bytes(value: streaming.Value) -> bytes | None:
