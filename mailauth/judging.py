@@ -71,7 +71,7 @@ BEARS: Mapping[str, Bears] = {
 # These rest on none of it: the network, TLS, the client's own attempts, the log, another version.
 FREE = frozenset(
     (
-        *_codes("AUTH", 1, 2, 4, 8, 9, 13, 16, 18),
+        *_codes("AUTH", 1, 2, 4, 8, 9, 13, 16, 18, 19),
         *_codes("CONF", 1, 2, 8),
         *_codes("NET", *range(1, 10)),
         *_codes("PASS", 7, 10),

@@ -99,6 +99,11 @@ class Passdb:
     def label(self) -> str:
         return f"passdb {self.number} ({self.driver})"
 
+    def takes(self, mechanism: str) -> bool:
+        """Whether it is asked for this mechanism: auth_request_mechanism_accepted(), auth-request.c."""
+        named = self.mechanisms.upper().replace(",", " ").split()
+        return not named or mechanism in named
+
     def place_of(self, *names: str) -> str:
         """File and line of the first of these settings that its block has, else of the block; or ""."""
         places = dict(self.places)

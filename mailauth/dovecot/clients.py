@@ -45,12 +45,14 @@ _LIBPQ = (  # PostgreSQL 15's manual, 34.1.2: what may be here by mistake
     *("hostaddr", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "options"),
     *("application_name", "client_encoding", "service", "keepalives", "target_session_attrs", "gssencmode"),
 )
+# Names that people write for those above, and no client library has
+_OTHERS = ("database", "db", "username", "hostname", "passwd", "pass", "server", "charset", "socket")
 _NUMBERS = ("port", "client_flags", "connect_timeout", "read_timeout", "write_timeout")
 
 
 def shown(name: str) -> str:
     """What is written for a name that is none: another word may be the rest of a password with a blank."""
-    if name in _LIBPQ or name in _MYSQL:
+    if name in _LIBPQ or name in _MYSQL or name in _OTHERS:
         return name
     near = difflib.get_close_matches(name, _MYSQL, 1, 0.8)
     return f"a name much like {near[0]}" if near else "a name it does not know; a value has no blanks"

@@ -177,6 +177,27 @@ class UserInLog(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenSessions(Evidence):
+    """The sessions that a user has now: service, address, how many, and how many may be (0: any number).
+
+    Looked for where the log says that one more was turned away.
+    """
+
+    user: str
+    sessions: tuple[tuple[str, str, int, int], ...]
+
+    @property
+    def full(self) -> tuple[tuple[str, str, int, int], ...]:
+        """Those that are as many as may be."""
+        return tuple(one for one in self.sessions if 0 < one[3] <= one[2])
+
+    @property
+    def seen(self) -> str:
+        shown = [f"{count} x {service} from {ip}" for service, ip, count, _ in self.sessions]
+        return f"{self.user!r} has {', '.join(shown) or 'no session'}"
+
+
+@dataclass(frozen=True, slots=True)
 class LogDestination(Evidence):
     """Where the log goes: the file as it is now, and the one that the log process has open.
 

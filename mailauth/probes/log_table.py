@@ -13,6 +13,7 @@ from mailauth.evidence import (
     LogStreams,
     LogWindow,
     NotApplicable,
+    OpenSessions,
     Penalties,
     PostfixLink,
     SentPasswords,
@@ -34,6 +35,7 @@ from mailauth.probes.log_place import (
 from mailauth.probes.log_start import observe_auth_start, observe_last_words
 from mailauth.probes.postfix_link import observe_postfix_link
 from mailauth.probes.scene import Scene
+from mailauth.probes.sessions import observe_sessions
 
 Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
 
@@ -51,5 +53,6 @@ LOG_PROBES: tuple[Probe, ...] = (
 )
 USER_LOG_PROBES: tuple[Probe, ...] = (
     (UserInLog, observe_user_in_log),
+    (OpenSessions, observe_sessions),
     (SentPasswords, observe_sent),
 )

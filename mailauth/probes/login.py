@@ -26,7 +26,7 @@ def observe_logins(scene: Scene) -> Logins:
     dovecot, config, user, service = scene.dovecot, scene.config, scene.user, scene.service
     password = scene.password
     path = f"{config.base_dir}/auth-client"
-    if not scene.address and any("allow_" in name for case in scene.cases for name in case.record.fields):
+    if not scene.address and scene.road and scene.road.by_address:
         raise CannotObserve(
             "the entry has allow_nets, and a login from no address says nothing of one from the client's:"
             " name that with --from-address."

@@ -34,7 +34,7 @@ def observe_session(scene: Scene, logins: Logins | None) -> MailSession | NotApp
     """One session on the first listener that there is.  Raises CannotObserve when Dovecot may not be seen."""
     if logins is None or not all(reply.ok for reply in logins.replies) or scene.password is None:
         return NotApplicable(MailSession, "auth did not take the login")
-    if any("allow_" in name for case in scene.cases for name in case.record.fields):
+    if scene.road and scene.road.by_address:
         return NotApplicable(MailSession, "the entry decides by the client's address")
     listening = observe_listening(scene)
     if isinstance(listening, NotApplicable):

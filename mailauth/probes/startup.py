@@ -49,7 +49,7 @@ def observe_startup(scene: Scene) -> Startup:
         unknown=unknown,
         unbuilt=_named(missing, "unbuilt"),
         absent=_named(missing, "absent"),
-        passdbs=len(config.passdbs),
+        passdbs=sum(not one.master for one in config.passdbs),
     )
 
 

@@ -2,7 +2,7 @@
 
 from mailauth.evidence import End, Said, Unseen
 from mailauth.probes.scene import Scene
-from mailauth.probes.walk import Road, takes
+from mailauth.probes.walk import Road
 
 _SENDING = ("PLAIN", "LOGIN")  # a client that has a password sends it so, where it may
 
@@ -21,7 +21,7 @@ def of_other_mechanisms(scene: Scene, end: End) -> tuple[Unseen, ...]:
     skipped = {step.number for step in end.steps if step.said is Said.SKIPPED and not scene.mechanism}
     found = []
     for one in scene.config.passdbs:
-        offered = [name for name in scene.config.mechanisms if takes(one, name)]
+        offered = [name for name in scene.config.mechanisms if one.takes(name)]
         if one.number in skipped and one.mechanisms and one.source is None and offered:
             why = f"it is for {', '.join(offered)} only; {one.source_problem}"
             found.append(Unseen(one.number, one.label, why))
@@ -32,5 +32,5 @@ def mechanism(scene: Scene) -> str:
     """The client's; else the first of those offered that a passdb is for: a password's before a token's."""
     offered = [*(name for name in _SENDING if name in scene.config.mechanisms), *scene.config.mechanisms]
     passdbs = [one for one in scene.config.passdbs if not one.deny]
-    served = (name for name in offered if any(takes(one, name) for one in passdbs))
+    served = (name for name in offered if any(one.takes(name) for one in passdbs))
     return scene.mechanism.upper() or next(served, "PLAIN")

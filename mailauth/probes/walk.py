@@ -26,6 +26,7 @@ _SHOWN = ("nologin", "allow_nets", "allow_real_nets", "fail", "nopassword", "use
 # What of an entry decides a login: the others need not be worked out.
 DECIDES = (*_SHOWN, "noauthenticate")
 
+_NETS = ("allow_nets", "allow_real_nets")
 # Another server takes the session over
 PROXIED = frozenset({"proxy", "proxy_maybe"})
 
@@ -57,6 +58,12 @@ class Road:
     mechanism: str = "PLAIN"  # in capitals: some passdbs are for some mechanisms only
     unasked: dict[int, str] = field(default_factory=dict)  # by the passdb's number: why it could not be asked
     entries: dict[tuple[int, str, str], Entry] = field(default_factory=dict)
+
+    @property
+    def by_address(self) -> bool:
+        """Whether an entry, or the block of its passdb, says from where one may log in."""
+        entries = (entry for entry in self.entries.values() if not entry.passdb.deny)
+        return any(entry.values.keys() & set(_NETS) for entry in entries)
 
     def seen(self, passdb: Passdb, user: str, requested: str) -> Entry | None:
         """What the passdb has of the user; asked once.  None: it could not be asked."""
@@ -197,15 +204,9 @@ def _next(passdbs: list[Passdb], at: _State, mechanism: str) -> tuple[Passdb | N
     return None, []
 
 
-def takes(passdb: Passdb, mechanism: str) -> bool:
-    """Whether the passdb is asked for this mechanism: auth_request_mechanism_accepted()."""
-    named = [word for word in re.split(r"[ ,]+", passdb.mechanisms.upper()) if word]
-    return not named or mechanism in named
-
-
 def _skipped(passdb: Passdb, at: _State, mechanism: str) -> str:
     """Why the passdb is not asked; "" when it is."""
-    if not takes(passdb, mechanism):
+    if not passdb.takes(mechanism):
         return f"it is for other mechanisms than {mechanism}"
     if passdb.username_filter and not _accepted(passdb.username_filter, at.user):
         return "its username_filter leaves the user out"
@@ -287,7 +288,7 @@ def renamed(user: str, values: Values) -> str:
 
 def not_allowed(values: Values, address: str) -> bool:
     """The fields that say from where, and the address is not among it; an unknown one is taken as allowed."""
-    nets = [values[name] for name in ("allow_nets", "allow_real_nets") if name in values]
+    nets = [values[name] for name in _NETS if name in values]
     return any(not among(text, address) for text in nets)
 
 

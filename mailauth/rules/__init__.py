@@ -19,6 +19,7 @@ from mailauth.rules.auth015_session_ends import session_ends
 from mailauth.rules.auth016_unexplained import unexplained
 from mailauth.rules.auth017_server_behind_fails import server_behind_fails
 from mailauth.rules.auth018_postfix_cannot_ask import postfix_cannot_ask
+from mailauth.rules.auth019_too_many_sessions import too_many_sessions
 from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
 from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
@@ -252,6 +253,7 @@ RULES: tuple[Rule, ...] = (
     session_ends,
     server_behind_fails,
     postfix_cannot_ask,
+    too_many_sessions,
     unexplained,
     grows_without_bound,
     client_sends_old,

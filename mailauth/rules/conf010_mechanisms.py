@@ -35,6 +35,8 @@ def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
         says = "auth_mechanisms is empty: the auth process does not start."
     elif "LOGIN" in names and "PLAIN" not in names:
         says = "auth_mechanisms has login and not plain: IMAP's LOGIN command and POP3's USER need PLAIN."
+    elif unserved := _unserved(configured, names):
+        return unserved
     elif set(names) <= _WITHOUT_A_PASSWORD:
         says = f"auth_mechanisms has {' and '.join(names).lower()} alone, which take no password."
     else:
@@ -50,5 +52,27 @@ def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
             config=both(*line),
             file=configured.file,
             commands=(RELOAD,),
+        ),
+    )
+
+
+def _unserved(configured: Configured, names: tuple[str, ...]) -> Problem | None:
+    """PLAIN is offered, and every passdb is for other mechanisms, of which some are offered, too."""
+    passdbs = [one for one in configured.config.passdbs if not one.deny and not one.master]
+    others = [name for name in names if any(one.takes(name) for one in passdbs)]
+    if "PLAIN" not in names or not others or "PLAIN" in others:
+        return None
+    filters = "; ".join(
+        f"{one.label} is for {one.mechanisms.lower()} ({one.place_of('mechanisms', 'mechanisms_filter')})"
+        for one in passdbs
+    )
+    return Problem(
+        says=f"auth offers PLAIN, and no passdb is asked for it: {filters}. Clients that use PLAIN, and"
+        " IMAP's LOGIN command and POP3's USER, get a temporary error, whatever the password; others log in.",
+        because=(configured,),
+        certainty=Certainty.PROVEN,
+        severity=Severity.RISK,
+        remedy=Remedy(
+            summary="Add plain to the mechanisms of the passdb that is to be asked, or take the filter away."
         ),
     )

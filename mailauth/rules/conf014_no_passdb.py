@@ -4,8 +4,8 @@ What you see
     No login works: the auth process does not start.  The log says "No passdbs specified in
     configuration file. PLAIN mechanism needs one".
 Why
-    The passdb was commented out, or the file that has it is not included (Debian's auth-*.conf.ext are
-    included one by one from 10-auth.conf).
+    The passdb was commented out, is for master users only, or the file that has it is not included
+    (Debian's auth-*.conf.ext are included one by one from 10-auth.conf).
 How we know
     doveconf reports no passdb.
 What to do
@@ -24,8 +24,10 @@ _WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
 def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
     if startup.passdbs or set(startup.mechanisms) <= _WITHOUT_A_PASSDB:
         return None
+    masters = " but for master users (master = yes)" if configured.config.passdbs else ""
     return Problem(
-        says=f"{configured.file} and the files it includes have no passdb; the auth process does not start.",
+        says=f"{configured.file} and the files it includes have no passdb{masters}; the auth process does not"
+        " start.",
         because=(startup, configured),
         certainty=Certainty.PROVEN,
         remedy=remedy(

@@ -14,7 +14,7 @@ What to do
     meant: then see that nobody else can reach this Dovecot.
 """
 
-from mailauth.evidence import OpenDoors
+from mailauth.evidence import LookedUp, OpenDoors
 from mailauth.evidence.stored import Opens
 from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
 from mailauth.remedies import HASH_NEW, remedy
@@ -23,8 +23,11 @@ _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
 
 @rule("HASH023", "Any password logs in, or more than one", Severity.RISK)
-def lets_anyone_in(doors: OpenDoors) -> Problem | None:
-    found = doors.which(Opens.ANY, Opens.MANY)
+def lets_anyone_in(doors: OpenDoors, lookups: LookedUp | None) -> Problem | None:
+    wrong = lookups.wrong if lookups else None
+    # An earlier passdb may have to take the password before the field counts.
+    shut = wrong is not None and not wrong.lets_in and not wrong.unseen
+    found = tuple(door for door in doors.which(Opens.ANY, Opens.MANY) if not (door.field and shut))
     if not found:
         return None
     field = any(door.field for door in found)

@@ -249,3 +249,28 @@ def test_an_account_of_an_option_file(rig: MakeRig) -> None:
     one.edit("sql.conf", "option_file", "option_group=dovecot option_file")
     one.restart()
     assert mailauth("diagnose", USER, "--pid", str(one.master_pid)).returncode == 0
+
+
+@_VERSIONS
+def test_nopassword_behind_a_passdb_that_compares(rig: MakeRig, version: str) -> None:
+    """Who does not get past the first passdb never reaches the second: no HASH023."""
+    old = version < "2.4"
+    one = two_files(rig, version, "result_success = continue\n  result_failure = return-fail", _GOOD, _GOOD)
+    static = (
+        "driver = static\n  args = nopassword=y\n"
+        if old
+        else "driver = static\n  fields {\n    nopassword = y\n  }\n"
+    )
+    place = "args = @DIR@/two" if old else "passwd_file_path = @DIR@/two"
+    one.edit("dovecot.conf", f"driver = passwd-file\n  {place}\n", static)
+    one.restart()
+    assert one.login(USER, SECRET.encode()).ok
+    assert not one.login(USER, b"wrong").ok
+    pid = ("--pid", str(one.master_pid))
+    for words in (("diagnose", USER), ("diagnose", USER, "--password-stdin", "--login")):
+        told = mailauth(*words, *pid, feed=SECRET)
+        assert told.returncode == 0, told.stdout
+    one.edit("dovecot.conf", "  result_failure = return-fail\n", "")
+    one.restart()
+    assert one.login(USER, b"wrong").ok
+    assert "HASH023" in mailauth("diagnose", USER, "--pid", str(one.master_pid)).stdout

@@ -7,13 +7,14 @@ import base64
 import hashlib
 import imaplib
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
 
-from mailauth.finding import Severity
+from mailauth.finding import Certainty, Severity
 from mailauth.hashes import Password, generate
 from mailauth.hashes.mend import mend
 from mailauth.lab import Lab
@@ -329,3 +330,37 @@ def test_a_pipe_for_a_passwd_file_is_not_waited_for(proof: Make, dovecot_version
     diagnosis = told.look().diagnosis  # Dovecot itself would wait for ever, so it is asked nothing
     assert {one.rule.code for one in diagnosis.findings} <= {"CONF015"}
     assert any("it is no regular file" in one.missing.reason for one in diagnosis.undecided)
+
+
+def test_auth019(proof: Make, dovecot_version: str) -> None:
+    """Without a login the log and anvil tell; with more room, as the remedy has it, the next gets in."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    told.lab.configure("protocol imap {\n  mail_max_userip_connections = 1\n}\n")
+    told.lab.reload()
+    _hold(told.lab)
+    link = imaplib.IMAP4("127.0.0.1", told.lab.ports["imap"])
+    with pytest.raises(imaplib.IMAP4.error, match="LIMIT"):
+        link.login("alice", SECRET.decode())
+    link.shutdown()
+    (found,) = told.finds({"AUTH019"})
+    assert (found.severity, found.problem.certainty) == (Severity.BLOCKS_LOGIN, Certainty.PROVEN)
+    assert "1 sessions of imap from 127.0.0.1" in found.problem.says
+    told.paste([found])
+    told.finds(set())
+    _hold(told.lab)
+    _let_go(told.lab)
+    record(told.lab, "as many sessions as may be", ["AUTH019"])
+
+
+def test_a_mechanism_that_no_passdb_is_for(proof: Make, dovecot_version: str) -> None:
+    """PLAIN is offered, and the only passdb is for LOGIN."""
+    name = "mechanisms" if dovecot_version < "2.4" else "mechanisms_filter"
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD}, settings="auth_mechanisms = plain login\n")
+    told.finds(set(), password=SECRET)
+    text = re.sub(r"(passdb [^{]*\{\n)", rf"\1  {name} = login\n", told.lab.config.read_text(), count=1)
+    told.lab.config.write_text(text)
+    told.lab.restart()
+    assert told.lab.login("alice", SECRET).code == "temp_fail"
+    (found,) = told.finds({"CONF010"}, password=SECRET, login=True)
+    assert found.severity is Severity.RISK
+    assert f"passdb 1 (passwd-file) is for login ({told.lab.config}:" in found.problem.says
