@@ -17,9 +17,9 @@ Source: client_get_userip_ident() and master_send_request(), Dovecot 2.3.19.1 an
 src/login-common/sasl-server.c.
 """
 
-from mailauth.dovecot.version import DIALECTS
 from mailauth.evidence import Configured, OpenSessions
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _ROOM = 2  # times as many as now
 
@@ -39,20 +39,20 @@ def too_many_sessions(configured: Configured, sessions: OpenSessions) -> Problem
             because=(sessions, configured),
             certainty=Certainty.PROVEN,
             severity=Severity.NOTE,
-            remedy=Remedy(summary="If it comes again, raise mail_max_userip_connections."),
+            remedy=remedy("If it comes again, raise mail_max_userip_connections."),
         )
     service, ip, count, most = sessions.full[0]
-    text = f"protocol {service} {{\n  mail_max_userip_connections = {_ROOM * most}\n}}"
+    room = block("protocol", service, Setting("mail_max_userip_connections", str(_ROOM * most)))
     return Problem(
         says=f"{sessions.user!r} has {count} sessions of {service} from {ip}, and mail_max_userip_connections"
         f" allows {most}: the next login from there is refused. {refused}.",
         because=(sessions, configured),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
-            summary="Allow more, or end the sessions that nobody needs (doveadm kick).",
-            config=dict.fromkeys(DIALECTS, text),
+        remedy=remedy(
+            "Allow more, or end the sessions that nobody needs (doveadm kick).",
+            config=both(room),
             file=configured.file,
-            commands=("doveadm reload",),
+            commands=(RELOAD,),
             careful="Each session is a process with memory of its own.",
         ),
     )

@@ -72,7 +72,7 @@ def _unserved(configured: Configured, names: tuple[str, ...]) -> Problem | None:
         because=(configured,),
         certainty=Certainty.PROVEN,
         severity=Severity.RISK,
-        remedy=Remedy(
-            summary="Add plain to the mechanisms of the passdb that is to be asked, or take the filter away."
+        remedy=remedy(
+            "Add plain to the mechanisms of the passdb that is to be asked, or take the filter away."
         ),
     )
