@@ -112,7 +112,7 @@ def look(target: Target) -> Looked:
     """As ``diagnose``, with what was read along."""
     if not target.user or "\0" in target.user:
         raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
-    config = read_or_refusal(target.dovecot)
+    config = read_or_refusal(target.dovecot, target.service)
     if isinstance(config, Refusal):
         return refused(target, config)
     scene = Scene(

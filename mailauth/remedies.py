@@ -202,6 +202,7 @@ VALUES: Mapping[str, Fits] = {
     "listen": _form(r"\*, ::"),
     "mail_gid": _ACCOUNT,
     "mail_home": _form(r"/var/vmail/(%d/%n|%\{user \| domain\}/%\{user \| username\})"),
+    "mail_max_userip_connections": _NUMBER,
     "mail_uid": _ACCOUNT,
     "mode": _MODE,
     "port": _form(r"[0-9]{1,5}"),
@@ -215,6 +216,7 @@ VALUES: Mapping[str, Fits] = {
 BLOCKS: Mapping[str, Fits] = {
     "inet_listener": _form(r"[A-Za-z][A-Za-z0-9_-]{0,39}"),
     "passdb": _form(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"),
+    "protocol": _SERVICE,
     "service": _SERVICE,
     "unix_listener": _form(
         r"(?=.{1,107}\Z)(?!.*\.\.)/?[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"

@@ -23,20 +23,23 @@ _DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 _DENIED = re.compile(r"open\(([^)]+)\) failed: Permission|open include file (.+?): Permission")
 
 
-def read_config(dovecot: Installation) -> AuthConfig:
-    """The configuration that decides a login, as doveconf reports it.
+def read_config(dovecot: Installation, service: str = "") -> AuthConfig:
+    """The configuration that decides a login, as doveconf reports it; ``service`` as below.
 
     Raises UsageError with Dovecot's own words when it does not accept the file, and CannotObserve when
     Dovecot is not installed or the file cannot be read.
     """
-    config = read_or_refusal(dovecot)
+    config = read_or_refusal(dovecot, service)
     if isinstance(config, Refusal):
         raise UsageError(f"Dovecot does not accept {config.file}: {config.place}: {config.words}")
     return config
 
 
-def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
-    """As ``read_config``; a configuration that Dovecot does not accept is an answer."""
+def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Refusal:
+    """As ``read_config``; a configuration that Dovecot does not accept is an answer.
+
+    ``service``: with what ``protocol SERVICE { ... }`` has for auth, which it reads anew for each service.
+    """
     # -P because the store's password is among what it would hide; none of it leaves this process.
     ran = dovecot.run("doveconf", "-a", "-P")
     if ran.status:
@@ -60,6 +63,10 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
     if said := refused_by_master(dovecot, version):
         return read_refusal(version, file, said)
     tree = conf.parse_printed(ran.out)
+    if service and any(map(_of_auth, tree.all("protocol"))):
+        tree = _for_service(
+            tree, dovecot.run("doveconf", "-a", "-P", "-f", f"protocol={service}").out, version
+        )
     dialect24 = version.dialect == "2.4"
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
     files = _files(file, dovecot)
@@ -92,6 +99,24 @@ def read_or_refusal(dovecot: Installation) -> AuthConfig | Refusal:
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
         config_version=v24.config_version(tree, version) if dialect24 else None,
     )
+
+
+def _of_auth(block: conf.Block) -> bool:
+    """Whether a protocol's block has what auth reads."""
+    kinds = {inner.kind for inner in block.blocks} | {setting.name for setting in block.settings}
+    return any(kind in ("passdb", "userdb") or kind.startswith("auth_") for kind in kinds)
+
+
+def _for_service(tree: conf.Block, printed: str, version: Version) -> conf.Block:
+    """What auth reads for one service: the protocol's own passdbs and userdbs before the others.
+
+    2.3 prints them so; 2.4 asks in that order, too, and prints them last (measured on 2.4.1).
+    """
+    found = conf.parse_printed(printed)
+    if version.dialect == "2.3":
+        return found
+    shared = {(block.kind, block.name) for block in tree.blocks if block.kind in ("passdb", "userdb")}
+    return replace(found, blocks=tuple(sorted(found.blocks, key=lambda one: (one.kind, one.name) in shared)))
 
 
 def _placed(passdbs: tuple[Passdb, ...], written: Mapping[str | int, conf.Block]) -> tuple[Passdb, ...]:

@@ -274,3 +274,37 @@ def test_nopassword_behind_a_passdb_that_compares(rig: MakeRig, version: str) ->
     one.restart()
     assert one.login(USER, b"wrong").ok
     assert "HASH023" in mailauth("diagnose", USER, "--pid", str(one.master_pid)).stdout
+
+
+@_VERSIONS
+def test_what_a_protocol_has_of_its_own(rig: MakeRig, version: str) -> None:
+    """Auth reads protocol imap { ... }: its passdb is asked first, and its auth_username_format counts."""
+    old = version < "2.4"
+    place = "args = @DIR@/own" if old else "passwd_file_path = @DIR@/own"
+    head = "passdb {" if old else "passdb own {"
+    own = f"protocol imap {{\n  {head}\n    driver = passwd-file\n    {place}\n  }}\n}}\n"
+    one = two_files(rig, version, "result_success = return-ok", _OTHER, _OTHER)
+    one.write("own", f"{USER}:{_GOOD}\n")
+    main = (one.folder / "dovecot.conf").read_text()
+    one.write("dovecot.conf", main + own)
+    one.restart()
+    assert one.login(USER, SECRET.encode()).ok
+    pid = ("--pid", str(one.master_pid))
+    for words in (("--password-stdin",), ("--password-stdin", "--login")):
+        told = mailauth("diagnose", USER, *words, *pid, feed=SECRET)
+        assert told.returncode == 0, told.stdout
+    one.write("own", f"bob:{_GOOD}\n")
+    one.write("one", f"{USER}:{_GOOD}\n")
+    one.write(
+        "dovecot.conf", main + own.replace("    driver", "    result_failure = return-fail\n    driver")
+    )
+    one.restart()
+    assert not one.login(USER, SECRET.encode()).ok
+    says = said(one, "--password-stdin")
+    assert "USER012" in says
+    assert "result_failure = return-fail" in says
+    short = "%n" if old else "%{user | username}"
+    one.write("dovecot.conf", f"{main}protocol imap {{\n  auth_username_format = {short}\n}}\n")
+    one.restart()
+    assert not one.login(USER, SECRET.encode()).ok
+    assert "Dovecot looks up 'alice', made of 'alice@example.org'" in said(one)
