@@ -18,6 +18,9 @@ from mailauth.probes.walk import PROXIED
 
 # doveadm loads mail_plugins, too.  Source: src/lib/module-dir.c of 2.3.19.1 and 2.4.1; measured.
 _NOT_STARTED = re.compile(r"Fatal: (?:Couldn't load required plugin|Plugin '.*' not found from directory)")
+# A request that no connection of auth's pool is free for fails after a minute, and so does the next one.
+# Source: Dovecot 2.3.19.1 src/lib-sql/driver-sqlpool.c, driver_sqlpool_timeout.
+_GAVE_UP, _LONG = "temp_fail", 20.0
 
 
 def observe_logins(scene: Scene) -> Logins:
@@ -60,6 +63,8 @@ def observe_logins(scene: Scene) -> Logins:
         raise CannotObserve(why_not)
     if mechanism is not PLAIN:
         return Logins(path, (at_socket,))
+    if at_socket.code == _GAVE_UP and at_socket.seconds > _LONG:
+        return Logins(path, (at_socket,))  # auth waited for its database; doveadm asks the same auth
     if not at_socket.ok and not scene.address and own_client.by_address(scene):
         return Logins(path, (at_socket,))  # doveadm's failure would hold back who comes from this machine
     began = time.monotonic()

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 ORDINARY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
-_SECONDS = 120.0
+_SECONDS = 180.0
 
 
 def for_all_users() -> None:

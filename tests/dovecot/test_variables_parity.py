@@ -157,7 +157,7 @@ def told(lab: Lab, number: int) -> tuple[str | None, str]:
     user = re.escape(name_of(number).lower())
     line = re.compile(rf"{user}.*Failed to expand extra field x_probe=(.*)")
     assert lab.logs("Failed to expand")
-    for _ in range(100):
+    for _ in range(1200):  # a minute: the log lags behind the reply
         if found := line.search(lab.log()):
             return None, found[1]
         lab.logs("\0", 0.05)

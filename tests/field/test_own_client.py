@@ -95,8 +95,12 @@ def test_another_cause_is_still_found(rig: MakeRig) -> None:
     assert "BLOCKS LOGIN" in told.stdout, told.stdout
 
 
-def test_refused_settings_do_not_make_auth_panic(rig: MakeRig, postgres: Postgres) -> None:
-    """Where libpq refuses the settings, Dovecot's own lookup would end its auth process."""
+@pytest.mark.parametrize("version", ["2.3.13", "2.3.19.1"])
+def test_refused_settings_do_not_make_auth_panic(rig: MakeRig, postgres: Postgres, version: str) -> None:
+    """Where libpq refuses the settings, Dovecot's own lookup would end its auth process.
+
+    A login may wait there for a minute, as one in 2.3.13 does: then it is the only one that we make.
+    """
     words = "password=half other"
     files = {
         "dovecot.conf": (
@@ -110,10 +114,11 @@ def test_refused_settings_do_not_make_auth_panic(rig: MakeRig, postgres: Postgre
             "password_query = SELECT username AS user, password FROM mailbox WHERE username = '%u'\n"
         ),
     }
-    one = rig("2.3.19.1", "pgsql", files, database=postgres)
+    one = rig(version, "pgsql", files, database=postgres)
     pid = ("--password-stdin", "--pid", str(one.master_pid))
     for more in ((), ("--login",)):
         told = mailauth("diagnose", USER, *more, *pid, feed=SECRET)
         assert "DB014" in told.stdout, told.stdout
         assert "(proven)" in told.stdout
     assert "Panic" not in one.log()
+    assert one.log().count("Query timed out") <= 1
