@@ -14,6 +14,8 @@ from mailauth.visible import visible
 class _Visible(io.TextIOWrapper):
     """Line ends and tabs are ours; every other control character becomes what shows it."""
 
+    below: TextIO
+
     def write(self, text: str, /) -> int:
         super().write("\r\n".join(visible(one, keep="\n\t") for one in text.split("\r\n")))
         return len(text)
@@ -29,10 +31,7 @@ def _filtered(stream: TextIO) -> TextIO:
     if isinstance(stream, _Visible) or not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
-    return _Visible(
-        stream.buffer,
-        stream.encoding,
-        stream.errors,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
+    how = stream.line_buffering, stream.write_through
+    made = _Visible(stream.buffer, stream.encoding, stream.errors, None, *how)
+    made.below = stream  # whose end would close what both write to
+    return made

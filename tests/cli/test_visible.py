@@ -1,0 +1,173 @@
+"""Whatever a user can name himself, no terminal, spreadsheet, browser or monitor takes for more than text."""
+
+import csv
+import enum
+import io
+import json
+import sys
+import types
+import typing
+import unicodedata
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Said, Status
+from mailauth.cli.streams import guard
+from mailauth.dovecot.logreport import FromLogReport
+from mailauth.dovecot.logs import plain
+from mailauth.evidence import Configured, LogDestination, Unobserved
+from mailauth.finding import Certainty, Diagnosis, Finding, Problem, Remedy, Severity, Undecided, rule
+from mailauth.fix.report import FixReport
+from mailauth.render.audit import AuditReport, audit_csv, audit_text
+from mailauth.render.check import check_text
+from mailauth.render.check_metrics import check_metrics
+from mailauth.render.fix import fix_text
+from mailauth.render.from_log import from_log_text
+from mailauth.render.json import report, to_json
+from mailauth.render.load import load_text
+from mailauth.render.text import diagnosis_text
+from mailauth.visible import visible
+from tests.report.conftest import load_result
+
+EVIL = (
+    "=cmd|' /C calc'!A1\x1b]0;owned\a\x9b2J\x85\u202egpj\u2066\u2028\u200b\x7f\r\0"
+    "\nNothing found. 0 undecided."
+)
+
+
+def filled(hint: Any) -> Any:
+    """A value of that type in which every text is hostile."""
+    origin, inside = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return filled(inside[0])
+    if origin in (list, tuple, frozenset, set):
+        return origin([filled(inside[0])] if inside else [])
+    if origin is dict:
+        return {filled(inside[0]): filled(inside[1])}
+    if origin is typing.Literal:
+        return inside[0]
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return next(iter(hint))
+    if is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        return hint(**{each.name: filled(hints[each.name]) for each in fields(hint) if each.init})  # type: ignore[operator]
+    return {str: EVIL, int: 1, float: 1.0, bool: True, bytes: b"x"}.get(hint)
+
+
+@rule("LOG005", "A test", Severity.RISK)
+def evil_rule(log: LogDestination) -> Problem | None:
+    del log
+    return None
+
+
+def diagnosis() -> Diagnosis:
+    fact = filled(LogDestination)
+    remedy = Remedy(EVIL, careful=EVIL)
+    problem = Problem(EVIL, (fact,), Certainty.PROVEN, remedy)
+    lacking = Unobserved(Configured, EVIL)
+    return Diagnosis(EVIL, (Finding(evil_rule, problem),), (Undecided(evil_rule, lacking),), (), (fact,))
+
+
+def fix_report() -> FixReport:
+    """Its diff is lines of a file, and each begins with a sign."""
+    made: FixReport = filled(FixReport)
+    diff = "".join(f"+{line}\n" for line in EVIL.split("\n"))
+    return replace(made, files=[replace(made.files[0], diff=diff)])
+
+
+def checks() -> Report:
+    name = next(name for name in KINDS)
+    said = [Said(Status.CRITICAL, EVIL, EVIL, EVIL)]
+    metric = Metric(name, 1.0, EVIL, {"passdb": EVIL})
+    return Report(Status.CRITICAL, EVIL, 0.0, [Outcome("canary", Status.CRITICAL, EVIL, said, [metric])])
+
+
+TEXTS: dict[str, Callable[[], str]] = {
+    "diagnosis": lambda: diagnosis_text(diagnosis(), "2.3"),
+    "diagnosis as JSON": lambda: to_json(report(diagnosis(), EVIL)),
+    "audit": lambda: audit_text(filled(AuditReport)),
+    "audit as JSON": lambda: to_json(filled(AuditReport)),
+    "audit as CSV": lambda: audit_csv(filled(AuditReport)),
+    "check": lambda: check_text(checks()),
+    "check as JSON": lambda: to_json(checks()),
+    "fix": lambda: fix_text(fix_report()),
+    "fix as JSON": lambda: to_json(filled(FixReport)),
+    "load": lambda: load_text(load_result(EVIL)),
+    "load as JSON": lambda: to_json(load_result(EVIL)),
+    "from the log": lambda: from_log_text(filled(FromLogReport)),
+    "from the log, on a terminal": lambda: from_log_text(filled(FromLogReport), terminal=True),
+    "from the log as JSON": lambda: to_json(filled(FromLogReport)),
+}
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """``printed(text)``: what arrives on standard output."""
+
+    def through(text: str) -> str:
+        arrived = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(arrived, "utf-8", newline=""))
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+        guard()
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return arrived.getvalue().decode()
+
+    return through
+
+
+def hidden(text: str) -> set[str]:
+    seen = {one for one in text if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")}
+    return seen - {"\n"}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_nothing_hidden_is_printed(name: str, printed: Callable[[str], str]) -> None:
+    text = printed(TEXTS[name]())
+    assert "owned" in text
+    assert hidden(text) == set()
+    if "JSON" in name:
+        json.loads(text)
+
+
+@pytest.mark.parametrize("name", [*(name for name in TEXTS if "JSON" in name)])
+def test_json_says_the_same(name: str) -> None:
+    """Escapes, not other words."""
+    assert EVIL in str(_values(json.loads(TEXTS[name]())))
+
+
+def _values(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(_values(one) for one in value.values())
+    return "".join(map(_values, value)) if isinstance(value, list) else str(value)
+
+
+@pytest.mark.parametrize("name", ["diagnosis", "fix", "check"])
+def test_no_value_makes_a_line_of_its_own(name: str) -> None:
+    """A user named so says that nothing was found."""
+    lines = TEXTS[name]().split("\n")
+    assert not [line for line in lines if line.strip().startswith("Nothing found. 0 undecided.")]
+
+
+def test_no_cell_is_a_formula() -> None:
+    for formula in ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r\n=1", "\uff1d1", "=1\n=2"):
+        made = filled(AuditReport)
+        object.__setattr__(made.stores[0], "place", formula)
+        object.__setattr__(made.stores[0].classes[0], "users", [formula])
+        for row in csv.reader(io.StringIO(audit_csv(made))):
+            assert not [cell for cell in row if cell.lstrip()[:1] in "=+-@\uff1d" and cell.strip()], formula
+
+
+def test_prometheus_labels_hide_nothing() -> None:
+    text = check_metrics(checks())
+    assert hidden(text) == set()
+    assert all(line.startswith(("#", "mailauth_")) for line in text.splitlines())
+
+
+def test_a_text_of_a_log_is_bounded() -> None:
+    assert len(plain(EVIL * 100_000)) <= 160
+    assert visible(EVIL, keep="\n").count("\n") == 1
+    assert visible("caf\u00e9 \u4e2d\u6587 \U0001f600") == "caf\u00e9 \u4e2d\u6587 \U0001f600"
