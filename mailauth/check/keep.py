@@ -12,7 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
+from mailauth import private
 from mailauth.errors import CannotObserve
+from mailauth.private import NotOurs
 
 _T = TypeVar("_T")
 # Not ours, or no place at all.  A full or a broken disk is the server's fault.
@@ -35,9 +37,11 @@ def place_of(state: Path, *names: str) -> Path:
     which = hashlib.sha256("\0".join(names).encode()).hexdigest()[:12]
     path = state / which
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make(path)
         with tempfile.TemporaryFile(dir=path):
             pass
+    except NotOurs as why:
+        raise Forbidden(f"{why} Name a folder of yours with --state.") from None
     except OSError as why:
         raise _unkept(path, why) from None
     return path
@@ -45,8 +49,8 @@ def place_of(state: Path, *names: str) -> Path:
 
 def load(path: Path, kind: type[_T]) -> _T | None:
     """What was kept; None where nothing was, or what is there cannot be understood."""
-    with suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+    with suppress(OSError, NotOurs, msgspec.MsgspecError):
+        return msgspec.json.decode(private.read(path), type=kind)
     return None
 
 

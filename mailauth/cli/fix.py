@@ -71,6 +71,8 @@ def fix(
     from mailauth.render.fix import fix_text  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
 
+    if undo is None:
+        _tell_of_a_killed_one()
     dovecot = chosen(config, pid)
     ending: Ending | None = None
     if undo is not None:
@@ -101,6 +103,17 @@ def fix(
     if ending is None:
         return
     sys.exit(130 if ending.interrupted else 0 if told.state in ("applied", "undone") and ending.clean else 1)
+
+
+def _tell_of_a_killed_one() -> None:
+    """Whatever is found now: what it left half done may be the reason."""
+    from mailauth.fix.journal import left_over  # noqa: PLC0415
+
+    if name := left_over():
+        click.echo(
+            f"mailauth: an earlier fix was killed in the middle; to take it back: mailauth fix --undo {name}",
+            err=True,
+        )
 
 
 def _code(given: str) -> str:

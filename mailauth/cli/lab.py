@@ -182,7 +182,7 @@ def _reached(one: Lab, user: str, passwords: dict[str, str]) -> Reached:
         ports=one.ports,
         passwords=passwords,
         diagnose=shlex.join(["mailauth", "diagnose", *where, user]),
-        login=shlex.join(one.argv("doveadm", "auth", "test", user)),
+        login=shlex.join(one.argv("doveadm", "auth", "test", "--", user)),
         reload=shlex.join(one.argv("doveadm", "reload")),
     )
 

@@ -77,9 +77,23 @@ def cli() -> None:
     """Find out why a Dovecot login fails."""
 
 
+def _keep_secrets() -> None:
+    """No core file and no other process of this user gets what is in our memory.
+
+    A core that is piped to a program asks for no limit: core(5).
+    """
+    import resource  # noqa: PLC0415 - --help needs neither
+
+    from mailauth.dovecot.confining import hide  # noqa: PLC0415
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    hide()
+
+
 def run() -> None:
     """Run, and exit with the documented status.  A bug shows where, never with which values."""
     streams.guard()
+    _keep_secrets()
     try:
         status = cli.main(prog_name="mailauth", standalone_mode=False)
     except click.exceptions.Exit as done:

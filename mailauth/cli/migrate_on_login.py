@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailauth import private
 from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.options import config_option, pid_option
 from mailauth.dovecot.doveadm import at_pid, chosen
@@ -186,7 +187,7 @@ def folder() -> Path:
 
     path = journals().parent / "on-login"
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make(path)
     except OSError as why:
         raise UsageError(f"{path}: cannot be made ({why.strerror}); run this as root.") from None
     return path

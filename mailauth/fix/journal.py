@@ -15,7 +15,9 @@ from pathlib import Path
 
 import msgspec
 
+from mailauth import private
 from mailauth.errors import Refused, UsageError
+from mailauth.private import NotOurs
 
 
 class State(Enum):
@@ -92,7 +94,7 @@ def alone() -> Iterator[None]:
     """One fix at a time.  Raises Refused when another runs, or the folder cannot be made."""
     path = folder()
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make(path)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as why:
         raise Refused(
@@ -118,7 +120,7 @@ def write(journal: Journal) -> None:
     """Replace it whole.  Raises Refused."""
     path = folder() / journal.id
     try:
-        path.mkdir(mode=0o700, exist_ok=True)
+        private.make(path)
         half = path / ".journal"
         half.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -139,11 +141,11 @@ def write(journal: Journal) -> None:
 
 
 def read(name: str) -> Journal:
-    """Raises UsageError when there is no such fix."""
+    """Raises UsageError when there is no such fix, NotOurs where another user may have written it."""
     try:
         if "/" in name or name.startswith("."):
             raise FileNotFoundError
-        text = (folder() / name / "journal.json").read_bytes()
+        text = private.read(folder() / name / "journal.json")
     except OSError:
         there = ", ".join(one.id for one in journals()) or "none"
         raise UsageError(f"there is no fix {name!r} in {folder()}; there are: {there}.") from None
@@ -155,8 +157,8 @@ def journals() -> list[Journal]:
     found = []
     for path in sorted(folder().glob("*/journal.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Journal))
-        except (OSError, msgspec.MsgspecError):
+            found.append(msgspec.json.decode(private.read(path), type=Journal))
+        except (OSError, NotOurs, msgspec.MsgspecError):
             continue
     return found
 
@@ -164,6 +166,22 @@ def journals() -> list[Journal]:
 def killed() -> Journal | None:
     """A fix that did not get to its end; to be asked while we are alone."""
     return next((one for one in journals() if one.state is State.APPLYING), None)
+
+
+def left_over() -> str:
+    """The fix that was killed and not taken back, for the next run to tell; "" where one runs."""
+    try:
+        lock = os.open(folder() / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        left = killed()
+    except BlockingIOError:
+        return ""
+    finally:
+        os.close(lock)
+    return left.id if left else ""
 
 
 def finished(journal: Journal, state: State) -> Journal:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from mailauth import private
 from mailauth.errors import Refused, UsageError
 
 _LENGTH = 4  # bytes of a frame's length
@@ -77,7 +78,8 @@ def fresh(head: Head) -> "Journal":
     """Raises Refused when it cannot be kept."""
     path = folder() / head.id
     try:
-        path.mkdir(mode=0o700, parents=True)
+        private.make(path.parent)
+        path.mkdir(mode=0o700)
         rows = os.open(path / "rows", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except OSError as why:
         raise Refused(f"{path}: no journal can be kept ({why.strerror}), so nothing is changed.") from None
@@ -126,7 +128,7 @@ def read_head(name: str) -> Head:
     if "/" in name or not path.is_file():
         raise UsageError(f"{name}: there is no such migration; mailauth migrate status lists them.")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Head)
+        return msgspec.json.decode(private.read(path), type=Head)
     except (OSError, msgspec.DecodeError) as why:
         raise UsageError(f"{path}: cannot be read ({why}).") from None
 
@@ -138,7 +140,7 @@ def all_heads() -> tuple[list[Head], list[str]]:
     for path in sorted(folder().glob("*/head.json")):
         try:
             found.append(read_head(path.parent.name))
-        except UsageError as why:
+        except (UsageError, private.NotOurs) as why:
             damaged.append(str(why))
     return sorted(found, key=lambda head: head.begun), damaged
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from mailauth import private
 from mailauth.dovecot.version import Dialect
 from mailauth.migrate.goal import Goal
 
@@ -39,9 +40,9 @@ class OnLogin(msgspec.Struct, frozen=True):
 
 
 def load(path: Path) -> OnLogin:
-    """Read the settings.  Raises OSError, and ValueError when the file is damaged."""
+    """Read the settings.  Raises OSError, Refused, and ValueError when the file is damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=OnLogin)
+        return msgspec.json.decode(private.read(path), type=OnLogin)
     except msgspec.DecodeError as why:
         raise ValueError(f"{path}: {why}") from None
 

@@ -159,7 +159,7 @@ class Service:
         if done.outcome in _TRANSIENT:
             raise _TryAgainError(done)
         if done.outcome is Outcome.MIGRATED and config.cache_size:
-            dovecot.run("doveadm", "auth", "cache", "flush", user, timeout=10.0)
+            dovecot.run("doveadm", "auth", "cache", "flush", "--", user, timeout=10.0)
         return done
 
     @property

@@ -63,5 +63,5 @@ def _of_metrics(report: Report) -> Iterable[Metric]:
         make = CounterMetricFamily if kind.counts else GaugeMetricFamily
         family = make(f"mailauth_{name}", kind.help, labels=labels)
         for one in samples:
-            family.add_metric([visible(one.labels[label]) for label in labels], one.value)
+            family.add_metric([visible(one.labels[label], keep="\n") for label in labels], one.value)
         yield family

@@ -1,11 +1,14 @@
 """What all pictures share: matplotlib, where it is installed, and the file.  pip install 'mailauth[plot]'."""
 
 import importlib.util
+import io
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mailauth.check.keep import replace_whole
 from mailauth.errors import UsageError
 
 
@@ -33,10 +36,23 @@ def axes_of(file: Path, width: float, height: float) -> Iterator[Any]:
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
     try:
         yield axes
-        figure.savefig(file, dpi=150)
+        image = io.BytesIO()
+        figure.savefig(image, dpi=150, format=file.suffix.removeprefix(".") or "png")
+        put(file, image.getvalue())
     except ValueError as why:
         raise UsageError(f"{file}: {str(why).splitlines()[0]}; end its name in .png or .svg.") from None
     except OSError as why:
         raise UsageError(f"{file}: cannot be written ({why.strerror}).") from None
     finally:
         plt.close(figure)
+
+
+def put(file: Path, data: bytes) -> None:
+    """Write a file that is asked for; what stands there is replaced, and neither followed nor written into.
+
+    Raises UsageError where a link, a device or a FIFO stands there, and OSError.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise UsageError(f"{file}: is there already and is no regular file; name another.")
+    replace_whole(file, data, 0o644)

@@ -95,7 +95,9 @@ def finding_text(
     body.append(_remedy_text(problem.remedy, dialect, width))
     remedy = problem.remedy
     if remedy.config.get(dialect) or remedy.edits or remedy.store:
-        words = ["mailauth", "fix", rule.code, *([user] if user else []), *again]
+        option = user.startswith("-")  # only to look at
+        words = ["mailauth", "fix", *(again if option else ()), *(["--"] if option else []), rule.code]
+        words += [*([user] if user else []), *(() if option else again)]
         body.append(_labelled("or", [shlex.join(words)], width))
     body.append(_labelled("more", [f"mailauth explain {rule.code}"], width))
     return "\n".join(body)

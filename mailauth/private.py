@@ -1,0 +1,64 @@
+"""Folders and files of our own that are believed later: for us alone, and looked at before they are.
+
+Whoever else could write one could have us put his bytes anywhere as root, so a folder above counts as well.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from mailauth.errors import Refused
+
+
+class NotOurs(Refused):
+    """Somebody else owns it, or may write it."""
+
+
+def make(path: Path) -> None:
+    """Make the folder and each one above it that lacks, mode 0700 whatever the umask.
+
+    Raises OSError, and NotOurs where another user could have put something there.
+    """
+    for one in [*reversed(path.parents), path]:
+        try:
+            one.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+    check(path)
+
+
+def check(path: Path) -> None:
+    """The folder is ours alone, and nobody else can put another in its place.  Raises OSError, NotOurs."""
+    _own(path, path.lstat(), stat.S_ISDIR)
+    for above in path.resolve().parents:
+        state = above.stat()
+        sticky = bool(state.st_mode & stat.S_ISVTX)
+        if state.st_uid not in (0, os.geteuid()) or (state.st_mode & _others() and not sticky):
+            raise NotOurs(
+                f"{path}: {above} {_whose(state)}, who could put anything there; it is not believed."
+            )
+
+
+def read(path: Path) -> bytes:
+    """A file of ours in a folder of ours.  Raises OSError, NotOurs."""
+    check(path.parent)
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        _own(path, os.fstat(file.fileno()), stat.S_ISREG)
+        return file.read()
+
+
+def _own(path: Path, state: os.stat_result, kind: Callable[[int], bool]) -> None:
+    if not kind(state.st_mode):
+        raise NotOurs(f"{path}: is not of the kind that mailauth made; it is not believed.")
+    if state.st_uid != os.geteuid() or state.st_mode & _others():
+        raise NotOurs(f"{path}: {_whose(state)}; it is not believed.")
+
+
+def _others() -> int:
+    """An ordinary user's group is mostly his own."""
+    return 0o022 if os.geteuid() == 0 else 0o002
+
+
+def _whose(state: os.stat_result) -> str:
+    return f"belongs to uid {state.st_uid} and has mode {stat.S_IMODE(state.st_mode):04o}"
