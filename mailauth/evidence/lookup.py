@@ -131,12 +131,28 @@ class NearName:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A variable of the client's in a condition: the values that were asked with, and what it has to be.
+
+    ``needed``: as the condition has it, "= '993'"; "" where it does not say so plainly.
+    """
+
+    variable: str
+    values: tuple[str, ...]
+    needed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Disabled:
-    """A row that the query leaves out by a condition that has nothing to do with the name."""
+    """A row that the query leaves out by a condition that has nothing to do with the name.
+
+    ``sent``: what of the client it compares.
+    """
 
     passdb: str
     place: str
     conditions: tuple[str, ...]
+    sent: tuple[Sent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

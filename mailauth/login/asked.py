@@ -30,17 +30,27 @@ _ANSWERS = {
 _TEMPORARY = ("temp_fail",)
 
 
-def offline(way: Way, user: str, password: Password, site: Site) -> Attempt:
-    """The stored string, verified here.  Raises CannotObserve when it cannot be read."""
+def offline(way: Way, user: str, password: Password, site: Site, address: str = "") -> Attempt:
+    """The stored string, verified here; where that is for some clients only, why our own may be another."""
+    scene, cases = _scene(way, user, site, address), list[Case]()
+    try:
+        found = _offline(way, password, scene, cases)
+    except CannotObserve as why:
+        found = Attempt(way, Answer.UNSEEN, said=str(why))
+    if found.answer is Answer.REFUSED and found.code != NO_ENTRY:
+        return found
+    return replace(found, depends=own_client.another(replace(scene, cases=tuple(cases))))
+
+
+def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> Attempt:
+    """The attempt; ``cases`` is filled.  Raises CannotObserve when the string cannot be read."""
     began = time.monotonic()
-    scene = site.scene(user)
-    if misread := cannot_look_up(site.config):
+    if misread := cannot_look_up(scene.config):
         raise CannotObserve(misread)
     names = observe_user_name(scene)
     if names.refused:
         return Attempt(way, Answer.REFUSED, said="auth_username_chars refuses the name", code=NO_ENTRY)
     scene = replace(scene, names=names)
-    cases: list[Case] = []
     found = look_up(replace(scene, road=make_road(scene)), cases)
     answer, said = Answer.REFUSED, "no passdb has the user" if found.unknown else "no password is stored"
     for case in cases:

@@ -37,7 +37,7 @@ def attempt(way: Way, user: str, password: Password, site: Site, address: str = 
     try:
         match way.layer:
             case Layer.HASH:
-                return asked.offline(way, user, password, site)
+                return asked.offline(way, user, password, site, address)
             case Layer.TEST | Layer.LOGIN:
                 return asked.doveadm(way, user, password, site, address)
             case Layer.SOCKET:

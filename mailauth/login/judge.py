@@ -1,7 +1,7 @@
 """Which layer breaks: a pure function of what came of each way."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from mailauth.clients.door import Answer, Step
@@ -81,9 +81,22 @@ _PROCESSES = {Breaks.LOGIN_PROCESS: _LOGIN, Breaks.BACKEND: _LOGIN, Breaks.MAIL:
 
 def judge(attempts: Iterable[Attempt]) -> Judgement:
     """Faults in the order of the layers; what only follows from one is not another."""
-    done = [one for one in attempts if one.answer is not Answer.NOT_TRIED]
+    done = _undecided([one for one in attempts if one.answer is not Answer.NOT_TRIED])
     faults = sorted(_faults(_Table(done)), key=lambda one: list(Breaks).index(one.breaks))
     return Judgement(tuple(faults), tuple(one for one in done if one.answer is Answer.UNSEEN))
+
+
+def _undecided(done: list[Attempt]) -> list[Attempt]:
+    """What a passdb refuses for a client that may be another than the one whose login fails is open."""
+    depends = next((one.depends for one in done if one.way.layer is Layer.HASH), "")
+    if not depends:
+        return done
+    return [
+        replace(one, answer=Answer.UNSEEN, said=f"{one.said or 'refused'}; {depends}")
+        if one.answer is Answer.REFUSED and one.way.layer is not Layer.HASH
+        else one
+        for one in done
+    ]
 
 
 class _Table:

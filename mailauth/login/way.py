@@ -64,7 +64,10 @@ LATE = "late"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One login by one way: what came of it, in which step it ended, and what was said there."""
+    """One login by one way: what came of it, in which step it ended, and what was said there.
+
+    ``depends``, of the stored string's: why a login of our own that is refused says nothing of the client's.
+    """
 
     way: Way
     answer: Answer
@@ -74,6 +77,7 @@ class Attempt:
     steps: tuple[tuple[Step, float], ...] = ()  # seconds of each step of a session
     code: str = ""  # Dovecot's own word for a refusal: "temp_fail", "nologin"
     offered: tuple[str, ...] = field(default=())  # the mechanisms
+    depends: str = ""
 
     @property
     def ok(self) -> bool:

@@ -17,7 +17,9 @@ from dataclasses import replace
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource, StaticSource
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.variables import OF_THE_CLIENT, used, written
+from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
+from mailauth.evidence import Sent
 from mailauth.probes.network import configured
 from mailauth.probes.scene import Scene
 from mailauth.stores.store import Failing, Otherwise, Outcome, Record
@@ -73,6 +75,46 @@ def asked(scene: Scene, passdb: Passdb, ask: Callable[[Values], Record]) -> Reco
     return replace(chosen, otherwise=tuple(_otherwise(scene, one, client, mine) for client, one in others))
 
 
+def compared(scene: Scene, passdb: Passdb, condition: str) -> tuple[Sent, ...]:
+    """What a condition compares of the client: the values that it was asked with, and what it wants."""
+    dialect = scene.config.version.dialect
+    found = []
+    for name in used(condition, dialect):
+        if name in OF_THE_CLIENT:
+            values = dict.fromkeys(one[name] for one in combinations(scene, passdb) if name in one)
+        elif name in _OF_THE_LOGIN:
+            values = dict.fromkeys((_OF_THE_LOGIN[name](scene),))
+        else:
+            continue
+        found.append(Sent(written(name, dialect), tuple(values), _needed(condition, dialect)))
+    return tuple(found)
+
+
+# What else a login has beside the name.  The last three are a master user's only.
+_OF_THE_LOGIN: dict[str, Callable[[Scene], str]] = {
+    "service": lambda scene: scene.service,
+    "mech": lambda scene: (scene.mechanism or "PLAIN").upper(),
+    "login_user": lambda _: "",
+    "login_username": lambda _: "",
+    "login_domain": lambda _: "",
+}
+_OPERATOR = re.compile(r"\s*(=|<>|!=|\b(?:NOT\s+)?(?:I?LIKE|IN)\b)\s*", re.IGNORECASE)
+
+
+def _needed(condition: str, dialect: Dialect) -> str:
+    """The other side of a plain comparison with one variable, with its operator; "" where it is none."""
+    text = condition.strip()
+    while text.startswith("(") and text.endswith(")") and text.count("(") == 1:
+        text = text[1:-1].strip()
+    parts = _OPERATOR.split(text)
+    if len(parts) != 3 or re.search(r"\b(?:AND|OR)\b", text, re.IGNORECASE):
+        return ""
+    left, operator, right = parts
+    if bool(used(left, dialect)) == bool(used(right, dialect)):
+        return ""
+    return f"{operator.upper()} {right if used(left, dialect) else left}"
+
+
 def _own(scene: Scene, usual: Values) -> Values:
     """The client on this machine: several of its values may matter together."""
     ours = sent(scene)
@@ -99,7 +141,7 @@ def _differs(one: Record, other: Record) -> bool:
 def _otherwise(scene: Scene, record: Record, client: Values, mine: Values) -> Otherwise:
     told = _told(scene, client, mine)
     failure = replace(record.failure, client=told) if record.failure else None
-    return Otherwise(told, record.outcome, failure)
+    return Otherwise(told, record.outcome, failure, _told(scene, mine, client))
 
 
 def _told(scene: Scene, client: Values, mine: Values) -> str:

@@ -95,7 +95,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
             found,
             elsewhere=_elsewhere(scene, asked),
             near=near.names(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
-            disabled=near.disabled(asked, ask),
+            disabled=near.disabled(asked, scene, ask),
             comparing=near.comparing(asked, ask),
             aliases=aliases.find(asked, _looked_up(scene), scene.config.version.dialect, ask),
         )

@@ -12,6 +12,7 @@ from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
+from mailauth.probes import client_values
 from mailauth.probes.scene import Scene
 from mailauth.stores import loosened, passwd_file
 from mailauth.stores.conditions import Part
@@ -102,7 +103,9 @@ def comparing(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> t
     return tuple(found)
 
 
-def disabled(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> tuple[Disabled, ...]:
+def disabled(
+    passdbs: tuple[Passdb, ...], scene: Scene, ask: Callable[[Passdb], Record]
+) -> tuple[Disabled, ...]:
     """Rows that are there, and that a condition of the query leaves out: ``active = '1'``."""
     found = []
     for passdb in passdbs:
@@ -126,5 +129,7 @@ def disabled(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> tu
         # To blame is each that leaves the row out by itself
         alone = ((one, tuple(other for other in others if other is not one)) for one in others)
         blame = tuple(one.text for one, rest in alone if is_there(rest) is None)
-        found.append(Disabled(passdb.label, there.place, blame or tuple(one.text for one in others)))
+        blame = blame or tuple(one.text for one in others)
+        sent = tuple(one for text in blame for one in client_values.compared(scene, passdb, text))
+        found.append(Disabled(passdb.label, there.place, blame, sent))
     return tuple(found)

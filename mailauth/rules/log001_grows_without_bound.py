@@ -50,10 +50,10 @@ _ADVICE = {
     Why.ADDRESS: "Allow {user} to log in from {ip} (allow_nets), or take the account out of that client.",
     Why.POLICY: "Ask the policy server why it refuses {user} from {ip}.",
     Why.NAME: f"Correct the user name in that client; {_BAN}",
-    Why.SCHEME: "Mend what is stored for {user}, which no password matches: mailauth diagnose {user}",
+    Why.SCHEME: "Mend what is stored for {user}, which no password matches: mailauth diagnose says why.",
     Why.SERVER: (
         "Leave that client alone: it fails by an error of the server's own, whatever its password is. See"
-        " mailauth diagnose {user} and doveadm log errors."
+        " what mailauth diagnose says of {user}, and doveadm log errors."
     ),
     Why.NOT_TOLD: (
         "Set auth_verbose = yes to see why it fails, then: doveadm reload. If the password is wrong, give"
@@ -64,7 +64,7 @@ _NO_BAN = frozenset({Why.ADDRESS, Why.POLICY, Why.SCHEME, Why.SERVER})
 
 
 def _remedy(found: list[LogStream]) -> Remedy:
-    told = (_ADVICE.get(one.why, _STOP).format(user=one.user, ip=one.ip) for one in found)
+    told = (_ADVICE.get(one.why, _STOP).format(user=repr(one.user), ip=one.ip) for one in found)
     banned = any(one.why not in _NO_BAN for one in found)
     careful = "Banning the address of a webmail or a proxy locks out everybody behind it." if banned else ""
     return Remedy(summary=" ".join(dict.fromkeys(told)), careful=careful)

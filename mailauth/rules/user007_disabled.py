@@ -4,14 +4,15 @@ What you see
     Every password fails.  The log says "unknown user", and the row is there.
 Why
     The query has a condition beside the name, such as active = '1' or an expiry date, and the user's
-    row does not meet it: a panel disabled the mailbox, or the condition is mistaken.
+    row does not meet it: a panel disabled the mailbox, or the condition is mistaken.  A condition can also
+    be on the client: its port, its TLS, its service.
 How we know
     The query finds nobody; without that condition it finds the row.
 What to do
     Enable the user again where it was disabled, or correct the condition.
 """
 
-from mailauth.evidence import LookedUp, UserName
+from mailauth.evidence import LookedUp, Sent, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
@@ -23,12 +24,31 @@ def disabled(name: UserName, lookups: LookedUp) -> Problem | None:
         return None
     one = lookups.disabled[0]
     conditions = " AND ".join(one.conditions)
+    says = f"{one.passdb} has a row of {name.looked_up!r} that does not meet: {conditions}."
     return Problem(
-        says=(f"{one.passdb} has a row of {name.looked_up!r} that does not meet: {conditions}."),
+        says=" ".join((says, *map(_told, one.sent))),
         because=(name, lookups),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(
-            summary="Enable the user where it was disabled, or correct the condition.",
-            careful="Users are disabled on purpose, too.",
-        ),
+        remedy=_of_the_client(one.sent) if one.sent else _ENABLE,
+    )
+
+
+_ENABLE = Remedy(
+    summary="Enable the user where it was disabled, or correct the condition.",
+    careful="Users are disabled on purpose, too.",
+)
+
+
+def _told(one: Sent) -> str:
+    """The variable, the value that was sent and the one that is needed."""
+    sent = " or ".join(repr(value) for value in one.values)
+    wants = f"; the condition wants {one.needed}" if one.needed else ""
+    return f"{one.variable} was {sent}{wants}."
+
+
+def _of_the_client(sent: tuple[Sent, ...]) -> Remedy:
+    told = " and ".join(f"{one.variable} {one.needed or 'is another'}" for one in sent)
+    return Remedy(
+        summary=f"Log in with a client for which {told}, or correct the condition.",
+        careful="Such a condition can be meant: for webmail only, or with TLS only.",
     )

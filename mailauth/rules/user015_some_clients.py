@@ -19,7 +19,8 @@ from mailauth.stores.store import Outcome
 @rule("USER015", "The password query has no row for some clients", Severity.NOTE)
 def some_clients(name: UserName, lookups: LookedUp) -> Problem | None:
     told = [
-        f"{answer.passdb} has no row of {answer.user or name.looked_up!r} for a client with {one.client}"
+        f"{answer.passdb} has no row of {answer.user or name.looked_up!r} for a client with {one.client};"
+        f" it has one with {one.instead}"
         for answer in lookups.answers
         for one in answer.otherwise
         if one.outcome is Outcome.UNKNOWN_USER
@@ -27,7 +28,7 @@ def some_clients(name: UserName, lookups: LookedUp) -> Problem | None:
     if name.refused or not told:
         return None
     return Problem(
-        says="; ".join(told) + "; for others it has one.",
+        says=". ".join(told) + ".",
         because=(name, lookups),
         certainty=Certainty.PROVEN,
         remedy=Remedy(

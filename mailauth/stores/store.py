@@ -67,11 +67,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
-    """What the store says for another client: ``client`` is what is other ("%{rip} = '192.0.2.1'")."""
+    """What the store says for another client: ``client`` is what is other ("%{rip} = '192.0.2.1'").
+
+    ``instead``: what that is for the client whose entry was read.
+    """
 
     client: str
     outcome: Outcome
     failure: Failure | None = None
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
