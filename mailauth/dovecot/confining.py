@@ -137,16 +137,26 @@ def filter_calls(*, program: bool) -> None:
     Without ``program`` no code is loaded or run any more: what a library would load of that root, such as
     modules for names, character sets or TLS, is not.  Raises OSError where the kernel cannot do it.
     """
-    machine = _MACHINES.get(platform.machine())
-    if machine is None:
+    code = filter_code(_REFUSED if program else _REFUSED | _RUN, loads=program)
+    if not code:
         raise OSError(errno.ENOSYS, "no filter of system calls is known for this machine", "seccomp")
-    code = _filter(*machine, program=program)
     told = _Program(len(code) // 8, code)
     call("prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(told), 0, 0)
 
 
-def _filter(column: int, machine: int, *, program: bool) -> bytes:
-    """Classic BPF over struct seccomp_data: number at 0, machine at 4, arguments from 16, 8 bytes each."""
+def alone() -> bytes:
+    """The filter for a process that computes: no program, no socket; b"" where none is known."""
+    return filter_code(_REFUSED | _RUN | {"socket": _SOCKET, "socketpair": (53, 199)}, loads=True)
+
+
+def filter_code(refused: Mapping[str, tuple[int | None, int | None]], *, loads: bool) -> bytes:
+    """Classic BPF over struct seccomp_data: number at 0, machine at 4, arguments from 16, 8 bytes each.
+
+    ``loads``: whether code may be mapped.
+    """
+    column, machine = _MACHINES.get(platform.machine(), (0, 0))
+    if not machine:
+        return b""
 
     def of(calls: tuple[int | None, int | None]) -> int:
         number = calls[column]
@@ -155,13 +165,12 @@ def _filter(column: int, machine: int, *, program: bool) -> bytes:
     no = _line(_RETURN, _ERRNO | errno.EPERM)
     code = [_line(_LOAD, 4), _line(_EQUAL, machine, 1, 0), no]
     code += [_line(_LOAD, 0), _line(_AT_LEAST, _X32, 0, 1), no]
-    refused = _REFUSED if program else _REFUSED | _RUN
     for each in refused.values():
         code += [_line(_EQUAL, of(each), 0, 1), no]
     code += [_line(_EQUAL, of(_CLONE3), 0, 1), _line(_RETURN, _ERRNO | errno.ENOSYS)]  # glibc takes clone
     asked = [(of(_CLONE), 0, _ANY_BIT, _CLONE_NEW)]
     asked += [(of(_SOCKET), 0, _EQUAL, family) for family in _FAMILIES]
-    if not program:
+    if not loads:
         asked += [(of(each), 2, _ANY_BIT, _PROT_EXEC) for each in _MAP.values()]
     for number, argument, test, value in asked:
         code += [_line(_EQUAL, number, 0, 4), _line(_LOAD, 16 + 8 * argument), _line(test, value, 0, 1), no]

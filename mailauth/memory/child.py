@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
+from mailauth.dovecot import confining, inroot
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Memory, Password, Verdict
 
@@ -58,15 +60,19 @@ def trial(
     for name in (library, *LIBRARIES[kind]):
         if name is None:
             continue
-        request = {
+        request: dict[str, object] = {
             "kind": kind,
             "library": name,
+            "filter": base64.b64encode(confining.alone()).decode(),
             "stored": base64.b64encode(stored).decode(),
             "password": base64.b64encode(password.text).decode(),
             "room": None if room is None else max(room, 0),
             "heap": 0 if memory.index and not later else max(memory.index, _MMAP_THRESHOLD),
         }
-        answer = ask(_SCRIPT, request, "the verification", timeout)
+        with _opened(name) as file:
+            if file:
+                request["library"] = f"/proc/self/fd/{file.fileno()}"
+            answer = ask(_SCRIPT, request, "the verification", timeout, (file.fileno(),) if file else ())
         if "error" in answer:
             continue
         if answer["matched"]:
@@ -80,7 +86,19 @@ def trial(
     raise CannotObserve(f"{what} is not installed here, so the verification cannot be tried.")
 
 
-def ask(script: Path, request: Mapping[str, object], what: str, timeout: float) -> dict[str, Any]:
+def _opened(name: str) -> AbstractContextManager[BinaryIO | None]:
+    """A library of another root, which the child is handed: it may not look there itself."""
+    if not name.startswith("/proc/"):
+        return nullcontext()
+    try:
+        return inroot.opened(Path(name))
+    except OSError as why:
+        raise unseen(name, why) from None
+
+
+def ask(
+    script: Path, request: Mapping[str, object], what: str, timeout: float, handed: tuple[int, ...] = ()
+) -> dict[str, Any]:
     """Run one of our scripts in a child: one JSON line in, one out, nothing in argv or the environment.
 
     Raises CannotObserve, which says ``what``, when ``timeout`` (seconds) runs out or memory does.
@@ -93,6 +111,7 @@ def ask(script: Path, request: Mapping[str, object], what: str, timeout: float) 
             timeout=timeout,
             check=False,
             env={},
+            pass_fds=handed,
         )
     except subprocess.TimeoutExpired:
         raise CannotObserve(f"{what} was given up after {timeout:.0f} seconds.") from None

@@ -179,6 +179,7 @@ def test_an_answer_is_a_value(tmp_path: Path) -> None:
         _Evil(eval, f"open({str(mark)!r}, 'w')"),
         _Evil(getattr, Path, "cwd"),
         _Evil(subprocess.Popen, ("touch", str(mark))),
+        _Evil(bytearray, 1 << 40),
     ):
         with pytest.raises(CannotObserve):
             answers.read(pickle.dumps(("ok", evil)))

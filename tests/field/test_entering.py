@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,8 @@ from mailauth.cli import migrate_on_login
 from mailauth.dovecot import holding, inroot
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, NoAnswerInTime
+from mailauth.hashes import Memory, Password
+from mailauth.memory.child import trial
 from mailauth.migrate import onlogin
 from tests.cli.running import ORDINARY, mailauth
 from tests.field.container import CAPABILITIES, SECRET, USER, container
@@ -239,3 +243,34 @@ def test_on_login_asks_whose_its_number_is(tmp_path: Path, monkeypatch: pytest.M
         other.kill()
     assert done.returncode == 2
     assert "this is sleep, not a Dovecot master process" in done.stderr
+
+
+def test_a_library_of_another_root_is_loaded_without_rights(master: int) -> None:
+    """It is handed the hash and the password: by a user whom there is not, without a socket or a program."""
+    library = next(
+        name
+        for pattern in ("/usr/lib/*/libsodium.so.2?", "/lib/*/libsodium.so.2?")
+        for name in inroot.names(pattern, Installation(pid=master).path)
+    )
+    stored = b"$argon2id$v=19$m=65536,t=40,p=1$c2FsdHNhbHRzYWx0c2FsdA$" + b"A" * 43
+    here = str(Installation(pid=master).path(library))
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(
+            trial,
+            "argon2",
+            stored,
+            Password.of(SECRET),
+            Memory(65536 * 1024, 0),
+            room=None,
+            later=True,
+            library=here,
+        )
+        seen = set()
+        while not found.done():
+            for one in psutil.Process().children():
+                with suppress(OSError, psutil.Error):
+                    status = Path(f"/proc/{one.pid}/status").read_text()
+                    if "libsodium" in Path(f"/proc/{one.pid}/maps").read_text():
+                        seen.add((one.uids().real != 0, capabilities(status), "Seccomp:\t2" in status))
+        assert found.result().library == here
+    assert seen == {(True, 0, True)}
