@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mailauth.clients.door import Door
 from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.containers import dovecot_in
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
@@ -45,13 +46,18 @@ class Which:
 
     config: str | None = None
     pid: str | None = None
+    container: str | None = None
 
     def installation(self) -> Installation:
         """Raises UsageError and CannotObserve."""
+        if self.container is not None:
+            if self.pid is not None:
+                raise UsageError("--container and --pid both name a Dovecot: leave one out.")
+            return at_pid(dovecot_in(self.container), self.config)
         if self.pid is None:
             return Installation(str(Path(self.config).absolute()) if self.config else None)
         if not self.pid.isdecimal():
-            raise UsageError(f"--pid {self.pid!r}: no Dovecot runs, if that is what pgrep -xo dovecot says.")
+            raise UsageError(f"--pid {self.pid!r}: is no process; in a container, --container NAME finds it.")
         return at_pid(int(self.pid), self.config)
 
 

@@ -55,6 +55,7 @@ _PAIR = "WARNING CRITICAL"
 @click.argument("checks", nargs=-1, type=click.Choice([*CHECKS, SERVE]), metavar="[CHECK]...")
 @config_option
 @click.option("--pid", metavar="PID", help="A running Dovecot master, also in a container.")
+@click.option("--container", metavar="NAME", help="The Dovecot in this container; found anew each time.")
 @click.option(
     "--canary", metavar="FILE", type=click.Path(path_type=Path), help="A user to log in as; mode 0600."
 )
@@ -129,6 +130,7 @@ def check(
     checks: tuple[str, ...],
     config: str | None,
     pid: str | None,
+    container: str | None,
     canary: Path | None,
     smtp: tuple[str, ...],
     smtps: tuple[str, ...],
@@ -169,7 +171,7 @@ def check(
     """
     textfile_place(textfile)
     asked = _asked(
-        checks, config, pid, canary, state, limits,
+        checks, config, pid, container, canary, state, limits,
         smtp=_postfix(smtp, smtps), host=host or "", timeout=timeout, survey_age=survey_age,
         rows_query=rows_query, pause=pause, window=window, log_window=log_window,
     )  # fmt: skip
@@ -253,6 +255,7 @@ def _asked(
     checks: tuple[str, ...],
     config: str | None,
     pid: str | None,
+    container: str | None,
     canary: Path | None,
     state: Path | None,
     limits: dict[str, Any],
@@ -271,7 +274,9 @@ def _asked(
     if more["timeout"] < 1:
         raise UsageError("--timeout: give it a second at least.")
     credentials = read_credentials(canary) if canary and "canary" in (*wanted, *checks) else None
-    return Asked(wanted, Which(config, pid), state or folder(), credentials, _limits(limits), **more)
+    return Asked(
+        wanted, Which(config, pid, container), state or folder(), credentials, _limits(limits), **more
+    )
 
 
 def _postfix(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":

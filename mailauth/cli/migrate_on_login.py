@@ -3,6 +3,7 @@
 import secrets
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,11 +132,11 @@ def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> 
 
 
 @on_login.command()
-@click.option("--pid", type=int, metavar="PID", help="Dovecot's master, if another than when it was enabled.")
+@partial(pid_option, text="Dovecot's master, if another than when it was enabled.")
 def serve(pid: int | None) -> None:
     """Run the service in the foreground, until SIGTERM or Ctrl-C.
 
-    --pid is for a Dovecot in a container that was started again.
+    --container, or --pid, is for a Dovecot in a container that was started again.
 
     Exit status 2 when it is not enabled, or its port is taken.
     """

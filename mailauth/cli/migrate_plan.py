@@ -13,6 +13,7 @@ from mailauth.cli.migrate_journal import fresh_journal
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_progress import Stop, progress
+from mailauth.cli.options import pid_option
 from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 
@@ -33,7 +34,7 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
     """Which store: a passdb of a Dovecot's, or a URL."""
     for option in (
         click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file."),
-        click.option("--pid", type=int, metavar="PID", help="A running Dovecot master."),
+        pid_option,
         click.option("--passdb", type=int, metavar="N", help="Which passdb, where there are several."),
         click.option("--url", metavar="URL", help="A store instead, as for mailauth audit."),
         click.option("--url-fd", type=int, metavar="FD", help="Read the URL from there."),

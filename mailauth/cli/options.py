@@ -5,12 +5,45 @@ from typing import Any
 
 import click
 
+from mailauth.errors import UsageError
+
 config_option = click.option(
     "-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default."
 )
-pid_option = click.option(
-    "--pid", type=int, metavar="PID", help="A running Dovecot master, also in a container."
-)
+_FOUND = "mailauth.container"
+
+
+def _found(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    """Find the container's Dovecot; ``--pid`` takes it from there."""
+    if name is not None and not context.resilient_parsing:
+        from mailauth.dovecot.containers import dovecot_in  # noqa: PLC0415 - --help needs none of it
+
+        context.meta[_FOUND] = dovecot_in(name)
+
+
+def _pid(context: click.Context, _: click.Parameter, pid: Any) -> Any:
+    found = context.meta.get(_FOUND)
+    if found is not None and pid is not None:
+        raise UsageError("--container and --pid both name a Dovecot: leave one out.")
+    return pid if found is None else found
+
+
+def pid_option(
+    command: Callable[..., Any], text: str = "A running Dovecot master, also in a container.", kind: Any = int
+) -> Callable[..., Any]:
+    """--pid, and --container in its place; the command is given ``pid``."""
+    pid = click.option("--pid", type=kind, metavar="PID", help=text, callback=_pid)
+    container = click.option(
+        "--container",
+        metavar="NAME",
+        help="The Dovecot in this container: Docker, Podman, nerdctl, LXC or systemd-nspawn.",
+        expose_value=False,
+        is_eager=True,
+        callback=_found,
+    )
+    return pid(container(command))
+
+
 _PASSWORD = (
     click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password."),
     click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor."),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.dovecot import answers, entering, holding, inroot, masters, programs
+from mailauth.dovecot import answers, containers, entering, holding, inroot, masters, programs
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -212,10 +212,12 @@ class Installation:
             if found := shutil.which(program) or shutil.which(program, path=_PATH):
                 return found
             where = "this machine"
-        raise CannotObserve(
-            f"Dovecot is not installed in {where}: there is no {program}; install dovecot-core or name a"
-            " running Dovecot with --pid."
-        )
+        raise CannotObserve(f"Dovecot is not installed in {where}: there is no {program}; {self._instead()}.")
+
+    def _instead(self) -> str:
+        """What to do where there is none."""
+        plain = "install dovecot-core or name a running Dovecot with --pid or --container"
+        return plain if self.pid or self.config else containers.offer() or plain
 
 
 # What Python loads when it is first asked for: in another root, or as another user, it cannot be read.

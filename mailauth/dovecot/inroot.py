@@ -119,17 +119,21 @@ def content(path: Path, most: int = MOST) -> bytes:
 
 def _of_process(pid: int, root: str, name: str) -> int:
     """Raises OSError, also when it is another process by now."""
-    if os.geteuid() == 0 and (entering.rights(pid).uid or "user" in entering.differing(pid)):
-        descriptor = _as_its_user(pid, root, name)
-    else:
-        descriptor = _inside(root, name)
+    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.geteuid() == 0 and (entering.rights(pid).uid or "user" in entering.differing(pid)):
+            descriptor = _as_its_user(pid, folder, root, name)
+        else:
+            descriptor = _inside(folder, root, name)
+    finally:
+        os.close(folder)
     if not holding.still(pid):
         os.close(descriptor)
         raise OSError(errno.ESRCH, "its process has ended", f"{root}{name}")
     return descriptor
 
 
-def _as_its_user(pid: int, root: str, name: str) -> int:
+def _as_its_user(pid: int, folder: int, root: str, name: str) -> int:
     """Opened by a child that has that process's user and capabilities, and hands it over."""
     ours, its = socket.socketpair()
     child = os.fork()
@@ -137,7 +141,7 @@ def _as_its_user(pid: int, root: str, name: str) -> int:
         told = errno.EACCES
         try:
             entering.as_far_as_it_may(pid)
-            socket.send_fds(its, [b"0"], [_inside(root, name)])
+            socket.send_fds(its, [b"0"], [_inside(folder, root, name)])
         except OSError as why:
             told = why.errno or told
             its.send(str(told).encode())
@@ -153,15 +157,12 @@ def _as_its_user(pid: int, root: str, name: str) -> int:
     raise OSError(code, os.strerror(code), f"{root}{name}")
 
 
-def _inside(root: str, name: str) -> int:
-    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        how = _How(_READ, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-        libc = ctypes.CDLL(None, use_errno=True)
-        words = (ctypes.c_long(folder), os.fsencode(name or "/"), ctypes.byref(how), ctypes.sizeof(how))
-        descriptor: int = libc.syscall(ctypes.c_long(_OPENAT2), *words)
-    finally:
-        os.close(folder)
+def _inside(folder: int, root: str, name: str) -> int:
+    """``folder`` is that root, opened."""
+    how = _How(_READ, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    libc = ctypes.CDLL(None, use_errno=True)
+    words = (ctypes.c_long(folder), os.fsencode(name or "/"), ctypes.byref(how), ctypes.sizeof(how))
+    descriptor: int = libc.syscall(ctypes.c_long(_OPENAT2), *words)
     if descriptor >= 0:
         return descriptor
     code = ctypes.get_errno()

@@ -69,7 +69,11 @@ def trial(
             "room": None if room is None else max(room, 0),
             "heap": 0 if memory.index and not later else max(memory.index, _MMAP_THRESHOLD),
         }
-        with _opened(name) as file:
+        try:
+            opened = _opened(name)
+        except OSError:  # that process may not read it by now, or has ended
+            continue
+        with opened as file:
             if file:
                 request["library"] = f"/proc/self/fd/{file.fileno()}"
             answer = ask(_SCRIPT, request, "the verification", timeout, (file.fileno(),) if file else ())
@@ -87,13 +91,8 @@ def trial(
 
 
 def _opened(name: str) -> AbstractContextManager[BinaryIO | None]:
-    """A library of another root, which the child is handed: it may not look there itself."""
-    if not name.startswith("/proc/"):
-        return nullcontext()
-    try:
-        return inroot.opened(Path(name))
-    except OSError as why:
-        raise unseen(name, why) from None
+    """A library of another root, which the child is handed: it may not look there itself.  Raises OSError."""
+    return inroot.opened(Path(name)) if name.startswith("/proc/") else nullcontext()
 
 
 def ask(

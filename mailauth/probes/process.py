@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from mailauth.dovecot import entering, holding, inroot, masters
+from mailauth.dovecot import containers, entering, holding, inroot, masters
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -75,15 +75,17 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
         if number and _is_there(number):
             raise CannotObserve(f"/proc/{number}: {_HIDDEN}; {AS_ROOT}.") from None
     if dovecot.pid:
-        raise NotRunning(f"the Dovecot with --pid {number} went away while we looked; see: pgrep -x dovecot.")
+        raise NotRunning(f"the Dovecot with --pid {number} went away while we looked; start it again.")
     if place := _answering(config.base_dir):
         raise CannotObserve(
             f"{place}: answers, but process {number or 'of Dovecot'} is not in our /proc; run it where"
             " Dovecot runs: docker exec CONTAINER mailauth diagnose USER, or, outside: sudo mailauth diagnose"
-            " --pid $(pgrep -xo dovecot) USER."
+            " --container CONTAINER USER."
         )
+    elsewhere = "" if dovecot.config else containers.offer()
     raise NotRunning(
-        f"Dovecot is not running with {config.file} (see {file}): start it, or name it with --pid."
+        f"Dovecot is not running with {config.file} (see {file}): "
+        + (f"{elsewhere}." if elsewhere else "start it, or name it with --pid or --container.")
     )
 
 
@@ -337,7 +339,10 @@ def _libsodium(pid: int) -> str | None:
         return None
     # The kernel shows the path from our root where it can, and from that process's where it cannot.
     try:
-        paths = (inroot.found(f"/proc/{pid}/root", found[1]), Path(found[1]))
+        root = f"/proc/{pid}/root"
+        paths = [Path(found[1])]
+        if not Path(root).samefile("/"):
+            paths.insert(0, inroot.found(root, found[1]))
         return next((str(path) for path in paths if path.exists() and _is_roots(pid, path)), None)
     except OSError:
         return None

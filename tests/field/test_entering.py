@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from mailauth.cli import migrate_on_login
-from mailauth.dovecot import holding, inroot
+from mailauth.dovecot import containers, holding, inroot
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve, NoAnswerInTime
+from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
 from mailauth.hashes import Memory, Password
 from mailauth.memory.child import trial
 from mailauth.migrate import onlogin
@@ -274,3 +274,35 @@ def test_a_library_of_another_root_is_loaded_without_rights(master: int) -> None
                         seen.add((one.uids().real != 0, capabilities(status), "Seccomp:\t2" in status))
         assert found.result().library == here
     assert seen == {(True, 0, True)}
+
+
+def test_a_container_is_found_by_its_name(master: int, folder: Path) -> None:
+    """By the control group that its runtime made: no engine here has it."""
+    name = f"mailauth-{folder.name}"
+    assert containers.dovecot_in(name) == master
+    assert containers.offer() in {"", f"a Dovecot runs in the container {name}: add --container {name}"}
+    for words in (("diagnose", USER, "--login"), ("login", USER)):
+        done = mailauth(*words, "--container", name, "--password-stdin", feed=SECRET)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = mailauth("check", "server", "--container", name)
+    assert (done.returncode, "CRITICAL" in done.stdout) == (0, False), done.stdout
+    done = mailauth("check", "server", "--container", "nobody's")
+    assert done.returncode == 2
+    done = mailauth("login", USER, "--container", name, "--pid", "1", "--password-stdin", feed=SECRET)
+    assert "leave one out" in done.stderr
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman", "nerdctl", "lxc-info", "machinectl"])
+def test_an_engine_tells_the_first_process(
+    master: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """The engine's command is asked first; none is started with words that begin with a dash."""
+    program = tmp_path / engine
+    program.write_text(f'#!/bin/sh\nfor last; do :; done\n[ "$last" = mail ] && echo {master}\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(containers, "_PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert containers.dovecot_in("mail") == master
+    with pytest.raises(UsageError):
+        containers.dovecot_in("other")
+    with pytest.raises(UsageError, match="no container's name"):
+        containers.dovecot_in("--help")

@@ -1,0 +1,142 @@
+"""Find the Dovecot of a container by the container's name: its engine knows its first process.
+
+Where no engine here knows the name, the control groups have it: docker-ID.scope, libpod-ID.scope,
+lxc.payload.NAME, machine-NAME.scope, or the name alone.
+
+Source: docker-inspect(1), podman-inspect(1), nerdctl inspect, lxc-info(1), machinectl(1); cgroups(7).
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from mailauth.dovecot import entering
+from mailauth.errors import AS_ROOT, CannotObserve, UsageError
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SECONDS = 10.0  # for one engine to answer
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,252}")
+_STATE = ("inspect", "--type", "container", "--format", "{{.State.Pid}}")
+_ENGINES: tuple[tuple[str, ...], ...] = (
+    ("docker", *_STATE),
+    ("podman", *_STATE),
+    ("nerdctl", "inspect", "--format", "{{.State.Pid}}"),
+    ("lxc-info", "--no-humanize", "--pid", "--name"),
+    ("machinectl", "show", "--property=Leader", "--value"),
+)
+_KEPT = ("HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "CONTAINER_HOST")  # where an ordinary user's engine is
+_GROUP = re.compile(
+    r"(?:docker-|libpod-|nerdctl-|cri-containerd-|crio-|machine-|lxc\.payload\.|lxc\.monitor\.|systemd-nspawn@)?"
+    r"(?P<name>.+?)(?:\.scope|\.service)?"
+)
+_NO_CONTAINERS = re.compile(r".*\.slice|user@.*|session-.*|init|system|docker|lxc|machine|dovecot(@.*)?|")
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
+_SHORT = 12  # digits of an identity that name it
+
+
+def dovecot_in(name: str) -> int:
+    """The PID of the Dovecot master in that container, as seen from here.
+
+    Raises UsageError for a name that there is not, and CannotObserve where there is not one Dovecot in it.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"--container {name!r}: is no container's name; see: docker ps, podman ps.")
+    first = _asked(name)
+    found = sorted(_beside(first)) if first else sorted(_in_group(name))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        numbers = ", ".join(map(str, found))
+        raise CannotObserve(f"--container {name}: several Dovecots run in it: name one by --pid: {numbers}.")
+    if first:
+        raise CannotObserve(f"--container {name}: no Dovecot runs in it.")
+    rights = f"; {AS_ROOT}" if os.geteuid() else ""
+    raise UsageError(f"--container {name}: no engine here knows it, and no Dovecot runs in one{rights}.")
+
+
+def offer() -> str:
+    """Where a Dovecot runs in exactly one container, and none beside: what to add.  "" otherwise."""
+    masters = list(_masters())
+    names = {_group_of(pid) for pid in masters if _apart(pid)}
+    if len(names) != 1 or "" in names or not all(_apart(pid) for pid in masters):
+        return ""
+    (name,) = names
+    return f"a Dovecot runs in the container {name}: add --container {name}"
+
+
+def _asked(name: str) -> int | None:
+    """The first process of a container, as the first engine tells that has one of that name."""
+    kept = {key: os.environ[key] for key in _KEPT if os.geteuid() and key in os.environ}
+    for engine in _ENGINES:
+        with suppress(OSError, subprocess.SubprocessError, ValueError):
+            ran = subprocess.run(
+                [*engine, name],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SECONDS,
+                check=True,
+                env={"PATH": _PATH, "LC_ALL": "C", **kept},
+            )
+            if (pid := int(ran.stdout[:32])) > 0 and Path(f"/proc/{pid}").exists():
+                return pid
+    return None
+
+
+def _masters() -> Iterator[int]:
+    """Processes by that name that are not the children of one."""
+    every = {one.pid: one.info["ppid"] for one in psutil.process_iter(["name", "ppid"]) if _is_named(one)}
+    yield from (pid for pid, parent in every.items() if parent not in every)
+
+
+def _is_named(process: psutil.Process) -> bool:
+    return bool(process.info["name"] == "dovecot")
+
+
+def _apart(pid: int) -> bool:
+    """Whether it is in mounts of its own, with a root that is not ours."""
+    with suppress(OSError):
+        return "mnt" in entering.differing(pid) and not Path(f"/proc/{pid}/root").samefile("/")
+    return False
+
+
+def _beside(first: int) -> Iterator[int]:
+    """The masters in a container's PID namespace; in its mounts, where it shares the host's PIDs."""
+    kind = "pid" if entering.namespace(first, "pid") != entering.namespace("self", "pid") else "mnt"
+    its = entering.namespace(first, kind)
+    for pid in _masters():
+        with suppress(OSError):
+            if entering.namespace(pid, kind) == its:
+                yield pid
+
+
+def _in_group(name: str) -> Iterator[int]:
+    for pid in _masters():
+        if any(one == name or (_is_short(name) and one.startswith(name)) for one in _groups(pid)):
+            yield pid
+
+
+def _is_short(name: str) -> bool:
+    return len(name) >= _SHORT and re.fullmatch(r"[0-9a-f]+", name) is not None
+
+
+def _groups(pid: int) -> list[str]:
+    """The names in a process's control groups, innermost first."""
+    found: dict[str, None] = {}
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text("utf-8", "replace").splitlines():
+            for part in reversed(line.split(":", 2)[-1].split("/")):
+                if (one := _GROUP.fullmatch(part)) and not _NO_CONTAINERS.fullmatch(part):
+                    found[one["name"].removesuffix(".slice")] = None
+    return list(found)
+
+
+def _group_of(pid: int) -> str:
+    """What to call its container; "" where nothing has its name."""
+    names = [one for one in _groups(pid) if _NAME.fullmatch(one)]
+    identity = next((one for one in names if _IDENTITY.fullmatch(one)), "")
+    return identity[:_SHORT] or next(iter(names), "")
