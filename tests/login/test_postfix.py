@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.lab import Lab
-from mailauth.probes.postfix import Instance, observe_postfix, services
+from mailauth.probes.postfix import Instance, may_take_logins, observe_postfix, services
 from mailauth.probes.scene import Scene
 
 MASTER = """\
@@ -50,3 +51,22 @@ def test_the_services_that_ask_this_dovecot(lab: Callable[..., Lab], dovecot_ver
         assert [port for port, _ in told] == [587, 465, 2525, 0, 2527, 0]
         assert "cyrus" in told[3][1]
         assert "inet:localhost:12345" in told[5][1]
+
+
+@pytest.mark.parametrize(
+    ("main", "master", "may"),
+    [
+        ("# smtpd_sasl_auth_enable = yes\nmyhostname = a\n", "  # -o smtpd_sasl_auth_enable=yes\n", False),
+        ("smtpd_sasl_auth_enable = $name\n", "", True),
+        ("", "587 inet n - n - - smtpd\n  # who\n  -o { smtpd_sasl_auth_enable = yes }\n", True),
+        ("", None, True),
+    ],
+)
+def test_postconf_is_asked_where_a_file_names_the_setting(
+    tmp_path: Path, main: str, master: str | None, may: bool
+) -> None:
+    """Comments do not count; where a file is not there, postconf says more."""
+    (tmp_path / "main.cf").write_text(main)
+    if master is not None:
+        (tmp_path / "master.cf").write_text(master)
+    assert may_take_logins(Instance(Installation(), str(tmp_path), beside=True)) is may
