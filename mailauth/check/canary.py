@@ -13,6 +13,7 @@ from mailauth.check import keep
 from mailauth.check.asked import Credentials, Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome, over
 from mailauth.clients.door import Answer, Step
+from mailauth.clients.talk import INSECURE
 from mailauth.errors import AS_ROOT, CannotObserve
 from mailauth.evidence import Listening, Penalties
 from mailauth.login.enter import attempt
@@ -134,10 +135,12 @@ def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], other
             continue
         name = one.way.name.removesuffix(one.way.mechanism).strip()
         if one.answer is Answer.NOT_TRIED:
-            said.append(Said(Status.WARNING, f"{name} was not tried: the ways before took too long for it"))
+            why_not = one.said or "the ways before took too long for it"
+            said.append(Said(Status.WARNING, f"{name} was not tried: {why_not}"))
             continue
         if one.answer in (Answer.UNSEEN, Answer.NOT_OFFERED):
-            status = Status.UNKNOWN if AS_ROOT in one.said else Status.OK
+            hidden = AS_ROOT in one.said or INSECURE in one.said
+            status = Status.UNKNOWN if hidden else Status.OK
             said.append(Said(status, f"{name}: {one.answer.value}: {one.said}"))
             continue
         labels = {"way": name}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from mailauth.cli.check_options import address, seconds, size, textfile_place
-from mailauth.cli.options import config_option
+from mailauth.cli.options import config_option, insecure_option
 from mailauth.errors import AS_ROOT, MailauthError, UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ _PAIR = "WARNING CRITICAL"
 )
 @click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix that asks this Dovecot.")
 @click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
+@insecure_option
 @click.option("--host", metavar="NAME", help="Clients connect to it: is the certificate good for that?")
 @click.option(
     "--timeout",
@@ -134,6 +135,7 @@ def check(
     canary: Path | None,
     smtp: tuple[str, ...],
     smtps: tuple[str, ...],
+    insecure: bool,
     host: str | None,
     timeout: float,
     form: str,
@@ -172,8 +174,8 @@ def check(
     textfile_place(textfile)
     asked = _asked(
         checks, config, pid, container, canary, state, limits,
-        smtp=_postfix(smtp, smtps), host=host or "", timeout=timeout, survey_age=survey_age,
-        rows_query=rows_query, pause=pause, window=window, log_window=log_window,
+        smtp=_postfix(smtp, smtps, insecure=insecure), host=host or "", timeout=timeout,
+        survey_age=survey_age, rows_query=rows_query, pause=pause, window=window, log_window=log_window,
     )  # fmt: skip
     if SERVE in checks:
         from mailauth.cli.check_serve import serve  # noqa: PLC0415
@@ -279,12 +281,12 @@ def _asked(
     )
 
 
-def _postfix(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
+def _postfix(smtp: tuple[str, ...], smtps: tuple[str, ...], *, insecure: bool) -> "tuple[Door, ...]":
     if not smtp and not smtps:
         return ()
     from mailauth.cli.login import named_doors  # noqa: PLC0415 - --help needs none of it
 
-    return named_doors(smtp, smtps)
+    return named_doors(smtp, smtps, guarded=not insecure)
 
 
 def _limits(given: dict[str, Any]) -> "Limits":

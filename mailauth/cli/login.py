@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailauth.cli.address import address_of, host_and_port
-from mailauth.cli.options import config_option, password_options, pid_option
+from mailauth.cli.options import config_option, insecure_option, password_options, pid_option
 from mailauth.cli.password import read_password
 from mailauth.dovecot import holding
 from mailauth.dovecot.doveadm import Installation, chosen
@@ -51,6 +51,7 @@ _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XO
 @click.option("--host", metavar="NAME", default="", help="Connect there, not to what Dovecot is bound to.")
 @click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix, where it is not found.")
 @click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
+@insecure_option
 @click.option("--from-address", "address", metavar="IP", default="", help="Where auth is told the client is.")
 @click.option(
     "--refusals",
@@ -75,6 +76,7 @@ def login(
     host: str,
     smtp: tuple[str, ...],
     smtps: tuple[str, ...],
+    insecure: bool,
     address: str,
     refusals: int,
     watch: float | None,
@@ -112,9 +114,10 @@ def login(
         mechanisms=tuple(name.upper() for name in mechanisms),
         tls=tuple(one for one in TLS if one in tls),
         host=host,
-        smtp=named_doors(smtp, smtps) if "smtp" in protocols or not protocols else (),
+        smtp=named_doors(smtp, smtps, guarded=not insecure) if "smtp" in protocols or not protocols else (),
         address=address_of(address),
         every=every,
+        insecure=insecure,
     )
     where = [word for name, value in (("-c", config), ("--pid", pid)) if value for word in (name, str(value))]
     asked = _Asked(user, password, chosen(config, pid), choice, refusals, tuple(where), pid)
@@ -231,7 +234,7 @@ def _watch(asked: _Asked, seconds: float) -> None:
         known = now
 
 
-def named_doors(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, ...]":
+def named_doors(smtp: tuple[str, ...], smtps: tuple[str, ...], *, guarded: bool) -> "tuple[Door, ...]":
     """Postfix's ports.  Raises UsageError."""
     from mailauth.clients.door import Door  # noqa: PLC0415 - --help needs none of it
 
@@ -241,9 +244,9 @@ def named_doors(smtp: tuple[str, ...], smtps: tuple[str, ...]) -> "tuple[Door, .
         if not port:
             raise UsageError(f"--smtp {text}: name the port, such as 127.0.0.1:587.")
         if text in smtp:
-            found += [Door("smtp", name, port, "plain"), Door("smtp", name, port, "starttls")]
+            found += [Door("smtp", name, port, tls, guarded=guarded) for tls in ("plain", "starttls")]
         else:
-            found.append(Door("smtp", name, port, "tls"))
+            found.append(Door("smtp", name, port, "tls", guarded=guarded))
     return tuple(found)
 
 

@@ -56,3 +56,8 @@ def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_PASSWORD):
         command = option(command)
     return command
+
+
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Send the password to another machine without verified TLS, too."
+)

@@ -3,6 +3,7 @@
 import socket
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _MOST = 200  # characters of an answer
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a session begins.  ``protocol``: imap, pop3, submission, sieve, or smtp (a Postfix)."""
+    """Where a session begins.  ``protocol``: imap, pop3, submission, sieve, or smtp (a Postfix).
+
+    ``guarded``: to another machine the password goes over TLS with a certificate that is verified, or not.
+    """
 
     protocol: str
     host: str
@@ -27,6 +31,7 @@ class Door:
     tls: Tls
     timeout: float = TIMEOUT
     patience: float = PATIENCE
+    guarded: bool = False
 
     def __str__(self) -> str:
         shown = f"[{self.host}]" if ":" in self.host else self.host
@@ -94,6 +99,19 @@ def shown(said: object) -> str:
 def connect(door: Door) -> socket.socket:
     """Connect.  Raises OSError."""
     return socket.create_connection((door.host, door.port), timeout=door.timeout)
+
+
+def leaves(link: socket.socket) -> bool:
+    """Whether the connection goes to another machine, as the kernel has it."""
+    here, there = link.getsockname()[0], link.getpeername()[0]
+    return bool(here != there) and not ip_address(there.partition("%")[0]).is_loopback
+
+
+def verified() -> "ssl.SSLContext":
+    """TLS with the system's list of authorities, and the name that was connected to."""
+    import ssl  # noqa: PLC0415 - 4 ms
+
+    return ssl.create_default_context()
 
 
 def unchecked() -> "ssl.SSLContext":

@@ -8,7 +8,19 @@ from importlib import import_module
 from threading import Timer
 from typing import TYPE_CHECKING, Protocol, cast
 
-from mailauth.clients.door import Answer, Denied, Door, Off, Step, Told, connect, shown, unchecked
+from mailauth.clients.door import (
+    Answer,
+    Denied,
+    Door,
+    Off,
+    Step,
+    Told,
+    connect,
+    leaves,
+    shown,
+    unchecked,
+    verified,
+)
 from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism
 
 if TYPE_CHECKING:
@@ -43,6 +55,7 @@ def client_of(protocol: str) -> Callable[..., Client]:
     return cast(Callable[..., Client], getattr(import_module(module), name))
 
 
+INSECURE = "--insecure sends it all the same"
 _GRACE = 0.2  # seconds more for a step than for each of its answers
 
 
@@ -110,6 +123,8 @@ def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes
     except (CannotSayError, Off) as why:
         return course.ended(Answer.BROKEN, why)
     except OSError as why:  # an ssl.SSLError is one, and so is a timeout
+        if unverified := getattr(why, "verify_message", ""):
+            return course.ended(Answer.UNSEEN, f"its certificate: {unverified}; {INSECURE}")
         answer = Answer.UNREACHABLE if course.step is Step.CONNECT else Answer.BROKEN
         return course.ended(answer, why.strerror or why)
 
@@ -119,19 +134,25 @@ def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str
         with course.into(Step.CONNECT):
             link = afterwards.enter_context(connect(door))
             afterwards.enter_context(course.holds(link))
+            guarded = door.guarded and leaves(link)
+        context = verified if guarded else unchecked
         if door.tls == "tls":
             with course.into(Step.TLS):
-                link = afterwards.enter_context(unchecked().wrap_socket(link, server_hostname=door.host))
+                link = afterwards.enter_context(context().wrap_socket(link, server_hostname=door.host))
         with course.into(Step.GREETING):
             client = client_of(door.protocol)(link, door)
         afterwards.callback(_close, course, client)
         if door.tls == "starttls":
             with course.into(Step.TLS):
-                client.starttls(unchecked())
+                client.starttls(context())
         with course.into(Step.OFFER):
             course.offered = client.offered()
         if mechanism is None:
             return course.ended(Answer.IN)
+        if guarded and door.tls == "plain":
+            return course.ended(
+                Answer.NOT_TRIED, f"no password goes to another machine in the clear; {INSECURE}"
+            )
         if mechanism.name not in {name.upper() for name in course.offered}:
             return course.ended(Answer.NOT_OFFERED, f"offered: {', '.join(course.offered) or 'no mechanism'}")
         client.wait(door.patience)

@@ -20,7 +20,8 @@ class Choice:
     ``host``: connect there, from here, and not to what the listeners are bound to.  ``smtp``: Postfix's
     doors, where they were named; else those that were found.  ``address``: where the client is, as the auth
     socket and doveadm are told; else the loopback.  ``every``: each mechanism at each door; else PLAIN, and
-    each of the others at one door of the protocol.
+    each of the others at one door of the protocol.  ``insecure``: the password may go to a host that was
+    named without TLS, or with a certificate that is not verified.
     """
 
     protocols: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Choice:
     address: str = ""
     every: bool = False
     timeout: float = _TIMEOUT
+    insecure: bool = False
 
 
 def ways(site: Site, choice: Choice) -> tuple[Way, ...]:
@@ -90,7 +92,8 @@ def smtp_doors(site: Site, choice: Choice) -> tuple[Door, ...]:
         kinds: tuple[Tls, ...] = (
             ("tls",) if one.wrapped else ("plain", *(("starttls",) if one.starttls else ()))
         )
-        found += [Door("smtp", choice.host or one.host, one.port, tls, choice.timeout) for tls in kinds]
+        where, guarded = choice.host or one.host, bool(choice.host) and not choice.insecure
+        found += [Door("smtp", where, one.port, tls, choice.timeout, guarded=guarded) for tls in kinds]
     return tuple(sorted(found, key=lambda door: door.tls == "tls"))
 
 
@@ -116,7 +119,9 @@ def _doors(site: Site, choice: Choice) -> Iterator[Door]:
             kinds: tuple[Tls, ...] = ("tls",) if listener.tls else ("plain", "starttls")
             for tls in kinds:
                 if _wanted(tls, choice) and (secured or tls == "plain"):
-                    yield Door(protocol, choice.host or address, listener.port, tls, choice.timeout)
+                    guarded = bool(choice.host) and not choice.insecure
+                    where = choice.host or address
+                    yield Door(protocol, where, listener.port, tls, choice.timeout, guarded=guarded)
 
 
 def _wanted(tls: Tls, choice: Choice) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any, Protocol, Self, TypeVar
 
 from mailauth.errors import CannotObserve, MailauthError, UsageError
@@ -111,6 +112,20 @@ class Local:
         return None
 
 
+def must_be_private(address: str) -> None:
+    """Passwords and hashes go to the cluster.  Raises UsageError where others could read them on the way."""
+    scheme, _, place = address.rpartition("://")
+    host = place.rpartition(":")[0].strip("[]")
+    if scheme in ("tls", "inproc"):
+        return
+    try:
+        here = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        here = False
+    if scheme not in ("", "tcp") or not here:
+        raise UsageError(f"--dask {address}: passwords would go there in the clear; use tls://HOST:PORT.")
+
+
 class Dask:
     """Workers of a Dask cluster; each must have mailauth of this version.
 
@@ -123,6 +138,7 @@ class Dask:
         self._client: Any = None  # distributed has no types
 
     def __enter__(self) -> Self:
+        must_be_private(self._address)
         try:
             from distributed import Client  # noqa: PLC0415 - an extra, and a second to load
         except ImportError:
