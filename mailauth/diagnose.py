@@ -67,9 +67,11 @@ from mailauth.probes.userdb import observe_mail_access
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
-from mailauth.stores.store import Failing
+from mailauth.stores.store import OF_THE_CONNECTION, Failing
 
-_SHORT = 5.0  # seconds for a login, where a database has kept us waiting already
+# Seconds for a login, where a database has kept us waiting, or where Dovecot gets no connection to it: then
+# it may wait a minute for one (SQL_QUERY_TIMEOUT_SECS in 2.3.19.1's src/lib-sql/sql-api-private.h).
+_SHORT, _WITHOUT_DATABASE = 5.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,7 @@ def look(target: Target) -> Looked:
             skip(shared, (ClientAddress,), "no entry was read")
         else:
             see(shared, ClientAddress, lambda: observe_address(scene, lookups))
-            patience = _SHORT if lookups.failures(Failing.SLOW) else scene.patience
-            scene = replace(scene, userdb_fails=lookups.userdb_fails, patience=patience)
+            scene = replace(scene, userdb_fails=lookups.userdb_fails, patience=_patience(lookups, scene))
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)
@@ -230,6 +231,13 @@ def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash |
         lack(facts, (Trials,), Verifiers)
     else:
         see(facts, Trials, lambda: observe_trials(parsed, scene.password, stored, verifiers))
+
+
+def _patience(lookups: LookedUp, scene: Scene) -> float:
+    """How many seconds a login may take."""
+    if lookups.failures(Failing.SLOW):
+        return _SHORT
+    return _WITHOUT_DATABASE if lookups.failures(*OF_THE_CONNECTION) else scene.patience
 
 
 def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
