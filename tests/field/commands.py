@@ -12,6 +12,7 @@ DIAGNOSES = (
     ("{user}", "--password-stdin", "--login"),
     ("--all",),
 )
+_PATIENT = ("--timeout", "60s", "--greeting", "60s", "60s")  # a busy machine is no slow server
 CHECKS = (("audit",), ("memory", "fit"), ("login", "{user}", "--password-stdin"))
 
 
@@ -36,6 +37,9 @@ def is_healthy(lab: Lab, user: str, password: str) -> None:
             *(word.format(user=user) for word in words), "--pid", str(lab.master_pid), feed=password
         )
         wrong += [] if done.returncode == 0 else [f"{words}: status {done.returncode}: {done.stdout}"]
+    which = ("--pid", str(lab.master_pid), "--state", str(lab.folder / "counts"))
+    done = mailauth("check", *which, *_PATIENT, "server", "workers")
+    wrong += [] if done.returncode == 0 else [f"check: status {done.returncode}: {done.stdout}"]
     assert not wrong, "\n".join(wrong)
 
 
