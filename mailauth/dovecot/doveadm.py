@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.dovecot import answers, containers, entering, holding, inroot, masters, programs
+from mailauth.dovecot import answers, containers, entering, holding, inroot, masters, numbers, programs
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,6 +62,10 @@ class Installation:
             return Path(name)
         holding.check(self.pid)
         return inroot.found(f"/proc/{self.pid}/root", name)
+
+    def state(self, path: Path) -> os.stat_result:
+        """Owner, group and mode of a file, in that Dovecot's numbers.  Raises OSError."""
+        return numbers.state(path, self.pid)
 
     def read(self, name: str) -> str:
         """A text of that Dovecot's system, such as /etc/passwd.  Raises OSError."""

@@ -133,7 +133,7 @@ def _secrets(scene: Scene, file: str, *, ext: bool = False) -> dict[str, tuple[s
 def _look_at(scene: Scene, path: str, role: str, reader: str, *, secret: bool) -> AuthFile:
     dovecot = scene.dovecot
     try:
-        state = dovecot.path(path).stat()
+        state = dovecot.state(dovecot.path(path))
     except FileNotFoundError:
         return AuthFile(path, role, reader, missing=True, open_to_all=False)
     except OSError as why:
@@ -172,8 +172,8 @@ def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:
     account = _account(scene.dovecot, user)
     folder = scene.dovecot.path(path).parent
     try:
-        state = scene.dovecot.path(path).stat()
-        inside = folder.stat()
+        state = scene.dovecot.state(scene.dovecot.path(path))
+        inside = scene.dovecot.state(folder)
     except FileNotFoundError:
         running = scene.dovecot.has(f"{config.base_dir}/master.pid")
         if not running:
@@ -196,7 +196,7 @@ def observe_worker_socket(scene: Scene) -> WorkerSocket | NotApplicable:
         return NotApplicable(WorkerSocket, "no passdb is asked by a worker")
     path = f"{config.base_dir}/auth-worker"
     try:
-        state = scene.dovecot.path(path).stat()
+        state = scene.dovecot.state(scene.dovecot.path(path))
     except FileNotFoundError:
         return NotApplicable(WorkerSocket, "Dovecot is not running, or has no such socket")
     except OSError as why:
@@ -269,7 +269,7 @@ def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, 
     """
     for place in (*_folders(dovecot, path), dovecot.path(path)):
         try:
-            state = place.stat()
+            state = dovecot.state(place)
             listed = "system.posix_acl_access" in os.listxattr(place)
         except OSError:
             continue

@@ -202,7 +202,7 @@ def _owner(dovecot: Installation, folder: str, home: str) -> tuple[int, int] | N
     above = str(Path(folder).parent) if folder else ""
     for place in (folder, above, home):
         with suppress(OSError):
-            state = dovecot.path(place).stat() if place.startswith("/") else None
+            state = dovecot.state(dovecot.path(place)) if place.startswith("/") else None
             if state is not None and state.st_uid:
                 return state.st_uid, state.st_gid
     return None

@@ -83,10 +83,16 @@ def docker(folder: Path, log_config: object) -> Path:
 
 @contextmanager
 def container(
-    folder: Path, namespaces: tuple[str, ...] = _SPACES, log_config: object = None
+    folder: Path,
+    namespaces: tuple[str, ...] = _SPACES,
+    log_config: object = None,
+    *,
+    mapped: int = 0,
+    memory: int = 0,
 ) -> Iterator[int]:
     """A running one, its files below ``folder``; the PID of its master.
 
+    ``mapped``: in a user namespace whose root is that user; ``memory``: so many bytes and no more.
     With ``log_config`` it has what Docker keeps of one, and logs to its standard error.
     """
     here = (builds.available(version) for version in ("2.4.1", "testing"))  # one in a root of its own
@@ -106,6 +112,13 @@ def container(
         bundle["mounts"] += [
             {"destination": "/etc/hostname", "type": "bind", "source": kept, "options": ["bind"]}
         ]
+    if mapped:
+        _map(bundle, folder, mapped)
+        (root := folder / "root").mkdir()  # the cache may be where that user may not go
+        subprocess.run(["mount", "--bind", str(build.root), str(root)], check=True)
+        bundle["root"]["path"] = str(root)
+    if memory:
+        bundle["linux"]["resources"] = {"memory": {"limit": memory}}
     (folder / "config.json").write_text(json.dumps(bundle))
     runs, name = (runc, "--root", str(folder / "state")), f"mailauth-{folder.name}"
     pid = folder / "pid"
@@ -127,6 +140,20 @@ def container(
     finally:
         subprocess.run([*runs, "delete", "--force", name], check=False, capture_output=True)
         started.wait(timeout=60)
+        if mapped:
+            subprocess.run(["umount", "--lazy", str(folder / "root")], check=True)
+
+
+def _map(bundle: dict[str, Any], folder: Path, first: int) -> None:
+    """In a user namespace: the users from ``first`` on, who have what root's container has."""
+    for place in (folder, *folder.parents[:-2]):
+        place.chmod(0o755)
+    for one in (*folder.rglob("*"), folder):
+        state = one.lstat()
+        os.chown(one, first + state.st_uid, first + state.st_gid, follow_symlinks=False)
+    both = [{"containerID": 0, "hostID": first, "size": 65536}]
+    bundle["linux"] |= {"uidMappings": both, "gidMappings": both}
+    bundle["linux"]["namespaces"] += [{"type": "user"}]
 
 
 def _socket(pid: str) -> Path | None:

@@ -306,3 +306,24 @@ def test_an_engine_tells_the_first_process(
         containers.dovecot_in("other")
     with pytest.raises(UsageError, match="no container's name"):
         containers.dovecot_in("--help")
+
+
+def test_a_container_with_users_and_memory_of_its_own(tmp_path: Path) -> None:
+    """Its root is user 200000 here, and 128 MiB are all that it and what enters it have."""
+    with container(tmp_path, mapped=200_000, memory=128 * 1024 * 1024) as pid:
+        at = ("--container", f"mailauth-{tmp_path.name}")
+        for words in (("diagnose", USER, "--login"), ("login", USER)):
+            done = mailauth(*words, *at, "--password-stdin", feed=SECRET)
+            assert done.returncode == 0, done.stdout + done.stderr
+        done = mailauth("diagnose", USER, *at, "--password-stdin", feed="wrong")
+        assert "PASS001" in done.stdout, done.stdout + done.stderr
+        inside = Installation(pid=pid)
+        told = inside.execute(("cat", "/proc/self/cgroup", "/proc/self/uid_map")).out
+        assert "200000" in told
+        (tmp_path / "secret").write_text("root's")
+        (tmp_path / "secret").chmod(0o600)
+        with pytest.raises(CannotObserve):
+            inside.inside((tmp_path / "secret").read_text)
+        inside.inside(Path("/srv/mark").touch)
+        assert (tmp_path / "srv/mark").stat().st_uid == 200_000
+        assert inside.execute(("mount", "-t", "tmpfs", "none", "/run")).status
