@@ -22,6 +22,7 @@ from mailauth.dovecot.logs import LogEvent, of_use, parse_line, plain
 from mailauth.dovecot.logstamp import Stamps, stamp_pattern
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
+from mailauth.visible import is_visible
 
 LOGS = Path(__file__).parent / "logs"
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC).astimezone()
@@ -153,7 +154,7 @@ def test_control_characters_are_shown() -> None:
 def test_any_bytes_are_an_event_or_none(rubbish: bytes) -> None:
     for line in (rubbish, FAILED[:20] + rubbish, FAILED + rubbish):
         event = parse_line(line, Stamps(NOW))
-        assert event is None or all(char.isprintable() for char in event.user + event.reason + event.text)
+        assert event is None or is_visible(event.user + event.reason + event.text)
 
 
 @pytest.mark.parametrize(
