@@ -38,7 +38,8 @@ def read_config(dovecot: Installation, service: str = "") -> AuthConfig:
 def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Refusal:
     """As ``read_config``; a configuration that Dovecot does not accept is an answer.
 
-    ``service``: with what ``protocol SERVICE { ... }`` has for auth, which it reads anew for each service.
+    ``service``: with what ``protocol SERVICE { ... }`` has for auth, which it reads anew for each service;
+    for "" with the passdbs of all of them, since somebody's password is stored there.
     """
     # -P because the store's password is among what it would hide; none of it leaves this process.
     ran = dovecot.run("doveconf", "-a", "-P")
@@ -63,7 +64,9 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     if said := refused_by_master(dovecot, version):
         return read_refusal(version, file, said)
     tree = conf.parse_printed(ran.out)
-    if service and any(map(_of_auth, tree.all("protocol"))):
+    if not service:
+        tree = _with_all_passdbs(tree)
+    elif any(map(_of_auth, tree.all("protocol"))):
         tree = _for_service(
             tree, dovecot.run("doveconf", "-a", "-P", "-f", f"protocol={service}").out, version
         )
@@ -105,6 +108,11 @@ def _of_auth(block: conf.Block) -> bool:
     """Whether a protocol's block has what auth reads."""
     kinds = {inner.kind for inner in block.blocks} | {setting.name for setting in block.settings}
     return any(kind in ("passdb", "userdb") or kind.startswith("auth_") for kind in kinds)
+
+
+def _with_all_passdbs(tree: conf.Block) -> conf.Block:
+    own = (passdb for protocol in tree.all("protocol") for passdb in protocol.all("passdb"))
+    return replace(tree, blocks=(*tree.blocks, *own))
 
 
 def _for_service(tree: conf.Block, printed: str, version: Version) -> conf.Block:

@@ -293,6 +293,10 @@ def test_what_a_protocol_has_of_its_own(rig: MakeRig, version: str) -> None:
     for words in (("--password-stdin",), ("--password-stdin", "--login")):
         told = mailauth("diagnose", USER, *words, *pid, feed=SECRET)
         assert told.returncode == 0, told.stdout
+    one.write("own", f"{USER}:{_GOOD}\nbob:{{SHA512-CRYPT}}none\n")
+    told = mailauth("diagnose", "--all", *pid)
+    assert "bob" in told.stdout, told.stdout
+    assert "FIRST TO DISAGREE" not in mailauth("login", USER, "--password-stdin", *pid, feed=SECRET).stdout
     one.write("own", f"bob:{_GOOD}\n")
     one.write("one", f"{USER}:{_GOOD}\n")
     one.write(
