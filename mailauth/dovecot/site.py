@@ -66,7 +66,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     tree = conf.parse_printed(ran.out)
     if not service:
         tree = _with_all_passdbs(tree)
-    elif any(map(_of_auth, tree.all("protocol"))):
+    elif any(map(_decides, tree.all("protocol"))):
         tree = _for_service(
             tree, dovecot.run("doveconf", "-a", "-P", "-f", f"protocol={service}").out, version
         )
@@ -104,10 +104,14 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     )
 
 
-def _of_auth(block: conf.Block) -> bool:
-    """Whether a protocol's block has what auth reads."""
-    kinds = {inner.kind for inner in block.blocks} | {setting.name for setting in block.settings}
-    return any(kind in ("passdb", "userdb") or kind.startswith("auth_") for kind in kinds)
+_OF_A_LOGIN = ("auth_", "mail_", "first_valid_", "last_valid_", "namespace", "passdb", "userdb")
+_OF_NONE = ("mail_plugins", "mail_max_userip_connections")
+
+
+def _decides(block: conf.Block) -> bool:
+    """Whether a protocol's block has what decides a login, or where its mail is."""
+    names = {inner.kind for inner in block.blocks} | {setting.name for setting in block.settings}
+    return any(name.startswith(_OF_A_LOGIN) and name not in _OF_NONE for name in names)
 
 
 def _with_all_passdbs(tree: conf.Block) -> conf.Block:
@@ -118,13 +122,15 @@ def _with_all_passdbs(tree: conf.Block) -> conf.Block:
 def _for_service(tree: conf.Block, printed: str, version: Version) -> conf.Block:
     """What auth reads for one service: the protocol's own passdbs and userdbs before the others.
 
-    2.3 prints them so; 2.4 asks in that order, too, and prints them last (measured on 2.4.1).
+    2.3 prints them so; 2.4 asks in that order, too, prints them last, and prints no block of a protocol
+    (measured on 2.4.1).
     """
     found = conf.parse_printed(printed)
     if version.dialect == "2.3":
         return found
     shared = {(block.kind, block.name) for block in tree.blocks if block.kind in ("passdb", "userdb")}
-    return replace(found, blocks=tuple(sorted(found.blocks, key=lambda one: (one.kind, one.name) in shared)))
+    ordered = sorted(found.blocks, key=lambda one: (one.kind, one.name) in shared)
+    return replace(found, blocks=(*ordered, *tree.all("protocol")))
 
 
 def _placed(passdbs: tuple[Passdb, ...], written: Mapping[str | int, conf.Block]) -> tuple[Passdb, ...]:

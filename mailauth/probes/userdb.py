@@ -69,7 +69,7 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
     drivers = [userdb.driver for userdb in scene.config.userdbs]
     began = log_added.mark(scene.dovecot, scene.config)
     ran = _doveadm(scene, "--", user)
-    if not ran.status and not merged.WANTED & set(brought or ()):
+    if not ran.status and not merged.WANTED & set(brought or ()) and not _own_place(scene):
         return _found(scene, f"doveadm user {user}", user, _fields(_PLAIN, ran), asked=True)
     if ran.status and "static" in drivers:
         # It takes whoever has logged in; asked by others it asks the passdbs whether there is such a user,
@@ -88,6 +88,13 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
     if ran.status and drivers:
         return _failed(scene, user, ran, userdb_log.last_error(scene, user, began))
     return _found(scene, source, user, _together(scene, brought or {}, _fields(_OF_USERDB, ran)))
+
+
+def _own_place(scene: Scene) -> bool:
+    """Whether the protocol has mail settings of its own: doveadm tells of its own service's."""
+    blocks = (block for block in scene.config.tree.all("protocol") if block.name == scene.service)
+    names = {setting.name for block in blocks for setting in block.settings}
+    return bool(names & {"mail_location", "mail_path", "mail_driver", "mail_home", "mail_uid", "mail_gid"})
 
 
 # Those that say of any name whether it is there.  static asks the passdbs, prefetch knows nobody.
@@ -242,7 +249,9 @@ def _brings_fields(scene: Scene) -> bool:
 
 
 def _doveadm(scene: Scene, *words: str) -> Ran:
-    where = ("-x", f"rip={scene.address}") if scene.address else ()
+    # doveadm's own service is "doveadm", for which another protocol's block counts
+    where: tuple[str, ...] = ("-x", f"service={scene.service}")
+    where += ("-x", f"rip={scene.address}") if scene.address else ()
     ran = scene.dovecot.run("doveadm", "user", *where, *words, timeout=_SECONDS)
     told = ran.out + ran.err
     if ran.status and any(word in told for word in ("connect(", "Permission denied", "isconnected")):

@@ -11,7 +11,8 @@ _SHORT = re.compile(r"failed to map segment|Out of memory|vsz_limit")
 
 def failing(log: LogWindow) -> LogTrouble | None:
     """The line that tells most of why sessions end at once; None where sessions are well."""
-    found = [one for one in log.all(LogKind.MAIL_FAILED) if one.says]
+    # A mail process whose words are not known has ended by them (Fatal)
+    found = [one for one in log.all(LogKind.MAIL_FAILED) if one.says or not one.service.endswith("-login")]
     return found[0] if found and not log.sessions else dying(log)
 
 

@@ -312,3 +312,18 @@ def test_what_a_protocol_has_of_its_own(rig: MakeRig, version: str) -> None:
     one.restart()
     assert not one.login(USER, SECRET.encode()).ok
     assert "Dovecot looks up 'alice', made of 'alice@example.org'" in said(one)
+
+
+@_VERSIONS
+def test_where_a_protocol_has_its_mail(rig: MakeRig, version: str) -> None:
+    """The mail's place of protocol imap counts, and not that of doveadm."""
+    one = two_files(rig, version, "result_success = return-ok", _GOOD, _GOOD)
+    pid = ("--pid", str(one.master_pid))
+    assert mailauth("diagnose", USER, *pid).returncode == 0
+    place = "mail_location = maildir:/proc/none" if version < "2.4" else "mail_path = /proc/none"
+    main = (one.folder / "dovecot.conf").read_text()
+    one.write("dovecot.conf", f"{main}protocol imap {{\n  {place}\n}}\n")
+    one.restart()
+    told = mailauth("diagnose", USER, "--pid", str(one.master_pid)).stdout
+    assert "USERDB004" in told, told
+    assert "/proc/none" in told
