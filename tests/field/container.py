@@ -146,8 +146,6 @@ def container(
 
 def _map(bundle: dict[str, Any], folder: Path, first: int) -> None:
     """In a user namespace: the users from ``first`` on, who have what root's container has."""
-    for place in (folder, *folder.parents[:-2]):
-        place.chmod(0o755)
     for one in (*folder.rglob("*"), folder):
         state = one.lstat()
         os.chown(one, first + state.st_uid, first + state.st_gid, follow_symlinks=False)
