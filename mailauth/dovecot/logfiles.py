@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
@@ -73,20 +73,24 @@ def rotated(path: Path) -> list[Path]:
     return []
 
 
-def opened(path: Path) -> IO[bytes]:
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
     """The file, unpacked if need be.  Raises CannotObserve when it cannot be read."""
-    try:
-        match path.suffix:
-            case ".gz":
-                return cast(IO[bytes], gzip.open(inroot.stream(path), "rb"))
-            case ".bz2":
-                return bz2.open(inroot.stream(path), "rb")
-            case ".xz":
-                return lzma.open(inroot.stream(path), "rb")
-            case _:
-                return inroot.stream(path)
-    except OSError as why:
-        raise unseen(str(path), why, "the log cannot be read") from None
+    with ExitStack() as both:  # a packed file does not close the one it is read from
+        try:
+            packed = both.enter_context(inroot.stream(path))
+            match path.suffix:
+                case ".gz":
+                    file = cast(IO[bytes], both.enter_context(gzip.open(packed, "rb")))
+                case ".bz2":
+                    file = both.enter_context(bz2.open(packed, "rb"))
+                case ".xz":
+                    file = both.enter_context(lzma.open(packed, "rb"))
+                case _:
+                    file = packed
+        except OSError as why:
+            raise unseen(str(path), why, "the log cannot be read") from None
+        yield file
 
 
 def last_time(path: Path, stamps: Stamps) -> datetime | None:

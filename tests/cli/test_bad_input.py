@@ -254,7 +254,7 @@ def test_no_dovecot_installed() -> None:
     assert done.returncode == 3
     assert done.stderr.decode() == (
         "mailauth: Dovecot is not installed in this machine: there is no doveconf;"
-        " install dovecot-core or name a running Dovecot with --pid.\n"
+        " install dovecot-core or name a running Dovecot with --pid or --container.\n"
     )
     assert run("explain", "MEM001").returncode == 0
     shown = run("hash", "show", GOOD)
