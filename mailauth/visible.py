@@ -2,18 +2,16 @@
 
 A control character moves the cursor or begins a terminal's command (ECMA-48: C0, C1, OSC), a format character
 turns the order of others around or is not seen (UAX 9, UAX 44: Cf), a line separator makes two lines of one.
-Each is written as Python writes it: ``\\x1b``, ``\\u202e``.  What is not Unicode (surrogates), too.
+Each is written as Python writes it: ``\\x1b``, ``\\u202e``; so are surrogates, code points of no character
+and blanks that are not the usual one.
 """
 
-import unicodedata
-
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _CUT = "\u2026"
 
 
 def is_visible(text: str) -> bool:
     """Whether it would stay as it is: one line, with nothing in it that is not seen."""
-    return text.isprintable() or not any(map(_hidden, text))
+    return text.isprintable()
 
 
 def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
@@ -36,7 +34,7 @@ def visible_json(text: str) -> str:
 
 
 def _hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN
+    return not character.isprintable()
 
 
 def _escaped(character: str) -> str:

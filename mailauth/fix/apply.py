@@ -22,7 +22,7 @@ from mailauth.finding import Diagnosis, Finding, Severity
 from mailauth.fix import journal as journals
 from mailauth.fix.entry import Entry, find, new_string
 from mailauth.fix.guard import Guard, Interrupted
-from mailauth.fix.journal import FileEntry, Journal, State, StoreEntry
+from mailauth.fix.journal import FileEntry, Journal, ModeEntry, State, StoreEntry
 from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
 from mailauth.fix.reload import reload, runs
 from mailauth.fix.takeback import Step, modes_of, put, take_back
@@ -160,11 +160,19 @@ def _journal(ready: Ready) -> Journal:
         pid=dovecot.pid,
         state=State.APPLYING,
         files=tuple(FileEntry(change.path, change.before, change.after) for change in plan.files),
-        modes=tuple(mode for words in plan.commands for mode in modes_of(words, dovecot)),
+        modes=tuple(_modes(plan, dovecot)),
         store=StoreEntry(entry.passdb.label, entry.place, entry.old, ready.new) if entry else None,
         reloads=plan.reloads,
         stays=ready.lasting,
     )
+
+
+def _modes(plan: Plan, dovecot: Installation) -> Iterator[ModeEntry]:
+    """What is written anew is another file than before, so which one it was says nothing."""
+    written = {change.path for change in plan.files}
+    for words in plan.commands:
+        for mode in modes_of(words, dovecot):
+            yield replace(mode, device=0, inode=0) if mode.path in written else mode
 
 
 def _need_rights(ready: Ready) -> None:

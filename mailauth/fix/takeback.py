@@ -90,7 +90,8 @@ def _mode_back(entry: ModeEntry, dovecot: Installation) -> Step:
             file = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 now = os.fstat(file)
-                if (now.st_dev, now.st_ino) != (entry.device, entry.inode):
+                same = (now.st_dev, now.st_ino) == (entry.device, entry.inode)
+                if not same and (entry.inode or now.st_nlink > 1):
                     raise Refused(f"{entry.path}: is another file by now, so it was left alone.")
                 os.fchown(file, entry.uid, entry.gid)
                 os.fchmod(file, entry.mode)
