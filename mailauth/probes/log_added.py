@@ -1,12 +1,15 @@
 """What Dovecot's log has had added since a moment: read on from there, and bounded."""
 
+import os
 import shutil
 import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
@@ -49,16 +52,20 @@ def added(dovecot: Installation, config: AuthConfig, since: Mark) -> tuple[list[
 
 
 def _end(path: Path) -> tuple[int, int]:
-    with suppress(OSError):
-        told = path.stat()
-        return told.st_ino, told.st_size
+    with suppress(OSError), inroot.opened(path) as file:
+        return _told(file)
     return 0, 0
+
+
+def _told(file: BinaryIO) -> tuple[int, int]:
+    told = os.fstat(file.fileno())
+    return told.st_ino, told.st_size
 
 
 def _read_on(path: Path, inode: int, offset: int) -> tuple[list[bytes], tuple[Path, int, int]]:
     """The whole lines that a file has had added; all of a new one."""
-    with suppress(OSError), path.open("rb") as file:
-        now, size = _end(path)
+    with suppress(OSError), inroot.opened(path) as file:
+        now, size = _told(file)
         begin = offset if now == inode and size >= offset else 0
         file.seek(begin)
         data = file.read(_MOST)
