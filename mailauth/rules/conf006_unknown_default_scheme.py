@@ -55,7 +55,7 @@ def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
         )
     file = passdb.source.place if isinstance(passdb.source, SqlSource) else configured.file
     of_23 = [Setting("default_pass_scheme", scheme)]
-    of_24 = [block("passdb", passdb.name, Setting("default_password_scheme", scheme))]
+    of_24 = [block("passdb", passdb.name or passdb.driver, Setting("default_password_scheme", scheme))]
     return remedy(
         summary=f"Name {scheme}, which this hash is of.",
         config={"2.3": of_23, "2.4": of_24},
