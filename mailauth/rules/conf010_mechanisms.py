@@ -1,4 +1,4 @@
-"""auth_mechanisms names what this Dovecot does not have, nothing at all, or LOGIN without PLAIN.
+"""auth_mechanisms cannot work: what is not known, nothing, LOGIN without PLAIN, or what no passdb is for.
 
 What you see
     A mechanism that is not known, or an empty list: no login works, since the auth process does not
@@ -6,6 +6,7 @@ What you see
     LOGIN without PLAIN: IMAP's LOGIN command and POP3's USER and PASS fail with "Unsupported
     authentication mechanism", and doveadm auth test does, too.  So it is where external or anonymous
     stand alone.
+    PLAIN with passdbs that are all for other mechanisms: those who use PLAIN cannot log in.
 Why
     The login processes do a client's LOGIN command by the mechanism PLAIN.  The names have to be those
     of the build: NTLM needs winbind, GSSAPI a package, and some went with a version.
@@ -73,6 +74,7 @@ def _unserved(configured: Configured, names: tuple[str, ...]) -> Problem | None:
         certainty=Certainty.PROVEN,
         severity=Severity.RISK,
         remedy=remedy(
-            "Add plain to the mechanisms of the passdb that is to be asked, or take the filter away."
+            "Add plain to the mechanisms of the passdb that is to be asked, or take its filter away; where"
+            " no client uses PLAIN, take plain out of auth_mechanisms."
         ),
     )
