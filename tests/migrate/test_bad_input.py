@@ -163,7 +163,7 @@ def small(tmp_path: Path) -> Iterator[Callable[[str, int], Path]]:
         folder = tmp_path / name
         folder.mkdir()
         made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", str(folder)],
+            ["mount", "-t", "tmpfs", "-o", f"size={size}k,mode=700", "none", str(folder)],
             capture_output=True,
             check=False,
         )

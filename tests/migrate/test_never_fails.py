@@ -72,7 +72,9 @@ def full() -> Iterator[Callable[[Path], None]]:
 
     def fill(folder: Path) -> None:
         made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", str(folder)],
+            capture_output=True,
+            check=False,
         )
         if made.returncode:
             missing("no file system can be mounted here")
