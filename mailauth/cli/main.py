@@ -93,7 +93,8 @@ def _keep_secrets() -> None:
 def run() -> None:
     """Run, and exit with the documented status.  A bug shows where, never with which values."""
     streams.guard()
-    _keep_secrets()
+    if not os.environ.get("_MAILAUTH_COMPLETE"):  # a shell waits for names, which is all that it is told
+        _keep_secrets()
     try:
         status = cli.main(prog_name="mailauth", standalone_mode=False)
     except click.exceptions.Exit as done:
