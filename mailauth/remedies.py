@@ -128,14 +128,6 @@ def _unfit_edit(edit: Edit) -> Iterator[str]:
     for text in (edit.old, edit.new):
         if not all(is_visible(line.replace("\t", " ")) for line in text.split("\n")):
             yield _said(text, f"a line of {visible(edit.file, _SHOWN)}")
-    if any(new > old for new, old in zip(_braces(edit.new), _braces(edit.old), strict=True)):
-        yield _said(edit.new, f"a line of {visible(edit.file, _SHOWN)} that begins and ends no block")
-
-
-def _braces(text: str) -> tuple[int, int]:
-    """How many blocks begin and end in lines of a configuration file."""
-    lines = [line.strip() for line in text.split("\n")]
-    return sum(line.endswith("{") for line in lines), lines.count("}")
 
 
 _SHOWN = 80  # characters of a value that was not taken

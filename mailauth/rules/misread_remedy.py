@@ -8,7 +8,11 @@ from mailauth.remedies import RELOAD
 
 def remedy(variables: Variables) -> Remedy:
     """Each line in this Dovecot's own words."""
-    known = [one for one in variables.misread if one.new and one.new != one.old]
+    known = [
+        one
+        for one in variables.misread
+        if one.new and one.new != one.old and one.new.count("\n") == one.old.count("\n")
+    ]
     edits = [Edit(one.file, one.line, one.old, one.new) for one in known]
     rest = [one for one in variables.misread if one not in known]
     hand = " By hand: " + told(rest) if rest else ""

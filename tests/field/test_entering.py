@@ -20,6 +20,7 @@ from mailauth.dovecot import containers, holding, inroot
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
 from mailauth.hashes import Memory, Password
+from mailauth.lab.builds import installed
 from mailauth.memory.child import trial
 from mailauth.migrate import onlogin
 from tests.cli.running import ORDINARY, mailauth
@@ -180,6 +181,15 @@ def common() -> Iterator[Path]:
         yield folder
 
 
+def head() -> str:
+    """What the configuration of the Dovecot that is installed here begins with."""
+    build = installed()
+    assert build
+    if build.version.dialect == "2.3":
+        return ""
+    return f"dovecot_config_version = {build.version}\ndovecot_storage_version = {build.version}\n"
+
+
 @pytest.fixture
 def evil(common: Path) -> Iterator[tuple[int, Path]]:
     """An ordinary user's program by the name of dovecot, with a configuration of its own; its folder."""
@@ -187,7 +197,7 @@ def evil(common: Path) -> Iterator[tuple[int, Path]]:
     shutil.copy(shutil.which("timeout") or "", program)
     secret.write_text("the first line of a file that is root's\n")
     secret.chmod(0o600)
-    config.write_text(f"!include {secret}\nbase_dir = {common}\n")
+    config.write_text(f"{head()}!include {secret}\nbase_dir = {common}\n")
     words = (str(program), "600", "awk", 'BEGIN { system("sleep 600") }', "-c", str(config))
     with subprocess.Popen([*ORDINARY, *words], cwd="/") as one:
         try:
@@ -208,7 +218,7 @@ def test_an_ordinary_users_dovecot_is_not_believed(evil: tuple[int, Path]) -> No
     done = mailauth("diagnose", USER, "--pid", str(pid))
     assert "the first line" not in done.stdout + done.stderr
     assert "Permission denied" in " ".join(done.stdout.split()), done.stdout + done.stderr
-    (folder / "evil.conf").write_text(f"base_dir = {folder}\n")
+    (folder / "evil.conf").write_text(f"{head()}base_dir = {folder}\n")
     done = mailauth("check", "server", "--pid", str(pid))
     assert "holds no socket below" in done.stdout, done.stdout + done.stderr
 
@@ -218,7 +228,7 @@ def test_a_number_in_master_pid_is_not_believed(evil: tuple[int, Path]) -> None:
     pid, folder = evil
     roots = folder / "roots"
     roots.mkdir()
-    (roots / "dovecot.conf").write_text(f"base_dir = {roots}\nlog_path = {roots}/log\n")
+    (roots / "dovecot.conf").write_text(f"{head()}base_dir = {roots}\nlog_path = {roots}/log\n")
     (roots / "master.pid").write_text(f"{pid}\n")
     done = mailauth("diagnose", USER, "-c", str(roots / "dovecot.conf"))
     assert "CONF018" in done.stdout, done.stdout + done.stderr

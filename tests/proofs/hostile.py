@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import DIALECTS
 from mailauth.evidence import Evidence
 from mailauth.finding import Diagnosis, Finding, Remedy
@@ -26,6 +27,7 @@ HOSTILE = (
 LEADING = ("-R /etc", "--reference=/etc/shadow", "$pass", "<evil", "../../etc")
 # A setting, with variables where a rule itself writes them; the head of a block; its end.
 _LINE = re.compile(r"( *)([a-z_]+ =( [\w.*:,/+!|;~^=&@ -]*| \S*%[\w{}| /%]+)?|[a-z_]+ [\w./-]+ \{|\})")
+_CONFIGURATION = (AuthConfig, Misfit)
 _MOST = 40  # values of one finding's evidence that are made hostile
 
 
@@ -71,19 +73,18 @@ def check(remedy: Remedy, evil: str) -> None:
         if evil in command:
             assert "--" in command[: command.index(evil)], command
     for edit in remedy.edits:
-        for begins_or_ends in (r"\{\s*$", r"^\s*\}\s*$"):  # a value may be odd, since it was
-            new, old = (re.findall(begins_or_ends, one, re.MULTILINE) for one in (edit.new, edit.old))
-            assert len(new) <= len(old), (edit, evil[:80])
+        # A value of the administrator's may be odd, since it was; it is no line more.
+        assert "evil" not in edit.new or edit.new.count("\n") == edit.old.count("\n"), (edit, evil[:80])
 
 
 def texts(value: object) -> Iterator[str]:
-    """The texts in a fact, but for the configuration itself, which is the administrator's."""
+    """The texts in a fact, but for the configuration and its lines in other words: the administrator's."""
     if isinstance(value, str) and value:
         yield value
     elif isinstance(value, tuple | list | frozenset | set):
         for one in value:
             yield from texts(one)
-    elif is_dataclass(value) and not isinstance(value, AuthConfig):
+    elif is_dataclass(value) and not isinstance(value, _CONFIGURATION):
         for each in fields(value):
             yield from texts(getattr(value, each.name))
 
@@ -96,7 +97,7 @@ def changed(value: Any, old: str, new: str) -> Any:
         return tuple(changed(one, old, new) for one in value)
     if isinstance(value, list | frozenset):
         return type(value)(changed(one, old, new) for one in value)
-    if is_dataclass(value) and not isinstance(value, AuthConfig | type):
+    if is_dataclass(value) and not isinstance(value, (*_CONFIGURATION, type)):
         given = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
         made = {name: changed(one, old, new) for name, one in given.items()}
         return replace(value, **made) if any(made[name] is not given[name] for name in made) else value
