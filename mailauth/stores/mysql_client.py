@@ -16,7 +16,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -172,18 +172,25 @@ def _context(where: Address) -> ssl.SSLContext:
     return context
 
 
-@cache
 def connector() -> tuple[int, int]:
     """The version of the Connector/C where we are; (3, 3) where that cannot be told."""
     for pattern in _LIBRARIES:
         for path in glob.glob(pattern):  # noqa: PTH207 - patterns from the root
             try:
-                found = _VERSION.search(Path(path).read_bytes())
+                state = Path(path).stat()
+                found = _version_in(path, state.st_dev, state.st_ino, state.st_mtime_ns)
             except OSError:
                 continue
             if found:
-                return int(found[1]), int(found[2])
+                return found
     return 3, 3
+
+
+@lru_cache(maxsize=8)
+def _version_in(path: str, *_file: int) -> tuple[int, int] | None:
+    """Of that very file: another root has another one by the same path.  Raises OSError."""
+    found = _VERSION.search(Path(path).read_bytes())
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _own_socket() -> str:

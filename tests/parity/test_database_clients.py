@@ -22,6 +22,7 @@ from mailauth.lab.databases import Server
 from mailauth.lab.stores import SqlStore
 from mailauth.probes.lookup import ask_each, observe_user_name
 from mailauth.probes.scene import Scene
+from mailauth.stores.mysql_client import connector
 from mailauth.stores.store import Failing, Failure, Outcome
 from tests.conftest import PROVEN
 from tests.parity.database_clients import CONNECT, PLAIN, QUERIES, STRICT, TLS, Case, files
@@ -192,3 +193,14 @@ def test_queries(
             if said := _compare(one):
                 differ[case.name] = said
     assert differ == {}, "\n\n".join(f"{name}: {said}" for name, said in differ.items())
+
+
+def test_the_connector_is_that_of_the_dovecot(lab: Callable[..., Lab]) -> None:
+    """Whatever this process has asked before: by the same path another root has another library."""
+    connector()
+    found = {}
+    for version in ("2.3.13", "testing"):
+        with lab(version, "passwd-file", {"alice": STORED}) as one:
+            found[version] = at_pid(one.master_pid, None).inside(connector)
+    assert found["2.3.13"] == (3, 1)
+    assert found["testing"] >= (3, 4)
