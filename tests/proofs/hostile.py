@@ -6,6 +6,7 @@ the one of the honest evidence, nor a character that is not seen.
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -29,20 +30,27 @@ LEADING = ("-R /etc", "--reference=/etc/shadow", "$pass", "<evil", "../../etc")
 _LINE = re.compile(r"( *)([a-z_]+ =( [\w.*:,/+!|;~^=&@ -]*| \S*%[\w{}| /%]+)?|[a-z_]+ [\w./-]+ \{|\})")
 _CONFIGURATION = (AuthConfig, Misfit)
 _MOST = 40  # values of one finding's evidence that are made hostile
+_EACH = 3
+_HELD: Counter[object] = Counter()  # of each shape, in this process
 
 
-def hold(diagnosis: Diagnosis) -> int:
-    """Every finding's rule again, with hostile evidence; how many remedies were held to it."""
-    return sum(_hold(finding, diagnosis) for finding in diagnosis.findings)
+def hold(diagnosis: Diagnosis) -> None:
+    """Every finding's rule again, with hostile evidence: for the first few remedies of each shape."""
+    for finding in diagnosis.findings:
+        remedy = finding.problem.remedy
+        commands = tuple(command[0] for command in remedy.commands)
+        shape = (finding.rule.code, tuple(remedy.config), commands, bool(remedy.edits), remedy.store)
+        _HELD[shape] += 1
+        if _HELD[shape] <= _EACH:
+            _hold(finding, diagnosis)
 
 
-def _hold(finding: Finding, diagnosis: Diagnosis) -> int:
+def _hold(finding: Finding, diagnosis: Diagnosis) -> None:
     rule = finding.rule
     seen = list(finding.problem.because) + [one for one in diagnosis.evidence if isinstance(one, Evidence)]
     facts = {
         kind: next((one for one in seen if isinstance(one, kind)), None) for kind in (*rule.needs, *rule.also)
     }
-    held = 0
     values = list(dict.fromkeys(text for fact in facts.values() for text in texts(fact)))
     for text in values[:_MOST]:
         for evil in (*(text + one for one in HOSTILE), *LEADING):
@@ -55,8 +63,6 @@ def _hold(finding: Finding, diagnosis: Diagnosis) -> int:
                 continue  # no probe makes such a fact
             if problem is not None:
                 check(problem.remedy, evil)
-                held += 1
-    return held
 
 
 def check(remedy: Remedy, evil: str) -> None:
