@@ -206,6 +206,7 @@ def test_users_are_those_of_its_own_system(tmp_path: Path, monkeypatch: pytest.M
         told = " ".join(done.stdout.split())
         assert "USERDB001" in told, done.stdout + done.stderr
         assert f"/srv/homes:1, and its uid '{stranger}' is no user of this system" in told
+        time.sleep(1.1)  # Dovecot looks at it once a second: src/auth/db-passwd-file.c
         homes.write_text(f"{USER}::mail:mail:the same user, named as in there:/srv/mail/{USER}::\n")
         done = mailauth("diagnose", USER, "--pid", str(pid), *PASSWORD, feed=SECRET)
         assert "USERDB001" not in done.stdout
