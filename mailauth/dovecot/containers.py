@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 
 from mailauth.dovecot import entering
+from mailauth.dovecot.programs import PATH
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SECONDS = 10.0  # for one engine to answer
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,252}")
 _STATE = ("inspect", "--type", "container", "--format", "{{.State.Pid}}")
@@ -80,7 +80,7 @@ def _asked(name: str) -> int | None:
                 capture_output=True,
                 timeout=_SECONDS,
                 check=True,
-                env={"PATH": _PATH, "LC_ALL": "C", **kept},
+                env={"PATH": PATH, "LC_ALL": "C", **kept},
             )
             if (pid := int(ran.stdout[:32])) > 0 and Path(f"/proc/{pid}").exists():
                 return pid

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from mailauth.dovecot import answers, containers, entering, holding, inroot, masters, numbers, programs
+from mailauth.dovecot.programs import PATH
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _T = TypeVar("_T")
 _MOST_SECONDS = 900.0  # that a look into another root takes
 
@@ -110,7 +110,7 @@ class Installation:
 
     def _ran(self, argv: list[str], copy: programs.Program | None, feed: bytes, timeout: float) -> Ran:
         # An empty environment: nothing of ours reaches Dovecot, and nothing secret could.
-        environment, pid = {"PATH": _PATH}, self.pid
+        environment, pid = {"PATH": PATH}, self.pid
         apart = pid is not None and "pid" in entering.differing(pid)
 
         def enter() -> None:
@@ -208,12 +208,12 @@ class Installation:
 
     def _find(self, program: str) -> str:
         if self.pid:
-            places = [program] if "/" in program else [f"{folder}/{program}" for folder in _PATH.split(":")]
+            places = [program] if "/" in program else [f"{folder}/{program}" for folder in PATH.split(":")]
             if found := next((one for one in places if self.path(one).exists()), None):
                 return found
             where = f"the root of process {self.pid}"
         else:
-            if found := shutil.which(program) or shutil.which(program, path=_PATH):
+            if found := shutil.which(program) or shutil.which(program, path=PATH):
                 return found
             where = "this machine"
         raise CannotObserve(f"Dovecot is not installed in {where}: there is no {program}; {self._instead()}.")

@@ -19,6 +19,7 @@ from typing import IO
 
 from mailauth.errors import CannotObserve
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a program is looked for
 MOST_OUTPUT = 4 * 1024 * 1024  # bytes that are kept of each stream; the rest is read, and dropped
 _MOST_SCRIPTS = 4  # as the kernel: one that is run by one that is run by one
 _MFD_EXEC = 0x10  # Linux 6.3; before, every one can be run

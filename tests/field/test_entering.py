@@ -317,7 +317,7 @@ def test_an_engine_tells_the_first_process(
     program = tmp_path / engine
     program.write_text(f'#!/bin/sh\nfor last; do :; done\n[ "$last" = mail ] && echo {master}\n')
     program.chmod(0o755)
-    monkeypatch.setattr(containers, "_PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(containers, "PATH", f"{tmp_path}:/usr/bin:/bin")
     assert containers.dovecot_in("mail") == master
     with pytest.raises(UsageError):
         containers.dovecot_in("other")
