@@ -11,6 +11,8 @@ import pickle
 import sys
 from typing import BinaryIO
 
+import msgspec
+
 from mailauth.errors import CannotObserve
 
 KINDS = ("ok", "cannot", "refused", "bug")
@@ -39,6 +41,11 @@ def write(answer: object, stream: BinaryIO) -> None:
     pickle.dump(answer, stream)
 
 
+def packed(answer: object) -> bytes:
+    """The same, as one message of several."""
+    return pickle.dumps(answer)
+
+
 def read(data: bytes) -> tuple[str, object]:
     """Raises CannotObserve for anything but values: plain ones, our dataclasses and enumerations."""
     try:
@@ -58,6 +65,8 @@ class _Values(pickle.Unpickler):
             return _PLAIN[module, name]
         if module.startswith("mailauth.") and "." not in name:
             found = getattr(sys.modules.get(module), name, None)  # none is loaded for an answer
-            if isinstance(found, type) and (dataclasses.is_dataclass(found) or issubclass(found, enum.Enum)):
+            if isinstance(found, type) and (
+                dataclasses.is_dataclass(found) or issubclass(found, enum.Enum | msgspec.Struct)
+            ):
                 return found
         raise pickle.UnpicklingError(f"{module}.{name}")

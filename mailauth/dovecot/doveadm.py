@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 
 from mailauth.dovecot import answers, containers, entering, holding, inroot, masters, numbers, programs
 from mailauth.dovecot.programs import PATH
+from mailauth.dovecot.staying import Staying
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
 
 _T = TypeVar("_T")
@@ -185,6 +186,12 @@ class Installation:
         if kind == "bug":
             raise RuntimeError(f"inside process {self.pid}: {value}")
         return cast(_T, value)
+
+    def stay(self, make: Callable[[], object]) -> Staying:
+        """As ``inside``, for many calls: of the methods of what ``make`` returns there."""
+        assert self.pid
+        _prepare()
+        return Staying(self.pid, make)
 
     def identity(self, user: str) -> Identity | None:
         """A user of the system that this Dovecot lives in; None for one that is not there."""

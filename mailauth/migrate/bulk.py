@@ -18,7 +18,6 @@ from mailauth.migrate.check import DONE, NEW, Check, Claim, Outcome, check_some,
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.import_list import Known, Named, UserList
 from mailauth.migrate.journal import Entry, Journal, State
-from mailauth.stores.by_user import rows_of
 from mailauth.stores.swaps import Key, Row, Swap, Table, utf8
 
 _NAMED = 100  # lines or users of an outcome that are named
@@ -129,7 +128,7 @@ class Import:
         """Each with his one row."""
         wanted = {known.user for known in page}
         rows: defaultdict[str, list[Row]] = defaultdict(list)
-        for row in rows_of(self.table, list(wanted)):
+        for row in self.table.of_users(list(wanted)):
             rows[row.user if row.user in wanted else self.named(row.user)[0]].append(row)
         for known in page:
             found = rows[known.user]

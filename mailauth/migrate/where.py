@@ -1,6 +1,8 @@
 """The table that a migration changes: of a passdb, or of a store given as a URL."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
@@ -13,12 +15,13 @@ from mailauth.migrate.goal import Goal
 from mailauth.migrate.mechanisms import offered
 from mailauth.probes.lookup import reader_of
 from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
-from mailauth.stores import file_tables, sql, table
+from mailauth.stores import elsewhere, file_tables, sql, table
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.survey import files_of
 from mailauth.stores.swaps import Table
 
+_HERE = Installation()
 _SHOWN_FILES = 5  # of a path with variables
 
 
@@ -34,6 +37,7 @@ class Where:
     cache: bool = False
     passdb: tuple[AuthConfig, Passdb] | None = None
     assumed: str = ""  # what of the reader nobody said
+    dovecot: Installation = _HERE  # where the store is
 
     @property
     def offered(self) -> tuple[str, ...]:
@@ -62,15 +66,15 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
         from mailauth.migrate.room import room_of  # noqa: PLC0415 - a tenth of a second that a prefix need not pay
 
         order = goal.order(config.version.numbers, *room_of(dovecot, config, (passdb,)))
-    source = _here(dovecot, passdb)
     return Where(
         passdb.label,
-        source,
+        passdb.source,
         reader_of(config, passdb),
         order,
         config.file,
         bool(config.cache_size),
         (config, passdb),
+        dovecot=dovecot,
     )
 
 
@@ -87,24 +91,40 @@ def of_url(
 
 
 def opened(where: Where, *, reading: bool = False) -> Table:
-    """``reading``: nothing is to be changed.  Raises UsageError, Refused, CannotObserve."""
-    if isinstance(where.source, FileSource):
-        if VARIABLE.search(where.source.path):
-            files = tuple(map(Path, files_of(where.source.path)))
-            if reading:
-                return file_tables.opened(where.source.path, files)
-            commands = "; ".join(f"--url passwd-file:{one}" for one in files[:_SHOWN_FILES])
-            more = f"; and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
+    """In the place that the store belongs to: the same path is another store in another root.
+
+    ``reading``: nothing is to be changed.  Raises UsageError, Refused, CannotObserve.
+    """
+    dovecot, source = where.dovecot, where.source
+    make: Callable[[], Table]
+    if isinstance(source, SqlSource):
+        sql.prepare(source)
+        make = partial(table.opened, source)
+    else:
+        assert isinstance(source, FileSource)
+        make = partial(_file, source.path, reading=reading)
+        if dovecot.pid and VARIABLE.search(source.path) and not reading:
             raise UsageError(
-                f"{where.source.path}: a migration changes one file at a time: {commands}{more}."
+                f"{source.path}: a migration changes one file at a time, and in another root mailauth writes"
+                " only a path without variables."
             )
-        path = Path(where.source.path)
-        if not path.is_file():
+    if not dovecot.pid:
+        return make()
+    lines = isinstance(source, FileSource) and not VARIABLE.search(source.path)
+    return elsewhere.opened(dovecot, make, lines=lines)
+
+
+def _file(path: str, *, reading: bool) -> Table:
+    if not VARIABLE.search(path):
+        if not Path(path).is_file():
             raise CannotObserve(f"{path}: there is no such passwd-file.")
-        return FileTable(path)
-    assert isinstance(where.source, SqlSource)
-    sql.prepare(where.source)
-    return table.opened(where.source)
+        return FileTable(Path(path))
+    files = tuple(map(Path, files_of(path)))
+    if reading:
+        return file_tables.opened(path, files)
+    commands = "; ".join(f"--url passwd-file:{one}" for one in files[:_SHOWN_FILES])
+    more = f"; and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
+    raise UsageError(f"{path}: a migration changes one file at a time: {commands}{more}.")
 
 
 def opened_whole(where: Where, *, reading: bool = False) -> Table:
@@ -114,17 +134,3 @@ def opened_whole(where: Where, *, reading: bool = False) -> Table:
         found.close()
         raise Refused(why)
     return found
-
-
-def _here(dovecot: Installation, passdb: Passdb) -> Source:
-    """The same source, if its file is ours, too.  Raises UsageError for a file in another root."""
-    source = passdb.source
-    assert source
-    path = source.path if isinstance(source, FileSource) else ""
-    if isinstance(source, SqlSource) and source.driver == "sqlite":
-        path = source.hosts[0].get("path", "")
-    if dovecot.pid and path and not VARIABLE.search(path):
-        there, here = dovecot.path(path), Path(path)
-        if not here.exists() or not here.samefile(there):
-            raise UsageError(f"{path}: is in another root or container; run mailauth migrate in there.")
-    return source

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from mailauth.errors import Refused
-from mailauth.stores import passwd_file, replace
-from mailauth.stores.swaps import Key, Row, Swap, Swapped, not_kept
+from mailauth.stores import obstacles, passwd_file, replace
+from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, not_kept
 
 
 @dataclass(slots=True)
@@ -28,6 +28,12 @@ class FileTable:
     @property
     def place(self) -> str:
         return str(self.path)
+
+    def identity(self) -> str:
+        return f"passwd-file {self.path.resolve()}"
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        return list(obstacles.of_file(self.path))
 
     def count(self) -> int:
         with self._open() as lines:
@@ -84,6 +90,9 @@ class FileTable:
                 if key is not None:
                     found.append(Row(key, str(key[1]), passwd_file.stored_of(line)))
         return found
+
+    def of_users(self, users: Sequence[str]) -> Sequence[Row]:
+        return self.now([(0, user) for user in users])
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         if not swaps:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mailauth.errors import Refused
 from mailauth.stores.file_table import FileTable
-from mailauth.stores.swaps import Key, Row, Swap, Swapped
+from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped
 
 
 @dataclass(slots=True)
@@ -17,6 +17,12 @@ class FileTables:
     files: tuple[FileTable, ...]
     width: int | None = None
     apart: bool = False
+
+    def identity(self) -> str:
+        return f"passwd-files {self.place}"
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        return [Obstacle(f"{self.place}: several files are not changed together; name one", stops=True)]
 
     def count(self) -> int:
         return sum(one.count() for one in self.files)
@@ -38,6 +44,10 @@ class FileTables:
             rows = self.files[at].now([key[1:] for key in keys if key[0] == at])
             found += [Row((at, *row.key), row.user, row.stored, row.version) for row in rows]
         return found
+
+    def of_users(self, users: Sequence[str]) -> Sequence[Row]:
+        del users
+        raise Refused(f"{self.place}: mailauth cannot look users up in several files.")
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         if swaps:

@@ -67,6 +67,14 @@ class Swapped:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands between the rows and their new strings.  ``stops``: nothing can be written at all."""
+
+    says: str
+    stops: bool = False
+
+
 class Table(Protocol):
     """Where stored strings are."""
 
@@ -82,6 +90,12 @@ class Table(Protocol):
     def apart(self) -> bool:
         """Whether one thread may read while another writes."""
 
+    def identity(self) -> str:
+        """Which store this is, whatever it is called: the server and the table, or the file."""
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """What an administrator should know before anything is written."""
+
     def count(self) -> int:
         """How many rows there are, about."""
 
@@ -93,6 +107,12 @@ class Table(Protocol):
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
         """These rows as they are now; those that are gone are left out."""
+
+    def of_users(self, users: Sequence[str]) -> Sequence[Row]:
+        """The rows of users, by the names that the store has; there may be none for one, and several.
+
+        In a database, what its own comparison takes for the same name is found: it may be in other case.
+        """
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         """Write, all or nothing but for rows that changed or are locked.  Raises Refused."""
@@ -152,6 +172,12 @@ class Engine(Protocol):
 
         Raises LockedError, RowRefusedError, NotKeptError, Refused; then nothing was written.
         """
+
+    def identity(self, table: str) -> str:
+        """The server, as it names itself, and the table."""
+
+    def obstacles(self, names: "Names") -> Sequence[Obstacle]:
+        """As for a table."""
 
     def close(self) -> None: ...
 

@@ -20,6 +20,7 @@ from mailauth.stores.swaps import (
     LockedError,
     Names,
     NotKeptError,
+    Obstacle,
     Row,
     RowRefusedError,
     Swap,
@@ -27,6 +28,8 @@ from mailauth.stores.swaps import (
     key_of,
     utf8,
 )
+
+_AT_ONCE = 500  # names in a statement
 
 
 @dataclass(slots=True)
@@ -45,6 +48,12 @@ class SqlTable:
     @property
     def apart(self) -> bool:
         return self.engine.apart
+
+    def identity(self) -> str:
+        return f"{self.engine.identity(self.names.table)}.{self.names.column}"
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        return self.engine.obstacles(self.names)
 
     def count(self) -> int:
         return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table}", ())[0][0])  # noqa: S608 - the password query's own words
@@ -93,6 +102,18 @@ class SqlTable:
             return []
         where, values = self.engine.among(self.names, keys)
         return self._rows(f"WHERE {where}", values)
+
+    def of_users(self, users: Sequence[str]) -> Sequence[Row]:
+        found: list[Row] = []
+        for at in range(0, len(users), _AT_ONCE):
+            some = users[at : at + _AT_ONCE]
+            keys = self.engine.rows(
+                f"SELECT {', '.join(self.names.keys)} FROM {self.names.table}"  # noqa: S608 - the password query's own words
+                f" WHERE {self.user} IN ({', '.join([self.engine.mark] * len(some))})",
+                some,
+            )
+            found += self.now([key_of(row) for row in keys])
+        return found
 
     def _rows(self, rest: str, values: Sequence[Any]) -> Sequence[Row]:
         names, version = self.names, self.engine.version

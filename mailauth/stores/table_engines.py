@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mailauth.errors import Refused
-from mailauth.stores import links, mysql_client, refusal
+from mailauth.errors import CannotObserve, Refused
+from mailauth.stores import links, mysql_client, obstacles, refusal
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     REFUSED_BY_TRIGGER,
@@ -15,6 +15,7 @@ from mailauth.stores.swaps import (
     LockedError,
     Names,
     NotKeptError,
+    Obstacle,
     RowRefusedError,
     Swap,
     key_of,
@@ -72,6 +73,34 @@ class Mysql:
     def unsortable(self, names: Names) -> str:
         return next((f"{key} ({self._types[key]})" for key in names.keys if self._types[key] in _ODD), "")
 
+    def identity(self, table: str) -> str:
+        """MySQL has a number of its own; MariaDB is known by its machine and its folder."""
+        schema, name = links.mysql_names(table)
+        try:
+            [[server]] = self.rows("SELECT @@server_uuid", ())
+        except (CannotObserve, Refused):
+            [[server]] = self.rows("SELECT CONCAT(@@hostname, ' ', @@datadir)", ())
+        [[database]] = self.rows("SELECT COALESCE(%s, DATABASE())", (schema,))
+        return f"mysql {_text(server)} {_text(database)}.{name}"
+
+    def obstacles(self, names: Names) -> list[Obstacle]:
+        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 1 = 0"  # noqa: S608 - names of the password query
+        return [
+            *obstacles.refusal_of(lambda: self.rows(update, ())),
+            *obstacles.refusal_of(lambda: self._make_swap(names)),
+            *obstacles.of_mysql(self.rows, names, *links.mysql_names(names.table)),
+        ]
+
+    def _make_swap(self, names: Names) -> None:
+        if not self._made:
+            keys = ", ".join(names.keys)
+            with self._errors(), self._link.cursor() as cursor:
+                cursor.execute(
+                    f"CREATE TEMPORARY TABLE {_SWAP} AS"  # noqa: S608 - names of the password query
+                    f" SELECT {keys}, {names.column} FROM {names.table} LIMIT 0"
+                )
+            self._made = True
+
     def width(self, table: str, column: str) -> int | None:
         schema, name = links.mysql_names(table)
         found = self.rows(
@@ -103,11 +132,7 @@ class Mysql:
 
     def _swap(self, cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         keys = ", ".join(names.keys)
-        if not self._made:
-            cursor.execute(
-                f"CREATE TEMPORARY TABLE {_SWAP} AS SELECT {keys}, {names.column} FROM {names.table} LIMIT 0"  # noqa: S608 - names of the password query
-            )
-            self._made = True
+        self._make_swap(names)
         cursor.execute(f"DELETE FROM {_SWAP}")  # noqa: S608 - ours
         wanted = {one.row.key: one for one in swaps}
         same_key = " AND ".join(f"t.{key} = u.{key}" for key in names.keys)
@@ -115,7 +140,7 @@ class Mysql:
         joined = f"{_SWAP} u STRAIGHT_JOIN {names.table} t FORCE INDEX (PRIMARY) ON {same_key}"
         marks = ", ".join(["%s"] * len(names.keys))
         cursor.executemany(
-            f"INSERT INTO {_SWAP} ({keys}, {names.column}) VALUES ({marks}, %s)",  # noqa: S608 - the same
+            f"INSERT INTO {_SWAP} ({keys}, {names.column}) VALUES ({marks}, %s)",  # noqa: S608 - names of the password query
             [(*one.row.key, one.value) for one in swaps],
         )
         both = ", ".join(f"t.{key}" for key in names.keys)
@@ -197,6 +222,16 @@ class Sqlite:
                 return f"{key} ({as_bytes(found[0][0] or b'').decode()} in some rows)"  # type: ignore[union-attr]
         return ""
 
+    def identity(self, table: str) -> str:
+        return f"sqlite {self._path.resolve()} {table}"
+
+    def obstacles(self, names: Names) -> list[Obstacle]:
+        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 0"  # noqa: S608 - names of the password query
+        return [
+            *obstacles.refusal_of(lambda: self.rows(update, ())),
+            *obstacles.of_sqlite(self.rows, names, self._path),
+        ]
+
     def width(self, table: str, column: str) -> int | None:
         del table, column
         return None  # SQLite keeps any length in any column
@@ -259,3 +294,7 @@ def _among(names: Names, keys: Sequence[Key], mark: str) -> tuple[str, Sequence[
     if len(names.keys) > 1 and mark == "?":  # SQLite wants VALUES where a row has several columns
         marks = f"VALUES {marks}"
     return f"({', '.join(names.keys)}) IN ({marks})", [value for key in keys for value in key]
+
+
+def _text(value: object) -> str:
+    return (as_bytes(value) or b"").decode("utf-8", "replace")

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, cast
 
-from mailauth.errors import Refused
-from mailauth.stores import links, refusal
+from mailauth.errors import CannotObserve, Refused
+from mailauth.stores import links, obstacles, refusal
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     REFUSED_BY_TRIGGER,
@@ -14,6 +14,7 @@ from mailauth.stores.swaps import (
     LockedError,
     Names,
     NotKeptError,
+    Obstacle,
     RowRefusedError,
     Swap,
     key_of,
@@ -98,6 +99,25 @@ class Pgsql:
     def unsortable(self, names: Names) -> str:
         pairs = zip(names.keys, self._types, strict=True)
         return next((f"{key} ({kind})" for key, kind in pairs if kind in _ODD or kind.endswith("[]")), "")
+
+    def identity(self, table: str) -> str:
+        try:
+            [[server]] = self.rows("SELECT system_identifier::text FROM pg_control_system()", ())
+        except (CannotObserve, Refused):  # this account may not ask
+            [[server]] = self.rows("SELECT current_setting('cluster_name')", ())
+        [[name]] = self.rows(
+            "SELECT current_database() || ' ' || n.nspname || '.' || c.relname"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s::regclass",
+            (table,),
+        )
+        return f"pgsql {server} {name}"
+
+    def obstacles(self, names: Names) -> list[Obstacle]:
+        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE false"  # noqa: S608 - names of the password query
+        return [
+            *obstacles.refusal_of(lambda: self.rows(update, ())),
+            *obstacles.of_pgsql(self.rows, names),
+        ]
 
     def width(self, table: str, column: str) -> int | None:
         found = self.rows(

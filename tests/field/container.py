@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,15 @@ esac
 cat /proc/self/status /proc/self/limits
 ls -l /proc/self/ns
 """
-_AUTH = """
+_CLEARTEXT = """
 auth_allow_cleartext = yes
+"""
+_PASSDB = """
 passdb passwd-file {
   passwd_file_path = /etc/dovecot/domains/%{user | domain}/passwd
 }
+"""
+_USERDB = """
 userdb static {
   fields {
     uid = 5000
@@ -89,8 +93,12 @@ def container(
     *,
     mapped: int = 0,
     memory: int = 0,
+    passdb: str = "",
+    binds: Mapping[str, Path] | None = None,
 ) -> Iterator[int]:
     """A running one, its files below ``folder``; the PID of its master.
+
+    ``passdb``: another than that of a passwd-file a domain; ``binds``: path there -> folder here.
 
     ``mapped``: in a user namespace whose root is that user; ``memory``: so many bytes and no more.
     With ``log_config`` it has what Docker keeps of one, and logs to its standard error.
@@ -104,7 +112,13 @@ def container(
     assert build.root
     assert runc
     _furnish(folder, build.group("dovecot") or 0)
+    if passdb:
+        (folder / "srv/conf.d/auth.conf").write_text(f"{_CLEARTEXT}{passdb}{_USERDB}")
     bundle = _bundle(build.root, folder, namespaces)
+    bundle["mounts"] += [
+        {"destination": place, "type": "bind", "source": str(source), "options": ["bind"]}
+        for place, source in (binds or {}).items()
+    ]
     if log_config:
         with (folder / "etc/dovecot.conf").open("a") as config:
             config.write("log_path = /dev/stderr\n")
@@ -164,7 +178,7 @@ def _furnish(folder: Path, group: int) -> None:
         place.mkdir(parents=True)
     folder.chmod(0o755)
     (etc / "dovecot.conf").write_text(_MAIN)
-    (srv / "conf.d/auth.conf").write_text(_AUTH)
+    (srv / "conf.d/auth.conf").write_text(f"{_CLEARTEXT}{_PASSDB}{_USERDB}")
     (etc / "conf.d").symlink_to("/srv/conf.d")
     (etc / "domains/example.org").symlink_to("/srv/mail/example.org")
     stored = generate("SHA512-CRYPT", Password.of(SECRET), user="")

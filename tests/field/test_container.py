@@ -194,8 +194,7 @@ _HOMES = "userdb passwd-file {\n  passwd_file_path = /srv/homes\n}\n"
 
 def test_users_are_those_of_its_own_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that only the host has is none in there; and no more than its files is asked for names."""
-    before = field_container._AUTH.partition("userdb static")[0]
-    monkeypatch.setattr(field_container, "_AUTH", before + _HOMES)
+    monkeypatch.setattr(field_container, "_USERDB", _HOMES)
     with container(tmp_path) as pid:
         inside = Installation(pid=pid)
         its = {row.partition(":")[0] for row in inside.read("/etc/passwd").splitlines()}

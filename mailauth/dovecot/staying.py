@@ -1,0 +1,125 @@
+"""A child that enters another root and stays there: what is opened in it, such as a database, stays open.
+
+``Installation.inside`` answers one question; a migration asks for page after page of one table, and each
+write must go where the page was read.
+"""
+
+import os
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from mailauth.dovecot import answers, entering, holding
+from mailauth.errors import CannotObserve, Refused, unseen
+
+_LENGTH = 8  # bytes of a message's length
+_MOST_SECONDS = 7 * 24 * 3600.0  # of CPU, for one migration
+_ENDED = "the child in the other root has ended before it answered; run it again."
+
+
+class Staying:
+    """``make`` is called in there, once; ``ask`` then calls what it returned, by name.
+
+    What it needs must be imported before.  Raises CannotObserve and Refused, as what is called does.
+    """
+
+    def __init__(self, pid: int, make: Callable[[], Any]) -> None:
+        holding.check(pid)
+        asked, self._asking = os.pipe()
+        self._answers, answering = os.pipe()
+        self._child = os.fork()
+        if not self._child:
+            os.close(self._asking)
+            os.close(self._answers)
+            with os.fdopen(asked, "rb") as source, os.fdopen(answering, "wb") as target:
+                _serve(pid, make, source, target)
+            os._exit(0)
+        os.close(asked)
+        os.close(answering)
+        try:
+            self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, name: str, *values: object) -> Any:
+        """Call a method of what was made, or get one of its attributes."""
+        data = pickle.dumps((name, values))
+        try:
+            _send(self._asking, data)
+        except OSError:
+            raise CannotObserve(_ENDED) from None
+        return self._answer()
+
+    def close(self) -> None:
+        """It ends as soon as it hears no more."""
+        if self._child:
+            os.close(self._asking)
+            os.close(self._answers)
+            os.waitpid(self._child, 0)
+            self._child = 0
+
+    def _answer(self) -> Any:
+        data = _received(self._answers, answers.MOST)
+        if data is None:
+            raise CannotObserve(_ENDED)
+        kind, value = answers.read(data)
+        if kind == "refused":
+            raise Refused(str(value))
+        if kind == "cannot":
+            raise CannotObserve(str(value))
+        if kind == "bug":
+            raise RuntimeError(f"in the other root: {value}")
+        return value
+
+
+def _serve(pid: int, make: Callable[[], Any], source: BinaryIO, target: BinaryIO) -> None:
+    """In the child, until nobody asks any more."""
+    with suppress(OSError):
+        made: Any = None
+        question: bytes | None = b""
+        while question is not None:
+            try:
+                if made is None:
+                    entering.go(pid, _MOST_SECONDS, program=False)
+                    made = make()
+                    answer: object = ("ok", None)
+                else:
+                    name, values = pickle.loads(question)  # noqa: S301 - of our parent, who is root
+                    found = getattr(made, name)
+                    answer = ("ok", found(*values) if callable(found) else found)
+            except (CannotObserve, Refused) as why:
+                answer = ("refused" if isinstance(why, Refused) else "cannot", str(why))
+            except OSError as why:
+                answer = ("cannot", str(unseen(f"process {pid}", why, "cannot be entered")))
+            except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
+                answer = ("bug", type(bug).__name__)
+            _send(target.fileno(), answers.packed(answer))
+            question = _received(source.fileno(), None) if made is not None else None
+
+
+def _send(descriptor: int, data: bytes) -> None:
+    rest = memoryview(len(data).to_bytes(_LENGTH, "big") + data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _received(descriptor: int, most: int | None) -> bytes | None:
+    """One message; None where the other side has ended.  Raises CannotObserve where it is too long."""
+    head = _bytes(descriptor, _LENGTH)
+    length = int.from_bytes(head, "big")
+    if len(head) < _LENGTH:
+        return None
+    if most is not None and length > most:
+        raise CannotObserve("what the child in the other root answered is too long.")
+    data = _bytes(descriptor, length)
+    return data if len(data) == length else None
+
+
+def _bytes(descriptor: int, length: int) -> bytes:
+    parts, got = [], 0
+    while got < length and (part := os.read(descriptor, min(length - got, 1 << 20))):
+        parts.append(part)
+        got += len(part)
+    return b"".join(parts)

@@ -1,0 +1,157 @@
+"""What stands between a column and its new strings, as each store says it before anything is written.
+
+Source: MariaDB's and PostgreSQL's manuals, "Information Schema", "System Catalogs"; https://sqlite.org/schematab.html.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mailauth.errors import CannotObserve, Refused
+from mailauth.stores.swaps import Names, Obstacle
+
+Rows = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
+
+_TRIGGERS = "triggers run on each UPDATE ({}): a row whose new string they refuse or change keeps its old one"
+_CHECKS = "CHECK constraints hold for the column ({}): a row whose new string they refuse keeps its old one"
+_VIEWS = "views read the table ({}): does whoever reads them understand the new strings?"
+_NAMED = 5
+
+
+def of_file(path: Path) -> Iterator[Obstacle]:
+    """Of a passwd-file, which is replaced whole.  To be called where Dovecot lives."""
+    real = path.resolve()
+    with suppress(OSError):
+        if links := real.stat().st_nlink - 1:
+            yield Obstacle(f"{path} has {links} more hard links: under those names the old content stays")
+    if not os.access(real.parent, os.W_OK):
+        yield Obstacle(f"{real.parent} cannot be written, and the file is replaced whole", stops=True)
+    with suppress(OSError):
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+        if any(line.split()[4] == str(real) for line in mounts):
+            yield Obstacle(
+                f"{real} is mounted by itself, so it cannot be replaced whole: mount its folder", stops=True
+            )
+
+
+def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterator[Obstacle]:
+    """``rows`` asks the server; what it does not let this account see is not said."""
+    here = (table, schema)
+    found = _asked(
+        rows,
+        "SELECT trigger_name FROM information_schema.triggers WHERE event_manipulation = 'UPDATE'"
+        " AND event_object_table = %s AND event_object_schema = COALESCE(%s, DATABASE())",
+        here,
+    )
+    yield from _said(_TRIGGERS, found)
+    found = _asked(
+        rows,
+        "SELECT check_clause FROM information_schema.check_constraints"
+        " WHERE table_name = %s AND constraint_schema = COALESCE(%s, DATABASE())",
+        here,
+    )
+    yield from _said(_CHECKS, [one for one in found if names.column.strip("`") in one])
+    found = _asked(
+        rows,
+        "SELECT table_name FROM information_schema.views"
+        " WHERE INSTR(view_definition, CONCAT('`', %s, '`')) AND table_schema = COALESCE(%s, DATABASE())",
+        here,
+    )
+    yield from _said(_VIEWS, found)
+    if _asked(rows, "SELECT 1 FROM DUAL WHERE @@global.read_only", ()):
+        yield Obstacle("the server is set to read_only: is it a replica? Only some accounts may write there")
+
+
+def of_pgsql(rows: Rows, names: Names) -> Iterator[Obstacle]:
+    """``rows`` asks the server."""
+    here = (names.table,)
+    found = _asked(
+        rows,
+        "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgtype & 16 > 0"
+        " AND tgenabled <> 'D'",
+        here,
+    )
+    yield from _said(_TRIGGERS, found)
+    found = _asked(
+        rows,
+        "SELECT rulename FROM pg_rewrite WHERE ev_class = %s::regclass AND ev_type = '2'",
+        here,
+    )
+    yield from _said("rules rewrite each UPDATE ({}): what they leave keeps its old string", found)
+    found = _asked(
+        rows,
+        "SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_attribute a"
+        " ON a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)"
+        " WHERE c.contype = 'c' AND c.conrelid = %s::regclass AND a.attname = %s",
+        (names.table, names.column.strip('"')),
+    )
+    yield from _said(_CHECKS, found)
+    found = _asked(
+        rows,
+        "SELECT DISTINCT v.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
+        " JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')"
+        " WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = %s::regclass",
+        here,
+    )
+    yield from _said(_VIEWS, found)
+    if _asked(rows, "SELECT 1 WHERE row_security_active(%s::regclass)", here):
+        yield Obstacle(
+            "row-level security holds for this account: rows that it hides are neither counted nor changed,"
+            " and rows that it may only read keep their old strings"
+        )
+    if _asked(rows, "SELECT 1 WHERE pg_is_in_recovery()", ()):
+        yield Obstacle("the server is a standby, which takes no writes", stops=True)
+
+
+def of_sqlite(rows: Rows, names: Names, path: Path) -> Iterator[Obstacle]:
+    """``rows`` asks the file."""
+    table = names.table.strip('"`')
+    found = _asked(
+        rows,
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
+        " AND sql LIKE '%update%'",
+        (table,),
+    )
+    yield from _said(_TRIGGERS, found)
+    found = _asked(
+        rows,
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE"
+        " AND sql LIKE '%check%(%' || ? || '%'",
+        (table, names.column.strip('"`')),
+    )
+    yield from _said(_CHECKS, found)
+    found = _asked(
+        rows,
+        "SELECT name FROM sqlite_master WHERE type = 'view' AND sql LIKE '%' || ? || '%'",
+        (table,),
+    )
+    yield from _said(_VIEWS, found)
+    if not (os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)):
+        yield Obstacle(f"{path} or its folder cannot be written", stops=True)
+
+
+def refusal_of(ask: Callable[[], object]) -> Iterator[Obstacle]:
+    """Why the server refuses a statement that is only explained, or changes nothing of the table's."""
+    try:
+        ask()
+    except Refused as why:
+        yield Obstacle(str(why).rstrip("."), stops=True)
+    except CannotObserve as why:
+        yield Obstacle(f"the server does not take an UPDATE of the column: {why}".rstrip("."), stops=True)
+
+
+def _asked(rows: Rows, statement: str, values: Sequence[Any]) -> list[str]:
+    """The first column, as text; [] where this server does not know, or does not say."""
+    try:
+        found = rows(statement, values)
+    except (CannotObserve, Refused):
+        return []
+    return [one[0].decode("utf-8", "replace") if isinstance(one[0], bytes) else str(one[0]) for one in found]
+
+
+def _said(text: str, found: Sequence[str]) -> Iterator[Obstacle]:
+    if found:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        yield Obstacle(text.format(", ".join(found[:_NAMED]) + more))
