@@ -70,10 +70,9 @@ def _look_at_stores(facts: Facts, checkup: Checkup, config: AuthConfig, judging:
         config if checkup.as_if is not None else None,
     )
     surveys = see(facts, Surveys, lambda: observe_surveys(ask))
-    if checkup.as_if is not None:
-        skip(facts, (StoreMemory,), "the processes are those of the version that runs")
-    elif surveys is None:
+    if surveys is None:
         lack(facts, (StoreMemory,), Surveys)
     else:
-        own = replace(ask, progress=None)
+        # Another version has these limits, too, and processes much like those that run now.
+        own = replace(ask, config=config, progress=None)
         see(facts, StoreMemory, lambda: observe_memory(own, surveys))

@@ -36,7 +36,7 @@ from mailauth.evidence import (
     Unobserved,
     UserdbAnswer,
 )
-from mailauth.finding import Diagnosis
+from mailauth.finding import Diagnosis, Finding
 from mailauth.judging import SHOWN_BY_A_LOGIN, apply
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.host import observe_host, observe_start
@@ -48,6 +48,7 @@ from mailauth.probes.settings_table import SETTINGS_PROBES
 from mailauth.probes.stored import observe_column, observe_doors, observe_strength, observe_text
 from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.userdb import observe_userdb
+from mailauth.remedies import placed
 from mailauth.rules import RULES
 
 _DEFAULT = Installation()
@@ -96,6 +97,7 @@ def concluded(
     merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
     seen = tuple(_with(command, fact) for fact in seen)
     findings, undecided = apply(RULES, merged)
+    findings = [_placed(which, one) for one in findings]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud)
@@ -111,6 +113,11 @@ def _with(command: str, fact: Fact) -> Fact:
     if isinstance(fact, Unobserved) and AS_ROOT in fact.reason:
         return replace(fact, reason=fact.reason.replace(AS_ROOT, command))
     return fact
+
+
+def _placed(which: tuple[str, ...], finding: Finding) -> Finding:
+    problem = finding.problem
+    return replace(finding, problem=replace(problem, remedy=placed(problem.remedy, which)))
 
 
 def _by_a_login(command: str, missing: Unobserved) -> Unobserved:

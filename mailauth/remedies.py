@@ -11,8 +11,8 @@ src/config/config-parser.c of Dovecot 2.3.19.1 and 2.4.1.  None of these is in a
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import starmap
+from dataclasses import dataclass, replace
+from itertools import product, starmap
 
 from mailauth.dovecot.version import DIALECTS, Dialect
 from mailauth.finding import Edit, Remedy, StoreChange
@@ -28,7 +28,8 @@ LOG_ERRORS: Words = ("doveadm", "log", "errors")
 HASH_NEW: Words = ("mailauth", "hash", "new")
 HASH_SHOW: Words = ("mailauth", "hash", "show")
 LIST_SCHEMES: Words = ("doveadm", "pw", "-l")
-PLAN: Words = ("mailauth", "migrate", "plan")
+_MIGRATE: Words = ("mailauth", "migrate")
+PLANS = ("--mend", "--prefix", "--rehash=ARGON2ID")  # what a plan of all rows may be asked for
 ON_LOGIN: Words = ("mailauth", "migrate", "on-login", "enable")
 
 
@@ -86,6 +87,23 @@ def remedy(
         )
     text = {dialect: "\n".join(map(_text, each)) for dialect, each in parts.items() if each}
     return Remedy(summary, text, file, commands, careful, edits, store)
+
+
+def plan(action: str, passdb: int | None, version: str) -> Words:
+    """What would become of all rows.
+
+    ``passdb``: of which store, where there are several; ``version``: of whom, where not the one that runs.
+    """
+    store = () if passdb is None else ("--passdb", str(passdb))
+    return (*_MIGRATE, "plan", action, *store, *(("--dovecot", version) if version else ()))
+
+
+def placed(found: Remedy, where: Words) -> Remedy:
+    """Its commands of ``mailauth migrate`` with the options that name this Dovecot: each runs as shown."""
+    commands = tuple(
+        (*one, *where) if one[:2] == _MIGRATE and not unfit((*one, *where)) else one for one in found.commands
+    )
+    return replace(found, commands=commands)
 
 
 def unfit(command: Words) -> str:
@@ -170,6 +188,7 @@ _SYSTEMS = frozenset(
 ) | frozenset(("sbin", "snap", "sys", "usr"))
 
 _NUMBER = _form(r"[0-9]{1,12}")
+_VERSION = _form(r"[0-9]{1,2}(\.[0-9]{1,3}){1,3}")
 _SIZE = _form(r"[0-9]{1,12}[BkMGT]?|unlimited")
 _MODE = _form(r"0[0-7]{0,3}")
 _ACCOUNT = _form(r"[a-z_][a-z0-9_.-]{0,31}")
@@ -235,8 +254,22 @@ def _exactly(*words: str) -> tuple[Fits, ...]:
 
 # Every command of every remedy, word by word.
 _COMMANDS: tuple[tuple[Fits, ...], ...] = (
-    *starmap(
-        _exactly, (RELOAD, REOPEN, LOG_FIND, LOG_ERRORS, LIST_SCHEMES, HASH_NEW, HASH_SHOW, PLAN, ON_LOGIN)
+    *starmap(_exactly, (RELOAD, REOPEN, LOG_FIND, LOG_ERRORS, LIST_SCHEMES, HASH_NEW, HASH_SHOW)),
+    *(
+        (*_exactly(*_MIGRATE), *what, *pid, *config)
+        for what, pid, config in product(
+            (
+                _exactly("on-login", "enable"),
+                *(
+                    (*_exactly("plan"), _form("|".join(PLANS)), *store, *version)
+                    for store, version in product(
+                        ((), (*_exactly("--passdb"), _NUMBER)), ((), (*_exactly("--dovecot"), _VERSION))
+                    )
+                ),
+            ),
+            ((), (*_exactly("--pid"), _NUMBER)),
+            ((), (*_exactly("-c"), _path)),
+        )
     ),
     (*_exactly("doveadm", "auth", "cache", "flush", "--"), _OPERAND),
     (*_exactly("chmod"), _OPTIONS_END, _MODE_CHANGE, _path),

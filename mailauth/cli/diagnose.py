@@ -11,11 +11,13 @@ from mailauth.cli.from_log import from_log_options
 from mailauth.cli.given import again, only
 from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
+from mailauth.cli.patience import patience
 from mailauth.cli.username import sayable
 from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 from mailauth.evidence import Unobserved
 from mailauth.finding import Diagnosis, ProofStep
+from mailauth.visible import visible
 
 _USED = frozenset(
     {
@@ -94,13 +96,15 @@ def diagnose(
         mechanism=mechanism,
         variants=variants,
     )
-    looked = look(target)
+    with patience(f"looking at {visible(user)}"):
+        looked = look(target)
     diagnosis = replace(looked.diagnosis, again=again())
     proof: tuple[ProofStep, ...] = ()
     if prove:
         from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415
 
-        proof = prove_in_lab(looked, password)
+        with patience("proving it in a lab"):
+            proof = prove_in_lab(looked, password)
     version = looked.config.version
     if as_json:
         from mailauth.render import json  # noqa: PLC0415

@@ -33,6 +33,24 @@ def again() -> tuple[str, ...]:
     return tuple(words)
 
 
+def words(*but: str) -> tuple[str, ...]:
+    """Every option that was typed, but these: what another command is given to do the same.
+
+    A URL may hold a password, so its place is held by a word.
+    """
+    found: list[str] = []
+    params = click.get_current_context().params
+    for one in _typed():
+        name = one.name or ""
+        value = params[name]
+        if name in but or isinstance(one, click.Argument):
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        for each in values:
+            found += [one.opts[-1]] + ([] if each is True else ["URL" if name == "url" else str(each)])
+    return tuple(found)
+
+
 def _typed() -> Iterator[click.Parameter]:
     context = click.get_current_context()
     for parameter in context.command.params:

@@ -25,6 +25,7 @@ from mailauth.cli.hash_options import (
     weak_option,
 )
 from mailauth.cli.password import need_terminal, read_password
+from mailauth.cli.patience import patience
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, report, verify_hash
@@ -164,7 +165,8 @@ def verify(
         need_terminal()
     password = read_password(ask=ask, descriptor=password_fd, stdin=stdin)
     assert password is not None, "one of the three was asked for"
-    judgement = interruptible(lambda: batching.verify(text, password, user, settings))
+    with patience("verifying"):
+        judgement = interruptible(lambda: batching.verify(text, password, user, settings))
     shown = judge.shown(text, default_scheme=default_scheme)
     if as_json:
         click.echo(json.dumps(report.of_judgement(judgement, shown)))

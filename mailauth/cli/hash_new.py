@@ -22,6 +22,7 @@ from mailauth.cli.hash_options import (
     weak_option,
 )
 from mailauth.cli.password import need_terminal, read_password
+from mailauth.cli.patience import patience
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Judgement, Password, batch, judge, making, strength
@@ -94,9 +95,13 @@ def new(
     if refused is None and csv_file is not None:
         _make_many(order, csv_file, jobs)
         return
-    made: str | Judgement = refused or making.make(
-        order, _new_password(ask_password, password_fd, stdin), user
-    )
+    made: str | Judgement
+    if refused is None:
+        password = _new_password(ask_password, password_fd, stdin)
+        with patience("hashing"):
+            made = making.make(order, password, user)
+    else:
+        made = refused
     if isinstance(made, Judgement):
         if as_json:
             click.echo(json.dumps({"stored": None, "verdict": made.verdict.value, "reason": made.reason}))

@@ -236,8 +236,14 @@ def _show(switch: "Switch", as_json: bool) -> None:
     if as_json:
         click.echo(to_json({"diffs": diffs, "files": secret, "commands": commands}))
         return
-    click.echo("\n".join([*diffs, *secret, f"then: {', '.join(commands)}"]))
+    parts = [*diffs, *(f"{path} (root only):\n{_indented(text)}" for path, text in switch.shown.items())]
+    parts += [f"{path} (taken away)" for path, text in switch.secret.items() if not text]
+    click.echo("\n".join([*parts, f"then: {', '.join(commands)}"]))
     click.echo("Nothing was changed; --apply does it.")
+
+
+def _indented(text: str) -> str:
+    return "".join(f"  {line}\n" for line in text.splitlines())
 
 
 def _told(ending: "Ending", as_json: bool, after: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailauth.cli.given import words
 from mailauth.cli.migrate_journal import fresh_journal
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
@@ -79,6 +80,10 @@ def plan(as_json: bool, **named: Any) -> None:
     Exit status:  0 nothing is to be done    1 something is, or some rows are left or broken and stay so
                   2 wrong usage              3 the store could not be read
     """
+    _plan(words("as_json"), named, as_json=as_json)
+
+
+def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool) -> None:
     from mailauth.hashes.making import must_fit  # noqa: PLC0415 - --help needs none of it
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate.mechanisms import question  # noqa: PLC0415
@@ -99,7 +104,7 @@ def plan(as_json: bool, **named: Any) -> None:
             found = replace(found, assumed=where.assumed, losing=losing, asked=asked)
     finally:
         table.close()
-    click.echo(to_json(found) if as_json else plan_text(found), nl=as_json)
+    click.echo(to_json(found) if as_json else plan_text(found, again), nl=as_json)
     sys.exit(1 if found.changes or any(line.broken or line.unsure for line in found.lines) else 0)
 
 
@@ -115,10 +120,7 @@ def plan(as_json: bool, **named: Any) -> None:
 @click.option("--dask", metavar="ADDRESS", help="Make hashes on a Dask cluster: tls://host:8786.")
 @loss_option
 @json_option
-@click.pass_context
 def apply(
-    ctx: click.Context,
-    /,
     do_it: bool,
     accept_loss: bool,
     resume: str | None,
@@ -143,7 +145,7 @@ def apply(
     from mailauth.migrate.where import opened_whole  # noqa: PLC0415
 
     if not do_it:
-        ctx.invoke(plan, as_json=as_json, **named)
+        _plan(words("as_json"), named, as_json=as_json)
         return
     where, wishes = _asked(named)
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
@@ -220,16 +222,22 @@ def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: 
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """List the migrations and how far each got."""
-    from mailauth.migrate.journal import all_heads  # noqa: PLC0415
+    """List the migrations and how far each got.
+
+    \b
+    Exit status:  0 listed     1 a journal is damaged     3 those of root were not looked at
+    """
+    from mailauth.migrate.journal import all_heads, folder, of_root  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import heads_text  # noqa: PLC0415
 
     heads, damaged = all_heads()
-    click.echo(to_json(heads) if as_json else heads_text(heads), nl=as_json)
+    click.echo(to_json(heads) if as_json else heads_text(heads, folder()), nl=as_json)
     for why in damaged:
         click.echo(f"mailauth: {why}", err=True)
-    sys.exit(1 if damaged else 0)
+    if hidden := of_root():
+        click.echo(f"mailauth: not looked at: {hidden}; run: sudo mailauth migrate status", err=True)
+    sys.exit(1 if damaged else 3 if hidden else 0)
 
 
 @click.command()

@@ -99,9 +99,17 @@ def report(
         click.echo(text, nl=False)
     else:
         _write(Path(output), text.encode(), force=force)
-        found = len(page.findings)
-        click.echo(f"{output}: {found} finding{'' if found == 1 else 's'}.")
+        click.echo(f"{output}: {_counted(page)}")
+        for one in page.unseen:
+            click.echo(f"not looked at: {one.part}: {one.reason}")
     sys.exit(status)
+
+
+def _counted(page: "Page") -> str:
+    """No findings are not all of it where something was not looked at."""
+    found, undecided = len(page.findings), len(page.undecided)
+    told = f"{found} finding{'' if found == 1 else 's'}"
+    return f"{told}, {undecided} rule{'' if undecided == 1 else 's'} undecided." if undecided else f"{told}."
 
 
 def _look(

@@ -19,6 +19,7 @@ from mailauth import private
 from mailauth.errors import Refused, UsageError
 from mailauth.private import NotOurs
 
+ROOTS = Path("/var/lib/mailauth")  # root's journals, and all else that root keeps
 _ENDING = 3.0  # seconds
 
 
@@ -86,7 +87,7 @@ def folder() -> Path:
     if named := os.environ.get("MAILAUTH_STATE"):
         return Path(named) / "fix"
     if os.geteuid() == 0:
-        return Path("/var/lib/mailauth/fix")
+        return ROOTS / "fix"
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "mailauth" / "fix"
 

@@ -51,6 +51,7 @@ class Plan:
     default_scheme: str = ""
     assumed: str = ""  # what of that nobody said
     losing: tuple[str, ...] = ()  # mechanisms offered that serve these rows now, and not their new hashes
+    keyless: str = ""  # that the table has no primary key, and what to do before apply
     asked: str = ""  # the same as a question, where no configuration says what is offered
 
     @property
@@ -117,6 +118,7 @@ def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5)
         tuple(getattr(table, "bad", ())[:_NAMED]),
         version_text(wishes.reader.dovecot),
         wishes.reader.default_scheme,
+        keyless=getattr(table, "keyless", ""),
     )
 
 

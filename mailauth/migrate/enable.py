@@ -6,6 +6,7 @@ fails.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +28,15 @@ _NO_STORE = "{}: there is no passdb with hashes that could be migrated."
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What enabling or disabling changes: files of ours that hold secrets, and Dovecot's own files."""
+    """What enabling or disabling changes: files of ours that hold secrets, and Dovecot's own files.
+
+    ``shown``: our files as they may be seen, without the key and the token.
+    """
 
     plan: Plan
     secret: dict[str, bytes] = field(repr=False)  # path -> content; b"" takes the file away
     config: AuthConfig
+    shown: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_enable(settings: OnLogin, config: AuthConfig, dovecot: Installation) -> Switch:
@@ -51,7 +56,14 @@ def to_enable(settings: OnLogin, config: AuthConfig, dovecot: Installation) -> S
     if main and not main[-1].endswith("\n"):
         main[-1] += "\n"
     main.append(f"!include_try {folder}/mailauth-onlogin.conf.ext\n")
-    return Switch(_plan("enable", desk), secret, config)
+    shown = {path: _without(settings, text.decode()) for path, text in secret.items()}
+    return Switch(_plan("enable", desk), secret, config, shown)
+
+
+def _without(settings: OnLogin, text: str) -> str:
+    for hidden in (settings.key, settings.token):
+        text = text.replace(hidden, "...")
+    return text
 
 
 def to_disable(config: AuthConfig, dovecot: Installation) -> Switch:

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from mailauth import private
-from mailauth.errors import Refused, UsageError
+from mailauth.errors import AS_ROOT, CannotObserve, Refused, UsageError
 
 _LENGTH = 4  # bytes of a frame's length
 _MOST = 1 << 30
@@ -133,8 +133,34 @@ def read_head(name: str) -> Head:
         raise UsageError(f"{path}: cannot be read ({why}).") from None
 
 
+def of_root() -> str:
+    """The folder of root's own migrations, where we are not root and it may have some; "" for none."""
+    from mailauth.fix.journal import ROOTS  # noqa: PLC0415 - decided there, for all
+
+    if os.geteuid() == 0 or os.environ.get("MAILAUTH_STATE"):
+        return ""
+    return str(ROOTS) if _there(ROOTS) else ""
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+
+
 def all_heads() -> tuple[list[Head], list[str]]:
-    """The migrations, the oldest first; and what is wrong with those that cannot be read."""
+    """The migrations, the oldest first; and what is wrong with those that cannot be read.
+
+    Raises CannotObserve where they may not be listed.
+    """
+    try:
+        with os.scandir(folder()):
+            pass
+    except FileNotFoundError:
+        return [], []
+    except OSError as why:
+        raise CannotObserve(f"{folder()}: cannot be read ({why.strerror}); {AS_ROOT}.") from None
     found: list[Head] = []
     damaged: list[str] = []
     for path in sorted(folder().glob("*/head.json")):

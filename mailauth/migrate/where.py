@@ -99,7 +99,7 @@ def opened(where: Where, *, reading: bool = False) -> Table:
     make: Callable[[], Table]
     if isinstance(source, SqlSource):
         sql.prepare(source)
-        make = partial(table.opened, source)
+        make = partial(table.opened, source, reading=reading)
     else:
         assert isinstance(source, FileSource)
         make = partial(_file, source.path, reading=reading)

@@ -1,6 +1,9 @@
 """A migration's plan and report as text."""
 
 import datetime as dt
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 from mailauth.hashes.origins import ORIGINS
 from mailauth.migrate.apply import Plan, Report
@@ -9,8 +12,11 @@ from mailauth.migrate.journal import Head, State
 from mailauth.migrate.mechanisms import refusal
 
 
-def plan_text(plan: Plan) -> str:
-    """What would be done, what is broken and stays so, and what is left as it is."""
+def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
+    """What would be done, what is broken and stays so, and what is left as it is.
+
+    ``again``: the options of this plan, with which apply does the same.
+    """
     reader = f"as Dovecot {plan.dovecot} reads them; what has no {{SCHEME}} is {plan.default_scheme}"
     lines = [f"{plan.place}: {plan.rows} rows, {reader}", *([plan.assumed] if plan.assumed else [])]
     lines += [_line(one) for one in plan.lines]
@@ -34,10 +40,18 @@ def plan_text(plan: Plan) -> str:
         lines.append(refusal(plan.losing, "the new hashes", f"clients of {rows} rows"))
     if plan.asked:
         lines.append(plan.asked)
-    lines.append(
-        f"{plan.changes} rows would be changed. Nothing was; mailauth migrate apply --apply does it."
-    )
+    if plan.keyless:
+        lines.append(plan.keyless)
+    changes = f"{plan.changes} row{'' if plan.changes == 1 else 's'}"
+    if plan.changes:
+        lines += [f"{changes} would be changed, and none was. To do it:", f"  {_apply(again)}"]
+    else:
+        lines.append(f"{changes} would be changed.")
     return "\n".join(lines) + "\n"
+
+
+def _apply(again: Sequence[str]) -> str:
+    return shlex.join(["mailauth", "migrate", "apply", *again, "--apply"])
 
 
 def _line(one: Line) -> str:
@@ -81,9 +95,10 @@ def report_text(report: Report, head: Head) -> str:
     return "\n".join(lines) + "\n"
 
 
-def heads_text(heads: list[Head]) -> str:
+def heads_text(heads: list[Head], kept: Path) -> str:
+    """``kept``: the folder of the journals."""
     if not heads:
-        return "No migration was begun here.\n"
+        return f"No migration is kept in {kept}.\n"
     return "".join(
         f"{head.id}  {head.state.value:<13} {dt.datetime.fromtimestamp(head.begun, dt.UTC):%Y-%m-%d %H:%M}"
         f" UTC  {head.store}  {', '.join(f'{count} {name}' for name, count in head.done.items() if count)}\n"

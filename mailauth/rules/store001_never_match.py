@@ -10,13 +10,13 @@ How we know
     ordinary form itself; whatever is odd is read and judged one by one.
 What to do
     mailauth diagnose USER tells of one of them what befell the string and what to do.  What can be
-    mended without the password: mailauth migrate plan; the others need a new password.
+    mended without the password: mailauth migrate plan --mend; the others need a new password.
 """
 
 from mailauth.evidence import Surveys
 from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
-from mailauth.remedies import PLAN, remedy
+from mailauth.remedies import remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
@@ -33,7 +33,7 @@ def never_match(surveys: Surveys) -> Problem | None:
         certainty=Certainty.LIKELY,
         remedy=remedy(
             summary="Mend what can be mended, and set the other users' passwords again.",
-            commands=(PLAN,),
+            commands=store_case.plans(surveys, found, lambda _: "--mend"),
         ),
     )
 

@@ -8,13 +8,13 @@ Why
 How we know
     The name of every row's scheme is looked up among those of the version.
 What to do
-    Store the strings under the name that this Dovecot knows: mailauth migrate plan.
+    Store the strings under the name that this Dovecot knows: mailauth migrate plan --mend.
 """
 
 from mailauth.evidence import Surveys
 from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
-from mailauth.remedies import LIST_SCHEMES, PLAN, remedy
+from mailauth.remedies import LIST_SCHEMES, remedy
 from mailauth.rules import store_case
 
 
@@ -30,6 +30,6 @@ def unknown_schemes(surveys: Surveys) -> Problem | None:
         certainty=Certainty.LIKELY,
         remedy=remedy(
             summary="Store them under the name that this Dovecot knows, or set the passwords again.",
-            commands=(PLAN, LIST_SCHEMES),
+            commands=(*store_case.plans(surveys, found, lambda _: "--mend"), LIST_SCHEMES),
         ),
     )

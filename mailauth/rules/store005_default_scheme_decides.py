@@ -8,14 +8,17 @@ Why
 How we know
     Every row; and that no default scheme is set in the configuration.
 What to do
-    Put the scheme before each: mailauth migrate plan.  Or set the default: default_pass_scheme in 2.3's
-    SQL file, scheme= in a passwd-file's args, passdb_default_password_scheme in 2.4.
+    Put the scheme before each: mailauth migrate plan --prefix; of passwords that stand there as they are,
+    make hashes: mailauth migrate plan --rehash=ARGON2ID.  Or set the default: default_pass_scheme in
+    2.3's SQL file, scheme= in a passwd-file's args, passdb_default_password_scheme in 2.4.
 """
 
 from mailauth.evidence import Surveys
 from mailauth.finding import Certainty, Problem, Severity, rule
-from mailauth.remedies import PLAN, remedy
+from mailauth.hashes.damage import AS_TEXT
+from mailauth.remedies import remedy
 from mailauth.rules import store_case
+from mailauth.stores.survey import HashClass
 
 
 @rule("STORE005", "Rows of the store have no {SCHEME}, and a default decides", Severity.RISK)
@@ -31,7 +34,12 @@ def default_scheme_decides(surveys: Surveys) -> Problem | None:
         because=(surveys,),
         certainty=Certainty.LIKELY,
         remedy=remedy(
-            summary="Put the scheme before each string, before the next upgrade.",
-            commands=(PLAN,),
+            summary="Put the scheme before each hash, and make hashes of passwords, before the next upgrade.",
+            commands=store_case.plans(surveys, found, _action),
         ),
     )
+
+
+def _action(classes: list[HashClass]) -> str:
+    """Nothing tells a password from another one: no {PLAIN} is put before it."""
+    return "--rehash=ARGON2ID" if all(one.scheme in AS_TEXT for one in classes) else "--prefix"

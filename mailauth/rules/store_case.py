@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damaged import Kind
+from mailauth.remedies import Words, plan
 from mailauth.stores.survey import HashClass
 
 _CAUSES, _USERS = 8, 5
@@ -29,6 +30,15 @@ def told(found: Found, why: Callable[[HashClass], str]) -> str:
 
 def rows(number: int) -> str:
     return f"{number:,} row{'' if number == 1 else 's'}"
+
+
+def plans(surveys: Surveys, found: Found, action: Callable[[list[HashClass]], str]) -> list[Words]:
+    """One plan for each store that has such rows."""
+    several = len(surveys.stores) > 1
+    version = str(surveys.version) if surveys.as_if else ""
+    return [
+        plan(action(classes), store.passdb.number if several else None, version) for store, classes in found
+    ]
 
 
 def some(users: Iterable[str], all_of_them: int) -> str:

@@ -138,7 +138,7 @@ def user_of(query: str) -> str:
     return _compared(query)
 
 
-def _compared(query: str) -> str:
+def columns_of_the_user(query: str) -> tuple[str, ...]:
     """The columns that the condition compares with the user's name, or with its two parts."""
     plain = read(query)
     where = plain.where if plain else ""
@@ -147,6 +147,15 @@ def _compared(query: str) -> str:
         for variable in (_USER_VARIABLE, _NAME_VARIABLE, _DOMAIN_VARIABLE)
     )
     if whole is None and name and domain:
-        return f"CONCAT({name[1]}, '@', {domain[1]})"
+        return name[1], domain[1]
     found = whole or name
-    return found[1] if found else ""
+    return (found[1],) if found else ()
+
+
+def _compared(query: str) -> str:
+    match columns_of_the_user(query):
+        case name, domain:
+            return f"CONCAT({name}, '@', {domain})"
+        case (name,):
+            return name
+    return ""

@@ -12,7 +12,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
 from mailauth.stores import links, table_engines, table_pgsql
-from mailauth.stores.query import PlainSelect, read, simple, user_of
+from mailauth.stores.query import PlainSelect, columns_of_the_user, read, simple, user_of
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     Engine,
@@ -41,6 +41,7 @@ class SqlTable:
     names: Names
     user: str  # the expression that names the user
     engine: Engine
+    keyless: str = ""  # that it has no primary key, and what to do; then it is one page
     _rows_there: int = 0  # when the first page was read
     _rows_seen: int = 0
     _keys_seen: frozenset[Key] = frozenset()  # of the page before
@@ -68,6 +69,8 @@ class SqlTable:
         )
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        if self.keyless:
+            return self._rows("", ()) if after is None else []
         if after is None:
             self._rows_there, self._rows_seen, self._keys_seen = self.count(), 0, frozenset()
         rows = self._page(after, size)
@@ -149,9 +152,10 @@ class SqlTable:
         self.engine.close()
 
 
-def opened(source: SqlSource) -> SqlTable:
+def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
     """The table that the password query reads, on the first server that answers.
 
+    ``reading``: nothing is to be changed, so that it need not have a key.
     Raises Refused where the query names no one table and column, CannotObserve when no server answers.
     """
     select = read(source.query)
@@ -168,26 +172,40 @@ def opened(source: SqlSource) -> SqlTable:
             problem = str(why)
             continue
         try:
-            return _table(source, host, select, engine)
+            return _table(source, host, select, engine, reading=reading)
         except BaseException:
             engine.close()
             raise
     raise CannotObserve(problem)
 
 
-def _table(source: SqlSource, host: dict[str, str], select: PlainSelect, engine: Engine) -> SqlTable:
+def _table(
+    source: SqlSource, host: dict[str, str], select: PlainSelect, engine: Engine, *, reading: bool
+) -> SqlTable:
     column = select.column.rpartition(".")[2]
     keys = engine.keys(select.tables)
-    if not keys:
-        raise Refused(f"{source.place}: the table {select.tables} has no primary key; add one first.")
+    keyless = "" if keys else _keyless(source, select)
+    if keyless and not reading:
+        raise Refused(f"{source.place}: {keyless}")
     names = Names(select.tables, column, keys)
     width = engine.width(select.tables, column)
     return SqlTable(
         f"{links.place(source, host)}, {names.table}.{column}",
         width,
         names,
-        user_of(source.query) or keys[0],
+        user_of(source.query) or next(iter(keys), "''"),
         engine,
+        keyless,
+    )
+
+
+def _keyless(source: SqlSource, select: PlainSelect) -> str:
+    """What is to be done before rows can be changed, each by its key."""
+    columns = [one.rpartition(".")[2] for one in columns_of_the_user(source.query)]
+    key = ", ".join(columns) or "the columns that name a user"
+    return (
+        f"the table {select.tables} has no primary key, and a migration needs one. As the table's owner:"
+        f" ALTER TABLE {select.tables} ADD PRIMARY KEY ({key});"
     )
 
 
