@@ -25,7 +25,7 @@ from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, Journal, ModeEntry, State, StoreEntry
 from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
 from mailauth.fix.reload import reload, runs
-from mailauth.fix.takeback import Step, modes_of, put, take_back
+from mailauth.fix.takeback import NOT_RELOADED, Step, modes_of, put, take_back
 from mailauth.hashes import Password
 from mailauth.probes.log_place import observe_log_destination
 from mailauth.probes.scene import Scene
@@ -252,6 +252,8 @@ class _Work:
         for command in plan.commands:
             # In another root it is a child of ours that does it, and would go on after an interruption.
             whole = guard.held() if command[0] in OF_FILES else nullcontext()
+            if command == RELOAD and self._is_down():
+                continue
             with self._step(shlex.join(command)), whole:
                 self._command(command)
         self._settle()
@@ -282,15 +284,23 @@ class _Work:
         if isinstance(again, Refusal):
             raise Refused(f"Dovecot does not accept it: {again.place}: {again.words}")
 
+    def _is_down(self) -> bool:
+        """There is nothing to reload, and that is no reload that went well."""
+        dovecot = self.ready.target.dovecot
+        try:
+            if runs(dovecot, read_config(dovecot)):
+                return False
+        except (CannotObserve, UsageError):
+            return False  # the step says so
+        self.steps.append(Step(NOT_RELOADED, ok=True, said="Dovecot does not run; start it"))
+        self.notes.append("Dovecot does not run, so nothing was reloaded or tested; start it.")
+        self.verify = False
+        return True
+
     def _command(self, command: Words) -> None:
         dovecot = self.ready.target.dovecot
         if command == RELOAD:
-            config = read_config(dovecot)  # as it is now: what there was before may have been refused
-            if runs(dovecot, config):
-                reload(dovecot, config)
-            else:
-                self.notes.append("Dovecot does not run, so nothing was reloaded or tested; start it.")
-                self.verify = False
+            reload(dovecot, read_config(dovecot))  # as it is now: what there was before may have been refused
             return
         if not can_go_back(command):
             self.stays.append(shlex.join(command))

@@ -24,6 +24,8 @@ from mailauth.probes.scene import Scene
 from mailauth.remedies import Words
 from mailauth.stores import replace
 
+NOT_RELOADED = "no doveadm reload"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -144,7 +146,7 @@ def _reload(dovecot: Installation) -> Step:
     try:
         config = read_config(dovecot)
         if not runs(dovecot, config):
-            return Step("doveadm reload", ok=True, said="Dovecot does not run")
+            return Step(NOT_RELOADED, ok=True, said="Dovecot does not run")
         reload(dovecot, config)
     except (Refused, CannotObserve, UsageError) as why:
         return Step("doveadm reload", ok=False, said=str(why), again=True)
