@@ -41,6 +41,7 @@ from mailauth.evidence import (
 )
 from mailauth.finding import Diagnosis
 from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.looking import (
     CASE_PROBES,
@@ -90,6 +91,7 @@ class Target:
     port: int = 0
     mechanism: str = ""  # the SASL mechanism that the client uses
     address: str = ""  # where the client is; "": not known
+    allowance: Allowance = field(default_factory=Allowance)  # for all tries of hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,11 @@ def diagnose(target: Target) -> Diagnosis:
 
 def look(target: Target) -> Looked:
     """As ``diagnose``, with what was read along."""
+    with allowed(target.allowance):
+        return _look(target)
+
+
+def _look(target: Target) -> Looked:
     if not target.user or "\0" in target.user:
         raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
     config = read_or_refusal(target.dovecot, target.service)

@@ -79,11 +79,15 @@ def added(server: Server, places: Mapping[str, Place], since: float) -> Added:
                 first = max(start, stop - _MOST)
                 passed_over += first - start
                 stream.seek(first)
-                lines = stream.read(stop - first).splitlines(keepends=True)
-                events += [(event, size) for event, size in events_of(lines, stamps) if event]
+                found_there = _with_sizes(stream.read(stop - first).splitlines(keepends=True))
+                events += [(event, size) for event, size in events_of(found_there, stamps) if event]
     if not found:
         raise CannotObserve(f"{', '.join(paths)}: there is no such file, so failures are not counted.")
     return Added(events, found, passed_over)
+
+
+def _with_sizes(found: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    return ((line, len(line)) for line in found)
 
 
 def _end_of(path: Path, file: IO[bytes]) -> Place:
@@ -140,7 +144,7 @@ def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: floa
         )
     events = [
         (event, size)
-        for event, size in events_of(lines, stamps)
+        for event, size in events_of(_with_sizes(lines), stamps)
         if event and (event.when is None or event.when.timestamp() > begin)
     ]
     return Added(events, {_JOURNAL: Place(end)}, 0)

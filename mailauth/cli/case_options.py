@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mailauth.diagnose import Target
     from mailauth.dovecot.doveadm import Installation
     from mailauth.hashes import Password
+    from mailauth.hashes.allowance import Allowance
 
 # The services that ask Dovecot's auth: its own, and those that mail servers beside it name.
 _SERVICES = ("imap", "pop3", "submission", "sieve", "smtp", "lmtp", "doveadm", "xmpp")
@@ -82,9 +83,11 @@ def target_of(
     host: str,
     mechanism: str,
     variants: float = 3.0,
+    allowance: "Allowance | None" = None,
 ) -> "Target":
     """The login that these options mean.  Raises UsageError."""
     from mailauth.diagnose import Target  # noqa: PLC0415 - --help needs none of it
+    from mailauth.hashes.allowance import Allowance  # noqa: PLC0415
 
     source = click.get_current_context().get_parameter_source("service")
     name, port = host_and_port(host)
@@ -100,4 +103,5 @@ def target_of(
         port=port,
         mechanism=mechanism,
         variants=variants,
+        allowance=allowance or Allowance(),
     )

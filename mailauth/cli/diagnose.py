@@ -14,15 +14,18 @@ from mailauth.cli.password import read_password
 from mailauth.cli.patience import patience
 from mailauth.cli.username import sayable
 from mailauth.dovecot.doveadm import chosen
+from mailauth.dovecot.sizes import parse_size
 from mailauth.errors import UsageError
 from mailauth.evidence import Unobserved
 from mailauth.finding import Diagnosis, ProofStep
+from mailauth.hashes import LIMITS, Limits
+from mailauth.hashes.allowance import Allowance
 from mailauth.visible import visible
 
 _USED = frozenset(
     {
         *("user", "config", "pid", "ask_password", "password_fd", "password_stdin", "login", "prove"),
-        *("service", "address", "host", "mechanism", "variants", "as_json"),
+        *("service", "address", "host", "mechanism", "variants", "max_memory", "max_seconds", "as_json"),
     }
 )
 
@@ -43,6 +46,14 @@ _USED = frozenset(
     metavar="SECONDS",
     help="How long near variants of a wrong password are tried; 0: none.",
 )
+@click.option("--max-memory", metavar="SIZE", help="Try no hash that takes more.  [1280M]")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Try no hash that takes longer, all together three times that [20]; with --from-log: stop"
+    " reading then [600].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 @from_log_options
 @all_options
@@ -60,6 +71,8 @@ def diagnose(
     host: str,
     mechanism: str,
     variants: float,
+    max_memory: str | None,
+    max_seconds: float | None,
     as_json: bool,
 ) -> None:
     """Find out why USER cannot log in, and prove it.
@@ -95,6 +108,7 @@ def diagnose(
         host=host,
         mechanism=mechanism,
         variants=variants,
+        allowance=_allowance(max_memory, max_seconds),
     )
     with patience(f"looking at {visible(user)}"):
         looked = look(target)
@@ -113,6 +127,13 @@ def diagnose(
     else:
         click.echo(text.diagnosis_text(diagnosis, version.dialect, proof, width()), nl=False)
     sys.exit(exit_status(diagnosis))
+
+
+def _allowance(memory: str | None, seconds: float | None) -> Allowance:
+    """What tries of hashes may take.  Raises UsageError."""
+    size = LIMITS.memory if memory is None else parse_size(memory)
+    most = LIMITS.seconds if seconds is None else seconds
+    return Allowance(Limits(size, most), 3 * most, " (--max-memory and --max-seconds raise it)")
 
 
 def exit_status(diagnosis: Diagnosis) -> int:

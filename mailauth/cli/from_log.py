@@ -50,7 +50,7 @@ def from_log_options(command: Callable[..., None]) -> Callable[..., None]:
 _USED = frozenset(
     {
         *("user", "config", "pid", "as_json"),
-        *("from_log", "logs", "since", "rotated", "top", "log_timestamp"),
+        *("from_log", "logs", "since", "rotated", "top", "log_timestamp", "max_seconds"),
     }
 )
 
@@ -72,7 +72,7 @@ def _show(
     top: int,
     log_timestamp: str | None,
 ) -> None:
-    from mailauth.dovecot.logreport import Reading, read_logs, read_stream  # noqa: PLC0415
+    from mailauth.dovecot.logreport import READING, Reading, read_logs, read_stream  # noqa: PLC0415
     from mailauth.dovecot.logstamp import DEFAULT_STAMP, stamp_pattern  # noqa: PLC0415
     from mailauth.render.from_log import from_log_text  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
@@ -86,6 +86,7 @@ def _show(
         named.get("user") or "",
         top,
         log_timestamp or DEFAULT_STAMP,
+        seconds=named.get("max_seconds") or READING,
     )
     if "-" in logs:
         if len(logs) > 1 or rotated:

@@ -30,6 +30,7 @@ from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, report, verify_hash
 from mailauth.hashes import batch as batching
+from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.interruptible import interruptible
 from mailauth.visible import visible
@@ -48,8 +49,13 @@ class _UnderLimit:
     """Verifies in a child that has as much room as Dovecot's process; may be sent to a worker."""
 
     room: int
+    limits: Limits
 
     def __call__(self, hash_: Hash, password: Password, user: str) -> Judgement:
+        with allowed(Allowance(self.limits)):
+            return self._verified(hash_, password, user)
+
+    def _verified(self, hash_: Hash, password: Password, user: str) -> Judgement:
         from mailauth.memory.child import trial  # noqa: PLC0415 - only with --vsz-limit
 
         need = hash_.scheme.memory(hash_.payload)
@@ -71,9 +77,9 @@ class _UnderLimit:
 _WHY = {Verdict.MATCH: "", Verdict.MISMATCH: "the password is not the one that was hashed"}
 
 
-def _verifier(vsz_limit: str | None, idle: str) -> _UnderLimit | None:
+def _verifier(vsz_limit: str | None, idle: str, limits: Limits) -> _UnderLimit | None:
     limit = None if vsz_limit is None else parse_limit(vsz_limit)
-    return None if limit is None else _UnderLimit(limit - parse_size(idle))
+    return None if limit is None else _UnderLimit(limit - parse_size(idle), limits)
 
 
 def _run_batch(name: str, settings: Any, jobs: int | None) -> None:
@@ -148,13 +154,14 @@ def verify(
     The stored string is visible to others on this machine while it is an argument; --stored-fd, "-"
     and --batch avoid that. A string without {SCHEME} is malformed unless --default-scheme is given.
     """
+    limits = Limits(parse_size(max_memory), max_seconds)
     settings = batching.Settings(
         "verify",
         default_scheme=default_scheme,
         dovecot=dovecot,
         allow_weak=allow_weak,
-        limits=Limits(parse_size(max_memory), max_seconds),
-        verifier=_verifier(vsz_limit, idle),
+        limits=limits,
+        verifier=_verifier(vsz_limit, idle, limits),
     )
     if batch is not None:
         _run_batch(batch, settings, jobs)

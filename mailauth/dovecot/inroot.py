@@ -103,11 +103,6 @@ def opened(path: Path) -> BinaryIO:
     return file
 
 
-def stream(path: Path) -> BinaryIO:
-    """A file to read as it is: of our own root a pipe, too.  Raises OSError."""
-    return opened(path) if _ROOT.match(str(path)) else path.open("rb")
-
-
 def content(path: Path, most: int = MOST) -> bytes:
     """All of a file.  Raises OSError, also where it is larger than ``most`` bytes."""
     with opened(path) as file:

@@ -14,6 +14,7 @@ from mailauth.dovecot.messages import LogKind, Why
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096
+_MOST_TOLD = 100  # failures of a session; Dovecot ends it before
 _MOST_NAMED = 2  # users of a trouble
 # Also of a lookup that is no login: LMTP's, doveadm's.  Without a session it is not known which.
 _OF_LOOKUPS = frozenset(
@@ -148,7 +149,8 @@ class Census:
             self.unserved.pop(event.user.casefold(), None)
             self._forgive(event)
         elif event.kind is LogKind.MAIL_ENDED:
-            self.sessions_ended[event.process] += 1
+            if event.process in self.sessions_ended or len(self.sessions_ended) < MOST_OTHERS:
+                self.sessions_ended[event.process] += 1
         elif event.kind in _TROUBLES:
             self._note(event)
 
@@ -189,7 +191,9 @@ class Census:
         if len(self.addresses) > _MOST_KEYS:
             _forget(self.addresses)
         if event.session:
-            self._sessions.setdefault(event.session, []).append(event)
+            told = self._sessions.setdefault(event.session, [])
+            if len(told) < _MOST_TOLD:
+                told.append(event)
             if len(self._sessions) > _MOST_SESSIONS:
                 self._sessions.popitem(last=False)
 

@@ -12,16 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
 
+from mailauth import lines
 from mailauth.dovecot import inroot
-from mailauth.dovecot.logs import LogEvent, of_use, parse_line
+from mailauth.dovecot.logs import MOST_LINE, LogEvent, of_use, parse_line
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve, unseen
 
 TAIL = 4 * 1024 * 1024
 _BLOCK = 1024 * 1024
+_KEPT = MOST_LINE + 1
 _PROBE = 64 * 1024  # bytes in which a line with a time is sought
-_MOST_LINE = 64 * 1024
 _MARKS = (b"starting up", b"SIGHUP received - reloading")
 _PACKED = (".gz", ".bz2", ".xz")
 
@@ -32,7 +33,7 @@ def tail_since_start(path: Path, stamps: Stamps, most: int = TAIL) -> tuple[list
     Reads at most ``most`` bytes, from the end.  Raises CannotObserve when the file cannot be read.
     """
     try:
-        with inroot.stream(path) as file:
+        with inroot.opened(path) as file:
             end = start = file.seek(0, os.SEEK_END)
             data = b""
             while start and end - start < most:
@@ -54,7 +55,7 @@ def _last_mark(data: bytes, stamps: Stamps) -> int | None:
         begin = data.rfind(b"\n", 0, at) + 1
         stop = data.find(b"\n", at)
         line = data[begin : stop if stop >= 0 else len(data)]
-        event = parse_line(line, stamps) if len(line) < _MOST_LINE else None
+        event = parse_line(line, stamps)
         if event and event.kind in (LogKind.STARTED, LogKind.RELOADED):
             return begin
         end = min(at, begin)
@@ -78,7 +79,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     """The file, unpacked if need be.  Raises CannotObserve when it cannot be read."""
     with ExitStack() as both:  # a packed file does not close the one it is read from
         try:
-            packed = both.enter_context(inroot.stream(path))
+            packed = both.enter_context(inroot.opened(path))
             match path.suffix:
                 case ".gz":
                     file = cast(IO[bytes], both.enter_context(gzip.open(packed, "rb")))
@@ -109,18 +110,19 @@ def last_time(path: Path, stamps: Stamps) -> datetime | None:
 
 
 def events_since(
-    path: Path, since: datetime | None, stamps: Stamps, end: float = math.inf
+    path: Path, since: datetime | None, stamps: Stamps, end: float = math.inf, until: float = math.inf
 ) -> Iterator[tuple[LogEvent | None, int]]:
     """The events of a file from ``since`` on, each with its line's size; None for a line of no use.
 
-    The place is found by halving, since a log is in order of time.  ``end``: the offset to stop at.
+    The place is found by halving, since a log is in order of time.  ``end``: the offset to stop at;
+    ``until``: as for ``lines.sized``.
     """
     with opened(path) as file:
         if since is not None and path.suffix not in _PACKED:
             _seek(file, since, stamps)
         at = file.tell()
         try:
-            for event, size in events_of(file, stamps):
+            for event, size in events_of(lines_of(file, until), stamps):
                 at += size
                 if at > end:
                     break
@@ -131,11 +133,16 @@ def events_since(
             raise CannotObserve(f"{path}: the log cannot be read to its end ({why}).") from None
 
 
-def events_of(lines: Iterable[bytes], stamps: Stamps) -> Iterator[tuple[LogEvent | None, int]]:
-    """The events of lines, each with its line's size; None for a line of no use."""
-    for line in lines:
-        use = len(line) < _MOST_LINE and of_use(line)
-        yield (parse_line(line, stamps) if use else None), len(line)
+def lines_of(file: IO[bytes], until: float = math.inf) -> Iterator[tuple[bytes, int]]:
+    """Lines with their sizes; of one that is too long so much that it shows."""
+    return lines.sized(file, _KEPT, until)
+
+
+def events_of(found: Iterable[tuple[bytes, int]], stamps: Stamps) -> Iterator[tuple[LogEvent | None, int]]:
+    """The events of lines, each with its line's size; None for a line of no use, or one that is too long."""
+    for line, size in found:
+        use = size <= MOST_LINE and of_use(line)
+        yield (parse_line(line, stamps) if use else None), size
 
 
 def _seek(file: IO[bytes], since: datetime, stamps: Stamps) -> None:
@@ -151,11 +158,11 @@ def _seek(file: IO[bytes], since: datetime, stamps: Stamps) -> None:
             high = middle
     file.seek(low)
     if low:
-        file.readline(_MOST_LINE)
+        file.readline(MOST_LINE)
 
 
 def _first_time(file: IO[bytes], stamps: Stamps) -> datetime | None:
-    file.readline(_MOST_LINE)
+    file.readline(MOST_LINE)
     for line in file.read(_PROBE).splitlines():
         parts = stamps.split(line)
         if parts and parts[0]:

@@ -1,6 +1,7 @@
 """What a log tells of failed logins, as a report: who fails, why, how often, from where."""
 
 import gc
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,13 +11,17 @@ from pathlib import Path
 from typing import IO
 
 from mailauth.dovecot.logcensus import Census, Pattern
-from mailauth.dovecot.logfiles import events_of, events_since, last_time, rotated
-from mailauth.dovecot.logs import LogEvent, plain
+from mailauth.dovecot.logfiles import events_of, events_since, last_time, lines_of, rotated
+from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
 from mailauth.dovecot.messages import LogKind
+from mailauth.lines import OutOfTime
 
 _DAY = 86400.0
+READING = 600.0
+"""Seconds that logs are read; what is left then is not looked at, and that is said."""
+_LOOK = 4096  # lines between two looks at the clock
 _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
 
 
@@ -118,6 +123,7 @@ class Reading:
     log_timestamp: str = DEFAULT_STAMP
     ident: str = "dovecot"
     several: bool | None = None  # passdbs; None: not known
+    seconds: float = READING
 
 
 @dataclass(slots=True)
@@ -127,6 +133,8 @@ class _Read:
     lines: int = 0
     dated: int = 0
     size: int = 0
+    long: int = 0  # lines that are none of Dovecot's for their length
+    stopped: str = ""  # where, for want of time
     sources: list[str] = field(default_factory=list)
 
 
@@ -139,10 +147,15 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
     since = latest - asked.since if latest and asked.since is not None else None
     read = _Read()
     census = Census(asked.several)
+    until = time.monotonic() + asked.seconds
     with _no_collector():
         for path in files:
+            if read.stopped:
+                read.stopped += f", and none of {shown_as(path)}"
+                continue
             read.sources.append(shown_as(path))
-            _take(census, events_since(path, since, _stamps(asked, now)), asked, read)
+            events = events_since(path, since, _stamps(asked, now), until=until)
+            _take(census, events, asked, read, until)
     return _report(census, read, asked)
 
 
@@ -150,7 +163,8 @@ def read_stream(stream: IO[bytes], asked: Reading) -> FromLogReport:
     """Read all that comes, without a look back."""
     read, census = _Read(sources=["standard input"]), Census(asked.several)
     with _no_collector():
-        _take(census, events_of(stream, _stamps(asked, datetime.now().astimezone())), asked, read)
+        until, stamps = time.monotonic() + asked.seconds, _stamps(asked, datetime.now().astimezone())
+        _take(census, events_of(lines_of(stream, until), stamps), asked, read, until)
     return _report(census, read, asked)
 
 
@@ -170,11 +184,35 @@ def _stamps(asked: Reading, now: datetime) -> Stamps:
     return Stamps(now, own=asked.log_timestamp, ident=asked.ident)
 
 
-def _take(census: Census, events: Iterable[tuple[LogEvent | None, int]], asked: Reading, read: _Read) -> None:
+def _take(
+    census: Census,
+    events: Iterable[tuple[LogEvent | None, int]],
+    asked: Reading,
+    read: _Read,
+    until: float,
+) -> None:
+    before = read.size
+    try:
+        _take_all(census, events, asked, read, until)
+    except OutOfTime:
+        read.stopped = f"{read.sources[-1]} after {(read.size - before) / 1024**2:,.0f} MiB"
+
+
+def _take_all(
+    census: Census,
+    events: Iterable[tuple[LogEvent | None, int]],
+    asked: Reading,
+    read: _Read,
+    until: float,
+) -> None:
     wanted = plain(asked.user, 80).casefold()
     for event, size in events:
         read.lines += 1
         read.size += size
+        if not read.lines % _LOOK and time.monotonic() > until:
+            raise OutOfTime
+        if size > MOST_LINE:
+            read.long += 1
         if event is None:
             continue
         read.dated += event.when is not None
@@ -221,7 +259,7 @@ def _report(census: Census, read: _Read, asked: Reading) -> FromLogReport:
             )
             for one in sorted(census.troubles.values(), key=lambda one: -one.count)
         ],
-        notes=_notes(census, read),
+        notes=_notes(census, read, asked),
     )
 
 
@@ -276,7 +314,7 @@ def _guesser(ip: str, group: Group) -> AddressRow:
     return AddressRow(ip, group.count, len(group.others), examples, _shown(group.first), _shown(group.last))
 
 
-def _notes(census: Census, read: _Read) -> list[str]:
+def _notes(census: Census, read: _Read, asked: Reading) -> list[str]:
     notes = []
     if census.unexplained:
         notes.append(
@@ -293,6 +331,13 @@ def _notes(census: Census, read: _Read) -> list[str]:
             " there are several passdbs, Dovecot logs that the first says no, and not that the next lets the"
             " client in. The program's own log tells (Postfix: SASL ... authentication failed)."
         )
+    if read.stopped:
+        notes.append(
+            f"Reading took longer than {asked.seconds:g} s: it ended in {read.stopped}; what follows was not"
+            " looked at (--max-seconds)."
+        )
+    if read.long:
+        notes.append(f"Lines of more than {MOST_LINE // 1024} KiB that were not looked at: {read.long}.")
     if read.lines and not census.lines:
         notes.append("No line is one of Dovecot's logins: another program's log, or another instance_name?")
     elif census.lines and not read.dated:

@@ -115,6 +115,8 @@ _ENDS: dict[bytes, Message] = {
 }
 _NEXT = b" - trying the next passdb"
 _SHOWN = 160
+MOST_LINE = 64 * 1024
+"""Bytes of a line that is parsed; Dovecot ends its own at PIPE_BUF, 4 KiB (2.4.1 src/lib/failures.c)."""
 # What a connection to a server says begins with these, and has its host where others have the user.
 _OF_SERVERS = (b"mysql", b"pgsql", b"sqlite", b"sqlpool", b"imapc")
 _OF_MAIL = ("imap", "pop3", "submission", "managesieve")
@@ -141,7 +143,9 @@ def plain(text: str, most: int = _SHOWN) -> str:
 
 
 def parse_line(line: bytes, stamps: Stamps) -> LogEvent | None:
-    """The event of a line, None where it is none of Dovecot's."""
+    """The event of a line, None where it is none of Dovecot's, or too long to be one."""
+    if len(line) > MOST_LINE:
+        return None
     parts = stamps.split(line.rstrip(b"\r\n"))
     return None if parts is None else parse_message(*parts)
 

@@ -67,7 +67,7 @@ class LogStreams(Evidence):
 class LogWindow(Evidence):
     """The log since Dovecot last started or was reloaded, of the last day at most.
 
-    ``whole`` is False where that place is further back than was read.
+    ``whole`` is False where not all of that was read: it is far back, or has lines that are too long.
     """
 
     begins: str
@@ -96,7 +96,7 @@ class LogWindow(Evidence):
     def seen(self) -> str:
         told = f"since {self.begins}: {self.lines} lines, {self.failures} failed logins"
         if not self.whole:
-            told += " (the start of Dovecot is further back than was read)"
+            told += " (not all of it since Dovecot's start was read)"
         return "; ".join([told, *(f"{one.count} x {one.text!r}" for one in self.troubles)])
 
 

@@ -97,8 +97,8 @@ class Limits:
     Dovecot itself has no such bound but its vsz_limit, and gives a login up after 60 seconds.
     """
 
-    memory: int = 2048 * MiB
-    seconds: float = 60.0
+    memory: int = 1280 * MiB  # libsodium's MEMLIMIT_SENSITIVE is 1 GiB
+    seconds: float = 20.0
 
 
 LIMITS = Limits()

@@ -7,18 +7,20 @@ kept from.  When the program ends the thread ends with it.
 
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NoReturn, TypeVar
 
 from mailauth.hashes import judge
-from mailauth.hashes.hash import Hash, Judgement, Password
+from mailauth.hashes.allowance import here
+from mailauth.hashes.hash import Hash, Judgement, Password, Verdict
 
 _T = TypeVar("_T")
+_LONGER = 4  # times what a verification may take by our reckoning: this machine may be busy
 
 
-def interruptible(work: Callable[[], _T]) -> _T:
-    """What ``work`` returns or raises."""
+def interruptible(work: Callable[[], _T], most: float | None = None) -> _T:
+    """What ``work`` returns or raises.  Raises Empty where it takes longer than ``most`` seconds."""
     done: SimpleQueue[Callable[[], _T]] = SimpleQueue()
 
     def run() -> None:
@@ -30,12 +32,19 @@ def interruptible(work: Callable[[], _T]) -> _T:
             done.put(lambda: found)
 
     Thread(target=run, daemon=True).start()
-    return done.get()()
+    return done.get(timeout=most)()
 
 
 def verify_hash(parsed: Hash, password: Password, *, user: str = "") -> Judgement:
-    """As ``hashes.verify_hash``, for where somebody waits."""
-    return interruptible(lambda: judge.verify_hash(parsed, password, user=user))
+    """As ``hashes.verify_hash``, for where somebody waits; longer than was foreseen, and it is given up."""
+    most = _LONGER * max(1.0, here().left)
+    try:
+        return interruptible(lambda: judge.verify_hash(parsed, password, user=user), most)
+    except Empty:
+        here().spent += most
+        return Judgement(
+            Verdict.UNSUPPORTED, f"not computed: it was given up after {most:.0f} s{here().more}"
+        )
 
 
 def _raise(why: BaseException) -> NoReturn:

@@ -11,9 +11,9 @@ import re
 
 from mailauth.errors import UsageError
 from mailauth.hashes import accepts
+from mailauth.hashes.allowance import here
 from mailauth.hashes.encoding import BASE64, base64_decode, base64_encode, first_foreign, hex_decode
 from mailauth.hashes.hash import (
-    LIMITS,
     Flaw,
     Hash,
     Judgement,
@@ -216,20 +216,20 @@ def _wrong_length(payload: bytes, decoded: bytes, want: int) -> str:
     return f"{said}: a salt or something else follows the digest"
 
 
-def too_much(scheme: Scheme, hash_: Hash, limits: Limits) -> Judgement | None:
-    """A refusal to compute, for a string that asks for more than ``limits``."""
+def too_much(scheme: Scheme, hash_: Hash, limits: Limits, more: str = "") -> Judgement | None:
+    """A refusal to compute, for a string that asks for more than ``limits``; ``more``: what raises them."""
     need = scheme.memory(hash_.payload)
     if need.total > limits.memory:
         return Judgement(
             Verdict.OUT_OF_MEMORY,
             f"asks for {need.total / 2**20:.0f} MiB, more than the {limits.memory / 2**20:.0f} MiB allowed"
-            " here; not computed",
+            f" here{more}; not computed",
         )
     time = scheme.seconds(hash_.params)
     if time > limits.seconds:
         return Judgement(
             Verdict.UNSUPPORTED,
-            f"would take about {time:.0f} s, more than the {limits.seconds:.0f} s allowed here; not"
+            f"would take about {time:.0f} s, more than the {limits.seconds:.0f} s allowed here{more}; not"
             " computed (Dovecot gives a login up after 60 s)",
         )
     return None
@@ -243,7 +243,7 @@ def verify(
     default_scheme: str | None = "CRYPT",
     dovecot: Release | None = None,
     allow_weak: bool = False,
-    limits: Limits = LIMITS,
+    limits: Limits | None = None,
 ) -> Judgement:
     """The verdict that Dovecot would give, and the reason that it would not."""
     parsed = parse(stored, default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak)
@@ -252,10 +252,16 @@ def verify(
     return verify_hash(parsed, password, user=user, limits=limits)
 
 
-def verify_hash(hash_: Hash, password: Password, *, user: str = "", limits: Limits = LIMITS) -> Judgement:
+def verify_hash(
+    hash_: Hash, password: Password, *, user: str = "", limits: Limits | None = None
+) -> Judgement:
     """The same for a string already parsed."""
-    refused = too_much(hash_.scheme, hash_, limits)
-    return refused or hash_.scheme.verify(hash_.payload, password, user)
+    allowance = here()
+    refused = too_much(hash_.scheme, hash_, limits or allowance.limits, "" if limits else allowance.more)
+    if refused := refused or allowance.refused():
+        return refused
+    with allowance.counted():
+        return hash_.scheme.verify(hash_.payload, password, user)
 
 
 def generate(scheme: str, password: Password, *, user: str = "", **params: int | str) -> str:

@@ -82,7 +82,7 @@ class Watcher:
     def _read(self) -> int:
         """Warnings of a queue since the beginning; a rotated log is begun anew."""
         assert self._log
-        with suppress(OSError), inroot.stream(self._log) as file:
+        with suppress(OSError), inroot.opened(self._log) as file:
             size = file.seek(0, os.SEEK_END)
             if size < self._place:
                 self._place = 0

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal
 from mailauth.dovecot import confining, inroot
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Memory, Password, Verdict
+from mailauth.hashes.allowance import here
 
 Kind = Literal["argon2", "crypt"]
 
@@ -55,8 +56,14 @@ def trial(
     Raises CannotObserve when the library is not there, the machine has not the memory to try
     without a limit, or ``timeout`` (seconds) runs out.
     """
+    allowance = here()
     if room is None or memory.total <= room:
         check_physical(memory.total, "not tried")
+        if memory.total > allowance.limits.memory:
+            raise CannotObserve(
+                f"the hash takes {memory.total / 2**20:.0f} MiB, more than the"
+                f" {allowance.limits.memory / 2**20:.0f} MiB allowed here{allowance.more}: not tried."
+            )
     for name in (library, *LIBRARIES[kind]):
         if name is None:
             continue
@@ -76,7 +83,10 @@ def trial(
         with opened as file:
             if file:
                 request["library"] = f"/proc/self/fd/{file.fileno()}"
-            answer = ask(_SCRIPT, request, "the verification", timeout, (file.fileno(),) if file else ())
+            with allowance.counted():
+                handed = (file.fileno(),) if file else ()
+                most = min(timeout, max(1.0, allowance.total - allowance.spent))
+                answer = ask(_SCRIPT, request, "the verification", most, handed)
         if "error" in answer:
             continue
         if answer["matched"]:

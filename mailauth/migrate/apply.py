@@ -47,6 +47,7 @@ class Plan:
     width: int | None
     twice: tuple[str, ...] = ()
     bad_lines: tuple[int, ...] = ()
+    passed_over: tuple[str, ...] = ()  # lines that are too long to be judged
     dovecot: str = ""  # who reads the strings
     default_scheme: str = ""
     assumed: str = ""  # what of that nobody said
@@ -116,6 +117,7 @@ def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5)
         table.width,
         tuple(getattr(table, "twice", ())[:_NAMED]),
         tuple(getattr(table, "bad", ())[:_NAMED]),
+        tuple(getattr(table, "passed_over", ())[:_NAMED]),
         version_text(wishes.reader.dovecot),
         wishes.reader.default_scheme,
         keyless=getattr(table, "keyless", ""),

@@ -15,7 +15,7 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logcensus import Census, Trouble
 from mailauth.dovecot.logfiles import tail_since_start
-from mailauth.dovecot.logs import LogEvent, ends_a_session, of_use, parse_line
+from mailauth.dovecot.logs import MOST_LINE, LogEvent, ends_a_session, of_use, parse_line
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import Pair
 from mailauth.dovecot.messages import LogKind
@@ -267,7 +267,7 @@ def _of_files(files: list[tuple[str, Path]], stamps: Stamps, names: set[str] | N
     whole, starts = True, []
     for _, path in files:
         lines, found = tail_since_start(path, stamps)
-        whole = whole and found
+        whole = whole and found and all(len(line) <= MOST_LINE for line in lines)
         if lines and (first := parse_line(lines[0], stamps)) and first.when and found:
             starts.append(first.when)
         events += _events(lines, stamps, names)

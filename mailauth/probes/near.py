@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
+from mailauth import lines
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
@@ -46,7 +47,7 @@ def _in_file(passdb: Passdb, source: FileSource, scene: Scene) -> list[NearName]
     odd: list[NearName] = []
     try:
         with inroot.opened(scene.dovecot.path(source.path)) as file:
-            for number, line in enumerate(islice(file, _LINES), 1):
+            for number, (line, _) in enumerate(islice(lines.sized(file), _LINES), 1):
                 name = passwd_file.name_of(line).decode("utf-8", "replace")
                 if name and (name == given or _alike(name, looked_up) or _alike(name, given)):
                     return [NearName(passdb.label, f"{source.path}:{number}", name)]

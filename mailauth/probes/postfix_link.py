@@ -113,7 +113,7 @@ def _logged(one: Instance) -> str:
     for name in names:
         with suppress(OSError), inroot.opened(one.root.path(name)) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            if found := _SAYS.findall(file.read()):
+            if found := _SAYS.findall(file.read(_TAIL)):
                 return plain(redacted(found[-1]).decode("utf-8", "backslashreplace"), 200)
     return ""
 

@@ -53,6 +53,7 @@ class StoreReport:
     without_password: int
     users_twice: list[str]
     odd_names: list[str]  # lines of a file whose name nobody can type, and why
+    not_judged: list[str]  # lines of a file that are too long, and their length
     column_type: str
     column_width: int | None
     largest: str  # the hash that takes most memory
@@ -99,6 +100,7 @@ def _store(one: Surveyed) -> StoreReport:
         without_password=one.survey.nulls,
         users_twice=list(one.survey.twice),
         odd_names=list(one.survey.odd),
+        not_judged=list(one.survey.passed_over),
         column_type=column.type if column else "",
         column_width=column.width if column else None,
         largest=largest.hash if largest and largest.memory else "",
@@ -166,6 +168,8 @@ def _store_text(store: StoreReport, dovecot: str) -> list[str]:
         lines.append(
             f"  users with several entries: {len(store.users_twice):,} ({store.users_twice[0]}, ...)"
         )
+    if store.not_judged:
+        lines.append(f"  lines that were not judged: {len(store.not_judged):,} ({store.not_judged[0]})")
     if store.odd_names:
         lines.append(f"  names that nobody types: {len(store.odd_names):,} ({store.odd_names[0]})")
     if store.column_type:

@@ -30,6 +30,8 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
         lines.append(f"  lines that Dovecot never looks at, left as they are: {', '.join(plan.twice)}")
     if plan.bad_lines:
         lines.append(f"  lines without a password: {', '.join(map(str, plan.bad_lines))}")
+    if plan.passed_over:
+        lines.append(f"  lines that were not judged: {'; '.join(plan.passed_over)}")
     if any(one.unsure for one in plan.lines):
         lines.append(
             "What is left could be several things, and no rule guesses: --origin NAME says whose strings they"

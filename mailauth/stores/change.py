@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailauth import lines
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.variables import Fill
@@ -75,13 +76,17 @@ class _Line:
     number: int = 0
 
     def changed(self, place: replace.Place) -> Iterator[bytes]:
+        number, begins = 0, True
         with place.reader() as file:
-            for number, line in enumerate(file, 1):
-                if self.number or passwd_file.name_of(line) != self.user:
-                    yield line
-                    continue
-                self.number = number
-                yield self._with_new(line)
+            while line := file.readline(lines.MOST):  # a longer one comes in pieces
+                number += begins
+                ours = begins and not self.number and passwd_file.name_of(line) == self.user
+                begins = line.endswith(b"\n")
+                if ours and not begins and len(line) == lines.MOST:
+                    raise Refused(f"{self.shown}:{number}: the line is too long to be changed.")
+                if ours:
+                    self.number = number
+                yield self._with_new(line) if ours else line
 
     def _with_new(self, line: bytes) -> bytes:
         body = line.rstrip(b"\n").removesuffix(b"\r")

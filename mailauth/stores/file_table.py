@@ -7,10 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
+from mailauth import lines
+from mailauth.dovecot import inroot
 from mailauth.errors import Refused
 from mailauth.stores import obstacles, passwd_file, replace
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, not_kept
+
+_NOTED = 1000  # lines of a kind that are noted
 
 
 @dataclass(slots=True)
@@ -22,6 +27,7 @@ class FileTable:
     apart: bool = False
     twice: list[str] = field(default_factory=list)  # users of lines that Dovecot never looks at
     bad: list[int] = field(default_factory=list)  # lines without a password field
+    passed_over: list[str] = field(default_factory=list)  # lines that are too long
     _seen: set[bytes] = field(default_factory=set)
     _at: int = 0  # lines read so far
 
@@ -36,8 +42,8 @@ class FileTable:
         return list(obstacles.of_file(self.path))
 
     def count(self) -> int:
-        with self._open() as lines:
-            return len({passwd_file.name_of(line) for line in lines} - {b""})
+        with self._open() as found:
+            return len({hash(name) for line, _ in found if (name := passwd_file.name_of(line))})
 
     def unsortable(self) -> str:
         """A reason why it cannot be read page by page: none."""
@@ -46,33 +52,36 @@ class FileTable:
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         """Pages are asked for one after the other.  Where lines moved meanwhile, it begins anew."""
         if after is None:
-            self._seen, self._at, self.twice, self.bad = set(), 0, [], []
-            with self._open() as lines:
-                return list(islice(self._rows(lines, 0), size))
+            self._seen, self._at, self.twice, self.bad, self.passed_over = set(), 0, [], [], []
+            with self._open() as found:
+                return list(islice(self._rows(found, 0), size))
         start, name = int(after[0]), after[1]
-        with self._open() as lines:
-            for number, line in enumerate(islice(lines, max(start, self._at)), 1):
+        with self._open() as found:
+            for number, (line, _) in enumerate(islice(found, max(start, self._at)), 1):
                 if number > self._at:
                     self._first(passwd_file.name_of(line))
                 if number == start and _text(passwd_file.name_of(line)) == name:
                     name = ""
             if not name:
                 self._at = max(start, self._at)
-                return list(islice(self._rows(lines, self._at), size))
+                return list(islice(self._rows(found, self._at), size))
         return self.page(None, size)
 
-    def _rows(self, lines: Iterator[bytes], start: int) -> Iterator[Row]:
-        for number, line in enumerate(lines, start + 1):
+    def _rows(self, found: Iterator[tuple[bytes, int]], start: int) -> Iterator[Row]:
+        for number, (line, length) in enumerate(found, start + 1):
             self._at = number
             name = passwd_file.name_of(line)
             if not name:
                 continue
             shown = name.decode("utf-8", "replace")
             if not self._first(name):
-                self.twice.append(shown)
+                _note(self.twice, shown)
+                continue
+            if length > len(line):
+                _note(self.passed_over, f"{self.path}:{number}: {passwd_file.too_long(length)}")
                 continue
             if b":" not in line:
-                self.bad.append(number)
+                _note(self.bad, number)
             yield Row((number, _text(name)), shown, passwd_file.stored_of(line))
 
     def _first(self, name: bytes) -> bool:
@@ -84,8 +93,10 @@ class FileTable:
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
         wanted = {key[1]: key for key in keys}
         found = []
-        with self._open() as lines:
-            for line in lines:
+        with self._open() as there:
+            for line, length in there:
+                if length > len(line):
+                    continue
                 key = wanted.pop(_text(passwd_file.name_of(line)), None)
                 if key is not None:
                     found.append(Row(key, str(key[1]), passwd_file.stored_of(line)))
@@ -115,18 +126,26 @@ class FileTable:
         return _Lines(self.path)
 
 
+_T = TypeVar("_T")
+
+
+def _note(found: list[_T], one: _T) -> None:
+    if len(found) < _NOTED:
+        found.append(one)
+
+
 class _Lines:
-    """The lines of a file, as a context manager."""
+    """The lines of a file, each with its length, as a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> Iterator[bytes]:
+    def __enter__(self) -> Iterator[tuple[bytes, int]]:
         try:
-            self._file = self._path.open("rb")
+            self._file = inroot.opened(self._path)
         except OSError as why:
             raise Refused(f"{self._path}: cannot be read ({why.strerror}).") from None
-        return iter(self._file)
+        return lines.sized(self._file)
 
     def __exit__(self, *_error: object) -> None:
         self._file.close()
@@ -139,10 +158,15 @@ class _Pass:
     wanted: dict[int | str, Swap]
     written: set[Key] = field(default_factory=set)
 
-    def changed(self, lines: Iterator[bytes]) -> Iterator[bytes]:
-        for line in lines:
-            one = self.wanted.pop(_text(passwd_file.name_of(line)), None)
-            if one is None or passwd_file.stored_of(line) != one.row.stored:
+    def changed(self, file: BinaryIO) -> Iterator[bytes]:
+        """A line that is too long goes through in pieces, as it is."""
+        begins = True
+        while line := file.readline(lines.MOST):
+            name = passwd_file.name_of(line) if begins else b""
+            begins = line.endswith(b"\n")
+            one = self.wanted.pop(_text(name), None) if name else None
+            cut = not begins and len(line) == lines.MOST
+            if one is None or cut or passwd_file.stored_of(line) != one.row.stored:
                 yield line
                 continue
             self.written.add(one.row.key)

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from mailauth import lines
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.variables import Fill
-from mailauth.errors import unseen
+from mailauth.errors import CannotObserve, unseen
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _EXTRA_FIELDS = 7  # the first field that holds extra fields
@@ -29,14 +30,16 @@ def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -
     """Find ``user`` as Dovecot does: the first line of that name counts, later ones are ignored.
 
     ``shown_as`` is the path as Dovecot sees it; ``varies``: it has variables, so that a file that is not
-    there is an unknown user.  Raises CannotObserve when the file cannot be read.
+    there is an unknown user.  Raises CannotObserve when the file, or all of the line, cannot be read.
     """
     shown = shown_as or str(path)
     wanted = user.encode()
     try:
         with inroot.opened(path) as file:
-            for number, line in enumerate(file, 1):
+            for number, (line, size) in enumerate(lines.sized(file), 1):
                 if name_of(line) == wanted:
+                    if size > len(line):
+                        raise CannotObserve(f"{shown}:{number}: {too_long(size)}, and was not judged.")
                     _, *rest = _entry(line).split(b":")
                     record = _record(rest, f"{shown}:{number}")
                     return replace(record, again=_next(file, wanted, number))
@@ -52,9 +55,17 @@ def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -
 
 def _next(file: BinaryIO, wanted: bytes, number: int) -> int:
     """The number of the next line of that name; 0 where there is none."""
-    left = b"\n" + file.read(_LOOKED_AT)
-    at = left.find(b"\n" + wanted + b":")
-    return 0 if at < 0 else number + 1 + left.count(b"\n", 0, at)
+    mark, before = b"\n" + wanted + b":", b"\n"
+    for _ in range(_LOOKED_AT // _PIECE):
+        piece = file.read(_PIECE)
+        left = before + piece
+        if (at := left.find(mark)) >= 0:
+            return number + left.count(b"\n", 0, at + 1)
+        if not piece:
+            break
+        before = left[-len(mark) :]
+        number += left.count(b"\n") - before.count(b"\n")
+    return 0
 
 
 def ids_of(path: Path, user: str) -> Iterator[tuple[int, str | None, str | None]]:
@@ -64,7 +75,7 @@ def ids_of(path: Path, user: str) -> Iterator[tuple[int, str | None, str | None]
     """
     wanted = user.encode()
     with inroot.opened(path) as file:
-        for number, line in enumerate(file, 1):
+        for number, (line, _) in enumerate(lines.sized(file), 1):
             if name_of(line) == wanted:
                 words = [word.decode("utf-8", "backslashreplace") for word in _entry(line).split(b":")]
                 uid, gid = (*words[2:4], None, None)[:2]
@@ -72,6 +83,14 @@ def ids_of(path: Path, user: str) -> Iterator[tuple[int, str | None, str | None]
 
 
 _LOOKED_AT = 64 * 1024 * 1024  # bytes after a line that are looked at for another
+_PIECE = 1024 * 1024
+
+
+def too_long(size: int) -> str:
+    """Why a line is not judged."""
+    return f"the line has {size} bytes, and {lines.MOST} are read of one"
+
+
 _STRAY = " \t\r\n\v\f\u00a0\u200b\u200c\u200d\u2060\ufeff\"'`"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 

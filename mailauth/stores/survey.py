@@ -8,11 +8,12 @@ number of rows, and what is kept has no salt, no digest and no password in it.
 import itertools
 import string
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mailauth import hashes
+from mailauth import hashes, lines
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, unseen
@@ -83,7 +84,8 @@ class HashClass:
 class Survey:
     """What a store holds.  ``nulls``: rows without a password; ``twice``: users with several entries.
 
-    ``odd``: lines of a file whose name nobody can type, each with its place and why.
+    ``odd``: lines of a file whose name nobody can type, each with its place and why.  ``passed_over``: those
+    that are too long to be judged.
     """
 
     place: str
@@ -93,6 +95,7 @@ class Survey:
     twice: tuple[str, ...] = ()
     column: Column | None = None
     odd: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def sound(self) -> tuple[HashClass, ...]:
@@ -236,12 +239,16 @@ def of_files(
     tally = Tally(question)
     twice: list[str] = []
     odd: list[str] = []
+    passed_over: deque[str] = deque(maxlen=MOST_TWICE)
     for path in paths:
         seen: array[int] = array("q")
         try:
             with inroot.opened(path) as file:
-                for number, line in enumerate(file, 1):
+                for number, (line, size) in enumerate(lines.sized(file), 1):
                     if line[:1] in _NO_ENTRY or not passwd_file.is_entry(line):
+                        continue
+                    if size > len(line):
+                        passed_over.append(f"{path}:{number}: {passwd_file.too_long(size)}")
                         continue
                     if len(odd) < MOST_TWICE and (why := passwd_file.odd(line, number)):
                         odd.append(f"{path}:{number}: {why}")
@@ -253,7 +260,8 @@ def of_files(
             twice += _twice(path, seen)
         except OSError as why:
             raise unseen(str(path), why, "the passwd-file cannot be read") from None
-    return Survey(place, tally.rows, tally.classes(), tally.nulls, tuple(twice[:MOST_TWICE]), odd=tuple(odd))
+    named, kept = tuple(twice[:MOST_TWICE]), tuple(passed_over)
+    return Survey(place, tally.rows, tally.classes(), tally.nulls, named, odd=tuple(odd), passed_over=kept)
 
 
 _NO_ENTRY = frozenset({b"", b"#", b":", b"\n", b"\r"})
@@ -267,7 +275,7 @@ def _twice(path: Path, seen: "array[int]") -> list[str]:
         return []
     counts: dict[bytes, int] = {}
     with inroot.opened(path) as file:
-        for line in file:
+        for line, _ in lines.sized(file):
             name = line.partition(b":")[0]
             if line[:1] not in _NO_ENTRY and hash(name) in alike:
                 counts[name] = counts.get(name, 0) + 1
