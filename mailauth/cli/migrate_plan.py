@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
 
+_PLANNING = 600.0  # seconds of a plan
 _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
 RATE = click.FloatRange(min=0, min_open=True)
 
@@ -68,8 +69,16 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @store_options
 @rule_options
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=1),
+    default=_PLANNING,
+    show_default=True,
+    metavar="SECONDS",
+    help="Stop then, and say after how many rows.",
+)
 @json_option
-def plan(as_json: bool, **named: Any) -> None:
+def plan(as_json: bool, max_seconds: float, **named: Any) -> None:
     """Show what would be done to the stored strings: how many of which kind, with some users.
 
     Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
@@ -80,10 +89,10 @@ def plan(as_json: bool, **named: Any) -> None:
     Exit status:  0 nothing is to be done    1 something is, or some rows are left or broken and stay so
                   2 wrong usage              3 the store could not be read
     """
-    _plan(words("as_json"), named, as_json=as_json)
+    _plan(words("as_json", "max_seconds"), named, as_json=as_json, seconds=max_seconds)
 
 
-def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool) -> None:
+def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, seconds: float) -> None:
     from mailauth.hashes.making import must_fit  # noqa: PLC0415 - --help needs none of it
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate.mechanisms import question  # noqa: PLC0415
@@ -97,7 +106,8 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool) -> No
     table = opened_whole(where, reading=True)
     try:
         with progress(None) as tell:
-            found = applying.plan(table, wishes, tell, page=_page(where, reading=True))
+            page = _page(where, reading=True)
+            found = applying.plan(table, wishes, tell, page=page, seconds=seconds)
             hashing = any(line.action == "rehash" for line in found.lines)
             losing = losing_of(where, wishes) if hashing else ()
             asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
@@ -105,7 +115,8 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool) -> No
     finally:
         table.close()
     click.echo(to_json(found) if as_json else plan_text(found, again), nl=as_json)
-    sys.exit(1 if found.changes or any(line.broken or line.unsure for line in found.lines) else 0)
+    more = found.stopped or found.changes or any(line.broken or line.unsure for line in found.lines)
+    sys.exit(1 if more else 0)
 
 
 @click.command()
@@ -145,7 +156,7 @@ def apply(
     from mailauth.migrate.where import opened_whole  # noqa: PLC0415
 
     if not do_it:
-        _plan(words("as_json"), named, as_json=as_json)
+        _plan(words("as_json"), named, as_json=as_json, seconds=_PLANNING)
         return
     where, wishes = _asked(named)
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)

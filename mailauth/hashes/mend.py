@@ -114,12 +114,16 @@ _BY_LOOK = (
 )
 
 
+_COMPILED = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _BY_LOOK)
+
+
 def _scheme(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     second, inner, at = judge.split(payload)
     if second is not None and at:
         yield _with(second, inner), "the first of two {SCHEME} taken away"
-    for pattern, wanted in _BY_LOOK[:-1]:  # the last is a guess
-        if (name or b"").upper().partition(b".")[0] != wanted and re.fullmatch(pattern, payload, re.DOTALL):
+    named = (name or b"").upper().partition(b".")[0]
+    for pattern, wanted in _COMPILED[:-1]:  # the last is a guess
+        if named != wanted and pattern.fullmatch(payload):
             yield _with(wanted, payload), f"named for what it is: {{{wanted.decode()}}}"
 
 
@@ -260,6 +264,3 @@ def by_look(stored: bytes) -> str | None:
     if stored[:1] not in (b"$", b"{") and not stored[:1].isalnum() and stored[:1] not in (b".", b"/"):
         return None
     return next((name.decode() for pattern, name in _COMPILED if pattern.fullmatch(stored)), None)
-
-
-_COMPILED = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _BY_LOOK)

@@ -6,6 +6,7 @@ row is then either the old or the new one, and it is gone on with by running it 
 new already needs nothing.
 """
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from mailauth.stores.swaps import Key, Row, Swap, Swapped, Table, utf8
 _NAMED = 100  # rows that are named in a report
 _NOT_UTF8 = "the user's name, or the row's key, is not UTF-8"
 _WRITING = 2  # batches at a time
+_LOOK = 1000  # rows between two looks at the clock
 _SAVE = 1.0  # seconds between two writes of the head
 
 Tell = Callable[[int, int], None]
@@ -54,6 +56,7 @@ class Plan:
     losing: tuple[str, ...] = ()  # mechanisms offered that serve these rows now, and not their new hashes
     keyless: str = ""  # that the table has no primary key, and what to do before apply
     asked: str = ""  # the same as a question, where no configuration says what is offered
+    stopped: bool = False  # for want of time: later rows were not looked at
 
     @property
     def changes(self) -> int:
@@ -93,8 +96,11 @@ class Report:
         self.problem, self.no_store = str(why), isinstance(why, CannotObserve)
 
 
-def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5) -> Plan:
-    """Read everything, change nothing."""
+def plan(
+    table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5, seconds: float = math.inf
+) -> Plan:
+    """Read everything, or as much as can be judged in so many seconds; change nothing."""
+    until, stopped = time.monotonic() + seconds, False
     counts, decider = Counts(names), Decider(wishes)
     too_long = 0
     for rows in pages(table, None, page):
@@ -107,7 +113,11 @@ def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5)
             counts.add(decision, row.user)
             if decision.new and table.width is not None and len(decision.new) > table.width:
                 too_long += 1
+            if stopped := not counts.rows % _LOOK and time.monotonic() > until:
+                break
         tell(counts.rows, 0)
+        if stopped:
+            break
     return Plan(
         table.place,
         counts.rows,
@@ -121,6 +131,7 @@ def plan(table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5)
         version_text(wishes.reader.dovecot),
         wishes.reader.default_scheme,
         keyless=getattr(table, "keyless", ""),
+        stopped=stopped,
     )
 
 

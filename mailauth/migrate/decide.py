@@ -262,6 +262,9 @@ _ACTIONS = {
 }
 
 
+_MOST_KINDS = 2000  # that are counted apart
+
+
 @dataclass(slots=True)
 class Counts:
     """Decisions counted by what they do, with some users of each."""
@@ -274,8 +277,12 @@ class Counts:
 
     def add(self, decision: Decision, user: str) -> None:
         action = decision.action.value if decision.action else ""
-        key = (action, decision.before, decision.after, decision.broken, decision.unsure)
+        broken = decision.broken
+        key = (action, decision.before, decision.after, broken, decision.unsure)
         self.rows += 1
+        if key not in self._counts and len(self._counts) >= _MOST_KINDS:
+            what = "in many ways"
+            key = (action, what, what if action else "", broken and what, decision.unsure and what)
         self._counts[key] += 1
         users = self._users.setdefault(key, [])
         if len(users) < self.names:

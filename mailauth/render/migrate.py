@@ -42,6 +42,11 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
         lines.append(refusal(plan.losing, "the new hashes", f"clients of {rows} rows"))
     if plan.asked:
         lines.append(plan.asked)
+    if plan.stopped:
+        lines.append(
+            f"Time was up after {plan.rows} rows, and those behind them were not looked at: --max-seconds"
+            " gives more."
+        )
     if plan.keyless:
         lines.append(plan.keyless)
     changes = f"{plan.changes} row{'' if plan.changes == 1 else 's'}"

@@ -162,3 +162,14 @@ def test_all_tries_together_have_an_end() -> None:
         second = verify_hash(slow, Password.of("x"))
     assert second.verdict is Verdict.UNSUPPORTED
     assert second.reason.endswith("0 s are allowed (more)")
+
+
+def test_a_plan_ends_in_time_and_says_after_how_many_rows(tmp_path: Path) -> None:
+    path = tmp_path / "passwd"
+    with path.open("w") as file:
+        file.writelines(f"user{i}:{{SSHA256}}?{i}{'x' * (i % 40)}::::::\n" for i in range(20_000))
+    words = ("--mend", "--url", f"passwd-file:{path}", "--dovecot", "2.4.1", "--max-seconds", "1")
+    out, err, most = peak("migrate", "plan", *words)
+    assert err == ""
+    assert "Time was up after" in out
+    assert most < MOST
