@@ -2,7 +2,7 @@
 
 import datetime as dt
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mailauth.hashes.origins import ORIGINS
@@ -30,8 +30,7 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
         lines.append(f"  lines that Dovecot never looks at, left as they are: {', '.join(plan.twice)}")
     if plan.bad_lines:
         lines.append(f"  lines without a password: {', '.join(map(str, plan.bad_lines))}")
-    if plan.passed_over:
-        lines.append(f"  lines that were not judged: {'; '.join(plan.passed_over)}")
+    lines += _left_out(plan)
     if any(one.unsure for one in plan.lines):
         lines.append(
             "What is left could be several things, and no rule guesses: --origin NAME says whose strings they"
@@ -42,11 +41,6 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
         lines.append(refusal(plan.losing, "the new hashes", f"clients of {rows} rows"))
     if plan.asked:
         lines.append(plan.asked)
-    if plan.stopped:
-        lines.append(
-            f"Time was up after {plan.rows} rows, and those behind them were not looked at: --max-seconds"
-            " gives more."
-        )
     if plan.keyless:
         lines.append(plan.keyless)
     changes = f"{plan.changes} row{'' if plan.changes == 1 else 's'}"
@@ -55,6 +49,17 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
     else:
         lines.append(f"{changes} would be changed.")
     return "\n".join(lines) + "\n"
+
+
+def _left_out(plan: Plan) -> Iterator[str]:
+    """What was not looked at."""
+    if plan.passed_over:
+        yield f"  lines that were not judged: {'; '.join(plan.passed_over)}"
+    if plan.stopped:
+        yield (
+            f"Time was up after {plan.rows} rows, and those behind them were not looked at: --max-seconds"
+            " gives more."
+        )
 
 
 def _apply(again: Sequence[str]) -> str:
