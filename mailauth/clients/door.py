@@ -41,6 +41,7 @@ class Door:
 class Step(Enum):
     """The steps of a session, in order."""
 
+    NAME = "the host's name"
     CONNECT = "connect"
     GREETING = "greeting"
     TLS = "TLS"

@@ -122,6 +122,9 @@ def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes
         return course.ended(why.answer, why.said)
     except (CannotSayError, Off) as why:
         return course.ended(Answer.BROKEN, why)
+    except socket.gaierror as why:
+        course.step = Step.NAME
+        return course.ended(Answer.UNREACHABLE, f"{door.host}: {why.strerror}")
     except OSError as why:  # an ssl.SSLError is one, and so is a timeout
         if unverified := getattr(why, "verify_message", ""):
             return course.ended(Answer.UNSEEN, f"its certificate: {unverified}; {INSECURE}")

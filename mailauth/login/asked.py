@@ -68,7 +68,13 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
         return Attempt(way, Answer.NOT_TRIED, said=f"{said}; {unseen} was not looked into")
     nets = (name for case in cases for name in case.record.fields if name.startswith(NETS))
     code = next(nets, "") if cases else NO_ENTRY
-    return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code)
+    memory = max((_memory(case) for case in cases), default=0)
+    return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code, memory=memory)
+
+
+def _memory(case: Case) -> int:
+    """What verifying takes beside the process itself."""
+    return 0 if isinstance(case.hash, Flaw) else case.hash.scheme.memory(case.hash.payload).total
 
 
 def by_address(done: list[Attempt]) -> bool:

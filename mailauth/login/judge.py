@@ -6,6 +6,7 @@ from enum import Enum
 
 from mailauth.clients.door import Answer, Step
 from mailauth.clients.sasl import MECHANISMS
+from mailauth.dovecot.sizes import show_size
 from mailauth.login.way import NETS, NO_ENTRY, NOT_ASKED, PROXIED, Attempt, Layer
 
 _NO = (Answer.REFUSED, Answer.TEMPORARY)
@@ -21,6 +22,7 @@ class Breaks(Enum):
     PASSDB_OF_SERVICE = "passdb, for one service"
     MECHANISM = "mechanism"
     USERDB = "userdb"
+    NAME = "name of the host"
     LISTENER = "listener"
     LOGIN_PROCESS = "login process"
     LOGIN_SOCKET = "login socket"
@@ -189,7 +191,9 @@ def _of_the_password(table: _Table, no: Attempt) -> Fault:
     says = "the stored string matches, and auth says no" if matches else "auth says no"
     nets = table.hash.code if table.hash and table.hash.code.startswith(NETS) else ""
     where = f"; the entry has {nets}: --from-address tells auth where the client is" if nets else ""
-    return Fault(Breaks.PASSDB, "", says + _why(no) + where, ("--login",))
+    memory = table.hash.memory if table.hash and matches else 0
+    takes = f"; verifying it takes {show_size(memory)}, for which vsz_limit must leave room" if memory else ""
+    return Fault(Breaks.PASSDB, "", says + _why(no) + where + takes, ("--login",))
 
 
 def _mechanisms(table: _Table) -> Iterator[Fault]:
@@ -239,6 +243,8 @@ def _breaks(one: Attempt) -> Breaks:
     # 4.3.5"), submission-backend-relay.c ("relay server"); measured.
     waited = "timed out" in one.said
     match one.step:
+        case Step.NAME:
+            return Breaks.NAME
         case Step.CONNECT:
             return Breaks.LISTENER
         case Step.TLS if not waited:

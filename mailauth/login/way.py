@@ -78,6 +78,7 @@ class Attempt:
     code: str = ""  # Dovecot's own word for a refusal: "temp_fail", "nologin"
     offered: tuple[str, ...] = field(default=())  # the mechanisms
     depends: str = ""
+    memory: int = 0  # of the stored hash: bytes to verify it
 
     @property
     def ok(self) -> bool:

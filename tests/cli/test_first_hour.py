@@ -60,6 +60,20 @@ def test_another_version_has_the_same_limits(lab: Callable[..., Lab]) -> None:
         told = mailauth("diagnose", "--all", "--as-if", "2.4.5", "--pid", str(one.master_pid))
         assert "STORE004" in told.stdout, told.stdout
         assert told.returncode == 1
+        words = ("alice", "--password-stdin", "--pid", str(one.master_pid))
+        login = mailauth("login", *words, feed=SECRET)
+        assert "verifying it takes 256.5 MiB, for which vsz_limit must leave room" in " ".join(
+            login.stdout.split()
+        )
+        judged = mailauth("diagnose", *words, feed=SECRET)
+        assert "MEM001" in judged.stdout
+        assert "no password" not in judged.stdout
+        one.set_password("alice", GOOD)
+        away = mailauth("login", *words, "--smtp", "nosuch.invalid:25", feed=SECRET)
+        assert "FIRST TO DISAGREE  name of the host (smtp)" in away.stdout, away.stdout
+        healthy = mailauth("diagnose", *words, feed=SECRET)
+        assert healthy.returncode == 0
+        assert "no password" not in healthy.stdout
 
 
 @pytest.mark.parametrize("kind", ["mysql", "pgsql"])

@@ -78,6 +78,7 @@ def test_with_a_cache_that_workers_verify(proof: Make, dovecot_version: str, sto
     fault = Fault(CACHE_WITH_WORKER, {"alice": BIG})
     found = told.story(fault, {"MEM001"}, answers=[False, False])
     assert named(found) == ({"auth", "auth-worker"} if store == "pgsql" else {VERIFIER[store]})
+    assert "Every login fails" in found[0].problem.says
 
 
 def test_only_the_workers_of_the_cache_are_short(proof: Make, dovecot_version: str) -> None:
