@@ -42,10 +42,20 @@ def check(path: Path) -> None:
 
 def read(path: Path) -> bytes:
     """A file of ours in a folder of ours.  Raises OSError, NotOurs."""
-    check(path.parent)
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        _own(path, os.fstat(file.fileno()), stat.S_ISREG)
+    with os.fdopen(opened(path, os.O_RDONLY), "rb") as file:
         return file.read()
+
+
+def opened(path: Path, flags: int) -> int:
+    """A descriptor of a file of ours in a folder of ours.  Raises OSError, NotOurs."""
+    check(path.parent)
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _own(path, os.fstat(file), stat.S_ISREG)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
 
 def _own(path: Path, state: os.stat_result, kind: Callable[[int], bool]) -> None:

@@ -4,7 +4,8 @@ import click
 
 from mailauth.cli.migrate_import import import_
 from mailauth.cli.migrate_on_login import on_login
-from mailauth.cli.migrate_plan import apply, keygen, plan, status, undo
+from mailauth.cli.migrate_plan import apply, keygen, plan, status
+from mailauth.cli.migrate_undo import undo
 
 
 @click.group()

@@ -26,6 +26,7 @@ from mailauth.errors import UsageError
 if TYPE_CHECKING:
     from mailauth.migrate.bulk import Imported
     from mailauth.migrate.where import Where
+    from mailauth.stores.swaps import Table
 
 _PAGE = 256
 
@@ -137,7 +138,7 @@ def import_(
         stack.callback(table.close)
         workers = stack.enter_context(hashing)
         assert workers
-        journal = _journal(where, goal, seal_to, overwrite) if do_it else None
+        journal = _journal(where, table, goal, seal_to, overwrite) if do_it else None
         if journal:
             stack.callback(journal.close)
         tell, stop = stack.enter_context(progress(users.lines)), stack.enter_context(Stop())
@@ -159,11 +160,11 @@ def _warned(source: BinaryIO, name: str) -> None:
         )
 
 
-def _journal(where: "Where", goal: object, seal_to: str | None, overwrite: bool) -> Any:
+def _journal(where: "Where", table: "Table", goal: object, seal_to: str | None, overwrite: bool) -> Any:
     import msgspec  # noqa: PLC0415
 
     rules = msgspec.json.encode({"import": goal, "set": overwrite}).decode()
-    return fresh_journal(where, rules, seal_to)
+    return fresh_journal(where, table, rules, seal_to)
 
 
 def _told(report: "Imported", place: str, name: str, as_json: bool, verifying: bool) -> None:

@@ -1,20 +1,41 @@
-"""The journal of a migration that begins now."""
+"""The journal of a migration: begun now, or of the store that is named."""
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from mailauth.errors import Refused
+from mailauth.errors import Refused, UsageError
 
 if TYPE_CHECKING:
+    from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
+    from mailauth.stores.swaps import Table
 
 
-def fresh_journal(where: "Where", rules: str, seal_to: str | None) -> Any:
+def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = None) -> None:
+    """Raises UsageError where the journal is of another store, by what that is and not by its name.
+
+    ``said``: the store's identity, by who knows that it is the same.
+    """
+    now, then = table.identity(), head.identity
+    if now in (then, said):
+        return
+    if not then and head.store == where.label:  # a journal of before, which knows no more
+        return
+    raise UsageError(
+        f"{head.id} changed {head.store} ({then or 'no more is known of it'}),"
+        f" and this is {where.label} ({now});"
+        f" name that store, or, if it is the same one, add --store {shlex.quote(now)}."
+    )
+
+
+def fresh_journal(where: "Where", table: "Table", rules: str, seal_to: str | None) -> Any:
     """``rules``: what is done, as JSON.  Raises UsageError, Refused."""
     import time  # noqa: PLC0415
 
     from mailauth.migrate import journal as journals  # noqa: PLC0415
+    from mailauth.migrate import sealing  # noqa: PLC0415
 
-    sealed = journals.checked_key(seal_to) if seal_to else ""
+    sealed = sealing.checked_key(seal_to) if seal_to else ""
     try:
         name = journals.fresh_id()
     except OSError as why:
@@ -27,5 +48,6 @@ def fresh_journal(where: "Where", rules: str, seal_to: str | None) -> Any:
         state=journals.State.APPLYING,
         begun=time.time(),
         sealed_to=sealed,
+        identity=table.identity(),
     )
     return journals.fresh(head)

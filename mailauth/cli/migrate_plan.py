@@ -1,4 +1,4 @@
-"""``mailauth migrate``: plan, apply, status, undo, keygen."""
+"""``mailauth migrate``: plan, apply, status, keygen."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailauth.cli.given import words
-from mailauth.cli.migrate_journal import fresh_journal
+from mailauth.cli.migrate_journal import fresh_journal, must_be_of
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_progress import Stop, progress
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mailauth.migrate.hashing import Hashers
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
+    from mailauth.stores.swaps import Table
 
 _PLANNING = 600.0  # seconds of a plan
 _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
@@ -163,7 +164,7 @@ def apply(
     if not accept_loss and (losing := losing_of(where, wishes)):
         none_loses(where, wishes, losing, _page(where, reading=True))
     table = opened_whole(where)
-    journal = _journal(where, wishes, resume, seal_to)
+    journal = _journal(where, table, wishes, resume, seal_to)
     if where.assumed and not as_json:
         click.echo(where.assumed, err=True)
     stop = Stop()
@@ -176,58 +177,7 @@ def apply(
         journal.close()
         table.close()
     flush(where, named, report.written)
-    _told(report, journal.head, as_json)
-
-
-@click.command()
-@click.argument("name", metavar="ID")
-@store_options
-@click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was sealed.")
-@click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
-@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
-@json_option
-def undo(name: str, key: Path | None, rate: float | None, do_it: bool, as_json: bool, **named: Any) -> None:
-    """Put the old strings back, where the new ones still are.  Exit status as for apply.
-
-    1 also where some rows were plaintexts that the journal does not hold: they keep their new strings.
-    """
-    from mailauth.migrate import apply as applying  # noqa: PLC0415
-    from mailauth.migrate import journal as journals  # noqa: PLC0415
-    from mailauth.migrate.journal import promised  # noqa: PLC0415
-    from mailauth.migrate.where import opened  # noqa: PLC0415
-
-    head = journals.read_head(name)
-    if named.get("config") is None and named.get("pid") is None and named.get("url") is None:
-        named["config"] = head.config
-    where = where_of(named, None)
-    if where.label != head.store:
-        raise UsageError(f"{name} changed {head.store}, and this is {where.label}; name that store.")
-    batches = journals.entries(name, key)
-    if not do_it:
-        kept, lost = promised(batches)
-        click.echo(
-            f"{name}: {kept} rows of {head.store} would get their old strings back; --apply does it."
-            if kept
-            else f"{name}: no row of {head.store} can get its old string back."
-        )
-        if lost:
-            click.echo(
-                f"{lost} rows cannot: they were plaintexts, and the journal does not hold those (with"
-                " --seal-to it would). They keep the strings that they have now."
-            )
-        sys.exit(1 if lost else 0)
-    table = opened(where)
-    journal = journals.reopened(name)
-    stop = Stop()
-    try:
-        entries = sum(head.done.get(name, 0) for name in ("written", "changed", "locked"))
-        with progress(entries or None) as tell, stop:
-            report = applying.undo(table, batches, journal, tell, stop.asked, rate)
-    finally:
-        journal.close()
-        table.close()
-    flush(where, named, report.written)
-    _told(report, journal.head, as_json)
+    told(report, journal.head, as_json)
 
 
 @click.command()
@@ -258,7 +208,7 @@ def keygen(file: Path) -> None:
 
     Keep FILE away from this server: only an undo needs it.
     """
-    from mailauth.migrate.journal import new_key  # noqa: PLC0415
+    from mailauth.migrate.sealing import new_key  # noqa: PLC0415
 
     click.echo(new_key(file))
 
@@ -352,19 +302,22 @@ def workers_of(order: "Order", goal: "Goal", jobs: int | None, dask: str | None)
     return Dask(order, dask, memory) if dask else Local(order, jobs)
 
 
-def _journal(where: "Where", wishes: "Wishes", resume: str | None, seal_to: str | None) -> Any:
+def _journal(
+    where: "Where", table: "Table", wishes: "Wishes", resume: str | None, seal_to: str | None
+) -> Any:
     import msgspec  # noqa: PLC0415
 
     from mailauth.migrate import journal as journals  # noqa: PLC0415
 
     rules = msgspec.json.encode([wishes.rules, wishes.goal, wishes.origin]).decode()
     if resume is None:
-        return fresh_journal(where, rules, seal_to)
+        return fresh_journal(where, table, rules, seal_to)
     journal = journals.reopened(resume)
     if journal.head.state is not journals.State.APPLYING:
         raise UsageError(f"{resume} is {journal.head.state.value}, so there is nothing to go on with.")
-    if (journal.head.store, journal.head.rules) != (where.label, rules):
-        raise UsageError(f"{resume} had another store or other rules; give the same as then.")
+    must_be_of(journal.head, where, table)
+    if journal.head.rules != rules:
+        raise UsageError(f"{resume} had other rules; give the same as then.")
     return journal
 
 
@@ -374,7 +327,7 @@ def flush(where: "Where", named: dict[str, Any], written: int) -> None:
         chosen(named["config"] or where.config, named["pid"]).run("doveadm", "auth", "cache", "flush")
 
 
-def _told(report: "Report", head: "Head", as_json: bool) -> None:
+def told(report: "Report", head: "Head", as_json: bool) -> None:
     from mailauth.migrate.journal import State  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import report_text  # noqa: PLC0415
@@ -389,5 +342,5 @@ def _told(report: "Report", head: "Head", as_json: bool) -> None:
         sys.exit(130)
     if report.no_store:
         sys.exit(3)
-    unkept = report.not_kept and head.state is State.PARTLY
+    unkept = report.unreadable or (report.not_kept and head.state is State.PARTLY)
     sys.exit(1 if report.problem or report.changed or report.locked or report.failed or unkept else 0)

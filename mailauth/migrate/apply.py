@@ -78,6 +78,7 @@ class Report:
     reasons: Counter[str] = field(default_factory=Counter)
     stopped: bool = False
     problem: str = ""  # what ended it before its time; what was done until then stays done
+    unreadable: str = ""  # what of the journal an undo could not read
     no_store: bool = False  # the problem is that the store did not answer
     seconds: float = 0.0
 
@@ -322,60 +323,3 @@ def count(report: Report, swaps: Sequence[Swap], done: Swapped) -> None:
         users = {one.row.key: one.row.user for one in swaps}
         report.note("changed meanwhile", [users[key] for key in sorted(done.changed, key=str)])
         report.note("locked by someone else", [users[key] for key in sorted(done.locked, key=str)])
-
-
-def undo(
-    table: Table,
-    batches: Iterator[list[Entry]],
-    journal: Journal,
-    tell: Tell,
-    stopped: Stopped,
-    rate: float | None = None,
-) -> Report:
-    """Put the old strings back where the new ones still are, the last batch first."""
-    report = Report()
-    began = time.monotonic()
-    left: set[Key] = set()
-    try:
-        journal.head = replace(journal.head, state=State.UNDOING)
-        journal.save()
-        for batch in batches:
-            if stopped():
-                report.stopped = True
-                break
-            _batch_back(table, batch, report, left)
-            tell(report.looked_at, report.written)
-            throttle(report.written, rate, began, stopped)
-        else:
-            if not (report.locked or report.failed):
-                state = State.PARTLY if report.not_kept else State.UNDONE
-                journal.head = replace(journal.head, state=state)
-        journal.save()
-    except (Refused, CannotObserve) as why:
-        report.ended_by(why)
-    report.seconds = time.monotonic() - began
-    return report
-
-
-def _batch_back(table: Table, batch: list[Entry], report: Report, left: set[Key]) -> None:
-    """``left``: keys of rows that stay as they are; a batch that was killed may have them once more."""
-    entries = {entry.key: entry for entry in batch if entry.key not in left}
-    rows = {row.key: row for row in table.now(list(entries))}
-    report.looked_at += len(batch)
-    swaps = []
-    for key, entry in entries.items():
-        row = rows.get(key)
-        if row is not None and entry.kept and row.stored == entry.old:
-            report.already += 1
-        elif row is not None and not entry.kept and row.stored == entry.new:
-            left.add(key)
-            report.not_kept += 1
-            report.note("a plaintext that the journal does not hold", [row.user])
-        elif row is None or row.stored != entry.new:
-            left.add(key)
-            report.changed += 1
-            report.note("changed meanwhile", [row.user if row else str(key[-1])])
-        else:
-            swaps.append(Swap(row, entry.old or b"", null=entry.null))
-    if swaps:
-        count(report, swaps, table.swap(swaps))

@@ -11,16 +11,18 @@ A frame that was cut off by a kill is the last one, and its batch was never begu
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from mailauth import private
 from mailauth.errors import AS_ROOT, CannotObserve, Refused, UsageError
+from mailauth.migrate import sealing
 
 _LENGTH = 4  # bytes of a frame's length
 _MOST = 1 << 30
@@ -48,6 +50,7 @@ class Head:
     begun: float  # seconds since 1970
     sealed_to: str = ""  # the public key, in hex; "" for none
     done: dict[str, int] = field(default_factory=dict)
+    identity: str = ""  # of the store, by the server's own word; "" in journals of before
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -100,12 +103,13 @@ def reopened(name: str) -> "Journal":
     path = folder() / name
     read_head(name)
     try:
-        file = (path / "rows").open("r+b", buffering=0)
+        file = os.fdopen(private.opened(path / "rows", os.O_RDWR), "r+b", buffering=0)
     except OSError as why:
         raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
     _ours(path, file)
     head = read_head(name)
-    whole = sum(_LENGTH + len(frame) for frame in _frames(path / "rows"))
+    with _rows(name) as source:
+        whole = sum(_LENGTH + length for _, length in _frames(source))
     file.truncate(whole)
     file.seek(whole)
     return Journal(path, head, file)
@@ -171,34 +175,32 @@ def all_heads() -> tuple[list[Head], list[str]]:
     return sorted(found, key=lambda head: head.begun), damaged
 
 
-def entries(name: str, private: Path | None = None) -> Iterator[list[Entry]]:
-    """The batches, the last one first.  Raises UsageError where the key is missing or is another."""
+def entries(name: str, key: Path | None, damaged: list[int]) -> Iterator[list[Entry]]:
+    """The batches, the last one first.  Raises UsageError where the key is missing or is another.
+
+    ``damaged`` gets the places of those that cannot be read: they hide no others.
+    """
     head = read_head(name)
-    file = folder() / name / "rows"
-    places = []
-    at = 0
-    for frame in _frames(file):
-        places.append((at + _LENGTH, len(frame)))
-        at += _LENGTH + len(frame)
-    with file.open("rb") as source:
-        for place, length in reversed(places):
+    return _batches(name, sealing.opener(key, head.sealed_to) if head.sealed_to else bytes, damaged)
+
+
+def _batches(name: str, unseal: Callable[[bytes], bytes], damaged: list[int]) -> Iterator[list[Entry]]:
+    with _rows(name) as source:
+        for place, length in reversed(list(_frames(source))):
             source.seek(place)
-            frame = source.read(length)
-            if head.sealed_to:
-                frame = _opened(frame, private, head.sealed_to)
             try:
-                yield msgspec.msgpack.decode(frame, type=list[Entry])
-            except msgspec.DecodeError:
-                raise Refused(f"{file}: the journal is damaged at byte {place}; stopped.") from None
+                yield msgspec.msgpack.decode(unseal(source.read(length)), type=list[Entry])
+            except (msgspec.DecodeError, sealing.NotSealedToUs):
+                damaged.append(place)
 
 
-def promised(batches: Iterator[list[Entry]]) -> tuple[int, int]:
-    """How many entries have their old string, and how many have none."""
-    kept = lost = 0
-    for batch in batches:
-        here = sum(entry.kept for entry in batch)
-        kept, lost = kept + here, lost + len(batch) - here
-    return kept, lost
+def _rows(name: str) -> BinaryIO:
+    """Raises Refused where it is not ours: what it holds would be written."""
+    path = folder() / name / "rows"
+    try:
+        return os.fdopen(private.opened(path, os.O_RDONLY), "rb")
+    except OSError as why:
+        raise Refused(f"{path}: cannot be read ({why.strerror}).") from None
 
 
 @dataclass(slots=True)
@@ -213,7 +215,7 @@ class Journal:
         """On disk when this returns.  Raises Refused when it cannot be, and the batch must not begin."""
         frame = msgspec.msgpack.encode(rows)
         if self.head.sealed_to:
-            frame = _sealed(frame, self.head.sealed_to)
+            frame = sealing.sealed(frame, self.head.sealed_to)
         try:
             rest = memoryview(len(frame).to_bytes(_LENGTH, "big") + frame)
             while rest:
@@ -245,34 +247,6 @@ def fresh_id() -> str:
     return next(name for name in names if not (folder() / name).exists())
 
 
-def new_key(path: Path) -> str:
-    """Make a key pair; the private half goes into ``path``, for its owner only.  Returns the public one."""
-    from nacl.public import PrivateKey  # noqa: PLC0415 - only with sealed journals
-
-    key = PrivateKey.generate()
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{path}: is there already; a key is never written over.") from None
-    except OSError as why:
-        raise UsageError(f"{path}: cannot be written ({why.strerror}).") from None
-    with os.fdopen(handle, "w") as file:
-        file.write(bytes(key).hex() + "\n")
-    return bytes(key.public_key).hex()
-
-
-def checked_key(text: str) -> str:
-    """A public key, in hex.  Raises UsageError."""
-    try:
-        if len(bytes.fromhex(text)) == 32:
-            return text.lower()
-    except ValueError:
-        pass
-    raise UsageError(
-        f"{text!r} is no key; mailauth migrate keygen FILE makes one and prints its public half."
-    )
-
-
 def _synced(path: Path) -> None:
     """A folder's names, on disk."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -282,36 +256,14 @@ def _synced(path: Path) -> None:
         os.close(handle)
 
 
-def _sealed(frame: bytes, public: str) -> bytes:
-    from nacl.public import PublicKey, SealedBox  # noqa: PLC0415 - only with sealed journals
-
-    return bytes(SealedBox(PublicKey(bytes.fromhex(public))).encrypt(frame))
-
-
-def _opened(frame: bytes, private: Path | None, public: str) -> bytes:
-    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only with sealed journals
-    from nacl.public import PrivateKey, SealedBox  # noqa: PLC0415
-
-    if private is None:
-        raise UsageError(f"this journal is sealed to {public}; give the private key's file with --key.")
-    try:
-        key = PrivateKey(bytes.fromhex(private.read_text().strip()))
-    except OSError as why:
-        raise UsageError(f"{private}: cannot be read ({why.strerror}).") from None
-    except (ValueError, TypeError):
-        raise UsageError(f"{private}: is no private key of mailauth migrate keygen.") from None
-    try:
-        return bytes(SealedBox(key).decrypt(frame))
-    except CryptoError:
-        raise UsageError(f"{private}: is another key than the one that this journal is sealed to.") from None
-
-
-def _frames(file: Path) -> Iterator[bytes]:
-    """The whole frames of a file."""
-    with file.open("rb") as source:
-        while len(head := source.read(_LENGTH)) == _LENGTH:
-            length = int.from_bytes(head, "big")
-            frame = source.read(min(length, _MOST))
-            if len(frame) < length:
-                return
-            yield frame
+def _frames(source: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Place and length of each whole frame of a file."""
+    end, at = os.fstat(source.fileno()).st_size, 0
+    while at + _LENGTH <= end:
+        source.seek(at)
+        length = int.from_bytes(source.read(_LENGTH), "big")
+        at += _LENGTH
+        if length > min(_MOST, end - at):
+            return
+        yield at, length
+        at += length

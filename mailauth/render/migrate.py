@@ -95,8 +95,10 @@ def report_text(report: Report, head: Head) -> str:
     ):
         if count:
             lines.append(f"  {count} {name}")
-    lines += [f"    {kind}: {', '.join(users)}" for kind, users in report.rows.items()]
+    lines += _named(report)
     lines += [f"    {count} x {reason}" for reason, count in report.reasons.most_common(10)]
+    if report.unreadable:
+        lines.append(f"  {report.unreadable}; the rows in them keep the strings that they have now")
     if report.problem:
         lines.append(f"  ENDED: {report.problem}")
     if report.stopped or report.problem:
@@ -105,6 +107,33 @@ def report_text(report: Report, head: Head) -> str:
     elif head.state is State.APPLIED:
         lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
     return "\n".join(lines) + "\n"
+
+
+def prospect_text(report: Report, head: Head) -> str:
+    """What an undo would do, by the rows as they are now."""
+    lines = [
+        f"{head.id}: {report.written} rows of {head.store} would get their old strings back; --apply does it."
+        if report.written
+        else f"{head.id}: no row of {head.store} can get its old string back."
+    ]
+    if report.not_kept:
+        lines.append(
+            f"{report.not_kept} rows cannot: they were plaintexts, and the journal does not hold those (with"
+            " --seal-to it would). They keep the strings that they have now."
+        )
+    if report.changed:
+        lines.append(
+            f"{report.changed} rows hold another string than was written, or are gone: left as they are."
+        )
+    if report.already:
+        lines.append(f"{report.already} rows have their old strings already.")
+    if report.unreadable:
+        lines.append(f"{report.unreadable}: the rows in them keep the strings that they have now.")
+    return "\n".join([*lines, *_named(report)]) + "\n"
+
+
+def _named(report: Report) -> list[str]:
+    return [f"    {kind}: {', '.join(users)}" for kind, users in report.rows.items()]
 
 
 def heads_text(heads: list[Head], kept: Path) -> str:

@@ -20,7 +20,7 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password, Verdict, generate, verify
 from mailauth.lab import Lab
 from mailauth.lab.databases import SERVERS, Server
-from mailauth.migrate.journal import new_key
+from mailauth.migrate.sealing import new_key
 from tests.cli.running import ROOT
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 

@@ -24,17 +24,19 @@ class Store:
     def __init__(self, lab: Lab, state: Path) -> None:
         self.lab, self.state = lab, state
 
-    def run(self, *words: str, status: int = 0) -> str:
+    def run(self, *words: str, status: int = 0, feed: str = "", told: bool = False) -> str:
+        """``told``: with what it says on standard error."""
         done = subprocess.run(
             [sys.executable, "-m", "mailauth", "migrate", *words],
             capture_output=True,
+            input=feed,
             text=True,
             check=False,
             env=os.environ | {"MAILAUTH_STATE": str(self.state)},
             cwd=ROOT,
         )
         assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout + (done.stderr if told else "")
 
     def at(self, name: str, *words: str, status: int = 0) -> str:
         said = self.run(name, "--pid", str(self.lab.master_pid), *words, status=status)

@@ -95,4 +95,4 @@ def test_a_journal_is_written_by_one_at_a_time(tmp_path: Path, monkeypatch: pyte
     journal.batch([Entry(("a",), b"1", b"2")])
     journal.close()
     reopened("one").close()
-    assert list(entries("one")) == [[Entry(("a",), b"1", b"2")]]
+    assert list(entries("one", None, [])) == [[Entry(("a",), b"1", b"2")]]

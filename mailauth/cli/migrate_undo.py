@@ -1,0 +1,72 @@
+"""``mailauth migrate undo``."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailauth.cli.migrate_journal import must_be_of
+from mailauth.cli.migrate_on_login import json_option
+from mailauth.cli.migrate_plan import RATE, flush, store_options, told, where_of
+from mailauth.cli.migrate_progress import Stop, progress
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@store_options
+@click.option("--store", metavar="STORE", help="Which store it is, said anew: moved, copied, another name.")
+@click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was sealed.")
+@click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
+@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
+@json_option
+def undo(
+    name: str,
+    store: str | None,
+    key: Path | None,
+    rate: float | None,
+    do_it: bool,
+    as_json: bool,
+    **named: Any,
+) -> None:
+    """Put the old strings back, where the new ones still are.  Exit status as for apply.
+
+    1 also where some rows were plaintexts that the journal does not hold: they keep their new strings.
+    Without --apply the rows are looked at, and it is said of how many each is true.
+
+    A journal knows its store by the server's own identity, or by the file.  Where that is another now, undo
+    says what it finds, and --store with those words accepts it.
+    """
+    from mailauth.migrate import journal as journals  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate import undo as undoing  # noqa: PLC0415
+    from mailauth.migrate.where import opened  # noqa: PLC0415
+    from mailauth.render.json import to_json  # noqa: PLC0415
+    from mailauth.render.migrate import prospect_text  # noqa: PLC0415
+
+    head = journals.read_head(name)
+    if all(named[one] is None for one in ("config", "pid", "url", "url_fd")):
+        named["config"] = head.config
+    where = where_of(named, None)
+    damaged: list[int] = []
+    batches = journals.entries(name, key, damaged)
+    entries = sum(head.done.get(name, 0) for name in ("written", "changed", "locked"))
+    table = opened(where, reading=not do_it)
+    try:
+        must_be_of(head, where, table, store)
+        if not do_it:
+            with progress(entries or None) as tell:
+                found = undoing.prospect(table, batches, damaged, tell)
+            data = {"id": head.id, "state": head.state, "report": found}
+            click.echo(to_json(data) if as_json else prospect_text(found, head), nl=as_json)
+            sys.exit(1 if found.not_kept or found.changed or found.unreadable else 0)
+        journal = journals.reopened(name)
+        stop = Stop()
+        try:
+            with progress(entries or None) as tell, stop:
+                report = undoing.undo(table, batches, damaged, journal, tell, stop.asked, rate)
+        finally:
+            journal.close()
+    finally:
+        table.close()
+    flush(where, named, report.written)
+    told(report, journal.head, as_json)

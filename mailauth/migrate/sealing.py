@@ -1,0 +1,73 @@
+"""Journals sealed to a key: X25519 and XSalsa20-Poly1305, libsodium's sealed boxes.
+
+The private half is needed for an undo only, and is kept elsewhere.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from mailauth.errors import UsageError
+
+
+class NotSealedToUs(Exception):  # noqa: N818 - a state of the file, not a fault
+    """A frame that this key does not open, or that is damaged."""
+
+
+def new_key(path: Path) -> str:
+    """Make a key pair; the private half goes into ``path``, for its owner only.  Returns the public one."""
+    from nacl.public import PrivateKey  # noqa: PLC0415 - only with sealed journals
+
+    key = PrivateKey.generate()
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already; a key is never written over.") from None
+    except OSError as why:
+        raise UsageError(f"{path}: cannot be written ({why.strerror}).") from None
+    with os.fdopen(handle, "w") as file:
+        file.write(bytes(key).hex() + "\n")
+    return bytes(key.public_key).hex()
+
+
+def checked_key(text: str) -> str:
+    """A public key, in hex.  Raises UsageError."""
+    try:
+        if len(bytes.fromhex(text)) == 32:
+            return text.lower()
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{text!r} is no key; mailauth migrate keygen FILE makes one and prints its public half."
+    )
+
+
+def sealed(frame: bytes, public: str) -> bytes:
+    from nacl.public import PublicKey, SealedBox  # noqa: PLC0415 - only with sealed journals
+
+    return bytes(SealedBox(PublicKey(bytes.fromhex(public))).encrypt(frame))
+
+
+def opener(private: Path | None, public: str) -> Callable[[bytes], bytes]:
+    """What opens a frame, or raises NotSealedToUs.  Raises UsageError where the key is missing or another."""
+    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only with sealed journals
+    from nacl.public import PrivateKey, SealedBox  # noqa: PLC0415
+
+    if private is None:
+        raise UsageError(f"this journal is sealed to {public}; give the private key's file with --key.")
+    try:
+        key = PrivateKey(bytes.fromhex(private.read_text().strip()))
+    except OSError as why:
+        raise UsageError(f"{private}: cannot be read ({why.strerror}).") from None
+    except (ValueError, TypeError):
+        raise UsageError(f"{private}: is no private key of mailauth migrate keygen.") from None
+    if bytes(key.public_key).hex() != public:
+        raise UsageError(f"{private}: is another key than the one that this journal is sealed to.")
+
+    def opened(frame: bytes) -> bytes:
+        try:
+            return bytes(SealedBox(key).decrypt(frame))
+        except CryptoError:
+            raise NotSealedToUs from None
+
+    return opened
