@@ -110,8 +110,10 @@ def opened(where: Where, *, reading: bool = False) -> Table:
             )
     if not dovecot.pid:
         return make()
-    lines = isinstance(source, FileSource) and not VARIABLE.search(source.path)
-    return elsewhere.opened(dovecot, make, lines=lines)
+    if isinstance(source, SqlSource):
+        return elsewhere.opened(dovecot, make, frozenset({"keyless"}))
+    notes = () if VARIABLE.search(source.path) else ("twice", "bad", "passed_over")
+    return elsewhere.opened(dovecot, make, frozenset(notes))
 
 
 def _file(path: str, *, reading: bool) -> Table:

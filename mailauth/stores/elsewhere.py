@@ -18,18 +18,29 @@ class Elsewhere:
 
     apart = False
 
-    def __init__(self, child: Staying, pid: int, *, lines: bool) -> None:
-        self._child, self._lines = child, lines
+    def __init__(self, child: Staying, pid: int, notes: frozenset[str]) -> None:
+        self._child, self._notes = child, notes
         self.place = f"{child.ask('place')}, in the root of process {pid}"
         self.width = cast("int | None", child.ask("width"))
 
     @property
     def twice(self) -> Sequence[str]:
-        return cast("Sequence[str]", self._child.ask("twice") if self._lines else ())
+        return cast("Sequence[str]", self._noted("twice"))
 
     @property
     def bad(self) -> Sequence[int]:
-        return cast("Sequence[int]", self._child.ask("bad") if self._lines else ())
+        return cast("Sequence[int]", self._noted("bad"))
+
+    @property
+    def passed_over(self) -> Sequence[str]:
+        return cast("Sequence[str]", self._noted("passed_over"))
+
+    @property
+    def keyless(self) -> str:
+        return str(self._noted("keyless") or "")
+
+    def _noted(self, name: str) -> object:
+        return self._child.ask(name) if name in self._notes else ()
 
     def identity(self) -> str:
         return f"{self._child.ask('identity')}, in another root"
@@ -63,12 +74,15 @@ class Elsewhere:
         self._child.close()
 
 
-def opened(dovecot: Installation, make: Callable[[], Table], *, lines: bool) -> Elsewhere:
-    """``make`` opens the table where that Dovecot lives; ``lines``: of one file.  Raises what it raises."""
+def opened(dovecot: Installation, make: Callable[[], Table], notes: frozenset[str]) -> Elsewhere:
+    """``make`` opens the table where that Dovecot lives; ``notes``: what more than a Table it has.
+
+    Raises what it raises.
+    """
     assert dovecot.pid
     child = dovecot.stay(make)
     try:
-        return Elsewhere(child, dovecot.pid, lines=lines)
+        return Elsewhere(child, dovecot.pid, notes)
     except BaseException:
         child.close()
         raise

@@ -87,7 +87,7 @@ class Mysql:
         update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 1 = 0"  # noqa: S608 - names of the password query
         return [
             *obstacles.refusal_of(lambda: self.rows(update, ())),
-            *obstacles.refusal_of(lambda: self._make_swap(names)),
+            *(obstacles.refusal_of(lambda: self._make_swap(names)) if names.keys else ()),
             *obstacles.of_mysql(self.rows, names, *links.mysql_names(names.table)),
         ]
 
