@@ -121,6 +121,8 @@ class NearName:
 
     ``misread``: why Dovecot does not read a line of a file as this user's; "" where it is another name.
     ``blanks``: it is the same name with blanks or ends of lines around it, in a database.
+    ``wanted``: what a line of a file must be called, where that is not the name that is looked up.
+    ``in_a_domain``: a row has the name in a domain, and the name that is looked up has none.
     """
 
     passdb: str
@@ -128,6 +130,8 @@ class NearName:
     name: str
     misread: str = ""
     blanks: bool = False
+    wanted: str = ""
+    in_a_domain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +150,14 @@ class Sent:
 class Disabled:
     """A row that the query leaves out by a condition that has nothing to do with the name.
 
-    ``sent``: what of the client it compares.
+    ``sent``: what of the client it compares.  ``joins``: the conditions join another table's rows to it.
     """
 
     passdb: str
     place: str
     conditions: tuple[str, ...]
     sent: tuple[Sent, ...] = ()
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

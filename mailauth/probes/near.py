@@ -15,9 +15,9 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
 from mailauth.probes import client_values
 from mailauth.probes.scene import Scene
-from mailauth.stores import loosened, passwd_file
+from mailauth.stores import joined, loosened, passwd_file
 from mailauth.stores.conditions import Part
-from mailauth.stores.store import Outcome, Record
+from mailauth.stores.store import Failing, Outcome, Record
 
 _LINES = 200_000  # of a passwd-file
 _CONDITIONS = 8  # of a query, tried one by one
@@ -31,7 +31,7 @@ def names(passdbs: tuple[Passdb, ...], scene: Scene, ask: Ask) -> tuple[NearName
     for passdb in passdbs:
         try:
             if isinstance(passdb.source, FileSource):
-                found += _in_file(passdb, passdb.source, scene)
+                found += _in_file(passdb, scene, ask)
             elif isinstance(passdb.source, SqlSource):
                 found += _in_database(passdb, passdb.source, scene, ask)
         except CannotObserve:
@@ -39,20 +39,24 @@ def names(passdbs: tuple[Passdb, ...], scene: Scene, ask: Ask) -> tuple[NearName
     return tuple(found)
 
 
-def _in_file(passdb: Passdb, source: FileSource, scene: Scene) -> list[NearName]:
+def _in_file(passdb: Passdb, scene: Scene, ask: Ask) -> list[NearName]:
     assert scene.names
-    if "%" in source.path:
-        return []
     looked_up, given = scene.names.looked_up, scene.names.given
+    record = ask(passdb, looked_up)
+    if record.outcome is not Outcome.UNKNOWN_USER or record.absent:
+        return []
+    wanted = record.wanted
+    other = "" if wanted == looked_up else wanted
     odd: list[NearName] = []
     try:
-        with inroot.opened(scene.dovecot.path(source.path)) as file:
+        with inroot.opened(scene.dovecot.path(record.place)) as file:
             for number, (line, _) in enumerate(islice(lines.sized(file), _LINES), 1):
                 name = passwd_file.name_of(line).decode("utf-8", "replace")
-                if name and (name == given or _alike(name, looked_up) or _alike(name, given)):
-                    return [NearName(passdb.label, f"{source.path}:{number}", name)]
-                if not odd and (why := passwd_file.misread(line, looked_up.encode(), number)):
-                    odd = [NearName(passdb.label, f"{source.path}:{number}", looked_up, why)]
+                place = f"{record.place}:{number}"
+                if name and (name == given or any(_alike(name, one) for one in (wanted, looked_up, given))):
+                    return [NearName(passdb.label, place, name, wanted=other)]
+                if not odd and (why := passwd_file.misread(line, wanted.encode(), number)):
+                    odd = [NearName(passdb.label, place, wanted, why, wanted=other)]
     except OSError:
         return []
     return odd
@@ -70,8 +74,10 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
     percent = "%%" if scene.config.version.dialect == "2.3" else "%"
     tries = [(source.query, given), (source.query, looked_up.partition("@")[0])]
     tries.append((loosened.any_case(source.query), looked_up))
+    domainless = ""
     if "@" not in looked_up:
-        tries.append((loosened.any_domain(source.query, percent), looked_up))
+        domainless = loosened.without_domain(source.query)
+        tries += [(loosened.any_domain(source.query, percent), looked_up), (domainless, looked_up)]
     elif "@" not in given:  # another domain than the one that was added
         tries.append((loosened.any_domain(source.query, percent), given))
     blanks = loosened.any_blanks(source.query)
@@ -80,9 +86,21 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
         if not query or (query, name) == (source.query, looked_up):
             continue
         record = ask(replace(passdb, source=replace(source, query=query)), name)
-        if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD):
+        several = query == domainless and record.failure and record.failure.kind is Failing.ROWS
+        if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD) or several:
             stored = dict(record.values).get("user") or dict(record.values).get("userid") or name
-            return [NearName(passdb.label, record.place, stored, blanks=query == blanks)]
+            if query == source.query and stored == looked_up:
+                stored = name  # the row has a part of the name that it was asked for
+            in_a_domain = query == domainless and "@" not in stored
+            return [
+                NearName(
+                    passdb.label,
+                    record.place,
+                    stored,
+                    blanks=query == blanks,
+                    in_a_domain=in_a_domain,
+                )
+            ]
     return []
 
 
@@ -126,6 +144,7 @@ def disabled(
             return record if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD) else None
 
         if not others or (there := is_there(others)) is None:
+            found += _left_out_by_a_join(passdb, source, others, ask)
             continue
         # To blame is each that leaves the row out by itself
         alone = ((one, tuple(other for other in others if other is not one)) for one in others)
@@ -134,3 +153,28 @@ def disabled(
         sent = tuple(one for text in blame for one in client_values.compared(scene, passdb, text))
         found.append(Disabled(passdb.label, there.place, blame, sent))
     return tuple(found)
+
+
+def _left_out_by_a_join(
+    passdb: Passdb, source: SqlSource, others: tuple[Part, ...], ask: Callable[[Passdb], Record]
+) -> list[Disabled]:
+    """The user's row, to which no row of another table comes: no domain, no quota."""
+
+    def is_there(query: str) -> Record | None:
+        with suppress(CannotObserve):
+            record = ask(replace(passdb, source=replace(source, query=query)))
+            if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD):
+                return record
+        return None
+
+    looser = loosened.without(source.query, others)
+    for query in filter(None, dict.fromkeys((source.query, looser, loosened.without_domain(looser)))):
+        joins = joined.inner(query)[:_CONDITIONS]
+        if joins and (there := is_there(joined.outer(query, joins))):
+            each = ((one, tuple(other for other in joins if other is not one)) for one in joins)
+            blame = tuple(one.text for one, rest in each if is_there(joined.outer(query, rest)) is None)
+            return [Disabled(passdb.label, there.place, blame, joins=True)] if blame else []
+    alone, conditions = joined.of_one_table(source.query, loosened.parts(source.query))
+    if alone and (there := is_there(alone)):
+        return [Disabled(passdb.label, there.place, conditions, joins=True)]
+    return []

@@ -30,7 +30,7 @@ _NAMES: dict[type, tuple[str, ...]] = {
     End: ("user",),
     HashClass: ("users",),
     LogStream: ("user",),
-    NearName: ("name",),
+    NearName: ("name", "wanted"),
     PassdbAnswer: ("user",),
     Survey: ("twice",),
     UserName: ("given", "looked_up", "requested"),

@@ -29,22 +29,32 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
         return None
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
     made += "".join(f" ({one.passdb} asked for {one.asked_for})" for one in lookups.answers if one.asked_for)
+    if near.wanted:
+        made += f" ({near.passdb} asks for {near.wanted!r}, by its own format of the name)"
     has = "it with blanks or an end of line around it" if near.blanks else repr(near.name)
+    if near.in_a_domain:
+        has = "it in a domain, and the name that is looked up has none"
     return Problem(
         says=f"Dovecot looks up {name.looked_up!r}{made}; {near.passdb} ({near.place}) has {has}.",
         because=(name, lookups, configured),
         certainty=Certainty.PROVEN,
-        remedy=_of_the_query(lookups, near) or _remedy(configured, name, near),
+        remedy=_of_the_lookup(lookups, name, near) or _remedy(configured, name, near),
     )
 
 
-def _of_the_query(lookups: LookedUp, near: NearName) -> Remedy | None:
-    """Where the lookup itself makes another name of it."""
+def _of_the_lookup(lookups: LookedUp, name: UserName, near: NearName) -> Remedy | None:
+    """Where the lookup itself makes another name of it, or needs a part that the name does not show."""
     for one in lookups.answers:
         if one.passdb == near.passdb and one.asked_for:
             texts = " and ".join(text for text, _ in one.altered)
             place = one.query or one.passdb
             return Remedy(summary=f"Store the user as asked for, or correct {texts} in {place}.")
+    user, _, domain = name.looked_up.partition("@")
+    if domain and near.name == user and any("%" in one.path for one in lookups.answers):
+        return Remedy(
+            summary=f"Call the line {name.looked_up!r}, or have this passdb ask for what is before the @:"
+            " username_format=%n in its args (2.4: auth_username_format = %{user | username} in its block)."
+        )
     return None
 
 
@@ -56,6 +66,16 @@ def _realm(domain: str) -> dict[Dialect, list[Part]]:
 
 
 def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
+    if near.wanted:
+        return Remedy(
+            summary=f"Call the line {near.wanted!r}, or correct the passdb's own format of the name:"
+            " username_format in its args (2.4: auth_username_format in its block)."
+        )
+    if near.in_a_domain:
+        return Remedy(
+            summary="Log in as user@domain, or have Dovecot add a domain (auth_default_realm; 2.4:"
+            " auth_default_domain)."
+        )
     if near.blanks:
         return Remedy(summary=f"Store the user as {name.looked_up!r}: take the blanks away (SQL: TRIM).")
     careful = "Every user is looked up so, also those whom Dovecot finds now."

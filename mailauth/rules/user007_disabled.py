@@ -5,11 +5,12 @@ What you see
 Why
     The query has a condition beside the name, such as active = '1' or an expiry date, and the user's
     row does not meet it: a panel disabled the mailbox, or the condition is mistaken.  A condition can also
-    be on the client: its port, its TLS, its service.
+    be on the client: its port, its TLS, its service.  A join leaves the row out, too, where no row of the
+    other table comes to it: the domain, the quota or the service is not entered.
 How we know
-    The query finds nobody; without that condition it finds the row.
+    The query finds nobody; without that condition, or with LEFT JOIN, it finds the row.
 What to do
-    Enable the user again where it was disabled, or correct the condition.
+    Enable the user again where it was disabled, or correct the condition.  Add the other table's row.
 """
 
 from mailauth.evidence import LookedUp, Sent, UserName
@@ -25,12 +26,22 @@ def disabled(name: UserName, lookups: LookedUp) -> Problem | None:
     one = lookups.disabled[0]
     conditions = " AND ".join(one.conditions)
     says = f"{one.passdb} has a row of {name.looked_up!r} that does not meet: {conditions}."
+    if one.joins:
+        says = f"{one.passdb} has a row of {name.looked_up!r}, and no row of another table comes to it by"
+        says += f" {conditions}: so the query leaves it out."
     return Problem(
         says=" ".join((says, *map(_told, one.sent))),
         because=(name, lookups),
         certainty=Certainty.LIKELY,
-        remedy=_of_the_client(one.sent) if one.sent else _ENABLE,
+        remedy=_JOIN if one.joins else _of_the_client(one.sent) if one.sent else _ENABLE,
     )
+
+
+_JOIN = Remedy(
+    summary="Add the row that is missing in that table, or correct the join (LEFT JOIN keeps a user who has"
+    " none).",
+    careful="A domain or a service is taken away on purpose, too.",
+)
 
 
 _ENABLE = Remedy(

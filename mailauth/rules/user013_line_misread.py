@@ -24,11 +24,10 @@ def line_misread(name: UserName, lookups: LookedUp) -> Problem | None:
     near = lookups.near[0] if lookups.near else None
     if near is None or not near.misread or name.refused or name.requested or not lookups.unknown:
         return None
+    wanted = near.wanted or name.looked_up
     return Problem(
-        says=f"{near.passdb} ({near.place}) is not read as {name.looked_up!r}: {near.misread}.",
+        says=f"{near.passdb} ({near.place}) is not read as {wanted!r}: {near.misread}.",
         because=(name, lookups),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(
-            summary=f"Have the line begin with {name.looked_up + ':'!r}, in UTF-8 and ended by LF."
-        ),
+        remedy=Remedy(summary=f"Have the line begin with {wanted + ':'!r}, in UTF-8 and ended by LF."),
     )

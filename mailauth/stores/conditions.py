@@ -15,6 +15,7 @@ _OF_USER = (
     r"|(?:orig|original|auth|login)_(?:user|username|domain)"
 )
 USER_VARIABLE = re.compile(rf"%[-\d.]*[A-Z]*(?:[und](?![A-Za-z])|\{{\s*(?:{_OF_USER})\b[^}}]*\}})")
+_DOMAIN = re.compile(r"%[-\d.]*[A-Z]*(?:d(?![A-Za-z])|\{[^}]*\bdomain\b[^}]*\})")
 _PASSWORD = re.compile(r"%[-\d.]*[A-Z]*(?:w(?![A-Za-z])|\{\s*password\b[^}]*\})")
 _TOKEN = re.compile(
     r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|%[-\d.]*[A-Z]*(?:\{[^}]*\}|[a-z])"
@@ -23,8 +24,8 @@ _TOKEN = re.compile(
 _ENDS_WHERE = frozenset(
     {"GROUP", "ORDER", "LIMIT", "HAVING", "UNION", "FOR", "EXCEPT", "INTERSECT", "OFFSET", "WINDOW", ";"}
 )
-_JOINS = frozenset({"JOIN", "LEFT", "RIGHT", "INNER", "CROSS", "NATURAL", "FULL", "STRAIGHT_JOIN"})
-_ENDS_ON = _ENDS_WHERE | _JOINS | {"WHERE", ","}
+JOINS = frozenset({"JOIN", "LEFT", "RIGHT", "INNER", "CROSS", "NATURAL", "FULL", "STRAIGHT_JOIN"})
+ENDS_ON = _ENDS_WHERE | JOINS | {"WHERE", ","}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,19 @@ class _Scope:
     cases: int = 0
 
 
+def of_domain(text: str) -> bool:
+    """Whether all that it has of the user's name is the domain."""
+    found = USER_VARIABLE.findall(text)
+    return bool(found) and len(found) == len(_DOMAIN.findall(text))
+
+
 def read(query: str) -> tuple[Segment, ...]:
     """The segments of the query, in its order; a comment is no part of one."""
     query = blanked(query)
     found: list[Segment] = []
     scopes = [_Scope()]
     before = ""
-    for start, word in _words(query):
+    for start, word in words(query):
         scope = scopes[-1]
         if word == "(":
             scopes.append(
@@ -104,7 +111,7 @@ def read(query: str) -> tuple[Segment, ...]:
     return tuple(sorted(found, key=lambda one: one.parts[0].start))
 
 
-def _words(text: str) -> Iterator[tuple[int, str]]:
+def words(text: str) -> Iterator[tuple[int, str]]:
     for token in _TOKEN.finditer(text):
         yield token.start(), token[0].upper() if token[0][0] not in "'\"`%" else token[0]
 
@@ -118,7 +125,7 @@ def _step(query: str, scope: _Scope, start: int, word: str, found: list[Segment]
         _close(query, scope, start, found)
     if word in ("WHERE", "ON") and scope.select and scope.derived:
         scope.begins = start + len(word)
-        scope.ends = _ENDS_WHERE if word == "WHERE" else _ENDS_ON
+        scope.ends = _ENDS_WHERE if word == "WHERE" else ENDS_ON
         scope.cuts, scope.any_or, scope.between = [], False, False
     elif word == "BETWEEN":
         scope.between = True

@@ -11,11 +11,14 @@ from mailauth.stores.conditions import Part
 _COLUMN = r"((?:[A-Za-z_]\w*\.)?[\"`]?[A-Za-z_]\w*[\"`]?)"
 _NAME = r"'(%(?:[LU]?u|\{user(?:\s*\|\s*(?:lower|upper))?\}))'"
 _EQUALS = re.compile(rf"{_COLUMN}\s*=\s*{_NAME}", re.IGNORECASE)
+_PART = r"'(%(?:[LU]?[und]|\{(?:user|username|domain)(?:\s*\|\s*(?:username|domain|lower|upper))*\s*\}))'"
+_EQUALS_PART = re.compile(rf"{_COLUMN}\s*=\s*{_PART}", re.IGNORECASE)
 
 
 def any_case(query: str) -> str:
     """The query that finds the name in any case; "" where that is not plain."""
-    return _instead(query, r"LOWER(\1) = LOWER('\2')")
+    changed, count = _EQUALS_PART.subn(r"LOWER(\1) = LOWER('\2')", query)
+    return changed if count else ""
 
 
 def any_blanks(query: str) -> str:
@@ -29,6 +32,13 @@ def any_blanks(query: str) -> str:
 def any_domain(query: str, percent: str) -> str:
     """The query that finds the name with a domain after it; ``percent``: how the dialect writes one "%"."""
     return _instead(query, rf"\1 LIKE '\2@{percent}'")
+
+
+def without_domain(query: str) -> str:
+    """The query without its conditions on the domain alone; "" where it has none beside one on the name."""
+    of_user = [part for part in parts(query) if part.of_user]
+    dropped = tuple(part for part in of_user if conditions.of_domain(part.text))
+    return without(query, dropped) if dropped and len(dropped) < len(of_user) else ""
 
 
 def _instead(query: str, condition: str) -> str:

@@ -50,7 +50,7 @@ def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -
         return Record(Outcome.FAILED, shown, failure=Failure(Failing.FILE, shown, "ENOENT", says))
     except OSError as why:
         raise unseen(shown, why, "the passwd-file cannot be read") from None
-    return Record(Outcome.UNKNOWN_USER, shown)
+    return Record(Outcome.UNKNOWN_USER, shown, wanted=user)
 
 
 def _next(file: BinaryIO, wanted: bytes, number: int) -> int:

@@ -90,6 +90,7 @@ class Record:
     ``ahead``: how many of ``values`` a query returned before the password.
     ``client``: the client's variables that it was asked with; ``otherwise``: clients for whom it is not so.
     ``absent``: the file of a path with variables, which is not there.
+    ``wanted``: what a line of a file would have to be called.
     """
 
     outcome: Outcome
@@ -105,6 +106,7 @@ class Record:
     ahead: int = 0
     otherwise: tuple[Otherwise, ...] = ()
     absent: str = ""
+    wanted: str = ""
     client: tuple[tuple[str, str], ...] = ()
 
 

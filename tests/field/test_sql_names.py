@@ -1,0 +1,105 @@
+"""Users whom a store has, and whom the lookup does not find: the name's parts, joins, a format of its own."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.running import mailauth
+from tests.field.rig import Rig
+from tests.field.stacks import SECRET
+from tests.field.test_red import _HEAD, _STATIC, _STATIC_24, _V24, STORED, USER, said, sqlite
+
+MakeRig = Callable[..., Rig]
+_PARTS = (
+    "CREATE TABLE dom (id INTEGER, name TEXT)",
+    "CREATE TABLE mb (id INTEGER, local TEXT, dom INTEGER, domain TEXT, password TEXT)",
+    f"INSERT INTO mb VALUES (1, 'alice', 1, 'example.org', '{STORED}')",
+)
+_OF_PARTS = "SELECT local AS user, password FROM mb WHERE local = '%n' AND domain = '%d'"
+_OUTER = "SELECT mb.local AS user, password FROM mb LEFT JOIN dom ON dom.id = mb.dom WHERE mb.local = '%n'"
+_INNER = _OUTER.replace("LEFT", "INNER")
+_COMMA = "SELECT mb.local AS user, password FROM mb, dom WHERE mb.local = '%n' AND dom.id = mb.dom"
+
+
+def of_parts(rig: MakeRig, query: str, more: str = "") -> Rig:
+    one = sqlite(rig, query, more=more)
+    one.sql("DROP TABLE mailbox", *_PARTS)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("query", "blamed"),
+    [
+        (_INNER, "INNER JOIN dom ON dom.id = mb.dom"),
+        (f"{_INNER} AND dom.name = '%d'", "INNER JOIN dom ON dom.id = mb.dom"),
+        (_COMMA, "dom.id = mb.dom"),
+    ],
+    ids=["join", "and a condition on it", "comma"],
+)
+def test_the_join_that_leaves_the_user_out(rig: MakeRig, query: str, blamed: str) -> None:
+    """USER007 names the join to which no row comes; with the row the same server is silent."""
+    one = of_parts(rig, query)
+    assert not one.login(USER, SECRET.encode()).ok
+    told = said(one)
+    assert "USER007" in told, told
+    assert f"no row of another table comes to it by {blamed}" in told
+    one.sql("INSERT INTO dom VALUES (1, 'example.org')")
+    assert one.login(USER, SECRET.encode()).ok
+    assert mailauth("diagnose", USER, "--pid", str(one.master_pid)).returncode == 0
+
+
+def test_a_user_who_is_nowhere_is_still_unknown(rig: MakeRig) -> None:
+    one = of_parts(rig, _OUTER)
+    told = mailauth("diagnose", "nobody@example.org", "--pid", str(one.master_pid)).stdout
+    assert "USER001" in told, told
+
+
+def test_a_format_that_takes_the_domain_from_a_query_that_needs_it(rig: MakeRig) -> None:
+    """The name as it was given is found; never "looks up 'alice', has 'alice'"."""
+    one = of_parts(rig, _OF_PARTS, "auth_username_format = %Ln\n")
+    assert not one.login(USER, SECRET.encode()).ok
+    told = said(one)
+    assert "USER004" in told
+    assert f"has '{USER}'" in told
+    assert "auth_username_format = %u" in told
+    one.edit("dovecot.conf", "auth_username_format = %Ln", "auth_username_format = %u")
+    one.restart()
+    assert one.login(USER, SECRET.encode()).ok
+
+
+@pytest.mark.parametrize("domain", ["%{user | domain}", "%{user | domain | lower}"])
+def test_a_name_without_the_domain_that_the_query_asks_for(rig: MakeRig, domain: str) -> None:
+    text = (
+        f"{_V24}sql_driver = sqlite\nsqlite_path = @FILE@\npassdb sql {{\n"
+        "  default_password_scheme = SHA512-CRYPT\n  query = SELECT password FROM mb WHERE"
+        f" local = '%{{user | username}}' AND domain = '{domain}'\n}}\n{_STATIC_24}"
+    )
+    one = rig("2.4.1", "sqlite", {"dovecot.conf": text}, _PARTS)
+    assert one.login(USER, SECRET.encode()).ok
+    assert not one.login("alice", SECRET.encode()).ok
+    told = " ".join(mailauth("diagnose", "alice", "--pid", str(one.master_pid)).stdout.split())
+    assert "USER004" in told, told
+    assert "in a domain, and the name that is looked up has none" in told
+    assert "Log in as user@domain" in told
+
+
+@pytest.mark.parametrize(
+    ("args", "file", "line", "words"),
+    [
+        ("username_format=%Ln @DIR@/users", "users", "Alice", ("asks for 'alice'", "Call the line 'alice'")),
+        ("@DIR@/%d/shadow", "example.org/shadow", "alice", ("has 'alice'", "username_format=%n")),
+        ("username_format=%n @DIR@/%d/pw", "example.org/pw", USER, ("asks for 'alice'", f"has '{USER}'")),
+    ],
+    ids=["case", "no domain", "domain"],
+)
+def test_a_file_with_a_format_of_its_own(
+    rig: MakeRig, args: str, file: str, line: str, words: tuple[str, ...]
+) -> None:
+    """What the line must be called follows from the passdb's own username_format, also in a domain's file."""
+    passdb = f"passdb {{\n  driver = passwd-file\n  args = {args}\n}}\n"
+    text = f"{line}:{{SHA512-CRYPT}}{STORED}\n"
+    one = rig("2.3.19.1", "passwd-file", {"dovecot.conf": _HEAD + passdb + _STATIC, file: text})
+    assert not one.login(USER, SECRET.encode()).ok
+    told = said(one)
+    assert "USER004" in told, told
+    assert all(word in told for word in words), told
