@@ -54,8 +54,9 @@ from mailauth.looking import (
     see,
     skip,
 )
+from mailauth.probes.client_address import observe_address
 from mailauth.probes.login import observe_logins, without_login
-from mailauth.probes.lookup import look_up, make_road, observe_address, observe_user_name
+from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.refused import observe_refusal

@@ -76,6 +76,20 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """An expression that the password query makes the password of, and the query's place.
+
+    ``empty``: its columns that are NULL in the user's row; ``whole``: those that by themselves hold a
+    password that counts.
+    """
+
+    expression: str
+    place: str
+    empty: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PassdbAnswer:
     """What one passdb said of the user.
 
@@ -104,6 +118,7 @@ class PassdbAnswer:
     absent: str = ""  # the file of a path with variables, which is not there
     path: str = ""  # that path, as it is set
     altered: tuple[tuple[str, str], ...] = ()  # variables whose value is no part of the name, and the value
+    made: Made | None = None  # of what a password that is NULL is made
 
     @property
     def asked_for(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mailauth.dovecot.authconfig import Service, ServiceName
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence.fact import Evidence
-from mailauth.evidence.lookup import End
+from mailauth.evidence.lookup import End, Made
 from mailauth.hashes import Memory, Verdict
 from mailauth.hashes.damaged import Damage
 
@@ -27,6 +27,7 @@ class StoredHash(Evidence):
     damage: Damage | None = None
     seconds: float = 0.0
     passdb: int = 0
+    made: Made | None = None  # of what the query makes it, where it is damaged
 
     @property
     def seen(self) -> str:

@@ -19,7 +19,7 @@ from mailauth.hashes import (
     way_back,
 )
 from mailauth.hashes.damage_forms import Said
-from mailauth.hashes.damaged import Damage, Kind, Reader
+from mailauth.hashes.damaged import WRAPPED, Damage, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
 from mailauth.hashes.schemes import lookup
@@ -229,6 +229,9 @@ class _Look:
         bare = payload.strip(mend.BLANKS).removeprefix(mend.BYTE_ORDER_MARK)
         if bare != payload:
             yield Kind.BLANKS, _where(payload), prefix + bare
+        unwrapped = mend.unwrapped(payload)
+        if unwrapped not in (payload, bare):
+            yield Kind.BLANKS, WRAPPED, prefix + unwrapped
         if name is not None and name.strip() != name:
             yield Kind.BLANKS, "blanks stand between { and }", b"{%b}%b" % (name.strip(), payload)
         for what, again in notation.readings(payload):

@@ -36,6 +36,9 @@ class Kind(Enum):
     LOCKED = "HASH035"  # where the characters are a password; else no fault, but somebody's wish
 
 
+WRAPPED = "a line break stands in it"
+
+
 class Fate(Enum):
     """What becomes of a login with such a string, whatever the password: one word for every report."""
 

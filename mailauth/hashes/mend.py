@@ -43,6 +43,21 @@ def _blanks(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
         yield _with(name.strip(), payload), "blanks between { and } taken away"
 
 
+def unwrapped(payload: bytes) -> bytes:
+    """A hash that begins with $ without the line breaks in it, and the blanks beside them."""
+    return (
+        re.sub(rb"[ \t]*[\r\n]\s*", b"", payload.strip(BLANKS))
+        if payload.lstrip(BLANKS)[:1] == b"$"
+        else payload
+    )
+
+
+def _wrapped(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    whole = unwrapped(payload)
+    if whole not in (payload, payload.strip(BLANKS)):
+        yield _with(name, whole), "the line breaks in it taken away"
+
+
 def _quotes(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     bare = payload.strip(QUOTES)
     if bare != payload:
@@ -214,6 +229,7 @@ def _foreign(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
 
 _STEPS: tuple[Step, ...] = (
     _blanks,
+    _wrapped,
     _notation,
     _quotes,
     _braces,

@@ -13,10 +13,9 @@ from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, of_this_machine, used, values
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
-    ClientAddress,
     LookedUp,
+    Made,
     NearName,
-    NotApplicable,
     PassdbAnswer,
     Said,
     Unseen,
@@ -27,6 +26,7 @@ from mailauth.probes import (
     aliases,
     altered,
     client_values,
+    made,
     near,
     nopassword,
     own_lookup,
@@ -34,7 +34,7 @@ from mailauth.probes import (
     userdb_database,
 )
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.walk import DECIDES, Entry, Road, not_allowed, walk
+from mailauth.probes.walk import DECIDES, Entry, Road, walk
 from mailauth.stores import passwd_file, sql
 from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure, Outcome, Record
 
@@ -64,6 +64,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     answers = tuple(
         replace(
             _answer(entry, user),
+            made=_made(scene, entry, user, requested),
             altered=altered.of_lookup(
                 entry.passdb, _known(scene, entry.passdb, user, requested), scene.config.version
             ),
@@ -71,7 +72,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         for (_, user, requested), entry in _by_number(road)
     )
     cases += [
-        Case(entry.passdb, entry.record, _parsed(entry, scene.config))
+        Case(entry.passdb, entry.record, parsed(entry.record, entry.passdb, scene.config))
         for entry in entries
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
     ]
@@ -156,23 +157,6 @@ def _elsewhere(scene: Scene, asked: tuple[Passdb, ...]) -> tuple[NearName, ...]:
     return tuple(found)
 
 
-def observe_address(scene: Scene, lookups: LookedUp) -> ClientAddress | NotApplicable:
-    """Where the client is, if the entry says from where one may log in.  Raises CannotObserve."""
-    for answer in lookups.answers:
-        fields = {name: value for name, value in answer.restricts if name.endswith("_nets")}
-        if not fields or answer.deny:
-            continue
-        nets = ", ".join(fields.values())
-        allowed = not not_allowed(fields, scene.address)
-        if allowed and not scene.address:
-            raise CannotObserve(
-                f"{answer.place} allows logins from {nets} only, and where the client is is not known: name"
-                " that with --from-address."
-            )
-        return ClientAddress(answer.place, scene.address, nets, allowed, answer.passdb)
-    return NotApplicable(ClientAddress, "logins are allowed from everywhere")
-
-
 def make_road(scene: Scene) -> Road:
     """The passdbs of a scene, each asked once."""
     assert scene.names
@@ -186,6 +170,18 @@ def make_road(scene: Scene) -> Road:
         return Entry(passdb, record, fields)
 
     return Road(scene.config, scene.names, scene.address, ask, unseen.mechanism(scene))
+
+
+def _made(scene: Scene, entry: Entry, user: str, requested: str) -> Made | None:
+    """What a password that is NULL is made of."""
+    source = entry.passdb.source
+    if entry.record.outcome is not Outcome.NO_PASSWORD or not isinstance(source, SqlSource):
+        return None
+
+    def ask(query: str) -> Record:
+        return _ask(scene, replace(entry.passdb, source=replace(source, query=query)), user, requested)
+
+    return made.of(entry.passdb, ask, lambda record: bool(record.stored))
 
 
 def _by_number(road: Road) -> list[tuple[tuple[int, str, str], Entry]]:
@@ -224,10 +220,11 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
     )
 
 
-def _parsed(entry: Entry, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
-    reader = reader_of(config, entry.passdb, noscheme=entry.record.noscheme)
+def parsed(record: Record, passdb: Passdb, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
+    """The stored string of a record as the passdb takes it."""
+    reader = reader_of(config, passdb, noscheme=record.noscheme)
     return hashes.parse(
-        reader.taken(entry.record.stored),
+        reader.taken(record.stored),
         default_scheme=reader.default_scheme,
         dovecot=reader.dovecot,
         allow_weak=reader.allow_weak,

@@ -1,10 +1,13 @@
 """What is stored for the user: as scheme and parameters, never as it is."""
 
+from dataclasses import replace
+
 from mailauth import hashes
 from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
+    Made,
     NotApplicable,
     OpenDoors,
     StoredColumn,
@@ -16,12 +19,13 @@ from mailauth.evidence.stored import Door, Opens
 from mailauth.hashes import Flaw, Hash, Password, Verdict, bare
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.notation import one_case
+from mailauth.probes import made
 from mailauth.probes.crypt_library import lacks
-from mailauth.probes.lookup import ask_sql, reader_of
+from mailauth.probes.lookup import ask_sql, fill_for, parsed, reader_of
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import Entry
 from mailauth.stores import query, schema
-from mailauth.stores.store import Outcome
+from mailauth.stores.store import Outcome, Record
 
 _AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
 _CHEAP = 0.01  # seconds: what is verified only to see whether the empty password matches
@@ -32,13 +36,16 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
     source = f"{case.passdb.label}, {case.record.place}"
     length = len(case.record.stored)
     damage = _damage(case, scene)
+    of = _made(case, scene) if damage else None
     if isinstance(case.hash, Flaw):
         flaw = case.hash
         shown = hashes.shown(case.record.stored, default_scheme=case.passdb.default_scheme)
         named = shown[1:].partition("}")[0] if shown.startswith("{") else case.passdb.default_scheme
         memory = hashes.Memory()
         return StoredHash(
-            source, shown, named, length, memory, flaw.reason, flaw.verdict, damage, passdb=case.passdb.number
+            *(source, shown, named, length, memory, flaw.reason, flaw.verdict, damage),
+            passdb=case.passdb.number,
+            made=of,
         )
     parsed = case.hash
     memory = hashes.hash_memory(parsed)
@@ -46,7 +53,25 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
     return StoredHash(
         *(source, parsed.shown, parsed.scheme.name, length, memory, "", None, damage, seconds),
         passdb=case.passdb.number,
+        made=of,
     )
+
+
+def _made(case: Case, scene: Scene) -> Made | None:
+    """What the damaged string is made of."""
+    source = case.passdb.source
+    if not isinstance(source, SqlSource):
+        return None
+    fill = fill_for(scene, case.passdb, case.record)
+
+    def ask(text: str) -> Record:
+        return ask_sql(scene, case.passdb, source, lambda escape: fill(text, escape))
+
+    def sound(record: Record) -> bool:
+        found = _damage(replace(case, record=record, hash=parsed(record, case.passdb, scene.config)), scene)
+        return found is None or found.kind is Kind.NO_PREFIX
+
+    return made.of(case.passdb, ask, sound)
 
 
 def _damage(case: Case, scene: Scene) -> Damage | None:

@@ -8,7 +8,7 @@ Why
     fills with blanks up to its width (MariaDB and MySQL give them back only with
     PAD_CHAR_TO_FULL_LENGTH in sql_mode). Argon2, bcrypt and crypt compare the whole string, and no
     password makes a blank. (Base64 digests such as SSHA do not mind; passwd-file takes one CR
-    away.)
+    away.)  A hash that a mail or a form wrapped has a line break in it.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; without the blanks it is a sound hash.
@@ -20,7 +20,7 @@ What to do
 
 from mailauth.evidence import StoredHash
 from mailauth.finding import Problem, Severity, rule
-from mailauth.hashes.damaged import Kind
+from mailauth.hashes.damaged import WRAPPED, Kind
 from mailauth.rules import hash_case
 
 
@@ -29,4 +29,16 @@ def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BLANKS)
     if found is None:
         return None
-    return hash_case.problem(stored, found, f"The hash is sound but for its edges: {found.detail}.")
+    where = "this" if found.detail == WRAPPED else "its edges"
+    padded = found.detail.endswith("blanks") and "passdb" in stored.source and "pgsql" in stored.source
+    return hash_case.problem(
+        stored,
+        found,
+        f"The hash is sound but for {where}: {found.detail}.",
+        careful=_CHAR if padded else "",
+    )
+
+
+_CHAR = (
+    "A CHAR column of PostgreSQL fills it up again: first ALTER TABLE ... ALTER COLUMN ... TYPE VARCHAR(255)."
+)

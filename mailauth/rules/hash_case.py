@@ -58,12 +58,22 @@ def problem(
     careful: str = "",
     lost: str = _LOST,
 ) -> Problem:
-    """A damaged string: what befell it follows from how it reads."""
+    """A damaged string: what befell it follows from how it reads, and from what the query makes it of."""
+    made = stored.made
+    mend = remedy(found, mended, careful, lost)
+    if made:
+        says += f" The query makes it of {made.expression} ({made.place})"
+        says += f"; {' and '.join(made.whole)} by itself is sound." if made.whole else "."
+    if made and made.whole:
+        mend = Remedy(
+            summary=f"Have the query return {made.whole[0]} as password, or correct {made.expression}: what"
+            " the table has is whole."
+        )
     return Problem(
         says=says,
         because=(stored, *also),
         certainty=Certainty.LIKELY,
-        remedy=remedy(found, mended, careful, lost),
+        remedy=mend,
     )
 
 

@@ -40,7 +40,7 @@ class Part:
     def of_user(self) -> bool:
         """It picks the row by the user's name: a variable of the user beside a column, not in a subquery."""
         alone = _without_subqueries(self.text)
-        return USER_VARIABLE.search(alone) is not None and bool(_columns(alone))
+        return USER_VARIABLE.search(alone) is not None and bool(columns(alone))
 
     @property
     def of_password(self) -> bool:
@@ -52,7 +52,7 @@ class Part:
         """It compares columns of two tables."""
         if "%" in self.text:
             return False
-        tables = {name.rpartition(".")[0] for name in _columns(_without_subqueries(self.text))}
+        tables = {name.rpartition(".")[0] for name in columns(_without_subqueries(self.text))}
         return (
             len(tables - {""}) > 1
             or re.fullmatch(r"[\w.`\"]+\s*=\s*[A-Za-z_`\"][\w.`\"]*", self.text) is not None
@@ -182,7 +182,7 @@ _NAME = r"(?:[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)"
 _COLUMN = re.compile(rf"'(?:[^']|'')*'|({_NAME}(?:\s*\.\s*{_NAME})*)(\s*\()?")
 
 
-def _columns(text: str) -> tuple[str, ...]:
+def columns(text: str) -> tuple[str, ...]:
     """The columns that stand in it, as they are written; no function, and no text in any quotes."""
     found = []
     for name, call in (match.groups() for match in _COLUMN.finditer(text)):

@@ -26,19 +26,37 @@ def place(source: SqlSource, host: dict[str, str]) -> str:
     return f"{source.driver} {name or 'localhost'}{tail}/{host.get('dbname', '')}"
 
 
+_READ_ONLY = "default_transaction_read_only"
+
+
 def pgsql(
-    host: dict[str, str], options: str = "", *, connect: float = _CONNECT, autocommit: bool = False
+    host: dict[str, str],
+    options: str = "",
+    *,
+    connect: float = _CONNECT,
+    autocommit: bool = False,
+    read_only: bool = False,
 ) -> Any:
-    """``options`` are the server's: "-c lock_timeout=2000".  Raises what ``refusal`` says of it."""
+    """``options`` are the server's: "-c lock_timeout=2000".  Raises what ``refusal`` says of it.
+
+    ``read_only``: for all that is asked.  target_session_attrs chooses a server by whether its sessions are
+    read-only, so that ours must not be one before.  Source: PostgreSQL's libpq, 34.1.2.
+    """
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
     parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
     parameters["connect_timeout"] = str(max(int(connect), 2))  # libpq knows no shorter one
-    parameters["options"] = f"{parameters.get('options', '')} {options}".strip()
+    later = read_only and "target_session_attrs" in parameters
+    at_once = f"-c {_READ_ONLY}=on" if read_only and not later else ""
+    parameters["options"] = " ".join(filter(None, (parameters.get("options", ""), options, at_once)))
     try:
-        return psycopg.connect(**parameters, autocommit=autocommit)
+        link = psycopg.connect(**parameters, autocommit=autocommit or later)
+        if later:
+            link.execute(f"SET {_READ_ONLY} = on")
+            link.autocommit = autocommit
     except (psycopg.Error, UnicodeError) as why:
         raise refusal.of_pgsql_connect(why, parameters) from None
+    return link
 
 
 def mysql_names(table: str) -> tuple[str | None, str]:

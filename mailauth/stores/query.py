@@ -57,6 +57,11 @@ _NAME = r"(?:[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)"
 _NAMES = re.compile(rf"{_NAME}(?:\.{_NAME})*")
 
 
+def is_name(expression: str) -> bool:
+    """Whether it is a column as it is."""
+    return _NAMES.fullmatch(expression) is not None
+
+
 def simple(select: PlainSelect, *, any_column: bool = False, any_rows: bool = False) -> bool:
     """Whether it reads one column of one table's rows, so that an UPDATE of the same can be written.
 

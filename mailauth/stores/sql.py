@@ -194,8 +194,7 @@ def _pgsql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
     from psycopg.pq import Escaping  # noqa: PLC0415
 
-    options = "-c default_transaction_read_only=on"
-    connection = links.pgsql(host, options, connect=timeout, autocommit=True)
+    connection = links.pgsql(host, connect=timeout, autocommit=True, read_only=True)
     try:
         with connection:
             raw = connection.pgconn

@@ -117,8 +117,8 @@ def _copied(field: bytes) -> Value:
 def _pgsql(host: dict[str, str]) -> Session:
     import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
 
-    options = f"-c default_transaction_read_only=on -c statement_timeout={_SECONDS * 1000}"
-    link = links.pgsql(host, options, connect=_CONNECT)
+    options = f"-c statement_timeout={_SECONDS * 1000}"
+    link = links.pgsql(host, options, connect=_CONNECT, read_only=True)
     try:
         link.execute(_PGSQL_SET)
     except psycopg.Error as why:
