@@ -137,7 +137,7 @@ def _mended(entry: Entry) -> bytes:
 
 
 def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:
-    """The strongest Argon2id that the verifying process has room for; bcrypt where none fits."""
+    """An Argon2id of OWASP's that the verifying process has room for; bcrypt where none fits."""
     config = entry.config
     services = (entry.passdb.verified_by, entry.passdb.hit_verified_by or entry.passdb.verified_by)
     limits = [limit for name in services if (limit := config.services[name].vsz_limit) is not None]
@@ -152,7 +152,7 @@ def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:
         idle,
     )
     try:
-        order = dataclasses.replace(order, options=tuple(making.fit(order.limit, idle).items()))
+        order = dataclasses.replace(order, options=tuple(making.moderate(order.limit, idle).items()))
     except UsageError:
         order = dataclasses.replace(order, scheme="BLF-CRYPT")
     made: str | Judgement = making.refused_before(order) or making.make(

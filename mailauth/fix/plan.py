@@ -16,6 +16,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused
 from mailauth.finding import Edit, Finding, Remedy, StoreChange
 from mailauth.remedies import RELOAD, REOPEN, Words, unfit
+from mailauth.visible import visible
 
 OF_FILES = ("chmod", "chown", "chgrp")  # commands that change a file's mode or owner
 DROP_IN = "99-mailauth.conf"
@@ -81,7 +82,7 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
         code=" ".join(dict.fromkeys(codes)),
         title="; ".join(dict.fromkeys(finding.rule.title for finding in findings)),
         summary=_each(remedy.summary for remedy in remedies),
-        careful=_each(remedy.careful for remedy in remedies),
+        careful=_each([*(remedy.careful for remedy in remedies), *desk.generated()]),
         files=files,
         store=_store(remedies),
         commands=tuple(commands),
@@ -92,6 +93,21 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
 def can_go_back(command: Words) -> bool:
     """A file's mode and owner are noted before; a reload is done again; of a whole tree nothing is noted."""
     return command in (RELOAD, REOPEN) or (command[0] in OF_FILES and "-R" not in command)
+
+
+_HEAD = 2048  # bytes: where a file says what it is
+_GENERATED = re.compile(
+    rb"(?im)^[ \t]*#[^\n]*?((?:do not|don't|never) (?:edit|change|modify|touch)"
+    rb"|\bfile (?:is|was|has been) [^\n]*(?:generated|managed|created|written) (?:by|from|automatically)"
+    rb"|\bauto(?:matically|-)? ?generated|\b(?:ansible|puppet|chef|salt)[ -]managed"
+    rb"|\b(?:changes|edits|modifications)[^\n]*(?:lost|overwritten))[^\n]*$"
+)
+
+
+def generated(text: bytes) -> str:
+    """The comment in which a file says that a program writes it; "" where none does."""
+    found = _GENERATED.search(text[:_HEAD])
+    return found[0].decode("utf-8", "replace").strip().lstrip("# ") if found else ""
 
 
 def _each(texts: Iterable[str]) -> tuple[str, ...]:
@@ -144,7 +160,7 @@ class _Desk:
 
     def append(self, file: str, code: str, text: str) -> None:
         if file == self.config.file:
-            file = self._drop_in() or file
+            file = self._drop_in() or self._custom() or file
         old = self._text(file)
         gap = b"" if not old else b"\n" if old.endswith(b"\n") else b"\n\n"
         head = f"# {code}: mailauth explain {code}\n" if file.endswith((".conf", ".ext")) else ""
@@ -161,6 +177,26 @@ class _Desk:
         if file not in self.before:
             self.before[file] = read(self.dovecot, file)
         return self.after.get(file, self.before[file] or b"")
+
+    def generated(self) -> Iterable[str]:
+        """Of each file to be changed that says of itself that a program writes it: that, and what follows."""
+        for change in self.changes():
+            if said := generated(change.before or b""):
+                yield (
+                    f"{change.path} says of itself: {visible(said)!r}. What writes it takes this change away:"
+                    " make the change there, too."
+                )
+
+    def _custom(self) -> str | None:
+        """Where the main file is a program's: the file that it includes at its end for its administrator."""
+        main = self.config.file
+        text = self._text(main)
+        lines = [line.strip() for line in text.decode("utf-8", "replace").splitlines()]
+        last = next((line for line in reversed(lines) if line and not line.startswith("#")), "")
+        found = _INCLUDE.fullmatch(last)
+        if not generated(text) or found is None or set(found[2]) & set("*?["):
+            return None
+        return str(Path(main).parent / found[2].strip("\"'"))
 
     def _drop_in(self) -> str | None:
         """conf.d/99-mailauth.conf, where the main file ends by including that folder and it would be last."""

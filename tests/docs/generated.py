@@ -15,6 +15,7 @@ README = ROOT / "README.md"
 RULES_PAGE = ROOT / "docs" / "rules.md"
 MATRIX = ROOT / "bench" / "results" / "confusion-matrix.json"
 MATRIX_PAGE = ROOT / "docs" / "confusion-matrix.md"
+FIELD_PAGE = ROOT / "docs" / "field-cases.md"
 SCHEMA = ROOT / "mailauth" / "schemas" / "diagnosis.json"
 
 
@@ -129,6 +130,10 @@ def matrix_page() -> str:
             "| What was injected | What was found | " + " | ".join(versions) + " |",
             "|---|---|" + "---|" * len(versions),
             *lines,
+            "",
+            *block(FIELD_PAGE.read_text(), "undecided").splitlines(),
+            "",
+            "The cases of the field, and the test of each: [field-cases.md](field-cases.md).",
             "",
         ]
     )

@@ -8,6 +8,7 @@ from mailauth.hashes import Password, generate
 from tests.cli.running import mailauth
 from tests.field.rig import Rig
 from tests.field.stacks import SECRET
+from tests.proofs.story import printed
 
 MakeRig = Callable[..., Rig]
 USER = "alice@example.org"
@@ -157,6 +158,7 @@ def said(one: Rig, *words: str) -> str:
     feed = SECRET if "--password-stdin" in words else ""
     told = mailauth("diagnose", USER, *words, "--pid", str(one.master_pid), feed=feed)
     assert told.returncode == 1, told.stdout
+    printed(one, told.stdout)
     return " ".join(told.stdout.split())
 
 

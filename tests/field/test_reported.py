@@ -184,3 +184,29 @@ def test_audit_and_migrate_of_a_url_read_alike(rig: MakeRig) -> None:
         }
         made = {user for line in planned["lines"] if line["action"] for user in line["users"]}
         assert never & made == set()
+
+
+def test_suspended_users_are_locked(rig: MakeRig) -> None:
+    """A hash with "!" before it, as a panel suspends somebody: nobody's accident, and no alarm of a store."""
+    hashed = f"{{SHA512-CRYPT}}{STORED}"
+    locked = {
+        "a": f"!{hashed}",
+        "b": f"{{SHA512-CRYPT}}!{STORED}",
+        "c": f"!{STORED}",
+        "d": f"*{STORED}",
+        "e": "!",
+    }
+    one = sqlite(rig)
+    one.sql(*(f"INSERT INTO mailbox VALUES ('{user}', '{stored}', 1)" for user, stored in locked.items()))
+    pid = ("--pid", str(one.master_pid))
+    for user in locked:
+        assert not one.login(user, _GIVEN).ok
+        [found] = Proof(one, user, _GIVEN).finds({"HASH001"}, password=_GIVEN)
+        assert "The account is locked" in found.problem.says
+    told = json.loads(mailauth("diagnose", "--all", "--json", *pid).stdout)
+    assert {found["code"] for found in told["findings"]} <= {"STORE006"}, told["findings"]
+    audited = json.loads(mailauth("audit", "--json", *pid).stdout)
+    [store] = audited["stores"]
+    assert sum(each["rows"] for each in store["classes"] if each["fate"] == "locked") == len(locked)
+    checked = mailauth("check", "rows", *pid, "--state", str(one.folder / "counts"))
+    assert checked.returncode == 0, checked.stdout

@@ -11,6 +11,7 @@ from tests.cli.running import mailauth
 from tests.field.rig import Rig
 from tests.field.stacks import SECRET
 from tests.field.test_red import STORED, USER
+from tests.proofs.story import printed
 from tests.proofs.test_userdb import opens
 
 MakeRig = Callable[..., Rig]
@@ -43,6 +44,7 @@ def told_of(one: Rig) -> str:
     assert one.login(USER, SECRET.encode()).ok
     assert not _opens(one)
     found = mailauth("diagnose", USER, "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    printed(one, found.stdout)
     return " ".join(found.stdout.split())
 
 

@@ -30,6 +30,7 @@ from mailauth.lab.stores import ServerStore
 from mailauth.remedies import HASH_NEW
 from mailauth.render.fix import fix_text
 from mailauth.render.json import to_json
+from tests.cli.running import mailauth
 from tests.fix.conftest import Fix, Labs, config_of, ready_with
 from tests.proofs.story import SECRET, MiB, argon2id
 
@@ -557,6 +558,33 @@ def test_the_hash_fits_into_the_process(fix: Fix, lab: Labs, dovecot_version: st
         ready = apply.with_string(ready, ready.target.password)
         assert apply.apply(ready).state is State.APPLIED
         assert one.login("alice", NEW).ok
+        assert (ready.new or b"").startswith(b"{ARGON2ID}$argon2id$v=19$m=12288,t=3,p=1$")
+        looked = mailauth("check", "headroom", "--pid", str(one.master_pid), "--state", str(one.folder / "c"))
+        assert looked.returncode == 0, looked.stdout
+
+
+GENERATED = """# Do not change this file: it is written anew by the panel.
+# Your own settings go into dovecot-custom.conf.
+"""
+
+
+@pytest.mark.parametrize("custom", [True, False])
+def test_a_generated_file(fix: Fix, lab: Labs, custom: bool) -> None:
+    """Its included custom file is the place; where there is none, it says what takes the change away."""
+    del fix
+    with lab(None, "sqlite", {"alice": BIG}) as one:
+        mine = one.folder / "dovecot-custom.conf"
+        mine.write_text("# mine\n")
+        text = f"{GENERATED}{one.config.read_text()}"
+        one.config.write_text(text + (f"!include_try {mine}\n" if custom else "auth_verbose = yes\n"))
+        one.reload()
+        changed = "service auth-worker {\n  vsz_limit = 320M\n}"
+        ready = ready_with(one, Remedy("Raise.", config=both(changed), file=str(one.config)), SECRET)
+        assert [change.path for change in ready.plan.files] == [str(mine if custom else one.config)]
+        warned = "Do not change this file" in " ".join(ready.plan.careful)
+        assert warned is not custom
+        assert apply.apply(ready).state is State.APPLIED
+        assert one.login("alice", SECRET).ok
 
 
 def test_journals_are_nobody_elses(fix: Fix, lab: Labs) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -178,6 +179,12 @@ def record(lab: Lab, name: str, codes: Iterable[str]) -> None:
     Without a ``name`` the running test's own is taken, unless the test records the same with a name.
     """
     record_of(str(lab.version), lab.driver, name, codes)
+
+
+def printed(lab: Lab, text: str) -> None:
+    """A line for the confusion matrix of what ``mailauth diagnose`` printed."""
+    heads = re.findall(r"^(?:BLOCKS LOGIN|RISK|NOTE)  ([A-Z]+\d+)  ", text, re.MULTILINE)
+    record(lab, "", heads)
 
 
 def record_of(version: str, store: str, name: str, codes: Iterable[str]) -> None:
