@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from mailauth.dovecot import entering
+from mailauth.dovecot.named import named, parent
 from mailauth.dovecot.programs import PATH
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
 
@@ -89,12 +88,11 @@ def _asked(name: str) -> int | None:
 
 def _masters() -> Iterator[int]:
     """Processes by that name that are not the children of one."""
-    every = {one.pid: one.info["ppid"] for one in psutil.process_iter(["name", "ppid"]) if _is_named(one)}
-    yield from (pid for pid, parent in every.items() if parent not in every)
-
-
-def _is_named(process: psutil.Process) -> bool:
-    return bool(process.info["name"] == "dovecot")
+    every: dict[int, int] = {}
+    for pid in named("dovecot"):
+        with suppress(OSError):
+            every[pid] = parent(pid)
+    yield from (pid for pid, over in every.items() if over not in every)
 
 
 def _apart(pid: int) -> bool:

@@ -188,7 +188,7 @@ class ServerStore(SqlStore):
         if self.driver == "mysql":
             import pymysql  # noqa: PLC0415 - only where it is used
 
-            return pymysql.connect(**address, database=place.database)
+            return pymysql.connect(**address, database=place.database, ssl_disabled=True)
         import psycopg  # noqa: PLC0415 - 0.3 s
 
         return psycopg.connect(**address, dbname=place.database)

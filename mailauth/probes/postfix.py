@@ -16,6 +16,7 @@ import psutil
 
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.named import named
 from mailauth.errors import CannotObserve
 from mailauth.evidence.postfix import PostfixPorts, Smtpd
 from mailauth.probes.process import master_process
@@ -77,18 +78,17 @@ def instances(scene: Scene) -> Iterator[Instance]:
     here, default = scene.dovecot.pid or "self", False
     with suppress(CannotObserve, psutil.Error):
         here = master_process(scene.dovecot, scene.config).pid
-    for process in psutil.process_iter():
+    for pid in named("master"):
         with suppress(psutil.Error, OSError):
-            if process.name() != "master":
-                continue
+            process = psutil.Process(pid)
             argv = process.cmdline()  # none where it is just ending
-            if "postfix" not in "".join(argv[:1]) or not _same(here, process.pid, "ns/net"):
+            if "postfix" not in "".join(argv[:1]) or not _same(here, pid, "ns/net"):
                 continue
             folder = argv[argv.index("-c") + 1] if "-c" in argv[:-1] else ""
             folder = folder or process.environ().get("MAIL_CONFIG", "")
-            ours = _same("self", process.pid, "root")
-            beside = folder in ("", _DEFAULT) and _same(here, process.pid, "root")
-            yield Instance(Installation(pid=None if ours else process.pid), folder, beside)
+            ours = _same("self", pid, "root")
+            beside = folder in ("", _DEFAULT) and _same(here, pid, "root")
+            yield Instance(Installation(pid=None if ours else pid), folder, beside)
             default = default or beside
     if not default:
         yield Instance(Installation(pid=scene.dovecot.pid), "", beside=True)

@@ -14,7 +14,7 @@ from mailauth.lab import Lab
 from tests.cli.running import ROOT, mailauth
 
 SECRET = "correct horse"
-STORED = generate("SHA512-CRYPT", Password.of(SECRET), user="")
+STORED = generate("SHA512-CRYPT", Password.of(SECRET), user="", rounds=1000)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.field.rig import Rig
 from tests.proofs.story import Proof
 
 SECRET = "correct horse"
-STORED = generate("SHA512-CRYPT", Password.of(SECRET), user="")
+STORED = generate("SHA512-CRYPT", Password.of(SECRET), user="", rounds=1000)
 PROTOCOLS = ("imap", "pop3", "sieve")
 SYSTEM = ("!include auth-system.conf.ext", "#!include auth-system.conf.ext")
 FILE = ("#!include auth-passwdfile.conf.ext", "!include auth-passwdfile.conf.ext")

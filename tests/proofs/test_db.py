@@ -67,6 +67,7 @@ def administrator(lab: Lab) -> Iterator[Any]:
             user=place.user,
             password=place.password,
             database=place.database,
+            ssl_disabled=True,
         )
     else:
         link = psycopg.connect(

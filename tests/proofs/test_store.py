@@ -268,6 +268,7 @@ def sql(one: Lab, *statements: str) -> None:
             user=place.user,
             password=place.password,
             database=place.database,
+            ssl_disabled=True,
         )
     with closing(link):
         cursor = link.cursor()
