@@ -51,7 +51,8 @@ def _check(named: dict[str, Any], as_if: str | None, rows_query: str | None) -> 
     else:
         if version is not None:
             click.echo(f"As if this were Dovecot {judged}:\n")
-        click.echo(text.diagnosis_text(looked.diagnosis, judged.dialect, width=width()), nl=False)
+        told = text.diagnosis_text(looked.diagnosis, judged.dialect, width=width(), fixable=version is None)
+        click.echo(told, nl=False)
     sys.exit(exit_status(looked.diagnosis))
 
 

@@ -229,6 +229,7 @@ def _unpack(release: Release, say: Say, lock: int) -> Build:
     folder = cache() / "dovecot"
     if (folder / release.suite / "mailauth-version").exists():
         return _complete(release, folder / release.suite, say, lock)
+    tool = _debootstrap(release)
     for half_done in folder.glob(f".half-{release.suite}.*"):
         _remove(half_done)
     half = Path(tempfile.mkdtemp(prefix=f".half-{release.suite}.", dir=folder))
@@ -239,7 +240,7 @@ def _unpack(release: Release, say: Say, lock: int) -> Build:
         " this takes about half a minute."
     )
     try:
-        _bootstrap(release, half, lock)
+        _bootstrap(tool, release, half, lock)
         told = _run(release, _chrooted(half, "dovecot", "--version"), lock)
         _thin(half)
         (half / "mailauth-version").write_text(told)
@@ -284,14 +285,19 @@ def _install(release: Release, root: Path, packages: tuple[str, ...], lock: int)
     _run(release, _chrooted(root, *install, release.suite, *packages), lock)
 
 
-def _bootstrap(release: Release, half: Path, lock: int) -> None:
-    """Fill the folder. A backport comes second: debootstrap knows one suite only."""
+def _debootstrap(release: Release) -> str:
+    """Where it is.  Raises CannotObserve, before anything is announced."""
     tool = shutil.which("debootstrap", path=SEARCH)
     if tool is None:
         raise CannotObserve(
             f"Dovecot {release.version} is not installed, and unpacking it needs debootstrap:"
             " apt-get install debootstrap"
         )
+    return tool
+
+
+def _bootstrap(tool: str, release: Release, half: Path, lock: int) -> None:
+    """Fill the folder. A backport comes second: debootstrap knows one suite only."""
     wanted = PACKAGES if release.suite == release.base else ()
     include = [f"--include={','.join(wanted)}"] if wanted else []
     argv = [tool, "--variant=minbase", *include, release.base, str(half)]

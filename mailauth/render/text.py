@@ -29,14 +29,21 @@ _CODES = 12  # of undecided rules that are named for one reason
 
 
 def diagnosis_text(
-    diagnosis: Diagnosis, dialect: Dialect, proof: Sequence[ProofStep] = (), width: int = _WIDTH
+    diagnosis: Diagnosis,
+    dialect: Dialect,
+    proof: Sequence[ProofStep] = (),
+    width: int = _WIDTH,
+    *,
+    fixable: bool = True,
 ) -> str:
     """Findings with evidence and remedy, what is undecided and why, and a count.
+
+    ``fixable``: ``mailauth fix`` finds them, too: they are of the Dovecot that runs.
 
     Sentences are wrapped at ``width``; what is to be pasted never is.
     """
     parts = [
-        finding_text(finding, dialect, diagnosis.user, width, diagnosis.again)
+        finding_text(finding, dialect, diagnosis.user, width, diagnosis.again, fixable=fixable)
         for finding in diagnosis.findings
     ]
     parts += [
@@ -85,7 +92,13 @@ def _lacks(reason: str, width: int) -> str:
 
 
 def finding_text(
-    finding: Finding, dialect: Dialect, user: str = "", width: int = _WIDTH, again: tuple[str, ...] = ()
+    finding: Finding,
+    dialect: Dialect,
+    user: str = "",
+    width: int = _WIDTH,
+    again: tuple[str, ...] = (),
+    *,
+    fixable: bool = True,
 ) -> str:
     """One finding; ``again``: the options with which ``mailauth fix`` finds it, too."""
     rule, problem = finding.rule, finding.problem
@@ -94,7 +107,7 @@ def finding_text(
     body.append(_labelled("seen", map(_seen, problem.because), width))
     body.append(_remedy_text(problem.remedy, dialect, width))
     remedy = problem.remedy
-    if remedy.config.get(dialect) or remedy.edits or remedy.store:
+    if fixable and (remedy.config.get(dialect) or remedy.edits or remedy.store):
         option = user.startswith("-")  # only to look at
         words = ["mailauth", "fix", *(again if option else ()), *(["--"] if option else []), rule.code]
         words += [*([user] if user else []), *(() if option else again)]

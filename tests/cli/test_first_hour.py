@@ -59,6 +59,7 @@ def test_another_version_has_the_same_limits(lab: Callable[..., Lab]) -> None:
         assert not one.login("alice", SECRET).ok
         told = mailauth("diagnose", "--all", "--as-if", "2.4.5", "--pid", str(one.master_pid))
         assert "STORE004" in told.stdout, told.stdout
+        assert "mailauth fix" not in told.stdout
         assert told.returncode == 1
         words = ("alice", "--password-stdin", "--pid", str(one.master_pid))
         login = mailauth("login", *words, feed=SECRET)

@@ -294,3 +294,14 @@ def test_a_password_of_several_words_is_shown_in_no_part(tmp_path: Path, passwor
     )
     assert "words" not in repr(found)
     assert [one.new for one in found if one.name == "args"] == [None]
+
+
+@pytest.mark.parametrize(
+    "value", ["sealed=%{encrypt;key=hush-hush:password}", "proxy=y host=10.0.0.1 pass=hush-hush"]
+)
+def test_a_field_with_a_secret_is_shown_in_no_part(value: str) -> None:
+    """The key of mailauth's own file for on-login, which only root reads; a proxy's password."""
+    text = f"passdb {{\n  driver = passwd-file\n  args = /etc/users\n  override_fields = {value}\n}}\n"
+    found = misfits(conf.parse(text, "f"), Version.parse(NEW), lambda _file, line: text.split("\n")[line - 1])
+    assert "override_fields" in {one.name for one in found}
+    assert "hush" not in repr(found)
