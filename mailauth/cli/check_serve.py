@@ -1,23 +1,34 @@
 """``mailauth check serve``: the last report, whoever asks and however often."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
+import socket
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 
 import click
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from mailauth.check.asked import Asked
 from mailauth.check.bounded import die_with
 from mailauth.check.outcome import Report
 from mailauth.check.run import run
 from mailauth.errors import CannotObserve, UsageError
+from mailauth.listening.http import Answer, Asked, Bounds, HttpServer
+from mailauth.listening.repeats import Repeats
+from mailauth.listening.sockets import listening
 from mailauth.render.check_metrics import Checks
 
 _LEAST = 5.0  # seconds between two runs
+_BOUNDS = Bounds(
+    connections=64, of_one=8, body=0, idle=120.0
+)  # Prometheus keeps one open between its scrapes
+_PATHS = (b"/", b"/metrics")
 
 
 def serve(asked: Asked, listen: tuple[str, int], interval: float) -> None:
@@ -39,12 +50,12 @@ def serve(asked: Asked, listen: tuple[str, int], interval: float) -> None:
     registry.register(checks)
     host, port = listen
     try:
-        try:
-            server, _ = start_http_server(port, host, registry)
-        except OSError as why:
-            raise UsageError(f"--listen {host}:{port}: cannot be listened on ({why.strerror}).") from None
+        listener = listening(host, port)
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"http://{shown}:{server.server_port}/metrics, checked every {interval:g} s", err=True)
+        click.echo(
+            f"http://{shown}:{listener.getsockname()[1]}/metrics, checked every {interval:g} s", err=True
+        )
+        threading.Thread(target=_hear, args=(listener, registry), daemon=True).start()
         while True:
             checks.report = _next(reader)
     except KeyboardInterrupt:
@@ -52,6 +63,19 @@ def serve(asked: Asked, listen: tuple[str, int], interval: float) -> None:
     finally:
         looker.kill()
         looker.join()
+
+
+def _hear(listener: socket.socket, registry: CollectorRegistry) -> None:
+    """Answer whoever asks, in a thread of its own, and bounded."""
+
+    def answer(asked: Asked) -> Answer:
+        if asked.method not in (b"GET", b"HEAD") or asked.target.partition(b"?")[0] not in _PATHS:
+            return Answer(404, b"", (("Connection", "close"),))
+        encode, kind = choose_encoder(asked.header(b"accept").decode("latin-1"))
+        return Answer(200, encode(registry), (("Content-Type", kind),))
+
+    server = HttpServer(_BOUNDS, answer, Repeats(lambda text: click.echo(text, err=True)))
+    asyncio.run(server.serve(listener))
 
 
 def _next(reader: Connection) -> Report:

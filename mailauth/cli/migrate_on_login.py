@@ -13,16 +13,18 @@ from mailauth import private
 from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.options import config_option, pid_option
 from mailauth.dovecot.doveadm import at_pid, chosen
-from mailauth.errors import CannotObserve, UsageError
+from mailauth.errors import CannotObserve, Refused, UsageError
 
 if TYPE_CHECKING:
     from mailauth.fix.apply import Ending
     from mailauth.migrate.enable import Switch
     from mailauth.migrate.onlogin import OnLogin
 
-_PORT = 7467
+_PORT = 340  # of no service, and below those that RPC takes for itself
 _SETTINGS = "settings.json"
 _TALLY = "tally.sqlite"
+_SEEN = "seen"
+_HOST = "127.0.0.1"
 
 apply_option = click.option("--apply", "do_it", is_flag=True, help="Do it; without this, it is only shown.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -54,6 +56,13 @@ def on_login() -> None:
     show_default=True,
     help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
 )
+@click.option(
+    "--accept-unprivileged-port",
+    "accept_port",
+    is_flag=True,
+    help="Take a --port that an ordinary user may take too, while the service is down: he gets the token,"
+    " and passwords that are sealed.",
+)
 @loss_option
 @apply_option
 @json_option
@@ -66,6 +75,7 @@ def enable(
     rounds: int | None,
     port: int,
     long_passwords: str,
+    accept_port: bool,
     accept_loss: bool,
     do_it: bool,
     as_json: bool,
@@ -87,14 +97,18 @@ def enable(
     settings = onlogin.OnLogin(
         key=seal.new_key(),
         token=secrets.token_hex(16),
+        nonce=seal.new_key(),
         port=port,
         config=found.file,
         scheme=scheme.upper(),
         options=options,
         long_too=long_passwords == "as-typed",
         pid=dovecot.pid,
+        accept_port=accept_port,
         accept_loss=accept_loss,
     )
+    if why := onlogin.unfit(settings):
+        raise Refused(f"{why}.")
     if not accept_loss:
         must_serve(dovecot, found, settings.goal)
     must_fit(order_for(dovecot, found, settings))
@@ -107,7 +121,7 @@ def enable(
     ending = switching.carry_out(switch, dovecot)
     if ending.problem:
         path.unlink(missing_ok=True)
-    _told(ending, as_json, f"Now run: mailauth migrate on-login serve   (settings: {path})")
+    _told(ending, as_json, f"Now run: mailauth migrate on-login serve, or its units   (settings: {path})")
 
 
 @on_login.command()
@@ -142,6 +156,10 @@ def serve(pid: int | None) -> None:
     """
     import msgspec  # noqa: PLC0415
 
+    from mailauth.listening.repeats import Repeats  # noqa: PLC0415
+    from mailauth.listening.sockets import listening  # noqa: PLC0415
+    from mailauth.migrate.limits import Seen  # noqa: PLC0415
+    from mailauth.migrate.onlogin import unfit  # noqa: PLC0415
     from mailauth.migrate.service import Service  # noqa: PLC0415
     from mailauth.migrate.tally import Tally  # noqa: PLC0415
     from mailauth.migrate.write import write  # noqa: PLC0415
@@ -151,18 +169,28 @@ def serve(pid: int | None) -> None:
         settings = msgspec.structs.replace(settings, pid=at_pid(pid, settings.config).pid)
     elif settings.pid is not None:
         at_pid(settings.pid, settings.config)  # raises: another process has its number by now
-    service = Service(settings, Tally(folder() / _TALLY), write, lambda text: click.echo(text, err=True))
-    service.run(
-        lambda port: click.echo(f"listening on 127.0.0.1:{port}, to make {settings.scheme}", err=True)
-    )
+    if why := unfit(settings):
+        raise UsageError(f"{why}.")
+    say = Repeats(lambda text: click.echo(text, err=True))
+    service = Service(settings, Tally(folder() / _TALLY), write, say, Seen(folder() / _SEEN))
+    listener = listening(_HOST, settings.port)
+    click.echo(f"listening on {_HOST}:{settings.port}, to make {settings.scheme}", err=True)
+    service.run(listener)
 
 
 @on_login.command()
-def unit() -> None:
-    """Print a systemd unit for the service."""
-    from mailauth.migrate.onlogin import unit_text  # noqa: PLC0415
+@click.option("--socket", "holds", is_flag=True, help="The socket unit, which holds the port.")
+def unit(holds: bool) -> None:
+    """Print a systemd unit: of the service, or with --socket of the socket that it is given.
 
-    click.echo(unit_text(str(Path(sys.argv[0]).resolve())), nl=False)
+    The socket unit holds the port also while the service is stopped.  Enable on-login first: the units have
+    its port, and the folders that the service may write.
+    """
+    from mailauth.migrate.units import service_unit, socket_unit  # noqa: PLC0415
+
+    settings = _settings()
+    program = str(Path(sys.argv[0]).resolve())
+    click.echo(socket_unit(settings) if holds else service_unit(settings, program), nl=False)
 
 
 @on_login.command()
@@ -170,12 +198,15 @@ def unit() -> None:
 @click.option("--png", type=click.Path(dir_okay=False), help="Also draw the progress into this file.")
 def status(as_json: bool, png: str | None) -> None:
     """How far it is: users by scheme now, what the service did, who is left, and when it may end."""
+    from mailauth.migrate.onlogin import unfit  # noqa: PLC0415
     from mailauth.migrate.progress import progress  # noqa: PLC0415
     from mailauth.migrate.tally import Tally  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.progress import draw, progress_text  # noqa: PLC0415
 
     settings = _settings()
+    if why := unfit(settings):
+        click.echo(f"The service does not run so: {why}.", err=True)
     found = progress(settings, Tally(folder() / _TALLY))
     if png:
         draw(found, Path(png))

@@ -4,7 +4,10 @@ Dovecot's auth policy hook reports each login when it is over, without waiting f
 reports is a template of ours, and the password in it is sealed (see ``seal``).  2.4 can seal inside the
 template; 2.3 takes no "=" there, so the passdb makes the sealed field and the template refers to it.
 
-Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-policy.c, auth-settings.c, passdb.c.
+doveconf -n hides what follows "key=" in a value, and settings whose names end in _nonce.
+
+Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-policy.c, auth-settings.c, passdb.c;
+src/config/doveconf.c (hide_secrets_from_value).
 """
 
 from pathlib import Path
@@ -13,9 +16,12 @@ import msgspec
 
 from mailauth import private
 from mailauth.dovecot.version import Dialect
+from mailauth.listening.sockets import users_from
 from mailauth.migrate.goal import Goal
+from mailauth.migrate.seal import MAC_BYTES
 
 FIELD = "mailauth_sealed"
+HEADER = "X-Mailauth"
 
 
 class OnLogin(msgspec.Struct, frozen=True):
@@ -29,6 +35,8 @@ class OnLogin(msgspec.Struct, frozen=True):
     options: dict[str, int | str]
     long_too: bool = False
     pid: int | None = None  # of a Dovecot in another root
+    nonce: str = ""  # of the reports' MAC; "" in settings of a mailauth that had none
+    accept_port: bool = False  # one that an ordinary user may take while nobody listens
     accept_loss: bool = False  # of mechanisms that the old string serves, and the new hash does not
 
     def __repr__(self) -> str:
@@ -55,19 +63,26 @@ def policy_settings(settings: OnLogin, dialect: Dialect) -> str:
     """The global settings.  They hold the key: to be included from a file that only root can read."""
     common = (
         f"auth_policy_server_url = http://127.0.0.1:{settings.port}/\n"
-        f"auth_policy_server_api_header = {settings.token}\n"
-        f"auth_policy_hash_nonce = {settings.token}\n"
+        f"auth_policy_server_api_header = {HEADER}:key={settings.token}\n"
+        "auth_policy_hash_mech = sha512\n"
+        f"auth_policy_hash_truncate = {8 * MAC_BYTES}\n"
+        f"auth_policy_hash_nonce = {settings.nonce}\n"
         "auth_policy_check_before_auth = no\n"
         "auth_policy_check_after_auth = no\n"
         "auth_policy_report_after_auth = yes\n"
     )
     if dialect == "2.3":
-        attributes = f"auth_policy_request_attributes = user=%{{user}} sealed=%{{passdb:{FIELD}}}\n"
+        attributes = (
+            f"auth_policy_request_attributes = user=%{{user}} sealed=%{{passdb:{FIELD}}}"
+            " mac=%{hashed_password} master=%{master_user}\n"
+        )
     else:
         attributes = (
             "auth_policy_request_attributes {\n"
             "  user = %{user}\n"
             f"  sealed = %{{password | encrypt(key='{settings.key}', rounds=1)}}\n"
+            "  mac = %{hashed_password}\n"
+            "  master = %{master_user}\n"
             "}\n"
         )
     return common + attributes
@@ -79,21 +94,15 @@ def passdb_settings(settings: OnLogin, override_fields: str) -> str:
     return f"override_fields = {f'{override_fields} {own}'.strip()}\n"
 
 
-def unit_text(program: str) -> str:
-    """A systemd unit that runs the service and starts it again when it ends."""
-    return (
-        "[Unit]\n"
-        "Description=mailauth: give users a new password hash when they log in\n"
-        "After=network.target dovecot.service\n"
-        "\n"
-        "[Service]\n"
-        f"ExecStart={program} migrate on-login serve\n"
-        "Restart=always\n"
-        "RestartSec=2\n"
-        "Nice=10\n"
-        "ProtectHome=read-only\n"
-        "PrivateTmp=no\n"
-        "\n"
-        "[Install]\n"
-        "WantedBy=multi-user.target\n"
-    )
+def unfit(settings: OnLogin) -> str:
+    """Why the service must not run with these settings, and what to do; "" where it may."""
+    again = "run: mailauth migrate on-login disable --apply; mailauth migrate on-login enable --apply"
+    if not settings.nonce:
+        return f"on-login was enabled by an older mailauth, whose reports carry no MAC; {again}"
+    if settings.port >= users_from() and not settings.accept_port:
+        return (
+            f"port {settings.port}: an ordinary user may take it while the service is down"
+            f" (net.ipv4.ip_unprivileged_port_start is {users_from()}), and gets the token and sealed"
+            f" passwords; {again}, with a --port below that, or with --accept-unprivileged-port"
+        )
+    return ""

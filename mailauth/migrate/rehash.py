@@ -26,6 +26,8 @@ class Outcome(Enum):
     MIGRATED = "migrated"
     ALREADY = "already there"
     NOT_OURS = "let in by another passdb, or a master user"
+    FORGED = "the report was not sealed by our Dovecot"
+    REPLAYED = "the report came before"
     NO_MATCH = "the password does not match the row any more"
     TOO_LONG = "the old scheme reads only the beginning of so long a password"
     CHANGED = "the row changed meanwhile"

@@ -8,28 +8,33 @@ import asyncio
 import contextlib
 import queue
 import signal
+import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
 
+import psutil
 import stamina
 import stamina.instrumentation
 
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
-from mailauth.errors import MailauthError, UsageError
+from mailauth.errors import CannotObserve, MailauthError
 from mailauth.hashes import Password
 from mailauth.hashes.making import Order
+from mailauth.listening.http import Bounds, HttpServer
+from mailauth.listening.repeats import Repeats
+from mailauth.migrate.limits import Failures, Seen
 from mailauth.migrate.onlogin import OnLogin
 from mailauth.migrate.receiver import Heard, Receiver
 from mailauth.migrate.rehash import Done, Outcome, Write, rehash
 from mailauth.migrate.room import room_of
-from mailauth.migrate.seal import opened
+from mailauth.migrate.seal import opened, parsed
 from mailauth.migrate.tally import Tally
+from mailauth.probes.process import master_process, running
 from mailauth.probes.scene import Scene
 
 WAITING = 1000  # logins that may wait
@@ -39,8 +44,8 @@ _FRESH = 60.0  # seconds that the configuration is taken as read
 _TRANSIENT = (Outcome.NOT_READ, Outcome.NOT_WRITTEN)
 _ATTEMPTS = 3
 _NOTICED = 0.2  # seconds until a signal is
-
-Say = Callable[[str], None]
+_LOOKED = 5.0  # seconds between two looks at who Dovecot's auth runs as
+_STRANGER = "it is neither root's nor that of Dovecot's auth"
 
 
 class _TryAgainError(Exception):
@@ -58,47 +63,52 @@ class Service:
     settings: OnLogin
     tally: Tally
     write: Write
-    say: Say
+    say: Repeats
+    seen: Seen
     _waiting: queue.Queue[Heard] = field(default_factory=lambda: queue.Queue(WAITING))
     _known: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _config: AuthConfig | None = None
     _order: Order | None = None
     _read_at: float = 0.0
     _stopped: bool = False
+    _failures: Failures = field(default_factory=Failures)
+    _friends: frozenset[int] = frozenset({0})
+    _looked_at: float = float("-inf")
 
-    def run(self, ready: Callable[[int], None]) -> None:
-        """Serve until SIGTERM or SIGINT.  ``ready`` is told the port.  Raises UsageError when it is taken."""
+    def run(self, listener: socket.socket) -> None:
+        """Serve until SIGTERM or SIGINT."""
         stamina.instrumentation.set_on_retry_hooks(())  # it would print; what comes of it is said below
-        ended = threading.Event()
-        ear = threading.Thread(target=lambda: asyncio.run(self._listen(ready, ended)), daemon=True)
+        receiver = Receiver(self.settings.token, self._take, self.say)
+        server = HttpServer(Bounds(), receiver.answer, self.say, self._refused)
+        ear = threading.Thread(target=lambda: asyncio.run(server.serve(listener)), daemon=True)
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, self._stop)
         ear.start()
-        while not ended.is_set():
+        while ear.is_alive():
             with contextlib.suppress(queue.Empty):
                 self._one(self._waiting.get(timeout=_NOTICED))
             if self._stopped:
+                self.say.close()
                 return  # those who wait come again with their next login
-        raise UsageError(
-            f"127.0.0.1:{self.settings.port} cannot be listened on: something else does;"
-            " stop it, or enable on-login again with another --port."
-        )
+        raise CannotObserve("the service hears nothing any more; start it again.")
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopped = True  # no more: the queue's lock may be held by what was interrupted
 
-    async def _listen(self, ready: Callable[[int], None], ended: threading.Event) -> None:
-        receiver = Receiver(self.settings.token, self._take)
-        try:
-            server = await asyncio.start_server(
-                receiver.connection, "127.0.0.1", self.settings.port, backlog=1024
-            )
-        except OSError:
-            ended.set()
-            return
-        ready(server.sockets[0].getsockname()[1])
-        async with server:
-            await server.serve_forever()
+    def _refused(self, uid: int | None) -> str:
+        """Called by the ear: only root and Dovecot's auth are heard."""
+        if uid in self._friends:
+            return ""
+        if uid is not None and time.monotonic() - self._looked_at > _LOOKED:
+            with contextlib.suppress(MailauthError, psutil.Error):
+                self._friends = frozenset({0}) | self._auth_users()
+            self._looked_at = time.monotonic()
+        return "" if uid in self._friends else _STRANGER
+
+    def _auth_users(self) -> frozenset[int]:
+        """Who the running auth processes are."""
+        master = master_process(self._dovecot, read_config(self._dovecot))
+        return frozenset(psutil.Process(pid).uids().effective for pid in running(master, "auth"))
 
     def _take(self, heard: Heard) -> None:
         """Called by the ear: must not wait."""
@@ -110,15 +120,23 @@ class Service:
     def _one(self, heard: Heard) -> None:
         if self._known.get(heard.user, 0.0) > time.monotonic():
             return
+        if self._failures.too_many(heard.user):
+            self.say("reports were passed over: too many failed", "reports are passed over: too many failed")
+            return
         done = self._done(heard)
         if done.outcome in (Outcome.MIGRATED, Outcome.ALREADY):
             self._remember(heard.user)
         elif done.outcome is not Outcome.NOT_OURS:
-            self.say(f"{heard.user!r}: {done.outcome.value}{f' ({done.why})' if done.why else ''}")
+            why = f" ({done.why})" if done.why else ""
+            self.say(done.outcome.value, f"{heard.user!r}: {done.outcome.value}{why}")
+        if done.outcome is Outcome.FORGED:
+            self._failures.forged.take()
+        elif done.outcome is Outcome.NO_MATCH:
+            self._failures.add(heard.user)
         try:
             self.tally.add(done.outcome)
         except Exception as why:  # noqa: BLE001 - a full disk must not end the service; sqlite3 has many errors
-            self.say(f"the count could not be kept: {why}")
+            self.say("the count could not be kept", f"the count could not be kept: {why}")
 
     def _remember(self, user: str) -> None:
         self._known[user] = time.monotonic() + _AGAIN
@@ -126,9 +144,12 @@ class Service:
             self._known.popitem(last=False)
 
     def _done(self, heard: Heard) -> Done:
-        password = opened(heard.sealed, self.settings.key)
-        if password is None:
-            return Done(Outcome.NO_MATCH, "the report was not sealed with our key")
+        sealed = parsed(heard.sealed, heard.mac)
+        password = opened(sealed, heard.user, self.settings.key, self.settings.nonce) if sealed else None
+        if sealed is None or password is None:
+            return Done(Outcome.FORGED)
+        if self.seen.before(sealed.mark):
+            return Done(Outcome.REPLAYED)
         try:
             for attempt in stamina.retry_context(
                 on=_TryAgainError, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, timeout=None

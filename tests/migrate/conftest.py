@@ -1,12 +1,14 @@
 """A lab with users of many old schemes, and the on-login service beside it, as commands."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -45,15 +47,20 @@ def old_users(count: int) -> dict[str, str | None]:
 
 
 def held_port() -> socket.socket:
-    """A port that is nobody else's, also while the service is down.
+    """A port of root's that is nobody else's, also while the service is down.
 
     It is bound and not listened on: Linux gives it to no outgoing connection, refuses it to those who ask
     whether it is free, and lets a server have it that sets SO_REUSEADDR, as asyncio's do (socket(7)).
     """
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    return held
+    for port in random.sample(range(400, 1000), 600):
+        with suppress(OSError), socket.socket() as alone:
+            alone.bind(("127.0.0.1", port))  # not shared with another test's
+            alone.close()
+            held = socket.socket()
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", port))
+            return held
+    raise AssertionError("no port is free")
 
 
 @dataclass

@@ -1,0 +1,159 @@
+"""Systemd's units for the on-login service: a socket that holds the port, and the service, shut in.
+
+Each directive is there for a reason, which stands beside it.
+
+Source: systemd.exec(5), systemd.socket(5), systemd.resource-control(5); capabilities(7).
+"""
+
+from pathlib import Path
+
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.site import read_config
+from mailauth.migrate.onlogin import OnLogin
+
+NAME = "mailauth-on-login"
+_MIB = 1024 * 1024
+_OWN_MIB = 512  # Python, the databases' clients, doveconf and doveadm
+
+_SOCKET = """\
+# /etc/systemd/system/{name}.socket: holds the port, also while the service is stopped.
+[Unit]
+Description=mailauth: the port of the service that hears of logins
+
+[Socket]
+ListenStream=127.0.0.1:{port}
+# One service for all connections; it bounds them itself.
+Accept=no
+Backlog=128
+
+[Install]
+WantedBy=sockets.target
+"""
+
+_SERVICE = """\
+# /etc/systemd/system/{name}.service
+[Unit]
+Description=mailauth: give users a new password hash when they log in
+Documentation=man:mailauth-migrate-on-login(1)
+Requires={name}.socket
+After=network.target dovecot.service {name}.socket
+
+[Service]
+ExecStart={program} migrate on-login serve
+Restart=always
+RestartSec=2
+Nice=10
+
+# root: it reads what only root may read (Dovecot's configuration with a database's password, passwd-files),
+# asks doveadm, and looks at the verifying processes.  Of root's capabilities it keeps what that takes:
+# files of others (DAC_OVERRIDE), a passwd-file made anew with its owner and mode (CHOWN, FOWNER), /proc of
+# Dovecot's processes (SYS_PTRACE), and trials of hashes as a user without rights (SETUID, SETGID, KILL).
+CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_SYS_PTRACE
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL{more}
+NoNewPrivileges=yes
+
+# It writes its own state, and the stores that are files.
+ProtectSystem=strict
+StateDirectory=mailauth
+StateDirectoryMode=0700
+UMask=0077
+{writes}ProtectHome=read-only
+# A database's socket may be in /tmp: then its folder has to be seen.
+PrivateTmp={private_tmp}
+PrivateDevices=yes
+# Dovecot's processes are others', and their /proc is looked at.
+ProtectProc=default
+
+# It changes nothing of the system.
+ProtectClock=yes
+ProtectControlGroups={groups}
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictNamespaces={namespaces}
+MemoryDenyWriteExecute=yes
+KeyringMode=private
+RemoveIPC=yes
+
+# Databases and Dovecot by TCP and sockets of files; whose a connection is, by netlink.
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service{calls}
+SystemCallErrorNumber=EPERM
+
+# One hash at a time, of the goal's memory; no core with a password in it.
+MemoryMax={memory}M
+TasksMax=64
+LimitNOFILE=1024
+LimitCORE=0
+
+[Install]
+WantedBy=multi-user.target
+"""
+# Into a container: its namespaces, root and control groups, with its own filter and limits after that.
+_ENTERING = " CAP_SYS_ADMIN CAP_SYS_CHROOT CAP_SETPCAP CAP_SYS_RESOURCE"
+_ENTERING_CALLS = " @mount setns unshare chroot pivot_root"
+
+
+def socket_unit(settings: OnLogin) -> str:
+    """The socket's."""
+    return _SOCKET.format(name=NAME, port=settings.port)
+
+
+def service_unit(settings: OnLogin, program: str) -> str:
+    """The service's.  Raises CannotObserve where Dovecot's configuration cannot be read."""
+    config = read_config(Installation(settings.config, settings.pid))
+    apart = settings.pid is not None
+    files = [] if apart else _written(config)
+    return _SERVICE.format(
+        name=NAME,
+        program=program,
+        more=_ENTERING if apart else "",
+        calls=_ENTERING_CALLS if apart else "",
+        namespaces="no" if apart else "yes",
+        groups="no" if apart else "yes",
+        writes="".join(f"ReadWritePaths={_quoted(path)}\n" for path in files),
+        private_tmp="no" if _in_tmp(config) else "yes",
+        memory=_OWN_MIB + _hash_mib(settings),
+    )
+
+
+def _written(config: AuthConfig) -> list[str]:
+    """Folders of stores that are files, since a new file takes the old one's place; above any variable."""
+    folders = (str(Path(path.partition("%")[0] + "x").parent) for path in _files(config))
+    return [path for path in dict.fromkeys(folders) if Path(path).is_absolute() and path != "/"]
+
+
+def _files(config: AuthConfig) -> list[str]:
+    files = []
+    for passdb in config.passdbs:
+        source = passdb.source
+        if isinstance(source, FileSource):
+            files.append(source.path)
+        elif isinstance(source, SqlSource) and source.driver == "sqlite":
+            files += [host["path"] for host in source.hosts if "path" in host]
+    return files
+
+
+def _in_tmp(config: AuthConfig) -> bool:
+    """Whether a database's socket or a store is there."""
+    sources = [one.source for one in config.passdbs if isinstance(one.source, SqlSource)]
+    values = [value for source in sources for host in source.hosts for value in host.values()]
+    return any(path.startswith(("/tmp/", "/var/tmp/")) for path in [*values, *_files(config)])  # noqa: S108
+
+
+def _hash_mib(settings: OnLogin) -> int:
+    """Argon2's memory is in KiB; it is there twice, made and verified."""
+    memory = settings.options.get("memory", 0)
+    return 2 * int(memory) * 1024 // _MIB if isinstance(memory, int) else 0
+
+
+def _quoted(path: str) -> str:
+    """For a unit: systemd.syntax(7); "%" is a specifier."""
+    text = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"'
