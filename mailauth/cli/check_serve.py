@@ -19,15 +19,13 @@ from mailauth.check.bounded import die_with
 from mailauth.check.outcome import Report
 from mailauth.check.run import run
 from mailauth.errors import CannotObserve, UsageError
-from mailauth.listening.http import Answer, Asked, Bounds, HttpServer
+from mailauth.listening import http
 from mailauth.listening.repeats import Repeats
 from mailauth.listening.sockets import listening
 from mailauth.render.check_metrics import Checks
 
 _LEAST = 5.0  # seconds between two runs
-_BOUNDS = Bounds(
-    connections=64, of_one=8, body=0, idle=120.0
-)  # Prometheus keeps one open between its scrapes
+_BOUNDS = http.Bounds(connections=64, of_one=8, body=0, idle=120.0)  # Prometheus keeps one open
 _PATHS = (b"/", b"/metrics")
 
 
@@ -68,13 +66,13 @@ def serve(asked: Asked, listen: tuple[str, int], interval: float) -> None:
 def _hear(listener: socket.socket, registry: CollectorRegistry) -> None:
     """Answer whoever asks, in a thread of its own, and bounded."""
 
-    def answer(asked: Asked) -> Answer:
+    def answer(asked: http.Asked) -> http.Answer:
         if asked.method not in (b"GET", b"HEAD") or asked.target.partition(b"?")[0] not in _PATHS:
-            return Answer(404, b"", (("Connection", "close"),))
+            return http.Answer(404, b"", (("Connection", "close"),))
         encode, kind = choose_encoder(asked.header(b"accept").decode("latin-1"))
-        return Answer(200, encode(registry), (("Content-Type", kind),))
+        return http.Answer(200, encode(registry), (("Content-Type", kind),))
 
-    server = HttpServer(_BOUNDS, answer, Repeats(lambda text: click.echo(text, err=True)))
+    server = http.HttpServer(_BOUNDS, answer, Repeats(lambda text: click.echo(text, err=True)))
     asyncio.run(server.serve(listener))
 
 

@@ -29,8 +29,8 @@ _NETWORK = 64  # bits of an IPv6 address that are one peer's
 class Bounds:
     """What one service takes."""
 
-    connections: int = 256
-    of_one: int = 256  # connections of one address, and of one user where it is on this machine
+    connections: int = 128  # Dovecot's auth makes 100 at the most
+    of_one: int = 128  # connections of one address, and of one user where it is on this machine
     head: int = 8 * 1024  # bytes
     body: int = 16 * 1024  # bytes
     request: float = 10.0  # seconds from a request's first byte to its last, and for its answer
@@ -87,10 +87,13 @@ class HttpServer:
                 continue
             except OSError as why:  # EMFILE, ENOBUFS: the others have to end first
                 self.say("no descriptor for a connection", f"a connection could not be taken: {why.strerror}")
+                if self._open:
+                    self._close_quietest(Counter(one.peer for one in self._open).most_common(1)[0][0])
                 await asyncio.sleep(_PAUSE)
                 continue
             accepted.setblocking(False)
             self._take(accepted, address)
+            await asyncio.sleep(0)  # sock_accept() waits for nothing where one is there already
 
     def _take(self, accepted: socket.socket, address: tuple[object, ...]) -> None:
         loop = asyncio.get_running_loop()
@@ -107,6 +110,13 @@ class HttpServer:
         self._make_room(one.peer)
         self._open.add(one)
         one.task = loop.create_task(self._connection(one))
+        one.task.add_done_callback(lambda done: self._closed(one, done))  # also of one that never began
+
+    def _closed(self, one: _Connection, done: "asyncio.Task[None]") -> None:
+        self._open.discard(one)
+        one.socket.close()
+        if not done.cancelled() and (bug := done.exception()):
+            self.say("a bug in mailauth", f"a bug in mailauth ended a connection: {type(bug).__name__}")
 
     def _make_room(self, peer: str) -> None:
         """For one more of this peer's."""
@@ -126,13 +136,9 @@ class HttpServer:
 
     async def _connection(self, one: _Connection) -> None:
         talk = h11.Connection(h11.SERVER, max_incomplete_event_size=self.bounds.head)
-        try:
-            with contextlib.suppress(h11.RemoteProtocolError, OSError, TimeoutError):
-                while await self._request(talk, one):
-                    talk.start_next_cycle()
-        finally:
-            self._open.discard(one)
-            one.socket.close()
+        with contextlib.suppress(h11.RemoteProtocolError, OSError, TimeoutError):
+            while await self._request(talk, one):
+                talk.start_next_cycle()
 
     async def _request(self, talk: h11.Connection, one: _Connection) -> bool:
         """Read one request and answer it.  False when the connection is over."""

@@ -5,6 +5,7 @@ Each directive is there for a reason, which stands beside it.
 Source: systemd.exec(5), systemd.socket(5), systemd.resource-control(5); capabilities(7).
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
@@ -58,10 +59,11 @@ ProtectSystem=strict
 StateDirectory=mailauth
 StateDirectoryMode=0700
 UMask=0077
-{writes}ProtectHome=read-only
-# A database's socket may be in /tmp: then its folder has to be seen.
+{writes}# A store or a database's socket in a home or in /tmp has to be seen.
+ProtectHome={homes}
 PrivateTmp={private_tmp}
 PrivateDevices=yes
+PrivateMounts=yes
 # Dovecot's processes are others', and their /proc is looked at.
 ProtectProc=default
 
@@ -82,7 +84,7 @@ RemoveIPC=yes
 
 # Databases and Dovecot by TCP and sockets of files; whose a connection is, by netlink.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-SystemCallArchitectures=native
+{network}SystemCallArchitectures=native
 SystemCallFilter=@system-service{calls}
 SystemCallErrorNumber=EPERM
 
@@ -95,6 +97,8 @@ LimitCORE=0
 [Install]
 WantedBy=multi-user.target
 """
+_HERE = "IPAddressDeny=any\nIPAddressAllow=localhost\n"  # all its databases are on this machine
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 # Into a container: its namespaces, root and control groups, with its own filter and limits after that.
 _ENTERING = " CAP_SYS_ADMIN CAP_SYS_CHROOT CAP_SETPCAP CAP_SYS_RESOURCE"
 _ENTERING_CALLS = " @mount setns unshare chroot pivot_root"
@@ -118,7 +122,9 @@ def service_unit(settings: OnLogin, program: str) -> str:
         namespaces="no" if apart else "yes",
         groups="no" if apart else "yes",
         writes="".join(f"ReadWritePaths={_quoted(path)}\n" for path in files),
-        private_tmp="no" if _in_tmp(config) else "yes",
+        homes="read-only" if _below((program, *_paths(config)), "/home/", "/root/") else "yes",
+        private_tmp="no" if _below(_paths(config), "/tmp/", "/var/tmp/") else "yes",  # noqa: S108
+        network="" if _far(config) else _HERE,
         memory=_OWN_MIB + _hash_mib(settings),
     )
 
@@ -140,11 +146,24 @@ def _files(config: AuthConfig) -> list[str]:
     return files
 
 
-def _in_tmp(config: AuthConfig) -> bool:
-    """Whether a database's socket or a store is there."""
+def _paths(config: AuthConfig) -> tuple[str, ...]:
+    """The configuration's, the stores', and the sockets' of databases."""
+    return (config.file, *_files(config), *(value for host in _hosts(config) for value in host.values()))
+
+
+def _below(paths: Iterable[str], *folders: str) -> bool:
+    return any(path.startswith(folders) for path in paths)
+
+
+def _far(config: AuthConfig) -> bool:
+    """Whether a database may be on another machine."""
+    names = [host.get("host", "") or host.get("hostaddr", "") for host in _hosts(config)]
+    return any(name and name not in _LOCAL and not name.startswith("/") for name in names)
+
+
+def _hosts(config: AuthConfig) -> list[dict[str, str]]:
     sources = [one.source for one in config.passdbs if isinstance(one.source, SqlSource)]
-    values = [value for source in sources for host in source.hosts for value in host.values()]
-    return any(path.startswith(("/tmp/", "/var/tmp/")) for path in [*values, *_files(config)])  # noqa: S108
+    return [host for source in sources for host in source.hosts]
 
 
 def _hash_mib(settings: OnLogin) -> int:

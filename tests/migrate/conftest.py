@@ -74,7 +74,7 @@ class OnLoginLab:
 
     def mailauth(self, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "mailauth", "migrate", "on-login", *words],
+            self.program(*words),
             capture_output=True,
             text=True,
             check=False,
@@ -96,14 +96,18 @@ class OnLoginLab:
     def at(self) -> tuple[str, str]:
         return ("--pid", str(self.lab.master_pid))
 
+    @staticmethod
+    def program(*words: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "mailauth", "migrate", "on-login", *words)
+
     def enable(self, *words: str) -> None:
         small = words or ("--profile", "owasp-7")
         self.mailauth("enable", *self.at, "--port", str(self.port), "--apply", *small)
 
-    def start(self, *words: str, journal: TextIO | None = None) -> None:
-        """``journal``: where what it says goes."""
+    def start(self, *words: str, journal: TextIO | None = None, by: tuple[str, ...] = ()) -> None:
+        """``journal``: where what it says goes.  ``by``: what runs it."""
         self.service = subprocess.Popen(
-            [sys.executable, "-m", "mailauth", "migrate", "on-login", "serve", *words],
+            [*by, *self.program("serve"), *words],
             stderr=journal or subprocess.PIPE,
             text=True,
             env=self.environment,
