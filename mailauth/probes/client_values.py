@@ -98,6 +98,7 @@ _OF_THE_LOGIN: dict[str, Callable[[Scene], str]] = {
     "login_username": lambda _: "",
     "login_domain": lambda _: "",
 }
+_QUOTED = re.compile(r"'[^']*'")
 _OPERATOR = re.compile(r"\s*(=|<>|!=|\b(?:NOT\s+)?(?:I?LIKE|IN)\b)\s*", re.IGNORECASE)
 
 
@@ -112,7 +113,10 @@ def _needed(condition: str, dialect: Dialect) -> str:
     left, operator, right = parts
     if bool(used(left, dialect)) == bool(used(right, dialect)):
         return ""
-    return f"{operator.upper()} {right if used(left, dialect) else left}"
+    sent, other = (left, right) if used(left, dialect) else (right, left)
+    turns = sent is left or operator in ("=", "<>", "!=")  # else the two sides are not alike
+    whole = _QUOTED.fullmatch(sent) and other.count("(") == other.count(")")
+    return f"{operator.upper()} {other}" if turns and whole else ""
 
 
 def _own(scene: Scene, usual: Values) -> Values:

@@ -39,6 +39,18 @@ def test_user007_names_the_variable(
     assert "Enable" not in summary
 
 
+@pytest.mark.parametrize("condition", ["'x-pop3' LIKE '%%%s'", "CASE WHEN '%s' = 'imap' THEN active = 2 END"])
+def test_what_a_condition_wants_is_not_made_up(rig: MakeRig, condition: str) -> None:
+    """Where the variable is no side of a plain comparison, only what was sent is told."""
+    one = sqlite(rig, f"{_QUERY}{condition}")
+    assert not one.login(USER, SECRET.encode()).ok
+    pid = ("--password-stdin", "--pid", str(one.master_pid), "--json")
+    told = json.loads(mailauth("diagnose", USER, *pid, feed=SECRET).stdout)
+    [found] = [finding for finding in told["findings"] if finding["code"] == "USER007"]
+    assert "%{service} was 'imap'." in found["says"]
+    assert "wants" not in found["says"]
+
+
 def test_user015_names_both_values(rig: MakeRig) -> None:
     one = sqlite(rig, f"{_QUERY}'%c' <> ''")
     pid = ("--password-stdin", "--pid", str(one.master_pid), "--json")
