@@ -7,7 +7,7 @@ import glob
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
         code=" ".join(dict.fromkeys(codes)),
         title="; ".join(dict.fromkeys(finding.rule.title for finding in findings)),
         summary=_each(remedy.summary for remedy in remedies),
-        careful=_each([*(remedy.careful for remedy in remedies), *desk.generated()]),
+        careful=_each([*(remedy.careful for remedy in remedies), *desk.generated(), *desk.in_a_layer()]),
         files=files,
         store=_store(remedies),
         commands=tuple(commands),
@@ -187,6 +187,16 @@ class _Desk:
                     " make the change there, too."
                 )
 
+    def in_a_layer(self) -> Iterable[str]:
+        """Of each file that goes with its container: that, and where the change has to be made to last."""
+        mounts = layers(self.dovecot)
+        for change in self.changes():
+            if mounts and within(mounts, change.path):
+                yield (
+                    f"{change.path} stands in the container's own layer, not in a volume: the next container"
+                    " of this image is without the change. Make it in the image, too, or mount the file."
+                )
+
     def _custom(self) -> str | None:
         """Where the main file is a program's: the file that it includes at its end for its administrator."""
         main = self.config.file
@@ -215,6 +225,30 @@ class _Desk:
             if there or not found[1]:
                 return None
         return None
+
+
+_LAYERED = frozenset({"overlay", "aufs", "fuse.fuse-overlayfs"})
+
+
+def layers(dovecot: Installation) -> Mapping[str, bool]:
+    """Where another root has something mounted, and whether that is a layer over an image's.
+
+    Source: proc_pid_mountinfo(5); overlayfs: Linux Documentation/filesystems/overlayfs.rst.
+    """
+    if not dovecot.pid:
+        return {}
+    try:
+        text = Path(f"/proc/{dovecot.pid}/mountinfo").read_text()
+    except OSError:
+        return {}
+    fields = [line.partition(" - ") for line in text.splitlines()]
+    return {left.split()[4]: right.split()[0] in _LAYERED for left, _, right in fields if right}
+
+
+def within(mounts: Mapping[str, bool], path: str) -> bool:
+    """Whether the file is in such a layer: by the longest place that it is below."""
+    above = [str(one) for one in (Path(path), *Path(path).parents)]
+    return mounts.get(next((one for one in above if one in mounts), ""), False)
 
 
 def read(dovecot: Installation, file: str) -> bytes | None:

@@ -23,7 +23,7 @@ from mailauth.dovecot.site import read_config
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Edit, Remedy, StoreChange
-from mailauth.fix import apply, journal, report
+from mailauth.fix import apply, journal, plan, report
 from mailauth.fix.journal import State
 from mailauth.fix.reload import reload
 from mailauth.lab.stores import ServerStore
@@ -585,6 +585,31 @@ def test_a_generated_file(fix: Fix, lab: Labs, custom: bool) -> None:
         assert warned is not custom
         assert apply.apply(ready).state is State.APPLIED
         assert one.login("alice", SECRET).ok
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_a_layer_of_a_container(tmp_path: Path) -> None:
+    """What is written there goes with the container; what is mounted into it stays."""
+    for name in ("upper", "work", "root", "volume"):
+        (tmp_path / name).mkdir()
+    script = (
+        'mount -t overlay o -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root" &&'
+        ' mkdir -p "$0/root/srv" && mount --bind "$0/volume" "$0/root/srv" && mount -t proc p "$0/root/proc"'
+        ' && exec chroot "$0/root" sh -c "echo ready; exec sleep 600"'
+    )
+    words = ["unshare", "--mount", "sh", "-c", script, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
+        try:
+            assert one.stdout
+            if one.stdout.readline() != "ready\n":
+                pytest.skip("this machine mounts no overlay here")
+            mounts = plan.layers(Installation(pid=one.pid))
+            assert plan.within(mounts, "/etc/dovecot/dovecot.conf")
+            assert not plan.within(mounts, "/srv/dovecot.conf")
+            assert not plan.within(mounts, "/proc/sys/x")
+        finally:
+            one.kill()
+    assert plan.layers(Installation()) == {}
 
 
 def test_journals_are_nobody_elses(fix: Fix, lab: Labs) -> None:
