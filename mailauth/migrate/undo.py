@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve, Refused
@@ -27,12 +28,12 @@ class Undoing:
     table: Table
     writing: bool  # else it is only counted
     report: Report = field(default_factory=Report)
-    _became: dict[int, str] = field(default_factory=dict)  # by the key's hash: there are millions
+    _became: dict[bytes, str] = field(default_factory=dict)  # by the key's digest: there are millions
     _counts: Counter[str] = field(default_factory=Counter)
     _would_be: dict[Key, bytes | None] = field(default_factory=dict)  # where nothing is written
 
     def batch(self, batch: Sequence[Entry]) -> None:
-        entries = {entry.key: entry for entry in batch if self._became.get(hash(entry.key)) not in _STAY}
+        entries = {entry.key: entry for entry in batch if self._became.get(_digest(entry.key)) not in _STAY}
         rows = {row.key: row for row in self.table.now(list(entries))}
         swaps = []
         for key, entry in entries.items():
@@ -64,13 +65,13 @@ class Undoing:
                 self._note(key, LOCKED if key in done.locked else CHANGED, one.row.user)
 
     def _note(self, key: Key, outcome: str, user: str = "") -> None:
-        number = hash(key)
-        before = self._became.get(number)
+        digest = _digest(key)
+        before = self._became.get(digest)
         if before == outcome or (before == _BACK and outcome == _OLD):
             return
         if before is not None:
             self._counts[before] -= 1
-        self._became[number] = outcome
+        self._became[digest] = outcome
         self._counts[outcome] += 1
         if outcome not in (_BACK, _OLD):
             self.report.note(outcome, [user])
@@ -85,6 +86,11 @@ class Undoing:
 
 _BACK, _OLD, _FAILED = "back", "old", "failed"
 _STAY = frozenset({CHANGED, GONE, LOCKED, NOT_KEPT, _FAILED})
+
+
+def _digest(key: Key) -> bytes:
+    """Python's own hash will not do: -1 and -2 have the same one."""
+    return blake2b(repr(key).encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 def _outcome(row: Row | None, entry: Entry) -> str:

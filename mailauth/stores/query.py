@@ -117,6 +117,7 @@ def _items(text: str) -> list[str]:
     return [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
 
 
+_USER_AND_PASSWORD = 2  # columns of a query for every user
 _USER_ALIAS = re.compile(r"(?s)(.*?)\s+AS\s+[\"`]?(user|username)[\"`]?", re.IGNORECASE)
 _KEEPS = r"(?:\s*\|\s*(?:lower|upper|text))*\s*"  # 2.4's filters that leave the name whole
 _USER_VARIABLE = rf"%(?:[LUT]*u|[LUT]*\{{user{_KEEPS}\}})"
@@ -140,6 +141,8 @@ def user_of(query: str) -> str:
         return f"CONCAT({name}, '@', {bare['domain']})"
     if aliased or "user" in bare or "username" in bare:
         return aliased or bare.get("user") or bare["username"]
+    if "WHERE" not in [word for word, _ in words] and len(items) == _USER_AND_PASSWORD:
+        return items[0] if _NAMES.fullmatch(items[0]) else ""
     return _compared(query)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.migrate.test_apply import Make, Store, bare_bcrypt, migrated
 
 __all__ = ["migrated"]
 COUNT = 6
+BCRYPT = "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ0123."
 MD5 = {"sql_extra": "default_pass_scheme = MD5"}
 ROWS = ("--rows-query", "SELECT userid, password FROM users")
 
@@ -97,6 +100,23 @@ def test_a_damaged_batch_hides_no_other(migrated: Make) -> None:
     assert f"1 batches of the journal cannot be read (at byte {second + 4})" in undone["report"]["unreadable"]
     after = one.lab.store.users()
     assert sum(after[user] == before[user] for user in before) == COUNT - 2
+
+
+def test_rows_are_told_apart_whatever_their_keys(migrated: Make, tmp_path: Path) -> None:
+    """Python has one hash for -1 and -2."""
+    one = migrated("2.3.19.1", "sqlite", {"u1": "x"})
+    path = tmp_path / "odd"
+    with closing(sqlite3.connect(path, isolation_level=None)) as link:
+        link.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, userid TEXT, password TEXT)")
+        link.executemany("INSERT INTO users VALUES (?, ?, ?)", [(-2, "u2", BCRYPT), (-1, "u1", BCRYPT)])
+        words = ("--url", f"sqlite:{path}", *ROWS, "--default-scheme", "MD5")
+        name = json.loads(one.run("apply", *words, "--prefix", "--batch", "1", "--apply", "--json"))["id"]
+        link.execute("UPDATE users SET password = 'other' WHERE id = -1")
+        for writes in ((), ("--apply",)):
+            report = json.loads(one.run("undo", name, *words, *writes, "--json", status=1))["report"]
+            assert (report["written"], report["changed"]) == (1, 1)
+            assert report["rows"] == {"changed meanwhile": ["u1"]}
+        assert link.execute("SELECT password FROM users ORDER BY id").fetchall() == [(BCRYPT,), ("other",)]
 
 
 @pytest.mark.parametrize("attack", ["mode", "owner", "link"])
