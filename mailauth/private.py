@@ -3,12 +3,15 @@
 Whoever else could write one could have us put his bytes anywhere as root, so a folder above counts as well.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from mailauth.errors import Refused
+
+_MOST = 64 * 1024 * 1024  # bytes of a file
 
 
 class NotOurs(Refused):
@@ -41,9 +44,26 @@ def check(path: Path) -> None:
 
 
 def read(path: Path) -> bytes:
-    """A file of ours in a folder of ours.  Raises OSError, NotOurs."""
+    """A file of ours in a folder of ours.  Raises OSError, also where it is too large, and NotOurs."""
     with os.fdopen(opened(path, os.O_RDONLY), "rb") as file:
-        return file.read()
+        data = file.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
+
+
+def trusted(path: Path) -> bool:
+    """Whether root or we own a file and each folder above, so that nobody else chose what is in it."""
+    try:
+        real = path.resolve(strict=True)
+        states = [(one.stat(), one is real) for one in (real, *real.parents)]
+    except OSError:
+        return False
+    return all(
+        state.st_uid in (0, os.geteuid())
+        and (not state.st_mode & _others() or (state.st_mode & stat.S_ISVTX and not file))
+        for state, file in states
+    )
 
 
 def opened(path: Path, flags: int) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mailauth.check.asked import Server
+from mailauth.dovecot import programs
 from mailauth.dovecot.logfiles import events_of, events_since, opened, rotated
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logstamp import Stamps
@@ -23,6 +24,7 @@ _MOST = 16 * 1024 * 1024  # bytes in one run: half a second's parsing
 _HEAD = 512  # bytes by which a file is known again
 _JOURNAL_LINES = 50_000
 _JOURNAL_SECONDS = 5.0
+_JOURNAL_MOST = 64 * 1024 * 1024  # bytes
 _JOURNAL = "journal"
 
 
@@ -153,9 +155,9 @@ def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: floa
 def _of(*journalctl: str) -> list[bytes]:
     """What the journal has, as JSON.  Raises CannotObserve."""
     try:
-        ran = subprocess.run(journalctl, capture_output=True, check=False, timeout=_JOURNAL_SECONDS)
+        status, said, errors = programs.heard(journalctl, _JOURNAL_SECONDS, _JOURNAL_MOST)
     except (subprocess.TimeoutExpired, OSError):
         raise CannotObserve("journalctl did not answer; journalctl -t dovecot shows Dovecot's log.") from None
-    if ran.returncode and ran.stderr:
-        raise CannotObserve(f"journalctl: {ran.stderr.decode('utf-8', 'replace').splitlines()[0]}")
-    return ran.stdout.splitlines(keepends=True)
+    if status and errors:
+        raise CannotObserve(f"journalctl: {errors.decode('utf-8', 'replace').splitlines()[0]}")
+    return said.splitlines(keepends=True)

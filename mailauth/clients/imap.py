@@ -17,12 +17,27 @@ _CODES = {
 }
 
 
+_MOST, _MOST_LINES = 64 * 1024, 10_000  # bytes of a literal, lines of a session
+
+
 class _Link(imaplib.IMAP4):
     """imaplib on a socket that is connected, and secured, already."""
 
     def __init__(self, link: socket.socket, door: Door) -> None:
-        self._link = link
+        self._link, self._lines = link, 0
         super().__init__(door.host, door.port, timeout=door.timeout)
+
+    def read(self, size: int) -> bytes:
+        """A literal.  Raises abort for one that no server needs to tell us."""
+        if size > _MOST:
+            raise self.abort(f"a literal of {size} bytes")
+        return super().read(size)
+
+    def readline(self) -> bytes:
+        self._lines += 1
+        if self._lines > _MOST_LINES:
+            raise self.abort("the server's answers do not end")
+        return super().readline()
 
     def _create_socket(self, _timeout: float | None) -> socket.socket:
         return self._link

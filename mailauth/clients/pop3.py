@@ -6,17 +6,26 @@ import re
 import socket
 import ssl
 from contextlib import suppress
+from typing import cast
 
 from mailauth.clients.door import Answer, Denied, Door, Off
 from mailauth.clients.sasl import Exchange, Mechanism
+
+_MOST_LINES = 10_000  # of a session
 
 
 class _Link(poplib.POP3):
     """poplib on a socket that is connected, and secured, already; and AUTH, which it lacks."""
 
     def __init__(self, link: socket.socket, door: Door) -> None:
-        self._link = link
+        self._link, self._lines = link, 0
         super().__init__(door.host, door.port, timeout=door.timeout)
+
+    def _getline(self) -> tuple[bytes, int]:
+        self._lines += 1
+        if self._lines > _MOST_LINES:
+            raise poplib.error_proto("the server's answers do not end")
+        return cast(tuple[bytes, int], super()._getline())  # type: ignore[misc]
 
     def _create_socket(self, _timeout: float | None) -> socket.socket:
         return self._link

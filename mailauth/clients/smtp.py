@@ -20,6 +20,23 @@ _CODES = {
 }
 
 
+_MOST_LINES = 10_000  # of a connection
+
+
+class _Counted:
+    """The lines of a connection, until they are too many: then it is as if it had ended."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._file, self._left = link.makefile("rb"), _MOST_LINES
+
+    def readline(self, most: int) -> bytes:
+        self._left -= 1
+        return self._file.readline(most) if self._left > 0 else b""
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _Link(smtplib.SMTP):
     """smtplib on a socket that is connected, and secured, already."""
 
@@ -27,6 +44,11 @@ class _Link(smtplib.SMTP):
         self._link = link
         super().__init__(local_hostname=_NAME, timeout=door.timeout)
         self._host = door.host  # which STARTTLS asks for
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock:
+            self.file = _Counted(self.sock)
+        return super().getreply()
 
     def _get_socket(self, *_: object) -> socket.socket:
         return self._link

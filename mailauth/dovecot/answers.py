@@ -9,14 +9,17 @@ import io
 import ipaddress
 import pickle
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
 
 import msgspec
 
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, Refused, unseen
 
 KINDS = ("ok", "cannot", "refused", "bug")
 MOST = 64 * 1024 * 1024  # bytes of one answer
+MEMORY = 512 * 1024 * 1024  # bytes that a child may take for what it asks and is answered
+_TOO_MUCH = f"what was answered takes more than {MEMORY // 1024**2} MiB of memory; it was not looked at."
 
 
 def _member(kind: object, name: object) -> enum.Enum:
@@ -35,6 +38,20 @@ _PLAIN: dict[tuple[str, str], object] = {
         )
     },
 }
+
+
+def of(work: Callable[[], object], pid: int | None) -> tuple[str, object]:
+    """In the child: what ``work`` returns, or why it does not; nothing escapes.  ``pid``: who is entered."""
+    try:
+        return "ok", work()
+    except (CannotObserve, Refused) as why:
+        return "refused" if isinstance(why, Refused) else "cannot", str(why)
+    except OSError as why:
+        return "cannot", str(unseen(f"process {pid}", why, "cannot be entered"))
+    except MemoryError:
+        return "cannot", _TOO_MUCH
+    except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
+        return "bug", type(bug).__name__
 
 
 def write(answer: object, stream: BinaryIO) -> None:

@@ -17,7 +17,7 @@ from typing import Self
 
 from mailauth.errors import CannotObserve, NoAnswerInTime, unseen
 
-_MAX_LINE = 8192
+_MAX_LINE, _MAX_LINES = 8192, 1000
 _SECURED = ("secured",)
 
 
@@ -56,16 +56,21 @@ class AuthSocket:
             # A process may hold several connections; Dovecot wants each to show another PID.
             client = os.getpid() + (next(self._connections) << 22)
             self._send(f"VERSION\t1\t2\nCPID\t{client & 0x7FFFFFFF}\n")
-            lines: list[str] = []
-            while not lines or lines[-1] != "DONE":
-                lines.append(self._line())
-            self.greeting = tuple(lines)
+            self.greeting = self._greeted(time.monotonic() + timeout)
         except OSError as why:
             self.close()
             raise unseen(str(path), why, "the auth socket does not answer") from why
         except CannotObserve:
             self.close()
             raise
+
+    def _greeted(self, until: float) -> tuple[str, ...]:
+        lines: list[str] = []
+        while not lines or lines[-1] != "DONE":
+            if len(lines) >= _MAX_LINES or time.monotonic() > until:
+                raise CannotObserve(f"{self._path}: what listens there is no auth of Dovecot's.")
+            lines.append(self._line())
+        return tuple(lines)
 
     def _connect(self, path: Path) -> None:
         """Connect even where the path is longer than a socket address may be (108 bytes)."""
@@ -144,7 +149,7 @@ class AuthSocket:
         began = time.monotonic()
         try:
             self._send("\t".join(words) + "\n")
-            while True:
+            for _ in range(_MAX_LINES):
                 kind, *rest = self._line().split("\t")
                 if not rest or rest[0] != number:
                     continue
@@ -154,6 +159,7 @@ class AuthSocket:
                 elif kind in ("OK", "FAIL"):
                     fields = tuple(field for field in rest[1:] if field)
                     return AuthReply(kind == "OK", fields, time.monotonic() - began)
+            raise CannotObserve(f"{self._path}: auth answers everything but what was asked.")
         except TimeoutError as why:
             waited = time.monotonic() - began
             raise NoAnswerInTime(f"{self._path}: auth did not answer within {waited:.0f} s.") from why

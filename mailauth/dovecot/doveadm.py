@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from mailauth.dovecot import answers, containers, entering, holding, inroot, masters, numbers, programs
+from mailauth.dovecot import (
+    answers,
+    confining,
+    containers,
+    entering,
+    holding,
+    inroot,
+    masters,
+    numbers,
+    programs,
+)
 from mailauth.dovecot.programs import PATH
 from mailauth.dovecot.staying import Staying
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
@@ -162,17 +172,13 @@ class Installation:
         child = os.fork()
         if not child:
             os.close(reader)
-            with os.fdopen(writer, "wb") as stream:
-                try:
+            with os.fdopen(writer, "wb") as told:
+
+                def work() -> object:
                     _become(self.pid, identity, environment)
-                    answer: object = ("ok", call())
-                except (CannotObserve, Refused) as why:
-                    answer = ("refused" if isinstance(why, Refused) else "cannot", str(why))
-                except OSError as why:
-                    answer = ("cannot", str(unseen(f"process {self.pid}", why, "cannot be entered")))
-                except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
-                    answer = ("bug", type(bug).__name__)
-                answers.write(answer, stream)
+                    return call()
+
+                answers.write(answers.of(work, self.pid), told)
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as stream:
@@ -243,6 +249,7 @@ def _prepare() -> None:
 
 def _become(pid: int | None, identity: Identity | None, environment: Mapping[str, str] | None) -> None:
     """For good: this is the child."""
+    confining.limit_memory(answers.MEMORY)
     if pid:
         entering.go(pid, _MOST_SECONDS, program=False)
     if identity:
@@ -250,6 +257,8 @@ def _become(pid: int | None, identity: Identity | None, environment: Mapping[str
     if environment is not None:
         os.environ.clear()
         os.environ.update(environment)
+    if not pid:
+        confining.lessen()
 
 
 def chosen(config: str | None, pid: int | None) -> Installation:

@@ -12,7 +12,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
@@ -20,7 +20,7 @@ from typing import IO
 from mailauth.errors import CannotObserve
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a program is looked for
-MOST_OUTPUT = 4 * 1024 * 1024  # bytes that are kept of each stream; the rest is read, and dropped
+MOST_OUTPUT = 4 * 1024 * 1024  # bytes that a program may print
 _MOST_SCRIPTS = 4  # as the kernel: one that is run by one that is run by one
 _MFD_EXEC = 0x10  # Linux 6.3; before, every one can be run
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -71,10 +71,24 @@ def _sealed(data: bytes) -> int:
     return descriptor
 
 
-def talk(ran: subprocess.Popen[bytes], feed: bytes, seconds: float) -> tuple[bytes, bytes]:
-    """Feed it, and hear it to its end; of what it writes, so much is kept.
+def heard(argv: Sequence[str], seconds: float, most: int) -> tuple[int, bytes, bytes]:
+    """Run a program of ours: how it ended, and what it said.  Raises as ``talk`` does, and OSError."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as ran:
+        try:
+            out, err = talk(ran, b"", seconds, most)
+        except BaseException:
+            ran.kill()
+            raise
+    return ran.returncode, out, err
 
-    Raises subprocess.TimeoutExpired when it does not end in time.
+
+def talk(
+    ran: subprocess.Popen[bytes], feed: bytes, seconds: float, most: int = MOST_OUTPUT
+) -> tuple[bytes, bytes]:
+    """Feed it, and hear it to its end; of its errors, so much is kept.
+
+    Raises subprocess.TimeoutExpired when it does not end in time, and CannotObserve when it prints more.
     """
     assert ran.stdin
     assert ran.stdout
@@ -102,11 +116,17 @@ def talk(ran: subprocess.Popen[bytes], feed: bytes, seconds: float) -> tuple[byt
                     continue
                 stream = ran.stdout if key.fileobj is ran.stdout else ran.stderr
                 data = os.read(stream.fileno(), 65536)
-                told[stream] += data[: MOST_OUTPUT - len(told[stream])]
+                told[stream] += data[: most - len(told[stream])]
+                if stream is ran.stdout and data and len(told[stream]) == most:
+                    raise CannotObserve(f"{_name(ran.args)} prints more than {most // 1024**2} MiB.")
                 if not data:
                     ready.unregister(stream)
     ran.wait(max(until - time.monotonic(), 0.0))
     return bytes(told[ran.stdout]), bytes(told[ran.stderr])
+
+
+def _name(args: object) -> str:
+    return str(args[0] if isinstance(args, Sequence) else args)
 
 
 def _fed(stream: IO[bytes], left: memoryview) -> memoryview:

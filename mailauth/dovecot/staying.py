@@ -8,10 +8,11 @@ import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO
 
-from mailauth.dovecot import answers, entering, holding
-from mailauth.errors import CannotObserve, Refused, unseen
+from mailauth.dovecot import answers, confining, entering, holding
+from mailauth.errors import CannotObserve, Refused
 
 _LENGTH = 8  # bytes of a message's length
 _MOST_SECONDS = 7 * 24 * 3600.0  # of CPU, for one migration
@@ -76,25 +77,23 @@ class Staying:
 
 def _serve(pid: int, make: Callable[[], Any], source: BinaryIO, target: BinaryIO) -> None:
     """In the child, until nobody asks any more."""
+    made: Any = None
+
+    def served(question: bytes) -> object:
+        nonlocal made
+        if made is None:
+            confining.limit_memory(answers.MEMORY)
+            entering.go(pid, _MOST_SECONDS, program=False)
+            made = make()
+            return None
+        name, values = pickle.loads(question)  # noqa: S301 - of our parent, who is root
+        found = getattr(made, name)
+        return found(*values) if callable(found) else found
+
     with suppress(OSError):
-        made: Any = None
         question: bytes | None = b""
         while question is not None:
-            try:
-                if made is None:
-                    entering.go(pid, _MOST_SECONDS, program=False)
-                    made = make()
-                    answer: object = ("ok", None)
-                else:
-                    name, values = pickle.loads(question)  # noqa: S301 - of our parent, who is root
-                    found = getattr(made, name)
-                    answer = ("ok", found(*values) if callable(found) else found)
-            except (CannotObserve, Refused) as why:
-                answer = ("refused" if isinstance(why, Refused) else "cannot", str(why))
-            except OSError as why:
-                answer = ("cannot", str(unseen(f"process {pid}", why, "cannot be entered")))
-            except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
-                answer = ("bug", type(bug).__name__)
+            answer = answers.of(partial(served, question), pid)
             _send(target.fileno(), answers.packed(answer))
             question = _received(source.fileno(), None) if made is not None else None
 

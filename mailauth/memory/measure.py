@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailauth import hashes
+from mailauth import hashes, private
+from mailauth.dovecot import confining
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Flaw, Hash, Password, libcrypt
 from mailauth.hashes.judge import parse
@@ -82,12 +83,15 @@ def measure(
     footprint = of(parsed)
     check_physical(footprint.first, "not measured")
     stored = stand_in(parsed)
+    if library and "/" in library and not private.trusted(Path(library)):
+        raise CannotObserve(f"{library}: others than root or you could have put it there; it is not loaded.")
     for name in (library,) if library else LIBRARIES[kind]:
         answer = ask(
             _SCRIPT,
             {
                 "kind": kind,
                 "library": name,
+                "filter": base64.b64encode(confining.alone()).decode(),
                 "stored": base64.b64encode(stored).decode(),
                 "password": base64.b64encode(_STAND_IN.raw).decode(),
                 "heap": _HEAP + (0 if footprint.memory.index else _HEAP_INDEX),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from mailauth.dovecot import programs
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
@@ -44,6 +45,7 @@ SYSLOG_FILES = (
 _DAY = timedelta(hours=24)
 _JOURNAL_LINES = 20_000
 _JOURNAL_SECONDS = 5.0
+_JOURNAL_MOST = 32 * 1024 * 1024  # bytes
 _STREAMS = 5
 _REASONS = 4
 _ADDRESSES = 20
@@ -318,11 +320,11 @@ def _of_journal(scene: Scene, stamps: Stamps, names: set[str] | None) -> Log:
         str(_JOURNAL_LINES),
     )
     try:
-        ran = subprocess.run([program, *options], capture_output=True, check=False, timeout=_JOURNAL_SECONDS)
+        status, said, _ = programs.heard([program, *options], _JOURNAL_SECONDS, _JOURNAL_MOST)
     except (subprocess.TimeoutExpired, OSError):
         raise CannotObserve("journalctl did not answer; journalctl -t dovecot shows Dovecot's log.") from None
-    lines = ran.stdout.splitlines()
-    if ran.returncode or not lines:
+    lines = said.splitlines()
+    if status or not lines:
         raise CannotObserve(
             "Dovecot logs to syslog, and neither a file in /var/log nor the journal has a line of it:"
             " doveadm log find shows where they are."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mailauth.dovecot import inroot
+from mailauth.dovecot import inroot, programs
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
@@ -17,6 +17,7 @@ from mailauth.probes.log import log_paths, stamps_of, syslog_file
 
 _MOST = 4 * 1024 * 1024  # bytes of a file that are read at a time
 _JOURNAL_SECONDS = 5.0
+_JOURNAL_MOST = 32 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,6 @@ def _journal(ident: str, since: float) -> list[bytes]:
     if program is None:
         return []
     options = ("-q", "-o", "json", "--no-pager", "-t", ident, "--since", f"@{since:.6f}")
-    with suppress(OSError, subprocess.TimeoutExpired):
-        return subprocess.run(
-            [program, *options], capture_output=True, check=False, timeout=_JOURNAL_SECONDS
-        ).stdout.splitlines()
+    with suppress(OSError, subprocess.TimeoutExpired, CannotObserve):
+        return programs.heard([program, *options], _JOURNAL_SECONDS, _JOURNAL_MOST)[1].splitlines()
     return []

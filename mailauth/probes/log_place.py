@@ -28,6 +28,7 @@ from mailauth.probes.scene import Scene
 _CONTAINER = re.compile(r" (\d+:\d+) (/(?:\S*/)?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
 _MOUNT = re.compile(r"^\d+ \d+ (\d+:\d+) (/\S*) (/\S*) ", re.MULTILINE)  # proc_pid_mountinfo(5)
 _MOST_PENALTIES = 1000
+_MOST_LINE, _MOST_LINES = 8192, 100_000
 _ANVIL_SECONDS = 5.0
 _HELLO = {"2.3": "VERSION\tanvil\t1\t0\n", "2.4": "VERSION\tanvil-client\t2\t0\n\n"}
 # auth-penalty.h: two seconds, doubled for each level, at most 15; five levels.
@@ -208,8 +209,9 @@ def observe_penalties(scene: Scene) -> Penalties | NotApplicable:
             _connect(anvil, path)
             anvil.sendall(f"{hello}PENALTY-DUMP\n".encode())
             with anvil.makefile("r", encoding="ascii", errors="replace") as lines:
-                for line in lines:
-                    if line == "\n" or len(found) >= _MOST_PENALTIES:
+                for _ in range(_MOST_LINES):
+                    line = lines.readline(_MOST_LINE)
+                    if line in ("\n", "") or len(found) >= _MOST_PENALTIES:
                         break
                     if penalty := _penalty(line.rstrip("\n").split("\t")):
                         found.append(penalty)

@@ -9,6 +9,7 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.stores import refusal
 
 _CONNECT = 10  # seconds
+_LONGEST = 16 * 1024 * 1024  # bytes of a value, or of a row
 LOCK = 2  # seconds that a migration waits for someone else's row
 STATEMENT = 300  # seconds for one of its statements
 
@@ -87,6 +88,7 @@ def sqlite_to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
     logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
     quiet = "&immutable=1" if logged else ""
     link = sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, timeout=timeout)
+    link.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     link.text_factory = bytes
     return link
 
@@ -106,6 +108,7 @@ def sqlite(host: dict[str, str], *, timeout: float = _CONNECT) -> sqlite3.Connec
     """For writing; the file must be there.  Transactions are begun by hand; one thread at a time."""
     path = Path(host.get("path", ""))
     try:
+        refusal.head_of(path)  # no pipe, which would be waited for
         link = sqlite3.connect(
             f"{path.as_uri()}?mode=rw",
             uri=True,

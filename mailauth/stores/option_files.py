@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mailauth.dovecot import inroot
+
 _SYSTEM = ("/etc", "/etc/mysql")  # as Debian builds it
 _ALWAYS = ("client", "client-server", "client-mariadb")
 _MOST = 64  # files within files
@@ -49,8 +51,8 @@ def _of_the_system() -> Iterator[str]:
 
 def _options(file: Path, groups: set[str], depth: int) -> Iterator[tuple[str, str, str]]:
     try:
-        with file.open("rb") as stream:
-            text = stream.read(_LARGEST).decode("utf-8", "surrogateescape") if file.is_file() else ""
+        with inroot.opened(file) as stream:
+            text = stream.read(_LARGEST).decode("utf-8", "surrogateescape")
     except OSError:
         return
     group, wanted = "", False

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailauth.dovecot import clients
+from mailauth.dovecot import clients, inroot
 from mailauth.errors import CannotObserve
 from mailauth.stores.store import Failing
 
@@ -276,7 +276,7 @@ def of_sqlite(why: Exception, path: Path, template: str = "") -> CannotObserve:
     name = str(getattr(why, "sqlite_errorname", ""))
     if name.startswith(_OF_THE_FILE):
         return Refusal(Failing.FILE, name, says)
-    if not name or name.startswith("SQLITE_READONLY"):
+    if not name or name.startswith(_OURS):
         return CannotObserve(f"{says}.")
     kind = Failing.SYNTAX
     if "no such table" in says:
@@ -286,9 +286,13 @@ def of_sqlite(why: Exception, path: Path, template: str = "") -> CannotObserve:
     return Refusal(kind, name, without_values(says, template) if kind is Failing.SYNTAX else says)
 
 
+# We may not write; or a value is larger than we take, and Dovecot takes it.
+_OURS = ("SQLITE_READONLY", "SQLITE_TOOBIG", "SQLITE_NOMEM")
+
+
 def head_of(path: Path) -> bytes:
-    """The first bytes of the file.  Raises OSError."""
-    with path.open("rb") as file:
+    """The first bytes of the file.  Raises OSError, also where it is no regular file."""
+    with inroot.opened(path) as file:
         return file.read(100)
 
 
@@ -301,7 +305,7 @@ def _is_empty(path: Path) -> bool:
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
         return False
-    with path.open("rb") as file:
+    with inroot.opened(path) as file:
         head = file.read(_SCHEMA_CELLS.stop)
     return not head or (path.stat().st_size <= _PAGE_MOST and not any(head[_SCHEMA_CELLS]))
 
