@@ -8,6 +8,7 @@ Raises Refused, with nothing changed, when any of it cannot be done.
 """
 
 import dataclasses
+import errno
 import fcntl
 import os
 import re
@@ -27,6 +28,7 @@ from mailauth.errors import Refused
 _MARK = ".mailauth-"
 _WAIT = 10.0  # seconds for another's lock
 _CHUNK = 1024 * 1024
+_MOST_LINKS = 40  # as the kernel: path_resolution(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +50,22 @@ class Place:
         return (f"{self.shown} has {more}: names under which the old content stays.",)
 
     def reader(self) -> BinaryIO:
-        """The file's content, for reading."""
-        return os.fdopen(os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self.folder), "rb")
+        """The file's content, for reading.  Raises Refused where it is no file any more."""
+        return os.fdopen(_open(self.folder, self.name, os.O_RDONLY, self.shown), "rb")
 
 
 @contextmanager
 def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
-    """The real file behind ``path``: symbolic links are followed once, here, and never again."""
+    """The real file behind ``path``: symbolic links are followed once, here, and never again.
+
+    Each folder is opened below the one before: what is exchanged for a link meanwhile is not followed.
+    """
     shown = shown_as or str(path)
     if re.match(r"/proc/\d+/root/", str(path)):  # whose links would lead back into our own root
         raise ValueError("a file in another root is changed from inside it")
     try:
-        real = path.resolve(strict=True)
-        _distrust(path, real, shown)
-        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY)
+        real = _real(path, shown)
+        folder = _folder(real.parent)
     except OSError as why:
         raise Refused(f"{shown}: cannot be changed ({why.strerror}).") from None
     try:
@@ -76,13 +80,56 @@ def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
         os.close(folder)
 
 
-def _distrust(path: Path, real: Path, shown: str) -> None:
-    """A link that someone else laid may lead us to a file of his choice."""
-    link = path.lstat()
-    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.geteuid(), real.stat().st_uid):
-        raise Refused(
-            f"{shown}: is a symbolic link that belongs to user {link.st_uid}, and leads to another's file."
-        )
+def _real(path: Path, shown: str) -> Path:
+    """Where a path leads.  A link of another user's, anywhere in it, may lead to a file of their choice.
+
+    Raises OSError, and Refused for such a link.
+    """
+    todo, done, owners = list(path.absolute().parts[:0:-1]), Path("/"), list[int]()
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            done = done.parent
+            continue
+        state = (done / part).lstat()
+        if not stat.S_ISLNK(state.st_mode):
+            done /= part
+            continue
+        owners.append(state.st_uid)
+        if len(owners) > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), shown)
+        target = (done / part).readlink()
+        done = Path("/") if target.is_absolute() else done
+        todo += [one for one in reversed(target.parts) if one != "/"]
+    for owner in owners:
+        if owner not in (0, os.geteuid(), done.stat().st_uid):
+            raise Refused(
+                f"{shown}: a symbolic link that belongs to user {owner} is on the way to another's file."
+            )
+    return done
+
+
+def _folder(path: Path) -> int:
+    """A folder, opened part by part, none of which is a link.  Raises OSError."""
+    way = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    at = os.open("/", way)
+    try:
+        for part in path.parts[1:]:
+            below = os.open(part, way, dir_fd=at)
+            os.close(at)
+            at = below
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def _open(folder: int, name: str, flags: int, shown: str) -> int:
+    """A regular file, which it may not be any more; a pipe is not waited for.  Raises OSError, Refused."""
+    file = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    raise Refused(f"{shown}: is no regular file any more; nothing was changed.")
 
 
 def replace(place: Place, content: Iterable[bytes], *, ready: Callable[[], None] = lambda: None) -> None:
@@ -102,11 +149,11 @@ def replace(place: Place, content: Iterable[bytes], *, ready: Callable[[], None]
 def create(path: Path, content: bytes, like: Path) -> None:
     """Make a file that is not there, with the owner and the mode of ``like``.  Raises Refused."""
     with _refusing(str(path)):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        folder = _folder(_real(path.parent, str(path)))
     try:
         with _written(folder, path.name, [content], str(path)) as temporary, _refusing(str(path)):
             status = like.stat()
-            file = os.open(temporary, os.O_RDONLY, dir_fd=folder)
+            file = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
             try:
                 _own(file, status)
                 os.fsync(file)
@@ -122,7 +169,7 @@ def create(path: Path, content: bytes, like: Path) -> None:
 def remove(path: Path) -> None:
     """Take a file away, for good.  Raises Refused."""
     with _refusing(str(path)):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        folder = _folder(_real(path.parent, str(path)))
         try:
             with suppress(FileNotFoundError):
                 os.unlink(path.name, dir_fd=folder)
@@ -160,9 +207,9 @@ def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> It
 
 def sweep(path: Path) -> None:
     """Remove what a killed mailauth left beside a file; to be called when no other can be at work on it."""
-    with suppress(OSError):
-        real = path.resolve()
-        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY)
+    with suppress(OSError, Refused):
+        real = _real(path, str(path))
+        folder = _folder(real.parent)
         try:
             _sweep(folder, real.name)
         finally:
@@ -178,7 +225,7 @@ def _sweep(folder: int, name: str) -> None:
 
 def _dress(place: Place, temporary: str) -> None:
     """Give the new file all that the old one has but its content."""
-    old = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place.folder)
+    old = _open(place.folder, place.name, os.O_RDONLY, place.shown)
     new = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place.folder)
     try:
         _own(new, place.status)
@@ -205,7 +252,7 @@ def _attributes(file: int) -> list[str]:
 
 
 def _own(file: int, like: os.stat_result) -> None:
-    """The owner first: changing him may take bits of the mode away."""
+    """The owner first: a change of owner may take bits of the mode away."""
     mine = os.fstat(file)
     if (mine.st_uid, mine.st_gid) != (like.st_uid, like.st_gid):
         os.fchown(file, like.st_uid, like.st_gid)
@@ -238,8 +285,10 @@ def _hold(place: Place, deadline: float) -> int:
     whole = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     while True:
         with _refusing(place.shown):
-            file = os.open(place.name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=place.folder)
+            file = _open(place.folder, place.name, os.O_RDWR, place.shown)
         try:
+            if os.fstat(file).st_uid != place.status.st_uid:
+                raise Refused(f"{place.shown}: belongs to another user by now; nothing was changed.")
             # Of this open file, not of this process: it outlives other descriptors of the same file.
             ours = _lock(lambda file=file: fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole))  # type: ignore[misc]
             there = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
@@ -277,9 +326,9 @@ def _take(folder: int, name: str) -> int | None:
         os.write(lock, ours.encode())
         return lock
     try:
-        lock = os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
-    except FileNotFoundError:
-        return None
+        lock = _open(folder, name, os.O_RDWR, name)
+    except (FileNotFoundError, Refused):
+        return None  # what is no file is nobody's lock, and is not ours to take away
     try:
         free = _lock(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
         age = time.time() - os.fstat(lock).st_mtime
@@ -299,7 +348,7 @@ def _take(folder: int, name: str) -> int | None:
 
 
 def _left_behind(text: str, age: float) -> bool:
-    """The lock's owner was a process of this machine, and is no more; or he did not get to write his name."""
+    """The lock's owner was a process of this machine, and is no more; or it did not get to write its name."""
     if not text:
         return age > _WAIT / 2
     pid, _, host = text.strip().partition(":")

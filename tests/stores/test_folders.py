@@ -1,0 +1,135 @@
+"""A passwd-file in a folder of an ordinary user, who exchanges what is in it while it is changed."""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mailauth.errors import Refused
+from mailauth.stores import change, replace
+from mailauth.stores.file_table import FileTable
+
+USER = 12345
+OLD, NEW = b"{PLAIN}old", b"{PLAIN}new"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root writes in others' folders")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The user's own, in a folder of theirs."""
+    folder = tmp_path / "home" / "mail"
+    folder.mkdir(parents=True)
+    file = folder / "passwd"
+    file.write_bytes(b"alice:" + OLD + b"\n")
+    for one in (folder.parent, folder, file):
+        os.chown(one, USER, USER)
+    return file
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Path:
+    """A file of root's that has the same line."""
+    folder = tmp_path / "roots"
+    folder.mkdir()
+    (folder / "passwd").write_bytes(b"alice:" + OLD + b"\n")
+    return folder / "passwd"
+
+
+def write(file: Path) -> None:
+    change.in_file(file, "alice", OLD, NEW)
+
+
+def test_a_folder_that_is_a_link(file: Path, roots: Path) -> None:
+    """It leads to root's file, and an ordinary user laid it."""
+    shutil.rmtree(file.parent)
+    file.parent.symlink_to(roots.parent)
+    os.lchown(file.parent, USER, USER)
+    with pytest.raises(Refused, match=f"symbolic link that belongs to user {USER}"):
+        write(file)
+    assert OLD in roots.read_bytes()
+
+
+def test_a_folder_that_becomes_a_link(file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After it was looked at, and before it is opened."""
+    real = replace._real
+
+    def late(path: Path, shown: str) -> Path:
+        found = real(path, shown)
+        file.parent.rename(file.parent.with_name("away"))
+        file.parent.symlink_to(roots.parent)
+        return found
+
+    monkeypatch.setattr(replace, "_real", late)
+    with pytest.raises(Refused, match="cannot be changed"):
+        write(file)
+    assert OLD in roots.read_bytes()
+
+
+def _fifo(file: Path, _roots: Path) -> None:
+    os.mkfifo(file)
+
+
+def _link(file: Path, roots: Path) -> None:
+    file.symlink_to(roots)
+
+
+def _folder(file: Path, _roots: Path) -> None:
+    file.mkdir()
+
+
+def _anothers(file: Path, roots: Path) -> None:
+    """A hard link, where the kernel allows it."""
+    file.hardlink_to(roots)
+
+
+@pytest.mark.parametrize("puts", [_fifo, _link, _folder, _anothers])
+def test_a_file_that_becomes_something_else(
+    file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch, puts: Callable[[Path, Path], None]
+) -> None:
+    """While the lock is waited for; nothing hangs, and nothing of root's is read or written."""
+    taken = replace._dotlock
+
+    def late(place: replace.Place, deadline: float) -> object:
+        with suppress(FileNotFoundError):
+            file.unlink()
+        puts(file, roots)
+        return taken(place, deadline)
+
+    monkeypatch.setattr(replace, "_dotlock", late)
+    with pytest.raises(Refused):
+        write(file)
+    assert roots.read_bytes() == b"alice:" + OLD + b"\n"
+    assert roots.stat().st_uid == 0
+    assert not list(file.parent.glob(".passwd.mailauth-*"))
+
+
+def test_a_lock_that_is_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replace, "_WAIT", 0.1)
+    os.mkfifo(file.with_name("passwd.lock"))
+    with pytest.raises(Refused, match=r"passwd\.lock is held"):
+        write(file)
+    assert file.with_name("passwd.lock").exists()
+
+
+def test_a_table_that_is_a_fifo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "passwd")
+    with pytest.raises(Refused, match="no regular file"):
+        FileTable(tmp_path / "passwd").page(None, 10)
+
+
+def test_a_line_that_is_too_long_stays_as_it_is(file: Path) -> None:
+    """It goes through in pieces; the line behind it is changed."""
+    long = b"mallory:{PLAIN}" + b"alice:{PLAIN}old" * 200_000 + b"\n"
+    file.write_bytes(long + b"alice:" + OLD + b"\n")
+    write(file)
+    assert file.read_bytes() == long + b"alice:" + NEW + b"\n"
+    file.write_bytes(b"alice:" + OLD + b"::::::" + b"x" * 3_000_000 + b"\nbob:" + OLD + b"\n")
+    with pytest.raises(Refused, match="too long to be changed"):
+        write(file)
+    table = FileTable(file)
+    assert [row.user for row in table.page(None, 10)] == ["bob"]
+    assert len(table.passed_over) == 1
