@@ -18,6 +18,7 @@ from typing import Generic, TypeVar, cast
 from mailauth.errors import place_of
 
 _PR_SET_PDEATHSIG = 1
+_DYING = 0.2  # seconds
 _fork = multiprocessing.get_context("fork")
 
 _T = TypeVar("_T")
@@ -106,5 +107,5 @@ def _received(reader: Connection) -> object:
 def _end(process: multiprocessing.process.BaseProcess, reader: Connection) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid or 0, signal.SIGKILL)
-    process.join()
+    process.join(_DYING)  # one that waits for a dead disk ends when that answers, if ever
     reader.close()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import psutil
 
@@ -23,25 +24,22 @@ from mailauth.stores import sql
 _SPARE = 0.3  # seconds before the end for ourselves
 _BUG = "a bug in mailauth: {}; please report this line"
 
-Read = tuple[Installation, AuthConfig] | list[Said]
+Read = tuple[Installation, AuthConfig, Path | Said] | list[Said]
 
 
 def run(asked: Asked) -> Report:
     """Every check's answer.  Never raises for what is wrong with the server: that is CRITICAL."""
     at, began = time.time(), time.monotonic()
     whole = asked.timeout - min(asked.used + _SPARE, asked.timeout / 2)
-    read = run_all({"config": lambda _: _configuration(asked.which)}, whole)["config"]
-    if not isinstance(read.answer, tuple):
-        said = read.answer or [_not_in_time(read, asked, "doveconf does not answer")]
+    read = run_all({"config": partial(_beforehand, asked)}, whole)["config"]
+    given = read.provisional if read.answer is None and not read.bug else read.answer
+    if not isinstance(given, tuple):
+        said = given or [_not_in_time(read, asked, "doveconf does not answer")]
         return report((outcome(name, said) for name in asked.checks), "", at)
-    dovecot, config = read.answer
+    dovecot, config, state = given
     version = str(config.version)
-    elsewhere = "elsewhere" if dovecot.pid else ""
-    try:
-        state = keep.place_of(asked.state, config.file, config.base_dir, elsewhere)
-    except CannotObserve as why:
-        said = [_why_not(why)]
-        return report((outcome(name, said) for name in asked.checks), version, at)
+    if isinstance(state, Said):
+        return report((outcome(name, [state]) for name in asked.checks), version, at)
     server = Server(asked, dovecot, config, state, began + whole)
     for passdb in config.passdbs:
         if isinstance(passdb.source, SqlSource):
@@ -51,7 +49,22 @@ def run(asked: Asked) -> Report:
     return report((_outcome(name, ended[name], asked) for name in calls), version, at)
 
 
-def _configuration(which: Which) -> Read:
+def _beforehand(asked: Asked, so_far: Callable[[Read], None]) -> Read:
+    """The configuration, and the folder of the state: either may be on a disk that stands still."""
+    found = _configuration(asked.which)
+    if isinstance(found, list):
+        return found
+    dovecot, config = found
+    elsewhere = "elsewhere" if dovecot.pid else ""
+    late = f"{asked.state}: no answer from its disk within {asked.timeout:g} s"
+    so_far((dovecot, config, Said(Status.CRITICAL, late)))
+    try:
+        return dovecot, config, keep.place_of(asked.state, config.file, config.base_dir, elsewhere)
+    except CannotObserve as why:
+        return dovecot, config, _why_not(why)
+
+
+def _configuration(which: Which) -> tuple[Installation, AuthConfig] | list[Said]:
     """The Dovecot and what it is set to, or what is wrong with that."""
     try:
         dovecot = which.installation()

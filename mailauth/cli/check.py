@@ -4,8 +4,11 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 CHECKS = ("server", "canary", "headroom", "rows", "workers", "failures")
 SERVE = "serve"
 _UNKNOWN = 3
+_GRACE = 1.0  # seconds behind --timeout
 _FORMATS = ("nagios", "prometheus", "json")
 
 
@@ -36,11 +40,40 @@ class _Plugin(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _ending(ctx.params):
+                return super().invoke(ctx)
         except click.UsageError as wrong:
             _unknown(wrong.format_message())
         except MailauthError as wrong:
             _unknown(str(wrong))
+
+
+@contextmanager
+def _ending(given: dict[str, Any]) -> Iterator[None]:
+    """What runs in children ends in time by itself; this is for all that is done in this process.
+
+    A thread: who waits for a file system that does not answer hears no signal but the one that kills.
+    """
+    clock = Timer(max(given["timeout"] + _GRACE - _age(), _GRACE), _late, [given])
+    clock.daemon = True
+    if SERVE not in given["checks"]:
+        clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
+
+
+def _late(given: dict[str, Any]) -> None:
+    from mailauth.check.outcome import Said, Status, outcome, report  # noqa: PLC0415 - --help needs none of it
+
+    text = f"no answer within {given['timeout']:g} s: the disk of a file that was named stands still"
+    said = Said(Status.CRITICAL, text)
+    names = [one for one in CHECKS if one in (given["checks"] or ("server",))]
+    told = report((outcome(name, [said]) for name in names), "", time.time())
+    click.echo(_shown(told, "json" if given["as_json"] else given["form"]), nl=False)
+    sys.stdout.flush()
+    os._exit(told.status.number)
 
 
 def _unknown(why: str) -> NoReturn:
@@ -56,9 +89,7 @@ _PAIR = "WARNING CRITICAL"
 @config_option
 @click.option("--pid", metavar="PID", help="A running Dovecot master, also in a container.")
 @click.option("--container", metavar="NAME", help="The Dovecot in this container; found anew each time.")
-@click.option(
-    "--canary", metavar="FILE", type=click.Path(path_type=Path), help="A user to log in as; mode 0600."
-)
+@click.option("--canary", metavar="FILE", type=Path, help="A user to log in as; mode 0600.")
 @click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix that asks this Dovecot.")
 @click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
 @insecure_option
@@ -73,12 +104,8 @@ _PAIR = "WARNING CRITICAL"
 )
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="nagios", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json (schemas/check.json).")
-@click.option(
-    "--textfile", metavar="FILE.prom", type=click.Path(path_type=Path), help="Metrics to this file, too."
-)
-@click.option(
-    "--state", metavar="DIR", type=click.Path(path_type=Path), help="Where runs keep what they need."
-)
+@click.option("--textfile", metavar="FILE.prom", type=Path, help="Metrics to this file, too.")
+@click.option("--state", metavar="DIR", type=Path, help="Where runs keep what they need.")
 @click.option("--greeting", nargs=2, type=seconds, metavar=_PAIR, help="auth's greeting.  [1s 5s]")
 @click.option("--login-time", nargs=2, type=seconds, metavar=_PAIR, help="A canary's login.  [2s 8s]")
 @click.option(
