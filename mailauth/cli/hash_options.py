@@ -3,11 +3,11 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import click
 
+from mailauth import handed
 from mailauth.dovecot.version import Version
 from mailauth.errors import UsageError
 from mailauth.hashes import Verdict
@@ -91,7 +91,7 @@ def opened(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = Path(name).open("rb")  # noqa: SIM115 - what its reader raises is not its own
+        file = handed.opened(name)
     except OSError as why:
         raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
     with file:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from mailauth import handed
 from mailauth.errors import UsageError
 from mailauth.lab import STORES, Lab, builds
 from mailauth.lab.settings import PROTOCOLS
@@ -115,7 +116,7 @@ def run(
     if any(":" in name or not name.isprintable() for name in names) or "" in names:
         raise UsageError("--user NAME: a name is not empty, and has no colon and no control character.")
     builds.ensure(dovecot, lambda line: click.echo(line, err=True))
-    text = settings.read_text(errors="surrogateescape") if settings else ""
+    text = handed.text(settings, "surrogateescape") if settings else ""
     try:
         with Lab(dovecot, store, users, text, protocols, tls=tls, postfix=postfix) as one:
             if passwords:
@@ -150,7 +151,7 @@ def _wait() -> None:
 
 def _read_users(file: Path) -> dict[str, str | None]:
     users: dict[str, str | None] = {}
-    for number, line in enumerate(file.read_text(errors="surrogateescape").splitlines(), 1):
+    for number, line in enumerate(handed.text(file, "surrogateescape").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, colon, stored = line.partition(":")

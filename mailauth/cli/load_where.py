@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from mailauth import handed
 from mailauth.cli.password import read_password
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
@@ -122,7 +123,7 @@ def _accounts(given: dict[str, Any]) -> tuple[Account, ...]:
     if name == "-":
         return read_accounts(sys.stdin.buffer, "standard input")
     try:
-        with Path(name).open("rb") as file:
+        with handed.opened(name) as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 click.echo(f"{name}: others may read these passwords; run: chmod 600 {name}", err=True)
             return read_accounts(file, name)
@@ -168,7 +169,7 @@ def _lab(given: dict[str, Any]) -> Iterator[Where]:
         if given[name]:
             raise UsageError(f"--lab has its own server and users: leave out --{name}.")
     builds.ensure(given["dovecot"], lambda line: click.echo(line, err=True))
-    settings = given["settings"].read_text(errors="surrogateescape") if given["settings"] else ""
+    settings = handed.text(given["settings"], "surrogateescape") if given["settings"] else ""
     imap = given["by"] == "imap"
     passwords = {f"user{n}": Password.of(secrets.token_urlsafe(9)) for n in range(1, given["lab_users"] + 1)}
     stored = _stored(given, passwords)

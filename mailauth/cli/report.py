@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
 from mailauth.cli.diagnose_all import counting
+from mailauth.cli.hash_options import opened
 from mailauth.cli.main import BUG
 from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 _STDOUT = "-"
 
 
+_MOST_LOAD = 64 * 1024 * 1024  # bytes of a load's result
+
+
 @click.command()
 @click.argument("user", required=False, callback=sayable)
 @click.option(
@@ -43,7 +47,6 @@ _STDOUT = "-"
 @click.option(
     "--load",
     "loaded",
-    type=click.File("rb", lazy=False),
     metavar="FILE",
     help="Also show this result of mailauth load --json.",
 )
@@ -56,7 +59,7 @@ _STDOUT = "-"
 def report(
     user: str | None,
     output: str,
-    loaded: BinaryIO | None,
+    loaded: str | None,
     force: bool,
     anonymous: bool,
     config: str | None,
@@ -139,16 +142,17 @@ def _look(
     return looked, unseen
 
 
-def _load(file: BinaryIO) -> "LoadResult":
+def _load(name: str) -> "LoadResult":
     """Raises UsageError."""
     import msgspec  # noqa: PLC0415 - --help needs none of it
 
     from mailauth.load.result import LoadResult  # noqa: PLC0415
 
     try:
-        return msgspec.json.decode(file.read(), type=LoadResult)
+        with opened(name) as file:
+            return msgspec.json.decode(file.read(_MOST_LOAD), type=LoadResult)
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as why:
-        raise UsageError(f"{file.name}: is not the result of mailauth load --json ({why}).") from None
+        raise UsageError(f"{name}: is not the result of mailauth load --json ({why}).") from None
 
 
 def _told(why: CannotObserve) -> str:

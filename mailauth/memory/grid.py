@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mailauth import hashes
+from mailauth import handed, hashes
 from mailauth.errors import UsageError
 from mailauth.hashes import Flaw, Hash, Password
 from mailauth.memory.footprint import of
@@ -116,7 +116,7 @@ def load(file: Path) -> dict[str, Result]:
     found: dict[str, Result] = {}
     if not file.exists():
         return found
-    for number, line in enumerate(file.read_text().splitlines(keepends=True), 1):
+    for number, line in enumerate(handed.text(file).splitlines(keepends=True), 1):
         try:
             row = json.loads(line)
             found[row["name"]] = Result(**{**row, "time": Spread(**row["time"])})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from mailauth import hashes
+from mailauth import handed, hashes
 from mailauth.errors import UsageError
 from mailauth.hashes import Flaw, Hash, Password, bare, origins
 from mailauth.hashes.damage import AS_TEXT
@@ -87,7 +87,7 @@ class Decision(msgspec.Struct, frozen=True):
 def load(path: Path) -> RuleFile:
     """Raises UsageError with the place of the mistake."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), RuleFile)
+        return msgspec.convert(tomllib.loads(handed.text(path)), RuleFile)
     except OSError as why:
         raise UsageError(f"{path}: cannot be read ({why.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as why:

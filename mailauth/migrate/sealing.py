@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mailauth import handed
 from mailauth.errors import UsageError
 
 
@@ -56,7 +57,7 @@ def opener(private: Path | None, public: str) -> Callable[[bytes], bytes]:
     if private is None:
         raise UsageError(f"this journal is sealed to {public}; give the private key's file with --key.")
     try:
-        key = PrivateKey(bytes.fromhex(private.read_text().strip()))
+        key = PrivateKey(bytes.fromhex(handed.text(private).strip()))
     except OSError as why:
         raise UsageError(f"{private}: cannot be read ({why.strerror}).") from None
     except (ValueError, TypeError):

@@ -1,0 +1,44 @@
+"""Files that the command line names: a pipe may be one, and is not waited for where nobody writes into it."""
+
+import errno
+import os
+import select
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+_WAIT = 10.0  # seconds for the first byte of a named pipe
+_MOST = 16 * 1024 * 1024  # bytes of a text: settings, rules, a key
+
+
+def opened(path: Path | str) -> BinaryIO:
+    """To be read from its beginning.  Raises OSError.
+
+    A pipe of the shell's, <(...), has somebody who writes, who may take long.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _await(file, path)
+        os.set_blocking(file.fileno(), True)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _await(file: BinaryIO, path: Path | str) -> None:
+    named = not str(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/"))
+    if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode) and named:
+        ready = select.poll()
+        ready.register(file.fileno(), select.POLLIN)
+        if not ready.poll(_WAIT * 1000):
+            raise OSError(errno.ETIMEDOUT, "nobody writes into this pipe", str(path))
+
+
+def text(path: Path, errors: str = "strict") -> str:
+    """All of it, in UTF-8.  Raises OSError, also where it is too large, and UnicodeDecodeError."""
+    with opened(path) as file:
+        data = file.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data.decode("utf-8", errors)

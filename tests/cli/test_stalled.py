@@ -1,0 +1,123 @@
+"""A FIFO, or a disk that does not answer, in the place of any file that is named: nothing waits for ever."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mailauth import handed
+from mailauth.lab import Lab
+from tests.cli.running import ROOT, mailauth
+from tests.conftest import missing
+
+_MNT_DETACH = 2
+
+
+def ended(*words: str, seconds: float = 60.0) -> tuple[int, str]:
+    """How a command ends that nobody gives any input."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailauth", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    ) as ran:
+        try:
+            return ran.wait(seconds), ran.stdout.read() if ran.stdout else ""
+        except subprocess.TimeoutExpired:
+            ran.send_signal(signal.SIGKILL)
+            raise
+
+
+def test_a_fifo_in_the_place_of_a_file(tmp_path: Path) -> None:
+    """Who is given one to read waits for somebody who writes; who finds one where a file must be does not."""
+    fifo, users = str(tmp_path / "fifo"), tmp_path / "users"
+    os.mkfifo(fifo)
+    users.write_text("alice:{PLAIN}secret\n")
+    store = f"passwd-file:{users}"
+    commands = {
+        ("hash", "verify", "--batch", fifo): "nobody writes into this pipe",
+        ("migrate", "import", fifo, "--url", store): "nobody writes into this pipe",
+        ("migrate", "plan", "--rules", fifo, "--url", store): "nobody writes into this pipe",
+        ("report", "--load", fifo, "-o", "-"): "nobody writes into this pipe",
+        ("diagnose", "--from-log", "--log", fifo): "no such file",
+        ("audit", "--url", f"passwd-file:{fifo}"): "no such passwd-file",
+        ("audit", "--url", f"sqlite://{fifo}"): "no regular file",
+        ("migrate", "apply", "--apply", "--mend", "--url", f"passwd-file:{fifo}"): "passwd-file",
+    }
+    with ThreadPoolExecutor(4) as pool:
+        for (words, says), (status, out) in zip(
+            commands.items(), pool.map(lambda words: ended(*words), commands), strict=True
+        ):
+            assert says in out, words
+            assert status in (2, 3), words
+
+
+def test_a_pipe_that_somebody_writes_into(tmp_path: Path) -> None:
+    """The shell's own, and a named one."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    line = """(sleep 0.5; echo '{"stored": "{PLAIN}a", "password": "a"}')"""
+    run = f"exec {sys.executable} -m mailauth hash verify --batch"
+    for script in (f"{line} > {fifo} & {run} {fifo}", f"{run} <{line}"):
+        words = ["bash", "-c", script]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+        assert '"match"' in done.stdout, (script, done.stderr)
+
+
+def test_nobody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handed, "_WAIT", 0.1)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="nobody writes"):
+        handed.opened(tmp_path / "fifo")
+
+
+def test_a_fifo_in_the_place_of_dovecots_log() -> None:
+    with Lab("2.3.19.1", users={"alice": "{PLAIN}secret"}) as lab:
+        log = lab.folder / "log"
+        log.rename(log.with_name("log.1"))
+        os.mkfifo(log)
+        done = mailauth("diagnose", "alice", "-c", str(lab.config))
+        assert "BLOCKS" not in done.stdout
+        assert "it is no regular file" in " ".join(done.stdout.split())
+
+
+@pytest.fixture
+def dead(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk that answers nothing, ever: nobody reads what the kernel asks of it."""
+    folder = tmp_path / "dead"
+    folder.mkdir()
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        channel = os.open("/dev/fuse", os.O_RDWR)
+    except OSError:
+        missing("/dev/fuse cannot be opened here")
+    options = f"fd={channel},rootmode=40000,user_id=0,group_id=0".encode()
+    try:
+        if libc.mount(b"dead", os.fsencode(folder), b"fuse", 0, options):
+            missing("a file system cannot be mounted here")
+        yield folder
+    finally:
+        libc.umount2(os.fsencode(folder), _MNT_DETACH)
+        os.close(channel)
+
+
+@pytest.mark.parametrize("option", ["--state", "--textfile", "-c"])
+def test_a_disk_that_does_not_answer(dead: Path, option: str) -> None:
+    """--timeout ends that, too: CRITICAL, in the form that was asked for."""
+    with Lab("2.3.19.1", users={"alice": "{PLAIN}secret"}) as lab:
+        config = () if option == "-c" else ("-c", str(lab.config))
+        began = time.monotonic()
+        status, out = ended("check", "server", *config, "--timeout", "4s", option, str(dead / "file.prom"))
+        assert status == 2, out
+        assert "within 4 s" in out
+        assert out.startswith("MAILAUTH CRITICAL - ")
+        assert time.monotonic() - began < 30
