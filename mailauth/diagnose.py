@@ -54,7 +54,7 @@ from mailauth.looking import (
     see,
     skip,
 )
-from mailauth.probes.client_address import observe_address
+from mailauth.probes.client_address import in_log, observe_address
 from mailauth.probes.login import observe_logins, without_login
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
@@ -155,6 +155,11 @@ def _look(target: Target) -> Looked:
         skip(shared, (PasswordCheck, ClientAddress), "Dovecot refuses the name")
     else:
         lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
+        if lookups is not None and (address := in_log(scene)):
+            scene = replace(scene, address=address, logged=True)
+            scene = replace(scene, road=make_road(scene))
+            cases.clear()
+            lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
         if lookups is None:
             skip(shared, (ClientAddress,), "no entry was read")
         else:

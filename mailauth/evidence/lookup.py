@@ -252,13 +252,14 @@ class LookedUp(Evidence):
 class ClientAddress(Evidence):
     """Where the client is, and whether the entry that would let it in allows that (``nets``: what it allows).
 
-    ``address`` is "" where it does not matter: none at all is allowed.
+    ``address`` is "" where it does not matter: none at all is allowed.  ``logged``: it is the log's.
     """
 
     address: str
     nets: str
     allowed: bool
     passdb: str
+    logged: bool = False
 
     @property
     def seen(self) -> str:

@@ -54,6 +54,7 @@ class UserdbAnswer(Evidence):
     ``refused``: what stands where a uid or gid must, and is none of this system.
     ``steps``: what each userdb says, of a user whom they together do not know; ``set_otherwise``: settings of
     how these count that are not Dovecot's defaults.  ``logged``: what Dovecot's log has of a failure.
+    ``renamed``: which passdb gave an unknown user this name, and by what.
     """
 
     user: str
@@ -73,6 +74,7 @@ class UserdbAnswer(Evidence):
     steps: tuple[UserdbStep, ...] = ()
     set_otherwise: tuple[str, ...] = ()
     logged: str = ""
+    renamed: str = ""
 
     @property
     def seen(self) -> str:

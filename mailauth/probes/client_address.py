@@ -1,9 +1,40 @@
 """From where the user's entry lets a client log in, and whether this one is there."""
 
+import ipaddress
+from contextlib import suppress
+
+from mailauth.dovecot.messages import LogKind, Why
 from mailauth.errors import CannotObserve
 from mailauth.evidence import ClientAddress, LookedUp, NotApplicable
+from mailauth.probes.log import read_log
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import not_allowed
+
+
+def in_log(scene: Scene) -> str:
+    """From where the user last logged in, or was last refused for the address where no login worked.
+
+    "" where no entry asks for it, where it is known, or the log does not say.
+    """
+    if scene.address or scene.names is None or scene.road is None or not scene.road.by_address:
+        return ""
+    names = {name.casefold() for name in (scene.names.given, scene.names.looked_up)}
+    last = dict.fromkeys((LogKind.LOGGED_IN, LogKind.FAILED), "")
+    with suppress(CannotObserve):
+        log = read_log(scene, names)
+        for event, _ in log.events if log else ():
+            counts = event.kind is LogKind.LOGGED_IN or event.why is Why.ADDRESS
+            if counts and event.kind in last and event.user.casefold() in names and _is_address(event.ip):
+                last[event.kind] = event.ip
+    return last[LogKind.LOGGED_IN] or last[LogKind.FAILED]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def observe_address(scene: Scene, lookups: LookedUp) -> ClientAddress | NotApplicable:
@@ -19,5 +50,5 @@ def observe_address(scene: Scene, lookups: LookedUp) -> ClientAddress | NotAppli
                 f"{answer.place} allows logins from {nets} only, and where the client is is not known: name"
                 " that with --from-address."
             )
-        return ClientAddress(answer.place, scene.address, nets, allowed, answer.passdb)
+        return ClientAddress(answer.place, scene.address, nets, allowed, answer.passdb, scene.logged)
     return NotApplicable(ClientAddress, "logins are allowed from everywhere")

@@ -37,6 +37,7 @@ class Scene:
     login: bool = False
     let_in: bool = False  # real logins were made, and every one was let in
     address: str = ""  # where the client is; "" when that is not known
+    logged: bool = False  # that address is the log's
     names: UserName | None = None
     road: Road | None = None  # what the passdbs said of these names
     cases: tuple[Case, ...] = ()

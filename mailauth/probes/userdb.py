@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from mailauth.dovecot.authconfig import FileSource
+from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.errors import AS_ROOT, CannotObserve
@@ -153,7 +153,20 @@ def _unknown(scene: Scene, user: str, ran: Ran) -> UserdbAnswer:
         words=_last(ran.out + ran.err),
         steps=userdb_steps.steps(scene, user),
         set_otherwise=userdb_steps.set_otherwise(scene),
+        renamed=_renamed(scene, user),
     )
+
+
+def _renamed(scene: Scene, user: str) -> str:
+    """Which passdb made this name of the one that was looked up."""
+    entries = scene.road.entries.values() if scene.road and scene.names else ()
+    for entry in entries:
+        name = next((one for one in ("user", "username") if entry.values.get(one) == user), "")
+        if name and scene.names and user != scene.names.looked_up:
+            source = entry.passdb.source
+            place = (source.query_place if isinstance(source, SqlSource) else "") or entry.record.place
+            return f"{entry.passdb.label} returns {name} = {user!r} for {scene.names.looked_up!r} ({place})"
+    return ""
 
 
 def _failed(scene: Scene, user: str, ran: Ran, logged: str) -> UserdbAnswer:

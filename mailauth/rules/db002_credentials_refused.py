@@ -5,9 +5,10 @@ What you see
     user" or "password authentication failed".
 Why
     The user name, the password, or the host that Dovecot connects from is not one that the server lets
-    in.  On a local socket the server may ask which user of the system the process runs as.  An account
-    with REQUIRE SSL, a server with require_secure_transport, or hostssl in pg_hba.conf is refused in the
-    same words where Dovecot's settings ask for no TLS: Dovecot's MariaDB client takes none by itself.
+    in, or the account's password has expired.  On a local socket the server may ask which user of the
+    system the process runs as.  An account with REQUIRE SSL, a server with require_secure_transport, or
+    hostssl in pg_hba.conf is refused in the same words where Dovecot's settings ask for no TLS: Dovecot's
+    MariaDB client takes none by itself.
 How we know
     The password query was sent to the same server, with the same credentials, as the same user of the
     system; the reason is the server's own code (SQLSTATE, error number, errno), not its text.
@@ -21,7 +22,7 @@ from dataclasses import replace
 
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Configured, LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
@@ -35,6 +36,12 @@ def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | 
     if found is None:
         return None
     answer, failure = failed[0]
+    if failure.code in _EXPIRED:
+        mend = Remedy(
+            summary="Set the account's password again (ALTER USER ... IDENTIFIED BY ...), to the one in"
+            f" {database_case.place_of(answer, failure)}, and have it not expire (PASSWORD EXPIRE NEVER)."
+        )
+        return replace(found, says=f"{found.says} The account's password has expired.", remedy=mend)
     if failure.account:
         mend = remedy(
             summary="Correct user and password in that option file, name the group that has them with"
@@ -51,6 +58,7 @@ def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | 
     return replace(found, says=says, remedy=mend)
 
 
+_EXPIRED = ("1820", "1862")
 _TLS: dict[tuple[str, Dialect], str] = {
     ("mysql", "2.3"): "ssl_ca=FILE, with the CA of the server's certificate, in connect",
     ("mysql", "2.4"): "ssl = yes in the mysql block, and ssl_client_ca_file = FILE",

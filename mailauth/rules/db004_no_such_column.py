@@ -4,7 +4,8 @@ What you see
     Every login fails with a temporary error.  The log says "Password query failed" and the server's
     words: unknown column, column does not exist.
 Why
-    The column was renamed, as upgrades of mail panels do, or the query has its name misspelled.
+    The column was renamed, as upgrades of mail panels do, or the query has its name misspelled.  A variable
+    that is not in quotes, or in those of a name, makes a column's name of the user's.
 How we know
     The password query was sent to the same server, with the same credentials, as the same user of the
     system; the reason is the server's own code (SQLSTATE, error number, errno), not its text.
@@ -13,13 +14,24 @@ What to do
     DESCRIBE, information_schema or .schema.
 """
 
+import re
+
 from mailauth.evidence import LookedUp
 from mailauth.finding import Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
+def _is_the_name(user: str, says: str) -> bool:
+    """The column that the database misses is the user's name, or a part of it."""
+    found = re.search(r"column:?\s+[\"'`]?([^\"'`\s]+)", says)
+    return found is not None and user != "" and found[1] in {user, *user.partition("@")[::2]}
+
+
 @rule("DB004", "The password query names a column that is not there", Severity.BLOCKS_LOGIN)
 def no_such_column(lookups: LookedUp) -> Problem | None:
     advice = "Correct the column's name in the password query (<place>)."
+    if any(_is_the_name(answer.user, failure.says) for answer, failure in lookups.failures(Failing.COLUMN)):
+        advice = "Put '...' around the variable in the password query (<place>): without, or in \"...\", the"
+        advice += " database takes the user's name for a column's."
     return database_case.problem(lookups, advice, Failing.COLUMN)

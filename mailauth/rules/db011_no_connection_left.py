@@ -23,4 +23,24 @@ from mailauth.stores.store import Failing
 @rule("DB011", "The database server has no connection left", Severity.BLOCKS_LOGIN)
 def no_connection_left(lookups: LookedUp) -> Problem | None:
     advice = "Raise the server's max_connections, or have fewer auth-worker processes."
+    for _, failure in lookups.failures(Failing.CONNECTIONS):
+        advice = next((own for words, own in _OF_ITS_OWN if words in failure.says), advice)
     return database_case.problem(lookups, advice, Failing.CONNECTIONS)
+
+
+# A limit that is not the server's, by the server's words, and who can raise it
+_OF_ITS_OWN = (
+    ("connections for role", "Raise the role's own limit: ALTER ROLE ... CONNECTION LIMIT -1 is none."),
+    (
+        "connections for database",
+        "Raise the database's own limit: ALTER DATABASE ... CONNECTION LIMIT -1 is none.",
+    ),
+    (
+        "_per_hour'",
+        "Raise the account's own limit: ALTER USER ... WITH MAX_QUERIES_PER_HOUR 0 sets none.",
+    ),
+    (
+        "max_user_connections",
+        "Raise the account's limit (ALTER USER ... WITH MAX_USER_CONNECTIONS), or have fewer auth-workers.",
+    ),
+)

@@ -8,7 +8,8 @@ Why
     is no network at all, which Dovecot passes over.  "local" means a client without an address.
     Behind a proxy the address can be the proxy's.
 How we know
-    The address given with --from-address was compared with the field as Dovecot does.
+    The address given with --from-address was compared with the field as Dovecot does; without it the one
+    from where the log has the user's last login that worked, or else was refused for its address.
 What to do
     Add the client's network to the field, or take the field away.
 """
@@ -22,10 +23,12 @@ def address_not_allowed(lookups: LookedUp, client: ClientAddress) -> Problem | N
     if client.allowed or not lookups.right or lookups.right.lets_in:
         return None
     who = f"{client.address} is not among" if client.address else "no address can be among"
+    if client.logged:
+        who = f"{client.address}, from where the log has the last login, is not among"
     return Problem(
         says=f"{client.passdb}, {client.source}: {who} the networks of allow_nets: {client.nets!r}.",
         because=(lookups, client),
-        certainty=Certainty.PROVEN,
+        certainty=Certainty.LIKELY if client.logged else Certainty.PROVEN,
         remedy=Remedy(
             summary="Add the client's network to allow_nets, or take the field away.",
             careful="allow_nets may be there for a reason; ask who set it.",

@@ -6,7 +6,8 @@ What you see
     userdb".
 Why
     The password is looked up in a passdb, the uid and the home in a userdb.  They are two lookups,
-    often of two files or queries, and the name must be in both.  Of several userdbs result_success,
+    often of two files or queries, and the name must be in both.  A passdb that returns the field user
+    gives the user another name, by which the userdb is asked.  Of several userdbs result_success,
     result_failure and skip say what each answer counts: return-fail makes a user unknown whom another
     userdb has.  A passwd-file's line is none where its uid or gid is root's or no name of this system.
 How we know
@@ -50,6 +51,11 @@ def _told(answer: UserdbAnswer) -> tuple[str, str]:
         says = f"{answer.user!r} is in a passdb, and the userdbs together do not know the user: "
         return says + "; ".join(told), _COUNT
     says = f"{answer.user!r} is in a passdb and in none of the userdbs ({', '.join(answer.userdbs)})"
+    if answer.renamed:
+        says = (
+            f"{answer.renamed}, and none of the userdbs ({', '.join(answer.userdbs)}) has a user of that name"
+        )
+        return says, _RENAME
     return says, _ADD
 
 
@@ -60,6 +66,10 @@ _TAKEN = (
 _COUNT = (
     "Add the user to each userdb whose answer decides; or have a userdb that has the user end the lookup"
     " (result_success = return-ok), or count (continue-ok) with result_failure = continue in those behind it."
+)
+_RENAME = (
+    "Have the passdb return as user the name that the userdb has, or none (then the name that was looked up"
+    " stays); or have the userdb ask for the name that the passdb returns."
 )
 _ADD = (
     "Add the user to the userdb, under the same name; a passwd-file's uid and gid must be numbers or names"

@@ -1,6 +1,7 @@
 """The conditions of a password query: which are about the user, which join tables, and which are neither.
 
-Read are the WHERE and the ON of each SELECT, of a UNION and of a table that is itself a SELECT, too.  Pure.
+Read are the WHERE, the HAVING and the ON of each SELECT, of a UNION and of a table that is itself a SELECT,
+too.  Pure.
 """
 
 import re
@@ -61,7 +62,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What stands after one WHERE or ON: its conditions, which all must hold."""
+    """What stands after one WHERE, HAVING or ON: its conditions, which all must hold."""
 
     parts: tuple[Part, ...]
 
@@ -123,9 +124,9 @@ def _step(query: str, scope: _Scope, start: int, word: str, found: list[Segment]
         return
     if scope.begins >= 0 and word in scope.ends:
         _close(query, scope, start, found)
-    if word in ("WHERE", "ON") and scope.select and scope.derived:
+    if word in ("WHERE", "ON", "HAVING") and scope.select and scope.derived:
         scope.begins = start + len(word)
-        scope.ends = _ENDS_WHERE if word == "WHERE" else ENDS_ON
+        scope.ends = ENDS_ON if word == "ON" else _ENDS_WHERE
         scope.cuts, scope.any_or, scope.between = [], False, False
     elif word == "BETWEEN":
         scope.between = True

@@ -59,6 +59,7 @@ _SQLSTATE = {
 _MYSQL_CONNECT = {
     1044: Failing.PERMISSION,  # also said of a database that is not there, to a user of few rights
     1049: Failing.DATABASE,
+    1862: Failing.CREDENTIALS,  # the account's password has expired
     **dict.fromkeys((1040, 1203, 1226), Failing.CONNECTIONS),
 }
 _MYSQL_QUERY = {
@@ -71,6 +72,7 @@ _MYSQL_QUERY = {
     **dict.fromkeys((1203, 1226), Failing.CONNECTIONS),
     **dict.fromkeys((1205, 1317, 1969, 3024), Failing.SLOW),  # a limit of the server's, or KILL QUERY
     1053: Failing.DOWN,  # it is shutting down
+    1820: Failing.CREDENTIALS,  # the account's password has expired: nothing but a new one is taken
 }
 # Of these the text names tables, columns, functions and accounts, and no values.
 _ONLY_NAMES = frozenset(
