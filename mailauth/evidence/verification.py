@@ -28,6 +28,7 @@ class StoredHash(Evidence):
     seconds: float = 0.0
     passdb: int = 0
     made: Made | None = None  # of what the query makes it, where it is damaged
+    goes_on: int = 0  # the line of the passwd-file that has the rest of it
 
     @property
     def seen(self) -> str:

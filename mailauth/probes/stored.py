@@ -1,9 +1,10 @@
 """What is stored for the user: as scheme and parameters, never as it is."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from mailauth import hashes
-from mailauth.dovecot.authconfig import Passdb, SqlSource
+from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
@@ -24,7 +25,7 @@ from mailauth.probes.crypt_library import lacks
 from mailauth.probes.lookup import ask_sql, fill_for, parsed, reader_of
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import Entry
-from mailauth.stores import query, schema
+from mailauth.stores import passwd_file, query, schema
 from mailauth.stores.store import Outcome, Record
 
 _AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
@@ -46,6 +47,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
             *(source, shown, named, length, memory, flaw.reason, flaw.verdict, damage),
             passdb=case.passdb.number,
             made=of,
+            goes_on=_goes_on(case, scene) if damage and damage.kind is Kind.CUT else 0,
         )
     parsed = case.hash
     memory = hashes.hash_memory(parsed)
@@ -72,6 +74,19 @@ def _made(case: Case, scene: Scene) -> Made | None:
         return found is None or found.kind is Kind.NO_PREFIX
 
     return made.of(case.passdb, ask, sound)
+
+
+def _goes_on(case: Case, scene: Scene) -> int:
+    """The line after the user's, where a hash that was cut off goes on."""
+    path, _, number = case.record.place.rpartition(":")
+    if not isinstance(case.passdb.source, FileSource) or not number.isdigit():
+        return 0
+    with suppress(OSError, CannotObserve):
+        whole = passwd_file.goes_on(scene.dovecot.path(path), int(number), case.record.stored)
+        record = replace(case.record, stored=whole)
+        one = replace(case, record=record, hash=parsed(record, case.passdb, scene.config))
+        return int(number) + 1 if whole and _damage(one, scene) is None else 0
+    return 0
 
 
 def _damage(case: Case, scene: Scene) -> Damage | None:

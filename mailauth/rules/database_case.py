@@ -16,6 +16,8 @@ def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
     failed = lookups.failures(*kinds)
     if not failed:
         return None
+    if failed[0][0].passdb.startswith("userdb"):
+        advice = advice.replace("password query", "user query")
     served = all(failure.still_served for _, failure in failed)
     return Problem(
         says="; ".join(dict.fromkeys(_told(a, f) for a, f in failed))

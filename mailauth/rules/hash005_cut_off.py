@@ -4,7 +4,8 @@ What you see
     Every password fails. The log says "Password mismatch", as for a wrong password.
 Why
     The end is missing: it was copied by hand, cut by a form, a script or an export, or by a column
-    that was too narrow once. What is gone cannot be computed.
+    that was too narrow once. What is gone cannot be computed. In a passwd-file the rest can stand in the
+    next line: an editor or a mail has wrapped it.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the place where it ends is named. The database's schema, if there is
@@ -15,7 +16,7 @@ What to do
 """
 
 from mailauth.evidence import StoredColumn, StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
@@ -25,6 +26,16 @@ def cut_off(stored: StoredHash, column: StoredColumn) -> Problem | None:
     found = hash_case.damage(stored, Kind.CUT)
     if found is None or hash_case.column_cut_it(stored, column):
         return None
+    if stored.goes_on:
+        return Problem(
+            says=f"Of the hash {stored.length} bytes are there: a line break is in it, and line"
+            f" {stored.goes_on} has the rest.",
+            because=(stored, column),
+            certainty=Certainty.LIKELY,
+            remedy=Remedy(
+                summary=f"Take the line break before line {stored.goes_on} away: the hash is whole."
+            ),
+        )
     where = "" if column.driver is None else f" ({column.seen})"
     return hash_case.problem(
         stored, found, f"Of the hash {stored.length} bytes are there: {found.detail}{where}.", column

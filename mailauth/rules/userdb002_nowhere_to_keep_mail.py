@@ -5,7 +5,8 @@ What you see
     expand ~/ for mail root dir" or "Mail storage autodetection failed with home=(not set)".
 Why
     The place of the mail begins with ~ or %h, or is not set at all so that Dovecot searches the home;
-    the userdb returned no home, and mail_home is not set.
+    the userdb returned no home, and mail_home is not set.  A home that does not begin with / is refused
+    ("Relative home directory paths not supported", src/lib-storage/mail-storage-service.c of 2.3.19.1).
 How we know
     doveadm user shows what the userdb returns; doveconf shows mail_home and where mail is kept.
 What to do
@@ -14,13 +15,26 @@ What to do
 
 from mailauth.evidence import Configured, UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, remedy
 
 
 @rule("USERDB002", "The user has no home, and the mail needs one", Severity.BLOCKS_LOGIN)
 def nowhere_to_keep_mail(configured: Configured, answer: UserdbAnswer) -> Problem | None:
-    if answer.said is not UserdbSaid.FOUND or not answer.lost:
+    if answer.said is not UserdbSaid.FOUND:
+        return None
+    if answer.home and not answer.home.startswith("/"):
+        return Problem(
+            says=f"The home of {answer.user!r} is {answer.home!r}: it does not begin with /, and Dovecot"
+            " takes no relative one.",
+            because=(answer, configured),
+            certainty=Certainty.PROVEN,
+            remedy=Remedy(
+                summary="Have the userdb (or mail_home) give the whole path: the folder of all mail before"
+                " what the store has."
+            ),
+        )
+    if not answer.lost:
         return None
     return Problem(
         says=f"The userdb returns no home for {answer.user!r}, mail_home is not set, and the mail is at"

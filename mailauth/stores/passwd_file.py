@@ -6,6 +6,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -127,7 +128,8 @@ def odd(line: bytes, number: int) -> str:
     """Why nobody can type the name that Dovecot takes from this line; "" where anybody can."""
     if number == 1 and line.startswith(_UTF16):
         return "the file is in UTF-16"
-    name = shown_name(name_of(line)) if b":" not in line else name_of(line)
+    name = name_of(line)
+    name = shown_name(name) if b":" not in line or _REST.fullmatch(name.strip()) else name
     if _ORDINARY.fullmatch(name):
         return ""
     text = name.decode("utf-8", "backslashreplace")
@@ -157,9 +159,29 @@ _NO_COLON = re.compile(rb"(\s*[^\s;,|]+)[\s;,|]")
 
 
 def shown_name(name: bytes) -> bytes:
-    """A line's name as it may be shown: where no colon ends it, a stored string stands after it."""
+    """A line's name as it may be shown: where no colon ends it, a stored string stands after it.
+
+    A piece of a hash is no name.
+    """
     found = _NO_COLON.match(name)
+    if found is None and _REST.fullmatch(name.strip()):
+        return name.strip()[:6] + b"..."
     return found[1] + b"..." if found else name
+
+
+# The rest of a hash, as a wrapped line begins with it
+_REST = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9./+=$]{24,}")
+
+
+def goes_on(path: Path, number: int, cut: bytes) -> bytes:
+    """A stored string with what the line after this one begins with; b"" where there is none.
+
+    Raises OSError.
+    """
+    with inroot.opened(path) as file:
+        line = next((one for one, _ in islice(lines.sized(file), number, number + 1)), b"")
+    rest = _entry(line).partition(b":")[0].strip()
+    return cut + rest if rest else b""
 
 
 def name_of(line: bytes) -> bytes:

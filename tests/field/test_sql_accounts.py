@@ -89,7 +89,7 @@ def logs_in(one: Rig) -> bool:
     """An IMAP client from 127.0.0.1."""
     with imaplib.IMAP4("127.0.0.1", one.ports["imap"]) as client:
         try:
-            client.login(USER, f'"{SECRET}"')
+            client.login(USER, SECRET)
         except client.error:
             return False
     return True

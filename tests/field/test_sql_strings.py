@@ -77,3 +77,33 @@ def test_a_session_for_a_server_that_takes_writes(rig: MakeRig) -> None:
     for words in (("diagnose", USER), ("audit",), ("check", "--state", str(one.folder / "counts"), "rows")):
         done = mailauth(*words, *pid)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("indent", ["", "  "])
+def test_a_hash_over_two_lines_of_a_file(rig: MakeRig, indent: str) -> None:
+    """The next line has the rest: nothing is lost, and no report shows that rest as a name."""
+    passdb = "passdb {\n  driver = passwd-file\n  args = @DIR@/users\n}\n"
+    line = f"{USER}:{{SHA512-CRYPT}}{STORED[:70]}\n{indent}{STORED[70:]}:::::\nbob:{{SHA512-CRYPT}}{STORED}\n"
+    one = rig("2.3.19.1", "passwd-file", {"dovecot.conf": _HEAD + passdb + _STATIC, "users": line})
+    assert not one.login(USER, SECRET.encode()).ok
+    told = said(one)
+    assert "HASH005" in told, told
+    assert "line 2 has the rest" in told
+    assert "cannot" not in told
+    for words in (("diagnose", "--all"), ("audit",), ("check", "--state", str(one.folder / "counts"))):
+        shown = mailauth(*words, "--pid", str(one.master_pid)).stdout
+        assert STORED[80:] not in shown, shown
+
+
+@pytest.mark.parametrize("home", ["example.org/alice/", "~alice"])
+def test_a_home_that_is_no_path(rig: MakeRig, home: str) -> None:
+    """Known without a login: USERDB002."""
+    userdb = (
+        f"userdb {{\n  driver = static\n  args = uid=65534 gid=65534 home={home} allow_all_users=yes\n}}\n"
+    )
+    passdb = "passdb {\n  driver = passwd-file\n  args = @DIR@/users\n}\n"
+    users = f"{USER}:{{SHA512-CRYPT}}{STORED}\n"
+    one = rig("2.3.19.1", "passwd-file", {"dovecot.conf": _HEAD + passdb + userdb, "users": users})
+    told = said(one)
+    assert "USERDB002" in told, told
+    assert f"is '{home}': it does not begin with /" in told
