@@ -19,6 +19,7 @@ from tests.cli.running import ROOT
 
 SNIPPETS = ROOT / "docs" / "monitoring"
 UNITS = sorted(path.name for path in SNIPPETS.iterdir() if path.suffix in {".service", ".timer"})
+LEAST = 3.0  # of systemd's own scale, where 0 is shut and 10 open
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 
 
@@ -47,6 +48,11 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         *(tmp_path / name for name in UNITS),
     ]
     assert run(*argv) == (0, "")
+    for name in (name for name in UNITS if name.endswith(".service")):
+        _, said = run(tool("systemd-analyze"), "security", "--offline=yes", "--no-pager", tmp_path / name)
+        level = re.search(r"exposure level for .*: ([0-9.]+)", said)
+        assert level, said
+        assert float(level[1]) < LEAST, said
     (tmp_path / UNITS[0]).write_text("[Service]\nTypo=yes\n")
     assert run(*argv)[1] != ""
 

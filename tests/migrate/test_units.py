@@ -24,8 +24,10 @@ def test_systemd_takes_the_units_and_calls_the_service_shut_in(on_login: Make, t
     found = on_login(None, "passwd-file", old_users(1))
     found.enable()
     settings = found.state / "on-login" / "settings.json"
+    kept = json.loads(settings.read_text())
+    settings.write_text(json.dumps(kept | {"pid": found.lab.master_pid}))
     assert "CAP_SYS_ADMIN" in found.mailauth("unit").stdout, "it has to enter another root"
-    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"pid": None}))
+    settings.write_text(json.dumps(kept | {"pid": None}))
     for kind, words in (("service", ()), ("socket", ("--socket",))):
         text = found.mailauth("unit", *words).stdout
         text = text.replace("PrivateTmp=no", "PrivateTmp=yes")  # the lab's are there, and no server's
