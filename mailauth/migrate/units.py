@@ -44,6 +44,8 @@ After=network.target dovecot.service {name}.socket
 ExecStart={program} migrate on-login serve
 Restart=always
 RestartSec=2
+# 2 is what a person has to mend: not enabled, enabled by an older mailauth, a port that is taken.
+RestartPreventExitStatus=2
 Nice=10
 
 # root: it reads what only root may read (Dovecot's configuration with a database's password, passwd-files),
@@ -76,7 +78,7 @@ ProtectKernelModules=yes
 ProtectKernelTunables=yes
 LockPersonality=yes
 RestrictRealtime=yes
-RestrictSUIDSGID=yes
+RestrictSUIDSGID={files}
 RestrictNamespaces={namespaces}
 MemoryDenyWriteExecute=yes
 KeyringMode=private
@@ -101,7 +103,7 @@ _HERE = "IPAddressDeny=any\nIPAddressAllow=localhost\n"  # all its databases are
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 # Into a container: its namespaces, root and control groups, with its own filter and limits after that.
 _ENTERING = " CAP_SYS_ADMIN CAP_SYS_CHROOT CAP_SETPCAP CAP_SYS_RESOURCE"
-_ENTERING_CALLS = " @mount setns unshare chroot pivot_root"
+_ENTERING_CALLS = " setns unshare chroot"
 
 
 def socket_unit(settings: OnLogin) -> str:
@@ -121,6 +123,7 @@ def service_unit(settings: OnLogin, program: str) -> str:
         calls=_ENTERING_CALLS if apart else "",
         namespaces="no" if apart else "yes",
         groups="no" if apart else "yes",
+        files="no" if apart else "yes",  # it takes openat2() away, by which a container's files are opened
         writes="".join(f"ReadWritePaths={_quoted(path)}\n" for path in files),
         homes="read-only" if _below((program, *_paths(config)), "/home/", "/root/") else "yes",
         private_tmp="no" if _below(_paths(config), "/tmp/", "/var/tmp/") else "yes",  # noqa: S108
