@@ -98,7 +98,10 @@ def unfit(settings: OnLogin) -> str:
     """Why the service must not run with these settings, and what to do; "" where it may."""
     again = "run: mailauth migrate on-login disable --apply; mailauth migrate on-login enable --apply"
     if not settings.nonce:
-        return f"on-login was enabled by an older mailauth, whose reports carry no MAC, and Dovecot still sends them; {again}"
+        return (
+            "on-login was enabled by an older mailauth, whose reports carry no MAC, and Dovecot sends them"
+            f" still; {again}"
+        )
     if settings.port >= users_from() and not settings.accept_port:
         return (
             f"port {settings.port}: an ordinary user may take it while the service is down"
