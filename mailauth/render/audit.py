@@ -183,7 +183,8 @@ def _said(one: ClassReport) -> str:
     if one.fate == SOUND:
         said = one.fate if one.strength in ("", Level.GOOD.value) else f"{one.fate}; {one.strength}"
         return f"{said}; {one.why}" if one.why else said
-    users = f" ({', '.join(one.users[:2])})" if one.users else ""
+    more = ", ..." if one.rows > len(one.users) else ""
+    users = f" ({', '.join(one.users)}{more})" if one.users else ""
     return f"{one.fate}: {one.why}{users}" if one.fate in _EXPLAINED else f"{one.fate}{users}"
 
 

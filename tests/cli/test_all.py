@@ -90,6 +90,17 @@ def test_audit_of_a_url(lab: Callable[..., Lab], tmp_path: Path) -> None:
         }
 
 
+def test_as_many_users_are_named_as_asked(tmp_path: Path) -> None:
+    """With their domain; and that there are more is said."""
+    file = tmp_path / "users"
+    file.write_text("".join(f"u{number}@example.org:{{SHA512-CRYPT}}$6$cut\n" for number in range(7)))
+    url = ("audit", "--url", f"passwd-file:{file}")
+    for count in (3, 7):
+        told = mailauth(*url, "--names", str(count)).stdout
+        names = ", ".join(f"u{number}@example.org" for number in range(count))
+        assert f"({names}{', ...' if count < 7 else ''})" in told
+
+
 def with_password(password: str, *words: str) -> subprocess.CompletedProcess[str]:
     return mailauth(*words, "--password-fd", "0", feed=f"{password}\n")
 
