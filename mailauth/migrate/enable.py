@@ -61,8 +61,8 @@ def to_enable(settings: OnLogin, config: AuthConfig, dovecot: Installation) -> S
 
 
 def _without(settings: OnLogin, text: str) -> str:
-    for hidden in (settings.key, settings.token):
-        text = text.replace(hidden, "...")
+    for hidden in (settings.key, settings.token, settings.nonce):
+        text = text.replace(hidden, "...") if hidden else text
     return text
 
 
