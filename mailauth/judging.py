@@ -12,6 +12,7 @@ from enum import Enum
 
 from mailauth.evidence import (
     AuthAnswer,
+    AuthFiles,
     End,
     Evidence,
     Fact,
@@ -202,10 +203,31 @@ def _on_the_way(
         unseen = list(lookups.unseen)
     if unseen:
         return _past(bears, problem, unseen, facts)
+    if rule.code in ("CONF012", "CONF015") and (by := _without_files(lookups, facts)):
+        return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
     if bears is Bears.ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
         by = next((step.passdb for step in end.steps if step.number == end.decided_by), "another passdb")
         return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
     return problem
+
+
+def _without_files(lookups: LookedUp, facts: Facts) -> str:
+    """The passdb that lets the user in where only files of other passdbs cannot be read; "" for none.
+
+    To Dovecot that is an internal failure of theirs, and result_internalfail lets it go on.
+    """
+    files, right = facts.get(AuthFiles), lookups.right
+    if not isinstance(files, AuthFiles) or right is None or not right.lets_in:
+        return ""
+    closed = {one.path for one in files.files if one.missing or one.stopped_by}
+    places = {
+        one.number: one.place.removesuffix(f":{one.place.rpartition(':')[2]}") for one in lookups.answers
+    }
+    whole = {one.place for one in lookups.answers if one.failure}
+    decides = next((one for one in lookups.answers if one.number == right.decided_by), None)
+    if not closed or decides is None or not closed <= whole | set(places.values()):
+        return ""
+    return "" if places[decides.number] in closed else decides.passdb
 
 
 def _past(bears: Bears, problem: Problem, unseen: Sequence[Unseen], facts: Facts) -> Problem | Unobserved:

@@ -44,6 +44,7 @@ class SqlSource:
     refused: str = ""  # why the client library does not take the settings
     cut: tuple[str, ...] = ()  # lines ("file:12") that a "#" cuts short
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # of Dovecot's processes
+    earlier: tuple[tuple[str, str], ...] = ()  # queries that a later line overrules, and their places
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,13 @@ class SqlFile:
             return found.value
         return _ENVIRONMENT.sub(lambda variable: self._variable(variable[1]), found.value)
 
+    def earlier(self, name: str) -> tuple[tuple[str, str], ...]:
+        """The values that a later line of the same name overrules, and their places."""
+        found = self.tree.find(name)
+        return tuple(
+            (one.value, one.place) for one in self.tree.settings if one.name == name and one is not found
+        )
+
     def place(self, name: str, default: str) -> str:
         """The file and line of a setting."""
         found = self.tree.find(name)

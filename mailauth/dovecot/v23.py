@@ -166,6 +166,7 @@ def _sql_source(file: sqlfile.SqlFile, path: str, query: str, default: str) -> S
         path,
         credentials=file.place("connect", path),
         query_place=file.place(query, path),
+        earlier=file.earlier(query),
         userdb=query == "user_query",
         refused=refused,
         cut=file.cut,

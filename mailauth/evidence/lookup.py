@@ -137,6 +137,7 @@ class NearName:
     ``misread``: why Dovecot does not read a line of a file as this user's; "" where it is another name.
     ``blanks``: it is the same name with blanks or ends of lines around it, in a database.
     ``wanted``: what a line of a file must be called, where that is not the name that is looked up.
+    ``overruled``: the place of the query that counts, where an earlier one in its file finds the very name.
     ``in_a_domain``: a row has the name in a domain, and the name that is looked up has none.
     """
 
@@ -147,6 +148,7 @@ class NearName:
     blanks: bool = False
     wanted: str = ""
     in_a_domain: bool = False
+    overruled: str = ""
 
 
 @dataclass(frozen=True, slots=True)

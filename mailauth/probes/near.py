@@ -71,6 +71,10 @@ def _alike(one: str, other: str) -> bool:
 def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> list[NearName]:
     assert scene.names
     looked_up, given = scene.names.looked_up, scene.names.given
+    for query, place in source.earlier:
+        record = ask(replace(passdb, source=replace(source, query=query)), looked_up)
+        if record.outcome is Outcome.FOUND:
+            return [NearName(passdb.label, place, looked_up, overruled=source.query_place or source.place)]
     percent = "%%" if scene.config.version.dialect == "2.3" else "%"
     tries = [(source.query, given), (source.query, looked_up.partition("@")[0])]
     tries.append((loosened.any_case(source.query), looked_up))

@@ -22,6 +22,7 @@ from mailauth.evidence.userdb import Refused, UserdbSaid
 from mailauth.probes import accounts, log_added, merged, userdb_database, userdb_log, userdb_steps
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import walk
+from mailauth.stores import passwd_file
 
 _SECONDS = 10.0
 _IN_FOLDERS = frozenset({"maildir", "mbox", "sdbox", "mdbox", "dbox"})
@@ -165,7 +166,8 @@ def _renamed(scene: Scene, user: str) -> str:
         if name and scene.names and user != scene.names.looked_up:
             source = entry.passdb.source
             place = (source.query_place if isinstance(source, SqlSource) else "") or entry.record.place
-            return f"{entry.passdb.label} returns {name} = {user!r} for {scene.names.looked_up!r} ({place})"
+            shown = passwd_file.without_hash(user.encode("utf-8", "replace")).decode("utf-8", "replace")
+            return f"{entry.passdb.label} returns {name} = {shown!r} for {scene.names.looked_up!r} ({place})"
     return ""
 
 

@@ -6,7 +6,7 @@ What you see
 Why
     Dovecot changes the name before the lookup: auth_username_format makes it lower case by default, and
     can take the domain off; auth_default_realm (2.4: auth_default_domain) adds one.  passwd-file,
-    PostgreSQL and SQLite compare exactly.
+    PostgreSQL and SQLite compare exactly.  Or the file has two password queries: the last one counts.
 How we know
     No passdb knows the name that Dovecot looks up, and one was asked, by the same query or in the same
     file, and knows one that differs in case, domain, or blanks around it only.
@@ -27,6 +27,14 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
     near = lookups.near[0]
     if near.misread:
         return None
+    if near.overruled:
+        return Problem(
+            says=f"{near.passdb}: the query at {near.place} finds {name.looked_up!r}, and {near.overruled}"
+            " sets the query again: only the last one counts, and that finds nobody.",
+            because=(name, lookups, configured),
+            certainty=Certainty.PROVEN,
+            remedy=Remedy(summary="Keep the query that is meant, and take the other one away; then reload."),
+        )
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
     made += "".join(f" ({one.passdb} asked for {one.asked_for})" for one in lookups.answers if one.asked_for)
     if near.wanted:

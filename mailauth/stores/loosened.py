@@ -24,7 +24,7 @@ def any_case(query: str) -> str:
 def any_blanks(query: str) -> str:
     """The query that finds the name with blanks or ends of lines around it, as imports leave them."""
     column = r"\1"
-    for one in "\r\n\t":
+    for one in "\r\n\t\u00a0\u200b\ufeff":
         column = f"REPLACE({column}, '{one}', ' ')"
     return _instead(query, rf"TRIM({column}) = '\2'")
 

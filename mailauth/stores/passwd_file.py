@@ -164,9 +164,18 @@ def shown_name(name: bytes) -> bytes:
     A piece of a hash is no name.
     """
     found = _NO_COLON.match(name)
-    if found is None and _REST.fullmatch(name.strip()):
-        return name.strip()[:6] + b"..."
-    return found[1] + b"..." if found else name
+    return without_hash(found[1] + b"..." if found else name)
+
+
+def without_hash(name: bytes) -> bytes:
+    """A name as it may be shown: where columns were mistaken for each other, it is a stored string."""
+    bare_name = name.strip()
+    if found := _STORED.match(bare_name):
+        return found[0] + b"..."
+    return bare_name[:6] + b"..." if _REST.fullmatch(bare_name) else name
+
+
+_STORED = re.compile(rb"\{[A-Za-z][\w.-]*\}(?=.)|\$[\w-]{1,16}[$,](?=.{12})")
 
 
 # The rest of a hash, as a wrapped line begins with it

@@ -323,7 +323,7 @@ def of_database(
 
 
 def _shown(name: bytes) -> str:
-    return passwd_file.quoted(name.decode("utf-8", "replace"))
+    return passwd_file.quoted(passwd_file.without_hash(name).decode("utf-8", "replace"))
 
 
 def _bytes(value: streaming.Value) -> bytes | None:

@@ -1,5 +1,6 @@
 """One passwd-file for each domain: paths with variables."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from mailauth.lab import Lab
 from tests.cli.running import mailauth
 from tests.field.rig import Rig
 from tests.field.stacks import SECRET, by_name
+from tests.field.test_red import USER, sqlite
 from tests.proofs.story import Proof, argon2id
 
 HESTIA = by_name("hestia")
@@ -80,3 +82,19 @@ def test_a_migration_of_all_files(server: Callable[..., Rig]) -> None:
     done = mailauth("migrate", "apply", "--prefix", "--apply", "--pid", str(rig.master_pid))
     assert done.returncode == 2
     assert all(f"--url passwd-file:{file}" in done.stderr for file in files), done.stderr
+
+
+def test_a_file_that_is_not_there_before_a_database(rig: Callable[..., Rig]) -> None:
+    """Its passdb fails, Dovecot goes on, and the database lets the user in: a risk, and no blocked login."""
+    gone = "passdb {\n  driver = passwd-file\n  args = @DIR@/gone\n}\n"
+    one = sqlite(rig, more=gone)
+    assert one.login(USER, SECRET.encode()).ok
+    for words in ((), ("--password-stdin",)):
+        told = mailauth("diagnose", USER, *words, "--json", "--pid", str(one.master_pid), feed=SECRET)
+        [found] = json.loads(told.stdout)["findings"]
+        assert (found["code"], found["severity"]) == ("CONF015", "risk")
+        assert "lets the user in all the same" in found["says"]
+    nobody = json.loads(mailauth("diagnose", "nobody", "--json", "--pid", str(one.master_pid)).stdout)
+    assert {found["severity"] for found in nobody["findings"] if found["code"] == "CONF015"} == {
+        "blocks login"
+    }

@@ -103,3 +103,22 @@ def test_a_file_with_a_format_of_its_own(
     told = said(one)
     assert "USER004" in told, told
     assert all(word in told for word in words), told
+
+
+def test_two_queries_in_one_file(rig: MakeRig) -> None:
+    """The last one counts, and the first would find the user."""
+    query = "SELECT username AS user, password FROM mailbox WHERE username = '%u'"
+    one = sqlite(rig, f"{query}\npassword_query = {query.replace('mailbox', 'old')}")
+    one.sql("CREATE TABLE old (username TEXT, password TEXT)")
+    assert not one.login(USER, SECRET.encode()).ok
+    told = said(one)
+    assert "USER004" in told, told
+    assert f"the query at {one.folder}/sql.conf:4 finds '{USER}', and {one.folder}/sql.conf:5" in told
+
+
+def test_a_blank_that_nobody_sees(rig: MakeRig) -> None:
+    one = sqlite(rig)
+    one.sql(f"UPDATE mailbox SET username = '{USER}' || char(160)")
+    told = said(one)
+    assert "USER004" in told, told
+    assert "with blanks or an end of line around it" in told

@@ -107,3 +107,17 @@ def test_a_home_that_is_no_path(rig: MakeRig, home: str) -> None:
     told = said(one)
     assert "USERDB002" in told, told
     assert f"is '{home}': it does not begin with /" in told
+
+
+def test_a_hash_that_is_taken_for_the_name(rig: MakeRig) -> None:
+    """Columns the wrong way round: no survey shows the name that comes, which is the hash."""
+    one = sqlite(rig, "SELECT password AS user, username AS password FROM mailbox WHERE username = '%u'")
+    assert not one.login(USER, SECRET.encode()).ok
+    for words in (
+        ("diagnose", "--all"),
+        ("audit",),
+        ("check", "--state", str(one.folder / "counts")),
+    ):
+        shown = mailauth(*words, "--pid", str(one.master_pid)).stdout
+        assert "$6$..." in shown, shown
+        assert STORED[40:] not in shown, shown
