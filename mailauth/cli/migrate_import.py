@@ -107,6 +107,7 @@ def import_(
                   2 wrong usage        3 the store or the cluster does not answer       130 interrupted
     """
     from mailauth.migrate import bulk, import_list  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate.apply import must_be_possible  # noqa: PLC0415
     from mailauth.migrate.check import Check  # noqa: PLC0415
     from mailauth.migrate.goal import Goal  # noqa: PLC0415
     from mailauth.migrate.named import as_written, named_by  # noqa: PLC0415
@@ -138,6 +139,8 @@ def import_(
         stack.callback(table.close)
         workers = stack.enter_context(hashing)
         assert workers
+        if do_it:
+            must_be_possible(table)
         journal = _journal(where, table, goal, seal_to, overwrite) if do_it else None
         if journal:
             stack.callback(journal.close)

@@ -85,11 +85,12 @@ def enable(
     Then run the service: mailauth migrate on-login serve, or by systemd (mailauth migrate on-login unit).
     """
     from mailauth.dovecot.site import read_config  # noqa: PLC0415 - --help needs none of it
-    from mailauth.hashes.making import must_fit  # noqa: PLC0415
+    from mailauth.hashes.making import length_of, must_fit  # noqa: PLC0415
     from mailauth.migrate import enable as switching  # noqa: PLC0415
     from mailauth.migrate import onlogin, seal  # noqa: PLC0415
     from mailauth.migrate.service import order_for  # noqa: PLC0415
     from mailauth.migrate.serving import must_serve  # noqa: PLC0415
+    from mailauth.migrate.writable import must_be_writable  # noqa: PLC0415
 
     dovecot = chosen(config, pid)
     found = read_config(dovecot)
@@ -111,7 +112,9 @@ def enable(
         raise Refused(f"{why}.")
     if not accept_loss:
         must_serve(dovecot, found, settings.goal)
-    must_fit(order_for(dovecot, found, settings))
+    must_fit(order := order_for(dovecot, found, settings))
+    for note in must_be_writable(dovecot, found, length_of(order)):
+        click.echo(f"mailauth: note: {note}", err=True)
     switch = switching.to_enable(settings, found, dovecot)
     if not do_it:
         _show(switch, as_json)

@@ -94,7 +94,7 @@ def plan(as_json: bool, max_seconds: float, **named: Any) -> None:
 
 
 def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, seconds: float) -> None:
-    from mailauth.hashes.making import must_fit  # noqa: PLC0415 - --help needs none of it
+    from mailauth.hashes.making import length_of, must_fit  # noqa: PLC0415 - --help needs none of it
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate.mechanisms import question  # noqa: PLC0415
     from mailauth.migrate.where import opened_whole  # noqa: PLC0415
@@ -108,7 +108,8 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
     try:
         with progress(None) as tell:
             page = _page(where, reading=True)
-            found = applying.plan(table, wishes, tell, page=page, seconds=seconds)
+            made = length_of(where.order) if table.width is not None else 0
+            found = applying.plan(table, wishes, tell, page=page, seconds=seconds, made=made)
             hashing = any(line.action == "rehash" for line in found.lines)
             losing = losing_of(where, wishes) if hashing else ()
             asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
@@ -164,6 +165,7 @@ def apply(
     if not accept_loss and (losing := losing_of(where, wishes)):
         none_loses(where, wishes, losing, _page(where, reading=True))
     table = opened_whole(where)
+    applying.must_be_possible(table)
     journal = _journal(where, table, wishes, resume, seal_to)
     if where.assumed and not as_json:
         click.echo(where.assumed, err=True)

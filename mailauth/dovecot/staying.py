@@ -44,9 +44,9 @@ class Staying:
             self.close()
             raise
 
-    def ask(self, name: str, *values: object) -> Any:
+    def ask(self, name: str, *values: object, **named: object) -> Any:
         """Call a method of what was made, or get one of its attributes."""
-        data = pickle.dumps((name, values))
+        data = pickle.dumps((name, values, named))
         try:
             _send(self._asking, data)
         except OSError:
@@ -86,9 +86,9 @@ def _serve(pid: int, make: Callable[[], Any], source: BinaryIO, target: BinaryIO
             entering.go(pid, _MOST_SECONDS, program=False)
             made = make()
             return None
-        name, values = pickle.loads(question)  # noqa: S301 - of our parent, who is root
+        name, values, named = pickle.loads(question)  # noqa: S301 - of our parent, who is root
         found = getattr(made, name)
-        return found(*values) if callable(found) else found
+        return found(*values, **named) if callable(found) else found
 
     with suppress(OSError):
         question: bytes | None = b""

@@ -94,6 +94,12 @@ def make(order: Order, password: Password, user: str = "") -> str | Judgement:
     return stored
 
 
+def length_of(order: Order | None) -> int:
+    """Characters of each hash that is made so; 0 where none is."""
+    made = make(order, Password(b"any"), "u") if order else None
+    return len(made) if isinstance(made, str) else 0
+
+
 def refused_before(order: Order) -> Judgement | None:
     """The same refusal before anyone has to type a password twice."""
     scheme = lookup(order.scheme.encode())

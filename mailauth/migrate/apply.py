@@ -24,7 +24,7 @@ from mailauth.migrate.alike import Decider
 from mailauth.migrate.decide import Counts, Line, Wishes
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.journal import Entry, Journal, State
-from mailauth.stores.swaps import Key, Row, Swap, Swapped, Table, utf8
+from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, Table, utf8
 
 _NAMED = 100  # rows that are named in a report
 _NOT_UTF8 = "the user's name, or the row's key, is not UTF-8"
@@ -54,6 +54,7 @@ class Plan:
     default_scheme: str = ""
     assumed: str = ""  # what of that nobody said
     losing: tuple[str, ...] = ()  # mechanisms offered that serve these rows now, and not their new hashes
+    obstacles: tuple[Obstacle, ...] = ()
     keyless: str = ""  # that the table has no primary key, and what to do before apply
     asked: str = ""  # the same as a question, where no configuration says what is offered
     stopped: bool = False  # for want of time: later rows were not looked at
@@ -98,9 +99,19 @@ class Report:
 
 
 def plan(
-    table: Table, wishes: Wishes, tell: Tell, *, page: int, names: int = 5, seconds: float = math.inf
+    table: Table,
+    wishes: Wishes,
+    tell: Tell,
+    *,
+    page: int,
+    names: int = 5,
+    seconds: float = math.inf,
+    made: int = 0,
 ) -> Plan:
-    """Read everything, or as much as can be judged in so many seconds; change nothing."""
+    """Read everything, or as much as can be judged in so many seconds; change nothing.
+
+    ``made``: how long a hash is that would be made.
+    """
     until, stopped = time.monotonic() + seconds, False
     counts, decider = Counts(names), Decider(wishes)
     too_long = 0
@@ -112,8 +123,8 @@ def plan(
                 continue
             decision = decider.decide(row.stored)
             counts.add(decision, row.user)
-            if decision.new and table.width is not None and len(decision.new) > table.width:
-                too_long += 1
+            length = made if decision.password else len(decision.new or b"")
+            too_long += table.width is not None and length > table.width
             if stopped := not counts.rows % _LOOK and time.monotonic() > until:
                 break
         tell(counts.rows, 0)
@@ -131,6 +142,7 @@ def plan(
         tuple(getattr(table, "passed_over", ())[:_NAMED]),
         version_text(wishes.reader.dovecot),
         wishes.reader.default_scheme,
+        obstacles=tuple(table.obstacles()),
         keyless=getattr(table, "keyless", ""),
         stopped=stopped,
     )
@@ -140,6 +152,12 @@ def pages(table: Table, after: Key | None, size: int) -> Iterator[Sequence[Row]]
     while rows := table.page(after, size):
         yield rows
         after = rows[-1].key
+
+
+def must_be_possible(table: Table) -> None:
+    """Raises Refused, with all that stops it, where nothing can be written there."""
+    if stops := [one.says for one in table.obstacles() if one.stops]:
+        raise Refused(f"{table.place}: {'; '.join(stops)}. Nothing was changed.")
 
 
 @dataclass(slots=True)

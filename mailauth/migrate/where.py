@@ -91,11 +91,12 @@ def of_url(
 
 
 def opened(where: Where, *, reading: bool = False) -> Table:
-    """In the place that the store belongs to: the same path is another store in another root.
+    """``reading``: nothing is to be changed.  Raises UsageError, Refused, CannotObserve."""
+    return table_of(where.dovecot, where.source, reading=reading)
 
-    ``reading``: nothing is to be changed.  Raises UsageError, Refused, CannotObserve.
-    """
-    dovecot, source = where.dovecot, where.source
+
+def table_of(dovecot: Installation, source: Source, *, reading: bool) -> Table:
+    """In the place that the store belongs to: the same path is another store in another root."""
     make: Callable[[], Table]
     if isinstance(source, SqlSource):
         sql.prepare(source)

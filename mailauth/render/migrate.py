@@ -41,6 +41,7 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
         lines.append(refusal(plan.losing, "the new hashes", f"clients of {rows} rows"))
     if plan.asked:
         lines.append(plan.asked)
+    lines += _in_the_way(plan)
     if plan.keyless:
         lines.append(plan.keyless)
     changes = f"{plan.changes} row{'' if plan.changes == 1 else 's'}"
@@ -49,6 +50,23 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
     else:
         lines.append(f"{changes} would be changed.")
     return "\n".join(lines) + "\n"
+
+
+def _in_the_way(plan: Plan) -> Iterator[str]:
+    """What apply would refuse, what keeps some rows from it, and what to ask before."""
+    if stops := [one.says for one in plan.obstacles if one.stops]:
+        yield f"CANNOT BE DONE: {'; '.join(stops)}."
+    for one in plan.obstacles:
+        if not one.stops:
+            yield f"Note: {one.says}{'' if one.says.endswith('?') else '.'}"
+    if not plan.changes:
+        return
+    if hashed := sum(one.rows for one in plan.lines if one.action == Action.REHASH.value):
+        yield f"Undo cannot bring {hashed} plaintexts back, unless apply gets --seal-to KEY."
+    yield (
+        "Who else reads these strings (webmail's change of passwords, a panel, Postfix, FTP, XMPP)? They must"
+        " understand the new ones."
+    )
 
 
 def _left_out(plan: Plan) -> Iterator[str]:

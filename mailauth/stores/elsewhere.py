@@ -45,8 +45,8 @@ class Elsewhere:
     def identity(self) -> str:
         return f"{self._child.ask('identity')}, in another root"
 
-    def obstacles(self) -> Sequence[Obstacle]:
-        return cast("Sequence[Obstacle]", self._child.ask("obstacles"))
+    def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
+        return cast("Sequence[Obstacle]", self._child.ask("obstacles", batches=batches))
 
     def count(self) -> int:
         return cast("int", self._child.ask("count"))

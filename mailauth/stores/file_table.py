@@ -38,7 +38,8 @@ class FileTable:
     def identity(self) -> str:
         return f"passwd-file {self.path.resolve()}"
 
-    def obstacles(self) -> Sequence[Obstacle]:
+    def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
+        del batches
         return list(obstacles.of_file(self.path))
 
     def count(self) -> int:

@@ -21,8 +21,10 @@ class FileTables:
     def identity(self) -> str:
         return f"passwd-files {self.place}"
 
-    def obstacles(self) -> Sequence[Obstacle]:
-        return [Obstacle(f"{self.place}: several files are not changed together; name one", stops=True)]
+    def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
+        if not batches:
+            return []
+        return [Obstacle("several files are not changed together; name one with --url", stops=True)]
 
     def count(self) -> int:
         return sum(one.count() for one in self.files)

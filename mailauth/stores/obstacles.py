@@ -17,6 +17,7 @@ Rows = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
 _TRIGGERS = "triggers run on each UPDATE ({}): a row whose new string they refuse or change keeps its old one"
 _CHECKS = "CHECK constraints hold for the column ({}): a row whose new string they refuse keeps its old one"
 _VIEWS = "views read the table ({}): does whoever reads them understand the new strings?"
+_GENERATED = "the column is generated ({}): name the column that it is made of, with --url and --rows-query"
 _NAMED = 5
 
 
@@ -39,6 +40,13 @@ def of_file(path: Path) -> Iterator[Obstacle]:
 def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterator[Obstacle]:
     """``rows`` asks the server; what it does not let this account see is not said."""
     here = (table, schema)
+    found = _asked(
+        rows,
+        "SELECT generation_expression FROM information_schema.columns WHERE generation_expression <> ''"
+        " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
+        (*here, names.column.strip("`")),
+    )
+    yield from _said(_GENERATED, found, stops=True)
     found = _asked(
         rows,
         "SELECT trigger_name FROM information_schema.triggers WHERE event_manipulation = 'UPDATE'"
@@ -67,6 +75,14 @@ def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterat
 def of_pgsql(rows: Rows, names: Names) -> Iterator[Obstacle]:
     """``rows`` asks the server."""
     here = (names.table,)
+    found = _asked(
+        rows,
+        "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_attrdef d"
+        " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+        " WHERE a.attgenerated <> '' AND a.attrelid = %s::regclass AND a.attname = %s",
+        (names.table, names.column.strip('"')),
+    )
+    yield from _said(_GENERATED, found, stops=True)
     found = _asked(
         rows,
         "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgtype & 16 > 0"
@@ -132,14 +148,17 @@ def of_sqlite(rows: Rows, names: Names, path: Path) -> Iterator[Obstacle]:
         yield Obstacle(f"{path} or its folder cannot be written", stops=True)
 
 
-def refusal_of(ask: Callable[[], object]) -> Iterator[Obstacle]:
-    """Why the server refuses a statement that is only explained, or changes nothing of the table's."""
+def refusal_of(ask: Callable[[], object], needs: str = "") -> Iterator[Obstacle]:
+    """Why the server refuses a statement that is only explained, or changes nothing of the table's.
+
+    ``needs``: what it takes.
+    """
     try:
         ask()
     except Refused as why:
-        yield Obstacle(str(why).rstrip("."), stops=True)
+        yield Obstacle(f"{needs}{str(why).partition('; this batch')[0].rstrip('.')}", stops=True)
     except CannotObserve as why:
-        yield Obstacle(f"the server does not take an UPDATE of the column: {why}".rstrip("."), stops=True)
+        yield Obstacle(f"whether the column can be written is not known: {why}".rstrip("."))
 
 
 def _asked(rows: Rows, statement: str, values: Sequence[Any]) -> list[str]:
@@ -151,7 +170,7 @@ def _asked(rows: Rows, statement: str, values: Sequence[Any]) -> list[str]:
     return [one[0].decode("utf-8", "replace") if isinstance(one[0], bytes) else str(one[0]) for one in found]
 
 
-def _said(text: str, found: Sequence[str]) -> Iterator[Obstacle]:
+def _said(text: str, found: Sequence[str], *, stops: bool = False) -> Iterator[Obstacle]:
     if found:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        yield Obstacle(text.format(", ".join(found[:_NAMED]) + more))
+        yield Obstacle(text.format(", ".join(found[:_NAMED]) + more), stops)

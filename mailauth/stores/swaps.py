@@ -93,8 +93,8 @@ class Table(Protocol):
     def identity(self) -> str:
         """Which store this is, whatever it is called: the server and the table, or the file."""
 
-    def obstacles(self) -> Sequence[Obstacle]:
-        """What an administrator should know before anything is written."""
+    def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
+        """What an administrator should know before anything is written; ``batches``: many rows at a time."""
 
     def count(self) -> int:
         """How many rows there are, about."""
@@ -176,7 +176,7 @@ class Engine(Protocol):
     def identity(self, table: str) -> str:
         """The server, as it names itself, and the table."""
 
-    def obstacles(self, names: "Names") -> Sequence[Obstacle]:
+    def obstacles(self, names: "Names", *, batches: bool) -> Sequence[Obstacle]:
         """As for a table."""
 
     def close(self) -> None: ...

@@ -53,8 +53,8 @@ class SqlTable:
     def identity(self) -> str:
         return f"{self.engine.identity(self.names.table)}.{self.names.column}"
 
-    def obstacles(self) -> Sequence[Obstacle]:
-        return self.engine.obstacles(self.names)
+    def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
+        return self.engine.obstacles(self.names, batches=batches)
 
     def count(self) -> int:
         return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table}", ())[0][0])  # noqa: S608 - the password query's own words

@@ -33,6 +33,7 @@ _CHECK = (3819, 4025)
 # Ordered by something else than the text that is read (ENUM, SET), read as other text (TIME), not exact
 # as text (FLOAT), or no text at all (BINARY).
 _ODD = frozenset({"enum", "set", "time", "float", "double", "bit", "binary"})
+_TEMPORARY = "batches go over in a temporary table, which takes the right CREATE TEMPORARY TABLES: "
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
 
@@ -83,11 +84,15 @@ class Mysql:
         [[database]] = self.rows("SELECT COALESCE(%s, DATABASE())", (schema,))
         return f"mysql {_text(server)} {_text(database)}.{name}"
 
-    def obstacles(self, names: Names) -> list[Obstacle]:
+    def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
         update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 1 = 0"  # noqa: S608 - names of the password query
         return [
             *obstacles.refusal_of(lambda: self.rows(update, ())),
-            *(obstacles.refusal_of(lambda: self._make_swap(names)) if names.keys else ()),
+            *(
+                obstacles.refusal_of(lambda: self._make_swap(names), _TEMPORARY)
+                if batches and names.keys
+                else ()
+            ),
             *obstacles.of_mysql(self.rows, names, *links.mysql_names(names.table)),
         ]
 
@@ -225,7 +230,8 @@ class Sqlite:
     def identity(self, table: str) -> str:
         return f"sqlite {self._path.resolve()} {table}"
 
-    def obstacles(self, names: Names) -> list[Obstacle]:
+    def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
+        del batches
         update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 0"  # noqa: S608 - names of the password query
         return [
             *obstacles.refusal_of(lambda: self.rows(update, ())),

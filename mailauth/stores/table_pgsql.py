@@ -112,7 +112,8 @@ class Pgsql:
         )
         return f"pgsql {server} {name}"
 
-    def obstacles(self, names: Names) -> list[Obstacle]:
+    def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
+        del batches
         update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE false"  # noqa: S608 - names of the password query
         return [
             *obstacles.refusal_of(lambda: self.rows(update, ())),

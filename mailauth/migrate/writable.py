@@ -1,0 +1,66 @@
+"""Before hashes are made on login: whether the passdbs can be written at all."""
+
+from collections.abc import Iterator
+
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.variables import OF_THE_CLIENT, used, written
+from mailauth.errors import MailauthError, Refused
+from mailauth.migrate.where import table_of
+from mailauth.stores import query
+from mailauth.stores.change import by_hand
+from mailauth.stores.swaps import Obstacle
+
+
+def must_be_writable(dovecot: Installation, config: AuthConfig, length: int) -> list[str]:
+    """What an administrator should know.  ``length``: characters of the new hashes.
+
+    Raises Refused, with all of it, where no passdb can be written.
+    """
+    notes: list[str] = []
+    stops: list[str] = []
+    able = 0
+    for passdb in config.passdbs:
+        if passdb.deny or not isinstance(passdb.source, FileSource | SqlSource):
+            continue
+        found = list(_of(dovecot, config, passdb, length))
+        stopped = [one.says for one in found if one.stops]
+        able += not stopped
+        stops += [f"{passdb.label}: {says}" for says in stopped]
+        notes += [f"{passdb.label}: {one.says}" for one in found if not one.stops]
+    if stops and not able:
+        raise Refused(f"No user could be migrated. {'; '.join(stops)}. Nothing was changed.")
+    return [f"{says}; its users are not migrated" for says in stops] + notes
+
+
+def _of(dovecot: Installation, config: AuthConfig, passdb: Passdb, length: int) -> Iterator[Obstacle]:
+    source = passdb.source
+    assert isinstance(source, FileSource | SqlSource)
+    if isinstance(source, SqlSource):
+        dialect = config.version.dialect
+        select = query.read(source.query)
+        if select is None or not query.simple(select):
+            yield Obstacle(by_hand(source, select).partition(". As the")[0], stops=True)
+            return
+        of_client = sorted(set(used(select.where, dialect)) & OF_THE_CLIENT)
+        if of_client:
+            names = ", ".join(written(name, dialect) for name in of_client)
+            yield Obstacle(
+                f"the password query decides by {names}, of which a report of a login says nothing"
+            )
+    try:
+        table = table_of(dovecot, source, reading=True)
+    except MailauthError as why:
+        yield Obstacle(str(why).rstrip("."), stops=True)
+        return
+    try:
+        yield from table.obstacles(batches=False)
+        if table.width is not None and length > table.width:
+            yield Obstacle(
+                f"{table.place} holds {table.width} characters, and a new hash has {length}: widen it first",
+                stops=True,
+            )
+    except MailauthError as why:
+        yield Obstacle(str(why).rstrip("."), stops=True)
+    finally:
+        table.close()
