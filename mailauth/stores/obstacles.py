@@ -117,8 +117,11 @@ def of_pgsql(rows: Rows, names: Names) -> Iterator[Obstacle]:
             "row-level security holds for this account: rows that it hides are neither counted nor changed,"
             " and rows that it may only read keep their old strings"
         )
-    if _asked(rows, "SELECT 1 WHERE pg_is_in_recovery()", ()):
-        yield Obstacle("the server is a standby, which takes no writes", stops=True)
+    if _asked(rows, "SELECT 1 WHERE current_setting('transaction_read_only')::bool", ()):
+        yield Obstacle(
+            "this account's transactions are read-only there (a standby, or default_transaction_read_only)",
+            stops=True,
+        )
 
 
 def of_sqlite(rows: Rows, names: Names, path: Path) -> Iterator[Obstacle]:
