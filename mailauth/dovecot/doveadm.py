@@ -209,6 +209,13 @@ class Installation:
             return None
         return Identity(uid, gid, tuple(sorted(groups | {gid})))
 
+    def group(self, name: str) -> int | None:
+        """The number of a group of that system; None where there is none."""
+        try:
+            return next(int(entry[2]) for entry in self._entries("group") if entry[0] == name)
+        except (OSError, StopIteration, ValueError):
+            return None
+
     def _entries(self, name: str) -> list[list[str]]:
         lines = self.read(f"/etc/{name}").splitlines()
         return [parts for line in lines if len(parts := line.split(":")) > 3]

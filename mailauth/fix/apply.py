@@ -20,6 +20,7 @@ from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.evidence import Logins, Unobserved
 from mailauth.finding import Diagnosis, Finding, Severity
 from mailauth.fix import journal as journals
+from mailauth.fix import modes
 from mailauth.fix.entry import Entry, find, new_string
 from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, Journal, ModeEntry, State, StoreEntry
@@ -304,6 +305,9 @@ class _Work:
             return
         if not can_go_back(command):
             self.stays.append(shlex.join(command))
+        if modes.is_one(command):
+            modes.change(dovecot, command)
+            return
         if command[0] in ("doveadm", "doveconf"):
             ran = dovecot.run(*command)
             status, said = ran.status, ran.err

@@ -80,6 +80,22 @@ def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
         os.close(folder)
 
 
+@contextmanager
+def held(path: Path) -> Iterator[int]:
+    """A descriptor of the file or folder that a path leads to, as ``opened`` finds it.  Raises as that."""
+    real = _real(path, str(path))
+    folder = _folder(real.parent)
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        file = os.open(real.name or ".", flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
 def _real(path: Path, shown: str) -> Path:
     """Where a path leads.  A link of another user's, anywhere in it, may lead to a file of their choice.
 
