@@ -31,8 +31,12 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
         says += f" The query makes it of {made.expression} ({made.place})"
         says += f", where {' and '.join(made.empty)} is NULL." if made.empty else "."
     if made and made.whole:
-        what = " and ".join(made.empty) or "what is NULL"
-        mend = Remedy(
-            summary=f"Set {what} in the user's row, or have the query do without it: {made.whole[0]} is set."
-        )
+        what = " and ".join(made.empty)
+        summary = f"Set {what} in the user's row, or have the query do without it: {made.whole[0]} is set."
+        if not what:
+            summary = (
+                f"{' and '.join(made.whole)}: set, each by itself. Correct {made.expression}, or what it"
+            )
+            summary += " asks of the row: it may disable the user."
+        mend = Remedy(summary=summary)
     return Problem(says=says, because=(name, lookups), certainty=Certainty.PROVEN, remedy=mend)

@@ -16,7 +16,7 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes.bare import SURE_HEX
 from mailauth.hashes.nature import ITSELF
 from mailauth.stores import conditions
-from mailauth.stores.query import VARIABLE, read, user_of
+from mailauth.stores.query import VARIABLE, branches, read, user_of
 
 Engine = Literal["pgsql", "mysql"]
 ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
@@ -110,6 +110,10 @@ class Rows:
 
 def rows_of(query: str, place: str) -> Rows:
     """Read a password query.  Raises CannotObserve for one that is not plain."""
+    if selects := branches(query):
+        found = [rows_of(one, place) for one in selects]
+        each_of = [f"SELECT {one.column} AS p, {one.user or 'NULL'} AS n FROM {one.tables}" for one in found]  # noqa: S608 - of Dovecot's own query
+        return Rows("p", "n", f"({' UNION ALL '.join(each_of)}) AS united", single=False)
     plain = read(query)
     if plain is None:
         raise CannotObserve(f"{place}: the password query is not a plain one; {ADVICE}.")
@@ -132,7 +136,9 @@ def rows_of(query: str, place: str) -> Rows:
 
 
 def _several(tables: str) -> bool:
-    """Several tables: a cross product, where nothing joins them."""
+    """Several tables: a cross product, where nothing joins them.  One that is a SELECT is one."""
+    while (outside := re.sub(r"\([^()]*\)", "", tables)) != tables:
+        tables = outside
     return "," in tables or re.search(r"\bJOIN\b", tables, re.IGNORECASE) is not None
 
 

@@ -40,8 +40,8 @@ def read(query: str) -> PlainSelect | None:
     clean = blanked(query).strip().rstrip("; ")
     words = list(_top_level(clean))
     order = [word for word, _ in words]
-    if order[:2] != ["SELECT", "FROM"] or "UNION" in order:
-        return None
+    if order[:2] != ["SELECT", "FROM"] or words[0][1] or "UNION" in order:
+        return None  # before the SELECT there can be a WITH, which names tables of its own
     at = words[1][1]
     ends = [place for _, place in words[2:]] + [len(clean)]
     tables = clean[at + len("FROM") : ends[0]].strip()
@@ -51,6 +51,36 @@ def read(query: str) -> PlainSelect | None:
     if order[2:3] == ["WHERE"]:
         where = clean[words[2][1] + len("WHERE") : ends[1]].strip()
     return PlainSelect(column, tables, where, tuple(word for word in order[2:] if word != "WHERE"))
+
+
+def branches(query: str) -> tuple[str, ...]:
+    """The SELECTs that one or more UNIONs join, each with the password's column named; () for any other."""
+    clean = blanked(query).strip().rstrip("; ")
+    joints = [at for word, at in _top_level(clean) if word == "UNION"]
+    edges = [0, *joints, len(clean)]
+    found = [
+        re.sub(r"(?i)^UNION(?:\s+(?:ALL|DISTINCT))?\s+", "", clean[a:b].strip())
+        for a, b in itertools.pairwise(edges)
+    ]
+    if not joints or any(re.match(r"(?i)SELECT\b", one) is None for one in found):
+        return ()
+    items = [_selected(one) for one in found]
+    at = next((number for number, item in enumerate(items[0]) if _password(item)), None)
+    if at is None or any(len(one) != len(items[0]) for one in items):
+        return ()
+    return tuple(_named(one, own, at) for one, own in zip(found, items, strict=True))
+
+
+def _selected(select: str) -> list[str]:
+    words = list(_top_level(select))
+    return _items(select[len("SELECT") : words[1][1]]) if len(words) > 1 and words[1][0] == "FROM" else []
+
+
+def _named(select: str, items: list[str], at: int) -> str:
+    """The SELECT with its column number ``at`` as the password: a UNION takes the names of its first."""
+    rest = select[next(place for word, place in _top_level(select) if word == "FROM") :]
+    item = items[at] if _password(items[at]) else f"{items[at]} AS password"
+    return f"SELECT {', '.join((*items[:at], item, *items[at + 1 :]))} {rest}"
 
 
 _NAME = r"(?:[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)"
@@ -129,7 +159,7 @@ def user_of(query: str) -> str:
     """The expression that is the user's name in every row; "" where it is not plain."""
     clean = blanked(query).strip().rstrip("; ")
     words = list(_top_level(clean))
-    if [word for word, _ in words][:2] != ["SELECT", "FROM"]:
+    if [word for word, _ in words][:2] != ["SELECT", "FROM"] or words[0][1]:
         return ""
     items = [item for item in _items(clean[len("SELECT") : words[1][1]]) if not VARIABLE.search(item)]
     bare = {item.strip('"`').rpartition(".")[2].lower(): item for item in items}

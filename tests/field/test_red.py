@@ -49,7 +49,7 @@ def test_login_tells_the_databases_words(rig: MakeRig) -> None:
 
 def test_rows_that_cannot_be_counted_are_no_fault_of_the_server(rig: MakeRig) -> None:
     """A query that is too much for us to read: UNKNOWN, with what would help."""
-    one = sqlite(rig, f"{_PLAIN} UNION {_PLAIN.replace('= 1', '= 2')} LIMIT 1")
+    one = sqlite(rig, f"WITH m AS ({_PLAIN}) SELECT user, password FROM m")
     assert one.login(USER, SECRET.encode()).ok
     told = mailauth("check", "--pid", str(one.master_pid), "--state", str(one.folder / "counts"))
     assert "UNKNOWN" in told.stdout.splitlines()[0], told.stdout

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.running import mailauth
+from tests.field.commands import is_healthy
 from tests.field.rig import Rig
 from tests.field.stacks import SECRET
 from tests.field.test_red import _HEAD, _STATIC, STORED, USER, said, sqlite
@@ -121,3 +122,30 @@ def test_a_hash_that_is_taken_for_the_name(rig: MakeRig) -> None:
         shown = mailauth(*words, "--pid", str(one.master_pid)).stdout
         assert "$6$..." in shown, shown
         assert STORED[40:] not in shown, shown
+
+
+_BOTH = (
+    "SELECT username AS user, password FROM mailbox WHERE username = '%u' AND active = 1"
+    " UNION ALL SELECT alias, m.password FROM aliases JOIN mailbox m ON m.username = goto WHERE alias = '%u'"
+)
+_INSIDE = (
+    "SELECT user, password FROM (SELECT username AS user, password FROM mailbox UNION ALL"
+    " SELECT alias, password FROM aliases) AS a WHERE user = '%u'"
+)
+
+
+@pytest.mark.parametrize("query", [_BOTH, _INSIDE], ids=["union", "derived table"])
+def test_surveys_read_a_union(rig: MakeRig, query: str) -> None:
+    """A healthy server whose query is a UNION has nothing undecided, and all its rows are counted."""
+    one = sqlite(rig, query)
+    one.sql(
+        "CREATE TABLE aliases (alias TEXT, goto TEXT, password TEXT)",
+        f"INSERT INTO aliases VALUES ('info@example.org', '{USER}', '{STORED}')",
+    )
+    assert one.login(USER, SECRET.encode()).ok
+    is_healthy(one, USER, SECRET)
+    assert ": 2 rows" in mailauth("audit", "--pid", str(one.master_pid)).stdout
+    one.sql(
+        f"UPDATE mailbox SET password = '{STORED[:60]}'", f"UPDATE aliases SET password = '{STORED[:60]}'"
+    )
+    assert "STORE001" in mailauth("diagnose", "--all", "--pid", str(one.master_pid)).stdout
