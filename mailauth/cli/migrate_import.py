@@ -110,6 +110,7 @@ def import_(
     from mailauth.migrate.apply import must_be_possible  # noqa: PLC0415
     from mailauth.migrate.check import Check  # noqa: PLC0415
     from mailauth.migrate.goal import Goal  # noqa: PLC0415
+    from mailauth.migrate.mechanisms import question  # noqa: PLC0415
     from mailauth.migrate.named import as_written, named_by  # noqa: PLC0415
     from mailauth.migrate.where import opened  # noqa: PLC0415
 
@@ -130,6 +131,8 @@ def import_(
     )
     naming, report = named_by(*where.passdb) if where.passdb else as_written, bulk.Imported()
     rate = rate if do_it else None  # of rows that are changed
+    if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
+        click.echo(f"mailauth: {asked}", err=True)
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
         _warned(source, file)

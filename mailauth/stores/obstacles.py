@@ -85,6 +85,13 @@ def of_pgsql(rows: Rows, names: Names) -> Iterator[Obstacle]:
     yield from _said(_GENERATED, found, stops=True)
     found = _asked(
         rows,
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE atttypid = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",
+        (names.table, names.column.strip('"')),
+    )
+    yield from _said("the column is {}, which fills up with blanks: no rule takes those away", found)
+    found = _asked(
+        rows,
         "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgtype & 16 > 0"
         " AND tgenabled <> 'D'",
         here,

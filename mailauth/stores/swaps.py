@@ -137,7 +137,10 @@ class NotKeptError(Exception):
         self.left = left
 
 
-KEPT_OLD = "the store kept the old string: a trigger, a rule or a row-level policy prevents the change"
+KEPT_OLD = (
+    "the store kept the old string: a trigger, a rule, a row-level policy or the column's type prevents"
+    " the change"
+)
 MADE_OTHER = "the store holds another string than was written (a trigger, the column's type, another writer)"
 REFUSED_BY_TRIGGER = "a trigger of the table refuses the new string"  # its own words may hold the string
 

@@ -129,7 +129,8 @@ class Pgsql:
         )
         if not found:
             return None
-        kind, width, self._changing = found[0]
+        kind, width, changing = found[0]
+        self._changing = changing or kind == "character"  # which = compares without the blanks at the end
         self._as_is = kind in ("text", "character varying") and not self._changing
         return int(width) if width > 0 and kind in ("character varying", "character") else None
 

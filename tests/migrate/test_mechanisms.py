@@ -52,11 +52,15 @@ def test_plaintexts_that_cram_md5_needs_are_rehashed_only_where_that_is_said(
 
 
 def test_where_no_configuration_was_read_it_is_asked(tmp_path: Path, migrated: Make) -> None:
-    del tmp_path
     one = migrated("2.3.19.1", "sqlite", users())
     rows = ("--url", f"sqlite:///{one.lab.store.path}", "--rows-query", "SELECT userid, password FROM users")
     assert "does auth_mechanisms offer CRAM-MD5" in one.run("plan", *rows, *SMALL, status=1)
     assert "auth_mechanisms" not in one.run("plan", *rows, "--prefix")
+    users_csv = tmp_path / "users.csv"
+    users_csv.write_text(f"u0,{secret(0).decode()}\n")
+    listed = ("import", str(users_csv), *rows)
+    assert "does auth_mechanisms offer CRAM-MD5" in one.run(*listed, told=True)
+    assert "auth_mechanisms" not in one.run(*listed, "--verify-only", told=True)
 
 
 def test_a_list_replaces_no_string_that_cram_md5_needs(migrated: Make, tmp_path: Path) -> None:

@@ -117,9 +117,29 @@ def test_an_account_that_may_not_write_is_told_so_beforehand(migrated: Make, sto
             base.execute(f"GRANT UPDATE ON {place.database}.* TO {account}@'{place.host}'")
             found = json.loads(one.run("plan", *at, "--json", feed=url, status=1))["obstacles"]
             assert ["CREATE TEMPORARY TABLES" in each["says"] for each in found if each["stops"]] == [True]
+        else:
+            base.execute(
+                "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+                f"CREATE POLICY p ON users FOR SELECT TO {account} USING (true)",
+            )
+            found = json.loads(one.run("plan", *at, "--json", feed=url, status=1))["obstacles"]
+            assert "row-level security holds" in " ".join(each["says"] for each in found)
     finally:
         drop = (f"DROP OWNED BY {account}", f"DROP USER {account}")
         base.execute(*(drop if store == "pgsql" else (f"DROP USER {account}@'{place.host}'",)))
+
+
+def test_blanks_that_the_column_itself_puts_there_are_not_taken_away(migrated: Make) -> None:
+    one = migrated(
+        "2.3.19.1", "pgsql", {f"u{n}": generate("SSHA", Password(secret(n))) for n in range(COUNT)}
+    )
+    base = one.lab.store
+    assert isinstance(base, SqlStore)
+    base.execute("ALTER TABLE users ALTER password TYPE character(80)")
+    plan = json.loads(one.at("plan", "--trim", "--json", status=1))
+    assert "the column is character(80), which fills up with blanks" in plan["obstacles"][0]["says"]
+    report = json.loads(one.at("apply", "--trim", "--apply", "--json", status=1))["report"]
+    assert (report["written"], report["changed"], report["failed"]) == (0, 0, COUNT)
 
 
 def test_hashes_that_would_not_fit_are_counted_beforehand(migrated: Make) -> None:
