@@ -277,6 +277,8 @@ def test_an_interrupt_ends_it_at_once(bench: Lab) -> None:
         "-c",
         str(bench.config),
         "--password-stdin",
+        "--max-seconds",
+        "300",
     ]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
