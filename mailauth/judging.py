@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 
 from mailauth.evidence import (
+    Accepted,
     AuthAnswer,
     AuthFiles,
     End,
@@ -22,6 +23,7 @@ from mailauth.evidence import (
     NotApplicable,
     PasswordBytes,
     PasswordCheck,
+    Running,
     Said,
     StoredHash,
     Surveys,
@@ -72,7 +74,7 @@ BEARS: Mapping[str, Bears] = {
 # These rest on none of it: the network, TLS, the client's own attempts, the log, another version.
 FREE = frozenset(
     (
-        *_codes("AUTH", 1, 2, 4, 8, 9, 13, 16, 18, 19),
+        *_codes("AUTH", 1, 2, 4, 8, 9, 13, 16, 18, 19, 20),
         *_codes("CONF", 1, 2, 8),
         *_codes("NET", *range(1, 10)),
         *_codes("PASS", 7, 10),
@@ -111,6 +113,10 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
     undecided += [one for facts in cases[:1] for one in _open(rules, facts) if one.rule.code not in loud]
     if any(one.severity is Severity.BLOCKS_LOGIN for one in findings if not one.rule.last):
         findings = [one for one in findings if not one.rule.last]
+    if any(one.severity is Severity.RISK for one in findings if not one.rule.last):
+        findings = [
+            one for one in findings if not (one.rule.last and one.severity is not Severity.BLOCKS_LOGIN)
+        ]
     findings.sort(key=lambda one: (_WEIGHT.index(one.severity), one.problem.certainty is Certainty.LIKELY))
     return findings, undecided
 
@@ -124,13 +130,34 @@ def _asked(rule: Rule, facts: Facts) -> Finding | Undecided | None:
     if missing is not None:
         shown = _worked(facts) and rule.severity is Severity.BLOCKS_LOGIN and not missing.bug
         return None if shown and BEARS.get(rule.code) in _SHOWN else Undecided(rule, missing)
-    problem: Problem | None = rule.check(*seen, *_seen(rule.also, facts))
+    problem: Problem | None = _of_what_runs(rule, rule.check(*seen, *_seen(rule.also, facts)), facts)
     if problem is None or (problem.severity or rule.severity) is not Severity.BLOCKS_LOGIN:
         return None if problem is None else Finding(rule, problem)
     weighed = _weighed(rule, problem, facts)
     if isinstance(weighed, Unobserved):
         return Undecided(rule, weighed)
     return Finding(rule, weighed) if weighed else None
+
+
+def _of_what_runs(rule: Rule, problem: Problem | None, facts: Facts) -> Problem | None:
+    """A Dovecot that runs goes on with what it read, whatever is in the files now."""
+    accepted, running = facts.get(Accepted), facts.get(Running)
+    if problem is None:
+        return None
+    if Accepted in rule.needs and isinstance(accepted, Accepted) and accepted.running:
+        also = (
+            f" The Dovecot that runs (process {accepted.running}) goes on with what it read before: the next"
+            " start fails."
+        )
+        return replace(problem, says=problem.says + also, severity=Severity.RISK)
+    changed = isinstance(running, Running) and running.changed and rule.code != "MEM002"
+    if changed and BEARS.get(rule.code) in _BY_THE_FILES and problem.certainty is Certainty.PROVEN:
+        return replace(problem, certainty=Certainty.LIKELY)
+    return problem
+
+
+# What is said of these rests on the files, which need not be what runs (CONF016).
+_BY_THE_FILES = frozenset({Bears.ENTRY, Bears.ANSWER, Bears.MECHANISM})
 
 
 def _seen(kinds: Iterable[type[Evidence]], facts: Facts) -> list[Evidence | None]:

@@ -77,6 +77,7 @@ _TROUBLES = frozenset(
     {
         *(LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING),
         *(LogKind.NO_START, LogKind.PANIC, LogKind.BACKEND, LogKind.MAIL_FAILED, LogKind.TROUBLE),
+        LogKind.TLS_FAILED,
     }
 )
 # Of several passdbs' answers to one attempt, the one that tells most.
@@ -86,6 +87,12 @@ _TELLING_FIRST = (Why.SERVER, Why.DISABLED, Why.ADDRESS, Why.SCHEME, Why.MISMATC
 def _rank(event: LogEvent) -> int:
     why = event.why
     return _TELLING_FIRST.index(why) if why in _TELLING_FIRST else len(_TELLING_FIRST)
+
+
+# Of a mail session: Dovecot logs these also of sessions that go on and end as they should.
+_OF_ONE_FOLDER = ("mkdir(", "stat(", "chdir(")
+# The session goes on and ends as it should, and no mail is to be had in it.
+_NO_INBOX = ("Mailbox INBOX: ", "Opening INBOX failed: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ class Census:
     pairs: dict[tuple[str, str], Pair] = field(default_factory=dict)
     troubles: dict[tuple[LogKind, str, str], Trouble] = field(default_factory=dict)
     failures: int = 0
+    failing: int = 0  # after the last login that worked
     unexplained: int = 0
     logins: int = 0
     lines: int = 0
@@ -126,9 +134,11 @@ class Census:
     last: datetime | None = None
     says: dict[str, str] = field(default_factory=dict)
     unserved: OrderedDict[str, Unserved] = field(default_factory=OrderedDict)  # by user
+    broken: OrderedDict[str, Unserved] = field(default_factory=OrderedDict)  # the last mail session, by user
     last_login: datetime | None = None
     _sessions: OrderedDict[str, list[LogEvent]] = field(default_factory=OrderedDict)
-    _errors: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _errors: OrderedDict[str, LogEvent] = field(default_factory=OrderedDict)
+    _without_inbox: OrderedDict[str, None] = field(default_factory=OrderedDict)  # by session
 
     def add(self, event: LogEvent, size: int = 0) -> None:
         self.lines += 1
@@ -141,18 +151,41 @@ class Census:
                 if event.level == "Error" and (event.session or event.reason not in _OF_LOOKUPS):
                     self._not_served(event, event.reason)
         elif event.kind is LogKind.LOGIN_FAILED:
-            self._not_served(event, self._errors.get(event.session, event.reason))
+            event = self._with_error(event)
+            self._not_served(event, event.reason)
             self._leave(event, size)
         elif event.kind is LogKind.LOGGED_IN:
             self.logins += 1
             self.last_login = event.when or self.last_login
             self.unserved.pop(event.user.casefold(), None)
             self._forgive(event)
+            self.failing = 0
         elif event.kind is LogKind.MAIL_ENDED:
-            if event.process in self.sessions_ended or len(self.sessions_ended) < MOST_OTHERS:
-                self.sessions_ended[event.process] += 1
+            self._end(event)
         elif event.kind in _TROUBLES:
             self._note(event)
+
+    def _end(self, event: LogEvent) -> None:
+        """A session ended as it should: what was logged of one without an INBOX is no other."""
+        if event.session and event.session in self._without_inbox:
+            return
+        if event.process in self.sessions_ended or len(self.sessions_ended) < MOST_OTHERS:
+            self.sessions_ended[event.process] += 1
+        self.broken.pop(event.user.casefold(), None)
+
+    def _break(self, event: LogEvent) -> None:
+        """A session that cannot begin, or has no INBOX."""
+        text = event.text
+        if event.row is None or not event.user or text.startswith(_OF_ONE_FOLDER):
+            return
+        user = event.user.casefold()
+        self.broken.pop(user, None)
+        self.broken[user] = Unserved(event.user, text, event.row.says, event.when, event.session)
+        if text.startswith(_NO_INBOX) and event.session:
+            self._without_inbox[event.session] = None
+        for table in (self.broken, self._without_inbox):
+            if len(table) > _MOST_SESSIONS:
+                table.popitem(last=False)
 
     def _not_served(self, event: LogEvent, words: str) -> None:
         """An error of the server's own; what auth said of a session is more than what comes after."""
@@ -168,6 +201,7 @@ class Census:
 
     def _fail(self, event: LogEvent, times: int, size: int) -> None:
         self.failures += times
+        self.failing += times
         key = (event.user, event.ip)
         _get(self.users, event.user, Group).sort(event, times, event.ip)
         _get(self.addresses, event.ip, Group).sort(event, times, event.user)
@@ -203,7 +237,7 @@ class Census:
         Where auth told of more, several passdbs said no to the same attempt.
         """
         told = self._sessions.pop(event.session, [])
-        error = self._errors.pop(event.session, "")
+        error = self._errors.pop(event.session, None)
         if told and (pair := self.pairs.get((told[-1].user, told[-1].ip))):
             pair.size += size
             self.size += size
@@ -211,15 +245,23 @@ class Census:
             # A server's trouble is told by no passdb, and is why the client was sent away.
             if event.why is Why.SERVER and not any(one.why is Why.SERVER for one in told):
                 self._take_back(told.pop())
-                self._fail(event._replace(reason=error or event.reason, session=""), 1, 0)
+                self._fail(event._replace(session=""), 1, 0)
             surplus = sorted(told, key=_rank)[max(1, event.attempts) :]
             for one in surplus:
                 self._take_back(one)
         elif event.attempts > 0:
             if not error and (event.row is None or event.row.why is Why.NOT_TOLD):
                 self.unexplained += event.attempts
-            self._fail(event._replace(reason=error or event.reason), event.attempts, size)
+            self._fail(event, event.attempts, size)
             self._sessions.pop(event.session, None)
+
+    def _with_error(self, event: LogEvent) -> LogEvent:
+        """As the error says that auth logged of the same session: the login process knows less."""
+        error = self._errors.get(event.session)
+        if error is None:
+            return event
+        known = error.row is not None and event.why is Why.NOT_TOLD
+        return event._replace(reason=error.text, row=error.row if known else event.row)
 
     def _forgive(self, event: LogEvent) -> None:
         """One passdb said no, and a later one let the same session in: that is no failed login."""
@@ -230,6 +272,7 @@ class Census:
 
     def _take_back(self, told: LogEvent) -> None:
         self.failures -= 1
+        self.failing = max(0, self.failing - 1)
         for table, key in ((self.users, told.user), (self.addresses, told.ip)):
             if (group := table.get(key)) is not None:
                 group.forget(told.reason, 1)
@@ -239,8 +282,10 @@ class Census:
         _take_one(self.pairs, (told.user, told.ip))
 
     def _note(self, event: LogEvent) -> None:
+        if event.kind is LogKind.MAIL_FAILED:
+            self._break(event)
         if event.kind is LogKind.TROUBLE and event.session:
-            self._errors[event.session] = event.text
+            self._errors[event.session] = event
             if len(self._errors) > _MOST_SESSIONS:
                 self._errors.popitem(last=False)
         service = service_named(event)

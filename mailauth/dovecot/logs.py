@@ -20,7 +20,7 @@ from typing import NamedTuple
 from mailauth.dovecot import messages_proxy
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import Catalogue, LogKind, Message, Why, shown
-from mailauth.dovecot.messages_processes import AFTER_AUTH, OF_AUTH, OF_MAIL, OF_THE_MASTER
+from mailauth.dovecot.messages_processes import AFTER_AUTH, ENDS, OF_AUTH, OF_MAIL, OF_THE_MASTER, OF_TLS
 from mailauth.dovecot.messages_requests import OF_REQUESTS
 from mailauth.dovecot.messages_servers import OF_SERVERS
 from mailauth.dovecot.redact import redacted
@@ -31,6 +31,7 @@ AUTH = Catalogue((*OF_AUTH, *OF_SERVERS))
 SERVERS = Catalogue(OF_SERVERS)
 MASTER = Catalogue(OF_THE_MASTER)
 MAIL = Catalogue(OF_MAIL)
+TLS = Catalogue(OF_TLS)
 
 
 class LogEvent(NamedTuple):
@@ -97,23 +98,8 @@ _ENDED = re.compile(
     rb"|tried to use unsupported auth mechanism|tried to use disallowed (?:plaintext|cleartext) auth"
     rb"|internal failure)(?:, (\d+)(?:/(\d+))? (?:attempts|successful auths))?"
 )
-_ENDS: dict[bytes, Message] = {
-    words: Message(LogKind.LOGIN_FAILED, words.decode(), says, "client-common.c", why)
-    for words, says, why in (
-        (b"auth failed", "the log does not say why", Why.NOT_TOLD),
-        (b"authorization failed", "auth lets the user in, and not as that other user", Why.OTHER),
-        (b"auth service reported temporary failure", "auth failed within: a server that it asks", Why.SERVER),
-        (b"user disabled", "the user is disabled", Why.DISABLED),
-        (b"password expired", "the password has expired", Why.DISABLED),
-        (b"login disabled", "logins are disabled", Why.DISABLED),
-        (b"anonymous logins disabled", "anonymous logins are disabled", Why.DISABLED),
-        (b"sent invalid base64 in response", "the client's SASL response is malformed", Why.OTHER),
-        (b"tried to use unsupported auth mechanism", "the mechanism is not offered", Why.OTHER),
-        (b"tried to use disallowed plaintext auth", "without TLS no password is taken", Why.OTHER),
-        (b"tried to use disallowed cleartext auth", "without TLS no password is taken", Why.OTHER),
-    )
-}
 _NEXT = b" - trying the next passdb"
+_CHILD = re.compile(rb"^Child \d+ ")  # of checkpassword: each has a number of its own
 _SHOWN = 160
 MOST_LINE = 64 * 1024
 """Bytes of a line that is parsed; Dovecot ends its own at PIPE_BUF, 4 KiB (2.4.1 src/lib/failures.c)."""
@@ -266,11 +252,18 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         text = said
     elif head["who"] and not head["who"].isdigit():
         user, _, rest = head["who"].partition(b",")
-        ip, session = rest.partition(b",")[0], ids[-1] if ids else b""
+        # A worker has its process id before the session.
+        ip, session = rest.partition(b",")[0], ids[-1] if ids[process == "auth-worker" :] else b""
         ip = b"" if ip.startswith(b"sasl:") else ip
         if named := _DRIVER_24.fullmatch(text):
             driver, text = named["driver"], named["text"]
-    number = head["who"] if head["who"] and head["who"].isdigit() else ids[0] if len(ids) > 1 else b""
+    number = (
+        head["who"]
+        if head["who"] and head["who"].isdigit()
+        else ids[0]
+        if len(ids) > 1 or (process == "auth-worker" and ids)
+        else b""
+    )
     pid = int(number) if number.isdigit() else None
     if not user:
         return _of_auth_itself(when, process, level, before, text)._replace(pid=pid, driver=driver.decode())
@@ -346,7 +339,7 @@ def _reason(text: bytes, row: Message | None) -> tuple[str, int | None, str]:
             given = hash(found[2])
             sha1 = found[2].decode("ascii", "replace") if found[1] else ""
         text = _GIVEN_AT.sub(b"", text)
-    text = text.removesuffix(_NEXT).rstrip()
+    text = _CHILD.sub(rb"Child ", text.removesuffix(_NEXT).rstrip())
     if row and text == row.words.encode():
         return row.words, given, sha1
     return plain(_decoded(shown(text, row)), 100), given, sha1
@@ -355,13 +348,11 @@ def _reason(text: bytes, row: Message | None) -> tuple[str, int | None, str]:
 def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> LogEvent:
     if text.startswith(b"Auth process not responding"):
         return _server(when, LogKind.NOT_RESPONDING, process, level, text.partition(b": user=<")[0])
+    if level == "Error" and TLS.find(text):
+        return _of_a_login_process(when, process, level, text.partition(b": user=<")[0])
     found = _LOGIN_LINE.fullmatch(text)
     if found is None:
-        if level in ("Fatal", "Panic"):
-            return _server(when, LogKind.NO_START, process, level, text)
-        if level == "Error" and (ends := MAIL.find(text)) and ends.kind is LogKind.NO_START:
-            return _server(when, LogKind.NO_START, process, level, text, ends)
-        return _server(when, LogKind.OTHER, process, level, b"")
+        return _of_a_login_process(when, process, level, text)
     what = found["what"]
     session = _SESSION.search(found["rest"] or b"")
     kind, attempts, reason = LogKind.OTHER, 0, ""
@@ -378,7 +369,7 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
     elif ended[1] == b"internal failure":
         kind = LogKind.MAIL_FAILED
     else:
-        row, attempts = _ENDS[ended[1]], int(ended[3] or ended[2] or 1)
+        row, attempts = ENDS[ended[1]], int(ended[3] or ended[2] or 1)
         kind, reason = row.kind, row.says
     return LogEvent(
         when=when,
@@ -393,6 +384,16 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
         attempts=attempts,
         row=row,
     )
+
+
+def _of_a_login_process(when: datetime | None, process: str, level: str, text: bytes) -> LogEvent:
+    """What it says of no client's login."""
+    if level in ("Fatal", "Panic"):
+        return _server(when, LogKind.NO_START, process, level, text)
+    row = (TLS.find(text) or MAIL.find(text)) if level == "Error" else None
+    if row and row.kind in (LogKind.NO_START, LogKind.TLS_FAILED):
+        return _server(when, row.kind, process, level, text, row)
+    return _server(when, LogKind.OTHER, process, level, b"")
 
 
 def _decoded(text: bytes) -> str:

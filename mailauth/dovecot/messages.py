@@ -29,6 +29,7 @@ class LogKind(Enum):
     PANIC = "a process ended itself over a bug"
     BACKEND = "a server that auth asks has trouble"
     MAIL_FAILED = "a mail session ended with an error"
+    TLS_FAILED = "TLS could not be set up"
     MAIL_ENDED = "a mail session ended as it should"
     TROUBLE = "another error of auth"
     OTHER = "something else"

@@ -158,6 +158,32 @@ AFTER_AUTH: tuple[Message, ...] = (
             Why.SERVER),
 )  # fmt: skip
 
+# What a login process says as a client leaves that auth has not let in.
+ENDS: dict[bytes, Message] = {
+    words: Message(LogKind.LOGIN_FAILED, words.decode(), says, "client-common.c", why)
+    for words, says, why in (
+        (b"auth failed", "the log does not say why", Why.NOT_TOLD),
+        (b"authorization failed", "auth lets the user in, and not as that other user", Why.OTHER),
+        (b"auth service reported temporary failure", "auth failed within: a server that it asks", Why.SERVER),
+        (b"user disabled", "the user is disabled", Why.DISABLED),
+        (b"password expired", "the password has expired", Why.DISABLED),
+        (b"login disabled", "logins are disabled", Why.DISABLED),
+        (b"anonymous logins disabled", "anonymous logins are disabled", Why.DISABLED),
+        (b"sent invalid base64 in response", "the client's SASL response is malformed", Why.OTHER),
+        (b"tried to use unsupported auth mechanism", "the mechanism is not offered", Why.OTHER),
+        (b"tried to use disallowed plaintext auth", "without TLS no password is taken", Why.OTHER),
+        (b"tried to use disallowed cleartext auth", "without TLS no password is taken", Why.OTHER),
+    )
+}
+
+# What a login process says of TLS before a client logs in; in 2.3 the client's part follows.
+OF_TLS: tuple[Message, ...] = (
+    Message(LogKind.TLS_FAILED, "Failed to initialize SSL server context: %",
+            "the TLS settings cannot be used", "login-common/client-common.c"),
+    Message(LogKind.TLS_FAILED, "Failed to initialize SSL connection: Couldn't initialize SSL server %",
+            "the TLS settings cannot be used", "2.4 login-common/client-common.c"),
+)  # fmt: skip
+
 # Of imap, pop3 and others, for a user who has logged in.
 OF_MAIL: tuple[Message, ...] = (
     Message(_MAIL, "Couldn't load required plugin %: %", "a plugin cannot be loaded", "module-dir.c"),

@@ -9,6 +9,7 @@ from mailauth.evidence.host import Host, NoStart
 from mailauth.evidence.log import (
     AuthAnswer,
     AuthStart,
+    ClientFailures,
     ContainerLog,
     Filesystem,
     Filesystems,
@@ -91,6 +92,7 @@ __all__ = [
     "Certificates",
     "Cleartext",
     "ClientAddress",
+    "ClientFailures",
     "Configured",
     "ContainerLog",
     "Disabled",

@@ -81,6 +81,7 @@ class LogWindow(Evidence):
     sessions: int = 0  # mail sessions that ended as they should
     served: tuple[str, ...] = ()  # the services of those
     unserved: tuple[Unserved, ...] = ()
+    broken: tuple[Unserved, ...] = ()  # whose last mail session did not begin
     last_login: datetime | None = None
 
     def all(self, *kinds: LogKind) -> tuple[LogTrouble, ...]:
@@ -152,6 +153,16 @@ class SentPasswords(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
+class ClientFailures:
+    """Failed logins of mail clients, and none of lookups.  ``failing``: after the last that worked."""
+
+    failing: int = 0
+    reasons: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    whys: frozenset[Why] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class UserInLog(Evidence):
     """What the log says of this user since Dovecot last started or was reloaded.
 
@@ -166,6 +177,7 @@ class UserInLog(Evidence):
     verbose: bool
     causes: tuple[str, ...] = ()
     unexplained: int = 0
+    of_clients: ClientFailures = ClientFailures()
 
     @property
     def seen(self) -> str:

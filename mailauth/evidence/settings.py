@@ -12,6 +12,7 @@ class Accepted(Evidence):
     """Whether doveconf takes the configuration; ``words``: why not, "" where it does.
 
     ``place`` is what Dovecot complains of, ``first_line`` the main file's first line that is not a comment.
+    ``running``: the master that runs, with what it read before; 0 where none was seen.
     """
 
     version: Version
@@ -21,6 +22,7 @@ class Accepted(Evidence):
     setting: str = ""
     misfits: tuple[Misfit, ...] = ()
     first_line: tuple[int, str] = (1, "")
+    running: int = 0
 
     @property
     def seen(self) -> str:

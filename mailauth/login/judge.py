@@ -95,10 +95,14 @@ def _undecided(done: list[Attempt]) -> list[Attempt]:
         return done
     return [
         replace(one, answer=Answer.UNSEEN, said=f"{one.said or 'refused'}; {depends}")
-        if one.answer is Answer.REFUSED and one.way.layer is not Layer.HASH
+        if (one.answer is Answer.REFUSED or _NO_CERTIFICATE in one.said) and one.way.layer is not Layer.HASH
         else one
         for one in done
     ]
+
+
+# Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request-handler.c.
+_NO_CERTIFICATE = "Client didn't present valid SSL certificate"
 
 
 class _Table:

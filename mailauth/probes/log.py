@@ -1,10 +1,8 @@
 """Read the end of Dovecot's log: what it says since Dovecot last started or was reloaded."""
 
-import hashlib
 import re
 import shutil
 import subprocess
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,9 +26,6 @@ from mailauth.evidence import (
     LogTrouble,
     LogWindow,
     NotApplicable,
-    SentPassword,
-    SentPasswords,
-    UserInLog,
 )
 from mailauth.probes.scene import Scene
 
@@ -47,10 +42,7 @@ _JOURNAL_LINES = 20_000
 _JOURNAL_SECONDS = 5.0
 _JOURNAL_MOST = 32 * 1024 * 1024  # bytes
 _STREAMS = 5
-_REASONS = 4
-_ADDRESSES = 20
 _STEADY_FROM = 30  # failures before it matters that they go on
-_MANY = 3  # failed logins: more than a slip of the fingers
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +74,7 @@ def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
         sessions=census.sessions_ended.total(),
         served=tuple(census.sessions_ended),
         unserved=tuple(census.unserved.values()),
+        broken=tuple(census.broken.values()),
         last_login=census.last_login,
     )
 
@@ -109,51 +102,6 @@ def _census(scene: Scene, log: Log) -> Census:
     for event, size in log.events:
         census.add(event, size)
     return census
-
-
-def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
-    """What the log says of the user who is asked about."""
-    names = {name.casefold() for name in (scene.user, scene.names.looked_up if scene.names else "") if name}
-    log = read_log(scene, names)
-    if log is None or not names:
-        return NotApplicable(UserInLog, "there is no log file yet" if names else "no user is asked about")
-    census = Census(len(scene.config.passdbs) > 1)
-    sent: Counter[tuple[str, int | None, bool | None]] = Counter()
-    for event, size in log.events:
-        if event.user.casefold() in names:
-            census.add(event, size)
-            if event.kind is LogKind.FAILED and event.given is not None:
-                sent[event.ip, event.given, _as_given(event, scene)] += 1
-    reasons: Counter[str] = Counter()
-    for tally in census.users.values():
-        reasons.update(tally.reasons)
-    return UserInLog(
-        source=log.source,
-        failures=census.failures,
-        logins=census.logins,
-        reasons=tuple(f"{reason} ({count} times)" for reason, count in reasons.most_common(_REASONS)),
-        addresses=tuple(sorted(ip for ip in census.addresses if ip))[:_ADDRESSES],
-        sent=tuple(SentPassword(ip, count, same) for (ip, _, same), count in sent.most_common(_STREAMS)),
-        verbose=verbose(scene),
-        causes=tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one))),
-        unexplained=census.unexplained,
-    )
-
-
-def observe_sent(scene: Scene) -> SentPasswords | NotApplicable:
-    """Which passwords clients sent.  Raises CannotObserve where logins failed and Dovecot logs no reason."""
-    if scene.password is None:
-        return NotApplicable(SentPasswords, "no password was given to compare them with")
-    told = observe_user_in_log(scene)
-    if isinstance(told, NotApplicable):
-        return NotApplicable(SentPasswords, told.reason)
-    if told.unexplained >= _MANY and not told.verbose:
-        raise CannotObserve(
-            f"{told.source}: has {told.unexplained} failed logins of {scene.user} and no reason of any, since"
-            " auth_verbose = no; set auth_verbose = yes and auth_verbose_passwords = sha1:6, then: doveadm"
-            " reload, and look again when it has failed."
-        )
-    return SentPasswords(told.source, told.sent)
 
 
 def verbose(scene: Scene) -> bool:
@@ -367,12 +315,3 @@ def _stream(pair: Pair, now: datetime) -> LogStream:
         pair.unproven * 2 <= pair.count,
         pair.why,
     )
-
-
-def _as_given(event: LogEvent, scene: Scene) -> bool | None:
-    """Whether the client sent the password that mailauth was given; None where nobody can tell."""
-    if scene.password is None or not event.sha1:
-        return None
-    # Dovecot's own choice for its log; nothing is protected by it here.
-    digest = hashlib.sha1(scene.password.raw, usedforsecurity=False).hexdigest()
-    return digest.startswith(event.sha1)

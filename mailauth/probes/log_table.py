@@ -22,8 +22,6 @@ from mailauth.evidence import (
 from mailauth.probes.log import (
     observe_log_streams,
     observe_log_window,
-    observe_sent,
-    observe_user_in_log,
 )
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_place import (
@@ -33,6 +31,7 @@ from mailauth.probes.log_place import (
     observe_penalties,
 )
 from mailauth.probes.log_start import observe_auth_start, observe_last_words
+from mailauth.probes.log_user import observe_sent, observe_user_in_log
 from mailauth.probes.postfix_link import observe_postfix_link
 from mailauth.probes.scene import Scene
 from mailauth.probes.sessions import observe_sessions

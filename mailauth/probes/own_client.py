@@ -7,6 +7,10 @@ src/doveadm/doveadm-auth.c for those that ``-x`` takes: what it does not know it
 from mailauth.probes import client_values
 from mailauth.probes.scene import Scene
 
+NO_CERTIFICATE = (
+    "auth_ssl_require_client_cert = yes: only a client with a certificate is let in, and our own login has"
+    " none; openssl s_client -cert FILE -connect HOST:993 logs in with one."
+)
 # What nobody but the client's own login has.  The PID is the process that asks.
 _SAID = ("session", "lip", "lport", "rport", "local_name")
 
@@ -43,6 +47,8 @@ def by_address(scene: Scene) -> bool:
 
 def another(scene: Scene) -> str:
     """Why a login of our own that fails says nothing of the client's; "" where it does."""
+    if scene.config.tree.get("auth_ssl_require_client_cert") == "yes":
+        return NO_CERTIFICATE
     client = client_values.sent(scene)
     if told := client_values.refused(scene, client):
         return (

@@ -1,5 +1,6 @@
 """A configuration that Dovecot does not take: what it complains of, and every line of the other dialect."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from mailauth.dovecot import conf
@@ -9,6 +10,8 @@ from mailauth.dovecot.refusal import Refusal
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Accepted
 from mailauth.probes.scene import Scene
+
+_BASE_DIR = "/run/dovecot"  # the default
 
 
 def observe_accepted(scene: Scene) -> Accepted:
@@ -43,4 +46,14 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
         setting=refusal.setting,
         misfits=misfits(tree, refusal.version, lines),
         first_line=first,
+        running=_master(dovecot, tree.get("base_dir") or _BASE_DIR),
     )
+
+
+def _master(dovecot: Installation, base_dir: str) -> int:
+    """The master that runs; 0 where none is seen."""
+    with suppress(OSError, ValueError):
+        number = dovecot.pid or int(dovecot.path(f"{base_dir}/master.pid").read_text())
+        if Path(f"/proc/{number}/comm").read_text().strip() == "dovecot":
+            return number
+    return 0

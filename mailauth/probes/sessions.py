@@ -4,7 +4,7 @@ from collections import Counter
 
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, OpenSessions
-from mailauth.probes.log import observe_user_in_log
+from mailauth.probes.log_user import observe_user_in_log
 from mailauth.probes.scene import Scene
 
 _TURNED_AWAY = "Maximum number of connections from user+IP exceeded"

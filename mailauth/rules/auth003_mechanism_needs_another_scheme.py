@@ -18,26 +18,27 @@ What to do
 
 from mailauth.evidence import Configured, Mechanisms
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
-from mailauth.hashes.serving import TAKES, serves
+from mailauth.hashes.serving import TAKES
 from mailauth.remedies import RELOAD, Setting, both, remedy
+from mailauth.rules.mechanism_case import served
 
 
 @rule("AUTH003", "A mechanism offered cannot be served from the stored hash", Severity.BLOCKS_LOGIN)
 def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanisms) -> Problem | None:
     offered, used, stored = mechanisms.offered, mechanisms.used, ", ".join(mechanisms.schemes)
-    served = _serves(used, mechanisms.schemes)
+    can_be = served(used, mechanisms.schemes)
     if used and used not in offered:
         return _problem(
             configured,
             mechanisms,
             f"The client uses {used}; auth_mechanisms offers {', '.join(offered)}."
-            + ("" if served else f" It could not be served from {stored} either."),
+            + ("" if can_be else f" It could not be served from {stored} either."),
             Certainty.PROVEN,
             _set(configured, (*offered, used))
-            if served
+            if can_be
             else _other_mechanism(used, offered, mechanisms.schemes),
         )
-    unserved = [name for name in ((used,) if used else offered) if not _serves(name, mechanisms.schemes)]
+    unserved = [name for name in ((used,) if used else offered) if not served(name, mechanisms.schemes)]
     if not unserved:
         return None
     kept = tuple(name for name in offered if name not in unserved) or ("PLAIN",)
@@ -51,10 +52,6 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
         _other_mechanism(used, offered, mechanisms.schemes) if used else _set(configured, kept),
         Severity.RISK if usable and not used else None,
     )
-
-
-def _serves(mechanism: str, schemes: tuple[str, ...]) -> bool:
-    return mechanism not in TAKES or any(serves(mechanism, scheme) for scheme in schemes)
 
 
 def _problem(
@@ -81,7 +78,7 @@ def _set(configured: Configured, names: tuple[str, ...]) -> Remedy:
 
 def _other_mechanism(used: str, offered: tuple[str, ...], schemes: tuple[str, ...]) -> Remedy:
     """No setting of the server lets this client in with what is stored: the client must choose another."""
-    served = [name for name in offered if name != used and _serves(name, schemes)] or ["PLAIN"]
+    served = [name for name in offered if name != used and served(name, schemes)] or ["PLAIN"]
     own = "the password itself" if not TAKES.get(used) else f"{{{min(TAKES[used])}}}"
     return Remedy(
         f"Set the client to {' or '.join(served)} (a normal password, over TLS). {used} would need {own} in"

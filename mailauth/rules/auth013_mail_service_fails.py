@@ -15,7 +15,7 @@ What to do
 """
 
 from mailauth.dovecot.messages import LogKind
-from mailauth.evidence import Logins, LogWindow, MailSession
+from mailauth.evidence import Logins, LogWindow, MailSession, OpenSessions
 from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import database_case, session_case
@@ -27,12 +27,15 @@ _NAMED = (
     *("USERDB001", "USERDB002", "USERDB003", "USERDB004", "USERDB005", "USERDB006"),
     *database_case.CAUSES,
 )
+_TOO_MANY = "Maximum number of connections from user+IP"
 
 
 @rule("AUTH013", "auth takes the login, and the mail service fails", Severity.BLOCKS_LOGIN, yields_to=_NAMED)
-def mail_service_fails(logins: Logins, session: MailSession, log: LogWindow | None) -> Problem | None:
-    if not session.ended_at:
-        return None
+def mail_service_fails(
+    logins: Logins, session: MailSession, log: LogWindow | None, sessions: OpenSessions | None
+) -> Problem | None:
+    if not session.ended_at or (sessions and sessions.full and _TOO_MANY in session.said):
+        return None  # AUTH019 says who has them
     told = log.all(LogKind.MAIL_FAILED) if log else ()
     last = max(
         told, key=lambda one: (bool(one.says), one.last.timestamp() if one.last else 0.0), default=None

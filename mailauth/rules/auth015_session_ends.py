@@ -19,6 +19,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 from mailauth.rules import session_case
 
+_SHOWN = 3  # users
 _NAMED = (
     *("AUTH013", "MEM006", "CONF016", "CONF002", "CONF003", "LOG003"),
     *("USERDB001", "USERDB002", "USERDB003", "USERDB004", "USERDB005", "USERDB006"),
@@ -31,7 +32,7 @@ _NAMED = (
 def session_ends(configured: Configured, log: LogWindow, name: UserName | None) -> Problem | None:
     first = session_case.failing(log)
     if first is None:
-        return None
+        return _of_some(configured, log, name)
     other = _one_other(first, name)
     means = f" ({first.says})" if first.says else ""
     return Problem(
@@ -44,6 +45,24 @@ def session_ends(configured: Configured, log: LogWindow, name: UserName | None) 
         certainty=Certainty.LIKELY,  # of this user nobody has tried it
         remedy=_room(configured, first) if session_case.short(first) else _MEND,
         severity=Severity.RISK if other else None,
+    )
+
+
+def _of_some(configured: Configured, log: LogWindow, name: UserName | None) -> Problem | None:
+    """The last session of this user, or of some, did not begin; those of others do."""
+    asked = {one.casefold() for one in (name.given, name.looked_up)} if name else set()
+    found = [one for one in log.broken if one.user.casefold() in asked] if name else list(log.broken)
+    if not found:
+        return None
+    last = found[-1]
+    users = ", ".join(repr(one.user) for one in found[-_SHOWN:])
+    return Problem(
+        says=f"Dovecot says of the last session of {users}: {last.words} ({last.says}). Other sessions have"
+        " ended as they should.",
+        because=(log, configured),
+        certainty=Certainty.LIKELY,
+        remedy=_MEND,
+        severity=None if name else Severity.RISK,
     )
 
 

@@ -12,13 +12,16 @@ What to do
     system's log of authentication, an LDAP server has its own.
 """
 
-from mailauth.evidence import Logins, LookedUp, UserInLog
+from mailauth.evidence import Logins, LogWindow, LookedUp, UserInLog
 from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
+from mailauth.rules import log_case
 
 
 @rule("AUTH016", "The login fails, and nothing looked at explains it", Severity.BLOCKS_LOGIN, last=True)
-def unexplained(logins: Logins, lookups: LookedUp | None, log: UserInLog | None) -> Problem | None:
+def unexplained(
+    logins: Logins, lookups: LookedUp | None, log: UserInLog | None, window: LogWindow | None
+) -> Problem | None:
     failed = [reply for reply in logins.replies if not reply.ok]
     if not failed:
         return None
@@ -31,8 +34,7 @@ def unexplained(logins: Logins, lookups: LookedUp | None, log: UserInLog | None)
         says += f" What says no may be {' or '.join(one.passdb for one in unseen)}:"
         says += f" {'; '.join(one.reason.removesuffix('.') for one in unseen)}."
     if log and log.reasons:
-        says += f" Dovecot logs of this user: {', '.join(log.reasons)}."
-        says += f" That is: {'; '.join(log.causes)}." if log.causes else ""
+        says += f" {log_case.of_user(log)}{log_case.of_auth(window)}"
     also = tuple(one for one in (lookups, log if log and log.reasons else None) if one)
     return Problem(
         says=says,

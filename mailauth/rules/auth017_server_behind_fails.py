@@ -1,4 +1,4 @@
-"""A server that auth asks fails: LDAP, a database, an IMAP server.
+"""A server that auth asks fails: LDAP, a database, an IMAP server, a policy server.
 
 What you see
     Logins hang, or fail with "Temporary authentication failure" ([UNAVAILABLE]), whatever the password is.
@@ -25,6 +25,7 @@ from mailauth.rules import database_case
 _FLOOD = 100.0  # lines a second
 _LATELY = timedelta(minutes=10)
 _DATABASE = re.compile(r"(?:sqlpool|pgsql|mysql|sqlite)\b")  # asked just now, and it answered
+_POLICY = re.compile(r"Policy server |Error reading policy server")
 _NAMED = (*database_case.CAUSES, "DB005", "DB012", "AUTH014")
 
 
@@ -34,7 +35,10 @@ def server_behind_fails(log: LogWindow, lookups: LookedUp | None) -> Problem | N
     answers = lookups is not None and lookups.answers and not any(one.failure for one in lookups.answers)
     found = [
         one
-        for one in log.all(LogKind.BACKEND)
+        for one in (
+            *log.all(LogKind.BACKEND),
+            *(x for x in log.all(LogKind.TROUBLE) if _POLICY.match(x.text)),
+        )
         if (one.last is None or now - one.last < _LATELY) and not (answers and _DATABASE.match(one.text))
     ]
     if not found:

@@ -24,12 +24,7 @@ from mailauth.remedies import RELOAD, Setting, block, both, remedy
 _ROOM = 2  # times as many as now
 
 
-@rule(
-    "AUTH019",
-    "A user has as many sessions from one address as may be",
-    Severity.BLOCKS_LOGIN,
-    yields_to=("AUTH013",),
-)
+@rule("AUTH019", "A user has as many sessions from one address as may be", Severity.BLOCKS_LOGIN)
 def too_many_sessions(configured: Configured, sessions: OpenSessions) -> Problem | None:
     refused = "Dovecot has refused logins of this user since it last started or was reloaded"
     if not sessions.full:

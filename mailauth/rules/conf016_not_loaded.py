@@ -13,7 +13,7 @@ What to do
     doveadm reload, then look again.
 """
 
-from mailauth.evidence import Running
+from mailauth.evidence import Logins, PasswordCheck, Running
 from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
@@ -22,13 +22,16 @@ _TITLE = "The configuration was changed after Dovecot read it"
 
 # MEM002 says which limit it is, where that is what matters
 @rule("CONF016", _TITLE, Severity.RISK, yields_to=("MEM002",))
-def not_loaded(running: Running) -> Problem | None:
+def not_loaded(running: Running, logins: Logins | None, check: PasswordCheck | None) -> Problem | None:
     if not running.changed:
         return None
+    refused = logins and check and check.lets_in and not any(reply.ok for reply in logins.replies)
+    fails = " A login made now was refused, with a password that by these files is right." if refused else ""
     return Problem(
         says=f"{', '.join(running.changed)} changed after {running.started}, when auth began: what runs is"
-        " not what is configured, and what is said here is of the files.",
-        because=(running,),
+        f" not what is configured, and what is said here is of the files.{fails}",
+        because=(running, logins) if refused and logins else (running,),
+        severity=Severity.BLOCKS_LOGIN if refused else None,
         certainty=Certainty.LIKELY,
         remedy=remedy(summary="Reload, then look again.", commands=(RELOAD,)),
     )

@@ -1,4 +1,4 @@
-"""Dovecot cannot use its certificate or its key.
+"""Dovecot cannot use its certificate, its key or another TLS setting.
 
 What you see
     TLS ends before it begins ("TLS initialization failed").  Dovecot logs "Can't load SSL private key",
@@ -7,22 +7,25 @@ What you see
 Why
     The file named in ssl_cert, ssl_key (2.3), ssl_server_cert_file or ssl_server_key_file (2.4) is
     missing or damaged, the key belongs to another certificate (a renewal changed only one of them),
-    or it is encrypted and no password for it is set.
+    or it is encrypted and no password for it is set.  Or another TLS setting has a value that the OpenSSL of
+    this Dovecot does not take: ssl_min_protocol, ssl_cipher_list, ssl_curve_list.
 How we know
-    Both files are read as Dovecot is set to read them, and the key is compared with the certificate.
+    Both files are read as Dovecot is set to read them, and the key is compared with the certificate.  Of the
+    other settings a login process logs it as a client begins TLS ("Failed to initialize SSL ...").
 What to do
     Put the certificate and its own key there; then doveadm reload.
 """
 
-from mailauth.evidence import Configured, TlsFiles
+from mailauth.dovecot.messages import LogKind
+from mailauth.evidence import Configured, LogWindow, TlsFiles
 from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 
-@rule("NET007", "Dovecot cannot use its certificate or key", Severity.BLOCKS_LOGIN)
-def certificate_unusable(configured: Configured, files: TlsFiles) -> Problem | None:
+@rule("NET007", "Dovecot cannot use its certificate, key or TLS settings", Severity.BLOCKS_LOGIN)
+def certificate_unusable(configured: Configured, files: TlsFiles, log: LogWindow | None) -> Problem | None:
     if not files.flaws:
-        return None
+        return _by_the_log(configured, log) if log else None
     said = "; ".join(f"{one.setting}, {one.file}: {one.problem}" for one in files.flaws)
     missing = any(one.missing for one in files.flaws)
     consequence = (
@@ -38,4 +41,18 @@ def certificate_unusable(configured: Configured, files: TlsFiles) -> Problem | N
             summary="Put the certificate and the key that belongs to it there, as PEM.",
             commands=(RELOAD,),
         ),
+    )
+
+
+def _by_the_log(configured: Configured, log: LogWindow) -> Problem | None:
+    """What a login process said as a client began TLS."""
+    told = log.of(LogKind.TLS_FAILED)
+    if told is None:
+        return None
+    return Problem(
+        says=f"Dovecot says, {told.count} times since {log.begins}, of {told.service}: {told.text}. No TLS"
+        " handshake succeeds with that.",
+        because=(log, configured),
+        certainty=Certainty.LIKELY,
+        remedy=remedy(summary="Correct the setting that is named.", commands=(RELOAD,)),
     )

@@ -1,0 +1,94 @@
+"""What Dovecot's log says of one user."""
+
+import hashlib
+from collections import Counter
+
+from mailauth.dovecot.logcensus import Census
+from mailauth.dovecot.logs import LogEvent
+from mailauth.dovecot.messages import LogKind
+from mailauth.errors import CannotObserve
+from mailauth.evidence import ClientFailures, NotApplicable, SentPassword, SentPasswords, UserInLog
+from mailauth.probes.log import Log, read_log, verbose
+from mailauth.probes.scene import Scene
+
+_OURS = "mailauth"  # the session that our own logins name
+_SENT = 5
+_REASONS = 4
+_ADDRESSES = 20
+_MANY = 3  # failed logins: more than a slip of the fingers
+
+
+def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
+    """What the log says of the user who is asked about."""
+    names = {name.casefold() for name in (scene.user, scene.names.looked_up if scene.names else "") if name}
+    log = read_log(scene, names)
+    if log is None or not names:
+        return NotApplicable(UserInLog, "there is no log file yet" if names else "no user is asked about")
+    census = Census(len(scene.config.passdbs) > 1)
+    sent: Counter[tuple[str, int | None, bool | None]] = Counter()
+    for event, size in log.events:
+        if event.user.casefold() in names:
+            census.add(event, size)
+            if event.kind is LogKind.FAILED and event.given is not None:
+                sent[event.ip, event.given, _as_given(event, scene)] += 1
+    reasons = _reasons(census)
+    return UserInLog(
+        source=log.source,
+        failures=census.failures,
+        logins=census.logins,
+        reasons=_shown(reasons),
+        addresses=tuple(sorted(ip for ip in census.addresses if ip))[:_ADDRESSES],
+        sent=tuple(SentPassword(ip, count, same) for (ip, _, same), count in sent.most_common(_SENT)),
+        verbose=verbose(scene),
+        causes=tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one))),
+        unexplained=census.unexplained,
+        of_clients=_of_clients(log, names, several=len(scene.config.passdbs) > 1),
+    )
+
+
+def _of_clients(log: Log, names: set[str], *, several: bool) -> ClientFailures:
+    """Of clients' sessions only: Dovecot logs the same words of lookups that are no login, and of our own."""
+    census = Census(several)
+    for event, size in log.events:
+        if event.user.casefold() in names and event.session not in ("", _OURS):
+            census.add(event, size)
+    reasons = _reasons(census)
+    whys = {why for pair in census.pairs.values() for why, count in (pair.whys or {}).items() if count > 0}
+    causes = tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one)))
+    return ClientFailures(census.failing, _shown(reasons), causes, frozenset(whys))
+
+
+def _reasons(census: Census) -> Counter[str]:
+    reasons: Counter[str] = Counter()
+    for tally in census.users.values():
+        reasons.update(tally.reasons)
+    return reasons
+
+
+def _shown(reasons: Counter[str]) -> tuple[str, ...]:
+    return tuple(f"{reason} ({count} times)" for reason, count in reasons.most_common(_REASONS))
+
+
+def observe_sent(scene: Scene) -> SentPasswords | NotApplicable:
+    """Which passwords clients sent.  Raises CannotObserve where logins failed and Dovecot logs no reason."""
+    if scene.password is None:
+        return NotApplicable(SentPasswords, "no password was given to compare them with")
+    told = observe_user_in_log(scene)
+    if isinstance(told, NotApplicable):
+        return NotApplicable(SentPasswords, told.reason)
+    if told.unexplained >= _MANY and not told.verbose:
+        raise CannotObserve(
+            f"{told.source}: has {told.unexplained} failed logins of {scene.user} and no reason of any, since"
+            " auth_verbose = no; set auth_verbose = yes and auth_verbose_passwords = sha1:6, then: doveadm"
+            " reload, and look again when it has failed."
+        )
+    return SentPasswords(told.source, told.sent)
+
+
+def _as_given(event: LogEvent, scene: Scene) -> bool | None:
+    """Whether the client sent the password that mailauth was given; None where nobody can tell."""
+    if scene.password is None or not event.sha1:
+        return None
+    # Dovecot's own choice for its log; nothing is protected by it here.
+    digest = hashlib.sha1(scene.password.raw, usedforsecurity=False).hexdigest()
+    return digest.startswith(event.sha1)

@@ -1,0 +1,47 @@
+"""The log has failed logins of this user, and what it says of them is not in what was looked at.
+
+What you see
+    mailauth finds nothing wrong with what it can look into, and the user does not get in.
+Why
+    What says no is not among that: a passdb whose driver mailauth does not read yet, a policy server, a rule
+    for the client's address.  Dovecot logs what it said.
+How we know
+    Dovecot logged the failures since it last started or was reloaded, and no login of this user that worked
+    after them.  Where all were for a wrong password, that is a note: the user may have mistyped it.
+What to do
+    Mend what the words name; mailauth diagnose --login -p USER shows whether it still fails.
+"""
+
+from mailauth.dovecot.messages import Why
+from mailauth.evidence import Logins, LogWindow, LookedUp, UserInLog
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
+from mailauth.rules import log_case
+
+_TYPED = frozenset({Why.MISMATCH, Why.EMPTY})
+# Words of a passdb that mailauth looks into say no more than what it finds there.
+_OF_A_PASSDB = _TYPED | {Why.UNKNOWN, Why.SCHEME, Why.NAME, Why.OTHER, Why.NOT_TOLD}
+
+
+@rule("AUTH020", "Logins of this user fail, by the log", Severity.RISK, last=True)
+def fails_in_the_log(
+    log: UserInLog, lookups: LookedUp | None, logins: Logins | None, window: LogWindow | None
+) -> Problem | None:
+    unseen = lookups.unseen if lookups else ()
+    told = log.of_clients
+    if not told.failing or logins or (not unseen and told.whys <= _OF_A_PASSDB):
+        return None
+    names = " and ".join(one.passdb for one in unseen)
+    says = f"{log_case.of_user(told)} No login of this user that worked stands in the log after them."
+    says += log_case.of_auth(window)
+    says += f" {names} was not looked into." if names else ""
+    return Problem(
+        says=says,
+        because=(log, *((lookups,) if lookups else ()), *((window,) if log_case.of_auth(window) else ())),
+        certainty=Certainty.PROVEN,
+        severity=Severity.NOTE if told.whys <= _TYPED else None,
+        remedy=remedy(
+            summary="Mend what these words name; a real login (--login) shows whether it still fails.",
+            commands=(LOG_FIND, LOG_ERRORS),
+        ),
+    )

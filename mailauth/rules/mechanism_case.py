@@ -1,0 +1,10 @@
+"""Which mechanism can be served from what is stored."""
+
+from collections.abc import Sequence
+
+from mailauth.hashes.serving import TAKES, serves
+
+
+def served(mechanism: str, schemes: Sequence[str]) -> bool:
+    """Whether one of the stored strings serves it."""
+    return mechanism not in TAKES or any(serves(mechanism, scheme) for scheme in schemes)
