@@ -98,6 +98,7 @@ _ENDED = re.compile(
     rb"|tried to use unsupported auth mechanism|tried to use disallowed (?:plaintext|cleartext) auth"
     rb"|internal failure)(?:, (\d+)(?:/(\d+))? (?:attempts|successful auths))?"
 )
+_OURS = b"mailauth"  # the session that our own logins name: it is of no login process
 _NEXT = b" - trying the next passdb"
 _CHILD = re.compile(rb"^Child \d+ ")  # of checkpassword: each has a number of its own
 _SHOWN = 160
@@ -257,6 +258,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         ip = b"" if ip.startswith(b"sasl:") else ip
         if named := _DRIVER_24.fullmatch(text):
             driver, text = named["driver"], named["text"]
+    session = b"" if session == _OURS else session
     number = (
         head["who"]
         if head["who"] and head["who"].isdigit()

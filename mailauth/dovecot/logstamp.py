@@ -2,7 +2,8 @@
 
 Dovecot's own log file has ``log_timestamp``, an strftime format; a syslog file has what the syslog
 daemon wrote, RFC 3164 or RFC 5424's ISO time, a host, and Dovecot's ``instance_name``; the journal and
-Docker's json-file have a JSON object a line, with the line inside.
+Docker's json-file have a JSON object a line, with the line inside; docker logs --timestamps, docker compose
+logs and Kubernetes write a time or a name before it.
 
 Source: Dovecot 2.3.19.1 and 2.4.1 src/lib/failures.c (get_log_stamp_format, "%{usecs}").
 """
@@ -38,6 +39,8 @@ _DIRECTIVES = {
     "%{usecs}": rb"\d{6}",
 }
 _COMPOSED = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%D": "%m/%d/%y"}
+_COMPOSE = re.compile(rb"[A-Za-z0-9][\w.-]{0,127} +\| ")  # what comes first: the container's name
+_STREAM = re.compile(rb"std(?:out|err) [FP] ")  # Kubernetes'
 _NAMED = 3  # forms with a program's name: those without must not come before them
 _MOST_MEMORY = 4096  # stamps kept; a log has many lines a second
 
@@ -98,8 +101,14 @@ class Stamps:
                 if 0 < number < _NAMED:
                     # A file has one form: ask for this one first the next time.
                     self._forms.insert(0, self._forms.pop(number))
-                return self._time(found), line[found.end() :]
-        return None
+                rest = line[found.end() :]
+                if rest[:3] == b"std" and (stream := _STREAM.match(rest)):
+                    rest = rest[stream.end() :]
+                # What keeps a container's log writes its own time, and behind it may be Dovecot's.
+                again = self.split(rest) if rest[3:4] == b" " and rest[:3] in _MONTHS else None
+                return again or (self._time(found), rest)
+        named = _COMPOSE.match(line)
+        return self.split(line[named.end() :]) if named else None
 
     def _json(self, line: bytes) -> tuple[datetime | None, bytes] | None:
         """A line of ``journalctl -o json``, or of Docker's json-file log."""

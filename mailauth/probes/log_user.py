@@ -11,7 +11,6 @@ from mailauth.evidence import ClientFailures, NotApplicable, SentPassword, SentP
 from mailauth.probes.log import Log, read_log, verbose
 from mailauth.probes.scene import Scene
 
-_OURS = "mailauth"  # the session that our own logins name
 _SENT = 5
 _REASONS = 4
 _ADDRESSES = 20
@@ -50,7 +49,7 @@ def _of_clients(log: Log, names: set[str], *, several: bool) -> ClientFailures:
     """Of clients' sessions only: Dovecot logs the same words of lookups that are no login, and of our own."""
     census = Census(several)
     for event, size in log.events:
-        if event.user.casefold() in names and event.session not in ("", _OURS):
+        if event.user.casefold() in names and event.session:
             census.add(event, size)
     reasons = _reasons(census)
     whys = {why for pair in census.pairs.values() for why, count in (pair.whys or {}).items() if count > 0}

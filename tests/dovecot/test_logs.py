@@ -293,3 +293,31 @@ def test_memory_is_bounded() -> None:
     assert census.failures == 50_000
     assert max(len(census.users), len(census.addresses), len(census.pairs)) <= 20_000
     assert census.forgotten >= 30_000
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"mail-1  | ",
+        b"2026-07-01T09:00:00.123456789Z ",
+        b"mail | 2026-07-01T09:00:00.123456789Z ",
+        b"2026-07-01T09:00:00.123456789Z stderr F ",
+    ],
+    ids=["docker compose logs", "docker logs --timestamps", "both", "Kubernetes"],
+)
+def test_what_a_container_engine_writes_before_a_line(before: bytes) -> None:
+    line = b"Jul 01 09:00:00 auth: Info: ldap(bob,192.0.2.1,<abc>): Password mismatch"
+    event = parse_line(before + line, Stamps(NOW))
+    assert event
+    assert (event.kind, event.user, event.session) == (LogKind.FAILED, "bob", "abc")
+
+
+def test_a_session_of_our_own_is_of_no_client() -> None:
+    """A passdb's no in it proves no failed login; a worker's process id is no session."""
+    for line in (
+        b"Jul 01 09:00:00 auth: Info: ldap(bob,192.0.2.1,<mailauth>): unknown user",
+        b"Jul 01 09:00:00 auth-worker(bob,192.0.2.1)<4711>: request [1]: Info: ldap: unknown user",
+    ):
+        event = parse_line(line, Stamps(NOW))
+        assert event
+        assert (event.user, event.session) == ("bob", "")
