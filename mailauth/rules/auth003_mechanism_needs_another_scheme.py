@@ -78,9 +78,9 @@ def _set(configured: Configured, names: tuple[str, ...]) -> Remedy:
 
 def _other_mechanism(used: str, offered: tuple[str, ...], schemes: tuple[str, ...]) -> Remedy:
     """No setting of the server lets this client in with what is stored: the client must choose another."""
-    served = [name for name in offered if name != used and served(name, schemes)] or ["PLAIN"]
+    others = [name for name in offered if name != used and served(name, schemes)] or ["PLAIN"]
     own = "the password itself" if not TAKES.get(used) else f"{{{min(TAKES[used])}}}"
     return Remedy(
-        f"Set the client to {' or '.join(served)} (a normal password, over TLS). {used} would need {own} in"
+        f"Set the client to {' or '.join(others)} (a normal password, over TLS). {used} would need {own} in"
         " the store, which takes the user's password, and is worth less than a hash if the store is stolen."
     )
