@@ -9,7 +9,7 @@ from datetime import datetime
 
 from mailauth.check.outcome import Said, Status
 from mailauth.check.stores import NOBODY
-from mailauth.dovecot.logcensus import Unserved
+from mailauth.dovecot.logtally import Unserved
 from mailauth.evidence import LogWindow
 
 _SHOWN = 3  # different errors

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TypeVar
 
 from mailauth.dovecot.logs import LogEvent
-from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Tally
+from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Tally, Unserved
 from mailauth.dovecot.messages import LogKind, Why
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
@@ -93,17 +93,6 @@ def _rank(event: LogEvent) -> int:
 _OF_ONE_FOLDER = ("mkdir(", "stat(", "chdir(")
 # The session goes on and ends as it should, and no mail is to be had in it.
 _NO_INBOX = ("Mailbox INBOX: ", "Opening INBOX failed: ")
-
-
-@dataclass(frozen=True, slots=True)
-class Unserved:
-    """A login that failed by an error of the server's own, whose user has not logged in since."""
-
-    user: str
-    words: str
-    says: str
-    when: datetime | None
-    session: str = ""
 
 
 @dataclass(slots=True)

@@ -259,13 +259,8 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         if named := _DRIVER_24.fullmatch(text):
             driver, text = named["driver"], named["text"]
     session = b"" if session == _OURS else session
-    number = (
-        head["who"]
-        if head["who"] and head["who"].isdigit()
-        else ids[0]
-        if len(ids) > 1 or (process == "auth-worker" and ids)
-        else b""
-    )
+    of_ids = ids[0] if len(ids) > 1 or (process == "auth-worker" and ids) else b""
+    number = head["who"] if head["who"] and head["who"].isdigit() else of_ids
     pid = int(number) if number.isdigit() else None
     if not user:
         return _of_auth_itself(when, process, level, before, text)._replace(pid=pid, driver=driver.decode())

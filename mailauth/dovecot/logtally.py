@@ -119,3 +119,14 @@ class Pair(Tally):
         if not self.given or told < _TELLING:
             return None
         return max(self.given.values()) >= SAME * told
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A login that failed by an error of the server's own, whose user has not logged in since."""
+
+    user: str
+    words: str
+    says: str
+    when: datetime | None
+    session: str = ""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailauth.dovecot.logcensus import Unserved
+from mailauth.dovecot.logtally import Unserved
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.evidence.fact import Evidence
 
