@@ -16,7 +16,7 @@ import msgspec
 
 from mailauth import private
 from mailauth.dovecot.version import Dialect
-from mailauth.listening.sockets import users_from
+from mailauth.listening.sockets import only_roots, users_from
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.seal import MAC_BYTES
 
@@ -102,7 +102,7 @@ def unfit(settings: OnLogin) -> str:
             "on-login was enabled by an older mailauth, whose reports carry no MAC, and Dovecot sends them"
             f" still; {again}"
         )
-    if settings.port >= users_from() and not settings.accept_port:
+    if not only_roots(settings.port) and not settings.accept_port:
         return (
             f"port {settings.port}: an ordinary user may take it while the service is down"
             f" (net.ipv4.ip_unprivileged_port_start is {users_from()}), and gets the token and sealed"

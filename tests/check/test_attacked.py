@@ -1,5 +1,6 @@
 """check serve under attack: idle connections, half requests and large ones, by an ordinary user."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -10,10 +11,12 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE
 
 import psutil
+import pytest
 
 from tests.cli.running import ROOT
 from tests.listening.attacker import attacking
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 DESCRIPTORS = 256
 MANY = 300
 

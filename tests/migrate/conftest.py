@@ -17,6 +17,7 @@ import pytest
 
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
+from mailauth.listening.sockets import only_roots
 from mailauth.migrate.rehash import Outcome
 from mailauth.migrate.tally import Tally
 from tests.cli.running import ROOT
@@ -47,12 +48,12 @@ def old_users(count: int) -> dict[str, str | None]:
 
 
 def held_port() -> socket.socket:
-    """A port of root's that is nobody else's, also while the service is down.
+    """A port (root's, where we are root) that is nobody else's, also while the service is down.
 
     It is bound and not listened on: Linux gives it to no outgoing connection, refuses it to those who ask
     whether it is free, and lets a server have it that sets SO_REUSEADDR, as asyncio's do (socket(7)).
     """
-    for port in random.sample(range(400, 1000), 600):
+    for port in random.sample(range(400, 1000) if os.geteuid() == 0 else range(20_000, 30_000), 600):
         with suppress(OSError), socket.socket() as alone:
             alone.bind(("127.0.0.1", port))  # not shared with another test's
             alone.close()
@@ -89,6 +90,10 @@ class OnLoginLab:
         return int(self.held.getsockname()[1])
 
     @property
+    def accepting(self) -> tuple[str, ...]:
+        return () if only_roots(self.port) else ("--accept-unprivileged-port",)
+
+    @property
     def environment(self) -> dict[str, str]:
         return os.environ | {"MAILAUTH_STATE": str(self.state), "COVERAGE": ""}
 
@@ -102,7 +107,7 @@ class OnLoginLab:
 
     def enable(self, *words: str) -> None:
         small = words or ("--profile", "owasp-7")
-        self.mailauth("enable", *self.at, "--port", str(self.port), "--apply", *small)
+        self.mailauth("enable", *self.at, "--port", str(self.port), "--apply", *small, *self.accepting)
 
     def start(self, *words: str, journal: TextIO | None = None, by: tuple[str, ...] = ()) -> None:
         """``journal``: where what it says goes.  ``by``: what runs it."""

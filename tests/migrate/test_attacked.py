@@ -1,6 +1,7 @@
 """The on-login service under attack: by an ordinary user, and with reports that Dovecot did not make so."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from resource import RLIMIT_NOFILE
 
+import msgspec
 import psutil
 import pytest
 
@@ -21,6 +23,7 @@ from tests.cli.running import mailauth
 from tests.listening.attacker import attack, attacking
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 Make = Callable[..., OnLoginLab]
 USERS = 4
 DESCRIPTORS = 256
@@ -39,30 +42,30 @@ def settings(found: OnLoginLab) -> dict[str, str]:
 
 def test_the_port_is_roots_and_doveconf_shows_no_secret(on_login: Make, dovecot_version: str) -> None:
     found = on_login(dovecot_version, "passwd-file", old_users(1))
+    high = ("enable", *found.at, "--port", "7467", "--profile", "owasp-7")
+    refused = found.mailauth(*high, ok=False)
+    assert refused.returncode != 0
+    assert "--accept-unprivileged-port" in refused.stderr
+    assert found.mailauth(*high, "--accept-unprivileged-port").returncode == 0
     found.mailauth("enable", *found.at, "--profile", "owasp-7", "--apply")
     kept = settings(found)
     assert attack("take", int(kept["port"])) == "EACCES"
     shown = Installation(str(found.lab.config), found.lab.master_pid).run(
         "doveconf", "-n", "-c", str(found.lab.config)
     )
-    assert "mac" in shown.out
+    assert "hashed_password" in shown.out
     assert [name for name in ("key", "token", "nonce") if kept[name] in shown.out] == []
-    found.mailauth("disable", *found.at, "--apply")
-    high = ("enable", *found.at, "--port", "7467", "--profile", "owasp-7")
-    refused = found.mailauth(*high, ok=False)
-    assert refused.returncode != 0
-    assert "--accept-unprivileged-port" in refused.stderr
-    assert found.mailauth(*high, "--accept-unprivileged-port").returncode == 0
 
 
-@pytest.mark.parametrize("nonce", ["", "5e" * 32])
-def test_settings_of_an_older_mailauth_are_refused(nonce: str, tmp_path: Path) -> None:
+def test_settings_of_an_older_mailauth_are_refused(tmp_path: Path) -> None:
     """With what to do: no MAC, or a port that anyone may take."""
+    old = onlogin.OnLogin("5e" * 32, "70" * 16, 7467, "/etc/dovecot/dovecot.conf", "ARGON2ID", {})
+    with_nonce = msgspec.structs.replace(old, nonce="5e" * 32)
+    assert "--accept-unprivileged-port" in onlogin.unfit(with_nonce)
+    assert not onlogin.unfit(msgspec.structs.replace(with_nonce, accept_port=True))
+    assert not onlogin.unfit(msgspec.structs.replace(with_nonce, port=340))
     folder = tmp_path / "state" / "on-login"
     folder.mkdir(parents=True, mode=0o700)
-    old = onlogin.OnLogin(
-        "5e" * 32, "70" * 16, 7467, "/etc/dovecot/dovecot.conf", "ARGON2ID", {}, nonce=nonce
-    )
     (folder / "settings.json").write_bytes(onlogin.dump(old))
     done = mailauth("migrate", "on-login", "serve", MAILAUTH_STATE=str(folder.parent))
     assert done.returncode == 2
