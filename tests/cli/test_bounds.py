@@ -3,20 +3,30 @@
 import gzip
 import json
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
+from mailauth.clients.door import Answer, Door
+from mailauth.clients.talk import converse
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
 from mailauth.hashes import Password, Verdict, parse
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.hash import Hash, Limits
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.lab import Lab
+from mailauth.stores import sql
 from tests.cli.running import ROOT
 
 MiB = 1024 * 1024
@@ -173,3 +183,55 @@ def test_a_plan_ends_in_time_and_says_after_how_many_rows(tmp_path: Path) -> Non
     assert err == ""
     assert "Time was up after" in out
     assert most < MOST
+
+
+def test_what_is_asked_in_a_child_has_a_bound() -> None:
+    """As a database's answer; the largest that fits comes through."""
+    here = Installation()
+    assert here.inside(lambda: len(bytearray(64 * MiB)), environment={}) == 64 * MiB
+    with pytest.raises(CannotObserve, match="takes more than 512 MiB of memory"):
+        here.inside(lambda: len(bytearray(1024 * MiB)), environment={})
+
+
+def test_a_child_that_asks_runs_no_program() -> None:
+    def run() -> int:
+        try:
+            return subprocess.run(["/bin/true"], check=False).returncode
+        except OSError:
+            return -1
+
+    assert Installation().inside(run, environment={}) == -1
+
+
+def test_a_value_that_is_too_large(tmp_path: Path) -> None:
+    """Dovecot takes it, so that nothing is claimed of it."""
+    path = tmp_path / "users.sqlite"
+    with closing(sqlite3.connect(path)) as link:
+        link.execute("CREATE TABLE users (user TEXT, password TEXT)")
+        link.execute("INSERT INTO users VALUES ('bob', ?)", ("{PLAIN}" + "x" * 20 * MiB,))
+        link.commit()
+    source = SqlSource("sqlite", ({"path": str(path)},), "SELECT password FROM users", "a test")
+    with pytest.raises(CannotObserve, match="too big"):
+        sql.ask(source, lambda _: source.query)
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission", "sieve"])
+def test_a_server_whose_answer_does_not_end(protocol: str) -> None:
+    more = {"imap": b"* OK x\r\n", "pop3": b"A\r\n", "submission": b"220-x\r\n", "sieve": b'"A"\r\n'}
+    begin = {**more, "pop3": b"+OK x\r\n+OK y\r\n"}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def flood() -> None:
+            link, _ = server.accept()
+            with link, suppress(OSError):
+                link.sendall(begin[protocol])
+                for _ in range(100_000):
+                    link.sendall(more[protocol] * 100)
+
+        thread = threading.Thread(target=flood, daemon=True)
+        thread.start()
+        door = Door(protocol, "127.0.0.1", server.getsockname()[1], "plain", timeout=60.0)
+        told = converse(door, None, "", b"")
+        thread.join()
+    assert told.answer in (Answer.BROKEN, Answer.TEMPORARY)
+    assert "within" not in told.said
