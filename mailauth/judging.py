@@ -58,7 +58,7 @@ def _codes(prefix: str, *numbers: int) -> tuple[str, ...]:
 BEARS: Mapping[str, Bears] = {
     **dict.fromkeys(_codes("HASH", *range(1, 36)), Bears.ENTRY),
     **dict.fromkeys(_codes("MEM", 1, 2), Bears.ENTRY),
-    **dict.fromkeys(_codes("DB", *range(1, 15)), Bears.ENTRY),
+    **dict.fromkeys(_codes("DB", *range(1, 12), 13, 14), Bears.ENTRY),
     **dict.fromkeys(_codes("PASS", 2, 3, 4, 5, 8, 9, 12), Bears.ENTRY),
     **dict.fromkeys(_codes("USER", 2, 4, 5, 6, 7, 8, 9, 10, 11, 13), Bears.ENTRY),
     **dict.fromkeys(_codes("CONF", 6), Bears.ENTRY),
@@ -76,6 +76,7 @@ FREE = frozenset(
     (
         *_codes("AUTH", 1, 2, 4, 8, 9, 13, 16, 18, 19, 20),
         *_codes("CONF", 1, 2, 8),
+        *_codes("DB", 12),
         *_codes("NET", *range(1, 10)),
         *_codes("PASS", 7, 10),
         *_codes("USER", 3),

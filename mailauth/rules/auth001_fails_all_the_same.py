@@ -53,6 +53,8 @@ def fails_all_the_same(
         return None
     if _by_what_cannot_be_served(failed, mechanisms) or (running and running.changed):  # AUTH003, CONF016
         return None
+    if database_case.fails_beside(lookups, logins):  # DB012
+        return None
     logged = log_case.of_user(log)
     codes = sorted({reply.code for reply in failed if reply.code})
     fields = sorted({name for answer in lookups.answers for name in answer.fields})

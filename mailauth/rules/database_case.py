@@ -1,6 +1,6 @@
 """What the DB rules share: which database failed, and the problem that this is."""
 
-from mailauth.evidence import LookedUp, PassdbAnswer
+from mailauth.evidence import Logins, LookedUp, PassdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy
 from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure
 
@@ -27,6 +27,13 @@ def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
         certainty=Certainty.LIKELY if served else Certainty.PROVEN,
         remedy=Remedy(summary=advice.replace("<place>", place_of(*failed[0]))),
     )
+
+
+def fails_beside(lookups: LookedUp, logins: Logins | None) -> bool:
+    """A login failed within, and of several servers one cannot be used: Dovecot may have asked that one."""
+    failed = [reply.code for reply in logins.replies if not reply.ok] if logins else []
+    down = any(answer.beside and not answer.failure for answer in lookups.answers)
+    return down and bool(failed) and set(failed) <= {"temp_fail", ""} and "temp_fail" in failed
 
 
 def _told(answer: PassdbAnswer, failure: Failure) -> str:

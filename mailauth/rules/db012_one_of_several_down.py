@@ -12,17 +12,27 @@ What to do
     Start that server, or take it out of the settings.
 """
 
-from mailauth.evidence import LookedUp
+from mailauth.evidence import Logins, LookedUp
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import database_case
 
 
 @rule("DB012", "One of several database servers cannot be used", Severity.RISK)
-def one_of_several_down(lookups: LookedUp) -> Problem | None:
+def one_of_several_down(lookups: LookedUp, logins: Logins | None) -> Problem | None:
     failed = [failure for answer in lookups.answers if not answer.failure for failure in answer.beside]
     if not failed:
         return None
+    says = "; ".join(dict.fromkeys(f"{one.place}: {one.says}" for one in failed)) + "."
+    if database_case.fails_beside(lookups, logins):
+        return Problem(
+            says=f"{says} A login made now failed within (temp_fail), as those do for which Dovecot asks it.",
+            because=(lookups, logins) if logins else (lookups,),
+            certainty=Certainty.LIKELY,
+            severity=Severity.BLOCKS_LOGIN,
+            remedy=Remedy(summary="Start that server, or take it out of the settings."),
+        )
     return Problem(
-        says="; ".join(dict.fromkeys(f"{one.place}: {one.says}" for one in failed)) + ".",
+        says=says,
         because=(lookups,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(summary="Start that server, or take it out of the settings."),

@@ -1,6 +1,7 @@
 """What the database's own account may, what a passdb makes of the name, from where a client was refused."""
 
 import imaplib
+import json
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,18 @@ from mailauth.lab.stores import ServerStore
 from tests.cli.running import mailauth
 from tests.field.rig import Rig
 from tests.field.stacks import SECRET
-from tests.field.test_red import _HEAD, _PLAIN, _STATIC, SCHEMA, STORED, USER, said, sqlite
+from tests.field.test_red import (
+    _HEAD,
+    _PLAIN,
+    _STATIC,
+    _STATIC_24,
+    _V24,
+    SCHEMA,
+    STORED,
+    USER,
+    said,
+    sqlite,
+)
 
 MakeRig = Callable[..., Rig]
 _PASSDB = "passdb {\n  driver = sql\n  args = @DIR@/sql.conf\n}\n"
@@ -127,3 +139,25 @@ def test_having_leaves_the_user_out(rig: MakeRig) -> None:
     assert "USER007" in told, told
     assert "does not meet: n > 1" in told
     assert STORED not in told
+
+
+def test_a_login_that_met_the_server_that_is_down(rig: MakeRig) -> None:
+    """Of two servers of 2.4 one is down, and a login fails within for it: DB012, and no riddle (AUTH001)."""
+    server = (
+        "  port = {port}\n  host = {host}\n  user = @USER@\n  password = @PASSWORD@\n  dbname = @NAME@\n}}\n"
+    )
+    text = (
+        f"{_V24}sql_driver = mysql\nmysql first {{\n{server.format(host='127.0.0.9', port=1)}"
+        f"mysql second {{\n{server.format(host='@HOST@', port='@PORT@')}"
+        "passdb sql {\n  default_password_scheme = SHA512-CRYPT\n"
+        f"  query = {_PLAIN.replace('%u', '%{user}')}\n}}\n{_STATIC_24}"
+    )
+    one = rig("2.4.1", "mysql", {"dovecot.conf": text}, SCHEMA)
+    told = mailauth(
+        "diagnose", USER, "--password-stdin", "--login", "--json", "--pid", str(one.master_pid), feed=SECRET
+    )
+    found = {each["code"]: each for each in json.loads(told.stdout)["findings"]}
+    assert "DB012" in found, told.stdout
+    assert not found.keys() & {"AUTH001", "AUTH016"}
+    failed = found["DB012"]["severity"] == "blocks login"
+    assert failed == ("temp_fail" in found["DB012"]["says"])
