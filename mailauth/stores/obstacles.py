@@ -26,7 +26,8 @@ def of_file(path: Path) -> Iterator[Obstacle]:
     real = path.resolve()
     with suppress(OSError):
         if links := real.stat().st_nlink - 1:
-            yield Obstacle(f"{path} has {links} more hard links: under those names the old content stays")
+            names = "link: under that name" if links == 1 else "links: under those names"
+            yield Obstacle(f"{path} has {links} more hard {names} the old content stays")
     if not os.access(real.parent, os.W_OK):
         yield Obstacle(f"{real.parent} cannot be written, and the file is replaced whole", stops=True)
     with suppress(OSError):

@@ -1,6 +1,10 @@
 """What keeps strings from being written is said by the plan, on each database, and refused by apply."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +12,7 @@ import pytest
 
 from mailauth.hashes import Password, generate
 from mailauth.lab.stores import SqlStore
+from tests.cli.running import ROOT, mailauth
 from tests.migrate.conftest import OnLoginLab, secret
 from tests.migrate.test_apply import Make, Store, bare_bcrypt, migrated
 from tests.migrate.test_undo import MD5, ROWS
@@ -182,3 +187,28 @@ def test_on_login_is_not_enabled_where_nothing_can_be_written(
     assert "No user could be migrated. passdb 1" in refused.stderr
     assert said in refused.stderr
     assert Path(found.lab.config).read_bytes() == config
+
+
+def test_a_file_of_several_names_and_one_that_is_mounted(tmp_path: Path) -> None:
+    """A passwd-file is replaced whole: other names keep the old one, and a mount cannot be replaced."""
+    file = tmp_path / "users"
+    file.write_text(f"u0:{bare_bcrypt(1)['u0']}\n")
+    (tmp_path / "other").hardlink_to(file)
+    words = ("migrate", "plan", "--prefix", "--url", f"passwd-file:{file}")
+    assert "has 1 more hard link: under that name the old content stays" in mailauth(*words).stdout
+    if os.geteuid() or shutil.which("unshare") is None:
+        pytest.skip("only root mounts")
+    before = file.read_bytes()
+    bound = 'mount --bind "$0" "$0" && exec "$@"'
+    argv = [sys.executable, "-m", "mailauth", "migrate", "apply", *words[2:], "--apply"]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", bound, str(file), *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"MAILAUTH_STATE": str(tmp_path / "state")},
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "is mounted by itself, so it cannot be replaced whole: mount its folder" in done.stderr
+    assert file.read_bytes() == before
