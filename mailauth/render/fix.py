@@ -64,7 +64,8 @@ def _end(told: FixReport) -> Iterator[str]:
             yield f"Rolled back, {what} is as it was: {told.problem}"
             yield from _stays(told)
         case "undone":
-            yield "Taken back."
+            left = [step.what for step in told.steps if not step.ok]
+            yield f"Taken back, but for: {'; '.join(left)}" if left else "Taken back."
             yield from _stays(told)
         case _:
             why = f" ({told.problem})" if told.problem else ""

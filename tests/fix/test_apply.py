@@ -389,6 +389,7 @@ def test_someone_edits_after_us(fix: Fix, lab: Labs) -> None:
         back = fix("--undo", done["id"])
         assert back.returncode == 1
         assert "someone else has changed it since" in back.stdout
+        assert "Taken back." not in back.stdout
         assert one.config.read_text() == text
 
 
