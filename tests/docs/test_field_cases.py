@@ -34,6 +34,6 @@ def test_every_case_has_a_test() -> None:
 
 
 def test_each_case_stands_once() -> None:
-    names = [name for name, _ in rows() if re.match(r"(sql|drv|stack|hour)-", name)]
+    names = [name for name, _ in rows() if re.match(r"(sql|drv|stack|mig|hour)-", name)]
     assert len(names) == len(set(names))
-    assert {name.partition("-")[0] for name in names} == {"sql", "drv", "stack", "hour"}
+    assert {name.partition("-")[0] for name in names} == {"sql", "drv", "stack", "mig", "hour"}
