@@ -170,13 +170,17 @@ class HttpServer:
         one.heard = loop.time()
         found = self.answer(Asked(request.method, request.target, tuple(request.headers), bytes(body)))
         headers = [*found.headers, ("Content-Length", str(len(found.body)))]
-        await self._send(talk, one, h11.Response(status_code=found.status, headers=headers))
-        await self._send(talk, one, h11.Data(data=found.body if request.method != b"HEAD" else b""))
-        await self._send(talk, one, h11.EndOfMessage())
+        await self._send(
+            talk,
+            one,
+            h11.Response(status_code=found.status, headers=headers),
+            h11.Data(data=found.body if request.method != b"HEAD" else b""),
+            h11.EndOfMessage(),
+        )
         return talk.our_state is h11.DONE and talk.their_state is h11.DONE
 
-    async def _send(self, talk: h11.Connection, one: _Connection, event: h11.Event) -> None:
-        if data := talk.send(event):
+    async def _send(self, talk: h11.Connection, one: _Connection, *events: h11.Event) -> None:
+        if data := b"".join(talk.send(event) or b"" for event in events):
             loop = asyncio.get_running_loop()
             await asyncio.wait_for(loop.sock_sendall(one.socket, data), self.bounds.request)
 
