@@ -20,7 +20,7 @@ from typing import IO
 from mailauth.errors import CannotObserve
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a program is looked for
-MOST_OUTPUT = 4 * 1024 * 1024  # bytes that a program may print
+MOST_OUTPUT = 32 * 1024 * 1024  # bytes that a program may print; doveadm who has a row for each session
 _MOST_SCRIPTS = 4  # as the kernel: one that is run by one that is run by one
 _MFD_EXEC = 0x10  # Linux 6.3; before, every one can be run
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE

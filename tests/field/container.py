@@ -46,7 +46,7 @@ _RIGHTS = """#!/bin/sh
 case "$1" in
 forever) exec sleep 86399 ;;
 leave) setsid sleep 86398 <&- >&- 2>&- & exit 0 ;;
-flood) exec head -c 9000000 /dev/zero ;;
+flood) exec head -c 50000000 /dev/zero ;;
 esac
 cat /proc/self/status /proc/self/limits
 ls -l /proc/self/ns

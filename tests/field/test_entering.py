@@ -101,7 +101,7 @@ def test_what_a_program_leaves_is_ended(master: int) -> None:
 
 def test_no_more_is_kept_than_bounded(master: int) -> None:
     """And what was cut off is no answer."""
-    with pytest.raises(CannotObserve, match="prints more than 4 MiB"):
+    with pytest.raises(CannotObserve, match="prints more than 32 MiB"):
         Installation(pid=master).run("rights", "flood")
 
 
