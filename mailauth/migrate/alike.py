@@ -32,6 +32,7 @@ class Decider:
     """``decide``, remembered by form."""
 
     wishes: Wishes
+    undecided: int = 0  # rows of ``swaps`` that may be several things, so that nothing is done
     _known: dict[tuple[bytes, int], tuple[Decision, bytes | None]] = field(default_factory=dict)
 
     def decide(self, stored: bytes) -> Decision:
@@ -55,10 +56,13 @@ class Decider:
                     put(Swap(row, decision.new))
                 elif decision.password is not None:
                     hashed.append((row, decision.password))
+                else:
+                    self.undecided += bool(decision.unsure)
                 continue
             head = form[1]
             decision, new_head = known.get((head, len(stored))) or self._of_form(head, stored)
             if decision.new is None:
+                self.undecided += bool(decision.unsure)
                 continue
             if new_head is None:
                 put(Swap(row, decide(stored, self.wishes).new or stored))

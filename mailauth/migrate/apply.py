@@ -74,6 +74,7 @@ class Report:
     changed: int = 0
     locked: int = 0
     failed: int = 0
+    undecided: int = 0  # rows that may be several things, as the plan lists them
     not_kept: int = 0  # plaintexts whose old string is in no journal
     rows: dict[str, list[str]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -225,6 +226,7 @@ class Applier:
     def _journaled(self, rows: Sequence[Row], decider: Decider) -> tuple[list[Swap], frozenset[Key]]:
         """What is to be written, on disk in the journal when this returns; whose old string is not there."""
         swaps, hashed = decider.swaps(rows)
+        self.report.undecided = decider.undecided
         swaps = self._fitting(self._sayable(swaps))
         secret: frozenset[Key] = frozenset()
         if hashed:

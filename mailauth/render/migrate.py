@@ -109,6 +109,7 @@ def report_text(report: Report, head: Head) -> str:
         ("changed meanwhile, left alone", report.changed),
         ("locked by someone else, left alone", report.locked),
         ("were left alone, for the reasons below", report.failed),
+        ("may be several things, and were left alone: plan lists them", report.undecided),
         ("plaintexts that the journal does not hold", report.not_kept),
     ):
         if count:
