@@ -9,6 +9,7 @@ from mailauth.clients.door import Answer
 from mailauth.clients.sasl import CannotSayError, find
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime
+from mailauth.evidence import Said
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
@@ -53,6 +54,12 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
     scene = replace(scene, names=names)
     found = look_up(replace(scene, road=make_road(scene)), cases)
     answer, said = Answer.REFUSED, "no passdb has the user" if found.unknown else "no password is stored"
+    if found.right and found.right.said is Said.DENIED:
+        by = next((one for one in found.answers if one.number == found.right.decided_by), None)
+        where = f"{by.passdb} ({by.place})" if by else "a passdb"
+        return Attempt(
+            way, Answer.REFUSED, said=f"{where} has deny = yes, and the user is in it", code=NO_ENTRY
+        )
     for case in cases:
         answer, said = _verified(case, password, names.looked_up)
         if answer is Answer.IN:

@@ -17,7 +17,11 @@ _SHOWN = 300  # characters of a line
 _WAIT, _SURELY, _APART = 0.6, 5.0, 0.1
 _GRAVE = ("Error", "Fatal", "Panic")
 # Where the line is that tells more, beyond the service's own process.
-_AUTH = {Breaks.USERDB: ("auth", "auth-worker"), Breaks.AUTH: ("auth",)}
+_AUTH = {
+    Breaks.PASSDB: ("auth", "auth-worker"),
+    Breaks.USERDB: ("auth", "auth-worker"),
+    Breaks.AUTH: ("auth",),
+}
 _TELLING = (Breaks.LOGIN_PROCESS, Breaks.MAIL)
 # Dovecot's words, and what they come to; the first that fits.
 # Source: Dovecot 2.3.19.1 and 2.4.1 src/lib-storage/mail-storage-service.c, mail-storage.c, mail-user.c,
@@ -69,11 +73,13 @@ def _processes(fault: Fault) -> tuple[str, ...]:
 
 
 def _told(fault: Fault, user: str, lines: list[tuple[str, Said]]) -> Fault:
-    """With the first grave line of the process: of this user's, else of nobody's."""
+    """With the first grave line of the process: of this user's, else of nobody's; a passdb's no is none."""
     own: list[tuple[str, Said]] = [
         (line, said)
         for line, said in lines
-        if said.process in _processes(fault) and said.level in _GRAVE and _concerns(said, user, lines)
+        if said.process in _processes(fault)
+        and (said.level in _GRAVE or (fault.breaks is Breaks.PASSDB and _names(said, user)))
+        and _concerns(said, user, lines)
     ]
     own.sort(key=lambda one: not _is(one[1].who, user))
     if not own:
@@ -81,6 +87,11 @@ def _told(fault: Fault, user: str, lines: list[tuple[str, Said]]) -> Fault:
     line, said = own[0]
     cause = cause_of(said.text) if fault.breaks is Breaks.MAIL else ""
     return replace(fault, cause=cause, log=line)
+
+
+def _names(said: Said, user: str) -> bool:
+    """Whether it is of this user: 2.3 has the name in the text."""
+    return said.level == "Info" and (_is(said.who, user) or f"({user.casefold()}" in said.text.casefold())
 
 
 def _concerns(said: Said, user: str, lines: list[tuple[str, Said]]) -> bool:

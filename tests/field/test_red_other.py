@@ -126,6 +126,8 @@ def test_a_policy_server_that_refuses_is_named(rig: MakeRig, version: str, refus
     made = said(one, "--password-stdin", "--login")
     assert "AUTH001" in made
     assert words in made
+    done = mailauth("login", USER, "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    assert words in re.sub(r"\s+", " ", done.stdout), done.stdout
 
 
 def test_a_policy_server_that_is_down(rig: MakeRig) -> None:
@@ -259,3 +261,18 @@ def test_the_password_of_static_needs_no_prefix(rig: MakeRig) -> None:
     one = server(rig, "2.4.1", more=f"passdb static {{\n  password = {SECRET}\n}}\n")
     assert one.login(USER, SECRET.encode()).ok
     assert "STORE005" not in said(one, "--all", user="")
+
+
+def test_login_names_the_passdb_that_denies(rig: MakeRig) -> None:
+    deny = "passdb {\n  driver = passwd-file\n  deny = yes\n  args = @DIR@/denied\n}\n"
+    one = server(rig, "2.3.19.1", passwd_file({USER: GOOD}))
+    one.write("denied", f"{USER}:\n")
+    text = (one.folder / "dovecot.conf").read_text()
+    one.write("dovecot.conf", deny + text)
+    one.restart()
+    assert not one.login(USER, SECRET.encode()).ok
+    done = mailauth("login", USER, "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    told = re.sub(r"\s+", " ", done.stdout)
+    assert "passdb 1 (passwd-file)" in told, told
+    assert "has deny = yes, and the user is in it" in told
+    assert "no passdb has the user" not in told
