@@ -72,7 +72,9 @@ def _configuration(which: Which) -> tuple[Installation, AuthConfig] | list[Said]
         if isinstance(config, Refusal):
             findings = refused(Target("", dovecot), config).diagnosis.findings
             says = Said(Status.CRITICAL, f"Dovecot does not take {config.file}: {config.words}")
-            return [of_finding(finding) for finding in findings] or [says]
+            # A risk while another one runs; and nothing of that one can be looked at.
+            told = [replace(of_finding(finding), status=Status.CRITICAL) for finding in findings]
+            return told or [says]
     except (CannotObserve, UsageError) as why:
         return [_why_not(why)]
     except OSError as why:
