@@ -19,6 +19,7 @@ from mailauth.lab.certificate import make
 from tests.cli.running import mailauth
 from tests.field.chains import PAM, passwd_file, server
 from tests.field.rig import Rig
+from tests.proofs.story import record
 
 MakeRig = Callable[..., Rig]
 USER, SECRET = "alice", "as it was typed"
@@ -40,6 +41,8 @@ def codes(one: Rig, *words: str) -> dict[str, tuple[str, str]]:
     feed = SECRET if "--password-stdin" in words else ""
     told = mailauth("diagnose", USER, *words, "--json", "--pid", str(one.master_pid), feed=feed)
     found = json.loads(told.stdout)["findings"]
+    if found:  # else the case is of what another command says
+        record(one, "", [each["code"] for each in found])
     return {each["code"]: (each["severity"], each["certainty"]) for each in found}
 
 
