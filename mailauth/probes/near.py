@@ -84,8 +84,8 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
         tries += [(loosened.any_domain(source.query, percent), looked_up), (domainless, looked_up)]
     elif "@" not in given:  # another domain than the one that was added
         tries.append((loosened.any_domain(source.query, percent), given))
-    blanks = loosened.any_blanks(source.query)
-    tries.append((blanks, looked_up))
+    blanks = loosened.any_blanks(source.query), loosened.any_blanks(source.query, loosened.UNSEEN)
+    tries += [(query, looked_up) for query in blanks]
     for query, name in tries:
         if not query or (query, name) == (source.query, looked_up):
             continue
@@ -101,7 +101,7 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
                     passdb.label,
                     record.place,
                     stored,
-                    blanks=query == blanks,
+                    blanks=query in blanks,
                     in_a_domain=in_a_domain,
                 )
             ]

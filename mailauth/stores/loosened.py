@@ -14,6 +14,8 @@ _EQUALS = re.compile(rf"{_COLUMN}\s*=\s*{_NAME}", re.IGNORECASE)
 _PART = r"'(%(?:[LU]?[und]|\{(?:user|username|domain)(?:\s*\|\s*(?:username|domain|lower|upper))*\s*\}))'"
 _EQUALS_PART = re.compile(rf"{_COLUMN}\s*=\s*{_PART}", re.IGNORECASE)
 
+UNSEEN = "\u00a0\u200b\ufeff"  # a database with a narrow character set refuses to compare with them
+
 
 def any_case(query: str) -> str:
     """The query that finds the name in any case; "" where that is not plain."""
@@ -21,10 +23,10 @@ def any_case(query: str) -> str:
     return changed if count else ""
 
 
-def any_blanks(query: str) -> str:
+def any_blanks(query: str, others: str = "") -> str:
     """The query that finds the name with blanks or ends of lines around it, as imports leave them."""
     column = r"\1"
-    for one in "\r\n\t\u00a0\u200b\ufeff":
+    for one in "\r\n\t" + others:
         column = f"REPLACE({column}, '{one}', ' ')"
     return _instead(query, rf"TRIM({column}) = '\2'")
 
