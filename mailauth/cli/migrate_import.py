@@ -131,8 +131,6 @@ def import_(
     )
     naming, report = named_by(*where.passdb) if where.passdb else as_written, bulk.Imported()
     rate = rate if do_it else None  # of rows that are changed
-    if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
-        click.echo(f"mailauth: {asked}", err=True)
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
         _warned(source, file)
@@ -147,6 +145,8 @@ def import_(
         journal = _journal(where, table, goal, seal_to, overwrite) if do_it else None
         if journal:
             stack.callback(journal.close)
+        if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
+            click.echo(f"mailauth: {asked}", err=True)
         tell, stop = stack.enter_context(progress(users.lines)), stack.enter_context(Stop())
         bulk.Import(
             table, users, naming, check, workers, journal, report, tell, stop.asked, batch, rate

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -59,6 +60,11 @@ def listed(folder: Path, *lines: str, name: str = "list.csv") -> str:
     file.touch(0o600)
     file.write_text("".join(f"{line}\n" for line in lines), "utf-8", "surrogateescape")
     return str(file)
+
+
+def unasked(said: str) -> list[str]:
+    """Its lines, but what is assumed or asked of a store without a configuration."""
+    return [line for line in said.splitlines() if not re.search("^Assumed:|No configuration was read", line)]
 
 
 def known(numbers: range) -> list[str]:
@@ -159,7 +165,7 @@ def test_set_writes_over_whatever_stands_there_and_undo_puts_it_back(tmp_path: P
 
         def run(*words: str, status: int) -> dict[str, Any]:
             done = mailauth("migrate", *words, *at, "--json", MAILAUTH_STATE=str(tmp_path / "state"))
-            assert (done.returncode, done.stderr) == (status, "")
+            assert (done.returncode, unasked(done.stderr)) == (status, [])
             told: dict[str, Any] = json.loads(done.stdout)
             return told
 
@@ -228,7 +234,7 @@ def test_nothing_that_stands_in_the_list_is_ever_shown(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert CANARY not in done.stdout + done.stderr
         assert "others may read it (mode 0644)" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert len(unasked(done.stderr)) == 1
     told = json.loads(mailauth(*words, "--json").stdout)
     assert told["counts"] == {"migrated": 1, "no_user": 30, "malformed": 6}
     assert told["named"]["malformed"] == [f"line {n}" for n in range(31, 37)]
@@ -395,9 +401,8 @@ def test_a_file_that_may_only_be_read(
         "migrate", command, *what, "--url", f"sqlite://{base}", *words, MAILAUTH_STATE=str(tmp_path / "state")
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "ENDED: SQLite: attempt to write a readonly database; this batch was not changed." in done.stdout
-    assert "Traceback" not in done.stderr
-    assert [line for line in done.stderr.splitlines() if not line.startswith("Assumed:")] == []
+    (said,) = unasked(done.stderr)
+    assert f"{base} or its folder cannot be written. Nothing was changed." in said
 
 
 def test_what_goes_wrong_later_is_not_put_down_to_the_list(tmp_path: Path) -> None:
