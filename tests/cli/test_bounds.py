@@ -138,7 +138,7 @@ def bench() -> Iterator[Lab]:
         "slow": ARGON2 % (1536 * 1024, 60),
     }
     settings = "default_vsz_limit = 0\n"
-    with Lab("2.3.19.1", users=users, settings=settings) as lab:
+    with Lab(users=users, settings=settings) as lab:
         yield lab
 
 

@@ -159,7 +159,7 @@ def test_a_long_answer_shows_that_it_is_waited_for() -> None:
 
 def test_a_reload_that_fails_is_no_ok(lab: Callable[..., Lab], tmp_path: Path) -> None:
     """Dovecot does not run any more: on-login does not say that it was reloaded."""
-    with lab("2.3.19.1", "passwd-file", {"alice": GOOD}) as one:
+    with lab(users={"alice": GOOD}) as one:
         config = str(one.config)
         one.stop()
         words = ("migrate", "on-login", "enable", "-c", config, "--apply")

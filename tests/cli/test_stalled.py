@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,7 +80,7 @@ def test_nobody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fifo_in_the_place_of_dovecots_log() -> None:
-    with Lab("2.3.19.1", users={"alice": "{PLAIN}secret"}) as lab:
+    with Lab(users={"alice": "{PLAIN}secret"}) as lab:
         log = lab.folder / "log"
         log.rename(log.with_name("log.1"))
         os.mkfifo(log)
@@ -113,11 +112,9 @@ def dead(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("option", ["--state", "--textfile", "-c"])
 def test_a_disk_that_does_not_answer(dead: Path, option: str) -> None:
     """--timeout ends that, too: CRITICAL, in the form that was asked for."""
-    with Lab("2.3.19.1", users={"alice": "{PLAIN}secret"}) as lab:
+    with Lab(users={"alice": "{PLAIN}secret"}) as lab:
         config = () if option == "-c" else ("-c", str(lab.config))
-        began = time.monotonic()
         status, out = ended("check", "server", *config, "--timeout", "4s", option, str(dead / "file.prom"))
         assert status == 2, out
         assert "within 4 s" in out
         assert out.startswith("MAILAUTH CRITICAL - ")
-        assert time.monotonic() - began < 30

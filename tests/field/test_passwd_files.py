@@ -81,7 +81,10 @@ def test_a_migration_of_all_files(server: Callable[..., Rig]) -> None:
     assert f'"rows": {rows}' in plan.stdout or f'"rows":{rows}' in plan.stdout, plan.stdout
     done = mailauth("migrate", "apply", "--prefix", "--apply", "--pid", str(rig.master_pid))
     assert done.returncode == 2
-    assert all(f"--url passwd-file:{file}" in done.stderr for file in files), done.stderr
+    if rig.build.root:
+        assert "in another root mailauth writes only a path without variables" in done.stderr
+    else:
+        assert all(f"--url passwd-file:{file}" in done.stderr for file in files), done.stderr
 
 
 def test_a_file_that_is_not_there_before_a_database(rig: Callable[..., Rig]) -> None:
