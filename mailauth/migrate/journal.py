@@ -12,7 +12,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from io import FileIO
 from pathlib import Path
@@ -23,6 +23,7 @@ import msgspec
 from mailauth import private
 from mailauth.errors import AS_ROOT, CannotObserve, Refused, UsageError
 from mailauth.migrate import sealing
+from mailauth.stores.url import shown
 
 _LENGTH = 4  # bytes of a frame's length
 _MOST = 1 << 30
@@ -132,7 +133,8 @@ def read_head(name: str) -> Head:
     if "/" in name or not path.is_file():
         raise UsageError(f"{name}: there is no such migration; mailauth migrate status lists them.")
     try:
-        return msgspec.json.decode(private.read(path), type=Head)
+        head = msgspec.json.decode(private.read(path), type=Head)
+        return replace(head, store=shown(head.store))  # one of before may have a password in it
     except (OSError, msgspec.DecodeError) as why:
         raise UsageError(f"{path}: cannot be read ({why}).") from None
 

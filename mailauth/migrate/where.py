@@ -20,6 +20,7 @@ from mailauth.stores.file_table import FileTable
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.survey import files_of
 from mailauth.stores.swaps import Table
+from mailauth.stores.url import shown
 
 _HERE = Installation()
 _SHOWN_FILES = 5  # of a path with variables
@@ -84,10 +85,9 @@ def of_url(
     """A store without a Dovecot, read as ``mailauth audit --url`` reads it."""
     judge = version or NEWEST
     reader = reader_alone(alone(source, judge, default_scheme), judge)
-    shown = url.partition("?")[0]
     order = goal.order(judge.numbers, DEFAULT_LIMIT, LARGEST_IDLE) if goal is not None else None
     said = assumption(version, default_scheme, judge, reader.default_scheme)
-    return Where(shown, source, reader, order, None, assumed=said)
+    return Where(shown(url), source, reader, order, None, assumed=said)
 
 
 def opened(where: Where, *, reading: bool = False) -> Table:

@@ -23,8 +23,11 @@ def source_of(url: str, query: str | None, password: Password | None) -> Source:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as why:
-        raise UsageError(f"the URL is none: {why}.") from None
+    except ValueError:  # whose words may be a part of the password
+        raise UsageError(
+            "the URL is none: its host or port cannot be read; in a name or a password, / is written %2F,"
+            " : %3A, @ %40, # %23, ? %3F and [ %5B."
+        ) from None
     scheme = parts.scheme.partition("+")[0]
     if scheme == "passwd-file":
         return FileSource(_absolute(unquote(parts.path)), "%u")
@@ -45,6 +48,14 @@ def source_of(url: str, query: str | None, password: Password | None) -> Source:
     }
     host = {name: value for name, value in own.items() if value} | dict(parse_qsl(parts.query))
     return SqlSource(driver, (host,), text, "--url")
+
+
+def shown(url: str) -> str:
+    """As it may be seen and kept: without the password, and without the settings behind it."""
+    plain = url.partition("?")[0]
+    name, at, rest = plain.rpartition("@")
+    scheme, slashes, user = name.partition("://")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{rest}" if at and slashes else plain
 
 
 def has_password(url: str) -> bool:

@@ -1,6 +1,7 @@
 """An undo: which store it is of, which rows it would put back, and a journal that somebody damaged."""
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -59,8 +60,29 @@ def test_a_store_is_known_by_what_it_is(migrated: Make, store: str, tmp_path: Pa
     words = urls(one, tmp_path)
     feed = (tmp_path / "url").read_text() if "--url-fd" in words else ""
     assert stored_of(one) != before
+    if one.lab.build.root:  # what was opened in there may be another store of that name
+        said = one.run("undo", name, *words, "--apply", feed=feed, status=2, told=True)
+        found = re.search(r"add --store '(.+)'", said)
+        assert found, said
+        words = (*words, "--store", found[1])
     one.run("undo", name, *words, "--apply", feed=feed)
     assert stored_of(one) == before
+
+
+def test_a_urls_password_is_shown_and_kept_nowhere(migrated: Make, tmp_path: Path) -> None:
+    one = migrated("2.3.19.1", "mysql", bare_bcrypt(COUNT), **MD5)
+    words = (*urls(one, tmp_path), "--default-scheme", "MD5")
+    feed, secret_one = (tmp_path / "url").read_text(), str(one.lab.store.place.password)
+    assert secret_one in feed
+    said = one.run("plan", "--prefix", *words, status=1, feed=feed, told=True)
+    name = json.loads(one.run("apply", "--prefix", *words, "--apply", "--json", feed=feed))["id"]
+    for more in ((), ("--apply",)):
+        said += one.run("undo", name, *words, *more, feed=feed, told=True)
+    said += one.run("status") + one.run("status", "--json")
+    assert secret_one not in said
+    assert not [
+        file for file in one.state.rglob("*") if file.is_file() and secret_one.encode() in file.read_bytes()
+    ]
 
 
 def test_another_store_is_refused_until_it_is_said_to_be_the_same(migrated: Make, tmp_path: Path) -> None:
