@@ -112,12 +112,10 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
     undecided += more
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     undecided += [one for facts in cases[:1] for one in _open(rules, facts) if one.rule.code not in loud]
-    if any(one.severity is Severity.BLOCKS_LOGIN for one in findings if not one.rule.last):
-        findings = [one for one in findings if not one.rule.last]
-    if any(one.severity is Severity.RISK for one in findings if not one.rule.last):
-        findings = [
-            one for one in findings if not (one.rule.last and one.severity is not Severity.BLOCKS_LOGIN)
-        ]
+    # What is said last is for want of a weightier cause; a note is none.
+    others = (one.severity for one in findings if not one.rule.last and one.severity is not Severity.NOTE)
+    heaviest = min(map(_WEIGHT.index, others), default=len(_WEIGHT))
+    findings = [one for one in findings if not one.rule.last or _WEIGHT.index(one.severity) < heaviest]
     findings.sort(key=lambda one: (_WEIGHT.index(one.severity), one.problem.certainty is Certainty.LIKELY))
     return findings, undecided
 
@@ -248,9 +246,7 @@ def _without_files(lookups: LookedUp, facts: Facts) -> str:
     if not isinstance(files, AuthFiles) or right is None or not right.lets_in:
         return ""
     closed = {one.path for one in files.files if one.missing or one.stopped_by}
-    places = {
-        one.number: one.place.removesuffix(f":{one.place.rpartition(':')[2]}") for one in lookups.answers
-    }
+    places = {one.number: one.place.rpartition(":")[0] or one.place for one in lookups.answers}
     whole = {one.place for one in lookups.answers if one.failure}
     decides = next((one for one in lookups.answers if one.number == right.decided_by), None)
     if not closed or decides is None or not closed <= whole | set(places.values()):
