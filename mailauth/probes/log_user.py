@@ -23,7 +23,8 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
     log = read_log(scene, names)
     if log is None or not names:
         return NotApplicable(UserInLog, "there is no log file yet" if names else "no user is asked about")
-    census = Census(len(scene.config.passdbs) > 1)
+    several = len(scene.config.passdbs) > 1
+    census = Census(several)
     sent: Counter[tuple[str, int | None, bool | None]] = Counter()
     for event, size in log.events:
         if event.user.casefold() in names:
@@ -39,9 +40,9 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
         addresses=tuple(sorted(ip for ip in census.addresses if ip))[:_ADDRESSES],
         sent=tuple(SentPassword(ip, count, same) for (ip, _, same), count in sent.most_common(_SENT)),
         verbose=verbose(scene),
-        causes=tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one))),
+        causes=_causes(census, reasons),
         unexplained=census.unexplained,
-        of_clients=_of_clients(log, names, several=len(scene.config.passdbs) > 1),
+        of_clients=_of_clients(log, names, several=several),
     )
 
 
@@ -53,8 +54,7 @@ def _of_clients(log: Log, names: set[str], *, several: bool) -> ClientFailures:
             census.add(event, size)
     reasons = _reasons(census)
     whys = {why for pair in census.pairs.values() for why, count in (pair.whys or {}).items() if count > 0}
-    causes = tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one)))
-    return ClientFailures(census.failing, _shown(reasons), causes, frozenset(whys))
+    return ClientFailures(census.failing, _shown(reasons), _causes(census, reasons), frozenset(whys))
 
 
 def _reasons(census: Census) -> Counter[str]:
@@ -62,6 +62,11 @@ def _reasons(census: Census) -> Counter[str]:
     for tally in census.users.values():
         reasons.update(tally.reasons)
     return reasons
+
+
+def _causes(census: Census, reasons: Counter[str]) -> tuple[str, ...]:
+    """What Dovecot said more of them, each once."""
+    return tuple(dict.fromkeys(census.says[one] for one in reasons if census.says.get(one)))
 
 
 def _shown(reasons: Counter[str]) -> tuple[str, ...]:
