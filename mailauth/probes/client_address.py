@@ -1,11 +1,11 @@
 """From where the user's entry lets a client log in, and whether this one is there."""
 
-import ipaddress
 from contextlib import suppress
 
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.errors import CannotObserve
 from mailauth.evidence import ClientAddress, LookedUp, NotApplicable
+from mailauth.probes.client_values import is_address
 from mailauth.probes.log import read_log
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import not_allowed
@@ -24,17 +24,9 @@ def in_log(scene: Scene) -> str:
         log = read_log(scene, names)
         for event, _ in log.events if log else ():
             counts = event.kind is LogKind.LOGGED_IN or event.why is Why.ADDRESS
-            if counts and event.kind in last and event.user.casefold() in names and _is_address(event.ip):
+            if counts and event.kind in last and event.user.casefold() in names and is_address(event.ip):
                 last[event.kind] = event.ip
     return last[LogKind.LOGGED_IN] or last[LogKind.FAILED]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def observe_address(scene: Scene, lookups: LookedUp) -> ClientAddress | NotApplicable:

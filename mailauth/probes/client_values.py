@@ -244,16 +244,16 @@ def _remote(scene: Scene, templates: tuple[str, ...]) -> list[str]:
 
 
 def _local(scene: Scene, templates: tuple[str, ...]) -> list[str]:
-    return [scene.host] if _is_address(scene.host) else [_HERE, *_compared(templates)]
+    return [scene.host] if is_address(scene.host) else [_HERE, *_compared(templates)]
 
 
 def _compared(templates: tuple[str, ...]) -> list[str]:
     """The addresses that stand in the text."""
     words = (word.strip(".:") for text in templates for word in _WORD.findall(text))
-    return [word for word in dict.fromkeys(words) if _is_address(word)]
+    return [word for word in dict.fromkeys(words) if is_address(word)]
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -287,7 +287,7 @@ def _certificate(scene: Scene, _templates: tuple[str, ...]) -> list[str]:
 
 def _name(scene: Scene, _templates: tuple[str, ...]) -> list[str]:
     """What the client calls the server in TLS; nothing without TLS."""
-    return ["" if _is_address(scene.host) else scene.host]
+    return ["" if is_address(scene.host) else scene.host]
 
 
 def _any(value: str) -> Callable[[Scene, tuple[str, ...]], list[str]]:
