@@ -60,8 +60,8 @@ def on_login() -> None:
     "--accept-unprivileged-port",
     "accept_port",
     is_flag=True,
-    help="Take a --port that an ordinary user may take too, while the service is down: he gets the token,"
-    " and passwords that are sealed.",
+    help="Take a --port that an ordinary user may take too: while the service is down, that user gets the"
+    " token, and passwords that are sealed.",
 )
 @loss_option
 @apply_option

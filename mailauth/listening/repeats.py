@@ -1,6 +1,6 @@
 """A service's own log: what comes again and again is said some times, and then counted.
 
-Whoever can connect can make a service say something; he shall not fill a disk with it.
+Whoever can connect can make a service say something, and must not fill a disk with it.
 """
 
 import threading
