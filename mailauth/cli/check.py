@@ -15,6 +15,7 @@ import click
 
 from mailauth.cli.check_options import address, seconds, size, textfile_place
 from mailauth.cli.options import config_option, insecure_option
+from mailauth.dovecot import processes
 from mailauth.errors import AS_ROOT, MailauthError, UsageError
 
 if TYPE_CHECKING:
@@ -250,8 +251,7 @@ def _with_command(report: "Report") -> "Report":
 
 def _age() -> float:
     """Seconds since this process began: to start takes a part of the timeout, too."""
-    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
-    began = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22, starttime: proc(5)
+    began = processes.began("self") / os.sysconf("SC_CLK_TCK")
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailauth.dovecot import entering
-from mailauth.dovecot.named import named, parent
+from mailauth.dovecot.processes import named, parent
 from mailauth.dovecot.programs import PATH
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
 

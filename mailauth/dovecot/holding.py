@@ -7,8 +7,8 @@ import os
 import select
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from mailauth.dovecot.processes import began
 from mailauth.errors import CannotObserve
 
 
@@ -17,7 +17,7 @@ class _Held:
     """``descriptor`` is readable when it has ended; None: the kernel has no such thing."""
 
     descriptor: int | None
-    began: str
+    began: int
 
 
 _held: dict[int, _Held] = {}  # as long as we run: it is of the run that a process stays the same
@@ -34,7 +34,7 @@ def hold(pid: int) -> None:
         raise
     except OSError:  # an old kernel, or a sandbox that does not know the call
         descriptor = None
-    _held[pid] = _Held(descriptor, _began(pid))
+    _held[pid] = _Held(descriptor, began(pid))
 
 
 def still(pid: int) -> bool:
@@ -50,7 +50,7 @@ def still(pid: int) -> bool:
         poll.register(held.descriptor, select.POLLIN)
         return not poll.poll(0)
     with suppress(OSError):
-        return _began(pid) == held.began
+        return began(pid) == held.began
     return False
 
 
@@ -63,8 +63,3 @@ def check(pid: int) -> None:
 def gone(pid: int) -> str:
     """One sentence for it."""
     return f"process {pid} has ended, and its number may be another's now; name the Dovecot that runs."
-
-
-def _began(pid: int) -> str:
-    """Its start, in ticks since the machine's; the name before it may have blanks and brackets."""
-    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from mailauth.dovecot import processes
 from mailauth.dovecot.authsocket import AuthReply, AuthSocket
 from mailauth.dovecot.version import Dialect, Version
 from mailauth.errors import CannotObserve, UsageError
@@ -396,5 +397,5 @@ def _runs(pid: int | None) -> bool:
     if pid is None:
         return False
     with suppress(OSError):
-        return (Path("/proc") / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+        return processes.stat(pid)[0] != b"Z"
     return False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from mailauth.dovecot import processes
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthAnswer, NotApplicable
@@ -87,7 +88,7 @@ def _doing(pids: Sequence[int]) -> dict[int, str]:
 def _computed(pid: int) -> float:
     """Seconds of processor time that a process has had."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        fields = processes.stat(pid)
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

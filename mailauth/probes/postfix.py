@@ -16,7 +16,7 @@ import psutil
 
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
-from mailauth.dovecot.named import named
+from mailauth.dovecot.processes import named
 from mailauth.errors import CannotObserve
 from mailauth.evidence.postfix import PostfixPorts, Smtpd
 from mailauth.probes.process import master_process

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from mailauth.dovecot import conf, drivers
+from mailauth.dovecot import conf, drivers, processes
 from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.releases import mechanisms as mechanisms_of
@@ -143,10 +143,9 @@ def observe_running(scene: Scene) -> Running:
 def _started(pid: int) -> float:
     """When it began, to a hundredth of a second: btime, which psutil adds, is a whole one."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = processes.began(pid)
     except OSError:
         return time.time()
-    ticks = int(fields[19])  # starttime, the 22nd field
     # Two clocks: what passes between the two readings makes the machine seem to have begun earlier.
     booted = max(time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) for _ in range(_READINGS))
     return booted + ticks / os.sysconf("SC_CLK_TCK")

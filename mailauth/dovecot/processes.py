@@ -1,0 +1,35 @@
+"""What the kernel says of processes: by their name, which every look asks first, and of one by its number.
+
+On a mail server there are thousands of them.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def named(name: str) -> Iterator[int]:
+    """The PIDs of this name, of at most 15 bytes: the kernel keeps no more.  Source: proc_pid_comm(5)."""
+    wanted = f"{name}\n".encode()
+    for one in Path("/proc").iterdir():
+        with suppress(OSError):  # it may end just now
+            if one.name.isdigit() and (one / "comm").read_bytes() == wanted:
+                yield int(one.name)
+
+
+def stat(pid: int | str) -> list[bytes]:
+    """The fields of /proc/PID/stat from the third on, "state".  Raises OSError when it has ended.
+
+    The name before them may have blanks and brackets.  Source: proc_pid_stat(5).
+    """
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+
+
+def parent(pid: int) -> int:
+    """Raises OSError when it has ended."""
+    return int(stat(pid)[1])
+
+
+def began(pid: int | str) -> int:
+    """When it was started, in ticks since the machine was.  Raises OSError when it has ended."""
+    return int(stat(pid)[19])
