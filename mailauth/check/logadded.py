@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from mailauth.check.asked import Server
-from mailauth.dovecot import programs
+from mailauth.dovecot import journalctl
 from mailauth.dovecot.logfiles import events_of, events_since, opened, rotated
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logstamp import Stamps
@@ -23,7 +22,6 @@ from mailauth.probes.log import SYSLOG_FILES, log_paths, stamps_of, syslog_file
 _MOST = 16 * 1024 * 1024  # bytes in one run: half a second's parsing
 _HEAD = 512  # bytes by which a file is known again
 _JOURNAL_LINES = 50_000
-_JOURNAL_SECONDS = 5.0
 _JOURNAL_MOST = 64 * 1024 * 1024  # bytes
 _JOURNAL = "journal"
 
@@ -137,9 +135,9 @@ def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: floa
     if program is None or server.dovecot.pid:
         raise CannotObserve(f"Dovecot logs to syslog, and none of {', '.join(SYSLOG_FILES)} is there.")
     begin, end = place.offset if place else since, time.time()
-    options = (program, "-q", "-o", "json", "--no-pager", "-t", stamps.ident)
-    lines = _of(*options, "-n", str(_JOURNAL_LINES), "--since", f"@{begin:.6f}", "--until", f"@{end:.6f}")
-    if not lines and not _of(*options, "-n", "1"):
+    span = ("--since", f"@{begin:.6f}", "--until", f"@{end:.6f}")
+    lines = _of(program, stamps.ident, "-n", str(_JOURNAL_LINES), *span)
+    if not lines and not _of(program, stamps.ident, "-n", "1"):
         raise CannotObserve(
             f"Dovecot logs to syslog; none of {', '.join(SYSLOG_FILES)} is there, and the journal has no line"
             f" of {stamps.ident}: failures are not counted."
@@ -152,12 +150,9 @@ def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: floa
     return Added(events, {_JOURNAL: Place(end)}, 0)
 
 
-def _of(*journalctl: str) -> list[bytes]:
+def _of(program: str, ident: str, *options: str) -> list[bytes]:
     """What the journal has, as JSON.  Raises CannotObserve."""
-    try:
-        status, said, errors = programs.heard(journalctl, _JOURNAL_SECONDS, _JOURNAL_MOST)
-    except (subprocess.TimeoutExpired, OSError):
-        raise CannotObserve("journalctl did not answer; journalctl -t dovecot shows Dovecot's log.") from None
+    status, said, errors = journalctl.ask(program, ident, *options, most=_JOURNAL_MOST)
     if status and errors:
         raise CannotObserve(f"journalctl: {errors.decode('utf-8', 'replace').splitlines()[0]}")
     return said.splitlines(keepends=True)

@@ -2,13 +2,12 @@
 
 import re
 import shutil
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mailauth.dovecot import programs
+from mailauth.dovecot import journalctl
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
@@ -39,7 +38,6 @@ SYSLOG_FILES = (
 )
 _DAY = timedelta(hours=24)
 _JOURNAL_LINES = 20_000
-_JOURNAL_SECONDS = 5.0
 _JOURNAL_MOST = 32 * 1024 * 1024  # bytes
 _STREAMS = 5
 _STEADY_FROM = 30  # failures before it matters that they go on
@@ -255,22 +253,8 @@ def _of_journal(scene: Scene, stamps: Stamps, names: set[str] | None) -> Log:
             f"Dovecot logs to syslog, and none of {', '.join(SYSLOG_FILES)} has a line of it:"
             " mailauth diagnose --from-log --log FILE reads the file that your syslog writes."
         )
-    options = (
-        "-q",
-        "-o",
-        "json",
-        "--no-pager",
-        "-t",
-        stamps.ident,
-        "--since",
-        "-24h",
-        "-n",
-        str(_JOURNAL_LINES),
-    )
-    try:
-        status, said, _ = programs.heard([program, *options], _JOURNAL_SECONDS, _JOURNAL_MOST)
-    except (subprocess.TimeoutExpired, OSError):
-        raise CannotObserve("journalctl did not answer; journalctl -t dovecot shows Dovecot's log.") from None
+    last = ("--since", "-24h", "-n", str(_JOURNAL_LINES))
+    status, said, _ = journalctl.ask(program, stamps.ident, *last, most=_JOURNAL_MOST)
     lines = said.splitlines()
     if status or not lines:
         raise CannotObserve(

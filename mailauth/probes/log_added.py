@@ -2,21 +2,19 @@
 
 import os
 import shutil
-import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mailauth.dovecot import inroot, programs
+from mailauth.dovecot import inroot, journalctl
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.probes.log import log_paths, stamps_of, syslog_file
 
 _MOST = 4 * 1024 * 1024  # bytes of a file that are read at a time
-_JOURNAL_SECONDS = 5.0
 _JOURNAL_MOST = 32 * 1024 * 1024  # bytes
 
 
@@ -79,7 +77,7 @@ def _journal(ident: str, since: float) -> list[bytes]:
     program = shutil.which("journalctl")
     if program is None:
         return []
-    options = ("-q", "-o", "json", "--no-pager", "-t", ident, "--since", f"@{since:.6f}")
-    with suppress(OSError, subprocess.TimeoutExpired, CannotObserve):
-        return programs.heard([program, *options], _JOURNAL_SECONDS, _JOURNAL_MOST)[1].splitlines()
+    with suppress(CannotObserve):
+        _, said, _ = journalctl.ask(program, ident, "--since", f"@{since:.6f}", most=_JOURNAL_MOST)
+        return said.splitlines()
     return []
