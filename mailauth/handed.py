@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from mailauth import whole
+
 _WAIT = 10.0  # seconds for the first byte of a named pipe
 _MOST = 16 * 1024 * 1024  # bytes of a text: settings, rules, a key
 
@@ -38,7 +40,4 @@ def _await(file: BinaryIO, path: Path | str) -> None:
 def text(path: Path, errors: str = "strict") -> str:
     """All of it, in UTF-8.  Raises OSError, also where it is too large, and UnicodeDecodeError."""
     with opened(path) as file:
-        data = file.read(_MOST + 1)
-    if len(data) > _MOST:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return data.decode("utf-8", errors)
+        return whole.read(file, _MOST, path).decode("utf-8", errors)

@@ -3,12 +3,12 @@
 Whoever else could write one could have us put his bytes anywhere as root, so a folder above counts as well.
 """
 
-import errno
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from mailauth import whole
 from mailauth.errors import Refused
 
 _MOST = 64 * 1024 * 1024  # bytes of a file
@@ -46,10 +46,7 @@ def check(path: Path) -> None:
 def read(path: Path) -> bytes:
     """A file of ours in a folder of ours.  Raises OSError, also where it is too large, and NotOurs."""
     with os.fdopen(opened(path, os.O_RDONLY), "rb") as file:
-        data = file.read(_MOST + 1)
-    if len(data) > _MOST:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return data
+        return whole.read(file, _MOST, path)
 
 
 def trusted(path: Path) -> bool:

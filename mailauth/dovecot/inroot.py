@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mailauth import whole
 from mailauth.dovecot import entering, holding
 
 _OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
@@ -106,10 +107,7 @@ def opened(path: Path) -> BinaryIO:
 def content(path: Path, most: int = MOST) -> bytes:
     """All of a file.  Raises OSError, also where it is larger than ``most`` bytes."""
     with opened(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return data
+        return whole.read(file, most, path)
 
 
 def _of_process(pid: int, root: str, name: str) -> int:
