@@ -155,7 +155,8 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
                 continue
             read.sources.append(shown_as(path))
             events = events_since(path, since, _stamps(asked, now), until=until)
-            _take(census, events, asked, read, until)
+            with _said_where(read):
+                _take(census, events, asked, read, until)
     return _report(census, read, asked)
 
 
@@ -164,7 +165,8 @@ def read_stream(stream: IO[bytes], asked: Reading) -> FromLogReport:
     read, census = _Read(sources=["standard input"]), Census(asked.several)
     with _no_collector():
         until, stamps = time.monotonic() + asked.seconds, _stamps(asked, datetime.now().astimezone())
-        _take(census, events_of(lines_of(stream, until), stamps), asked, read, until)
+        with _said_where(read):
+            _take(census, events_of(lines_of(stream, until), stamps), asked, read, until)
     return _report(census, read, asked)
 
 
@@ -180,6 +182,16 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def _said_where(read: _Read) -> Iterator[None]:
+    """Where it ended for want of time, if it did."""
+    before = read.size
+    try:
+        yield
+    except OutOfTime:
+        read.stopped = f"{read.sources[-1]} after {(read.size - before) / 1024**2:,.0f} MiB"
+
+
 def _stamps(asked: Reading, now: datetime) -> Stamps:
     return Stamps(now, own=asked.log_timestamp, ident=asked.ident)
 
@@ -191,20 +203,7 @@ def _take(
     read: _Read,
     until: float,
 ) -> None:
-    before = read.size
-    try:
-        _take_all(census, events, asked, read, until)
-    except OutOfTime:
-        read.stopped = f"{read.sources[-1]} after {(read.size - before) / 1024**2:,.0f} MiB"
-
-
-def _take_all(
-    census: Census,
-    events: Iterable[tuple[LogEvent | None, int]],
-    asked: Reading,
-    read: _Read,
-    until: float,
-) -> None:
+    """Raises OutOfTime where ``until`` comes before their end."""
     wanted = plain(asked.user, 80).casefold()
     for event, size in events:
         read.lines += 1
