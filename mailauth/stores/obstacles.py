@@ -41,20 +41,21 @@ def of_file(path: Path) -> Iterator[Obstacle]:
 def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterator[Obstacle]:
     """``rows`` asks the server; what it does not let this account see is not said."""
     here = (table, schema)
-    found = _asked(
+    yield from _each(
         rows,
+        _GENERATED,
         "SELECT generation_expression FROM information_schema.columns WHERE generation_expression <> ''"
         " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
         (*here, names.column.strip("`")),
+        stops=True,
     )
-    yield from _said(_GENERATED, found, stops=True)
-    found = _asked(
+    yield from _each(
         rows,
+        _TRIGGERS,
         "SELECT trigger_name FROM information_schema.triggers WHERE event_manipulation = 'UPDATE'"
         " AND event_object_table = %s AND event_object_schema = COALESCE(%s, DATABASE())",
         here,
     )
-    yield from _said(_TRIGGERS, found)
     found = _asked(
         rows,
         "SELECT check_clause FROM information_schema.check_constraints"
@@ -62,13 +63,13 @@ def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterat
         here,
     )
     yield from _said(_CHECKS, [one for one in found if names.column.strip("`") in one])
-    found = _asked(
+    yield from _each(
         rows,
+        _VIEWS,
         "SELECT table_name FROM information_schema.views"
         " WHERE INSTR(view_definition, CONCAT('`', %s, '`')) AND table_schema = COALESCE(%s, DATABASE())",
         here,
     )
-    yield from _said(_VIEWS, found)
     if _asked(rows, "SELECT 1 FROM DUAL WHERE @@global.read_only", ()):
         yield Obstacle("the server is set to read_only: is it a replica? Only some accounts may write there")
 
@@ -76,50 +77,51 @@ def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterat
 def of_pgsql(rows: Rows, names: Names) -> Iterator[Obstacle]:
     """``rows`` asks the server."""
     here = (names.table,)
-    found = _asked(
+    yield from _each(
         rows,
+        _GENERATED,
         "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_attrdef d"
         " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
         " WHERE a.attgenerated <> '' AND a.attrelid = %s::regclass AND a.attname = %s",
         (names.table, names.column.strip('"')),
+        stops=True,
     )
-    yield from _said(_GENERATED, found, stops=True)
-    found = _asked(
+    yield from _each(
         rows,
+        "the column is {}, which fills up with blanks: no rule takes those away",
         "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE atttypid = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",
         (names.table, names.column.strip('"')),
     )
-    yield from _said("the column is {}, which fills up with blanks: no rule takes those away", found)
-    found = _asked(
+    yield from _each(
         rows,
+        _TRIGGERS,
         "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgtype & 16 > 0"
         " AND tgenabled <> 'D'",
         here,
     )
-    yield from _said(_TRIGGERS, found)
-    found = _asked(
+    yield from _each(
         rows,
+        "rules rewrite each UPDATE ({}): what they leave keeps its old string",
         "SELECT rulename FROM pg_rewrite WHERE ev_class = %s::regclass AND ev_type = '2'",
         here,
     )
-    yield from _said("rules rewrite each UPDATE ({}): what they leave keeps its old string", found)
-    found = _asked(
+    yield from _each(
         rows,
+        _CHECKS,
         "SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_attribute a"
         " ON a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)"
         " WHERE c.contype = 'c' AND c.conrelid = %s::regclass AND a.attname = %s",
         (names.table, names.column.strip('"')),
     )
-    yield from _said(_CHECKS, found)
-    found = _asked(
+    yield from _each(
         rows,
+        _VIEWS,
         "SELECT DISTINCT v.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
         " JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')"
         " WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = %s::regclass",
         here,
     )
-    yield from _said(_VIEWS, found)
     if _asked(rows, "SELECT 1 WHERE row_security_active(%s::regclass)", here):
         yield Obstacle(
             "row-level security holds for this account: rows that it hides are neither counted nor changed,"
@@ -135,26 +137,26 @@ def of_pgsql(rows: Rows, names: Names) -> Iterator[Obstacle]:
 def of_sqlite(rows: Rows, names: Names, path: Path) -> Iterator[Obstacle]:
     """``rows`` asks the file."""
     table = names.table.strip('"`')
-    found = _asked(
+    yield from _each(
         rows,
+        _TRIGGERS,
         "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
         " AND sql LIKE '%update%'",
         (table,),
     )
-    yield from _said(_TRIGGERS, found)
-    found = _asked(
+    yield from _each(
         rows,
+        _CHECKS,
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE"
         " AND sql LIKE '%check%(%' || ? || '%'",
         (table, names.column.strip('"`')),
     )
-    yield from _said(_CHECKS, found)
-    found = _asked(
+    yield from _each(
         rows,
+        _VIEWS,
         "SELECT name FROM sqlite_master WHERE type = 'view' AND sql LIKE '%' || ? || '%'",
         (table,),
     )
-    yield from _said(_VIEWS, found)
     if not (os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)):
         yield Obstacle(f"{path} or its folder cannot be written", stops=True)
 
@@ -179,6 +181,13 @@ def _asked(rows: Rows, statement: str, values: Sequence[Any]) -> list[str]:
     except (CannotObserve, Refused):
         return []
     return [one[0].decode("utf-8", "replace") if isinstance(one[0], bytes) else str(one[0]) for one in found]
+
+
+def _each(
+    rows: Rows, text: str, statement: str, values: Sequence[Any], *, stops: bool = False
+) -> Iterator[Obstacle]:
+    """What the statement finds, as ``text`` with it."""
+    yield from _said(text, _asked(rows, statement, values), stops=stops)
 
 
 def _said(text: str, found: Sequence[str], *, stops: bool = False) -> Iterator[Obstacle]:
