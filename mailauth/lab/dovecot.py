@@ -394,8 +394,6 @@ class Lab:
 
 def _runs(pid: int | None) -> bool:
     """Whether a process is there, and not only waited for."""
-    if pid is None:
-        return False
     with suppress(OSError):
-        return processes.stat(pid)[0] != b"Z"
+        return pid is not None and processes.stat(pid)[0] != b"Z"
     return False
