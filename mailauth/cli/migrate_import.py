@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from mailauth.cli.hash_options import opened as opened_file
-from mailauth.cli.migrate_journal import fresh_journal
+from mailauth.cli.migrate_journal import Sealing, fresh_journal, seal_options
 from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.migrate_on_login import goal_options
 from mailauth.cli.migrate_plan import (
@@ -25,6 +25,7 @@ from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
     from mailauth.migrate.bulk import Imported
+    from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
     from mailauth.stores.swaps import Table
 
@@ -53,7 +54,7 @@ _PAGE = 256
     help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
 )
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, passwords are verified only.")
-@click.option("--seal-to", metavar="KEY", help="Keep old strings, plaintexts too, sealed to this key.")
+@seal_options
 @click.option("--rate", type=RATE, metavar="N", help="Rows a second at most.")
 @click.option(
     "--batch",
@@ -81,6 +82,7 @@ def import_(
     long_passwords: str,
     do_it: bool,
     seal_to: str | None,
+    no_plaintexts: bool,
     rate: float | None,
     batch: int,
     jobs: int | None,
@@ -142,7 +144,8 @@ def import_(
         assert workers
         if do_it:
             must_be_possible(table)
-        journal = _journal(where, table, goal, seal_to, overwrite) if do_it else None
+        seal = Sealing(seal_to, no_plaintexts)
+        journal = _journal(where, table, goal, seal, overwrite) if do_it else None
         if journal:
             stack.callback(journal.close)
         if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
@@ -152,7 +155,7 @@ def import_(
             table, users, naming, check, workers, journal, report, tell, stop.asked, batch, rate
         ).run()
     flush(where, named, report.new if do_it else 0)
-    _told(report, table.place, journal.head.id if journal else "", as_json, verify_only)
+    _told(report, table.place, journal.head if journal else None, as_json, verify_only)
 
 
 def _warned(source: BinaryIO, name: str) -> None:
@@ -166,21 +169,24 @@ def _warned(source: BinaryIO, name: str) -> None:
         )
 
 
-def _journal(where: "Where", table: "Table", goal: object, seal_to: str | None, overwrite: bool) -> Any:
+def _journal(where: "Where", table: "Table", goal: object, seal: Sealing, overwrite: bool) -> Any:
     import msgspec  # noqa: PLC0415
 
     rules = msgspec.json.encode({"import": goal, "set": overwrite}).decode()
-    return fresh_journal(where, table, rules, seal_to)
+    return fresh_journal(where, table, rules, seal)
 
 
-def _told(report: "Imported", place: str, name: str, as_json: bool, verifying: bool) -> None:
+def _told(report: "Imported", place: str, head: "Head | None", as_json: bool, verifying: bool) -> None:
+    from mailauth.migrate.journal import own_key  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate_import import import_report, import_text  # noqa: PLC0415
 
+    name = head.id if head else ""
     if as_json:
         click.echo(to_json(import_report(report, place, name)))
     else:
-        click.echo(import_text(report, place, name, verifying=verifying), nl=False)
+        key = str(own_key(head) or "") if head else ""
+        click.echo(import_text(report, place, name, verifying=verifying, key=key), nl=False)
     if report.stopped:
         sys.exit(130)
     if report.no_store:

@@ -1,7 +1,11 @@
 """The journal of a migration: begun now, or of the store that is named."""
 
 import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from mailauth.errors import Refused, UsageError
 
@@ -9,6 +13,31 @@ if TYPE_CHECKING:
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
     from mailauth.stores.swaps import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What opens the journal later.  ``key``: a public one that was given; None for one made on the spot."""
+
+    key: str | None
+    without_plaintexts: bool
+
+
+def seal_options(command: Callable[..., None]) -> Callable[..., None]:
+    """How the journal is sealed, and whether it holds plaintexts at all."""
+    for option in (
+        click.option(
+            "--no-undo-for-plaintexts",
+            "no_plaintexts",
+            is_flag=True,
+            help="Keep no old plaintext: undo cannot bring those back.",
+        ),
+        click.option(
+            "--seal-to", metavar="KEY", help="Seal the journal to this key, not to one that lies beside it."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = None) -> None:
@@ -28,14 +57,14 @@ def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = 
     )
 
 
-def fresh_journal(where: "Where", table: "Table", rules: str, seal_to: str | None) -> Any:
+def fresh_journal(where: "Where", table: "Table", rules: str, seal: Sealing) -> Any:
     """``rules``: what is done, as JSON.  Raises UsageError, Refused."""
     import time  # noqa: PLC0415
 
     from mailauth.migrate import journal as journals  # noqa: PLC0415
     from mailauth.migrate import sealing  # noqa: PLC0415
 
-    sealed = sealing.checked_key(seal_to) if seal_to else ""
+    public = sealing.checked_key(seal.key) if seal.key else ""
     try:
         name = journals.fresh_id()
     except OSError as why:
@@ -47,7 +76,8 @@ def fresh_journal(where: "Where", table: "Table", rules: str, seal_to: str | Non
         rules=rules,
         state=journals.State.APPLYING,
         begun=time.time(),
-        sealed_to=sealed,
+        sealed_to=public,
         identity=table.identity(),
+        without_plaintexts=seal.without_plaintexts,
     )
-    return journals.fresh(head)
+    return journals.fresh(head) if public else journals.fresh_sealed(head)

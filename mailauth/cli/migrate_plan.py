@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailauth.cli.given import words
-from mailauth.cli.migrate_journal import fresh_journal, must_be_of
+from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, seal_options
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_progress import Stop, progress
@@ -126,7 +126,7 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
 @rule_options
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only planned.")
 @click.option("--resume", metavar="ID", help="Go on with a migration that was interrupted.")
-@click.option("--seal-to", metavar="KEY", help="Keep old strings, plaintexts too, sealed to this key.")
+@seal_options
 @click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows a transaction.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that make hashes; all cores.")
@@ -138,6 +138,7 @@ def apply(
     accept_loss: bool,
     resume: str | None,
     seal_to: str | None,
+    no_plaintexts: bool,
     rate: float | None,
     batch: int | None,
     jobs: int | None,
@@ -148,7 +149,8 @@ def apply(
     """Carry the plan out, in batches, each row only where it is still as it was read.
 
     Can be interrupted (Ctrl-C ends after the batch) and killed; --resume goes on.  What was changed can be
-    taken back: mailauth migrate undo.  Plaintexts that were made into hashes come back only with --seal-to.
+    taken back: mailauth migrate undo.  The journal, old plaintexts too, is sealed to a key that lies beside
+    it for root, to another with --seal-to; --no-undo-for-plaintexts keeps no plaintext.
 
     \b
     Exit status:  0 all done         1 some rows were left alone, and are named; or it had to end before
@@ -166,7 +168,7 @@ def apply(
         none_loses(where, wishes, losing, _page(where, reading=True))
     table = opened_whole(where)
     applying.must_be_possible(table)
-    journal = _journal(where, table, wishes, resume, seal_to)
+    journal = _journal(where, table, wishes, resume, Sealing(seal_to, no_plaintexts))
     if where.assumed and not as_json:
         click.echo(where.assumed, err=True)
     stop = Stop()
@@ -304,22 +306,22 @@ def workers_of(order: "Order", goal: "Goal", jobs: int | None, dask: str | None)
     return Dask(order, dask, memory) if dask else Local(order, jobs)
 
 
-def _journal(
-    where: "Where", table: "Table", wishes: "Wishes", resume: str | None, seal_to: str | None
-) -> Any:
+def _journal(where: "Where", table: "Table", wishes: "Wishes", resume: str | None, seal: Sealing) -> Any:
     import msgspec  # noqa: PLC0415
 
     from mailauth.migrate import journal as journals  # noqa: PLC0415
 
     rules = msgspec.json.encode([wishes.rules, wishes.goal, wishes.origin]).decode()
     if resume is None:
-        return fresh_journal(where, table, rules, seal_to)
+        return fresh_journal(where, table, rules, seal)
     journal = journals.reopened(resume)
     if journal.head.state is not journals.State.APPLYING:
         raise UsageError(f"{resume} is {journal.head.state.value}, so there is nothing to go on with.")
     must_be_of(journal.head, where, table)
     if journal.head.rules != rules:
         raise UsageError(f"{resume} had other rules; give the same as then.")
+    if seal.without_plaintexts and journal.head.keeps_plaintexts:
+        raise UsageError(f"{resume} was begun without --no-undo-for-plaintexts, and holds plaintexts.")
     return journal
 
 
@@ -330,14 +332,15 @@ def flush(where: "Where", named: dict[str, Any], written: int) -> None:
 
 
 def told(report: "Report", head: "Head", as_json: bool) -> None:
-    from mailauth.migrate.journal import State  # noqa: PLC0415
+    from mailauth.migrate.journal import State, own_key  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import report_text  # noqa: PLC0415
 
+    key = str(own_key(head) or "")
     click.echo(
-        to_json({"id": head.id, "state": head.state, "report": report})
+        to_json({"id": head.id, "state": head.state, "report": report, "key": key})
         if as_json
-        else report_text(report, head),
+        else report_text(report, head, key),
         nl=as_json,
     )
     if report.stopped:

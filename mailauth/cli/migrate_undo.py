@@ -16,7 +16,7 @@ from mailauth.cli.migrate_progress import Stop, progress
 @click.argument("name", metavar="ID")
 @store_options
 @click.option("--store", metavar="STORE", help="Which store it is, said anew: moved, copied, another name.")
-@click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was sealed.")
+@click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was --seal-to.")
 @click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
 @click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
 @json_option
@@ -31,7 +31,8 @@ def undo(
 ) -> None:
     """Put the old strings back, where the new ones still are.  Exit status as for apply.
 
-    1 also where some rows were plaintexts that the journal does not hold: they keep their new strings.
+    1 also where some rows were plaintexts that the journal does not hold (--no-undo-for-plaintexts): they
+    keep their new strings.
     Without --apply the rows are looked at, and it is said of how many each is true.
 
     A journal knows its store by the server's own identity, or by the file.  Where that is another now, undo

@@ -236,7 +236,7 @@ class Applier:
             secret = frozenset(one.row.key for one in fitting)
             swaps += fitting
         if swaps:
-            if self.journal.head.sealed_to:
+            if self.journal.head.keeps_plaintexts:
                 secret = frozenset()
             self.journal.batch(
                 [

@@ -180,7 +180,7 @@ class Import:
     def _kept(self, stored: bytes | None) -> bytes | None:
         """The old string, as the journal may have it."""
         assert self.journal
-        if not stored or self.journal.head.sealed_to:
+        if not stored or self.journal.head.keeps_plaintexts:
             return stored
         return None if plaintext(self.check.parsed(stored)) else stored
 

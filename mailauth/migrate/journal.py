@@ -1,9 +1,9 @@
 """What a migration changes, written down before each batch: enough to take it back.
 
 One folder a migration, mode 0700.  ``head.json`` says what it is and how far it got; ``rows`` holds the
-batches, each a frame of its own: length, then key, old and new string of each row.  Old strings that are
-plaintexts are kept only when the frames are sealed to a key (X25519 and XSalsa20-Poly1305, libsodium's
-sealed boxes), whose other half is not needed before an undo.
+batches, each a frame of its own: length, then key, old and new string of each row.  The frames are sealed to
+a key (X25519 and XSalsa20-Poly1305, libsodium's sealed boxes), whose other half is not needed before an undo:
+one that was given, or one made for this migration, which lies beside the journals and in none of them.
 
 A frame that was cut off by a kill is the last one, and its batch was never begun.
 """
@@ -49,9 +49,14 @@ class Head:
     rules: str  # as JSON
     state: State
     begun: float  # seconds since 1970
-    sealed_to: str = ""  # the public key, in hex; "" for none
+    sealed_to: str = ""  # the public key, in hex; "" for none, in journals of before
     done: dict[str, int] = field(default_factory=dict)
     identity: str = ""  # of the store, by the server's own word; "" in journals of before
+    without_plaintexts: bool = False  # old strings that are plaintexts are left out
+
+    @property
+    def keeps_plaintexts(self) -> bool:
+        return bool(self.sealed_to) and not self.without_plaintexts
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -76,6 +81,33 @@ def folder() -> Path:
     from mailauth.fix.journal import folder as fixes  # noqa: PLC0415 - decided there, for all
 
     return fixes().parent / "migrate"
+
+
+def key_file(name: str) -> Path:
+    """Where the key of a migration is that was sealed to one of its own."""
+    return folder().parent / "migrate-keys" / name
+
+
+def own_key(head: Head) -> Path | None:
+    """The same where it is still there."""
+    path = key_file(head.id)
+    return path if head.sealed_to and path.is_file() else None
+
+
+def fresh_sealed(head: Head) -> "Journal":
+    """Sealed to a key made now, which is on disk before the journal is.  Raises Refused."""
+    path = key_file(head.id)
+    try:
+        private.make(path.parent)
+        public = sealing.new_key(path)
+        _synced(path.parent)
+    except (OSError, UsageError) as why:
+        raise Refused(f"{path}: no key can be kept ({why}), so nothing is changed.") from None
+    try:
+        return fresh(replace(head, sealed_to=public))
+    except Refused:
+        path.unlink()
+        raise
 
 
 def fresh(head: Head) -> "Journal":
@@ -183,7 +215,15 @@ def entries(name: str, key: Path | None, damaged: list[int]) -> Iterator[list[En
     ``damaged`` gets the places of those that cannot be read: they hide no others.
     """
     head = read_head(name)
-    return _batches(name, sealing.opener(key, head.sealed_to) if head.sealed_to else bytes, damaged)
+    if not head.sealed_to:
+        return _batches(name, bytes, damaged)
+    key = key or own_key(head)
+    if key is None:
+        raise UsageError(
+            f"this journal is sealed to {head.sealed_to}, and {key_file(name)} is not there: give the private"
+            " key's file with --key."
+        )
+    return _batches(name, sealing.opener(key, head.sealed_to), damaged)
 
 
 def _batches(name: str, unseal: Callable[[bytes], bytes], damaged: list[int]) -> Iterator[list[Entry]]:
@@ -246,7 +286,7 @@ class Journal:
 def fresh_id() -> str:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     names = (stamp, *(f"{stamp}-{number}" for number in range(2, 1000)))
-    return next(name for name in names if not (folder() / name).exists())
+    return next(name for name in names if not ((folder() / name).exists() or key_file(name).exists()))
 
 
 def _synced(path: Path) -> None:

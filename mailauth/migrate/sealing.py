@@ -28,6 +28,8 @@ def new_key(path: Path) -> str:
         raise UsageError(f"{path}: cannot be written ({why.strerror}).") from None
     with os.fdopen(handle, "w") as file:
         file.write(bytes(key).hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     return bytes(key.public_key).hex()
 
 
@@ -49,13 +51,11 @@ def sealed(frame: bytes, public: str) -> bytes:
     return bytes(SealedBox(PublicKey(bytes.fromhex(public))).encrypt(frame))
 
 
-def opener(private: Path | None, public: str) -> Callable[[bytes], bytes]:
-    """What opens a frame, or raises NotSealedToUs.  Raises UsageError where the key is missing or another."""
+def opener(private: Path, public: str) -> Callable[[bytes], bytes]:
+    """What opens a frame, or raises NotSealedToUs.  Raises UsageError where it is another key, or none."""
     from nacl.exceptions import CryptoError  # noqa: PLC0415 - only with sealed journals
     from nacl.public import PrivateKey, SealedBox  # noqa: PLC0415
 
-    if private is None:
-        raise UsageError(f"this journal is sealed to {public}; give the private key's file with --key.")
     try:
         key = PrivateKey(bytes.fromhex(handed.text(private).strip()))
     except OSError as why:

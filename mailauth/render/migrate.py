@@ -62,7 +62,11 @@ def _in_the_way(plan: Plan) -> Iterator[str]:
     if not plan.changes:
         return
     if hashed := sum(one.rows for one in plan.lines if one.action == Action.REHASH.value):
-        yield f"Undo cannot bring {hashed} plaintexts back, unless apply gets --seal-to KEY."
+        yield (
+            f"The journal will hold {hashed} plaintexts, sealed to a key that lies beside it for root, so"
+            " that undo can bring them back. --seal-to KEY has that key elsewhere; --no-undo-for-plaintexts"
+            " keeps none."
+        )
     yield (
         "Who else reads these strings (webmail's change of passwords, a panel, Postfix, FTP, XMPP)? They must"
         " understand the new ones."
@@ -95,7 +99,8 @@ def _line(one: Line) -> str:
     return f"  as is    {one.rows:>9}  {one.before}"
 
 
-def report_text(report: Report, head: Head) -> str:
+def report_text(report: Report, head: Head, key: str = "") -> str:
+    """``key``: the file of the migration's own key, where that is there."""
     rate = report.looked_at / report.seconds if report.seconds else 0.0
     lines = [
         f"{head.id}: {head.state.value}{' (interrupted)' if report.stopped else ''}",
@@ -125,6 +130,7 @@ def report_text(report: Report, head: Head) -> str:
         lines.append(f"  go on: mailauth migrate {again} {head.id} --apply, with the same options")
     elif head.state is State.APPLIED:
         lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
+        lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
     return "\n".join(lines) + "\n"
 
 
@@ -137,8 +143,8 @@ def prospect_text(report: Report, head: Head) -> str:
     ]
     if report.not_kept:
         lines.append(
-            f"{report.not_kept} rows cannot: they were plaintexts, and the journal does not hold those (with"
-            " --seal-to it would). They keep the strings that they have now."
+            f"{report.not_kept} rows cannot: they were plaintexts, and the journal was begun without those"
+            " (--no-undo-for-plaintexts, or an older mailauth). They keep the strings that they have now."
         )
     if report.changed:
         lines.append(

@@ -55,8 +55,11 @@ def import_schema() -> dict[str, object]:
     return schema_of(ImportReport)
 
 
-def import_text(found: Imported, place: str, name: str, *, verifying: bool) -> str:
-    """``name``: the journal's; "" for none.  ``verifying``: nothing else was asked for."""
+def import_text(found: Imported, place: str, name: str, *, verifying: bool, key: str = "") -> str:
+    """``name``: the journal's; "" for none.  ``verifying``: nothing else was asked for.
+
+    ``key``: the file of the migration's own key, where that is there.
+    """
     told = f"; {found.seconds:.1f} s, {found.lines / found.seconds:.0f} lines/s" if found.seconds else ""
     lines = [f"{place}: {found.lines} lines{told}", *_counts(found, "" if name else "would be ")]
     if found.not_kept:
@@ -68,6 +71,7 @@ def import_text(found: Imported, place: str, name: str, *, verifying: bool) -> s
         lines.append(f"{again}go on: run it again, and who is done is there already")
     if name and found.new:
         lines.append(f"  take it back: mailauth migrate undo {name} --apply")
+        lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
     elif not name and not verifying:
         lines.append("Nothing was changed; --apply does it.")
     return "\n".join(lines) + "\n"

@@ -10,14 +10,15 @@ from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from tests.migrate.conftest import secret
 from tests.migrate.test_apply import Make, bare_bcrypt, migrated
+from tests.migrate.test_undo import stored_of
 
 __all__ = ["migrated"]
 SMALL = ("--rehash", "ARGON2ID", "--profile", "owasp-7")
 
 
-def test_an_undo_of_unsealed_plaintexts_promises_nothing(migrated: Make, store: str) -> None:
+def test_an_undo_of_plaintexts_that_were_not_kept_promises_nothing(migrated: Make, store: str) -> None:
     one = migrated("2.3.19.1", store, {f"u{n}": "{PLAIN}" + secret(n).decode() for n in range(3)})
-    done = json.loads(one.at("apply", *SMALL, "--apply", "--json"))
+    done = json.loads(one.at("apply", *SMALL, "--no-undo-for-plaintexts", "--apply", "--json"))
     assert done["report"]["not_kept"] == 3
     said = one.at("undo", done["id"], status=1)
     assert "no row of" in said
@@ -29,6 +30,44 @@ def test_an_undo_of_unsealed_plaintexts_promises_nothing(migrated: Make, store: 
         3,
     )
     assert one.logins(3) == [True] * 3
+
+
+ODD = ("pässwörd", " blank at the edge ", "{ARGON2ID}", "a,b\"c\\d'e", "x" * 200, "00", "%s%%{u}")
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [("passwd-file", SMALL), ("sqlite", ("import",)), ("mysql", SMALL), ("pgsql", ("import",))],
+    ids=["passwd-file", "sqlite", "mysql", "pgsql"],
+)
+def test_plaintexts_come_back_byte_for_byte(
+    migrated: Make, store: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """By default: the journal is sealed to a key made on the spot, which lies beside it for root."""
+    users: dict[str, str | None] = {f"u{n}": "{PLAIN}" + odd for n, odd in enumerate(ODD)}
+    one = migrated("2.3.19.1", store, users)
+    before = stored_of(one)
+    if words == ("import",):
+        listed = "".join(f'u{n},"{odd.replace(QUOTE, 2 * QUOTE)}"\n' for n, odd in enumerate(ODD))
+        words = ("import", put(tmp_path, listed.encode()), "--profile", "owasp-7")
+    else:
+        words = ("apply", *words)
+    done = json.loads(one.at(*words, "--apply", "--json"))
+    assert all((stored or "").startswith("{ARGON2ID}") for stored in stored_of(one).values())
+    key = one.state / "migrate-keys" / done["id"]
+    assert (key.stat().st_mode & 0o777, key.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    kept = b"".join(path.read_bytes() for path in one.state.rglob("*") if path.is_file())
+    assert not [odd for odd in ODD if len(odd) > 4 and odd.encode() in kept]
+    away = key.rename(tmp_path / "away")
+    assert str(key) in one.run("undo", done["id"], "--pid", str(one.lab.master_pid), status=2, told=True)
+    one.at("undo", done["id"], "--key", str(away))
+    away.rename(key)
+    assert json.loads(one.at("undo", done["id"], "--apply", "--json"))["state"] == "undone"
+    assert stored_of(one) == before
+    assert all(one.lab.login(f"u{n}", odd.encode()).ok for n, odd in enumerate(ODD))
+
+
+QUOTE = '"'
 
 
 def test_one_damaged_head_hides_no_other_migration(migrated: Make) -> None:
