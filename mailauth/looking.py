@@ -56,7 +56,7 @@ _E = TypeVar("_E", bound=Evidence)
 Facts = dict[type[Evidence], Fact]
 Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
 
-# What is looked at whoever the user is, and without one (diagnose --all).
+# What is looked at whoever the user is, and without one (mailauth checkup).
 SERVER_PROBES: tuple[Probe, ...] = (
     *SETTINGS_PROBES,
     (Host, observe_host),
@@ -92,7 +92,8 @@ def concluded(
         *(("--pid", str(dovecot.pid)) if dovecot.pid else ()),
         *(("-c", dovecot.config) if dovecot.config else ()),
     )
-    command = f"run: {shlex.join(['sudo', 'mailauth', 'diagnose', *which, user or '--all'])}"
+    words = ("diagnose", *which, user) if user else ("checkup", *which)
+    command = f"run: {shlex.join(['sudo', 'mailauth', *words])}"
     login = f"run: {shlex.join(['sudo', 'mailauth', 'diagnose', *which, '--login', '-p', user])}"
     merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
     seen = tuple(_with(command, fact) for fact in seen)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.diagnose_all import counting
 from mailauth.cli.options import config_option, pid_option
 from mailauth.cli.password import read_password
+from mailauth.cli.shared.progress import counting
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:

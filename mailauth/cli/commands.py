@@ -1,8 +1,12 @@
-"""The commands, one line each.  Imports nothing: the top-level help is printed from this table."""
+"""The commands, one line each.  Imports none of them: the top-level help is printed from this table."""
+
+from collections.abc import Sequence
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     # name, "module:object" that is imported when it is called, what it does
     ("diagnose", "mailauth.cli.diagnose:diagnose", "Find out why a login fails, and prove it."),
+    ("checkup", "mailauth.cli.checkup:checkup", "Check the whole server and every row of its stores."),
+    ("log", "mailauth.cli.log:log", "Report from the log who fails to log in, and why."),
     ("fix", "mailauth.cli.fix:fix", "Mend what was found: as a patch, or applied and tested."),
     ("explain", "mailauth.cli.explain:explain", "What a finding's code means, and what to do."),
     ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
@@ -17,7 +21,25 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("demo", "mailauth.cli.demo:demo", "The incident, found and mended, on a Dovecot of its own."),
 )
 
+# Old spellings that go on working: command, option, the command that it became.
+RENAMED: tuple[tuple[str, str, str], ...] = (
+    ("diagnose", "--all", "checkup"),
+    ("diagnose", "--from-log", "log"),
+)
+
 COMPLETING = "_MAILAUTH_COMPLETE"  # in the environment: a shell wants to complete a line
+
+
+def modern(words: Sequence[str]) -> tuple[list[str], str]:
+    """A command line as it is spelled today, and what to say of an old spelling ("" for none)."""
+    for command, option, now in RENAMED:
+        options = words[1 : words.index("--")] if "--" in words else words[1:]
+        if words[:1] == [command] and option in options:
+            rest = list(words[1:])
+            rest.remove(option)
+            return [now, *rest], f"{command} {option} is a command of its own now: mailauth {now}"
+    return list(words), ""
+
 
 EXIT_STATUSES: tuple[tuple[int, str], ...] = (
     (0, "nothing found, and every rule was decided"),

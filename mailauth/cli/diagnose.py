@@ -6,28 +6,19 @@ from dataclasses import replace
 import click
 
 from mailauth.cli.case_options import case_options, target_of
-from mailauth.cli.diagnose_all import all_options, width
-from mailauth.cli.from_log import from_log_options
-from mailauth.cli.given import again, only
+from mailauth.cli.given import again, without
 from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
 from mailauth.cli.patience import patience
+from mailauth.cli.shared.output import exit_status, width
 from mailauth.cli.username import sayable
 from mailauth.dovecot.doveadm import chosen
 from mailauth.dovecot.sizes import parse_size
 from mailauth.errors import UsageError
-from mailauth.evidence import Unobserved
-from mailauth.finding import Diagnosis, ProofStep
+from mailauth.finding import ProofStep
 from mailauth.hashes import LIMITS, Limits
 from mailauth.hashes.allowance import Allowance
 from mailauth.visible import visible
-
-_USED = frozenset(
-    {
-        *("user", "config", "pid", "ask_password", "password_fd", "password_stdin", "login", "prove"),
-        *("service", "address", "host", "mechanism", "variants", "max_memory", "max_seconds", "as_json"),
-    }
-)
 
 
 @click.command()
@@ -51,12 +42,9 @@ _USED = frozenset(
     "--max-seconds",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="Try no hash that takes longer, all together three times that [20]; with --from-log: stop"
-    " reading then [600].",
+    help="Try no hash that takes longer, and all together three times that.  [20]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
-@from_log_options
-@all_options
 def diagnose(
     user: str | None,
     config: str | None,
@@ -91,13 +79,15 @@ def diagnose(
     from mailauth.render import text  # noqa: PLC0415
 
     if not user:
-        raise UsageError("name the user: mailauth diagnose USER; or --all, or --from-log.")
+        raise UsageError(
+            "name the user: mailauth diagnose USER.  The whole server: mailauth checkup."
+            "  Who fails: mailauth log."
+        )
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if login and password is None:
         raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
-    only("diagnose USER", _USED)
     if password is None:
-        only("diagnose without a password", _USED - {"variants"})
+        without("variants", "diagnose without a password")
     target = target_of(
         user,
         chosen(config, pid),
@@ -134,12 +124,3 @@ def _allowance(memory: str | None, seconds: float | None) -> Allowance:
     size = LIMITS.memory if memory is None else parse_size(memory)
     most = LIMITS.seconds if seconds is None else seconds
     return Allowance(Limits(size, most), 3 * most, " (--max-memory and --max-seconds raise it)")
-
-
-def exit_status(diagnosis: Diagnosis) -> int:
-    """0 nothing found and all decided; 1 found; 3 something undecided; 70 a probe of ours broke."""
-    if any(isinstance(fact, Unobserved) and fact.bug for fact in diagnosis.evidence):
-        return 70
-    if diagnosis.findings:
-        return 1
-    return 3 if diagnosis.open else 0

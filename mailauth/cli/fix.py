@@ -53,7 +53,7 @@ def fix(
 ) -> None:
     """Print the remedy of a finding as a patch for this server, or apply it.
 
-    Looks again, as mailauth diagnose does (without USER: as diagnose --all), and prints what would change:
+    Looks again, as mailauth diagnose does (without USER: as mailauth checkup), and prints what would change:
     files as a unified diff, the commands, the entry in the store.  Changes nothing without --apply.
 
     With --apply each step is checked: doveconf must accept the files, Dovecot must come back from its

@@ -9,6 +9,7 @@ from mailauth.errors import UsageError
 
 # With these the same case is found again, by another command; a password is asked for.
 _OF_THE_CASE = ("config", "pid", "service", "address", "host", "mechanism", "login")
+CONTAINER = "mailauth.container"  # in a context's meta: the name
 _PASSWORDS = frozenset({"ask_password", "password_fd", "password_stdin"})
 
 
@@ -18,6 +19,13 @@ def only(mode: str, used: frozenset[str]) -> None:
         if parameter.name not in used:
             what = "USER" if isinstance(parameter, click.Argument) else parameter.opts[-1]
             raise UsageError(f"{mode} makes no use of {what}: leave it out.")
+
+
+def without(name: str, mode: str) -> None:
+    """Refuse this one where it was typed and ``mode`` makes no use of it.  Raises UsageError."""
+    for parameter in _typed():
+        if parameter.name == name:
+            raise UsageError(f"{mode} makes no use of {parameter.opts[-1]}: leave it out.")
 
 
 def again() -> tuple[str, ...]:
@@ -30,7 +38,7 @@ def again() -> tuple[str, ...]:
             words += [parameter.opts[-1]] + ([] if value is True else [str(value)])
         elif parameter.name in _PASSWORDS and "-p" not in words:
             words.append("-p")
-    return tuple(words)
+    return (*_container(), *words)
 
 
 def words(*but: str) -> tuple[str, ...]:
@@ -38,7 +46,7 @@ def words(*but: str) -> tuple[str, ...]:
 
     A URL may hold a password, so its place is held by a word.
     """
-    found: list[str] = []
+    found: list[str] = [*_container()]
     params = click.get_current_context().params
     for one in _typed():
         name = one.name or ""
@@ -49,6 +57,12 @@ def words(*but: str) -> tuple[str, ...]:
         for each in values:
             found += [one.opts[-1]] + ([] if each is True else ["URL" if name == "url" else str(each)])
     return tuple(found)
+
+
+def _container() -> tuple[str, ...]:
+    """--container as it was typed; its command is given the process, and no name."""
+    name = click.get_current_context().meta.get(CONTAINER)
+    return ("--container", name) if name else ()
 
 
 def _typed() -> Iterator[click.Parameter]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailauth.cli import streams
-from mailauth.cli.commands import COMMANDS, help_text, version_text
+from mailauth.cli.commands import COMMANDS, help_text, modern, version_text
 from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused, ended, place_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As Click does it, but a name that is no command is told what it is near to."""
+        """As Click does it; old spellings go to the new command, unknown names get a suggestion."""
+        args, renamed = modern(args)
+        if renamed and not ctx.resilient_parsing:
+            click.echo(f"mailauth: {renamed}", err=True)
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             from difflib import get_close_matches  # noqa: PLC0415 - only for a typing error
@@ -106,7 +109,7 @@ def run() -> None:
         wrong.show()
         status = 2
     except MailauthError as known:
-        command = f"run: {shlex.join(['sudo', 'mailauth', *sys.argv[1:]])}"
+        command = f"run: {shlex.join(['sudo', 'mailauth', *modern(sys.argv[1:])[0]])}"
         click.echo(f"mailauth: {str(known).replace(AS_ROOT, command)}", err=True)
         status = 3 if isinstance(known, CannotObserve) else 1 if isinstance(known, Refused) else 2
     except BrokenPipeError:

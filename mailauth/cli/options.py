@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
+from mailauth.cli.given import CONTAINER
 from mailauth.errors import UsageError
 
 config_option = click.option(
     "-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default."
 )
-_FOUND = "mailauth.container"
+_FOUND = "mailauth.container.pid"
 
 
 def _found(context: click.Context, _: click.Parameter, name: str | None) -> None:
@@ -18,7 +19,7 @@ def _found(context: click.Context, _: click.Parameter, name: str | None) -> None
     if name is not None and not context.resilient_parsing:
         from mailauth.dovecot.containers import dovecot_in  # noqa: PLC0415 - --help needs none of it
 
-        context.meta[_FOUND] = dovecot_in(name)
+        context.meta[_FOUND], context.meta[CONTAINER] = dovecot_in(name), name
 
 
 def _pid(context: click.Context, _: click.Parameter, pid: Any) -> Any:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.diagnose_all import counting
 from mailauth.cli.hash_options import opened
 from mailauth.cli.main import BUG
 from mailauth.cli.options import config_option, password_options, pid_option
 from mailauth.cli.password import read_password
+from mailauth.cli.shared.output import exit_status
+from mailauth.cli.shared.progress import counting
 from mailauth.cli.username import sayable
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
 
@@ -71,7 +72,7 @@ def report(
 ) -> None:
     """One HTML file with all that is to be known of this server, to send to a colleague.
 
-    What diagnose --all finds, what the stores hold, whether the hashes fit into memory; with USER also
+    What mailauth checkup finds, what the stores hold, whether the hashes fit into memory; with USER also
     what diagnose USER finds, with --load also how many logins a second it holds.  The file needs
     neither network nor scripts, and can be read on a phone and printed.  It holds no password and no
     hash.  It does name users, hosts and addresses: --anonymous replaces these.  Only you can read the
@@ -169,8 +170,6 @@ def _saying(what: str) -> "Iterator[Progress | None]":
 
 def _status(looked: "list[Looked]", page: "Page") -> int:
     """The gravest of the parts: a bug, something found, something not seen, nothing."""
-    from mailauth.cli.diagnose import exit_status  # noqa: PLC0415 - --help needs none of it
-
     found = {exit_status(one.diagnosis) for one in looked} | ({3} if page.unseen else set())
     return next((status for status in (BUG, 1, 3) if status in found), 0)
 

@@ -86,7 +86,7 @@ def plan_for(code: str, target: Target) -> Ready:
         if code == "UPG001":
             raise UsageError(
                 "UPG001 is about another version of Dovecot, and the one that runs would refuse its lines:"
-                " mailauth diagnose --all --as-if VERSION prints them; paste them when you upgrade."
+                " mailauth checkup --as-if VERSION prints them; paste them when you upgrade."
             )
         others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"
         whom = f" for {target.user!r}" if target.user else ""

@@ -1,6 +1,6 @@
 """The one judge: what a stored string is, to whom, and what becomes of a login with it.
 
-diagnose, --all, audit, check, migrate and ``hash show`` all ask here, so that they say the same.
+diagnose, checkup, audit, check, migrate and ``hash show`` all ask here, so that they say the same.
 """
 
 from dataclasses import dataclass

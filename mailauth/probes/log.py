@@ -154,7 +154,7 @@ def _read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
     if console := next((path for path in paths if path.startswith("/dev/")), ""):
         raise CannotObserve(
             f"Dovecot logs to {console}, which cannot be read again: save what the container's runtime has"
-            " (docker logs NAME > FILE 2>&1) and run mailauth diagnose --from-log --log FILE."
+            " (docker logs NAME > FILE 2>&1) and run mailauth log --log FILE."
         )
     stamps = stamps_of(tree)
     if "syslog" not in paths:
@@ -251,7 +251,7 @@ def _of_journal(scene: Scene, stamps: Stamps, names: set[str] | None) -> Log:
     if program is None or scene.dovecot.pid:
         raise CannotObserve(
             f"Dovecot logs to syslog, and none of {', '.join(SYSLOG_FILES)} has a line of it:"
-            " mailauth diagnose --from-log --log FILE reads the file that your syslog writes."
+            " mailauth log --log FILE reads the file that your syslog writes."
         )
     last = ("--since", "-24h", "-n", str(_JOURNAL_LINES))
     status, said, _ = journalctl.ask(program, stamps.ident, *last, most=_JOURNAL_MOST)

@@ -12,7 +12,7 @@ Why
 How we know
     anvil was asked, as doveadm penalty does, and the log has failures of this user from that address.
 What to do
-    Stop the client that fails: mailauth diagnose --from-log names it.  A login that works ends the penalty.
+    Stop the client that fails: mailauth log names it.  A login that works ends the penalty.
     Where the address is a webmail's or a proxy's, switch the penalty off: the text below.
 """
 

@@ -12,7 +12,7 @@ How we know
 What to do
     Raise process_limit of the service that is named; for login services one process may serve many
     (service_count = 0 on 2.3, restart_request_count = unlimited on 2.4).  Look who holds the
-    connections: mailauth diagnose --from-log.
+    connections: mailauth log.
 """
 
 from mailauth.evidence import Configured, LogWindow

@@ -14,7 +14,7 @@ What to do
     It depends on why it fails, which the log has.  Where the password is wrong, set the right one in that
     client, or take its account away, and ban the address until then (fail2ban's filter "dovecot").  Where
     the server fails ("Temporary authentication failure"), the client is right to come again: mend the
-    server.  mailauth diagnose --from-log shows who else fails.
+    server.  mailauth log shows who else fails.
 """
 
 from mailauth.dovecot.messages import Why

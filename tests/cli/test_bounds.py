@@ -37,7 +37,7 @@ FAILED = (
     b"Nov 23 14:58:19 auth(alice,10.0.0.1,sasl:plain)<x>: Info: passwd-file: Password mismatch"
     b" (SHA1 of given password: ab1234)\n"
 )
-FROM_LOG = ("diagnose", "--from-log", "--since", "all", "--json", "--log")
+FROM_LOG = ("log", "--since", "all", "--json", "--log")
 HASH = "1nVZjAvCYrkjThR+x5rgMw$MqA4NI3mcy37IHZJYc5kTm2afhHX1GO34jNkTk6UQJ4"
 
 
@@ -107,9 +107,7 @@ def test_a_packed_log_that_has_no_end(tmp_path: Path) -> None:
 def test_reading_ends_in_time_and_says_where() -> None:
     """A pipe that never ends; the clock is looked at in a long line and between short ones."""
     for feed in ("head -c 100000000000 /dev/zero", f"yes '{FAILED.decode().strip()}'"):
-        script = (
-            f"{feed} | timeout 60 {sys.executable} -m mailauth diagnose --from-log --log - --max-seconds 1"
-        )
+        script = f"{feed} | timeout 60 {sys.executable} -m mailauth log --log - --max-seconds 1"
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
         assert "it ended in standard input after" in done.stdout, feed
 

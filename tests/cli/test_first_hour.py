@@ -36,7 +36,7 @@ def test_what_is_printed_runs(lab: Callable[..., Lab], dovecot_version: str, tmp
     with lab(dovecot_version, "sqlite", users) as one:
         pid = ("--pid", str(one.master_pid))
         assert not one.login("alice", SECRET).ok
-        told = mailauth("diagnose", "--all", *pid)
+        told = mailauth("checkup", *pid)
         assert "STORE001" in told.stdout
         plan = mailauth(*printed(told.stdout, "migrate plan"), MAILAUTH_STATE=state)
         assert plan.returncode == 1, plan.stderr
@@ -57,7 +57,7 @@ def test_another_version_has_the_same_limits(lab: Callable[..., Lab]) -> None:
     """--as-if judges memory: what does not fit today does not fit after the upgrade."""
     with lab("2.4.1", "sqlite", {"alice": argon2id(memory=256 * MiB)}) as one:
         assert not one.login("alice", SECRET).ok
-        told = mailauth("diagnose", "--all", "--as-if", "2.4.5", "--pid", str(one.master_pid))
+        told = mailauth("checkup", "--as-if", "2.4.5", "--pid", str(one.master_pid))
         assert "STORE004" in told.stdout, told.stdout
         assert "mailauth fix" not in told.stdout
         assert told.returncode == 1

@@ -1,4 +1,4 @@
-"""``mailauth diagnose --from-log``, on copied logs and on a real Dovecot's."""
+"""``mailauth log``, on copied logs and on a real Dovecot's."""
 
 import json
 import re
@@ -26,20 +26,20 @@ def test_the_schema_in_the_tree_is_current() -> None:
 
 @pytest.mark.parametrize("path", sorted(LOGS.iterdir()), ids=lambda path: path.name)
 def test_a_copied_log(path: Path) -> None:
-    done = mailauth("diagnose", "--from-log", "--log", str(path), "--json")
+    done = mailauth("log", "--log", str(path), "--json")
     assert done.stderr == ""
     assert done.returncode == 1
     told = json.loads(done.stdout)
     jsonschema.validate(told, json.loads(SCHEMA.read_text()))
     assert told["failures"] == sum(row["failures"] for row in told["rows"])
     assert told["failures"] in (1, 2, 6)
-    shown = mailauth("diagnose", "--from-log", "--log", "-", feed=path.read_bytes())
+    shown = mailauth("log", "--log", "-", feed=path.read_bytes())
     assert re.search(rf"\b{told['failures']} failed logins?\b", shown.stdout)
 
 
 def test_one_user_and_the_window(tmp_path: Path) -> None:
     log = LOGS / "own-2.4.1.log"
-    told = json.loads(mailauth("diagnose", "bob", "--from-log", "--log", str(log), "--json").stdout)
+    told = json.loads(mailauth("log", "bob", "--log", str(log), "--json").stdout)
     assert [(row["user"], row["failures"]) for row in told["rows"]] == [("bob", 3)]
     two = tmp_path / "log"
     now = datetime.now().astimezone()
@@ -48,13 +48,13 @@ def test_one_user_and_the_window(tmp_path: Path) -> None:
     two.write_bytes(old + fresh)
     (tmp_path / "log.1").write_bytes(fresh)
     for options, failures in ([], 6), (["--since", "all"], 12), (["--since", "7d", "--rotated"], 18):
-        told = json.loads(mailauth("diagnose", "--from-log", "--log", str(two), "--json", *options).stdout)
+        told = json.loads(mailauth("log", "--log", str(two), "--json", *options).stdout)
         assert told["failures"] == failures
 
 
 def test_names_of_attackers_are_escaped() -> None:
     line = "Nov 23 14:58:19 auth(a\x1b[31m[bold]b,10.0.0.1,sasl:plain)<x>: Info: sql: unknown user\n"
-    done = mailauth("diagnose", "--from-log", "--log", "-", feed=line)
+    done = mailauth("log", "--log", "-", feed=line)
     assert "\x1b" not in done.stdout
     assert "a\\x1b[31m[bold]b" in done.stdout
 
@@ -62,21 +62,23 @@ def test_names_of_attackers_are_escaped() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--from-log", "--log", "/nonexistent"], "there is no such file"),
-        (["--from-log", "--since", "soon"], "30m, 24h or 7d"),
-        (["--from-log", "--log", "-", "--rotated"], "standard input only"),
-        (["--from-log", "--log", "-", "--log-timestamp", "%c"], "cannot be read"),
-        (["alice", "--log", "x"], "no use of --log"),
+        (["log", "--log", "/nonexistent"], "there is no such file"),
+        (["log", "--since", "soon"], "30m, 24h or 7d"),
+        (["log", "--log", "-", "--rotated"], "standard input only"),
+        (["log", "--log", "-", "--log-timestamp", "%c"], "cannot be read"),
+        (["log", "--log", "-", "--pid", "1"], "leave out -c, --pid and --container"),
+        (["log", "--prove"], "No such option"),
+        (["diagnose", "alice", "--log", "x"], "No such option"),
     ],
 )
 def test_wrong_usage(words: list[str], says: str) -> None:
-    done = mailauth("diagnose", *words)
+    done = mailauth(*words)
     assert done.returncode == 2
     assert says in done.stderr
 
 
 def test_nothing_in_it() -> None:
-    done = mailauth("diagnose", "--from-log", "--log", "-", feed="hello\n")
+    done = mailauth("log", "--log", "-", feed="hello\n")
     assert done.returncode == 0
     assert "No line is one of Dovecot's" in done.stdout
 
@@ -89,7 +91,7 @@ def test_a_running_dovecot(lab: Callable[..., Lab], dovecot_version: str, settin
             assert not one.login("alice", b"wrong").ok
         assert one.login("alice", b"correct horse").ok
         assert one.logs("starting up") if settings else one.logs("mismatch", times=3)
-        done = mailauth("diagnose", "--from-log", "--pid", str(one.master_pid), "--json")
+        done = mailauth("log", "--pid", str(one.master_pid), "--json")
     assert done.stderr == ""
     told = json.loads(done.stdout)
     # With auth_verbose = no, auth is silent, and the auth socket has no login process that counts.

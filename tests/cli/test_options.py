@@ -1,5 +1,6 @@
 """No option is ignored, typing errors get a suggestion, and a printed command finds the same case."""
 
+import json
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import pytest
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from tests.cli.running import ROOT, mailauth
+from tests.proofs.story import MiB, argon2id
 
 SECRET = "correct horse"
 STORED = generate("SHA512-CRYPT", Password.of(SECRET), user="", rounds=1000)
@@ -20,16 +22,15 @@ STORED = generate("SHA512-CRYPT", Password.of(SECRET), user="", rounds=1000)
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("diagnose --all --service pop3", "diagnose --all makes no use of --service"),
-        ("diagnose --all --variants 9", "diagnose --all makes no use of --variants"),
-        ("diagnose --all --top 3", "diagnose --all makes no use of --top"),
-        ("diagnose --all --prove", "diagnose --all makes no use of --prove"),
-        ("diagnose --from-log --prove", "diagnose --from-log makes no use of --prove"),
-        ("diagnose --from-log --host mail.example.org", "makes no use of --host"),
-        ("diagnose --from-log --mechanism PLAIN", "makes no use of --mechanism"),
-        ("diagnose --from-log --login", "makes no use of --login"),
-        ("diagnose alice --since 3h", "diagnose USER makes no use of --since"),
-        ("diagnose alice --top 3", "diagnose USER makes no use of --top"),
+        ("checkup --service pop3", "No such option '--service'"),
+        ("checkup --variants 9", "No such option '--variants'"),
+        ("checkup --top 3", "No such option '--top'"),
+        ("log --as-if 2.4.1", "No such option '--as-if'"),
+        ("log --host mail.example.org", "No such option '--host'"),
+        ("log --login", "No such option '--login'"),
+        ("diagnose alice --since 3h", "No such option '--since'"),
+        ("diagnose alice --rows-query x", "No such option '--rows-query'"),
+        ("diagnose", "mailauth checkup"),
         ("diagnose alice --variants 9", "diagnose without a password makes no use of --variants"),
         ("fix MEM001 -p", "fix without a USER makes no use of --ask-password"),
         ("fix MEM001 --mechanism PLAIN", "fix without a USER makes no use of --mechanism"),
@@ -51,7 +52,7 @@ def test_refused_in_one_sentence(words: str, says: str) -> None:
     done = mailauth(*words.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
-    assert len(done.stderr.splitlines()) <= 3
+    assert len(done.stderr.splitlines()) <= 4  # Click adds how it is used
 
 
 @pytest.mark.parametrize("closed", ["out", "err", "in"])
@@ -85,3 +86,27 @@ def test_the_printed_fix_finds_the_same_case(lab: Callable[..., Lab], dovecot_ve
         planned = mailauth(*shlex.split(printed[1]))
         assert planned.returncode == 0, planned.stderr
         assert "+auth_mechanisms = plain cram-md5" in planned.stdout
+
+
+def test_the_old_spellings_go_on_working(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """Diagnose --all and --from-log: the same on standard output, and one line that says the new spelling."""
+    with lab(dovecot_version, "passwd-file", {"alice": STORED[:60]}) as one:
+        assert not one.login("alice", SECRET.encode()).ok
+        which = ("--pid", str(one.master_pid), "--json")
+        for old, new in (("--all", "checkup"), ("--from-log", "log")):
+            was, now = mailauth("diagnose", *which, old), mailauth(new, *which)
+            assert (was.returncode, json.loads(was.stdout).keys()) == (1, json.loads(now.stdout).keys())
+            assert was.stderr == f"mailauth: diagnose {old} is a command of its own now: mailauth {new}\n"
+            assert (now.returncode, now.stderr) == (1, "")
+    assert mailauth("diagnose", "--", "--all").stderr.count("of its own") == 0, "this is a user's name"
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_the_fix_that_a_checkup_prints_finds_it_too(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """With the options that name this Dovecot."""
+    with lab(dovecot_version, "passwd-file", {"alice": argon2id(memory=256 * MiB)}) as one:
+        found = mailauth("checkup", "--pid", str(one.master_pid))
+        printed = re.search(r"or +mailauth (fix \S+ --pid \d+)", found.stdout)
+        assert printed, found.stdout
+        planned = mailauth(*shlex.split(printed[1]))
+        assert planned.returncode == 0, planned.stderr

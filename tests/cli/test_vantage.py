@@ -165,10 +165,11 @@ def old() -> Iterator[Lab]:
 
 def test_a_configuration_that_may_not_be_read(old: Lab, ask: Ask) -> None:
     opened(old, but=(old.config,))
-    for words in (("alice",), ("alice", "--json"), ("--all",), ("--from-log",)):
-        said = one_sentence(ask("diagnose", "-c", str(old.config), *words))
+    for command, *words in (("diagnose", "alice"), ("diagnose", "alice", "--json"), ("checkup",), ("log",)):
+        asked = (command, "-c", str(old.config), *words)
+        said = one_sentence(ask(*asked))
         assert f"{old.config}: cannot be read (Permission denied)" in said
-        assert f"run: sudo mailauth diagnose -c {old.config} {' '.join(words)}." in said
+        assert f"run: sudo mailauth {' '.join(asked)}." in said
 
 
 @pytest.mark.parametrize("word", ["!include", "!include_try"])
@@ -199,7 +200,7 @@ def test_a_store_that_may_not_be_read(old: Lab, ask: Ask) -> None:
     report = reported(ask("diagnose", "-c", str(old.config), "alice", "--json"))
     assert found(report) <= {"CONF013"}  # the SQL file is open to all, in this test
     assert any("Dovecot asks as another user; run: sudo" in one["reason"] for one in report["undecided"])
-    report = reported(ask("diagnose", "-c", str(old.config), "--all", "--json"))
+    report = reported(ask("checkup", "-c", str(old.config), "--json"))
     assert found(report) <= {"CONF013"}
     assert "STORE001" in undecided(report)
 
@@ -317,7 +318,7 @@ def test_a_log_without_reasons(dovecot: str, ask: Ask) -> None:
         assert "failed logins of this user: the log does not say why (3 times)" in " ".join(
             done.stdout.split()
         )
-        assert "set auth_verbose = yes" in ask("diagnose", *place, "--from-log", by=()).stdout
+        assert "set auth_verbose = yes" in ask("log", *place, by=()).stdout
 
 
 def test_dovecot_is_in_a_chroot(ask: Ask) -> None:
@@ -330,5 +331,5 @@ def test_dovecot_is_in_a_chroot(ask: Ask) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert len(done.stdout.splitlines()) <= 40
         opened(lab)
-        for words in (("alice",), ("--all",), ("--from-log",)):
-            one_sentence(ask("diagnose", "--pid", str(lab.master_pid), *words))
+        for words in (("diagnose", "alice"), ("checkup",), ("log",)):
+            one_sentence(ask(*words, "--pid", str(lab.master_pid)))

@@ -43,8 +43,8 @@ GROUPS = (
     ("USERDB", "after the password: no user, home, uid, permissions"),
     ("NET", "the network: nothing listens, certificates, routes, forwarding, filters"),
     ("LOG", "the log: clients that retry for ever, disks, logs that go nowhere"),
-    ("STORE", "whole stores (`--all`): rows that cannot match, are refused, are weak, do not fit"),
-    ("UPG", "upgrades (`--all --as-if`): settings that the other version refuses"),
+    ("STORE", "whole stores (`checkup`): rows that cannot match, are refused, are weak, do not fit"),
+    ("UPG", "upgrades (`checkup --as-if`): settings that the other version refuses"),
 )
 
 

@@ -7,10 +7,10 @@ from mailauth.lab import Lab
 from tests.cli.running import mailauth
 
 DIAGNOSES = (
-    ("{user}",),
-    ("{user}", "--password-stdin"),
-    ("{user}", "--password-stdin", "--login"),
-    ("--all",),
+    ("diagnose", "{user}"),
+    ("diagnose", "{user}", "--password-stdin"),
+    ("diagnose", "{user}", "--password-stdin", "--login"),
+    ("checkup",),
 )
 _PATIENT = ("--timeout", "60s", "--greeting", "60s", "60s")  # a busy machine is no slow server
 CHECKS = (("audit",), ("memory", "fit"), ("login", "{user}", "--password-stdin"))
@@ -25,13 +25,13 @@ def is_healthy(lab: Lab, user: str, password: str) -> None:
     for words in DIAGNOSES:
         told, status, errors = _diagnosed(lab, [word.format(user=user) for word in words], password)
         wrong += [
-            f"diagnose {words}: found {one['code']}: {one['says']}"
+            f"{words}: found {one['code']}: {one['says']}"
             for one in told["findings"]
             if one["severity"] != "note" and one["code"] != "STORE006"
         ]
-        wrong += [f"diagnose {words}: undecided {one}" for one in told["undecided"][:3]]
+        wrong += [f"{words}: undecided {one}" for one in told["undecided"][:3]]
         if status != (1 if told["findings"] else 0):
-            wrong.append(f"diagnose {words}: status {status}: {errors}")
+            wrong.append(f"{words}: status {status}: {errors}")
     for words in CHECKS:
         done = mailauth(
             *(word.format(user=user) for word in words), "--pid", str(lab.master_pid), feed=password
@@ -45,6 +45,6 @@ def is_healthy(lab: Lab, user: str, password: str) -> None:
 
 def _diagnosed(lab: Lab, words: list[str], password: str) -> tuple[dict[str, Any], int, str]:
     feed = password if "--password-stdin" in words else ""
-    done = mailauth("diagnose", *words, "--json", "--pid", str(lab.master_pid), feed=feed)
+    done = mailauth(*words, "--json", "--pid", str(lab.master_pid), feed=feed)
     told = json.loads(done.stdout) if done.stdout else {"findings": [], "undecided": [done.stderr]}
     return told, done.returncode, done.stderr

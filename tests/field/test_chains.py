@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mailauth.cli.diagnose import exit_status
+from mailauth.cli.shared.output import exit_status
 from mailauth.clients.door import Answer
 from mailauth.diagnose import Target, diagnose
 from mailauth.dovecot.doveadm import at_pid

@@ -39,7 +39,7 @@ def test_a_name_that_nobody_types(rig: Callable[..., Rig], dovecot_version: str,
     assert [finding.rule.code for finding in found] == ["USER013"]
     assert shown in found[0].problem.says
     pid = ("--pid", str(one.master_pid))
-    everyone = json.loads(mailauth("diagnose", "--all", "--json", *pid).stdout)
+    everyone = json.loads(mailauth("checkup", "--json", *pid).stdout)
     [odd] = [finding for finding in everyone["findings"] if finding["severity"] != "note"]
     assert (odd["code"], odd["severity"], odd["certainty"]) == ("STORE011", "blocks login", "proven")
     assert f"/users:{line}: " in odd["says"]
@@ -48,7 +48,7 @@ def test_a_name_that_nobody_types(rig: Callable[..., Rig], dovecot_version: str,
     assert audited.returncode == 1
     assert shown in audited.stdout
     record(one, f"passwd-file with {name}", ["STORE011"])
-    for output in (audited.stdout, mailauth("diagnose", "--all", *pid).stdout):
+    for output in (audited.stdout, mailauth("checkup", *pid).stdout):
         assert all(char.isprintable() for char in output.replace("\n", "")), output
 
 
@@ -57,14 +57,14 @@ def test_what_dovecot_takes_is_no_fault(rig: Callable[..., Rig], dovecot_version
     text = f"\ufeff# users\r\nalice:{GOOD}\r\nbüro@exämple.org:{GOOD}\r\n  \r\n"
     one = server(rig, dovecot_version, users(text))
     assert Proof(one).logins() == [True]
-    found = mailauth("diagnose", "--all", "--json", "--pid", str(one.master_pid))
+    found = mailauth("checkup", "--json", "--pid", str(one.master_pid))
     assert {one["code"] for one in json.loads(found.stdout)["findings"]} == {"STORE006"}
 
 
 def test_users_of_a_finding_are_shown_as_they_are(rig: Callable[..., Rig], dovecot_version: str) -> None:
     """A stored string that never matches, of a user whose name has what is not seen."""
     one = server(rig, dovecot_version, users(f"bob:{GOOD}\nalice\u200b:{GOOD[:50]}\n"))
-    told = mailauth("diagnose", "--all", "--pid", str(one.master_pid)).stdout
+    told = mailauth("checkup", "--pid", str(one.master_pid)).stdout
     assert "STORE001" in told
     assert r"'alice\u200b'" in told
     assert "\u200b" not in told

@@ -99,7 +99,7 @@ def test_a_session_that_does_not_begin(rig: MakeRig, more: str, words: str) -> N
     told = mailauth("diagnose", USER, "--password-stdin", "--login", *pid, feed=SECRET)
     assert "AUTH013" in told.stdout, told.stdout
     assert words in told.stdout, told.stdout + one.log()
-    for later in (("diagnose", USER), ("diagnose", "--from-log")):
+    for later in (("diagnose", USER), ("log")):
         told = mailauth(*later, *pid)
         assert told.returncode == 1, told.stdout
         assert words in told.stdout
@@ -110,7 +110,7 @@ def test_a_log_of_an_auth_that_does_not_start(rig: MakeRig) -> None:
     one = sqlite(rig)
     one.configure("auth_mechanisms = plain none-such\n")
     one.restart()
-    told = mailauth("diagnose", "--from-log", "--pid", str(one.master_pid))
+    told = mailauth("log", "--pid", str(one.master_pid))
     assert "NONE-SUCH" in told.stdout, told.stdout
     assert told.returncode == 1
 
@@ -136,7 +136,7 @@ def test_a_line_without_its_colon_is_not_shown_whole(rig: MakeRig, line: str) ->
     """What stands after the name is a stored string, and no part of the name."""
     passdb = "passdb {\n  driver = passwd-file\n  args = @DIR@/users\n}\n"
     one = rig("2.3.19.1", "passwd-file", {"dovecot.conf": _HEAD + passdb + _STATIC, "users": f"{line}\n"})
-    for words in (("diagnose", "--all"), ("audit",), ("check", "--state", str(one.folder / "counts"))):
+    for words in (("checkup"), ("audit",), ("check", "--state", str(one.folder / "counts"))):
         told = mailauth(*words, "--pid", str(one.master_pid))
         assert STORED[-40:] not in told.stdout, told.stdout
         assert SECRET.split()[-1] not in told.stdout, told.stdout
@@ -296,7 +296,7 @@ def test_what_a_protocol_has_of_its_own(rig: MakeRig, version: str) -> None:
         told = mailauth("diagnose", USER, *words, *pid, feed=SECRET)
         assert told.returncode == 0, told.stdout
     one.write("own", f"{USER}:{_GOOD}\nbob:{{SHA512-CRYPT}}none\n")
-    told = mailauth("diagnose", "--all", *pid)
+    told = mailauth("checkup", *pid)
     assert "bob" in told.stdout, told.stdout
     assert "FIRST TO DISAGREE" not in mailauth("login", USER, "--password-stdin", *pid, feed=SECRET).stdout
     one.write("own", f"bob:{_GOOD}\n")

@@ -29,9 +29,9 @@ _VERSIONS = pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
 
 
 def said(one: Rig, *words: str, status: int = 1, user: str = USER) -> str:
-    """What diagnose says, without its line breaks."""
+    """What diagnose, or another command, says, without its line breaks."""
     feed = SECRET if "--password-stdin" in words else ""
-    told = mailauth("diagnose", *((user,) if user else ()), *words, "--pid", str(one.master_pid), feed=feed)
+    told = mailauth(*(("diagnose", user) if user else ()), *words, "--pid", str(one.master_pid), feed=feed)
     assert told.returncode == status, told.stdout + told.stderr
     return re.sub(r"\s+", " ", told.stdout)
 
@@ -158,7 +158,7 @@ def test_a_client_certificate_is_wanted(rig: MakeRig, version: str) -> None:
     done = mailauth("login", USER, "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
     assert "FIRST TO DISAGREE" not in done.stdout, done.stdout
     assert done.returncode == 3
-    assert "Client didn't present valid SSL certificate" in said(one, "--from-log", user="")
+    assert "Client didn't present valid SSL certificate" in said(one, "log", user="")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_the_password_of_static_needs_no_prefix(rig: MakeRig) -> None:
     """It stands in the configuration, as it is."""
     one = server(rig, "2.4.1", more=f"passdb static {{\n  password = {SECRET}\n}}\n")
     assert one.login(USER, SECRET.encode()).ok
-    assert "STORE005" not in said(one, "--all", user="")
+    assert "STORE005" not in said(one, "checkup", user="")
 
 
 def test_login_names_the_passdb_that_denies(rig: MakeRig) -> None:

@@ -101,7 +101,7 @@ def test_tables_joined_by_a_comma(rig: MakeRig) -> None:
     one.restart()
     assert one.login(USER, _GIVEN).ok, one.log()
     pid = ("--pid", str(one.master_pid))
-    told = json.loads(mailauth("diagnose", "--all", "--json", *pid).stdout)
+    told = json.loads(mailauth("checkup", "--json", *pid).stdout)
     assert {found["code"] for found in told["findings"]} <= {"STORE006"}, told["findings"]
     audited = json.loads(mailauth("audit", "--json", *pid).stdout)
     assert [store["rows"] for store in audited["stores"]] == [2]
@@ -138,8 +138,8 @@ def test_a_dicts_key_with_the_password_in_it(rig: MakeRig, dovecot_version: str)
     assert not one.login("alice", given.encode()).ok
     assert given in one.log(), "Dovecot quotes the key"
     pid = ("--pid", str(one.master_pid))
-    for words in (("--from-log",), ("alice", "--password-stdin", "--login"), ("--all",)):
-        done = mailauth("diagnose", *words, *pid, feed=given if "--login" in words else "")
+    for words in (("log",), ("diagnose", "alice", "--password-stdin", "--login"), ("checkup",)):
+        done = mailauth(*words, *pid, feed=given if "--login" in words else "")
         assert given not in done.stdout + done.stderr
 
 
@@ -203,7 +203,7 @@ def test_suspended_users_are_locked(rig: MakeRig) -> None:
         assert not one.login(user, _GIVEN).ok
         [found] = Proof(one, user, _GIVEN).finds({"HASH001"}, password=_GIVEN)
         assert "The account is locked" in found.problem.says
-    told = json.loads(mailauth("diagnose", "--all", "--json", *pid).stdout)
+    told = json.loads(mailauth("checkup", "--json", *pid).stdout)
     assert {found["code"] for found in told["findings"]} <= {"STORE006"}, told["findings"]
     audited = json.loads(mailauth("audit", "--json", *pid).stdout)
     [store] = audited["stores"]

@@ -194,17 +194,17 @@ def too_many_at_once(one: Proof) -> None:
 def test_sessions_that_fail_after_auth_are_counted(
     proof: Make, dovecot_version: str, breaks: Callable[[Proof], None], reason: str
 ) -> None:
-    """--from-log counts them for their user, and ends with status 1."""
+    """Mailauth log counts them for their user, and ends with status 1."""
     one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
     path = str(one.lab.folder / "log")
     imap(one.lab)
     assert one.lab.logs("Logged out")
-    assert mailauth("diagnose", "--from-log", "--log", path).returncode == 0
+    assert mailauth("log", "--log", path).returncode == 0
     breaks(one)
     report = read_logs(Reading((one.lab.folder / "log",)))
     assert [(row.user, row.failures) for row in report.rows] == [("alice", 1)]
     assert reason in report.rows[0].reason
-    assert mailauth("diagnose", "--from-log", "--log", path).returncode == 1
+    assert mailauth("log", "--log", path).returncode == 1
 
 
 def test_logins_that_a_later_passdb_lets_in_are_no_failures(proof: Make, dovecot_version: str) -> None:
@@ -301,9 +301,9 @@ def test_no_command_shows_a_secret_of_the_log(proof: Make, dovecot_version: str)
     for words in (
         ("diagnose", "a", *which),
         ("diagnose", "a", "--json", *which),
-        ("diagnose", "--all", "--json", *which),
-        ("diagnose", "--from-log", "--log", str(one.lab.folder / "log")),
-        ("diagnose", "--from-log", "--json", *which),
+        ("checkup", "--json", *which),
+        ("log", "--log", str(one.lab.folder / "log")),
+        ("log", "--json", *which),
         ("check", "failures", "workers", "--state", str(one.lab.folder / "kept"), *which),
     ):
         done = mailauth(*words)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailauth.cli.diagnose import exit_status
+from mailauth.cli.shared.output import exit_status
 from mailauth.finding import Certainty
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
