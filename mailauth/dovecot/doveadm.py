@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from mailauth.dovecot import (
     answers,
@@ -154,10 +154,14 @@ class Installation:
     def inside(
         self,
         call: Callable[[], _T],
+        form: Any = answers.PLAIN,
+        *,
         identity: Identity | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> _T:
         """Call a function where that Dovecot lives: its files, its sockets, its network.
+
+        ``form``: the type of what it returns, by which the answer of a child is checked.
 
         In a forked child when that is another root or namespace, another user (``identity``), or when it is
         to have Dovecot's ``environment`` in place of ours; what the function needs must be imported before.
@@ -178,7 +182,7 @@ class Installation:
                     _become(self.pid, identity, environment)
                     return call()
 
-                answers.write(answers.of(work, self.pid), told)
+                told.write(answers.of(work, self.pid))
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as stream:
@@ -186,18 +190,18 @@ class Installation:
         if len(data) > answers.MOST:
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        kind, value = answers.read(data) if data else ("bug", "the child died")
+        kind, value = answers.read(data, form) if data else ("bug", "the child died")
         if kind in ("cannot", "refused"):
             raise CannotObserve(str(value)) if kind == "cannot" else Refused(str(value))
         if kind == "bug":
             raise RuntimeError(f"inside process {self.pid}: {value}")
         return cast(_T, value)
 
-    def stay(self, make: Callable[[], object]) -> Staying:
-        """As ``inside``, for many calls: of the methods of what ``make`` returns there."""
+    def stay(self, make: Callable[[], object], protocol: type) -> Staying:
+        """As ``inside``, for many calls: of what ``protocol`` says that ``make`` returns there."""
         assert self.pid
         _prepare()
-        return Staying(self.pid, make)
+        return Staying(self.pid, make, protocol)
 
     def identity(self, user: str) -> Identity | None:
         """A user of the system that this Dovecot lives in; None for one that is not there."""

@@ -5,11 +5,12 @@ write must go where the page was read.
 """
 
 import os
-import pickle
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import Any, BinaryIO
+from functools import cache, partial
+from typing import Any, BinaryIO, get_type_hints
+
+import msgspec
 
 from mailauth.dovecot import answers, confining, entering, holding
 from mailauth.errors import CannotObserve, Refused
@@ -22,11 +23,13 @@ _ENDED = "the child in the other root has ended before it answered; run it again
 class Staying:
     """``make`` is called in there, once; ``ask`` then calls what it returned, by name.
 
-    What it needs must be imported before.  Raises CannotObserve and Refused, as what is called does.
+    ``protocol`` says which methods and properties there are, of what they take and of what they answer.
+    What is called needs must be imported before.  Raises CannotObserve and Refused, as what is called does.
     """
 
-    def __init__(self, pid: int, make: Callable[[], Any]) -> None:
+    def __init__(self, pid: int, make: Callable[[], Any], protocol: type) -> None:
         holding.check(pid)
+        self._protocol = protocol
         asked, self._asking = os.pipe()
         self._answers, answering = os.pipe()
         self._child = os.fork()
@@ -34,24 +37,24 @@ class Staying:
             os.close(self._asking)
             os.close(self._answers)
             with os.fdopen(asked, "rb") as source, os.fdopen(answering, "wb") as target:
-                _serve(pid, make, source, target)
+                _serve(pid, make, protocol, source, target)
             os._exit(0)
         os.close(asked)
         os.close(answering)
         try:
-            self._answer()
+            self._answer(type(None))
         except BaseException:
             self.close()
             raise
 
-    def ask(self, name: str, *values: object, **named: object) -> Any:
-        """Call a method of what was made, or get one of its attributes."""
-        data = pickle.dumps((name, values, named))
+    def ask(self, name: str, **values: object) -> Any:
+        """Call a method of what was made, or get one of its properties."""
+        data = answers.packed(name, values)
         try:
             _send(self._asking, data)
         except OSError:
             raise CannotObserve(_ENDED) from None
-        return self._answer()
+        return self._answer(_forms(self._protocol, name)["return"])
 
     def close(self) -> None:
         """It ends as soon as it hears no more."""
@@ -61,11 +64,11 @@ class Staying:
             os.waitpid(self._child, 0)
             self._child = 0
 
-    def _answer(self) -> Any:
+    def _answer(self, form: Any) -> Any:
         data = _received(self._answers, answers.MOST)
         if data is None:
             raise CannotObserve(_ENDED)
-        kind, value = answers.read(data)
+        kind, value = answers.read(data, form)
         if kind == "refused":
             raise Refused(str(value))
         if kind == "cannot":
@@ -75,7 +78,14 @@ class Staying:
         return value
 
 
-def _serve(pid: int, make: Callable[[], Any], source: BinaryIO, target: BinaryIO) -> None:
+@cache
+def _forms(protocol: type, name: str) -> dict[str, Any]:
+    """What a method or property takes, by name, and what it answers: "return"."""
+    member = getattr(protocol, name)
+    return get_type_hints(member.fget if isinstance(member, property) else member)
+
+
+def _serve(pid: int, make: Callable[[], Any], protocol: type, source: BinaryIO, target: BinaryIO) -> None:
     """In the child, until nobody asks any more."""
     made: Any = None
 
@@ -86,15 +96,16 @@ def _serve(pid: int, make: Callable[[], Any], source: BinaryIO, target: BinaryIO
             entering.go(pid, _MOST_SECONDS, program=False)
             made = make()
             return None
-        name, values, named = pickle.loads(question)  # noqa: S301 - of our parent, who is root
+        name, values = answers.unpacked(question, tuple[str, dict[str, Any]])
+        forms = _forms(protocol, name)
         found = getattr(made, name)
-        return found(*values, **named) if callable(found) else found
+        given = {key: msgspec.convert(value, forms[key]) for key, value in values.items()}
+        return found(**given) if callable(found) else found
 
     with suppress(OSError):
         question: bytes | None = b""
         while question is not None:
-            answer = answers.of(partial(served, question), pid)
-            _send(target.fileno(), answers.packed(answer))
+            _send(target.fileno(), answers.of(partial(served, question), pid))
             question = _received(source.fileno(), None) if made is not None else None
 
 

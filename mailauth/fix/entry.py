@@ -47,7 +47,8 @@ class Entry:
         elif isinstance(source, SqlSource):
             sql.prepare(source)
             record = dovecot.inside(
-                lambda: sql.lookup(source, lambda escape: self._fill(source.query, escape))
+                lambda: sql.lookup(source, lambda escape: self._fill(source.query, escape)),
+                Record,
             )
         else:
             raise Refused(f"{self.passdb.label}: mailauth cannot read from this driver.")

@@ -217,7 +217,7 @@ class _Desk:
             if found is None:
                 return None
             pattern = str(Path(main).parent / found[2].strip("\"'"))
-            there = self.dovecot.inside(lambda pattern=pattern: sorted(glob.glob(pattern)))  # type: ignore[misc]  # noqa: PTH207 - with folders in it
+            there = self.dovecot.inside(lambda pattern=pattern: sorted(glob.glob(pattern)), list[str])  # type: ignore[misc]  # noqa: PTH207 - with folders in it
             folder, name = os.path.split(pattern)
             if name == "*.conf":
                 drop_in = f"{folder}/{DROP_IN}"
@@ -262,4 +262,4 @@ def read(dovecot: Installation, file: str) -> bytes | None:
         except OSError as why:
             raise CannotObserve(f"{file}: cannot be read ({why.strerror}).") from None
 
-    return dovecot.inside(content)
+    return dovecot.inside(content, bytes | None)

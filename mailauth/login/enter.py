@@ -60,7 +60,7 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
         return converse(door, mechanism, user, password.raw)
 
     def connected() -> Told:
-        told = talk() if way.outside else site.inside(talk)
+        told = talk() if way.outside else site.inside(talk, Told)
         if told.answer is Answer.UNREACHABLE:
             raise _NotConnectedError(told)
         return told

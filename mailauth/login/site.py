@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
@@ -33,13 +33,15 @@ class Site:
     def scene(self, user: str = "") -> Scene:
         return Scene(self.dovecot, self.config, user)
 
-    def inside(self, ask: Callable[[], _T]) -> _T:
+    def inside(self, ask: Callable[[], _T], form: Any) -> _T:
         """Ask in this Dovecot's network; in ours, where an ordinary user may not see that it is another.
+
+        ``form`` as of ``Installation.inside``.
 
         Raises CannotObserve when we may not.
         """
         try:
-            return in_network(self.scene(), ask)
+            return in_network(self.scene(), ask, form)
         except CannotObserve:
             if self.dovecot.pid:
                 raise

@@ -336,8 +336,9 @@ def count(report: Report, swaps: Sequence[Swap], done: Swapped) -> None:
     report.written += len(done.written)
     report.changed += len(done.changed)
     report.locked += len(done.locked)
-    for one in swaps if done.left else ():
-        if why := done.left.get(one.row.key):
+    left = dict(done.left)
+    for one in swaps if left else ():
+        if why := left.get(one.row.key):
             report.left(one.row, why)
     if done.changed or done.locked:
         users = {one.row.key: one.row.user for one in swaps}

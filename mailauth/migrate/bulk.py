@@ -167,8 +167,9 @@ class Import:
         self.journal.batch(entries)
         done = self.table.swap(swaps)
         self.report.not_kept += sum(not entry.kept for entry in entries if entry.key in done.written)
+        left = dict(done.left)
         for one in swaps:
-            outcome, why = outcomes[one.row.key], done.left.get(one.row.key, "")
+            outcome, why = outcomes[one.row.key], left.get(one.row.key, "")
             if why:
                 outcome = Outcome.NOT_KEPT
             elif one.row.key in done.locked:

@@ -78,7 +78,7 @@ def to_disable(config: AuthConfig, dovecot: Installation) -> Switch:
             desk.after[file] = [line for line in desk.lines(file) if not line.strip().startswith(mark)]
     if not desk.changed():
         raise UsageError(f"{config.file}: on-login is not enabled here; there is nothing to take out.")
-    names = dovecot.inside(lambda: [str(path) for path in folder.glob("mailauth-*.conf.ext")])
+    names = dovecot.inside(lambda: [str(path) for path in folder.glob("mailauth-*.conf.ext")], list[str])
     return Switch(_plan("disable", desk), dict.fromkeys(names, b""), config)
 
 

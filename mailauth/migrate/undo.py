@@ -54,9 +54,10 @@ class Undoing:
         self._count()
 
     def _written(self, swaps: Sequence[Swap], done: Swapped) -> None:
+        left = dict(done.left)
         for one in swaps:
             key = one.row.key
-            if why := done.left.get(key):
+            if why := left.get(key):
                 self.report.reasons[why] += 1
                 self._note(key, _FAILED, one.row.user)
             elif key in done.written:

@@ -371,8 +371,9 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
     identity, alike = _as_dovecot(scene.dovecot, scene.config, service)
     return scene.dovecot.inside(
         lambda: sql.ask(source, query, alike=alike or not sql.is_local(source)),
-        identity,
-        dict(source.environment),
+        Record,
+        identity=identity,
+        environment=dict(source.environment),
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -88,7 +88,7 @@ def observe_reachable(scene: Scene) -> Reachable | NotApplicable:
     found = addresses(scene.host)
     pid = _master(scene)
     same = pid is None or _same_network(pid)
-    own = _in_network(scene, pid, _interfaces)
+    own = frozenset(map(ip_address, _in_network(scene, pid, _interfaces, frozenset[str])))
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 10 ms, and only with a host
 
     with ThreadPoolExecutor(len(found) * max(len(ports), 1)) as pool:
@@ -186,16 +186,16 @@ def _address(text: str) -> Address:
     return IPv4Address(raw) if len(raw) == 4 else IPv6Address(raw)
 
 
-def _in_network(scene: Scene, pid: int | None, ask: Callable[[], _T]) -> _T:
-    """Ask where Dovecot lives."""
+def _in_network(scene: Scene, pid: int | None, ask: Callable[[], _T], form: Any) -> _T:
+    """Ask where Dovecot lives; ``form``: the type of the answer."""
     if pid is None or _same_network(pid):
         return ask()
-    return Installation(scene.dovecot.config, pid).inside(ask)
+    return Installation(scene.dovecot.config, pid).inside(ask, form)
 
 
-def in_network(scene: Scene, ask: Callable[[], _T]) -> _T:
+def in_network(scene: Scene, ask: Callable[[], _T], form: Any) -> _T:
     """Ask in the network of the Dovecot that runs.  Raises CannotObserve when we may not."""
-    return _in_network(scene, _master(scene), ask)
+    return _in_network(scene, _master(scene), ask, form)
 
 
 def _same_network(pid: int) -> bool:
@@ -205,10 +205,10 @@ def _same_network(pid: int) -> bool:
         return True  # an ordinary user may not look; then it is taken for ours
 
 
-def _interfaces() -> frozenset[Address]:
+def _interfaces() -> frozenset[str]:
     """The addresses of every interface."""
     return frozenset(
-        ip_address(one.address.partition("%")[0])
+        one.address.partition("%")[0]
         for each in psutil.net_if_addrs().values()
         for one in each
         if one.family in (socket.AF_INET, socket.AF_INET6)
@@ -229,7 +229,9 @@ def _strangers(
     wanted = list(dict.fromkeys(wanted))
     if not wanted:
         return ()
-    return _in_network(scene, pid, lambda: tuple(str(one) for one in wanted if not _binds(one)))
+    return _in_network(
+        scene, pid, lambda: tuple(str(one) for one in wanted if not _binds(one)), tuple[str, ...]
+    )
 
 
 def _binds(address: Address) -> bool:

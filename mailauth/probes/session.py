@@ -44,7 +44,7 @@ def observe_session(scene: Scene, logins: Logins | None) -> MailSession | NotApp
         if told is not None and door.tls != "starttls":
             break
         client_of(door.protocol)  # imported here, since the session may be in a forked child
-        told = in_network(scene, partial(converse, door, mechanism, scene.user, scene.password.raw))
+        told = in_network(scene, partial(converse, door, mechanism, scene.user, scene.password.raw), Told)
         if told.answer is not Answer.NOT_OFFERED:
             return _session(door, told, mechanism, scene)
     if told is None:

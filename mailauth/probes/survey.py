@@ -76,7 +76,7 @@ def _survey(source: Source, question: Question, ask: Ask) -> Survey:
     if isinstance(source, SqlSource):
         sql.prepare(source)
         progress = ask.progress if dovecot.pid is None else None  # a child's is nobody's to see
-        return dovecot.inside(lambda: survey.of_database(source, question, ask.rows_query, progress))
+        return dovecot.inside(lambda: survey.of_database(source, question, ask.rows_query, progress), Survey)
     tally = Tally(question)
     if source.password is not None:
         tally.add(source.password.encode(), ())

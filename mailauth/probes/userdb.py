@@ -5,7 +5,6 @@ changes nothing.  Measured on 2.3.19.1 and 2.4.1: status 67 is an unknown user, 
 """
 
 import os
-import pickle
 import re
 import stat
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from mailauth.dovecot import answers
 from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
@@ -25,6 +25,7 @@ from mailauth.probes.walk import walk
 from mailauth.stores import passwd_file
 
 _SECONDS = 10.0
+_Walked = tuple[bool, str, str, str]
 _IN_FOLDERS = frozenset({"maildir", "mbox", "sdbox", "mdbox", "dbox"})
 
 
@@ -302,10 +303,10 @@ def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotA
     numbers = {accounts.number(scene.dovecot, name, "group") for name in names}
     groups = sorted(number for number in numbers if number is not None)
 
-    def walked() -> tuple[bool, str, str, str]:
+    def walked() -> _Walked:
         return _as_user(mail, uid, gid, groups)
 
-    exists, by, needs, mode = scene.dovecot.inside(walked)
+    exists, by, needs, mode = scene.dovecot.inside(walked, _Walked)
     return MailAccess(f"{mail}, as uid {uid}", mail, uid, gid, exists, by, needs, mode)
 
 
@@ -323,7 +324,7 @@ def _folder(scene: Scene, found: dict[str, str]) -> str:
     return path if driver in _IN_FOLDERS and path.startswith("/") else ""
 
 
-def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> tuple[bool, str, str, str]:
+def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> _Walked:
     """``_walk`` in a child of that uid: the kernel's own answer, access lists and all."""
     if os.geteuid() != 0:
         return _walk(path)
@@ -331,29 +332,29 @@ def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> tuple[bool, st
     child = os.fork()
     if not child:
         os.close(reader)
-        answer: object = None
-        try:
+
+        def walked() -> _Walked:
             os.setgroups(groups)
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
-            answer = _walk(path)
-        except BaseException:  # noqa: BLE001, S110 - nothing may escape from the child
-            pass
+            return _walk(path)
+
+        try:
+            with os.fdopen(writer, "wb") as told:
+                told.write(answers.of(walked, None))
         finally:
-            with os.fdopen(writer, "wb") as stream:
-                pickle.dump(answer, stream)
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         data = stream.read()
     os.waitpid(child, 0)
-    answer = pickle.loads(data) if data else None  # noqa: S301 - our own child's
-    if answer is None:
+    kind, answer = answers.read(data, _Walked) if data else ("bug", "")
+    if kind != "ok":
         raise CannotObserve(f"{path}: cannot be tried as uid {uid}.")
-    return cast(tuple[bool, str, str, str], answer)
+    return cast(_Walked, answer)
 
 
-def _walk(path: str) -> tuple[bool, str, str, str]:
+def _walk(path: str) -> _Walked:
     """Whether the folder is there; the folder that stops us, what we may not do, and its mode."""
     last = Path("/")
     for place in [*reversed(Path(path).parents), Path(path)]:

@@ -44,11 +44,11 @@ def in_passdb(
     source = passdb.source
     if isinstance(source, FileSource) and old is not None and new is not None:
         path, user = passwd_file.place(source, fill)
-        return dovecot.inside(lambda: in_file(Path(path), user, old, new))
+        return dovecot.inside(lambda: in_file(Path(path), user, old, new), Changed)
     if isinstance(source, SqlSource):
         sql.prepare(source)
         select = query.read(source.query)
-        return dovecot.inside(lambda: in_database(source, select, fill, old, new))
+        return dovecot.inside(lambda: in_database(source, select, fill, old, new), Changed)
     raise Refused(f"{passdb.label}: mailauth cannot write to this driver.")
 
 

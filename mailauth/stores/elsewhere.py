@@ -4,13 +4,33 @@ The same socket path is another server in another root, and the same file anothe
 """
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Protocol, cast
 
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.staying import Staying
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, Table
 
 _ROWS = 20_000  # of a page: an answer is bounded
+
+
+class Noted(Table, Protocol):
+    """A table with what some have more: what was odd in a file, or that there is no key."""
+
+    @property
+    def twice(self) -> Sequence[str]:
+        """Names that stand twice."""
+
+    @property
+    def bad(self) -> Sequence[int]:
+        """The numbers of lines that are none."""
+
+    @property
+    def passed_over(self) -> Sequence[str]:
+        """Where lines are that Dovecot passes over."""
+
+    @property
+    def keyless(self) -> str:
+        """That it has no key, and what to do."""
 
 
 class Elsewhere:
@@ -55,20 +75,20 @@ class Elsewhere:
         return cast("str", self._child.ask("unsortable"))
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
-        return cast("Sequence[Row]", self._child.ask("page", after, min(size, _ROWS)))
+        return cast("Sequence[Row]", self._child.ask("page", after=after, size=min(size, _ROWS)))
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
         return [
             row
             for at in range(0, len(keys), _ROWS)
-            for row in cast("Sequence[Row]", self._child.ask("now", keys[at : at + _ROWS]))
+            for row in cast("Sequence[Row]", self._child.ask("now", keys=keys[at : at + _ROWS]))
         ]
 
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
-        return cast("Sequence[Row]", self._child.ask("of_users", users))
+        return cast("Sequence[Row]", self._child.ask("of_users", users=users))
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
-        return cast("Swapped", self._child.ask("swap", swaps))
+        return cast("Swapped", self._child.ask("swap", swaps=swaps))
 
     def close(self) -> None:
         self._child.close()
@@ -80,7 +100,7 @@ def opened(dovecot: Installation, make: Callable[[], Table], notes: frozenset[st
     Raises what it raises.
     """
     assert dovecot.pid
-    child = dovecot.stay(make)
+    child = dovecot.stay(make, Noted)
     try:
         return Elsewhere(child, dovecot.pid, notes)
     except BaseException:

@@ -118,7 +118,7 @@ class FileTable:
             now = {row.key: row.stored for row in self.now(list(work.written))}
         left = not_kept([one for one in swaps if one.row.key in work.written], now)
         keys = frozenset(one.row.key for one in swaps)
-        return Swapped(frozenset(work.written) - left.keys(), keys - work.written, left=left)
+        return Swapped(frozenset(work.written) - left.keys(), keys - work.written, left=tuple(left.items()))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -1,7 +1,7 @@
 """Rows of stored strings, and what is to be written into them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -56,14 +56,14 @@ class Swapped:
     written: frozenset[Key]
     changed: frozenset[Key] = frozenset()
     locked: frozenset[Key] = frozenset()
-    left: Mapping[Key, str] = field(default_factory=dict)
+    left: tuple[tuple[Key, str], ...] = ()
 
     def __or__(self, other: "Swapped") -> "Swapped":
         return Swapped(
             self.written | other.written,
             self.changed | other.changed,
             self.locked | other.locked,
-            {**self.left, **other.left},
+            self.left + other.left,
         )
 
 

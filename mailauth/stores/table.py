@@ -135,7 +135,7 @@ class SqlTable:
             written = self.engine.swap(self.names, swaps)
         except NotKeptError as why:
             rest = self.swap([one for one in swaps if one.row.key not in why.left])
-            return rest | Swapped(frozenset(), left=why.left)
+            return rest | Swapped(frozenset(), left=tuple(why.left.items()))
         except (LockedError, RowRefusedError) as why:
             if len(swaps) > 1:
                 middle = len(swaps) // 2
@@ -143,7 +143,7 @@ class SqlTable:
             key = swaps[0].row.key
             if isinstance(why, LockedError):
                 return Swapped(frozenset(), locked=frozenset({key}))
-            return Swapped(frozenset(), left={key: str(why)})
+            return Swapped(frozenset(), left=((key, str(why)),))
         if len(written) == len(swaps):
             return Swapped(written)
         return Swapped(written, frozenset(one.row.key for one in swaps) - written)

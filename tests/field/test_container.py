@@ -4,7 +4,6 @@ And whoever owns that root has nothing of ours by it: no file, no right, no code
 """
 
 import os
-import pickle
 import pwd
 import subprocess
 import time
@@ -15,9 +14,9 @@ import psutil
 import pytest
 
 from mailauth.diagnose import Target, diagnose
-from mailauth.dovecot import answers, inroot
+from mailauth.dovecot import inroot
 from mailauth.dovecot.doveadm import Installation, at_pid
-from mailauth.errors import CannotObserve, NoAnswerInTime
+from mailauth.errors import NoAnswerInTime
 from mailauth.hashes import Password
 from tests.cli.running import ORDINARY, mailauth
 from tests.field import container as field_container
@@ -159,34 +158,6 @@ def test_root_is_nobody_among_an_ordinary_users_processes(ordinary: int, tmp_pat
     assert {one.stat().st_uid for one in open_to_all.iterdir()} == {65534}
     assert beside.run("touch", str(tmp_path / "roots")).status
     assert not (tmp_path / "roots").exists()
-
-
-class _Evil:
-    """What a child that was taken over would answer."""
-
-    def __init__(self, call: object, *words: object) -> None:
-        self.call, self.words = call, words
-
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return self.call, self.words
-
-
-def test_an_answer_is_a_value(tmp_path: Path) -> None:
-    """Nothing of what is answered is run: no function, no class that is no value, no attribute."""
-    mark = tmp_path / "mark"
-    for evil in (
-        _Evil(os.system, f"touch {mark}"),
-        _Evil(eval, f"open({str(mark)!r}, 'w')"),
-        _Evil(getattr, Path, "cwd"),
-        _Evil(subprocess.Popen, ("touch", str(mark))),
-        _Evil(bytearray, 1 << 40),
-    ):
-        with pytest.raises(CannotObserve):
-            answers.read(pickle.dumps(("ok", evil)))
-    for broken in (b"", b"\x80", b"no", pickle.dumps("ok"), pickle.dumps((1, 2))):
-        with pytest.raises(CannotObserve):
-            answers.read(broken)
-    assert not mark.exists()
 
 
 _HOMES = "userdb passwd-file {\n  passwd_file_path = /srv/homes\n}\n"

@@ -201,6 +201,6 @@ def test_the_connector_is_that_of_the_dovecot(lab: Callable[..., Lab]) -> None:
     found = {}
     for version in ("2.3.13", "testing"):
         with lab(version, "passwd-file", {"alice": STORED}) as one:
-            found[version] = at_pid(one.master_pid, None).inside(connector)
+            found[version] = at_pid(one.master_pid, None).inside(connector, tuple[int, int])
     assert found["2.3.13"] == (3, 1)
     assert found["testing"] >= (3, 4)

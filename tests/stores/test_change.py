@@ -42,7 +42,7 @@ def changed(lab: Lab, old: str | None, new: str | None, user: str = "alice") -> 
     if isinstance(source, FileSource):
         assert was is not None
         assert will is not None
-        return dovecot.inside(lambda: change.in_file(Path(source.path), user, was, will))
+        return dovecot.inside(lambda: change.in_file(Path(source.path), user, was, will), change.Changed)
     assert isinstance(source, SqlSource)
     sql.prepare(source)
     known = values(user, original=user, service="imap", dialect=config.version.dialect)
@@ -54,7 +54,8 @@ def changed(lab: Lab, old: str | None, new: str | None, user: str = "alice") -> 
             lambda template, escape: expand(template, known, config.version.dialect, escape),
             was,
             will,
-        )
+        ),
+        change.Changed,
     )
 
 
