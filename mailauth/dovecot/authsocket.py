@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve, NoAnswerInTime, unseen
 
 _MAX_LINE, _MAX_LINES = 8192, 1000
@@ -52,7 +53,7 @@ class AuthSocket:
         self.greeting: tuple[str, ...] = ()
         self._file = self._socket.makefile("rwb")
         try:
-            self._connect(path)
+            inroot.connect(self._socket, path)
             # A process may hold several connections; Dovecot wants each to show another PID.
             client = os.getpid() + (next(self._connections) << 22)
             self._send(f"VERSION\t1\t2\nCPID\t{client & 0x7FFFFFFF}\n")
@@ -71,17 +72,6 @@ class AuthSocket:
                 raise CannotObserve(f"{self._path}: what listens there is no auth of Dovecot's.")
             lines.append(self._line())
         return tuple(lines)
-
-    def _connect(self, path: Path) -> None:
-        """Connect even where the path is longer than a socket address may be (108 bytes)."""
-        if len(os.fsencode(path)) < 100:
-            self._socket.connect(str(path))
-            return
-        folder = os.open(path.parent, os.O_PATH)
-        try:
-            self._socket.connect(f"/proc/self/fd/{folder}/{path.name}")
-        finally:
-            os.close(folder)
 
     def __enter__(self) -> Self:
         return self

@@ -12,10 +12,12 @@ import ctypes
 import errno
 import os
 import platform
+import re
 import resource
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP = 1, 4, 8, 22
 _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 24, 36, 38
@@ -165,6 +167,20 @@ def filter_calls(*, program: bool) -> None:
         raise OSError(errno.ENOSYS, "no filter of system calls is known for this machine", "seccomp")
     told = _Program(len(code) // 8, code)
     call("prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(told), 0, 0)
+
+
+def take_label(pid: int | str, of: Path = Path("/proc")) -> None:
+    """The AppArmor profile of that process, for the program that is run next from here, or from a child.
+
+    Where there is none, or we may not change to it, nothing is changed; ours can only be less than it.
+    Source: aa_change_onexec(2); Linux security/apparmor/lsm.c, apparmor_setprocattr().
+    """
+    with suppress(OSError, UnicodeDecodeError):
+        folder = "attr/apparmor" if (of / "self/attr/apparmor").is_dir() else "attr"
+        profile = (of / f"{pid}/{folder}/current").read_text("ascii").rstrip("\0\n")
+        name = re.fullmatch(r"(?P<name>[^\s()]+) \((enforce|complain|kill|prompt|mixed)\)", profile)
+        if name:
+            (of / f"self/{folder}/exec").write_text(f"exec {name['name']}", "ascii")
 
 
 def alone() -> bytes:

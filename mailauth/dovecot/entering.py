@@ -82,6 +82,8 @@ def go(pid: int, seconds: float, *, program: bool) -> None:
     """
     os.setsid()  # no terminal of ours, into which something could be typed
     others = confining.limits_of(pid)
+    if program:
+        confining.take_label(pid)
     if "pid" in _enter(pid) and (child := os.fork()):
         _wait(child)
     confining.die_with_parent()

@@ -1,4 +1,4 @@
-"""The files of another root, found and opened inside it: no link of theirs leads into ours.
+"""The files and sockets of another root, found and opened inside it: no link of theirs leads into ours.
 
 The kernel takes an absolute link below /proc/PID/root from the root of whoever follows it.  So names are
 walked here, link by link, and what is read is opened with openat2(2), which does that by itself and
@@ -28,6 +28,8 @@ _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
 _MOST_LINKS = 40
 _ROOT = re.compile(r"(/proc/(\d+)/root)(?=/|$)")
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ONLY_NAMED = os.O_PATH | os.O_CLOEXEC  # a socket: it is connected to, not opened
+_MOST_ADDRESS = 100
 _UNKNOWN = (errno.ENOSYS, errno.EPERM)  # an old kernel; a sandbox that does not know the call
 MOST = 64 * 1024 * 1024  # bytes of one file
 
@@ -92,9 +94,8 @@ def _matching(folder: str, part: str, locate: Callable[[str], Path]) -> Iterator
 
 def opened(path: Path) -> BinaryIO:
     """A file to read: a pipe would be waited for, and a device has no end.  Raises OSError."""
-    elsewhere = _ROOT.match(str(path))
-    if elsewhere:
-        descriptor = _of_process(int(elsewhere[2]), elsewhere[1], str(path)[elsewhere.end() :])
+    if elsewhere := _ROOT.match(str(path)):
+        descriptor = _of_process(elsewhere, path, _READ)
     else:
         descriptor = os.open(path, _READ)
     file = os.fdopen(descriptor, "rb")
@@ -110,14 +111,35 @@ def content(path: Path, most: int = MOST) -> bytes:
         return whole.read(file, most, path)
 
 
-def _of_process(pid: int, root: str, name: str) -> int:
+def connect(link: socket.socket, path: Path) -> None:
+    """To a socket by its path, also where that is longer than a socket address may be (108 bytes).
+
+    In another root no link leads to a socket of ours, whoever exchanges it meanwhile.  Raises OSError.
+    """
+    if elsewhere := _ROOT.match(str(path)):
+        place, name = _of_process(elsewhere, path, _ONLY_NAMED), ""
+    elif len(os.fsencode(path)) < _MOST_ADDRESS:
+        link.connect(str(path))
+        return
+    else:
+        place, name = os.open(path.parent, os.O_PATH | os.O_CLOEXEC), f"/{path.name}"
+    try:
+        if not name and not stat.S_ISSOCK(os.fstat(place).st_mode):
+            raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED), str(path))
+        link.connect(f"/proc/self/fd/{place}{name}")
+    finally:
+        os.close(place)
+
+
+def _of_process(elsewhere: re.Match[str], path: Path, flags: int) -> int:
     """Raises OSError, also when it is another process by now."""
+    root, pid, name = elsewhere[1], int(elsewhere[2]), str(path)[elsewhere.end() :]
     folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if os.geteuid() == 0 and (entering.rights(pid).uid or "user" in entering.differing(pid)):
-            descriptor = _as_its_user(pid, folder, root, name)
+            descriptor = _as_its_user(pid, folder, root, name, flags)
         else:
-            descriptor = _inside(folder, root, name)
+            descriptor = _inside(folder, root, name, flags)
     finally:
         os.close(folder)
     if not holding.still(pid):
@@ -126,7 +148,7 @@ def _of_process(pid: int, root: str, name: str) -> int:
     return descriptor
 
 
-def _as_its_user(pid: int, folder: int, root: str, name: str) -> int:
+def _as_its_user(pid: int, folder: int, root: str, name: str, flags: int) -> int:
     """Opened by a child that has that process's user and capabilities, and hands it over."""
     ours, its = socket.socketpair()
     child = os.fork()
@@ -134,7 +156,10 @@ def _as_its_user(pid: int, folder: int, root: str, name: str) -> int:
         told = errno.EACCES
         try:
             entering.as_far_as_it_may(pid)
-            socket.send_fds(its, [b"0"], [_inside(folder, root, name)])
+            descriptor = _inside(folder, root, name, flags)
+            if flags == _ONLY_NAMED and not os.access(f"/proc/self/fd/{descriptor}", os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            socket.send_fds(its, [b"0"], [descriptor])
         except OSError as why:
             told = why.errno or told
             its.send(str(told).encode())
@@ -150,9 +175,9 @@ def _as_its_user(pid: int, folder: int, root: str, name: str) -> int:
     raise OSError(code, os.strerror(code), f"{root}{name}")
 
 
-def _inside(folder: int, root: str, name: str) -> int:
+def _inside(folder: int, root: str, name: str, flags: int) -> int:
     """``folder`` is that root, opened."""
-    how = _How(_READ, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    how = _How(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
     libc = ctypes.CDLL(None, use_errno=True)
     words = (ctypes.c_long(folder), os.fsencode(name or "/"), ctypes.byref(how), ctypes.sizeof(how))
     descriptor: int = libc.syscall(ctypes.c_long(_OPENAT2), *words)
@@ -160,5 +185,5 @@ def _inside(folder: int, root: str, name: str) -> int:
         return descriptor
     code = ctypes.get_errno()
     if code in _UNKNOWN:
-        return os.open(found(root, name), _READ | os.O_NOFOLLOW)
+        return os.open(found(root, name), flags | os.O_NOFOLLOW)
     raise OSError(code, os.strerror(code), f"{root}{name}")

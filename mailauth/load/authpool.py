@@ -8,7 +8,6 @@ reload the old auth process goes on until its clients disconnect), src/master/se
 
 import asyncio
 import base64
-import os
 import secrets
 import socket
 from collections.abc import Coroutine
@@ -19,6 +18,7 @@ from typing import Any
 import stamina
 import stamina.instrumentation
 
+from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Password
 from mailauth.load.accounts import Mix
@@ -283,18 +283,11 @@ def _response(user: str, password: Password) -> bytes:
 
 
 def connected(path: Path) -> socket.socket:
-    """Connected, also where the path is longer than a socket address may be (108 bytes)."""
+    """To be written to and read without waiting.  Raises OSError."""
     found = socket.socket(socket.AF_UNIX)
     try:
         found.settimeout(_GREETING_SECONDS)
-        if len(os.fsencode(path)) < 100:
-            found.connect(str(path))
-        else:
-            folder = os.open(path.parent, os.O_PATH)
-            try:
-                found.connect(f"/proc/self/fd/{folder}/{path.name}")
-            finally:
-                os.close(folder)
+        inroot.connect(found, path)
         found.setblocking(False)
     except BaseException:
         found.close()

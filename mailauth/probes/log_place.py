@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import (
@@ -206,7 +207,7 @@ def observe_penalties(scene: Scene) -> Penalties | NotApplicable:
     try:
         with socket.socket(socket.AF_UNIX) as anvil:
             anvil.settimeout(_ANVIL_SECONDS)
-            _connect(anvil, path)
+            inroot.connect(anvil, path)
             anvil.sendall(f"{hello}PENALTY-DUMP\n".encode())
             with anvil.makefile("r", encoding="ascii", errors="replace") as lines:
                 for _ in range(_MOST_LINES):
@@ -222,15 +223,6 @@ def observe_penalties(scene: Scene) -> Penalties | NotApplicable:
             f"{path}: anvil does not answer ({why.strerror or why}); run: sudo doveadm penalty."
         ) from None
     return Penalties(str(path), tuple(found))
-
-
-def _connect(anvil: socket.socket, path: Path) -> None:
-    """Connect even where the path is longer than a socket's address may be (108 bytes)."""
-    folder = os.open(path.parent, os.O_PATH)
-    try:
-        anvil.connect(f"/proc/self/fd/{folder}/{path.name}")
-    finally:
-        os.close(folder)
 
 
 def _penalty(fields: list[str]) -> Penalty | None:

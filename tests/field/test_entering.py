@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from mailauth.cli import migrate_on_login
-from mailauth.dovecot import containers, holding, inroot
+from mailauth.dovecot import confining, containers, holding, inroot
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
 from mailauth.hashes import Memory, Password
@@ -346,3 +346,19 @@ def test_a_container_with_users_and_memory_of_its_own(common: Path) -> None:
         inside.inside(Path("/srv/mark").touch)
         assert (common / "srv/mark").stat().st_uid == 200_000
         assert inside.execute(("mount", "-t", "tmpfs", "none", "/run")).status
+
+
+def test_a_programs_apparmor_profile_is_the_containers(tmp_path: Path) -> None:
+    """Where the kernel has AppArmor: the label is told to the kernel, before the program is run."""
+    for told, wanted in (
+        ("docker-default (enforce)\n", "exec docker-default"),
+        ("unconfined\n", ""),
+        ("a b (enforce)\n", ""),
+        ("system_u:system_r:container_t:s0\0", ""),
+    ):
+        for name in ("self/attr/apparmor/exec", "7/attr/apparmor/current"):
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(told if name.startswith("7") else "")
+        confining.take_label(7, tmp_path)
+        assert (tmp_path / "self/attr/apparmor/exec").read_text() == wanted
