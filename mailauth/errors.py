@@ -6,15 +6,33 @@ A message says what, where, and what to do, in one sentence, and never holds a s
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 # What shows what an ordinary user may not see; the command line puts its own words in.
 AS_ROOT = "run: sudo mailauth diagnose USER"
 
 
 class MailauthError(Exception):
-    """Base of those below."""
+    """Base of those below.
+
+    ``needs_root``: root would see it; the text then ends with the command that does.  ``needs_option``: an
+    option of the command line would show it.
+    """
+
+    def __init__(self, reason: str = "", *, needs_root: bool = False, needs_option: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.needs_root, self.needs_option = reason, needs_root, needs_option
+
+    def __str__(self) -> str:
+        return f"{self.reason.removesuffix('.')}; {AS_ROOT}." if self.needs_root else self.reason
+
+    @property
+    def ours(self) -> bool:
+        """That it was not seen is no fault of the server's: the right or the option was missing."""
+        return self.needs_root or self.needs_option
 
 
 class UsageError(MailauthError):
@@ -29,18 +47,48 @@ class NoAnswerInTime(CannotObserve):
     """What was asked does not answer; to ask it once more is to wait as long again."""
 
 
+class Ended(CannotObserve):
+    """A process ended while we looked at it: the next look may see more."""
+
+
 def unseen(what: str, why: OSError, verb: str = "cannot be read") -> CannotObserve:
     """What may not be looked at, why, and, where that is a matter of rights, the command that would."""
-    command = f"; {AS_ROOT}" if isinstance(why, PermissionError) and os.geteuid() else ""
-    return CannotObserve(f"{what}: {verb} ({why.strerror or why}){command}.")
+    needs_root = isinstance(why, PermissionError) and os.geteuid() != 0
+    return CannotObserve(f"{what}: {verb} ({why.strerror or why}).", needs_root=needs_root)
 
 
-def joined(problems: Sequence[str]) -> str:
+def joined(problems: Sequence["Reason"]) -> CannotObserve:
     """Several reasons as one, with the command for all of them at the end, once."""
-    ends = f"; {AS_ROOT}."
-    told = [problem.removesuffix(ends).removesuffix(".") for problem in problems]
-    last = ends if any(problem.endswith(ends) for problem in problems) else "."
-    return "; ".join(told) + last
+    told = (one.text.removesuffix(f"; {AS_ROOT}.").removesuffix(".") for one in problems)
+    return CannotObserve(f"{'; '.join(told)}.", needs_root=any(one.needs_root for one in problems))
+
+
+class Reason(Protocol):
+    """Why something was not seen, whoever keeps it; ``text`` ends with the command where it needs root."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def needs_root(self) -> bool: ...
+
+
+def from_world(why: BaseException, what: str = "what was asked for") -> CannotObserve | None:
+    """What the world's own errors come to, where we look; None for one that is a bug of ours.
+
+    ``what`` is named where a file may not be read, and the error does not say which one.
+    """
+    if isinstance(why, CannotObserve):
+        return why
+    if isinstance(why, PermissionError):
+        return unseen(str(why.filename or what), why)
+    # One of psutil's can only be here where psutil is; who has none of it loads none.
+    psutil = sys.modules.get("psutil")
+    if psutil and isinstance(why, psutil.AccessDenied):
+        return CannotObserve(f"/proc/{why.pid}: may not be read by us.", needs_root=True)
+    if psutil and isinstance(why, psutil.NoSuchProcess):
+        return Ended(f"process {why.pid} ended while we looked")
+    gone = ended(why)
+    return Ended(gone) if gone else None
 
 
 def ended(why: BaseException) -> str:

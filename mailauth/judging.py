@@ -269,9 +269,9 @@ def _past(bears: Bears, problem: Problem, unseen: Sequence[Unseen], facts: Facts
 
 def _of_rows(problem: Problem, facts: Facts) -> Problem:
     surveys = facts.get(Surveys)
-    if not isinstance(surveys, Surveys) or not surveys.unasked:
+    if not isinstance(surveys, Surveys) or not surveys.unseen:
         return problem
-    names = " and ".join(text.partition(":")[0] for text in surveys.unasked)
+    names = " and ".join(one.passdb for one in surveys.unseen)
     return lowered(problem, f"{names}, which mailauth did not look into, may let these users in.")
 
 
@@ -361,7 +361,7 @@ def _unobserved(unseen: Sequence[Unseen], facts: Facts) -> Unobserved:
     """What was not looked into, and the login that shows what comes of it, where none was made."""
     reason = "; ".join(one.text.removesuffix(".") for one in unseen)
     name = facts.get(UserName)
-    told = "run: " in reason  # the command that shows it
+    told = any(one.needs_root for one in unseen)  # the command that shows it
     if not told and isinstance(facts.get(Logins), NotApplicable) and isinstance(name, UserName):
         reason += f"; {SHOWN_BY_A_LOGIN}"
     return Unobserved(LookedUp, f"{reason}.")

@@ -10,10 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-import psutil
-
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import AS_ROOT, CannotObserve, ended, place_of, unseen
+from mailauth.errors import AS_ROOT, Ended, from_world, place_of
 from mailauth.evidence import (
     CacheAnswer,
     Certificates,
@@ -106,12 +104,10 @@ def concluded(
 
 
 def _with(command: str, fact: Fact) -> Fact:
-    if isinstance(fact, Surveys) and fact.unasked:
-        return replace(fact, unasked=tuple(one.replace(AS_ROOT, command) for one in fact.unasked))
-    if isinstance(fact, LookedUp) and fact.unseen:
+    if isinstance(fact, Surveys | LookedUp):
         told = (replace(one, reason=one.reason.replace(AS_ROOT, command)) for one in fact.unseen)
         return replace(fact, unseen=tuple(told))
-    if isinstance(fact, Unobserved) and AS_ROOT in fact.reason:
+    if isinstance(fact, Unobserved) and fact.needs_root:
         return replace(fact, reason=fact.reason.replace(AS_ROOT, command))
     return fact
 
@@ -129,23 +125,19 @@ def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) ->
     """Look, and record what was seen or why not.  The one place that catches a bug in a probe."""
     try:
         facts[kind] = seen = call()
-    except CannotObserve as why:
-        facts[kind] = Unobserved(kind, str(why))
-    except PermissionError as why:
-        facts[kind] = Unobserved(kind, str(unseen(str(why.filename or f"what {kind.__name__} needs"), why)))
-    except psutil.AccessDenied as why:
-        facts[kind] = Unobserved(kind, f"/proc/{why.pid}: may not be read by us; {AS_ROOT}.")
-    except psutil.NoSuchProcess as why:
-        facts[kind] = Unobserved(kind, f"process {why.pid} ended while we looked; try again.")
     except Exception as bug:  # noqa: BLE001 - one broken probe must not silence the rest
-        gone = ended(bug)
-        told = (
-            f"{gone}; try again." if gone else f"a bug in mailauth: {type(bug).__name__} at {place_of(bug)}."
-        )
-        facts[kind] = Unobserved(kind, told, bug=not gone)
+        facts[kind] = _unobserved(kind, bug)
     else:
         return None if isinstance(seen, NotApplicable) else seen
     return None
+
+
+def _unobserved(kind: type[Evidence], why: Exception) -> Unobserved:
+    known = from_world(why, f"what {kind.__name__} needs")
+    if known is None:
+        return Unobserved(kind, f"a bug in mailauth: {type(why).__name__} at {place_of(why)}.", bug=True)
+    said = f"{known}; try again." if isinstance(known, Ended) else str(known)
+    return Unobserved(kind, said, needs_root=known.needs_root)
 
 
 def skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:

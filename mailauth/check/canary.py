@@ -13,8 +13,7 @@ from mailauth.check import keep
 from mailauth.check.asked import Credentials, Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome, over
 from mailauth.clients.door import Answer, Step
-from mailauth.clients.talk import INSECURE
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.evidence import Listening, Penalties
 from mailauth.login.enter import attempt
 from mailauth.login.judge import judge
@@ -78,7 +77,7 @@ def _site(server: Server) -> Site:
     try:
         seen = observe_listening(Scene(server.dovecot, server.config))
     except CannotObserve as why:
-        if AS_ROOT in str(why):
+        if why.needs_root:
             raise
         return Site(server.dovecot, server.config, None)
     listening = seen if isinstance(seen, Listening) else None
@@ -139,8 +138,7 @@ def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], other
             said.append(Said(Status.WARNING, f"{name} was not tried: {why_not}"))
             continue
         if one.answer in (Answer.UNSEEN, Answer.NOT_OFFERED):
-            hidden = AS_ROOT in one.said or INSECURE in one.said
-            status = Status.UNKNOWN if hidden else Status.OK
+            status = Status.UNKNOWN if one.ours else Status.OK
             said.append(Said(status, f"{name}: {one.answer.value}: {one.said}"))
             continue
         labels = {"way": name}

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from mailauth.check import keep
 from mailauth.check.asked import Server
 from mailauth.check.logadded import Place, added
-from mailauth.check.outcome import Metric, Outcome, Said, Status, outcome, over
+from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, outcome, over
 from mailauth.check.stores import NOBODY
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind, Why
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.probes.log import verbose
 from mailauth.probes.scene import Scene
 
@@ -41,8 +41,7 @@ def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
         try:
             seen = added(server, before.places if before else {}, since=now - server.asked.window)
         except CannotObserve as why:
-            status = Status.UNKNOWN if AS_ROOT in str(why) else Status.WARNING
-            return outcome(NAME, [Said(status, str(why))])
+            return outcome(NAME, [Said(of_error(why, Status.WARNING), str(why))])
         found, unproven = _counted(server, seen.events)
         kept = _with(before, found, seen.places, now, server.asked.window)
         keep.save(path, kept)

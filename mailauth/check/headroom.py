@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome, under
+from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, under
 from mailauth.check.survey import NO_STORE, Kept, survey
 from mailauth.dovecot.sizes import show_size
-from mailauth.errors import AS_ROOT
+from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, StoreMemory
 from mailauth.judging import apply
 from mailauth.memory.fitting import ServiceFit
@@ -22,19 +22,14 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
     kept = survey(server, NAME, so_far)
     if isinstance(kept, Outcome):
         return kept
-    fits = _fits(server, kept)
+    fits, unseen = _fits(server, kept)
     memory = StoreMemory("/proc, and the largest hash of each store", tuple(fits))
     rules = [rule for rule in RULES if rule.code == "STORE004"]
     seen = {StoreMemory: memory, Configured: Configured("doveconf -a", server.config)}
     findings, _ = apply(rules, [seen])
-    said = [of_finding(finding) for finding in findings]
+    said = [*(of_finding(finding) for finding in findings), *unseen]
     metrics: list[Metric] = []
     for fit in fits:
-        if fit.problem:
-            permission = AS_ROOT in fit.problem
-            said.append(
-                Said(Status.UNKNOWN if permission else Status.CRITICAL, f"{fit.passdb}: {fit.problem}")
-            )
         for service in fit.services:
             said += _spare(server, fit, service)
             metrics += _metrics(server, fit, service)
@@ -44,14 +39,18 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
     return outcome(NAME, [*said, *kept.not_read], metrics)
 
 
-def _fits(server: Server, kept: Kept) -> list[PassdbFit]:
+def _fits(server: Server, kept: Kept) -> tuple[list[PassdbFit], list[Said]]:
+    """Each store's fit; and why of some there is none."""
     passdbs = {passdb.number: passdb for passdb in server.config.passdbs}
-    question = Question(server.dovecot)
-    return [
-        fit_passdb(question, server.config, passdbs[one.passdb], one.census)
-        for one in kept.stores
-        if one.passdb in passdbs
-    ]
+    fits: list[PassdbFit] = []
+    unseen: list[Said] = []
+    for one in kept.stores:
+        if passdb := passdbs.get(one.passdb):
+            try:
+                fits.append(fit_passdb(Question(server.dovecot), server.config, passdb, one.census))
+            except CannotObserve as why:
+                unseen.append(Said(of_error(why), f"{passdb.label}: {why}"))
+    return fits, unseen
 
 
 def _spare(server: Server, fit: PassdbFit, one: ServiceFit) -> list[Said]:

@@ -21,10 +21,6 @@ _T = TypeVar("_T")
 _NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
-class Forbidden(CannotObserve):
-    """We have no permission: that is UNKNOWN, not CRITICAL."""
-
-
 def folder() -> Path:
     """Where it is kept unless another place is named."""
     from mailauth.fix.journal import folder as fixes  # noqa: PLC0415 - decided there, for all
@@ -41,7 +37,7 @@ def place_of(state: Path, *names: str) -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except NotOurs as why:
-        raise Forbidden(f"{why} Name a folder of yours with --state.") from None
+        raise CannotObserve(f"{why} Name a folder of yours with --state.", needs_option=True) from None
     except OSError as why:
         raise _unkept(path, why) from None
     return path
@@ -95,5 +91,5 @@ def alone(path: Path) -> Iterator[None]:
 def _unkept(path: Path, why: OSError) -> CannotObserve:
     says = f"{path}: what the next run needs cannot be kept there ({why.strerror})"
     if why.errno in _NO_PLACE:
-        return Forbidden(f"{says}; name a folder of yours with --state.")
+        return CannotObserve(f"{says}; name a folder of yours with --state.", needs_option=True)
     return CannotObserve(f"{says}.")

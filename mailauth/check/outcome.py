@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mailauth.errors import MailauthError
 from mailauth.finding import Finding, Severity
 
 
@@ -123,6 +124,11 @@ def outcome(check: str, said: Iterable[Said], metrics: Iterable[Metric] = ()) ->
     status = worst(one.status for one in ordered)
     says = "; ".join(one.shown for one in ordered if one.status is status)
     return Outcome(check, status, says, ordered, list(metrics))
+
+
+def of_error(why: MailauthError, otherwise: Status = Status.CRITICAL) -> Status:
+    """UNKNOWN where a right or an option of ours was missing; else the server's fault: ``otherwise``."""
+    return Status.UNKNOWN if why.ours else otherwise
 
 
 def of_finding(finding: Finding) -> Said:

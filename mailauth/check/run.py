@@ -11,14 +11,14 @@ import psutil
 from mailauth.check import keep
 from mailauth.check.asked import Asked, Server, Which
 from mailauth.check.bounded import Ended, run_all
-from mailauth.check.outcome import Outcome, Report, Said, Status, of_finding, outcome, report
+from mailauth.check.outcome import Outcome, Report, Said, Status, of_error, of_finding, outcome, report
 from mailauth.check.table import CHECKS, Check
 from mailauth.diagnose import Target, refused
 from mailauth.dovecot.authconfig import AuthConfig, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal
-from mailauth.errors import AS_ROOT, CannotObserve, UsageError, ended
+from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, UsageError, from_world
 from mailauth.stores import sql
 
 _SPARE = 0.3  # seconds before the end for ourselves
@@ -61,7 +61,7 @@ def _beforehand(asked: Asked, so_far: Callable[[Read], None]) -> Read:
     try:
         return dovecot, config, keep.place_of(asked.state, config.file, config.base_dir, elsewhere)
     except CannotObserve as why:
-        return dovecot, config, _why_not(why)
+        return dovecot, config, _known(why)
 
 
 def _configuration(which: Which) -> tuple[Installation, AuthConfig] | list[Said]:
@@ -75,12 +75,8 @@ def _configuration(which: Which) -> tuple[Installation, AuthConfig] | list[Said]
             # A risk while another one runs; and nothing of that one can be looked at.
             told = [replace(of_finding(finding), status=Status.CRITICAL) for finding in findings]
             return told or [says]
-    except (CannotObserve, UsageError) as why:
-        return [_why_not(why)]
-    except OSError as why:
-        if not (gone := ended(why)):
-            raise
-        return [Said(Status.CRITICAL, gone)]
+    except (MailauthError, OSError) as why:
+        return [_known(why)]
     return dovecot, config
 
 
@@ -89,24 +85,19 @@ def _guarded(name: str, check: Check, server: Server, so_far: Callable[[Outcome]
     began = time.monotonic()
     try:
         found = check(server, so_far)
-    except (CannotObserve, UsageError) as why:
-        found = outcome(name, [_why_not(why)])
-    except PermissionError as why:
-        found = outcome(name, [Said(Status.UNKNOWN, f"{why.filename}: may not be read by us; {AS_ROOT}.")])
-    except psutil.AccessDenied as why:
-        found = outcome(name, [Said(Status.UNKNOWN, f"/proc/{why.pid}: may not be read by us; {AS_ROOT}.")])
-    except psutil.NoSuchProcess as why:
-        found = outcome(name, [Said(Status.CRITICAL, f"process {why.pid} ended while we looked")])
-    except OSError as why:
-        if not (gone := ended(why)):
-            raise
-        found = outcome(name, [Said(Status.CRITICAL, gone)])
+    except (MailauthError, OSError, psutil.Error) as why:
+        found = outcome(name, [_known(why)])
     return replace(found, seconds=time.monotonic() - began)
 
 
-def _why_not(why: Exception) -> Said:
-    forbidden = isinstance(why, keep.Forbidden) or AS_ROOT in str(why)
-    return Said(Status.UNKNOWN if forbidden else Status.CRITICAL, str(why))
+def _known(why: Exception) -> Said:
+    """What is told of an error of the world; one of ours is raised on."""
+    known = why if isinstance(why, UsageError) else from_world(why)
+    if known is None:
+        raise why
+    if isinstance(why, PermissionError):
+        return Said(Status.UNKNOWN, f"{why.filename}: may not be read by us; {AS_ROOT}.")
+    return Said(of_error(known), str(known))
 
 
 def _outcome(name: str, ended: Ended[Outcome], asked: Asked) -> Outcome:

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome, over, under
+from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, over, under
 from mailauth.check.stores import ask_stores, ask_stores_of_userdbs
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.evidence import (
     AuthFiles,
     AuthStart,
@@ -111,9 +111,7 @@ def _greeting(server: Server) -> tuple[list[Said], list[Metric]]:
             server.dovecot.path(path), timeout=min(_GREETING_SECONDS, server.asked.timeout / 2)
         ).close()
     except CannotObserve as why:
-        if AS_ROOT in str(why):
-            return [Said(Status.UNKNOWN, str(why))], []
-        return [Said(Status.CRITICAL, str(why), "AUTH012")], []
+        return [Said(of_error(why), str(why), "" if why.ours else "AUTH012")], []
     took = time.monotonic() - began
     status = over(took, warning, critical)
     metric = Metric("server_greeting_seconds", took, "greeting", {}, f"{warning:g}", f"{critical:g}")
@@ -127,7 +125,7 @@ def _judged(facts: Facts) -> list[Said]:
     said = [of_finding(finding) for finding in findings]
     for fact in facts.values():
         if isinstance(fact, Unobserved):
-            forbidden = fact.bug or AS_ROOT in fact.reason
+            forbidden = fact.bug or fact.needs_root
             said.append(Said(Status.UNKNOWN if forbidden else Status.WARNING, fact.reason))
     return said
 

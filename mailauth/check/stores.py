@@ -1,9 +1,9 @@
 """Whether each store answers a lookup, as Dovecot would look a user up who is not there."""
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Said, Status, of_finding
-from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.evidence import Configured, Evidence, Fact, LookedUp
+from mailauth.check.outcome import Said, Status, of_error, of_finding
+from mailauth.errors import CannotObserve
+from mailauth.evidence import Configured, Evidence, Fact, LookedUp, Unseen
 from mailauth.judging import apply
 from mailauth.probes.lookup import ask_each, ask_userdbs, observe_user_name
 from mailauth.probes.scene import Scene
@@ -21,7 +21,7 @@ def ask_stores(server: Server) -> list[Said]:
         return [Said(Status.CRITICAL, misread, "CONF003")]
     seen = look_nobody_up(server)
     said = _judged(server, seen)
-    said += [not_seen(one.passdb, one.reason) for one in seen.unseen]
+    said += map(not_seen, seen.unseen)
     if answered := [one.passdb for one in seen.answers if one.failure is None]:
         said.append(Said(Status.OK, f"{', '.join(answered)}: answers"))
     return said
@@ -41,7 +41,7 @@ def ask_stores_of_userdbs(server: Server) -> list[Said]:
     try:
         seen = ask_userdbs(Scene(server.dovecot, server.config, NOBODY, names=observe_user_name(scene)))
     except CannotObserve as why:
-        return [Said(Status.UNKNOWN if AS_ROOT in str(why) else Status.OK, str(why))]
+        return [Said(of_error(why, Status.OK), str(why))]
     said = _judged(server, seen)
     words = "" if said else userdbs_fail(scene)
     return [Said(Status.CRITICAL, words, "USERDB005")] if words else said
@@ -56,6 +56,6 @@ def _judged(server: Server, seen: LookedUp) -> list[Said]:
     return [of_finding(finding) for finding in findings]
 
 
-def not_seen(passdb: str, why: str) -> Said:
+def not_seen(one: Unseen) -> Said:
     """A passdb that Dovecot can ask, and we cannot: that is no fault of the server's, and not well either."""
-    return Said(Status.UNKNOWN if AS_ROOT in why else Status.OK, f"{passdb}: {why}", unseen=passdb)
+    return Said(Status.UNKNOWN if one.needs_root else Status.OK, one.text, unseen=one.passdb)

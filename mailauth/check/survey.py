@@ -13,17 +13,16 @@ from pathlib import Path
 
 from mailauth.check import keep
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Outcome, Said, Status, of_finding, outcome, worst
+from mailauth.check.outcome import Outcome, Said, Status, of_error, of_finding, outcome, worst
 from mailauth.check.stores import ask_stores, not_seen
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
-from mailauth.errors import AS_ROOT, CannotObserve
-from mailauth.evidence import Configured, Surveyed, Surveys
+from mailauth.errors import CannotObserve
+from mailauth.evidence import Configured, Surveyed, Surveys, Unseen
 from mailauth.hashes.damaged import Fate
 from mailauth.judging import apply
 from mailauth.memory.census import Census, census
 from mailauth.probes.survey import Ask, survey_passdb
 from mailauth.rules import RULES
-from mailauth.stores.grouping import ADVICE
 from mailauth.stores.survey import Survey
 
 _CODES = ("STORE001", "STORE002", "STORE003", "STORE009", "STORE010", "STORE011")
@@ -119,17 +118,18 @@ def _count(server: Server, what: str) -> Kept:
     ask = Ask(server.dovecot, server.config, server.asked.rows_query, names=3)
     found: list[Surveyed] = []
     not_read: list[Said] = []
+    unseen: list[Unseen] = []
     for passdb in _counted(server):
         if passdb.source is None:
-            not_read.append(not_seen(passdb.label, passdb.source_problem))
+            unseen.append(Unseen(passdb.number, passdb.label, passdb.source_problem))
+            not_read.append(not_seen(unseen[-1]))
             continue
         try:
             found.append(Surveyed(passdb, survey_passdb(ask, passdb)))
         except CannotObserve as why:
-            ours = any(words in str(why) for words in (AS_ROOT, ADVICE))  # no fault of the server's
-            not_read.append(Said(Status.UNKNOWN if ours else Status.CRITICAL, f"{passdb.label}: {why}"))
-    unasked = tuple(one.text for one in not_read)
-    surveys = Surveys("the passdbs, every row", server.config.version, tuple(found), unasked)
+            unseen.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
+            not_read.append(Said(of_error(why), unseen[-1].text))
+    surveys = Surveys("the passdbs, every row", server.config.version, tuple(found), tuple(unseen))
     seen = {Surveys: surveys, Configured: Configured("doveconf -a", server.config)}
     findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [seen])
     stores = [

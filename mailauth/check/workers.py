@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import psutil
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, of_finding, outcome
+from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome
 from mailauth.check.stores import NOBODY, look_nobody_up
 from mailauth.check.unserved import logins_not_served
 from mailauth.dovecot.messages import LogKind
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, LogWindow, LookedUp, NotApplicable
 from mailauth.judging import apply
 from mailauth.looking import Facts, see
@@ -37,8 +37,7 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     try:
         window = observe_log_window(scene)
     except CannotObserve as why:
-        status = Status.UNKNOWN if AS_ROOT in str(why) else Status.OK
-        return outcome(NAME, [*said, Said(status, f"the log: {why}")], metrics)
+        return outcome(NAME, [*said, Said(of_error(why, Status.OK), f"the log: {why}")], metrics)
     if isinstance(window, NotApplicable):
         return outcome(NAME, [*said, Said(Status.OK, window.reason)], metrics)
     since = datetime.now().astimezone() - timedelta(seconds=server.asked.log_window)

@@ -72,6 +72,7 @@ class Told:
     said: str = ""
     seconds: tuple[tuple[Step, float], ...] = ()
     offered: tuple[str, ...] = ()  # the mechanisms, after STARTTLS where that was asked for
+    ours: bool = False  # an option of ours would have gone on
 
     @property
     def total(self) -> float:

@@ -55,7 +55,7 @@ def client_of(protocol: str) -> Callable[..., Client]:
     return cast(Callable[..., Client], getattr(import_module(module), name))
 
 
-INSECURE = "--insecure sends it all the same"
+_INSECURE = "--insecure sends it all the same"
 _GRACE = 0.2  # seconds more for a step than for each of its answers
 
 
@@ -104,9 +104,9 @@ class _Course:
             with suppress(OSError):
                 self._link.shutdown(socket.SHUT_RDWR)
 
-    def ended(self, answer: Answer, said: object = "") -> Told:
+    def ended(self, answer: Answer, said: object = "", *, ours: bool = False) -> Told:
         said = f"the answer did not end within {self.most:g} s" if self.cut else said
-        return Told(answer, self.step, shown(said), tuple(self.seconds), self.offered)
+        return Told(answer, self.step, shown(said), tuple(self.seconds), self.offered, ours)
 
 
 def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes) -> Told:
@@ -127,7 +127,7 @@ def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes
         return course.ended(Answer.UNREACHABLE, f"{door.host}: {why.strerror}")
     except OSError as why:  # an ssl.SSLError is one, and so is a timeout
         if unverified := getattr(why, "verify_message", ""):
-            return course.ended(Answer.UNSEEN, f"its certificate: {unverified}; {INSECURE}")
+            return course.ended(Answer.UNSEEN, f"its certificate: {unverified}; {_INSECURE}", ours=True)
         answer = Answer.UNREACHABLE if course.step is Step.CONNECT else Answer.BROKEN
         return course.ended(answer, why.strerror or why)
 
@@ -154,7 +154,7 @@ def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str
             return course.ended(Answer.IN)
         if guarded and door.tls == "plain":
             return course.ended(
-                Answer.NOT_TRIED, f"no password goes to another machine in the clear; {INSECURE}"
+                Answer.NOT_TRIED, f"no password goes to another machine in the clear; {_INSECURE}"
             )
         if mechanism.name not in {name.upper() for name in course.offered}:
             return course.ended(Answer.NOT_OFFERED, f"offered: {', '.join(course.offered) or 'no mechanism'}")

@@ -6,13 +6,13 @@ The child may have met a library or a file of that root's owner; whatever it wri
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
 
 from mailauth.errors import CannotObserve, Refused, unseen
 
-KINDS = ("ok", "cannot", "refused", "bug")
 PLAIN = None | bool | int | float | str  # what is answered where no other form is asked for
 MOST = 64 * 1024 * 1024  # bytes of one answer
 MEMORY = 512 * 1024 * 1024  # bytes that a child may take for what it asks and is answered
@@ -21,16 +21,38 @@ _DIGITS = 20  # of a number: those of 64 bits
 _TOO_MUCH = f"what was answered takes more than {MEMORY // 1024**2} MiB of memory; it was not looked at."
 
 
+@dataclass(frozen=True, slots=True)
+class Why:
+    """An error of ours, as a value."""
+
+    reason: str
+    needs_root: bool = False
+    needs_option: bool = False
+
+    def error(self, kind: str) -> CannotObserve | Refused:
+        """The same error, here."""
+        made = Refused if kind == "refused" else CannotObserve
+        return made(self.reason, needs_root=self.needs_root, needs_option=self.needs_option)
+
+
+_FORMS = {"cannot": Why, "refused": Why, "bug": str}
+
+
+def _of_error(why: CannotObserve | Refused) -> bytes:
+    kind = "refused" if isinstance(why, Refused) else "cannot"
+    return packed(kind, Why(why.reason, why.needs_root, why.needs_option))
+
+
 def of(work: Callable[[], object], pid: int | None) -> bytes:
     """In the child: what ``work`` returns, or why it does not; nothing escapes.  ``pid``: who is entered."""
     try:
         return packed("ok", work())
     except (CannotObserve, Refused) as why:
-        return packed("refused" if isinstance(why, Refused) else "cannot", str(why))
+        return _of_error(why)
     except OSError as why:
-        return packed("cannot", str(unseen(f"process {pid}", why, "cannot be entered")))
+        return _of_error(unseen(f"process {pid}", why, "cannot be entered"))
     except MemoryError:
-        return packed("cannot", _TOO_MUCH)
+        return packed("cannot", Why(_TOO_MUCH))
     except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
         return packed("bug", type(bug).__name__)
 
@@ -48,8 +70,8 @@ def read(data: bytes, form: Any) -> tuple[str, Any]:
     try:
         few = len(data) <= MOST and sum(map(data.count, (b",", b"[", b"{"))) <= _VALUES
         kind, value = unpacked(data, tuple[str, Any]) if few else ("", None)
-        if kind in KINDS:
-            return kind, msgspec.convert(value, form if kind == "ok" else str)
+        if kind == "ok" or kind in _FORMS:
+            return kind, msgspec.convert(value, form if kind == "ok" else _FORMS[kind])
     except Exception:  # noqa: BLE001, S110 - whatever is made of it, MemoryError and RecursionError too
         pass
     raise CannotObserve("what the child in the other root answered is no answer of ours.")

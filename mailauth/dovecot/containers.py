@@ -16,7 +16,7 @@ from pathlib import Path
 from mailauth.dovecot import entering
 from mailauth.dovecot.processes import named, parent
 from mailauth.dovecot.programs import PATH
-from mailauth.errors import AS_ROOT, CannotObserve, UsageError
+from mailauth.errors import CannotObserve, UsageError
 
 _SECONDS = 10.0  # for one engine to answer
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,252}")
@@ -54,8 +54,10 @@ def dovecot_in(name: str) -> int:
         raise CannotObserve(f"--container {name}: several Dovecots run in it: name one by --pid: {numbers}.")
     if first:
         raise CannotObserve(f"--container {name}: no Dovecot runs in it.")
-    rights = f"; {AS_ROOT}" if os.geteuid() else ""
-    raise UsageError(f"--container {name}: no engine here knows it, and no Dovecot runs in one{rights}.")
+    raise UsageError(
+        f"--container {name}: no engine here knows it, and no Dovecot runs in one.",
+        needs_root=os.geteuid() != 0,
+    )
 
 
 def offer() -> str:

@@ -27,7 +27,7 @@ from mailauth.dovecot import (
 )
 from mailauth.dovecot.programs import PATH
 from mailauth.dovecot.staying import Staying
-from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime, Refused, UsageError, unseen
+from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError, unseen
 
 _T = TypeVar("_T")
 _MOST_SECONDS = 900.0  # that a look into another root takes
@@ -115,7 +115,7 @@ class Installation:
         except subprocess.TimeoutExpired:
             raise NoAnswerInTime(f"{program} did not answer within {timeout:.0f} seconds.") from None
         except subprocess.SubprocessError:
-            raise CannotObserve(self._closed()) from None
+            raise self._closed() from None
         except OSError as why:
             raise unseen(program, why, "cannot be run") from None
 
@@ -191,8 +191,8 @@ class Installation:
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         kind, value = answers.read(data, form) if data else ("bug", "the child died")
-        if kind in ("cannot", "refused"):
-            raise CannotObserve(str(value)) if kind == "cannot" else Refused(str(value))
+        if isinstance(value, answers.Why):
+            raise value.error(kind)
         if kind == "bug":
             raise RuntimeError(f"inside process {self.pid}: {value}")
         return cast(_T, value)
@@ -224,11 +224,11 @@ class Installation:
         lines = self.read(f"/etc/{name}").splitlines()
         return [parts for line in lines if len(parts := line.split(":")) > 3]
 
-    def _closed(self) -> str:
+    def _closed(self) -> CannotObserve:
         """Why that Dovecot's programs cannot be run beside it."""
         if self.pid and holding.still(self.pid):
-            return f"process {self.pid}: cannot be entered" + (f"; {AS_ROOT}." if os.geteuid() else ".")
-        return holding.gone(self.pid or 0)
+            return CannotObserve(f"process {self.pid}: cannot be entered.", needs_root=os.geteuid() != 0)
+        return CannotObserve(holding.gone(self.pid or 0))
 
     def _find(self, program: str) -> str:
         if self.pid:

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from mailauth.dovecot import entering, holding, inroot
-from mailauth.errors import AS_ROOT, CannotObserve, UsageError
+from mailauth.errors import CannotObserve, UsageError
 
 _LISTENS = "00010000"  # flags: __SO_ACCEPTCON
 _MOST_DESCRIPTORS = 65536
@@ -53,7 +53,7 @@ def master(pid: int) -> Master:
         )
         users = os.geteuid() == 0 and entering.rights(pid).uid != 0
     except PermissionError:
-        raise CannotObserve(f"--pid {pid}: only root may look into this process; {AS_ROOT}.") from None
+        raise CannotObserve(f"--pid {pid}: only root may look into this process.", needs_root=True) from None
     except (OSError, OverflowError):  # it ends just now
         raise UsageError(f"--pid {pid}: there is no such process.") from None
     holding.check(pid)

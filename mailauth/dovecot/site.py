@@ -15,7 +15,7 @@ from mailauth.dovecot.refusal import Refusal, read_refusal
 from mailauth.dovecot.releases import DOVECONF_IS_LENIENT
 from mailauth.dovecot.sizes import UNSET, parse_limit, parse_size
 from mailauth.dovecot.version import Version
-from mailauth.errors import AS_ROOT, CannotObserve, UsageError, unseen
+from mailauth.errors import CannotObserve, UsageError, unseen
 
 _DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 # Dovecot's own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied", "Couldn't open include
@@ -174,8 +174,8 @@ def _all_seen(dovecot: Installation) -> None:
         conf.read(Path(dovecot.config or _DEFAULT_FILE), dovecot.path, hidden=hidden)
     if hidden:
         raise CannotObserve(
-            f"{hidden[0]}: is included by Dovecot's configuration and cannot be read (Permission denied);"
-            f" {AS_ROOT}."
+            f"{hidden[0]}: is included by Dovecot's configuration and cannot be read (Permission denied).",
+            needs_root=True,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, get_type_hints
 import msgspec
 
 from mailauth.dovecot import answers, confining, entering, holding
-from mailauth.errors import CannotObserve, Refused
+from mailauth.errors import CannotObserve
 
 _LENGTH = 8  # bytes of a message's length
 _MOST_SECONDS = 7 * 24 * 3600.0  # of CPU, for one migration
@@ -69,10 +69,8 @@ class Staying:
         if data is None:
             raise CannotObserve(_ENDED)
         kind, value = answers.read(data, form)
-        if kind == "refused":
-            raise Refused(str(value))
-        if kind == "cannot":
-            raise CannotObserve(str(value))
+        if isinstance(value, answers.Why):
+            raise value.error(kind)
         if kind == "bug":
             raise RuntimeError(f"in the other root: {value}")
         return value

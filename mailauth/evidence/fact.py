@@ -22,6 +22,7 @@ class Unobserved:
     kind: type[Evidence]
     reason: str
     bug: bool = False
+    needs_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,7 @@ class Unseen:
     passdb: str
     reason: str
     open: tuple[str, ...] = ()
+    needs_root: bool = False
 
     @property
     def text(self) -> str:

@@ -6,6 +6,7 @@ from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
+from mailauth.evidence.lookup import Unseen
 from mailauth.memory.report import PassdbFit
 from mailauth.stores.survey import Survey
 
@@ -26,15 +27,20 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True)
 class Surveys(Evidence):
-    """All stores, judged for ``version``; ``unasked``: the passdbs that could not be read, and why.
+    """All stores, judged for ``version``; ``unseen``: the passdbs that could not be read, and why.
 
     ``as_if``: that is not the version that runs.
     """
 
     version: Version
     stores: tuple[Surveyed, ...]
-    unasked: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     as_if: bool = False
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """The passdbs that could not be read, and why."""
+        return tuple(one.text for one in self.unseen)
 
     @property
     def seen(self) -> str:

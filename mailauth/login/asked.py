@@ -8,7 +8,7 @@ from dataclasses import replace
 from mailauth.clients.door import Answer
 from mailauth.clients.sasl import CannotSayError, find
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.errors import AS_ROOT, CannotObserve, NoAnswerInTime
+from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.evidence import Said
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
@@ -37,7 +37,7 @@ def offline(way: Way, user: str, password: Password, site: Site, address: str = 
     try:
         found = _offline(way, password, scene, cases)
     except CannotObserve as why:
-        found = Attempt(way, Answer.UNSEEN, said=str(why))
+        found = Attempt(way, Answer.UNSEEN, said=str(why), ours=why.ours)
     if found.answer is Answer.REFUSED and found.code != NO_ENTRY:
         return found
     return replace(found, depends=own_client.another(replace(scene, cases=tuple(cases))))
@@ -123,8 +123,9 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     if any(word in told for word in ("connect(", "Permission denied", "isconnected", "Couldn't connect")):
         lines = [line for line in ran.err.splitlines() if line.strip()] or [told]
         ours = "Permission denied" in told and os.geteuid() != 0
-        said = _line(lines[-1]) + (f"; {AS_ROOT}" if ours else "")
-        return Attempt(way, Answer.UNSEEN if ours else Answer.UNREACHABLE, said=said, seconds=took)
+        hidden = CannotObserve(_line(lines[-1]), needs_root=ours)
+        answer = Answer.UNSEEN if ours else Answer.UNREACHABLE
+        return Attempt(way, answer, said=str(hidden), seconds=took, ours=ours)
     fields = [line.strip() for line in ran.out.splitlines() if line.startswith("  ")]
     code = _code(fields)
     answer, said = Answer.IN, ""
@@ -170,7 +171,8 @@ def socket(way: Way, user: str, password: Password, site: Site, address: str) ->
         link = AuthSocket(path)
     except CannotObserve as why:
         ours = isinstance(why.__cause__, PermissionError)
-        return Attempt(way, Answer.UNSEEN if ours else Answer.UNREACHABLE, said=str(why))
+        answer = Answer.UNSEEN if ours else Answer.UNREACHABLE
+        return Attempt(way, answer, said=str(why), ours=why.ours)
     with link as auth:
         if way.mechanism not in {name.upper() for name in auth.mechanisms} or mechanism is None:
             said = f"offered: {', '.join(auth.mechanisms)}"

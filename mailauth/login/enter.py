@@ -1,7 +1,7 @@
 """Log in by each way, from the stored string outwards: each once, and a refused password never again."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import stamina
 import stamina.instrumentation
@@ -45,7 +45,7 @@ def attempt(way: Way, user: str, password: Password, site: Site, address: str = 
             case Layer.DOOR:
                 return _session(way, user, password, site)
     except CannotObserve as why:
-        return Attempt(way, Answer.UNSEEN, said=str(why))
+        return Attempt(way, Answer.UNSEEN, said=str(why), ours=why.ours)
 
 
 def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
@@ -74,7 +74,8 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
                 told = connected()
     except _NotConnectedError as why:
         told = why.told
-    return Attempt(way, told.answer, told.step, told.said, told.total, told.seconds, offered=told.offered)
+    found = Attempt(way, told.answer, told.step, told.said, told.total, told.seconds, offered=told.offered)
+    return replace(found, ours=told.ours)
 
 
 @dataclass(slots=True)

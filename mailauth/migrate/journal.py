@@ -21,7 +21,7 @@ from typing import BinaryIO
 import msgspec
 
 from mailauth import private
-from mailauth.errors import AS_ROOT, CannotObserve, Refused, UsageError
+from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.migrate import sealing
 from mailauth.stores.url import shown
 
@@ -198,7 +198,7 @@ def all_heads() -> tuple[list[Head], list[str]]:
     except FileNotFoundError:
         return [], []
     except OSError as why:
-        raise CannotObserve(f"{folder()}: cannot be read ({why.strerror}); {AS_ROOT}.") from None
+        raise CannotObserve(f"{folder()}: cannot be read ({why.strerror}).", needs_root=True) from None
     found: list[Head] = []
     damaged: list[str] = []
     for path in sorted(folder().glob("*/head.json")):

@@ -47,24 +47,22 @@ def observe_fit(question: Question) -> FitReport:
 
 def _passdb(question: Question, config: AuthConfig, passdb: Passdb) -> PassdbFit:
     ask = Ask(question.dovecot, config, question.rows_query)
+    counted = None
     try:
         counted = census(survey_passdb(ask, passdb))
+        return fit_passdb(question, config, passdb, counted)
     except CannotObserve as why:
-        return PassdbFit(passdb.label, passdb.driver, None, (), "", (), str(why))
-    return fit_passdb(question, config, passdb, counted)
+        return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), str(why))
 
 
 def fit_passdb(question: Question, config: AuthConfig, passdb: Passdb, counted: Census) -> PassdbFit:
-    """A store's largest hash against the processes that verify it."""
-    try:
-        if counted.largest is None:
-            return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), "")
-        blocks = frozenset(one.footprint.memory.blocks for one in counted.sets)
-        verifiers = observe_verifiers(question.dovecot, config, passdb, question.user, blocks)
-        master = master_process(question.dovecot, config).pid
-        services = tuple(_services(question.dovecot, config, verifiers, counted))
-    except CannotObserve as why:
-        return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), str(why))
+    """A store's largest hash against the processes that verify it.  Raises CannotObserve."""
+    if counted.largest is None:
+        return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), "")
+    blocks = frozenset(one.footprint.memory.blocks for one in counted.sets)
+    verifiers = observe_verifiers(question.dovecot, config, passdb, question.user, blocks)
+    master = master_process(question.dovecot, config).pid
+    services = tuple(_services(question.dovecot, config, verifiers, counted))
     pid = verifiers.miss.pid or master
     ceilings = observe_ceilings(pid, master)
     bites = tuple(bite(one, services, counted.largest.footprint) for one in ceilings)
@@ -76,10 +74,10 @@ def observe_memory(ask: Ask, surveys: Surveys) -> StoreMemory:
     question = Question(ask.dovecot)
     fits = []
     for one in surveys.stores:
-        fit = fit_passdb(question, ask.config, one.passdb, census(one.survey))
-        if fit.problem:
-            raise CannotObserve(f"{one.passdb.label}: {fit.problem}")
-        fits.append(fit)
+        try:
+            fits.append(fit_passdb(question, ask.config, one.passdb, census(one.survey)))
+        except CannotObserve as why:
+            raise CannotObserve(f"{one.passdb.label}: {why.reason}", needs_root=why.needs_root) from None
     return StoreMemory("/proc, and the largest hash of each store", tuple(fits))
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.logs import LogEvent, parse_line
 from mailauth.dovecot.messages import LogKind
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthStart, LastWords, NotApplicable
 from mailauth.probes.log import read_log, stamps_of
 from mailauth.probes.process import NotRunning, master_process, running
@@ -37,8 +37,8 @@ def observe_auth_start(scene: Scene) -> AuthStart | NotApplicable:
         with AuthSocket(path, timeout=_GREETS):
             return AuthStart(name, starts=True)
     except CannotObserve as why:
-        if AS_ROOT in str(why) or not os.access(path, os.R_OK | os.W_OK):
-            raise CannotObserve(f"{name}: only root may ask whether auth runs; {AS_ROOT}.") from None
+        if why.needs_root or not os.access(path, os.R_OK | os.W_OK):
+            raise CannotObserve(f"{name}: only root may ask whether auth runs.", needs_root=True) from None
         if _stays(scene):
             return NotApplicable(AuthStart, "auth runs, and did not greet")
     event = _last(scene, began - _THROTTLED)

@@ -79,7 +79,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     without = tuple((case.passdb.number, walk(road, _all_but(case.passdb))) for case in cases)
     missed = (*unseen.not_asked(road), *unseen.of_other_mechanisms(scene, right))
     if not cases and any(one.source and one.number in road.unasked for one in scene.config.passdbs):
-        raise CannotObserve(joined([one.text for one in missed]))
+        raise joined(missed)
     if not answers and not right.steps and right.said is not Said.REFUSED:
         raise CannotObserve(f"{scene.config.file} has no passdb that can be asked.")
     asked = tuple(entry.passdb for entry in entries if not entry.passdb.deny)
@@ -138,7 +138,7 @@ def ask_each(scene: Scene) -> LookedUp:
         try:
             record = _ask(scene, passdb, _looked_up(scene), "")
         except CannotObserve as why:
-            problems.append(Unseen(passdb.number, passdb.label, str(why)))
+            problems.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
         else:
             answers.append(_answer(Entry(passdb, record, {}), _looked_up(scene)))
     return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))

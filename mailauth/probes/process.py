@@ -21,7 +21,7 @@ from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.releases import WORKER_HIT_FALLS_BACK
-from mailauth.errors import AS_ROOT, CannotObserve, unseen
+from mailauth.errors import CannotObserve, unseen
 from mailauth.evidence import Verifiers, VerifyingProcess
 
 _WAIT = 2.0  # seconds for a woken process to appear
@@ -70,10 +70,10 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
     except PermissionError as why:
         raise unseen(str(file), why) from None
     except psutil.AccessDenied:
-        raise CannotObserve(f"/proc/{number}: {_HIDDEN}; {AS_ROOT}.") from None
+        raise CannotObserve(f"/proc/{number}: {_HIDDEN}.", needs_root=True) from None
     except (OSError, ValueError, psutil.NoSuchProcess):
         if number and _is_there(number):
-            raise CannotObserve(f"/proc/{number}: {_HIDDEN}; {AS_ROOT}.") from None
+            raise CannotObserve(f"/proc/{number}: {_HIDDEN}.", needs_root=True) from None
     if dovecot.pid:
         raise NotRunning(f"the Dovecot with --pid {number} went away while we looked; start it again.")
     if place := _answering(config.base_dir):

@@ -9,7 +9,7 @@ from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import unread
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
-from mailauth.evidence import Surveyed, Surveys
+from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.hashes.damaged import Reader
 from mailauth.probes.lookup import reader_of
 from mailauth.stores import sql, survey
@@ -36,20 +36,20 @@ class Ask:
 def observe_surveys(ask: Ask) -> Surveys:
     """Every passdb that users are looked up in.  Raises CannotObserve when none can be read."""
     found: list[Surveyed] = []
-    problems: list[str] = []
+    problems: list[Unseen] = []
     for passdb in ask.config.passdbs:
         if passdb.master or passdb.deny:
             continue
         try:
             seen = survey_passdb(ask, passdb)
         except CannotObserve as why:
-            problems.append(f"{passdb.label}: {why}")
+            problems.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
         else:
             found.append(Surveyed(passdb, seen, passdb.scheme_set))
     if not found:
-        raise CannotObserve(
-            joined(problems) if problems else f"{ask.config.file} has no passdb that can be read."
-        )
+        if problems:
+            raise joined(problems)
+        raise CannotObserve(f"{ask.config.file} has no passdb that can be read.")
     return Surveys(
         "the passdbs, every row", ask.config.version, tuple(found), tuple(problems), ask.today is not None
     )

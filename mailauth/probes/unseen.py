@@ -9,10 +9,9 @@ _SENDING = ("PLAIN", "LOGIN")  # a client that has a password sends it so, where
 
 def not_asked(road: Road) -> tuple[Unseen, ...]:
     """The passdbs that could not be asked."""
+    missed = [(one, road.unasked[one.number]) for one in road.config.passdbs if one.number in road.unasked]
     return tuple(
-        Unseen(one.number, one.label, road.unasked[one.number], one.unread.open)
-        for one in road.config.passdbs
-        if one.number in road.unasked
+        Unseen(one.number, one.label, str(why), one.unread.open, why.needs_root) for one, why in missed
     )
 
 

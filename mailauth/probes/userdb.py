@@ -16,7 +16,7 @@ from mailauth.dovecot import answers
 from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.evidence import End, MailAccess, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
 from mailauth.probes import accounts, log_added, merged, userdb_database, userdb_log, userdb_steps
@@ -271,8 +271,8 @@ def _doveadm(scene: Scene, *words: str) -> Ran:
     ran = scene.dovecot.run("doveadm", "user", *where, *words, timeout=_SECONDS)
     told = ran.out + ran.err
     if ran.status and any(word in told for word in ("connect(", "Permission denied", "isconnected")):
-        how = f"; {AS_ROOT}" if os.geteuid() else ""
-        raise CannotObserve(f"doveadm user {words[-1]}: auth was not asked: {_last(told)}{how}.")
+        why = f"doveadm user {words[-1]}: auth was not asked: {_last(told)}."
+        raise CannotObserve(why, needs_root=os.geteuid() != 0)
     return ran
 
 
@@ -297,7 +297,7 @@ def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotA
     if not uid or gid is None or not mail:
         return NotApplicable(MailAccess, "the userdb names no uid or no folder")
     if os.geteuid() not in (0, uid):
-        raise CannotObserve(f"{mail}: only root can try it as uid {uid}; {AS_ROOT}.")
+        raise CannotObserve(f"{mail}: only root can try it as uid {uid}.", needs_root=True)
     tree = scene.config.tree
     names = [tree.get("mail_privileged_group"), *words(tree, "mail_access_groups")]
     numbers = {accounts.number(scene.dovecot, name, "group") for name in names}

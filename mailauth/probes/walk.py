@@ -56,7 +56,7 @@ class Road:
     address: str
     ask: Callable[[Passdb, str, str], Entry]
     mechanism: str = "PLAIN"  # in capitals: some passdbs are for some mechanisms only
-    unasked: dict[int, str] = field(default_factory=dict)  # by the passdb's number: why it could not be asked
+    unasked: dict[int, CannotObserve] = field(default_factory=dict)  # by the passdb's number
     entries: dict[tuple[int, str, str], Entry] = field(default_factory=dict)
 
     @property
@@ -72,7 +72,7 @@ class Road:
             try:
                 self.entries[key] = self.ask(passdb, user, requested)
             except CannotObserve as why:
-                self.unasked[passdb.number] = str(why)
+                self.unasked[passdb.number] = why
         return self.entries.get(key)
 
 

@@ -19,7 +19,7 @@ from mailauth.stores import conditions
 from mailauth.stores.query import VARIABLE, branches, read, user_of
 
 Engine = Literal["pgsql", "mysql"]
-ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
+_ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
 
 _B64, _C64, _HEX = "A-Za-z0-9+/", "./A-Za-z0-9", "0-9a-fA-F"
 _LAST_2, _LAST_4 = "AQgw", "AEIMQUYcgkosw048"  # where 4, or 2, bits of the last character do not count
@@ -108,6 +108,10 @@ class Rows:
     single: bool = True
 
 
+def _not_plain(says: str) -> CannotObserve:
+    return CannotObserve(f"{says}; {_ADVICE}.", needs_option=True)
+
+
 def rows_of(query: str, place: str) -> Rows:
     """Read a password query.  Raises CannotObserve for one that is not plain."""
     if selects := branches(query):
@@ -116,9 +120,9 @@ def rows_of(query: str, place: str) -> Rows:
         return Rows("p", "n", f"({' UNION ALL '.join(each_of)}) AS united", single=False)
     plain = read(query)
     if plain is None:
-        raise CannotObserve(f"{place}: the password query is not a plain one; {ADVICE}.")
+        raise _not_plain(f"{place}: the password query is not a plain one")
     if not plain.column or VARIABLE.search(plain.tables):
-        raise CannotObserve(f"{place}: which column has the passwords of all users is not plain; {ADVICE}.")
+        raise _not_plain(f"{place}: which column has the passwords of all users is not plain")
     if not _several(plain.tables):
         return Rows(plain.column, user_of(query), plain.tables)
     parts = [
@@ -126,9 +130,7 @@ def rows_of(query: str, place: str) -> Rows:
     ]
     kept = [part for part in parts if not VARIABLE.search(part.text)]
     if plain.tables.count(",") > sum(part.joins for part in kept):
-        raise CannotObserve(
-            f"{place}: how the tables of the password query are joined is not plain; {ADVICE}."
-        )
+        raise _not_plain(f"{place}: how the tables of the password query are joined is not plain")
     # Without what picks one of a user's rows by the service, a user may have one for each
     single = all(part.of_user for part in parts if part not in kept)
     tables = f"{plain.tables} WHERE {' AND '.join(part.text for part in kept)}" if kept else plain.tables

@@ -18,7 +18,7 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.stores import links, mysql_client, refusal, waiting
 from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes
 
@@ -74,7 +74,7 @@ def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
         except refusal.Refusal as why:
             if not alike and why.by_name:
                 raise CannotObserve(
-                    f"{place}: {why.says}; Dovecot asks as another user; {AS_ROOT}."
+                    f"{place}: {why.says}; Dovecot asks as another user.", needs_root=True
                 ) from None
             took = time.monotonic() - began
             failed.append(_failure(source, host, why))

@@ -132,7 +132,8 @@ def _sqlite(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
             yield lambda text: text.replace("'", "''"), run
             link.execute("COMMIT")
         except (sqlite3.Error, sqlite3.Warning, ValueError) as why:
-            raise _Failed(f"SQLite: {why}", forbidden="readonly" in str(why)) from None
+            name = str(getattr(why, "sqlite_errorname", ""))
+            raise _Failed(f"SQLite: {why}", forbidden=name.startswith("SQLITE_READONLY")) from None
         finally:
             if link.in_transaction:
                 link.execute("ROLLBACK")

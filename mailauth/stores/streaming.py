@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
-from mailauth.errors import AS_ROOT, CannotObserve
+from mailauth.errors import CannotObserve
 from mailauth.stores import links, mysql_client, refusal, sql
 from mailauth.stores.store import as_bytes
 
@@ -52,13 +52,14 @@ class Link:
 def opened(source: SqlSource) -> Iterator[Link]:
     """On the first server that answers, where Dovecot lives.  Raises CannotObserve."""
     sql.prepare(source)
-    problem = f"{source.place}: no server is named."
+    problem = CannotObserve(f"{source.place}: no server is named.")
     for host in source.hosts:
         place = links.place(source, host)
         try:
             rows, column, close = _OPEN[source.driver](host)
         except refusal.Refusal as why:
-            problem = f"{place}: {why.says}{f'; {AS_ROOT}' if why.by_name and os.geteuid() else ''}."
+            needs_root = why.by_name and os.geteuid() != 0
+            problem = CannotObserve(f"{place}: {why.says}.", needs_root=needs_root)
             continue
         try:
             yield Link(place, rows, column)
@@ -68,7 +69,7 @@ def opened(source: SqlSource) -> Iterator[Link]:
             with suppress(Exception):
                 close()
         return
-    raise CannotObserve(problem)
+    raise problem
 
 
 Session = tuple[Stream, Callable[[str], Column | None], Callable[[], None]]
