@@ -51,8 +51,6 @@ class Which:
     def installation(self) -> Installation:
         """Raises UsageError and CannotObserve."""
         if self.container is not None:
-            if self.pid is not None:
-                raise UsageError("--container and --pid both name a Dovecot: leave one out.")
             return at_pid(dovecot_in(self.container), self.config)
         if self.pid is None:
             return Installation(str(Path(self.config).absolute()) if self.config else None)

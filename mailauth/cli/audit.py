@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.options import config_option, pid_option
-from mailauth.cli.password import read_password
+from mailauth.cli.shared.options import config_option, pid_option
 from mailauth.cli.shared.progress import counting
+from mailauth.cli.shared.secrets import read_line, read_password
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def url_of(url: str | None, descriptor: int | None) -> str | None:
         )
     if descriptor is None:
         return url
-    read = read_password(ask=False, descriptor=descriptor, stdin=False)
-    return read.raw.decode("utf-8", "surrogateescape") if read else None
+    return read_line(descriptor, f"--url-fd {descriptor}").decode("utf-8", "surrogateescape")
 
 
 def _configured(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mailauth.cli.check_options import address, seconds, size, textfile_place
-from mailauth.cli.options import config_option, insecure_option
+from mailauth.cli.shared.options import config_option, insecure_option, not_both
+from mailauth.cli.shared.values import listening_address, seconds, size
 from mailauth.dovecot import processes
 from mailauth.errors import AS_ROOT, MailauthError, UsageError
 
@@ -146,7 +146,7 @@ _PAIR = "WARNING CRITICAL"
     show_default=True,
     help="They are counted over it.",
 )
-@click.option("--listen", type=address, metavar="HOST:PORT", help="With serve.  [127.0.0.1:9810]")
+@click.option("--listen", type=listening_address, metavar="HOST:PORT", help="With serve.  [127.0.0.1:9810]")
 @click.option(
     "--interval",
     type=seconds,
@@ -199,7 +199,9 @@ def check(
     Exit status:  0 OK   1 WARNING   2 CRITICAL: also what hangs, is down or is refused
                   3 UNKNOWN: wrong usage, or not allowed to look
     """
-    textfile_place(textfile)
+    if textfile is not None and textfile.suffix != ".prom":
+        raise UsageError(f"--textfile {textfile}: node_exporter reads files that end in .prom only.")
+    not_both(pid, container)
     asked = _asked(
         checks, config, pid, container, canary, state, limits,
         smtp=_postfix(smtp, smtps, insecure=insecure), host=host or "", timeout=timeout,

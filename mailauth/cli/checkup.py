@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import click
 
-from mailauth.cli.given import again
-from mailauth.cli.options import config_option, pid_option
+from mailauth.cli.shared.given import again
+from mailauth.cli.shared.options import config_option, pid_option
 from mailauth.cli.shared.output import exit_status, width
 from mailauth.cli.shared.progress import counting
 

@@ -2,23 +2,23 @@
 
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.case_options import case_options, target_of
-from mailauth.cli.given import again, without
-from mailauth.cli.options import config_option, password_options, pid_option
-from mailauth.cli.password import read_password
-from mailauth.cli.patience import patience
+from mailauth.cli.shared.case import case_options, target_of
+from mailauth.cli.shared.given import again, without
+from mailauth.cli.shared.options import config_option, password_options, pid_option
 from mailauth.cli.shared.output import exit_status, width
-from mailauth.cli.username import sayable
-from mailauth.dovecot.doveadm import chosen
-from mailauth.dovecot.sizes import parse_size
+from mailauth.cli.shared.patience import patience
+from mailauth.cli.shared.secrets import read_password
+from mailauth.cli.shared.values import sayable
 from mailauth.errors import UsageError
-from mailauth.finding import ProofStep
-from mailauth.hashes import LIMITS, Limits
-from mailauth.hashes.allowance import Allowance
 from mailauth.visible import visible
+
+if TYPE_CHECKING:
+    from mailauth.finding import ProofStep
+    from mailauth.hashes.allowance import Allowance
 
 
 @click.command()
@@ -76,6 +76,7 @@ def diagnose(
                   70 a bug in mailauth
     """
     from mailauth.diagnose import look  # noqa: PLC0415 - --help needs none of it
+    from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415
     from mailauth.render import text  # noqa: PLC0415
 
     if not user:
@@ -119,8 +120,12 @@ def diagnose(
     sys.exit(exit_status(diagnosis))
 
 
-def _allowance(memory: str | None, seconds: float | None) -> Allowance:
+def _allowance(memory: str | None, seconds: float | None) -> "Allowance":
     """What tries of hashes may take.  Raises UsageError."""
+    from mailauth.dovecot.sizes import parse_size  # noqa: PLC0415 - --help needs none of it
+    from mailauth.hashes import LIMITS, Limits  # noqa: PLC0415
+    from mailauth.hashes.allowance import Allowance  # noqa: PLC0415
+
     size = LIMITS.memory if memory is None else parse_size(memory)
     most = LIMITS.seconds if seconds is None else seconds
     return Allowance(Limits(size, most), 3 * most, " (--max-memory and --max-seconds raise it)")

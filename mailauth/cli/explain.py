@@ -3,8 +3,6 @@
 import click
 
 from mailauth.errors import UsageError
-from mailauth.render.json import to_json
-from mailauth.rules import RULES
 
 
 @click.command()
@@ -15,6 +13,9 @@ def explain(code: str | None, as_json: bool) -> None:
 
     Without CODE, list all of them.
     """
+    from mailauth.render.json import to_json  # noqa: PLC0415 - --help needs none of it
+    from mailauth.rules import RULES  # noqa: PLC0415
+
     if code is None:
         if as_json:
             click.echo(to_json([{"code": r.code, "title": r.title} for r in RULES]))

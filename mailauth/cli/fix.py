@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.case_options import case_options, target_of
-from mailauth.cli.given import only
-from mailauth.cli.options import config_option, password_options, pid_option
-from mailauth.cli.password import need_terminal, read_password
-from mailauth.cli.username import sayable
-from mailauth.dovecot.doveadm import chosen
+from mailauth.cli.shared.case import case_options, target_of
+from mailauth.cli.shared.given import only
+from mailauth.cli.shared.options import config_option, password_options, pid_option
+from mailauth.cli.shared.secrets import need_terminal, read_password
+from mailauth.cli.shared.values import sayable
 from mailauth.errors import UsageError
-from mailauth.finding import StoreChange
-from mailauth.hashes import Password
 
 if TYPE_CHECKING:
     from mailauth.diagnose import Target
     from mailauth.fix.apply import Ending, Ready
+    from mailauth.hashes import Password
 
 
 @click.command()
@@ -67,7 +65,8 @@ def fix(
                   2 wrong usage, or not found now    3 could not be looked at
                   130 interrupted, and rolled back   70 a bug in mailauth
     """
-    from mailauth.fix import apply, report  # noqa: PLC0415 - --help needs none of it
+    from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415 - --help needs none of it
+    from mailauth.fix import apply, report  # noqa: PLC0415
     from mailauth.render.fix import fix_text  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
 
@@ -131,6 +130,7 @@ def _code(given: str) -> str:
 
 
 def _fix(code: str, target: "Target", *, do_it: bool) -> tuple["Ready", "Ending | None"]:
+    from mailauth.finding import StoreChange  # noqa: PLC0415
     from mailauth.fix import apply  # noqa: PLC0415
 
     ready = apply.plan_for(code, target)
@@ -143,7 +143,9 @@ def _fix(code: str, target: "Target", *, do_it: bool) -> tuple["Ready", "Ending 
     return ready, apply.apply(apply.with_string(ready, password))
 
 
-def _ask_new() -> Password:
+def _ask_new() -> "Password":
+    from mailauth.hashes import Password  # noqa: PLC0415
+
     need_terminal()
     text = click.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
     return Password.of(text)

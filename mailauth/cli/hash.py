@@ -24,8 +24,8 @@ from mailauth.cli.hash_options import (
     user_option,
     weak_option,
 )
-from mailauth.cli.password import need_terminal, read_password
-from mailauth.cli.patience import patience
+from mailauth.cli.shared.patience import patience
+from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, report, verify_hash

@@ -1,10 +1,8 @@
 """``mailauth hash new``."""
 
-import contextlib
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
 
 import click
 
@@ -21,8 +19,9 @@ from mailauth.cli.hash_options import (
     user_option,
     weak_option,
 )
-from mailauth.cli.password import need_terminal, read_password
-from mailauth.cli.patience import patience
+from mailauth.cli.shared.patience import patience
+from mailauth.cli.shared.progress import stepping
+from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Judgement, Password, batch, judge, making, strength
@@ -138,24 +137,9 @@ def _limit_in_force() -> int | None:
 def _make_many(order: making.Order, name: str, jobs: int | None) -> None:
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(("user", "stored", "error"))
-    with opened(name) as binary, _progress() as advance:
+    with opened(name) as binary, stepping(None, "hashing", rows_on_stdout=True) as step:
         tasks = ([row] for row in making.read_csv(binary))
         maker = making.Maker(order)
         for answers in batch.in_order(maker, tasks, jobs=jobs or batch.cores(), lost=maker.lost):
             out.writerows(answers)
-            advance(len(answers))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():  # on one terminal they would mix
-        yield lambda _done: None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    columns = (SpinnerColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=sys.__stderr__)) as bar:
-        task = bar.add_task("hashing", total=None)
-        yield lambda done: bar.advance(task, done)
+            step(more=len(answers))

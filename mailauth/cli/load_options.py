@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mailauth.cli.options import config_option, password_options, pid_option
+from mailauth.cli.shared.options import config_option, password_options, pid_option
 from mailauth.errors import UsageError
 from mailauth.load.plan import Plan, Search, Stops
 

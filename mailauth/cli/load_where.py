@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mailauth import handed
-from mailauth.cli.password import read_password
+from mailauth.cli.shared.secrets import read_password
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, UsageError, unseen

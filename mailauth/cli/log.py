@@ -1,23 +1,19 @@
 """``mailauth log``: who fails, why, how often; works on a copied log, without a Dovecot."""
 
-import re
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.options import config_option, pid_option
-from mailauth.cli.username import sayable
+from mailauth.cli.shared.options import config_option, pid_option
+from mailauth.cli.shared.values import sayable, span
 from mailauth.errors import CannotObserve, UsageError
 
 if TYPE_CHECKING:
     from mailauth.dovecot.doveadm import Installation
     from mailauth.dovecot.logreport import Reading
-
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @click.command()
@@ -86,7 +82,7 @@ def log(
         raise UsageError(f"--log-timestamp {log_timestamp}: this form of a time cannot be read.")
     asked = Reading(
         tuple(Path(name) for name in logs),
-        _span(since),
+        span(since, "--since"),
         rotated,
         user or "",
         top,
@@ -109,15 +105,6 @@ def log(
     else:
         click.echo(from_log_text(report, terminal=sys.stdout.isatty()), nl=False)
     sys.exit(1 if report.failures or report.keeps_out else 0)
-
-
-def _span(text: str) -> timedelta | None:
-    if text == "all":
-        return None
-    found = re.fullmatch(r"(\d{1,6})([mhdw])", text)
-    if not found:
-        raise UsageError(f"--since {text}: give a number and a unit, such as 30m, 24h or 7d, or all.")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
 def _of_this_dovecot(dovecot: "Installation", asked: "Reading") -> "tuple[Reading, Callable[[Path], str]]":

@@ -2,22 +2,20 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli.address import address_of, host_and_port
-from mailauth.cli.options import config_option, insecure_option, password_options, pid_option
-from mailauth.cli.password import read_password
-from mailauth.dovecot import holding
-from mailauth.dovecot.doveadm import Installation, chosen
+from mailauth.cli.shared.options import config_option, insecure_option, password_options, pid_option
+from mailauth.cli.shared.progress import stepping
+from mailauth.cli.shared.secrets import read_password
+from mailauth.cli.shared.values import address_of, host_and_port
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
     from mailauth.clients.door import Door
+    from mailauth.dovecot.doveadm import Installation
     from mailauth.hashes import Password
     from mailauth.login.site import Site
     from mailauth.login.way import Attempt
@@ -96,6 +94,7 @@ def login(
                   2 wrong usage                3 one could not be looked at
     """
     from mailauth.clients.door import TLS  # noqa: PLC0415 - --help needs none of it
+    from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415
     from mailauth.login.ways import Choice  # noqa: PLC0415
 
     if not user.isprintable() or not user:
@@ -142,7 +141,7 @@ class _Asked:
 
     user: str
     password: "Password"
-    dovecot: Installation
+    dovecot: "Installation"
     choice: "Choice"
     refusals: int
     where: tuple[str, ...]
@@ -173,13 +172,13 @@ class _Asked:
                 err=True,
             )
         began = mark(site)
-        with _progress(logins) as tell:
+        with stepping(logins) as step:
             attempts = []
             for one in log_in(
                 found, self.user, self.password, site, address=self.choice.address, refusals=most
             ):
                 attempts.append(one)
-                tell(one)
+                step(one.way.name)
         return _Round(site, attempts, began, tuple(one for one in (not_tried(found), *others) if one))
 
 
@@ -202,6 +201,7 @@ def _watch(asked: _Asked, seconds: float) -> None:
     """Print all, then changes only, until it is interrupted."""
     from datetime import UTC, datetime  # noqa: PLC0415 - --help needs none of it
 
+    from mailauth.dovecot import holding  # noqa: PLC0415
     from mailauth.errors import CannotObserve  # noqa: PLC0415
     from mailauth.login.watch import REFUSED_AGAIN, Round, after, changes, wait  # noqa: PLC0415
 
@@ -248,18 +248,3 @@ def named_doors(smtp: tuple[str, ...], smtps: tuple[str, ...], *, guarded: bool)
         else:
             found.append(Door("smtp", name, port, "tls", guarded=guarded))
     return tuple(found)
-
-
-@contextmanager
-def _progress(total: int) -> "Iterator[Callable[[Attempt], None]]":
-    """Which way is next, on a terminal; on standard error, so that --json stays JSON."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s that only a terminal pays
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-    look = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*look, console=Console(file=sys.__stderr__), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda one: bar.update(task, advance=1, description=one.way.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mailauth.cli.memory_progress import progress
+from mailauth.cli.shared.progress import stepping
 from mailauth.dovecot.sizes import parse_size, show_size
 from mailauth.errors import UsageError
 from mailauth.memory import grid
@@ -75,7 +75,7 @@ def measure_missing(points: tuple[grid.Point, ...], file: Path, runs: int, secon
     began = time.monotonic()
     done = 0
     try:
-        with progress("measuring", len(todo)) as step:
+        with stepping(len(todo), "measuring") as step:
             for _ in grid.measured(todo, file, runs=runs, seconds=seconds, step=step):
                 done += 1
     except KeyboardInterrupt:

@@ -5,7 +5,7 @@ import sys
 import click
 
 from mailauth.cli.memory_hash import hash_argument, take_hash
-from mailauth.cli.options import config_option, pid_option
+from mailauth.cli.shared.options import config_option, pid_option
 from mailauth.errors import UsageError
 from mailauth.hashes import Hash
 from mailauth.memory.report import FitReport, PassdbFit

@@ -1,17 +1,15 @@
 """Take a stored hash from an argument, standard input, a descriptor, or bare parameters."""
 
-import os
 import sys
 
 import click
 
 from mailauth import hashes
+from mailauth.cli.shared.secrets import read_line
 from mailauth.dovecot.sizes import parse_size
 from mailauth.errors import UsageError
 from mailauth.hashes import Flaw, Hash
 from mailauth.hashes.encoding import base64_encode
-
-_MAX = 64 * 1024
 
 
 def take_hash(
@@ -33,7 +31,8 @@ def take_hash(
         return with_parameters(memory, time or 1, lanes or 1)
     if stored is not None:
         return understood(stored.encode(errors="surrogateescape"))
-    return understood(_read(sys.stdin.fileno() if descriptor is None else descriptor))
+    where = (sys.stdin.fileno(), "--stdin") if descriptor is None else (descriptor, f"--fd {descriptor}")
+    return understood(read_line(*where))
 
 
 def understood(stored: bytes) -> Hash:
@@ -59,19 +58,6 @@ def with_parameters(memory: str | None, time: int, lanes: int) -> Hash:
             f"no Argon2 hash has memory={kib} KiB, time={time}, lanes={lanes}: {parsed.reason.rstrip('.?!')}."
         )
     return parsed
-
-
-def _read(descriptor: int) -> bytes:
-    taken = b""
-    try:
-        while b"\n" not in taken and len(taken) <= _MAX and (more := os.read(descriptor, 4096)):
-            taken += more
-    except OSError as why:
-        raise UsageError(f"descriptor {descriptor} cannot be read ({why.strerror}).") from None
-    line = taken.partition(b"\n")[0]
-    if not line.strip():
-        raise UsageError("nothing was there to read; write the stored hash and a line end.")
-    return line
 
 
 hash_argument = click.argument("stored", metavar="[HASH]", required=False)

@@ -87,14 +87,14 @@ def command(
 def measured(wish: Wish, seconds: float) -> Advice:
     """Measure what fits, the quick rows first, and no row that will surely be too slow."""
     from mailauth.cli.memory_hash import with_parameters  # noqa: PLC0415
-    from mailauth.cli.memory_progress import progress  # noqa: PLC0415
+    from mailauth.cli.shared.progress import stepping  # noqa: PLC0415
     from mailauth.probes.linked import linked_library  # noqa: PLC0415
 
     library = linked_library("argon2")
     rows = sorted((row for row in fitting(wish) if not row.refused), key=lambda row: row.m * row.t)
     speeds: dict[tuple[int, int], Speed] = {}
     pace = 0.0  # seconds for a KiB and pass, at the best
-    with progress("measuring", len(rows)) as step:
+    with stepping(len(rows), "measuring") as step:
         for row in rows:
             if pace * row.m * row.t <= 1.5 * wish.latency:
                 parsed = with_parameters(str(row.m), row.t, 1)

@@ -20,7 +20,8 @@ from mailauth.cli.migrate_plan import (
     where_of,
     workers_of,
 )
-from mailauth.cli.migrate_progress import Stop, progress
+from mailauth.cli.migrate_stop import Stop
+from mailauth.cli.shared.progress import changing
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def import_(
             stack.callback(journal.close)
         if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
             click.echo(f"mailauth: {asked}", err=True)
-        tell, stop = stack.enter_context(progress(users.lines)), stack.enter_context(Stop())
+        tell, stop = stack.enter_context(changing(users.lines)), stack.enter_context(Stop())
         bulk.Import(
             table, users, naming, check, workers, journal, report, tell, stop.asked, batch, rate
         ).run()

@@ -11,7 +11,7 @@ import click
 
 from mailauth import private
 from mailauth.cli.migrate_loss import loss_option
-from mailauth.cli.options import config_option, pid_option
+from mailauth.cli.shared.options import config_option, pid_option
 from mailauth.dovecot.doveadm import at_pid, chosen
 from mailauth.errors import CannotObserve, Refused, UsageError
 

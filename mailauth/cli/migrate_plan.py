@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailauth.cli.given import words
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, seal_options
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
-from mailauth.cli.migrate_progress import Stop, progress
-from mailauth.cli.options import pid_option
+from mailauth.cli.migrate_stop import Stop
+from mailauth.cli.shared.given import words
+from mailauth.cli.shared.options import pid_option
+from mailauth.cli.shared.progress import changing
 from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 
@@ -106,7 +107,7 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
         must_fit(where.order)
     table = opened_whole(where, reading=True)
     try:
-        with progress(None) as tell:
+        with changing(None) as tell:
             page = _page(where, reading=True)
             made = length_of(where.order) if table.width is not None else 0
             found = applying.plan(table, wishes, tell, page=page, seconds=seconds, made=made)
@@ -173,7 +174,7 @@ def apply(
         click.echo(where.assumed, err=True)
     stop = Stop()
     try:
-        with hashing as hashers, progress(table.count()) as tell, stop:
+        with hashing as hashers, changing(table.count()) as tell, stop:
             page = batch or _page(where)
             work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate)
             report = work.run()

@@ -9,7 +9,8 @@ import click
 from mailauth.cli.migrate_journal import must_be_of
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_plan import RATE, flush, store_options, told, where_of
-from mailauth.cli.migrate_progress import Stop, progress
+from mailauth.cli.migrate_stop import Stop
+from mailauth.cli.shared.progress import changing
 
 
 @click.command()
@@ -55,7 +56,7 @@ def undo(
     try:
         must_be_of(head, where, table, store)
         if not do_it:
-            with progress(entries or None) as tell:
+            with changing(entries or None) as tell:
                 found = undoing.prospect(table, batches, damaged, tell)
             data = {"id": head.id, "state": head.state, "report": found}
             click.echo(to_json(data) if as_json else prospect_text(found, head), nl=as_json)
@@ -63,7 +64,7 @@ def undo(
         journal = journals.reopened(name)
         stop = Stop()
         try:
-            with progress(entries or None) as tell, stop:
+            with changing(entries or None) as tell, stop:
                 report = undoing.undo(table, batches, damaged, journal, tell, stop.asked, rate)
         finally:
             journal.close()

@@ -12,11 +12,11 @@ import click
 
 from mailauth.cli.hash_options import opened
 from mailauth.cli.main import BUG
-from mailauth.cli.options import config_option, password_options, pid_option
-from mailauth.cli.password import read_password
+from mailauth.cli.shared.options import config_option, password_options, pid_option
 from mailauth.cli.shared.output import exit_status
 from mailauth.cli.shared.progress import counting
-from mailauth.cli.username import sayable
+from mailauth.cli.shared.secrets import read_password
+from mailauth.cli.shared.values import sayable
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
 
 if TYPE_CHECKING:

@@ -134,7 +134,7 @@ def test_what_needs_rights_says_so(lab: Callable[..., Lab]) -> None:
 
 
 _WAITS = (
-    "import sys\nfrom mailauth.cli import patience\npatience.DELAY = 0.0\n"
+    "import sys\nfrom mailauth.cli.shared import patience\npatience.DELAY = 0.0\n"
     "with patience.patience('verifying'):\n    sys.stdin.readline()\n"
 )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailauth.cli.address import host_and_port
+from mailauth.cli.shared.values import host_and_port
 from mailauth.errors import UsageError
 
 

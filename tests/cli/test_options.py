@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mailauth.cli.commands import COMMANDS
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from tests.cli.running import ROOT, mailauth
@@ -53,6 +54,28 @@ def test_refused_in_one_sentence(words: str, says: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert len(done.stderr.splitlines()) <= 4  # Click adds how it is used
+
+
+DEARER = {"hash", "migrate", "lab", "report"}  # options that are of a scheme, a store, a limit
+DEAR = (
+    "sqlite3",
+    "ctypes",
+    "psutil",
+    "psycopg",
+    "pymysql",
+    "cryptography",
+    "rich",
+    "jinja2",
+    "mailauth.rules",
+)
+
+
+def test_help_loads_no_more_than_options() -> None:
+    """A shell completes a line with them; what a command works with is loaded when it works."""
+    cheap = [place.partition(":")[0] for name, place, _ in COMMANDS if name not in DEARER]
+    code = f"import sys, {', '.join(cheap)}\nprint([one for one in {DEAR} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("closed", ["out", "err", "in"])

@@ -1,21 +1,75 @@
-"""A progress bar on a terminal, nothing elsewhere; on standard error, so that --json stays JSON."""
+"""One progress bar: on a terminal, nothing elsewhere; on standard error, so that --json stays JSON."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def counting() -> Iterator[Callable[[int], None] | None]:
-    """How many rows were read so far."""
-    if not sys.stderr.isatty():
+def bar(
+    total: int | None, what: str = "", *, rows_on_stdout: bool = False
+) -> Iterator[Callable[[int, str], None] | None]:
+    """Yields a function that is given how many are done and what to say beside it; None off a terminal.
+
+    ``rows_on_stdout``: what is printed meanwhile would mix with it, were that a terminal too.
+    """
+    if not sys.stderr.isatty() or (rows_on_stdout and sys.stdout.isatty()):
         yield None
         return
     from rich.console import Console  # noqa: PLC0415 - 0.1 s that only a terminal pays
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    console = Console(file=sys.__stderr__)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading the stores", total=None)
-        yield lambda rows: bar.update(task, description=f"reading the stores: {rows:,} rows")
+    text = (MofNCompleteColumn(), TextColumn("{task.description}"))
+    endless = (SpinnerColumn(), *text, TimeElapsedColumn())
+    columns = endless if total is None else (BarColumn(20), *text, TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.__stderr__), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda done, text: shown.update(task, completed=done, description=text or what)
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[int], None] | None]:
+    """How many rows of the stores were read so far; None off a terminal."""
+    what = "rows read"
+    with bar(None, what) as tell:
+        yield (lambda rows: tell(rows, what)) if tell else None
+
+
+@contextmanager
+def stepping(
+    total: int | None, what: str = "", *, rows_on_stdout: bool = False
+) -> Iterator[Callable[..., None]]:
+    """Yields a function that adds to what is done (one, if not said), with what was done last."""
+    done = 0
+    with bar(total, what, rows_on_stdout=rows_on_stdout) as tell:
+
+        def step(last: str = "", more: int = 1) -> None:
+            nonlocal done
+            done += more
+            if tell:
+                tell(done, f"{what}  {last}".strip())
+
+        yield step
+
+
+@contextmanager
+def changing(total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """Rows looked at and rows changed, with the rate."""
+    began = time.monotonic()
+    with bar(total) as tell:
+
+        def told(looked: int, written: int) -> None:
+            rate = looked / max(time.monotonic() - began, 0.001)
+            if tell:
+                tell(looked, f"{written} changed, {rate:.0f} rows/s")
+
+        yield told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mailauth.cli.address import address_of, host_and_port
+from mailauth.cli.shared.values import address_of, host_and_port
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:

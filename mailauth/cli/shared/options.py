@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from mailauth.cli.given import CONTAINER
+from mailauth.cli.shared.given import CONTAINER
 from mailauth.errors import UsageError
 
 config_option = click.option(
@@ -22,10 +22,15 @@ def _found(context: click.Context, _: click.Parameter, name: str | None) -> None
         context.meta[_FOUND], context.meta[CONTAINER] = dovecot_in(name), name
 
 
+def not_both(pid: object, container: object) -> None:
+    """Raises UsageError where a Dovecot is named twice."""
+    if pid is not None and container is not None:
+        raise UsageError("--container and --pid both name a Dovecot: leave one out.")
+
+
 def _pid(context: click.Context, _: click.Parameter, pid: Any) -> Any:
     found = context.meta.get(_FOUND)
-    if found is not None and pid is not None:
-        raise UsageError("--container and --pid both name a Dovecot: leave one out.")
+    not_both(pid, found)
     return pid if found is None else found
 
 

@@ -1,32 +1,40 @@
-"""Take a password from the terminal, a descriptor or standard input.  Never argv or the environment."""
+"""Read a password, a stored hash or a URL from the terminal, a descriptor or standard input.
+
+Never from argv or the environment, which others see.
+"""
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from mailauth.errors import UsageError
-from mailauth.hashes import Password
+
+if TYPE_CHECKING:
+    from mailauth.hashes import Password
 
 _MAX = 64 * 1024  # bytes; Dovecot takes less in one SASL response
 
 
 def read_password(
     *, ask: bool, descriptor: int | None, stdin: bool, prompt: str = "Password"
-) -> Password | None:
+) -> "Password | None":
     """The password, or None when none of the three was asked for.
 
     From a descriptor or standard input: all up to the first line end.  Raises UsageError.
     """
     if sum((ask, descriptor is not None, stdin)) > 1:
         raise UsageError("give the password in one way only: -p, --password-fd or --password-stdin.")
+    from mailauth.hashes import Password  # noqa: PLC0415 - --help needs none of it
+
     if ask:
         need_terminal()
         return Password.of(click.prompt(prompt, hide_input=True, err=True))
     if descriptor is not None:
-        return _read(descriptor, f"--password-fd {descriptor}")
+        return Password(read_line(descriptor, f"--password-fd {descriptor}"))
     if stdin:
-        return _read(sys.stdin.fileno(), "--password-stdin")
+        return Password(read_line(sys.stdin.fileno(), "--password-stdin"))
     return None
 
 
@@ -38,7 +46,8 @@ def need_terminal() -> None:
         )
 
 
-def _read(descriptor: int, what: str) -> Password:
+def read_line(descriptor: int, what: str) -> bytes:
+    """All up to the first line end.  Raises UsageError where there is nothing, or too much."""
     taken = b""
     try:
         while b"\n" not in taken and len(taken) <= _MAX and (more := os.read(descriptor, 4096)):
@@ -47,7 +56,7 @@ def _read(descriptor: int, what: str) -> Password:
         raise UsageError(f"{what}: cannot be read ({why.strerror}).") from None
     line = taken.partition(b"\n")[0].removesuffix(b"\r")
     if len(line) > _MAX:
-        raise UsageError(f"{what}: more than {_MAX} bytes are no password.")
+        raise UsageError(f"{what}: a line of more than {_MAX} bytes is not read.")
     if not taken:
-        raise UsageError(f"{what}: nothing was there to read; write the password and a line end to it.")
-    return Password(line)
+        raise UsageError(f"{what}: nothing was there to read; write one line to it.")
+    return line

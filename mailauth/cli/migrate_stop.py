@@ -1,0 +1,33 @@
+"""How a migration is asked to stop."""
+
+import signal
+from typing import Any, Self
+
+import click
+
+
+class Stop:
+    """SIGINT and SIGTERM are heard between batches; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def asked(self) -> bool:
+        return self._asked
+
+    def __enter__(self) -> Self:
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            self._before[kind] = signal.signal(kind, self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for kind, before in self._before.items():
+            signal.signal(kind, before)
+
+    def _heard(self, kind: int, _frame: object) -> None:
+        if self._asked:
+            signal.signal(kind, signal.SIG_DFL)
+            signal.raise_signal(kind)
+        self._asked = True
+        click.echo("stopping after this batch; once more ends at once", err=True)
