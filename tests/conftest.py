@@ -4,6 +4,7 @@ A test that needs what is missing is skipped, with the reason; with CI=true or M
 """
 
 import ctypes.util
+import gc
 import os
 import platform
 import re
@@ -74,6 +75,11 @@ def _libsodium() -> str:
     version = ctypes.CDLL(name).sodium_version_string
     version.restype = ctypes.c_char_p
     return str(version().decode())
+
+
+def pytest_collection_finish() -> None:
+    """What was collected, 5,000 tests in each process, lives as long as it: no look for garbage visits it."""
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

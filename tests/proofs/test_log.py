@@ -93,7 +93,6 @@ def at_once(lab: Lab, count: int) -> None:
         thread.join()
 
 
-@pytest.mark.core
 def test_auth007_worker_queue(proof: Make, dovecot_version: str) -> None:
     one = proof(dovecot_version, "sqlite", {"alice": GOOD, "slow": slow(1.8)})
     found = told(
@@ -119,6 +118,7 @@ def clients(path: Path, count: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.core
 def test_auth008_client_limit(proof: Make, dovecot_version: str) -> None:
     one = proof(dovecot_version, "passwd-file", {"alice": GOOD})
 
