@@ -35,6 +35,7 @@ from mailauth.evidence import (
     Surveys,
     Trials,
     Unobserved,
+    UnseenFailures,
     UserdbAnswer,
     UserName,
     Verifiers,
@@ -182,7 +183,7 @@ def _look(target: Target) -> Looked:
         see(shared, MailSession, lambda: without_login(scene, MailSession))
     look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
     _look_at_mail(shared, scene)
-    skip(shared, (Surveys, StoreMemory, Foreseen), "only mailauth checkup looks at every row")
+    skip(shared, (Surveys, StoreMemory, Foreseen, UnseenFailures), "mailauth checkup looks at all users")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
     return Looked(concluded(target.user, merged, seen, target.dovecot), config, scene.cases)

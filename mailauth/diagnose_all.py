@@ -15,10 +15,12 @@ from mailauth.evidence import (
     Foreseen,
     StoreMemory,
     Surveys,
+    UnseenFailures,
 )
 from mailauth.looking import SERVER_PROBES, Facts, concluded, lack, look_by, see, skip
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
+from mailauth.probes.log_unseen import observe_unseen_failures
 from mailauth.probes.scene import Scene
 from mailauth.probes.survey import Ask, observe_surveys
 from mailauth.rules import RULES
@@ -47,7 +49,9 @@ def look_at_all(checkup: Checkup) -> Looked:
     judging = config
     if checkup.as_if is None:
         facts[Configured] = Configured("doveconf -a", config)
-        look_by(SERVER_PROBES, facts, Scene(checkup.dovecot, config))
+        scene = Scene(checkup.dovecot, config)
+        look_by(SERVER_PROBES, facts, scene)
+        see(facts, UnseenFailures, lambda: observe_unseen_failures(scene))
         skip(facts, (Foreseen,), "no other version was asked about")
     else:
         version = checkup.as_if

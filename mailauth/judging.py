@@ -66,7 +66,7 @@ BEARS: Mapping[str, Bears] = {
     **dict.fromkeys(_codes("STORE", *range(1, 10), 11), Bears.ROWS),
     **dict.fromkeys(_codes("AUTH", 3), Bears.MECHANISM),
     **dict.fromkeys((*_codes("PASS", 1), *_codes("USER", 1, 12, 14)), Bears.ANSWER),
-    **dict.fromkeys(_codes("CONF", 9, 10, 14, 16, 18, 19, 20), Bears.AUTH),
+    **dict.fromkeys(_codes("CONF", 9, 10, 14, 16, 18, 19, 20, 21), Bears.AUTH),
     **dict.fromkeys((*_codes("MEM", 6), *_codes("AUTH", 12, 14)), Bears.AUTH),
     **dict.fromkeys((*_codes("USERDB", *range(1, 7)), *_codes("CONF", 17)), Bears.MAIL),
     **dict.fromkeys(_codes("AUTH", 15), Bears.MAIL),

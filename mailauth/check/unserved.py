@@ -7,10 +7,15 @@ user is at fault.  One that was followed by a login of the same user is over.
 from collections import Counter
 from datetime import datetime
 
-from mailauth.check.outcome import Said, Status
+from mailauth.check.outcome import Said, Status, of_finding
 from mailauth.check.stores import NOBODY
 from mailauth.dovecot.logtally import Unserved
-from mailauth.evidence import LogWindow
+from mailauth.evidence import LogWindow, UnseenFailures
+from mailauth.judging import apply
+from mailauth.looking import Facts, see
+from mailauth.probes.log_unseen import observe_unseen_failures
+from mailauth.probes.scene import Scene
+from mailauth.rules.auth021_unseen_passdb_refuses import unseen_passdb_refuses
 
 _SHOWN = 3  # different errors
 
@@ -41,3 +46,13 @@ def logins_not_served(log: LogWindow, since: datetime, canary: str) -> list[Said
 
 def _told(one: Unserved) -> str:
     return one.words if one.says in ("", one.words) else f"{one.words} ({one.says})"
+
+
+def refused_unseen(scene: Scene, since: datetime) -> list[Said]:
+    """Logins that failed lately by the words of a passdb that is not looked into."""
+    facts: Facts = {}
+    seen = see(facts, UnseenFailures, lambda: observe_unseen_failures(scene))
+    if seen is None or (seen.last is not None and seen.last < since):
+        return []
+    findings, _ = apply([unseen_passdb_refuses], [facts])
+    return [of_finding(one) for one in findings]

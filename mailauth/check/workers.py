@@ -11,7 +11,7 @@ import psutil
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome
 from mailauth.check.stores import NOBODY, look_nobody_up
-from mailauth.check.unserved import logins_not_served
+from mailauth.check.unserved import logins_not_served, refused_unseen
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, LogWindow, LookedUp, NotApplicable
@@ -48,6 +48,7 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         see(facts, LookedUp, lambda: look_nobody_up(server))
     findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
     told = [of_finding(finding) for finding in findings] + logins_not_served(window, since, _canary(server))
+    told += refused_unseen(scene, since)
     if full:
         told = [replace(one, status=Status.CRITICAL) if one.code == "AUTH007" else one for one in told]
     for kind in (LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING):

@@ -110,7 +110,8 @@ _OF_MAIL = ("imap", "pop3", "submission", "managesieve")
 _GRAVE = ("Error", "Fatal", "Panic")
 _GRAVE_WORDS = (b": Error: ", b": Fatal: ", b": Panic: ")
 _OF_USE = re.compile(
-    rb"[Aa]uth|master: |login failure|user\+IP|proxying to|starting up|SIGHUP|Log(?:in|ged in): user="
+    rb"[Aa]uth|master: |login failure|user\+IP|proxying to|starting up|SIGHUP|Log(?:in|ged in): user=|"
+    + b"|".join(rb"\(" + words for words in ENDS if b"auth" not in words)
 )
 
 

@@ -24,6 +24,7 @@ from mailauth.evidence.log import (
     Penalty,
     SentPassword,
     SentPasswords,
+    UnseenFailures,
     UserInLog,
 )
 from mailauth.evidence.logins import LoginReply, Logins, MailSession
@@ -157,6 +158,7 @@ __all__ = [
     "UnknownVariable",
     "Unobserved",
     "Unseen",
+    "UnseenFailures",
     "UserInLog",
     "UserName",
     "UserdbAnswer",

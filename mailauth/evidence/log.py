@@ -102,6 +102,28 @@ class LogWindow(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
+class UnseenFailures(Evidence):
+    """Users whose last login by a mail client failed, by the words of passdbs that are not looked into.
+
+    ``users``: the latest last.
+    """
+
+    passdbs: tuple[str, ...]
+    users: tuple[str, ...]
+    reasons: tuple[str, ...]
+    causes: tuple[str, ...]
+    whys: frozenset[Why]
+    last_login: datetime | None  # of anybody
+    last: datetime | None
+
+    @property
+    def seen(self) -> str:
+        if not self.users:
+            return f"no login that failed by {' or '.join(self.passdbs)}"
+        return f"{len(self.users)} users fail by {' and '.join(self.passdbs)}: {', '.join(self.reasons)}"
+
+
+@dataclass(frozen=True, slots=True)
 class AuthStart(Evidence):
     """Whether an auth process starts; where not, Dovecot's own words of it, and what they come to."""
 

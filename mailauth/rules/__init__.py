@@ -21,6 +21,7 @@ from mailauth.rules.auth017_server_behind_fails import server_behind_fails
 from mailauth.rules.auth018_postfix_cannot_ask import postfix_cannot_ask
 from mailauth.rules.auth019_too_many_sessions import too_many_sessions
 from mailauth.rules.auth020_fails_in_the_log import fails_in_the_log
+from mailauth.rules.auth021_unseen_passdb_refuses import unseen_passdb_refuses
 from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
 from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
@@ -256,6 +257,7 @@ RULES: tuple[Rule, ...] = (
     postfix_cannot_ask,
     too_many_sessions,
     fails_in_the_log,
+    unseen_passdb_refuses,
     unexplained,
     grows_without_bound,
     client_sends_old,

@@ -1,0 +1,44 @@
+"""The log has failed logins of users, by the words of a passdb that was not looked into.
+
+What you see
+    mailauth finds nothing wrong with what it can look into, and users do not get in.
+Why
+    A passdb whose driver mailauth does not read yet (PAM, LDAP, Lua, ...) says no.  Dovecot logs its words.
+How we know
+    Dovecot logged the failures since it last started or was reloaded, and no login of these users that worked
+    after them.  Where all were for a wrong password or an unknown user, that is a note: on any server users
+    mistype, and others guess.
+What to do
+    Mend what the words name; mailauth diagnose --login -p USER shows whether one of them still fails.
+"""
+
+from mailauth.dovecot.messages import Why
+from mailauth.evidence import UnseenFailures
+from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
+
+_EVERYWHERE = frozenset({Why.MISMATCH, Why.EMPTY, Why.UNKNOWN, Why.NAME, Why.NOT_TOLD})
+_SHOWN = 3
+
+
+@rule("AUTH021", "Logins fail by a passdb that was not looked into", Severity.RISK)
+def unseen_passdb_refuses(log: UnseenFailures) -> Problem | None:
+    if not log.users:
+        return None
+    names = ", ".join(repr(one) for one in log.users[-_SHOWN:])
+    many = f"{len(log.users)} users, among them {names}," if log.users[_SHOWN:] else names
+    says = f"By the log, the last login of {many} failed. Dovecot logs of {' and '.join(log.passdbs)}:"
+    says += f" {', '.join(log.reasons)}."
+    says += f" That is: {'; '.join(log.causes)}." if log.causes else ""
+    says += " No login of anybody that worked stands in the log." if log.last_login is None else ""
+    return Problem(
+        says=says,
+        because=(log,),
+        certainty=Certainty.PROVEN,
+        severity=Severity.NOTE if log.whys <= _EVERYWHERE else None,
+        remedy=remedy(
+            summary="Mend what these words name; a real login shows whether it still fails:"
+            " mailauth diagnose --login -p USER.",
+            commands=(LOG_FIND, LOG_ERRORS),
+        ),
+    )

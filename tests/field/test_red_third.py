@@ -1,0 +1,66 @@
+"""What a third look with fresh eyes found: what was silent, slow, vague or wrong on servers of others."""
+
+import imaplib
+from collections.abc import Callable
+
+import pytest
+
+from tests.field.chains import Part, passwd_file, server
+from tests.field.rig import Rig
+from tests.field.test_red_other import GOOD, checked, said, session
+
+MakeRig = Callable[..., Rig]
+_VERSIONS = pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
+
+
+def lua(answer: str) -> Part:
+    """A script that answers every login alike."""
+    script = (
+        f"function auth_password_verify(request, password)\n  return dovecot.auth.{answer}, ''\nend\n"
+        "function auth_passdb_lookup(request)\n  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, {}\nend\n"
+    )
+    return Part(
+        "driver = lua\n  args = file=@DIR@/login.lua",
+        "passdb lua {\n  lua_file = @DIR@/login.lua\n}\n",
+        {"login.lua": script},
+    )
+
+
+@_VERSIONS
+def test_a_passdb_that_nobody_looks_into_refuses_users(rig: MakeRig, version: str) -> None:
+    """--all and check tell the log's words of it; after logins that work neither does."""
+    one = server(rig, version, lua("PASSDB_RESULT_USER_DISABLED"))
+    for user in ("alice", "bob"):
+        with pytest.raises(imaplib.IMAP4.error), session(one, user):
+            pass
+        assert one.logs(f"user=<{user}>")
+    told = said(one, "--all", user="")
+    assert "RISK AUTH021" in told, told
+    assert "'alice', 'bob' failed" in told
+    assert "disabled" in told.lower()
+    assert "No login of anybody that worked" in told
+    status, words = checked(one)
+    assert status == 1, words
+    assert "AUTH021" in words
+    one.write("login.lua", _LETS_IN)
+    one.restart()
+    for user in ("alice", "bob"):
+        with session(one, user):
+            pass
+    assert "AUTH021" not in said(one, "--all", user="", status=3)
+    assert "AUTH021" not in checked(one)[1]
+
+
+_LETS_IN = lua("PASSDB_RESULT_OK").files["login.lua"].replace("''", "{}")
+
+
+@_VERSIONS
+def test_passwords_that_it_refuses_are_a_note(rig: MakeRig, version: str) -> None:
+    """Users mistype on any server: check stays as it is."""
+    one = server(rig, version, lua("PASSDB_RESULT_PASSWORD_MISMATCH"), passwd_file({"bob": GOOD}))
+    with pytest.raises(imaplib.IMAP4.error), session(one):
+        pass
+    assert one.logs("user=<alice>")
+    told = said(one, "--all", user="")
+    assert "NOTE AUTH021" in told, told
+    assert checked(one)[0] == 0, checked(one)[1]
