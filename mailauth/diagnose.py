@@ -49,6 +49,7 @@ from mailauth.looking import (
     SERVER_PROBES,
     USER_PROBES,
     Facts,
+    auth_starts,
     concluded,
     lack,
     look_by,
@@ -171,22 +172,28 @@ def _look(target: Target) -> Looked:
     _check_password(shared, scene, facts)
     check = shared[PasswordCheck]
     scene = replace(scene, end=check.end if isinstance(check, PasswordCheck) and check.lets_in else None)
-    if target.login and target.password is not None:
-        logins = see(shared, Logins, lambda: observe_logins(scene))
-        see(shared, MailSession, lambda: observe_session(scene, logins))
-        let_in = logins is not None and all(reply.ok for reply in logins.replies)
-        scene = replace(scene, let_in=let_in)
-        if logins is not None and any(reply.ok for reply in logins.replies):
-            skip(shared, (PasswordVariant,), "the login works")  # a cache may let an old password in
-    else:
-        see(shared, Logins, lambda: without_login(scene, Logins))
-        see(shared, MailSession, lambda: without_login(scene, MailSession))
+    scene = _log_in(shared, scene)
     look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
     _look_at_mail(shared, scene)
     skip(shared, (Surveys, StoreMemory, Foreseen, UnseenFailures), "mailauth checkup looks at all users")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
     return Looked(concluded(target.user, merged, seen, target.dovecot), config, scene.cases)
+
+
+def _log_in(shared: Facts, scene: Scene) -> Scene:
+    """A real login where one was asked for and auth is there; whether it was let in."""
+    if not auth_starts(shared, scene):
+        return scene
+    if not scene.login or scene.password is None:
+        see(shared, Logins, lambda: without_login(scene, Logins))
+        see(shared, MailSession, lambda: without_login(scene, MailSession))
+        return scene
+    logins = see(shared, Logins, lambda: observe_logins(scene))
+    see(shared, MailSession, lambda: observe_session(scene, logins))
+    if logins is not None and any(reply.ok for reply in logins.replies):
+        skip(shared, (PasswordVariant,), "the login works")  # a cache may let an old password in
+    return replace(scene, let_in=logins is not None and all(reply.ok for reply in logins.replies))
 
 
 def refused(target: Target, refusal: Refusal) -> Looked:

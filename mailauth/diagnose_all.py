@@ -17,7 +17,7 @@ from mailauth.evidence import (
     Surveys,
     UnseenFailures,
 )
-from mailauth.looking import SERVER_PROBES, Facts, concluded, lack, look_by, see, skip
+from mailauth.looking import SERVER_PROBES, Facts, auth_starts, concluded, lack, look_by, see, skip
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.log_unseen import observe_unseen_failures
@@ -50,6 +50,7 @@ def look_at_all(checkup: Checkup) -> Looked:
     if checkup.as_if is None:
         facts[Configured] = Configured("doveconf -a", config)
         scene = Scene(checkup.dovecot, config)
+        auth_starts(facts, scene)
         look_by(SERVER_PROBES, facts, scene)
         see(facts, UnseenFailures, lambda: observe_unseen_failures(scene))
         skip(facts, (Foreseen,), "no other version was asked about")

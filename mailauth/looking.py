@@ -13,6 +13,8 @@ from typing import TypeVar
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import AS_ROOT, Ended, from_world, place_of
 from mailauth.evidence import (
+    AuthAnswer,
+    AuthStart,
     CacheAnswer,
     Certificates,
     Cleartext,
@@ -20,7 +22,9 @@ from mailauth.evidence import (
     Fact,
     Host,
     Listening,
+    Logins,
     LookedUp,
+    MailSession,
     Mechanisms,
     NoStart,
     NotApplicable,
@@ -34,10 +38,12 @@ from mailauth.evidence import (
     Unobserved,
     UserdbAnswer,
 )
+from mailauth.evidence.log import NO_AUTH
 from mailauth.finding import Diagnosis, Finding
 from mailauth.judging import SHOWN_BY_A_LOGIN, apply
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.host import observe_host, observe_start
+from mailauth.probes.log_start import observe_auth_start
 from mailauth.probes.log_table import LOG_PROBES, USER_LOG_PROBES
 from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
 from mailauth.probes.network import observe_listening, observe_reachable
@@ -140,6 +146,15 @@ def _unobserved(kind: type[Evidence], why: Exception) -> Unobserved:
     return Unobserved(kind, said, needs_root=known.needs_root)
 
 
+def auth_starts(facts: Facts, scene: Scene) -> bool:
+    """Whether auth starts, as far as that can be seen: where it does not, who asks it waits in vain."""
+    start = see(facts, AuthStart, lambda: observe_auth_start(scene))
+    if start is None or start.starts:
+        return True
+    skip(facts, (AuthAnswer, Logins, MailSession, UserdbAnswer), NO_AUTH)
+    return False
+
+
 def skip(facts: Facts, kinds: tuple[type[Evidence], ...], reason: str) -> None:
     facts.update({kind: NotApplicable(kind, reason) for kind in kinds})
 
@@ -152,5 +167,7 @@ def lack(facts: Facts, kinds: tuple[type[Evidence], ...], like: type[Evidence]) 
 
 
 def look_by(probes: tuple[Probe, ...], facts: Facts, scene: Scene) -> None:
+    """By each of these, but those that were looked by already."""
     for kind, observe in probes:
-        see(facts, kind, partial(observe, scene))
+        if kind not in facts:
+            see(facts, kind, partial(observe, scene))

@@ -31,10 +31,7 @@ def observe_unseen_failures(scene: Scene) -> UnseenFailures | NotApplicable:
         source=log.source,
         passdbs=tuple(label for _, label in unseen),
         users=tuple(failing),
-        reasons=tuple(
-            f"{reason} ({count} {'user' if count == 1 else 'users'})"
-            for reason, count in words.most_common(_SHOWN)
-        ),
+        reasons=tuple(f"{one} ({count} user{'s' * (count > 1)})" for one, count in words.most_common(_SHOWN)),
         causes=tuple(causes)[:_SHOWN],
         whys=frozenset(event.why for event in failing.values()),
         last_login=max(logged_in, default=None),

@@ -34,7 +34,7 @@ def test_a_passdb_that_nobody_looks_into_refuses_users(rig: MakeRig, version: st
         with pytest.raises(imaplib.IMAP4.error), session(one, user):
             pass
         assert one.logs(f"user=<{user}>")
-    told = said(one, "--all", user="")
+    told = said(one, "checkup", user="")
     assert "RISK AUTH021" in told, told
     assert "'alice', 'bob' failed" in told
     assert "disabled" in told.lower()
@@ -47,7 +47,7 @@ def test_a_passdb_that_nobody_looks_into_refuses_users(rig: MakeRig, version: st
     for user in ("alice", "bob"):
         with session(one, user):
             pass
-    assert "AUTH021" not in said(one, "--all", user="", status=3)
+    assert "AUTH021" not in said(one, "checkup", user="", status=3)
     assert "AUTH021" not in checked(one)[1]
 
 
@@ -61,6 +61,17 @@ def test_passwords_that_it_refuses_are_a_note(rig: MakeRig, version: str) -> Non
     with pytest.raises(imaplib.IMAP4.error), session(one):
         pass
     assert one.logs("user=<alice>")
-    told = said(one, "--all", user="")
+    told = said(one, "checkup", user="")
     assert "NOTE AUTH021" in told, told
     assert checked(one)[0] == 0, checked(one)[1]
+
+
+@_VERSIONS
+def test_an_auth_that_does_not_start_is_asked_no_more(rig: MakeRig, version: str) -> None:
+    """Whoever asks it waits for half a minute: once that is known, no login and no lookup is tried."""
+    one = server(rig, version, passwd_file({"alice": GOOD}), more="auth_mechanisms = plain none-such\n")
+    told = said(one, "--password-stdin", "--login")
+    assert "CONF010" in told, told
+    assert " 0 undecided" in told
+    told = said(one, "checkup", user="")
+    assert "CONF010" in told, told
