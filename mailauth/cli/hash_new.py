@@ -24,7 +24,7 @@ from mailauth.cli.shared.progress import stepping
 from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
-from mailauth.hashes import Judgement, Password, batch, judge, making, strength
+from mailauth.hashes import Judgement, Password, batch, csv_rows, judge, making, strength
 
 
 @click.command(epilog=EXITS)
@@ -138,7 +138,7 @@ def _make_many(order: making.Order, name: str, jobs: int | None) -> None:
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(("user", "stored", "error"))
     with opened(name) as binary, stepping(None, "hashing", rows_on_stdout=True) as step:
-        tasks = ([row] for row in making.read_csv(binary))
+        tasks = ([row] for row in csv_rows.read_csv(binary))
         maker = making.Maker(order)
         for answers in batch.in_order(maker, tasks, jobs=jobs or batch.cores(), lost=maker.lost):
             out.writerows(answers)

@@ -25,6 +25,7 @@ from mailauth.cli.shared.progress import changing
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
+    from mailauth.hashes.csv_rows import Dialect
     from mailauth.migrate.bulk import Imported
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
@@ -71,6 +72,16 @@ _PAGE = 256
 @click.option(
     "--encoding", metavar="NAME", help="Encoding of FILE.csv, if it is not UTF-8: cp1252, utf-16, ..."
 )
+@click.option(
+    "--delimiter", metavar="CHAR", help='Between the columns; "tab" for a tab. Default: as line 1 has it.'
+)
+@click.option(
+    "--quote", metavar="CHAR", default='"', show_default=True, help='Around a field; "none" for none.'
+)
+@click.option(
+    "--user-column", metavar="NAME|N", default="", help="The column of the user, by name or number."
+)
+@click.option("--password-column", metavar="NAME|N", default="", help="The column of the password.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/migrate-import.json).")
 def import_(
     file: str,
@@ -90,16 +101,22 @@ def import_(
     dask: str | None,
     accept_loss: bool,
     encoding: str | None,
+    delimiter: str | None,
+    quote: str,
+    user_column: str,
+    password_column: str,
     as_json: bool,
     **named: Any,
 ) -> None:
     """Give the users of a CSV new hashes now, made of the passwords that it says they have.
 
-    FILE.csv has a user and a password on each line; a first line that names them (user,password) may put
-    them in other columns.  It is UTF-8, or --encoding names its encoding: passwords are hashed in UTF-8,
-    as mail clients send them ("bytes" hashes them byte for byte).
+    FILE.csv has a user and a password on each line; a first line that names them may put them in other
+    columns, as exports of Google Workspace, Microsoft 365, cPanel, Plesk, hMailServer and MDaemon do.  It is
+    UTF-8, begins with a byte order mark, or --encoding names its encoding: passwords are hashed in UTF-8, as
+    mail clients send them ("bytes" hashes them byte for byte).
 
-    A user's row gets a new hash only where the password matches what is stored.
+    A user's row gets a new hash only where the password matches what is stored, also where that is a hash of
+    other software (phpass, WordPress, Django, Drupal, MySQL, hMailServer, ...).
     Without --apply the list is only verified, and the hashes counted that would be made.
 
     It can be interrupted and killed: run it again, and who is done is there already.  mailauth migrate undo
@@ -119,6 +136,7 @@ def import_(
 
     if verify_only and (do_it or overwrite):
         raise UsageError("--verify-only changes nothing: leave out --apply and --set.")
+    dialect = _dialect(delimiter, quote, user_column, password_column)
     goal = Goal(scheme.upper(), tuple(goal_options(scheme, profile, cost, rounds).items()))
     where = where_of(named, goal)
     assert where.order
@@ -137,7 +155,7 @@ def import_(
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
         _warned(source, file)
-        users = stack.enter_context(import_list.opened(source, naming, report.add, encoding))
+        users = stack.enter_context(import_list.opened(source, naming, report.add, encoding, dialect))
         report.lines = users.lines
         table = opened(where)
         stack.callback(table.close)
@@ -157,6 +175,19 @@ def import_(
         ).run()
     flush(where, named, report.new if do_it else 0)
     _told(report, table.place, journal.head if journal else None, as_json, verify_only)
+
+
+def _dialect(delimiter: str | None, quote: str, user: str, password: str) -> "Dialect":
+    """Raises UsageError."""
+    from mailauth.hashes.csv_rows import Dialect  # noqa: PLC0415 - --help needs none of it
+
+    between = {None: "", "tab": "\t", "\\t": "\t"}.get(delimiter, delimiter or "")
+    around = "" if quote == "none" else quote
+    if len(between) > 1 or len(around) > 1:
+        raise UsageError("--delimiter and --quote take one character each, or the words tab and none.")
+    if bool(user) != bool(password):
+        raise UsageError("--user-column and --password-column go together.")
+    return Dialect(between, around, user, password)
 
 
 def _warned(source: BinaryIO, name: str) -> None:

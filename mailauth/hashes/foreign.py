@@ -29,14 +29,15 @@ def convert(
     text = judge.raw(stored).strip(b"\r\n")
     if sure and origin is None and (open_ := bare.undecided(text)):
         return no("undecided", f"it may be {open_}")
-    readings = _readings(text, origin)
-    if not readings:
+    found = readings(text, origin)
+    if not found:
         return no("unknown", "no format that mailauth knows")
-    checked = [_checked(found, password, user, dovecot) for found in readings]
-    return next((found for found in checked if found.dovecot is not None), checked[0])
+    checked = [_checked(one, password, user, dovecot) for one in found]
+    return next((one for one in checked if one.dovecot is not None), checked[0])
 
 
-def _readings(text: bytes, origin: str | None) -> tuple[Found, ...]:  # noqa: C901 - the order matters
+def readings(text: bytes, origin: str | None = None) -> tuple[Found, ...]:  # noqa: C901 - the order matters
+    """Whose hash it may be, the likeliest first."""
     if origin is not None:
         found = origins.reading(text, origin)
         if found or bare.undecided(text):

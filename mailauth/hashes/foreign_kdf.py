@@ -12,7 +12,7 @@ import re
 import struct
 
 from mailauth.hashes.encoding import CRYPT64
-from mailauth.hashes.foreign_found import Found, no, yes
+from mailauth.hashes.foreign_found import Derived, Found, no, yes
 from mailauth.hashes.scram import LEAST, MOST, keys, written
 
 _SIZES = {"sha1": 20, "sha256": 32}
@@ -21,15 +21,18 @@ _NAMES = {"sha1": "SCRAM-SHA-1", "sha256": "SCRAM-SHA-256"}
 
 def pbkdf2(source: str, digest: str, rounds: int, salt: bytes, key: bytes) -> Found:
     """The Dovecot form of one PBKDF2-HMAC result."""
+    derived = Derived(digest, (rounds,), salt, key)
     if digest not in _SIZES:
-        return no(source, f"PBKDF2 with {digest.upper()}: Dovecot has it only with SHA-1 and SHA-256")
+        return no(
+            source, f"PBKDF2 with {digest.upper()}: Dovecot has it only with SHA-1 and SHA-256", derived
+        )
     size = _SIZES[digest]
     if len(key) < size:
-        return no(source, f"the key has {len(key)} bytes; {size} are needed")
+        return no(source, f"the key has {len(key)} bytes; {size} are needed", derived)
     if digest == "sha1" and _is_text(salt) and 1 <= rounds < 2**32:
         return yes(source, b"{PBKDF2}$1$%b$%d$%b" % (salt, rounds, key[:size].hex().encode()))
     if not LEAST <= rounds <= MOST:
-        return no(source, f"{rounds} rounds: Dovecot's {_NAMES[digest]} takes no fewer than {LEAST}")
+        return no(source, f"{rounds} rounds: Dovecot's {_NAMES[digest]} takes no fewer than {LEAST}", derived)
     text = written(rounds, salt, *keys(digest, key[:size]))
     return yes(source, b"{%b}%b" % (_NAMES[digest].encode(), text), "PBKDF2 made into SCRAM keys")
 
@@ -57,10 +60,17 @@ def encode64(raw: bytes) -> bytes:
 
 
 def scrypt(source: str, n: int, r: int, p: int, salt: bytes, key: bytes) -> Found:
-    if n < 2 or n & (n - 1) or not (0 < r < 2**30 and 0 < p < 2**30) or len(key) < 32:
+    if n < 2 or n & (n - 1) or not (0 < r < 2**30 and 0 < p < 2**30):
         return no(source, "parameters that $7$ cannot say")
+    derived = Derived("", (n, r, p), salt, key)
+    if len(key) < 32:
+        return no(source, "parameters that $7$ cannot say", derived)
     if not salt or salt.translate(None, CRYPT64):
-        return no(source, "crypt(3)'s $7$ takes the salt as text of ./0-9A-Za-z, and this salt is raw bytes")
+        return no(
+            source,
+            "crypt(3)'s $7$ takes the salt as text of ./0-9A-Za-z, and this salt is raw bytes",
+            derived,
+        )
     numbers = bytes([CRYPT64[n.bit_length() - 1]]) + _le30(r) + _le30(p)
     return yes(
         source,

@@ -1,14 +1,12 @@
 """New hashes: profiles, the strongest that fits a limit, and a refusal of what could not be verified."""
 
-import csv
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from mailauth.errors import MailauthError, Refused, UsageError
-from mailauth.hashes import accepts, batch, judge
+from mailauth.hashes import accepts, judge
 from mailauth.hashes.argon2 import footprint
+from mailauth.hashes.csv_rows import Row
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
 from mailauth.hashes.schemes import lookup
 from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
@@ -124,51 +122,6 @@ def must_fit(order: Order) -> None:
         raise Refused(
             f"{order.scheme}: Dovecot could not verify such a hash: {refused.reason}; nothing was changed."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a CSV: a user and a password, or what is wrong, in words that hold nothing of it."""
-
-    user: str
-    password: Password | None
-    error: str = ""
-    line: int = 0
-
-
-def read_csv(file: BinaryIO) -> Iterator[Row]:
-    """Two columns, user and password; a first line that names them may put them elsewhere, among others.
-
-    Each line is for itself, and has as many fields as the first: a quote that is never closed, or a comma
-    that should have been quoted, spoils its own line only, and no half of a password is taken for one.
-    """
-    names: list[str] = []
-    for number, raw in enumerate(batch.read_lines(file), 1):
-        text = raw.decode("utf-8", "surrogateescape")
-        text = text.removeprefix("\ufeff") if number == 1 else text
-        if not text:
-            continue
-        fields = _fields(text)
-        if not names:
-            names = [field.strip().lower() for field in fields]
-            if {"user", "password"} <= set(names):
-                continue
-            names = ["user", "password"]
-        if len(fields) != len(names):
-            wants = "a user and a password" if len(names) == 2 else f"{len(names)} fields"
-            why = f"line {number}: wants {wants}, in quotes where a comma or a quote is part of it"
-            yield Row("", None, why, number)
-            continue
-        password = Password(fields[names.index("password")].encode(errors="surrogateescape"))
-        yield Row(fields[names.index("user")], password, "", number)
-
-
-def _fields(text: str) -> list[str]:
-    """None for what is no line of a CSV."""
-    try:
-        return next(csv.reader([text], strict=True), [])
-    except csv.Error:
-        return []
 
 
 @dataclass(frozen=True, slots=True)

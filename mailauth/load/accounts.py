@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mailauth.errors import UsageError
-from mailauth.hashes import Password, making
+from mailauth.hashes import Password
+from mailauth.hashes.csv_rows import read_csv
 
 MOST = 1_000_000
 
@@ -25,7 +26,7 @@ def read_accounts(file: BinaryIO, name: str) -> tuple[Account, ...]:
     Raises UsageError; no message holds what is in the file but a line's number.
     """
     found: list[Account] = []
-    for row in making.read_csv(file):
+    for row in read_csv(file):
         if row.password is None:
             raise UsageError(f"{name}: {row.error}.")
         if problem := _problem(row.user, row.password):

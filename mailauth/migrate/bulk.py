@@ -113,7 +113,8 @@ class Import:
         answers = self.workers.each(check_some, self.check, claims, self._memory)
         wanted: list[Swap] = []
         outcomes: dict[Key, Outcome] = {}
-        for (_, row), (outcome, new, why) in zip(pairs, answers, strict=True):
+        proven: set[Key] = set()  # whose old string is a hash, as the password has shown
+        for (known, row), (outcome, new, why) in zip(pairs, answers, strict=True):
             if not new:
                 self.report.add(outcome, 1, row.user, why)
             elif not utf8(row.key):
@@ -121,8 +122,10 @@ class Import:
             else:
                 wanted.append(Swap(row, new.encode()))
                 outcomes[row.key] = outcome
+                if outcome is Outcome.MIGRATED and known.password.text not in (row.stored or b""):
+                    proven.add(row.key)
         if wanted:
-            self._write(wanted, outcomes)
+            self._write(wanted, outcomes, proven)
 
     def _found(self, page: Sequence[Known]) -> Iterator[_Pair]:
         """Each with his one row."""
@@ -153,7 +156,7 @@ class Import:
         parsed = self.check.parsed(claim.stored or b"")
         return parsed.scheme.memory(parsed.payload).total if isinstance(parsed, Hash) else 0
 
-    def _write(self, swaps: Sequence[Swap], outcomes: dict[Key, Outcome]) -> None:
+    def _write(self, swaps: Sequence[Swap], outcomes: dict[Key, Outcome], proven: set[Key]) -> None:
         assert self.journal
         width, longest = self.table.width, max(len(one.new) for one in swaps)
         if width is not None and longest > width:
@@ -161,7 +164,12 @@ class Import:
                 f"{self.table.place} holds {width} characters, and {longest} are needed; widen it first."
             )
         entries = [
-            Entry(one.row.key, self._kept(one.row.stored), one.new, null=one.row.stored is None)
+            Entry(
+                one.row.key,
+                one.row.stored if one.row.key in proven else self._kept(one.row.stored),
+                one.new,
+                null=one.row.stored is None,
+            )
             for one in swaps
         ]
         self.journal.batch(entries)

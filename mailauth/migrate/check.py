@@ -9,10 +9,11 @@ from enum import Enum
 
 from mailauth import hashes
 from mailauth.errors import MailauthError
-from mailauth.hashes import Flaw, Hash, Password, Verdict
+from mailauth.hashes import Flaw, Hash, Password, Verdict, foreign_verify
 from mailauth.hashes.damage import AS_TEXT
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import Order, make
+from mailauth.hashes.nature import ITSELF, judged
 from mailauth.hashes.proved import prove
 from mailauth.hashes.serving import lost
 from mailauth.migrate.goal import Goal, bytes_read, reached
@@ -78,11 +79,13 @@ class Check:
             return ""
         return ", ".join(lost(self.mechanisms, stored.scheme.name, self.goal.scheme))
 
-    def proven(self, claim: "Claim") -> bool:
-        """Whether a bare digest, of which Dovecot makes nothing, is the listed password's."""
-        stored = claim.stored or b""
+    def elsewhere(self, claim: "Claim") -> foreign_verify.Answer | None:
+        """Whether a hash of which Dovecot makes nothing is the listed password's; None: nobody knows it."""
+        stored = (claim.stored or b"").strip(b"\r\n")
         proof = None if stored[:1] == b"{" else prove(stored, claim.password, claim.user)
-        return proof is not None and not proof.cut
+        if proof is not None and not proof.cut:
+            return foreign_verify.Answer(proof.what, matches=True)
+        return foreign_verify.verify(stored, claim.password, claim.user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +136,15 @@ def _verified(check: Check, claim: Claim) -> tuple[Outcome, str]:
     if not claim.stored or (isinstance(parsed, Hash) and not parsed.payload):
         return Outcome.NO_PASSWORD, ""
     if isinstance(parsed, Flaw):
-        if not check.proven(claim):
-            return Outcome.BROKEN, parsed.reason
-        return (Outcome.MATCHES if check.goal is None else Outcome.MIGRATED), ""
-    judged = hashes.verify_hash(parsed, claim.password, user=claim.user)
-    if judged.verdict is Verdict.MISMATCH:
-        return Outcome.NO_MATCH, ""
-    if judged.verdict is not Verdict.MATCH:
-        return Outcome.BROKEN, judged.reason
+        return _elsewhere(check, claim) or (Outcome.BROKEN, parsed.reason)
+    verdict = hashes.verify_hash(parsed, claim.password, user=claim.user)
+    if verdict.verdict is Verdict.MISMATCH:
+        bare = claim.stored[:1] != b"{" and parsed.scheme.name in ITSELF
+        return (bare and _elsewhere(check, claim)) or (Outcome.NO_MATCH, "")
+    if verdict.verdict is not Verdict.MATCH:
+        return Outcome.BROKEN, verdict.reason
+    if parsed.scheme.name in ITSELF and judged(claim.stored, check.reader).plaintext is None:
+        return Outcome.BROKEN, "the list has the stored string itself, and that looks like a hash"
     if check.goal is None:
         return Outcome.MATCHES, ""
     if reached(parsed, check.goal):
@@ -149,6 +153,18 @@ def _verified(check: Check, claim: Claim) -> tuple[Outcome, str]:
     if most is not None and len(claim.password.raw) > most and not (check.long_too or check.overwrite):
         return Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes"
     return Outcome.MIGRATED, ""
+
+
+def _elsewhere(check: Check, claim: Claim) -> tuple[Outcome, str] | None:
+    """The same for another software's hash; None where it is none that is known."""
+    found = check.elsewhere(claim)
+    if found is None:
+        return None
+    if found.matches is None:
+        return Outcome.BROKEN, found.why
+    if not found.matches:
+        return Outcome.NO_MATCH, ""
+    return (Outcome.MATCHES if check.goal is None else Outcome.MIGRATED), ""
 
 
 def plaintext(parsed: Hash | Flaw) -> bool:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from mailauth.errors import Refused, UsageError
 from mailauth.hashes import Password
-from mailauth.hashes.making import Row, read_csv
+from mailauth.hashes.csv_rows import AS_SEEN, Dialect, Row, read_csv
 from mailauth.migrate.check import Outcome
 from mailauth.migrate.list_encoding import SPOOL, as_utf8
 
@@ -46,6 +46,7 @@ class UserList:
     _start: int
     _named: Named
     _seen: "_Seen"
+    _dialect: Dialect = AS_SEEN
 
     def users(self) -> Iterator[Known]:
         """Those of whom the list says one thing, each once.  Raises Refused where it is another list now."""
@@ -63,7 +64,7 @@ class UserList:
 
     def _rows(self) -> Iterator[Row]:
         self._file.seek(self._start)
-        return read_csv(self._file)
+        return read_csv(self._file, self._dialect)
 
     def read(self, left: Left) -> None:
         """The first time.  Raises UsageError where there is nothing in it."""
@@ -79,14 +80,20 @@ class UserList:
                 continue
             self._seen.add(user, row.password, row.line, left)
         if not self.lines:
-            raise UsageError("the list is empty: a user and a password, with a comma between, on each line.")
+            raise UsageError("the list is empty: a user and a password on each line.")
 
 
 @contextmanager
-def opened(file: BinaryIO, named: Named, left: Left, encoding: str | None = None) -> Iterator[UserList]:
+def opened(
+    file: BinaryIO,
+    named: Named,
+    left: Left,
+    encoding: str | None = None,
+    dialect: Dialect = AS_SEEN,
+) -> Iterator[UserList]:
     """Read it for the first time; ``left`` is told of lines that are not to be used.  Raises UsageError."""
     with _twice(file) as given, as_utf8(given, encoding) as again, closing(_Seen()) as seen:
-        found = UserList(0, again, again.tell(), named, seen)
+        found = UserList(0, again, again.tell(), named, seen, dialect)
         found.read(left)
         yield found
 

@@ -14,23 +14,33 @@ from mailauth.errors import UsageError
 SPOOL = 256 * 1024 * 1024  # bytes of a list that are kept in memory
 _CHUNK = 1024 * 1024
 _AS_IT_IS = "bytes"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKED = (  # the longer mark first: that of UTF-16 is the beginning of it
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @contextmanager
 def as_utf8(file: BinaryIO, encoding: str | None) -> Iterator[BinaryIO]:
-    """``file`` from where it stands, or a copy of it in UTF-8.  Raises UsageError."""
+    """``file`` from where it stands, or a copy of it in UTF-8 with line ends.  Raises UsageError."""
+    start = file.tell()
+    head = file.read(_CHUNK)
+    file.seek(start)
+    if encoding is None:
+        encoding = next((name for mark, name in _MARKED if head.startswith(mark)), None)
+    old_ends = b"\r" in head and b"\n" not in head
     if encoding == _AS_IT_IS:
         yield file
-    elif encoding is None:
-        start = file.tell()
+    elif encoding is None and not old_ends:
         _must_be_utf8(file)
         file.seek(start)
         yield file
     else:
         with os.fdopen(os.memfd_create("mailauth-list", os.MFD_CLOEXEC), "w+b") as copy:
-            for part in _decoded(file, encoding):
-                if copy.write(part) and copy.tell() > SPOOL:
+            for part in _decoded(file, encoding or "utf-8"):
+                if copy.write(part.replace(b"\r", b"\n") if old_ends else part) and copy.tell() > SPOOL:
                     raise UsageError(f"more than {SPOOL // 1024**2} MiB in {encoding}: make it UTF-8 first.")
             copy.seek(0)
             yield copy
@@ -39,12 +49,12 @@ def as_utf8(file: BinaryIO, encoding: str | None) -> Iterator[BinaryIO]:
 def _must_be_utf8(file: BinaryIO) -> None:
     lines = 1
     decoder = codecs.getincrementaldecoder("utf-8")()
-    first = True
     while True:
         chunk = file.read(_CHUNK)
-        if first and chunk.startswith(_UTF16):
-            raise UsageError("the list begins with the byte order mark of UTF-16: add --encoding utf-16.")
-        first = False
+        if lines == 1 and chunk[1::2].count(0) > len(chunk) // 4:
+            raise UsageError("the list is in UTF-16 without its mark: add --encoding utf-16-le.")
+        if lines == 1 and chunk[::2].count(0) > len(chunk) // 4:
+            raise UsageError("the list is in UTF-16 without its mark: add --encoding utf-16-be.")
         held = decoder.getstate()[0]
         try:
             decoder.decode(chunk, final=not chunk)

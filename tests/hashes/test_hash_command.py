@@ -14,7 +14,7 @@ import pytest
 
 from mailauth.hashes import Password, generate
 from mailauth.hashes.batch import LONGEST_LINE
-from mailauth.hashes.making import read_csv
+from mailauth.hashes.csv_rows import read_csv
 
 SCHEMAS = Path(__file__).parents[2] / "mailauth/schemas"
 SECRET = "s3cret"
