@@ -22,7 +22,7 @@ from bench.threshold import about
 from mailauth.dovecot.version import Version
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
-from mailauth.lab.settings import QUERY
+from mailauth.lab.stores.sql import QUERY
 from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.plan import Plan, Search

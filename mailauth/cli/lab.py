@@ -14,8 +14,9 @@ import msgspec
 
 from mailauth import handed
 from mailauth.errors import UsageError
-from mailauth.lab import STORES, Lab, builds
+from mailauth.lab import KINDS, Lab, builds
 from mailauth.lab.settings import PROTOCOLS
+from mailauth.lab.stores import Jwt
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +70,14 @@ def fetch(versions: tuple[str, ...]) -> None:
 
 @lab.command()
 @click.option("--dovecot", metavar="VERSION", help="Which Dovecot; without it, the one installed.")
-@click.option("--store", type=click.Choice(STORES), default="passwd-file", show_default=True)
+@click.option(
+    "--store",
+    type=click.Choice(list(KINDS)),
+    default="passwd-file",
+    show_default=True,
+    metavar="STORE",
+    help=f"Where the users are: {', '.join(KINDS)}.  docs/lab.md says what each is, and which Dovecot has it.",
+)
 @click.option("--user", "names", multiple=True, metavar="NAME", help="A user with a password made up here.")
 @click.option(
     "--users",
@@ -78,7 +86,11 @@ def fetch(versions: tuple[str, ...]) -> None:
     help="Users, one a line: NAME:STORED, the stored string as it is, such as {ARGON2ID}$argon2id$...",
 )
 @click.option(
-    "--stored", metavar="SCHEME", default="SHA512-CRYPT", show_default=True, help="Of --user's passwords."
+    "--stored",
+    metavar="SCHEME",
+    default="SHA512-CRYPT",
+    show_default=True,
+    help="Of --user's passwords; tokens are kept as they are.",
 )
 @click.option(
     "--settings",
@@ -120,8 +132,7 @@ def run(
     try:
         with Lab(dovecot, store, users, text, protocols, tls=tls, postfix=postfix) as one:
             if passwords:
-                hashed = {name: _hash(one, stored, password) for name, password in passwords.items()}
-                one.set_users({**users, **hashed})
+                one.set_users({**users, **_kept(one, stored, passwords)})
             reached = _reached(one, [*users, *passwords][0], passwords)
             click.echo(msgspec.json.encode(reached) if as_json else _text(reached))
             _wait()
@@ -161,6 +172,15 @@ def _read_users(file: Path) -> dict[str, str | None]:
     return users
 
 
+def _kept(one: Lab, scheme: str, passwords: dict[str, str]) -> dict[str, str]:
+    """What the store keeps of made-up passwords, which are replaced where it makes them by itself."""
+    if isinstance(one.store, Jwt):
+        passwords.update({name: one.store.token(name) for name in passwords})
+    if KINDS[one.driver].keeps != "hash":
+        return dict(passwords)
+    return {name: _hash(one, scheme, password) for name, password in passwords.items()}
+
+
 def _hash(one: Lab, scheme: str, password: str) -> str:
     done = one.run("doveadm", "pw", "-s", scheme, input=f"{password}\n{password}\n")
     if done.returncode or not done.stdout.strip().startswith("{"):
@@ -170,10 +190,11 @@ def _hash(one: Lab, scheme: str, password: str) -> str:
 
 
 def _reached(one: Lab, user: str, passwords: dict[str, str]) -> Reached:
-    where = ["-c", str(one.config)] if one.build.root is None else ["--pid", str(one.master_pid)]
+    where = ["--pid", str(one.master_pid)] if one.entered else ["-c", str(one.config)]
+    tokens_only = isinstance(one.store, Jwt) and one.dialect == "2.4"
     return Reached(
         dovecot=str(one.version),
-        store=one.store.driver,
+        store=one.driver,
         config=str(one.config),
         settings=str(one.settings_file),
         auth_socket=str(one.auth_socket),
@@ -183,7 +204,7 @@ def _reached(one: Lab, user: str, passwords: dict[str, str]) -> Reached:
         ports=one.ports,
         passwords=passwords,
         diagnose=shlex.join(["mailauth", "diagnose", *where, user]),
-        login=shlex.join(one.argv("doveadm", "auth", "test", "--", user)),
+        login="" if tokens_only else shlex.join(one.argv("doveadm", "auth", "test", "--", user)),
         reload=shlex.join(one.argv("doveadm", "reload")),
     )
 
@@ -195,7 +216,7 @@ def _text(reached: Reached) -> str:
         "auth socket": reached.auth_socket,
         "log": reached.log,
         "master": f"pid {reached.master_pid}",
-        "database": reached.database_url,
+        "directory" if reached.database_url.startswith("ldapi:") else "database": reached.database_url,
         **{protocol: f"127.0.0.1 port {port}" for protocol, port in reached.ports.items()},
         **{f"password of {name}": password for name, password in reached.passwords.items()},
         "diagnose": reached.diagnose,

@@ -4,6 +4,7 @@ Nothing of it is left when its caller ends, however that comes about.
 """
 
 from mailauth.lab.databases import MariaDB, Postgres
-from mailauth.lab.dovecot import STORES, Lab
+from mailauth.lab.dovecot import Lab
+from mailauth.lab.stores import KINDS, STORES
 
-__all__ = ["STORES", "Lab", "MariaDB", "Postgres"]
+__all__ = ["KINDS", "STORES", "Lab", "MariaDB", "Postgres"]

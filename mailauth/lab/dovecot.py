@@ -14,19 +14,18 @@ from mailauth.dovecot.authsocket import AuthReply, AuthSocket
 from mailauth.dovecot.version import Dialect, Version
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.lab.builds import Build, ensure
-from mailauth.lab.databases import SERVERS, Server
+from mailauth.lab.databases import Server
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.inside import binds, own_names
 from mailauth.lab.ports import Ports
 from mailauth.lab.postfix import Postfix
 from mailauth.lab.postfix import find as find_postfix
-from mailauth.lab.settings import AUTH_POSTFIX, Certificate, Layout, dovecot_conf, sql_conf
-from mailauth.lab.stores import PasswdFile, ServerStore, SqliteStore, Store, Users, share
+from mailauth.lab.settings import AUTH_POSTFIX, Certificate, Layout, dovecot_conf
+from mailauth.lab.stores import KINDS, Site, Store, Users, Wish, check_dialect
 
 if TYPE_CHECKING:
     import psutil
 
-STORES = ("passwd-file", "sqlite", "mysql", "pgsql")
 _READY_SECONDS = 60.0
 _RELOAD_SECONDS = 15.0  # after auth failed: proofs of an auth that does not start wait for the whole of it
 _FAILED = ("service(auth): child ", "service(auth): command startup failed")  # as the master logs it
@@ -41,7 +40,7 @@ class Lab:
 
     ``dovecot``      the version: None for the one installed, or one of ``builds.RELEASES``,
                      which is fetched if need be
-    ``store``        one of STORES
+    ``store``        one of stores.KINDS
     ``users``        user -> stored string, put in the store as it is; None is SQL's NULL
     ``settings``     configuration text that comes last, in this version's dialect
     ``protocols``    of settings.PROTOCOLS; none is the fastest: logins go to the auth socket
@@ -50,7 +49,7 @@ class Lab:
     ``database``     a running Postgres() or MariaDB() to use; none: start one of our own
     ``config_version``  2.4's dovecot_config_version, where it is not the binary's own
     ``query``        the password query;  ``passdb_extra``, ``sql_extra``: more lines in the passdb block,
-                     and in 2.3's dovecot-sql.conf.ext or 2.4's passdb block
+                     and in 2.3's dovecot-sql.conf.ext (or the like of another driver), or 2.4's block
 
     Raises UsageError when Dovecot refuses the configuration, CannotObserve when something does not start.
     """
@@ -71,8 +70,8 @@ class Lab:
         postfix: bool = False,
         config_version: str | None = None,
     ) -> None:
-        if store not in STORES:
-            raise UsageError(f"There is no store {store!r}; there are {', '.join(STORES)}.")
+        if store not in KINDS:
+            raise UsageError(f"There is no store {store!r}; there are {', '.join(KINDS)}.")
         self._wanted, self._driver, self._users, self._text = dovecot, store, dict(users or {}), settings
         self._database = database
         self._query, self._passdb_extra, self._sql_extra = query, passdb_extra, sql_extra
@@ -89,6 +88,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         self.build: Build = ensure(self._wanted)
+        check_dialect(self._driver, self.build)
         household = self._household = Household("lab")
         try:
             self.folder = household.folder
@@ -127,8 +127,13 @@ class Lab:
         return self.build.version.dialect
 
     @property
+    def entered(self) -> bool:
+        """Whether its processes see other files than we do, so that it is named by its process."""
+        return self.build.root is not None or bool(self.store.binds)
+
+    @property
     def driver(self) -> str:
-        """The kind of store, one of STORES."""
+        """The kind of store, one of stores.KINDS."""
         return self._driver
 
     @property
@@ -264,19 +269,17 @@ class Lab:
         group = self.build.group("dovecot") if os.geteuid() == 0 else None
         if os.geteuid() == 0 and group is None:
             raise CannotObserve("Dovecot's user and group are not there; is dovecot-core half installed?")
-        self._store = self._make_store(group)
+        self._store = KINDS[self._driver].make(self._site(group))
         self._store.set_users(self._users)
+        wish = Wish(self.dialect, self.folder, self._query, self._passdb_extra, self._sql_extra)
+        passdb = self._store.passdb(wish)
         self._layout = Layout(
             version=self.version,
             folder=self.folder,
-            driver=self._driver,
-            place=self._store.place,
+            passdb=passdb.text,
             ports=self.ports,
             owner=own_names(),
             mail_user=_NOBODY if os.geteuid() == 0 else (os.geteuid(), os.getegid()),
-            query=self._query,
-            passdb_extra=self._passdb_extra,
-            sql_extra=self._sql_extra,
             certificate=self._certificate() if self._tls else None,
             relay=self.ports.get("smtp", 0) if "submission" in self.ports else 0,
             postfix=self._with_postfix,
@@ -284,8 +287,8 @@ class Lab:
         )
         self._write(self.config, dovecot_conf(self._layout))
         self.configure(self._text)
-        if sql := sql_conf(self._layout):
-            self._write(self._layout.sql_file, sql)
+        for file, text in passdb.files.items():
+            self._write(file, text)
         mail = self.folder / "mail"
         mail.mkdir()
         os.chown(mail, *self._layout.mail_user)
@@ -303,22 +306,17 @@ class Lab:
 
         return make(self.folder)
 
-    def _make_store(self, group: int | None) -> Store:
-        match self._driver:
-            case "passwd-file":
-                return PasswdFile(self.folder / "users", group)
-            case "sqlite":
-                folder = self.folder / "sqlite"  # SQLite makes its journal beside the file
-                folder.mkdir()
-                share(folder, group, 0o770)
-                return SqliteStore(folder / "users.sqlite", group)
-        if self._database is None:
-            return ServerStore(SERVERS[self._driver]().__enter__(), owned=True)
-        if self._database.driver != self._driver:
-            raise UsageError(
-                f"The store is {self._driver}, but the database given is {self._database.driver}."
-            )
-        return ServerStore(self._database, owned=False)
+    def _site(self, group: int | None) -> Site:
+        assert self._household
+        return Site(
+            household=self._household,
+            folder=self.folder,
+            group=group,
+            root=self.build.root,
+            free_port=self.free_port,
+            database=self._database,
+            neighbour=lambda: Lab(self._wanted, protocols=("imap",)),
+        )
 
     def _write(self, file: Path, text: str) -> None:
         file.touch(mode=0o600)
@@ -329,8 +327,8 @@ class Lab:
         start = Start(
             argv=[self.build.program("dovecot"), "-F", "-c", str(self.config)],
             output=self.folder / "output",
-            root=self.build.root,
-            binds=binds(self.build.root, self.folder),
+            root=self.build.root or (Path("/") if self.store.binds else None),
+            binds=[*binds(self.build.root, self.folder), *self.store.binds],
         )
         self.auth_socket.unlink(missing_ok=True)  # of one that was killed
         logged = len(self.log())
@@ -352,7 +350,7 @@ class Lab:
 
     def _entrance(self) -> list[str]:
         """The words before a command that make it run in the root folder of this Dovecot."""
-        if self.build.root is None:
+        if not self.entered:
             return []
         if not self.master_pid:
             raise CannotObserve("Dovecot's root folder can be entered only while it runs.")
@@ -378,11 +376,11 @@ class Lab:
         return (grave or lines or ["it says nothing."])[-1]
 
     def _check_driver(self) -> None:
-        """Raise CannotObserve where Debian's package of the database's driver is not installed."""
+        """Raise CannotObserve where Debian's package of the driver is not installed."""
         modules = (self.build.root or Path("/")) / "usr/lib/dovecot/modules"
-        plugin = modules / f"libdriver_{self._driver}.so"
-        if self._driver != "passwd-file" and modules.is_dir() and not plugin.exists():
-            raise CannotObserve(f"Dovecot's driver is not here: apt-get install dovecot-{self._driver}")
+        kind = KINDS[self._driver]
+        if kind.plugin and modules.is_dir() and not (modules / kind.plugin).exists():
+            raise CannotObserve(f"Dovecot's driver is not here: apt-get install {kind.package}")
 
     def _check_settings(self) -> None:
         """Raise UsageError when Dovecot refuses the configuration."""

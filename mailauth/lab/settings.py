@@ -8,10 +8,6 @@ from mailauth.dovecot.version import Version
 
 AUTH_POSTFIX = "auth-postfix"
 PROTOCOLS = ("imap", "pop3", "submission", "sieve")
-QUERY = {
-    "2.3": "SELECT userid AS user, password FROM users WHERE userid = '%u'",
-    "2.4": "SELECT userid AS user, password FROM users WHERE userid = '%{user}'",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +36,10 @@ class Layout:
 
     version: Version
     folder: Path
-    driver: str  # passwd-file | sqlite | mysql | pgsql
-    place: Place
+    passdb: str  # the block of the store
     ports: Mapping[str, int]  # of PROTOCOLS, and with an "s" behind of TLS; none: authentication only
     owner: tuple[str, str] | None  # user and group, when Dovecot is not run by root
     mail_user: tuple[int, int]
-    query: str | None = None
-    passdb_extra: str = ""
-    sql_extra: str = ""
     certificate: Certificate | None = None  # none: no TLS
     relay: int = 0  # the port of the SMTP server that submission hands its mail to
     postfix: bool = False  # a Postfix asks auth, at run/auth-postfix
@@ -61,40 +53,12 @@ class Layout:
     def settings_file(self) -> Path:
         return self.folder / "settings.conf"
 
-    @property
-    def sql_file(self) -> Path:
-        """Where 2.3 keeps the database's address and the query."""
-        return self.folder / "dovecot-sql.conf.ext"
-
 
 def dovecot_conf(layout: Layout) -> str:
     """The main configuration file."""
-    head, passdb = (_head_23, _passdb_23) if layout.version.dialect == "2.3" else (_head_24, _passdb_24)
-    parts = [head(layout), passdb(layout), _services(layout)]
+    head = _head_23 if layout.version.dialect == "2.3" else _head_24
+    parts = [head(layout), layout.passdb, _services(layout)]
     return "\n".join(parts) + f"\n!include {layout.settings_file}\n"
-
-
-def sql_conf(layout: Layout) -> str:
-    """The dovecot-sql.conf.ext of 2.3; "" where there is none."""
-    if layout.version.dialect != "2.3" or layout.driver == "passwd-file":
-        return ""
-    place = layout.place
-    connect = str(place.path)
-    if layout.driver != "sqlite":
-        connect = (
-            f"host={place.host} port={place.port} dbname={place.database}"
-            f" user={place.user} password={place.password}"
-        )
-    return (
-        f"driver = {layout.driver}\n"
-        f"connect = {connect}\n"
-        f"password_query = {layout.query or QUERY['2.3']}\n"
-        f"{_line(layout.sql_extra)}"
-    )
-
-
-def _line(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
 
 
 def _indented(*texts: str) -> str:
@@ -149,36 +113,6 @@ def _head_24(layout: Layout) -> str:
         f"mail_path = {home}\n"
         f"userdb static {{\n  fields {{\n    uid = {user}\n    gid = {group}\n    home = {home}\n  }}\n}}\n"
     )
-
-
-def _passdb_23(layout: Layout) -> str:
-    file = layout.place.path if layout.driver == "passwd-file" else layout.sql_file
-    driver = "passwd-file" if layout.driver == "passwd-file" else "sql"
-    return "passdb {\n" + _indented(f"driver = {driver}", f"args = {file}", layout.passdb_extra) + "}\n"
-
-
-def _passdb_24(layout: Layout) -> str:
-    place = layout.place
-    if layout.driver == "passwd-file":
-        inside = _indented(f"passwd_file_path = {place.path}", layout.passdb_extra)
-        return f"passdb passwd-file {{\n{inside}}}\n"
-    address = {
-        "user": place.user,
-        "password": place.password,
-        "dbname": place.database,
-        "port": str(place.port),
-    }
-    lines = "\n".join(f"{name} = {value}" for name, value in address.items())
-    match layout.driver:
-        case "sqlite":
-            reach = f"sqlite_path = {place.path}\n"
-        case "mysql":
-            reach = f"mysql {place.host} {{\n{_indented(lines)}}}\n"
-        case _:
-            reach = f"pgsql {place.host} {{\n  parameters {{\n{_indented(_indented(lines))}  }}\n}}\n"
-    query = layout.query or QUERY["2.4"]
-    inside = _indented(f"query = {query}", layout.sql_extra, layout.passdb_extra)
-    return f"sql_driver = {layout.driver}\n{reach}passdb sql {{\n{inside}}}\n"
 
 
 def _services(layout: Layout) -> str:

@@ -191,12 +191,12 @@ def test_a_part_of_the_configuration_that_may_not_be_read(old: Lab, ask: Ask, wo
 def test_a_store_that_may_not_be_read(old: Lab, ask: Ask) -> None:
     """Dovecot can; so it is no finding.  What was seen all the same is decided."""
     store = old.folder / "sqlite"
-    opened(old, but=(store, old._layout.sql_file))
+    opened(old, but=(store, old.folder / "dovecot-sql.conf.ext"))
     report = reported(ask("diagnose", "-c", str(old.config), "alice", "--json"))
     assert not found(report)
     assert {"MEM001", "HASH001", "USER001", "DB001", "LOG005"} <= undecided(report)
     assert not {"CONF018", "CONF019", "AUTH006", "NET001"} & undecided(report)
-    old._layout.sql_file.chmod(0o644)
+    (old.folder / "dovecot-sql.conf.ext").chmod(0o644)
     report = reported(ask("diagnose", "-c", str(old.config), "alice", "--json"))
     assert found(report) <= {"CONF013"}  # the SQL file is open to all, in this test
     assert any("Dovecot asks as another user; run: sudo" in one["reason"] for one in report["undecided"])
@@ -209,7 +209,7 @@ def test_a_store_that_may_not_be_read(old: Lab, ask: Ask) -> None:
 def test_a_closed_run_folder(old: Lab, ask: Ask, words: tuple[str, ...]) -> None:
     """base_dir may not be entered: nothing of the processes and sockets is seen, and nothing is claimed."""
     run = old.folder / "run"
-    opened(old, but=(run, old.folder / "sqlite", old._layout.sql_file))
+    opened(old, but=(run, old.folder / "sqlite", old.folder / "dovecot-sql.conf.ext"))
     try:
         report = reported(ask("diagnose", "-c", str(old.config), "alice", *words, "--json"))
         done = ask("diagnose", "-c", str(old.config), "alice", *words)
@@ -263,7 +263,7 @@ def test_dovecot_is_in_another_pid_namespace(old: Lab, ask: Ask) -> None:
 
 def test_dovecot_is_in_a_container(old: Lab, ask: Ask) -> None:
     """In its own mounts, processes and network: asked from outside with --pid, and from within."""
-    opened(old, but=(old.folder / "sqlite", old._layout.sql_file))
+    opened(old, but=(old.folder / "sqlite", old.folder / "dovecot-sql.conf.ext"))
     old.stop()
     if not (ip := shutil.which("ip")):
         pytest.skip("ip(8) is not here, to switch the loopback device on")

@@ -14,7 +14,7 @@ from mailauth.errors import CannotObserve
 from mailauth.lab import Postgres
 from mailauth.lab.household import Household, Start
 
-STORES = ("passwd-file", "mysql", "pgsql")
+STORES = ("passwd-file", "mysql", "pgsql", "ldap")
 CALLER = """
 import os, sys, time
 from mailauth.lab import Lab

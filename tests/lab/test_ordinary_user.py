@@ -72,7 +72,7 @@ def as_nobody(*argv: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.parametrize("kind", ["passwd-file", "sqlite"])
+@pytest.mark.parametrize("kind", ["passwd-file", "sqlite", "ldap", "lua"])
 def test_an_ordinary_user_has_a_lab(dovecot_version: str, kind: str, readable: Path) -> None:
     build = builds.available(dovecot_version)
     assert build

@@ -1,96 +1,27 @@
-"""The stores a lab's users are kept in: written as an administrator's tools would, read by a real Dovecot."""
+"""Users in a table of SQLite, MariaDB or PostgreSQL, by the database's own library."""
 
-import os
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from mailauth.lab.databases import Server
+from mailauth.errors import UsageError
+from mailauth.lab.databases import SERVERS, Server
 from mailauth.lab.settings import Place
+from mailauth.lab.stores.store import Passdb, Site, Users, Wish, block, ended, indented, share
 
-Users = Mapping[str, str | None]
-
-
-class Store(Protocol):
-    """Where the users are. ``url`` is SQLAlchemy's, "" for a file; ``path`` is None for a server."""
-
-    @property
-    def driver(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def path(self) -> Path | None: ...
-    @property
-    def place(self) -> Place: ...
-    def users(self) -> dict[str, str | None]: ...
-    def set_users(self, users: Users) -> None: ...
-    def set_password(self, user: str, stored: str | None) -> None: ...
-    def remove(self, user: str) -> None: ...
-    def close(self) -> None: ...
-
-
-class PasswdFile:
-    """Lines of ``user:stored``."""
-
-    driver, url = "passwd-file", ""
-
-    def __init__(self, path: Path, group: int | None) -> None:
-        self.path = path
-        self.place = Place(path=path)
-        self._group = group
-        self._users: dict[str, str | None] = {}
-
-    def users(self) -> dict[str, str | None]:
-        return dict(self._users)
-
-    def set_users(self, users: Users) -> None:
-        self._users = dict(users)
-        self._write()
-
-    def set_password(self, user: str, stored: str | None) -> None:
-        self._users[user] = stored
-        self._write()
-
-    def remove(self, user: str) -> None:
-        self._users.pop(user, None)
-        self._write()
-
-    def _write(self) -> None:
-        """Replace the file whole, and wait until Dovecot will see it.
-
-        Dovecot looks at the file once a second at most, and takes the same size and second for the same file
-        (2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c).
-        """
-        new = self.path.with_name(self.path.name + ".new")
-        text = "".join(f"{user}:{stored or ''}\n" for user, stored in self._users.items())
-        new.write_bytes(text.encode("utf-8", "surrogateescape"))
-        share(new, self._group)
-        if not self.path.exists():
-            new.rename(self.path)
-            return
-        later = max(int(self.path.stat().st_mtime) + 1, int(time.time()))
-        os.utime(new, (later, later))
-        new.rename(self.path)
-        time.sleep(1.001 - time.time() % 1)
-
-    def close(self) -> None:
-        """Nothing to do: the file goes with its folder."""
-
-
-def share(path: Path, group: int | None, mode: int = 0o640) -> None:
-    """Let Dovecot's group read a file, and nobody else."""
-    path.chmod(mode)
-    if group is not None:
-        os.chown(path, -1, group)
+QUERY = {
+    "2.3": "SELECT userid AS user, password FROM users WHERE userid = '%u'",
+    "2.4": "SELECT userid AS user, password FROM users WHERE userid = '%{user}'",
+}
 
 
 class SqlStore:
     """A table ``users (userid, password)``, by any of the three databases' own library."""
 
     path: Path | None = None
+    binds: tuple[tuple[str, str], ...] = ()
     _types = ("VARCHAR(255)", "TEXT")
     _mark = "?"
 
@@ -101,6 +32,24 @@ class SqlStore:
             cursor.execute(
                 f"CREATE TABLE users (userid {id_type} NOT NULL PRIMARY KEY, password {text_type} NULL)"
             )
+
+    def passdb(self, wish: Wish) -> Passdb:
+        query = f"query = {wish.query or QUERY[wish.dialect]}"
+        if wish.dialect == "2.4":
+            return Passdb(
+                f"sql_driver = {self.driver}\n{self._reach()}{block('sql', wish, query, wish.sql_extra)}"
+            )
+        file = wish.folder / "dovecot-sql.conf.ext"
+        text = f"driver = {self.driver}\nconnect = {self._connect_line()}\npassword_{query}\n"
+        return Passdb(block("sql", wish, f"args = {file}"), {file: text + ended(wish.sql_extra)})
+
+    def _reach(self) -> str:
+        """How 2.4 reaches the database."""
+        raise NotImplementedError
+
+    def _connect_line(self) -> str:
+        """How 2.3 reaches it."""
+        raise NotImplementedError
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
@@ -153,11 +102,20 @@ class SqlStore:
 class SqliteStore(SqlStore):
     """A table in an SQLite file."""
 
-    def __init__(self, path: Path, group: int | None) -> None:
-        self.path = path
-        path.touch()
-        share(path, group, 0o660)
-        super().__init__("sqlite", f"sqlite:///{path}", Place(path=path))
+    def __init__(self, site: Site) -> None:
+        folder = site.folder / "sqlite"  # SQLite makes its journal beside the file
+        folder.mkdir()
+        share(folder, site.group, 0o770)
+        self.path = folder / "users.sqlite"
+        self.path.touch()
+        share(self.path, site.group, 0o660)
+        super().__init__("sqlite", f"sqlite:///{self.path}", Place(path=self.path))
+
+    def _reach(self) -> str:
+        return f"sqlite_path = {self.path}\n"
+
+    def _connect_line(self) -> str:
+        return str(self.path)
 
     def _connect(self) -> sqlite3.Connection:
         assert self.path
@@ -193,8 +151,32 @@ class ServerStore(SqlStore):
 
         return psycopg.connect(**address, dbname=place.database)
 
+    def _reach(self) -> str:
+        place = self.place
+        address = f"user = {place.user}\npassword = {place.password}\ndbname = {place.database}\n"
+        address += f"port = {place.port}\n"
+        if self.driver == "mysql":
+            return f"mysql {place.host} {{\n{indented(address)}}}\n"
+        return f"pgsql {place.host} {{\n  parameters {{\n{indented(indented(address))}  }}\n}}\n"
+
+    def _connect_line(self) -> str:
+        place = self.place
+        return (
+            f"host={place.host} port={place.port} dbname={place.database}"
+            f" user={place.user} password={place.password}"
+        )
+
     def close(self) -> None:
         if self._owned:
             self.server.close()
         else:
             self.server.drop(self.place)
+
+
+def server_store(driver: str, site: Site) -> ServerStore:
+    """On the server that is given, else on one of the lab's own."""
+    if site.database is None:
+        return ServerStore(SERVERS[driver]().__enter__(), owned=True)
+    if site.database.driver != driver:
+        raise UsageError(f"The store is {driver}, but the database given is {site.database.driver}.")
+    return ServerStore(site.database, owned=False)
