@@ -76,7 +76,7 @@ def fetch(versions: tuple[str, ...]) -> None:
     default="passwd-file",
     show_default=True,
     metavar="STORE",
-    help=f"Where the users are: {', '.join(KINDS)}.  docs/lab.md says what each is, and which Dovecot has it.",
+    help=f"Where the users are: {', '.join(KINDS)}.  docs/lab.md says which Dovecot has which.",
 )
 @click.option("--user", "names", multiple=True, metavar="NAME", help="A user with a password made up here.")
 @click.option(
