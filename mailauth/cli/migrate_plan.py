@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mailauth.migrate.decide import Rule, Wishes
     from mailauth.migrate.goal import Goal
     from mailauth.migrate.hashing import Hashers
-    from mailauth.migrate.journal import Head
+    from mailauth.migrate.journal import Head, Journal
     from mailauth.migrate.where import Where
     from mailauth.stores.swaps import Table
 
@@ -62,6 +62,7 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--rehash", metavar="SCHEME", help="Make plaintexts into hashes of this scheme."),
         click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name."),
         click.option("--origin", metavar="NAME", help="Whose bare strings they are: md5, nt, plain ..."),
+        click.option("--prove", metavar="FILE.csv", help="Users whose passwords are known, which decide."),
         click.option("--only", multiple=True, metavar="SCHEME", help="Only what comes out as this."),
     ):
         command = option(command)
@@ -85,7 +86,8 @@ def plan(as_json: bool, max_seconds: float, **named: Any) -> None:
 
     Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
     or as the TOML file has them.  What may be several things (hex digits, 13 characters, hex:salt, base64)
-    is left and listed, until --origin says whose strings they are.
+    is left and listed, until --origin says whose strings they are, or known passwords do: --prove has a user
+    and a password on each line, in a file that nobody else may read ("-": standard input).
 
     \b
     Exit status:  0 nothing is to be done    1 something is, or some rows are left or broken and stay so
@@ -107,6 +109,7 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
         must_fit(where.order)
     table = opened_whole(where, reading=True)
     try:
+        wishes, sample = sampled(where, wishes, table, named["prove"])
         with changing(None) as tell:
             page = _page(where, reading=True)
             made = length_of(where.order) if table.width is not None else 0
@@ -114,7 +117,7 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
             hashing = any(line.action == "rehash" for line in found.lines)
             losing = losing_of(where, wishes) if hashing else ()
             asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
-            found = replace(found, assumed=where.assumed, losing=losing, asked=asked)
+            found = replace(found, assumed=where.assumed, losing=losing, asked=asked, sample=sample)
     finally:
         table.close()
     click.echo(to_json(found) if as_json else plan_text(found, again), nl=as_json)
@@ -154,7 +157,9 @@ def apply(
     it for root, to another with --seal-to; --no-undo-for-plaintexts keeps no plaintext.
 
     \b
-    Exit status:  0 all done         1 some rows were left alone, and are named; or it had to end before
+    Exit status:  0 all done, and a plan made now would find nothing
+                  1 some rows are left: changed meanwhile, locked, refused, undecided (they may be several
+                    things) or broken; --json counts each; or it had to end before its time
                   2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
@@ -165,13 +170,14 @@ def apply(
         return
     where, wishes = _asked(named)
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
-    if not accept_loss and (losing := losing_of(where, wishes)):
-        none_loses(where, wishes, losing, _page(where, reading=True))
     table = opened_whole(where)
     applying.must_be_possible(table)
-    journal = _journal(where, table, wishes, resume, Sealing(seal_to, no_plaintexts))
-    if where.assumed and not as_json:
-        click.echo(where.assumed, err=True)
+    wishes, sample = sampled(where, wishes, table, named["prove"])
+    if not accept_loss and (losing := losing_of(where, wishes)):
+        none_loses(where, wishes, losing, _page(where, reading=True))
+    journal, wishes = _journal(where, table, wishes, resume, Sealing(seal_to, no_plaintexts))
+    for line in [where.assumed, *sample] if not as_json else ():
+        click.echo(line, err=True, nl=bool(line))
     stop = Stop()
     try:
         with hashing as hashers, changing(table.count()) as tell, stop:
@@ -225,6 +231,22 @@ def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
     making = any(rule.action is Action.REHASH for rule in rules)
     where = where_of(named, goal if making else None)
     return where, Wishes(rules, goal, where.reader, _origin(named["origin"]))
+
+
+def sampled(
+    where: "Where", wishes: "Wishes", table: "Table", file: str | None
+) -> "tuple[Wishes, tuple[str, ...]]":
+    """With what a sample of known passwords says, and that in words.  Raises UsageError."""
+    if file is None:
+        return wishes, ()
+    from mailauth.cli.hash_options import opened  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate.named import as_written, named_by  # noqa: PLC0415
+    from mailauth.migrate.sample import of_file  # noqa: PLC0415
+
+    named = named_by(*where.passdb) if where.passdb else as_written
+    with opened(file) as source:
+        found = of_file(source, file, table, named)
+    return replace(wishes, proofs=found.proofs), found.says
 
 
 def _origin(name: str | None) -> str:
@@ -307,23 +329,33 @@ def workers_of(order: "Order", goal: "Goal", jobs: int | None, dask: str | None)
     return Dask(order, dask, memory) if dask else Local(order, jobs)
 
 
-def _journal(where: "Where", table: "Table", wishes: "Wishes", resume: str | None, seal: Sealing) -> Any:
+def _journal(
+    where: "Where", table: "Table", wishes: "Wishes", resume: str | None, seal: Sealing
+) -> "tuple[Journal, Wishes]":
+    """One that goes on takes the forms that its sample proved then: those rows are proved no more."""
     import msgspec  # noqa: PLC0415
 
+    from mailauth.hashes.proved import Way  # noqa: PLC0415
     from mailauth.migrate import journal as journals  # noqa: PLC0415
 
-    rules = msgspec.json.encode([wishes.rules, wishes.goal, wishes.origin]).decode()
+    asked = [wishes.rules, wishes.goal, wishes.origin]
     if resume is None:
-        return fresh_journal(where, table, rules, seal)
+        rules = msgspec.json.encode(
+            [*asked, *([wishes.proofs.forms] if wishes.proofs.forms else [])]
+        ).decode()
+        return fresh_journal(where, table, rules, seal), wishes
     journal = journals.reopened(resume)
     if journal.head.state is not journals.State.APPLYING:
         raise UsageError(f"{resume} is {journal.head.state.value}, so there is nothing to go on with.")
     must_be_of(journal.head, where, table)
-    if journal.head.rules != rules:
+    then = msgspec.json.decode(journal.head.rules)
+    if then[:3] != msgspec.json.decode(msgspec.json.encode(asked)):
         raise UsageError(f"{resume} had other rules; give the same as then.")
+    forms = msgspec.convert(then[3] if then[3:] else {}, dict[str, Way])
+    wishes = replace(wishes, proofs=replace(wishes.proofs, forms=forms))
     if seal.without_plaintexts and journal.head.keeps_plaintexts:
         raise UsageError(f"{resume} was begun without --no-undo-for-plaintexts, and holds plaintexts.")
-    return journal
+    return journal, wishes
 
 
 def flush(where: "Where", named: dict[str, Any], written: int) -> None:
@@ -339,7 +371,7 @@ def told(report: "Report", head: "Head", as_json: bool) -> None:
 
     key = str(own_key(head) or "")
     click.echo(
-        to_json({"id": head.id, "state": head.state, "report": report, "key": key})
+        to_json({"id": head.id, "state": head.state, "left": report.not_done, "report": report, "key": key})
         if as_json
         else report_text(report, head, key),
         nl=as_json,
@@ -349,4 +381,4 @@ def told(report: "Report", head: "Head", as_json: bool) -> None:
     if report.no_store:
         sys.exit(3)
     unkept = report.unreadable or (report.not_kept and head.state is State.PARTLY)
-    sys.exit(1 if report.problem or report.changed or report.locked or report.failed or unkept else 0)
+    sys.exit(1 if report.problem or report.not_done or unkept else 0)

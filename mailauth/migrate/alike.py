@@ -33,6 +33,7 @@ class Decider:
 
     wishes: Wishes
     undecided: int = 0  # rows of ``swaps`` that may be several things, so that nothing is done
+    broken: int = 0  # rows that no password matches, and that no rule mends
     _known: dict[tuple[bytes, int], tuple[Decision, bytes | None]] = field(default_factory=dict)
 
     def decide(self, stored: bytes) -> Decision:
@@ -57,18 +58,22 @@ class Decider:
                 elif decision.password is not None:
                     hashed.append((row, decision.password))
                 else:
-                    self.undecided += bool(decision.unsure)
+                    self._left(decision)
                 continue
             head = form[1]
             decision, new_head = known.get((head, len(stored))) or self._of_form(head, stored)
             if decision.new is None:
-                self.undecided += bool(decision.unsure)
+                self._left(decision)
                 continue
             if new_head is None:
                 put(Swap(row, decide(stored, self.wishes).new or stored))
             else:
                 put(Swap(row, new_head + stored[len(head) :]))
         return found, hashed
+
+    def _left(self, decision: Decision) -> None:
+        self.undecided += bool(decision.unsure)
+        self.broken += bool(decision.broken)
 
     def _of_form(self, head: bytes, stored: bytes) -> tuple[Decision, bytes | None]:
         """The decision, and what the new string begins with where it goes on as the old one does."""

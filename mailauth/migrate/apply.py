@@ -56,6 +56,7 @@ class Plan:
     losing: tuple[str, ...] = ()  # mechanisms offered that serve these rows now, and not their new hashes
     obstacles: tuple[Obstacle, ...] = ()
     keyless: str = ""  # that the table has no primary key, and what to do before apply
+    sample: tuple[str, ...] = ()  # what known passwords say of strings whose form leaves them open
     asked: str = ""  # the same as a question, where no configuration says what is offered
     stopped: bool = False  # for want of time: later rows were not looked at
 
@@ -75,6 +76,7 @@ class Report:
     locked: int = 0
     failed: int = 0
     undecided: int = 0  # rows that may be several things, as the plan lists them
+    broken: int = 0  # rows that no password matches, and that no rule mends
     not_kept: int = 0  # plaintexts whose old string is in no journal
     rows: dict[str, list[str]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -83,6 +85,11 @@ class Report:
     unreadable: str = ""  # what of the journal an undo could not read
     no_store: bool = False  # the problem is that the store did not answer
     seconds: float = 0.0
+
+    @property
+    def not_done(self) -> int:
+        """Rows that are not as they should be; a plan made now would list each of them."""
+        return self.changed + self.locked + self.failed + self.undecided + self.broken
 
     def note(self, kind: str, users: Sequence[str]) -> None:
         if users:
@@ -226,7 +233,7 @@ class Applier:
     def _journaled(self, rows: Sequence[Row], decider: Decider) -> tuple[list[Swap], frozenset[Key]]:
         """What is to be written, on disk in the journal when this returns; whose old string is not there."""
         swaps, hashed = decider.swaps(rows)
-        self.report.undecided = decider.undecided
+        self.report.undecided, self.report.broken = decider.undecided, decider.broken
         swaps = self._fitting(self._sayable(swaps))
         secret: frozenset[Key] = frozenset()
         if hashed:

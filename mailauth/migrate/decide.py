@@ -18,8 +18,10 @@ from mailauth.hashes import Flaw, Hash, Password, bare, origins
 from mailauth.hashes.damage import AS_TEXT
 from mailauth.hashes.damaged import Fate, Kind, Reader
 from mailauth.hashes.foreign import convert
+from mailauth.hashes.foreign_found import Found, no
 from mailauth.hashes.mend import by_look, mend
 from mailauth.hashes.nature import ITSELF, Judged, judged
+from mailauth.hashes.sampled import Proofs
 from mailauth.migrate.goal import Goal
 
 
@@ -57,12 +59,20 @@ class Wishes:
     """The rules, and who reads the strings.
 
     ``origin``: whose strings they are where the form leaves that open (hashes/origins.py); "": nobody says.
+    ``proofs``: what a sample of known passwords says of them; it counts before the origin.
     """
 
     rules: tuple[Rule, ...]
     goal: Goal
     reader: Reader
     origin: str = ""
+    proofs: Proofs = field(default_factory=Proofs)
+
+    def reading(self, stored: bytes) -> Found | None:
+        """Dovecot's form of a string whose form leaves it open, or why there is none; None: nobody says."""
+        if stored in self.proofs.plain:
+            return no("a sample of known passwords", "it is a password as it is")
+        return self.proofs.reading(stored) or (origins.reading(stored, self.origin) if self.origin else None)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -105,8 +115,18 @@ def decide(stored: bytes, wishes: Wishes) -> Decision:
     if seen.fate is Fate.LOCKED:
         return Decision(None, "a locked account")
     if unsure := _unsure(stored, seen):
-        return Decision(None, before, unsure=unsure)
+        return Decision(None, before, unsure=unsure + _refused(stored, wishes))
     return Decision(None, before, broken=seen.damage.detail if seen.damage else "")
+
+
+def _refused(stored: bytes, wishes: Wishes) -> str:
+    """Why a string stays as it is though somebody says what it is; "" where no rule was to change it."""
+    found = wishes.reading(stored)
+    if found is None:
+        return ""
+    after = _parse(found.dovecot, wishes) if found.dovecot else None
+    why = after.reason if isinstance(after, Flaw) else found.reason
+    return f"; by {found.source}: {why}" if why else ""
 
 
 def _unsure(stored: bytes, seen: Judged) -> str:
@@ -152,7 +172,7 @@ def _changed(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes, new: bytes
 def _prefix(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
     if stored[:1] == b"{":
         return None
-    if wishes.origin and (found := origins.reading(stored, wishes.origin)):
+    if found := wishes.reading(stored):
         return _changed(stored, seen, rule, wishes, found.dovecot) if found.dovecot else None
     look = by_look(stored)
     if not look or (look == "DES-CRYPT" and not _is_des(seen.parsed)):
@@ -216,6 +236,8 @@ def _same(now: Hash | Flaw, then: Hash | Flaw) -> bool:
 def _convert(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
     if isinstance(seen.parsed, Hash) and (seen.parsed.scheme.name not in AS_TEXT or stored[:1] == b"{"):
         return None
+    if said := wishes.reading(stored):
+        return _changed(stored, seen, rule, wishes, said.dovecot) if said.dovecot else None
     if isinstance(seen.parsed, Hash) and not (seen.damage or seen.perhaps):
         return None  # a plaintext, where plaintexts are
     found = convert(stored, dovecot=wishes.reader.dovecot, sure=True, origin=wishes.origin or None)
@@ -243,7 +265,8 @@ def _of(parsed: Hash | Flaw, schemes: tuple[str, ...]) -> bool:
 
 def _said_plain(stored: bytes, seen: Judged, wishes: Wishes) -> Password | None:
     """A bare string of which somebody says that it is a password, and nothing in it contradicts."""
-    if not wishes.origin or stored[:1] == b"{" or not origins.is_password(stored, wishes.origin):
+    by_origin = wishes.origin and stored[:1] != b"{" and origins.is_password(stored, wishes.origin)
+    if not by_origin and stored not in wishes.proofs.plain:
         return None
     if isinstance(seen.parsed, Hash) and seen.parsed.scheme.name not in ITSELF:
         return None  # a hash that matches, whatever is said

@@ -19,6 +19,7 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
     """
     reader = f"as Dovecot {plan.dovecot} reads them; what has no {{SCHEME}} is {plan.default_scheme}"
     lines = [f"{plan.place}: {plan.rows} rows, {reader}", *([plan.assumed] if plan.assumed else [])]
+    lines += [f"  {one}" for one in plan.sample]
     lines += [_line(one) for one in plan.lines]
     if plan.nulls:
         lines.append(f"  no password {plan.nulls:>6}")
@@ -33,8 +34,8 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
     lines += _left_out(plan)
     if any(one.unsure for one in plan.lines):
         lines.append(
-            "What is left could be several things, and no rule guesses: --origin NAME says whose strings they"
-            f" are ({', '.join(ORIGINS)})."
+            "What is left could be several things, and no rule guesses: --prove FILE.csv (users and known"
+            f" passwords) decides, or --origin NAME says whose strings they are ({', '.join(ORIGINS)})."
         )
     if plan.losing:
         rows = sum(one.rows for one in plan.lines if one.action == Action.REHASH.value)
@@ -115,6 +116,7 @@ def report_text(report: Report, head: Head, key: str = "") -> str:
         ("locked by someone else, left alone", report.locked),
         ("were left alone, for the reasons below", report.failed),
         ("may be several things, and were left alone: plan lists them", report.undecided),
+        ("match no password, and no rule mends them: plan lists them", report.broken),
         ("plaintexts that the journal does not hold", report.not_kept),
     ):
         if count:

@@ -155,7 +155,7 @@ def test_hashes_that_would_not_fit_are_counted_beforehand(migrated: Make) -> Non
     base.execute(NARROW)
     words = ("--rehash", "ARGON2ID", "--profile", "owasp-7")
     assert json.loads(one.at("plan", *words, "--json", status=1))["too_long"] == COUNT
-    assert f"Undo cannot bring {COUNT} plaintexts back" in one.at("plan", *words, status=1)
+    assert f"The journal will hold {COUNT} plaintexts" in one.at("plan", *words, status=1)
 
 
 _QUERY = "SELECT {} FROM {} WHERE {}"

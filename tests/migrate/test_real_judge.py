@@ -44,7 +44,7 @@ def test_who_logs_in_still_does_and_no_other_password_does(
     words = {user: (stored if stored in PASSWORDS else SECRET).encode() for user, stored in strings.items()}
     logged_in = dict(zip(words, judged(one.lab, list(words.items())), strict=True))
     planned = json.loads(one.at("plan", *EVERY, "--json", status=1))
-    done = json.loads(one.at("apply", *EVERY, "--apply", "--json", "--batch", "50"))
+    done = json.loads(one.at("apply", *EVERY, "--apply", "--json", "--batch", "50", status=1))
     unsure = sum(line["rows"] for line in planned["lines"] if line["unsure"])
     assert done["report"]["undecided"] == unsure > 0
     now = stored_of(one)

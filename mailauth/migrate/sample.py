@@ -1,0 +1,68 @@
+"""A sample of known passwords, looked up in a store: what it says of strings whose form leaves them open."""
+
+import os
+import stat
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import BinaryIO
+
+from mailauth.errors import UsageError
+from mailauth.hashes import Password
+from mailauth.hashes.sampled import Proofs, of_sample
+from mailauth.migrate import import_list
+from mailauth.migrate.check import Outcome
+from mailauth.migrate.import_list import Known, Named
+from mailauth.stores.swaps import Table
+
+_AT_ONCE = 500  # users
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """``lines`` of the list, ``rows`` that were found for them, and what they say."""
+
+    lines: int
+    rows: int
+    proofs: Proofs = field(repr=False)
+
+    @property
+    def says(self) -> tuple[str, ...]:
+        found = f"sample: {self.rows} of {self.lines} lines name a row"
+        return (found, *(one.says for one in self.proofs.sampled))
+
+
+def of_file(file: BinaryIO, name: str, table: Table, named: Named) -> Sample:
+    """Raises UsageError where others may read it, or nothing in it can be used; Refused, CannotObserve."""
+    _only_ours(file, name)
+    unused: Counter[Outcome] = Counter()
+    with import_list.opened(file, named, lambda why, count, *_: unused.update({why: count})) as users:
+        found = list(_rows(users.users(), table, named))
+        return Sample(users.lines, len(found), of_sample(found))
+
+
+def _only_ours(file: BinaryIO, name: str) -> None:
+    state = os.fstat(file.fileno())
+    if stat.S_ISREG(state.st_mode) and state.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UsageError(
+            f"{name}: it holds passwords, and others may read it (mode {stat.S_IMODE(state.st_mode):04o}):"
+            " chmod 600, or give it through a descriptor."
+        )
+
+
+def _rows(users: Iterator[Known], table: Table, named: Named) -> Iterator[tuple[str, bytes, Password]]:
+    """Users of one row, with a stored string."""
+    while some := list(islice(users, _AT_ONCE)):
+        yield from _some(some, table, named)
+
+
+def _some(some: Sequence[Known], table: Table, named: Named) -> Iterator[tuple[str, bytes, Password]]:
+    passwords = {known.user: known.password for known in some}
+    stored: defaultdict[str, list[bytes | None]] = defaultdict(list)
+    for row in table.of_users(list(passwords)):
+        stored[row.user if row.user in passwords else named(row.user)[0]].append(row.stored)
+    for user, password in passwords.items():
+        match stored[user]:
+            case [bytes(one)]:
+                yield user, one, password
