@@ -83,7 +83,7 @@ def measure_pair(version: str, driver: str, m: int, t: int, database: Server | N
     row, config = row_of(wish, m, t)
     parsed = hashes.parse(f"{{ARGON2ID}}$argon2id$v=19$m={m},t={t},p=1${'A' * 22}${'A' * 43}")
     assert not isinstance(parsed, Flaw)
-    library = linked_library("argon2")
+    library = linked_library("libsodium")
     predicted, seen, others, failed = [], [], [], 0
     with lab_for(wish, row, config, version, database) as lab:
         load(lab, CLIENTS, 0.0)  # workers start

@@ -66,7 +66,7 @@ class _UnderLimit:
             f"verifying takes {need.total / 2**20:.1f} MiB, and {max(self.room, 0) / 2**20:.1f} MiB are left"
             " under the limit; Dovecot logs a password mismatch",
         )
-        kind: Any = "argon2" if hash_.scheme.name.startswith("ARGON2") else "crypt"
+        kind = hash_.scheme.library or "libcrypt"
         try:
             verdict = trial(kind, hash_.payload, password, need, room=self.room, later=True).verdict
         except CannotObserve:  # no such library here: the closed form decides

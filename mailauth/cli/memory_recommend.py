@@ -90,7 +90,7 @@ def measured(wish: Wish, seconds: float) -> Advice:
     from mailauth.cli.shared.progress import stepping  # noqa: PLC0415
     from mailauth.probes.linked import linked_library  # noqa: PLC0415
 
-    library = linked_library("argon2")
+    library = linked_library("libsodium")
     rows = sorted((row for row in fitting(wish) if not row.refused), key=lambda row: row.m * row.t)
     speeds: dict[tuple[int, int], Speed] = {}
     pace = 0.0  # seconds for a KiB and pass, at the best

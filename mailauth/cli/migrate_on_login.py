@@ -229,9 +229,10 @@ def folder() -> Path:
 
 
 def goal_options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
+    from mailauth.hashes.making import has_profile  # noqa: PLC0415
     from mailauth.hashes.making import profile as named  # noqa: PLC0415
 
-    if scheme.upper().startswith("ARGON2"):
+    if has_profile(scheme):
         return dict(named(profile))
     given = {"cost": cost, "rounds": rounds}
     return {name: value for name, value in given.items() if value is not None}

@@ -259,7 +259,7 @@ def _origin(name: str | None) -> str:
 
 
 def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
-    from mailauth.hashes.making import profile  # noqa: PLC0415
+    from mailauth.hashes.making import has_profile, profile  # noqa: PLC0415
     from mailauth.migrate.decide import Action, Rule, RuleFile, load  # noqa: PLC0415
     from mailauth.migrate.goal import Goal  # noqa: PLC0415
 
@@ -269,7 +269,7 @@ def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
     flags = tuple(Rule(action, only) for action in order if named[action.value])
     scheme = named["rehash"] or str(file.goal.get("scheme", "ARGON2ID"))
     options: dict[str, int | str] = {}
-    if scheme.upper().startswith("ARGON2"):
+    if has_profile(scheme):
         options |= profile(named["profile"])
     options |= {name: value for name, value in file.goal.items() if name != "scheme"}
     rules = file.rule + flags + ((Rule(Action.REHASH),) if named["rehash"] else ())

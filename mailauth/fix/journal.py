@@ -17,6 +17,7 @@ import msgspec
 
 from mailauth import private
 from mailauth.errors import Refused, UsageError
+from mailauth.hashes.schemes import lookup
 from mailauth.private import NotOurs
 
 ROOTS = Path("/var/lib/mailauth")  # root's journals, and all else that root keeps
@@ -212,5 +213,5 @@ def finished(journal: Journal, state: State) -> Journal:
 
 def is_plain(stored: bytes) -> bool:
     """Whether the string tells the password, as far as its name says."""
-    name = stored[1:].partition(b"}")[0].partition(b".")[0].upper() if stored.startswith(b"{") else b""
-    return name in (b"PLAIN", b"CLEAR", b"CLEARTEXT", b"PLAIN-TRUNC") or stored[:1] not in (b"{", b"$")
+    entry = lookup(stored[1:].partition(b"}")[0].partition(b".")[0]) if stored.startswith(b"{") else None
+    return bool(entry and entry[0].stores_password) or stored[:1] not in (b"{", b"$")

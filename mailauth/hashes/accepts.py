@@ -9,7 +9,6 @@ from mailauth.hashes.hash import Flaw, Scheme, Verdict
 RELEASES = ((2, 3, 19, 1), (2, 4, 1), (2, 4, 5))
 """Those between which something changed; asked about by ``hash show``."""
 
-_BY_CRYPT = frozenset({"CRYPT", "SHA256-CRYPT", "SHA512-CRYPT"})
 
 _MEANT = {
     "BCRYPT": "BLF-CRYPT",
@@ -104,7 +103,7 @@ def refused_as_weak(scheme: Scheme, payload: bytes) -> Flaw | None:
     """
     weak = scheme.name if scheme.weak else ""
     blowfish = len(payload) > 4 and payload[:2] == b"$2" and payload[3:4] == b"$"
-    if not weak and scheme.name in _BY_CRYPT and len(payload) > 1 and not blowfish:
+    if not weak and scheme.library == "libcrypt" and len(payload) > 1 and not blowfish:
         if payload[:1] != b"$":
             weak = "DES-CRYPT"
         elif payload[1:2] == b"1":

@@ -11,7 +11,7 @@ import os
 import re
 
 from mailauth.errors import UsageError
-from mailauth.hashes import libsodium
+from mailauth.hashes import libsodium, strength
 from mailauth.hashes.encoding import BASE64, base64_decode_leniently, base64_encode
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Memory, Params, Password, Scheme, Verdict
 
@@ -348,6 +348,9 @@ SCHEMES = tuple(
         since=since,
         options=("memory", "time", "lanes"),
         about=about,
+        library="libsodium",
+        strength=strength.argon2,
+        families=("argon2",),
     )
     for name, aliases, since, about in (
         ("ARGON2I", (), (), "Argon2i; the string decides, an argon2id one verifies as well"),

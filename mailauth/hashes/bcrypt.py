@@ -11,7 +11,7 @@ import os
 import re
 
 from mailauth.errors import UsageError
-from mailauth.hashes import libcrypt
+from mailauth.hashes import libcrypt, strength
 from mailauth.hashes.digest import memory
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 from mailauth.hashes.md5crypt import surplus, trailing
@@ -173,5 +173,8 @@ SCHEMES = (
         shape=shape,
         options=("cost",),
         about="bcrypt; only the first 72 bytes of a password count",
+        reads=lambda _params: LONGEST,
+        strength=strength.bcrypt,
+        families=("crypt",),
     ),
 )

@@ -169,6 +169,8 @@ SCHEMES = (
             default_encoding="HEX",
             raw_length=32,
             about="as good as the password for CRAM-MD5; fast to guess",
+            mechanisms=("CRAM-MD5",),
+            families=("cram-md5",),
         )
         for name, other, weak in (("CRAM-MD5", "HMAC-MD5", False), ("HMAC-MD5", "CRAM-MD5", True))
     ),
@@ -185,6 +187,7 @@ SCHEMES = (
         default_encoding="HEX",
         raw_length=16,
         about="MD5 of user:realm:password; worthless when the user is renamed",
+        mechanisms=("DIGEST-MD5",),
     ),
     Scheme(
         name="OTP",

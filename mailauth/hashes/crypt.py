@@ -9,7 +9,7 @@ Source: crypt_verify() in Dovecot 2.3.19.1 src/auth/password-scheme.c; libxcrypt
 import hmac
 
 from mailauth.errors import UsageError
-from mailauth.hashes import bcrypt, libcrypt, libpass
+from mailauth.hashes import bcrypt, libcrypt, libpass, strength
 from mailauth.hashes.argon2 import out_of_memory
 from mailauth.hashes.cryptforms import FORMS, kind_of, why_not
 from mailauth.hashes.hash import (
@@ -153,6 +153,17 @@ def generate_crypt(password: Password, user: str, options: dict[str, int | str])
     return _made(password, setting, kind)
 
 
+def reads(params: Params) -> int | None:
+    """Bytes of a password that count.
+
+    Source: crypt(5); BF_set_key() in Dovecot 2.3.19.1 and 2.4.1 src/(auth|lib-auth)/crypt-blowfish.c.
+    """
+    values = dict(params)
+    if str(values.get("kind", "")) in ("2a", "2b", "2x", "2y"):
+        return bcrypt.LONGEST
+    return 8 * int(values["blocks"]) if values.get("kind") == "DES" else None
+
+
 SCHEMES = tuple(
     Scheme(
         name=name,
@@ -166,6 +177,10 @@ SCHEMES = tuple(
         shape=shape,
         options=options,
         about=about,
+        library="libcrypt",
+        reads=reads,
+        strength=strength.crypt,
+        families=("crypt",),
     )
     for name, weak, generate, options, about in (
         (

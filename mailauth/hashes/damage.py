@@ -22,12 +22,9 @@ from mailauth.hashes.damage_forms import Said
 from mailauth.hashes.damaged import WRAPPED, Damage, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
-from mailauth.hashes.schemes import lookup
+from mailauth.hashes.schemes import SCHEMES, lookup
 
-AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
-"""The schemes that store the password itself."""
-
-_CRYPT = frozenset({"CRYPT", "DES-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT"})
+_CRYPTS = frozenset(one.name for one in SCHEMES if one.library == "libcrypt")
 _REVERSIBLE = frozenset(
     {Kind.BLANKS, Kind.QUOTES, Kind.BRACES, Kind.TWO_PREFIXES, Kind.MISLABELLED, Kind.NO_PREFIX}
     | {Kind.NEWER_NAME, Kind.FOREIGN_NAME, Kind.BASE64, Kind.NOTATION}
@@ -51,7 +48,7 @@ def classify(
     if found is None:
         return None
     kind, detail, scheme = found
-    opens = kind in (Kind.LOCKED, Kind.EMPTY) and isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT
+    opens = kind in (Kind.LOCKED, Kind.EMPTY) and isinstance(parsed, Hash) and parsed.scheme.stores_password
     can_be = tuple(one.what for one in bare.likely(text)) if kind is Kind.NO_PREFIX and not scheme else ()
     mendable = kind not in _LOST and _mends(text, kind, reader, password)
     return Damage(kind, detail, mendable, scheme, can_be, opens)
@@ -72,7 +69,7 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         return said
     name = None if reader.noscheme else _written(text)
     payload = text if name is None else text[len(name) + 2 :]
-    as_text = isinstance(parsed, Hash) and parsed.scheme.name in AS_TEXT
+    as_text = isinstance(parsed, Hash) and parsed.scheme.stores_password
     if (
         (as_text or isinstance(parsed, Flaw))
         and bare.locked(payload)
@@ -128,7 +125,7 @@ def _as_text(
     """A password stored as it is, unless it is plainly a hash that has lost its name."""
     if password is not None and password.text in (text, payload, parsed.payload):
         return (Kind.EMPTY, "nothing is stored", "") if not payload else None
-    if parsed.scheme.name == "PLAIN-TRUNC":
+    if parsed.scheme.partly:
         return None
     if not payload:
         return Kind.EMPTY, "nothing is stored" if not text else "nothing follows the scheme", ""
@@ -160,18 +157,13 @@ def _of_one_case(parsed: Hash, password: Password | None, user: str) -> Said | N
     return Kind.ONE_CASE, found, ""
 
 
-def seems_shortened(parsed: Hash) -> bool:
-    """It can match, and is shorter than such hashes are made: the end may be gone."""
-    return _shortness(parsed)[0] != ""
-
-
 def _shortness(parsed: Hash) -> tuple[str, bool]:
     """What is odd about the length, and whether nobody makes such a hash."""
     values = dict(parsed.params)
     tag, salt = int(values.get("tag", 0)), int(values.get("salt", 0))
-    if parsed.scheme.name.startswith("ARGON2") and tag < _USUAL_TAG and tag != _LEAST_TAG:
+    if parsed.scheme.library == "libsodium" and tag < _USUAL_TAG and tag != _LEAST_TAG:
         return f"a tag of {tag} bytes, where nearly everyone makes 32", tag % 4 != 0
-    if parsed.scheme.name in ("SMD5", "SSHA", "SSHA256", "SSHA512") and salt not in mend.USUAL_SALTS:
+    if "salt" in parsed.scheme.options and salt not in mend.USUAL_SALTS:
         return f"a salt of {salt} bytes after the digest", False
     return "", False
 
@@ -210,7 +202,7 @@ class _Look:
         payload = text if name is None else text[len(name) + 2 :]
         parsed = judge.parse(text, default_scheme=None, dovecot=self._reader.dovecot, allow_weak=True)
         if isinstance(parsed, Hash) and name is not None:
-            hidden = parsed.scheme.name in AS_TEXT and damage_forms.looks_hashed(payload)
+            hidden = parsed.scheme.stores_password and damage_forms.looks_hashed(payload)
             if not hidden:
                 return None
         if not payload.strip():
@@ -305,7 +297,7 @@ class _Look:
             if name is None or kind is not Kind.NO_PREFIX:
                 return found
             return Kind.MISLABELLED, f"named {damage_forms.shown(name)}, and it is {detail}", scheme
-        crypts = self._reader.default_scheme in _CRYPT if name is None else _crypt(name)
+        crypts = self._reader.default_scheme in _CRYPTS if name is None else _crypt(name)
         if crypts and damage_forms.unknown_id(payload):
             return Kind.LIBC, "crypt(3) has no algorithm of this id", ""
         if name is None and damage_forms.is_des(payload):
@@ -346,7 +338,7 @@ class _Look:
 def _family(name: bytes) -> bool:
     """A name under which any string of crypt(3) may stand."""
     entry = lookup(name)
-    return bool(entry and (entry[0].name in _CRYPT or entry[0].name in ("MD5-CRYPT", "BLF-CRYPT")))
+    return bool(entry and entry[0].families == ("crypt",))
 
 
 def _crypt(name: bytes | None) -> bool:

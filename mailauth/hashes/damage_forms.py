@@ -10,26 +10,27 @@ from mailauth.hashes.bare import may_be_hash
 from mailauth.hashes.damaged import Kind
 from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode
 from mailauth.hashes.hash import Flaw, Password
-from mailauth.hashes.schemes import SCHEMES, Entry, lookup
+from mailauth.hashes.schemes import SCHEMES, Entry, known_as, lookup, of_family
 
 Said = tuple[Kind, str, str]
 """Kind, detail, and the scheme that it should have; "" where that is not the matter."""
 
-_ARGON2 = ("ARGON2", "ARGON2I", "ARGON2ID")
-_CRYPT = ("CRYPT", "DES-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT")
+_ARGON2 = of_family("argon2")
+_SCRAM = of_family("scram-sha-1", "scram-sha-256")
+_CRYPT = tuple(one.name for one in SCHEMES if one.library == "libcrypt")
 _LABELS: tuple[tuple[re.Pattern[bytes], str, tuple[str, ...]], ...] = tuple(
     (re.compile(pattern, re.DOTALL), scheme, takers)
     for pattern, scheme, takers in (
         (rb"\$argon2(?:id|d)\$", "ARGON2ID", _ARGON2),
         (rb"\$argon2i\$", "ARGON2I", _ARGON2),
-        (rb"\$2[a-z]?\$", "BLF-CRYPT", ("BLF-CRYPT", *_CRYPT)),
-        (rb"\$1\$[^$]*\$[0-9]+\$[0-9a-fA-F]", "PBKDF2", ("PBKDF2",)),
-        (rb"\$1\$", "MD5-CRYPT", ("MD5-CRYPT", "MD5", *_CRYPT)),
+        (rb"\$2[a-z]?\$", "BLF-CRYPT", (*known_as("BLF-CRYPT"), *_CRYPT)),
+        (rb"\$1\$[^$]*\$[0-9]+\$[0-9a-fA-F]", "PBKDF2", of_family("pbkdf2")),
+        (rb"\$1\$", "MD5-CRYPT", (*known_as("MD5-CRYPT"), *known_as("MD5"), *_CRYPT)),
         (rb"\$5\$", "SHA256-CRYPT", _CRYPT),
         (rb"\$6\$", "SHA512-CRYPT", _CRYPT),
         (rb"\$(?:y|gy|7|sha1|md5|3)[$,]", "CRYPT", _CRYPT),
-        (rb"[0-9]{4,10},[^,]+,[A-Za-z0-9+/]{27}=,", "SCRAM-SHA-1", ("SCRAM-SHA-1",)),
-        (rb"[0-9]{4,10},[^,]+,[A-Za-z0-9+/]{43}=,", "SCRAM-SHA-256", ("SCRAM-SHA-256",)),
+        (rb"[0-9]{4,10},[^,]+,[A-Za-z0-9+/]{27}=,", "SCRAM-SHA-1", of_family("scram-sha-1")),
+        (rb"[0-9]{4,10},[^,]+,[A-Za-z0-9+/]{43}=,", "SCRAM-SHA-256", of_family("scram-sha-256")),
     )
 )
 _TAKERS = {scheme: takers for _, scheme, takers in _LABELS}
@@ -126,18 +127,18 @@ def no_password(text: bytes) -> Said | None:
 
 def within(scheme: str, payload: bytes, flaw: Flaw | None) -> Said | None:
     """What befell a hash that has the right name."""
-    if scheme.startswith("ARGON2"):
+    if scheme in _ARGON2:
         return argon2(payload)
-    if scheme == "BLF-CRYPT":
+    if scheme in known_as("BLF-CRYPT"):
         return blowfish(payload)
     if flaw is not None and "cut off" in flaw.reason:
         return Kind.CUT, flaw.reason, ""
-    return scram(scheme, payload) if scheme.startswith("SCRAM") else None
+    return scram(scheme, payload) if scheme in _SCRAM else None
 
 
 def scram(scheme: str, payload: bytes) -> Said | None:
     """Three of four fields, or a last one that ends too soon."""
-    keys = 44 if scheme.endswith("256") else 28
+    keys = 44 if scheme in of_family("scram-sha-256") else 28
     found = re.fullmatch(rb"[0-9]{4,10}(?:,[A-Za-z0-9+/=]*){0,2}(?:,([A-Za-z0-9+/]*))?", payload)
     whole = payload.count(b",") == 3 and found is not None and len(found[1] or b"") >= keys - 2
     if found is None or whole:
@@ -251,9 +252,7 @@ def blowfish(payload: bytes) -> Said | None:
     return None
 
 
-_DOLLARS = frozenset(
-    {"ARGON2", "ARGON2I", "ARGON2ID", "BLF-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "MD5-CRYPT", "CRYPT"}
-)
+_DOLLARS = frozenset(of_family("argon2", "crypt")) - {*known_as("DES-CRYPT"), *known_as("MD5")}
 
 
 def eaten(name: bytes | None, payload: bytes) -> str:
@@ -267,7 +266,7 @@ def eaten(name: bytes | None, payload: bytes) -> str:
         return "$argon2id, $v and $m are gone: a shell or Compose took them for variables"
     entry = lookup(name) if name is not None else None
     scheme = entry[0].name if entry else ""
-    if scheme in ("BLF-CRYPT", "CRYPT") and re.fullmatch(
+    if scheme in (*known_as("BLF-CRYPT"), *known_as("CRYPT")) and re.fullmatch(
         rb"[abxy](?:[0-9]|[\w./-]*sh[0-9])[./A-Za-z0-9]*", payload
     ):
         return "$2 and $1 are gone: a shell took them for its arguments"
@@ -287,11 +286,11 @@ def of_digest(entry: Entry, payload: bytes, flaw: Flaw | None) -> Said | None:
         return None
     if scheme.name in _ARGON2 and any(whole.startswith(payload) for whole in (b"$argon2id", b"$argon2i")):
         return Kind.CUT, f"cut off: {len(payload)} characters after the scheme", ""
-    if scheme.name.startswith("SCRAM"):
+    if scheme.name in _SCRAM:
         return scram(scheme.name, payload)
     if entry[2]:
         return _of_base64(entry, payload)
-    if scheme.name == "PBKDF2" and "cut off" in flaw.reason:
+    if "pbkdf2" in scheme.families and "cut off" in flaw.reason:
         return Kind.CUT, flaw.reason, ""
     return None
 

@@ -39,7 +39,14 @@ def shape(_params: Params) -> str:
 
 
 def unsalted(
-    name: str, aliases: tuple[str, ...], digest: Digest, encoding: str, *, weak: bool, about: str
+    name: str,
+    aliases: tuple[str, ...],
+    digest: Digest,
+    encoding: str,
+    *,
+    weak: bool,
+    about: str,
+    families: tuple[str, ...] = (),
 ) -> Scheme:
     length = len(digest(b""))
 
@@ -65,6 +72,7 @@ def unsalted(
         default_encoding=encoding,
         raw_length=length,
         about=about,
+        families=families,
     )
 
 
@@ -113,15 +121,15 @@ def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
 _FAST = "unsalted and one round: equal passwords look equal, and guessing is fast"
 
 SCHEMES = (
-    unsalted("SHA", ("SHA1",), sha1, "BASE64", weak=False, about=_FAST),
-    unsalted("SHA1", ("SHA",), sha1, "BASE64", weak=False, about=_FAST),
+    unsalted("SHA", ("SHA1",), sha1, "BASE64", weak=False, about=_FAST, families=("sha1",)),
+    unsalted("SHA1", ("SHA",), sha1, "BASE64", weak=False, about=_FAST, families=("sha1",)),
     unsalted("SHA256", (), sha256, "BASE64", weak=False, about=_FAST),
     unsalted("SHA512", (), sha512, "BASE64", weak=False, about=_FAST),
     salted("SMD5", md5, weak=True),
     salted("SSHA", sha1),
     salted("SSHA256", sha256),
     salted("SSHA512", sha512),
-    unsalted("LDAP-MD5", ("PLAIN-MD5",), md5, "BASE64", weak=True, about=_FAST),
-    unsalted("PLAIN-MD5", ("LDAP-MD5",), md5, "HEX", weak=True, about=_FAST),
+    unsalted("LDAP-MD5", ("PLAIN-MD5",), md5, "BASE64", weak=True, about=_FAST, families=("md5",)),
+    unsalted("PLAIN-MD5", ("LDAP-MD5",), md5, "HEX", weak=True, about=_FAST, families=("md5",)),
     unsalted("PLAIN-MD4", (), md4, "HEX", weak=True, about=_FAST),
 )

@@ -4,14 +4,14 @@ from mailauth.hashes import bare, judge, proved
 from mailauth.hashes.damage_forms import Said, shown
 from mailauth.hashes.damaged import Kind
 from mailauth.hashes.hash import Hash, Password, Verdict
-from mailauth.hashes.schemes import lookup
+from mailauth.hashes.schemes import is_digest, lookup
 
 
 def of_password(
     payload: bytes, name: bytes | None, parsed: Hash | None, password: Password | None, user: str
 ) -> Said | None:
     """The password's own digest under no name, or under another's."""
-    if password is None or (parsed is not None and not _is_digest(parsed)):
+    if password is None or (parsed is not None and not is_digest(parsed)):
         return None
     if parsed is not None and judge.verify_hash(parsed, password, user=user).verdict is Verdict.MATCH:
         return None
@@ -36,12 +36,6 @@ def _another(name: bytes, scheme: str) -> bool:
     if entry is None:
         return False
     return found is None or found[0].name not in (entry[0].name, *entry[0].aliases)
-
-
-def _is_digest(parsed: Hash) -> bool:
-    """A scheme whose verification takes no time, and whose strings another scheme's may look like."""
-    kind = dict(parsed.params).get("kind")
-    return bool(parsed.scheme.default_encoding) or parsed.scheme.name == "MD5" or kind == "DES"
 
 
 def in_hex(payload: bytes, name: bytes | None, parsed: Hash) -> Said | None:

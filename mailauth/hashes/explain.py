@@ -9,7 +9,7 @@ from mailauth.hashes.hash import Flaw, Hash, Memory, Params
 from mailauth.hashes.headline import headline
 from mailauth.hashes.mend import Mended, mend
 from mailauth.hashes.nature import judged
-from mailauth.hashes.strength import Strength, strength
+from mailauth.hashes.strength import Strength
 
 DEFAULT_SCHEMES = ("CRYPT", "PLAIN", "MD5", "SHA512-CRYPT", "SSHA512", "BLF-CRYPT", "ARGON2ID")
 """Dovecot's own defaults (2.3 sql MD5, passwd-file CRYPT; 2.4.0 to 2.4.2 PLAIN), and common settings."""
@@ -79,7 +79,7 @@ def explain(
         taken=taken,
         memory=known.scheme.memory(known.payload) if known else Memory(),
         seconds=known.scheme.seconds(known.params) if known else 0.0,
-        strength=strength(known) if known else None,
+        strength=known.strength if known else None,
         alarms=alarms(known) if known else (),
         notes=notes(known) if known else (),
         defaults=()
@@ -114,21 +114,21 @@ def alarms(hash_: Hash) -> tuple[str, ...]:
     """Strings that let anyone in, or nearly so."""
     values = dict(hash_.params)
     found: list[str] = []
-    if hash_.scheme.name == "PLAIN-TRUNC" and values["length"] == 0 and values["truncated"] == 0:
+    if hash_.reads == 0:
         found.append("every password matches: PLAIN-TRUNC compares the first 0 characters")
-    if hash_.scheme.name == "PBKDF2" and values["rounds"] == 0:
+    if "pbkdf2" in hash_.scheme.families and values["rounds"] == 0:
         zeros = hash_.payload.rstrip().endswith(b"$" + b"0" * 40)
         found.append(
             "every password matches: with 0 rounds Dovecot computes nothing and compares with zeros"
             if zeros
             else "no password matches: with 0 rounds Dovecot compares with zeros, and these are none"
         )
-    if hash_.scheme.name in ("PLAIN", "CLEAR", "CLEARTEXT"):
+    if hash_.scheme.itself:
         if not hash_.payload:
             found.append("the empty password matches")
         elif judge.split(hash_.payload)[0] is not None or hash_.payload.startswith((b"$", b"{")):
             found.append("this looks like a hash stored as PLAIN: the hash itself is then the password")
-    if hash_.scheme.name == "SHA256" and hash_.payload == bytes(32):
+    if hash_.scheme.raw_length and not any(hash_.payload):
         found.append("a digest of zeros: a default, or an accident")
     return tuple(found)
 
@@ -137,13 +137,13 @@ def notes(hash_: Hash) -> tuple[str, ...]:  # noqa: C901 - one line for each odd
     """What is odd, and may be why the right password does not match."""
     values = dict(hash_.params)
     found: list[str] = []
-    name, payload = hash_.scheme.name, hash_.payload
-    if name in ("PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC") and payload != payload.strip():
+    payload = hash_.payload
+    if hash_.scheme.stores_password and payload != payload.strip():
         edge = "newline" if payload.endswith((b"\n", b"\r")) else "blank"
         found.append(f"the stored password begins or ends in a {edge}, which counts")
-    if name == "PLAIN-TRUNC" and values["truncated"] != values["length"]:
+    if hash_.scheme.partly and hash_.reads is None:
         found.append("the length before the - is not that of what follows: it is compared whole")
-    elif name == "PLAIN-TRUNC":
+    elif hash_.scheme.partly:
         found.append(
             f"any password that begins with these {values['length']} characters matches, a shorter one does"
             " not"
@@ -153,7 +153,7 @@ def notes(hash_: Hash) -> tuple[str, ...]:  # noqa: C901 - one line for each odd
         found.append(
             f"not Dovecot but its system's libcrypt decides: {form.since} and newer have {form.kind}"
         )
-    if name.startswith("ARGON2"):
+    if hash_.scheme.library == "libsodium":
         if values["tag"] != 32:
             found.append(
                 f"a tag of {values['tag']} bytes where nearly everyone makes 32: something added, or cut off?"
@@ -175,7 +175,7 @@ def notes(hash_: Hash) -> tuple[str, ...]:  # noqa: C901 - one line for each odd
             "72 bytes of a password count; a program that hashes the password first (Django bcrypt_sha256,"
             " Rails' pepper) makes strings that look the same and do not match"
         )
-    if kind == "$1$" and not hash_.prefixed and name == "MD5-CRYPT":
+    if kind == "$1$" and not hash_.prefixed and hash_.scheme.families == ("crypt",):
         found.append("without {SCHEME}: $1$ is taken for MD5-CRYPT whatever the default scheme is")
     if kind == "DES":
         found.append("8 characters of a password count")

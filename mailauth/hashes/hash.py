@@ -3,11 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 import msgspec
 
+from mailauth.hashes.strength import Level, Strength
+
 Params = tuple[tuple[str, int | str], ...]
 """What a stored string says of itself, in its own order: (("m", 65536), ("t", 3), ("p", 1))."""
+
+Library = Literal["", "libsodium", "libcrypt"]
+"""Which library Dovecot has a scheme computed by; "": it does so itself."""
 
 MiB = 1024 * 1024
 
@@ -126,6 +132,18 @@ class Scheme:
     gone: tuple[int, ...] = ()  # first Dovecot without it
     options: tuple[str, ...] = ()  # what generate understands
     about: str = ""  # one line for people
+    library: Library = ""
+    stores_password: bool = False  # the payload is the password
+    partly: bool = False  # or its beginning only
+    reads: Callable[[Params], int | None] = lambda _params: None  # bytes of a password that count; None: all
+    strength: Callable[[Params], Strength] | None = None  # None: no current recommendation has it
+    mechanisms: tuple[str, ...] = ()  # that it serves besides those that send the password
+    families: tuple[str, ...] = ()  # with another one of a family, the same payload takes the same passwords
+
+    @property
+    def itself(self) -> bool:
+        """The payload is compared with the password, letter by letter."""
+        return self.stores_password and not self.partly
 
 
 class Hash(msgspec.Struct, frozen=True, gc=False):
@@ -147,6 +165,18 @@ class Hash(msgspec.Struct, frozen=True, gc=False):
         dot = f".{self.encoding}" if self.encoding else ""
         prefix = f"{{{self.scheme.name}{dot}}}" if self.prefixed else ""
         return prefix + self.scheme.shape(self.params)
+
+    @property
+    def strength(self) -> Strength:
+        """How it stands against today's recommendations."""
+        if self.scheme.strength:
+            return self.scheme.strength(self.params)
+        return Strength(Level.POOR, f"{self.scheme.about}; no current recommendation has it")
+
+    @property
+    def reads(self) -> int | None:
+        """How many bytes of a password count; None: all of them."""
+        return self.scheme.reads(self.params)
 
     def __repr__(self) -> str:
         return f"Hash({self.shown})"

@@ -3,8 +3,8 @@
 from mailauth.hashes import damage_forms, judge
 from mailauth.hashes.damaged import Fate, Kind
 from mailauth.hashes.hash import Hash
-from mailauth.hashes.nature import ITSELF, Judged
-from mailauth.hashes.schemes import lookup
+from mailauth.hashes.nature import Judged
+from mailauth.hashes.schemes import ITSELF, lookup
 
 _NAMES = {
     "BLF-CRYPT": "bcrypt",

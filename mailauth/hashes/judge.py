@@ -132,7 +132,7 @@ def _parse(text: bytes, default_scheme: str | None, dovecot: Release | None, all
             return weak
     params = scheme.parse(payload)
     if isinstance(params, Flaw):
-        if not at and scheme.name == "MD5-CRYPT" and _PBKDF2_BARE.fullmatch(text):
+        if not at and scheme.families == ("crypt",) and _PBKDF2_BARE.fullmatch(text):
             return Flaw(
                 params.verdict, "a PBKDF2 hash without {PBKDF2}: a bare $1$ is taken for MD5-CRYPT", 0
             )

@@ -8,7 +8,7 @@ from mailauth.hashes import accepts, judge
 from mailauth.hashes.argon2 import footprint
 from mailauth.hashes.csv_rows import Row
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
-from mailauth.hashes.schemes import lookup
+from mailauth.hashes.schemes import lookup, named
 from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
 
 IDLE = 24 * MiB
@@ -34,6 +34,12 @@ class Order:
     allow_weak: bool = False
     limit: int | None = DEFAULT_LIMIT  # bytes; None is no limit
     idle: int = IDLE
+
+
+def has_profile(scheme: str) -> bool:
+    """Whether the profiles are of this scheme: they say how much memory and how many passes."""
+    known = named(scheme)
+    return known is not None and "memory" in known.options
 
 
 def profile(name: str) -> dict[str, int]:

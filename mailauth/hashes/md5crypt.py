@@ -149,6 +149,7 @@ SCHEMES = (
         seconds=seconds,
         shape=shape,
         about="MD5-CRYPT, or a bare MD5 in hex or base64",
+        families=("crypt", "md5"),
     ),
     Scheme(
         name="MD5-CRYPT",
@@ -161,5 +162,6 @@ SCHEMES = (
         seconds=seconds,
         shape=shape,
         about="1000 rounds of MD5 ($1$)",
+        families=("crypt",),
     ),
 )

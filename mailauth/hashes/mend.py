@@ -247,7 +247,7 @@ _STEPS: tuple[Step, ...] = (
 
 def _hides_a_hash(parsed: Hash) -> bool:
     """Anything parses as a password that is stored as it is; what begins as a hash does is none."""
-    return parsed.scheme.name in ("PLAIN", "CLEAR", "CLEARTEXT") and parsed.payload[:1] in (b"{", b"$")
+    return parsed.scheme.itself and parsed.payload[:1] in (b"{", b"$")
 
 
 def mend(

@@ -10,9 +10,6 @@ from mailauth.hashes.damage import classify
 from mailauth.hashes.damaged import Damage, Fate, Reader, fate
 from mailauth.hashes.hash import Flaw, Hash, Password
 
-ITSELF = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
-"""The schemes that compare the password with what is stored, letter by letter."""
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -33,7 +30,7 @@ class Judged:
     def plaintext(self) -> Password | None:
         """The password that is stored as it is; None where it may be anything else."""
         parsed = self.parsed
-        if isinstance(parsed, Flaw) or parsed.scheme.name not in ITSELF:
+        if isinstance(parsed, Flaw) or not parsed.scheme.itself:
             return None
         if self.damage is not None or self.perhaps or not parsed.payload:
             return None
@@ -53,7 +50,7 @@ def judged(stored: bytes, reader: Reader, password: Password | None = None) -> J
 
 
 def _perhaps(stored: bytes, parsed: Hash | Flaw) -> tuple[str, ...]:
-    if isinstance(parsed, Flaw) or parsed.scheme.name not in ITSELF:
+    if isinstance(parsed, Flaw) or not parsed.scheme.itself:
         return ()
     text = bytes(parsed.payload)
     if not bare.may_be_hash(text) and (stored[:1] == b"{" or not bare.may_be_hash(stored)):

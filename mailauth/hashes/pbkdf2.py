@@ -9,6 +9,7 @@ import re
 import secrets
 
 from mailauth.errors import UsageError
+from mailauth.hashes import strength
 from mailauth.hashes.digest import memory
 from mailauth.hashes.encoding import CRYPT64, first_foreign
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
@@ -96,5 +97,7 @@ SCHEMES = (
         shape=shape,
         options=("rounds",),
         about="PBKDF2-HMAC-SHA-1",
+        strength=strength.pbkdf2(strength.OWASP_PBKDF2_SHA1),
+        families=("pbkdf2",),
     ),
 )

@@ -5,6 +5,7 @@ Source: plain_verify() and plain_trunc_verify() in Dovecot 2.3.19.1 src/auth/pas
 
 import hmac
 
+from mailauth.hashes import strength
 from mailauth.hashes.hash import (
     MATCH,
     MISMATCH,
@@ -86,6 +87,12 @@ def generate_trunc(password: Password, _user: str, options: dict[str, int | str]
     return b"%d-%b" % (len(kept), kept)
 
 
+def reads_trunc(params: Params) -> int | None:
+    """Where the length is not that of what follows it, the whole is compared."""
+    values = dict(params)
+    return int(values["truncated"]) if values["truncated"] == values["length"] else None
+
+
 def shape_trunc(params: Params) -> str:
     return f"{dict(params)['truncated']}-..."
 
@@ -103,6 +110,9 @@ SCHEMES = (
             seconds=seconds,
             shape=shape,
             about="the password itself, readable by whoever reads the store",
+            stores_password=True,
+            strength=strength.password,
+            families=("plain",),
         )
         for name in _NAMES
     ),
@@ -118,5 +128,9 @@ SCHEMES = (
         shape=shape_trunc,
         options=("length",),
         about="the first characters of the password, readable",
+        stores_password=True,
+        partly=True,
+        reads=reads_trunc,
+        strength=strength.password,
     ),
 )

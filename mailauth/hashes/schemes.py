@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mailauth.hashes import argon2, bcrypt, challenge, crypt, digest, md5crypt, pbkdf2, plain, scram
 from mailauth.hashes.encoding import base64_decode, hex_decode
-from mailauth.hashes.hash import Flaw, Params, Scheme
+from mailauth.hashes.hash import Flaw, Hash, Params, Scheme
 
 SCHEMES: tuple[Scheme, ...] = (
     *plain.SCHEMES,
@@ -18,6 +18,29 @@ SCHEMES: tuple[Scheme, ...] = (
     *challenge.SCHEMES,
 )
 """All that ``doveadm pw -l`` names, on 2.3 or 2.4."""
+
+AS_TEXT = frozenset(one.name for one in SCHEMES if one.stores_password)
+"""The schemes that store the password itself, or its beginning."""
+
+ITSELF = frozenset(one.name for one in SCHEMES if one.itself)
+"""The schemes that compare the password with what is stored, letter by letter."""
+
+
+def of_family(*names: str) -> tuple[str, ...]:
+    """The names of the schemes of these families."""
+    return tuple(one.name for one in SCHEMES if set(one.families) & set(names))
+
+
+def known_as(name: str) -> tuple[str, ...]:
+    """A scheme's names."""
+    return tuple(one.name for one in SCHEMES if name in (one.name, *one.aliases))
+
+
+def is_digest(parsed: Hash) -> bool:
+    """A scheme whose verification takes no time, and whose strings another scheme's may look like."""
+    digest = parsed.scheme.default_encoding or "md5" in parsed.scheme.families
+    return bool(digest) or dict(parsed.params).get("kind") == "DES"
+
 
 ENCODINGS = ("HEX", "B64", "BASE64")
 
@@ -59,11 +82,7 @@ def _fast(entry: Entry) -> Fast:
     return scheme, written, decoder, scheme.parse
 
 
-by_head = {
-    b"{" + name: _fast(entry)
-    for name, entry in _BY_BYTES.items()
-    if not name.upper().startswith((b"PLAIN", b"CLEAR"))
-}.get
+by_head = {b"{" + name: _fast(entry) for name, entry in _BY_BYTES.items() if not entry[0].stores_password}.get
 """By all that stands before the closing brace, in one of the usual spellings: for speed.
 
 With functions that decode and read; where they do not succeed, the slow way says why. Without the

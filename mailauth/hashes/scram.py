@@ -9,6 +9,7 @@ import hmac
 import os
 
 from mailauth.errors import UsageError
+from mailauth.hashes import strength
 from mailauth.hashes.digest import memory
 from mailauth.hashes.encoding import base64_decode, base64_decode_leniently, base64_encode
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
@@ -87,11 +88,14 @@ def scheme(  # noqa: C901 - a record of closures
         seconds=seconds,
         shape=lambda params: f"{dict(params)['iterations']},...",
         options=("rounds",),
+        strength=strength.pbkdf2(default),
+        mechanisms=(name, f"{name}-PLUS"),
+        families=(name.lower(),),
         about=f"PBKDF2-HMAC-{digest.upper()} keys, for the SCRAM mechanisms and for plain logins",
     )
 
 
 SCHEMES = (
-    scheme("SCRAM-SHA-1", "sha1", 1_300_000, 0.35e-6),
-    scheme("SCRAM-SHA-256", "sha256", 600_000, 0.45e-6),
+    scheme("SCRAM-SHA-1", "sha1", strength.OWASP_PBKDF2_SHA1, 0.35e-6),
+    scheme("SCRAM-SHA-256", "sha256", strength.OWASP_PBKDF2_SHA256, 0.45e-6),
 )

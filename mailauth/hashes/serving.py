@@ -3,23 +3,21 @@
 Source: Dovecot 2.3.19.1 src/auth/passdb.c passdb_get_credentials(), mech-*.c.
 """
 
-# What a mechanism takes besides the password itself.  "" is that nothing but the password will do.
+from mailauth.hashes.schemes import ITSELF, SCHEMES
+
+_OF_SCHEMES = sorted({name for one in SCHEMES for name in one.mechanisms})
+_OF_THE_PASSWORD_ALONE = ("APOP",)
+# What a mechanism takes besides the password itself.
 TAKES = {
-    "CRAM-MD5": frozenset({"CRAM-MD5", "HMAC-MD5"}),
-    "DIGEST-MD5": frozenset({"DIGEST-MD5"}),
-    "SCRAM-SHA-1": frozenset({"SCRAM-SHA-1"}),
-    "SCRAM-SHA-1-PLUS": frozenset({"SCRAM-SHA-1"}),
-    "SCRAM-SHA-256": frozenset({"SCRAM-SHA-256"}),
-    "SCRAM-SHA-256-PLUS": frozenset({"SCRAM-SHA-256"}),
-    "APOP": frozenset[str](),
+    **{name: frozenset(one.name for one in SCHEMES if name in one.mechanisms) for name in _OF_SCHEMES},
+    **{name: frozenset[str]() for name in _OF_THE_PASSWORD_ALONE},
 }
-_PASSWORD_ITSELF = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
 
 
 def serves(mechanism: str, scheme: str) -> bool:
     """Whether a client of this mechanism can log in with what is stored under this scheme."""
     takes = TAKES.get(mechanism)
-    return takes is None or scheme in takes or scheme in _PASSWORD_ITSELF
+    return takes is None or scheme in takes or scheme in ITSELF
 
 
 def lost(mechanisms: tuple[str, ...], before: str, after: str) -> tuple[str, ...]:

@@ -4,16 +4,15 @@ Numbers: OWASP Password Storage Cheat Sheet (of August 2026), RFC 9106 section 4
 crypto_pwhash_argon2id.h, Dovecot's password-scheme-sodium.c.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-
-from mailauth.hashes.hash import Hash
 
 OWASP_ARGON2 = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 """(m in KiB, t), all with p=1 and all equally strong; the first two not for Argon2i."""
 OWASP_SCRYPT = ((2**17, 8, 1), (2**16, 8, 2), (2**15, 8, 3), (2**14, 8, 5), (2**13, 8, 10))
 OWASP_BCRYPT_COST = 10
-OWASP_PBKDF2 = {"PBKDF2": 1_300_000, "SCRAM-SHA-1": 1_300_000, "SCRAM-SHA-256": 600_000}
+OWASP_PBKDF2_SHA1, OWASP_PBKDF2_SHA256 = 1_300_000, 600_000
 
 Argon2 = dict[str, int]
 
@@ -49,25 +48,40 @@ class Strength:
     says: str
 
 
-def strength(hash_: Hash) -> Strength:
-    name, values = hash_.scheme.name, dict(hash_.params)
-    if name.startswith("ARGON2"):
-        return _argon2(str(values["type"]), int(values["m"]), int(values["t"]), int(values["p"]))
-    if "cost" in values:
-        cost = int(values["cost"])
-        if cost >= OWASP_BCRYPT_COST:
-            return Strength(Level.GOOD, f"bcrypt of cost {cost}; OWASP wants {OWASP_BCRYPT_COST} or more")
-        return Strength(Level.BELOW, f"bcrypt of cost {cost}; OWASP wants {OWASP_BCRYPT_COST} or more")
-    if name in OWASP_PBKDF2:
-        rounds, want = int(values.get("rounds", values.get("iterations", 0))), OWASP_PBKDF2[name]
-        return Strength(
-            Level.GOOD if rounds >= want else Level.BELOW, f"{rounds:,} rounds; OWASP wants {want:,} or more"
-        )
-    if name in ("PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"):
-        return Strength(Level.NONE, "the password itself is stored")
-    if "kind" in values and name not in ("MD5", "MD5-CRYPT"):
-        return _crypt(str(values["kind"]), values)
-    return Strength(Level.POOR, f"{hash_.scheme.about}; no current recommendation has it")
+Parameters = tuple[tuple[str, int | str], ...]
+
+
+def password(_params: Parameters) -> Strength:
+    return Strength(Level.NONE, "the password itself is stored")
+
+
+def bcrypt(params: Parameters) -> Strength:
+    cost = int(dict(params)["cost"])
+    enough = Level.GOOD if cost >= OWASP_BCRYPT_COST else Level.BELOW
+    return Strength(enough, f"bcrypt of cost {cost}; OWASP wants {OWASP_BCRYPT_COST} or more")
+
+
+def pbkdf2(want: int) -> Callable[[Parameters], Strength]:
+    """Of a scheme of which OWASP wants so many rounds."""
+
+    def strength(params: Parameters) -> Strength:
+        values = dict(params)
+        rounds = int(values.get("rounds", values.get("iterations", 0)))
+        enough = Level.GOOD if rounds >= want else Level.BELOW
+        return Strength(enough, f"{rounds:,} rounds; OWASP wants {want:,} or more")
+
+    return strength
+
+
+def argon2(params: Parameters) -> Strength:
+    values = dict(params)
+    return _argon2(str(values["type"]), int(values["m"]), int(values["t"]), int(values["p"]))
+
+
+def crypt(params: Parameters) -> Strength:
+    """What the system's library takes, bcrypt among it."""
+    values = dict(params)
+    return bcrypt(params) if "cost" in values else _crypt(str(values["kind"]), values)
 
 
 def _argon2(kind: str, m: int, t: int, p: int) -> Strength:

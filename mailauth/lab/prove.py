@@ -86,7 +86,7 @@ def _row(looked: Looked, case: Case, password: Password | None) -> tuple[bytes, 
     if password is not None and checks and checks[0].verdicts[0] is Verdict.MATCH:
         return case.record.stored, password
     parsed = case.hash
-    if not isinstance(parsed, Hash) or not parsed.scheme.name.startswith("ARGON2"):
+    if not isinstance(parsed, Hash) or parsed.scheme.library != "libsodium":
         raise CannotObserve("the proof needs the right password for this hash: add -p.")
     own = Password.of(secrets.token_urlsafe(12))
     params = dict(parsed.params)

@@ -9,22 +9,21 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from mailauth import private
 from mailauth.dovecot import confining, inroot
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Memory, Password, Verdict
 from mailauth.hashes.allowance import here
-
-Kind = Literal["argon2", "crypt"]
+from mailauth.hashes.hash import Library
 
 _SCRIPT = Path(__file__).with_name("trial.py")
 _NOT_STARTED = 127  # by the dynamic linker: a library of the interpreter's is not found
 _MMAP_THRESHOLD = 128 * 1024  # glibc's M_MMAP_THRESHOLD: malloc maps what is as large
-LIBRARIES: dict[Kind, tuple[str, ...]] = {
-    "argon2": ("libsodium.so.23", "libsodium.so.26"),
-    "crypt": ("libcrypt.so.1", "libcrypt.so.2"),
+LIBRARIES: dict[Library, tuple[str, ...]] = {
+    "libsodium": ("libsodium.so.23", "libsodium.so.26"),
+    "libcrypt": ("libcrypt.so.1", "libcrypt.so.2"),
 }
 
 
@@ -38,7 +37,7 @@ class TrialResult:
 
 
 def trial(
-    kind: Kind,
+    kind: Library,
     stored: bytes,
     password: Password,
     memory: Memory,
@@ -99,8 +98,7 @@ def trial(
         else:
             verdict = Verdict.MISMATCH
         return TrialResult(verdict, float(answer["seconds"]), name)
-    what = "libsodium" if kind == "argon2" else "libcrypt"
-    raise CannotObserve(f"{what} is not installed here, so the verification cannot be tried.")
+    raise CannotObserve(f"{kind} is not installed here, so the verification cannot be tried.")
 
 
 def _of_others(name: str) -> bool:

@@ -46,7 +46,7 @@ NOTHING = Footprint((), 1, 0, 0)
 def of(parsed: Hash) -> Footprint:
     """The footprint of a stored hash; nothing for the schemes that work in a few KiB of stack and heap."""
     values = dict(parsed.params)
-    if parsed.scheme.name.startswith("ARGON2"):
+    if parsed.scheme.library == "libsodium":
         return argon2(int(values["m"]), int(values["p"]))
     if "N" in values:
         yescrypt = str(values["kind"]) != "$7$"

@@ -79,7 +79,7 @@ def run(point: Point, *, runs: int, seconds: float) -> Result:
     """Measure one.  Raises CannotObserve when it cannot be, UsageError for a point that is none."""
     parsed = _hash(point)
     values = dict(parsed.params)
-    argon2 = parsed.scheme.name.startswith("ARGON2")
+    argon2 = parsed.scheme.library == "libsodium"
     seen = measure(parsed, runs=runs, seconds=seconds, bisect=False)
     return Result(
         name=point.name,
@@ -100,7 +100,7 @@ def run(point: Point, *, runs: int, seconds: float) -> Result:
 def _hash(point: Point) -> Hash:
     """A stored string with these parameters; for Argon2 it need not be computed."""
     values = dict(point.params)
-    if point.scheme == "ARGON2ID":
+    if "lanes" in values:
         text = f"m={values['memory']},t={values['time']},p={values['lanes']}"
         made = f"{{ARGON2ID}}$argon2id$v=19${text}${'A' * 22}${'A' * 43}"
     else:

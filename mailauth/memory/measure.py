@@ -14,15 +14,15 @@ from mailauth import hashes, private
 from mailauth.dovecot import confining
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Flaw, Hash, Password, libcrypt
+from mailauth.hashes.hash import Library
 from mailauth.hashes.judge import parse
-from mailauth.memory.child import LIBRARIES, Kind, ask, check_physical
+from mailauth.memory.child import LIBRARIES, ask, check_physical
 from mailauth.memory.footprint import of
 
 _SCRIPT = Path(__file__).with_name("gauge.py")
 _STAND_IN = Password(b"a stand-in, and nobody's password")
 _HEAP = 64 * 1024  # free heap of the child: for the small allocations, and, where it is not mapped,
 _HEAP_INDEX = 128 * 1024  # for the index array
-_CRYPT = ("CRYPT", "DES-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,10 @@ def spread(times: Sequence[float]) -> Spread:
     return Spread(len(ordered), ordered[0], statistics.median(ordered), ordered[at], ordered[-1])
 
 
-def kind_of(parsed: Hash) -> Kind | None:
-    """Which library verifies it; None where Dovecot does so by itself."""
-    if parsed.scheme.name.startswith("ARGON2"):
-        return "argon2"
-    return "crypt" if parsed.scheme.name in _CRYPT else None
+def kind_of(parsed: Hash) -> Library:
+    """Which library verifies it, or the same as Dovecot does by itself (bcrypt); "": none."""
+    bcrypt = "cost" in dict(parsed.params)
+    return parsed.scheme.library or ("libcrypt" if bcrypt else "")
 
 
 def measure(
@@ -76,7 +75,7 @@ def measure(
     is one that Dovecot computes itself, without a library we could call.
     """
     kind = kind_of(parsed)
-    if kind is None:
+    if not kind:
         raise CannotObserve(
             f"{parsed.scheme.name} is computed by Dovecot itself: there is no library to measure it with."
         )
@@ -123,7 +122,7 @@ def measure(
 def stand_in(parsed: Hash) -> bytes:
     """A payload with the same parameters, made of our own password."""
     values = dict(parsed.params)
-    if kind_of(parsed) == "argon2":
+    if kind_of(parsed) == "libsodium":
         scheme = "ARGON2I" if values["type"] == "argon2i" else "ARGON2ID"
         made = hashes.generate(
             scheme, _STAND_IN, memory=values["m"], time=values["t"], lanes=min(int(values["p"]), 255)

@@ -62,7 +62,7 @@ def _is_mapped(piece: int) -> bool:
 def _verifier(kind: str, path: str, stored: bytes, password: bytes) -> Any:
     """A call without arguments that is true when the password matches."""
     lib = ctypes.CDLL(path)
-    if kind == "argon2":
+    if kind == "libsodium":
         if lib.sodium_init() < 0:
             raise OSError(path)
         call = lib.crypto_pwhash_str_verify

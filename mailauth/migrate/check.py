@@ -10,13 +10,13 @@ from enum import Enum
 from mailauth import hashes
 from mailauth.errors import MailauthError
 from mailauth.hashes import Flaw, Hash, Password, Verdict, foreign_verify
-from mailauth.hashes.damage import AS_TEXT
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import Order, make
-from mailauth.hashes.nature import ITSELF, judged
+from mailauth.hashes.nature import judged
 from mailauth.hashes.proved import prove
+from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.hashes.serving import lost
-from mailauth.migrate.goal import Goal, bytes_read, reached
+from mailauth.migrate.goal import Goal, reached
 
 
 class Outcome(Enum):
@@ -149,7 +149,7 @@ def _verified(check: Check, claim: Claim) -> tuple[Outcome, str]:
         return Outcome.MATCHES, ""
     if reached(parsed, check.goal):
         return Outcome.ALREADY, ""
-    most = bytes_read(parsed)
+    most = parsed.reads
     if most is not None and len(claim.password.raw) > most and not (check.long_too or check.overwrite):
         return Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes"
     return Outcome.MIGRATED, ""

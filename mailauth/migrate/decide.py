@@ -15,13 +15,13 @@ import msgspec
 from mailauth import handed, hashes
 from mailauth.errors import UsageError
 from mailauth.hashes import Flaw, Hash, Password, bare, origins
-from mailauth.hashes.damage import AS_TEXT
 from mailauth.hashes.damaged import Fate, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.foreign_found import Found, no
 from mailauth.hashes.mend import by_look, mend
-from mailauth.hashes.nature import ITSELF, Judged, judged
+from mailauth.hashes.nature import Judged, judged
 from mailauth.hashes.sampled import Proofs
+from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.migrate.goal import Goal
 
 
@@ -215,22 +215,12 @@ def _relabel(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decisio
     return _changed(stored, seen, rule, wishes, mended.stored)
 
 
-_FAMILIES = (
-    frozenset({"CRYPT", "DES-CRYPT", "MD5-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "BLF-CRYPT", "MD5"}),
-    frozenset({"ARGON2", "ARGON2I", "ARGON2ID"}),
-    frozenset({"PLAIN", "CLEAR", "CLEARTEXT"}),
-    frozenset({"SHA", "SHA1"}),
-    frozenset({"CRAM-MD5", "HMAC-MD5"}),
-    frozenset({"PLAIN-MD5", "LDAP-MD5", "MD5"}),
-)
-
-
 def _same(now: Hash | Flaw, then: Hash | Flaw) -> bool:
     """Whether the same passwords match under another name; what matches none now has nothing to lose."""
     if isinstance(now, Flaw) or isinstance(then, Flaw):
         return isinstance(now, Flaw)
-    names = {now.scheme.name, then.scheme.name}
-    return now.payload == then.payload and (len(names) == 1 or any(names <= one for one in _FAMILIES))
+    alike = now.scheme is then.scheme or bool(set(now.scheme.families) & set(then.scheme.families))
+    return alike and now.payload == then.payload
 
 
 def _convert(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:

@@ -14,7 +14,7 @@ from mailauth.errors import CannotObserve, MailauthError, RowChanged
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.hashes.making import Order, make
 from mailauth.hashes.serving import lost
-from mailauth.migrate.goal import Goal, bytes_read, reached
+from mailauth.migrate.goal import Goal, reached
 from mailauth.migrate.mechanisms import offered
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case, Scene
@@ -82,7 +82,7 @@ def rehash(
     case, parsed = matching
     if reached(parsed, goal):
         return Done(Outcome.ALREADY)
-    most = bytes_read(parsed)
+    most = parsed.reads
     if most is not None and len(password.raw) > most and not long_too:
         return Done(Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes")
     losing = lost(offered(scene.config, case.passdb), parsed.scheme.name, goal.scheme)

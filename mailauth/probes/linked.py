@@ -4,11 +4,12 @@ import re
 import subprocess
 from pathlib import Path
 
+from mailauth.hashes.hash import Library
+
 _AUTH = ("/usr/lib/dovecot/auth", "/usr/libexec/dovecot/auth", "/usr/local/libexec/dovecot/auth")
-_NAMES = {"argon2": "libsodium", "crypt": "libcrypt"}
 
 
-def linked_library(kind: str) -> str | None:
+def linked_library(library: Library) -> str | None:
     """The file that Dovecot's auth loads; None when there is no Dovecot here, or ldd(1) does not say.
 
     ldd runs the dynamic loader of a program that root installed, and nothing else of it.
@@ -27,5 +28,5 @@ def linked_library(kind: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(rf"=> (/\S*/{_NAMES[kind]}\.so\S*)", done.stdout)
+    found = re.search(rf"=> (/\S*/{library}\.so\S*)", done.stdout)
     return found[1] if found else None

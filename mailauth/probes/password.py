@@ -64,25 +64,14 @@ def _room(suspects: Sequence[Suspect]) -> bool:
 def observe_part(suspects: Sequence[Suspect], password: Password, user: str) -> PasswordPart | NotApplicable:
     """A right password that is longer than its scheme reads: whether what is read lets in by itself."""
     for one in suspects:
-        reads = _reads(one.hash)
-        if reads and len(password.text) > reads:
+        reads = one.hash.reads
+        if one.hash.scheme.stores_password or reads is None:
+            continue  # what is read of a PLAIN-TRUNC is HASH023's
+        if len(password.text) > reads:
             part = Password(password.text[:reads])
             matches = verify_hash(one.hash, part, user=user).verdict is Verdict.MATCH
             return PasswordPart(f"{one.source}; {_SOURCE}", one.hash.scheme.name, reads, matches)
     return NotApplicable(PasswordPart, "the whole password is read")
-
-
-def _reads(parsed: Hash) -> int:
-    """How many bytes of a password count; 0: all of them.
-
-    Source: BF_set_key() in Dovecot 2.3.19.1 and 2.4.1 src/(auth|lib-auth)/crypt-blowfish.c; crypt(5).
-    """
-    values = dict(parsed.params)
-    if str(values.get("kind", "")) in ("2a", "2b", "2x", "2y"):
-        return 72
-    if values.get("kind") == "DES":
-        return 8 * int(values["blocks"])
-    return 0
 
 
 def observe_bytes(password: Password) -> PasswordBytes:

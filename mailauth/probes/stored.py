@@ -20,6 +20,8 @@ from mailauth.evidence.stored import Door, Opens
 from mailauth.hashes import Flaw, Hash, Password, Verdict, bare
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.hashes.notation import one_case
+from mailauth.hashes.schemes import AS_TEXT, is_digest
+from mailauth.hashes.strength import Level
 from mailauth.probes import made
 from mailauth.probes.crypt_library import lacks
 from mailauth.probes.lookup import ask_sql, fill_for, parsed, reader_of
@@ -28,7 +30,6 @@ from mailauth.probes.walk import Entry
 from mailauth.stores import passwd_file, query, schema
 from mailauth.stores.store import Outcome, Record
 
-_AS_TEXT = frozenset({"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC"})
 _CHEAP = 0.01  # seconds: what is verified only to see whether the empty password matches
 _FEW = 8  # characters of PLAIN-TRUNC that are too few
 
@@ -104,17 +105,13 @@ def _damage(case: Case, scene: Scene) -> Damage | None:
 
 def _plainly_sound(parsed: Hash, case: Case, scene: Scene) -> bool:
     """Nothing that the judge would say more of."""
-    scheme, values = parsed.scheme, dict(parsed.params)
-    if scheme.name in _AS_TEXT or scheme.name in _LONG_OR_SHORT or case.record.noscheme:
+    scheme = parsed.scheme
+    of_any_length = scheme.library == "libsodium" or "salt" in scheme.options
+    if scheme.stores_password or of_any_length or case.record.noscheme:
         return False
-    if scene.password is not None and (
-        scheme.default_encoding or scheme.name == "MD5" or values.get("kind") == "DES"
-    ):
+    if scene.password is not None and is_digest(parsed):
         return False  # the password may prove that the digest is another one
     return not one_case(parsed.payload)
-
-
-_LONG_OR_SHORT = frozenset({"ARGON2", "ARGON2I", "ARGON2ID", "SMD5", "SSHA", "SSHA256", "SSHA512"})
 
 
 _CUT = frozenset({Kind.CUT, Kind.ARGON2_SHORT})
@@ -159,7 +156,7 @@ def observe_text(scene: Scene) -> StoredText:
     """Raises CannotObserve where what counts as the password itself may be a digest: a password tells."""
     (case,) = scene.cases
     source = f"{case.passdb.label}, {case.record.place}"
-    if isinstance(case.hash, Flaw) or case.hash.scheme.name not in _AS_TEXT - {"PLAIN-TRUNC"}:
+    if isinstance(case.hash, Flaw) or not case.hash.scheme.itself:
         return StoredText(source, "")
     if _damage(case, scene) is not None:
         return StoredText(source, "a hash that is taken for a password")
@@ -218,9 +215,8 @@ def _opens(case: Case, scene: Scene) -> list[tuple[Opens, str]]:
     parsed = case.hash
     if isinstance(parsed, Flaw):
         return []
-    name, values = parsed.scheme.name, dict(parsed.params)
-    if name == "PLAIN-TRUNC" and values["truncated"] == values["length"]:
-        length = int(values["length"])
+    name, as_text = parsed.scheme.name, parsed.scheme.stores_password
+    if parsed.scheme.partly and (length := parsed.reads) is not None:
         if not length:
             return [(Opens.ANY, "PLAIN-TRUNC compares the first 0 characters")]
         if length < _FEW:
@@ -232,12 +228,10 @@ def _opens(case: Case, scene: Scene) -> list[tuple[Opens, str]]:
         if all(found):
             return [(Opens.ANY, "it is compared with nothing that depends on the password")]
         if found[0]:
-            what = (
-                "an empty password is stored" if name in _AS_TEXT else "it is the hash of the empty password"
-            )
+            what = "an empty password is stored" if as_text else "it is the hash of the empty password"
             return [(Opens.EMPTY, what)]
     damage = _damage(case, scene)
-    if damage is not None and name in _AS_TEXT and damage.scheme not in _AS_TEXT:
+    if damage is not None and as_text and damage.scheme not in AS_TEXT:
         return [(Opens.ITSELF, f"a hash that is taken for {name}")]
     return []
 
@@ -253,8 +247,6 @@ def observe_strength(scene: Scene) -> TodaysStrength | NotApplicable:
         return NotApplicable(TodaysStrength, "asked by an audit only")
     if isinstance(case.hash, Flaw):
         return NotApplicable(TodaysStrength, "no password can match the stored string")
-    from mailauth.hashes.strength import Level, strength  # noqa: PLC0415 - only an audit needs it
-
-    found = strength(case.hash)
+    found = case.hash.strength
     source = f"{case.passdb.label}, {case.record.place}"
     return TodaysStrength(source, found.level.value, found.says, found.level is Level.GOOD)

@@ -6,8 +6,9 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import StoredHash, Trial, Trials, Verifiers, VerifyingProcess
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.hashes.crypt import unknown_here
+from mailauth.hashes.hash import Library
 from mailauth.memory import fit
-from mailauth.memory.child import Kind, TrialResult, trial
+from mailauth.memory.child import TrialResult, trial
 
 _STAND_IN = Password(b"no password was given")
 _LONG = 2.5  # seconds: memory is then tried with one pass, which takes the same blocks
@@ -22,10 +23,10 @@ def observe_trials(
     Whether memory suffices does not depend on the password (measured), so none is needed for that; nor
     on the number of passes, so of a hash that takes long only one is made, and the password left to others.
     """
-    kind: Kind = "argon2" if parsed.scheme.name.startswith("ARGON2") else "crypt"
-    if kind == "crypt" and (why := unknown_here(parsed.payload)):
+    kind: Library = parsed.scheme.library or "libcrypt"
+    if kind == "libcrypt" and (why := unknown_here(parsed.payload)):
         raise CannotObserve(f"{why}.")
-    shortened = kind == "argon2" and stored.seconds > _LONG
+    shortened = kind == "libsodium" and stored.seconds > _LONG
     payload = _PASSES.sub(b",t=1,", parsed.payload, count=1) if shortened else parsed.payload
     given = password or _STAND_IN
     used: list[TrialResult] = []
@@ -38,7 +39,7 @@ def observe_trials(
             stored.memory,
             room=room,
             later=later,
-            library=verifiers.miss.libsodium if kind == "argon2" else None,
+            library=verifiers.miss.libsodium if kind == "libsodium" else None,
         )
         used.append(result)
         return result

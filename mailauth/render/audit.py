@@ -8,7 +8,7 @@ from typing import Any
 from mailauth.dovecot.sizes import show_size
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damaged import Fate
-from mailauth.hashes.strength import Level, strength
+from mailauth.hashes.strength import Level
 from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
@@ -111,7 +111,7 @@ def _store(one: Surveyed) -> StoreReport:
 
 def _class(one: HashClass) -> ClassReport:
     parsed = one.hash
-    judged = strength(parsed) if parsed else None
+    judged = parsed.strength if parsed else None
     damage = one.damage
     return ClassReport(
         hash=one.shown,

@@ -7,6 +7,7 @@ from mailauth import remedies
 from mailauth.evidence import Evidence, StoredColumn, StoredHash
 from mailauth.finding import Certainty, Problem, Remedy, StoreChange
 from mailauth.hashes.damaged import Damage, Kind
+from mailauth.hashes.schemes import AS_TEXT
 from mailauth.remedies import HASH_NEW, HASH_SHOW
 
 NEVER = 540.0  # seconds of one core of 2025: three times what a login process waits for its client
@@ -79,7 +80,7 @@ def problem(
 
 def around(stored: StoredHash, found: Damage) -> Problem:
     """What stands around a sound hash, or around a password that is stored as it is."""
-    if found.scheme == "PLAIN":
+    if found.scheme in AS_TEXT:
         says, lost = (
             "The password given is the one stored",
             "Take them away, or set the user's password again.",

@@ -15,7 +15,7 @@ What to do
 
 from mailauth.evidence import Surveys
 from mailauth.finding import Certainty, Problem, Severity, rule
-from mailauth.hashes.damage import AS_TEXT
+from mailauth.hashes.schemes import AS_TEXT
 from mailauth.remedies import remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass

@@ -12,7 +12,7 @@ What to do
 
 from mailauth.evidence import Surveys
 from mailauth.finding import Certainty, Problem, Severity, rule
-from mailauth.hashes.strength import Level, strength
+from mailauth.hashes.strength import Level
 from mailauth.remedies import ON_LOGIN, remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
@@ -34,14 +34,14 @@ def weak_by_todays_numbers(surveys: Surveys) -> Problem | None:
 
 def _poor(one: HashClass) -> bool:
     """The scheme itself resists guessing little; else it is only below today's numbers."""
-    return one.hash is not None and strength(one.hash).level in (Level.POOR, Level.NONE)
+    return one.hash is not None and one.hash.strength.level in (Level.POOR, Level.NONE)
 
 
 def _weak(one: HashClass) -> bool:
     parsed = one.hash if one.damage is None else None
-    return parsed is not None and strength(parsed).level is not Level.GOOD
+    return parsed is not None and parsed.strength.level is not Level.GOOD
 
 
 def _why(one: HashClass) -> str:
     assert one.hash
-    return f"{one.scheme} ({strength(one.hash).says})"
+    return f"{one.scheme} ({one.hash.strength.says})"

@@ -14,7 +14,7 @@ from typing import Literal
 from mailauth import hashes
 from mailauth.errors import CannotObserve
 from mailauth.hashes.bare import SURE_HEX
-from mailauth.hashes.nature import ITSELF
+from mailauth.hashes.schemes import ITSELF
 from mailauth.stores import conditions
 from mailauth.stores.query import VARIABLE, branches, read, user_of
 

@@ -19,9 +19,9 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Flaw, Hash, Params, notation
 from mailauth.hashes.bare import is_hex
-from mailauth.hashes.damage import AS_TEXT
 from mailauth.hashes.damaged import Damage, Fate, Kind, Reader, fate
-from mailauth.hashes.nature import ITSELF, judged
+from mailauth.hashes.nature import judged
+from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.stores import grouping, passwd_file, streaming
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.streaming import Column

@@ -277,7 +277,7 @@ def test_a_library_of_another_root_is_loaded_without_rights(master: int) -> None
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(
             trial,
-            "argon2",
+            "libsodium",
             stored,
             Password.of(SECRET),
             Memory(65536 * 1024, 0),

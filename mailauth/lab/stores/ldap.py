@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from mailauth.errors import UsageError
+from mailauth.hashes.schemes import ITSELF
 from mailauth.lab.ports import HOST
 from mailauth.lab.settings import Place
 from mailauth.lab.slapd import PEOPLE, READER, Slapd
@@ -133,7 +134,7 @@ def for_slapd(stored: str) -> str:
     scheme, _, rest = stored[1:].partition("}")
     if not stored.startswith("{") or scheme.upper() in _SLAPDS:
         return stored
-    if scheme.upper() in {"PLAIN", "CLEARTEXT"}:
+    if scheme.upper() in ITSELF:
         return rest
     try:
         return f"{{CRYPT}}{as_crypt(stored, 'slapd')}"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from mailauth.errors import CannotObserve, UsageError
+from mailauth.hashes.schemes import ITSELF
 from mailauth.lab.household import Start
 from mailauth.lab.ports import HOST
 from mailauth.lab.settings import Place
@@ -124,7 +125,7 @@ def _bare(stored: str | None) -> str:
     if stored is None or not stored.startswith("{"):
         return stored or ""
     scheme, _, rest = stored[1:].partition("}")
-    if scheme.upper() not in {"PLAIN", "CLEARTEXT"}:
+    if scheme.upper() not in ITSELF:
         raise UsageError(f"A token is kept as it is, or as {{PLAIN}}TOKEN; not as {{{scheme}}}.")
     return rest
 
