@@ -138,6 +138,7 @@ class NearName:
     ``blanks``: it is the same name with blanks or ends of lines around it, in a database.
     ``wanted``: what a line of a file must be called, where that is not the name that is looked up.
     ``overruled``: the place of the query that counts, where an earlier one in its file finds the very name.
+    ``form``: how the same letters or domain are written ("in composed letters (Unicode NFC)").
     ``in_a_domain``: a row has the name in a domain, and the name that is looked up has none.
     """
 
@@ -149,6 +150,7 @@ class NearName:
     wanted: str = ""
     in_a_domain: bool = False
     overruled: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,19 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class HidesRows:
+    """A table or view of a query, some of whose rows this account may not see.
+
+    ``name``: of a table with row-level security with the account ("mailbox for dovecot").
+    """
+
+    passdb: str
+    driver: str
+    name: str
+    security: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LookedUp(Evidence):
     """What every passdb said, in Dovecot's order; ``unseen``: those that could not be asked.
 
@@ -201,7 +216,8 @@ class LookedUp(Evidence):
     ``elsewhere`` (passdbs that are not asked, and have the user) are looked for where no passdb knows the
     user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row
     out for the one that was given; and ``aliases``: where the mail of that name is forwarded to.
-    ``userdbs``: those whose database a login asks, and that fails.
+    ``userdbs``: those whose database a login asks, and that fails; ``hidden``: what may hide a row
+    from the database account.
     """
 
     answers: tuple[PassdbAnswer, ...]
@@ -215,6 +231,7 @@ class LookedUp(Evidence):
     comparing: tuple[Disabled, ...] = ()
     aliases: tuple[NearName, ...] = ()
     userdbs: tuple[PassdbAnswer, ...] = ()
+    hidden: tuple[HidesRows, ...] = ()
 
     @property
     def seen(self) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
@@ -26,6 +27,7 @@ from mailauth.probes import (
     aliases,
     altered,
     client_values,
+    hidden,
     made,
     near,
     nopassword,
@@ -63,7 +65,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     entries = sorted(road.entries.values(), key=lambda entry: entry.passdb.number)
     answers = tuple(
         replace(
-            _answer(entry, user),
+            _answer(hidden.with_alike(entry, partial(_ask, scene, user=user, requested="")), user),
             made=_made(scene, entry, user, requested),
             altered=altered.of_lookup(
                 entry.passdb, _known(scene, entry.passdb, user, requested), scene.config.version
@@ -99,6 +101,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
             disabled=near.disabled(asked, scene, ask),
             comparing=near.comparing(asked, ask),
             aliases=aliases.find(asked, _looked_up(scene), scene.config.version.dialect, ask),
+            hidden=hidden.find(asked, ask),
         )
     return found
 

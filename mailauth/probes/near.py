@@ -13,7 +13,7 @@ from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
-from mailauth.probes import client_values
+from mailauth.probes import client_values, name_forms
 from mailauth.probes.scene import Scene
 from mailauth.stores import joined, loosened, passwd_file
 from mailauth.stores.conditions import Part
@@ -55,6 +55,8 @@ def _in_file(passdb: Passdb, scene: Scene, ask: Ask) -> list[NearName]:
                 place = f"{record.place}:{number}"
                 if name and (name == given or any(_alike(name, one) for one in (wanted, looked_up, given))):
                     return [NearName(passdb.label, place, name, wanted=other)]
+                if name and (form := name_forms.same(name, wanted) or name_forms.same(name, looked_up)):
+                    return [NearName(passdb.label, place, name, wanted=other, form=form)]
                 if not odd and (why := passwd_file.misread(line, wanted.encode(), number)):
                     odd = [NearName(passdb.label, place, wanted, why, wanted=other)]
     except OSError:
@@ -77,6 +79,8 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
             return [NearName(passdb.label, place, looked_up, overruled=source.query_place or source.place)]
     percent = "%%" if scene.config.version.dialect == "2.3" else "%"
     tries = [(source.query, given), (source.query, looked_up.partition("@")[0])]
+    forms = dict(name_forms.others(looked_up))
+    tries += [(source.query, form) for form in forms]
     tries.append((loosened.any_case(source.query), looked_up))
     domainless = ""
     if "@" not in looked_up:
@@ -102,6 +106,7 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
                     record.place,
                     stored,
                     blanks=query in blanks,
+                    form=forms.get(name, "") if query == source.query else "",
                     in_a_domain=in_a_domain,
                 )
             ]

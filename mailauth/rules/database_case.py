@@ -37,8 +37,9 @@ def fails_beside(lookups: LookedUp, logins: Logins | None) -> bool:
 
 
 def _told(answer: PassdbAnswer, failure: Failure) -> str:
+    also = f"; {failure.alike}" if failure.alike else ""
     with_whom = f", with {failure.client}" if failure.client else ""
-    return f"{answer.passdb}, {failure.place}{with_whom}: {failure.says}{_code(failure.code)}"
+    return f"{answer.passdb}, {failure.place}{with_whom}: {failure.says}{_code(failure.code)}{also}"
 
 
 def place_of(answer: PassdbAnswer, failure: Failure) -> str:

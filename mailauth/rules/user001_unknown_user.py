@@ -15,7 +15,7 @@ What to do
 
 import re
 
-from mailauth.evidence import LookedUp, PassdbAnswer, UserName
+from mailauth.evidence import HidesRows, LookedUp, PassdbAnswer, UserName
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 
 
@@ -43,12 +43,33 @@ def unknown_user(name: UserName, lookups: LookedUp) -> Problem | None:
     elif absent and len(absent) == len(lookups.answers):
         says += " A file that is not there is a domain that is not hosted here."
         summary = "Correct the domain in the name, or make the file of that domain."
+    hiding = [_hides(one) for one in lookups.hidden]
+    if hiding:
+        says = f"{says.removesuffix('.')}, as far as Dovecot's account sees: {'; '.join(hiding)}."
+        summary = "Look as the table's owner or a superuser whether the row is there; what hides it shows"
+        summary += f" {_shown(lookups.hidden[0])}. If it is, let this account see it; if not, add the user."
     return Problem(
         says=says,
         because=(name, lookups),
-        certainty=Certainty.PROVEN,
+        certainty=Certainty.LIKELY if hiding else Certainty.PROVEN,
         remedy=Remedy(summary=summary),
     )
+
+
+def _hides(one: HidesRows) -> str:
+    if one.security:
+        says = f"row-level security is active on table {one.name} ({one.passdb})"
+        return f"{says}, and hides each row that no policy permits"
+    return f"{one.name} ({one.passdb}) is a view, whose own conditions can leave the row out"
+
+
+def _shown(one: HidesRows) -> str:
+    """The statement that shows what hides it."""
+    if one.security:
+        return f"psql's \\d {one.name.partition(' for ')[0]}"
+    if one.driver == "pgsql":
+        return f"SELECT pg_get_viewdef('{one.name}')"
+    return f"SHOW CREATE VIEW {one.name}" if one.driver == "mysql" else f".schema {one.name}"
 
 
 _DOMAIN = re.compile(r"%[-.\d]*[A-Z]*d(?![A-Za-z])|%[A-Z]*\{[^}]*\bdomain")

@@ -6,7 +6,9 @@ What you see
 Why
     Dovecot changes the name before the lookup: auth_username_format makes it lower case by default, and
     can take the domain off; auth_default_realm (2.4: auth_default_domain) adds one.  passwd-file,
-    PostgreSQL and SQLite compare exactly.  Or the file has two password queries: the last one counts.
+    PostgreSQL and SQLite compare exactly; so the same letters in another form of Unicode (composed or not),
+    or a domain in Unicode and in ASCII (xn--), are two names.  Or the file has two password queries: the last
+    one counts.
 How we know
     No passdb knows the name that Dovecot looks up, and one was asked, by the same query or in the same
     file, and knows one that differs in case, domain, or blanks around it only.
@@ -40,6 +42,7 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
     if near.wanted:
         made += f" ({near.passdb} asks for {near.wanted!r}, by its own format of the name)"
     has = "it with blanks or an end of line around it" if near.blanks else repr(near.name)
+    has += f", the same name {near.form}" if near.form else ""
     if near.in_a_domain:
         has = "it in a domain, and the name that is looked up has none"
     return Problem(
@@ -86,6 +89,11 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
         )
     if near.blanks:
         return Remedy(summary=f"Store the user as {name.looked_up!r}: take the blanks away (SQL: TRIM).")
+    if near.form:
+        return Remedy(
+            summary=f"Log in with the name {near.form}, or store the user as the client sends it: Dovecot"
+            " compares the bytes of names, and changes none of this."
+        )
     careful = "Every user is looked up so, also those whom Dovecot finds now."
     _, at, domain = near.name.partition("@")
     if near.name == name.given and configured.config.default_realm:

@@ -51,6 +51,7 @@ class Failure:
     ``client``: with which client it fails, where that matters ("%{secured} = 'TLS'").
     ``account``: which option files user and password come from, where they do not stand in the settings.
     ``waits``: the server says what the query waited for.
+    ``alike``: what there is in the place of what is missing.
     ``with_tls``: with TLS, which the settings do not ask for, the server lets the same user in.
     """
 
@@ -63,6 +64,7 @@ class Failure:
     client: str = ""
     account: str = ""
     waits: bool = False
+    alike: str = ""
 
 
 @dataclass(frozen=True, slots=True)

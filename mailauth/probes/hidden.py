@@ -1,0 +1,69 @@
+"""What a database says of its own tables, where a query finds nobody or no table.
+
+A few more questions with the account that Dovecot has, read-only and bounded.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+
+from mailauth.dovecot.authconfig import Passdb, SqlSource
+from mailauth.errors import CannotObserve
+from mailauth.evidence import HidesRows
+from mailauth.probes.walk import Entry
+from mailauth.stores import catalogue
+from mailauth.stores.store import Failing, Outcome, Record
+
+Ask = Callable[[Passdb], Record]
+_MISSING = re.compile(r"column:?\s+[\"'`]?(?:\w+\.)?(\w+)")
+
+
+def find(passdbs: Iterable[Passdb], ask: Ask) -> tuple[HidesRows, ...]:
+    """Tables with row-level security, and views, that can leave the user's row out."""
+    found = []
+    for passdb, source in _of_sql(passdbs):
+        for security, text in (
+            (True, catalogue.secured(source.driver, source.query)),
+            (False, catalogue.views(source.driver, source.query)),
+        ):
+            if name := _named(passdb, source, text, ask):
+                found.append(HidesRows(passdb.label, source.driver, name, security=security))
+    return tuple(found)
+
+
+def with_alike(entry: Entry, ask: Ask) -> Entry:
+    """Where a table or column is missing: with what there is instead."""
+    name, failure = _alike(entry.passdb, entry.record, ask), entry.record.failure
+    if not name or failure is None:
+        return entry
+    return replace(entry, record=replace(entry.record, failure=replace(failure, alike=name)))
+
+
+def _alike(passdb: Passdb, record: Record, ask: Ask) -> str:
+    source, failure = passdb.source, record.failure
+    if failure is None or not isinstance(source, SqlSource):
+        return ""
+    if failure.kind is Failing.TABLE:
+        texts = catalogue.tables(source.driver, source.query)
+        names = (_named(passdb, source, text, ask) for text in texts)
+        return next((f"there is {name}, in other letters or another schema" for name in names if name), "")
+    missing = _MISSING.search(failure.says) if failure.kind is Failing.COLUMN else None
+    if missing is None:
+        return ""
+    name = _named(passdb, source, catalogue.columns(source.driver, source.query, missing[1]), ask)
+    return f"there is {name}, in other letters" if name else ""
+
+
+def _of_sql(passdbs: Iterable[Passdb]) -> list[tuple[Passdb, SqlSource]]:
+    return [(one, one.source) for one in passdbs if isinstance(one.source, SqlSource)]
+
+
+def _named(passdb: Passdb, source: SqlSource, text: str, ask: Ask) -> str:
+    if not text:
+        return ""
+    with suppress(CannotObserve):
+        record = ask(replace(passdb, source=replace(source, query=text)))
+        if record.outcome is Outcome.FOUND:
+            return dict(record.values).get("user", "")
+    return ""
