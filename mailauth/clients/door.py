@@ -3,6 +3,7 @@
 import socket
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
@@ -109,6 +110,7 @@ def leaves(link: socket.socket) -> bool:
     return bool(here != there) and not ip_address(there.partition("%")[0]).is_loopback
 
 
+@cache
 def verified() -> "ssl.SSLContext":
     """TLS with the system's list of authorities, and the name that was connected to."""
     import ssl  # noqa: PLC0415 - 4 ms
@@ -116,6 +118,7 @@ def verified() -> "ssl.SSLContext":
     return ssl.create_default_context()
 
 
+@cache
 def unchecked() -> "ssl.SSLContext":
     """TLS without a look at the certificate: ``mailauth diagnose --host`` looks at it."""
     import ssl  # noqa: PLC0415 - 4 ms

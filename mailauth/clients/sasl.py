@@ -8,6 +8,7 @@ draft-murchison-sasl-login-00 (LOGIN); RFC 7628 (OAUTHBEARER), and Dovecot 2.3.1
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 
@@ -32,6 +33,12 @@ class Mechanism:
     start: Callable[[str, bytes], Exchange]
     begins: bool
     sends_password: bool
+
+
+def load(mechanism: Mechanism) -> None:
+    """Import what it needs: to be called before a fork."""
+    if mechanism.name.startswith("SCRAM-"):
+        import_module("scramp")
 
 
 class _Plain:

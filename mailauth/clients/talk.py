@@ -21,7 +21,7 @@ from mailauth.clients.door import (
     unchecked,
     verified,
 )
-from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism
+from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism, load
 
 if TYPE_CHECKING:
     import ssl
@@ -50,9 +50,20 @@ PROTOCOLS = tuple(_CLIENTS)
 
 
 def client_of(protocol: str) -> Callable[..., Client]:
-    """The client of a protocol, imported: to be called before a fork, too."""
+    """The client of a protocol, imported."""
     module, name = _CLIENTS[protocol]
     return cast(Callable[..., Client], getattr(import_module(module), name))
+
+
+def prepare(door: Door, mechanism: Mechanism | None) -> None:
+    """Before a fork: import what a session needs, and read the system's authorities, once."""
+    client_of(door.protocol)
+    if mechanism is not None:
+        load(mechanism)
+    if door.tls != "plain":
+        unchecked()
+        if door.guarded:
+            verified()
 
 
 _INSECURE = "--insecure sends it all the same"

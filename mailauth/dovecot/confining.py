@@ -17,6 +17,7 @@ import resource
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP = 1, 4, 8, 22
@@ -143,9 +144,15 @@ def lessen() -> None:
     with suppress(OSError):
         call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         hide()
-        if code := filter_code(_REFUSED | _RUN, loads=True):
+        if code := filter_of_askers():
             told = _Program(len(code) // 8, code)
             call("prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(told), 0, 0)
+
+
+@cache
+def filter_of_askers() -> bytes:
+    """To be made before the fork, once: it takes as long as the rest of a child."""
+    return filter_code(_REFUSED | _RUN, loads=True)
 
 
 def limits_of(pid: int) -> dict[int, int]:

@@ -4,10 +4,8 @@ A Dovecot in another root is named by the PID of its master; its files are then 
 /proc/PID/root (``inroot``) and its programs are run beside it (``entering``).
 """
 
-import codecs
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from mailauth.dovecot import (
     answers,
+    children,
     confining,
     containers,
     entering,
@@ -171,36 +170,17 @@ class Installation:
             return call()
         if self.pid:
             holding.check(self.pid)
-        _prepare()
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(reader)
-            with os.fdopen(writer, "wb") as told:
 
-                def work() -> object:
-                    _become(self.pid, identity, environment)
-                    return call()
+        def work() -> object:
+            _become(self.pid, identity, environment)
+            return call()
 
-                told.write(answers.of(work, self.pid))
-            os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as stream:
-            data = stream.read(answers.MOST + 1)
-        if len(data) > answers.MOST:
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        kind, value = answers.read(data, form) if data else ("bug", "the child died")
-        if isinstance(value, answers.Why):
-            raise value.error(kind)
-        if kind == "bug":
-            raise RuntimeError(f"inside process {self.pid}: {value}")
-        return cast(_T, value)
+        return cast(_T, children.ask(work, form, self.pid))
 
     def stay(self, make: Callable[[], object], protocol: type) -> Staying:
         """As ``inside``, for many calls: of what ``protocol`` says that ``make`` returns there."""
         assert self.pid
-        _prepare()
+        children.prepare()
         return Staying(self.pid, make, protocol)
 
     def identity(self, user: str) -> Identity | None:
@@ -248,16 +228,6 @@ class Installation:
         return plain if self.pid or self.config else containers.offer() or plain
 
 
-# What Python loads when it is first asked for: in another root, or as another user, it cannot be read.
-_CODECS = ("idna", "punycode", "ascii", "latin-1", "utf-8", "utf-16-le", "utf-8-sig")
-
-
-def _prepare() -> None:
-    """Load what the child may need, from where we are."""
-    for name in _CODECS:
-        codecs.lookup(name)
-
-
 def _become(pid: int | None, identity: Identity | None, environment: Mapping[str, str] | None) -> None:
     """For good: this is the child."""
     confining.limit_memory(answers.MEMORY)
@@ -270,6 +240,7 @@ def _become(pid: int | None, identity: Identity | None, environment: Mapping[str
         os.environ.update(environment)
     if not pid:
         confining.lessen()
+    confining.die_with_parent()
 
 
 def chosen(config: str | None, pid: int | None) -> Installation:

@@ -8,7 +8,8 @@ import stamina.instrumentation
 
 from mailauth.clients.door import Answer, Step, Told
 from mailauth.clients.sasl import find
-from mailauth.clients.talk import client_of, converse
+from mailauth.clients.talk import converse, prepare
+from mailauth.dovecot.children import nobody
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.login import asked
@@ -54,13 +55,13 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
         return Attempt(way, Answer.UNREACHABLE, Step.CONNECT, way.absent)
     if mechanism is None:
         return Attempt(way, Answer.UNSEEN, said=f"mailauth does not know {way.mechanism}")
-    client_of(door.protocol)  # imported here, since the session may be in a forked child
+    prepare(door, mechanism)
 
     def talk() -> Told:
         return converse(door, mechanism, user, password.raw)
 
     def connected() -> Told:
-        told = talk() if way.outside else site.inside(talk, Told)
+        told = nobody(talk, Told) if way.outside else site.inside(talk, Told)
         if told.answer is Answer.UNREACHABLE:
             raise _NotConnectedError(told)
         return told

@@ -36,16 +36,9 @@ class Site:
     def inside(self, ask: Callable[[], _T], form: Any) -> _T:
         """Ask in this Dovecot's network; in ours, where an ordinary user may not see that it is another.
 
-        ``form`` as of ``Installation.inside``.
-
-        Raises CannotObserve when we may not.
+        ``form`` as of ``Installation.inside``.  Raises CannotObserve when we may not.
         """
-        try:
-            return in_network(self.scene(), ask, form)
-        except CannotObserve:
-            if self.dovecot.pid:
-                raise
-            return ask()
+        return in_network(self.scene(), ask, form, else_ours=True)
 
 
 def look_at(dovecot: Installation, *, postfix: bool = False) -> Site:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import psutil
 
 from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.children import nobody
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
@@ -193,9 +194,20 @@ def _in_network(scene: Scene, pid: int | None, ask: Callable[[], _T], form: Any)
     return Installation(scene.dovecot.config, pid).inside(ask, form)
 
 
-def in_network(scene: Scene, ask: Callable[[], _T], form: Any) -> _T:
-    """Ask in the network of the Dovecot that runs.  Raises CannotObserve when we may not."""
-    return _in_network(scene, _master(scene), ask, form)
+def in_network(scene: Scene, ask: Callable[[], _T], form: Any, *, else_ours: bool = False) -> _T:
+    """Ask in the network of the Dovecot that runs, with no right of root's; ``form``: the answer's type.
+
+    Raises CannotObserve when we may not see which that is, unless it is taken for ours then.
+    """
+    try:
+        pid = _master(scene)
+    except CannotObserve:
+        if scene.dovecot.pid or not else_ours:
+            raise
+        pid = None
+    if pid is None or _same_network(pid):
+        return nobody(ask, form)
+    return _in_network(scene, pid, ask, form)
 
 
 def _same_network(pid: int) -> bool:

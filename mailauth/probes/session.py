@@ -9,7 +9,7 @@ from functools import partial
 
 from mailauth.clients.door import Answer, Door, Step, Told
 from mailauth.clients.sasl import Mechanism
-from mailauth.clients.talk import client_of, converse
+from mailauth.clients.talk import converse, prepare
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Logins, MailSession, NotApplicable
 from mailauth.evidence.network import Listening
@@ -43,7 +43,7 @@ def observe_session(scene: Scene, logins: Logins | None) -> MailSession | NotApp
     for door in _doors(scene, listening):
         if told is not None and door.tls != "starttls":
             break
-        client_of(door.protocol)  # imported here, since the session may be in a forked child
+        prepare(door, mechanism)
         told = in_network(scene, partial(converse, door, mechanism, scene.user, scene.password.raw), Told)
         if told.answer is not Answer.NOT_OFFERED:
             return _session(door, told, mechanism, scene)

@@ -2,7 +2,7 @@
 
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailauth.clients.door import unchecked
-from mailauth.dovecot import conf, inroot
+from mailauth.dovecot import children, conf, inroot
 from mailauth.errors import unseen
 from mailauth.evidence import NotApplicable
-from mailauth.evidence.network import Certificate, Certificates, Listener, TlsFiles, TlsFlaw
+from mailauth.evidence.network import Address, Certificate, Certificates, Listener, TlsFiles, TlsFlaw
 from mailauth.probes.network import addresses, observe_listening
 from mailauth.probes.scene import Scene
 
@@ -62,9 +62,15 @@ def observe_tls_files(scene: Scene) -> TlsFiles | NotApplicable:
     if isinstance(pairs, str):
         return NotApplicable(TlsFiles, pairs)
     password = scene.config.tree.get(_KEY_PASSWORD[scene.config.version.dialect])
-    flaws = tuple(flaw for pair in pairs for flaw in _flaws(scene, pair, password.encode() or None))
     files = tuple(dict.fromkeys(file for pair in pairs for file in (pair.cert, pair.key)))
-    return TlsFiles("the files named in " + scene.config.file, files, flaws)
+    contents = {file: _read(scene, file) for file in files}
+    _load()
+
+    def flaws() -> tuple[TlsFlaw, ...]:
+        return tuple(flaw for pair in pairs for flaw in _flaws(contents, pair, password.encode() or None))
+
+    found = children.nobody(flaws, tuple[TlsFlaw, ...])
+    return TlsFiles("the files named in " + scene.config.file, files, found)
 
 
 def observe_certificates(scene: Scene) -> Certificates | NotApplicable:
@@ -77,20 +83,43 @@ def observe_certificates(scene: Scene) -> Certificates | NotApplicable:
         return NotApplicable(Certificates, listening.reason)
     if listening.local_only and not scene.host:
         return NotApplicable(Certificates, "no client on another machine can connect")
-    found = []
-    if scene.host:
-        asked = [one for protocol in listening.asked for one in listening.of(protocol)]
-        if scene.port:
-            asked = [one for one in asked if one.port == scene.port]
-        found += [
-            _told(one, place, scene.host, presented=True) for place, one in _presented(scene.host, asked)
-        ]
-    for file in dict.fromkeys(pair.cert for pair in pairs):
-        with suppress(ValueError, FileNotFoundError):  # NET007 tells these
-            found.append(_told(_leaf(_read(scene, file)), file, scene.host, presented=False))
+    asked = [one for protocol in listening.asked for one in listening.of(protocol)]
+    if scene.port:
+        asked = [one for one in asked if one.port == scene.port]
+    reached = addresses(scene.host) if scene.host else []
+    contents = {file: _read(scene, file) for file in dict.fromkeys(pair.cert for pair in pairs)}
+    _load(scene.host)
+
+    def told() -> tuple[Certificate, ...]:
+        return tuple(_all(scene.host, reached, asked, contents))
+
+    found = children.nobody(told, tuple[Certificate, ...])
     if not found:
         return NotApplicable(Certificates, "there is no certificate that can be read")
-    return Certificates("the certificates", datetime.now(UTC), scene.host, tuple(found))
+    return Certificates("the certificates", datetime.now(UTC), scene.host, found)
+
+
+def _load(host: str = "") -> None:
+    """What the child needs, before it is one."""
+    from cryptography import x509  # noqa: F401, PLC0415 - 45 ms
+    from cryptography.hazmat.primitives import serialization  # noqa: F401, PLC0415
+
+    if host:
+        import service_identity.cryptography  # noqa: F401, PLC0415 - 80 ms
+
+        unchecked()
+
+
+def _all(
+    host: str, reached: Sequence[Address], asked: list[Listener], contents: Mapping[str, bytes | None]
+) -> Iterator[Certificate]:
+    """What the host presents, and what the files have."""
+    for place, one in _presented(host, reached, asked):
+        yield _told(one, place, host, presented=True)
+    for file, content in contents.items():
+        with suppress(ValueError):  # NET007 tells these
+            if content is not None:
+                yield _told(_leaf(content), file, host, presented=False)
 
 
 def _pairs(scene: Scene) -> list[_Pair] | str:
@@ -116,13 +145,13 @@ def _pairs(scene: Scene) -> list[_Pair] | str:
     return list(found) or "no certificate is configured"
 
 
-def _read(scene: Scene, file: str) -> bytes:
-    """The start of a file.  Raises FileNotFoundError, and CannotObserve when we may not read it."""
+def _read(scene: Scene, file: str) -> bytes | None:
+    """The start of a file; None where there is none.  Raises CannotObserve when we may not read it."""
     try:
         with inroot.opened(scene.dovecot.path(file)) as stream:
             return stream.read(_MAX)
     except FileNotFoundError:
-        raise
+        return None
     except OSError as why:
         raise unseen(file, why) from None
 
@@ -134,7 +163,7 @@ def _leaf(pem: bytes) -> "x509.Certificate":
     return x509.load_pem_x509_certificates(pem)[0]
 
 
-def _flaws(scene: Scene, pair: _Pair, password: bytes | None) -> Iterator[TlsFlaw]:
+def _flaws(contents: Mapping[str, bytes | None], pair: _Pair, password: bytes | None) -> Iterator[TlsFlaw]:
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - 45 ms
     from cryptography.hazmat.primitives import serialization as pem  # noqa: PLC0415
 
@@ -150,10 +179,12 @@ def _flaws(scene: Scene, pair: _Pair, password: bytes | None) -> Iterator[TlsFla
         (pair.cert_setting, pair.cert, of_cert),
         (pair.key_setting, pair.key, of_key),
     ):
-        try:
-            public.append(read(_read(scene, file)))
-        except FileNotFoundError:
+        content = contents[file]
+        if content is None:
             yield TlsFlaw(setting, file, "there is no such file", missing=True)
+            continue
+        try:
+            public.append(read(content))
         except TypeError:
             said = "the key is encrypted, and no password for it is set"
             yield TlsFlaw(
@@ -200,12 +231,14 @@ def _covers(cert: "x509.Certificate", host: str) -> bool:
     return True
 
 
-def _presented(host: str, listeners: list[Listener]) -> Iterator[tuple[str, "x509.Certificate"]]:
+def _presented(
+    host: str, reached: Sequence[Address], listeners: list[Listener]
+) -> Iterator[tuple[str, "x509.Certificate"]]:
     """What a client gets that connects to the host: from the first listener that answers."""
     from cryptography import x509  # noqa: PLC0415 - 45 ms
 
     context = unchecked()  # to look is not to trust
-    for address in addresses(host):
+    for address in reached:
         for one in sorted(listeners, key=lambda listener: not listener.tls):
             with suppress(OSError):
                 if der := _handshake(str(address), one, host, context):

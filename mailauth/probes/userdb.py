@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from mailauth.dovecot import answers
+from mailauth.dovecot import children
 from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
@@ -328,30 +328,17 @@ def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> _Walked:
     """``_walk`` in a child of that uid: the kernel's own answer, access lists and all."""
     if os.geteuid() != 0:
         return _walk(path)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reader)
 
-        def walked() -> _Walked:
-            os.setgroups(groups)
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
-            return _walk(path)
+    def walked() -> _Walked:
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+        return _walk(path)
 
-        try:
-            with os.fdopen(writer, "wb") as told:
-                told.write(answers.of(walked, None))
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as stream:
-        data = stream.read()
-    os.waitpid(child, 0)
-    kind, answer = answers.read(data, _Walked) if data else ("bug", "")
-    if kind != "ok":
-        raise CannotObserve(f"{path}: cannot be tried as uid {uid}.")
-    return cast(_Walked, answer)
+    try:
+        return cast(_Walked, children.ask(walked, _Walked))
+    except (OSError, RuntimeError, CannotObserve):
+        raise CannotObserve(f"{path}: cannot be tried as uid {uid}.") from None
 
 
 def _walk(path: str) -> _Walked:

@@ -1,0 +1,95 @@
+"""Ask in a child: one that has become somebody else, or nobody, and whose answer is a value.
+
+What the child needs must be imported before: it may not read our own modules any more.
+"""
+
+import codecs
+import os
+import resource
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from mailauth.dovecot import answers, confining
+from mailauth.errors import CannotObserve
+
+_T = TypeVar("_T")
+# What Python loads when it is first asked for: in another root, or as another user, it cannot be read.
+_CODECS = ("idna", "punycode", "ascii", "latin-1", "utf-8", "utf-16-le", "utf-8-sig")
+_NO_USERS, _NOBODY = 2_000_000_000, 65534  # and up: users whom there is not
+_SECONDS = 120  # of CPU, for one answer
+
+
+def prepare() -> None:
+    """Load what a child may need, from where we are."""
+    for name in _CODECS:
+        codecs.lookup(name)
+    confining.filter_of_askers()
+
+
+def ask(work: Callable[[], object], form: Any, pid: int | None = None) -> Any:
+    """What ``work`` returns in a forked child, checked to be of the type ``form``; it dies with us.
+
+    ``pid``: whom it enters.  Its CannotObserve and Refused pass through; any other exception is a bug of
+    ours, and whatever kills it is none.
+    """
+    prepare()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.close(reader)
+            with os.fdopen(writer, "wb") as told:
+                told.write(answers.of(work, pid))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        with os.fdopen(reader, "rb") as stream:
+            data = stream.read(answers.MOST + 1)
+        if len(data) > answers.MOST:
+            os.kill(child, signal.SIGKILL)
+    except BaseException:  # we are interrupted, and nobody hears it any more
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        _, status = os.waitpid(child, 0)
+    if not data and os.WIFSIGNALED(status):
+        raise CannotObserve(f"the process that asks was ended from outside (signal {os.WTERMSIG(status)}).")
+    kind, value = answers.read(data, form) if data else ("bug", "the child died")
+    if isinstance(value, answers.Why):
+        raise value.error(kind)
+    if kind == "bug":
+        raise RuntimeError(f"inside process {pid}: {value}" if pid else f"in a child: {value}")
+    return value
+
+
+def nobody(call: Callable[[], _T], form: Any) -> _T:
+    """Call it as a user whom there is not, where root asks: no files of root's, no programs, limits.
+
+    For what hears strangers, and for what parses what they wrote.  Who is not root asks in this process.
+    """
+    if os.geteuid() != 0:
+        return call()
+
+    def work() -> object:
+        confining.limit_memory(answers.MEMORY)
+        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+        _become_nobody()
+        confining.lessen()
+        confining.die_with_parent()
+        return call()
+
+    found: _T = ask(work, form)
+    return found
+
+
+def _become_nobody() -> None:
+    """As far as this user namespace has such a user, and we may."""
+    for uid in (_NO_USERS + os.getpid(), _NOBODY):
+        with suppress(OSError):
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            return

@@ -1,0 +1,136 @@
+"""Who hears a mail server, or reads a certificate, has no right of root's; and it never outlives us."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any, cast
+
+import psutil
+import pytest
+
+from mailauth.clients.door import Answer, Door
+from mailauth.dovecot import children
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Password
+from mailauth.login.enter import attempt
+from mailauth.login.site import Site
+from mailauth.login.way import Attempt, Layer, Way
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+_NOBODYS = cast(Site, None)  # no Dovecot is asked
+_NONE = {"CapEff": "0000000000000000", "CapPrm": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2"}
+
+
+@contextmanager
+def server(meets: Callable[[psutil.Process], Any], found: list[Any]) -> Iterator[int]:
+    """A hostile one: while a client waits for its greeting it looks at who that is."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                link, _ = listener.accept()
+                with link:
+                    found.append(meets(client(link.getpeername()[1])))
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        thread.join()
+
+
+def client(port: int) -> psutil.Process:
+    """Whose the connection from that port is."""
+    us = psutil.Process()
+    for one in (*us.children(recursive=True), us):
+        with suppress(psutil.Error):
+            if any(link.laddr.port == port for link in one.net_connections("tcp")):
+                return one
+    raise AssertionError("nobody's")
+
+
+def rights(one: psutil.Process) -> dict[str, str]:
+    status = Path(f"/proc/{one.pid}/status").read_text()
+    return dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
+
+
+def tried(port: int, protocol: str) -> Attempt:
+    door = Door(protocol, "127.0.0.1", port, "tls" if protocol == "imap" else "plain", 20.0, 20.0)
+    way = Way(Layer.DOOR, protocol, "SCRAM-SHA-256", door, outside=True)
+    return attempt(way, "alice", Password.of("secret"), _NOBODYS)
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission", "sieve"])
+def test_who_hears_a_mail_server_is_nobody(protocol: str) -> None:
+    """Neither a user that there is, nor capabilities, nor new ones by a program."""
+    found: list[dict[str, str]] = []
+    with server(rights, found) as port:
+        assert tried(port, protocol).answer is Answer.BROKEN
+    (told,) = found
+    assert {name: told[name] for name in _NONE} == _NONE
+    assert not {"0", str(os.getuid())} & {*told["Uid"].split(), *told["Gid"].split()}
+    assert told["Groups"].split() == []
+
+
+def test_a_client_that_is_killed_is_no_bug_and_is_not_tried_again_as_root() -> None:
+    def kills(one: psutil.Process) -> int:
+        one.kill()
+        return one.pid
+
+    found: list[int] = []
+    with server(kills, found) as port:
+        told = tried(port, "pop3")
+    assert (told.answer, "ended from outside (signal 9)" in told.said) == (Answer.UNSEEN, True)
+    assert found != [os.getpid()]
+
+
+def test_what_is_told_to_nobody_cannot_be_read_by_the_next_of_them() -> None:
+    """Each is a user of its own, and shows its memory to none."""
+    assert (
+        children.nobody(lambda: Path("/proc/self/maps").stat().st_uid, int) == 0
+    )  # as of no dumpable process
+    assert children.nobody(os.getuid, int) != children.nobody(os.getuid, int)
+
+
+def test_an_interrupted_question_leaves_no_process() -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupted)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            children.nobody(lambda: time.sleep(600), type(None))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert psutil.Process().children() == []
+
+
+def test_it_dies_with_us() -> None:
+    """``check`` kills what is late; what it had asked for goes, too."""
+    ask = (
+        "import os, time; from mailauth.dovecot import children\n"
+        "def ask():\n  os.write(1, b'%d ' % os.getpid()); time.sleep(600)\n"
+        "children.nobody(ask, None)"
+    )
+    with subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        word = b""
+        while not word.endswith(b" "):
+            word += os.read(parent.stdout.fileno(), 20)
+        parent.kill()
+        deadline = time.monotonic() + 60
+        while psutil.pid_exists(int(word)) and psutil.Process(int(word)).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_who_may_ask_for_too_much_memory_is_refused_it() -> None:
+    with pytest.raises(CannotObserve, match="takes more than 512 MiB"):
+        children.nobody(lambda: len(bytearray(1 << 30)), int)
