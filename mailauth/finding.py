@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mailauth.dovecot.drivers import Question
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Evidence, Fact, Logins, LookedUp, Surveys, Unobserved
 
@@ -23,6 +24,25 @@ class Certainty(Enum):
 
     PROVEN = "proven"  # we reproduced it
     LIKELY = "likely"  # it follows from what we read
+
+
+class Bears(Enum):
+    """What a rule's claim that the login is blocked rests on."""
+
+    ENTRY = "one passdb's entry: another passdb may let the user in"
+    DATABASE = "one database, a passdb's or a userdb's: another passdb may let the user in"
+    CONNECTION = "the same; and 2.3's auth is killed where PostgreSQL does not take its first connection"
+    RUNNING = "one passdb's entry, and the process that runs, whatever the files say now"
+    FILE = "one passdb's file, which we can read where Dovecot cannot"
+    CLOSED_FILE = "the same, where Dovecot goes on as result_internalfail says"
+    ROWS = "the entries of many users in one passdb"
+    MECHANISM = "what is stored for a mechanism that does not send the password"
+    ANSWER = "what all the passdbs say together"
+    UNKNOWN_USER = "that no passdb knows the user"
+    AUTH = "whether auth itself works"
+    START = "whether auth runs at all: else it says nothing of a password"
+    MAIL = "what comes after auth"
+    NOTHING = "none of it: the network, TLS, the client's own attempts, the log, another version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +114,8 @@ class Rule:
     """A code that stays for ever, what it is called, and a pure function of evidence.
 
     ``also``: evidence that says more where it is there, and is not needed.  ``last``: it is told only where
-    nothing else that was found blocks the login.
+    nothing else that was found blocks the login.  ``bears``: what that it blocks rests on.  ``asks``: the
+    question that stays open where a passdb was not looked into.
     """
 
     code: str
@@ -106,10 +127,19 @@ class Rule:
     yields_to: frozenset[str] = frozenset()
     also: tuple[type[Evidence], ...] = ()
     last: bool = False
+    bears: Bears | None = None
+    asks: Question | None = None
 
 
 def rule(
-    code: str, title: str, severity: Severity, *, yields_to: Iterable[str] = (), last: bool = False
+    code: str,
+    title: str,
+    severity: Severity,
+    *,
+    yields_to: Iterable[str] = (),
+    last: bool = False,
+    bears: Bears | None = None,
+    asks: Question | None = None,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function: its parameters' types are the evidence it needs.
 
@@ -125,7 +155,8 @@ def rule(
         also = tuple(typing.get_args(kind)[0] for kind in asked[len(needs) :])
         module = inspect.getmodule(check)
         explanation = inspect.cleandoc((module and module.__doc__) or "")
-        return Rule(code, title, severity, check, needs, explanation, frozenset(yields_to), also, last)
+        shadows = frozenset(yields_to)
+        return Rule(code, title, severity, check, needs, explanation, shadows, also, last, bears, asks)
 
     return make
 

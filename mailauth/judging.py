@@ -8,8 +8,8 @@ lowered; what is open is undecided, with what would show it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
 
+from mailauth.dovecot.drivers import Question
 from mailauth.evidence import (
     Accepted,
     AuthAnswer,
@@ -33,60 +33,20 @@ from mailauth.evidence import (
 from mailauth.evidence.log import NO_AUTH
 from mailauth.evidence.logins import NO_ANSWER
 from mailauth.evidence.lookup import Unseen
-from mailauth.finding import Certainty, Finding, Problem, Rule, Severity, Undecided
+from mailauth.finding import Bears, Certainty, Finding, Problem, Rule, Severity, Undecided
 
 Facts = Mapping[type[Evidence], Fact]
 Judged = tuple[list[Finding], list[Undecided]]
 
 
-class Bears(Enum):
-    """What a rule's claim that the login is blocked rests on."""
-
-    ENTRY = "one passdb's entry or store: another passdb may let the user in"
-    FILE = "one passdb's file, which we can read where Dovecot cannot"
-    ROWS = "the entries of many users in one passdb"
-    MECHANISM = "what is stored for a mechanism that does not send the password"
-    ANSWER = "what all the passdbs say together"
-    AUTH = "whether auth itself works"
-    MAIL = "what comes after auth"
-
-
-def _codes(prefix: str, *numbers: int) -> tuple[str, ...]:
-    return tuple(f"{prefix}{number:03}" for number in numbers)
-
-
-BEARS: Mapping[str, Bears] = {
-    **dict.fromkeys(_codes("HASH", *range(1, 36)), Bears.ENTRY),
-    **dict.fromkeys(_codes("MEM", 1, 2), Bears.ENTRY),
-    **dict.fromkeys(_codes("DB", *range(1, 12), 13, 14), Bears.ENTRY),
-    **dict.fromkeys(_codes("PASS", 2, 3, 4, 5, 8, 9, 12), Bears.ENTRY),
-    **dict.fromkeys(_codes("USER", 2, 4, 5, 6, 7, 8, 9, 10, 11, 13), Bears.ENTRY),
-    **dict.fromkeys(_codes("CONF", 6), Bears.ENTRY),
-    **dict.fromkeys(_codes("CONF", 3, 4, 12, 15, 24), Bears.FILE),
-    **dict.fromkeys(_codes("STORE", *range(1, 10), 11), Bears.ROWS),
-    **dict.fromkeys(_codes("AUTH", 3), Bears.MECHANISM),
-    **dict.fromkeys((*_codes("PASS", 1), *_codes("USER", 1, 12, 14)), Bears.ANSWER),
-    **dict.fromkeys(_codes("CONF", 9, 10, 14, 16, 18, 19, 20, 21), Bears.AUTH),
-    **dict.fromkeys((*_codes("MEM", 6), *_codes("AUTH", 12, 14)), Bears.AUTH),
-    **dict.fromkeys((*_codes("USERDB", *range(1, 7)), *_codes("CONF", 17)), Bears.MAIL),
-    **dict.fromkeys(_codes("AUTH", 15), Bears.MAIL),
-}
-# These rest on none of it: the network, TLS, the client's own attempts, the log, another version.
-FREE = frozenset(
-    (
-        *_codes("AUTH", 1, 2, 4, 8, 9, 13, 16, 18, 19, 20),
-        *_codes("CONF", 1, 2, 8),
-        *_codes("DB", 12),
-        *_codes("NET", *range(1, 10)),
-        *_codes("PASS", 7, 10),
-        *_codes("USER", 3),
-        *_codes("UPG", 1),
-    )
-)
-# Where one of these blocks, auth does not run, and says nothing of a password.
-_NO_AUTH = frozenset((*_codes("CONF", 9, 10, 14, 18, 19), *_codes("MEM", 6), *_codes("AUTH", 12, 14)))
-# These may be why it does not: 2.3's auth is killed where PostgreSQL does not take its first connection.
-_KILLING = frozenset(_codes("DB", 1, 2, 6, 11, 13, 14))
+_OF_ENTRY = frozenset({Bears.ENTRY, Bears.DATABASE, Bears.CONNECTION, Bears.RUNNING})
+_OF_FILE = frozenset({Bears.FILE, Bears.CLOSED_FILE})
+_OF_ANSWER = frozenset({Bears.ANSWER, Bears.UNKNOWN_USER})
+_OF_AUTH = frozenset({Bears.AUTH, Bears.START})
+# What a login that worked shows to be no hindrance.
+_SHOWN = _OF_ENTRY | _OF_FILE | _OF_ANSWER | _OF_AUTH
+# What is said of these rests on the files, which need not be what runs (CONF016).
+_BY_THE_FILES = _OF_ENTRY - {Bears.RUNNING} | _OF_ANSWER | {Bears.MECHANISM}
 _LET_IN = "A login made now was let in all the same: by the auth cache, or by another passdb or entry."
 _WEIGHT = (Severity.BLOCKS_LOGIN, Severity.RISK, Severity.NOTE)
 
@@ -128,7 +88,7 @@ def _asked(rule: Rule, facts: Facts) -> Finding | Undecided | None:
     missing = next((fact for fact in seen if isinstance(fact, Unobserved)), None)
     if missing is not None:
         shown = _worked(facts) and rule.severity is Severity.BLOCKS_LOGIN and not missing.bug
-        return None if shown and BEARS.get(rule.code) in _SHOWN else Undecided(rule, missing)
+        return None if shown and rule.bears in _SHOWN else Undecided(rule, missing)
     problem: Problem | None = _of_what_runs(rule, rule.check(*seen, *_seen(rule.also, facts)), facts)
     if problem is None or (problem.severity or rule.severity) is not Severity.BLOCKS_LOGIN:
         return None if problem is None else Finding(rule, problem)
@@ -149,14 +109,10 @@ def _of_what_runs(rule: Rule, problem: Problem | None, facts: Facts) -> Problem 
             " start fails."
         )
         return replace(problem, says=problem.says + also, severity=Severity.RISK)
-    changed = isinstance(running, Running) and running.changed and rule.code != "MEM002"
-    if changed and BEARS.get(rule.code) in _BY_THE_FILES and problem.certainty is Certainty.PROVEN:
+    changed = isinstance(running, Running) and running.changed
+    if changed and rule.bears in _BY_THE_FILES and problem.certainty is Certainty.PROVEN:
         return replace(problem, certainty=Certainty.LIKELY)
     return problem
-
-
-# What is said of these rests on the files, which need not be what runs (CONF016).
-_BY_THE_FILES = frozenset({Bears.ENTRY, Bears.ANSWER, Bears.MECHANISM})
 
 
 def _seen(kinds: Iterable[type[Evidence]], facts: Facts) -> list[Evidence | None]:
@@ -164,27 +120,23 @@ def _seen(kinds: Iterable[type[Evidence]], facts: Facts) -> list[Evidence | None
     return [fact if isinstance(fact, Evidence) else None for fact in found]
 
 
-# What a login that worked shows to be no hindrance.
-_SHOWN = frozenset({Bears.ENTRY, Bears.FILE, Bears.ANSWER, Bears.AUTH})
-
-
 def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved | None:
     """The problem with the weight that it has; None: it is none; Unobserved: whether it is one is open."""
-    bears = BEARS.get(rule.code)
-    if bears is None:
+    bears = rule.bears
+    if bears is None or bears is Bears.NOTHING:
         return problem
-    if bears is Bears.ENTRY and rule.code.startswith("DB") and _of_userdb(facts):
+    if bears in (Bears.DATABASE, Bears.CONNECTION) and _of_userdb(facts):
         return _of_session(problem, facts)
     if bears is Bears.MAIL:
         return _of_mail(problem, facts)
     if bears in _SHOWN and _worked(facts):
-        if bears is Bears.ANSWER:
+        if bears in _OF_ANSWER:
             return None
         return lowered(problem, _LET_IN)
     if bears is Bears.ROWS:
         return _of_rows(problem, facts)
     lookups = facts.get(LookedUp)
-    if bears is Bears.AUTH or not isinstance(lookups, LookedUp):
+    if bears in _OF_AUTH or not isinstance(lookups, LookedUp):
         return problem
     return _on_the_way(rule, bears, problem, lookups, facts)
 
@@ -221,17 +173,17 @@ def _on_the_way(
     end = _end(rule, bears, lookups, facts)
     if end is None:
         return problem
-    if bears is Bears.ANSWER and end.said is Said.FAILURE and any(one.failure for one in lookups.answers):
+    if bears in _OF_ANSWER and end.said is Said.FAILURE and any(one.failure for one in lookups.answers):
         failing = " and ".join(one.passdb for one in lookups.answers if one.failure)
         return Unobserved(LookedUp, f"{failing} gives no answer, which another finding names.")
     unseen = [one for one in lookups.unseen if one.number in end.unseen]
-    if bears is Bears.MECHANISM or rule.code == "USER001":  # that is said of every passdb
+    if bears in (Bears.MECHANISM, Bears.UNKNOWN_USER):  # that is said of every passdb
         unseen = list(lookups.unseen)
     if unseen:
         return _past(bears, problem, unseen, facts)
-    if rule.code in ("CONF012", "CONF015") and (by := _without_files(lookups, facts)):
+    if bears is Bears.CLOSED_FILE and (by := _without_files(lookups, facts)):
         return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
-    if bears is Bears.ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
+    if bears in _OF_ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
         by = next((step.passdb for step in end.steps if step.number == end.decided_by), "another passdb")
         return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
     return problem
@@ -258,10 +210,10 @@ def _past(bears: Bears, problem: Problem, unseen: Sequence[Unseen], facts: Facts
     """A claim past passdbs that were not looked into; a login that failed tells what they said."""
     names = " and ".join(one.passdb for one in unseen)
     codes = _refused(facts)
-    if codes is not None and (bears is not Bears.ANSWER or "temp_fail" not in codes):
+    if codes is not None and (bears not in _OF_ANSWER or "temp_fail" not in codes):
         also = f" auth refused the login, so {names} {'do' if unseen[1:] else 'does'} not let the user in."
         return replace(problem, says=problem.says + also, certainty=Certainty.LIKELY)
-    if bears is Bears.ANSWER:
+    if bears in _OF_ANSWER:
         return _unobserved(unseen, facts)
     also = f"Whether that keeps the user out depends on {names}, which mailauth did not look into."
     return lowered(problem, also)
@@ -282,7 +234,7 @@ def lowered(problem: Problem, also: str) -> Problem:
 
 def _end(rule: Rule, bears: Bears, lookups: LookedUp, facts: Facts) -> End | None:
     """Where the way ends that the claim is about."""
-    if bears is Bears.FILE:
+    if bears in _OF_FILE:
         return lookups.wrong
     check = facts.get(PasswordCheck)
     if isinstance(check, PasswordCheck) and check.end:
@@ -314,7 +266,9 @@ def _refused(facts: Facts) -> frozenset[str] | None:
 
 def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
     """Where auth does not run, nothing is proven of what it would say of this user."""
-    dead = [one for one in findings if one.rule.code in _NO_AUTH and one.severity is Severity.BLOCKS_LOGIN]
+    dead = [
+        one for one in findings if one.rule.bears is Bears.START and one.severity is Severity.BLOCKS_LOGIN
+    ]
     answers = [facts.get(AuthAnswer) for facts in cases]
     # It was asked to greet: there was nobody to do so.
     silent = any(isinstance(one, NotApplicable) and one.reason == NO_AUTH for one in answers)
@@ -324,13 +278,13 @@ def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
     kept: list[Finding] = []
     undecided: list[Undecided] = []
     for one in findings:
-        bears = BEARS.get(one.rule.code)
-        if bears is Bears.ANSWER:
+        bears = one.rule.bears
+        if bears in _OF_ANSWER:
             reason = f"auth does not answer ({cause}): what it says of a password shows when it does."
             undecided.append(Undecided(one.rule, Unobserved(LookedUp, reason)))
-        elif not dead and one.rule.code in _KILLING:
+        elif not dead and bears is Bears.CONNECTION:
             kept.append(one)
-        elif bears is Bears.ENTRY and one.severity is Severity.BLOCKS_LOGIN:
+        elif bears in _OF_ENTRY and one.severity is Severity.BLOCKS_LOGIN:
             kept.append(replace(one, problem=lowered(one.problem, f"First comes {cause}.")))
         else:
             kept.append(one)
@@ -351,9 +305,9 @@ def _open(rules: Iterable[Rule], facts: Facts) -> list[Undecided]:
     found = []
     for one in lookups.unseen:
         if one.number in numbers:
-            codes = [code for code in one.open if given or code != "PASS001"]
+            open_ = [asked for asked in one.open if given or asked is not Question.PASSWORD]
             missing = _unobserved([one], facts)
-            found += [Undecided(rule, missing) for rule in rules if rule.code in codes]
+            found += [Undecided(rule, missing) for rule in rules if rule.asks in open_]
     return found
 
 

@@ -63,19 +63,29 @@ def plugin(driver: str) -> str:
     return f"libauthdb_{driver}.so"
 
 
+class Question(Enum):
+    """What stays open of a passdb that was not looked into."""
+
+    USER = "whether it has the user"
+    PASSWORD = "whether the password is right"  # noqa: S105 - a question
+    STRING = "whether a password can match what it has stored"
+    MEMORY = "whether verifying fits into the process"
+    DATABASE = "whether its database answers"
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A passdb driver that mailauth does not look into yet.
 
-    ``answers``: what it gives Dovecot; ``tells``: where its own reason stands; ``open``: the rules whose
-    question it leaves open, for what it may hold; ``stops``: it can end the login for a disabled or expired
+    ``answers``: what it gives Dovecot; ``tells``: where its own reason stands; ``open``: what
+    stays open, for what it may hold; ``stops``: it can end the login for a disabled or expired
     user, so that no later passdb is asked (USER_DISABLED, PASS_EXPIRED).
     """
 
     what: str
     answers: str
     tells: str
-    open: tuple[str, ...]
+    open: tuple[Question, ...]
     stops: bool = False
 
     @property
@@ -83,8 +93,8 @@ class Unread:
         return f"mailauth does not look into {self.what} yet ({self.answers}); {self.tells}"
 
 
-_ASKED = ("USER001", "PASS001")
-_READ = (*_ASKED, "HASH001", "MEM001")  # a stored string comes, and Dovecot verifies it
+_ASKED = (Question.USER, Question.PASSWORD)
+_READ = (*_ASKED, Question.STRING, Question.MEMORY)  # a stored string comes, and Dovecot verifies it
 _LOG = "what it says of a login stands in Dovecot's log, with auth_verbose = yes"
 
 # What each returns.  Source: verify_plain() and lookup_credentials() of src/auth/passdb-*.c, 2.3.19.1 and
@@ -94,7 +104,7 @@ _UNREAD: Mapping[str, Unread] = {
         "PAM",
         "which says yes or no itself, with the worker's memory",
         "why it says no stands in the system's log of authentication (auth.log, or the journal)",
-        (*_ASKED, "MEM001"),
+        (*_ASKED, Question.MEMORY),
         stops=True,
     ),
     "ldap": Unread(
@@ -110,7 +120,9 @@ _UNREAD: Mapping[str, Unread] = {
     "passwd": Unread(
         "/etc/passwd", "which returns the stored string, for Dovecot to verify", _LOG, _READ, stops=True
     ),
-    "sql": Unread("SQL", "which returns the stored string, for Dovecot to verify", _LOG, (*_READ, "DB001")),
+    "sql": Unread(
+        "SQL", "which returns the stored string, for Dovecot to verify", _LOG, (*_READ, Question.DATABASE)
+    ),
     "bsdauth": Unread("bsdauth", "which says yes or no itself", _LOG, _ASKED),
     "checkpassword": Unread("checkpassword", "whose program says yes or no", _LOG, _ASKED),
     "imap": Unread("another IMAP server", "which says yes or no itself", _LOG, _ASKED),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from mailauth.dovecot.drivers import Question
 from mailauth.evidence.fact import Evidence
 from mailauth.stores.store import Failing, Failure, Otherwise, Outcome
 
@@ -181,12 +182,12 @@ class Disabled:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A passdb that was not looked into, and why; ``open``: the rules whose question that leaves open."""
+    """A passdb that was not looked into, and why; ``open``: what stays open then."""
 
     number: int
     passdb: str
     reason: str
-    open: tuple[str, ...] = ()
+    open: tuple[Question, ...] = ()
     needs_root: bool = False
 
     @property

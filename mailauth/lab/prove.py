@@ -13,7 +13,7 @@ from mailauth.dovecot.authconfig import SERVICES, AuthConfig, ServiceName
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import PasswordCheck, Verifiers
-from mailauth.finding import Finding, ProofStep
+from mailauth.finding import Bears, Finding, ProofStep
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.lab import Lab
 from mailauth.probes.scene import Case
@@ -74,7 +74,7 @@ def _last_words(lab: Lab) -> tuple[str, ...]:
 
 def _cure(finding: Finding, config: AuthConfig) -> str:
     """The remedy as text to paste; for a missing reload, what the reload brings in."""
-    if finding.rule.code == "MEM002":
+    if finding.rule.bears is Bears.RUNNING:
         limits: dict[ServiceName, int | None] = {n: s.vsz_limit for n, s in config.services.items()}
         return _stanzas(limits, config.version.dialect)
     return finding.problem.remedy.config.get(config.version.dialect, "")

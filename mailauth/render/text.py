@@ -17,8 +17,7 @@ from mailauth.evidence import (
     UserName,
     Verifiers,
 )
-from mailauth.finding import Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
-from mailauth.judging import BEARS, Bears
+from mailauth.finding import Bears, Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
 from mailauth.visible import visible
 
 _INDENT = "  "
@@ -138,8 +137,8 @@ def _of_logins(diagnosis: Diagnosis, *, blocked: bool) -> str:
         return f"auth takes the password, and a session of our own fails: {session.ended_at}. "
     if not blocked:
         return "The login works. "
-    refused = {one.rule.code for one in diagnosis.findings if one.severity is Severity.BLOCKS_LOGIN}
-    if any(BEARS.get(code) is Bears.MAIL for code in refused):
+    refused = {one.rule.bears for one in diagnosis.findings if one.severity is Severity.BLOCKS_LOGIN}
+    if Bears.MAIL in refused:
         return "auth takes the password, and the login fails after that. "
     return f"auth takes the password{', and a session of our own works' if session else ''}. "
 

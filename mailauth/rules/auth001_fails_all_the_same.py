@@ -21,7 +21,7 @@ from mailauth.evidence import (
     Running,
     UserInLog,
 )
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import cache_case, database_case, log_case
 from mailauth.rules.mechanism_case import served
@@ -38,6 +38,7 @@ _NAMED = (
     "The password is right, the hash fits, and the login fails",
     Severity.BLOCKS_LOGIN,
     yields_to=_NAMED,
+    bears=Bears.NOTHING,
 )
 def fails_all_the_same(
     lookups: LookedUp,

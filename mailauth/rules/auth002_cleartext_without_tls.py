@@ -18,11 +18,16 @@ What to do
 """
 
 from mailauth.evidence import Cleartext, Configured, Listening
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, remedy
 
 
-@rule("AUTH002", "Passwords are refused without TLS, and no TLS is offered", Severity.BLOCKS_LOGIN)
+@rule(
+    "AUTH002",
+    "Passwords are refused without TLS, and no TLS is offered",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def cleartext_without_tls(
     configured: Configured, listening: Listening, cleartext: Cleartext
 ) -> Problem | None:

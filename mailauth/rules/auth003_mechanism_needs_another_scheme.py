@@ -17,13 +17,18 @@ What to do
 """
 
 from mailauth.evidence import Configured, Mechanisms
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.serving import TAKES
 from mailauth.remedies import RELOAD, Setting, both, remedy
 from mailauth.rules.mechanism_case import served
 
 
-@rule("AUTH003", "A mechanism offered cannot be served from the stored hash", Severity.BLOCKS_LOGIN)
+@rule(
+    "AUTH003",
+    "A mechanism offered cannot be served from the stored hash",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.MECHANISM,
+)
 def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanisms) -> Problem | None:
     offered, used, stored = mechanisms.offered, mechanisms.used, ", ".join(mechanisms.schemes)
     can_be = served(used, mechanisms.schemes)

@@ -21,11 +21,16 @@ What to do
 """
 
 from mailauth.evidence import CacheAnswer, Logins, LookedUp, PasswordCheck
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.rules import cache_case
 
 
-@rule("AUTH004", "The auth cache has an old answer and refuses the right password", Severity.BLOCKS_LOGIN)
+@rule(
+    "AUTH004",
+    "The auth cache has an old answer and refuses the right password",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def cache_refuses(
     lookups: LookedUp, check: PasswordCheck, logins: Logins, cache: CacheAnswer
 ) -> Problem | None:

@@ -14,11 +14,16 @@ What to do
 """
 
 from mailauth.evidence import Configured, LogWindow
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import limit_case
 
 
-@rule("AUTH008", "client_limit is reached, and connections are turned away", Severity.BLOCKS_LOGIN)
+@rule(
+    "AUTH008",
+    "client_limit is reached, and connections are turned away",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def client_limit(configured: Configured, log: LogWindow) -> Problem | None:
     trouble = limit_case.reached(log, clients=True)
     if trouble is None:

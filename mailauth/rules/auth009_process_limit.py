@@ -16,11 +16,16 @@ What to do
 """
 
 from mailauth.evidence import Configured, LogWindow
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import limit_case
 
 
-@rule("AUTH009", "process_limit is reached, and clients are turned away", Severity.BLOCKS_LOGIN)
+@rule(
+    "AUTH009",
+    "process_limit is reached, and clients are turned away",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def process_limit(configured: Configured, log: LogWindow) -> Problem | None:
     trouble = limit_case.reached(log, clients=False)
     if trouble is None:

@@ -20,14 +20,20 @@ What to do
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import AuthAnswer, Evidence, Logins, LogWindow, LookedUp
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 from mailauth.stores.store import Failing
 
 _COMPUTING = 0.5  # seconds of its own processor time: then AUTH010 tells why it does not answer
 
 
-@rule("AUTH012", "auth or a worker did not answer in time", Severity.RISK, yields_to=("CONF017", "AUTH014"))
+@rule(
+    "AUTH012",
+    "auth or a worker did not answer in time",
+    Severity.RISK,
+    yields_to=("CONF017", "AUTH014"),
+    bears=Bears.START,
+)
 def no_answer(
     answer: AuthAnswer, log: LogWindow | None, logins: Logins | None, lookups: LookedUp | None
 ) -> Problem | None:

@@ -16,7 +16,7 @@ What to do
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Logins, LogWindow, MailSession, OpenSessions
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import database_case, session_case
 
@@ -30,7 +30,13 @@ _NAMED = (
 _TOO_MANY = "Maximum number of connections from user+IP"
 
 
-@rule("AUTH013", "auth takes the login, and the mail service fails", Severity.BLOCKS_LOGIN, yields_to=_NAMED)
+@rule(
+    "AUTH013",
+    "auth takes the login, and the mail service fails",
+    Severity.BLOCKS_LOGIN,
+    yields_to=_NAMED,
+    bears=Bears.NOTHING,
+)
 def mail_service_fails(
     logins: Logins, session: MailSession, log: LogWindow | None, sessions: OpenSessions | None
 ) -> Problem | None:

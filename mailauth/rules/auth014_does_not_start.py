@@ -17,7 +17,7 @@ What to do
 import re
 
 from mailauth.evidence import AuthStart, LookedUp
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 from mailauth.stores.store import OF_THE_CONNECTION
 
@@ -31,7 +31,7 @@ _NAMED = (
 )
 
 
-@rule("AUTH014", "auth does not start", Severity.BLOCKS_LOGIN, yields_to=_NAMED)
+@rule("AUTH014", "auth does not start", Severity.BLOCKS_LOGIN, yields_to=_NAMED, bears=Bears.START)
 def auth_does_not_start(start: AuthStart, lookups: LookedUp | None) -> Problem | None:
     if start.starts:
         return None

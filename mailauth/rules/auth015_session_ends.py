@@ -15,7 +15,7 @@ What to do
 """
 
 from mailauth.evidence import Configured, LogTrouble, LogWindow, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 from mailauth.rules import session_case
 
@@ -27,7 +27,11 @@ _NAMED = (
 
 
 @rule(
-    "AUTH015", "The mail service ends each session after the login", Severity.BLOCKS_LOGIN, yields_to=_NAMED
+    "AUTH015",
+    "The mail service ends each session after the login",
+    Severity.BLOCKS_LOGIN,
+    yields_to=_NAMED,
+    bears=Bears.MAIL,
 )
 def session_ends(configured: Configured, log: LogWindow, name: UserName | None) -> Problem | None:
     first = session_case.failing(log)

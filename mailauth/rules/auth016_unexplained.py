@@ -13,12 +13,18 @@ What to do
 """
 
 from mailauth.evidence import Logins, LogWindow, LookedUp, UserInLog
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
 
 
-@rule("AUTH016", "The login fails, and nothing looked at explains it", Severity.BLOCKS_LOGIN, last=True)
+@rule(
+    "AUTH016",
+    "The login fails, and nothing looked at explains it",
+    Severity.BLOCKS_LOGIN,
+    last=True,
+    bears=Bears.NOTHING,
+)
 def unexplained(
     logins: Logins, lookups: LookedUp | None, log: UserInLog | None, window: LogWindow | None
 ) -> Problem | None:

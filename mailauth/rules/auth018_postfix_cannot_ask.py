@@ -16,11 +16,17 @@ What to do
 """
 
 from mailauth.evidence import Configured, PostfixLink
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 
-@rule("AUTH018", "Postfix cannot ask auth", Severity.BLOCKS_LOGIN, yields_to=("CONF018", "CONF019"))
+@rule(
+    "AUTH018",
+    "Postfix cannot ask auth",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("CONF018", "CONF019"),
+    bears=Bears.NOTHING,
+)
 def postfix_cannot_ask(configured: Configured, link: PostfixLink) -> Problem | None:
     if not link.problem:
         return None

@@ -18,13 +18,18 @@ src/login-common/sasl-server.c.
 """
 
 from mailauth.evidence import Configured, OpenSessions
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _ROOM = 2  # times as many as now
 
 
-@rule("AUTH019", "A user has as many sessions from one address as may be", Severity.BLOCKS_LOGIN)
+@rule(
+    "AUTH019",
+    "A user has as many sessions from one address as may be",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def too_many_sessions(configured: Configured, sessions: OpenSessions) -> Problem | None:
     refused = "Dovecot has refused logins of this user since it last started or was reloaded"
     if not sessions.full:

@@ -14,7 +14,7 @@ What to do
 
 from mailauth.dovecot.messages import Why
 from mailauth.evidence import Logins, LogWindow, LookedUp, UserInLog
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
 
@@ -23,7 +23,7 @@ _TYPED = frozenset({Why.MISMATCH, Why.EMPTY})
 _OF_A_PASSDB = _TYPED | {Why.UNKNOWN, Why.SCHEME, Why.NAME, Why.OTHER, Why.NOT_TOLD}
 
 
-@rule("AUTH020", "Logins of this user fail, by the log", Severity.RISK, last=True)
+@rule("AUTH020", "Logins of this user fail, by the log", Severity.RISK, last=True, bears=Bears.NOTHING)
 def fails_in_the_log(
     log: UserInLog, lookups: LookedUp | None, logins: Logins | None, window: LogWindow | None
 ) -> Problem | None:

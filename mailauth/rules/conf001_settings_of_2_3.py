@@ -15,13 +15,13 @@ What to do
 """
 
 from mailauth.evidence import Accepted
-from mailauth.finding import Certainty, Edit, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Edit, Problem, Severity, rule
 from mailauth.rules import misfit_remedy
 
 _TITLE = "The configuration is not written for this Dovecot, which is 2.4"
 
 
-@rule("CONF001", _TITLE, Severity.BLOCKS_LOGIN)
+@rule("CONF001", _TITLE, Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
 def settings_of_2_3(accepted: Accepted) -> Problem | None:
     if not accepted.words or accepted.version.dialect != "2.4":
         return None

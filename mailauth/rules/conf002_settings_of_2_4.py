@@ -16,11 +16,16 @@ What to do
 """
 
 from mailauth.evidence import Accepted
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.rules import misfit_remedy
 
 
-@rule("CONF002", "The configuration has settings of Dovecot 2.4, and this is 2.3", Severity.BLOCKS_LOGIN)
+@rule(
+    "CONF002",
+    "The configuration has settings of Dovecot 2.4, and this is 2.3",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def settings_of_2_4(accepted: Accepted) -> Problem | None:
     if not accepted.words or accepted.version.dialect != "2.3" or not accepted.misfits:
         return None

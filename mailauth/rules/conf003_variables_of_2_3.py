@@ -13,11 +13,13 @@ What to do
 """
 
 from mailauth.evidence import Configured, Variables
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.rules import misread_remedy
 
 
-@rule("CONF003", "2.3's variables are taken literally by Dovecot 2.4", Severity.BLOCKS_LOGIN)
+@rule(
+    "CONF003", "2.3's variables are taken literally by Dovecot 2.4", Severity.BLOCKS_LOGIN, bears=Bears.FILE
+)
 def variables_of_2_3(configured: Configured, variables: Variables) -> Problem | None:
     if configured.version.dialect != "2.4" or not variables.misread:
         return None

@@ -14,11 +14,16 @@ What to do
 """
 
 from mailauth.evidence import Configured, Variables
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.rules import misread_remedy
 
 
-@rule("CONF004", "2.4's filters in variables are unknown to Dovecot 2.3", Severity.BLOCKS_LOGIN)
+@rule(
+    "CONF004",
+    "2.4's filters in variables are unknown to Dovecot 2.3",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.FILE,
+)
 def filters_of_2_4(configured: Configured, variables: Variables) -> Problem | None:
     if configured.version.dialect != "2.3" or not variables.misread:
         return None

@@ -16,7 +16,7 @@ What to do
 
 from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.evidence import Configured, StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, StoreChange, rule
 from mailauth.hashes import Verdict
 from mailauth.hashes.damaged import Kind
 from mailauth.remedies import LIST_SCHEMES, RELOAD, Setting, block, remedy
@@ -24,7 +24,7 @@ from mailauth.remedies import LIST_SCHEMES, RELOAD, Setting, block, remedy
 _BARE = (Kind.NO_PREFIX, Kind.PLAINTEXT)
 
 
-@rule("CONF006", "The default scheme does not exist here", Severity.BLOCKS_LOGIN)
+@rule("CONF006", "The default scheme does not exist here", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def unknown_default_scheme(configured: Configured, stored: StoredHash) -> Problem | None:
     damage = stored.damage
     if stored.refused_as is not Verdict.UNSUPPORTED or damage is None or damage.kind not in _BARE:

@@ -11,11 +11,11 @@ What to do
 """
 
 from mailauth.evidence import Accepted
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.rules import misfit_remedy
 
 
-@rule("CONF008", "vsz_limit = 0 is refused by Dovecot 2.4", Severity.BLOCKS_LOGIN)
+@rule("CONF008", "vsz_limit = 0 is refused by Dovecot 2.4", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
 def vsz_limit_zero(accepted: Accepted) -> Problem | None:
     if not accepted.words or accepted.version.dialect != "2.4":
         return None

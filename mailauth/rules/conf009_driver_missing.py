@@ -17,7 +17,7 @@ What to do
 """
 
 from mailauth.evidence import Startup
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 _PACKAGES = {
@@ -29,7 +29,7 @@ _PACKAGES = {
 }
 
 
-@rule("CONF009", "The driver of a passdb or userdb is not there", Severity.BLOCKS_LOGIN)
+@rule("CONF009", "The driver of a passdb or userdb is not there", Severity.BLOCKS_LOGIN, bears=Bears.START)
 def driver_missing(startup: Startup) -> Problem | None:
     if not startup.absent and not startup.unbuilt:
         return None

@@ -18,13 +18,13 @@ What to do
 """
 
 from mailauth.evidence import Configured, Startup
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
 
 _WITHOUT_A_PASSWORD = frozenset({"EXTERNAL", "ANONYMOUS"})
 
 
-@rule("CONF010", "auth_mechanisms cannot work as it is", Severity.BLOCKS_LOGIN)
+@rule("CONF010", "auth_mechanisms cannot work as it is", Severity.BLOCKS_LOGIN, bears=Bears.START)
 def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
     names = startup.mechanisms
     if startup.unknown:

@@ -15,11 +15,13 @@ What to do
 """
 
 from mailauth.evidence import AuthFile, AuthFiles
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import Words, remedy
 
 
-@rule("CONF012", "The auth process may not read its passwd-file", Severity.BLOCKS_LOGIN)
+@rule(
+    "CONF012", "The auth process may not read its passwd-file", Severity.BLOCKS_LOGIN, bears=Bears.CLOSED_FILE
+)
 def unreadable(files: AuthFiles) -> Problem | None:
     stopped = [one for one in files.files if one.stopped_by]
     if not stopped:

@@ -13,14 +13,14 @@ What to do
 """
 
 from mailauth.evidence import Configured, Startup
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 # These bring their own proof of who the client is
 _WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
 
 
-@rule("CONF014", "There is no passdb", Severity.BLOCKS_LOGIN)
+@rule("CONF014", "There is no passdb", Severity.BLOCKS_LOGIN, bears=Bears.START)
 def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
     if startup.passdbs or set(startup.mechanisms) <= _WITHOUT_A_PASSDB:
         return None

@@ -14,14 +14,14 @@ What to do
 """
 
 from mailauth.evidence import Logins, PasswordCheck, Running
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 _TITLE = "The configuration was changed after Dovecot read it"
 
 
 # MEM002 says which limit it is, where that is what matters
-@rule("CONF016", _TITLE, Severity.RISK, yields_to=("MEM002",))
+@rule("CONF016", _TITLE, Severity.RISK, yields_to=("MEM002",), bears=Bears.AUTH)
 def not_loaded(running: Running, logins: Logins | None, check: PasswordCheck | None) -> Problem | None:
     if not running.changed:
         return None

@@ -16,13 +16,13 @@ What to do
 """
 
 from mailauth.evidence import Configured, LoginSocket
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _TEXT = [block("service", "auth", block("unix_listener", "login/login", Setting("mode", "0666")))]
 
 
-@rule("CONF017", "The login processes cannot ask auth", Severity.BLOCKS_LOGIN)
+@rule("CONF017", "The login processes cannot ask auth", Severity.BLOCKS_LOGIN, bears=Bears.MAIL)
 def login_socket(configured: Configured, socket: LoginSocket) -> Problem | None:
     if socket.allowed:
         return None

@@ -13,10 +13,10 @@ What to do
 """
 
 from mailauth.evidence import Configured, LastWords, Running
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("CONF018", "Dovecot is not running", Severity.BLOCKS_LOGIN)
+@rule("CONF018", "Dovecot is not running", Severity.BLOCKS_LOGIN, bears=Bears.START)
 def not_running(configured: Configured, running: Running, last: LastWords | None) -> Problem | None:
     if running.pid is not None:
         return None

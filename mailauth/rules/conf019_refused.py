@@ -13,11 +13,11 @@ What to do
 """
 
 from mailauth.evidence import Accepted
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import misfit_remedy
 
 
-@rule("CONF019", "Dovecot does not take its configuration", Severity.BLOCKS_LOGIN)
+@rule("CONF019", "Dovecot does not take its configuration", Severity.BLOCKS_LOGIN, bears=Bears.START)
 def refused(accepted: Accepted) -> Problem | None:
     words = accepted.words
     if not words or "dovecot_config_version" in words or "dovecot_storage_version" in words:

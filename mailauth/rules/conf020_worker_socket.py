@@ -14,11 +14,11 @@ What to do
 """
 
 from mailauth.evidence import Configured, WorkerSocket
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 
-@rule("CONF020", "auth cannot ask its workers", Severity.BLOCKS_LOGIN)
+@rule("CONF020", "auth cannot ask its workers", Severity.BLOCKS_LOGIN, bears=Bears.AUTH)
 def worker_socket(configured: Configured, socket: WorkerSocket) -> Problem | None:
     if socket.allowed:
         return None

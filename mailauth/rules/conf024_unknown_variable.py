@@ -14,7 +14,7 @@ What to do
 """
 
 from mailauth.evidence import Configured, Variables
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 # What the other dialect, or people, call a variable
 _CALLED = {
@@ -49,7 +49,7 @@ _CALLED = {
 }
 
 
-@rule("CONF024", "A variable that this Dovecot does not know", Severity.BLOCKS_LOGIN)
+@rule("CONF024", "A variable that this Dovecot does not know", Severity.BLOCKS_LOGIN, bears=Bears.FILE)
 def unknown_variable(configured: Configured, variables: Variables) -> Problem | None:
     if not variables.unknown:
         return None

@@ -14,13 +14,20 @@ What to do
     Start the server, or correct host and port in the SQL settings; then doveadm reload.
 """
 
+from mailauth.dovecot.drivers import Question
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB001", "The database server cannot be reached", Severity.BLOCKS_LOGIN)
+@rule(
+    "DB001",
+    "The database server cannot be reached",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CONNECTION,
+    asks=Question.DATABASE,
+)
 def server_unreachable(lookups: LookedUp) -> Problem | None:
     failed = lookups.failures(Failing.DOWN)
     by_name = any(a.driver == "mysql" and f.place.startswith("mysql localhost") for a, f in failed)

@@ -22,13 +22,18 @@ from dataclasses import replace
 
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Configured, LookedUp
-from mailauth.finding import Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB002", "The database server refuses Dovecot's credentials", Severity.BLOCKS_LOGIN)
+@rule(
+    "DB002",
+    "The database server refuses Dovecot's credentials",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CONNECTION,
+)
 def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | None:
     advice = "Correct user and password in <place>, or the server's list of who may connect."
     found = database_case.problem(lookups, advice, Failing.CREDENTIALS)

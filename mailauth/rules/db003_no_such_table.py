@@ -14,12 +14,14 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB003", "The password query names a table that is not there", Severity.BLOCKS_LOGIN)
+@rule(
+    "DB003", "The password query names a table that is not there", Severity.BLOCKS_LOGIN, bears=Bears.DATABASE
+)
 def no_such_table(lookups: LookedUp) -> Problem | None:
     advice = "Correct the table's name in the password query (<place>), or make the table."
     return database_case.problem(lookups, advice, Failing.TABLE)

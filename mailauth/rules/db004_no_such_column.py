@@ -17,7 +17,7 @@ What to do
 import re
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
@@ -28,7 +28,12 @@ def _is_the_name(user: str, says: str) -> bool:
     return found is not None and user != "" and found[1] in {user, *user.partition("@")[::2]}
 
 
-@rule("DB004", "The password query names a column that is not there", Severity.BLOCKS_LOGIN)
+@rule(
+    "DB004",
+    "The password query names a column that is not there",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.DATABASE,
+)
 def no_such_column(lookups: LookedUp) -> Problem | None:
     advice = "Correct the column's name in the password query (<place>)."
     if any(_is_the_name(answer.user, failure.says) for answer, failure in lookups.failures(Failing.COLUMN)):

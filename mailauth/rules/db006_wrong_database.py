@@ -14,12 +14,17 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB006", "The database that Dovecot is told to use is not there", Severity.BLOCKS_LOGIN)
+@rule(
+    "DB006",
+    "The database that Dovecot is told to use is not there",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CONNECTION,
+)
 def wrong_database(lookups: LookedUp) -> Problem | None:
     advice = "Correct the database's name or path in <place>."
     return database_case.problem(lookups, advice, Failing.DATABASE, Failing.EMPTY)

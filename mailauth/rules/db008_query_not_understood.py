@@ -16,12 +16,18 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB008", "The database refuses the password query", Severity.BLOCKS_LOGIN, yields_to=("CONF024",))
+@rule(
+    "DB008",
+    "The database refuses the password query",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("CONF024",),
+    bears=Bears.DATABASE,
+)
 def query_not_understood(lookups: LookedUp) -> Problem | None:
     advice = "Correct the password query (<place>), or what it reads; try it at the database's prompt."
     return database_case.problem(lookups, advice, Failing.SYNTAX, Failing.VARIABLE)

@@ -14,7 +14,7 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
@@ -25,6 +25,7 @@ from mailauth.stores.store import Failing
     "The store's file is missing, unreadable or locked",
     Severity.BLOCKS_LOGIN,
     yields_to=("CONF012", "CONF015"),
+    bears=Bears.DATABASE,
 )
 def file_unusable(lookups: LookedUp) -> Problem | None:
     advice = "Correct the path, the permissions or the lock of the file."

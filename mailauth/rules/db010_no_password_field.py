@@ -12,12 +12,12 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB010", "The password query returns no password", Severity.BLOCKS_LOGIN)
+@rule("DB010", "The password query returns no password", Severity.BLOCKS_LOGIN, bears=Bears.DATABASE)
 def no_password_field(lookups: LookedUp) -> Problem | None:
     advice = "Have the query (<place>) name its column: SELECT ... AS password."
     return database_case.problem(lookups, advice, Failing.NO_FIELD)

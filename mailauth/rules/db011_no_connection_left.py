@@ -15,12 +15,12 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB011", "The database server has no connection left", Severity.BLOCKS_LOGIN)
+@rule("DB011", "The database server has no connection left", Severity.BLOCKS_LOGIN, bears=Bears.CONNECTION)
 def no_connection_left(lookups: LookedUp) -> Problem | None:
     advice = "Raise the server's max_connections, or have fewer auth-worker processes."
     for _, failure in lookups.failures(Failing.CONNECTIONS):

@@ -13,11 +13,11 @@ What to do
 """
 
 from mailauth.evidence import Logins, LookedUp
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
 
 
-@rule("DB012", "One of several database servers cannot be used", Severity.RISK)
+@rule("DB012", "One of several database servers cannot be used", Severity.RISK, bears=Bears.NOTHING)
 def one_of_several_down(lookups: LookedUp, logins: Logins | None) -> Problem | None:
     failed = [failure for answer in lookups.answers if not answer.failure for failure in answer.beside]
     if not failed:

@@ -19,14 +19,14 @@ from dataclasses import replace
 
 from mailauth.dovecot.version import Version
 from mailauth.evidence import Configured, LookedUp
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 _TRIES_NO_MORE = Version.parse("2.3.20")  # no release between 2.3.19.1 and 2.3.21.1 was measured
 
 
-@rule("DB013", "TLS with the database server fails", Severity.BLOCKS_LOGIN)
+@rule("DB013", "TLS with the database server fails", Severity.BLOCKS_LOGIN, bears=Bears.CONNECTION)
 def tls_with_the_database(configured: Configured, lookups: LookedUp) -> Problem | None:
     advice = (
         "Correct the TLS settings in <place> (the CA file, the host's name), or the server's certificate."

@@ -13,11 +13,11 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB014", "The database client refuses its settings", Severity.BLOCKS_LOGIN)
+@rule("DB014", "The database client refuses its settings", Severity.BLOCKS_LOGIN, bears=Bears.CONNECTION)
 def settings_not_understood(lookups: LookedUp) -> Problem | None:
     return database_case.problem(lookups, "Correct the connection's settings in <place>.", Failing.SETTINGS)

@@ -16,13 +16,20 @@ What to do
     and gives the mended string where nothing is lost by mending.
 """
 
+from mailauth.dovecot.drivers import Question
 from mailauth.evidence import StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH001", "The stored string can match no password", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH001",
+    "The stored string can match no password",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+    asks=Question.STRING,
+)
 def never_matches(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.OTHER, Kind.LOCKED)
     if found is None or found.opens:

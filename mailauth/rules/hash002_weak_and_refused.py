@@ -13,13 +13,13 @@ What to do
 """
 
 from mailauth.evidence import Configured, StoredHash
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.remedies import RELOAD, Setting, remedy
 from mailauth.rules import hash_case
 
 
-@rule("HASH002", "The scheme is weak and this Dovecot refuses it", Severity.BLOCKS_LOGIN)
+@rule("HASH002", "The scheme is weak and this Dovecot refuses it", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def weak_and_refused(configured: Configured, stored: StoredHash) -> Problem | None:
     if hash_case.damage(stored, Kind.WEAK) is None:
         return None

@@ -13,12 +13,12 @@ What to do
 """
 
 from mailauth.evidence import Configured, StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH003", "The scheme of the stored string is unknown here", Severity.BLOCKS_LOGIN)
+@rule("HASH003", "The scheme of the stored string is unknown here", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def unknown_scheme(configured: Configured, stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.UNKNOWN)
     if found is None:

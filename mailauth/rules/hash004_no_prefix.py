@@ -17,7 +17,7 @@ What to do
 """
 
 from mailauth.evidence import Configured, StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.hashes.schemes import named
 from mailauth.rules import hash_case
@@ -28,6 +28,7 @@ from mailauth.rules import hash_case
     "The stored hash has no {SCHEME} and is taken for something else",
     Severity.BLOCKS_LOGIN,
     yields_to=("CONF006",),
+    bears=Bears.ENTRY,
 )
 def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.NO_PREFIX)

@@ -16,12 +16,12 @@ What to do
 """
 
 from mailauth.evidence import StoredColumn, StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH005", "The stored hash was cut off", Severity.BLOCKS_LOGIN)
+@rule("HASH005", "The stored hash was cut off", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def cut_off(stored: StoredHash, column: StoredColumn) -> Problem | None:
     found = hash_case.damage(stored, Kind.CUT)
     if found is None or hash_case.column_cut_it(stored, column):

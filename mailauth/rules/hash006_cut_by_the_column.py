@@ -16,13 +16,13 @@ What to do
 """
 
 from mailauth.evidence import StoredColumn, StoredHash
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.remedies import HASH_NEW, remedy
 from mailauth.rules import hash_case
 
 
-@rule("HASH006", "The column is too narrow, and cut the hash off", Severity.BLOCKS_LOGIN)
+@rule("HASH006", "The column is too narrow, and cut the hash off", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def cut_by_the_column(stored: StoredHash, column: StoredColumn) -> Problem | None:
     found = hash_case.damage(stored, Kind.CUT, Kind.ARGON2_SHORT)
     if found is None or not hash_case.column_cut_it(stored, column):

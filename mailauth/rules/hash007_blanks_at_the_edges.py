@@ -19,12 +19,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import WRAPPED, Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH007", "Blanks or line ends stand around the stored hash", Severity.BLOCKS_LOGIN)
+@rule("HASH007", "Blanks or line ends stand around the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BLANKS)
     if found is None:

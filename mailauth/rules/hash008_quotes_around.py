@@ -13,12 +13,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH008", "Quotes stand around the stored hash", Severity.BLOCKS_LOGIN)
+@rule("HASH008", "Quotes stand around the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def quotes_around(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.QUOTES)
     return None if found is None else hash_case.around(stored, found)

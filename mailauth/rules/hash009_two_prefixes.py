@@ -15,12 +15,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH009", "Two {SCHEME} stand before the stored hash", Severity.BLOCKS_LOGIN)
+@rule("HASH009", "Two {SCHEME} stand before the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def two_prefixes(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.TWO_PREFIXES)
     if found is None:

@@ -16,12 +16,17 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH010", "A shell or Compose took parts of the hash for variables", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH010",
+    "A shell or Compose took parts of the hash for variables",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def dollars_eaten(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.SHELL)
     if found is None:

@@ -12,12 +12,12 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
 from mailauth.remedies import HASH_NEW, remedy
 
 
-@rule("HASH011", "A line end was hashed in with the password", Severity.BLOCKS_LOGIN)
+@rule("HASH011", "A line end was hashed in with the password", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def newline_hashed_in(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.NEWLINE:
         return None

@@ -16,12 +16,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH012", "The hash stands under another scheme's name", Severity.BLOCKS_LOGIN)
+@rule("HASH012", "The hash stands under another scheme's name", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def wrong_label(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.MISLABELLED)
     if found is None:

@@ -12,12 +12,17 @@ What to do
 """
 
 from mailauth.evidence import Configured, StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH013", "The scheme's name is one that only newer Dovecots know", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH013",
+    "The scheme's name is one that only newer Dovecots know",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def newer_name(configured: Configured, stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.NEWER_NAME)
     if found is None:

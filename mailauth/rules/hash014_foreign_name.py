@@ -12,12 +12,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH014", "The scheme's name is another program's", Severity.BLOCKS_LOGIN)
+@rule("HASH014", "The scheme's name is another program's", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def foreign_name(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.FOREIGN_NAME)
     if found is None:

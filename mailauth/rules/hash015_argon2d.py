@@ -13,12 +13,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH015", "The hash is Argon2d, which Dovecot cannot verify", Severity.BLOCKS_LOGIN)
+@rule("HASH015", "The hash is Argon2d, which Dovecot cannot verify", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def argon2d(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.ARGON2D)
     if found is None:

@@ -14,12 +14,17 @@ What to do
 """
 
 from mailauth.evidence import StoredColumn, StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH017", "The Argon2 salt or tag is shorter than libsodium takes", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH017",
+    "The Argon2 salt or tag is shorter than libsodium takes",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def argon2_short(stored: StoredHash, column: StoredColumn) -> Problem | None:
     found = hash_case.damage(stored, Kind.ARGON2_SHORT)
     if found is None or hash_case.column_cut_it(stored, column):

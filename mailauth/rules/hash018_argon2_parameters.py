@@ -14,12 +14,17 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH018", "The Argon2 parameters are not written as libsodium takes them", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH018",
+    "The Argon2 parameters are not written as libsodium takes them",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def argon2_parameters(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.ARGON2_PARAMETERS)
     if found is None:

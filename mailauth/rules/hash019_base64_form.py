@@ -14,12 +14,17 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH019", "The base64 of the hash has another form than Dovecot's", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH019",
+    "The base64 of the hash has another form than Dovecot's",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def base64_form(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BASE64)
     if found is None:

@@ -14,12 +14,14 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH020", "The bcrypt is of a kind that Dovecot does not have", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH020", "The bcrypt is of a kind that Dovecot does not have", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
+)
 def bcrypt_minor(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BCRYPT_MINOR)
     if found is None:

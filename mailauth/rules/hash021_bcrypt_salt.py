@@ -15,12 +15,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH021", "bcrypt never writes such a salt or cost", Severity.BLOCKS_LOGIN)
+@rule("HASH021", "bcrypt never writes such a salt or cost", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def bcrypt_salt(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BCRYPT_SALT)
     if found is None:

@@ -16,12 +16,17 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH022", "The system's crypt(3) does not have the hash's algorithm", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH022",
+    "The system's crypt(3) does not have the hash's algorithm",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def libc_lacks_it(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.LIBC)
     if found is None:

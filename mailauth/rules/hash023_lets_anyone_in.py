@@ -16,13 +16,13 @@ What to do
 
 from mailauth.evidence import LookedUp, OpenDoors
 from mailauth.evidence.stored import Opens
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.remedies import HASH_NEW, remedy
 
 _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
 
-@rule("HASH023", "Any password logs in, or more than one", Severity.RISK)
+@rule("HASH023", "Any password logs in, or more than one", Severity.RISK, bears=Bears.ENTRY)
 def lets_anyone_in(doors: OpenDoors, lookups: LookedUp | None) -> Problem | None:
     wrong = lookups.wrong if lookups else None
     # An earlier passdb may have to take the password before the field counts.

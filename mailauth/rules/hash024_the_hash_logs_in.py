@@ -15,7 +15,7 @@ What to do
 
 from mailauth.evidence import OpenDoors, StoredText
 from mailauth.evidence.stored import Opens
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
 @rule(
@@ -23,6 +23,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
     "The stored hash itself logs in as the password",
     Severity.RISK,
     yields_to={"HASH035"},
+    bears=Bears.ENTRY,
 )
 def the_hash_logs_in(doors: OpenDoors, text: StoredText) -> Problem | None:
     found = doors.which(Opens.ITSELF)

@@ -14,11 +14,11 @@ What to do
 
 from mailauth.evidence import OpenDoors
 from mailauth.evidence.stored import Opens
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.remedies import HASH_NEW, remedy
 
 
-@rule("HASH025", "The empty password logs in", Severity.RISK)
+@rule("HASH025", "The empty password logs in", Severity.RISK, bears=Bears.ENTRY)
 def empty_password(doors: OpenDoors) -> Problem | None:
     found = doors.which(Opens.EMPTY)
     if not found:

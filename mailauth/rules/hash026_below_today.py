@@ -14,11 +14,11 @@ What to do
 """
 
 from mailauth.evidence import StoredHash, TodaysStrength
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import HASH_NEW, remedy
 
 
-@rule("HASH026", "The hash is weaker than today's recommendations", Severity.NOTE)
+@rule("HASH026", "The hash is weaker than today's recommendations", Severity.NOTE, bears=Bears.ENTRY)
 def below_today(stored: StoredHash, today: TodaysStrength) -> Problem | None:
     if today.enough:
         return None

@@ -14,13 +14,13 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.remedies import HASH_NEW, remedy
 
 _LONG = 2.5  # seconds, of one core: ten to thirty times what is recommended
 
 
-@rule("HASH027", "One verification takes seconds", Severity.RISK, yields_to=("HASH034",))
+@rule("HASH027", "One verification takes seconds", Severity.RISK, yields_to=("HASH034",), bears=Bears.ENTRY)
 def takes_too_long(stored: StoredHash) -> Problem | None:
     if stored.damage is not None or stored.seconds < _LONG:
         return None

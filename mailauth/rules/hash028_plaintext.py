@@ -16,13 +16,17 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
 @rule(
-    "HASH028", "A password is stored where a hash is expected", Severity.BLOCKS_LOGIN, yields_to=("CONF006",)
+    "HASH028",
+    "A password is stored where a hash is expected",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("CONF006",),
+    bears=Bears.ENTRY,
 )
 def plaintext(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.PLAINTEXT)

@@ -13,12 +13,14 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH029", "Nothing is stored, or a scheme and nothing after it", Severity.BLOCKS_LOGIN)
+@rule(
+    "HASH029", "Nothing is stored, or a scheme and nothing after it", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
+)
 def nothing_stored(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.EMPTY)
     if found is None:

@@ -15,13 +15,16 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
 @rule(
-    "HASH030", "The hash is another software's, in a form that Dovecot does not have", Severity.BLOCKS_LOGIN
+    "HASH030",
+    "The hash is another software's, in a form that Dovecot does not have",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
 )
 def foreign_format(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.FOREIGN_FORMAT)

@@ -14,12 +14,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH032", "The hash was written in another notation", Severity.BLOCKS_LOGIN)
+@rule("HASH032", "The hash was written in another notation", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def another_notation(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.NOTATION)
     if found is None:

@@ -14,12 +14,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH033", "The hash lost the case of its letters", Severity.BLOCKS_LOGIN)
+@rule("HASH033", "The hash lost the case of its letters", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def case_lost(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.ONE_CASE)
     if found is None:

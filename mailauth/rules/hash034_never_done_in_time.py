@@ -15,12 +15,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.remedies import HASH_NEW, remedy
 from mailauth.rules.hash_case import NEVER
 
 
-@rule("HASH034", "One verification takes longer than Dovecot waits", Severity.BLOCKS_LOGIN)
+@rule("HASH034", "One verification takes longer than Dovecot waits", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def never_done_in_time(stored: StoredHash) -> Problem | None:
     if stored.damage is not None or stored.seconds < NEVER:
         return None

@@ -15,12 +15,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH035", "What locks an account elsewhere is the password here", Severity.RISK)
+@rule("HASH035", "What locks an account elsewhere is the password here", Severity.RISK, bears=Bears.ENTRY)
 def lock_is_the_password(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.LOCKED)
     if found is None or not found.opens:

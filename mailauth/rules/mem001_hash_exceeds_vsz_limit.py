@@ -23,15 +23,22 @@ What to do
     Or store a hash that needs less: mailauth hash new.
 """
 
+from mailauth.dovecot.drivers import Question
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoredHash, Trial, Trials, Verifiers
-from mailauth.finding import Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes import Verdict
 from mailauth.memory import fit
 from mailauth.rules import memory_case
 
 
-@rule("MEM001", "The hash needs more memory than the verifying process may use", Severity.BLOCKS_LOGIN)
+@rule(
+    "MEM001",
+    "The hash needs more memory than the verifying process may use",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+    asks=Question.MEMORY,
+)
 def hash_exceeds_vsz_limit(
     configured: Configured, stored: StoredHash, verifiers: Verifiers, trials: Trials
 ) -> Problem | None:

@@ -15,12 +15,17 @@ What to do
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoredHash, Trials, Verifiers
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 from mailauth.rules import memory_case
 
 
-@rule("MEM002", "The raised limit is not in force: Dovecot was not reloaded", Severity.BLOCKS_LOGIN)
+@rule(
+    "MEM002",
+    "The raised limit is not in force: Dovecot was not reloaded",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.RUNNING,
+)
 def limit_not_reloaded(
     configured: Configured, stored: StoredHash, verifiers: Verifiers, trials: Trials
 ) -> Problem | None:

@@ -17,7 +17,7 @@ What to do
 
 from mailauth.dovecot.sizes import show_limit
 from mailauth.evidence import Configured, NoStart, StoredHash
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.memory import fit
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
@@ -25,7 +25,12 @@ _MiB = 1024 * 1024
 _IDLE = 32 * _MiB  # more than any process of auth was seen to take
 
 
-@rule("MEM006", "A service that verifies cannot start under its vsz_limit", Severity.BLOCKS_LOGIN)
+@rule(
+    "MEM006",
+    "A service that verifies cannot start under its vsz_limit",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.START,
+)
 def does_not_start(configured: Configured, stored: StoredHash, start: NoStart) -> Problem | None:
     limit = fit.safe_limit(_IDLE, stored.memory) // _MiB
     return Problem(

@@ -15,13 +15,18 @@ What to do
 
 from mailauth.evidence import Configured, Listener, Listening, Reachable
 from mailauth.evidence.network import Address
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Part, Setting, block, both, remedy
 
 _EVERYWHERE = "*, ::"
 
 
-@rule("NET002", "Dovecot listens on another address or port than the one asked", Severity.BLOCKS_LOGIN)
+@rule(
+    "NET002",
+    "Dovecot listens on another address or port than the one asked",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def listens_elsewhere(configured: Configured, listening: Listening, reachable: Reachable) -> Problem | None:
     if not all(listening.opened(protocol) for protocol in listening.asked):
         return None  # NET001

@@ -14,11 +14,11 @@ What to do
 """
 
 from mailauth.evidence import Certificate, Certificates
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 
-@rule("NET003", "The server's certificate is not valid now", Severity.BLOCKS_LOGIN)
+@rule("NET003", "The server's certificate is not valid now", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
 def certificate_expired(certificates: Certificates) -> Problem | None:
     now = certificates.now
     bad = next((one for one in certificates.telling if not one.begins <= now <= one.ends), None)

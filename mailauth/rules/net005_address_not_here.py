@@ -18,12 +18,17 @@ What to do
 """
 
 from mailauth.evidence import Approach, Listening, Reachable
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 _NOBODY = frozenset({"no route to host", "host is unreachable", "network is unreachable"})
 
 
-@rule("NET005", "The server's address is not here, or nothing leads to it", Severity.BLOCKS_LOGIN)
+@rule(
+    "NET005",
+    "The server's address is not here, or nothing leads to it",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def address_not_here(listening: Listening, reachable: Reachable) -> Problem | None:
     if listening.strangers:
         return _not_bound(listening)

@@ -15,14 +15,19 @@ What to do
 """
 
 from mailauth.evidence import Approach, Reachable
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import remedy
 
 # What a container or a virtual machine is behind.  Source: ip-link(8); a tap is of the kind "tun".
 _VIRTUAL = frozenset({"veth", "tun", "bridge", "netkit", "ipvlan", "macvlan", "macvtap", "ipvtap"})
 
 
-@rule("NET006", "The machine does not forward to the address that it carries", Severity.BLOCKS_LOGIN)
+@rule(
+    "NET006",
+    "The machine does not forward to the address that it carries",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def forwarding_off(reachable: Reachable) -> Problem | None:
     stuck = [one for one in reachable.approaches if _stuck(one)]
     if not stuck:

@@ -18,11 +18,16 @@ What to do
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogWindow, TlsFiles
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 
-@rule("NET007", "Dovecot cannot use its certificate, key or TLS settings", Severity.BLOCKS_LOGIN)
+@rule(
+    "NET007",
+    "Dovecot cannot use its certificate, key or TLS settings",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def certificate_unusable(configured: Configured, files: TlsFiles, log: LogWindow | None) -> Problem | None:
     if not files.flaws:
         return _by_the_log(configured, log) if log else None

@@ -15,12 +15,17 @@ What to do
 """
 
 from mailauth.evidence import Approach, Listening, Reachable
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 _SILENCE = "does not answer"  # a login service with no process free would be silent, too
 
 
-@rule("NET009", "A connection is not let through to where Dovecot listens", Severity.BLOCKS_LOGIN)
+@rule(
+    "NET009",
+    "A connection is not let through to where Dovecot listens",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def not_let_through(listening: Listening, reachable: Reachable) -> Problem | None:
     for one in reachable.approaches:
         for port, answer in one.answers if one.here and one.device else ():

@@ -12,8 +12,9 @@ What to do
     Use the right password, or set a new one.
 """
 
+from mailauth.dovecot.drivers import Question
 from mailauth.evidence import Configured, LookedUp, PasswordCheck, PasswordElsewhere, PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes import Verdict
 from mailauth.remedies import HASH_NEW, RELOAD, remedy
 from mailauth.rules import passdb_case
@@ -39,7 +40,7 @@ def _whose(lookups: LookedUp) -> str:
     )
 
 
-@rule("PASS001", "The password is wrong", Severity.BLOCKS_LOGIN)
+@rule("PASS001", "The password is wrong", Severity.BLOCKS_LOGIN, bears=Bears.ANSWER, asks=Question.PASSWORD)
 def wrong_password(
     configured: Configured,
     lookups: LookedUp,

@@ -12,11 +12,16 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.variants import Change
 
 
-@rule("PASS002", "The password is right but for capitals and small letters", Severity.BLOCKS_LOGIN)
+@rule(
+    "PASS002",
+    "The password is right but for capitals and small letters",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def other_case(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.CASE:
         return None

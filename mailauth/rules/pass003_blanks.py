@@ -12,11 +12,16 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.variants import Change
 
 
-@rule("PASS003", "The password is right but for blanks or invisible characters", Severity.BLOCKS_LOGIN)
+@rule(
+    "PASS003",
+    "The password is right but for blanks or invisible characters",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def blanks(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.BLANKS:
         return None

@@ -12,11 +12,13 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.variants import Change
 
 
-@rule("PASS004", "The password was typed on another keyboard layout", Severity.BLOCKS_LOGIN)
+@rule(
+    "PASS004", "The password was typed on another keyboard layout", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
+)
 def keyboard_layout(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.LAYOUT:
         return None

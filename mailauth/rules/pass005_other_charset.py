@@ -14,12 +14,14 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
 from mailauth.remedies import HASH_NEW, remedy
 
 
-@rule("PASS005", "The password is right in another character encoding", Severity.BLOCKS_LOGIN)
+@rule(
+    "PASS005", "The password is right in another character encoding", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
+)
 def other_charset(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.CHARSET:
         return None

@@ -15,12 +15,12 @@ What to do
 """
 
 from mailauth.evidence import PasswordCheck, SentPasswords
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 _REPEATS = 3
 
 
-@rule("PASS007", "The client still sends another password", Severity.BLOCKS_LOGIN)
+@rule("PASS007", "The client still sends another password", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
 def client_sends_old(password: PasswordCheck, log: SentPasswords) -> Problem | None:
     others = [one for one in log.sent if one.as_given is False and one.count >= _REPEATS]
     if not password.lets_in or not others:

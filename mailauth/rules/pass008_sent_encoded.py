@@ -14,12 +14,12 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
 from mailauth.remedies import HASH_NEW, remedy
 
 
-@rule("PASS008", "The password is right but for escapes", Severity.BLOCKS_LOGIN)
+@rule("PASS008", "The password is right but for escapes", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def sent_encoded(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.ESCAPED:
         return None

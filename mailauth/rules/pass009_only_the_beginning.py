@@ -13,12 +13,12 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
 from mailauth.remedies import HASH_NEW, remedy
 
 
-@rule("PASS009", "Only the beginning of the password was hashed", Severity.BLOCKS_LOGIN)
+@rule("PASS009", "Only the beginning of the password was hashed", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def only_the_beginning(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.CUT:
         return None

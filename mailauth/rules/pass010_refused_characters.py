@@ -13,12 +13,14 @@ What to do
 """
 
 from mailauth.evidence import PasswordBytes, PasswordCheck
-from mailauth.finding import Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.hashes import Verdict
 from mailauth.remedies import HASH_NEW, remedy
 
 
-@rule("PASS010", "The password has a character that Dovecot refuses", Severity.BLOCKS_LOGIN)
+@rule(
+    "PASS010", "The password has a character that Dovecot refuses", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING
+)
 def refused_characters(check: PasswordCheck, given: PasswordBytes) -> Problem | None:
     if not given.refused or Verdict.MATCH not in check.verdicts:
         return None

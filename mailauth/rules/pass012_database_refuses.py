@@ -12,10 +12,10 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("PASS012", "The database says that the password is wrong", Severity.BLOCKS_LOGIN)
+@rule("PASS012", "The database says that the password is wrong", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def database_refuses(name: UserName, lookups: LookedUp) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown or not lookups.comparing:
         return None

@@ -14,14 +14,14 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
 from mailauth.remedies import remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
 
-@rule("STORE001", "Rows of the store can match no password", Severity.BLOCKS_LOGIN)
+@rule("STORE001", "Rows of the store can match no password", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
 def never_match(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, _never)
     if not found:

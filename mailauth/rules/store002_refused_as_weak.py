@@ -12,13 +12,13 @@ What to do
 """
 
 from mailauth.evidence import Configured, Surveys
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.remedies import RELOAD, Setting, remedy
 from mailauth.rules import store_case
 
 
-@rule("STORE002", "Rows of the store are refused as weak", Severity.BLOCKS_LOGIN)
+@rule("STORE002", "Rows of the store are refused as weak", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
 def refused_as_weak(configured: Configured, surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, store_case.broken(Kind.WEAK))
     if not found:

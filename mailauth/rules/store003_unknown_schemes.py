@@ -12,13 +12,13 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
 from mailauth.remedies import LIST_SCHEMES, remedy
 from mailauth.rules import store_case
 
 
-@rule("STORE003", "Rows of the store have an unknown scheme", Severity.BLOCKS_LOGIN)
+@rule("STORE003", "Rows of the store have an unknown scheme", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
 def unknown_schemes(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, lambda one: one.fate is Fate.UNKNOWN)
     if not found:

@@ -14,14 +14,14 @@ What to do
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoreMemory
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.memory.fitting import ServiceFit, limits_of
 from mailauth.memory.report import PassdbFit
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 from mailauth.rules import store_case
 
 
-@rule("STORE004", "The largest hashes of the store do not fit", Severity.BLOCKS_LOGIN)
+@rule("STORE004", "The largest hashes of the store do not fit", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
 def largest_does_not_fit(configured: Configured, memory: StoreMemory) -> Problem | None:
     short = [(fit, one) for fit in memory.fits for one in fit.services if one.harms]
     if not short:

@@ -14,14 +14,16 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.schemes import AS_TEXT
 from mailauth.remedies import remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
 
-@rule("STORE005", "Rows of the store have no {SCHEME}, and a default decides", Severity.RISK)
+@rule(
+    "STORE005", "Rows of the store have no {SCHEME}, and a default decides", Severity.RISK, bears=Bears.ROWS
+)
 def default_scheme_decides(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, lambda one: one.damage is None and not one.prefixed)
     # What static has stands in the configuration itself, as it is.

@@ -11,14 +11,14 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.strength import Level
 from mailauth.remedies import ON_LOGIN, remedy
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
 
-@rule("STORE006", "Rows of the store are weak by today's numbers", Severity.RISK)
+@rule("STORE006", "Rows of the store are weak by today's numbers", Severity.RISK, bears=Bears.ROWS)
 def weak_by_todays_numbers(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, _weak)
     if not found:

@@ -13,13 +13,13 @@ What to do
 """
 
 from mailauth.evidence import Surveyed, Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
 
-@rule("STORE007", "The password column is too narrow", Severity.RISK)
+@rule("STORE007", "The password column is too narrow", Severity.RISK, bears=Bears.ROWS)
 def column_too_narrow(surveys: Surveys) -> Problem | None:
     found = [
         (store, cut)

@@ -12,11 +12,11 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import store_case
 
 
-@rule("STORE008", "Users stand in a passwd-file several times", Severity.RISK)
+@rule("STORE008", "Users stand in a passwd-file several times", Severity.RISK, bears=Bears.ROWS)
 def names_twice_in_file(surveys: Surveys) -> Problem | None:
     found = [one for one in surveys.stores if one.survey.twice and one.passdb.driver == "passwd-file"]
     if not found:

@@ -12,11 +12,11 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import store_case
 
 
-@rule("STORE009", "Users have several rows in the database", Severity.BLOCKS_LOGIN)
+@rule("STORE009", "Users have several rows in the database", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
 def several_rows(surveys: Surveys) -> Problem | None:
     found = [one for one in surveys.stores if one.several]
     if not found:

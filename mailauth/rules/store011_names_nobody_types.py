@@ -15,12 +15,12 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 _SHOWN = 5
 
 
-@rule("STORE011", "A passwd-file has names that nobody types", Severity.BLOCKS_LOGIN)
+@rule("STORE011", "A passwd-file has names that nobody types", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
 def names_nobody_types(surveys: Surveys) -> Problem | None:
     found = [(store.passdb.label, one) for store in surveys.stores for one in store.survey.odd]
     if not found:

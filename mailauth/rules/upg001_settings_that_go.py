@@ -11,11 +11,11 @@ What to do
 """
 
 from mailauth.evidence import Foreseen
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.rules import misfit_remedy
 
 
-@rule("UPG001", "Settings that the version asked about refuses", Severity.BLOCKS_LOGIN)
+@rule("UPG001", "Settings that the version asked about refuses", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
 def settings_that_go(foreseen: Foreseen) -> Problem | None:
     if not foreseen.misfits:
         return None

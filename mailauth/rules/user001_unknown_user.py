@@ -15,11 +15,19 @@ What to do
 
 import re
 
+from mailauth.dovecot.drivers import Question
 from mailauth.evidence import HidesRows, LookedUp, PassdbAnswer, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER001", "No passdb knows the user", Severity.BLOCKS_LOGIN, yields_to=("CONF015",))
+@rule(
+    "USER001",
+    "No passdb knows the user",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("CONF015",),
+    bears=Bears.UNKNOWN_USER,
+    asks=Question.USER,
+)
 def unknown_user(name: UserName, lookups: LookedUp) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown:
         return None

@@ -12,12 +12,12 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import HASH_NEW, remedy
 from mailauth.stores.store import Outcome
 
 
-@rule("USER002", "The user has no password (NULL)", Severity.BLOCKS_LOGIN)
+@rule("USER002", "The user has no password (NULL)", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
     outcomes = {answer.outcome for answer in lookups.answers}
     if name.refused or Outcome.NO_PASSWORD not in outcomes or Outcome.FOUND in outcomes:

@@ -12,11 +12,16 @@ What to do
 """
 
 from mailauth.evidence import Configured, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules.user010_master_user import separator_missing
 
 
-@rule("USER003", "The user name has a character that Dovecot refuses", Severity.BLOCKS_LOGIN)
+@rule(
+    "USER003",
+    "The user name has a character that Dovecot refuses",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
 def refused_character(configured: Configured, name: UserName) -> Problem | None:
     if not name.refused or separator_missing(configured, name):
         return None

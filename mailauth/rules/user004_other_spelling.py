@@ -18,11 +18,16 @@ What to do
 
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Configured, LookedUp, NearName, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Part, Setting, remedy
 
 
-@rule("USER004", "The store has the user under another spelling of the name", Severity.BLOCKS_LOGIN)
+@rule(
+    "USER004",
+    "The store has the user under another spelling of the name",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown or not lookups.near:
         return None

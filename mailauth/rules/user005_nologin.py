@@ -13,10 +13,10 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, PasswordCheck
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER005", "The entry forbids logging in (nologin)", Severity.BLOCKS_LOGIN)
+@rule("USER005", "The entry forbids logging in (nologin)", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def nologin(lookups: LookedUp, check: PasswordCheck | None) -> Problem | None:
     if not lookups.right or not lookups.right.nologin:
         return None

@@ -15,10 +15,15 @@ What to do
 """
 
 from mailauth.evidence import ClientAddress, LookedUp
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER006", "The entry allows logins from other addresses only (allow_nets)", Severity.BLOCKS_LOGIN)
+@rule(
+    "USER006",
+    "The entry allows logins from other addresses only (allow_nets)",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def address_not_allowed(lookups: LookedUp, client: ClientAddress) -> Problem | None:
     if client.allowed or not lookups.right or lookups.right.lets_in:
         return None

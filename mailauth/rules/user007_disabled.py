@@ -14,10 +14,10 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, Sent, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER007", "The password query leaves the user out: disabled", Severity.BLOCKS_LOGIN)
+@rule("USER007", "The password query leaves the user out: disabled", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def disabled(name: UserName, lookups: LookedUp) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown or not lookups.disabled:
         return None

@@ -11,11 +11,11 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.stores.store import Failing
 
 
-@rule("USER008", "The password query returns two rows", Severity.BLOCKS_LOGIN)
+@rule("USER008", "The password query returns two rows", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def two_rows(name: UserName, lookups: LookedUp) -> Problem | None:
     failed = lookups.failures(Failing.ROWS)
     if not failed:

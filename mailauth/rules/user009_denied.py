@@ -12,10 +12,10 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, Said, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER009", "A deny passdb has the user", Severity.BLOCKS_LOGIN)
+@rule("USER009", "A deny passdb has the user", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def denied(name: UserName, lookups: LookedUp) -> Problem | None:
     if not lookups.right or lookups.right.said is not Said.DENIED:
         return None

@@ -14,11 +14,11 @@ What to do
 """
 
 from mailauth.evidence import Configured, LookedUp, Said, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
-@rule("USER010", "Logging in as a master user does not come about", Severity.BLOCKS_LOGIN)
+@rule("USER010", "Logging in as a master user does not come about", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Problem | None:
     masters = [passdb.label for passdb in configured.config.passdbs if passdb.master]
     if separator := separator_missing(configured, name):

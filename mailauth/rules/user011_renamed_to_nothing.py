@@ -12,10 +12,12 @@ What to do
 """
 
 from mailauth.evidence import LookedUp
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER011", "The passdb changes the user's name to an empty one", Severity.BLOCKS_LOGIN)
+@rule(
+    "USER011", "The passdb changes the user's name to an empty one", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
+)
 def renamed_to_nothing(lookups: LookedUp) -> Problem | None:
     answer = next((a for a in lookups.answers if a.field("user") == "" and not a.deny), None)
     if answer is None or not lookups.right or lookups.right.lets_in:

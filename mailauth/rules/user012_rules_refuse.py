@@ -15,14 +15,19 @@ What to do
 """
 
 from mailauth.evidence import Configured, LookedUp, Said, Step, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import passdb_case
 from mailauth.stores.store import Outcome
 
 _FAILED = (Said.UNKNOWN, Said.MISMATCH, Said.REFUSED, Said.FAILURE)
 
 
-@rule("USER012", "The passdbs' own rules refuse the user, whatever the password", Severity.BLOCKS_LOGIN)
+@rule(
+    "USER012",
+    "The passdbs' own rules refuse the user, whatever the password",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ANSWER,
+)
 def rules_refuse(name: UserName, lookups: LookedUp, configured: Configured) -> Problem | None:
     end = lookups.right
     if name.refused or name.requested or end is None or end.said not in _FAILED or lookups.unasked:

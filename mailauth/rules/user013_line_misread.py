@@ -16,10 +16,15 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER013", "A line of the passwd-file is not read as it was meant", Severity.BLOCKS_LOGIN)
+@rule(
+    "USER013",
+    "A line of the passwd-file is not read as it was meant",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
 def line_misread(name: UserName, lookups: LookedUp) -> Problem | None:
     near = lookups.near[0] if lookups.near else None
     if near is None or not near.misread or name.refused or name.requested or not lookups.unknown:

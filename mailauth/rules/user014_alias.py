@@ -12,10 +12,10 @@ What to do
 """
 
 from mailauth.evidence import LookedUp, UserName
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USER014", "The address is an alias, which has no password", Severity.BLOCKS_LOGIN)
+@rule("USER014", "The address is an alias, which has no password", Severity.BLOCKS_LOGIN, bears=Bears.ANSWER)
 def alias(name: UserName, lookups: LookedUp) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown or not lookups.aliases:
         return None

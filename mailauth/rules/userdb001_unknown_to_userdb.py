@@ -19,10 +19,15 @@ What to do
 
 from mailauth.evidence import UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid, UserdbStep
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("USERDB001", "A passdb lets the user in, and the userdbs do not know the user", Severity.BLOCKS_LOGIN)
+@rule(
+    "USERDB001",
+    "A passdb lets the user in, and the userdbs do not know the user",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.MAIL,
+)
 def unknown_to_userdb(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.UNKNOWN:
         return None

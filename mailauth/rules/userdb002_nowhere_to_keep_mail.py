@@ -15,11 +15,11 @@ What to do
 
 from mailauth.evidence import Configured, UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, remedy
 
 
-@rule("USERDB002", "The user has no home, and the mail needs one", Severity.BLOCKS_LOGIN)
+@rule("USERDB002", "The user has no home, and the mail needs one", Severity.BLOCKS_LOGIN, bears=Bears.MAIL)
 def nowhere_to_keep_mail(configured: Configured, answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FOUND:
         return None

@@ -17,11 +17,11 @@ What to do
 
 from mailauth.evidence import Configured, UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
-@rule("USERDB003", "The user's uid or gid may have no mail", Severity.BLOCKS_LOGIN)
+@rule("USERDB003", "The user's uid or gid may have no mail", Severity.BLOCKS_LOGIN, bears=Bears.MAIL)
 def id_not_allowed(configured: Configured, answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FOUND or answer.uid is None or answer.gid is None:
         return None

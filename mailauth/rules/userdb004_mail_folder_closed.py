@@ -14,7 +14,7 @@ What to do
 """
 
 from mailauth.evidence import MailAccess, UserdbAnswer
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import Words, of_mail, remedy
 
 
@@ -23,6 +23,7 @@ from mailauth.remedies import Words, of_mail, remedy
     "The user's uid may not open the mail folder",
     Severity.BLOCKS_LOGIN,
     yields_to=("USERDB003",),
+    bears=Bears.MAIL,
 )
 def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | None:
     if not access.stopped_by:

@@ -17,7 +17,7 @@ What to do
 
 from mailauth.evidence import UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
 
 
@@ -26,6 +26,7 @@ from mailauth.rules import database_case
     "The userdb lookup fails",
     Severity.BLOCKS_LOGIN,
     yields_to=("CONF012", *database_case.CAUSES),
+    bears=Bears.MAIL,
 )
 def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FAILED:

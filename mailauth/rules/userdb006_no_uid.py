@@ -16,11 +16,11 @@ What to do
 
 from mailauth.evidence import Configured, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
-@rule("USERDB006", "The user has no uid or gid", Severity.BLOCKS_LOGIN)
+@rule("USERDB006", "The user has no uid or gid", Severity.BLOCKS_LOGIN, bears=Bears.MAIL)
 def no_uid(configured: Configured, answer: UserdbAnswer) -> Problem | None:
     missing = [name for name, value in (("uid", answer.uid), ("gid", answer.gid)) if value is None]
     if answer.said is not UserdbSaid.FOUND or not missing:
