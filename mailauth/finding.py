@@ -113,7 +113,7 @@ Check = Callable[..., Problem | None]
 class Rule:
     """A code that stays for ever, what it is called, and a pure function of evidence.
 
-    ``also``: evidence that says more where it is there, and is not needed.  ``last``: it is told only where
+    ``also``: evidence that says more where it is there, and is not needed.  ``last``: it is shown only where
     nothing else that was found blocks the login.  ``bears``: what that it blocks rests on.  ``asks``: the
     question that stays open where a passdb was not looked into.
     """

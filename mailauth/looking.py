@@ -91,7 +91,7 @@ CASE_PROBES: tuple[Probe, ...] = (
 def concluded(
     user: str, merged: list[Facts], seen: tuple[Fact, ...], dovecot: Installation = _DEFAULT
 ) -> Diagnosis:
-    """Apply the rules.  What only root may see is told with the very command that shows it."""
+    """Apply the rules.  What only root may see is reported with the command that shows it."""
     which = (
         *(("--pid", str(dovecot.pid)) if dovecot.pid else ()),
         *(("-c", dovecot.config) if dovecot.config else ()),

@@ -1,6 +1,7 @@
 """Folders and files of our own that are believed later: for us alone, and looked at before they are.
 
-Whoever else could write one could have us put his bytes anywhere as root, so a folder above counts as well.
+Whoever else could write one could have us write other bytes anywhere as root, so a folder above
+counts as well.
 """
 
 import os
@@ -83,7 +84,7 @@ def _own(path: Path, state: os.stat_result, kind: Callable[[int], bool]) -> None
 
 
 def _others() -> int:
-    """An ordinary user's group is mostly his own."""
+    """An ordinary user's group is mostly private."""
     return 0o022 if os.geteuid() == 0 else 0o002
 
 

@@ -1,1 +1,1 @@
-"""Is it well? For monitoring: each check looks, judges and answers OK, WARNING, CRITICAL or UNKNOWN."""
+"""For monitoring: each check looks, judges and answers OK, WARNING, CRITICAL or UNKNOWN."""

@@ -41,7 +41,7 @@ class Credentials:
 class Which:
     """Which Dovecot: its configuration file and its master, as they were named.
 
-    Looked for in each run anew: one that went away is CRITICAL, not wrong usage.
+    Looked for in each run again: one that went away is CRITICAL, not wrong usage.
     """
 
     config: str | None = None
@@ -87,7 +87,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What every check is told: what was asked, the configuration read for it, its folder of the state.
+    """What every check is given: what was asked, the configuration read for it, its folder of the state.
 
     ``ends``: when all are killed, by the monotonic clock.
     """

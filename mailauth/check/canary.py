@@ -123,7 +123,7 @@ def _doors(every: tuple[Way, ...]) -> Iterator[Way]:
 
 
 def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], otherwise: str = "") -> Outcome:
-    """``otherwise``: what is wrong with the way that is gone now, should it not come to an end."""
+    """``otherwise``: what is wrong with the way that is gone now, should it not end."""
     warning, critical = server.asked.limits.canary
     user = server.asked.canary.user if server.asked.canary else ""
     judged = judge(done)

@@ -119,7 +119,7 @@ class Report:
 
 
 def outcome(check: str, said: Iterable[Said], metrics: Iterable[Metric] = ()) -> Outcome:
-    """The worst decides, and is told; what was said twice, once."""
+    """The worst decides, and is shown; what was said twice, once."""
     ordered = sorted(dict.fromkeys(said), key=lambda one: -_BY_WEIGHT.index(one.status))
     status = worst(one.status for one in ordered)
     says = "; ".join(one.shown for one in ordered if one.status is status)

@@ -91,7 +91,7 @@ def _guarded(name: str, check: Check, server: Server, so_far: Callable[[Outcome]
 
 
 def _known(why: Exception) -> Said:
-    """What is told of an error of the world; one of ours is raised on."""
+    """What is reported of an error of the world; one of ours is raised on."""
     known = why if isinstance(why, UsageError) else from_world(why)
     if known is None:
         raise why

@@ -1,6 +1,6 @@
 """The count of the stores' rows, kept for a while: a large database is not counted every minute.
 
-A count that took t seconds is good for 1000 t seconds, and for ``survey_age`` at the most: the stores are
+A count that took t seconds is used for 1000 t seconds, and for ``survey_age`` at the most: the stores are
 counted for a thousandth of the time.  One run counts, others wait for it and read what it kept.  A count
 that was cut off is not begun again before ``survey_age``.
 """
@@ -95,7 +95,7 @@ def _load(path: Path, what: str) -> Kept | None:
 
 
 def _what(server: Server) -> str:
-    """What is counted, and who judges: where that is another, it is counted anew.  Holds no secret."""
+    """What is counted, and who judges: where that is another, it is counted again.  Holds no secret."""
     config = server.config
     parts = [str(config.version), str(config.allow_weak), str(server.asked.rows_query)]
     for passdb in _counted(server):

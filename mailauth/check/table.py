@@ -1,4 +1,4 @@
-"""The checks, in the order in which they are told."""
+"""The checks, in the order in which they are shown."""
 
 from collections.abc import Callable
 

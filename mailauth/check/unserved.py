@@ -23,7 +23,7 @@ _SHOWN = 3  # different errors
 def logins_not_served(log: LogWindow, since: datetime, canary: str) -> list[Said]:
     """CRITICAL where nobody has logged in since the first of them; else it is of some users only.
 
-    The canary's are told by its own check, which knows how it fares now.
+    The canary's are reported by its own check, which knows how it fares now.
     """
     ours = {NOBODY, canary.casefold()}
     late = (one for one in log.unserved if one.when is None or one.when >= since)

@@ -21,17 +21,47 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @pid_option
-@click.option("--url", metavar="URL", help="A store instead: postgresql: mysql: sqlite: or passwd-file:")
-@click.option("--url-fd", type=int, metavar="FD", help="Read the URL, perhaps with a password, from there.")
+@click.option(
+    "--url", metavar="URL", help="Read this store instead: postgresql:, mysql:, sqlite: or passwd-file:"
+)
+@click.option(
+    "--url-fd",
+    type=int,
+    metavar="FD",
+    help="Read the URL, which may hold a password, from this file descriptor.",
+)
 @click.option("-p", "--ask-password", is_flag=True, help="Ask for the database's password.")
-@click.option("--password-fd", type=int, metavar="FD", help="Read the database's password from there.")
-@click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
-@click.option("--default-scheme", metavar="NAME", help="With a URL: what has no {SCHEME} is this.")
-@click.option("--dovecot", "judge", metavar="VERSION", help="Judge as this version does; with --url: 2.4.5.")
-@click.option("--names", type=click.IntRange(0, 1000), default=5, show_default=True, help="Users to name.")
+@click.option(
+    "--password-fd", type=int, metavar="FD", help="Read the database's password from this file descriptor."
+)
+@click.option(
+    "--rows-query",
+    metavar="SQL",
+    help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+)
+@click.option("--default-scheme", metavar="NAME", help="With --url: scheme of strings without {SCHEME}.")
+@click.option(
+    "--dovecot",
+    "judge",
+    metavar="VERSION",
+    help="Judge by this Dovecot version.  [the running one; with --url 2.4.5]",
+)
+@click.option(
+    "--names",
+    type=click.IntRange(0, 1000),
+    default=5,
+    show_default=True,
+    help="Users to name for each class of rows.",
+    metavar="N",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/audit.json).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line for each class of rows.")
-@click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Draw bars to this file.")
+@click.option(
+    "--png",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw a bar chart to this file (.png, .svg, .pdf).",
+    metavar="FILE",
+)
 def audit(
     config: str | None,
     pid: int | None,
@@ -47,7 +77,7 @@ def audit(
     as_csv: bool,
     png: Path | None,
 ) -> None:
-    """What a store holds: every row, by scheme, parameters, length and fate.
+    """List what a store holds: every row, by scheme, parameters, length and verdict.
 
     Reads the stores that Dovecot's configuration names, or one given as a URL.  A database counts itself.
     Shows no salt, no digest and no password.  Changes nothing.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mailauth.cli.shared.options import config_option, insecure_option, not_both
-from mailauth.cli.shared.values import listening_address, seconds, size
+from mailauth.cli.check_options import options
+from mailauth.cli.shared.options import not_both
 from mailauth.dovecot import processes
 from mailauth.errors import AS_ROOT, MailauthError, UsageError
 
@@ -27,7 +27,6 @@ CHECKS = ("server", "canary", "headroom", "rows", "workers", "failures")
 SERVE = "serve"
 _UNKNOWN = 3
 _GRACE = 1.0  # seconds behind --timeout
-_FORMATS = ("nagios", "prometheus", "json")
 
 
 class _Plugin(click.Command):
@@ -82,79 +81,9 @@ def _unknown(why: str) -> NoReturn:
     raise click.exceptions.Exit(_UNKNOWN)
 
 
-_PAIR = "WARNING CRITICAL"
-
-
 @click.command(cls=_Plugin)
 @click.argument("checks", nargs=-1, type=click.Choice([*CHECKS, SERVE]), metavar="[CHECK]...")
-@config_option
-@click.option("--pid", metavar="PID", help="A running Dovecot master, also in a container.")
-@click.option("--container", metavar="NAME", help="The Dovecot in this container; found anew each time.")
-@click.option("--canary", metavar="FILE", type=Path, help="A user to log in as; mode 0600.")
-@click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix that asks this Dovecot.")
-@click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
-@insecure_option
-@click.option("--host", metavar="NAME", help="Clients connect to it: is the certificate good for that?")
-@click.option(
-    "--timeout",
-    type=seconds,
-    metavar="TIME",
-    default="10s",
-    show_default=True,
-    help="All ends by then.",
-)
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="nagios", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json (schemas/check.json).")
-@click.option("--textfile", metavar="FILE.prom", type=Path, help="Metrics to this file, too.")
-@click.option("--state", metavar="DIR", type=Path, help="Where runs keep what they need.")
-@click.option("--greeting", nargs=2, type=seconds, metavar=_PAIR, help="auth's greeting.  [1s 5s]")
-@click.option("--login-time", nargs=2, type=seconds, metavar=_PAIR, help="A canary's login.  [2s 8s]")
-@click.option(
-    "--pause",
-    type=seconds,
-    metavar="TIME",
-    default="5m",
-    show_default=True,
-    help="After a canary was refused.",
-)
-@click.option("--certificate", nargs=2, type=seconds, metavar=_PAIR, help="Still valid for.  [14d 0]")
-@click.option("--headroom", nargs=2, type=size, metavar=_PAIR, help="Beyond the largest hash.  [16M 0]")
-@click.option("--rows", nargs=2, type=click.IntRange(0), metavar=_PAIR, help="From so many on.  [1 1]")
-@click.option(
-    "--survey-age",
-    type=seconds,
-    metavar="TIME",
-    default="1h",
-    show_default=True,
-    help="A count is good for that.",
-)
-@click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
-@click.option(
-    "--log-window",
-    type=seconds,
-    metavar="TIME",
-    default="10m",
-    show_default=True,
-    help="Older warnings are past.",
-)
-@click.option("--failures", nargs=2, type=float, metavar=_PAIR, help="Failed logins a minute.  [60 600]")
-@click.option(
-    "--window",
-    type=seconds,
-    metavar="TIME",
-    default="5m",
-    show_default=True,
-    help="They are counted over it.",
-)
-@click.option("--listen", type=listening_address, metavar="HOST:PORT", help="With serve.  [127.0.0.1:9810]")
-@click.option(
-    "--interval",
-    type=seconds,
-    metavar="TIME",
-    default="60s",
-    show_default=True,
-    help="With serve: run them so often.",
-)
+@options
 def check(
     checks: tuple[str, ...],
     config: str | None,
@@ -179,7 +108,7 @@ def check(
     interval: float,
     **limits: Any,
 ) -> None:
-    """Is it well?  For Nagios, Icinga and Prometheus.
+    """Monitoring checks for Nagios, Icinga and Prometheus.
 
     \b
     server     Dovecot runs and greets, its ports are open, its stores answer
@@ -238,7 +167,7 @@ def _with_unknown(report: "Report", why: str) -> "Report":
 
 
 def _with_command(report: "Report") -> "Report":
-    """What only root may see is told with this very command."""
+    """What only root may see is reported with this very command."""
     command = f"run: {shlex.join(['sudo', 'mailauth', *sys.argv[1:]])}"
     outcomes = [
         replace(

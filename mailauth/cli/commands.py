@@ -7,18 +7,30 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("diagnose", "mailauth.cli.diagnose:diagnose", "Find out why a login fails, and prove it."),
     ("checkup", "mailauth.cli.checkup:checkup", "Check the whole server and every row of its stores."),
     ("log", "mailauth.cli.log:log", "Report from the log who fails to log in, and why."),
-    ("fix", "mailauth.cli.fix:fix", "Mend what was found: as a patch, or applied and tested."),
-    ("explain", "mailauth.cli.explain:explain", "What a finding's code means, and what to do."),
+    ("fix", "mailauth.cli.fix:fix", "Print the remedy of a finding as a patch, or apply and test it."),
+    ("explain", "mailauth.cli.explain:explain", "Explain a finding's code: cause, evidence, remedy."),
     ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
-    ("audit", "mailauth.cli.audit:audit", "What a store holds, and what a given Dovecot makes of it."),
-    ("report", "mailauth.cli.report:report", "One HTML file of all of it, to send to a colleague."),
+    ("audit", "mailauth.cli.audit:audit", "List what a store holds, and how a Dovecot version judges it."),
+    ("report", "mailauth.cli.report:report", "Write one HTML file with all results."),
     ("migrate", "mailauth.cli.migrate:migrate", "Change stored hashes, at once or when users log in."),
-    ("login", "mailauth.cli.login:login", "The same password by each way in, and the first that disagrees."),
-    ("memory", "mailauth.cli.memory:memory", "What a hash costs, and whether it fits."),
-    ("load", "mailauth.cli.load:load", "How many logins a second a Dovecot holds, and what is beyond."),
-    ("check", "mailauth.cli.check:check", "Is it well?  For Nagios, Icinga and Prometheus."),
-    ("lab", "mailauth.cli.lab:lab", "A real, disposable Dovecot with a real store."),
-    ("demo", "mailauth.cli.demo:demo", "The incident, found and mended, on a Dovecot of its own."),
+    (
+        "login",
+        "mailauth.cli.login:login",
+        "Log in by every protocol and mechanism, and find the layer that refuses.",
+    ),
+    (
+        "memory",
+        "mailauth.cli.memory:memory",
+        "Measure what a hash costs, and whether it fits into vsz_limit.",
+    ),
+    ("load", "mailauth.cli.load:load", "Measure the login rate that Dovecot sustains."),
+    ("check", "mailauth.cli.check:check", "Monitoring checks for Nagios, Icinga and Prometheus."),
+    ("lab", "mailauth.cli.lab:lab", "Start a real, disposable Dovecot with a real store."),
+    (
+        "demo",
+        "mailauth.cli.demo:demo",
+        "Show a failing login, its diagnosis and the fix, on a disposable Dovecot.",
+    ),
 )
 
 # Old spellings that go on working: command, option, the command that it became.
@@ -57,7 +69,7 @@ def help_text() -> str:
         "Usage: mailauth COMMAND [OPTIONS] [ARGUMENTS]",
         "",
         "  mailauth finds out why a Dovecot login fails, and proves it.  It reads, and writes nothing",
-        "  unless told to; it never prints a password and never logs in unless asked.",
+        "  unless asked; it never prints a password and never logs in unless asked.",
         "",
         "Commands:",
         *(f"  {name:<{width}}  {text}" for name, _, text in COMMANDS),
@@ -65,7 +77,7 @@ def help_text() -> str:
         "Exit status:",
         *(f"  {status:<{width}}  {text}" for status, text in EXIT_STATUSES),
         "",
-        "  mailauth COMMAND --help tells more.  Without one: mailauth diagnose USER",
+        "  mailauth COMMAND --help has more.  Without one: mailauth diagnose USER",
         "",
     ]
     return "\n".join(lines)

@@ -5,10 +5,10 @@ import click
 
 @click.command()
 @click.option(
-    "--dovecot", metavar="VERSION", help="Another Dovecot than the one installed (mailauth lab list)."
+    "--dovecot", metavar="VERSION", help="Dovecot version, as mailauth lab list shows.  [the installed one]"
 )
 def demo(dovecot: str | None) -> None:
-    """Show the incident, the diagnosis and the mended login, on a Dovecot of its own.
+    """Show a failing login, its diagnosis and the fix, on a disposable Dovecot.
 
     Starts a private Dovecot with an SQLite store in a temporary folder, and removes it again.
     Nothing on this machine is changed.

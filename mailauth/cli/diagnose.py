@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 @config_option
 @pid_option
 @password_options
-@click.option("--login", is_flag=True, help="Also log in for real, twice.  Leaves traces in the log.")
-@click.option("--prove", is_flag=True, help="Repeat it in a lab: fail, apply the remedy, succeed.")
+@click.option("--login", is_flag=True, help="Also make two real logins; they appear in the log.")
+@click.option(
+    "--prove", is_flag=True, help="Reproduce the finding in a lab: it fails, the remedy is applied, it works."
+)
 @case_options
 @click.option(
     "--variants",
@@ -35,14 +37,14 @@ if TYPE_CHECKING:
     default=3.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long near variants of a wrong password are tried; 0: none.",
+    help="Time to try near variants of a wrong password; 0 tries none.",
 )
-@click.option("--max-memory", metavar="SIZE", help="Try no hash that takes more.  [1280M]")
+@click.option("--max-memory", metavar="SIZE", help="Do not compute a hash that needs more memory.  [1280M]")
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="Try no hash that takes longer, and all together three times that.  [20]",
+    help="Do not compute a hash for longer; three times this for all together.  [20]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 def diagnose(

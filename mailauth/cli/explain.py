@@ -9,7 +9,7 @@ from mailauth.errors import UsageError
 @click.argument("code", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain(code: str | None, as_json: bool) -> None:
-    """Explain a finding: what you see, why, how mailauth knows, what to do.
+    """Explain a finding: symptom, cause, evidence, remedy.
 
     Without CODE, list all of them.
     """

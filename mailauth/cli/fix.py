@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 @click.argument("code", required=False)
 @click.argument("user", required=False, callback=sayable)
 @click.option(
-    "--apply", "do_it", is_flag=True, help="Do it: write, check, reload, test; take back if it fails."
+    "--apply",
+    "do_it",
+    is_flag=True,
+    help="Apply it: write, check, reload, test; roll back if one of them fails.",
 )
-@click.option("--undo", metavar="ID", help="Take an applied fix back, or one that was killed.")
+@click.option("--undo", metavar="ID", help="Roll back the applied, or interrupted, fix with this ID.")
 @config_option
 @pid_option
 @password_options
-@click.option("--login", is_flag=True, help="Log in for real before, too: for what only a login shows.")
+@click.option(
+    "--login", is_flag=True, help="Also make real logins first, for findings that only a login shows."
+)
 @case_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/fix.json).")
 def fix(

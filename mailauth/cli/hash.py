@@ -124,9 +124,20 @@ def _colour() -> bool:
 @limit_option
 @idle_option
 @click.option(
-    "--max-memory", metavar="SIZE", default="2G", show_default=True, help="Compute nothing that takes more."
+    "--max-memory",
+    metavar="SIZE",
+    default="2G",
+    show_default=True,
+    help="Refuse hashes that need more memory.",
 )
-@click.option("--max-seconds", type=float, metavar="S", default=60.0, show_default=True, help="Nor longer.")
+@click.option(
+    "--max-seconds",
+    type=float,
+    metavar="S",
+    default=60.0,
+    show_default=True,
+    help="Refuse hashes that would take longer, in seconds.",
+)
 @json_option
 @jobs_option
 @click.pass_context
@@ -205,7 +216,7 @@ def show(
     as_json: bool,
     jobs: int | None,
 ) -> None:
-    """Explain a stored string: what it is, what it takes, who takes it, what is wrong with it.
+    """Explain a stored string: what it is, what it needs, which Dovecot reads it, what is wrong.
 
     Prints neither salt nor digest, but for the mended string, where there is one.
     """
@@ -245,7 +256,10 @@ def _table(rows: list[tuple[str, str, str]]) -> None:
 @stored_options
 @password_options
 @click.option(
-    "--from", "origin", metavar="ORIGIN", help="Whose bare digits they are: nt, md5, courier, mysql ..."
+    "--from",
+    "origin",
+    metavar="ORIGIN",
+    help="Software that made the bare digest: nt, md5, courier, mysql ...",
 )
 @for_option
 @json_option
@@ -264,7 +278,7 @@ def convert(
     as_json: bool,
     jobs: int | None,
 ) -> None:
-    """Turn another software's hash into Dovecot's form, where no plaintext is needed.
+    """Convert another software's hash to Dovecot's format, without the password.
 
     With a password (also in a batch's lines) the result is verified before it is given.
     """

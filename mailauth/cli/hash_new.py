@@ -29,25 +29,42 @@ from mailauth.hashes import Judgement, Password, batch, csv_rows, judge, making,
 
 @click.command(epilog=EXITS)
 @click.option(
-    "-s", "--scheme", default="ARGON2ID", show_default=True, help="With .hex, .b64 or .base64 if wanted."
+    "-s",
+    "--scheme",
+    default="ARGON2ID",
+    show_default=True,
+    help="Password scheme; .hex, .b64 or .base64 after it sets the encoding.",
+    metavar="SCHEME",
 )
 @click.option(
-    "--profile", metavar="NAME", help="Argon2 by name: owasp, rfc9106-second, moderate, dovecot ...; list."
+    "--profile",
+    metavar="NAME",
+    help="Argon2 parameters by name (owasp, rfc9106-second, moderate, dovecot ...); list shows all.",
 )
-@click.option("--fit", is_flag=True, help="The strongest Argon2 for --vsz-limit, or for the Dovecot here.")
-@click.option("--memory", metavar="SIZE", help="Argon2: 64M, or a number of KiB.")
-@click.option("--time", type=int, metavar="N", help="Argon2: passes.")
-@click.option("--lanes", type=int, metavar="N", help="Argon2: lanes.")
-@click.option("--cost", type=int, metavar="N", help="bcrypt: 4 to 31.")
-@click.option("--rounds", type=int, metavar="N", help="PBKDF2, SCRAM, SHA-crypt, OTP.")
-@click.option("--kind", metavar="PREFIX", help="CRYPT: $y$, $6$, ... instead of bcrypt.")
+@click.option(
+    "--fit",
+    is_flag=True,
+    help="Use the strongest Argon2 that fits under --vsz-limit, or the limit of the Dovecot here.",
+)
+@click.option("--memory", metavar="SIZE", help="Argon2 memory: a size such as 64M, or a number of KiB.")
+@click.option("--time", type=int, metavar="N", help="Argon2 passes.")
+@click.option("--lanes", type=int, metavar="N", help="Argon2 lanes (threads).")
+@click.option("--cost", type=int, metavar="N", help="bcrypt cost, 4 to 31 (2^N rounds).")
+@click.option("--rounds", type=int, metavar="N", help="Rounds of PBKDF2, SCRAM, SHA-crypt or OTP.")
+@click.option(
+    "--kind",
+    metavar="PREFIX",
+    help="With scheme CRYPT: make this kind of hash ($y$, $6$, ...) instead of bcrypt.",
+)
 @password_options
 @user_option
 @for_option
 @weak_option
 @limit_option
 @idle_option
-@click.option("--csv", "csv_file", metavar="FILE|-", help="Many: user,password in, user,stored,error out.")
+@click.option(
+    "--csv", "csv_file", metavar="FILE|-", help="Read CSV user,password; write CSV user,stored,error."
+)
 @json_option
 @jobs_option
 @click.pass_context
@@ -71,7 +88,7 @@ def new(
     allow_weak: bool,
     **numbers: int | str | None,
 ) -> None:
-    """Make a new hash, by today's recommendations; asks for the password twice.
+    """Make a new hash by today's recommendations; asks for the password twice.
 
     Refuses what the target Dovecot could not verify: a scheme it lacks or refuses (--for), or more
     memory than --vsz-limit leaves (256M if not given; "unlimited" turns this off).

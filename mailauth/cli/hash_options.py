@@ -46,43 +46,60 @@ def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
 
 
 for_option = click.option(
-    "--for", "dovecot", metavar="VERSION", callback=_release, help="Judge as this Dovecot, e.g. 2.4."
+    "--for",
+    "dovecot",
+    metavar="VERSION",
+    callback=_release,
+    help="Judge by this Dovecot version, such as 2.4.",
 )
 weak_option = click.option(
-    "--allow-weak", is_flag=True, help="As with auth_allow_weak_schemes=yes, and as doveadm pw -t."
+    "--allow-weak",
+    is_flag=True,
+    help="Accept weak schemes, as auth_allow_weak_schemes=yes and doveadm pw -t do.",
 )
-limit_option = click.option("--vsz-limit", metavar="SIZE", help="Under this vsz_limit, e.g. 256M; unlimited.")
+limit_option = click.option(
+    "--vsz-limit", metavar="SIZE", help="Judge under this vsz_limit, such as 256M, or unlimited."
+)
 idle_option = click.option(
     "--idle",
     metavar="SIZE",
     default="24M",
     show_default=True,
-    help="What the auth process takes idle (assumed).",
+    help="Assumed size of the idle auth process.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/hash-*.json)."
 )
 jobs_option = click.option(
-    "--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes; all cores if not given."
+    "--jobs", type=click.IntRange(1, 256), metavar="N", help="Worker processes.  [one for each core]"
 )
 stored_options = _options(
     click.argument("stored", required=False),
-    click.option("--stored-fd", type=int, metavar="FD", help="Read the string from this descriptor."),
+    click.option(
+        "--stored-fd", type=int, metavar="FD", help="Read the stored string from this file descriptor."
+    ),
     click.option("--batch", metavar="FILE|-", help='JSON lines in, JSON lines out: {"stored": "...", ...}.'),
 )
 default_option = click.option(
-    "--default-scheme", metavar="SCHEME", help="The passdb's, for strings without {SCHEME}."
+    "--default-scheme", metavar="SCHEME", help="Scheme of strings without {SCHEME}, as the passdb sets it."
 )
 password_options = _options(
     click.option(
-        "-p", "--ask-password", is_flag=True, help="Ask for the password (without any of these too)."
+        "-p",
+        "--ask-password",
+        is_flag=True,
+        help="Ask for the password.  [if no other password option is given]",
     ),
-    click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor."),
+    click.option(
+        "--password-fd", type=int, metavar="FD", help="Read the password from this file descriptor."
+    ),
     click.option(
         "--stdin", "--password-stdin", "stdin", is_flag=True, help="Read the password from standard input."
     ),
 )
-user_option = click.option("--user", default="", help="The user's name, which DIGEST-MD5 hashes too.")
+user_option = click.option(
+    "--user", default="", help="User name, which is part of a DIGEST-MD5 hash.", metavar="NAME"
+)
 
 
 @contextlib.contextmanager

@@ -40,12 +40,12 @@ class Reached:
 
 @click.group()
 def lab() -> None:
-    """A real, disposable Dovecot with a real store."""
+    """Start a real, disposable Dovecot with a real store."""
 
 
 @lab.command(name="list")
 def list_() -> None:
-    """Which versions of Dovecot can be had, and where they are."""
+    """List the versions of Dovecot that the lab can run, and where they are."""
     here = str(build.version) if (build := builds.installed()) else ""
     if here and here not in [release.version for release in builds.RELEASES]:
         click.echo(f"{here:<10} installed")
@@ -69,43 +69,47 @@ def fetch(versions: tuple[str, ...]) -> None:
 
 
 @lab.command()
-@click.option("--dovecot", metavar="VERSION", help="Which Dovecot; without it, the one installed.")
+@click.option("--dovecot", metavar="VERSION", help="Dovecot version.  [the installed one]")
 @click.option(
     "--store",
     type=click.Choice(list(KINDS)),
     default="passwd-file",
     show_default=True,
     metavar="STORE",
-    help=f"Where the users are: {', '.join(KINDS)}.  docs/lab.md says which Dovecot has which.",
+    help=f"Kind of store: {', '.join(KINDS)}.  docs/lab.md says which Dovecot has which.",
 )
-@click.option("--user", "names", multiple=True, metavar="NAME", help="A user with a password made up here.")
+@click.option(
+    "--user", "names", multiple=True, metavar="NAME", help="Add a user with a generated password; repeatable."
+)
 @click.option(
     "--users",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Users, one a line: NAME:STORED, the stored string as it is, such as {ARGON2ID}$argon2id$...",
+    metavar="N",
 )
 @click.option(
     "--stored",
     metavar="SCHEME",
     default="SHA512-CRYPT",
     show_default=True,
-    help="Of --user's passwords; tokens are kept as they are.",
+    help="Scheme of the generated passwords; tokens are kept as they are.",
 )
 @click.option(
     "--settings",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Configuration to come last, in that version's words.",
+    help="File with settings to add at the end of dovecot.conf.",
+    metavar="FILE",
 )
 @click.option(
     "--protocol",
     "protocols",
     type=click.Choice(PROTOCOLS),
     multiple=True,
-    help="Serve it too, on a port of 127.0.0.1; without one there is authentication only.",
+    help="Also serve this protocol on 127.0.0.1; repeatable.  [authentication only]",
 )
-@click.option("--tls", is_flag=True, help="With STARTTLS, and TLS on ports of its own.")
-@click.option("--postfix", is_flag=True, help="A Postfix too, which asks this Dovecot (root only).")
+@click.option("--tls", is_flag=True, help="Offer STARTTLS, and implicit TLS on separate ports.")
+@click.option("--postfix", is_flag=True, help="Also run a Postfix that asks this Dovecot (root only).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 def run(
     dovecot: str | None,
@@ -119,7 +123,7 @@ def run(
     postfix: bool,
     as_json: bool,
 ) -> None:
-    """Start one, say how to reach it, and wait; Ctrl-C removes all of it."""
+    """Start a disposable Dovecot and print how to reach it; Ctrl-C removes it."""
     _end_tidily()
     users = _read_users(file) if file else {}
     passwords = {name: secrets.token_urlsafe(9) for name in names}

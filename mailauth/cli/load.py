@@ -31,14 +31,14 @@ Exit status:  0 nothing failed, or a knee was found
               1 some failed, were lost or unsent, a --stop ended it, or there is no knee
               2 wrong usage
               3 the server is not reached
-              130 interrupted; the report tells so far
+              130 interrupted; the report has what was measured
 """
 
 
 @click.command(epilog=_EPILOG)
 @options
 def load(as_json: bool, picture: Path | None, **given: Any) -> None:
-    """Many logins at a known rate: how many a Dovecot holds, and what happens beyond.
+    """Measure the login rate that Dovecot sustains, and what happens above it.
 
     Asks at the auth socket, or by IMAP, at a rate that does not wait for answers; a latency is from when
     a request was due.  Loads a lab's Dovecot, this machine's, or, with --i-own-this-server, any.

@@ -45,71 +45,175 @@ _share = click.FloatRange(0, 100)
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     # where
-    click.option("--lab", is_flag=True, help="A Dovecot of its own, made for this and removed after it."),
+    click.option("--lab", is_flag=True, help="Load a disposable Dovecot, which is removed afterwards."),
     config_option,
     pid_option,
-    click.option("--by", type=click.Choice(["auth", "imap"]), default="auth", show_default=True),
+    click.option(
+        "--by",
+        type=click.Choice(["auth", "imap"]),
+        default="auth",
+        show_default=True,
+        help="Log in at the auth socket, or by IMAP.",
+    ),
     click.option(
         "--socket",
         type=click.Path(readable=False, path_type=Path),
-        help="The auth-client socket, with --by auth.",
+        help="With --by auth: the auth-client socket.  [as configured]",
+        metavar="PATH",
     ),
-    click.option("--host", metavar="HOST[:PORT]", help="With --by imap; 127.0.0.1:143 if not given."),
-    click.option("--tls", is_flag=True, help="With --by imap: TLS from the start, port 993."),
+    click.option(
+        "--host", metavar="HOST[:PORT]", help="With --by imap: server to connect to.  [127.0.0.1:143]"
+    ),
+    click.option("--tls", is_flag=True, help="With --by imap: implicit TLS, port 993."),
     click.option(
         "--i-own-this-server",
         "owned",
         is_flag=True,
-        help="Needed on another machine; and for --max and --find-knee, if it is no lab's Dovecot.",
+        help="Confirm that you may load this server; needed for another machine, and for --max and"
+        " --find-knee outside a lab.",
     ),
     # who
-    click.option("--users", metavar="FILE|-", help="CSV: user,password."),
-    click.option("--user", metavar="NAME", help="One user, whose password comes by the next three."),
+    click.option(
+        "--users", metavar="FILE|-", help="Read the users from CSV user,password; - for standard input."
+    ),
+    click.option(
+        "--user",
+        metavar="NAME",
+        help="Load with one user; give the password by one of the next three options.",
+    ),
     password_options,
-    click.option("--wrong", type=_share, default=0.0, metavar="PERCENT", help="Wrong passwords mixed in."),
-    click.option("--penalties", is_flag=True, help="Wrong passwords by IMAP, which Dovecot punishes."),
-    click.option("--sources", type=click.IntRange(1, 10_000), metavar="N", help="From N addresses of 127/8."),
+    click.option(
+        "--wrong",
+        type=_share,
+        default=0.0,
+        metavar="PERCENT",
+        help="Share of logins with a wrong password, in percent.",
+    ),
+    click.option(
+        "--penalties", is_flag=True, help="Allow wrong passwords by IMAP, which Dovecot answers with delays."
+    ),
+    click.option(
+        "--sources",
+        type=click.IntRange(1, 10_000),
+        metavar="N",
+        help="Send the logins from N addresses of 127.0.0.0/8.",
+    ),
     # how much
-    click.option("--rate", type=_rates, metavar="N", help="Requests a second; 10 if not given."),
-    click.option("--ramp", callback=_ramp, metavar="FROM:TO", help="From one rate to another, evenly."),
-    click.option("--max", "most", is_flag=True, help="As many as --in-flight allows: a closed loop."),
+    click.option("--rate", type=_rates, metavar="N", help="Requests a second.  [10]"),
     click.option(
-        "--find-knee", is_flag=True, help="The highest rate with the p95 within --p95, no failures."
+        "--ramp",
+        callback=_ramp,
+        metavar="FROM:TO",
+        help="Raise the rate evenly from FROM to TO requests a second.",
     ),
-    click.option("--p95", type=_ms, default=200.0, show_default=True, metavar="MS"),
+    click.option("--max", "most", is_flag=True, help="Send as fast as --in-flight allows (a closed loop)."),
     click.option(
-        "--step", type=_seconds, default=4.0, show_default=True, help="--find-knee: a step's seconds."
+        "--find-knee",
+        is_flag=True,
+        help="Search the highest rate without failures whose p95 is within --p95.",
     ),
-    click.option("--duration", type=_seconds, default=10.0, show_default=True, metavar="SECONDS"),
     click.option(
-        "--warm-up", type=click.FloatRange(0, 3600), default=2.0, show_default=True, metavar="SECONDS"
+        "--p95",
+        type=_ms,
+        default=200.0,
+        show_default=True,
+        metavar="MS",
+        help="With --find-knee: latency that 95 % of the logins must keep, in ms.",
     ),
-    click.option("--connections", type=click.IntRange(1, 256), default=4, show_default=True),
+    click.option(
+        "--step",
+        type=_seconds,
+        default=4.0,
+        show_default=True,
+        help="With --find-knee: length of one step, in seconds.",
+        metavar="SECONDS",
+    ),
+    click.option(
+        "--duration",
+        type=_seconds,
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Length of the measured load, in seconds.",
+    ),
+    click.option(
+        "--warm-up",
+        type=click.FloatRange(0, 3600),
+        default=2.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Load before it, which is not measured, in seconds.",
+    ),
+    click.option(
+        "--connections",
+        type=click.IntRange(1, 256),
+        default=4,
+        show_default=True,
+        metavar="N",
+        help="Connections to the auth socket.",
+    ),
     click.option(
         "--in-flight",
         type=click.IntRange(1, 100_000),
         metavar="N",
-        help="Unanswered at once: 1000; IMAP 100.",
+        help="Most requests without an answer at one time.  [1000; by IMAP 100]",
     ),
     click.option(
-        "--timeout", type=_seconds, default=30.0, show_default=True, help="Seconds until one is lost."
+        "--timeout",
+        type=_seconds,
+        default=30.0,
+        show_default=True,
+        help="Count a request as lost after this time, in seconds.",
+        metavar="SECONDS",
     ),
     # until
-    click.option("--stop-failures", type=click.IntRange(1), metavar="N", help="End after N failed or lost."),
-    click.option("--stop-p95", type=_ms, metavar="MS", help="End when a second's p95 is above."),
-    click.option("--stop-errors", type=_share, metavar="PERCENT", help="End when more failed or were lost."),
-    # the lab
-    click.option("--dovecot", metavar="VERSION", help="--lab: which Dovecot; else the one installed."),
     click.option(
-        "--store", type=click.Choice(_STORES), default="passwd-file", show_default=True, help="--lab."
+        "--stop-failures", type=click.IntRange(1), metavar="N", help="Stop after N failed or lost logins."
     ),
-    click.option("-s", "--scheme", default="ARGON2ID", show_default=True, help="--lab: of the passwords."),
-    click.option("--profile", metavar="NAME", help="--lab: Argon2 by name: owasp, moderate, dovecot ..."),
-    click.option("--lab-users", type=click.IntRange(1, 10_000), default=20, show_default=True),
+    click.option(
+        "--stop-p95", type=_ms, metavar="MS", help="Stop when the p95 of one second is above this, in ms."
+    ),
+    click.option(
+        "--stop-errors",
+        type=_share,
+        metavar="PERCENT",
+        help="Stop when a larger share failed or was lost, in percent.",
+    ),
+    # the lab
+    click.option("--dovecot", metavar="VERSION", help="With --lab: Dovecot version.  [the installed one]"),
+    click.option(
+        "--store",
+        type=click.Choice(_STORES),
+        default="passwd-file",
+        show_default=True,
+        help="With --lab: kind of store.",
+    ),
+    click.option(
+        "-s",
+        "--scheme",
+        default="ARGON2ID",
+        show_default=True,
+        help="With --lab: scheme of the passwords.",
+        metavar="SCHEME",
+    ),
+    click.option(
+        "--profile",
+        metavar="NAME",
+        help="With --lab: Argon2 parameters by name (owasp, moderate, dovecot ...).",
+    ),
+    click.option(
+        "--lab-users",
+        type=click.IntRange(1, 10_000),
+        default=20,
+        show_default=True,
+        metavar="N",
+        help="With --lab: number of users.",
+    ),
     click.option(
         "--settings",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="--lab: more settings.",
+        help="With --lab: file with more Dovecot settings.",
+        metavar="FILE",
     ),
     # what is shown
     click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/load.json)."),
@@ -117,7 +221,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--picture",
         type=click.Path(dir_okay=False, path_type=Path),
         callback=_picture,
-        help="Draw it: .png or .svg.",
+        help="Draw a chart to this .png or .svg file.",
+        metavar="FILE",
     ),
 )
 

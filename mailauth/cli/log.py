@@ -127,7 +127,7 @@ def _of_this_dovecot(dovecot: "Installation", asked: "Reading") -> "tuple[Readin
     found = [name for name in names if dovecot.path(name).is_file()]
     if not found:
         raise CannotObserve(
-            "Dovecot's log is in no file here (doveadm log find tells more); from the journal:"
+            "Dovecot's log is in no file here (see doveadm log find); from the journal:"
             " journalctl -t dovecot -o short-iso --since -24h | mailauth log --log -"
         )
     paths = tuple(dovecot.path(name) for name in found)

@@ -33,32 +33,59 @@ _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XO
 @pid_option
 @password_options
 @click.option(
-    "--way", "protocols", type=click.Choice(_PROTOCOLS), multiple=True, help="Only this protocol; repeatable."
+    "--way",
+    "protocols",
+    type=click.Choice(_PROTOCOLS),
+    multiple=True,
+    help="Use only this protocol; repeatable.",
 )
 @click.option(
     "--mechanism",
     "mechanisms",
     type=click.Choice(_MECHANISMS, case_sensitive=False),
     multiple=True,
-    help="Only this SASL mechanism; repeatable.  Else all that are offered.",
+    help="Use only this SASL mechanism; repeatable.  [all that are offered]",
 )
 @click.option(
-    "--tls", type=click.Choice(["plain", "starttls", "tls"]), multiple=True, help="Only so; repeatable."
+    "--tls",
+    type=click.Choice(["plain", "starttls", "tls"]),
+    multiple=True,
+    help="Use only this TLS mode; repeatable.",
 )
-@click.option("--every", is_flag=True, help="Each mechanism at each port, not at the best one only.")
-@click.option("--host", metavar="NAME", default="", help="Connect there, not to what Dovecot is bound to.")
-@click.option("--smtp", multiple=True, metavar="[HOST:]PORT", help="A Postfix, where it is not found.")
-@click.option("--smtps", multiple=True, metavar="[HOST:]PORT", help="The same, TLS from the first byte on.")
+@click.option("--every", is_flag=True, help="Try each mechanism at each port, not only at the best one.")
+@click.option(
+    "--host",
+    metavar="NAME",
+    default="",
+    help="Connect to this host instead of the addresses that Dovecot listens on.",
+)
+@click.option(
+    "--smtp",
+    multiple=True,
+    metavar="[HOST:]PORT",
+    help="A Postfix that asks this Dovecot, if it is not found; repeatable.",
+)
+@click.option(
+    "--smtps", multiple=True, metavar="[HOST:]PORT", help="The same with implicit TLS (port 465); repeatable."
+)
 @insecure_option
-@click.option("--from-address", "address", metavar="IP", default="", help="Where auth is told the client is.")
+@click.option(
+    "--from-address", "address", metavar="IP", default="", help="Client address that is passed to auth."
+)
 @click.option(
     "--refusals",
     type=click.IntRange(1, 100),
     default=8,
     show_default=True,
-    help="No more logins after so many with a refused password.",
+    help="Stop after this many logins with a refused password.",
+    metavar="N",
 )
-@click.option("--watch", type=click.FloatRange(1, 86400), metavar="SECONDS", help="Again and again: changes.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(1, 86400),
+    metavar="SECONDS",
+    help="Repeat every SECONDS; print changes only.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/login.json).")
 def login(
     user: str,
@@ -80,7 +107,7 @@ def login(
     watch: float | None,
     as_json: bool,
 ) -> None:
-    """Log USER in by each way, and name the first layer that disagrees.
+    """Log USER in by every protocol and mechanism, and name the first layer that refuses.
 
     From the stored hash outwards: our own judgement of it, doveadm auth test and login, the auth socket,
     then IMAP, POP3, submission and ManageSieve as they listen (plain, STARTTLS, TLS), and the Postfix of

@@ -33,4 +33,4 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands)
 def memory() -> None:
-    """What a hash costs a mail server, and whether it fits."""
+    """Measure what a hash costs a mail server, and whether it fits into vsz_limit."""

@@ -18,16 +18,47 @@ from mailauth.memory import grid
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("memory-bench.jsonl"),
     show_default=True,
-    help="JSON lines; what is there already is not measured again.",
+    help="Write JSON lines to this file; points that it already has are not measured again.",
+    metavar="FILE",
 )
-@click.option("--most", metavar="SIZE", default="1G", show_default=True, help="No hash larger than this.")
-@click.option("--quick", is_flag=True, help="Fewer points.")
-@click.option("--runs", type=click.IntRange(1, 1000), default=20, show_default=True, help="Of each point.")
-@click.option("--seconds", type=click.FloatRange(0.01, 600), default=3.0, show_default=True, help="At most.")
-@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="A .png or .svg to draw.")
-@click.option("--limit", "limits", multiple=True, metavar="SIZE", help="vsz_limits to draw in; 256M and 1G.")
+@click.option("--most", metavar="SIZE", default="1G", show_default=True, help="Largest hash to measure.")
+@click.option("--quick", is_flag=True, help="Measure a smaller grid.")
 @click.option(
-    "--latency", type=click.FloatRange(min=1), default=500.0, show_default=True, help="ms, drawn in."
+    "--runs",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Runs for each grid point.",
+    metavar="N",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.01, 600),
+    default=3.0,
+    show_default=True,
+    help="Longest time for one grid point, in seconds.",
+    metavar="SECONDS",
+)
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw a chart to this .png or .svg file.",
+    metavar="FILE",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="SIZE",
+    help="Draw this vsz_limit into the chart; repeatable.  [256M and 1G]",
+)
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=1),
+    default=500.0,
+    show_default=True,
+    help="Draw this latency into the chart, in ms.",
+    metavar="MS",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-bench.json).")
 def command(

@@ -17,16 +17,39 @@ _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", 
 @hash_argument
 @config_option
 @pid_option
-@click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
-@click.option("--vsz-limit", metavar="SIZE", help="Without a Dovecot: the limit; 0 or unlimited for none.")
-@click.option("--driver", type=click.Choice(_DRIVERS), help="Without a Dovecot: the passdb's driver.")
-@click.option("--use-worker", is_flag=True, help="Without a Dovecot: 2.4's passdb_use_worker = yes.")
-@click.option("--idle", metavar="SIZE", help="Without a Dovecot: the idle process; 26M when not given.")
-@click.option("--workers", type=click.IntRange(min=1), default=30, help="Without a Dovecot: auth-workers.")
+@click.option(
+    "--rows-query",
+    metavar="SQL",
+    help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+)
+@click.option(
+    "--vsz-limit",
+    metavar="SIZE",
+    help="Without a Dovecot: vsz_limit of the process; 0 or unlimited for none.",
+)
+@click.option("--driver", type=click.Choice(_DRIVERS), help="Without a Dovecot: driver of the passdb.")
+@click.option(
+    "--use-worker", is_flag=True, help="Without a Dovecot: judge as with 2.4's passdb_use_worker = yes."
+)
+@click.option("--idle", metavar="SIZE", help="Without a Dovecot: size of the idle process.  [26M]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=30,
+    help="Without a Dovecot: number of auth-workers.",
+    metavar="N",
+)
 @click.option("--stdin", is_flag=True, help="Without a Dovecot: read the stored hash from standard input.")
-@click.option("--fd", type=click.IntRange(min=0), metavar="FD", help="The same from this descriptor.")
-@click.option("--memory", metavar="M", help="Instead of a hash: Argon2's memory, in KiB or as 64M.")
-@click.option("--lanes", type=click.IntRange(min=1), metavar="P", help="Its lanes.")
+@click.option(
+    "--fd",
+    type=click.IntRange(min=0),
+    metavar="FD",
+    help="Without a Dovecot: read the stored hash from this file descriptor.",
+)
+@click.option(
+    "--memory", metavar="M", help="Instead of a hash: Argon2 memory, in KiB (65536) or as a size (64M)."
+)
+@click.option("--lanes", type=click.IntRange(min=1), metavar="P", help="Argon2 lanes (threads).  [1]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-fit.json).")
 def command(
     stored: str | None,
@@ -44,7 +67,7 @@ def command(
     lanes: int | None,
     as_json: bool,
 ) -> None:
-    """Whether the hashes in the store fit into the processes that verify them.
+    """Check whether the hashes in the store fit into the processes that verify them.
 
     On a server: reads the configuration, counts the parameters of all rows in the store, reads size and
     limits of the processes that verify, and says the smallest vsz_limit that is enough.  Changes nothing;

@@ -15,21 +15,54 @@ _LARGEST_IDLE = "26M"
 
 
 @click.command(name="recommend")
-@click.option("--driver", type=click.Choice(_DRIVERS), default="passwd-file", show_default=True)
-@click.option("--use-worker", is_flag=True, help="2.4's passdb_use_worker = yes.")
-@click.option("--vsz-limit", metavar="SIZE", help="Must stay as it is; without it, it may be chosen.")
-@click.option("--ram", metavar="SIZE", help="For all verifications together; half of what is free here.")
-@click.option("--cores", type=click.IntRange(min=1), help="For verifying; those of this machine.")
-@click.option("--users", type=click.IntRange(min=0), default=0, help="How many there are.")
-@click.option("--peak", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Logins a second.")
-@click.option("--latency", type=click.FloatRange(min=1), default=500.0, show_default=True, help="ms at most.")
-@click.option("--idle", metavar="SIZE", default=_LARGEST_IDLE, show_default=True, help="The idle process.")
-@click.option("--workers", type=click.IntRange(min=1), default=30, show_default=True, help="At most.")
 @click.option(
-    "--seconds", type=click.FloatRange(0.1, 60), default=1.0, show_default=True, help="A row's time."
+    "--driver",
+    type=click.Choice(_DRIVERS),
+    default="passwd-file",
+    show_default=True,
+    help="Driver of the passdb.",
 )
-@click.option("--apply-to", type=click.Choice(["lab"]), help="Prove the choice in a lab, under load.")
-@click.option("--dovecot", metavar="VERSION", help="The lab's; without it, the one installed.")
+@click.option("--use-worker", is_flag=True, help="Judge as with 2.4's passdb_use_worker = yes.")
+@click.option("--vsz-limit", metavar="SIZE", help="Keep this vsz_limit.  [one is proposed]")
+@click.option(
+    "--ram", metavar="SIZE", help="Memory for all verifications together.  [half of what is free here]"
+)
+@click.option(
+    "--cores", type=click.IntRange(min=1), help="Cores for verifying.  [all of this machine]", metavar="N"
+)
+@click.option("--users", type=click.IntRange(min=0), default=0, help="Number of users.", metavar="N")
+@click.option(
+    "--peak",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Peak rate, in logins a second.",
+    metavar="RATE",
+)
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=1),
+    default=500.0,
+    show_default=True,
+    help="Longest time of one verification, in ms.",
+    metavar="MS",
+)
+@click.option(
+    "--idle", metavar="SIZE", default=_LARGEST_IDLE, show_default=True, help="Size of the idle process."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=30, show_default=True, help="At most.", metavar="N"
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 60),
+    default=1.0,
+    show_default=True,
+    help="Time to measure each candidate, in seconds.",
+    metavar="SECONDS",
+)
+@click.option("--apply-to", type=click.Choice(["lab"]), help="Test the choice in a lab, under load.")
+@click.option("--dovecot", metavar="VERSION", help="Dovecot version of the lab.  [the installed one]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-recommend.json).")
 def command(
     driver: str,
@@ -47,7 +80,7 @@ def command(
     dovecot: str | None,
     as_json: bool,
 ) -> None:
-    """The strongest Argon2id that this machine can afford, and Dovecot's limits for it.
+    """Recommend the strongest Argon2id for this machine, and Dovecot's limits for it.
 
     Measures the rows that fit, here and now, on as many cores as Dovecot would use.
 

@@ -8,15 +8,21 @@ from mailauth.cli.memory_hash import hash_argument, take_hash
 @click.command(name="show")
 @hash_argument
 @click.option("--stdin", is_flag=True, help="Read the stored hash from standard input.")
-@click.option("--fd", type=click.IntRange(min=0), metavar="FD", help="Read it from this descriptor.")
-@click.option("--memory", metavar="M", help="Instead of a hash: Argon2's memory, in KiB (65536) or as 64M.")
-@click.option("--time", type=click.IntRange(min=1), metavar="T", help="Its passes.")
-@click.option("--lanes", type=click.IntRange(min=1), metavar="P", help="Its lanes.")
-@click.option("--measure", "wanted", is_flag=True, help="Also measure, through the library Dovecot calls.")
 @click.option(
-    "--runs", type=click.IntRange(1, 1000), default=20, show_default=True, help="How often to time it."
+    "--fd", type=click.IntRange(min=0), metavar="FD", help="Read the stored hash from this file descriptor."
 )
-@click.option("--library", metavar="FILE", help="libsodium or libcrypt to measure with.")
+@click.option(
+    "--memory", metavar="M", help="Instead of a hash: Argon2 memory, in KiB (65536) or as a size (64M)."
+)
+@click.option("--time", type=click.IntRange(min=1), metavar="T", help="Argon2 passes.  [1]")
+@click.option("--lanes", type=click.IntRange(min=1), metavar="P", help="Argon2 lanes (threads).  [1]")
+@click.option(
+    "--measure", "wanted", is_flag=True, help="Also measure it, with the library that Dovecot calls."
+)
+@click.option(
+    "--runs", type=click.IntRange(1, 1000), default=20, show_default=True, help="Runs to time.", metavar="N"
+)
+@click.option("--library", metavar="FILE", help="Measure with this libsodium or libcrypt.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-show.json).")
 def command(
     stored: str | None,
@@ -30,7 +36,7 @@ def command(
     library: str | None,
     as_json: bool,
 ) -> None:
-    """What verifying HASH takes on top of the idle process, to the byte.
+    """Show the memory that verifying HASH needs on top of the idle process, to the byte.
 
     HASH is a stored string such as {ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$...; other users of this
     machine can see arguments, so prefer --stdin.  With --measure a stand-in of the same parameters is

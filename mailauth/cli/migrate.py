@@ -10,7 +10,7 @@ from mailauth.cli.migrate_undo import undo
 
 @click.group()
 def migrate() -> None:
-    """Change stored hashes: rename, mend, convert or make them anew, and lose nothing."""
+    """Change stored hashes: rename, repair, convert or replace them, with an undo journal."""
 
 
 for _command in (plan, apply, import_, status, undo, keygen, on_login):

@@ -37,16 +37,25 @@ _PAGE = 256
 @click.command("import")
 @click.argument("file", metavar="FILE.csv|-")
 @store_options
-@click.option("-s", "--scheme", default="ARGON2ID", show_default=True, help="What the hashes become.")
-@click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name.")
-@click.option("--cost", type=int, help="bcrypt's cost.")
-@click.option("--rounds", type=int, help="Rounds of the SHA-crypts and PBKDF2.")
-@click.option("--verify-only", is_flag=True, help="Only say which passwords match.")
+@click.option(
+    "-s",
+    "--scheme",
+    default="ARGON2ID",
+    show_default=True,
+    help="Scheme of the new hashes.",
+    metavar="SCHEME",
+)
+@click.option(
+    "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
+)
+@click.option("--cost", type=int, help="bcrypt cost, 4 to 31 (2^N rounds).", metavar="N")
+@click.option("--rounds", type=int, help="Rounds of SHA-crypt and PBKDF2.", metavar="N")
+@click.option("--verify-only", is_flag=True, help="Only report which passwords match.")
 @click.option(
     "--set",
     "overwrite",
     is_flag=True,
-    help="Set the hash also where the password does not match, or none is.",
+    help="Also set the hash where the password does not match or the row has none.",
 )
 @click.option(
     "--long-passwords",
@@ -55,19 +64,29 @@ _PAGE = 256
     show_default=True,
     help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
 )
-@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, passwords are verified only.")
+@click.option(
+    "--apply",
+    "do_it",
+    is_flag=True,
+    help="Write the new hashes.  Without it the passwords are only verified.",
+)
 @seal_options
-@click.option("--rate", type=RATE, metavar="N", help="Rows a second at most.")
+@click.option("--rate", type=RATE, metavar="N", help="Change at most this many rows a second.  [no limit]")
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
     default=_PAGE,
     show_default=True,
     metavar="N",
-    help="Rows at a time.",
+    help="Rows in one transaction.",
 )
-@click.option("--jobs", type=click.IntRange(1, 256), help="Processes; all cores.")
-@click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tls://host:8786.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Processes that make hashes.  [one for each core]",
+    metavar="N",
+)
+@click.option("--dask", metavar="ADDRESS", help="Make hashes on this Dask cluster, such as tls://host:8786.")
 @loss_option
 @click.option(
     "--encoding", metavar="NAME", help="Encoding of FILE.csv, if it is not UTF-8: cp1252, utf-16, ..."
@@ -108,7 +127,7 @@ def import_(
     as_json: bool,
     **named: Any,
 ) -> None:
-    """Give the users of a CSV new hashes now, made of the passwords that it says they have.
+    """Make new hashes for the users of a CSV file, from the passwords that it has.
 
     FILE.csv has a user and a password on each line; a first line that names them may put them in other
     columns, as exports of Google Workspace, Microsoft 365, cPanel, Plesk, hMailServer and MDaemon do.  It is

@@ -30,10 +30,12 @@ def seal_options(command: Callable[..., None]) -> Callable[..., None]:
             "--no-undo-for-plaintexts",
             "no_plaintexts",
             is_flag=True,
-            help="Keep no old plaintext: undo cannot bring those back.",
+            help="Do not keep old plaintexts in the journal; undo cannot restore those.",
         ),
         click.option(
-            "--seal-to", metavar="KEY", help="Seal the journal to this key, not to one that lies beside it."
+            "--seal-to",
+            metavar="KEY",
+            help="Encrypt the journal to this key (migrate keygen), not to one stored beside it.",
         ),
     ):
         command = option(command)
@@ -41,7 +43,7 @@ def seal_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = None) -> None:
-    """Raises UsageError where the journal is of another store, by what that is and not by its name.
+    """Raises UsageError where the journal belongs to another store, by what that is and not by its name.
 
     ``said``: the store's identity, by who knows that it is the same.
     """

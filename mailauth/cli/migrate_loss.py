@@ -14,7 +14,7 @@ loss_option = click.option(
     "--accept-mechanism-loss",
     "accept_loss",
     is_flag=True,
-    help="Migrate rows too that serve CRAM-MD5, SCRAM or the like, which the new hashes do not.",
+    help="Also migrate rows that serve CRAM-MD5, SCRAM and the like; the new hashes cannot.",
 )
 
 

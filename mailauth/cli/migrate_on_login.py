@@ -26,13 +26,15 @@ _TALLY = "tally.sqlite"
 _SEEN = "seen"
 _HOST = "127.0.0.1"
 
-apply_option = click.option("--apply", "do_it", is_flag=True, help="Do it; without this, it is only shown.")
+apply_option = click.option(
+    "--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("on-login")
 def on_login() -> None:
-    """Give each user a new hash when he logs in next, without anyone noticing.
+    """Give each user a new hash at the next login, without a password reset.
 
     Dovecot reports each login, after it has answered the client, to a small service on loopback; the
     password is in the report, sealed by Dovecot itself.  The service verifies it against the row, makes
@@ -44,11 +46,27 @@ def on_login() -> None:
 @on_login.command()
 @config_option
 @pid_option
-@click.option("-s", "--scheme", default="ARGON2ID", show_default=True, help="What the hashes become.")
-@click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name.")
-@click.option("--cost", type=int, help="bcrypt's cost.")
-@click.option("--rounds", type=int, help="Rounds of the SHA-crypts and PBKDF2.")
-@click.option("--port", type=click.IntRange(1, 65535), default=_PORT, show_default=True, help="On 127.0.0.1.")
+@click.option(
+    "-s",
+    "--scheme",
+    default="ARGON2ID",
+    show_default=True,
+    help="Scheme of the new hashes.",
+    metavar="SCHEME",
+)
+@click.option(
+    "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
+)
+@click.option("--cost", type=int, help="bcrypt cost, 4 to 31 (2^N rounds).", metavar="N")
+@click.option("--rounds", type=int, help="Rounds of SHA-crypt and PBKDF2.", metavar="N")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=_PORT,
+    show_default=True,
+    help="Port on 127.0.0.1 that the service listens on.",
+    metavar="PORT",
+)
 @click.option(
     "--long-passwords",
     type=click.Choice(["leave", "as-typed"]),
@@ -133,7 +151,7 @@ def enable(
 @apply_option
 @json_option
 def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> None:
-    """Take all of it out of Dovecot's configuration again; what was migrated stays."""
+    """Remove it from Dovecot's configuration; hashes that were migrated stay."""
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.migrate import enable as switching  # noqa: PLC0415
 
@@ -149,7 +167,7 @@ def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> 
 
 
 @on_login.command()
-@partial(pid_option, text="Dovecot's master, if another than when it was enabled.")
+@partial(pid_option, text="PID of Dovecot's master, if it is not the one that it was enabled for.")
 def serve(pid: int | None) -> None:
     """Run the service in the foreground, until SIGTERM or Ctrl-C.
 
@@ -182,9 +200,9 @@ def serve(pid: int | None) -> None:
 
 
 @on_login.command()
-@click.option("--socket", "holds", is_flag=True, help="The socket unit, which holds the port.")
+@click.option("--socket", "holds", is_flag=True, help="Print the socket unit, which holds the port.")
 def unit(holds: bool) -> None:
-    """Print a systemd unit: of the service, or with --socket of the socket that it is given.
+    """Print the systemd unit of the service, or with --socket that of its socket.
 
     The socket unit holds the port also while the service is stopped.  Enable on-login first: the units have
     its port, and the folders that the service may write.
@@ -198,9 +216,11 @@ def unit(holds: bool) -> None:
 
 @on_login.command()
 @json_option
-@click.option("--png", type=click.Path(dir_okay=False), help="Also draw the progress into this file.")
+@click.option(
+    "--png", type=click.Path(dir_okay=False), help="Also draw the progress to this PNG file.", metavar="FILE"
+)
 def status(as_json: bool, png: str | None) -> None:
-    """How far it is: users by scheme now, what the service did, who is left, and when it may end."""
+    """Show the progress: users by scheme, what the service did, who is left, and when it may end."""
     from mailauth.migrate.onlogin import unfit  # noqa: PLC0415
     from mailauth.migrate.progress import progress  # noqa: PLC0415
     from mailauth.migrate.tally import Tally  # noqa: PLC0415

@@ -39,12 +39,27 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file."),
         pid_option,
-        click.option("--passdb", type=int, metavar="N", help="Which passdb, where there are several."),
-        click.option("--url", metavar="URL", help="A store instead, as for mailauth audit."),
-        click.option("--url-fd", type=int, metavar="FD", help="Read the URL from there."),
-        click.option("--rows-query", metavar="SQL", help="With a URL: SELECT user, password FROM table."),
-        click.option("--default-scheme", metavar="NAME", help="With a URL: what has no {SCHEME} is this."),
-        click.option("--dovecot", "judge", metavar="VERSION", help="Who is to read it; with a URL: 2.4.5."),
+        click.option(
+            "--passdb", type=int, metavar="N", help="Number of the passdb, where there are several."
+        ),
+        click.option(
+            "--url", metavar="URL", help="Change this store instead, written as for mailauth audit."
+        ),
+        click.option("--url-fd", type=int, metavar="FD", help="Read the URL from this file descriptor."),
+        click.option(
+            "--rows-query",
+            metavar="SQL",
+            help="With --url: the query that lists the rows: SELECT user, password FROM table.",
+        ),
+        click.option(
+            "--default-scheme", metavar="NAME", help="With --url: scheme of strings without {SCHEME}."
+        ),
+        click.option(
+            "--dovecot",
+            "judge",
+            metavar="VERSION",
+            help="Dovecot version that reads the store.  [the running one; with --url 2.4.5]",
+        ),
     ):
         command = option(command)
     return command
@@ -53,17 +68,35 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
 def rule_options(command: Callable[..., None]) -> Callable[..., None]:
     """What is to be done."""
     for option in (
-        click.option("--rules", "file", type=click.Path(path_type=Path), help="A TOML file of rules."),
-        click.option("--prefix", is_flag=True, help="Put {SCHEME} before bare hashes that show theirs."),
-        click.option("--trim", is_flag=True, help="Take blanks and line ends at the edges away."),
-        click.option("--relabel", is_flag=True, help="Give hashes under a wrong {SCHEME} the right one."),
-        click.option("--convert", is_flag=True, help="Turn other software's forms into Dovecot's."),
-        click.option("--mend", is_flag=True, help="Undo every accident that can be undone without loss."),
+        click.option(
+            "--rules",
+            "file",
+            type=click.Path(path_type=Path),
+            help="TOML file with rules of your own (docs/migrate.md).",
+            metavar="FILE",
+        ),
+        click.option("--prefix", is_flag=True, help="Add {SCHEME} to bare hashes whose format shows it."),
+        click.option("--trim", is_flag=True, help="Remove blanks and line ends around the string."),
+        click.option("--relabel", is_flag=True, help="Correct a wrong {SCHEME}."),
+        click.option("--convert", is_flag=True, help="Convert other software's formats to Dovecot's."),
+        click.option(
+            "--mend",
+            is_flag=True,
+            help="Repair strings that were cut, padded, quoted or misnamed, where nothing is lost.",
+        ),
         click.option("--rehash", metavar="SCHEME", help="Make plaintexts into hashes of this scheme."),
-        click.option("--profile", default="owasp", show_default=True, help="Argon2's parameters by name."),
-        click.option("--origin", metavar="NAME", help="Whose bare strings they are: md5, nt, plain ..."),
-        click.option("--prove", metavar="FILE.csv", help="Users whose passwords are known, which decide."),
-        click.option("--only", multiple=True, metavar="SCHEME", help="Only what comes out as this."),
+        click.option(
+            "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
+        ),
+        click.option("--origin", metavar="NAME", help="Software that made bare strings: md5, nt, plain ..."),
+        click.option(
+            "--prove",
+            metavar="FILE.csv",
+            help="CSV of users whose passwords are known; they decide what bare strings are.",
+        ),
+        click.option(
+            "--only", multiple=True, metavar="SCHEME", help="Change only strings that become this scheme."
+        ),
     ):
         command = option(command)
     return command
@@ -78,11 +111,11 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
     default=_PLANNING,
     show_default=True,
     metavar="SECONDS",
-    help="Stop then, and say after how many rows.",
+    help="Stop reading after this time, and report how many rows were read.",
 )
 @json_option
 def plan(as_json: bool, max_seconds: float, **named: Any) -> None:
-    """Show what would be done to the stored strings: how many of which kind, with some users.
+    """Show which stored strings would change, how, and how many, with examples.
 
     Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
     or as the TOML file has them.  What may be several things (hex digits, 13 characters, hex:salt, base64)
@@ -128,13 +161,15 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
 @click.command()
 @store_options
 @rule_options
-@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only planned.")
-@click.option("--resume", metavar="ID", help="Go on with a migration that was interrupted.")
+@click.option("--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown.")
+@click.option("--resume", metavar="ID", help="Continue the interrupted migration with this ID.")
 @seal_options
-@click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows a transaction.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes that make hashes; all cores.")
-@click.option("--dask", metavar="ADDRESS", help="Make hashes on a Dask cluster: tls://host:8786.")
+@click.option("--rate", type=RATE, metavar="N", help="Change at most this many rows a second.  [no limit]")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows in one transaction.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes that make hashes.  [one for each core]", metavar="N"
+)
+@click.option("--dask", metavar="ADDRESS", help="Make hashes on this Dask cluster, such as tls://host:8786.")
 @loss_option
 @json_option
 def apply(
@@ -150,7 +185,7 @@ def apply(
     as_json: bool,
     **named: Any,
 ) -> None:
-    """Carry the plan out, in batches, each row only where it is still as it was read.
+    """Carry out the plan in batches; a row that changed meanwhile is left alone.
 
     Can be interrupted (Ctrl-C ends after the batch) and killed; --resume goes on.  What was changed can be
     taken back: mailauth migrate undo.  The journal, old plaintexts too, is sealed to a key that lies beside
@@ -215,7 +250,7 @@ def status(as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def keygen(file: Path) -> None:
-    """Make a key that journals can be sealed to; prints its public half for --seal-to.
+    """Make a key pair for encrypted journals, and print the public key for --seal-to.
 
     Keep FILE away from this server: only an undo needs it.
     """

@@ -16,10 +16,17 @@ from mailauth.cli.shared.progress import changing
 @click.command()
 @click.argument("name", metavar="ID")
 @store_options
-@click.option("--store", metavar="STORE", help="Which store it is, said anew: moved, copied, another name.")
-@click.option("--key", type=click.Path(path_type=Path), help="The private key's file, if it was --seal-to.")
-@click.option("--rate", type=RATE, metavar="N", help="Rows changed a second at most.")
-@click.option("--apply", "do_it", is_flag=True, help="Do it.  Without this, it is only said what would be.")
+@click.option("--store", metavar="STORE", help="Where the store is now, if it was moved, copied or renamed.")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    help="File with the private key, if the journal was encrypted with --seal-to.",
+    metavar="FILE",
+)
+@click.option("--rate", type=RATE, metavar="N", help="Change at most this many rows a second.  [no limit]")
+@click.option(
+    "--apply", "do_it", is_flag=True, help="Write the old strings back.  Without it they are only counted."
+)
 @json_option
 def undo(
     name: str,
@@ -30,7 +37,7 @@ def undo(
     as_json: bool,
     **named: Any,
 ) -> None:
-    """Put the old strings back, where the new ones still are.  Exit status as for apply.
+    """Restore the old strings where the new ones are unchanged.  Exit status as for apply.
 
     1 also where some rows were plaintexts that the journal does not hold (--no-undo-for-plaintexts): they
     keep their new strings.

@@ -51,11 +51,15 @@ _MOST_LOAD = 64 * 1024 * 1024  # bytes of a load's result
     metavar="FILE",
     help="Also show this result of mailauth load --json.",
 )
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
-@click.option("--anonymous", is_flag=True, help="Replace names of users and hosts, and addresses.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("--anonymous", is_flag=True, help="Replace the names of users and hosts, and addresses.")
 @config_option
 @pid_option
-@click.option("--rows-query", metavar="SQL", help="A SELECT of all passwords, if Dovecot's own does not say.")
+@click.option(
+    "--rows-query",
+    metavar="SQL",
+    help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+)
 @password_options
 def report(
     user: str | None,
@@ -70,7 +74,7 @@ def report(
     password_fd: int | None,
     password_stdin: bool,
 ) -> None:
-    """One HTML file with all that is to be known of this server, to send to a colleague.
+    """Write one HTML file with all results about this server, to send to a colleague.
 
     What mailauth checkup finds, what the stores hold, whether the hashes fit into memory; with USER also
     what diagnose USER finds, with --load also how many logins a second it holds.  The file needs

@@ -1,4 +1,4 @@
-"""A place where a mail client comes in, how far it came, and what it was told."""
+"""A place where a mail client comes in, how far it came, and what it was answered."""
 
 import socket
 from dataclasses import dataclass

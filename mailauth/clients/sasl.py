@@ -96,7 +96,7 @@ class _Scram:
 
 
 class _Token:
-    """The token; and after a refusal, which is told as JSON, the word that ends the exchange."""
+    """The token; and after a refusal, which comes as JSON, the word that ends the exchange."""
 
     def __init__(self, message: bytes, after: bytes) -> None:
         self._answers = [after, message]

@@ -63,7 +63,7 @@ def packed(kind: str, value: object) -> bytes:
 
 
 def read(data: bytes, form: Any) -> tuple[str, Any]:
-    """An answer; its value is of the type ``form``, each field of it checked.
+    """An answer; its value has the type ``form``, each field of it checked.
 
     Raises CannotObserve for whatever is not: another type, another field, too deep, too many, too long.
     """

@@ -1,6 +1,6 @@
 """The filters of 2.4's variables, each with Dovecot's own meaning.
 
-``encrypt`` and ``decrypt`` are known, and not computed here: what they need is told.
+``encrypt`` and ``decrypt`` are known, and not computed here: what they need is reported.
 
 Source: Dovecot 2.4.1 and 2.4.4 src/lib-var-expand/expansion-filter.c, expansion-filter-if.c.
 """

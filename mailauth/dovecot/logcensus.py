@@ -41,7 +41,7 @@ class Pattern(Enum):
     SPRAYING = "guessing many names"
     SPREAD = "guessing from many addresses"
     UNPROVEN = "perhaps logins that worked"
-    FEW = "too few failures to tell"
+    FEW = "too few failures to judge"
     UNCLEAR = "no pattern"
 
 

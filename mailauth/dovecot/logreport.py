@@ -289,7 +289,7 @@ def _says(pattern: Pattern, group: Group, most: Pair | None) -> str:
         case Pattern.STALE:
             return f"the same wrong password each time, {every}"
         case Pattern.STEADY:
-            return f"{every}; the log does not tell whether it is the same password each time"
+            return f"{every}; the log does not show whether it is the same password each time"
         case Pattern.UNPROVEN:
             return f"{every}; a passdb said no, and Dovecot does not log whether a later one let it in"
         case Pattern.GUESSING:
@@ -318,17 +318,15 @@ def _notes(census: Census, read: _Read, asked: Reading) -> list[str]:
     if census.unexplained:
         notes.append(
             f"Of {census.unexplained} failures the log gives no reason: set auth_verbose = yes, and"
-            " auth_verbose_passwords = sha1:6 to tell one client's old password from guesses."
+            " auth_verbose_passwords = sha1:6 to distinguish one client's old password from guesses."
         )
     elif census.failures and not any(pair.given for pair in census.pairs.values()):
-        notes.append(
-            "The log does not tell equal passwords from different ones: auth_verbose_passwords = sha1:6 does."
-        )
+        notes.append("The log does not show which passwords are equal: auth_verbose_passwords = sha1:6 does.")
     if census.unproven:
         notes.append(
             f"{census.unproven} of these failures came from programs without a session (Postfix, Exim): where"
             " there are several passdbs, Dovecot logs that the first says no, and not that the next lets the"
-            " client in. The program's own log tells (Postfix: SASL ... authentication failed)."
+            " client in. See that program's own log (Postfix: SASL ... authentication failed)."
         )
     if read.stopped:
         notes.append(
@@ -342,7 +340,7 @@ def _notes(census: Census, read: _Read, asked: Reading) -> list[str]:
     elif census.lines and not read.dated:
         notes.append("The lines have no time that can be read: name their form with --log-timestamp.")
     if census.forgotten:
-        notes.append(f"{census.forgotten} failures of rare names are counted, and not told apart.")
+        notes.append(f"{census.forgotten} failures of rare names are counted together.")
     return notes
 
 

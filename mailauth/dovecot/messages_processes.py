@@ -11,7 +11,7 @@ _NO_START, _TROUBLE, _OTHER, _MAIL = LogKind.NO_START, LogKind.TROUBLE, LogKind.
 # Of the master, also where it speaks for a service.
 OF_THE_MASTER: tuple[Message, ...] = (
     Message(LogKind.STARTED, "Dovecot v% starting up%", "Dovecot starts", "main.c"),
-    Message(LogKind.RELOADED, "SIGHUP received - reloading%", "the configuration is read anew", "main.c"),
+    Message(LogKind.RELOADED, "SIGHUP received - reloading%", "the configuration was read again", "main.c"),
     Message(_NO_START, "service(%): command startup failed, throttling%",
             "a process of that service ends as it starts", "service-monitor.c"),
     Message(_NO_START, "service(%): listen(%) failed: %", "the port or socket cannot be opened",
@@ -224,7 +224,7 @@ OF_MAIL: tuple[Message, ...] = (
             "the mail cannot be opened where the settings say that it is", "mail-namespace.c"),
     Message(_MAIL, "namespace configuration error: %", "the namespaces do not fit one another",
             "mail-namespace.c"),
-    Message(_MAIL, "Namespace % can't have alias_for=%", "the alias of a namespace is of another storage",
+    Message(_MAIL, "Namespace % can't have alias_for=%", "the alias of a namespace has another storage",
             "mail-namespace.c"),
     Message(_MAIL, "% namespace alias_for: %", "the alias of a namespace leads nowhere",
             "mail-namespace.c"),

@@ -1,6 +1,6 @@
 """What auth says of the servers, files and programs that it asks: databases, LDAP, PAM, Lua and others.
 
-A row of LogKind.FAILED ends one login; one of LogKind.BACKEND is of the server, whoever logs in.
+A row of LogKind.FAILED ends one login; one of LogKind.BACKEND concerns the server, whoever logs in.
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth, src/lib-sql, src/lib-dict; the file is named in each row.
 """
 

@@ -38,7 +38,7 @@ def read_config(dovecot: Installation, service: str = "") -> AuthConfig:
 def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Refusal:
     """As ``read_config``; a configuration that Dovecot does not accept is an answer.
 
-    ``service``: with what ``protocol SERVICE { ... }`` has for auth, which it reads anew for each service;
+    ``service``: with what ``protocol SERVICE { ... }`` has for auth, which it reads again for each service;
     for "" with the passdbs of all of them, since somebody's password is stored there.
     """
     # -P because the store's password is among what it would hide; none of it leaves this process.
@@ -165,7 +165,7 @@ def refused_by_master(dovecot: Installation, version: Version) -> str:
 def _all_seen(dovecot: Installation) -> None:
     """Raise CannotObserve for a part of the configuration that doveconf passed over, as it may not read it.
 
-    Dovecot reads it, as root: what doveconf says is of another configuration than Dovecot's.
+    Dovecot reads it, as root: what doveconf says is another configuration than Dovecot's.
     """
     if not os.geteuid():
         return

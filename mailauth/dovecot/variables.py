@@ -96,7 +96,7 @@ class ClientValueError(CannotObserve):
     """A variable whose value depends on the client, and that nobody named."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"the variable %{{{name}}} is of the client's connection, which was not named.")
+        super().__init__(f"the variable %{{{name}}} comes from the client's connection, which was not named.")
         self.name = name
 
 

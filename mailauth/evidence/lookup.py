@@ -12,7 +12,7 @@ from mailauth.stores.store import Failing, Failure, Otherwise, Outcome
 class UserName(Evidence):
     """The name as given and as looked up; the first character that auth_username_chars refuses.
 
-    ``requested``: whose mail is asked for, where the name is of a master user ("alice*root").
+    ``requested``: whose mail is asked for, where the name has a master user ("alice*root").
     """
 
     given: str

@@ -141,7 +141,7 @@ class Reachable(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A server certificate.  ``covers``: it is good for the host asked about; None: none was asked.
+    """A server certificate.  ``covers``: it is valid for the host asked about; None: none was asked.
 
     ``presented``: a client gets it now; else it is in a file, and Dovecot may have an older one.
     """

@@ -61,5 +61,5 @@ class CacheAnswer(Evidence):
     def seen(self) -> str:
         if not self.caches:
             return "the auth cache does not answer for the user's passdb"
-        known = {True: "knows the user", False: "says that there is no such user", None: "did not tell"}
+        known = {True: "knows the user", False: "says that there is no such user", None: "did not say"}
         return f"the auth cache is on; Dovecot's lookup {known[self.knows]}"

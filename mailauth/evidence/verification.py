@@ -14,7 +14,7 @@ from mailauth.hashes.damaged import Damage
 class StoredHash(Evidence):
     """The stored string of this passdb.  ``flaw``: why it can never match there, or "".
 
-    ``damage``: what befell it; None where a password can match it, and it is no hash taken for a password.
+    ``damage``: what damaged it; None where a password can match it, and it is no hash taken for a password.
     ``seconds``: about what one verification takes on one core.  ``passdb``: its number.
     """
 
@@ -105,8 +105,8 @@ class Trial:
 class Trials(Evidence):
     """The trials for the verifying processes; ``unlimited`` is the verdict without a limit.
 
-    ``with_password``: the verdicts are of the password that was given; else of one that stands in for it, and
-    only tell whether the memory suffices.
+    ``with_password``: the verdicts concern the password that was given; else one that stands in for it,
+    and only tell whether the memory suffices.
     """
 
     with_password: bool

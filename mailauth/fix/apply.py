@@ -169,7 +169,7 @@ def _journal(ready: Ready) -> Journal:
 
 
 def _modes(plan: Plan, dovecot: Installation) -> Iterator[ModeEntry]:
-    """What is written anew is another file than before, so which one it was says nothing."""
+    """What is written again is another file than before, so which one it was says nothing."""
     written = {change.path for change in plan.files}
     for words in plan.commands:
         for mode in modes_of(words, dovecot):
@@ -177,7 +177,7 @@ def _modes(plan: Plan, dovecot: Installation) -> Iterator[ModeEntry]:
 
 
 def _need_rights(ready: Ready) -> None:
-    """An ordinary user is told at once what he lacks.  Raises UsageError."""
+    """An ordinary user is refused at once, with what is missing.  Raises UsageError."""
     us = os.geteuid()
     if us == 0:
         return

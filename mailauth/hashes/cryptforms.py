@@ -354,7 +354,7 @@ def _in_form(form: Form, text: bytes) -> tuple[str, int]:  # noqa: C901 - one se
         return "libxcrypt writes $3$$ and the hex in small letters", at
     foreign = first_foreign(text[digest_at:], CRYPT64)
     if foreign is not None:
-        return "a character that no hash of this kind has", digest_at + foreign
+        return "a character that this kind of hash cannot have", digest_at + foreign
     if form.kind in ("$1$", "$5$", "$6$"):
         return "the last character is one that this algorithm never makes", len(text) - 1
     return "the parameters before the salt are none that libxcrypt takes", len(form.prefix)

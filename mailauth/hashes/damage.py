@@ -1,4 +1,4 @@
-"""Which accident befell a stored string that matches nothing here: exactly one kind for each string.
+"""How a stored string that matches nothing was damaged: exactly one kind for each string.
 
 Precedence, where there was more than one accident: what cannot be undone, whatever stands around it;
 then what can, the outermost first (blanks, quotes, braces, protected dollars, a second scheme, the
@@ -172,7 +172,7 @@ _USUAL_TAG, _LEAST_TAG = 32, 16
 
 
 def _shortened(parsed: Hash, password: Password | None, user: str) -> Said | None:
-    """A hash that parses and was cut off all the same: with so much of it no password is told wrong."""
+    """A hash that parses and was cut off all the same: with so much of it no password can be called wrong."""
     odd, surely = _shortness(parsed)
     if not odd or (password is None and not surely):
         return None

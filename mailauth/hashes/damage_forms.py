@@ -1,4 +1,4 @@
-"""What the forms of hashes tell of a damaged one: which scheme it was, and what befell it.
+"""What the forms of hashes tell of a damaged one: which scheme it was, and how it was damaged.
 
 Each function is certain or says nothing.
 """
@@ -126,7 +126,7 @@ def no_password(text: bytes) -> Said | None:
 
 
 def within(scheme: str, payload: bytes, flaw: Flaw | None) -> Said | None:
-    """What befell a hash that has the right name."""
+    """How a hash that has the right name was damaged."""
     if scheme in _ARGON2:
         return argon2(payload)
     if scheme in known_as("BLF-CRYPT"):

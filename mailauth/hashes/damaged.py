@@ -1,4 +1,4 @@
-"""The accidents that befall a stored string, by name."""
+"""The ways in which a stored string is damaged, by name."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -40,7 +40,7 @@ def headline(stored: bytes, seen: Judged) -> str:
 
 
 def _kind(stored: bytes, seen: Judged) -> str:
-    """As in "a bcrypt hash"; "" for a password as it is, and for what cannot be told."""
+    """As in "a bcrypt hash"; "" for a password as it is, and for what is unknown."""
     if isinstance(seen.parsed, Hash) and (seen.damage is None or seen.fate is Fate.REFUSED):
         name = seen.parsed.scheme.name
         kind = str(dict(seen.parsed.params).get("kind", ""))

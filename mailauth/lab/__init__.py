@@ -1,6 +1,6 @@
 """A real disposable Dovecot, of any version, with a real store: for tests, rehearsals and proofs.
 
-Nothing of it is left when its caller ends, however that comes about.
+Nothing of it is left when its caller ends, however it ends.
 """
 
 from mailauth.lab.databases import MariaDB, Postgres

@@ -60,7 +60,7 @@ def pidfd_or_none(caller: int) -> int | None:
 
 
 def serve(channel: socket.socket, ended: int) -> None:
-    """Answer requests until the caller closes the channel or ends, or we are told to terminate."""
+    """Answer requests until the caller closes the channel or ends, or we get SIGTERM."""
     awake, wake = socket.socketpair()
     awake.setblocking(False)
     wake.setblocking(False)

@@ -52,7 +52,7 @@ class Session:
     ) -> float:
         """Send by the schedule; how many seconds that took.
 
-        ``hopeless`` is asked now and then whether to go on is of no use.  Answers may come later:
+        ``hopeless`` is asked now and then whether to go on is useless.  Answers may come later:
         see ``settle``.
         """
         pool, mix, wake = self.pool, self.mix, self._wake

@@ -80,7 +80,7 @@ class Watcher:
         return 0
 
     def _read(self) -> int:
-        """Warnings of a queue since the beginning; a rotated log is begun anew."""
+        """Warnings of a queue since the beginning; a rotated log is begun again."""
         assert self._log
         with suppress(OSError), inroot.opened(self._log) as file:
             size = file.seek(0, os.SEEK_END)

@@ -85,7 +85,7 @@ def _memory(case: Case) -> int:
 
 
 def by_address(done: list[Attempt]) -> bool:
-    """Whether the user's entry asks where the client is, so that doveadm must be told."""
+    """Whether the user's entry asks where the client is, so that doveadm needs it."""
     return any(one.way.layer is Layer.HASH and one.code.startswith(NETS) for one in done)
 
 

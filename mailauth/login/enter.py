@@ -32,7 +32,7 @@ class _NotConnectedError(Exception):
 def attempt(way: Way, user: str, password: Password, site: Site, address: str = "") -> Attempt:
     """One login by one way.  Never raises for what the server does: that is the answer.
 
-    ``address``: where auth is told that the client is; without one the auth socket is told 127.0.0.1, with no
+    ``address``: where the client is, for auth; without one the auth socket gets 127.0.0.1, with no
     penalty, and doveadm nothing, so that what it makes fail holds nobody back who has an address.
     """
     try:
@@ -114,7 +114,7 @@ class _Course:
         return "auth refuses the password" if no and first and first.answer is Answer.REFUSED else ""
 
     def missing(self, way: Way) -> Iterator[Attempt]:
-        """That the mechanism is not offered there, by what the session with the first one was told."""
+        """That the mechanism is not offered there, by what the session with the first one was answered."""
         told = next(
             (one.offered for one in self._of(Layer.DOOR) if one.way.door == way.door and one.offered), ()
         )

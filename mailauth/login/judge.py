@@ -194,7 +194,7 @@ def _of_the_password(table: _Table, no: Attempt) -> Fault:
     matches = table.hash is not None and table.hash.ok
     says = "the stored string matches, and auth says no" if matches else "auth says no"
     nets = table.hash.code if table.hash and table.hash.code.startswith(NETS) else ""
-    where = f"; the entry has {nets}: --from-address tells auth where the client is" if nets else ""
+    where = f"; the entry has {nets}: --from-address gives auth the client's address" if nets else ""
     memory = table.hash.memory if table.hash and matches else 0
     takes = f"; verifying it takes {show_size(memory)}, for which vsz_limit must leave room" if memory else ""
     return Fault(Breaks.PASSDB, "", says + _why(no) + where + takes, ("--login",))

@@ -90,12 +90,12 @@ def _told(fault: Fault, user: str, lines: list[tuple[str, Said]]) -> Fault:
 
 
 def _names(said: Said, user: str) -> bool:
-    """Whether it is of this user: 2.3 has the name in the text."""
+    """Whether it names this user: 2.3 has the name in the text."""
     return said.level == "Info" and (_is(said.who, user) or f"({user.casefold()}" in said.text.casefold())
 
 
 def _concerns(said: Said, user: str, lines: list[tuple[str, Said]]) -> bool:
-    """Whether a line is of a session that began now, or of none."""
+    """Whether a line belongs to a session that began now, or of none."""
     if said.who and not said.who.isdigit() and not _is(said.who, user):
         return False
     begun = [

@@ -18,7 +18,7 @@ class Layer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """``service``: imap, pop3, submission, sieve, smtp; "" where none is told.  ``door``: a protocol's."""
+    """``service``: imap, pop3, submission, sieve, smtp; "" where none is given.  ``door``: a protocol's."""
 
     layer: Layer
     service: str = ""

@@ -19,7 +19,7 @@ class Choice:
 
     ``host``: connect there, from here, and not to what the listeners are bound to.  ``smtp``: Postfix's
     doors, where they were named; else those that were found.  ``address``: where the client is, as the auth
-    socket and doveadm are told; else the loopback.  ``every``: each mechanism at each door; else PLAIN, and
+    socket and doveadm get it; else the loopback.  ``every``: each mechanism at each door; else PLAIN, and
     each of the others at one door of the protocol.  ``insecure``: the password may go to a host that was
     named without TLS, or with a certificate that is not verified.
     """

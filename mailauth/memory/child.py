@@ -51,7 +51,7 @@ def trial(
 
     ``later`` lives as a process after its first verification, whose heap already holds the index
     array; otherwise as a new one.  ``room`` None: no limit.  The verdict is MATCH, MISMATCH or
-    OUT_OF_MEMORY; only the first two need the right password to be told apart.
+    OUT_OF_MEMORY; only the first two need the right password to be distinguished.
 
     Raises CannotObserve when the library is not there, the machine has not the memory to try
     without a limit, or ``timeout`` (seconds) runs out.

@@ -74,7 +74,7 @@ def scrypt(n: int, r: int, p: int, *, yescrypt: bool) -> Footprint:
     table, scratch = scrypt_parts(n, r, p, yescrypt=yescrypt)
     parts = (Part("table", table, _pages(table)), Part("scratch", scratch, _pages(scratch)))
     total = sum(part.mapped for part in parts)
-    # Both are mapped by mmap(2) itself, past malloc, each time anew: nothing stays on the heap.
+    # Both are mapped by mmap(2) itself, past malloc, each time again: nothing stays on the heap.
     return Footprint(parts, p, total, fit.need_always(Memory(total), 0))
 
 

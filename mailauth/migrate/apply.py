@@ -33,7 +33,7 @@ _LOOK = 1000  # rows between two looks at the clock
 _SAVE = 1.0  # seconds between two writes of the head
 
 Tell = Callable[[int, int], None]
-"""Is told of rows looked at and rows changed, as it goes on."""
+"""Called with the rows looked at and changed so far."""
 Stopped = Callable[[], bool]
 
 

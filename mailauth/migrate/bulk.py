@@ -31,7 +31,7 @@ _Pair = tuple[Known, Row]
 class Imported:
     """What became of a list's lines.  The counts are exact; ``named`` has some of those that were left.
 
-    A user is named as the store has him, a line of no user of the store's by its number: what stands there
+    A user is named as in the store, a line of no user of the store's by its number: what stands there
     may be a password.
     """
 
@@ -128,7 +128,7 @@ class Import:
             self._write(wanted, outcomes, proven)
 
     def _found(self, page: Sequence[Known]) -> Iterator[_Pair]:
-        """Each with his one row."""
+        """Each with one row."""
         wanted = {known.user for known in page}
         rows: defaultdict[str, list[Row]] = defaultdict(list)
         for row in self.table.of_users(list(wanted)):

@@ -1,4 +1,4 @@
-"""One user of a list, whose password is said to be known: is it, and what is his row to become.
+"""One user of a list: does the listed password match, and what does the row become.
 
 Runs anywhere, on rows that were read before; it looks nothing up and writes nothing.
 """
@@ -90,7 +90,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A user, the password that he is said to have, and what is stored for him."""
+    """A user, the password that the list has, and what is stored."""
 
     user: str
     password: Password

@@ -20,7 +20,7 @@ class Goal:
 
 
 def reached(stored: Hash, goal: Goal) -> bool:
-    """Whether a hash need not be made anew: it has the goal's scheme, and is no weaker than asked for.
+    """Whether a hash need not be made again: it has the goal's scheme, and is no weaker than asked for.
 
     A hash with larger parameters than the goal's counts as there: nobody is migrated downwards.
     """

@@ -25,7 +25,7 @@ _DIGEST = 16  # bytes
 Named = Callable[[str], tuple[str, str]]
 """What the store calls a user of the list; and the character that Dovecot does not take, if any."""
 Left = Callable[[Outcome, int, str, str], None]
-"""Is told of lines that are no users': outcome, how many, how a report names them, and why."""
+"""Called for lines without a user: outcome, how many, how a report names them, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def opened(
     encoding: str | None = None,
     dialect: Dialect = AS_SEEN,
 ) -> Iterator[UserList]:
-    """Read it for the first time; ``left`` is told of lines that are not to be used.  Raises UsageError."""
+    """Read it for the first time; ``left`` is called for lines that are not used.  Raises UsageError."""
     with _twice(file) as given, as_utf8(given, encoding) as again, closing(_Seen()) as seen:
         found = UserList(0, again, again.tell(), named, seen, dialect)
         found.read(left)

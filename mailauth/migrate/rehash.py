@@ -1,4 +1,4 @@
-"""One user's hash, made anew from the password of a login that Dovecot has just let in.
+"""One user's hash, made again from the password of a login that Dovecot has just let in.
 
 Everything is looked at again: the row, whether this password matches it, whether the new hash matches the
 password.  The row is changed only where it is still the one that was read.

@@ -50,7 +50,7 @@ Nice=10
 
 # root: it reads what only root may read (Dovecot's configuration with a database's password, passwd-files),
 # asks doveadm, and looks at the verifying processes.  Of root's capabilities it keeps what that takes:
-# files of others (DAC_OVERRIDE), a passwd-file made anew with its owner and mode (CHOWN, FOWNER), /proc of
+# files of others (DAC_OVERRIDE), a passwd-file made again with its owner and mode (CHOWN, FOWNER), /proc of
 # Dovecot's processes (SYS_PTRACE), and trials of hashes as a user without rights (SETUID, SETGID, KILL).
 CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_SYS_PTRACE
 CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL{more}

@@ -34,7 +34,7 @@ def number(dovecot: Installation, name: str, table: str) -> int | None:
     if own is None and (more := _others(dovecot, table)):
         raise CannotObserve(
             f"{name!r} is not in /etc/{table} of that root, and names come from {more} there too: in it,"
-            f" getent {table} {name} tells."
+            f" getent {table} {name} shows it."
         )
     return own
 

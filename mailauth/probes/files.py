@@ -77,7 +77,7 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, tuple[str, ...] | Non
 def _passwd_files(scene: Scene, source: FileSource) -> Iterator[str]:
     """The file; of a path with variables the user's, or without a user all that are there.
 
-    /etc/passwd is for everyone to read.  Where no file has such a path, the path itself is told as missing.
+    /etc/passwd is for everyone to read.  Where no file has such a path, the path itself is reported missing.
     """
     path, version = source.path, scene.config.version
     if not path.startswith("/") or path == "/etc/passwd" or misread(path, version.dialect):

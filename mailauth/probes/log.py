@@ -90,7 +90,7 @@ def observe_log_streams(scene: Scene) -> LogStreams | NotApplicable:
             raise CannotObserve(
                 f"{log.source}: a passdb said no to {one.user!r} from {one.ip} {one.count} times; there are"
                 " several passdbs, and Dovecot does not log whether a later one let that client in (it has no"
-                " session, as Postfix or Exim): that program's own log tells, SASL ... authentication failed."
+                " session, as Postfix or Exim): see that program's own log, SASL ... authentication failed."
             )
     return LogStreams(log.source, found)
 

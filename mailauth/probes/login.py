@@ -1,7 +1,7 @@
 """Log in for real: through the auth socket, and with ``doveadm auth test``, which knows PLAIN only.
 
 Both leave traces (the log, last-login plugins), so they are made only when asked for, one attempt each.
-The auth socket is told not to count a failure as a penalty.
+The auth socket is asked not to count a failure as a penalty.
 """
 
 import re

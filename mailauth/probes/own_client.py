@@ -22,7 +22,7 @@ def to_socket(scene: Scene) -> tuple[str, ...]:
 
 
 def address(scene: Scene) -> str:
-    """Where the auth socket is told that the client is."""
+    """Where the client is, for the auth socket."""
     return client_values.sent(scene)["rip"]
 
 

@@ -29,7 +29,7 @@ def observe_variants(
 ) -> PasswordVariant:
     """Verify the near variants of a wrong password against each hash, until one matches or time is up.
 
-    ``seconds`` are of the processor, so that a busy server does not change what is found; and no more than
+    ``seconds`` are processor time, so that a busy server does not change what is found; and no more than
     three times as many pass.  A verification is begun only if one as long as the longest would end in time.
     """
     left = variants(password)[:_MOST]

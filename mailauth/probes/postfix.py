@@ -1,6 +1,6 @@
 """The ports at which a Postfix takes logins and asks this Dovecot: what postconf says of each that runs.
 
-Postfix is told apart from one that asks another Dovecot by the socket that it asks: smtpd_sasl_path, from
+Postfix is distinguished from one that asks another Dovecot by the socket that it asks: smtpd_sasl_path, from
 the queue directory where it is relative, or where smtpd is in a chroot there.
 Source: Postfix 3.10 SASL_README.html, "Postfix to Dovecot SASL communication"; master(5), postconf(1).
 """

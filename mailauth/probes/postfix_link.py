@@ -33,7 +33,7 @@ _ROOT = 0
 
 
 def observe_postfix_link(scene: Scene) -> PostfixLink | NotApplicable:
-    """The first Postfix service whose socket is of no use to it; else the first that asks this Dovecot."""
+    """The first Postfix service whose socket it cannot use; else the first that asks this Dovecot."""
     links: list[PostfixLink] = []
     for one in instances(scene):
         with suppress(CannotObserve, OSError):  # not ours to look at, half installed, or gone meanwhile
@@ -65,7 +65,7 @@ def _link(one: Instance, smtpd: Smtpd, scene: Scene) -> PostfixLink:
 
 
 def _problem(path: str, found: os.stat_result, user: str, who: Identity | None) -> str:
-    """Why a socket that is there is of no use."""
+    """Why a socket that is there cannot be used."""
     kind = path.rpartition("/")[2].rpartition("-")[2]
     if not stat.S_ISSOCK(found.st_mode):
         return "that is no socket"

@@ -1,4 +1,4 @@
-"""What every probe is told: which user of which Dovecot, as configured."""
+"""What every probe is given: which user of which Dovecot, as configured."""
 
 from dataclasses import dataclass
 

@@ -122,7 +122,7 @@ def _named(missing: list[tuple[str, str]], how: str) -> tuple[str, ...]:
 def observe_running(scene: Scene) -> Running:
     """Whether the master runs, and the files that are newer than the auth process.
 
-    A reload starts auth anew, so whatever is newer than auth was not read.  What is older may have been
+    A reload starts auth again, so whatever is newer than auth was not read.  What is older may have been
     read or not: nothing is said of it.  Raises CannotObserve when processes may not be seen.
     """
     config = scene.config

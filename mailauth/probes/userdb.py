@@ -67,7 +67,7 @@ _A_LOGIN = "only a real login shows what it gets: mailauth diagnose --login -p U
 
 
 def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnswer:
-    """Doveadm user: with the mail settings, in one run; what these make fail is told apart by a second."""
+    """Doveadm user: with the mail settings, in one run; what these make fail is distinguished by a second."""
     drivers = [userdb.driver for userdb in scene.config.userdbs]
     began = log_added.mark(scene.dovecot, scene.config)
     ran = _doveadm(scene, "--", user)

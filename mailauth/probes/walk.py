@@ -1,7 +1,7 @@
 """Follow the passdbs as Dovecot does: which are asked, in which order, and what comes of it.
 
 What a passdb says is asked once; the way through them depends on the password, so it is followed for
-each question anew: if every hash matched, if none did, if only this one did.  A passdb that could not be
+each question again: if every hash matched, if none did, if only this one did.  A passdb that could not be
 asked may say anything: each is followed, and where they come to different ends the way is open.
 
 Source: auth_request_want_skip_passdb(), auth_request_handle_passdb_callback() and what they call,

@@ -27,7 +27,7 @@ def check_text(report: Report) -> str:
 
 
 def _first(report: Report) -> str:
-    """The first of the worst, with the checks that the same befell, and which others are as bad."""
+    """The first of the worst, with the checks that have the same fault, and which others are as bad."""
     checks = [one for one in report.outcomes if one.status is report.status]
     if report.status is Status.OK or not checks:
         return _safe(f"{', '.join(one.check for one in checks)}: {_well(report)}", _SHORT)

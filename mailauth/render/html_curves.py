@@ -40,7 +40,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Lines and dots, with a name for the document and what a listener is told.
+    """Lines and dots, with a name for the document and what a screen reader says.
 
     ``marks``: where lines across the picture stand, upright; ``limit``: one that lies.
     """

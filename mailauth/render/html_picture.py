@@ -33,7 +33,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars, with a name for the document and what a listener is told; ``legend``: colour and meaning."""
+    """Bars, with a name for the document and what a screen reader says; ``legend``: colour and meaning."""
 
     name: str
     title: str

@@ -69,16 +69,21 @@ def _service(one: ServiceFit) -> Iterator[str]:
             f" {_rows(one.rows_short)} cannot log in, with the right password."
         )
     if one.falls_back and one.fits is not Fits.YES:
-        yield "    harms nobody: Dovecot quietly looks the user up again."
+        yield "    logins work: Dovecot looks the user up again."
     if process.live != process.configured:
         yield (
             f"    configured is {show_limit(process.configured)}, not in force before doveadm reload;"
             f" then it {one.after_reload.value}."
         )
     yield (
-        f"    smallest vsz_limit: {one.least_first} B for the first login of a process,"
-        f" {one.least_always} B for every one"
+        f"    smallest vsz_limit: {_pasted(one.least_first)} for the first login of a process,"
+        f" {_pasted(one.least_always)} for every one"
     )
+
+
+def _pasted(size: int) -> str:
+    """As a vsz_limit is written: whole MiB, rounded up."""
+    return f"{-(-size // (1024 * 1024))}M"
 
 
 def _fix(one: PassdbFit, file: str) -> Iterator[str]:

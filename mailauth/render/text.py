@@ -37,7 +37,7 @@ def diagnosis_text(
 ) -> str:
     """Findings with evidence and remedy, what is undecided and why, and a count.
 
-    ``fixable``: ``mailauth fix`` finds them, too: they are of the Dovecot that runs.
+    ``fixable``: ``mailauth fix`` finds them, too: they concern the Dovecot that runs.
 
     Sentences are wrapped at ``width``; what is to be pasted never is.
     """
@@ -119,13 +119,18 @@ def summary(diagnosis: Diagnosis) -> str:
     """Never "all is well": what was asked, and what was not."""
     count = len(diagnosis.findings)
     blocked = any(one.severity is Severity.BLOCKS_LOGIN for one in diagnosis.findings)
-    found = "Nothing found" if not count else f"{count} finding{'' if count == 1 else 's'}"
+    found = _count(count, "finding") if count else "Nothing found"
     undecided = len({one.rule.code for one in diagnosis.undecided})
-    rules = len(diagnosis.silent)
+    rules = _count(len(diagnosis.silent), "other check" if count else "check")
     works = _of_logins(diagnosis, blocked=blocked)
-    told = f"{works}{found}. {rules} rule{'' if rules == 1 else 's'} silent. {undecided} undecided."
+    quiet = f"{found}. {rules} found nothing" if count else f"{found} by {rules}"
+    told = f"{works}{quiet}. {undecided} undecided."
     passdbs = " and ".join(one.partition(":")[0] for one in diagnosis.unasked)
     return f"{told} Not looked into: {passdbs}." if passdbs else told
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _of_logins(diagnosis: Diagnosis, *, blocked: bool) -> str:

@@ -8,7 +8,7 @@ Why
 How we know
     The hash was verified here with the room that the process has, and the login was made for real.
 What to do
-    Read what Dovecot logs about it, with auth_verbose = yes; doveadm log find tells where.
+    Read what Dovecot logs about it, with auth_verbose = yes; doveadm log find shows where.
 """
 
 from mailauth.evidence import (

@@ -2,7 +2,7 @@
 
 What you see
     The right password works, after 8 or 15 seconds; programs with a shorter timeout give up.  After the
-    log's last failure from that address it goes away by itself within 15 seconds.
+    log's last failure from that address it ends by itself within 15 seconds.
 Why
     anvil counts failures per address (an IPv6 address by its /48) and auth waits 4, 8, then 15 seconds
     before it looks at the next attempt from there.  One stale client holds back all that share its
@@ -34,7 +34,7 @@ def held_back(configured: Configured, penalties: Penalties, log: UserInLog) -> P
         because=(penalties, log),
         certainty=Certainty.PROVEN,
         remedy=remedy(
-            summary="Stop the client that fails; or have no penalty, where many share the address.",
+            summary="Stop the client that fails; or switch the penalty off where many share the address.",
             config=both(*_OFF),
             file=configured.file,
             commands=(RELOAD,),

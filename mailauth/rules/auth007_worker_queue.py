@@ -10,7 +10,7 @@ Why
     auth-worker-connection.c of 2.4.1).
 How we know
     The log says it, since Dovecot last started or was reloaded.  Where auth lost its database, or the
-    database refuses it, workers wait for that: more of them would wait with them, and this is not told.
+    database refuses it, workers wait for that: more of them would wait with them, and nothing is reported.
 What to do
     Allow more workers: auth_worker_max_count on 2.3, process_limit of service auth-worker on 2.4.  More
     workers than processor cores help a slow database, not a slow hash: for that, a cheaper hash, or

@@ -11,7 +11,7 @@ How we know
 What to do
     For signal 9: journalctl -k shows whether the kernel did it; give the machine or the container more
     memory, or allow fewer workers.  For 11 and 6: upgrade Dovecot and its libraries; a backtrace of the
-    core file tells where it crashes.
+    core file shows where it crashes.
 """
 
 from mailauth.dovecot.messages import LogKind
@@ -45,7 +45,7 @@ def crashed(log: LogWindow) -> Problem | None:
                 if signals == {"9"}
                 else "Upgrade Dovecot and its libraries; get a backtrace of the core file."
             ),
-            careful="A reload begins the count anew.",
+            careful="A reload resets the count.",
         ),
     )
 

@@ -61,7 +61,7 @@ def _problem(because: tuple[Evidence, ...], says: str, *, now: bool) -> Problem:
         because=because,
         certainty=Certainty.PROVEN,
         remedy=remedy(
-            summary="See what auth and its workers wait for, and start auth anew by a reload.",
+            summary="See what auth and its workers wait for, and restart auth by a reload.",
             commands=(RELOAD,),
         ),
         severity=Severity.BLOCKS_LOGIN if now else None,

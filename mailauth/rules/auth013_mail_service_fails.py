@@ -8,7 +8,7 @@ Why
     process does not come up (executable, vsz_limit, chroot, a plugin of protocol imap), its mail
     driver is none, or the user has as many connections as mail_max_userip_connections allows.
 How we know
-    A session was made for real, as a client makes it: the step that fails and the answer are told.
+    A session was made for real, as a client makes it: the step that fails and the answer are shown.
     Where another rule names the cause, this one is silent.
 What to do
     Read what Dovecot logs of that moment: doveadm log errors, doveadm log find.

@@ -2,7 +2,7 @@
 
 What you see
     Logins hang, or fail with "Temporary authentication failure" ([UNAVAILABLE]), whatever the password is.
-    The log may grow by gigabytes a day: auth connects anew without a pause where a port takes the
+    The log may grow by gigabytes a day: auth reconnects without a pause where a port takes the
     connection and closes it, as a proxy does whose backend is away, or ldap:// on a TLS port (measured:
     1,300 to 8,200 lines a second, 12 to 72 GB a day, on 2.3.19.1 and 2.4.1).
 Why

@@ -21,10 +21,10 @@ def lets_in(check: PasswordCheck, logins: Logins, cache: CacheAnswer) -> bool:
 
 def flush(cache: CacheAnswer) -> Remedy:
     return remedy(
-        summary="Let Dovecot forget what it has of the user; have the program that sets passwords do so.",
+        summary="Flush the user's cache entry; have the program that sets passwords do so each time.",
         commands=(("doveadm", "auth", "cache", "flush", "--", cache.user),),
         careful=(
             "Where the query has %n or %{user | username} alone, doveadm does not find the entry by the"
-            " full name: doveadm auth cache flush, without a name, forgets everyone."
+            " full name: doveadm auth cache flush, without a name, flushes all entries."
         ),
     )

@@ -61,5 +61,5 @@ def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
         config={"2.3": of_23, "2.4": of_24},
         file=file if configured.version.dialect == "2.3" else configured.file,
         commands=(RELOAD,),
-        careful="Other bare hashes of this passdb may be of another scheme.",
+        careful="Other bare hashes of this passdb may have another scheme.",
     )

@@ -14,6 +14,8 @@ What to do
     the group that the file has, give service auth that group (extra_groups).
 """
 
+from dataclasses import replace
+
 from mailauth.evidence import AuthFile, AuthFiles
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import Words, remedy
@@ -28,7 +30,7 @@ def unreadable(files: AuthFiles) -> Problem | None:
         return None
     return Problem(
         says=" ".join(_says(one) for one in stopped),
-        because=(files,),
+        because=(replace(files, files=tuple(stopped)),),
         certainty=Certainty.LIKELY,
         remedy=remedy(
             summary="Let the process that reads it in, and nobody else." + _beside(stopped),

@@ -1,4 +1,4 @@
-"""A file that a passdb is told to read is not there.
+"""A file that a passdb is set to read is not there.
 
 What you see
     passwd-file: every user is unknown; the log says "missing passwd file".  2.3's dovecot-sql.conf.ext:
@@ -11,6 +11,8 @@ What to do
     Put the file there, or name the right one.
 """
 
+from dataclasses import replace
+
 from mailauth.evidence import AuthFiles
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
@@ -22,7 +24,7 @@ def file_missing(files: AuthFiles) -> Problem | None:
         return None
     return Problem(
         says=" ".join(f"{one.path} ({one.role}) is not there, or is no file." for one in found),
-        because=(files,),
+        because=(replace(files, files=tuple(found)),),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary="Put the file there, or name the right one and reload; doveconf -n shows where it is set."

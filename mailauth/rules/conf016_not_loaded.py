@@ -4,11 +4,11 @@ What you see
     Nothing, or a change that has no effect.  What doveconf and mailauth read is not what runs, and the
     next restart brings it in, with any mistake that it has.
 Why
-    Dovecot reads its files when it starts and when it is told to: a changed file does nothing before
+    Dovecot reads its files when it starts and at a reload: a changed file does nothing before
     doveadm reload.
 How we know
     The times of the files were compared with the start of the oldest auth process, which a reload
-    starts anew.  A file that is older may have been read or not; nothing is said of it.
+    starts.  A file that is older may have been read or not; it is not judged.
 What to do
     doveadm reload, then look again.
 """
@@ -29,7 +29,7 @@ def not_loaded(running: Running, logins: Logins | None, check: PasswordCheck | N
     fails = " A login made now was refused, with a password that by these files is right." if refused else ""
     return Problem(
         says=f"{', '.join(running.changed)} changed after {running.started}, when auth began: what runs is"
-        f" not what is configured, and what is said here is of the files.{fails}",
+        f" not what is configured; this report describes the files.{fails}",
         because=(running, logins) if refused and logins else (running,),
         severity=Severity.BLOCKS_LOGIN if refused else None,
         certainty=Certainty.LIKELY,

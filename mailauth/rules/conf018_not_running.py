@@ -6,7 +6,7 @@ Why
     It was stopped, it did not start again after an upgrade or a change of its configuration, or the
     kernel killed it for want of memory.
 How we know
-    master.pid in base_dir names no running master.  The log's last grave line is told, where it has one:
+    master.pid in base_dir names no running master.  The log's last error line is shown, where it has one:
     "service(imap-login): listen(*, 143) failed: Address already in use".
 What to do
     Start it; systemctl status dovecot or the journal say why it is down.

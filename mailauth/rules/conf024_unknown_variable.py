@@ -75,7 +75,7 @@ def unknown_variable(configured: Configured, variables: Variables) -> Problem | 
 
 
 def _names(says: str, name: str) -> bool:
-    """Whether Dovecot's words are of this variable; a filter's name alone is none."""
+    """Whether Dovecot's words name this variable; a filter's name alone is none."""
     return says in (f"Unknown variable '{name}'", f"Unknown variable '%{name}'") or says.startswith(
         f"{name}: No value"
     )

@@ -11,7 +11,7 @@ How we know
     The password query was timed, from connecting to the answer. Where it ended without one, logins fail:
     proven if the server itself ended it (statement_timeout, lock_timeout), or if a login made now fails or
     gets no answer, too; likely if only we gave up after 10 seconds.  What the server says that the query
-    waits for is told: MariaDB's SHOW PROCESSLIST, PostgreSQL's pg_locks, as far as the account sees them.
+    waits for is shown: MariaDB's SHOW PROCESSLIST, PostgreSQL's pg_locks, as far as the account sees them.
 What to do
     Put an index on the column that is compared with the name, and see what holds locks: EXPLAIN, SHOW
     PROCESSLIST, pg_stat_activity.  auth_cache_size spares those who log in often the wait.

@@ -1,4 +1,4 @@
-"""The database that Dovecot is told to use is not there.
+"""The database that Dovecot is set to use does not exist.
 
 What you see
     Every login fails with a temporary error.  The log says "Unknown database", "database does not
@@ -21,7 +21,7 @@ from mailauth.stores.store import Failing
 
 @rule(
     "DB006",
-    "The database that Dovecot is told to use is not there",
+    "The database that Dovecot is set to use does not exist",
     Severity.BLOCKS_LOGIN,
     bears=Bears.CONNECTION,
 )

@@ -29,6 +29,6 @@ def permission_denied(lookups: LookedUp) -> Problem | None:
 
 _GRANT = "GRANT SELECT on what the password query (<place>) reads to Dovecot's user."
 _DEFINER = (
-    "Make the views that the password query (<place>) reads anew, with a DEFINER that exists and may read"
+    "Make the views that the password query (<place>) reads again, with a DEFINER that exists and may read"
     " their tables, or with SQL SECURITY INVOKER."
 )

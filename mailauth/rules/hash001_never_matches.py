@@ -12,7 +12,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the first place where it breaks them is named.
 What to do
-    Set the user's password again, or mend the string: mailauth hash show tells where it is broken,
+    Set the user's password again, or mend the string: mailauth hash show says where it is broken,
     and gives the mended string where nothing is lost by mending.
 """
 

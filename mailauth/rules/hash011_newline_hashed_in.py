@@ -22,7 +22,7 @@ def newline_hashed_in(variant: PasswordVariant) -> Problem | None:
     if variant.change is not Change.NEWLINE:
         return None
     return Problem(
-        says=f"The stored hash ({variant.passdb}) is of the password {variant.how}: no client sends that.",
+        says=f"The stored hash ({variant.passdb}) has the password {variant.how}: no client sends that.",
         because=(variant,),
         certainty=Certainty.PROVEN,
         remedy=remedy(

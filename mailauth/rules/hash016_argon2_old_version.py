@@ -19,7 +19,7 @@ from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH016", "The Argon2 hash is of the old version 1.0", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule("HASH016", "The Argon2 hash has the old version 1.0", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def argon2_old_version(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.ARGON2_VERSION)
     if found is None:

@@ -10,7 +10,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; written as Dovecot writes base64 it is a sound hash.
 What to do
-    Write it anew: mailauth hash show prints the mended string, and the password stays the same.
+    Store the corrected string that mailauth hash show prints; the password stays the same.
 """
 
 from mailauth.evidence import StoredHash
@@ -21,7 +21,7 @@ from mailauth.rules import hash_case
 
 @rule(
     "HASH019",
-    "The base64 of the hash has another form than Dovecot's",
+    "Unsupported base64 variant",
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )

@@ -20,7 +20,7 @@ from mailauth.rules import hash_case
 
 
 @rule(
-    "HASH020", "The bcrypt is of a kind that Dovecot does not have", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
+    "HASH020", "Unsupported bcrypt variant", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
 )
 def bcrypt_minor(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BCRYPT_MINOR)

@@ -38,7 +38,7 @@ def lets_anyone_in(doors: OpenDoors, lookups: LookedUp | None) -> Problem | None
         remedy=remedy(
             summary=_AWAY if field else "Set the password again.",
             commands=() if field else (HASH_NEW,),
-            careful="Somebody may have logged in so: doveadm log find tells where the logins are.",
+            careful="Somebody may have logged in so: doveadm log find shows where the logins are.",
             store=None if field else StoreChange.NEW_PASSWORD,
         ),
     )

@@ -7,7 +7,7 @@ Why
     on 2.4.0 to 2.4.2 unless it is set; and so is any hash under {PLAIN} or {CLEARTEXT}.
 How we know
     The string is plainly a hash, and the scheme that this Dovecot takes it for stores passwords as
-    they are.  A string of hex digits may be a password, too: the user's password tells which.
+    they are.  A string of hex digits may be a password, too: the user's password shows which.
 What to do
     Mend the entry as the other finding says. Whoever could read the store could log in: set the
     password again if others could.

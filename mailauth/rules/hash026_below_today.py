@@ -29,6 +29,6 @@ def below_today(stored: StoredHash, today: TodaysStrength) -> Problem | None:
         remedy=remedy(
             summary="Hash with today's numbers when the password is next set.",
             commands=(HASH_NEW,),
-            careful="More memory a hash must fit into vsz_limit: mailauth memory recommend tells.",
+            careful="A larger hash must still fit into vsz_limit: see mailauth memory recommend.",
         ),
     )

@@ -34,6 +34,6 @@ def lock_is_the_password(stored: StoredHash) -> Problem | None:
         certainty=Certainty.LIKELY,
         remedy=Remedy(
             summary="Store {CRYPT}! instead, which no password matches; or set a password.",
-            careful="Somebody may have logged in so: doveadm log find tells where the logins are.",
+            careful="Somebody may have logged in so: doveadm log find shows where the logins are.",
         ),
     )

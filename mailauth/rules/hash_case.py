@@ -59,7 +59,7 @@ def problem(
     careful: str = "",
     lost: str = _LOST,
 ) -> Problem:
-    """A damaged string: what befell it follows from how it reads, and from what the query makes it of."""
+    """A damaged string: the damage follows from how it reads, and from what the query makes it of."""
     made = stored.made
     mend = remedy(found, mended, careful, lost)
     if made:

@@ -9,8 +9,8 @@ How we know
     The filesystems of the log, of state_dir and base_dir and of the mail were asked: less than 5 % and
     less than 512 MiB are free for Dovecot, or less than 2 % of the inodes.
 What to do
-    See what is large: du -xsh on that filesystem.  If it is the log: mailauth log tells
-    who fills it; logrotate with doveadm log reopen bounds it.
+    See what is large: du -xsh on that filesystem.  If it is the log: mailauth log
+    shows who fills it; logrotate with doveadm log reopen bounds it.
 """
 
 from mailauth.dovecot.sizes import show_size

@@ -38,7 +38,7 @@ def not_written(log: LogDestination) -> Problem | None:
         because=(log,),
         certainty=Certainty.PROVEN,
         remedy=remedy(
-            summary="Have Dovecot open its log anew, and do so whenever it is rotated.",
+            summary="Have Dovecot reopen its log, and do so whenever it is rotated.",
             commands=(REOPEN,),
         ),
     )

@@ -19,7 +19,7 @@ How we know
     read from /proc while it runs.
 What to do
     Raise vsz_limit of the service named, then doveadm reload.  No limit at all is vsz_limit = 0 on
-    Dovecot 2.3 and vsz_limit = unlimited on 2.4; neither takes the other's word.
+    Dovecot 2.3 and vsz_limit = unlimited on 2.4; neither accepts the other's value.
     Or store a hash that needs less: mailauth hash new.
 """
 

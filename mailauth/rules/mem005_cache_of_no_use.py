@@ -5,7 +5,7 @@ What you see
 Why
     A hit of the auth cache is verified in the auth process.  There the hash does not fit, Dovecot takes
     that for a wrong password, and so as not to refuse a password that was changed lately it looks the
-    user up anew: in auth-worker, where the hash fits.  Since 2.4.5 the same happens the other way round,
+    user up again: in auth-worker, where the hash fits.  Since 2.4.5 the same happens the other way round,
     where a worker verifies the hits (auth_cache_verify_password_with_worker) and auth looks up.
     Source: auth_request_verify_plain_callback(), Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c;
     2.4.5 src/auth/passdb-cache.c; measured.
@@ -38,7 +38,7 @@ def cache_of_no_use(
             f"The hash takes {show_size(stored.memory.total)}; {hit.process.service}, which verifies the"
             f" hits of the auth cache, is"
             f" {show_size(hit.process.size)} and may grow to {show_limit(hit.process.limit)}. Each login is"
-            " looked up again, and the cache is of no use for this user."
+            " looked up again, and the cache does not help this user."
         ),
         because=(stored, configured, verifiers, trials),
         certainty=memory_case.certainty([hit]),

@@ -2,8 +2,9 @@
 
 What you see
     Logins work for hours or days.  Then auth dies with "Out of memory", the logins of that moment are cut
-    off, its cache is lost, and it begins anew.  At its start it logs "auth_cache_size (100M) is higher than
-    process VSZ limit (60M)", though only where the cache alone exceeds it.
+    off, its cache is lost, and it starts with an empty one.  At its start it logs
+    "auth_cache_size (100M) is higher than process VSZ limit (60M)", though only where the
+    cache alone exceeds it.
 Why
     The cache is kept in the auth process, and vsz_limit counts it, the program and its libraries.  Nothing
     makes the cache smaller when memory runs out: the process ends (measured on 2.3.19.1 and 2.4.1).

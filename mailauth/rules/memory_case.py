@@ -78,5 +78,5 @@ def raise_limits(processes: Iterable[VerifyingProcess], memory: Memory, file: st
         config=both(*stanzas),
         file=file,
         commands=(RELOAD,),
-        careful="No limit is vsz_limit = 0 on 2.3 and unlimited on 2.4; neither takes the other's word.",
+        careful="No limit is vsz_limit = 0 on 2.3 and unlimited on 2.4; neither accepts the other's value.",
     )

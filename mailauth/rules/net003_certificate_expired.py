@@ -5,7 +5,7 @@ What you see
     Dovecot logs a TLS alert ("certificate expired"), or a connection without a login.
 Why
     A certificate has a first and a last day.  Where it is renewed by a program, Dovecot goes on with
-    the old one until it is told to read its files again.
+    the old one until it reads its files again (doveadm reload).
 How we know
     With --host: the certificate that a client gets there, without a login.  Else: the file that Dovecot
     is set to use.

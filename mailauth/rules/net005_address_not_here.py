@@ -1,7 +1,7 @@
 """The server's own address is not on the machine, or nothing leads to it.
 
 What you see
-    The client says "no route to host", "network is unreachable", or waits for an answer in vain.  If
+    The client says "no route to host", "network is unreachable", or waits until it times out.  If
     listen names the address, Dovecot logs "bind(...) failed: Cannot assign requested address"; it does
     not start, and a reload ends it (measured on 2.3.19.1 and 2.4.1).
 Why

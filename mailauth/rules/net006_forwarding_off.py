@@ -1,7 +1,7 @@
 """The machine has a route to the server's address behind it, and does not pass packets on.
 
 What you see
-    Clients wait in vain, while a login from the machine itself works.  Dovecot logs nothing.
+    Clients time out, while a login from the machine itself works.  Dovecot logs nothing.
 Why
     A dedicated address is routed to this machine as a /32 or /128, and on through a tap or veth device
     to the container or virtual machine that Dovecot is in.  The kernel passes on what is not its own

@@ -1,7 +1,7 @@
 """Dovecot listens there, and a connection is not let through to it.
 
 What you see
-    The client waits in vain, or is refused at once, while Dovecot runs and listens.  Dovecot logs nothing.
+    The client times out, or is refused at once, while Dovecot runs and listens.  Dovecot logs nothing.
 Why
     A packet filter on the way drops or rejects what is for the port: nftables, iptables or firewalld on
     the machine, or on the one that carries its address.

@@ -4,7 +4,7 @@ What you see
     The login fails.  The log says "Password mismatch", letter for letter as for a lack of memory.
 Why
     It is another password, perhaps that of a passdb which is not asked.  Or the hash is: somebody changed
-    it, or it is another user's, and nothing in the hash tells that.
+    it, or it is another user's, and nothing in the hash shows that.
 How we know
     The stored hash was verified with all the memory that it takes, and says no; so it says to the near
     variants of the password, as far as there was time for them.

@@ -11,7 +11,7 @@ How we know
     the same, since Dovecot last started or was reloaded.  Dovecot logs that only with
     auth_verbose_passwords = sha1.
 What to do
-    Set the new password in that client.  The address tells which one it is.
+    Set the new password in that client.  The address shows which one it is.
 """
 
 from mailauth.evidence import PasswordCheck, SentPasswords

@@ -9,7 +9,7 @@ How we know
     Every row is judged by the rules of this Dovecot's version.  A database counts the strings of an
     ordinary form itself; whatever is odd is read and judged one by one.
 What to do
-    mailauth diagnose USER tells of one of them what befell the string and what to do.  What can be
+    mailauth diagnose USER says what happened to one user's string and what to do.  What can be
     mended without the password: mailauth migrate plan --mend; the others need a new password.
 """
 

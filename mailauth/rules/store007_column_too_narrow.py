@@ -4,7 +4,7 @@ What you see
     Users with a new hash cannot log in, those with an old, shorter one can.
 Why
     A column such as VARCHAR(64) was enough for MD5-CRYPT.  MariaDB outside its strict mode, and many
-    programs before they write, cut what is longer, and nobody is told.
+    programs before they write, cut what is longer, without an error.
 How we know
     The column's type, as the database says, and rows of exactly that length that are cut off.
 What to do

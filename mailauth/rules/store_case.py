@@ -19,7 +19,7 @@ def which(surveys: Surveys, wanted: Callable[[HashClass], bool]) -> Found:
 
 
 def broken(*kinds: Kind) -> Callable[[HashClass], bool]:
-    """Rows that this befell."""
+    """Rows that have this fault."""
     return lambda one: one.damage is not None and one.damage.kind in kinds
 
 

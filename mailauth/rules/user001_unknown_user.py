@@ -1,7 +1,7 @@
 """No passdb knows the user.
 
 What you see
-    Every password fails.  The client is told what it is told for a wrong password; the log says
+    Every password fails.  The client gets the same answer as for a wrong password; the log says
     "unknown user", at default verbosity nothing.
 Why
     The name that is looked up is not in any passdb: it was never added, or it is spelled otherwise; a query

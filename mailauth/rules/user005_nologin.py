@@ -27,7 +27,7 @@ def nologin(lookups: LookedUp, check: PasswordCheck | None) -> Problem | None:
     open_ = check is None and any(end.lets_in for _, end in lookups.without)
     also = f" A password that {answer.passdb} refuses, and a later passdb takes, logs in." if open_ else ""
     return Problem(
-        says=f"{answer.passdb}, {answer.place}: the field nologin is there; its value does not matter.{also}",
+        says=f"{answer.passdb}, {answer.place}: the field nologin is there; Dovecot ignores its value.{also}",
         because=(lookups,),
         certainty=Certainty.LIKELY if open_ else Certainty.PROVEN,
         severity=Severity.RISK if open_ else None,

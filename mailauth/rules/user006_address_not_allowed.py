@@ -2,7 +2,7 @@
 
 What you see
     The right password fails from here, and may work from elsewhere.  The log says "allow_nets check
-    failed".  The client is told what it is told for a wrong password.
+    failed".  The client gets the same answer as for a wrong password.
 Why
     The field allow_nets lists networks, and the client's address is in none of them; or what is listed
     is no network at all, which Dovecot passes over.  "local" means a client without an address.

@@ -1,4 +1,4 @@
-"""Logging in as a master user does not come about.
+"""A master-user login cannot work as configured.
 
 What you see
     "alice*root" with root's password fails.  The log says "Username character disallowed", "Master user
@@ -18,7 +18,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
-@rule("USER010", "Logging in as a master user does not come about", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule("USER010", "A master-user login cannot work as configured", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Problem | None:
     masters = [passdb.label for passdb in configured.config.passdbs if passdb.master]
     if separator := separator_missing(configured, name):

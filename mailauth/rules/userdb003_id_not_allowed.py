@@ -1,4 +1,4 @@
-"""The uid or gid of the user is one that may have no mail.
+"""The user's uid or gid is outside the range that may have mail.
 
 What you see
     The password is accepted, and the session ends with "Internal error occurred".  The log says "Mail
@@ -12,7 +12,7 @@ How we know
     doveadm user shows the uid and gid, doveconf the limits.
 What to do
     Where the mail belongs to that uid, lower first_valid_uid to it.  Where it does not, the userdb returns
-    the wrong uid: a row's number taken for one, perhaps.  Root can never have mail.
+    the wrong uid, such as a row's number.  Root can never have mail.
 """
 
 from mailauth.evidence import Configured, UserdbAnswer
@@ -21,7 +21,7 @@ from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
 
 
-@rule("USERDB003", "The user's uid or gid may have no mail", Severity.BLOCKS_LOGIN, bears=Bears.MAIL)
+@rule("USERDB003", "The uid or gid is outside the allowed range", Severity.BLOCKS_LOGIN, bears=Bears.MAIL)
 def id_not_allowed(configured: Configured, answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FOUND or answer.uid is None or answer.gid is None:
         return None

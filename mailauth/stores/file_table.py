@@ -51,7 +51,7 @@ class FileTable:
         return ""
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
-        """Pages are asked for one after the other.  Where lines moved meanwhile, it begins anew."""
+        """Pages are asked for one after the other.  Where lines moved meanwhile, it begins again."""
         if after is None:
             self._seen, self._at, self.twice, self.bad, self.passed_over = set(), 0, [], [], []
             with self._open() as found:

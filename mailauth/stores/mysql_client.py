@@ -173,7 +173,7 @@ def _context(where: Address) -> ssl.SSLContext:
 
 
 def connector() -> tuple[int, int]:
-    """The version of the Connector/C where we are; (3, 3) where that cannot be told."""
+    """The version of the Connector/C where we are; (3, 3) where that is unknown."""
     for pattern in _LIBRARIES:
         for path in glob.glob(pattern):  # noqa: PTH207 - patterns from the root
             try:

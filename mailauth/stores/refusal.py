@@ -3,7 +3,7 @@
 Texts are shown, never read: servers translate them.  SQLite alone has one code for a missing table, a
 missing column and a syntax error; its texts are never translated, so there the first words count.
 
-What a server refuses of a connection and what it refuses of a query are told apart by when it is said: a
+What a server refuses of a connection and what it refuses of a query are distinguished by when it is said: a
 view whose DEFINER may not log in answers a query with the very code of a wrong password.
 
 Source: PostgreSQL's appendix "Error Codes"; MariaDB's "Error Code Reference";
@@ -129,7 +129,7 @@ _OPTION = re.compile(r'(?<=invalid connection option )"(.*)"', re.DOTALL)
 
 
 def of_pgsql_connect(why: Exception, parameters: dict[str, Any]) -> CannotObserve:
-    """A connection that does not come about: libpq gives a text only, so it is tried again and read along."""
+    """A connection that is not made: libpq gives a text only, so it is tried again and read along."""
     says = f"PostgreSQL: {first_line(why)}"
     if _is_misuse(why):
         return Refusal(Failing.SETTINGS, "", _OPTION.sub(lambda found: clients.shown(found[1]), says))
@@ -202,7 +202,7 @@ def _sqlstate(parameters: dict[str, Any]) -> tuple[str, bool]:
 
 
 def of_mysql_connect(why: Exception, *, on_socket: bool) -> CannotObserve:
-    """A connection that MariaDB or MySQL refuses, or that does not come about."""
+    """A connection that MariaDB or MySQL refuses, or that is not made."""
     number, says = _mysql_number(why), _mysql_says(why)
     original = getattr(why, "original_exception", None) or why.__cause__ or why.__context__ or why
     if isinstance(original, ssl.SSLError):

@@ -161,8 +161,8 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
     select = read(source.query)
     if select is None or not simple(select, any_rows=True):
         raise Refused(
-            f"{source.place}: the password query reads no one column of one table, so mailauth cannot tell"
-            " what to write; give the table with --url and a plain query with --rows-query."
+            f"{source.place}: the password query does not read one column of one table, so mailauth"
+            " cannot tell what to write; give the table with --url and a plain query with --rows-query."
         )
     problem = f"{source.place}: no server is named."
     for host in source.hosts:

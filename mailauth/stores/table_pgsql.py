@@ -149,7 +149,7 @@ class Pgsql:
 
         Source: PostgreSQL's manual, "System Columns": ctid is the place of a row's version, xmin the
         transaction that wrote it; a place is used again by a later transaction only, unless the whole
-        table is written anew: then the rows' writers stay and their places do not, so nothing is changed.
+        table is written again: then the rows' writers stay and their places do not, so nothing is changed.
         """
         with self._errors():
             writers = {one.row.version[1] for one in swaps}
@@ -185,7 +185,7 @@ class Pgsql:
         """Raises Refused where the rows are not in the places any more that were read."""
         if link.execute(f"SELECT {_FILES}", (table,)).fetchone()[0] != self._files:
             raise Refused(
-                f"{table} was written anew meanwhile (VACUUM FULL, CLUSTER, ALTER TABLE), so its rows are not"
+                f"{table} was rewritten meanwhile (VACUUM FULL, CLUSTER, ALTER TABLE), so its rows are not"
                 " in the places any more that were read; this batch was not changed: go on once that is over."
             )
 

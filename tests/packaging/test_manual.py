@@ -55,7 +55,7 @@ def test_a_page_reads_like_the_help(prefix: Path) -> None:
     page = run("man", "-l", str(prefix / "share/man/man1/mailauth-memory-fit.1"), MANWIDTH="100").stdout
     shown = re.sub(r"\s+", " ", page)
     for text in (
-        "mailauth-memory-fit - whether the hashes in the store fit into the processes that verify them",
+        "mailauth-memory-fit - check whether the hashes in the store fit into the processes that verify them",
         "mailauth memory fit [OPTIONS] [HASH]",
         "-c, --config FILE Dovecot's configuration file, if not its default.",
         "--driver [passwd-file|pgsql|",

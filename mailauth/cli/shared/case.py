@@ -51,10 +51,15 @@ _OPTIONS = (
         default="imap",
         show_default=True,
         callback=_service,
-        help="Service that the login is for.",
+        help="Service that the client uses, such as imap or pop3.",
     ),
-    click.option("--from-address", "address", metavar="IP", default="", help="Address of the client."),
-    click.option("--host", metavar="NAME[:PORT]", default="", help="Server that the client connects to."),
+    click.option("--from-address", "address", metavar="IP", default="", help="IP address of the client."),
+    click.option(
+        "--host",
+        metavar="NAME[:PORT]",
+        default="",
+        help="Host name or address that the client connects to; checks TLS, routes and filters.",
+    ),
     click.option(
         "--mechanism",
         metavar="NAME",

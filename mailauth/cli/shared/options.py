@@ -9,7 +9,10 @@ from mailauth.cli.shared.given import CONTAINER
 from mailauth.errors import UsageError
 
 config_option = click.option(
-    "-c", "--config", metavar="FILE", help="Dovecot's configuration file, if not its default."
+    "-c",
+    "--config",
+    metavar="FILE",
+    help="Dovecot's configuration file.  [doveconf's default]",
 )
 _FOUND = "mailauth.container.pid"
 
@@ -35,14 +38,16 @@ def _pid(context: click.Context, _: click.Parameter, pid: Any) -> Any:
 
 
 def pid_option(
-    command: Callable[..., Any], text: str = "A running Dovecot master, also in a container.", kind: Any = int
+    command: Callable[..., Any],
+    text: str = "PID of the running Dovecot master, on this machine or in a container.",
+    kind: Any = int,
 ) -> Callable[..., Any]:
     """--pid, and --container in its place; the command is given ``pid``."""
     pid = click.option("--pid", type=kind, metavar="PID", help=text, callback=_pid)
     container = click.option(
         "--container",
         metavar="NAME",
-        help="The Dovecot in this container: Docker, Podman, nerdctl, LXC or systemd-nspawn.",
+        help="The Dovecot in this container (Docker, Podman, nerdctl, LXC, systemd-nspawn).",
         expose_value=False,
         is_eager=True,
         callback=_found,
@@ -52,7 +57,9 @@ def pid_option(
 
 _PASSWORD = (
     click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password."),
-    click.option("--password-fd", type=int, metavar="FD", help="Read the password from this descriptor."),
+    click.option(
+        "--password-fd", type=int, metavar="FD", help="Read the password from this file descriptor."
+    ),
     click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
 )
 
@@ -65,5 +72,5 @@ def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 insecure_option = click.option(
-    "--insecure", is_flag=True, help="Send the password to another machine without verified TLS, too."
+    "--insecure", is_flag=True, help="Allow the password to go to another machine without verified TLS."
 )
