@@ -12,14 +12,8 @@ from mailauth.cli.hash_options import opened as opened_file
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, seal_options
 from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.migrate_on_login import goal_options
-from mailauth.cli.migrate_plan import (
-    RATE,
-    flush,
-    hashers_of,
-    store_options,
-    where_of,
-    workers_of,
-)
+from mailauth.cli.migrate_options import RATE, store_options
+from mailauth.cli.migrate_plan import flush, hashers_of, where_of, workers_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
 from mailauth.errors import UsageError

@@ -1,7 +1,6 @@
 """``mailauth migrate``: plan, apply, status, keygen."""
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ import click
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, seal_options
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
+from mailauth.cli.migrate_options import RATE, rule_options, store_options
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.given import words
-from mailauth.cli.shared.options import pid_option
 from mailauth.cli.shared.progress import changing
 from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
@@ -31,75 +30,6 @@ if TYPE_CHECKING:
 
 _PLANNING = 600.0  # seconds of a plan
 _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
-RATE = click.FloatRange(min=0, min_open=True)
-
-
-def store_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Which store: a passdb of a Dovecot's, or a URL."""
-    for option in (
-        click.option("-c", "--config", metavar="FILE", help="Dovecot's configuration file."),
-        pid_option,
-        click.option(
-            "--passdb", type=int, metavar="N", help="Number of the passdb, where there are several."
-        ),
-        click.option(
-            "--url", metavar="URL", help="Change this store instead, written as for mailauth audit."
-        ),
-        click.option("--url-fd", type=int, metavar="FD", help="Read the URL from this file descriptor."),
-        click.option(
-            "--rows-query",
-            metavar="SQL",
-            help="With --url: the query that lists the rows: SELECT user, password FROM table.",
-        ),
-        click.option(
-            "--default-scheme", metavar="NAME", help="With --url: scheme of strings without {SCHEME}."
-        ),
-        click.option(
-            "--dovecot",
-            "judge",
-            metavar="VERSION",
-            help="Dovecot version that reads the store.  [the running one; with --url 2.4.5]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def rule_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What is to be done."""
-    for option in (
-        click.option(
-            "--rules",
-            "file",
-            type=click.Path(path_type=Path),
-            help="TOML file with rules of your own (docs/migrate.md).",
-            metavar="FILE",
-        ),
-        click.option("--prefix", is_flag=True, help="Add {SCHEME} to bare hashes whose format shows it."),
-        click.option("--trim", is_flag=True, help="Remove blanks and line ends around the string."),
-        click.option("--relabel", is_flag=True, help="Correct a wrong {SCHEME}."),
-        click.option("--convert", is_flag=True, help="Convert other software's formats to Dovecot's."),
-        click.option(
-            "--mend",
-            is_flag=True,
-            help="Repair strings that were cut, padded, quoted or misnamed, where nothing is lost.",
-        ),
-        click.option("--rehash", metavar="SCHEME", help="Make plaintexts into hashes of this scheme."),
-        click.option(
-            "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
-        ),
-        click.option("--origin", metavar="NAME", help="Software that made bare strings: md5, nt, plain ..."),
-        click.option(
-            "--prove",
-            metavar="FILE.csv",
-            help="CSV of users whose passwords are known; they decide what bare strings are.",
-        ),
-        click.option(
-            "--only", multiple=True, metavar="SCHEME", help="Change only strings that become this scheme."
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.command()

@@ -8,7 +8,8 @@ import click
 
 from mailauth.cli.migrate_journal import must_be_of
 from mailauth.cli.migrate_on_login import json_option
-from mailauth.cli.migrate_plan import RATE, flush, store_options, told, where_of
+from mailauth.cli.migrate_options import RATE, store_options
+from mailauth.cli.migrate_plan import flush, told, where_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
 

@@ -33,6 +33,14 @@ UNUSED = {
 }
 _UNUSED = re.compile(rf"\b({'|'.join(UNUSED)})\b")
 _NUMBERS = (click.types.IntParamType, click.types.FloatParamType)  # their ranges, too
+_BEGINS = {
+    tokenize.ENCODING,
+    tokenize.NEWLINE,
+    tokenize.NL,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.COMMENT,
+}
 _UNITS = {"SECONDS": "second|[Tt]ime|SECONDS", "MS": r"\bms\b", "PERCENT": "percent", "RATE": "second"}
 _PAGES = sorted(
     page
@@ -58,7 +66,7 @@ def test_rules() -> None:
 
 
 def test_messages() -> None:
-    """Every string of the program, its docstrings among them."""
+    """Every string that may be printed; the commands' and rules' docstrings are looked at elsewhere."""
     found = [
         f"{path.relative_to(ROOT)}:{line}: {words}"
         for path in sorted((ROOT / "mailauth").rglob("*.py"))
@@ -69,11 +77,14 @@ def test_messages() -> None:
 
 
 def strings(path: Path) -> Iterator[tuple[int, str]]:
-    """Each string of a file and the line where it begins."""
+    """Each string of a file that is no docstring, and the line where it begins."""
+    begins = True
     with path.open("rb") as file:
         for token in tokenize.tokenize(file.readline):
-            if token.type in (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", -1)):
+            text = token.type in (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", -1))
+            if text and not begins:
                 yield token.start[0], token.string
+            begins = token.type in _BEGINS
 
 
 def test_an_option_says_what_it_does_its_unit_and_its_default() -> None:
@@ -103,3 +114,8 @@ def lacks(option: click.Option, ctx: click.Context) -> str:
     if default and not option.is_flag and "[" not in text:
         return f"no default ({option.default}): {text!r}"
     return ", ".join(unused(text))
+
+
+def test_summaries() -> None:
+    found = {ctx.command_path: unused(ctx.command.help or "") for ctx in contexts()}
+    assert {path: words for path, words in found.items() if words} == {}

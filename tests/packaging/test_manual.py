@@ -57,7 +57,7 @@ def test_a_page_reads_like_the_help(prefix: Path) -> None:
     for text in (
         "mailauth-memory-fit - check whether the hashes in the store fit into the processes that verify them",
         "mailauth memory fit [OPTIONS] [HASH]",
-        "-c, --config FILE Dovecot's configuration file, if not its default.",
+        "-c, --config FILE Dovecot's configuration file. [doveconf's default]",
         "--driver [passwd-file|pgsql|",
         "Exit status: 0 all fits",
         "-h, --help",
