@@ -147,7 +147,7 @@ def _unobserved(kind: type[Evidence], why: Exception) -> Unobserved:
 
 
 def auth_starts(facts: Facts, scene: Scene) -> bool:
-    """Whether auth starts, as far as that can be seen: where it does not, who asks it waits in vain."""
+    """Whether auth starts, as far as that can be seen: where it does not, who asks it gets no answer."""
     start = see(facts, AuthStart, lambda: observe_auth_start(scene))
     if start is None or start.starts:
         return True

@@ -82,7 +82,7 @@ class LdapStore:
         return text
 
     def _asked(self) -> tuple[str, ...]:
-        """What 2.4 is told inside the passdb block."""
+        """What 2.4 has inside the passdb block."""
         filtered = "filter = (&(objectClass=inetOrgPerson)(uid=%{user}))"
         match self._way:
             case "lookup":

@@ -4,7 +4,7 @@ from mailauth.lab.settings import Place
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, Written, block, lines, put
 
 _SCRIPT = """\
--- Asked for each login; it reads the file anew, so that a change counts at once.
+-- Asked for each login; it reads the file again, so that a change counts at once.
 function auth_passdb_lookup(request)
   for line in io.lines("{file}") do
     local user, stored = line:match("^(.-):(.*)$")

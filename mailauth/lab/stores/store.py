@@ -1,4 +1,4 @@
-"""What a store is: the place that a lab's users are kept in, and what Dovecot is told of it."""
+"""What a store is: the place that a lab's users are kept in, and how Dovecot is set to use it."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How Dovecot is to be told of a store."""
+    """How Dovecot is set to use a store."""
 
     dialect: Dialect
     folder: Path
