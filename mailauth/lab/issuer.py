@@ -1,7 +1,8 @@
 """A small server that issues tokens and says whose a token is: RFC 6749 section 4.3, RFC 7662.
 
 Run as a script, ``python -I -S issuer.py PORT FILE``, with the standard library only.  FILE is JSON,
-user -> secret, and is read again for each request; a user's secret is the password for a token, and the token.
+user -> secret, and is read again for each request; a user's secret is the password for a token, and
+the token.
 """
 
 import json

@@ -19,9 +19,7 @@ from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule(
-    "HASH020", "Unsupported bcrypt variant", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
-)
+@rule("HASH020", "Unsupported bcrypt variant", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def bcrypt_minor(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BCRYPT_MINOR)
     if found is None:
