@@ -45,9 +45,6 @@ from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.looking import (
-    CASE_PROBES,
-    SERVER_PROBES,
-    USER_PROBES,
     Facts,
     auth_starts,
     concluded,
@@ -65,6 +62,7 @@ from mailauth.probes.refused import observe_refusal
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.session import observe_session
 from mailauth.probes.stored import observe_stored
+from mailauth.probes.table import Scope, kinds_of, probes_of
 from mailauth.probes.trial import observe_trials
 from mailauth.probes.unreached import observe_elsewhere
 from mailauth.probes.userdb import observe_mail_access
@@ -173,7 +171,7 @@ def _look(target: Target) -> Looked:
     check = shared[PasswordCheck]
     scene = replace(scene, end=check.end if isinstance(check, PasswordCheck) and check.lets_in else None)
     scene = _log_in(shared, scene)
-    look_by((*SERVER_PROBES, *USER_PROBES), shared, scene)
+    look_by(probes_of(Scope.SERVER, Scope.USER), shared, scene)
     _look_at_mail(shared, scene)
     skip(shared, (Surveys, StoreMemory, Foreseen, UnseenFailures), "mailauth checkup looks at all users")
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
@@ -217,7 +215,7 @@ def _look_at_mail(shared: Facts, scene: Scene) -> None:
 
 def _without_a_hash(lookups: Fact) -> Facts:
     """No passdb gave a hash: because there is none, or because we could not ask."""
-    kinds = (StoredHash, Verifiers, Trials, *(kind for kind, _ in CASE_PROBES))
+    kinds = (StoredHash, Verifiers, Trials, *kinds_of(Scope.CASE))
     if isinstance(lookups, Unobserved):
         return {kind: Unobserved(kind, lookups.reason) for kind in kinds}
     return {kind: NotApplicable(kind, "there is no stored hash") for kind in kinds}
@@ -228,7 +226,7 @@ def _look_at(case: Case, scene: Scene) -> Facts:
     facts: Facts = {}
     stored = see(facts, StoredHash, lambda: observe_stored(case, scene))
     alone = replace(scene, cases=(case,))
-    look_by(CASE_PROBES, facts, alone)
+    look_by(probes_of(Scope.CASE), facts, alone)
     if isinstance(facts[NoStart], NoStart):  # to wake it again would make Dovecot wait longer with the next
         skip(facts, (Verifiers, Trials), "no process that verifies starts")
     else:

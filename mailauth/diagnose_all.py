@@ -17,12 +17,13 @@ from mailauth.evidence import (
     Surveys,
     UnseenFailures,
 )
-from mailauth.looking import SERVER_PROBES, Facts, auth_starts, concluded, lack, look_by, see, skip
+from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, skip
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.log_unseen import observe_unseen_failures
 from mailauth.probes.scene import Scene
 from mailauth.probes.survey import Ask, observe_surveys
+from mailauth.probes.table import Scope, probes_of
 from mailauth.rules import RULES
 
 
@@ -51,7 +52,7 @@ def look_at_all(checkup: Checkup) -> Looked:
         facts[Configured] = Configured("doveconf -a", config)
         scene = Scene(checkup.dovecot, config)
         auth_starts(facts, scene)
-        look_by(SERVER_PROBES, facts, scene)
+        look_by(probes_of(Scope.SERVER), facts, scene)
         see(facts, UnseenFailures, lambda: observe_unseen_failures(scene))
         skip(facts, (Foreseen,), "no other version was asked about")
     else:

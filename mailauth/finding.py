@@ -115,7 +115,7 @@ class Rule:
 
     ``also``: evidence that says more where it is there, and is not needed.  ``last``: it is shown only where
     nothing else that was found blocks the login.  ``bears``: what that it blocks rests on.  ``asks``: the
-    question that stays open where a passdb was not looked into.
+    question that stays open where a passdb was not looked into.  ``watch``: the check that asks it, too.
     """
 
     code: str
@@ -129,6 +129,7 @@ class Rule:
     last: bool = False
     bears: Bears | None = None
     asks: Question | None = None
+    watch: str = ""
 
 
 def rule(
@@ -140,6 +141,7 @@ def rule(
     last: bool = False,
     bears: Bears | None = None,
     asks: Question | None = None,
+    watch: str = "",
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function: its parameters' types are the evidence it needs.
 
@@ -156,7 +158,7 @@ def rule(
         module = inspect.getmodule(check)
         explanation = inspect.cleandoc((module and module.__doc__) or "")
         shadows = frozenset(yields_to)
-        return Rule(code, title, severity, check, needs, explanation, shadows, also, last, bears, asks)
+        return Rule(code, title, severity, check, needs, explanation, shadows, also, last, bears, asks, watch)
 
     return make
 

@@ -15,77 +15,28 @@ from mailauth.errors import AS_ROOT, Ended, from_world, place_of
 from mailauth.evidence import (
     AuthAnswer,
     AuthStart,
-    CacheAnswer,
-    Certificates,
-    Cleartext,
     Evidence,
     Fact,
-    Host,
-    Listening,
     Logins,
     LookedUp,
     MailSession,
-    Mechanisms,
-    NoStart,
     NotApplicable,
-    OpenDoors,
-    Reachable,
-    StoredColumn,
-    StoredText,
     Surveys,
-    TlsFiles,
-    TodaysStrength,
     Unobserved,
     UserdbAnswer,
 )
 from mailauth.evidence.log import NO_AUTH
 from mailauth.finding import Diagnosis, Finding
 from mailauth.judging import SHOWN_BY_A_LOGIN, apply
-from mailauth.probes.cache import observe_cache
-from mailauth.probes.host import observe_host, observe_start
 from mailauth.probes.log_start import observe_auth_start
-from mailauth.probes.log_table import LOG_PROBES, USER_LOG_PROBES
-from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
-from mailauth.probes.network import observe_listening, observe_reachable
 from mailauth.probes.scene import Scene
-from mailauth.probes.settings_table import SETTINGS_PROBES
-from mailauth.probes.stored import observe_column, observe_doors, observe_strength, observe_text
-from mailauth.probes.tls import observe_certificates, observe_tls_files
-from mailauth.probes.userdb import observe_userdb
+from mailauth.probes.table import Probe
 from mailauth.remedies import placed
 from mailauth.rules import RULES
 
 _DEFAULT = Installation()
 _E = TypeVar("_E", bound=Evidence)
 Facts = dict[type[Evidence], Fact]
-Probe = tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]]
-
-# What is looked at whoever the user is, and without one (mailauth checkup).
-SERVER_PROBES: tuple[Probe, ...] = (
-    *SETTINGS_PROBES,
-    (Host, observe_host),
-    (Listening, observe_listening),
-    (Reachable, observe_reachable),
-    (TlsFiles, observe_tls_files),
-    (Certificates, observe_certificates),
-    (Cleartext, observe_cleartext),
-    *LOG_PROBES,
-)
-# What is looked at for this user, after the passdbs were asked: the scene has names and cases.
-USER_PROBES: tuple[Probe, ...] = (
-    (UserdbAnswer, observe_userdb),
-    (OpenDoors, observe_doors),
-    (Mechanisms, observe_mechanisms),
-    (CacheAnswer, observe_cache),
-    *USER_LOG_PROBES,
-)
-# What is looked at for each passdb that has the user: the scene has that one case.
-CASE_PROBES: tuple[Probe, ...] = (
-    (NoStart, observe_start),
-    (StoredColumn, observe_column),
-    (StoredText, observe_text),
-    (TodaysStrength, observe_strength),
-)
 
 
 def concluded(
@@ -168,6 +119,6 @@ def lack(facts: Facts, kinds: tuple[type[Evidence], ...], like: type[Evidence]) 
 
 def look_by(probes: tuple[Probe, ...], facts: Facts, scene: Scene) -> None:
     """By each of these, but those that were looked by already."""
-    for kind, observe in probes:
-        if kind not in facts:
-            see(facts, kind, partial(observe, scene))
+    for one in probes:
+        if one.kind not in facts:
+            see(facts, one.kind, partial(one.observe, scene))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mailauth import rules
+from mailauth.check.table import CHECKS
 from mailauth.dovecot.version import DIALECTS
 from mailauth.finding import Rule
-from mailauth.looking import CASE_PROBES, SERVER_PROBES, USER_PROBES
+from mailauth.probes.table import PROBES
 from mailauth.rules import RULES
 
 ROOT = Path(__file__).parent.parent
@@ -97,8 +98,13 @@ def test_no_rule_shadows_another() -> None:
 def test_every_probe_is_of_use() -> None:
     """What no rule needs or asks for is not looked at."""
     needed = {kind for rule in RULES for kind in (*rule.needs, *rule.also)}
-    looked_at = {kind for kind, _ in (*SERVER_PROBES, *USER_PROBES, *CASE_PROBES)}
+    looked_at = {one.kind for one in PROBES}
+    assert len(looked_at) == len(PROBES)
     assert not looked_at - needed
+
+
+def test_a_check_that_a_rule_names_is_there() -> None:
+    assert {one.watch for one in RULES} - {""} <= {name for name, _ in CHECKS}
 
 
 def test_the_table_is_a_tuple_of_rules() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, under
 from mailauth.check.survey import NO_STORE, Kept, survey
+from mailauth.check.watched import watched
 from mailauth.dovecot.sizes import show_size
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, StoreMemory
@@ -12,7 +13,6 @@ from mailauth.judging import apply
 from mailauth.memory.fitting import ServiceFit
 from mailauth.memory.report import PassdbFit
 from mailauth.probes.fitting import Question, fit_passdb
-from mailauth.rules import RULES
 
 NAME = "headroom"
 
@@ -24,9 +24,8 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
         return kept
     fits, unseen = _fits(server, kept)
     memory = StoreMemory("/proc, and the largest hash of each store", tuple(fits))
-    rules = [rule for rule in RULES if rule.code == "STORE004"]
     seen = {StoreMemory: memory, Configured: Configured("doveconf -a", server.config)}
-    findings, _ = apply(rules, [seen])
+    findings, _ = apply(watched(NAME), [seen])
     said = [*(of_finding(finding) for finding in findings), *unseen]
     metrics: list[Metric] = []
     for fit in fits:

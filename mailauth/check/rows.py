@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome
-from mailauth.check.survey import NO_STORE, Counted, survey
+from mailauth.check.survey import NO_STORE, ROWS, Counted, survey
 from mailauth.rules import store_case
 
-NAME = "rows"
+NAME = ROWS
 # Each of these rows is sound: how many they are is no number of broken ones.
 _NOT_COUNTED = ("STORE009", "STORE011")
 _LATE = 2  # a count so many times as old as it may be is told

@@ -6,68 +6,31 @@ from collections.abc import Callable
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, over, under
 from mailauth.check.stores import ask_stores, ask_stores_of_userdbs
+from mailauth.check.watched import watched
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
-    AuthFiles,
     AuthStart,
     Certificates,
-    Cleartext,
     Configured,
-    Evidence,
-    Filesystems,
     LastWords,
-    Listening,
-    LogDestination,
-    LoginSocket,
-    NotApplicable,
-    PostfixLink,
+    LookedUp,
     Running,
-    Startup,
-    TlsFiles,
     Unobserved,
-    Variables,
-    WorkerSocket,
 )
-from mailauth.finding import Severity
 from mailauth.judging import apply
 from mailauth.looking import Facts, look_by, see, skip
-from mailauth.probes.files import observe_files, observe_login_socket, observe_worker_socket
-from mailauth.probes.log_place import observe_filesystems, observe_log_destination
 from mailauth.probes.log_start import observe_auth_start, observe_last_words
-from mailauth.probes.mechanisms import observe_cleartext
-from mailauth.probes.network import observe_listening
-from mailauth.probes.postfix_link import observe_postfix_link
 from mailauth.probes.scene import Scene
-from mailauth.probes.startup import observe_running, observe_startup
-from mailauth.probes.tls import observe_certificates, observe_tls_files
-from mailauth.probes.variables import observe_variables
-from mailauth.rules import RULES
+from mailauth.probes.startup import observe_running
+from mailauth.probes.table import probes_for
 
 NAME = "server"
 _GREETING_SECONDS = 5.0
-_PROBES: tuple[tuple[type[Evidence], Callable[[Scene], Evidence | NotApplicable]], ...] = (
-    (Variables, observe_variables),
-    (AuthFiles, observe_files),
-    (LoginSocket, observe_login_socket),
-    (WorkerSocket, observe_worker_socket),
-    (Startup, observe_startup),
-    (Cleartext, observe_cleartext),
-    (PostfixLink, observe_postfix_link),
-    (Listening, observe_listening),
-    (TlsFiles, observe_tls_files),
-    (LogDestination, observe_log_destination),
-    (Filesystems, observe_filesystems),
-    (Certificates, observe_certificates),
-)
-_SEEN = frozenset({Configured, Running, AuthStart, *(kind for kind, _ in _PROBES)})
-_RISKS = frozenset({"CONF016", "LOG003", "LOG005"})  # that soon keep users out
-# All that diagnose knows of the server itself, and that keeps users out.
-_RULES = tuple(
-    rule
-    for rule in RULES
-    if set(rule.needs) <= _SEEN and (rule.severity is Severity.BLOCKS_LOGIN or rule.code in _RISKS)
-)
+# All that diagnose knows of the server itself, and that keeps users out, or soon does; databases: stores.py.
+_RULES = tuple(rule for rule in watched(NAME) if LookedUp not in rule.needs)
+_SEEN_APART = frozenset({Running, AuthStart})
+_PROBES = probes_for({kind for rule in _RULES for kind in rule.needs} - _SEEN_APART)
 
 
 def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
@@ -76,7 +39,7 @@ def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     facts: Facts = {Configured: Configured("doveconf -a", server.config)}
     running = see(facts, Running, lambda: observe_running(scene))
     if running is not None and running.pid is None:
-        skip(facts, (*(kind for kind, _ in _PROBES), AuthStart), "Dovecot does not run")
+        skip(facts, (*(one.kind for one in _PROBES), AuthStart), "Dovecot does not run")
         see(facts, LastWords, lambda: observe_last_words(scene))
         return outcome(NAME, _judged(facts))
     said, metrics = _greeting(server)

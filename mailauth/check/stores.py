@@ -2,6 +2,7 @@
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Said, Status, of_error, of_finding
+from mailauth.check.watched import watched
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, Evidence, Fact, LookedUp, Unseen
 from mailauth.judging import apply
@@ -9,10 +10,9 @@ from mailauth.probes.lookup import ask_each, ask_userdbs, observe_user_name
 from mailauth.probes.scene import Scene
 from mailauth.probes.userdb import userdbs_fail
 from mailauth.probes.variables import cannot_look_up
-from mailauth.rules import RULES
 
 NOBODY = "mailauth-nobody"
-_RULES = tuple(rule for rule in RULES if rule.code.startswith("DB") and LookedUp in rule.needs)
+_RULES = tuple(rule for rule in watched("server") if LookedUp in rule.needs)
 
 
 def ask_stores(server: Server) -> list[Said]:

@@ -15,6 +15,7 @@ from mailauth.check import keep
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Outcome, Said, Status, of_error, of_finding, outcome, worst
 from mailauth.check.stores import ask_stores, not_seen
+from mailauth.check.watched import watched
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, Surveyed, Surveys, Unseen
@@ -22,10 +23,9 @@ from mailauth.hashes.damaged import Fate
 from mailauth.judging import apply
 from mailauth.memory.census import Census, census
 from mailauth.probes.survey import Ask, survey_passdb
-from mailauth.rules import RULES
 from mailauth.stores.survey import Survey
 
-_CODES = ("STORE001", "STORE002", "STORE003", "STORE009", "STORE010", "STORE011")
+ROWS = "rows"
 NO_STORE = "there is no store that mailauth looks into, so nothing was counted"
 _SHARE = 1000  # a count may take this part of the time
 
@@ -131,7 +131,7 @@ def _count(server: Server, what: str) -> Kept:
             not_read.append(Said(of_error(why), unseen[-1].text))
     surveys = Surveys("the passdbs, every row", server.config.version, tuple(found), tuple(unseen))
     seen = {Surveys: surveys, Configured: Configured("doveconf -a", server.config)}
-    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [seen])
+    findings, _ = apply(watched(ROWS), [seen])
     stores = [
         Counted(one.passdb.number, one.passdb.label, _fates(one.survey), census(one.survey)) for one in found
     ]

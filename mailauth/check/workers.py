@@ -12,6 +12,7 @@ from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome
 from mailauth.check.stores import NOBODY, look_nobody_up
 from mailauth.check.unserved import logins_not_served, refused_unseen
+from mailauth.check.watched import watched
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, LogWindow, LookedUp, NotApplicable
@@ -22,10 +23,8 @@ from mailauth.probes.log import observe_log_window
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
-from mailauth.rules import RULES
 
 NAME = "workers"
-_CODES = ("AUTH007", "AUTH008", "AUTH009", "AUTH011", "AUTH012", "AUTH015", "AUTH017")
 _APART = 0.25  # seconds between two looks at who computes
 _BUSY = 0.5  # of that time
 
@@ -46,7 +45,7 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     see(facts, AuthAnswer, lambda: observe_answer(scene))
     if lately.all(LogKind.BACKEND):  # whether that is over
         see(facts, LookedUp, lambda: look_nobody_up(server))
-    findings, _ = apply([rule for rule in RULES if rule.code in _CODES], [facts])
+    findings, _ = apply(watched(NAME), [facts])
     told = [of_finding(finding) for finding in findings] + logins_not_served(window, since, _canary(server))
     told += refused_unseen(scene, since)
     if full:

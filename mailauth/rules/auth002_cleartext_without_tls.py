@@ -27,6 +27,7 @@ from mailauth.remedies import RELOAD, Setting, remedy
     "Passwords are refused without TLS, and no TLS is offered",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
+    watch="server",
 )
 def cleartext_without_tls(
     configured: Configured, listening: Listening, cleartext: Cleartext

@@ -26,7 +26,13 @@ from mailauth.rules import database_case
 _DEFAULT = 30  # of both dialects
 
 
-@rule("AUTH007", "Logins wait in the queue for a worker", Severity.RISK, yields_to=database_case.CAUSES)
+@rule(
+    "AUTH007",
+    "Logins wait in the queue for a worker",
+    Severity.RISK,
+    yields_to=database_case.CAUSES,
+    watch="workers",
+)
 def worker_queue(configured: Configured, log: LogWindow) -> Problem | None:
     queued = log.of(LogKind.QUEUED)
     if queued is None or log.database_lost:

@@ -23,6 +23,7 @@ from mailauth.rules import limit_case
     "client_limit is reached, and connections are turned away",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
+    watch="workers",
 )
 def client_limit(configured: Configured, log: LogWindow) -> Problem | None:
     trouble = limit_case.reached(log, clients=True)

@@ -25,6 +25,7 @@ from mailauth.rules import limit_case
     "process_limit is reached, and clients are turned away",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
+    watch="workers",
 )
 def process_limit(configured: Configured, log: LogWindow) -> Problem | None:
     trouble = limit_case.reached(log, clients=False)

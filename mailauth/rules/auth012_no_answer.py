@@ -33,6 +33,7 @@ _COMPUTING = 0.5  # seconds of its own processor time: then AUTH010 tells why it
     Severity.RISK,
     yields_to=("CONF017", "AUTH014"),
     bears=Bears.START,
+    watch="workers",
 )
 def no_answer(
     answer: AuthAnswer, log: LogWindow | None, logins: Logins | None, lookups: LookedUp | None

@@ -31,7 +31,14 @@ _NAMED = (
 )
 
 
-@rule("AUTH014", "auth does not start", Severity.BLOCKS_LOGIN, yields_to=_NAMED, bears=Bears.START)
+@rule(
+    "AUTH014",
+    "auth does not start",
+    Severity.BLOCKS_LOGIN,
+    yields_to=_NAMED,
+    bears=Bears.START,
+    watch="server",
+)
 def auth_does_not_start(start: AuthStart, lookups: LookedUp | None) -> Problem | None:
     if start.starts:
         return None

@@ -32,6 +32,7 @@ _NAMED = (
     Severity.BLOCKS_LOGIN,
     yields_to=_NAMED,
     bears=Bears.MAIL,
+    watch="workers",
 )
 def session_ends(configured: Configured, log: LogWindow, name: UserName | None) -> Problem | None:
     first = session_case.failing(log)

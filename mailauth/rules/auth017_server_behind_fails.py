@@ -29,7 +29,7 @@ _POLICY = re.compile(r"Policy server |Error reading policy server")
 _NAMED = (*database_case.CAUSES, "DB005", "DB012", "AUTH014")
 
 
-@rule("AUTH017", "A server that auth asks fails", Severity.RISK, yields_to=_NAMED)
+@rule("AUTH017", "A server that auth asks fails", Severity.RISK, yields_to=_NAMED, watch="workers")
 def server_behind_fails(log: LogWindow, lookups: LookedUp | None) -> Problem | None:
     now = datetime.now().astimezone()
     answers = lookups is not None and lookups.answers and not any(one.failure for one in lookups.answers)

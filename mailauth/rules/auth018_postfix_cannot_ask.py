@@ -26,6 +26,7 @@ from mailauth.remedies import RELOAD, Setting, block, both, remedy
     Severity.BLOCKS_LOGIN,
     yields_to=("CONF018", "CONF019"),
     bears=Bears.NOTHING,
+    watch="server",
 )
 def postfix_cannot_ask(configured: Configured, link: PostfixLink) -> Problem | None:
     if not link.problem:

@@ -18,7 +18,11 @@ from mailauth.rules import misread_remedy
 
 
 @rule(
-    "CONF003", "2.3's variables are taken literally by Dovecot 2.4", Severity.BLOCKS_LOGIN, bears=Bears.FILE
+    "CONF003",
+    "2.3's variables are taken literally by Dovecot 2.4",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.FILE,
+    watch="server",
 )
 def variables_of_2_3(configured: Configured, variables: Variables) -> Problem | None:
     if configured.version.dialect != "2.4" or not variables.misread:

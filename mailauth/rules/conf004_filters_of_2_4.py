@@ -23,6 +23,7 @@ from mailauth.rules import misread_remedy
     "2.4's filters in variables are unknown to Dovecot 2.3",
     Severity.BLOCKS_LOGIN,
     bears=Bears.FILE,
+    watch="server",
 )
 def filters_of_2_4(configured: Configured, variables: Variables) -> Problem | None:
     if configured.version.dialect != "2.3" or not variables.misread:

@@ -29,7 +29,13 @@ _PACKAGES = {
 }
 
 
-@rule("CONF009", "The driver of a passdb or userdb is not there", Severity.BLOCKS_LOGIN, bears=Bears.START)
+@rule(
+    "CONF009",
+    "The driver of a passdb or userdb is not there",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.START,
+    watch="server",
+)
 def driver_missing(startup: Startup) -> Problem | None:
     if not startup.absent and not startup.unbuilt:
         return None

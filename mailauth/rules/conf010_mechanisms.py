@@ -24,7 +24,13 @@ from mailauth.remedies import RELOAD, Setting, both, remedy
 _WITHOUT_A_PASSWORD = frozenset({"EXTERNAL", "ANONYMOUS"})
 
 
-@rule("CONF010", "auth_mechanisms cannot work as it is", Severity.BLOCKS_LOGIN, bears=Bears.START)
+@rule(
+    "CONF010",
+    "auth_mechanisms cannot work as it is",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.START,
+    watch="server",
+)
 def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
     names = startup.mechanisms
     if startup.unknown:

@@ -22,7 +22,11 @@ from mailauth.remedies import Words, remedy
 
 
 @rule(
-    "CONF012", "The auth process may not read its passwd-file", Severity.BLOCKS_LOGIN, bears=Bears.CLOSED_FILE
+    "CONF012",
+    "The auth process may not read its passwd-file",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CLOSED_FILE,
+    watch="server",
 )
 def unreadable(files: AuthFiles) -> Problem | None:
     stopped = [one for one in files.files if one.stopped_by]

@@ -17,7 +17,13 @@ from mailauth.evidence import AuthFiles
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("CONF015", "A file that a passdb reads is not there", Severity.BLOCKS_LOGIN, bears=Bears.CLOSED_FILE)
+@rule(
+    "CONF015",
+    "A file that a passdb reads is not there",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CLOSED_FILE,
+    watch="server",
+)
 def file_missing(files: AuthFiles) -> Problem | None:
     found = [one for one in files.files if one.missing and one.role != "configuration"]
     if not found:

@@ -21,7 +21,7 @@ _TITLE = "The configuration was changed after Dovecot read it"
 
 
 # MEM002 says which limit it is, where that is what matters
-@rule("CONF016", _TITLE, Severity.RISK, yields_to=("MEM002",), bears=Bears.AUTH)
+@rule("CONF016", _TITLE, Severity.RISK, yields_to=("MEM002",), bears=Bears.AUTH, watch="server")
 def not_loaded(running: Running, logins: Logins | None, check: PasswordCheck | None) -> Problem | None:
     if not running.changed:
         return None

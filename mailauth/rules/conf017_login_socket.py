@@ -22,7 +22,9 @@ from mailauth.remedies import RELOAD, Setting, block, both, remedy
 _TEXT = [block("service", "auth", block("unix_listener", "login/login", Setting("mode", "0666")))]
 
 
-@rule("CONF017", "The login processes cannot ask auth", Severity.BLOCKS_LOGIN, bears=Bears.MAIL)
+@rule(
+    "CONF017", "The login processes cannot ask auth", Severity.BLOCKS_LOGIN, bears=Bears.MAIL, watch="server"
+)
 def login_socket(configured: Configured, socket: LoginSocket) -> Problem | None:
     if socket.allowed:
         return None

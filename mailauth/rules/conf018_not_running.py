@@ -16,7 +16,7 @@ from mailauth.evidence import Configured, LastWords, Running
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("CONF018", "Dovecot is not running", Severity.BLOCKS_LOGIN, bears=Bears.START)
+@rule("CONF018", "Dovecot is not running", Severity.BLOCKS_LOGIN, bears=Bears.START, watch="server")
 def not_running(configured: Configured, running: Running, last: LastWords | None) -> Problem | None:
     if running.pid is not None:
         return None

@@ -18,7 +18,7 @@ from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 
-@rule("CONF020", "auth cannot ask its workers", Severity.BLOCKS_LOGIN, bears=Bears.AUTH)
+@rule("CONF020", "auth cannot ask its workers", Severity.BLOCKS_LOGIN, bears=Bears.AUTH, watch="server")
 def worker_socket(configured: Configured, socket: WorkerSocket) -> Problem | None:
     if socket.allowed:
         return None

@@ -49,7 +49,13 @@ _CALLED = {
 }
 
 
-@rule("CONF024", "A variable that this Dovecot does not know", Severity.BLOCKS_LOGIN, bears=Bears.FILE)
+@rule(
+    "CONF024",
+    "A variable that this Dovecot does not know",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.FILE,
+    watch="server",
+)
 def unknown_variable(configured: Configured, variables: Variables) -> Problem | None:
     if not variables.unknown:
         return None

@@ -27,6 +27,7 @@ from mailauth.stores.store import Failing
     Severity.BLOCKS_LOGIN,
     bears=Bears.CONNECTION,
     asks=Question.DATABASE,
+    watch="server",
 )
 def server_unreachable(lookups: LookedUp) -> Problem | None:
     failed = lookups.failures(Failing.DOWN)

@@ -33,6 +33,7 @@ from mailauth.stores.store import Failing
     "The database server refuses Dovecot's credentials",
     Severity.BLOCKS_LOGIN,
     bears=Bears.CONNECTION,
+    watch="server",
 )
 def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | None:
     advice = "Correct user and password in <place>, or the server's list of who may connect."

@@ -20,7 +20,11 @@ from mailauth.stores.store import Failing
 
 
 @rule(
-    "DB003", "The password query names a table that is not there", Severity.BLOCKS_LOGIN, bears=Bears.DATABASE
+    "DB003",
+    "The password query names a table that is not there",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.DATABASE,
+    watch="server",
 )
 def no_such_table(lookups: LookedUp) -> Problem | None:
     advice = "Correct the table's name in the password query (<place>), or make the table."

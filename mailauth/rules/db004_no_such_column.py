@@ -33,6 +33,7 @@ def _is_the_name(user: str, says: str) -> bool:
     "The password query names a column that is not there",
     Severity.BLOCKS_LOGIN,
     bears=Bears.DATABASE,
+    watch="server",
 )
 def no_such_column(lookups: LookedUp) -> Problem | None:
     advice = "Correct the column's name in the password query (<place>)."

@@ -27,7 +27,7 @@ _ENDS = "Have the session that holds the lock end its work (COMMIT, UNLOCK TABLE
 _GIVEN_UP = 9.5  # seconds: our own limit, see stores/sql.py, and Dovecot's is 60
 
 
-@rule("DB005", "The database takes long to answer", Severity.RISK, bears=Bears.DATABASE)
+@rule("DB005", "The database takes long to answer", Severity.RISK, bears=Bears.DATABASE, watch="server")
 def slow(lookups: LookedUp, logins: Logins | None) -> Problem | None:
     late = [a for a in lookups.answers if a.seconds > _SLOW and a.failure is None]
     ended = lookups.failures(Failing.SLOW)

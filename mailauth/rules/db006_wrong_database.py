@@ -24,6 +24,7 @@ from mailauth.stores.store import Failing
     "The database that Dovecot is set to use does not exist",
     Severity.BLOCKS_LOGIN,
     bears=Bears.CONNECTION,
+    watch="server",
 )
 def wrong_database(lookups: LookedUp) -> Problem | None:
     advice = "Correct the database's name or path in <place>."

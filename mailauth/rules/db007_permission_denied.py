@@ -20,7 +20,13 @@ from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB007", "The database user may not read the table", Severity.BLOCKS_LOGIN, bears=Bears.DATABASE)
+@rule(
+    "DB007",
+    "The database user may not read the table",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.DATABASE,
+    watch="server",
+)
 def permission_denied(lookups: LookedUp) -> Problem | None:
     failed = [failure for _, failure in lookups.failures(Failing.PERMISSION)]
     advice = _DEFINER if any(one.code in ("1045", "1698") for one in failed) else _GRANT

@@ -27,6 +27,7 @@ from mailauth.stores.store import Failing
     Severity.BLOCKS_LOGIN,
     yields_to=("CONF024",),
     bears=Bears.DATABASE,
+    watch="server",
 )
 def query_not_understood(lookups: LookedUp) -> Problem | None:
     advice = "Correct the password query (<place>), or what it reads; try it at the database's prompt."

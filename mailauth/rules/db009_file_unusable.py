@@ -26,6 +26,7 @@ from mailauth.stores.store import Failing
     Severity.BLOCKS_LOGIN,
     yields_to=("CONF012", "CONF015"),
     bears=Bears.DATABASE,
+    watch="server",
 )
 def file_unusable(lookups: LookedUp) -> Problem | None:
     advice = "Correct the path, the permissions or the lock of the file."

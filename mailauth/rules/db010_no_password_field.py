@@ -17,7 +17,13 @@ from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB010", "The password query returns no password", Severity.BLOCKS_LOGIN, bears=Bears.DATABASE)
+@rule(
+    "DB010",
+    "The password query returns no password",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.DATABASE,
+    watch="server",
+)
 def no_password_field(lookups: LookedUp) -> Problem | None:
     advice = "Have the query (<place>) name its column: SELECT ... AS password."
     return database_case.problem(lookups, advice, Failing.NO_FIELD)

@@ -20,7 +20,13 @@ from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB011", "The database server has no connection left", Severity.BLOCKS_LOGIN, bears=Bears.CONNECTION)
+@rule(
+    "DB011",
+    "The database server has no connection left",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CONNECTION,
+    watch="server",
+)
 def no_connection_left(lookups: LookedUp) -> Problem | None:
     advice = "Raise the server's max_connections, or have fewer auth-worker processes."
     for _, failure in lookups.failures(Failing.CONNECTIONS):

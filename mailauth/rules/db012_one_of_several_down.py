@@ -17,7 +17,13 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
 
 
-@rule("DB012", "One of several database servers cannot be used", Severity.RISK, bears=Bears.NOTHING)
+@rule(
+    "DB012",
+    "One of several database servers cannot be used",
+    Severity.RISK,
+    bears=Bears.NOTHING,
+    watch="server",
+)
 def one_of_several_down(lookups: LookedUp, logins: Logins | None) -> Problem | None:
     failed = [failure for answer in lookups.answers if not answer.failure for failure in answer.beside]
     if not failed:

@@ -26,7 +26,13 @@ from mailauth.stores.store import Failing
 _TRIES_NO_MORE = Version.parse("2.3.20")  # no release between 2.3.19.1 and 2.3.21.1 was measured
 
 
-@rule("DB013", "TLS with the database server fails", Severity.BLOCKS_LOGIN, bears=Bears.CONNECTION)
+@rule(
+    "DB013",
+    "TLS with the database server fails",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CONNECTION,
+    watch="server",
+)
 def tls_with_the_database(configured: Configured, lookups: LookedUp) -> Problem | None:
     advice = (
         "Correct the TLS settings in <place> (the CA file, the host's name), or the server's certificate."

@@ -18,6 +18,12 @@ from mailauth.rules import database_case
 from mailauth.stores.store import Failing
 
 
-@rule("DB014", "The database client refuses its settings", Severity.BLOCKS_LOGIN, bears=Bears.CONNECTION)
+@rule(
+    "DB014",
+    "The database client refuses its settings",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.CONNECTION,
+    watch="server",
+)
 def settings_not_understood(lookups: LookedUp) -> Problem | None:
     return database_case.problem(lookups, "Correct the connection's settings in <place>.", Failing.SETTINGS)

@@ -21,7 +21,7 @@ _PART, _ROOM = 0.05, 512 * 1024 * 1024
 _INODES = 0.02
 
 
-@rule("LOG003", "A disk that Dovecot writes to is nearly full", Severity.RISK)
+@rule("LOG003", "A disk that Dovecot writes to is nearly full", Severity.RISK, watch="server")
 def disk_full(disks: Filesystems) -> Problem | None:
     full = [one for one in disks.filesystems if _full(one)]
     if not full:

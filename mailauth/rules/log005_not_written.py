@@ -18,7 +18,7 @@ from mailauth.finding import Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, REOPEN, remedy
 
 
-@rule("LOG005", "What Dovecot logs does not reach its log file", Severity.RISK)
+@rule("LOG005", "What Dovecot logs does not reach its log file", Severity.RISK, watch="server")
 def not_written(log: LogDestination) -> Problem | None:
     if log.problem:
         folder = log.path.rpartition("/")[0] or "/"

@@ -19,7 +19,13 @@ from mailauth.remedies import RELOAD, Setting, block, both, remedy
 _PORTS = {"imap": 143, "pop3": 110, "submission": 587, "sieve": 4190}
 
 
-@rule("NET001", "Nothing listens where clients connect", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
+@rule(
+    "NET001",
+    "Nothing listens where clients connect",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+    watch="server",
+)
 def nothing_listens(configured: Configured, listening: Listening) -> Problem | None:
     if listening.strangers:
         return None  # NET005: it cannot listen

@@ -18,7 +18,13 @@ from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 
-@rule("NET003", "The server's certificate is not valid now", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
+@rule(
+    "NET003",
+    "The server's certificate is not valid now",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+    watch="server",
+)
 def certificate_expired(certificates: Certificates) -> Problem | None:
     now = certificates.now
     bad = next((one for one in certificates.telling if not one.begins <= now <= one.ends), None)

@@ -19,7 +19,13 @@ from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
 
 
-@rule("NET004", "The server's certificate is for another name", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
+@rule(
+    "NET004",
+    "The server's certificate is for another name",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+    watch="server",
+)
 def certificate_for_another_name(certificates: Certificates) -> Problem | None:
     judged = certificates.telling
     if not certificates.host or any(one.covers for one in judged):

@@ -27,6 +27,7 @@ from mailauth.remedies import RELOAD, remedy
     "Dovecot cannot use its certificate, key or TLS settings",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
+    watch="server",
 )
 def certificate_unusable(configured: Configured, files: TlsFiles, log: LogWindow | None) -> Problem | None:
     if not files.flaws:

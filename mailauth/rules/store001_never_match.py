@@ -21,7 +21,13 @@ from mailauth.rules import store_case
 from mailauth.stores.survey import HashClass
 
 
-@rule("STORE001", "Rows of the store can match no password", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
+@rule(
+    "STORE001",
+    "Rows of the store can match no password",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ROWS,
+    watch="rows",
+)
 def never_match(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, _never)
     if not found:

@@ -18,7 +18,9 @@ from mailauth.remedies import RELOAD, Setting, remedy
 from mailauth.rules import store_case
 
 
-@rule("STORE002", "Rows of the store are refused as weak", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
+@rule(
+    "STORE002", "Rows of the store are refused as weak", Severity.BLOCKS_LOGIN, bears=Bears.ROWS, watch="rows"
+)
 def refused_as_weak(configured: Configured, surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, store_case.broken(Kind.WEAK))
     if not found:

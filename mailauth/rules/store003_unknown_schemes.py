@@ -18,7 +18,13 @@ from mailauth.remedies import LIST_SCHEMES, remedy
 from mailauth.rules import store_case
 
 
-@rule("STORE003", "Rows of the store have an unknown scheme", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
+@rule(
+    "STORE003",
+    "Rows of the store have an unknown scheme",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ROWS,
+    watch="rows",
+)
 def unknown_schemes(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, lambda one: one.fate is Fate.UNKNOWN)
     if not found:

@@ -21,7 +21,13 @@ from mailauth.remedies import RELOAD, Setting, block, both, remedy
 from mailauth.rules import store_case
 
 
-@rule("STORE004", "The largest hashes of the store do not fit", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
+@rule(
+    "STORE004",
+    "The largest hashes of the store do not fit",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ROWS,
+    watch="headroom",
+)
 def largest_does_not_fit(configured: Configured, memory: StoreMemory) -> Problem | None:
     short = [(fit, one) for fit in memory.fits for one in fit.services if one.harms]
     if not short:

@@ -16,7 +16,13 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import store_case
 
 
-@rule("STORE009", "Users have several rows in the database", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
+@rule(
+    "STORE009",
+    "Users have several rows in the database",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ROWS,
+    watch="rows",
+)
 def several_rows(surveys: Surveys) -> Problem | None:
     found = [one for one in surveys.stores if one.several]
     if not found:

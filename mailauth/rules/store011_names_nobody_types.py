@@ -20,7 +20,13 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 _SHOWN = 5
 
 
-@rule("STORE011", "A passwd-file has names that nobody types", Severity.BLOCKS_LOGIN, bears=Bears.ROWS)
+@rule(
+    "STORE011",
+    "A passwd-file has names that nobody types",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ROWS,
+    watch="rows",
+)
 def names_nobody_types(surveys: Surveys) -> Problem | None:
     found = [(store.passdb.label, one) for store in surveys.stores for one in store.survey.odd]
     if not found:
