@@ -1,8 +1,11 @@
-"""Kill the tool, the on-login service, the database and Dovecot at 100 random moments of a migration.
+"""Disturb a migration at 300 random moments, over all stores and verbs, on both Dovecots.
 
-After each: every row is its old or a new string, everyone can log in, it is gone on with and undone.
+Verbs: apply, undo, resume, import, on-login.  Disturbances: kill -9, a full disk, a network cut, a restart
+(of the database, or of Dovecot where there is none), another writer.  100 numbers are each of them with each
+store once.  After each: every row is its old or a new string, or what the other writer put there; everyone
+can log in; it is gone on with; and the undo gives every old string back, byte for byte.
 
-    python -m bench.migrate_kills [--moments 100] [--first 0] [--write]
+    nice -n 10 python -m bench.migrate_kills [--moments 300] [--first 0] [--write]
 
 --write puts it into bench/results/migrate-kills.json.
 """
@@ -18,14 +21,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests.migrate.kills import Killed, Moment, benches, carried_out
+from tests.migrate.disturbed import Event, carried_out
+from tests.migrate.kills import Killed, Moment, benches
 
 RESULTS = Path(__file__).parent / "results" / "migrate-kills.json"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--moments", type=int, default=100)
+    parser.add_argument("--moments", type=int, default=300)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", action="store_true")
@@ -45,13 +49,16 @@ def some(seeds: Sequence[int]) -> list[Killed]:
     found = []
     with benches() as bench:
         for seed in seeds:
-            moment = Moment.of(seed)
+            event = Event.of(seed)
+            began = time.monotonic()
             try:
-                killed = carried_out(bench(moment.version, moment.driver), moment)
+                killed = carried_out(bench(event.version, event.driver), event)
             except Exception as why:  # noqa: BLE001 - to be counted, and the rest to be done
+                moment = Moment(seed, event.version, event.driver, event.verb, event.what, event.share)
                 killed = Killed(moment, problems=[f"{type(why).__name__}: {why}"])
             found.append(killed)
-            print(seed, moment, killed.seconds, killed.old, killed.new, killed.problems, flush=True)
+            took = round(time.monotonic() - began, 1)
+            print(seed, event, took, killed.old, killed.new, killed.problems, flush=True)
     return found
 
 
@@ -63,18 +70,17 @@ def summary(found: list[Killed], seconds: float) -> dict[str, object]:
         "moments": len(found),
         "seconds": round(seconds),
         "load": round(os.getloadavg()[0], 2),
-        "killed": dict(sorted(kinds.items())),
+        "disturbed": dict(sorted(kinds.items())),
         "on": dict(sorted(places.items())),
-        "killed with some rows old and some new": sum(bool(one.old and one.new) for one in found),
+        "with some rows old and some new": sum(bool(one.old and one.new) for one in found),
         "problems": [{"seed": one.moment.seed, "what": one.problems} for one in found if one.problems],
         "each": [
             {
                 "seed": one.moment.seed,
                 "dovecot": one.moment.version,
                 "store": one.moment.driver,
-                "killed": one.moment.victim,
+                "by": one.moment.victim,
                 "during": one.moment.activity,
-                "after s": one.seconds,
                 "old": one.old,
                 "new": one.new,
             }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -79,6 +80,10 @@ def users_for_apply() -> dict[str, str | None]:
     return found
 
 
+def words() -> dict[str, bytes]:
+    return {f"u{number}": secret(number) for number in range(USERS)}
+
+
 @dataclass
 class Bench:
     """A lab whose parts can be killed and started again."""
@@ -87,6 +92,8 @@ class Bench:
     server: Server | None
     state: Path
     before: dict[str, str | None] = field(default_factory=users_for_apply)
+    words: dict[str, bytes] = field(default_factory=words)  # everyone's password, as it is now
+    wrote: dict[str, str] = field(default_factory=dict)  # what another writer put there
 
     def stored(self) -> dict[str, str | None]:
         if self.lab.store.path and self.lab.driver == "passwd-file":
@@ -95,9 +102,19 @@ class Bench:
             return {user: stored for user, _, stored in pairs}
         return self.lab.store.users()
 
-    def run(self, *words: str) -> subprocess.Popen[str]:
+    def run(self, *arguments: str, feed: str | None = None) -> subprocess.Popen[str]:
+        """``feed``: on standard input."""
+        with ExitStack() as stack:
+            source = stack.enter_context(tempfile.TemporaryFile("w+")) if feed else None
+            if source:
+                source.write(feed or "")
+                source.seek(0)
+            return self._run(arguments, source)
+
+    def _run(self, arguments: tuple[str, ...], source: "IO[str] | None") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "mailauth", "migrate", *words],
+            [sys.executable, "-m", "mailauth", "migrate", *arguments],
+            stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -149,7 +166,7 @@ class Bench:
 
     def logs_in(self, number: int) -> bool:
         with suppress(CannotObserve, OSError):
-            return self.lab.login(f"u{number}", secret(number)).ok
+            return self.lab.login(f"u{number}", self.words[f"u{number}"]).ok
         return False
 
 
@@ -181,24 +198,26 @@ def judged(found: Bench, before: dict[str, str | None], killed: Killed, *, wante
         killed.problems.append(f"{wanted or 'killed'}: other users than before")
     old = new = 0
     for user, stored in after.items():
-        if stored == before.get(user):
+        if user in found.wrote and stored == found.wrote[user]:
+            old, new = old + (wanted == "old"), new + (wanted == "new")
+        elif stored == before.get(user) and user not in found.wrote:
             old += 1
-        elif stored and _new(stored, before.get(user) or "", user):
+        elif stored and _new(stored, before.get(user) or "", user, found.words[user]):
             new += 1
         else:
-            killed.problems.append(f"{wanted or 'killed'}: {user} is neither old nor new")
+            killed.problems.append(f"{wanted or 'killed'}: {user} is neither old nor new: {stored!r}")
     if not wanted:
         killed.old, killed.new = old, new
     elif (old if wanted == "old" else new) != len(before):
         killed.problems.append(f"all should be {wanted}: {old} old, {new} new")
 
 
-def _new(stored: str, old: str, user: str) -> bool:
+def _new(stored: str, old: str, user: str, word: bytes) -> bool:
     if stored == "{BLF-CRYPT}" + old:
         return True
     if not stored.startswith("{ARGON2ID}"):
         return False
-    return verify(stored, Password(secret(int(user[1:]))), user=user).verdict is Verdict.MATCH
+    return verify(stored, Password(word), user=user).verdict is Verdict.MATCH
 
 
 def with_tool(found: Bench, moment: Moment) -> Killed:
@@ -265,7 +284,11 @@ def _state(found: Bench, before: int) -> str:
     return heads[-1]["state"] if len(heads) > before else ""
 
 
-def with_service(found: Bench, moment: Moment) -> Killed:
+Disturb = Callable[["subprocess.Popen[str]"], Callable[[], None]]
+"""Disturbs a program, and returns what makes all well again."""
+
+
+def with_service(found: Bench, moment: Moment, disturb: Disturb | None = None) -> Killed:
     """Logins that migrate, something killed among them; all are migrated in the end."""
     killed = Killed(moment)
     before = old_users(USERS)
@@ -288,11 +311,12 @@ def with_service(found: Bench, moment: Moment) -> Killed:
     if moment.victim != "service":
         over.set()  # a login of that moment may fail
     killed.seconds = round(time.monotonic() - began, 3)
-    found.kill(moment.victim, service.service)
+    assert service.service
+    mend = disturb(service.service) if disturb else _killing(found, moment.victim)(service.service)
     logins.join()
     if moment.victim == "service" and failed:
         killed.problems.append(f"logins failed: {failed}")
-    found.revive(moment.victim)
+    mend()
     judged(found, before, killed)
     service.stop(signal.SIGKILL)
     service.start(*(found.at if moment.victim == "Dovecot" else ()))
@@ -309,6 +333,14 @@ def with_service(found: Bench, moment: Moment) -> Killed:
     service.mailauth("disable", *found.at, "--apply")
     service.close()
     return killed
+
+
+def _killing(found: Bench, victim: str) -> Disturb:
+    def disturb(process: "subprocess.Popen[str]") -> Callable[[], None]:
+        found.kill(victim, process)
+        return lambda: found.revive(victim)
+
+    return disturb
 
 
 @contextmanager
