@@ -5,7 +5,7 @@ Verbs: apply, undo, resume, import, on-login.  Disturbances: kill -9, a full dis
 store once.  After each: every row is its old or a new string, or what the other writer put there; everyone
 can log in; it is gone on with; and the undo gives every old string back, byte for byte.
 
-    nice -n 10 python -m bench.migrate_kills [--moments 300] [--first 0] [--write]
+    nice -n 10 python -m bench.migrate_kills [--moments 300] [--first 0] [--minutes 60] [--write]
 
 --write puts it into bench/results/migrate-kills.json.
 """
@@ -32,23 +32,27 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=300)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=600.0, help="Begin no moment after that.")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     began = time.monotonic()
     seeds = range(given.first, given.first + given.moments)
     with ProcessPoolExecutor(given.jobs) as pool:
-        stripes = list(pool.map(some, [seeds[at :: given.jobs] for at in range(given.jobs)]))
+        parts = [seeds[at :: given.jobs] for at in range(given.jobs)]
+        stripes = list(pool.map(some, parts, [began + 60 * given.minutes] * given.jobs))
     found = sorted((one for stripe in stripes for one in stripe), key=lambda one: one.moment.seed)
     if given.write:
         RESULTS.write_text(json.dumps(summary(found, time.monotonic() - began), indent=2) + "\n")
     sys.exit(1 if any(one.problems for one in found) else 0)
 
 
-def some(seeds: Sequence[int]) -> list[Killed]:
-    """One after the other, in labs of their own."""
+def some(seeds: Sequence[int], until: float) -> list[Killed]:
+    """One after the other, in labs of their own; none is begun after ``until``, on the monotonic clock."""
     found = []
     with benches() as bench:
         for seed in seeds:
+            if time.monotonic() > until:
+                break
             event = Event.of(seed)
             began = time.monotonic()
             try:

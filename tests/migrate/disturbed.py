@@ -17,15 +17,13 @@ from pathlib import Path
 
 from mailauth.hashes import Password, Verdict, verify
 from tests.migrate.disturbances import Disk, Wire, connections_end, full_for, other_writer
-from tests.migrate.kills import DRIVERS, VERSIONS, Bench, Killed, Moment, with_service, words
+from tests.migrate.kills import DRIVERS, USERS, VERSIONS, Bench, Killed, Moment, with_service, words
 
 VERBS = ("apply", "undo", "resume", "import", "on-login")
 DISTURBANCES = ("kill", "full disk", "network cut", "restart", "another writer")
 _RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
 _ROWS = ("--rows-query", "SELECT userid, password FROM users", "--default-scheme", "CRYPT")
-_SLOWLY = ("--batch", "2", "--rate", "14")
-_SPAN = 1.4  # seconds that most of the rows take
-_STARTS = 20.0  # seconds, at most, until the journal is there
+_STARTS = 20.0  # seconds, at most, until the first row is changed
 _CHANGED_TOO = 5  # rows of 24 that the other writer may choose from
 
 
@@ -40,6 +38,16 @@ class Event:
     what: str
     share: float  # of the time that the verb takes
     early: bool  # counted from the start of the program, not of its work
+    rate: int = 14  # rows a second
+
+    @property
+    def slowly(self) -> tuple[str, ...]:
+        return ("--batch", "2", "--rate", str(self.rate))
+
+    @property
+    def span(self) -> float:
+        """Seconds that most of the rows take."""
+        return 0.8 * USERS / self.rate
 
     @classmethod
     def of(cls, seed: int) -> "Event":
@@ -85,14 +93,15 @@ class _Work:
         return self.found.run(*words, feed=feed)
 
     def disturbed(self, *words: str) -> None:
-        event, heads = self.event, set(self.heads())
+        """At a moment after the first row was changed, or, early, after the program was started."""
+        event, before = self.event, self.found.stored()
         process = self.start(*words)
         end = time.monotonic() + _STARTS
         while not event.early and process.poll() is None and time.monotonic() < end:
-            if event.verb in ("undo", "resume") or set(self.heads()) - heads:
+            if self.found.stored() != before:
                 break
-            time.sleep(0.01)
-        time.sleep(event.share * (_SPAN + (event.verb in ("undo", "resume"))))
+            time.sleep(0.02)
+        time.sleep(event.share * (event.span + event.early))
         began = time.monotonic()
         mend = self.disturb(process)
         said, _ = process.communicate(timeout=180)
@@ -200,14 +209,14 @@ def _tool(work: _Work) -> None:
     importing = ("import", str(listed), *work.at, "--profile", "owasp-7", "--apply")
     if verb == "undo":
         work.run("apply", *work.at, *rules, "--batch", "2")
-        work.disturbed("undo", work.heads()[-1], *work.at, "--rate", "14", "--apply")
+        work.disturbed("undo", work.heads()[-1], *work.at, "--rate", str(work.event.rate), "--apply")
     elif verb == "resume":
         _interrupted(work, rules)
-        work.disturbed("apply", *work.at, *rules, *_SLOWLY, "--resume", work.heads()[-1])
+        work.disturbed("apply", *work.at, *rules, *work.event.slowly, "--resume", work.heads()[-1])
     elif verb == "import":
-        work.disturbed(*importing, *_SLOWLY)
+        work.disturbed(*importing, *work.event.slowly)
     else:
-        work.disturbed("apply", *work.at, *rules, *_SLOWLY)
+        work.disturbed("apply", *work.at, *rules, *work.event.slowly)
     work.judge("disturbed")
     if verb != "undo":
         _gone_on_with(work, rules, importing)
@@ -230,11 +239,11 @@ def _gone_on_with(work: _Work, rules: tuple[str, ...], importing: tuple[str, ...
 
 def _interrupted(work: _Work, rules: tuple[str, ...]) -> None:
     """Half of an apply."""
-    process = work.start("apply", *work.at, *rules, *_SLOWLY)
+    process = work.start("apply", *work.at, *rules, *work.event.slowly)
     end = time.monotonic() + _STARTS
     while not work.heads() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
-    time.sleep(_SPAN / 3)
+    time.sleep(work.event.span / 3)
     process.terminate()
     process.communicate(timeout=180)
 

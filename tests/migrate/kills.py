@@ -1,8 +1,6 @@
-"""A migration that is killed at a random moment: of the tool, the service, the database, or Dovecot."""
+"""A lab whose parts can be killed and started again, and a migration on login in which one is."""
 
-import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -21,27 +19,17 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password, Verdict, generate, verify
 from mailauth.lab import Lab
 from mailauth.lab.databases import SERVERS, Server
-from mailauth.migrate.sealing import new_key
 from tests.cli.running import ROOT
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 
 USERS = 24
 VERSIONS = ("2.3.19.1", "2.4.1")
 DRIVERS = ("passwd-file", "sqlite", "mysql", "pgsql")
-COMBINATIONS = tuple(
-    (activity, victim)
-    for activity in ("apply", "undo", "on-login")
-    for victim in ("tool", "service", "database", "Dovecot")
-    if (victim == "service") <= (activity == "on-login") and (victim == "tool") <= (activity != "on-login")
-)
-_SLOWLY = ("--batch", "2", "--rate", "12")
-_FROM, _SPAN = 0.3, 1.8  # seconds: the first row is changed after 0.4, the last in 2.2
-_RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is killed, at what, and when: all of it from one number."""
+    """What is killed, at what, and when."""
 
     seed: int
     version: str
@@ -49,14 +37,6 @@ class Moment:
     activity: str
     victim: str
     share: float  # of the time that the activity takes
-
-    @classmethod
-    def of(cls, seed: int) -> "Moment":
-        chance = random.Random(seed)  # noqa: S311 - to be repeated
-        version, (activity, victim) = VERSIONS[seed % 2], COMBINATIONS[seed // 2 % len(COMBINATIONS)]
-        servers = tuple(SERVERS)
-        driver = chance.choice(servers if victim == "database" else DRIVERS)
-        return cls(seed, version, driver, activity, victim, chance.random())
 
 
 @dataclass
@@ -121,11 +101,6 @@ class Bench:
             env=os.environ | {"MAILAUTH_STATE": str(self.state), "COVERAGE": ""},
             cwd=ROOT,
         )
-
-    def done(self, *words: str) -> tuple[int, str]:
-        process = self.run(*words)
-        said, _ = process.communicate(timeout=120)
-        return process.returncode, said
 
     @property
     def at(self) -> tuple[str, str]:
@@ -220,70 +195,6 @@ def _new(stored: str, old: str, user: str, word: bytes) -> bool:
     return verify(stored, Password(word), user=user).verdict is Verdict.MATCH
 
 
-def with_tool(found: Bench, moment: Moment) -> Killed:
-    """Apply or undo, killed; then gone on with, and undone."""
-    killed = Killed(moment)
-    before = found.before
-    found.lab.set_users(before)
-    key_file = found.state / f"key{moment.seed}"
-    key = new_key(key_file)
-    heads, status = len(_heads(found)), 0
-    rules = (*_RULES, "--seal-to", key, "--apply")
-    words: tuple[str, ...] = ("apply", *found.at, *rules, *_SLOWLY)
-    if moment.activity == "undo":
-        status, said = found.done("apply", *found.at, *rules, "--batch", "2")
-        if status:
-            killed.problems.append(f"apply: {status} {said[-300:]}")
-        words = ("undo", _last(found), *found.at, "--key", str(key_file), "--rate", "20", "--apply")
-    _kill_during(found, words, killed)
-    judged(found, before, killed)
-    found.all_log_in("after the kill", killed.problems)
-    if moment.activity == "apply":
-        if _state(found, heads) == "applying":
-            status, said = found.done("apply", *found.at, *_RULES, "--resume", _last(found), "--apply")
-        elif _state(found, heads) == "":
-            status, said = found.done("apply", *found.at, *rules)  # Dovecot has another PID by now
-        if status:
-            killed.problems.append(f"resume: {status} {said[-300:]}")
-        judged(found, before, killed, wanted="new")
-        found.all_log_in("resumed", killed.problems)
-    status, said = found.done("undo", _last(found), *found.at, "--key", str(key_file), "--apply")
-    if status:
-        killed.problems.append(f"undo: {status} {said[-300:]}")
-    judged(found, before, killed, wanted="old")
-    found.all_log_in("undone", killed.problems)
-    return killed
-
-
-def _kill_during(found: Bench, words: tuple[str, ...], killed: Killed) -> None:
-    moment = killed.moment
-    process = found.run(*words)
-    began = time.monotonic()
-    time.sleep(_FROM + moment.share * _SPAN)
-    killed.seconds = round(time.monotonic() - began, 3)
-    found.kill(moment.victim, process)
-    said, _ = process.communicate(timeout=120)
-    if "Traceback" in said:
-        killed.problems.append(said[-500:])
-    found.revive(moment.victim)
-
-
-def _heads(found: Bench) -> list[dict[str, str]]:
-    """As mailauth migrate status shows them."""
-    heads = [json.loads(path.read_bytes()) for path in found.state.rglob("head.json")]
-    return sorted(heads, key=lambda head: str(head["begun"]))
-
-
-def _last(found: Bench) -> str:
-    return _heads(found)[-1]["id"]
-
-
-def _state(found: Bench, before: int) -> str:
-    """Of the migration that was killed; "" where that was before it began."""
-    heads = _heads(found)
-    return heads[-1]["state"] if len(heads) > before else ""
-
-
 Disturb = Callable[["subprocess.Popen[str]"], Callable[[], None]]
 """Disturbs a program, and returns what makes all well again."""
 
@@ -358,9 +269,3 @@ def benches() -> Iterator[Callable[[str, str], Bench]]:
             return made[version, driver]
 
         yield get
-
-
-def carried_out(found: Bench, moment: Moment) -> Killed:
-    if moment.activity == "on-login":
-        return with_service(found, moment)
-    return with_tool(found, moment)
