@@ -48,6 +48,13 @@ def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = 
     ``said``: the store's identity, by who knows that it is the same.
     """
     now, then = table.identity(), head.identity
+    accept = f"if it is the same one, add --store {shlex.quote(now)}."
+    if now == then != said and head.keys and not table.now(head.keys):
+        keys = " nor ".join(", ".join(map(str, key)) for key in head.keys)
+        raise UsageError(
+            f"{head.id} changed {head.store}, and neither the first nor the last row of that ({keys}) is in"
+            f" {now}: it may hold other rows by now. Name the right store, or, {accept}"
+        )
     if now in (then, said):
         return
     if not then and head.store == where.label:  # a journal of before, which knows no more
@@ -55,7 +62,7 @@ def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = 
     raise UsageError(
         f"{head.id} changed {head.store} ({then or 'no more is known of it'}),"
         f" and this is {where.label} ({now});"
-        f" name that store, or, if it is the same one, add --store {shlex.quote(now)}."
+        f" name that store, or, {accept}"
     )
 
 

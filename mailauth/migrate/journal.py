@@ -23,6 +23,7 @@ import msgspec
 from mailauth import private
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.migrate import sealing
+from mailauth.stores.swaps import Key
 from mailauth.stores.url import shown
 
 _LENGTH = 4  # bytes of a frame's length
@@ -52,6 +53,7 @@ class Head:
     sealed_to: str = ""  # the public key, in hex; "" for none, in journals of before
     done: dict[str, int] = field(default_factory=dict)
     identity: str = ""  # of the store, by the server's own word; "" in journals of before
+    keys: tuple[Key, ...] = ()  # of the first and of the last row that it changes
     without_plaintexts: bool = False  # old strings that are plaintexts are left out
 
     @property
@@ -263,6 +265,8 @@ class Journal:
             while rest:
                 rest = rest[self._rows.write(rest) :]
             os.fsync(self._rows.fileno())
+            first = self.head.keys[0] if self.head.keys else rows[0].key
+            self.head = replace(self.head, keys=(first, rows[-1].key))
         except OSError as why:
             raise Refused(f"{self.path}: the journal cannot be written ({why.strerror}); stopped.") from None
 

@@ -131,9 +131,15 @@ def _file(path: str, *, reading: bool) -> Table:
 
 
 def opened_whole(where: Where, *, reading: bool = False) -> Table:
-    """To read all of it, page by page.  Raises Refused too where its key does not let us."""
+    """To read all of it, page by page.
+
+    Raises Refused where its key does not let us, with all else that stops it.
+    """
     found = opened(where, reading=reading)
     if why := found.unsortable():
-        found.close()
-        raise Refused(why)
+        try:
+            stops = [one.says for one in found.obstacles() if one.stops]
+        finally:
+            found.close()
+        raise Refused("; ".join([f"CANNOT BE DONE: {why}", *stops]) + ".")
     return found

@@ -161,7 +161,7 @@ class Engine(Protocol):
         """The columns of the primary key, in their order."""
 
     def unsortable(self, names: "Names") -> str:
-        """The first column of the key whose text does not sort or come back, with its type; or ""."""
+        """The columns of the key whose text does not sort or come back, each with its type; or ""."""
 
     def width(self, table: str, column: str) -> int | None: ...
 

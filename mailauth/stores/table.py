@@ -60,12 +60,12 @@ class SqlTable:
         return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table}", ())[0][0])  # noqa: S608 - the password query's own words
 
     def unsortable(self) -> str:
-        column = self.engine.unsortable(self.names)
-        if not column:
+        columns = self.engine.unsortable(self.names)
+        if not columns:
             return ""
         return (
-            f"{self.names.table}: the values of its key, {column}, do not sort as text, so its rows cannot be"
-            " read page by page: give the table a key of whole numbers or text."
+            f"{self.names.table}: the values of its key, {columns}, do not sort as text, so its rows cannot"
+            " be read page by page: give the table a key of whole numbers or text"
         )
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +72,21 @@ class Mysql:
         return tuple(self._types)
 
     def unsortable(self, names: Names) -> str:
-        return next((f"{key} ({self._types[key]})" for key in names.keys if self._types[key] in _ODD), "")
+        return ", ".join(f"{key} ({self._types[key]})" for key in names.keys if self._types[key] in _ODD)
 
     def identity(self, table: str) -> str:
-        """MySQL has a number of its own; MariaDB is known by its machine and its folder."""
+        """MySQL has a number of its own; MariaDB its machine's name, its folder and, a new one, server_uid.
+
+        That is made of a network card's address and the port: MariaDB's manual, "Server System Variables".
+        """
         schema, name = links.mysql_names(table)
         try:
             [[server]] = self.rows("SELECT @@server_uuid", ())
         except (CannotObserve, Refused):
             [[server]] = self.rows("SELECT CONCAT(@@hostname, ' ', @@datadir)", ())
+            with suppress(CannotObserve, Refused):  # an older one
+                [[own]] = self.rows("SELECT @@server_uid", ())
+                server = f"{_text(server)} {_text(own)}"
         [[database]] = self.rows("SELECT COALESCE(%s, DATABASE())", (schema,))
         return f"mysql {_text(server)} {_text(database)}.{name}"
 
@@ -217,6 +223,7 @@ class Sqlite:
 
     def unsortable(self, names: Names) -> str:
         """Any value may have any type: each is looked at."""
+        odd = []
         for key in names.keys if names.keys != ("rowid",) else ():
             found = self.rows(
                 f"SELECT typeof({key}) FROM {names.table}"  # noqa: S608 - names of the password query
@@ -224,8 +231,8 @@ class Sqlite:
                 (),
             )
             if found:
-                return f"{key} ({as_bytes(found[0][0] or b'').decode()} in some rows)"  # type: ignore[union-attr]
-        return ""
+                odd.append(f"{key} ({as_bytes(found[0][0] or b'').decode()} in some rows)")  # type: ignore[union-attr]
+        return ", ".join(odd)
 
     def identity(self, table: str) -> str:
         return f"sqlite {self._path.resolve()} {table}"

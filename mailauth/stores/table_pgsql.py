@@ -98,7 +98,7 @@ class Pgsql:
 
     def unsortable(self, names: Names) -> str:
         pairs = zip(names.keys, self._types, strict=True)
-        return next((f"{key} ({kind})" for key, kind in pairs if kind in _ODD or kind.endswith("[]")), "")
+        return ", ".join(f"{key} ({kind})" for key, kind in pairs if kind in _ODD or kind.endswith("[]"))
 
     def identity(self, table: str) -> str:
         try:

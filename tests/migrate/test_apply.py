@@ -44,6 +44,10 @@ class Store:
             time.sleep(1.1)  # Dovecot looks at it once a second: src/auth/db-passwd-file.c
         return said
 
+    @property
+    def pid(self) -> tuple[str, str]:
+        return ("--pid", str(self.lab.master_pid))
+
     def logins(self, count: int = USERS) -> list[bool]:
         return [self.lab.login(f"u{number}", secret(number)).ok for number in range(count)]
 

@@ -1,5 +1,6 @@
 """Keys whose text does not sort or come back are refused before anything is done, on each database."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,6 +77,22 @@ def test_such_a_key_is_refused_at_the_plan_and_others_are_read_whole(
         keyed(database, kind, values)
         database.at("apply", "--prefix", "--apply", "--batch", "2")
         assert set(database.lab.store.users().values()) == {f"{{BLF-CRYPT}}{HASH}"}, kind
+
+
+@pytest.mark.parametrize("sql_store", ["mysql", "pgsql"])
+def test_all_that_stops_it_is_said_in_one_list(database: Store, sql_store: str) -> None:
+    assert isinstance(database.lab.store, SqlStore)
+    odd = {"mysql": ("FLOAT", "ENUM('b','a')"), "pgsql": ("bytea", "interval")}[sql_store]
+    database.lab.store.execute(
+        "DROP TABLE users",
+        f"CREATE TABLE users (k {odd[0]} NOT NULL, l {odd[1]} NOT NULL, userid VARCHAR(50), h VARCHAR(255),"
+        " password VARCHAR(255) GENERATED ALWAYS AS (h) STORED, PRIMARY KEY (k, l))",
+    )
+    for words in (("plan", "--prefix"), ("apply", "--prefix", "--apply")):
+        said = database.run(words[0], *database.pid, *words[1:], status=1, told=True)
+        assert said.count("CANNOT BE DONE") == 1
+        for one in ("k [(]", "l [(]", "do not sort", "generated"):
+            assert re.search(one, said.replace("`", "")), said
 
 
 @pytest.mark.parametrize("sql_store", ["sqlite"])

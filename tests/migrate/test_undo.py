@@ -100,6 +100,29 @@ def test_another_store_is_refused_until_it_is_said_to_be_the_same(migrated: Make
     assert dict(one.lab.store.users()) != before
 
 
+def test_a_store_whose_rows_are_others_is_refused_until_it_is_said_to_be_the_same(migrated: Make) -> None:
+    """A file of that name, or a table that was filled anew."""
+    one, name, before = prefixed(migrated, "sqlite")
+    one.lab.set_users({f"other{n}": stored for n, stored in enumerate(before.values())})
+    said = one.run("undo", name, *one.pid, "--apply", status=2, told=True)
+    assert "neither the first nor the last row" in said
+    found = re.search(r"add --store '(.+)'", said)
+    assert found
+    report = json.loads(one.at("undo", name, "--store", found[1], "--json", status=1))["report"]
+    assert (report["written"], report["changed"]) == (0, COUNT)
+
+
+def test_two_mariadbs_of_one_machine_and_folder_are_two(migrated: Make) -> None:
+    """As containers are: the server's own number tells them apart."""
+    one, name, _ = prefixed(migrated, "mysql")
+    head = json.loads((one.state / "migrate" / name / "head.json").read_bytes())
+    assert isinstance(one.lab.store, SqlStore)
+    with one.lab.store._cursor() as cursor:
+        cursor.execute("SELECT @@hostname, @@datadir, @@server_uid")
+        [row] = cursor.fetchall()
+    assert all(str(value) in head["identity"] for value in row)
+
+
 def test_what_would_be_put_back_is_counted_by_rows(migrated: Make) -> None:
     one, name, _ = prefixed(migrated, "sqlite")
     one.lab.set_password("u1", "{PLAIN}other")
