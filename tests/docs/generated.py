@@ -1,4 +1,8 @@
-"""What in the documents is made by program: ``python -m tests.docs.generated`` writes it anew."""
+"""What in the documents is made by program: ``python -m tests.docs.generated`` writes it again.
+
+To make it twice changes nothing: no PID, temporary path or measured size of one run stands in it, unless what
+the demo says has changed otherwise.
+"""
 
 import json
 import re
@@ -6,11 +10,13 @@ import subprocess
 import sys
 from collections import defaultdict
 
+from mailauth.evidence import Evidence
 from mailauth.finding import Rule
 from mailauth.render.json import schema, to_json
 from mailauth.rules import RULES
 from tests.cli.running import ROOT
 
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 README = ROOT / "README.md"
 RULES_PAGE = ROOT / "docs" / "rules.md"
 MATRIX = ROOT / "bench" / "results" / "confusion-matrix.json"
@@ -139,6 +145,33 @@ def matrix_page() -> str:
     )
 
 
+def evidence_table() -> str:
+    """Each kind of evidence that a rule reads: what it holds, its file, and the rules to look at."""
+    readers: dict[type[Evidence], list[str]] = defaultdict(list)
+    for rule in RULES:
+        for kind in (*rule.needs, *rule.also):
+            readers[kind].append(rule.code)
+    rows = [
+        f"| `{kind.__name__}` | {_first_sentence(kind)} | `{_file(kind)}` | {_some(codes)} |"
+        for kind, codes in sorted(readers.items(), key=lambda item: item[0].__name__)
+    ]
+    return "\n".join(["| Evidence | What it says | Where | Read by |", "|---|---|---|---|", *rows, ""])
+
+
+def _first_sentence(kind: type[Evidence]) -> str:
+    text = " ".join((kind.__doc__ or "").split())
+    return re.split(r"(?<=[.:;?])\s", text)[0].rstrip(".:;").replace("``", "`").replace("|", "\\|")
+
+
+def _file(kind: type[Evidence]) -> str:
+    return f"{kind.__module__.replace('.', '/')}.py"
+
+
+def _some(codes: list[str]) -> str:
+    named = ", ".join(sorted(codes)[:3])
+    return f"{named} and {len(codes) - 3} more" if len(codes) > 3 else named
+
+
 def demo() -> str:
     """The demo's true output."""
     done = subprocess.run(
@@ -151,8 +184,8 @@ def normal(text: str) -> str:
     """Without what differs from run to run and from machine to machine: PIDs, folders, sizes, versions."""
     for pattern, instead in (
         (r"the log: .*", "the log"),  # the two dialects' logs differ in form
-        (r"/\S*/mailauth-lab-[0-9a-f]+", "FOLDER"),
-        (r"/proc/\d+", "/proc/PID"),
+        (r"/\S*/mailauth-lab(-[0-9a-f]+)?", "FOLDER"),
+        (r"/proc/(\d+|PID)", "/proc/PID"),
         (r"/\S*libsodium\S*", "LIBSODIUM"),
         (r"\d+(\.\d+)? MiB", "N MiB"),
         (r"2\.[34](\.\d+)*", "VERSION"),
@@ -162,9 +195,26 @@ def normal(text: str) -> str:
     return text
 
 
+def settled(text: str) -> str:
+    """Without what belongs to one run: PIDs and the lab's folder."""
+    for pattern, instead in (
+        (r"/\S*?/mailauth-lab-[0-9a-f]+", "/tmp/mailauth-lab"),  # noqa: S108 - the name of a folder, in a text
+        (r"/proc/\d+", "/proc/PID"),
+        (r"\bpid=\d+,uid=\d+", "pid=PID,uid=UID"),
+        (r"auth(-worker)?\(\d+\)", r"auth\1(PID)"),
+    ):
+        text = re.sub(pattern, instead, text)
+    return text
+
+
 def write() -> None:
-    readme = with_block(README.read_text(), "rules", rules_table())
-    README.write_text(with_block(readme, "demo", demo()))
+    text = README.read_text()
+    readme = with_block(text, "rules", rules_table())
+    made = settled(demo())
+    if normal(made) != normal(block(text, "demo")):  # sizes and versions alone are no reason
+        readme = with_block(readme, "demo", made)
+    README.write_text(readme)
+    CONTRIBUTING.write_text(with_block(CONTRIBUTING.read_text(), "evidence", evidence_table()))
     RULES_PAGE.write_text(rules_page())
     MATRIX_PAGE.write_text(matrix_page())
     SCHEMA.write_text(to_json(schema()) + "\n")

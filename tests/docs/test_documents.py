@@ -24,6 +24,23 @@ def test_the_rules_in_the_readme_and_the_rules_page_are_current() -> None:
     assert generated.RULES_PAGE.read_text() == generated.rules_page()
 
 
+def test_the_evidence_in_contributing_is_current() -> None:
+    """When it is not: python -m tests.docs.generated."""
+    shown = generated.block(generated.CONTRIBUTING.read_text(), "evidence")
+    assert shown == generated.evidence_table()
+
+
+def test_what_is_generated_has_nothing_of_one_run() -> None:
+    """PIDs and temporary folders would change ten lines of the README for nothing."""
+    runs = [
+        f"the log:  auth-worker({pid}): Info: conn unix:auth-worker (pid={pid},uid=103): auth-worker<2>\n"
+        f"/run/mailauth-lab-{folder}/settings.conf:2\n/proc/{pid}/limits\n"
+        for pid, folder in ((26678, "cfd641eb"), (991, "00aa00bb"))
+    ]
+    assert generated.settled(runs[0]) == generated.settled(runs[1])
+    assert generated.normal(generated.settled(runs[0])) == generated.normal(runs[1])
+
+
 def test_the_confusion_matrix_shows_what_was_measured() -> None:
     """When it does not: python -m tests.docs.generated."""
     assert generated.MATRIX_PAGE.read_text() == generated.matrix_page()
