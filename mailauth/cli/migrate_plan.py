@@ -254,11 +254,12 @@ def where_of(named: dict[str, Any], goal: "Goal | None") -> "Where":
     url = url_of(named["url"], named["url_fd"])
     version = Version.parse(named["judge"]) if named["judge"] else None
     if url is None:
-        if named["rows_query"] or named["default_scheme"]:
-            raise UsageError("--rows-query and --default-scheme go with --url: the configuration has them.")
+        if named["default_scheme"]:
+            raise UsageError("--default-scheme goes with --url: the configuration has it.")
         dovecot = chosen(named["config"], named["pid"])
         config = read_config(dovecot)
-        return where.of_passdb(dovecot, as_if(config, version) if version else config, named["passdb"], goal)
+        config = as_if(config, version) if version else config
+        return where.of_passdb(dovecot, config, named["passdb"], goal, named["rows_query"])
     if named["config"] is not None or named["pid"] is not None or named["passdb"] is not None:
         raise UsageError("-c, --pid and --passdb are for a Dovecot, --url for a store: leave one out.")
     source = source_of(url, named["rows_query"], None)

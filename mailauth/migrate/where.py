@@ -1,7 +1,7 @@
 """The table that a migration changes: of a passdb, or of a store given as a URL."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from mailauth.probes.lookup import reader_of
 from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
 from mailauth.stores import elsewhere, file_tables, sql, table
 from mailauth.stores.file_table import FileTable
+from mailauth.stores.passwd_file import MARK
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.survey import files_of
 from mailauth.stores.swaps import Table
 from mailauth.stores.url import shown
 
 _HERE = Installation()
-_SHOWN_FILES = 5  # of a path with variables
+_ACCOUNTS = "postfix-accounts.cf"  # docker-mailserver's: user|hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,16 @@ class Where:
         return offered(*self.passdb) if self.passdb else ()
 
 
-def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goal: Goal | None) -> Where:
+def of_passdb(
+    dovecot: Installation,
+    config: AuthConfig,
+    number: int | None,
+    goal: Goal | None,
+    rows_query: str | None = None,
+) -> Where:
     """``number``: which passdb, where there are several.  ``goal``: where hashes are to be made.
+
+    ``rows_query``: SELECT user, password FROM the table, where the password query is not plain.
 
     Raises UsageError.
     """
@@ -62,6 +71,11 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
         raise UsageError(f"there are several passdbs ({labels}): choose one with --passdb NUMBER.")
     passdb = chosen[0]
     assert passdb.source
+    source = passdb.source
+    if rows_query:
+        if not isinstance(source, SqlSource):
+            raise UsageError(f"{passdb.label} is no database: leave out --rows-query.")
+        source = replace(source, query=rows_query)
     order = None
     if goal is not None:
         from mailauth.migrate.room import room_of  # noqa: PLC0415 - a tenth of a second that a prefix need not pay
@@ -69,7 +83,7 @@ def of_passdb(dovecot: Installation, config: AuthConfig, number: int | None, goa
         order = goal.order(config.version.numbers, *room_of(dovecot, config, (passdb,)))
     return Where(
         passdb.label,
-        passdb.source,
+        source,
         reader_of(config, passdb),
         order,
         config.file,
@@ -103,31 +117,20 @@ def table_of(dovecot: Installation, source: Source, *, reading: bool) -> Table:
         make = partial(table.opened, source, reading=reading)
     else:
         assert isinstance(source, FileSource)
-        make = partial(_file, source.path, reading=reading)
-        if dovecot.pid and VARIABLE.search(source.path) and not reading:
-            raise UsageError(
-                f"{source.path}: a migration changes one file at a time, and in another root mailauth writes"
-                " only a path without variables."
-            )
+        make = partial(_file, source.path)
     if not dovecot.pid:
         return make()
     if isinstance(source, SqlSource):
         return elsewhere.opened(dovecot, make, frozenset({"keyless"}))
-    notes = () if VARIABLE.search(source.path) else ("twice", "bad", "passed_over")
-    return elsewhere.opened(dovecot, make, frozenset(notes))
+    return elsewhere.opened(dovecot, make, frozenset({"twice", "bad", "passed_over"}))
 
 
-def _file(path: str, *, reading: bool) -> Table:
-    if not VARIABLE.search(path):
-        if not Path(path).is_file():
-            raise CannotObserve(f"{path}: there is no such passwd-file.")
-        return FileTable(Path(path))
-    files = tuple(map(Path, files_of(path)))
-    if reading:
-        return file_tables.opened(path, files)
-    commands = "; ".join(f"--url passwd-file:{one}" for one in files[:_SHOWN_FILES])
-    more = f"; and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
-    raise UsageError(f"{path}: a migration changes one file at a time: {commands}{more}.")
+def _file(path: str) -> Table:
+    if VARIABLE.search(path):
+        return file_tables.opened(path, tuple(map(Path, files_of(path))))
+    if not Path(path).is_file():
+        raise CannotObserve(f"{path}: there is no such passwd-file.")
+    return FileTable(Path(path), b"|" if Path(path).name == _ACCOUNTS else MARK)
 
 
 def opened_whole(where: Where, *, reading: bool = False) -> Table:

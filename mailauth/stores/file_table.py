@@ -3,6 +3,8 @@
 The first line of a name counts, as for Dovecot; later ones are left as they are.
 """
 
+import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,13 +18,19 @@ from mailauth.stores import obstacles, passwd_file, replace
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, not_kept
 
 _NOTED = 1000  # lines of a kind that are noted
+_PAUSES = (*(0.02 * 1.3**n for n in range(16)), *[1.0] * 20)  # seconds between tries of a busy file; 30 s
 
 
 @dataclass(slots=True)
 class FileTable:
-    """One passwd-file.  To be used where Dovecot lives.  A key is the number of a line, and its user."""
+    """One passwd-file.  To be used where Dovecot lives.  A key is the number of a line, and its user.
+
+    ``mark`` parts its fields: docker-mailserver's own list of accounts has another, and Dovecot's file is
+    made of that list (its target/scripts/helpers/accounts.sh).
+    """
 
     path: Path
+    mark: bytes = passwd_file.MARK
     width: int | None = None
     apart: bool = False
     twice: list[str] = field(default_factory=list)  # users of lines that Dovecot never looks at
@@ -44,7 +52,7 @@ class FileTable:
 
     def count(self) -> int:
         with self._open() as found:
-            return len({hash(name) for line, _ in found if (name := passwd_file.name_of(line))})
+            return len({hash(name) for line, _ in found if (name := passwd_file.name_of(line, self.mark))})
 
     def unsortable(self) -> str:
         """A reason why it cannot be read page by page: none."""
@@ -60,8 +68,8 @@ class FileTable:
         with self._open() as found:
             for number, (line, _) in enumerate(islice(found, max(start, self._at)), 1):
                 if number > self._at:
-                    self._first(passwd_file.name_of(line))
-                if number == start and _text(passwd_file.name_of(line)) == name:
+                    self._first(passwd_file.name_of(line, self.mark))
+                if number == start and _text(passwd_file.name_of(line, self.mark)) == name:
                     name = ""
             if not name:
                 self._at = max(start, self._at)
@@ -71,7 +79,7 @@ class FileTable:
     def _rows(self, found: Iterator[tuple[bytes, int]], start: int) -> Iterator[Row]:
         for number, (line, length) in enumerate(found, start + 1):
             self._at = number
-            name = passwd_file.name_of(line)
+            name = passwd_file.name_of(line, self.mark)
             if not name:
                 continue
             shown = name.decode("utf-8", "replace")
@@ -81,9 +89,9 @@ class FileTable:
             if length > len(line):
                 _note(self.passed_over, f"{self.path}:{number}: {passwd_file.too_long(length)}")
                 continue
-            if b":" not in line:
+            if self.mark not in line:
                 _note(self.bad, number)
-            yield Row((number, _text(name)), shown, passwd_file.stored_of(line))
+            yield Row((number, _text(name)), shown, passwd_file.stored_of(line, self.mark))
 
     def _first(self, name: bytes) -> bool:
         if not name or name in self._seen:
@@ -98,9 +106,9 @@ class FileTable:
             for line, length in there:
                 if length > len(line):
                     continue
-                key = wanted.pop(_text(passwd_file.name_of(line)), None)
+                key = wanted.pop(_text(passwd_file.name_of(line, self.mark)), None)
                 if key is not None:
-                    found.append(Row(key, str(key[1]), passwd_file.stored_of(line)))
+                    found.append(Row(key, str(key[1]), passwd_file.stored_of(line, self.mark)))
         return found
 
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
@@ -110,15 +118,27 @@ class FileTable:
         if not swaps:
             return Swapped(frozenset())
         for one in swaps:
-            if any(char in one.new for char in b":\n\r\0"):
+            if any(char in one.new for char in b":\n\r\0" + self.mark):
                 raise Refused(f"{self.path}: a passwd-file cannot hold a string with a colon or a line end.")
-        work = _Pass({one.row.key[1]: one for one in swaps})
-        with replace.opened(self.path) as found, replace.locked(found) as place, place.reader() as file:
-            replace.replace(place, work.changed(file))
-            now = {row.key: row.stored for row in self.now(list(work.written))}
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                work, now = self._once(swaps)
+                break
+            except replace.MovedError:
+                if (pause := next(pauses, None)) is None:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - not to go in step with who writes it
         left = not_kept([one for one in swaps if one.row.key in work.written], now)
         keys = frozenset(one.row.key for one in swaps)
         return Swapped(frozenset(work.written) - left.keys(), keys - work.written, left=tuple(left.items()))
+
+    def _once(self, swaps: Sequence[Swap]) -> tuple["_Pass", dict[Key, bytes | None]]:
+        """What was written, and what these rows hold now.  Raises MovedError where another was faster."""
+        work = _Pass({one.row.key[1]: one for one in swaps}, self.mark)
+        with replace.opened(self.path) as found, replace.locked(found) as place, place.reader() as file:
+            replace.replace(place, work.changed(file))
+            return work, {row.key: row.stored for row in self.now(list(work.written))}
 
     def close(self) -> None:
         """Nothing is open."""
@@ -157,21 +177,22 @@ class _Pass:
     """One copy of the file, with the new strings in it."""
 
     wanted: dict[int | str, Swap]
+    mark: bytes
     written: set[Key] = field(default_factory=set)
 
     def changed(self, file: BinaryIO) -> Iterator[bytes]:
         """A line that is too long goes through in pieces, as it is."""
         begins = True
         while line := file.readline(lines.MOST):
-            name = passwd_file.name_of(line) if begins else b""
+            name = passwd_file.name_of(line, self.mark) if begins else b""
             begins = line.endswith(b"\n")
             one = self.wanted.pop(_text(name), None) if name else None
             cut = not begins and len(line) == lines.MOST
-            if one is None or cut or passwd_file.stored_of(line) != one.row.stored:
+            if one is None or cut or passwd_file.stored_of(line, self.mark) != one.row.stored:
                 yield line
                 continue
             self.written.add(one.row.key)
-            yield passwd_file.with_stored(line, one.new)
+            yield passwd_file.with_stored(line, one.new, self.mark)
 
 
 def _text(name: bytes) -> str:

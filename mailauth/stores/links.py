@@ -40,6 +40,7 @@ def pgsql(
 ) -> Any:
     """``options`` are the server's: "-c lock_timeout=2000".  Raises what ``refusal`` says of it.
 
+    ``options`` may be refused by pgbouncer, which hands a server's session to others: ``is_pooled`` then.
     ``read_only``: for all that is asked.  target_session_attrs chooses a server by whether its sessions are
     read-only, so that ours must not be one before.  Source: PostgreSQL's libpq, 34.1.2.
     """
@@ -51,7 +52,17 @@ def pgsql(
     at_once = f"-c {_READ_ONLY}=on" if read_only and not later else ""
     parameters["options"] = " ".join(filter(None, (parameters.get("options", ""), options, at_once)))
     try:
-        link = psycopg.connect(**parameters, autocommit=autocommit or later)
+        try:
+            link = psycopg.connect(**parameters, autocommit=autocommit or later)
+        except psycopg.OperationalError as why:
+            if "unsupported startup parameter" not in str(why):
+                raise
+            link = _pooled(parameters, autocommit=autocommit, read_only=read_only)
+            later = False
+        if link.info.encoding == "ascii":  # a database of SQL_ASCII: its text would come as bytes
+            link.close()
+            parameters["client_encoding"] = "UTF8"
+            link = psycopg.connect(**parameters, autocommit=autocommit or later)
         if later:
             link.execute(f"SET {_READ_ONLY} = on")
             link.autocommit = autocommit
@@ -60,9 +71,27 @@ def pgsql(
     return link
 
 
+def _pooled(parameters: dict[str, Any], *, autocommit: bool, read_only: bool) -> Any:
+    """Behind pgbouncer no setting of a session may be left behind, and no statement is prepared.
+
+    Source: pgbouncer's manual, "Transaction pooling".
+    """
+    import psycopg  # noqa: PLC0415 - imported by now
+
+    del parameters["options"]
+    link = psycopg.connect(**parameters, autocommit=autocommit and not read_only, prepare_threshold=None)
+    link.read_only = read_only or None
+    return link
+
+
+def is_pooled(link: Any) -> bool:
+    """Whether a session of PostgreSQL's may be another one in the next transaction."""
+    return link.prepare_threshold is None
+
+
 def mysql_names(table: str) -> tuple[str | None, str]:
     """The database, if it is named, and the table."""
-    schema, dot, name = table.replace("`", "").rpartition(".")
+    schema, dot, name = table.replace("`", "").replace('"', "").rpartition(".")
     return (schema if dot else None), name
 
 

@@ -46,7 +46,7 @@ def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterat
         _GENERATED,
         "SELECT generation_expression FROM information_schema.columns WHERE generation_expression <> ''"
         " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
-        (*here, names.column.strip("`")),
+        (*here, names.column.strip('`"')),
         stops=True,
     )
     yield from _each(
@@ -62,7 +62,7 @@ def of_mysql(rows: Rows, names: Names, schema: str | None, table: str) -> Iterat
         " WHERE table_name = %s AND constraint_schema = COALESCE(%s, DATABASE())",
         here,
     )
-    yield from _said(_CHECKS, [one for one in found if names.column.strip("`") in one])
+    yield from _said(_CHECKS, [one for one in found if names.column.strip('`"') in one])
     yield from _each(
         rows,
         _VIEWS,

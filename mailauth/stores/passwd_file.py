@@ -136,7 +136,7 @@ def odd(line: bytes, number: int) -> str:
     core = bare(text)
     if core == text or _is_no_name(core):
         return ""
-    if text.startswith(_MARK):
+    if text.startswith(_BYTE_ORDER):
         return f"a byte order mark stands before the name: {text!r}"
     return f"its name is {text!r}"
 
@@ -154,7 +154,7 @@ def _is_no_name(core: str) -> bool:
 
 
 _ORDINARY = re.compile(rb"[!$-&(-_a-~][!-~]*(?<![\"'`])")
-_MARK = "\ufeff"
+_BYTE_ORDER = "\ufeff"
 _NO_COLON = re.compile(rb"(\s*[^\s;,|]+)[\s;,|]")
 
 
@@ -193,22 +193,25 @@ def goes_on(path: Path, number: int, cut: bytes) -> bytes:
     return cut + rest if rest else b""
 
 
-def name_of(line: bytes) -> bytes:
-    """The user that a line is for; b"" for a comment and for none."""
-    return b"" if line[:1] == b"#" else _entry(line).partition(b":")[0]
+MARK = b":"
 
 
-def stored_of(line: bytes) -> bytes:
+def name_of(line: bytes, mark: bytes = MARK) -> bytes:
+    """The user that a line is for; b"" for a comment and for none.  ``mark`` parts the fields."""
+    return b"" if line[:1] == b"#" else _entry(line).partition(mark)[0]
+
+
+def stored_of(line: bytes, mark: bytes = MARK) -> bytes:
     """The stored string of a line, as Dovecot takes it."""
-    _, *rest = _entry(line).split(b":", 2)
+    _, *rest = _entry(line).split(mark, 2)
     return as_stored(rest[0] if rest else b"")
 
 
-def with_stored(line: bytes, new: bytes) -> bytes:
+def with_stored(line: bytes, new: bytes, mark: bytes = MARK) -> bytes:
     """The line with another stored string, and all else as it is."""
     body = _entry(line)
-    name, *rest = body.split(b":", 2)
-    return b":".join([name, new, *rest[1:]]) + line[len(body) :]
+    name, *rest = body.split(mark, 2)
+    return mark.join([name, new, *rest[1:]]) + line[len(body) :]
 
 
 def _entry(line: bytes) -> bytes:

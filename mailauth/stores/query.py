@@ -147,6 +147,21 @@ def _items(text: str) -> list[str]:
     return [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
 
 
+_JOIN = re.compile(
+    r"(?i)(?:\b(?:NATURAL|CROSS|INNER|STRAIGHT|(?:LEFT|RIGHT|FULL)(?:\s+OUTER)?)\s+)?\bJOIN\b|\bSTRAIGHT_JOIN\b|,"
+)
+
+
+def parts_of_tables(tables: str) -> list[str]:
+    """What stands between FROM and WHERE, split at commas and JOINs outside quotes and parentheses."""
+    outside, found, last = set(_outside(tables)), [], 0
+    for joint in _JOIN.finditer(tables):
+        if joint.start() in outside and joint.start() >= last:
+            found.append(tables[last : joint.start()])
+            last = joint.end()
+    return [*found, tables[last:]]
+
+
 _USER_AND_PASSWORD = 2  # columns of a query for every user
 _USER_ALIAS = re.compile(r"(?s)(.*?)\s+AS\s+[\"`]?(user|username)[\"`]?", re.IGNORECASE)
 _KEEPS = r"(?:\s*\|\s*(?:lower|upper|text))*\s*"  # 2.4's filters that leave the name whole

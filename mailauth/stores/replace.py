@@ -31,6 +31,10 @@ _CHUNK = 1024 * 1024
 _MOST_LINKS = 40  # as the kernel: path_resolution(7)
 
 
+class MovedError(Refused):
+    """Somebody else wrote the file between our reading and our writing; it may be tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """An existing regular file: its folder, opened; its own name there; what it was when we looked."""
@@ -156,7 +160,7 @@ def replace(place: Place, content: Iterable[bytes], *, ready: Callable[[], None]
         ready()
         now = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
         if _identity(now) != _identity(place.status):
-            raise Refused(f"{place.shown}: was changed by someone else meanwhile; nothing was written.")
+            raise MovedError(f"{place.shown}: was changed by someone else meanwhile; nothing was written.")
         with _refusing(place.shown):
             os.rename(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
             os.fsync(place.folder)

@@ -23,7 +23,7 @@ _AT_ONCE = 10_000  # rows that are here at the same time
 # JIT takes PostgreSQL longer than all it saves here: 0.8 s in each process (measured).  Before 13, groups
 # made by hashing had no bound in memory.  A setting that a version lacks cannot be set.
 _PGSQL_SET = (
-    "SELECT set_config(name, 'off', FALSE) FROM pg_settings WHERE name = 'jit'"
+    "SELECT set_config(name, 'off', TRUE) FROM pg_settings WHERE name = 'jit'"
     " OR (name = 'enable_hashagg' AND current_setting('server_version_num')::int < 130000)"
 )
 

@@ -12,7 +12,8 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
 from mailauth.stores import links, table_engines, table_pgsql
-from mailauth.stores.query import PlainSelect, columns_of_the_user, read, simple, user_of
+from mailauth.stores.base_table import Base, base_of
+from mailauth.stores.query import PlainSelect, columns_of_the_user, simple
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     Engine,
@@ -41,6 +42,7 @@ class SqlTable:
     names: Names
     user: str  # the expression that names the user
     engine: Engine
+    nameless: str = ""  # that other tables make the user's name, and what to do; then a key stands for it
     keyless: str = ""  # that it has no primary key, and what to do; then it is one page
     _rows_there: int = 0  # when the first page was read
     _rows_seen: int = 0
@@ -107,6 +109,8 @@ class SqlTable:
         return self._rows(f"WHERE {where}", values)
 
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
+        if self.nameless:
+            raise Refused(self.nameless)
         found: list[Row] = []
         for at in range(0, len(users), _AT_ONCE):
             some = users[at : at + _AT_ONCE]
@@ -158,11 +162,11 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
     ``reading``: nothing is to be changed, so that it need not have a key.
     Raises Refused where the query names no one table and column, CannotObserve when no server answers.
     """
-    select = read(source.query)
-    if select is None or not simple(select, any_rows=True):
+    base = base_of(source.query)
+    if base is None or not simple(base.select, any_rows=True):
         raise Refused(
-            f"{source.place}: the password query does not read one column of one table, so mailauth"
-            " cannot tell what to write; give the table with --url and a plain query with --rows-query."
+            f"{source.place}: the password query does not read one column of one table, so mailauth cannot"
+            " tell what to write; name them with --rows-query (SELECT, the user's column, the password's, FROM)."
         )
     problem = f"{source.place}: no server is named."
     for host in source.hosts:
@@ -172,16 +176,15 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
             problem = str(why)
             continue
         try:
-            return _table(source, host, select, engine, reading=reading)
+            return _table(source, host, base, engine, reading=reading)
         except BaseException:
             engine.close()
             raise
     raise CannotObserve(problem)
 
 
-def _table(
-    source: SqlSource, host: dict[str, str], select: PlainSelect, engine: Engine, *, reading: bool
-) -> SqlTable:
+def _table(source: SqlSource, host: dict[str, str], base: Base, engine: Engine, *, reading: bool) -> SqlTable:
+    select = base.select
     column = select.column.rpartition(".")[2]
     keys = engine.keys(select.tables)
     keyless = "" if keys else _keyless(source, select)
@@ -189,13 +192,34 @@ def _table(
         raise Refused(f"{source.place}: {keyless}")
     names = Names(select.tables, column, keys)
     width = engine.width(select.tables, column)
+    user, nameless = _user(source, base, engine)
     return SqlTable(
         f"{links.place(source, host)}, {names.table}.{column}",
         width,
         names,
-        user_of(source.query) or next(iter(keys), "''"),
+        user or next(iter(keys), "''"),
         engine,
+        nameless,
         keyless,
+    )
+
+
+def _user(source: SqlSource, base: Base, engine: Engine) -> tuple[str, str]:
+    """The expression that names the user, and why there is none."""
+    table = base.select.tables
+    if not base.user and base.alone:
+        return "", ""
+    if base.user:
+        try:
+            engine.rows(f"SELECT {base.user} FROM {table} WHERE 1 = 0", ())  # noqa: S608 - the password query's own words
+        except (CannotObserve, Refused):
+            if base.alone:
+                raise
+        else:
+            return base.user, ""
+    return "", (
+        f"{source.place}: the user's name is not in the table {table} alone: name columns of that table with"
+        " --rows-query."
     )
 
 

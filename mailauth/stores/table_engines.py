@@ -1,5 +1,6 @@
 """What a table of stored strings takes of MariaDB and SQLite: its key, its width, a transaction of swaps."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,7 +34,7 @@ _CHECK = (3819, 4025)
 # Ordered by something else than the text that is read (ENUM, SET), read as other text (TIME), not exact
 # as text (FLOAT), or no text at all (BINARY).
 _ODD = frozenset({"enum", "set", "time", "float", "double", "bit", "binary"})
-_TEMPORARY = "batches go over in a temporary table, which takes the right CREATE TEMPORARY TABLES: "
+_FORBIDDEN = (1044, 1142, 1227, 1290, 3152)  # no right, or not in this mode of the server
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
 
@@ -49,6 +50,7 @@ class Mysql:
 
         self._link = mysql_client.connect(host, read=links.STATEMENT, client_flag=CLIENT.FOUND_ROWS)
         self._made = False
+        self._alone = False  # no temporary table may be made: rows are written one by one
         self._types: dict[str, str] = {}  # of the key's columns
         with self._errors(), self._link.cursor() as cursor:
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {links.LOCK}")
@@ -60,6 +62,7 @@ class Mysql:
         if engine := links.mysql_without_transactions(table, self.rows):
             raise Refused(f"{table}: {engine} has no transactions, so a batch could be left half done.")
         schema, name = links.mysql_names(table)
+        self._must_be_a_table(schema, name)
         found = self.rows(
             "SELECT k.column_name, c.data_type FROM information_schema.key_column_usage k"
             " JOIN information_schema.columns c ON c.table_schema = k.table_schema"
@@ -94,30 +97,42 @@ class Mysql:
         update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 1 = 0"  # noqa: S608 - names of the password query
         return [
             *obstacles.refusal_of(lambda: self.rows(update, ())),
-            *(
-                obstacles.refusal_of(lambda: self._make_swap(names), _TEMPORARY)
-                if batches and names.keys
-                else ()
-            ),
+            *(self._one_by_one(names) if batches and names.keys else ()),
             *obstacles.of_mysql(self.rows, names, *links.mysql_names(names.table)),
         ]
 
-    def _make_swap(self, names: Names) -> None:
-        if not self._made:
+    def _one_by_one(self, names: Names) -> Iterator[Obstacle]:
+        if not self._make_swap(names):
+            yield Obstacle(
+                "this account may make no temporary table, so rows are written one by one, which is slower"
+                " (the right CREATE TEMPORARY TABLES)"
+            )
+
+    def _make_swap(self, names: Names) -> bool:
+        """Whether there is a temporary table."""
+        import pymysql  # noqa: PLC0415 - imported by now
+
+        if not (self._made or self._alone):
             keys = ", ".join(names.keys)
             with self._errors(), self._link.cursor() as cursor:
-                cursor.execute(
-                    f"CREATE TEMPORARY TABLE {_SWAP} AS"  # noqa: S608 - names of the password query
-                    f" SELECT {keys}, {names.column} FROM {names.table} LIMIT 0"
-                )
-            self._made = True
+                try:
+                    cursor.execute(
+                        f"CREATE TEMPORARY TABLE {_SWAP} AS"  # noqa: S608 - names of the password query
+                        f" SELECT {keys}, {names.column} FROM {names.table} LIMIT 0"
+                    )
+                except pymysql.Error as why:
+                    if why.args[0] not in _FORBIDDEN:
+                        raise
+                    self._alone = True
+            self._made = not self._alone
+        return self._made
 
     def width(self, table: str, column: str) -> int | None:
         schema, name = links.mysql_names(table)
         found = self.rows(
             "SELECT character_maximum_length FROM information_schema.columns WHERE table_name = %s"
             " AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
-            (name, schema, column.strip("`")),
+            (name, schema, column.strip('`"')),
         )
         return int(found[0][0]) if found and found[0][0] is not None else None
 
@@ -142,8 +157,9 @@ class Mysql:
             return done
 
     def _swap(self, cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
+        if not self._make_swap(names):
+            return _each_alone(cursor, names, swaps)
         keys = ", ".join(names.keys)
-        self._make_swap(names)
         cursor.execute(f"DELETE FROM {_SWAP}")  # noqa: S608 - ours
         wanted = {one.row.key: one for one in swaps}
         same_key = " AND ".join(f"t.{key} = u.{key}" for key in names.keys)
@@ -176,6 +192,17 @@ class Mysql:
             raise NotKeptError(left)
         return same
 
+    def _must_be_a_table(self, schema: str | None, name: str) -> None:
+        found = self.rows(
+            "SELECT view_definition FROM information_schema.views WHERE table_name = %s"
+            " AND table_schema = COALESCE(%s, DATABASE())",
+            (name, schema),
+        )
+        if found:
+            tables = re.findall(r"(?i)(?:from|join) \(*(`[^`]+`\.`[^`]+`)", _text(found[0][0]))
+            of = f" of {', '.join(dict.fromkeys(tables))}" if tables else ""
+            raise Refused(f"{name}: is a view{of}; name its table with --rows-query.")
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         import pymysql  # noqa: PLC0415 - imported by now
@@ -197,6 +224,28 @@ class Mysql:
             if code in (1142, 1143, 1044, 1290, 1792, 1836, 1114, 1021):
                 raise Refused(f"MariaDB/MySQL: {why.args[-1]}; this batch was not changed.") from None
             raise refusal.of_mysql(why) from None
+
+
+def _each_alone(cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
+    """Row by row, each by its key; in one transaction all the same."""
+    those = " AND ".join(f"{key} = %s" for key in names.keys)
+    ask = f"SELECT {names.column} FROM {names.table} WHERE {those}"  # noqa: S608 - names of the password query
+    update = f"UPDATE {names.table} SET {names.column} = %s WHERE {those}"  # noqa: S608 - the same
+    same = []
+    for one in swaps:
+        cursor.execute(f"{ask} FOR UPDATE", one.row.key)
+        found = cursor.fetchone()
+        if found and as_bytes(found[0]) == one.row.stored:
+            cursor.execute(update, (one.value, *one.row.key))
+            same.append(one)
+    now = {}
+    for one in same:
+        cursor.execute(ask, one.row.key)
+        if found := cursor.fetchone():
+            now[one.row.key] = as_bytes(found[0])
+    if left := not_kept(same, now):
+        raise NotKeptError(left)
+    return frozenset(one.row.key for one in same)
 
 
 class Sqlite:

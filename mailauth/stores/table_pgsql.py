@@ -62,7 +62,9 @@ class Pgsql:
     def __init__(self, host: dict[str, str]) -> None:
         self.version = _VERSION
         self._files: str | None = None
-        options = f"-c lock_timeout={links.LOCK * 1000} -c statement_timeout={links.STATEMENT * 1000}"
+        bounds = {"lock_timeout": links.LOCK * 1000, "statement_timeout": links.STATEMENT * 1000}
+        options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
+        self._bounds = "; ".join(f"SET LOCAL {name} = {value}" for name, value in bounds.items())
         self._reader = links.pgsql(host, options, autocommit=True)
         self._writers = [links.pgsql(host, options) for _ in range(_LINKS)]
         self._idle: SimpleQueue[Any] = SimpleQueue()
@@ -82,6 +84,8 @@ class Pgsql:
             f" {_FILES} FROM pg_class c WHERE c.oid = %s::regclass",
             (table, table),
         )
+        if kind == "v":
+            raise Refused(f"{table}: is a view{self._reads(table)}; name its table with --rows-query.")
         if kind == "p":
             self.version = _VERSION_OF_PARTS  # each part has places of its own
         elif children:
@@ -95,6 +99,15 @@ class Pgsql:
         )
         self._types = [str(row[1]) for row in found]
         return tuple(links.quoted(str(row[0]), '"') for row in found)
+
+    def _reads(self, view: str) -> str:
+        found = self.rows(
+            "SELECT DISTINCT refobjid::regclass::text FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
+            " WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass"
+            " AND r.ev_class = %s::regclass AND refobjid <> r.ev_class ORDER BY 1",
+            (view,),
+        )
+        return f" of {', '.join(str(row[0]) for row in found)}" if found else ""
 
     def unsortable(self, names: Names) -> str:
         pairs = zip(names.keys, self._types, strict=True)
@@ -161,6 +174,8 @@ class Pgsql:
                 update, values = self._put_before(names, swaps, added, writers)
             keys = frozenset([one.row.key for one in swaps])
             with self._writer() as link, link.transaction():
+                if links.is_pooled(link):
+                    link.execute(self._bounds)
                 done = link.execute(update.encode(), values)
                 updated: frozenset[Key] = frozenset()
                 if self._changing:  # RETURNING does not see what AFTER triggers do

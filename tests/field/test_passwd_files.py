@@ -72,19 +72,21 @@ def test_no_file_at_all(lab: Callable[..., Lab], dovecot_version: str) -> None:
 
 
 def test_a_migration_of_all_files(server: Callable[..., Rig]) -> None:
-    """A plan counts the rows of every domain's file; applying it is a matter of one file at a time."""
+    """Every domain's file is planned, changed and taken back as one store."""
     rig = server(HESTIA)
     files = sorted(rig.folder.glob("domains/*/passwd"))
+    before = [file.read_bytes() for file in files]
     plan = mailauth("migrate", "plan", "--prefix", "--json", "--pid", str(rig.master_pid))
     assert plan.returncode in (0, 1), plan.stderr
     rows = sum(len(file.read_text().splitlines()) for file in files)
     assert f'"rows": {rows}' in plan.stdout or f'"rows":{rows}' in plan.stdout, plan.stdout
-    done = mailauth("migrate", "apply", "--prefix", "--apply", "--pid", str(rig.master_pid))
-    assert done.returncode == 2
-    if rig.build.root:
-        assert "in another root mailauth writes only a path without variables" in done.stderr
-    else:
-        assert all(f"--url passwd-file:{file}" in done.stderr for file in files), done.stderr
+    done = mailauth("migrate", "apply", "--prefix", "--apply", "--json", "--pid", str(rig.master_pid))
+    assert done.returncode == 0, done.stderr
+    undone = mailauth(
+        "migrate", "undo", json.loads(done.stdout)["id"], "--apply", "--pid", str(rig.master_pid)
+    )
+    assert undone.returncode == 0, undone.stderr
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_a_file_that_is_not_there_before_a_database(rig: Callable[..., Rig]) -> None:
