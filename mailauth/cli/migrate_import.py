@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -12,7 +13,7 @@ from mailauth.cli.hash_options import opened as opened_file
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, seal_options
 from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.migrate_on_login import goal_options
-from mailauth.cli.migrate_options import RATE, store_options
+from mailauth.cli.migrate_options import RATE, store_options, users_out_option
 from mailauth.cli.migrate_plan import flush, hashers_of, where_of, workers_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
@@ -95,6 +96,7 @@ _PAGE = 256
     "--user-column", metavar="NAME|N", default="", help="The column of the user, by name or number."
 )
 @click.option("--password-column", metavar="NAME|N", default="", help="The column of the password.")
+@users_out_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/migrate-import.json).")
 def import_(
     file: str,
@@ -118,6 +120,7 @@ def import_(
     quote: str,
     user_column: str,
     password_column: str,
+    users_out: Path | None,
     as_json: bool,
     **named: Any,
 ) -> None:
@@ -145,6 +148,7 @@ def import_(
     from mailauth.migrate.goal import Goal  # noqa: PLC0415
     from mailauth.migrate.mechanisms import question  # noqa: PLC0415
     from mailauth.migrate.named import as_written, named_by  # noqa: PLC0415
+    from mailauth.migrate.users_out import opened as listed  # noqa: PLC0415
     from mailauth.migrate.where import opened  # noqa: PLC0415
 
     if verify_only and (do_it or overwrite):
@@ -167,6 +171,7 @@ def import_(
     rate = rate if do_it else None  # of rows that are changed
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
+        report.each = stack.enter_context(listed(users_out))
         _warned(source, file)
         users = stack.enter_context(import_list.opened(source, naming, report.add, encoding, dialect))
         report.lines = users.lines

@@ -25,7 +25,7 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--rows-query",
             metavar="SQL",
-            help="With --url: the query that lists the rows: SELECT user, password FROM table.",
+            help="The query that lists the rows: SELECT user, password FROM table.",
         ),
         click.option(
             "--default-scheme", metavar="NAME", help="With --url: scheme of strings without {SCHEME}."
@@ -39,6 +39,14 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+users_out_option = click.option(
+    "--users-out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="List every user with what becomes of the row: .csv or .json, mode 0600.",
+)
 
 
 def rule_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -11,7 +11,7 @@ import click
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, seal_options
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
-from mailauth.cli.migrate_options import RATE, rule_options, store_options
+from mailauth.cli.migrate_options import RATE, rule_options, store_options, users_out_option
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.given import words
 from mailauth.cli.shared.progress import changing
@@ -43,8 +43,9 @@ _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
     metavar="SECONDS",
     help="Stop reading after this time, and report how many rows were read.",
 )
+@users_out_option
 @json_option
-def plan(as_json: bool, max_seconds: float, **named: Any) -> None:
+def plan(as_json: bool, max_seconds: float, users_out: Path | None, **named: Any) -> None:
     """Show which stored strings would change, how, and how many, with examples.
 
     Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
@@ -56,13 +57,17 @@ def plan(as_json: bool, max_seconds: float, **named: Any) -> None:
     Exit status:  0 nothing is to be done    1 something is, or some rows are left or broken and stay so
                   2 wrong usage              3 the store could not be read
     """
-    _plan(words("as_json", "max_seconds"), named, as_json=as_json, seconds=max_seconds)
+    again = words("as_json", "max_seconds", "users_out")
+    _plan(again, named, as_json=as_json, seconds=max_seconds, out=users_out)
 
 
-def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, seconds: float) -> None:
+def _plan(
+    again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, seconds: float, out: Path | None
+) -> None:
     from mailauth.hashes.making import length_of, must_fit  # noqa: PLC0415 - --help needs none of it
     from mailauth.migrate import apply as applying  # noqa: PLC0415
     from mailauth.migrate.mechanisms import question  # noqa: PLC0415
+    from mailauth.migrate.users_out import opened  # noqa: PLC0415
     from mailauth.migrate.where import opened_whole  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import plan_text  # noqa: PLC0415
@@ -73,10 +78,10 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
     table = opened_whole(where, reading=True)
     try:
         wishes, sample = sampled(where, wishes, table, named["prove"])
-        with changing(None) as tell:
+        with changing(None) as tell, opened(out) as each:
             page = _page(where, reading=True)
             made = length_of(where.order) if table.width is not None else 0
-            found = applying.plan(table, wishes, tell, page=page, seconds=seconds, made=made)
+            found = applying.plan(table, wishes, tell, page=page, seconds=seconds, made=made, each=each)
             hashing = any(line.action == "rehash" for line in found.lines)
             losing = losing_of(where, wishes) if hashing else ()
             asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
@@ -101,6 +106,7 @@ def _plan(again: tuple[str, ...], named: dict[str, Any], *, as_json: bool, secon
 )
 @click.option("--dask", metavar="ADDRESS", help="Make hashes on this Dask cluster, such as tls://host:8786.")
 @loss_option
+@users_out_option
 @json_option
 def apply(
     do_it: bool,
@@ -112,6 +118,7 @@ def apply(
     batch: int | None,
     jobs: int | None,
     dask: str | None,
+    users_out: Path | None,
     as_json: bool,
     **named: Any,
 ) -> None:
@@ -128,10 +135,12 @@ def apply(
                   2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate.users_out import opened  # noqa: PLC0415
     from mailauth.migrate.where import opened_whole  # noqa: PLC0415
 
     if not do_it:
-        _plan(words("as_json"), named, as_json=as_json, seconds=_PLANNING)
+        again = words("as_json", "users_out")
+        _plan(again, named, as_json=as_json, seconds=_PLANNING, out=users_out)
         return
     where, wishes = _asked(named)
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
@@ -140,18 +149,19 @@ def apply(
     wishes, sample = sampled(where, wishes, table, named["prove"])
     if not accept_loss and (losing := losing_of(where, wishes)):
         none_loses(where, wishes, losing, _page(where, reading=True))
-    journal, wishes = _journal(where, table, wishes, resume, Sealing(seal_to, no_plaintexts))
-    for line in [where.assumed, *sample] if not as_json else ():
-        click.echo(line, err=True, nl=bool(line))
-    stop = Stop()
-    try:
-        with hashing as hashers, changing(table.count()) as tell, stop:
-            page = batch or _page(where)
-            work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate)
-            report = work.run()
-    finally:
-        journal.close()
-        table.close()
+    with opened(users_out) as each:
+        journal, wishes = _journal(where, table, wishes, resume, Sealing(seal_to, no_plaintexts))
+        for line in [where.assumed, *sample] if not as_json else ():
+            click.echo(line, err=True, nl=bool(line))
+        stop = Stop()
+        try:
+            with hashing as hashers, changing(table.count()) as tell, stop:
+                page = batch or _page(where)
+                work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate, each)
+                report = work.run()
+        finally:
+            journal.close()
+            table.close()
     flush(where, named, report.written)
     told(report, journal.head, as_json)
 

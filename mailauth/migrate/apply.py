@@ -21,9 +21,10 @@ from mailauth.errors import CannotObserve, Refused
 from mailauth.hashes import Password
 from mailauth.hashes.accepts import version_text
 from mailauth.migrate.alike import Decider
-from mailauth.migrate.decide import Counts, Line, Wishes
+from mailauth.migrate.decide import Counts, Decision, Line, Wishes
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.migrate.users_out import Each
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, Table, utf8
 
 _NAMED = 100  # rows that are named in a report
@@ -115,10 +116,11 @@ def plan(
     names: int = 5,
     seconds: float = math.inf,
     made: int = 0,
+    each: Each | None = None,
 ) -> Plan:
     """Read everything, or as much as can be judged in so many seconds; change nothing.
 
-    ``made``: how long a hash is that would be made.
+    ``made``: how long a hash is that would be made.  ``each``: is told of every row.
     """
     until, stopped = time.monotonic() + seconds, False
     counts, decider = Counts(names), Decider(wishes)
@@ -128,11 +130,16 @@ def plan(
             if row.stored is None:
                 counts.rows += 1
                 counts.nulls += 1
+                if each:
+                    each(row.user, "no password", "", "", "")
                 continue
             decision = decider.decide(row.stored)
             counts.add(decision, row.user)
             length = made if decision.password else len(decision.new or b"")
-            too_long += table.width is not None and length > table.width
+            cut = table.width is not None and length > table.width
+            too_long += cut
+            if each:
+                _told(each, row.user, decision, cut=cut)
             if stopped := not counts.rows % _LOOK and time.monotonic() > until:
                 break
         tell(counts.rows, 0)
@@ -154,6 +161,16 @@ def plan(
         keyless=getattr(table, "keyless", ""),
         stopped=stopped,
     )
+
+
+def _told(each: Each, user: str, decision: Decision, *, cut: bool) -> None:
+    if decision.action:
+        what, why = decision.action.value, "the column would cut the new string" if cut else ""
+    elif decision.unsure:
+        what, why = "left", f"may be {decision.unsure}"
+    else:
+        what, why = "broken" if decision.broken else "as is", decision.broken
+    each(user, what, decision.before, decision.after, why)
 
 
 def pages(table: Table, after: Key | None, size: int) -> Iterator[Sequence[Row]]:
@@ -184,6 +201,7 @@ class Applier:
     stopped: Stopped
     page: int
     rate: float | None = None
+    each: Each | None = None  # is told of every row that is changed, or left though it was to be
     report: Report = field(default_factory=Report)
     _saved: float = 0.0
     _none_fits: bool = False  # of the hashes that were made
@@ -263,10 +281,13 @@ class Applier:
                 self._too_long(one.row)
         return [one for one in swaps if len(one.new) <= width]
 
+    def _left(self, row: Row, why: str) -> None:
+        self.report.left(row, why)
+        if self.each:
+            self.each(row.user, "left", "", "", why)
+
     def _too_long(self, row: Row) -> None:
-        self.report.left(
-            row, f"the column holds {self.table.width} characters, and more are needed: widen it"
-        )
+        self._left(row, f"the column holds {self.table.width} characters, and more are needed: widen it")
 
     def _hashed(self, wanted: list[tuple[Row, Password]]) -> list[Swap]:
         assert self.hashers
@@ -277,12 +298,12 @@ class Applier:
         some = [(row, password) for row, password in wanted if utf8(row.key)]
         for row, _ in wanted:
             if not utf8(row.key):
-                self.report.left(row, _NOT_UTF8)
+                self._left(row, _NOT_UTF8)
         made = self.hashers.hashes([(row.user, password) for row, password in some])
         swaps = []
         for (row, _), (new, why) in zip(some, made, strict=True):
             if why:
-                self.report.left(row, why)
+                self._left(row, why)
             else:
                 swaps.append(Swap(row, new.encode()))
         return swaps
@@ -298,13 +319,13 @@ class Applier:
 
     def _can_be_said(self, one: Swap) -> bool:
         if not utf8(one.row.key):
-            self.report.left(one.row, _NOT_UTF8)
+            self._left(one.row, _NOT_UTF8)
             return False
         try:
             one.new.decode()
         except UnicodeDecodeError:
             if self.wishes.reader.prefixing:
-                self.report.left(one.row, "the stored string is not UTF-8")
+                self._left(one.row, "the stored string is not UTF-8")
                 return False
         return True
 
@@ -314,6 +335,8 @@ class Applier:
         """Wait for a batch, and count it."""
         swapped = done.result()
         count(self.report, swaps, swapped)
+        if self.each:
+            self._list(swaps, swapped)
         self.report.not_kept += len(secret & swapped.written)
         self.report.looked_at += rows
         self.tell(self.report.looked_at, self.report.written)
@@ -324,6 +347,17 @@ class Applier:
         self.journal.head = replace(self.journal.head, done=so_far)
         if time.monotonic() - self._saved > _SAVE:
             self._save()
+
+    def _list(self, swaps: Sequence[Swap], swapped: Swapped) -> None:
+        assert self.each
+        left = dict(swapped.left)
+        for one in swaps:
+            key = one.row.key
+            if key in swapped.written:
+                self.each(one.row.user, "changed", "", "", "")
+            else:
+                locked = "locked by someone else" if key in swapped.locked else "changed meanwhile"
+                self.each(one.row.user, "left", "", "", left.get(key, locked))
 
     def _save(self) -> None:
         self._saved = time.monotonic()

@@ -18,6 +18,7 @@ from mailauth.migrate.check import DONE, NEW, Check, Claim, Outcome, check_some,
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.import_list import Known, Named, UserList
 from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.migrate.users_out import Each
 from mailauth.stores.swaps import Key, Row, Swap, Table, utf8
 
 _NAMED = 100  # lines or users of an outcome that are named
@@ -44,9 +45,12 @@ class Imported:
     problem: str = ""  # what ended it before its time
     no_store: bool = False  # the problem is that the store, or the cluster, did not answer
     seconds: float = 0.0
+    each: Each | None = None  # is told of every line that was judged
 
     def add(self, outcome: Outcome, count: int, name: str, why: str = "") -> None:
         self.counts[outcome] += count
+        if self.each:
+            self.each(name, outcome.value, "", "", why)
         if outcome in DONE:
             return
         names = self.named.setdefault(outcome, [])
