@@ -166,7 +166,7 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
     if base is None or not simple(base.select, any_rows=True):
         raise Refused(
             f"{source.place}: the password query does not read one column of one table, so mailauth cannot"
-            " tell what to write; name them with --rows-query (SELECT, the user's column, the password's, FROM)."
+            " tell what to write; name them with --rows-query (SELECT user, password FROM)."
         )
     problem = f"{source.place}: no server is named."
     for host in source.hosts:
