@@ -10,8 +10,7 @@ from mailauth.dovecot.sizes import show_size
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, StoreMemory
 from mailauth.judging import apply
-from mailauth.memory.fitting import ServiceFit
-from mailauth.memory.report import PassdbFit
+from mailauth.memory.fitting import PassdbFit, ServiceFit
 from mailauth.probes.fitting import Question, fit_passdb
 
 NAME = "headroom"

@@ -23,7 +23,7 @@ from mailauth.hashes.damaged import Fate
 from mailauth.judging import apply
 from mailauth.memory.census import Census, census
 from mailauth.probes.survey import Ask, survey_passdb
-from mailauth.stores.survey import Survey
+from mailauth.stores.rows import Survey
 
 ROWS = "rows"
 NO_STORE = "there is no store that mailauth looks into, so nothing was counted"

@@ -8,7 +8,8 @@ from mailauth.cli.memory_hash import hash_argument, take_hash
 from mailauth.cli.shared.options import config_option, pid_option
 from mailauth.errors import UsageError
 from mailauth.hashes import Hash
-from mailauth.memory.report import FitReport, PassdbFit
+from mailauth.memory.fitting import PassdbFit
+from mailauth.memory.report import FitReport
 
 _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", "lua")
 

@@ -7,8 +7,8 @@ from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
 from mailauth.evidence.lookup import Unseen
-from mailauth.memory.report import PassdbFit
-from mailauth.stores.survey import Survey
+from mailauth.memory.fitting import PassdbFit
+from mailauth.stores.rows import Survey
 
 
 @dataclass(frozen=True, slots=True)

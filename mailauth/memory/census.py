@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mailauth.hashes.damaged import Kind
 from mailauth.memory.footprint import Footprint, of
-from mailauth.stores.survey import Survey
+from mailauth.stores.rows import Survey
 
 
 @dataclass(frozen=True, slots=True)

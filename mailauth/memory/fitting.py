@@ -136,3 +136,21 @@ def bite(ceiling: Ceiling, services: Iterable[ServiceFit], largest: Footprint) -
         peak = sum(s.process.most * one for s in chosen)
     bites = "always" if one > ceiling.free else "at peak" if peak > ceiling.free else "no"
     return Bite(ceiling, one, peak, bites)
+
+
+@dataclass(frozen=True, slots=True)
+class PassdbFit:
+    """One passdb: its hashes against the processes that verify them.  ``problem``: what could not be seen."""
+
+    passdb: str
+    driver: str
+    census: Census | None
+    services: tuple[ServiceFit, ...]
+    stanza: str  # what to add to the configuration; "" when nothing is short
+    beyond: tuple[Bite, ...]
+    problem: str
+
+    @property
+    def short(self) -> bool:
+        """A login fails, or would at peak for want of something other than vsz_limit."""
+        return any(one.harms for one in self.services) or any(one.bites != "no" for one in self.beyond)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.hashes import Hash
-from mailauth.memory.census import Census
-from mailauth.memory.fitting import Bite, ServiceFit
+from mailauth.memory.fitting import PassdbFit
 from mailauth.memory.footprint import Footprint, Part
 from mailauth.memory.grid import Result
 from mailauth.memory.measure import Measured, Spread
@@ -34,24 +33,6 @@ def show_report(parsed: Hash, footprint: Footprint, measured: Measured | None) -
         footprint.always,
         measured,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PassdbFit:
-    """One passdb: its hashes against the processes that verify them.  ``problem``: what could not be seen."""
-
-    passdb: str
-    driver: str
-    census: Census | None
-    services: tuple[ServiceFit, ...]
-    stanza: str  # what to add to the configuration; "" when nothing is short
-    beyond: tuple[Bite, ...]
-    problem: str
-
-    @property
-    def short(self) -> bool:
-        """A login fails, or would at peak for want of something other than vsz_limit."""
-        return any(one.harms for one in self.services) or any(one.bites != "no" for one in self.beyond)
 
 
 @dataclass(frozen=True, slots=True)

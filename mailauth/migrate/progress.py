@@ -11,7 +11,7 @@ from mailauth.migrate.onlogin import OnLogin
 from mailauth.migrate.rehash import Outcome
 from mailauth.migrate.tally import Hour, Tally
 from mailauth.probes.survey import Ask, observe_surveys
-from mailauth.stores.survey import HashClass
+from mailauth.stores.rows import HashClass
 
 _DAYS = 7  # of which the rate is taken
 

@@ -13,7 +13,8 @@ from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.hashes.damaged import Reader
 from mailauth.probes.lookup import reader_of
 from mailauth.stores import sql, survey
-from mailauth.stores.survey import Progress, Question, Survey, Tally
+from mailauth.stores.rows import Survey
+from mailauth.stores.survey import Progress, Question, Tally
 
 
 @dataclass(frozen=True, slots=True)

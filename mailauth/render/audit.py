@@ -12,7 +12,7 @@ from mailauth.hashes.strength import Level
 from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
-from mailauth.stores.survey import HashClass
+from mailauth.stores.rows import HashClass
 from mailauth.visible import visible
 
 SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value

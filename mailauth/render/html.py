@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.load.result import LoadResult
-from mailauth.memory.report import PassdbFit
+from mailauth.memory.fitting import PassdbFit
 from mailauth.render.audit import AuditReport, StoreReport
 from mailauth.render.html_curves import load_curves, number
 from mailauth.render.html_picture import Chart, memory_chart, stores_chart

@@ -22,7 +22,7 @@ from mailauth.evidence import (
     UserName,
 )
 from mailauth.render.html import Page
-from mailauth.stores.survey import HashClass, Survey
+from mailauth.stores.rows import HashClass, Survey
 
 # Where evidence holds the name of a user.
 _NAMES: dict[type, tuple[str, ...]] = {

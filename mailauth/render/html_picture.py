@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.dovecot.sizes import show_limit, show_size
-from mailauth.memory.fitting import Fits, ServiceFit
-from mailauth.memory.report import PassdbFit
+from mailauth.memory.fitting import Fits, PassdbFit, ServiceFit
 from mailauth.render.audit import LOCKED, NEVER, OPEN, REFUSED, SOUND, UNKNOWN, StoreReport
 
 _MOST_BARS = 12

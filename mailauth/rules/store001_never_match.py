@@ -18,7 +18,7 @@ from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
 from mailauth.remedies import remedy
 from mailauth.rules import store_case
-from mailauth.stores.survey import HashClass
+from mailauth.stores.rows import HashClass
 
 
 @rule(

@@ -15,8 +15,7 @@ What to do
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoreMemory
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
-from mailauth.memory.fitting import ServiceFit, limits_of
-from mailauth.memory.report import PassdbFit
+from mailauth.memory.fitting import PassdbFit, ServiceFit, limits_of
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 from mailauth.rules import store_case
 

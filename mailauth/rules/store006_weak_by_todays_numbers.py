@@ -15,7 +15,7 @@ from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.hashes.strength import Level
 from mailauth.remedies import ON_LOGIN, remedy
 from mailauth.rules import store_case
-from mailauth.stores.survey import HashClass
+from mailauth.stores.rows import HashClass
 
 
 @rule("STORE006", "Rows of the store are weak by today's numbers", Severity.RISK, bears=Bears.ROWS)

@@ -16,7 +16,7 @@ from mailauth.evidence import Surveyed, Surveys
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Kind
 from mailauth.rules import store_case
-from mailauth.stores.survey import HashClass
+from mailauth.stores.rows import HashClass
 
 
 @rule("STORE007", "The password column is too narrow", Severity.RISK, bears=Bears.ROWS)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damaged import Kind
 from mailauth.remedies import Words, plan
-from mailauth.stores.survey import HashClass
+from mailauth.stores.rows import HashClass
 
 _CAUSES, _USERS = 8, 5
 

@@ -15,6 +15,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.stores import links, mysql_client, refusal, sql
+from mailauth.stores.rows import Column
 from mailauth.stores.store import as_bytes
 
 _CONNECT = 10  # seconds
@@ -29,14 +30,6 @@ _PGSQL_SET = (
 
 Value = bytes | int | None
 Stream = Callable[[str], Iterator[tuple[Value, ...]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What a column holds: its type as the database names it, and its width (None: no limit)."""
-
-    type: str
-    width: int | None
 
 
 @dataclass(frozen=True, slots=True)

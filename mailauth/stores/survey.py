@@ -19,12 +19,12 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, unseen
 from mailauth.hashes import Flaw, Hash, Params, notation
 from mailauth.hashes.bare import is_hex
-from mailauth.hashes.damaged import Damage, Fate, Kind, Reader, fate
+from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.nature import judged
 from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.stores import grouping, passwd_file, streaming
 from mailauth.stores.query import VARIABLE
-from mailauth.stores.streaming import Column
+from mailauth.stores.rows import HashClass, Survey
 
 MOST_CLASSES = 2000  # beyond, classes lose their lengths and details
 MOST_TWICE = 1000  # users with several entries that are listed
@@ -50,61 +50,6 @@ class Question:
     def text(self) -> bool:
         """What has no scheme is a password as it is, and never was anything else."""
         return (self.today or self.reader).default_scheme in AS_TEXT
-
-
-@dataclass(frozen=True, slots=True)
-class HashClass:
-    """All rows with one scheme, parameters, prefix, length and fate.
-
-    ``damage`` is None for what this Dovecot can verify.  ``params`` are the numbers before the salt.
-    """
-
-    shown: str
-    scheme: str
-    params: Params
-    prefixed: bool
-    length: int  # 0: several, or the password's own, which is nobody's business
-    damage: Damage | None
-    rows: int = 0
-    users: tuple[str, ...] = ()
-    perhaps: tuple[str, ...] = ()  # sound as a password stored as it is; and what else it may be
-
-    @property
-    def fate(self) -> Fate:
-        return fate(self.damage)
-
-    @property
-    def hash(self) -> Hash | None:
-        """With these parameters, and nobody's salt and digest."""
-        scheme = hashes.named(self.scheme) if self.params or self.scheme in AS_TEXT else None
-        return Hash(scheme, "", self.params, b"", self.prefixed) if scheme else None
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a store holds.  ``nulls``: rows without a password; ``twice``: users with several entries.
-
-    ``odd``: lines of a file whose name nobody can type, each with its place and why.  ``passed_over``: those
-    that are too long to be judged.
-    """
-
-    place: str
-    rows: int
-    classes: tuple[HashClass, ...]
-    nulls: int = 0
-    twice: tuple[str, ...] = ()
-    column: Column | None = None
-    odd: tuple[str, ...] = ()
-    passed_over: tuple[str, ...] = ()
-
-    @property
-    def sound(self) -> tuple[HashClass, ...]:
-        return tuple(one for one in self.classes if one.damage is None)
-
-    @property
-    def broken(self) -> tuple[HashClass, ...]:
-        """What lets nobody in, or somebody else; but not what was locked on purpose."""
-        return tuple(one for one in self.classes if one.fate not in (Fate.SOUND, Fate.LOCKED))
 
 
 _Key = tuple[str, Params, bool, int, Damage | None, str, tuple[str, ...]]

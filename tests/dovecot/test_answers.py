@@ -21,9 +21,8 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes.damaged import Damage, Kind
 from mailauth.stores.change import Changed
 from mailauth.stores.elsewhere import Noted
+from mailauth.stores.rows import Column, HashClass, Survey
 from mailauth.stores.store import Failing, Failure, Otherwise, Outcome, Record
-from mailauth.stores.streaming import Column
-from mailauth.stores.survey import HashClass, Survey
 from mailauth.stores.swaps import Obstacle, Row, Swap, Swapped
 
 MiB = 1024 * 1024

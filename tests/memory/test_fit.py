@@ -21,7 +21,8 @@ from mailauth.memory.footprint import NOTHING, argon2
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.fitting import Question, observe_fit
 from mailauth.stores import grouping, survey
-from mailauth.stores.survey import Survey, Tally
+from mailauth.stores.rows import Survey
+from mailauth.stores.survey import Tally
 from tests.memory.conftest import Mailauth, schema_file
 
 MiB = 1024 * 1024

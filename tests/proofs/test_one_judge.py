@@ -21,7 +21,8 @@ from mailauth.lab import Lab
 from mailauth.migrate.decide import Action, Rule, Wishes, decide
 from mailauth.migrate.goal import Goal
 from mailauth.stores import grouping
-from mailauth.stores.survey import Question, Survey, Tally
+from mailauth.stores.rows import Survey
+from mailauth.stores.survey import Question, Tally
 from tests.proofs.story import SECRET
 
 MakeLab = Callable[..., Lab]

@@ -15,7 +15,8 @@ from mailauth.hashes.damaged import Kind, Reader
 from mailauth.lab import Lab
 from mailauth.probes.survey import Ask, survey_passdb
 from mailauth.stores import grouping, query, survey
-from mailauth.stores.survey import HashClass, Question, Survey, Tally
+from mailauth.stores.rows import HashClass, Survey
+from mailauth.stores.survey import Question, Tally
 
 SECRET = Password.of("correct horse")
 
