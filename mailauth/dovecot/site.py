@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from mailauth.dovecot import conf, v23, v24
+from mailauth.dovecot import conf, conffiles, v23, v24
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Passdb, Service, ServiceName
 from mailauth.dovecot.doveadm import Installation, no_file
 from mailauth.dovecot.refusal import Refusal, read_refusal
@@ -75,7 +75,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     files = _files(file, dovecot)
     places = _places(files)
     blocks = files.all("passdb")
-    sources = v24.Sources(tree, files, dovecot, conf.Lines(dovecot.path))
+    sources = v24.Sources(tree, files, dovecot, conffiles.Lines(dovecot.path))
     return AuthConfig(
         version=version,
         file=file,
@@ -171,7 +171,7 @@ def _all_seen(dovecot: Installation) -> None:
         return
     hidden: list[str] = []
     with suppress(CannotObserve):
-        conf.read(Path(dovecot.config or _DEFAULT_FILE), dovecot.path, hidden=hidden)
+        conffiles.read(Path(dovecot.config or _DEFAULT_FILE), dovecot.path, hidden=hidden)
     if hidden:
         raise CannotObserve(
             f"{hidden[0]}: is included by Dovecot's configuration and cannot be read (Permission denied).",
@@ -213,7 +213,7 @@ def _service(tree: conf.Block, name: ServiceName, default: int | None, places: d
 def _files(file: str, dovecot: Installation) -> conf.Block:
     """The configuration as it stands in the files; empty if unreadable."""
     try:
-        return conf.read(Path(file), dovecot.path)
+        return conffiles.read(Path(file), dovecot.path)
     except CannotObserve:
         return conf.parse("")
 

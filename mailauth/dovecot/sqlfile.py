@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailauth.dovecot import conf, environment
+from mailauth.dovecot import conf, conffiles, environment
 from mailauth.dovecot.statements import ambiguous
 
 _ENVIRONMENT = re.compile(r"(?:(?<![^ \t]))\$ENV:([^ ]*)")
@@ -57,14 +57,14 @@ def read(file: str, locate: Callable[[str], Path], main: conf.Block) -> SqlFile:
     Raises CannotObserve.
     """
     files: list[str] = []
-    tree = conf.read(Path(file), locate, files, ext=True)
-    lines = conf.Lines(locate)
+    tree = conffiles.read(Path(file), locate, files, ext=True)
+    lines = conffiles.Lines(locate)
     given = tuple(environment.given(main).items())
     cut = tuple(_cut(files, lines))
     return SqlFile(tree, cut, given, lines, lambda name: environment.value(name, main))
 
 
-def _cut(files: list[str], lines: conf.Lines) -> Iterator[str]:
+def _cut(files: list[str], lines: conffiles.Lines) -> Iterator[str]:
     for name in dict.fromkeys(files):
         for number, line in enumerate(lines.of(name), 1):
             if ambiguous(line):

@@ -7,7 +7,7 @@ src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import clients, conf, drivers, sqlfile
+from mailauth.dovecot import clients, conf, conffiles, drivers, sqlfile
 from mailauth.dovecot.authconfig import (
     SQL_DRIVERS,
     FileSource,
@@ -82,7 +82,7 @@ def read_passdbs(
 def _ldap(args: str, dovecot: Installation) -> str:
     """Who verifies, as the file says that args names: auth_bind, "no" by default, of src/auth/db-ldap.c."""
     try:
-        tree = conf.read(Path(args), dovecot.path)
+        tree = conffiles.read(Path(args), dovecot.path)
     except CannotObserve:
         return ""
     return "bind" if tree.get("auth_bind") == "yes" else "lookup"

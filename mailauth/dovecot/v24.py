@@ -10,7 +10,7 @@ src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from mailauth.dovecot import clients, conf, drivers, environment, secrets
+from mailauth.dovecot import clients, conf, conffiles, drivers, environment, secrets
 from mailauth.dovecot.authconfig import (
     SQL_DRIVERS,
     FileSource,
@@ -37,7 +37,7 @@ class Sources:
     tree: conf.Block
     written: conf.Block
     dovecot: Installation
-    lines: conf.Lines
+    lines: conffiles.Lines
     shared: dict[tuple[object, ...], tuple[clients.Host, ...]] = field(default_factory=dict, repr=False)
 
     def of(self, block: conf.Block, query: str) -> SqlSource:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailauth.diagnose import Looked, Target
-from mailauth.dovecot import conf
+from mailauth.dovecot import conffiles
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused, UsageError
@@ -70,7 +70,7 @@ def to_disable(config: AuthConfig, dovecot: Installation) -> Switch:
     """Take our lines out of Dovecot's files, whatever else was changed in them.  Raises UsageError."""
     folder = Path(config.file).parent
     desk = _Desk(dovecot)
-    tree = conf.read(Path(config.file), dovecot.path)
+    tree = conffiles.read(Path(config.file), dovecot.path)
     files = {config.file} | {block.file for block in tree.walk() if block.file}
     mark = f"!include_try {folder}/mailauth-"
     for file in sorted(files):
@@ -115,7 +115,7 @@ def _text_of(config: AuthConfig) -> str:
 def _seal_in_passdbs(settings: OnLogin, config: AuthConfig, desk: "_Desk", folder: Path) -> dict[str, bytes]:
     """2.3: each passdb that has hashes includes a line that makes the sealed field."""
     secret: dict[str, bytes] = {}
-    blocks = conf.read(Path(config.file), desk.dovecot.path).all("passdb")
+    blocks = conffiles.read(Path(config.file), desk.dovecot.path).all("passdb")
     wanted = [
         (number, block)
         for number, block in enumerate(blocks, 1)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conffiles
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation
@@ -110,7 +110,7 @@ def _names(scene: Scene) -> tuple[str, ...]:
     """The configuration's files."""
     names: list[str] = []
     with suppress(CannotObserve):
-        conf.read(Path(scene.config.file), scene.dovecot.path, names)
+        conffiles.read(Path(scene.config.file), scene.dovecot.path, names)
     return tuple(dict.fromkeys(names))
 
 
@@ -118,7 +118,7 @@ def _secrets(scene: Scene, file: str, *, ext: bool = False) -> dict[str, tuple[s
     """The settings with a secret, by file, in this one and all that it includes."""
     found: dict[str, list[str]] = {}
     try:
-        tree = conf.read(Path(file), scene.dovecot.path, ext=ext)
+        tree = conffiles.read(Path(file), scene.dovecot.path, ext=ext)
     except CannotObserve:
         return {}
     for one in (setting for block in tree.walk() for setting in block.settings):

@@ -4,7 +4,7 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import conf, inroot
+from mailauth.dovecot import conffiles, inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.misfit import Misfit
@@ -25,9 +25,9 @@ def observe_foreseen(dovecot: Installation, config: AuthConfig, version: Version
     """
     if version.dialect == config.version.dialect:
         return Foreseen(f"{config.file} and what it includes", version, ())
-    tree = conf.read(Path(config.file), dovecot.path)
-    lines = conf.Lines(dovecot.path)
-    found = misfits(tree, version, lines, lambda file: conf.read(Path(file), dovecot.path, ext=True))
+    tree = conffiles.read(Path(config.file), dovecot.path)
+    lines = conffiles.Lines(dovecot.path)
+    found = misfits(tree, version, lines, lambda file: conffiles.read(Path(file), dovecot.path, ext=True))
     if version.dialect == "2.4":
         found = _with_version(found, config.file, version, lines)
     files = {one.file for one in found}
@@ -38,7 +38,7 @@ def observe_foreseen(dovecot: Installation, config: AuthConfig, version: Version
 
 
 def _with_version(
-    found: tuple[Misfit, ...], file: str, version: Version, lines: conf.Lines
+    found: tuple[Misfit, ...], file: str, version: Version, lines: conffiles.Lines
 ) -> tuple[Misfit, ...]:
     """2.4 wants to know first for which version the settings are written."""
     head = f"dovecot_config_version = {version}\ndovecot_storage_version = {version}\n"

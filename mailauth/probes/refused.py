@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, conffiles
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.misfits import misfits
 from mailauth.dovecot.refusal import Refusal
@@ -24,9 +24,9 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
 
     Where the files cannot be read, what Dovecot said is all that is known.
     """
-    lines = conf.Lines(dovecot.path)
+    lines = conffiles.Lines(dovecot.path)
     try:
-        tree = conf.read(Path(refusal.file), dovecot.path)
+        tree = conffiles.read(Path(refusal.file), dovecot.path)
     except CannotObserve:
         tree = conf.parse("")
     first = next(

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from mailauth.dovecot import conf, drivers, processes
+from mailauth.dovecot import conffiles, drivers, processes
 from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.releases import mechanisms as mechanisms_of
@@ -57,7 +57,7 @@ def _unnamed(scene: Scene) -> tuple[str, ...]:
     """The mechanisms where doveconf shows none: 2.4's doveconf -a shows nothing for the default, either."""
     if scene.config.version.dialect == "2.4":
         try:
-            found = conf.read(Path(scene.config.file), scene.dovecot.path).find("auth_mechanisms")
+            found = conffiles.read(Path(scene.config.file), scene.dovecot.path).find("auth_mechanisms")
         except CannotObserve:
             found = None
         if found is None or found.value.strip():
@@ -154,7 +154,7 @@ def _started(pid: int) -> float:
 def _files(scene: Scene) -> list[str]:
     names: list[str] = []
     try:
-        conf.read(Path(scene.config.file), scene.dovecot.path, names)
+        conffiles.read(Path(scene.config.file), scene.dovecot.path, names)
     except CannotObserve:
         return []
     places = [one.source.place for one in scene.config.passdbs if isinstance(one.source, SqlSource)]

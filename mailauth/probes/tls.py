@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailauth.clients.door import unchecked
-from mailauth.dovecot import children, conf, inroot
+from mailauth.dovecot import children, conffiles, inroot
 from mailauth.errors import unseen
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.network import Address, Certificate, Certificates, Listener, TlsFiles, TlsFlaw
@@ -131,7 +131,7 @@ def _pairs(scene: Scene) -> list[_Pair] | str:
         return listening.reason
     dialect = config.version.dialect
     # 2.4's doveconf does not print the names of these files, so the configuration itself is read.
-    tree = config.tree if dialect == "2.3" else conf.read(Path(config.file), scene.dovecot.path)
+    tree = config.tree if dialect == "2.3" else conffiles.read(Path(config.file), scene.dovecot.path)
     found: dict[_Pair, None] = {}
     for block in tree.walk():
         if block.kind not in ("", "local", "local_name", "protocol"):

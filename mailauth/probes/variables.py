@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, conffiles
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource, Userdb
 from mailauth.dovecot.templates import misread, rewritten
 from mailauth.dovecot.variables import OF_THE_CLIENT, ExpandError, expand, values
@@ -118,7 +118,7 @@ def _settings(scene: Scene) -> Iterator[conf.Setting]:
     files += [one.source.place for one in config.userdbs if isinstance(one.source, SqlSource)]
     for file in dict.fromkeys(name for name in files if name.startswith("/")):
         try:
-            tree = conf.read(Path(file), scene.dovecot.path, ext=file != config.file)
+            tree = conffiles.read(Path(file), scene.dovecot.path, ext=file != config.file)
         except CannotObserve:
             continue
         for block in tree.walk():

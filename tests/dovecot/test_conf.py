@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, conffiles
 from mailauth.errors import CannotObserve
 
 
@@ -60,7 +60,7 @@ def test_includes_in_order_with_their_own_places(tmp_path: Path) -> None:
     (tmp_path / "conf.d" / "2.conf").write_text("\na = 2\n")
     main = tmp_path / "main.conf"
     main.write_text("!include conf.d/*.conf\n!include_try absent.conf\nb = 3\n")
-    tree = conf.read(main)
+    tree = conffiles.read(main)
     found = tree.find("a")
     assert found is not None
     assert (found.value, found.place) == ("2", f"{tmp_path}/conf.d/2.conf:2")
@@ -70,9 +70,9 @@ def test_includes_in_order_with_their_own_places(tmp_path: Path) -> None:
 def test_a_loop_of_includes_ends(tmp_path: Path) -> None:
     main = tmp_path / "main.conf"
     main.write_text("a = 1\n!include main.conf\n")
-    assert conf.read(main).get("a") == "1"
+    assert conffiles.read(main).get("a") == "1"
 
 
 def test_an_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CannotObserve, match=r"absent: cannot be read \(No such file or directory\)\."):
-        conf.read(tmp_path / "absent")
+        conffiles.read(tmp_path / "absent")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailauth.dovecot import conf
+from mailauth.dovecot import conf, conffiles
 from mailauth.dovecot.releases import HERE_DOCUMENTS
 from mailauth.lab import Lab
 
@@ -49,7 +49,7 @@ def _agree(one: Lab, text: str) -> conf.Block:
     file.write_text(text)
     ran = one.run("doveconf", "-c", str(file), "-a", "-P")
     assert ran.returncode == 0, (text, ran.stderr)
-    ours, theirs = conf.read(file), conf.parse_printed(ran.stdout)
+    ours, theirs = conffiles.read(file), conf.parse_printed(ran.stdout)
     assert ours.settings
     for name in {setting.name for setting in ours.settings}:
         assert ours.get(name) == theirs.get(name), (text, name)
@@ -64,11 +64,11 @@ def test_a_query_of_many_lines_is_in_its_block(dovecot_version: str, lab: Callab
         file = one.folder / "query.conf"
         file.write_text(f"{HEAD['2.4']}sql_driver = sqlite\n{text}protocols = imap\n")
         ran = one.run("doveconf", "-c", str(file), "-a", "-P")
-        for tree in (conf.read(file), conf.parse_printed(ran.stdout)):
+        for tree in (conffiles.read(file), conf.parse_printed(ran.stdout)):
             [passdb] = tree.all("passdb")
             assert (passdb.get("query"), passdb.get("default_password_scheme")) == (query, "PLAIN")
         assert (tree.get("sql_driver"), tree.blocks[-1].kind) == ("sqlite", "passdb")
-        found = conf.read(file).all("passdb")[0].find("query")
+        found = conffiles.read(file).all("passdb")[0].find("query")
         assert found
         assert (found.line, found.last) == (5, 9)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mailauth.dovecot import conf, v23, v24
+from mailauth.dovecot import conf, conffiles, v23, v24
 from mailauth.dovecot.authconfig import FileSource, SqlSource, StaticSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.version import Version
@@ -58,7 +58,7 @@ passdb pam {
 
 def test_2_4() -> None:
     file, mysql, sqlite, pgsql, static, pam = v24.read_passdbs(
-        v24.Sources(conf.parse_printed(D24), conf.parse(""), Installation(), conf.Lines(Path)),
+        v24.Sources(conf.parse_printed(D24), conf.parse(""), Installation(), conffiles.Lines(Path)),
         Version(2, 4, 1),
         frozenset({"passdb_default_password_scheme"}),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailauth.diagnose_all import Checkup, look_at_all
-from mailauth.dovecot import conf, v24
+from mailauth.dovecot import conf, conffiles, v24
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.misfits import misfits
 from mailauth.dovecot.site import read_config
@@ -248,7 +248,10 @@ def test_ldap_and_what_is_left_to_a_person(lab: Callable[..., Lab], tmp_path: Pa
     main = tmp_path / "dovecot.conf"
     main.write_text(ODD.replace("@DIR@", str(tmp_path)))
     found = misfits(
-        conf.read(main), Version.parse(NEW), conf.Lines(Path), lambda name: conf.read(Path(name), ext=True)
+        conffiles.read(main),
+        Version.parse(NEW),
+        conffiles.Lines(Path),
+        lambda name: conffiles.read(Path(name), ext=True),
     )
     by_hand = {(one.name, one.line) for one in found if one.new is None}
     assert by_hand == {("args", 21), ("dict", 23)}
@@ -290,7 +293,10 @@ def test_a_password_of_several_words_is_shown_in_no_part(tmp_path: Path, passwor
     main = tmp_path / "dovecot.conf"
     main.write_text(f"passdb {{\n  driver = sql\n  args = {tmp_path}/sql.ext\n}}\n")
     found = misfits(
-        conf.read(main), Version.parse(NEW), conf.Lines(Path), lambda name: conf.read(Path(name), ext=True)
+        conffiles.read(main),
+        Version.parse(NEW),
+        conffiles.Lines(Path),
+        lambda name: conffiles.read(Path(name), ext=True),
     )
     assert "words" not in repr(found)
     assert [one.new for one in found if one.name == "args"] == [None]

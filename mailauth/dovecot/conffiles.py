@@ -1,0 +1,105 @@
+"""Files of Dovecot's configuration language, with all they include: conf.py says what they mean."""
+
+import glob
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailauth.dovecot import inroot
+from mailauth.dovecot.conf import Block, parse
+from mailauth.errors import CannotObserve, unseen
+
+_MAX_DEPTH = 20  # of includes: deeper is a loop
+
+
+def read(
+    path: Path,
+    locate: Callable[[str], Path] = Path,
+    files: list[str] | None = None,
+    hidden: list[str] | None = None,
+    *,
+    ext: bool = False,
+) -> Block:
+    """Read a configuration file and all it includes; ``files`` is filled with their names.
+
+    ``hidden`` is filled with what is included and may not be looked at.  ``ext`` as above.  ``locate`` turns
+    a path as Dovecot sees it into a path that we can open.  Raises CannotObserve when the file cannot be
+    read; an unreadable included file is passed over (doveconf has judged it).
+    """
+    reader = _Reader(locate, [] if files is None else files, [] if hidden is None else hidden, ext)
+    return reader.read(str(path), 0)
+
+
+@dataclass(slots=True)
+class Lines:
+    """The lines of configuration files as they stand; none of what cannot be read.  ``locate`` as above."""
+
+    locate: Callable[[str], Path]
+    _files: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    def of(self, file: str) -> tuple[str, ...]:
+        if file not in self._files:
+            try:
+                self._files[file] = tuple(_text(self.locate(file), "replace").split("\n"))
+            except OSError:
+                self._files[file] = ()
+        return self._files[file]
+
+    def __call__(self, file: str, number: int) -> str:
+        """One line without its blanks; "" where there is none of that number."""
+        lines = self.of(file)
+        return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads a file and what it includes, and notes which files there were."""
+
+    locate: Callable[[str], Path]
+    files: list[str]
+    hidden: list[str]
+    ext: bool
+
+    def read(self, name: str, depth: int) -> Block:
+        def include(pattern: str, _may_miss: bool) -> list[Block]:
+            full = pattern if pattern.startswith("/") else str(Path(name).parent / pattern)
+            return [] if depth >= _MAX_DEPTH else list(self._included(full, depth + 1))
+
+        try:
+            text = _text(self.locate(name), "surrogateescape")
+        except OSError as why:
+            raise unseen(name, why) from None
+        self.files.append(name)
+        return parse(text, name, include=include, ext=self.ext)
+
+    def _included(self, pattern: str, depth: int) -> Iterator[Block]:
+        if _is_hidden(self.locate(pattern)):
+            self.hidden.append(pattern)
+        for match in inroot.names(pattern, self.locate):
+            try:
+                yield self.read(match, depth)
+            except CannotObserve:
+                if not os.access(self.locate(match), os.R_OK):
+                    self.hidden.append(match)
+
+
+def _text(path: Path, errors: str) -> str:
+    """As Path.read_text() has it, with any line end as LF."""
+    data = inroot.content(path).decode("utf-8", errors)
+    return data.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _is_hidden(pattern: Path) -> bool:
+    """Whether we may not see what an include names: its folder cannot be entered, or not be listed."""
+    try:
+        pattern.parent.stat()
+        if glob.has_magic(str(pattern)):
+            os.scandir(pattern.parent).close()
+        else:
+            pattern.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
