@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import AS_ROOT, Ended, from_world, place_of
+from mailauth.errors import AS_ROOT, Ended
 from mailauth.evidence import (
     AuthAnswer,
     AuthStart,
@@ -28,6 +28,7 @@ from mailauth.evidence import (
 from mailauth.evidence.log import NO_AUTH
 from mailauth.finding import Diagnosis, Finding
 from mailauth.judging import SHOWN_BY_A_LOGIN, apply
+from mailauth.oserrors import from_world, place_of
 from mailauth.probes.log_start import observe_auth_start
 from mailauth.probes.scene import Scene
 from mailauth.probes.table import Probe

@@ -8,8 +8,9 @@ import psutil
 import pytest
 
 from mailauth.dovecot import answers
-from mailauth.errors import AS_ROOT, CannotObserve, Ended, MailauthError, Refused, from_world, joined
+from mailauth.errors import AS_ROOT, CannotObserve, Ended, MailauthError, Refused, joined
 from mailauth.evidence import Unseen
+from mailauth.oserrors import from_world
 
 PACKAGE = Path(__file__).parent.parent / "mailauth"
 # A word that is looked for in what an error says.
@@ -18,7 +19,7 @@ BY_TEXT = re.compile(
     r"|str\((why|error|bug)\)\.(starts|ends)with"
 )
 # The words of databases, which have one number for many faults; and a flaw's, which says what befell a hash.
-WORDS_OF_OTHERS = {"stores/table_engines.py", "lab/databases.py", "hashes/damage_forms.py"}
+WORDS_OF_OTHERS = {"stores/table_engines.py", "stores/links.py", "lab/databases.py", "hashes/damage_forms.py"}
 
 
 def test_no_decision_is_taken_by_the_text_of_an_error() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar, cast
 
-from mailauth.errors import place_of
+from mailauth.oserrors import place_of
 
 _PR_SET_PDEATHSIG = 1
 _DYING = 0.2  # seconds

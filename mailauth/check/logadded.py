@@ -16,7 +16,8 @@ from mailauth.dovecot import journalctl
 from mailauth.dovecot.logfiles import events_of, events_since, opened, rotated
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logstamp import Stamps
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
+from mailauth.oserrors import unseen
 from mailauth.probes.log import SYSLOG_FILES, log_paths, stamps_of, syslog_file
 
 _MOST = 16 * 1024 * 1024  # bytes in one run: half a second's parsing

@@ -18,7 +18,8 @@ from mailauth.dovecot.authconfig import AuthConfig, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal
-from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, UsageError, from_world
+from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, UsageError
+from mailauth.oserrors import from_world
 from mailauth.stores import sql
 
 _SPARE = 0.3  # seconds before the end for ourselves

@@ -17,12 +17,13 @@ from mailauth import handed
 from mailauth.cli.shared.secrets import read_password
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve, UsageError, unseen
+from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Judgement, Password, making
 from mailauth.load.accounts import Account, read_accounts
 from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target, on_this_machine
 from mailauth.load.run import About
 from mailauth.load.watch import Blind, Watch, Watcher
+from mailauth.oserrors import unseen
 
 _OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", "auth-userdb", "auth-master"})
 _PORTS = {False: 143, True: 993}

@@ -11,7 +11,8 @@ import click
 
 from mailauth.cli import streams
 from mailauth.cli.commands import COMMANDS, help_text, modern, version_text
-from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused, ended, place_of
+from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused
+from mailauth.oserrors import ended, place_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

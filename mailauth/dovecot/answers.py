@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from mailauth.errors import CannotObserve, Refused, unseen
+from mailauth.errors import CannotObserve, Refused
+from mailauth.oserrors import unseen
 
 PLAIN = None | bool | int | float | str  # what is answered where no other form is asked for
 MOST = 64 * 1024 * 1024  # bytes of one answer

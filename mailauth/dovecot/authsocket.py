@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from mailauth.dovecot import inroot
-from mailauth.errors import CannotObserve, NoAnswerInTime, unseen
+from mailauth.errors import CannotObserve, NoAnswerInTime
+from mailauth.oserrors import unseen
 
 _MAX_LINE, _MAX_LINES = 8192, 1000
 _SECURED = ("secured",)

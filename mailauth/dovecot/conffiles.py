@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mailauth.dovecot import inroot
 from mailauth.dovecot.conf import Block, parse
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
+from mailauth.oserrors import unseen
 
 _MAX_DEPTH = 20  # of includes: deeper is a loop
 

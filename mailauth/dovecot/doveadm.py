@@ -26,7 +26,8 @@ from mailauth.dovecot import (
 )
 from mailauth.dovecot.programs import PATH
 from mailauth.dovecot.staying import Staying
-from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError, unseen
+from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
+from mailauth.oserrors import unseen
 
 _T = TypeVar("_T")
 _MOST_SECONDS = 900.0  # that a look into another root takes

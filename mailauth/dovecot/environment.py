@@ -6,6 +6,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1 src/master/master-settings.c (import_environm
 master_service_import_environment(), src/lib-master/master-service.c.
 """
 
+import os
 import re
 
 from mailauth.dovecot import conf
@@ -68,3 +69,15 @@ def _imported(tree: conf.Block) -> dict[str, str | None]:
             itself = not setting.value or _ITSELF.search(setting.value)
             found[setting.name] = None if itself else setting.value
     return found
+
+
+def of_this_machine() -> dict[str, str]:
+    """What all lookups of a Dovecot on this machine share."""
+    system = os.uname()
+    return {
+        "hostname": system.nodename,
+        "system:hostname": system.nodename,
+        "system:os": system.sysname,
+        "system:os-version": system.release,
+        "dovecot:name": "Dovecot",
+    }

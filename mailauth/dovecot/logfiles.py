@@ -17,7 +17,8 @@ from mailauth.dovecot import inroot
 from mailauth.dovecot.logs import MOST_LINE, LogEvent, of_use, parse_line
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import LogKind
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
+from mailauth.oserrors import unseen
 
 TAIL = 4 * 1024 * 1024
 _BLOCK = 1024 * 1024

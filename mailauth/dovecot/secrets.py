@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mailauth.dovecot import conf, environment
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
+from mailauth.oserrors import unseen
 
 _MOST = 1024 * 1024  # bytes of a file: no secret is larger
 _SET = re.compile(r"\$SET:(\w+)")

@@ -15,7 +15,8 @@ from mailauth.dovecot.refusal import Refusal, read_refusal
 from mailauth.dovecot.releases import DOVECONF_IS_LENIENT
 from mailauth.dovecot.sizes import UNSET, parse_limit, parse_size
 from mailauth.dovecot.version import Version
-from mailauth.errors import CannotObserve, UsageError, unseen
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.oserrors import unseen
 
 _DEFAULT_FILE = "/etc/dovecot/dovecot.conf"
 # Dovecot's own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied", "Couldn't open include

@@ -9,7 +9,6 @@ Source: auth_request_var_expand_static_tab and auth_request_get_var_expand_table
 Dovecot 2.3.19.1, 2.4.1 and 2.4.2 src/auth/auth-request-var-expand.c.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping
 
@@ -308,15 +307,3 @@ def _now(prefix: str, field: str) -> str:
             raise CannotObserve(f"the variable %{{time:{field}}} is another one each time.")
         raise variables_v24.FilterError(f"{prefix}: Unsupported key '{field}'")
     return time.strftime(_CLOCK[prefix][field])
-
-
-def of_this_machine() -> dict[str, str]:
-    """What all lookups of a Dovecot on this machine share."""
-    system = os.uname()
-    return {
-        "hostname": system.nodename,
-        "system:hostname": system.nodename,
-        "system:os": system.sysname,
-        "system:os-version": system.release,
-        "dovecot:name": "Dovecot",
-    }

@@ -7,8 +7,8 @@ sodium_base642bin(); measured on 557 strings against both Dovecots.
 """
 
 import hmac
-import os
 import re
+import secrets
 
 from mailauth.errors import UsageError
 from mailauth.hashes import libsodium, strength
@@ -319,7 +319,7 @@ def generate(password: Password, _user: str, options: dict[str, int | str]) -> b
             f"Argon2 takes no memory={m} KiB, time={t}, lanes={p}; memory must be 8 KiB a lane or more."
         )
     kind = argon2.low_level.Type.I if options.get("type") == "argon2i" else argon2.low_level.Type.ID
-    salt = os.urandom(16)
+    salt = secrets.token_bytes(16)
     try:
         tag = argon2.low_level.hash_secret_raw(password.text, salt, t, m, p, 32, kind)
     except argon2.exceptions.HashingError as error:

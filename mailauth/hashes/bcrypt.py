@@ -7,8 +7,8 @@ in crypt-blowfish.c.
 """
 
 import hmac
-import os
 import re
+import secrets
 
 from mailauth.errors import UsageError
 from mailauth.hashes import libcrypt, strength
@@ -139,7 +139,7 @@ def generate(password: Password, _user: str, options: dict[str, int | str]) -> b
     cost = int(options.get("cost", 12))
     if not 4 <= cost <= 31:
         raise UsageError(f"bcrypt takes a cost of 4 to 31, not {cost}.")
-    raw = os.urandom(16)
+    raw = secrets.token_bytes(16)
     made = digest(password, b"$2y$%02d$%b" % (cost, salt_text(raw)))
     assert made is not None, "no libcrypt is needed for $2y$"
     return b"$2y" + made[3:]

@@ -1,8 +1,8 @@
 """CRAM-MD5, HMAC-MD5, DIGEST-MD5 and OTP: what challenge-response mechanisms need stored."""
 
 import hmac
-import os
 import re
+import secrets
 import struct
 from collections.abc import Callable
 
@@ -138,7 +138,7 @@ def _verify_otp(payload: bytes, password: Password, _user: str) -> Judgement:
 
 
 def _generate_otp(password: Password, _user: str, options: dict[str, int | str]) -> bytes:
-    step, seed = int(options.get("rounds", 1024)), os.urandom(8).hex().encode()
+    step, seed = int(options.get("rounds", 1024)), secrets.token_bytes(8).hex().encode()
     if not 1 <= step < 2**20:
         raise UsageError(f"An OTP of {step} steps makes no sense: 1 to {2**20 - 1}.")
     return b"sha1 %d %b %b" % (step, seed, otp_hash(b"sha1", seed, password.text, step).hex().encode())

@@ -5,7 +5,7 @@ A salted one is digest(password, salt) followed by the salt, which may have any 
 """
 
 import hmac
-import os
+import secrets
 from collections.abc import Callable
 
 from mailauth.errors import UsageError
@@ -99,7 +99,7 @@ def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
         size = int(options.get("salt", 16))
         if not 1 <= size <= 1024:
             raise UsageError(f"{name} takes a salt of 1 to 1024 bytes, not {size}.")
-        salt = os.urandom(size)
+        salt = secrets.token_bytes(size)
         return digest(password.text + salt) + salt
 
     return Scheme(

@@ -6,7 +6,7 @@ src/auth/password-scheme-scram.c. Only StoredKey is compared; the salt is decode
 
 import hashlib
 import hmac
-import os
+import secrets
 
 from mailauth.errors import UsageError
 from mailauth.hashes import strength
@@ -70,7 +70,7 @@ def scheme(  # noqa: C901 - a record of closures
         rounds = int(options.get("rounds", default))
         if not LEAST <= rounds <= MOST:
             raise UsageError(f"{name} takes {LEAST} to {MOST} rounds, not {rounds}.")
-        salt = os.urandom(16)
+        salt = secrets.token_bytes(16)
         salted = hashlib.pbkdf2_hmac(digest, password.text, salt, rounds)
         return written(rounds, salt, *keys(digest, salted))
 

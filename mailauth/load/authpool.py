@@ -19,11 +19,12 @@ import stamina
 import stamina.instrumentation
 
 from mailauth.dovecot import inroot
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.load.accounts import Mix
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
 from mailauth.load.tally import REFUSED, Tally
+from mailauth.oserrors import unseen
 
 _GREETING_SECONDS = 10.0
 _RENEW_SECONDS = 2.0  # six seconds after a reload the master ends what has not gone by itself

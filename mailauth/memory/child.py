@@ -13,10 +13,11 @@ from typing import Any, BinaryIO
 
 from mailauth import private
 from mailauth.dovecot import confining, inroot
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
 from mailauth.hashes import Memory, Password, Verdict
 from mailauth.hashes.allowance import here
 from mailauth.hashes.hash import Library
+from mailauth.oserrors import unseen
 
 _SCRIPT = Path(__file__).with_name("trial.py")
 _NOT_STARTED = 127  # by the dynamic linker: a library of the interpreter's is not found

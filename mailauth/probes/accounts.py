@@ -5,7 +5,8 @@ import pwd
 import re
 
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
+from mailauth.oserrors import unseen
 
 _KEPT = 3  # name, password and number of an entry
 _OWN = frozenset({"files", "compat", "systemd", "db"})  # sources that hold no more than the machine's own

@@ -20,8 +20,9 @@ from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.templates import misread
 from mailauth.dovecot.variables import expand, values
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable, WorkerSocket
+from mailauth.oserrors import unseen
 from mailauth.probes.scene import Scene
 from mailauth.stores.survey import files_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mailauth.dovecot import inroot
 from mailauth.dovecot.doveadm import Installation
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
 from mailauth.evidence import (
     ContainerLog,
     Filesystem,
@@ -22,6 +22,7 @@ from mailauth.evidence import (
     Penalties,
     Penalty,
 )
+from mailauth.oserrors import unseen
 from mailauth.probes.log import log_paths
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene

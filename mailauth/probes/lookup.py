@@ -9,9 +9,9 @@ from functools import partial
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
 from mailauth.dovecot.doveadm import Identity, Installation
-from mailauth.dovecot.environment import environment
+from mailauth.dovecot.environment import environment, of_this_machine
 from mailauth.dovecot.username import UserNames, normalise
-from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, of_this_machine, used, values
+from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, used, values
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import (
     LookedUp,

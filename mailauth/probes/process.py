@@ -21,8 +21,9 @@ from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.releases import WORKER_HIT_FALLS_BACK
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
 from mailauth.evidence import Verifiers, VerifyingProcess
+from mailauth.oserrors import unseen
 
 _WAIT = 2.0  # seconds for a woken process to appear
 _BUSY, _APART = 3.0, 0.003  # seconds to wait for a process to sleep, and between two looks

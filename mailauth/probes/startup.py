@@ -12,8 +12,9 @@ from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.releases import mechanisms as mechanisms_of
 from mailauth.dovecot.version import Dialect
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
 from mailauth.evidence import Running, Startup
+from mailauth.oserrors import unseen
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from mailauth.clients.door import unchecked
 from mailauth.dovecot import children, conffiles, inroot
-from mailauth.errors import unseen
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.network import Address, Certificate, Certificates, Listener, TlsFiles, TlsFlaw
+from mailauth.oserrors import unseen
 from mailauth.probes.network import addresses, observe_listening
 from mailauth.probes.scene import Scene
 

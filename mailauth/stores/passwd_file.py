@@ -14,7 +14,8 @@ from mailauth import lines
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.variables import Fill
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
+from mailauth.oserrors import unseen
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _EXTRA_FIELDS = 7  # the first field that holds extra fields

@@ -16,12 +16,13 @@ from pathlib import Path
 from mailauth import hashes, lines
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import SqlSource
-from mailauth.errors import CannotObserve, unseen
+from mailauth.errors import CannotObserve
 from mailauth.hashes import Flaw, Hash, Params, notation
 from mailauth.hashes.bare import is_hex
 from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.nature import judged
 from mailauth.hashes.schemes import AS_TEXT, ITSELF
+from mailauth.oserrors import unseen
 from mailauth.stores import grouping, passwd_file, streaming
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.rows import HashClass, Survey

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.dovecot.variables import ExpandError, expand, of_this_machine, values
+from mailauth.dovecot.environment import of_this_machine
+from mailauth.dovecot.variables import ExpandError, expand, values
 from mailauth.dovecot.version import Dialect, Version
 from mailauth.errors import CannotObserve
 from mailauth.lab import Lab
