@@ -1,5 +1,6 @@
 """``mailauth migrate on-login``: enable, disable, serve, unit, status."""
 
+import re
 import secrets
 import shlex
 import sys
@@ -24,12 +25,19 @@ _PORT = 340  # of no service, and below those that RPC takes for itself
 _SETTINGS = "settings.json"
 _TALLY = "tally.sqlite"
 _SEEN = "seen"
+_COUNTED = "counted.json"
 _HOST = "127.0.0.1"
 
 apply_option = click.option(
     "--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+name_option = click.option(
+    "--name",
+    default="",
+    metavar="NAME",
+    help="Which one, where several Dovecots of a machine have one each; each has a --port of its own.",
+)
 
 
 @click.group("on-login")
@@ -81,6 +89,7 @@ def on_login() -> None:
     help="Take a --port that an ordinary user may take too: while the service is down, that user gets the"
     " token, and passwords that are sealed.",
 )
+@name_option
 @loss_option
 @apply_option
 @json_option
@@ -94,6 +103,7 @@ def enable(
     port: int,
     long_passwords: str,
     accept_port: bool,
+    name: str,
     accept_loss: bool,
     do_it: bool,
     as_json: bool,
@@ -128,6 +138,7 @@ def enable(
     )
     if why := onlogin.unfit(settings):
         raise Refused(f"{why}.")
+    _must_be_alone(settings, folder(name))
     if not accept_loss:
         must_serve(dovecot, found, settings.goal)
     must_fit(order := order_for(dovecot, found, settings))
@@ -137,7 +148,7 @@ def enable(
     if not do_it:
         _show(switch, as_json)
         return
-    path = folder() / _SETTINGS
+    path = folder(name) / _SETTINGS
     _keep(path, onlogin.dump(settings))
     ending = switching.carry_out(switch, dovecot)
     if ending.problem:
@@ -148,9 +159,10 @@ def enable(
 @on_login.command()
 @config_option
 @pid_option
+@name_option
 @apply_option
 @json_option
-def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> None:
+def disable(config: str | None, pid: int | None, name: str, do_it: bool, as_json: bool) -> None:
     """Remove it from Dovecot's configuration; hashes that were migrated stay."""
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.migrate import enable as switching  # noqa: PLC0415
@@ -162,13 +174,14 @@ def disable(config: str | None, pid: int | None, do_it: bool, as_json: bool) -> 
         return
     ending = switching.carry_out(switch, dovecot)
     if not ending.problem:
-        (folder() / _SETTINGS).unlink(missing_ok=True)
+        (folder(name) / _SETTINGS).unlink(missing_ok=True)
     _told(ending, as_json, "The service has nothing to do any more; stop it.")
 
 
 @on_login.command()
 @partial(pid_option, text="PID of Dovecot's master, if it is not the one that it was enabled for.")
-def serve(pid: int | None) -> None:
+@name_option
+def serve(pid: int | None, name: str) -> None:
     """Run the service in the foreground, until SIGTERM or Ctrl-C.
 
     --container, or --pid, is for a Dovecot in a container that was started again.
@@ -185,7 +198,7 @@ def serve(pid: int | None) -> None:
     from mailauth.migrate.tally import Tally  # noqa: PLC0415
     from mailauth.migrate.write import write  # noqa: PLC0415
 
-    settings = _settings()
+    settings, own = _settings(name), folder(name)
     if pid is not None:
         settings = msgspec.structs.replace(settings, pid=at_pid(pid, settings.config).pid)
     elif settings.pid is not None:
@@ -193,7 +206,7 @@ def serve(pid: int | None) -> None:
     if why := unfit(settings):
         raise UsageError(f"{why}.")
     say = Repeats(lambda text: click.echo(text, err=True))
-    service = Service(settings, Tally(folder() / _TALLY), write, say, Seen(folder() / _SEEN))
+    service = Service(settings, Tally(own / _TALLY), write, say, Seen(own / _SEEN))
     listener = listening(_HOST, settings.port)
     click.echo(f"listening on {_HOST}:{settings.port}, to make {settings.scheme}", err=True)
     service.run(listener)
@@ -201,7 +214,8 @@ def serve(pid: int | None) -> None:
 
 @on_login.command()
 @click.option("--socket", "holds", is_flag=True, help="Print the socket unit, which holds the port.")
-def unit(holds: bool) -> None:
+@name_option
+def unit(holds: bool, name: str) -> None:
     """Print the systemd unit of the service, or with --socket that of its socket.
 
     The socket unit holds the port also while the service is stopped.  Enable on-login first: the units have
@@ -209,38 +223,50 @@ def unit(holds: bool) -> None:
     """
     from mailauth.migrate.units import service_unit, socket_unit  # noqa: PLC0415
 
-    settings = _settings()
+    settings = _settings(name)
     program = str(Path(sys.argv[0]).resolve())
-    click.echo(socket_unit(settings) if holds else service_unit(settings, program), nl=False)
+    click.echo(socket_unit(settings, name) if holds else service_unit(settings, program, name), nl=False)
 
 
 @on_login.command()
+@name_option
 @json_option
+@click.option(
+    "--rows", is_flag=True, help="Read all rows too: who is left, by scheme.  Takes long in a large store."
+)
 @click.option(
     "--png", type=click.Path(dir_okay=False), help="Also draw the progress to this PNG file.", metavar="FILE"
 )
-def status(as_json: bool, png: str | None) -> None:
-    """Show the progress: users by scheme, what the service did, who is left, and when it may end."""
+def status(name: str, as_json: bool, rows: bool, png: str | None) -> None:
+    """Show the progress: what became of every report, and when it may end; with --rows, who is left.
+
+    Without --rows it is from counters alone, and takes no longer in a large store.
+    """
     from mailauth.migrate.onlogin import unfit  # noqa: PLC0415
-    from mailauth.migrate.progress import progress  # noqa: PLC0415
+    from mailauth.migrate.progress import by_counters, by_rows, to_keep  # noqa: PLC0415
     from mailauth.migrate.tally import Tally  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.progress import draw, progress_text  # noqa: PLC0415
 
-    settings = _settings()
+    settings, own = _settings(name), folder(name)
     if why := unfit(settings):
         click.echo(f"The service does not run so: {why}.", err=True)
-    found = progress(settings, Tally(folder() / _TALLY))
+    tally = Tally(own / _TALLY)
+    found = by_rows(settings, tally) if rows else by_counters(settings, tally, own / _COUNTED)
+    if rows:
+        _keep(own / _COUNTED, to_keep(found))
     if png:
         draw(found, Path(png))
     click.echo(to_json(found) if as_json else progress_text(found), nl=as_json)
 
 
-def folder() -> Path:
-    """Where the service's settings and counts are.  Raises UsageError when it cannot be made."""
+def folder(name: str = "") -> Path:
+    """Where a service's settings and counts are.  Raises UsageError when it cannot be made."""
     from mailauth.fix.journal import folder as journals  # noqa: PLC0415
 
-    path = journals().parent / "on-login"
+    if name and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
+        raise UsageError(f"--name {name}: up to 31 small letters, digits and hyphens.")
+    path = journals().parent / "on-login" / name
     try:
         private.make(path)
     except OSError as why:
@@ -258,10 +284,31 @@ def goal_options(scheme: str, profile: str, cost: int | None, rounds: int | None
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _settings() -> "OnLogin":
+def _must_be_alone(settings: "OnLogin", own: Path) -> None:
+    """Raises Refused where another Dovecot has this name, or this port, already."""
     from mailauth.migrate.onlogin import load  # noqa: PLC0415
 
-    path = folder() / _SETTINGS
+    for path in (folder() / _SETTINGS, *sorted(folder().glob(f"*/{_SETTINGS}"))):
+        try:
+            other = load(path)
+        except (OSError, ValueError):
+            continue
+        same = (other.config, other.pid) == (settings.config, settings.pid)
+        if path.parent == own and not same:
+            raise Refused(
+                f"on-login is enabled for {other.config} already ({path}): give this Dovecot another --name"
+                " and --port; or remove that file, if that Dovecot is gone."
+            )
+        if path.parent != own and other.port == settings.port:
+            raise Refused(
+                f"port {other.port} is that of the on-login of {other.config} ({path}): choose another."
+            )
+
+
+def _settings(name: str = "") -> "OnLogin":
+    from mailauth.migrate.onlogin import load  # noqa: PLC0415
+
+    path = folder(name) / _SETTINGS
     try:
         return load(path)
     except FileNotFoundError:

@@ -3,7 +3,11 @@
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
+
+from mailauth import private
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.migrate.goal import Goal, reached
@@ -36,9 +40,14 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class OnLoginProgress:
-    """The state of a migration on login.  ``days_left`` is None where nothing can be said."""
+    """The state of a migration on login.  ``days_left`` is None where nothing can be said.
+
+    ``counted``: when the rows were counted (UTC); "" for never, and then ``users`` is 0.  ``left``: who is
+    not there yet, only where the rows were counted just now.
+    """
 
     goal: str
+    counted: str
     users: int
     reached: int
     left: tuple[Left, ...]
@@ -49,8 +58,52 @@ class OnLoginProgress:
     not_read: tuple[str, ...]
 
 
-def progress(settings: OnLogin, tally: Tally, now: float | None = None) -> OnLoginProgress:
-    """Count the stores and the tally.  Raises UsageError, CannotObserve when no store can be read."""
+class Counted(msgspec.Struct, frozen=True):
+    """What the rows came to, when they were counted last; ``migrated``: what the tally had then."""
+
+    at: float
+    users: int
+    reached: int
+    migrated: int
+
+
+def by_counters(settings: OnLogin, tally: Tally, kept: Path) -> OnLoginProgress:
+    """From the counters alone, in a time that does not grow with the rows.  ``kept``: ``to_keep``'s."""
+    try:
+        last = msgspec.json.decode(private.read(kept), type=Counted)
+    except (OSError, msgspec.DecodeError):
+        last = Counted(0.0, 0, 0, 0)
+    hours = tally.hours()
+    days = _days(hours)
+    there = min(last.users, last.reached + _migrated(hours) - last.migrated)
+    rate, left = _rate(days, None), last.users - there
+    return OnLoginProgress(
+        goal=settings.scheme,
+        counted=f"{dt.datetime.fromtimestamp(last.at, dt.UTC):%Y-%m-%d %H:%M}" if last.at else "",
+        users=last.users,
+        reached=there,
+        left=(),
+        days=days,
+        totals=_totals(hours),
+        per_day=rate,
+        days_left=left / rate if rate else 0.0 if last.at and not left else None,
+        not_read=(),
+    )
+
+
+def _migrated(hours: list[Hour]) -> int:
+    return sum(hour.count for hour in hours if hour.outcome is Outcome.MIGRATED)
+
+
+def to_keep(found: OnLoginProgress) -> bytes:
+    """What ``by_counters`` needs of a progress that was counted just now."""
+    at = dt.datetime.now(dt.UTC).timestamp()
+    migrated = found.totals.get(Outcome.MIGRATED.value, 0)
+    return msgspec.json.encode(Counted(at, found.users, found.reached, migrated))
+
+
+def by_rows(settings: OnLogin, tally: Tally, now: float | None = None) -> OnLoginProgress:
+    """Count the stores, too.  Raises UsageError, CannotObserve when no store can be read."""
     dovecot = Installation(settings.config, settings.pid)
     if settings.pid is not None:
         at_pid(settings.pid, settings.config)  # raises: another process has its number by now
@@ -63,8 +116,10 @@ def progress(settings: OnLogin, tally: Tally, now: float | None = None) -> OnLog
     days = _days(hours)
     rate = _rate(days, now)
     can = sum(one.rows for one in waiting if one.damage is None)
+    at = now or dt.datetime.now(dt.UTC).timestamp()
     return OnLoginProgress(
         goal=settings.scheme,
+        counted=f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M}",
         users=users,
         reached=there,
         left=tuple(

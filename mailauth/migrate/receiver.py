@@ -15,6 +15,7 @@ import msgspec
 from mailauth.listening.http import Answer, Asked
 from mailauth.listening.repeats import Repeats
 from mailauth.migrate.onlogin import HEADER
+from mailauth.migrate.rehash import Outcome
 
 _JSON = (("Content-Type", "application/json"),)
 _GO_ON = Answer(200, b'{"status":0,"msg":""}', _JSON)  # what a policy server says to let a login go on
@@ -48,12 +49,14 @@ class Receiver:
     token: str = field(repr=False)
     take: Callable[[Heard], None]
     say: Repeats
+    count: Callable[[Outcome], None]  # of what is not taken: every request comes to something
 
     def answer(self, asked: Asked) -> Answer:
         """The report is taken before the answer: Dovecot may have given up waiting for it."""
         given = asked.header(HEADER.lower().encode()).strip()
         if not hmac.compare_digest(given, f"key={self.token}".encode()):
             self.say("a request without our token", "a request without our token was refused")
+            self.count(Outcome.REFUSED)
             return _REFUSED
         if asked.method == b"POST" and b"command=report" in asked.target:
             self._heard(asked.body)
@@ -63,7 +66,11 @@ class Receiver:
         try:
             report = msgspec.json.decode(body, type=Report)
         except msgspec.DecodeError:
+            self.count(Outcome.REFUSED)
             return
-        own = report.success and not report.policy_reject and not report.master
-        if own and report.user and report.sealed:
+        if not report.success or report.policy_reject or report.master:
+            self.count(Outcome.NO_LOGIN)
+        elif not report.user or not report.sealed:
+            self.count(Outcome.NOT_OURS)
+        else:
             self.take(Heard(report.user, report.sealed, report.mac))

@@ -36,6 +36,10 @@ class Outcome(Enum):
     MECHANISM = "a mechanism that is offered needs what is stored (--accept-mechanism-loss)"
     NO_ROOM = "the new hash would not fit into the process that verifies it"
     NOT_MADE = "the new hash could not be made"
+    NO_LOGIN = "the login failed, or was a master user's"
+    PASSED_OVER = "passed over: too many reports failed"
+    DROPPED = "dropped: too many logins waited; the user's next login comes again"
+    REFUSED = "refused: a request that is not our Dovecot's"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -43,6 +43,7 @@ _AGAIN = 3600.0  # seconds until a user known as done is looked at again
 _FRESH = 60.0  # seconds that the configuration is taken as read
 _TRANSIENT = (Outcome.NOT_READ, Outcome.NOT_WRITTEN)
 _ATTEMPTS = 3
+_TOLD = 1.0  # seconds between two writes of what was only counted
 _NOTICED = 0.2  # seconds until a signal is
 _LOOKED = 5.0  # seconds between two looks at who Dovecot's auth runs as
 _STRANGER = "it is neither root's nor that of Dovecot's auth"
@@ -71,6 +72,9 @@ class Service:
     _order: Order | None = None
     _read_at: float = 0.0
     _stopped: bool = False
+    _counts: Counter[Outcome] = field(default_factory=Counter)  # not written yet
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+    _told_at: float = 0.0
     _failures: Failures = field(default_factory=Failures)
     _friends: frozenset[int] = frozenset({0})
     _looked_at: float = float("-inf")
@@ -78,7 +82,7 @@ class Service:
     def run(self, listener: socket.socket) -> None:
         """Serve until SIGTERM or SIGINT."""
         stamina.instrumentation.set_on_retry_hooks(())  # it would print; what comes of it is said below
-        receiver = Receiver(self.settings.token, self._take, self.say)
+        receiver = Receiver(self.settings.token, self._take, self.say, self._count)
         server = HttpServer(Bounds(), receiver.answer, self.say, self._refused)
         ear = threading.Thread(target=lambda: asyncio.run(server.serve(listener)), daemon=True)
         for kind in (signal.SIGTERM, signal.SIGINT):
@@ -87,7 +91,11 @@ class Service:
         while ear.is_alive():
             with contextlib.suppress(queue.Empty):
                 self._one(self._waiting.get(timeout=_NOTICED))
+            self._tell_counts()
             if self._stopped:
+                for _ in range(self._waiting.qsize()):
+                    self._count(Outcome.DROPPED)
+                self._tell_counts(now=True)
                 self.say.close()
                 return  # those who wait come again with their next login
         raise CannotObserve("the service hears nothing any more; start it again.")
@@ -113,15 +121,40 @@ class Service:
     def _take(self, heard: Heard) -> None:
         """Called by the ear: must not wait."""
         if self._known.get(heard.user, 0.0) > time.monotonic():
+            self._count(Outcome.ALREADY)
             return
-        with contextlib.suppress(queue.Full):
+        try:
             self._waiting.put_nowait(heard)
+        except queue.Full:
+            self._count(Outcome.DROPPED)
+
+    def _count(self, outcome: Outcome) -> None:
+        """Of what costs no work.  It is written once a second, since there may be many."""
+        with self._counting:
+            self._counts[outcome] += 1
+
+    def _tell_counts(self, *, now: bool = False) -> None:
+        if not now and time.monotonic() - self._told_at < _TOLD:
+            return
+        self._told_at = time.monotonic()
+        with self._counting:
+            counts, self._counts = self._counts, Counter()
+        for outcome, count in counts.items():
+            self._tally(outcome, count)
+
+    def _tally(self, outcome: Outcome, count: int = 1) -> None:
+        try:
+            self.tally.add(outcome, count)
+        except Exception as why:  # noqa: BLE001 - a full disk must not end the service; sqlite3 has many errors
+            self.say("the count could not be kept", f"the count could not be kept: {why}")
 
     def _one(self, heard: Heard) -> None:
         if self._known.get(heard.user, 0.0) > time.monotonic():
+            self._count(Outcome.ALREADY)
             return
         if self._failures.too_many(heard.user):
             self.say("reports were passed over: too many failed", "reports are passed over: too many failed")
+            self._count(Outcome.PASSED_OVER)
             return
         done = self._done(heard)
         if done.outcome in (Outcome.MIGRATED, Outcome.ALREADY):
@@ -133,10 +166,7 @@ class Service:
             self._failures.forged.take()
         elif done.outcome is Outcome.NO_MATCH:
             self._failures.add(heard.user)
-        try:
-            self.tally.add(done.outcome)
-        except Exception as why:  # noqa: BLE001 - a full disk must not end the service; sqlite3 has many errors
-            self.say("the count could not be kept", f"the count could not be kept: {why}")
+        self._tally(done.outcome)
 
     def _remember(self, user: str) -> None:
         self._known[user] = time.monotonic() + _AGAIN

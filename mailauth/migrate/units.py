@@ -41,7 +41,7 @@ Requires={name}.socket
 After=network.target dovecot.service {name}.socket
 
 [Service]
-ExecStart={program} migrate on-login serve
+ExecStart={program} migrate on-login serve{words}
 Restart=always
 RestartSec=2
 # 2 is what a person has to mend: not enabled, enabled by an older mailauth, a port that is taken.
@@ -106,19 +106,24 @@ _ENTERING = " CAP_SYS_ADMIN CAP_SYS_CHROOT CAP_SETPCAP CAP_SYS_RESOURCE"
 _ENTERING_CALLS = " setns unshare chroot"
 
 
-def socket_unit(settings: OnLogin) -> str:
-    """The socket's."""
-    return _SOCKET.format(name=NAME, port=settings.port)
+def _named(name: str) -> str:
+    return f"{NAME}-{name}" if name else NAME
 
 
-def service_unit(settings: OnLogin, program: str) -> str:
+def socket_unit(settings: OnLogin, name: str = "") -> str:
+    """The socket's.  ``name``: which on-login, where there are several."""
+    return _SOCKET.format(name=_named(name), port=settings.port)
+
+
+def service_unit(settings: OnLogin, program: str, name: str = "") -> str:
     """The service's.  Raises CannotObserve where Dovecot's configuration cannot be read."""
     config = read_config(Installation(settings.config, settings.pid))
     apart = settings.pid is not None
     files = [] if apart else _written(config)
     return _SERVICE.format(
-        name=NAME,
+        name=_named(name),
         program=program,
+        words=f" --name {name}" if name else "",
         more=_ENTERING if apart else "",
         calls=_ENTERING_CALLS if apart else "",
         namespaces="no" if apart else "yes",

@@ -1,5 +1,6 @@
 """The progress of a migration on login, as text and as a picture."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from mailauth.migrate.progress import OnLoginProgress
@@ -9,23 +10,31 @@ _BAR = 50  # characters
 
 
 def progress_text(found: OnLoginProgress) -> str:
-    share = found.reached / found.users if found.users else 1.0
-    filled = round(share * _BAR)
-    lines = [
-        f"{found.reached} of {found.users} users have {found.goal}  ({share:.1%})",
-        f"[{'#' * filled}{'.' * (_BAR - filled)}]",
-    ]
+    lines = list(_bar(found))
     for one in found.left:
         names = f"  e.g. {', '.join(one.users)}" if one.users else ""
         lines.append(f"  left   {one.rows:>9}  {one.shown}{f'  ({one.damage})' if one.damage else ''}{names}")
     lines += [f"  day    {day.date}  {day.migrated}" for day in found.days[-14:]]
     lines += [f"  count  {count:>9}  {name}" for name, count in found.totals.items()]
     lines += [f"  NOT READ  {reason}" for reason in found.not_read]
+    if not found.counted:
+        return "\n".join(lines) + "\n"
     if found.days_left is None:
         lines.append("No user was migrated lately, so when it ends cannot be said.")
     elif found.reached < found.users:
         lines.append(f"At {found.per_day:.1f} users a day the rest takes {found.days_left:.0f} days.")
     return "\n".join(lines) + "\n"
+
+
+def _bar(found: OnLoginProgress) -> Iterator[str]:
+    if not found.counted:
+        yield "How many users are left is not known yet: status --rows reads all rows, and counts them."
+        return
+    share = found.reached / found.users if found.users else 1.0
+    filled = round(share * _BAR)
+    have = f"{found.reached} of {found.users} users have {found.goal}  ({share:.1%})"
+    yield f"{have}; the rows were counted {found.counted} UTC"
+    yield f"[{'#' * filled}{'.' * (_BAR - filled)}]"
 
 
 def draw(found: OnLoginProgress, path: Path) -> None:

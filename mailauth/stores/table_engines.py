@@ -80,7 +80,7 @@ class Mysql:
     def identity(self, table: str) -> str:
         """MySQL has a number of its own; MariaDB its machine's name, its folder and, a new one, server_uid.
 
-        That is made of a network card's address and the port: MariaDB's manual, "Server System Variables".
+        That is made of a network card's address and the port: MariaDB sql/mysqld.cc (calculate_server_uid).
         """
         schema, name = links.mysql_names(table)
         try:

@@ -3,6 +3,7 @@
 import imaplib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from mailauth.lab import Lab, MariaDB, Postgres
 from mailauth.lab.databases import Server
 from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.tally import Tally
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 
 USERS = 24
@@ -21,7 +23,7 @@ Make = Callable[..., OnLoginLab]
 
 def schemes(found: OnLoginLab) -> set[str]:
     """The schemes in the store now, as its status counts them."""
-    seen = json.loads(found.mailauth("status", "--json").stdout)
+    seen = json.loads(found.mailauth("status", "--rows", "--json").stdout)
     return {"ARGON2ID"} if not seen["left"] else {one["shown"] for one in seen["left"]}
 
 
@@ -115,3 +117,51 @@ def test_no_plaintext_is_to_be_found_anywhere(
 def imap_login(lab: Lab, number: int) -> None:
     with imaplib.IMAP4("127.0.0.1", lab.ports["imap"]) as client:
         client.login(f"u{number}", secret(number).decode())
+
+
+def test_every_report_is_counted_and_the_status_reads_no_row(on_login: Make, dovecot_version: str) -> None:
+    """Made, there already, wrong passwords; who is left is counted on request, and remembered."""
+    found = on_login(dovecot_version, "sqlite", old_users(8))
+    found.enable()
+    found.start()
+    first = found.mailauth("status").stdout
+    assert "not known yet" in first
+    assert json.loads(found.mailauth("status", "--rows", "--json").stdout)["users"] == 8
+    for number in range(6):
+        assert found.lab.login(f"u{number}", secret(number)).ok
+    found.wait(Outcome.MIGRATED, 6)
+    for number in range(3):
+        assert found.lab.login(f"u{number}", secret(number)).ok
+        assert not found.lab.login(f"u{number}", b"wrong").ok
+    found.wait(Outcome.ALREADY, 3)
+    found.wait(Outcome.NO_LOGIN, 3)
+    told = json.loads(found.mailauth("status", "--json").stdout)
+    assert (told["users"], told["reached"], told["left"]) == (8, 6, [])
+    assert sum(told["totals"].values()) == 12, "each login was reported, and each report counted"
+    assert "6 of 8 users have ARGON2ID" in found.mailauth("status").stdout
+
+
+def test_two_dovecots_of_a_machine_have_an_on_login_each(on_login: Make) -> None:
+    one, other = (on_login("2.3.19.1", "sqlite", old_users(2)) for _ in range(2))
+    other.state = one.state
+    one.enable()
+    said = other.mailauth(
+        "enable", *other.at, "--port", str(other.port), "--apply", *other.accepting, ok=False
+    )
+    assert "another --name" in said.stderr, said
+    same = ("enable", *other.at, "--name", "other", "--port", str(one.port), "--apply", *other.accepting)
+    assert f"port {one.port} is that of the on-login of" in other.mailauth(*same, ok=False).stderr
+    other.enable("--name", "other", "--profile", "owasp-7")
+    assert "serve --name other" in other.mailauth("unit", "--name", "other").stdout
+    one.start()
+    other.start("--name", "other")
+    for lab in (one.lab, other.lab):
+        assert all(lab.login(f"u{n}", secret(n)).ok for n in range(2))
+    one.wait(Outcome.MIGRATED, 2)
+    tally = Tally(one.state / "on-login" / "other" / "tally.sqlite")
+    end = time.monotonic() + 60
+    while tally.totals()[Outcome.MIGRATED] < 2:
+        assert time.monotonic() < end, tally.totals()
+        time.sleep(0.05)
+    other.mailauth("disable", *other.at, "--name", "other", "--apply")
+    assert json.loads(one.mailauth("status", "--rows", "--json").stdout)["reached"] == 2
