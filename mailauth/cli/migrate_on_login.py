@@ -115,7 +115,7 @@ def enable(
     from mailauth.dovecot.site import read_config  # noqa: PLC0415 - --help needs none of it
     from mailauth.hashes.making import length_of, must_fit  # noqa: PLC0415
     from mailauth.migrate import enable as switching  # noqa: PLC0415
-    from mailauth.migrate import onlogin, seal  # noqa: PLC0415
+    from mailauth.migrate import onlogin, sealed_password  # noqa: PLC0415
     from mailauth.migrate.service import order_for  # noqa: PLC0415
     from mailauth.migrate.serving import must_serve  # noqa: PLC0415
     from mailauth.migrate.writable import must_be_writable  # noqa: PLC0415
@@ -124,9 +124,9 @@ def enable(
     found = read_config(dovecot)
     options = goal_options(scheme, profile, cost, rounds)
     settings = onlogin.OnLogin(
-        key=seal.new_key(),
+        key=sealed_password.new_key(),
         token=secrets.token_hex(16),
-        nonce=seal.new_key(),
+        nonce=sealed_password.new_key(),
         port=port,
         config=found.file,
         scheme=scheme.upper(),

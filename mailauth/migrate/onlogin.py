@@ -18,7 +18,7 @@ from mailauth import private
 from mailauth.dovecot.version import Dialect
 from mailauth.listening.sockets import only_roots, users_from
 from mailauth.migrate.goal import Goal
-from mailauth.migrate.seal import MAC_BYTES
+from mailauth.migrate.sealed_password import MAC_BYTES
 
 FIELD = "mailauth_sealed"
 HEADER = "X-Mailauth"

@@ -32,7 +32,7 @@ from mailauth.migrate.onlogin import OnLogin
 from mailauth.migrate.receiver import Heard, Receiver
 from mailauth.migrate.rehash import Done, Outcome, Write, rehash
 from mailauth.migrate.room import room_of
-from mailauth.migrate.seal import opened, parsed
+from mailauth.migrate.sealed_password import opened, parsed
 from mailauth.migrate.tally import Tally
 from mailauth.probes.process import master_process, running
 from mailauth.probes.scene import Scene

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from mailauth.dovecot.doveadm import Installation
-from mailauth.migrate import limits, onlogin, seal
+from mailauth.migrate import limits, onlogin, sealed_password
 from mailauth.migrate.limits import Failures, Seen
 from mailauth.migrate.rehash import Outcome
 from tests.cli.running import mailauth
@@ -139,18 +139,18 @@ def test_forged_and_replayed_reports_are_refused_alike(on_login: Make, dovecot_v
 def test_the_same_work_whatever_a_report_comes_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """A MAC for each length of padding, also where the padding is none."""
     made: list[int] = []
-    real = seal._mac
+    real = sealed_password._mac
 
     def counted(nonce: str, name: bytes, password: bytes) -> bytes:
         made.append(1)
         return real(nonce, name, password)
 
-    monkeypatch.setattr(seal, "_mac", counted)
+    monkeypatch.setattr(sealed_password, "_mac", counted)
     counts = set()
     for last in range(256):
-        sealed = seal.parsed("00" * 16 + "$" + "11" * 15 + f"{last:02x}$", "22" * 32)
+        sealed = sealed_password.parsed("00" * 16 + "$" + "11" * 15 + f"{last:02x}$", "22" * 32)
         assert sealed
-        assert seal.opened(sealed, "alice", "33" * 32, "44" * 32) is None
+        assert sealed_password.opened(sealed, "alice", "33" * 32, "44" * 32) is None
         counts.add(len(made))
         made.clear()
     assert counts == {16}
