@@ -13,7 +13,7 @@ from mailauth.cli.hash_options import opened as opened_file
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, seal_options
 from mailauth.cli.migrate_loss import loss_option
 from mailauth.cli.migrate_on_login import goal_options
-from mailauth.cli.migrate_options import RATE, store_options, users_out_option
+from mailauth.cli.migrate_options import rate_option, store_options, users_out_option
 from mailauth.cli.migrate_plan import flush, hashers_of, where_of, workers_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mailauth.hashes.csv_rows import Dialect
     from mailauth.migrate.bulk import Imported
     from mailauth.migrate.journal import Head
+    from mailauth.migrate.pace import Pace
     from mailauth.migrate.where import Where
     from mailauth.stores.swaps import Table
 
@@ -66,7 +67,7 @@ _PAGE = 256
     help="Write the new hashes.  Without it the passwords are only verified.",
 )
 @seal_options
-@click.option("--rate", type=RATE, metavar="N", help="Change at most this many rows a second.  [no limit]")
+@rate_option
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
@@ -110,7 +111,7 @@ def import_(
     do_it: bool,
     seal_to: str | None,
     no_plaintexts: bool,
-    rate: float | None,
+    rate: "Pace | None",
     batch: int,
     jobs: int | None,
     dask: str | None,

@@ -2,12 +2,34 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mailauth.cli.shared.options import pid_option
 
-RATE = click.FloatRange(min=0, min_open=True)
+
+class _Rate(click.ParamType[Any]):
+    """Rows a second, or "auto"."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        from mailauth.migrate import pace  # noqa: PLC0415 - --help needs none of it
+
+        if isinstance(value, pace.Pace):
+            return value
+        if value == "auto":
+            return pace.auto()
+        return pace.Pace(click.FloatRange(min=0, min_open=True).convert(value, param, ctx))
+
+
+rate_option = click.option(
+    "--rate",
+    type=_Rate(),
+    metavar="N|auto",
+    help="Change at most this many rows a second; auto follows the store's own latency.  [no limit]",
+)
 
 
 def store_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -60,6 +82,11 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FILE",
         ),
         click.option("--prefix", is_flag=True, help="Add {SCHEME} to bare hashes whose format shows it."),
+        click.option(
+            "--prefix-default",
+            is_flag=True,
+            help="Add the default scheme to strings without one, before that default is changed.",
+        ),
         click.option("--trim", is_flag=True, help="Remove blanks and line ends around the string."),
         click.option("--relabel", is_flag=True, help="Correct a wrong {SCHEME}."),
         click.option("--convert", is_flag=True, help="Convert other software's formats to Dovecot's."),

@@ -11,7 +11,7 @@ import click
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, seal_options
 from mailauth.cli.migrate_loss import losing_of, loss_option, none_loses
 from mailauth.cli.migrate_on_login import json_option
-from mailauth.cli.migrate_options import RATE, rule_options, store_options, users_out_option
+from mailauth.cli.migrate_options import rate_option, rule_options, store_options, users_out_option
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.given import words
 from mailauth.cli.shared.progress import changing
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from mailauth.migrate.goal import Goal
     from mailauth.migrate.hashing import Hashers
     from mailauth.migrate.journal import Head, Journal
+    from mailauth.migrate.pace import Pace
     from mailauth.migrate.where import Where
     from mailauth.stores.swaps import Table
 
 _PLANNING = 600.0  # seconds of a plan
 _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
+_GENTLE_PAGE = 100  # rows between two looks at the store's latency
 
 
 @click.command()
@@ -48,10 +50,11 @@ _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
 def plan(as_json: bool, max_seconds: float, users_out: Path | None, **named: Any) -> None:
     """Show which stored strings would change, how, and how many, with examples.
 
-    Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend, rehash,
-    or as the TOML file has them.  What may be several things (hex digits, 13 characters, hex:salt, base64)
-    is left and listed, until --origin says whose strings they are, or known passwords do: --prove has a user
-    and a password on each line, in a file that nobody else may read ("-": standard input).
+    Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend,
+    prefix-default, rehash, or as the TOML file has them; each works on what the one before made.  What may be
+    several things (hex digits, 13 characters, hex:salt, base64) is left and listed, until --origin says whose
+    strings they are, or known passwords do: --prove has a user and a password on each line, in a file that
+    nobody else may read ("-": standard input).
 
     \b
     Exit status:  0 nothing is to be done    1 something is, or some rows are left or broken and stay so
@@ -99,7 +102,7 @@ def _plan(
 @click.option("--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown.")
 @click.option("--resume", metavar="ID", help="Continue the interrupted migration with this ID.")
 @seal_options
-@click.option("--rate", type=RATE, metavar="N", help="Change at most this many rows a second.  [no limit]")
+@rate_option
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows in one transaction.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes that make hashes.  [one for each core]", metavar="N"
@@ -114,7 +117,7 @@ def apply(
     resume: str | None,
     seal_to: str | None,
     no_plaintexts: bool,
-    rate: float | None,
+    rate: "Pace | None",
     batch: int | None,
     jobs: int | None,
     dask: str | None,
@@ -156,7 +159,7 @@ def apply(
         stop = Stop()
         try:
             with hashing as hashers, changing(table.count()) as tell, stop:
-                page = batch or _page(where)
+                page = batch or (_GENTLE_PAGE if rate and rate.auto else _page(where))
                 work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate, each)
                 report = work.run()
         finally:
@@ -240,8 +243,8 @@ def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
 
     file = load(named["file"]) if named["file"] else RuleFile()
     only = tuple(name.upper() for name in named["only"])
-    order = (Action.TRIM, Action.PREFIX, Action.RELABEL, Action.CONVERT, Action.MEND)
-    flags = tuple(Rule(action, only) for action in order if named[action.value])
+    order = (Action.TRIM, Action.PREFIX, Action.RELABEL, Action.CONVERT, Action.MEND, Action.PREFIX_DEFAULT)
+    flags = tuple(Rule(action, only) for action in order if named[action.value.replace("-", "_")])
     scheme = named["rehash"] or str(file.goal.get("scheme", "ARGON2ID"))
     options: dict[str, int | str] = {}
     if has_profile(scheme):

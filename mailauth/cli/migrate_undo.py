@@ -2,16 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailauth.cli.migrate_journal import must_be_of
 from mailauth.cli.migrate_on_login import json_option
-from mailauth.cli.migrate_options import RATE, store_options
+from mailauth.cli.migrate_options import rate_option, store_options
 from mailauth.cli.migrate_plan import flush, told, where_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
+
+if TYPE_CHECKING:
+    from mailauth.migrate.pace import Pace
 
 
 @click.command()
@@ -24,7 +27,7 @@ from mailauth.cli.shared.progress import changing
     help="File with the private key, if the journal was encrypted with --seal-to.",
     metavar="FILE",
 )
-@click.option("--rate", type=RATE, metavar="N", help="Change at most this many rows a second.  [no limit]")
+@rate_option
 @click.option(
     "--apply", "do_it", is_flag=True, help="Write the old strings back.  Without it they are only counted."
 )
@@ -33,7 +36,7 @@ def undo(
     name: str,
     store: str | None,
     key: Path | None,
-    rate: float | None,
+    rate: "Pace | None",
     do_it: bool,
     as_json: bool,
     **named: Any,

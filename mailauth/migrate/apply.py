@@ -24,6 +24,7 @@ from mailauth.migrate.alike import Decider
 from mailauth.migrate.decide import Counts, Decision, Line, Wishes
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, Table, utf8
 
@@ -165,7 +166,7 @@ def plan(
 
 def _told(each: Each, user: str, decision: Decision, *, cut: bool) -> None:
     if decision.action:
-        what, why = decision.action.value, "the column would cut the new string" if cut else ""
+        what, why = decision.what, "the column would cut the new string" if cut else ""
     elif decision.unsure:
         what, why = "left", f"may be {decision.unsure}"
     else:
@@ -187,7 +188,7 @@ def must_be_possible(table: Table) -> None:
 
 @dataclass(slots=True)
 class Applier:
-    """One run of a migration.  ``rate``: rows changed a second at most; None for no limit.
+    """One run of a migration.  ``pace``: None for no limit.
 
     While a batch is decided, threads read the one after it and write those before it: one is made ready
     while the database works on the other.
@@ -200,7 +201,7 @@ class Applier:
     tell: Tell
     stopped: Stopped
     page: int
-    rate: float | None = None
+    pace: Pace | None = None
     each: Each | None = None  # is told of every row that is changed, or left though it was to be
     report: Report = field(default_factory=Report)
     _saved: float = 0.0
@@ -214,7 +215,7 @@ class Applier:
         """
         began = time.monotonic()
         try:
-            if self._to_the_end(began):
+            if self._to_the_end():
                 self.journal.head = replace(self.journal.head, state=State.APPLIED)
             self._save()
         except (Refused, CannotObserve) as why:
@@ -224,7 +225,7 @@ class Applier:
         self.report.seconds = time.monotonic() - began
         return self.report
 
-    def _to_the_end(self, began: float) -> bool:
+    def _to_the_end(self) -> bool:
         """Whether it got there."""
         decider = Decider(self.wishes)
         writing: deque[Callable[[], None]] = deque()
@@ -241,7 +242,9 @@ class Applier:
                         writing.popleft()()
                     done = store.submit(self.table.swap, swaps)
                     writing.append(partial(self._written, done, swaps, secret, len(rows)))
-                    throttle(self.report.written, self.rate, began, self.stopped)
+                    if self.pace:
+                        store.submit(self.pace.probe, partial(self.table.now, [rows[0].key])).result()
+                        self.pace.wait(self.report.written, self.stopped)
                 return True
             finally:
                 with ExitStack() as rest:  # each counts, also where one before it failed
@@ -362,14 +365,6 @@ class Applier:
     def _save(self) -> None:
         self._saved = time.monotonic()
         self.journal.save()
-
-
-def throttle(written: int, rate: float | None, began: float, stopped: Stopped) -> None:
-    """Wait until no more than ``rate`` rows a second were changed."""
-    ahead = written / rate - (time.monotonic() - began) if rate else 0.0
-    while ahead > 0 and not stopped():
-        time.sleep(min(ahead, 0.2))
-        ahead -= 0.2
 
 
 def count(report: Report, swaps: Sequence[Swap], done: Swapped) -> None:

@@ -9,15 +9,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 from mailauth.errors import CannotObserve, Refused
 from mailauth.hashes import Hash
-from mailauth.migrate.apply import Stopped, Tell, throttle
+from mailauth.migrate.apply import Stopped, Tell
 from mailauth.migrate.check import DONE, NEW, Check, Claim, Outcome, check_some, plaintext
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.import_list import Known, Named, UserList
 from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
 from mailauth.stores.swaps import Key, Row, Swap, Table, utf8
 
@@ -70,7 +72,7 @@ class Imported:
 
 @dataclass(slots=True)
 class Import:
-    """One run.  ``journal``: None where nothing is changed.  ``rate``: rows changed a second at most."""
+    """One run.  ``journal``: None where nothing is changed.  ``pace``: None for no limit."""
 
     table: Table
     users: UserList
@@ -82,13 +84,13 @@ class Import:
     tell: Tell
     stopped: Stopped
     page: int
-    rate: float | None = None
+    pace: Pace | None = None
 
     def run(self) -> Imported:
         """To the end, or until it is stopped or cannot go on (see the report)."""
         began = time.monotonic()
         try:
-            if self._to_the_end(began) and self.journal:
+            if self._to_the_end() and self.journal:
                 self.journal.head = replace(self.journal.head, state=State.APPLIED)
             self._save()
         except (Refused, CannotObserve) as why:
@@ -98,7 +100,7 @@ class Import:
         self.report.seconds = time.monotonic() - began
         return self.report
 
-    def _to_the_end(self, began: float) -> bool:
+    def _to_the_end(self) -> bool:
         """Whether it got there."""
         users = self.users.users()
         while page := list(islice(users, self.page)):
@@ -108,7 +110,9 @@ class Import:
             self._page(page)
             self._save()
             self.tell(sum(self.report.counts.values()), self.report.new)
-            throttle(self.report.new, self.rate, began, self.stopped)
+            if self.pace:
+                self.pace.probe(partial(self.table.of_users, [page[0].user]))
+                self.pace.wait(self.report.new, self.stopped)
         return True
 
     def _page(self, page: Sequence[Known]) -> None:

@@ -1,4 +1,4 @@
-"""What is to become of one stored string.  Pure: the rules in their order, the first that fits counts.
+"""What is to become of one stored string.  Pure: the rules in their order, each on what the one before made.
 
 A new string is proposed only where this Dovecot's parser takes it; where only a new password helps, that
 is said.
@@ -6,6 +6,7 @@ is said.
 
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -29,6 +30,7 @@ class Action(Enum):
     """What a rule does."""
 
     PREFIX = "prefix"  # {SCHEME} before a bare hash that has its look
+    PREFIX_DEFAULT = "prefix-default"  # the scheme that counts now before what has none
     TRIM = "trim"  # blanks, line ends and NULs at the edges taken away
     RELABEL = "relabel"  # another {SCHEME} before the same hash
     CONVERT = "convert"  # other software's form of a hash that Dovecot has, too
@@ -39,7 +41,7 @@ class Action(Enum):
 class Rule(msgspec.Struct, frozen=True):
     """One rule.  ``schemes``: only these (of the result; for relabel, of the name there now); () for all.
 
-    ``to``: relabel's new name; "" for the one that the hash has by its look.
+    ``to``: relabel's new name, "" for the one that the hash has by its look; prefix-default's name.
     """
 
     action: Action
@@ -85,6 +87,12 @@ class Decision(msgspec.Struct, frozen=True):
     password: Password | None = None
     broken: str = ""  # why Dovecot can never match it, where no rule helps
     unsure: str = ""  # what it may be, where nothing is done since that is not known
+    then: tuple[Action, ...] = ()  # what other rules did with what the first one made
+
+    @property
+    def what(self) -> str:
+        """The rules that did something, in words: "trim+prefix"; "" for none."""
+        return "+".join(one.value for one in ((self.action, *self.then) if self.action else ()))
 
     def __repr__(self) -> str:
         return f"Decision({self.action}, {self.before!r}, {self.after!r})"
@@ -105,18 +113,46 @@ def load(path: Path) -> RuleFile:
 
 
 def decide(stored: bytes, wishes: Wishes) -> Decision:
-    """The first rule that fits."""
+    """The first rule that fits, and then the others on what it made, each once."""
     seen = judged(stored, wishes.reader)
-    for rule in wishes.rules:
-        found = _ACTIONS[rule.action](stored, seen, rule, wishes)
-        if found is not None:
-            return found
+    found = _first(stored, seen, wishes.rules, wishes) or _trimmed(stored, wishes)
+    if found is not None:
+        return _further(found, wishes)
     before = _shown(stored, seen, wishes)
     if seen.fate is Fate.LOCKED:
         return Decision(None, "a locked account")
     if unsure := _unsure(stored, seen):
         return Decision(None, before, unsure=unsure + _refused(stored, wishes))
     return Decision(None, before, broken=seen.damage.detail if seen.damage else "")
+
+
+def _first(stored: bytes, seen: Judged, rules: Sequence[Rule], wishes: Wishes) -> Decision | None:
+    tried = (_ACTIONS[rule.action](stored, seen, rule, wishes) for rule in rules)
+    return next((found for found in tried if found is not None), None)
+
+
+def _trimmed(stored: bytes, wishes: Wishes) -> Decision | None:
+    """A hash without what is at its edges, which is none to Dovecot before it has its prefix."""
+    prefixing = [rule for rule in wishes.rules if rule.action is Action.PREFIX]
+    plain = stored.strip(_EDGES)
+    if plain == stored or not prefixing or all(rule.action is not Action.TRIM for rule in wishes.rules):
+        return None
+    found = _first(plain, judged(plain, wishes.reader), prefixing, wishes)
+    return found and msgspec.structs.replace(found, action=Action.TRIM, then=(Action.PREFIX,))
+
+
+def _further(found: Decision, wishes: Wishes) -> Decision:
+    """No plaintext is made into a hash that a rule has made just now."""
+    while found.new is not None:
+        done = {found.action, *found.then, Action.REHASH}
+        rules = [rule for rule in wishes.rules if rule.action not in done]
+        more = _first(found.new, judged(found.new, wishes.reader), rules, wishes) if rules else None
+        if more is None or more.new is None or more.action is None:
+            break
+        found = msgspec.structs.replace(
+            found, after=more.after, new=more.new, then=(*found.then, more.action)
+        )
+    return found
 
 
 def _refused(stored: bytes, wishes: Wishes) -> str:
@@ -185,10 +221,25 @@ def _is_des(parsed: Hash | Flaw) -> bool:
     return isinstance(parsed, Hash) and dict(parsed.params).get("kind") == "DES"
 
 
+_EDGES = b" \t\r\n\0"
+
+
+def _prefix_default(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
+    """Nothing changes by it: the same scheme, and the same payload."""
+    parsed = seen.parsed
+    if stored[:1] == b"{" or isinstance(parsed, Flaw) or not parsed.payload or seen.perhaps or seen.damage:
+        return None
+    new = b"{%b}%b" % ((rule.to or wishes.reader.default_scheme).encode(), stored)
+    then = _parse(new, wishes)
+    if isinstance(then, Flaw) or then.payload != parsed.payload or not _same(parsed, then):
+        return None
+    return _changed(stored, seen, rule, wishes, new)
+
+
 def _trim(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
     if isinstance(seen.parsed, Hash) and seen.parsed.scheme.name in AS_TEXT:
         return None  # blanks may be part of the password
-    plain = stored.strip(b" \t\r\n\0")
+    plain = stored.strip(_EDGES)
     after = _parse(plain, wishes)
     if isinstance(after, Hash) and after.scheme.name in AS_TEXT:
         return None  # the same, once it has its scheme
@@ -267,6 +318,7 @@ def _said_plain(stored: bytes, seen: Judged, wishes: Wishes) -> Password | None:
 
 _ACTIONS = {
     Action.PREFIX: _prefix,
+    Action.PREFIX_DEFAULT: _prefix_default,
     Action.TRIM: _trim,
     Action.RELABEL: _relabel,
     Action.CONVERT: _convert,
@@ -289,7 +341,7 @@ class Counts:
     _users: dict["_Kind", list[str]] = field(default_factory=dict)
 
     def add(self, decision: Decision, user: str) -> None:
-        action = decision.action.value if decision.action else ""
+        action = decision.what
         broken = decision.broken
         key = (action, decision.before, decision.after, broken, decision.unsure)
         self.rows += 1

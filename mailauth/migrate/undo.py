@@ -4,13 +4,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve, Refused
 from mailauth.hashes import Password, Verdict
-from mailauth.migrate.apply import Report, Stopped, Tell, throttle
+from mailauth.migrate.apply import Report, Stopped, Tell
 from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.migrate.pace import Pace
 from mailauth.stores.swaps import Key, Row, Swap, Swapped, Table
 
 CHANGED = "changed meanwhile"
@@ -129,7 +131,7 @@ def undo(
     journal: Journal,
     tell: Tell,
     stopped: Stopped,
-    rate: float | None = None,
+    pace: Pace | None = None,
 ) -> Report:
     """``damaged`` is filled by ``batches``: places in the journal that cannot be read."""
     work = Undoing(table, writing=True)
@@ -144,7 +146,9 @@ def undo(
                 break
             work.batch(batch)
             tell(report.looked_at, report.written)
-            throttle(report.written, rate, began, stopped)
+            if pace:
+                pace.probe(partial(table.now, [batch[0].key]))
+                pace.wait(report.written, stopped)
         else:
             if not (report.locked or report.failed):
                 state = State.PARTLY if report.not_kept or damaged else State.UNDONE

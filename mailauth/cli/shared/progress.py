@@ -1,9 +1,11 @@
-"""One progress bar: on a terminal, nothing elsewhere; on standard error, so that --json stays JSON."""
+"""One progress bar on a terminal, elsewhere a line a minute of long work; on standard error."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+_A_LINE = 60.0  # seconds between lines off a terminal
 
 
 @contextmanager
@@ -63,13 +65,20 @@ def stepping(
 
 @contextmanager
 def changing(total: int | None) -> Iterator[Callable[[int, int], None]]:
-    """Rows looked at and rows changed, with the rate."""
-    began = time.monotonic()
+    """Rows looked at and rows changed, with the rate; off a terminal a line each minute, for a log."""
+    began = said = time.monotonic()
     with bar(total) as tell:
 
         def told(looked: int, written: int) -> None:
-            rate = looked / max(time.monotonic() - began, 0.001)
+            nonlocal said
+            now = time.monotonic()
+            rate = looked / max(now - began, 0.001)
+            text = f"{written} changed, {rate:.0f} rows/s"
             if tell:
-                tell(looked, f"{written} changed, {rate:.0f} rows/s")
+                tell(looked, text)
+            elif total and now - said > _A_LINE:
+                said = now
+                left = max(total - looked, 0) / max(rate, 0.001)
+                sys.stderr.write(f"mailauth: {looked} of {total} rows, {text}, {left:.0f} s left\n")
 
         yield told

@@ -1,0 +1,41 @@
+"""How fast a migration goes: it gives way when the store answers late, and gets all done."""
+
+import json
+
+from mailauth.migrate.pace import Pace, auto
+from tests.migrate.test_apply import Make, bare_bcrypt, migrated
+
+__all__ = ["migrated"]
+COUNT = 30
+
+
+def test_it_slows_down_while_answers_are_late_and_comes_back() -> None:
+    pace = auto()
+    for _ in range(20):
+        pace.answered(0.001)
+    fast = pace.rate
+    for _ in range(6):
+        pace.answered(0.05)
+    slow = pace.rate
+    assert slow < fast / 30
+    for _ in range(40):
+        pace.answered(0.001)
+    assert pace.rate > fast
+
+
+def test_a_stop_ends_the_waiting() -> None:
+    pace = Pace(0.001)
+    pace.wait(0, lambda: False)
+    pace.wait(10_000, lambda: True)  # a hundred days
+
+
+def test_auto_changes_all_rows_of_a_store_and_takes_them_back(migrated: Make, store: str) -> None:
+    one = migrated("2.3.19.1", store, bare_bcrypt(COUNT))
+    before = one.lab.store.users() if store != "passwd-file" else None
+    words = ("--rate", "auto", "--apply", "--json")
+    done = json.loads(one.at("apply", "--prefix", "--batch", "7", *words))
+    assert done["report"]["written"] == COUNT
+    assert one.lab.login("u0", b"canary-0000-x").ok
+    undone = json.loads(one.at("undo", done["id"], *words))
+    assert undone["report"]["written"] == COUNT
+    assert before is None or one.lab.store.users() == before
