@@ -55,7 +55,9 @@ class Which:
         if self.pid is None:
             return Installation(str(Path(self.config).absolute()) if self.config else None)
         if not self.pid.isdecimal():
-            raise UsageError(f"--pid {self.pid!r}: is no process; in a container, --container NAME finds it.")
+            raise UsageError(
+                f"--pid {self.pid!r}: is not a process number; --container names a Dovecot in a container."
+            )
         return at_pid(int(self.pid), self.config)
 
 

@@ -67,7 +67,7 @@ def _ending(given: dict[str, Any]) -> Iterator[None]:
 def _late(given: dict[str, Any]) -> None:
     from mailauth.check.outcome import Said, Status, outcome, report  # noqa: PLC0415 - --help needs none of it
 
-    text = f"no answer within {given['timeout']:g} s: the disk of a file that was named stands still"
+    text = f"no answer within {given['timeout']:g} s: the disk with a file that was named does not answer"
     said = Said(Status.CRITICAL, text)
     names = [one for one in CHECKS if one in (given["checks"] or ("server",))]
     told = report((outcome(name, [said]) for name in names), "", time.time())

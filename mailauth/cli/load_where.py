@@ -95,7 +95,9 @@ def _target(given: dict[str, Any]) -> Target:
     except OSError as why:
         raise unseen(str(path), why, "cannot be looked at") from None
     if not stat.S_ISSOCK(mode):
-        raise UsageError(f"{path}: is no socket; give Dovecot's auth-client, often in /run/dovecot.")
+        raise UsageError(
+            f"{path}: is not a socket; give Dovecot's auth-client socket, often in /run/dovecot."
+        )
     if path.name in _OTHER_SOCKETS:
         raise UsageError(
             f"{path}: lets each login wait for a mail process, or does not log in; give auth-client."

@@ -238,7 +238,7 @@ def _check_free(path: Path, *, force: bool) -> None:
     if os.path.lexists(path) and not path.is_file():
         raise UsageError(f"{path}: is not a file; give another --output, or - for standard output.")
     if os.path.lexists(path) and not force:
-        raise UsageError(f"{path}: is there already; give --force to write over it, or another --output.")
+        raise UsageError(f"{path}: exists already; give --force to overwrite it, or another --output.")
 
 
 def _write(path: Path, data: bytes, *, force: bool) -> None:

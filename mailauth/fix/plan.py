@@ -63,7 +63,7 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
     remedies = [finding.problem.remedy for finding in findings]
     for one in remedies:
         if why := " ".join(filter(None, map(unfit, one.commands))):
-            raise Refused(f"a remedy's command is none that mailauth runs: {why}.")
+            raise Refused(f"mailauth does not run this command of a remedy: {why}.")
     desk = _Desk(config, dovecot)
     for remedy in remedies:
         for edit in remedy.edits:

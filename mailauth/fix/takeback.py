@@ -135,7 +135,7 @@ def _entry(journal: Journal, dovecot: Installation) -> Entry:
     config = read_config(dovecot)
     passdb = next((one for one in config.passdbs if one.label == journal.store.passdb), None)
     if passdb is None:
-        raise Refused(f"{journal.store.passdb} is no more in the configuration.")
+        raise Refused(f"{journal.store.passdb} is no longer in the configuration.")
     scene = Scene(dovecot, config, journal.user, journal.service)
     names = observe_user_name(scene)
     target = Target(journal.user, dovecot, service=journal.service)

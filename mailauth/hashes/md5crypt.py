@@ -87,7 +87,7 @@ def trailing(rest: bytes) -> str:
         return "ends in a blank or tab"
     if rest == b"$":
         return "ends in a $ too many"
-    return "a character that this kind of hash cannot have"
+    return "has a character that this kind of hash cannot have"
 
 
 def verify(payload: bytes, password: Password, _user: str) -> Judgement:

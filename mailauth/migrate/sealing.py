@@ -23,7 +23,7 @@ def new_key(path: Path) -> str:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise UsageError(f"{path}: is there already; a key is never written over.") from None
+        raise UsageError(f"{path}: exists already; a key is never overwritten.") from None
     except OSError as why:
         raise UsageError(f"{path}: cannot be written ({why.strerror}).") from None
     with os.fdopen(handle, "w") as file:
@@ -61,7 +61,7 @@ def opener(private: Path, public: str) -> Callable[[bytes], bytes]:
     except OSError as why:
         raise UsageError(f"{private}: cannot be read ({why.strerror}).") from None
     except (ValueError, TypeError):
-        raise UsageError(f"{private}: is no private key of mailauth migrate keygen.") from None
+        raise UsageError(f"{private}: is not a private key of mailauth migrate keygen.") from None
     if bytes(key.public_key).hex() != public:
         raise UsageError(f"{private}: is another key than the one that this journal is sealed to.")
 

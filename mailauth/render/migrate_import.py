@@ -68,7 +68,7 @@ def import_text(found: Imported, place: str, name: str, *, verifying: bool, key:
         lines.append(f"  ENDED: {found.problem}")
     if found.stopped or found.problem:
         again = "  interrupted; " if found.stopped else "  "
-        lines.append(f"{again}go on: run it again, and who is done is there already")
+        lines.append(f"{again}to continue, run it again; users who are done are skipped")
     if name and found.new:
         lines.append(f"  take it back: mailauth migrate undo {name} --apply")
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []

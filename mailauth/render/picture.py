@@ -54,5 +54,5 @@ def put(file: Path, data: bytes) -> None:
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(file.lstat().st_mode):
-            raise UsageError(f"{file}: is there already and is no regular file; name another.")
+            raise UsageError(f"{file}: exists and is not a regular file; name another.")
     replace_whole(file, data, 0o644)

@@ -37,7 +37,7 @@ def unreadable(files: AuthFiles) -> Problem | None:
         because=(replace(files, files=tuple(stopped)),),
         certainty=Certainty.LIKELY,
         remedy=remedy(
-            summary="Let the process that reads it in, and nobody else." + _beside(stopped),
+            summary="Give read access to the process that reads it, and to nobody else." + _beside(stopped),
             commands=tuple(command for one in stopped for command in _commands(one)),
         ),
     )

@@ -42,12 +42,12 @@ def open_secrets(files: AuthFiles) -> Problem | None:
             commands=tuple(command for one in found if one not in shared for command in _commands(one)),
             careful="A webmail or panel on this machine that reads the same file needs a group of its own."
             if len(shared) < len(found)
-            else "Do not take the file itself from others: doveadm pw and dovecot-lda read it as any user.",
+            else "Do not make the file itself unreadable: doveadm pw and dovecot-lda read it as any user.",
         ),
     )
 
 
-_OWN_READERS = "Let only the process that reads it have it."
+_OWN_READERS = "Give read access only to the process that reads it."
 
 
 def _says(one: AuthFile) -> str:

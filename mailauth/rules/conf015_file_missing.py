@@ -29,7 +29,7 @@ def file_missing(files: AuthFiles) -> Problem | None:
     if not found:
         return None
     return Problem(
-        says=" ".join(f"{one.path} ({one.role}) is not there, or is no file." for one in found),
+        says=" ".join(f"{one.path} ({one.role}) does not exist, or is not a file." for one in found),
         because=(replace(files, files=tuple(found)),),
         certainty=Certainty.PROVEN,
         remedy=Remedy(

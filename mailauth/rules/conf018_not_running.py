@@ -22,7 +22,7 @@ def not_running(configured: Configured, running: Running, last: LastWords | None
         return None
     says = f"No Dovecot runs with {configured.file} (see {running.source})."
     if last and last.words:
-        says += f" The last grave line of its log: {last.words}{f' ({last.says})' if last.says else ''}."
+        says += f" The last error in its log: {last.words}{f' ({last.says})' if last.says else ''}."
     return Problem(
         says=says,
         because=(running, configured, last) if last and last.words else (running, configured),

@@ -32,6 +32,6 @@ def refused(accepted: Accepted) -> Problem | None:
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary=f"Mend {accepted.place}; doveconf -n shows the next line that Dovecot does not take.",
-            careful="Do not restart before: a Dovecot that runs goes on, and one that is stopped stays down.",
+            careful="Do not restart before that: the running Dovecot works on, a stopped one does not start.",
         ),
     )

@@ -36,7 +36,10 @@ def no_connection_left(lookups: LookedUp) -> Problem | None:
 
 # A limit that is not the server's, by the server's words, and who can raise it
 _OF_ITS_OWN = (
-    ("connections for role", "Raise the role's own limit: ALTER ROLE ... CONNECTION LIMIT -1 is none."),
+    (
+        "connections for role",
+        "Raise the role's own limit: ALTER ROLE ... CONNECTION LIMIT -1 means no limit.",
+    ),
     (
         "connections for database",
         "Raise the database's own limit: ALTER DATABASE ... CONNECTION LIMIT -1 is none.",

@@ -18,7 +18,12 @@ from mailauth.hashes.damaged import Fate
 from mailauth.rules import store_case
 
 
-@rule("STORE010", "Rows of the store let in whoever types a lock, or nothing", Severity.RISK, watch="rows")
+@rule(
+    "STORE010",
+    "Rows of the store accept their lock, or nothing, as the password",
+    Severity.RISK,
+    watch="rows",
+)
 def locks_that_open(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, lambda one: one.fate is Fate.OPEN)
     if not found:

@@ -68,7 +68,7 @@ def _of_the_lookup(lookups: LookedUp, name: UserName, near: NearName) -> Remedy 
     user, _, domain = name.looked_up.partition("@")
     if domain and near.name == user and any("%" in one.path for one in lookups.answers):
         return Remedy(
-            summary=f"Call the line {name.looked_up!r}, or have this passdb ask for what is before the @:"
+            summary=f"Call the line {name.looked_up!r}, or have this passdb look up the part before the @:"
             " username_format=%n in its args (2.4: auth_username_format = %{user | username} in its block)."
         )
     return None

@@ -27,7 +27,7 @@ def disabled(name: UserName, lookups: LookedUp) -> Problem | None:
     conditions = " AND ".join(one.conditions)
     says = f"{one.passdb} has a row of {name.looked_up!r} that does not meet: {conditions}."
     if one.joins:
-        says = f"{one.passdb} has a row of {name.looked_up!r}, and no row of another table comes to it by"
+        says = f"{one.passdb} has a row of {name.looked_up!r}, and no row of another table joins it by"
         says += f" {conditions}: so the query leaves it out."
     return Problem(
         says=" ".join((says, *map(_told, one.sent))),

@@ -40,7 +40,7 @@ def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | No
 
 def _remedy(access: MailAccess) -> Remedy:
     """The row names the folder: by command no other user's is given away, and none of the system's."""
-    careful = "Look first who else's mail is there: the uid of one user should not own another's."
+    careful = "Check first whose mail is there too: the uid of one user should not own another's."
     others = access.exists and access.needs != "enter" and " of 0:" not in access.mode
     if access.needs == "enter" and not of_mail(access.stopped_by):
         return Remedy(

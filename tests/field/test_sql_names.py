@@ -42,7 +42,7 @@ def test_the_join_that_leaves_the_user_out(rig: MakeRig, query: str, blamed: str
     assert not one.login(USER, SECRET.encode()).ok
     told = said(one)
     assert "USER007" in told, told
-    assert f"no row of another table comes to it by {blamed}" in told
+    assert f"no row of another table joins it by {blamed}" in told
     one.sql("INSERT INTO dom VALUES (1, 'example.org')")
     assert one.login(USER, SECRET.encode()).ok
     assert mailauth("diagnose", USER, "--pid", str(one.master_pid)).returncode == 0

@@ -45,7 +45,10 @@ patient = stamina.retry(on=AssertionError, attempts=3, timeout=None, wait_initia
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The .deb, built by bin/deb; the libraries are fetched once."""
-    folder = tmp_path_factory.mktemp("deb")
+    return build(tmp_path_factory.mktemp("deb"))
+
+
+def build(folder: Path) -> Path:
     run("bin/deb", str(folder), MAILAUTH_WHEELS=str(_wheels()))
     (built,) = folder.glob("mailauth_*.deb")
     return built

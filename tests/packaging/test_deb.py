@@ -4,7 +4,7 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
-from tests.packaging.conftest import run, sections
+from tests.packaging.conftest import build, run, sections
 from tests.proofs.story import MiB, argon2id
 
 # Everything happens in a copy that is gone with this process, and without a network.
@@ -77,6 +77,7 @@ find / -xdev -name '*mailauth*' -not -path '/proc/*' -not -name 'mailauth.deb' -
 
 def test_built_installed_used_and_removed(package: Path, clean_root: Path, tmp_path: Path) -> None:
     """One test, since building takes long, and each worker of pytest would build for itself."""
+    assert build(tmp_path / "again").read_bytes() == package.read_bytes(), "two builds differ"
     is_for_one_python_and_runs_nothing_as_root(package, tmp_path / "control")
     has_the_libraries_of_the_tests(package, tmp_path / "tree")
     script = tmp_path / "inside"

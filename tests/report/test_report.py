@@ -106,7 +106,7 @@ def test_a_file_that_is_there_stays(lab: Callable[..., Lab], tmp_path: Path) -> 
         pid = ("--pid", str(one.master_pid))
         done = mailauth("report", *pid, "-o", str(file))
         assert done.returncode == 2
-        assert "is there already; give --force" in done.stderr
+        assert "exists already; give --force" in done.stderr
         assert file.read_text() == "mine"
         done = mailauth("report", *pid, "-o", str(file), "--force")
         assert done.returncode == 0, done.stderr
