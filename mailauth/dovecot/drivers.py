@@ -108,10 +108,15 @@ _UNREAD: Mapping[str, Unread] = {
         stops=True,
     ),
     "ldap": Unread(
-        "LDAP", "which returns the stored string, or takes a bind where auth_bind = yes", _LOG, _READ
+        "the passwords of LDAP",
+        "which returns the stored string, or takes a bind where auth_bind = yes",
+        _LOG,
+        _READ,
     ),
-    "ldap, bind": Unread("LDAP", "whose server verifies, by a bind", _LOG, _ASKED),
-    "ldap, lookup": Unread("LDAP", "which returns the stored string, for Dovecot to verify", _LOG, _READ),
+    "ldap, bind": Unread("the passwords of LDAP", "whose server verifies, by a bind", _LOG, _ASKED),
+    "ldap, lookup": Unread(
+        "the passwords of LDAP", "which returns the stored string, for Dovecot to verify", _LOG, _READ
+    ),
     "lua": Unread("Lua", "whose script says yes or no, or returns a stored string", _LOG, _READ, stops=True),
     "dict": Unread("a dict", "which returns the stored string, for Dovecot to verify", _LOG, _READ),
     "shadow": Unread(

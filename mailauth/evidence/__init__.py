@@ -4,6 +4,7 @@ Nothing here holds a secret: hashes appear as scheme and parameters, passwords n
 """
 
 from mailauth.evidence.configured import Configured
+from mailauth.evidence.directory import DirectoryAnswer, DirectoryAnswers
 from mailauth.evidence.fact import Evidence, Fact, NotApplicable, Unobserved
 from mailauth.evidence.host import Host, NoStart
 from mailauth.evidence.log import (
@@ -97,6 +98,8 @@ __all__ = [
     "ClientFailures",
     "Configured",
     "ContainerLog",
+    "DirectoryAnswer",
+    "DirectoryAnswers",
     "Disabled",
     "End",
     "Endpoint",

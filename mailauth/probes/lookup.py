@@ -371,7 +371,7 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
     Who asks matters to files and sockets, and to what the client library finds in its user's home.
     """
     sql.prepare(source)
-    identity, alike = _as_dovecot(scene.dovecot, scene.config, service)
+    identity, alike = as_dovecot(scene.dovecot, scene.config, service)
     return scene.dovecot.inside(
         lambda: sql.ask(source, query, alike=alike or not sql.is_local(source)),
         Record,
@@ -386,7 +386,7 @@ _OF_NEW_CONNECTIONS = frozenset(
 )
 
 
-def _as_dovecot(
+def as_dovecot(
     dovecot: Installation, config: AuthConfig, service: ServiceName
 ) -> tuple[Identity | None, bool]:
     """Who to become in order to ask as the service does (None: nobody), and whether we are alike then."""

@@ -16,6 +16,7 @@ from mailauth.evidence import (
     Certificates,
     Cleartext,
     ContainerLog,
+    DirectoryAnswers,
     Evidence,
     Filesystems,
     Host,
@@ -46,6 +47,7 @@ from mailauth.evidence import (
     WorkerSocket,
 )
 from mailauth.probes.cache import observe_cache
+from mailauth.probes.directory import observe_directories
 from mailauth.probes.files import observe_files, observe_login_socket, observe_worker_socket
 from mailauth.probes.host import observe_host, observe_start
 from mailauth.probes.log import observe_log_streams, observe_log_window
@@ -116,6 +118,7 @@ PROBES: tuple[Probe, ...] = (
     Probe(OpenDoors, Scope.USER, observe_doors),
     Probe(Mechanisms, Scope.USER, observe_mechanisms),
     Probe(CacheAnswer, Scope.USER, observe_cache),
+    Probe(DirectoryAnswers, Scope.USER, observe_directories),
     Probe(UserInLog, Scope.USER, observe_user_in_log),
     Probe(OpenSessions, Scope.USER, observe_sessions),
     Probe(SentPasswords, Scope.USER, observe_sent),

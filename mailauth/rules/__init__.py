@@ -92,6 +92,11 @@ from mailauth.rules.hash032_another_notation import another_notation
 from mailauth.rules.hash033_case_lost import case_lost
 from mailauth.rules.hash034_never_done_in_time import never_done_in_time
 from mailauth.rules.hash035_lock_is_the_password import lock_is_the_password
+from mailauth.rules.ldap001_no_answer import directory_gives_no_answer
+from mailauth.rules.ldap002_several_entries import several_entries
+from mailauth.rules.ldap003_no_such_base import no_such_base
+from mailauth.rules.ldap004_no_password_comes import no_password_comes
+from mailauth.rules.ldap005_no_entry import no_entry
 from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.log002_container_log import container_log
 from mailauth.rules.log003_disk_full import disk_full
@@ -276,6 +281,11 @@ RULES: tuple[Rule, ...] = (
     tls_with_the_database,
     settings_not_understood,
     cut_by_a_hash,
+    directory_gives_no_answer,
+    several_entries,
+    no_such_base,
+    no_password_comes,
+    no_entry,
     other_spelling,
     nologin,
     address_not_allowed,

@@ -18,19 +18,22 @@ import re
 from datetime import datetime, timedelta
 
 from mailauth.dovecot.messages import LogKind
-from mailauth.evidence import LogTrouble, LogWindow, LookedUp
+from mailauth.evidence import DirectoryAnswers, LogTrouble, LogWindow, LookedUp
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
 
 _FLOOD = 100.0  # lines a second
 _LATELY = timedelta(minutes=10)
 _DATABASE = re.compile(r"(?:sqlpool|pgsql|mysql|sqlite)\b")  # asked just now, and it answered
+_DIRECTORY = re.compile(r"ldap\(")
 _POLICY = re.compile(r"Policy server |Error reading policy server")
 _NAMED = (*database_case.CAUSES, "DB005", "DB012", "AUTH014")
 
 
 @rule("AUTH017", "A server that auth asks fails", Severity.RISK, yields_to=_NAMED, watch="workers")
-def server_behind_fails(log: LogWindow, lookups: LookedUp | None) -> Problem | None:
+def server_behind_fails(
+    log: LogWindow, lookups: LookedUp | None, directories: DirectoryAnswers | None
+) -> Problem | None:
     now = datetime.now().astimezone()
     answers = lookups is not None and lookups.answers and not any(one.failure for one in lookups.answers)
     found = [
@@ -39,7 +42,9 @@ def server_behind_fails(log: LogWindow, lookups: LookedUp | None) -> Problem | N
             *log.all(LogKind.BACKEND),
             *(x for x in log.all(LogKind.TROUBLE) if _POLICY.match(x.text)),
         )
-        if (one.last is None or now - one.last < _LATELY) and not (answers and _DATABASE.match(one.text))
+        if not (one.rate < _FLOOD and _DIRECTORY.match(one.text) and directories and directories.fails)
+        and (one.last is None or now - one.last < _LATELY)
+        and not (answers and _DATABASE.match(one.text))
     ]
     if not found:
         return None

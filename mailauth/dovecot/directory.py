@@ -1,0 +1,127 @@
+"""How a passdb of the driver ldap asks its directory, in either dialect.
+
+Source: Dovecot 2.3.19.1 src/auth/db-ldap.c (setting_defs, default_ldap_settings, ldap_escape()) and
+passdb-ldap.c; 2.4.1 src/auth/db-ldap-settings.c, db-ldap.c, src/lib-ldap/ldap-utils.c.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from mailauth.dovecot import environment, secrets, sqlfile, v24
+from mailauth.dovecot.authconfig import AuthConfig, Passdb
+from mailauth.dovecot.conf import Block
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
+
+_SPECIAL = frozenset(b'*,\\#+<>;"()= ')
+_FROM_ENTRY = re.compile(r"%\{\s*ldap:([^}|:\s]+)")
+_FILTER_23 = "(&(objectClass=posixAccount)(uid=%u))"
+_ATTRIBUTES_23 = "uid=user,userPassword=password"
+_TLS_23 = ("tls_ca_cert_file", "tls_ca_cert_dir", "tls_cert_file", "tls_key_file", "tls_cipher_suite")
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What Dovecot asks, whom, and as whom.
+
+    ``base``, ``filter``: with variables.  ``attribute``: the one that the password comes from; "" where the
+    directory verifies, or the password is made of more.  ``template``: of the name to bind as, where no
+    search is made.  ``tls``: 2.3's names of settings.  ``place``: where the settings are.
+    """
+
+    uris: str
+    base: str
+    scope: str
+    deref: str
+    filter: str
+    attribute: str
+    name: str
+    password: str = field(repr=False)
+    starttls: bool
+    tls: tuple[tuple[str, str], ...]
+    bind: bool
+    template: str
+    place: str
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def with_tls(self) -> bool:
+        return self.starttls or "ldaps:" in self.uris
+
+
+def escape(text: str) -> str:
+    """As Dovecot puts a variable's value into a filter, a base or a name."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return "".join(f"\\{one:02X}" if one in _SPECIAL or one > 127 else chr(one) for one in raw)
+
+
+def read(config: AuthConfig, passdb: Passdb, dovecot: Installation) -> Directory:
+    """Of a passdb of the driver ldap.  Raises CannotObserve where it cannot be read, or is not known here."""
+    block = config.tree.all("passdb")[passdb.number - 1]
+    read_it = _of_23 if config.version.dialect == "2.3" else _of_24
+    return read_it(config.tree, block, dovecot)
+
+
+def _of_23(tree: Block, block: Block, dovecot: Installation) -> Directory:
+    path = block.get("args")
+    file = sqlfile.read(path, dovecot.path, tree)
+    for name in ("sasl_bind", "ldaprc_path"):
+        if file.get(name) not in ("", "no"):
+            raise CannotObserve(f"{path}: mailauth does not follow {name} yet.")
+    hosts = " ".join(f"ldap://{host}" for host in file.get("hosts").split())
+    bind = file.get("auth_bind") == "yes"
+    tls = ((name, file.get(name)) for name in (*_TLS_23, "tls_require_cert"))
+    return Directory(
+        uris=file.get("uris") or hosts,
+        base=file.get("base"),
+        scope=file.get("scope", "subtree"),
+        deref=file.get("deref", "never"),
+        filter=file.get("pass_filter", _FILTER_23),
+        attribute="" if bind else _password_of(file.get("pass_attrs", _ATTRIBUTES_23)),
+        name=file.get("dn"),
+        password=file.get("dnpass"),
+        starttls=file.get("tls") == "yes",
+        tls=tuple((name, value) for name, value in tls if value),
+        bind=bind,
+        template=file.get("auth_bind_userdn") if bind else "",
+        place=path,
+        environment=tuple(environment.given(tree).items()),
+    )
+
+
+def _password_of(attributes: str) -> str:
+    """The attribute that pass_attrs makes the password; "" where that is not as plain as ``a=password``."""
+    for one in attributes.split(","):
+        attribute, _, name = one.strip().partition("=")
+        if name == "password" and re.fullmatch(r"[\w;.-]+", attribute):
+            return attribute
+    return ""
+
+
+def _of_24(tree: Block, block: Block, dovecot: Installation) -> Directory:
+    def get(name: str) -> str:
+        return v24.effective(tree, block, name)
+
+    if v24.effective(tree, block, "ldap_auth_sasl_mechanisms"):
+        raise CannotObserve(f"passdb {block.name}: mailauth does not follow ldap_auth_sasl_mechanisms yet.")
+    bind = get("passdb_ldap_bind") == "yes"
+    fields = [s for inner in block.blocks if inner.kind.endswith("fields") for s in inner.settings]
+    made = next((one.value for one in fields if one.name == "password"), "")
+    named = _FROM_ENTRY.findall(made)
+    unchecked = get("ssl_client_require_valid_cert") == "no"
+    return Directory(
+        uris=get("ldap_uris"),
+        base=get("ldap_base"),
+        scope=get("ldap_scope") or "subtree",
+        deref=get("ldap_deref") or "never",
+        filter=get("passdb_ldap_filter"),
+        attribute=named[0] if len(named) == 1 and not bind and "default" not in made else "",
+        name=get("ldap_auth_dn"),
+        password=secrets.value(get("ldap_auth_dn_password"), "ldap_auth_dn_password", tree, dovecot.path),
+        starttls=get("ldap_starttls") == "yes",
+        tls=(("tls_require_cert", "allow" if unchecked else "hard"),),
+        bind=bind,
+        template=get("passdb_ldap_bind_userdn") if bind else "",
+        place=f"passdb {block.name}",
+        environment=tuple(environment.given(tree).items()),
+    )

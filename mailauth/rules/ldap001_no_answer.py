@@ -1,0 +1,49 @@
+"""The directory gives no answer that Dovecot can use.
+
+What you see
+    Logins hang for up to a minute, or fail with "Temporary authentication failure" ([UNAVAILABLE]), whatever
+    the password is.
+Why
+    Nothing listens there; a port takes the connection and drops it; TLS fails; the server refuses
+    the name or the password with which Dovecot itself binds; or it refuses the search.
+How we know
+    The directory was asked as Dovecot asks it: the same libldap, servers, TLS settings, bind name, base and
+    filter, as the user of the system that auth runs as.  The code is the server's (RFC 4511), or libldap's
+    where it is below 0.  The user's own password was sent to nobody.
+What to do
+    Mend what the server's words name.
+"""
+
+from mailauth.evidence import DirectoryAnswers, Logins
+from mailauth.finding import Bears, Problem, Severity, rule
+from mailauth.rules import directory_case
+from mailauth.stores.directed import Directed
+
+_ADVICE = {
+    Directed.DOWN: "Start the directory server, or correct its address in <settings>.",
+    Directed.DROPS: (
+        "See what listens there: a proxy whose server is away, a port for ldaps, or a server that fails."
+        " The address is in <settings>."
+    ),
+    Directed.SLOW: "See why the directory server does not answer in time.",
+    Directed.TLS: (
+        "Let the server's certificate be for the name in <settings>, and its authority be known to Dovecot."
+    ),
+    Directed.WANTS_TLS: "Turn TLS on in <settings>: StartTLS, or an address with ldaps.",
+    Directed.CREDENTIALS: (
+        "Correct the name or the password with which Dovecot binds (<name>), in <settings>."
+    ),
+    Directed.FILTER: "Correct the filter in <settings>: count its parentheses.",
+    Directed.REFUSED: "Let <name> search there, by the server's rules; it is set in <settings>.",
+    Directed.LIMIT: "Raise the server's size limit for <name>, or let the filter match one entry only.",
+}
+
+
+@rule(
+    "LDAP001",
+    "The directory gives no answer that Dovecot can use",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+)
+def directory_gives_no_answer(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
+    return directory_case.problem(answers.those(*_ADVICE), answers, logins, _ADVICE)

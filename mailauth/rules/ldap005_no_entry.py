@@ -1,0 +1,30 @@
+"""No entry of the directory is this user's.
+
+What you see
+    The login fails as if the password were wrong; the log says "unknown user".
+Why
+    The filter matches no entry below the base: the user is not there, has another attribute or object class
+    than the filter asks for, or is hidden from the name with which Dovecot binds.
+How we know
+    The directory was searched as Dovecot searches it, and returned none.  It is told where no other passdb
+    could have the user.
+What to do
+    Search with the filter and the base that are named; leave out one part of the filter after the other.
+"""
+
+from mailauth.evidence import DirectoryAnswers, Logins
+from mailauth.finding import Bears, Problem, Severity, rule
+from mailauth.rules import directory_case
+from mailauth.stores.directed import Directed
+
+_ADVICE = {
+    Directed.NOBODY: (
+        "Add the entry, or correct filter and base in <settings>; what <name> may see is the server's to say."
+    )
+}
+
+
+@rule("LDAP005", "No entry of the directory is this user's", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
+def no_entry(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
+    found = tuple(one for one in answers.those(Directed.NOBODY) if one.alone)
+    return directory_case.problem(found, answers, logins, _ADVICE)

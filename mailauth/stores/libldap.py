@@ -1,0 +1,158 @@
+"""The door to the libldap that Dovecot itself calls, by ctypes: it judges TLS, referrals and hosts alike.
+
+Source: ldap.h of OpenLDAP 2.5.13 and 2.6.10; ldap_get_option(3), ldap_sasl_bind(3), ldap_search_ext(3).
+"""
+
+import ctypes
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
+"""Debian 13 has the first, 12 the second, 11 the third."""
+
+SERVER_DOWN, TIMEOUT, FILTER_ERROR, CONNECT_ERROR = -1, -5, -7, -11
+_SCOPES = {"base": 0, "onelevel": 1, "subtree": 2}
+_DEREFS = {"never": 0, "searching": 1, "finding": 2, "always": 3}
+_REQUIRE = {"never": 0, "hard": 1, "demand": 2, "allow": 3, "try": 4}
+_OPT_DEREF, _OPT_VERSION, _OPT_DIAGNOSTIC = 0x02, 0x11, 0x32
+_OPT_TIMEOUT, _OPT_NETWORK_TIMEOUT = 0x5002, 0x5005
+_OPT_REQUIRE_CERT, _OPT_NEW_CONTEXT = 0x6006, 0x600F
+_TLS = {
+    "tls_ca_cert_file": 0x6002,
+    "tls_ca_cert_dir": 0x6003,
+    "tls_cert_file": 0x6004,
+    "tls_key_file": 0x6005,
+    "tls_cipher_suite": 0x6008,
+}
+
+
+class _Value(ctypes.Structure):
+    """Struct berval."""
+
+    _fields_ = (("length", ctypes.c_ulong), ("data", ctypes.c_char_p))
+
+
+class _Time(ctypes.Structure):
+    """Struct timeval."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("micro", ctypes.c_long))
+
+
+class LdapError(Exception):
+    """A result that is no success: ``code`` is RFC 4511's, or libldap's own below 0; ``says``: in words."""
+
+    def __init__(self, code: int, says: str) -> None:
+        super().__init__(says)
+        self.code, self.says = code, says
+
+
+@functools.cache
+def load() -> ctypes.CDLL | None:
+    """The system's; None when there is none."""
+    for name in NAMES:
+        try:
+            found = ctypes.CDLL(name)
+        except OSError:
+            continue
+        found.ldap_err2string.restype = ctypes.c_char_p
+        found.ldap_first_entry.restype = ctypes.c_void_p
+        found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.c_void_p)
+        return found
+    return None
+
+
+class Connection:
+    """One to the first of some servers that answers.  Its calls raise LdapError."""
+
+    def __init__(self, library: ctypes.CDLL, handle: ctypes.c_void_p) -> None:
+        self._library, self._handle = library, handle
+
+    def set(self, option: int, value: object) -> None:
+        self._check(self._library.ldap_set_option(self._handle, option, value))
+
+    def start_tls(self) -> None:
+        self._check(self._library.ldap_start_tls_s(self._handle, None, None))
+
+    def bind(self, name: str, password: str) -> None:
+        raw = password.encode("utf-8", "surrogateescape")
+        credentials, answer = _Value(len(raw), raw), ctypes.c_void_p()
+        self._check(
+            self._library.ldap_sasl_bind_s(
+                self._handle,
+                _raw(name),
+                None,
+                ctypes.byref(credentials),
+                None,
+                None,
+                ctypes.byref(answer),
+            )
+        )
+
+    def search(self, base: str, scope: str, text: str, attribute: str, *, most: int) -> tuple[int, bool]:
+        """How many entries there are (at most ``most``), and whether the first has the attribute."""
+        wanted = (ctypes.c_char_p * 2)(_raw(attribute or "1.1"), None)
+        found = ctypes.c_void_p()
+        result = self._library.ldap_search_ext_s(
+            *(self._handle, _raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0, None, None),
+            *(None, most, ctypes.byref(found)),
+        )
+        try:
+            count = self._library.ldap_count_entries(self._handle, found) if found.value else 0
+            if count < most:
+                self._check(result)
+            return count, bool(attribute and count and self._has(found, attribute))
+        finally:
+            if found.value:
+                self._library.ldap_msgfree(found)
+
+    def _has(self, found: ctypes.c_void_p, attribute: str) -> bool:
+        entry = ctypes.c_void_p(self._library.ldap_first_entry(self._handle, found))
+        values = self._library.ldap_get_values_len(self._handle, entry, _raw(attribute))
+        if not values:
+            return False
+        self._library.ldap_value_free_len(values)
+        return True
+
+    def _check(self, result: int) -> None:
+        if result == 0:
+            return
+        words, told = str(self._library.ldap_err2string(result).decode()), ctypes.c_char_p()
+        self._library.ldap_get_option(self._handle, _OPT_DIAGNOSTIC, ctypes.byref(told))
+        more = told.value.decode("utf-8", "replace").strip("\0 \n") if told.value else ""
+        raise LdapError(result, f"{words}: {more}" if more else words)
+
+
+@contextmanager
+def connected(
+    library: ctypes.CDLL, uris: str, deref: str, tls: tuple[tuple[str, str], ...], seconds: int
+) -> Iterator[Connection]:
+    """With the options that Dovecot sets.  Raises LdapError, at the first call that needs the server."""
+    _set_tls(library, tls)
+    handle = ctypes.c_void_p()
+    result = library.ldap_initialize(ctypes.byref(handle), _raw(uris))
+    if result:
+        raise LdapError(result, library.ldap_err2string(result).decode())
+    connection = Connection(library, handle)
+    try:
+        for option in (_OPT_NETWORK_TIMEOUT, _OPT_TIMEOUT):
+            connection.set(option, ctypes.byref(_Time(seconds, 0)))
+        connection.set(_OPT_DEREF, ctypes.byref(ctypes.c_int(_DEREFS.get(deref, 0))))
+        connection.set(_OPT_VERSION, ctypes.byref(ctypes.c_int(3)))
+        yield connection
+    finally:
+        library.ldap_unbind_ext_s(handle, None, None)
+
+
+def _set_tls(library: ctypes.CDLL, tls: tuple[tuple[str, str], ...]) -> None:
+    """Globally, as Dovecot 2.3 does; this process is one of our own that asks no other."""
+    for name, value in tls:
+        if name in _TLS:
+            library.ldap_set_option(None, _TLS[name], _raw(value))
+        else:
+            required = ctypes.byref(ctypes.c_int(_REQUIRE.get(value, 2)))
+            library.ldap_set_option(None, _OPT_REQUIRE_CERT, required)
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

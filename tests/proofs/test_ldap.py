@@ -1,0 +1,165 @@
+"""A directory that gives Dovecot no answer, several entries, none, or no password: on a real slapd."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mailauth.dovecot.directory import escape
+from mailauth.finding import Certainty, Finding, Severity
+from mailauth.lab import Lab
+from mailauth.lab.slapd import PEOPLE
+from mailauth.lab.stores.ldap import LdapStore
+from tests.lab.test_stores import hashed
+from tests.proofs.story import SECRET, Proof, record
+
+Make = Callable[..., Proof]
+CODES = {f"LDAP{number:03}" for number in range(1, 6)}
+
+
+def store(lab: Lab) -> LdapStore:
+    assert isinstance(lab.store, LdapStore)
+    return lab.store
+
+
+@contextmanager
+def edited(lab: Lab, old: str, new: str) -> Iterator[None]:
+    """The LDAP settings with something else in them."""
+    path = lab.config if lab.dialect == "2.4" else lab.folder / "dovecot-ldap.conf.ext"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    lab.reload()
+    yield
+    path.write_text(text)
+    lab.reload()
+
+
+@contextmanager
+def namesake(lab: Lab) -> Iterator[None]:
+    name = f"cn=other,{PEOPLE}"
+    entry = {"objectClass": ["inetOrgPerson"], "uid": ["alice"], "cn": ["other"], "sn": ["other"]}
+    store(lab).server.add({name: entry})
+    yield
+    store(lab).server.remove([name])
+
+
+@contextmanager
+def served(lab: Lab, more: str = "", rules: str = "") -> Iterator[None]:
+    """A slapd with other rules; Dovecot connects anew."""
+    server = store(lab).server
+    for text in ((more, rules), ("", "")):
+        server.stop()
+        server.configure(*text)
+        server.start()
+        lab.restart()
+        if text == (more, rules):
+            yield
+
+
+@contextmanager
+def stopped(lab: Lab) -> Iterator[None]:
+    store(lab).server.stop()
+    yield
+    store(lab).server.start()
+    lab.restart()
+
+
+def faults(lab: Lab) -> Iterator[tuple[str, str, str]]:
+    """What is broken, while it is, and the code and words that say so."""
+    hidden = "access to attrs=userPassword by anonymous auth by * none\n"
+    with edited(lab, store(lab).place.password, "not-the-password"):
+        yield (
+            "the bind name's password is wrong",
+            "LDAP001",
+            "own bind, Invalid credentials",
+        )
+    with edited(lab, "(objectClass=inetOrgPerson)(", "(objectClass=inetOrgPerson)"):
+        yield "the filter lacks a parenthesis", "LDAP001", "it is not a filter, Bad search filter (-7)"
+    with served(lab, more="security simple_bind=128\n"):
+        yield "the directory wants TLS", "LDAP001", "the server wants TLS, Confidentiality required"
+    with stopped(lab):
+        yield "the directory is down", "LDAP001", "the server cannot be reached"
+    with namesake(lab):
+        yield "two entries have the user's name", "LDAP002", "several entries"
+    with edited(lab, PEOPLE, f"ou=staff,{PEOPLE}"):
+        yield "the base is misspelled", "LDAP003", "the base is not there, or hidden, No such object"
+    with served(lab, rules=hidden):
+        yield "the directory hides the password", "LDAP004", "without userPassword"
+    with edited(lab, "inetOrgPerson", "posixAccount"):
+        yield "the filter asks for another class", "LDAP005", "(uid=alice)) below ou=people,dc=lab: no entry"
+
+
+def told(one: Proof, *, login: bool) -> list[Finding]:
+    return list(one.look(password=SECRET if login else None, login=login).diagnosis.findings)
+
+
+def test_what_the_directory_answers(proof: Make, dovecot_version: str) -> None:
+    """Each fault is found alone, with a login and without one; before, between and after, nothing is."""
+    one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
+    assert not told(one, login=False)
+    assert not told(one, login=True)
+    for name, code, words in faults(one.lab):
+        for login in (False, True):
+            found = told(one, login=login)
+            assert [code] == [finding.rule.code for finding in found], name
+            assert words in found[0].problem.says
+            assert found[0].severity is Severity.BLOCKS_LOGIN
+            open_connection = "connection from before" in found[0].problem.says
+            assert (found[0].problem.certainty is Certainty.LIKELY) == open_connection
+            assert not (login and open_connection), "a login shows it"
+            assert store(one.lab).place.password not in repr(found)
+        record(one.lab, name, (code,))
+    assert one.lab.login("alice", SECRET).ok
+    assert not told(one, login=True)
+
+
+@pytest.mark.parametrize("kind", ["ldap-bind", "ldap-template", "ldap-starttls", "ldaps"])
+def test_other_ways_to_ask_are_healthy_or_down(proof: Make, dovecot_version: str, kind: str) -> None:
+    one = proof(dovecot_version, kind, {"alice": hashed(SECRET)})
+    assert not told(one, login=False)
+    assert not told(one, login=True)
+    with stopped(one.lab):
+        assert [finding.rule.code for finding in told(one, login=True)] == ["LDAP001"]
+    if ca := store(one.lab).ca:
+        text = ca.read_text()
+        with lab_of(kind) as other:
+            ca.write_text(other.read_text())
+        one.lab.restart()
+        found = told(one, login=True)
+        assert [finding.rule.code for finding in found] == ["LDAP001"]
+        assert "TLS with the server fails" in found[0].problem.says
+        ca.write_text(text)
+
+
+@contextmanager
+def lab_of(kind: str) -> Iterator[Path]:
+    """The certificate of another lab's authority."""
+    with Lab(None, kind) as other:
+        ca = store(other).ca
+        assert ca
+        yield ca
+
+
+def test_a_second_passdb_may_have_the_user(proof: Make, dovecot_version: str) -> None:
+    """Then no entry is no finding, and a directory that is down is a risk."""
+    one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
+    more = {
+        "2.3": "passdb {\n  driver = static\n  args = password=elsewhere\n}\n",
+        "2.4": "passdb static {\n  password = elsewhere\n}\n",
+    }
+    one.lab.configure(more[one.lab.dialect])
+    one.lab.set_users({"bob": hashed(SECRET)})
+    one.lab.reload()
+    assert not CODES & {finding.rule.code for finding in told(one, login=False)}
+    with stopped(one.lab):
+        found = [finding for finding in told(one, login=False) if finding.rule.code in CODES]
+        assert [finding.severity for finding in found] == [Severity.RISK]
+
+
+def test_a_name_is_escaped_as_dovecot_does() -> None:
+    """2.3.19.1 and 2.4.1 src/auth/db-ldap.c, ldap_escape(): in hexadecimal, in capitals."""
+    assert escape("a.b@c-d_e") == "a.b@c-d_e"
+    assert escape('*(a)\\ ="+<>,;#') == "\\2A\\28a\\29\\5C\\20\\3D\\22\\2B\\3C\\3E\\2C\\3B\\23"
+    assert escape("ä") == "\\C3\\A4"
