@@ -1,0 +1,126 @@
+"""Users of eight old schemes log in at a steady rate, behind a cache and a query that returns another name.
+
+Each logs in twice, at moments that do not wait for the service (an open loop): first to be migrated, then as
+a migrated user.  Is everyone migrated, is every report counted, how long does a login take?  ``hash_ms``: what
+verifying one hash of the new kind costs here and now, alone.
+
+    python -m bench.migrate_load [--users 2000] [--rate 20] [--write]
+
+--write puts it into bench/results/migrate-load.json.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from mailauth.errors import CannotObserve
+from mailauth.hashes import Password, generate, verify
+from mailauth.lab import Lab
+from mailauth.lab.databases import SERVERS
+from mailauth.migrate.rehash import Outcome
+from tests.migrate.conftest import OnLoginLab, old_users, secret
+
+RESULTS = Path(__file__).parent / "results" / "migrate-load.json"
+QUERY = "SELECT userid AS user, password FROM users WHERE userid = '{}'"
+NAMES = {"2.3.19.1": "%n", "2.4.1": "%{user | username}"}
+AT_ONCE = 32  # logins
+MOST = 600.0  # seconds until the last report is worked at
+
+
+def logins(lab: Lab, users: int, rate: float) -> tuple[list[float], int]:
+    """Milliseconds of those that were let in, from the moment that was planned; and how many were not."""
+    began = time.monotonic()
+
+    def one(number: int) -> float | None:
+        due = began + number / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        with suppress(CannotObserve, OSError):
+            if lab.login(f"u{number}@example.org", secret(number)).ok:
+                return (time.monotonic() - due) * 1000
+        return None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        took = list(pool.map(one, range(users)))
+    return [one for one in took if one is not None], took.count(None)
+
+
+def spread(took: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(took, n=100)
+    return {"p50 ms": round(cuts[49], 1), "p95 ms": round(cuts[94], 1)}
+
+
+def hash_ms() -> float:
+    stored = generate("ARGON2ID", Password(b"x"), memory=19456, time=2)
+    took = []
+    for _ in range(20):
+        began = time.perf_counter()
+        verify(stored, Password(b"x"))
+        took.append((time.perf_counter() - began) * 1000)
+    return round(statistics.median(took), 1)
+
+
+def one(version: str, users: int, rate: float) -> dict[str, object]:
+    settings = "auth_cache_size = 10M\nauth_failure_delay = 0\n"
+    query = QUERY.format(NAMES[version])
+    with (
+        SERVERS["mysql"]() as server,
+        tempfile.TemporaryDirectory() as state,
+        Lab(version, "mysql", old_users(users), settings, database=server, query=query) as lab,
+    ):
+        work = OnLoginLab(lab, Path(state))
+        work.enable("--profile", "owasp")
+        with (Path(state) / "journal").open("w") as journal:
+            work.start(journal=journal)
+        first, refused = logins(lab, users, rate)
+        over = time.monotonic()
+        while sum(work.totals().values()) < users and time.monotonic() < over + MOST:
+            time.sleep(0.2)
+        behind = round(time.monotonic() - over, 1)
+        alone = hash_ms()
+        second, refused_again = logins(lab, users, rate)
+        stopped = work.stop()
+        totals = work.totals()
+        stored = lab.store.users().values()
+        work.close()
+    return {
+        "dovecot": version,
+        "users": users,
+        "logins a second": rate,
+        "first": spread(first) | {"refused": refused},
+        "seconds until all were worked at": behind,
+        "migrated": sum((text or "").startswith("{ARGON2ID}") for text in stored),
+        "second": spread(second) | {"refused": refused_again},
+        "hash_ms": alone,
+        "reports": {outcome.value: count for outcome, count in totals.items() if count},
+        "every report counted": sum(totals.values()) == 2 * users,
+        "all migrated": totals[Outcome.MIGRATED] == users and stopped == 0,
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--users", type=int, default=2000)
+    parser.add_argument("--rate", type=float, default=20.0)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    every = []
+    for version in NAMES:
+        every.append(one(version, given.users, given.rate))
+        print(json.dumps(every[-1]), flush=True)
+    if given.write:
+        summary = {"date": dt.datetime.now(dt.UTC).date().isoformat(), "each": every}
+        RESULTS.write_text(json.dumps(summary, indent=2) + "\n")
+    sys.exit(0 if all(one["all migrated"] and one["every report counted"] for one in every) else 1)
+
+
+if __name__ == "__main__":
+    main()
