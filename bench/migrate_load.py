@@ -1,8 +1,8 @@
 """Users of eight old schemes log in at a steady rate, behind a cache and a query that returns another name.
 
 Each logs in twice, at moments that do not wait for the service (an open loop): first to be migrated, then as
-a migrated user.  Is everyone migrated, is every report counted, how long does a login take?  ``hash_ms``: what
-verifying one hash of the new kind costs here and now, alone.
+a migrated user.  Is everyone migrated, is every report counted, how long does a login take?  ``hash_ms`` is
+what verifying one hash of the new kind costs here and now, alone.
 
     python -m bench.migrate_load [--users 2000] [--rate 20] [--write]
 
