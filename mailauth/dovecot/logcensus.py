@@ -77,7 +77,7 @@ _TROUBLES = frozenset(
     {
         *(LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING),
         *(LogKind.NO_START, LogKind.PANIC, LogKind.BACKEND, LogKind.MAIL_FAILED, LogKind.TROUBLE),
-        LogKind.TLS_FAILED,
+        *(LogKind.TLS_FAILED, LogKind.NO_PROXY),
     }
 )
 # Of several passdbs' answers to one attempt, the one that tells most.

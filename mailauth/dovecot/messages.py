@@ -30,6 +30,7 @@ class LogKind(Enum):
     BACKEND = "a server that auth asks has trouble"
     MAIL_FAILED = "a mail session ended with an error"
     TLS_FAILED = "TLS could not be set up"
+    NO_PROXY = "a client did not come through HAProxy"
     MAIL_ENDED = "a mail session ended as it should"
     TROUBLE = "another error of auth"
     OTHER = "something else"

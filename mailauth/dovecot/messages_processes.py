@@ -184,6 +184,16 @@ OF_TLS: tuple[Message, ...] = (
             "the TLS settings cannot be used", "2.4 login-common/client-common.c"),
 )  # fmt: skip
 
+# What a login process says where haproxy = yes; what a client that leaves makes it say is harmless.
+OF_PROXY: tuple[Message, ...] = (
+    Message(LogKind.NO_PROXY, "haproxy: Client not trusted %",
+            "haproxy_trusted_networks does not have the address that the connection comes from",
+            "lib-master/master-service-haproxy.c"),
+    Message(LogKind.NO_PROXY, "haproxy: Client timed out %",
+            "whoever connects sends no HAProxy header: a client that connects directly, or a proxy without"
+            " send-proxy", "lib-master/master-service-haproxy.c"),
+)  # fmt: skip
+
 # Of imap, pop3 and others, for a user who has logged in.
 OF_MAIL: tuple[Message, ...] = (
     Message(_MAIL, "Couldn't load required plugin %: %", "a plugin cannot be loaded", "module-dir.c"),

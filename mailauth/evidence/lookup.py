@@ -81,13 +81,15 @@ class Made:
     """An expression that the password query makes the password of, and the query's place.
 
     ``empty``: its columns that are NULL in the user's row; ``whole``: those that by themselves hold a
-    password that counts.
+    password that counts.  ``instead``: it is one column that holds something else (a number, a name, a date),
+    and ``whole`` are others of the table.
     """
 
     expression: str
     place: str
     empty: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    instead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
     if names.refused:
         return Attempt(way, Answer.REFUSED, said="auth_username_chars refuses the name", code=NO_ENTRY)
     scene = replace(scene, names=names)
-    found = look_up(replace(scene, road=make_road(scene)), cases)
+    road = make_road(scene)
+    found = look_up(replace(scene, road=road), cases)
     answer, said = Answer.REFUSED, "no passdb has the user" if found.unknown else "no password is stored"
     if found.right and found.right.said is Said.DENIED:
         by = next((one for one in found.answers if one.number == found.right.decided_by), None)
@@ -73,7 +74,8 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
     if answer is not Answer.IN and found.wrong and found.wrong.unseen:
         unseen = " and ".join(one.passdb for one in found.unseen if one.number in found.wrong.unseen)
         return Attempt(way, Answer.NOT_TRIED, said=f"{said}; {unseen} was not looked into")
-    nets = (name for case in cases for name in case.record.fields if name.startswith(NETS))
+    # also those that a passdb's own block sets
+    nets = (name for entry in road.entries.values() for name in entry.values if name.startswith(NETS))
     code = next(nets, "") if cases else NO_ENTRY
     memory = max((_memory(case) for case in cases), default=0)
     return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code, memory=memory)

@@ -51,6 +51,8 @@ def attempt(way: Way, user: str, password: Password, site: Site, address: str = 
 
 def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
     door, mechanism = way.door, find(way.mechanism)
+    if way.proxied:
+        return Attempt(way, Answer.NOT_TRIED, said=way.proxied)
     if door is None:
         return Attempt(way, Answer.UNREACHABLE, Step.CONNECT, way.absent)
     if mechanism is None:

@@ -25,6 +25,7 @@ class Way:
     mechanism: str = ""
     door: Door | None = None
     absent: str = ""  # why there is no door, though it was asked for
+    proxied: str = ""  # why there is no door for us: only a proxy may connect
     outside: bool = False  # the connection is made from our network, not from Dovecot's
     unasked: bool = False  # no login: whether the mechanism is offered there was told by another's session
 

@@ -7,7 +7,7 @@ from mailauth.clients.door import Door, Tls
 from mailauth.clients.sasl import MECHANISMS, TOKENS
 from mailauth.login.site import Site
 from mailauth.login.way import Layer, Way
-from mailauth.probes.doors import doors
+from mailauth.probes.doors import doors, proxied
 
 PROTOCOLS = ("imap", "pop3", "submission", "sieve")  # Dovecot's own; smtp is Postfix's
 _TIMEOUT = 5.0  # seconds: who greets does so at once
@@ -98,11 +98,18 @@ def smtp_doors(site: Site, choice: Choice) -> tuple[Door, ...]:
 
 
 def _absent(site: Site, choice: Choice) -> Iterator[Way]:
-    """Protocols that were asked for and that this Dovecot does not serve."""
+    """Protocols that were asked for and are not served; ports that only a proxy may connect to."""
     served = site.listening.protocols if site.listening else ()
     for name in choice.protocols:
         if name in PROTOCOLS and name not in served:
             yield Way(Layer.DOOR, name, "PLAIN", None, f"protocols does not name {name}")
+    for name in served if site.listening else ():
+        if choice.host or (choice.protocols and name not in choice.protocols):
+            continue
+        if site.listening and (behind := proxied(site.config.tree, site.listening, name)):
+            ports = ", ".join(str(one.port) for one in behind)
+            why = f"port {ports} takes connections through HAProxy only (haproxy = yes)"
+            yield Way(Layer.DOOR, name, proxied=why)
 
 
 def _doors(site: Site, choice: Choice) -> Iterator[Door]:

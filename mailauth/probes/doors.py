@@ -13,16 +13,22 @@ def doors(tree: Block, listening: Listening, protocol: str) -> Iterator[tuple[Li
 
     Where nothing listens the address is the loopback's, which will say so.
     """
-    proxied = {
+    behind = proxied(tree, listening, protocol)
+    for listener in sorted(listening.of(protocol), key=lambda one: one.tls):
+        if listener not in behind:
+            open_ = (one.address for one in listening.open if one.port == listener.port)
+            yield listener, next(map(_reached, open_), _LOOPBACK[4])
+
+
+def proxied(tree: Block, listening: Listening, protocol: str) -> tuple[Listener, ...]:
+    """The protocol's listeners that take connections through HAProxy only."""
+    named = {
         (block.name, one.name)
         for block in tree.all("service")
         for one in block.all("inet_listener")
         if one.get("haproxy") == "yes"
     }
-    for listener in sorted(listening.of(protocol), key=lambda one: one.tls):
-        if (listener.service, listener.name) not in proxied:
-            open_ = (one.address for one in listening.open if one.port == listener.port)
-            yield listener, next(map(_reached, open_), _LOOPBACK[4])
+    return tuple(one for one in listening.of(protocol) if (one.service, one.name) in named)
 
 
 def _reached(address: Address) -> str:

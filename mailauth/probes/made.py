@@ -11,13 +11,14 @@ from contextlib import suppress
 from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Made
-from mailauth.stores import conditions, query
+from mailauth.stores import conditions, query, schema
 from mailauth.stores.store import Outcome, Record
 
 _COLUMNS = 6  # of an expression
+Sound = Callable[[Record], bool]
 
 
-def of(passdb: Passdb, ask: Callable[[str], Record], sound: Callable[[Record], bool]) -> Made | None:
+def of(passdb: Passdb, ask: Callable[[str], Record], sound: Sound) -> Made | None:
     """What the password is made of; None where it is a column as it is, or not plain."""
     source = passdb.source
     select = query.read(source.query) if isinstance(source, SqlSource) else None
@@ -40,3 +41,44 @@ def of(passdb: Passdb, ask: Callable[[str], Record], sound: Callable[[Record], b
             elif record.outcome is Outcome.FOUND and sound(record):
                 whole.append(column)
     return Made(" ".join(expression.split()), source.query_place or source.place, tuple(empty), tuple(whole))
+
+
+_OF_PASSWORDS = re.compile(
+    r"pass|pw|crypt|clear|plain|hash|digest|secret|cred|token|key|pin|code|sha|md5|nt|lm|auth|kenn|mdp|contra",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?.*)?|\d{10}(\.\d+)?")
+
+
+def column_of_something_else(source: SqlSource, stored: bytes, user: str) -> schema.Place | None:
+    """The query's column, where its name is none of a password's, and it holds a number, a name or a date."""
+    select = query.read(source.query)
+    place = schema.column_of(select) if select else None
+    if place is None or _OF_PASSWORDS.search(place.column) or not _is_something_else(stored, user):
+        return None
+    return place
+
+
+def instead(source: SqlSource, listed: Record, ask: Callable[[str], Record], sound: Sound) -> Made | None:
+    """Which column of passwords the table has beside it; ``listed``: the names of all, with commas."""
+    select = query.read(source.query)
+    if select is None:
+        return None
+    names = listed.stored.decode("utf-8", "replace").split(",")
+    selected = re.compile(rf"{re.escape(select.column)}(?=\s+(?:AS\s+)?[\"`]?password)", re.IGNORECASE)
+    whole = []
+    for name in [one for one in names if one.isidentifier() and _OF_PASSWORDS.search(one)][:_COLUMNS]:
+        text, changed = selected.subn(name, source.query, count=1)
+        with suppress(CannotObserve):
+            if changed and (record := ask(text)).outcome is Outcome.FOUND and sound(record):
+                whole.append(name)
+    where = source.query_place or source.place
+    return Made(select.column, where, whole=tuple(whole), instead=True) if whole else None
+
+
+def _is_something_else(stored: bytes, user: str) -> bool:
+    """A number, a date, an address, or the user's own name."""
+    text = stored.decode("utf-8", "replace").strip()
+    own = text.casefold() in {user.casefold(), *user.casefold().partition("@")[::2]}
+    address = re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text) is not None
+    return text.isdigit() or own or address or _DATE.fullmatch(text) is not None

@@ -38,7 +38,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
     source = f"{case.passdb.label}, {case.record.place}"
     length = len(case.record.stored)
     damage = _damage(case, scene)
-    of = _made(case, scene) if damage else None
+    of = _made(case, scene, damaged=damage is not None)
     if isinstance(case.hash, Flaw):
         flaw = case.hash
         shown = hashes.shown(case.record.stored, default_scheme=case.passdb.default_scheme)
@@ -60,10 +60,12 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
     )
 
 
-def _made(case: Case, scene: Scene) -> Made | None:
-    """What the damaged string is made of."""
+def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:
+    """What the damaged string is made of; of a text also, whether another column was meant."""
     source = case.passdb.source
-    if not isinstance(source, SqlSource):
+    user = scene.names.looked_up if scene.names else scene.user
+    as_text = isinstance(case.hash, Hash) and case.hash.scheme.stores_password
+    if not isinstance(source, SqlSource) or not (damaged or as_text):
         return None
     fill = fill_for(scene, case.passdb, case.record)
 
@@ -74,7 +76,15 @@ def _made(case: Case, scene: Scene) -> Made | None:
         found = _damage(replace(case, record=record, hash=parsed(record, case.passdb, scene.config)), scene)
         return found is None or found.kind is Kind.NO_PREFIX
 
-    return made.of(case.passdb, ask, sound)
+    other = made.column_of_something_else(source, case.record.stored, user)
+    if other is None:
+        return made.of(case.passdb, ask, sound) if damaged else None
+    with suppress(CannotObserve):
+        listed = ask_sql(
+            scene, case.passdb, source, lambda escape: schema.columns(source.driver, other, escape)
+        )
+        return made.instead(source, listed, ask, sound)
+    return None
 
 
 def _goes_on(case: Case, scene: Scene) -> int:

@@ -80,13 +80,13 @@ def login_report(
         [_fault(one, user, where) for one in judged.faults],
         [_attempt(one) for one in attempts],
         [f"{one.way.name}: {one.said.replace(AS_ROOT, as_root)}" for one in judged.unseen],
-        [*notes, *(f"{one.way.name}: {one.said}" for one in attempts if _of_the_hash(one))],
+        [*notes, *(f"{one.way.name}: {one.said}" for one in attempts if _is_noted(one))],
     )
 
 
-def _of_the_hash(one: Attempt) -> bool:
-    """What is stored was not tried, since a passdb was not looked into."""
-    return one.way.layer is Layer.HASH and one.answer is Answer.NOT_TRIED
+def _is_noted(one: Attempt) -> bool:
+    """What is stored was not tried, since a passdb was not looked into; a port is a proxy's."""
+    return one.answer is Answer.NOT_TRIED and (one.way.layer is Layer.HASH or bool(one.way.proxied))
 
 
 def login_schema() -> dict[str, Any]:

@@ -92,6 +92,7 @@ from mailauth.rules.hash032_another_notation import another_notation
 from mailauth.rules.hash033_case_lost import case_lost
 from mailauth.rules.hash034_never_done_in_time import never_done_in_time
 from mailauth.rules.hash035_lock_is_the_password import lock_is_the_password
+from mailauth.rules.hash036_another_column import another_column
 from mailauth.rules.ldap001_no_answer import directory_gives_no_answer
 from mailauth.rules.ldap002_several_entries import several_entries
 from mailauth.rules.ldap003_no_such_base import no_such_base
@@ -117,6 +118,7 @@ from mailauth.rules.net005_address_not_here import address_not_here
 from mailauth.rules.net006_forwarding_off import forwarding_off
 from mailauth.rules.net007_certificate_unusable import certificate_unusable
 from mailauth.rules.net009_not_let_through import not_let_through
+from mailauth.rules.net010_haproxy_only import haproxy_only
 from mailauth.rules.pass001_wrong_password import wrong_password
 from mailauth.rules.pass002_other_case import other_case
 from mailauth.rules.pass003_blanks import blanks
@@ -171,6 +173,7 @@ RULES: tuple[Rule, ...] = (
     forwarding_off,
     certificate_unusable,
     not_let_through,
+    haproxy_only,
     cleartext_without_tls,
     mechanism_needs_another_scheme,
     hash_exceeds_vsz_limit,
@@ -215,6 +218,7 @@ RULES: tuple[Rule, ...] = (
     case_lost,
     never_done_in_time,
     lock_is_the_password,
+    another_column,
     unknown_user,
     no_password,
     refused_character,

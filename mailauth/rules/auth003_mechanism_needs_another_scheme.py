@@ -45,7 +45,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
         )
     unserved = [name for name in ((used,) if used else offered) if not served(name, mechanisms.schemes)]
     if not unserved:
-        return None
+        return _nothing_plain(configured, mechanisms)
     kept = tuple(name for name in offered if name not in unserved) or ("PLAIN",)
     usable = any(name in (*TAKES, "PLAIN", "LOGIN") for name in offered if name not in unserved)
     names, one = ", ".join(unserved), "one" if unserved[1:] else "it"
@@ -56,6 +56,21 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
         Certainty.PROVEN if used else Certainty.LIKELY,
         _other_mechanism(used, offered, mechanisms.schemes) if used else _set(configured, kept),
         Severity.RISK if usable and not used else None,
+    )
+
+
+def _nothing_plain(configured: Configured, mechanisms: Mechanisms) -> Problem | None:
+    """All that is offered can be served, and a client that sends the password is still refused."""
+    if mechanisms.used or set(mechanisms.offered) & {"PLAIN", "LOGIN"}:
+        return None
+    return _problem(
+        configured,
+        mechanisms,
+        f"auth_mechanisms offers {', '.join(mechanisms.offered)}, and neither PLAIN nor LOGIN: a client that"
+        " sends the password, as most do, is refused (Unsupported authentication mechanism).",
+        Certainty.LIKELY,
+        _set(configured, (*mechanisms.offered, "PLAIN")),
+        Severity.NOTE,
     )
 
 

@@ -14,14 +14,14 @@ What to do
 
 from mailauth.dovecot.messages import Why
 from mailauth.evidence import UnseenFailures
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 
 _EVERYWHERE = frozenset({Why.MISMATCH, Why.EMPTY, Why.UNKNOWN, Why.NAME, Why.NOT_TOLD})
 _SHOWN = 3
 
 
-@rule("AUTH021", "Logins fail by a passdb that was not looked into", Severity.RISK)
+@rule("AUTH021", "Logins fail by a passdb that was not looked into", Severity.RISK, bears=Bears.NOTHING)
 def unseen_passdb_refuses(log: UnseenFailures) -> Problem | None:
     if not log.users:
         return None

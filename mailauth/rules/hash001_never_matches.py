@@ -27,6 +27,7 @@ from mailauth.rules import hash_case
     "HASH001",
     "The stored string can match no password",
     Severity.BLOCKS_LOGIN,
+    yields_to=("HASH036",),
     bears=Bears.ENTRY,
     asks=Question.STRING,
 )

@@ -27,7 +27,7 @@ from mailauth.rules import hash_case
     "HASH004",
     "The stored hash has no {SCHEME} and is taken for something else",
     Severity.BLOCKS_LOGIN,
-    yields_to=("CONF006",),
+    yields_to=("CONF006", "HASH036"),
     bears=Bears.ENTRY,
 )
 def no_prefix(configured: Configured, stored: StoredHash) -> Problem | None:

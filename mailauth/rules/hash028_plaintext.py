@@ -25,7 +25,7 @@ from mailauth.rules import hash_case
     "HASH028",
     "A password is stored where a hash is expected",
     Severity.BLOCKS_LOGIN,
-    yields_to=("CONF006",),
+    yields_to=("CONF006", "HASH036"),
     bears=Bears.ENTRY,
 )
 def plaintext(stored: StoredHash) -> Problem | None:

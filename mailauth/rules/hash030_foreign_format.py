@@ -24,6 +24,7 @@ from mailauth.rules import hash_case
     "HASH030",
     "The hash is another software's, in a form that Dovecot does not have",
     Severity.BLOCKS_LOGIN,
+    yields_to=("HASH036",),
     bears=Bears.ENTRY,
 )
 def foreign_format(stored: StoredHash) -> Problem | None:

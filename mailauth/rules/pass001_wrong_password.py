@@ -40,7 +40,14 @@ def _whose(lookups: LookedUp) -> str:
     )
 
 
-@rule("PASS001", "The password is wrong", Severity.BLOCKS_LOGIN, bears=Bears.ANSWER, asks=Question.PASSWORD)
+@rule(
+    "PASS001",
+    "The password is wrong",
+    Severity.BLOCKS_LOGIN,
+    yields_to=("HASH036",),
+    bears=Bears.ANSWER,
+    asks=Question.PASSWORD,
+)
 def wrong_password(
     configured: Configured,
     lookups: LookedUp,

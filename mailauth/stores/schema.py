@@ -52,6 +52,24 @@ def asking(driver: SqlDriver, place: Place, escape: Escape) -> str:
     )
 
 
+def columns(driver: SqlDriver, place: Place, escape: Escape) -> str:
+    """The query for the names of all columns of the table, with commas between, as a field named password."""
+    space, table = f"'{escape(place.space)}'", f"'{escape(place.table)}'"
+    if driver == "sqlite":
+        return f"SELECT group_concat(name) AS password FROM pragma_table_info({table})"  # noqa: S608 - escaped
+    if driver == "mysql":
+        where = space if place.space else "DATABASE()"
+        return (
+            "SELECT GROUP_CONCAT(column_name) AS password FROM information_schema.columns"  # noqa: S608 - escaped
+            f" WHERE table_schema = {where} AND table_name = {table}"
+        )
+    where = space if place.space else "ANY (current_schemas(false))"
+    return (
+        "SELECT string_agg(column_name, ',') AS password FROM information_schema.columns"  # noqa: S608 - escaped
+        f" WHERE table_schema = {where} AND lower(table_name) = lower({table})"
+    )
+
+
 def width(declared: str) -> int | None:
     """How many characters a declared type takes; None where it sets no limit."""
     found = re.match(

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from mailauth.hashes import Password, generate
+from tests.cli.running import mailauth
 from tests.field.chains import Part, passwd_file, server
 from tests.field.rig import Rig
-from tests.field.test_red_other import GOOD, checked, said, session
+from tests.field.test_red_other import GOOD, SECRET, checked, codes, said, session
 
 MakeRig = Callable[..., Rig]
 _VERSIONS = pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
@@ -75,3 +77,58 @@ def test_an_auth_that_does_not_start_is_asked_no_more(rig: MakeRig, version: str
     assert " 0 undecided" in told
     told = said(one, "checkup", user="")
     assert "CONF010" in told, told
+
+
+_USERS = {"alice": GOOD}
+
+
+@_VERSIONS
+def test_a_listener_for_haproxy_alone(rig: MakeRig, version: str) -> None:
+    """NET010 by the settings, then by the log; `login` says why it does not try the port."""
+    listener = "service imap-login {\n  inet_listener imap {\n    haproxy = yes\n  }\n}\n"
+    one = server(rig, version, passwd_file(_USERS))
+    one.configure(listener)
+    one.restart()
+    with pytest.raises((imaplib.IMAP4.error, OSError)), session(one):
+        pass
+    told = said(one)
+    assert "BLOCKS LOGIN NET010" in told, told
+    assert "haproxy_trusted_networks is empty" in told
+    one.configure(f"{listener}haproxy_trusted_networks = 192.0.2.0/24\n")
+    one.restart()
+    assert "NET010" not in said(one, status=0)
+    done = mailauth("login", "alice", "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    assert done.returncode == 0, done.stdout
+    assert "through HAProxy only" in done.stdout
+    with pytest.raises((imaplib.IMAP4.error, OSError)), session(one):
+        pass
+    assert one.logs("Client not trusted")
+    told = said(one)
+    assert "RISK NET010" in told
+    assert "Client not trusted (rip=127.0.0.1)" in told
+
+
+@_VERSIONS
+def test_no_client_may_send_its_password(rig: MakeRig, version: str) -> None:
+    """auth_mechanisms = cram-md5 alone: a note, since it may be meant."""
+    stored = generate("CRAM-MD5", Password.of(SECRET), user="alice")
+    one = server(rig, version, passwd_file({"alice": stored}), more="auth_mechanisms = cram-md5\n")
+    with pytest.raises(imaplib.IMAP4.error), session(one):
+        pass
+    assert codes(one, "--password-stdin", "--login") == {"AUTH003": ("note", "likely")}
+    assert codes(one, "--mechanism", "CRAM-MD5") == {}
+
+
+@_VERSIONS
+def test_login_says_that_the_block_sets_allow_nets(rig: MakeRig, version: str) -> None:
+    part = passwd_file(_USERS)
+    fields = "  fields {\n    allow_nets = 192.0.2.0/24\n  }\n"
+    part = Part(
+        f"{part.old}\n  override_fields = allow_nets=192.0.2.0/24",
+        part.new.removesuffix("}\n") + fields + "}\n",
+        part.files,
+    )
+    one = server(rig, version, part)
+    done = mailauth("login", "alice", "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    told = " ".join(done.stdout.split())
+    assert "the entry has allow_nets: --from-address tells auth where the client is" in told, told

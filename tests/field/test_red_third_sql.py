@@ -108,3 +108,38 @@ def test_a_name_in_another_form(rig: MakeRig, store: str, stored: str, given: st
     told = " ".join(told.split())
     assert "USER004" in told, told
     assert words in told
+
+
+@pytest.mark.parametrize(
+    ("store", "column", "scheme"),
+    [
+        ("mysql", "id", "SHA512-CRYPT"),
+        ("sqlite", "id", "PLAIN"),
+        ("sqlite", "username", "PLAIN"),
+        ("pgsql", "modified", "SHA512-CRYPT"),
+    ],
+)
+def test_another_column_than_the_passwords(rig: MakeRig, store: str, column: str, scheme: str) -> None:
+    """HASH036 names the column that was meant; PASS001 said "wrong (proven)", or nothing was said."""
+    query = f"SELECT username AS user, {column} AS password FROM mailbox WHERE username = '%u'"
+    one = sqlite(rig, query) if store == "sqlite" else plain(rig, store, query)
+    one.edit("sql.conf", "default_pass_scheme = SHA512-CRYPT", f"default_pass_scheme = {scheme}")
+    one.sql(
+        "ALTER TABLE mailbox ADD COLUMN id INTEGER",
+        "ALTER TABLE mailbox ADD COLUMN modified TIMESTAMP",
+        "UPDATE mailbox SET id = 4711, modified = '2026-05-06 07:08:09'",
+        f"UPDATE mailbox SET password = '{{SHA512-CRYPT}}{STORED}'",
+    )
+    one.restart()
+    assert not one.login(USER, SECRET.encode()).ok
+    for words in ((), ("--password-stdin",)):
+        told = said(one, *words)
+        assert "HASH036" in told, told
+        assert f"returns {column} as password" in told
+        assert "Have the query return password as password" in told
+        assert "PASS001" not in told
+    one.edit("sql.conf", f"{column} AS password", "password")
+    one.restart()
+    assert one.login(USER, SECRET.encode()).ok
+    done = mailauth("diagnose", USER, "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
+    assert done.returncode == 0, done.stdout

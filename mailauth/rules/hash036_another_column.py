@@ -1,0 +1,38 @@
+"""The password query returns another column than the password's.
+
+What you see
+    Every password fails, the right one too.  The log says "Password mismatch".
+Why
+    The query names the wrong column: the row's number, the address, a date.  Or a table was changed, and the
+    query was not.
+How we know
+    What comes is a number, a date, an address or the user's own name, its column's name is none of a
+    password's, and another column of the same row holds a string that a password can match.
+What to do
+    Have the query return that column as password.
+"""
+
+from mailauth.evidence import PasswordCheck, StoredHash
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes import Verdict
+
+
+@rule(
+    "HASH036",
+    "The query returns another column than the password's",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
+def another_column(stored: StoredHash, check: PasswordCheck | None) -> Problem | None:
+    made = stored.made
+    if made is None or not made.instead or (check and Verdict.MATCH in check.verdicts):
+        return None
+    column = made.whole[0]
+    return Problem(
+        says=f"The password query ({made.place}) returns {made.expression} as password, a string of"
+        f" {stored.length} bytes that is a number, a date, an address or the user's name; {column} of the"
+        " same row holds one that a password can match.",
+        because=(stored,),
+        certainty=Certainty.LIKELY,
+        remedy=Remedy(summary=f"Have the query return {column} as password."),
+    )
