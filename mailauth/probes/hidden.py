@@ -15,6 +15,7 @@ from mailauth.probes.walk import Entry
 from mailauth.stores import catalogue
 from mailauth.stores.store import Failing, Outcome, Record
 
+_FUNCTION = re.compile(r"\bFROM\s+([A-Za-z_][\w.]*)\s*\(", re.IGNORECASE)
 Ask = Callable[[Passdb], Record]
 _MISSING = re.compile(r"column:?\s+[\"'`]?(?:\w+\.)?(\w+)")
 
@@ -23,6 +24,8 @@ def find(passdbs: Iterable[Passdb], ask: Ask) -> tuple[HidesRows, ...]:
     """Tables with row-level security, and views, that can leave the user's row out."""
     found = []
     for passdb, source in _of_sql(passdbs):
+        if function := _FUNCTION.search(source.query):
+            found.append(HidesRows(passdb.label, source.driver, f"{function[1]}()", security=False))
         for security, text in (
             (True, catalogue.secured(source.driver, source.query)),
             (False, catalogue.views(source.driver, source.query)),

@@ -19,7 +19,7 @@ from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.errors import CannotObserve
 from mailauth.evidence import End, MailAccess, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
-from mailauth.probes import accounts, log_added, merged, userdb_database, userdb_log, userdb_steps
+from mailauth.probes import accounts, log_added, merged, userdb_database, userdb_log, userdb_sql, userdb_steps
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import walk
 from mailauth.stores import passwd_file
@@ -174,7 +174,9 @@ def _renamed(scene: Scene, user: str) -> str:
 
 def _failed(scene: Scene, user: str, ran: Ran, logged: str) -> UserdbAnswer:
     words = _last(ran.out + ran.err)
-    return UserdbAnswer(f"doveadm user {user}", user, _labels(scene), UserdbSaid.FAILED, words, logged=logged)
+    refused = userdb_sql.refused_ids(scene, user)
+    source, labels, failed = f"doveadm user {user}", _labels(scene), UserdbSaid.FAILED
+    return UserdbAnswer(source, user, labels, failed, words, logged=logged, refused=refused)
 
 
 def _labels(scene: Scene) -> tuple[str, ...]:

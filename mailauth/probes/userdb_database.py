@@ -27,7 +27,7 @@ def failing(
     """
     for userdb in scene.config.userdbs:
         if isinstance(userdb.source, SqlSource):
-            like = _as_passdb(userdb, userdb.source)
+            like = as_passdb(userdb, userdb.source)
             with suppress(CannotObserve):
                 record = ask(like, user)
                 if record.failure:
@@ -63,6 +63,7 @@ def served(scene: Scene, user: str, *, unknown: bool = False) -> bool:
     return not status or (unknown and status == UNKNOWN)
 
 
-def _as_passdb(userdb: Userdb, source: SqlSource) -> Passdb:
+def as_passdb(userdb: Userdb, source: SqlSource) -> Passdb:
+    """A userdb's database, to be asked as a passdb's is."""
     worker, _ = who_verifies(source.driver, use_worker=False, use_cache=False, cache_with_worker=False)
     return Passdb(userdb.number, source.driver, userdb.name, "", source, "", worker, None)

@@ -68,6 +68,8 @@ def _hides(one: HidesRows) -> str:
     if one.security:
         says = f"row-level security is active on table {one.name} ({one.passdb})"
         return f"{says}, and hides each row that no policy permits"
+    if one.name.endswith("()"):
+        return f"{one.name} ({one.passdb}) is a function, whose own conditions can leave the row out"
     return f"{one.name} ({one.passdb}) is a view, whose own conditions can leave the row out"
 
 
@@ -75,6 +77,8 @@ def _shown(one: HidesRows) -> str:
     """The statement that shows what hides it."""
     if one.security:
         return f"psql's \\d {one.name.partition(' for ')[0]}"
+    if one.name.endswith("()"):
+        return f"psql's \\sf {one.name.removesuffix('()')}"
     if one.driver == "pgsql":
         return f"SELECT pg_get_viewdef('{one.name}')"
     return f"SHOW CREATE VIEW {one.name}" if one.driver == "mysql" else f".schema {one.name}"

@@ -19,6 +19,10 @@ from mailauth.evidence import UserdbAnswer
 from mailauth.evidence.userdb import UserdbSaid
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
+from mailauth.visible import visible
+
+_SHOWN = 40
+_KINDS = {"uid": "user", "gid": "group"}
 
 
 @rule(
@@ -32,6 +36,9 @@ def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FAILED:
         return None
     says = f"The userdbs ({', '.join(answer.userdbs)}) fail for {answer.user!r}: {answer.words}"
+    if answer.refused:
+        told = " and ".join(f"{one.name} = {visible(one.text, _SHOWN)!r}" for one in answer.refused)
+        says += f". The query returns {told}, which is no number, and no name of this system"
     if answer.logged:
         says += f". Dovecot logs: {answer.logged}"
     return Problem(
@@ -49,6 +56,11 @@ def _mend(answer: UserdbAnswer) -> str:
         return (
             "Have the passdb return userdb_uid, userdb_gid and userdb_home, or add a second userdb behind"
             " prefetch, which doveadm user and LMTP need in any case."
+        )
+    if answer.refused:
+        one = answer.refused[0]
+        return (
+            f"Have the query return a number as {one.name}, or make that {_KINDS[one.name]} on this system."
         )
     again = f"ask again: doveadm user {answer.user}"
     if answer.logged:

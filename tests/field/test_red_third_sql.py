@@ -55,6 +55,20 @@ def test_a_view_leaves_the_row_out(rig: MakeRig, store: str, shows: str) -> None
     assert shows in told
 
 
+def test_a_function_leaves_the_row_out(rig: MakeRig) -> None:
+    one = plain(rig, "pgsql", "SELECT * FROM mail_auth('%u')")
+    one.sql(
+        'CREATE FUNCTION mail_auth(u text) RETURNS TABLE ("user" text, password text) LANGUAGE sql AS $$'
+        " SELECT username::text, password::text FROM mailbox WHERE username = u AND active = 1 $$"
+    )
+    assert one.login(USER, SECRET.encode()).ok
+    one.sql("UPDATE mailbox SET active = 0")
+    told = said(one)
+    assert "(likely)" in told, told
+    assert "mail_auth() (passdb 1 (pgsql)) is a function" in told
+    assert "\\sf mail_auth" in told
+
+
 @pytest.mark.parametrize(
     ("store", "change", "query", "words"),
     [

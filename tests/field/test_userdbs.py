@@ -120,3 +120,21 @@ def test_a_userdb_field_that_cannot_be_expanded(rig: MakeRig) -> None:
     assert "USERDB005" in told
     assert "Failed to expand userdb_fields/home" in told
     assert "No such field 'nope'" in told
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("uid", "shown"), [("'vmailx'", "'vmailx'"), ("''", "''"), ("65534.5", "'65534.5'")])
+def test_an_id_of_a_query_that_is_none(rig: MakeRig, version: str, uid: str, shown: str) -> None:
+    """Dovecot's log leaves it out of what may be shown: the query itself is asked."""
+    query = f"SELECT {uid} AS uid, 65534 AS gid, '@DIR@/mail/a' AS home"
+    if version.startswith("2.3"):
+        userdbs = "userdb {\n  driver = sql\n  args = @DIR@/sql.conf\n}\n"
+    else:
+        userdbs = f"sql_driver = sqlite\nsqlite_path = @FILE@\nuserdb sql {{\n  query = {query}\n}}\n"
+    main = _HEAD[version] + file_db(version, "passdb", "users") + userdbs
+    sql = f"driver = sqlite\nconnect = @FILE@\nuser_query = {query}\n"
+    users = f"{USER}:{{SHA512-CRYPT}}{STORED}\n"
+    one = rig(version, "sqlite", {"dovecot.conf": main, "users": users, "sql.conf": sql})
+    told = told_of(one)
+    assert "USERDB005" in told
+    assert f"The query returns uid = {shown}, which is no number" in told
