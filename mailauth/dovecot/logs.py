@@ -20,15 +20,7 @@ from typing import NamedTuple
 from mailauth.dovecot import messages_proxy
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import Catalogue, LogKind, Message, Why, shown
-from mailauth.dovecot.messages_processes import (
-    AFTER_AUTH,
-    ENDS,
-    OF_AUTH,
-    OF_MAIL,
-    OF_PROXY,
-    OF_THE_MASTER,
-    OF_TLS,
-)
+from mailauth.dovecot.messages_processes import AFTER_AUTH, ENDS, OF_AUTH, OF_MAIL, OF_THE_MASTER, OF_TLS
 from mailauth.dovecot.messages_requests import OF_REQUESTS
 from mailauth.dovecot.messages_servers import OF_SERVERS
 from mailauth.dovecot.redact import redacted
@@ -40,7 +32,6 @@ SERVERS = Catalogue(OF_SERVERS)
 MASTER = Catalogue(OF_THE_MASTER)
 MAIL = Catalogue(OF_MAIL)
 TLS = Catalogue(OF_TLS)
-PROXY = Catalogue(OF_PROXY)
 
 
 class LogEvent(NamedTuple):
@@ -397,10 +388,8 @@ def _of_a_login_process(when: datetime | None, process: str, level: str, text: b
     """What it says of no client's login."""
     if level in ("Fatal", "Panic"):
         return _server(when, LogKind.NO_START, process, level, text)
-    if text.startswith(b"haproxy: ") and (proxied := PROXY.find(text)):
-        return _server(when, proxied.kind, process, level, text, proxied)
-    row = (TLS.find(text) or MAIL.find(text)) if level == "Error" else None
-    if row and row.kind in (LogKind.NO_START, LogKind.TLS_FAILED):
+    row = (TLS.find(text) or MAIL.find(text)) if level in ("Error", "Warning") else None
+    if row and row.kind in (LogKind.NO_START, LogKind.TLS_FAILED, LogKind.NO_PROXY):
         return _server(when, row.kind, process, level, text, row)
     return _server(when, LogKind.OTHER, process, level, b"")
 

@@ -176,16 +176,12 @@ ENDS: dict[bytes, Message] = {
     )
 }
 
-# What a login process says of TLS before a client logs in; in 2.3 the client's part follows.
+# What a login process says of TLS, and of HAProxy, before a client logs in; in 2.3 the client's part follows.
 OF_TLS: tuple[Message, ...] = (
     Message(LogKind.TLS_FAILED, "Failed to initialize SSL server context: %",
             "the TLS settings cannot be used", "login-common/client-common.c"),
     Message(LogKind.TLS_FAILED, "Failed to initialize SSL connection: Couldn't initialize SSL server %",
             "the TLS settings cannot be used", "2.4 login-common/client-common.c"),
-)  # fmt: skip
-
-# What a login process says where haproxy = yes; what a client that leaves makes it say is harmless.
-OF_PROXY: tuple[Message, ...] = (
     Message(LogKind.NO_PROXY, "haproxy: Client not trusted %",
             "haproxy_trusted_networks does not have the address that the connection comes from",
             "lib-master/master-service-haproxy.c"),
