@@ -7,8 +7,9 @@ import codecs
 import os
 import resource
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import Any, TypeVar
 
 from mailauth.dovecot import answers, confining
@@ -18,6 +19,7 @@ _T = TypeVar("_T")
 # What Python loads when it is first asked for: in another root, or as another user, it cannot be read.
 _CODECS = ("idna", "punycode", "ascii", "latin-1", "utf-8", "utf-16-le", "utf-8-sig")
 _NO_USERS, _NOBODY = 2_000_000_000, 65534  # and up: users whom there is not
+_NUMBER = 8  # bytes of one that is told
 _SECONDS = 120  # of CPU, for one answer
 
 
@@ -65,6 +67,32 @@ def ask(work: Callable[[], object], form: Any, pid: int | None = None) -> Any:
     return value
 
 
+@contextmanager
+def counting(heard: Callable[[int], None] | None) -> Iterator[Callable[[int], None] | None]:
+    """Yields what a child that is forked meanwhile calls with a number; ``heard`` is called with it, here."""
+    if heard is None:
+        yield None
+        return
+    reader, writer = os.pipe()
+
+    def hear() -> None:
+        with os.fdopen(reader, "rb") as numbers:
+            while len(one := numbers.read(_NUMBER)) == _NUMBER:
+                heard(int.from_bytes(one, "big"))
+
+    hearing = Thread(target=hear, daemon=True)
+    hearing.start()
+    try:
+        yield lambda number: _tell(writer, number)
+    finally:
+        os.close(writer)
+        hearing.join()
+
+
+def _tell(writer: int, number: int) -> None:
+    os.write(writer, number.to_bytes(_NUMBER, "big"))
+
+
 def nobody(call: Callable[[], _T], form: Any) -> _T:
     """Call it as a user whom there is not, where root asks: no files of root's, no programs, limits.
 
@@ -77,6 +105,7 @@ def nobody(call: Callable[[], _T], form: Any) -> _T:
         confining.limit_memory(answers.MEMORY)
         resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
         _become_nobody()
+        confining.write_nothing()
         confining.lessen()
         confining.die_with_parent()
         return call()

@@ -7,7 +7,7 @@ A Dovecot in another root is named by the PID of its master; its files are then 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -158,6 +158,7 @@ class Installation:
         *,
         identity: Identity | None = None,
         environment: Mapping[str, str] | None = None,
+        writes: Iterable[str] = (),
     ) -> _T:
         """Call a function where that Dovecot lives: its files, its sockets, its network.
 
@@ -165,6 +166,7 @@ class Installation:
 
         In a forked child when that is another root or namespace, another user (``identity``), or when it is
         to have Dovecot's ``environment`` in place of ours; what the function needs must be imported before.
+        In our own root that child changes no file but ``writes``.
         Its CannotObserve and Refused pass through; any other exception is a bug of ours.
         """
         if not self.pid and identity is None and environment is None:
@@ -174,6 +176,11 @@ class Installation:
 
         def work() -> object:
             _become(self.pid, identity, environment)
+            if not self.pid:
+                confining.open_only()
+                confining.write_nothing(map(Path, writes))
+                confining.lessen()
+            confining.die_with_parent()
             return call()
 
         return cast(_T, children.ask(work, form, self.pid))
@@ -239,9 +246,6 @@ def _become(pid: int | None, identity: Identity | None, environment: Mapping[str
     if environment is not None:
         os.environ.clear()
         os.environ.update(environment)
-    if not pid:
-        confining.lessen()
-    confining.die_with_parent()
 
 
 def chosen(config: str | None, pid: int | None) -> Installation:

@@ -377,6 +377,7 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
         Record,
         identity=identity,
         environment=dict(source.environment),
+        writes=sql.written(source),
     )
 
 

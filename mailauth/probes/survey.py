@@ -1,7 +1,9 @@
 """Look at every stored string of every passdb."""
 
+import os
 from dataclasses import dataclass
 
+from mailauth.dovecot import children
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.defaults import default_scheme as usual_scheme
 from mailauth.dovecot.doveadm import Installation
@@ -11,7 +13,7 @@ from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.hashes.damaged import Reader
-from mailauth.probes.lookup import reader_of
+from mailauth.probes.lookup import as_dovecot, reader_of
 from mailauth.stores import sql, survey
 from mailauth.stores.rows import Survey
 from mailauth.stores.survey import Progress, Question, Tally
@@ -66,18 +68,30 @@ def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
     question = Question(reader_of(ask.config, passdb), ask.names, today)
     if source is None:
         raise CannotObserve(passdb.source_problem)
-    return _survey(source, question, ask)
+    return _survey(source, question, ask, passdb)
 
 
-def _survey(source: Source, question: Question, ask: Ask) -> Survey:
+def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None = None) -> Survey:
+    """``passdb``: that of a Dovecot, which reads it as one of its services."""
     dovecot = ask.dovecot
     if isinstance(source, FileSource):
         files = [dovecot.path(name) for name in survey.files_of(source.path, dovecot.path)]
         return survey.of_files(files, source.path, question, ask.progress)
     if isinstance(source, SqlSource):
         sql.prepare(source)
-        progress = ask.progress if dovecot.pid is None else None  # a child's is nobody's to see
-        return dovecot.inside(lambda: survey.of_database(source, question, ask.rows_query, progress), Survey)
+        identity, environment = None, None
+        if os.geteuid() == 0:
+            environment = dict(source.environment if passdb else os.environ)
+            if passdb:
+                identity, _ = as_dovecot(dovecot, ask.today or ask.config, passdb.verified_by)
+        with children.counting(ask.progress) as tell:
+            return dovecot.inside(
+                lambda: survey.of_database(source, question, ask.rows_query, tell),
+                Survey,
+                identity=identity,
+                environment=environment,
+                writes=sql.written(source),
+            )
     tally = Tally(question)
     if source.password is not None:
         tally.add(source.password.encode(), ())

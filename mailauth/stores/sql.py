@@ -52,6 +52,13 @@ def is_local(source: SqlSource) -> bool:
     return source.driver == "sqlite" or any(host in ("", "localhost") or host[0] == "/" for host in hosts)
 
 
+def written(source: SqlSource) -> tuple[str, ...]:
+    """The files that reading changes: SQLite marks in them who reads a database with a log ahead of it."""
+    if source.driver != "sqlite":
+        return ()
+    return tuple(f"{host.get('path', '')}{end}" for host in source.hosts for end in ("-wal", "-shm"))
+
+
 def ask(source: SqlSource, query: Query, *, alike: bool = True) -> Record:
     """Run the query that ``query(escape)`` makes, on the first server that answers.
 

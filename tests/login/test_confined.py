@@ -2,15 +2,11 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Thread
-from typing import Any, cast
+from typing import cast
 
 import psutil
 import pytest
@@ -22,42 +18,10 @@ from mailauth.hashes import Password
 from mailauth.login.enter import attempt
 from mailauth.login.site import Site
 from mailauth.login.way import Attempt, Layer, Way
+from tests.met import NONE, rights, server
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
 _NOBODYS = cast(Site, None)  # no Dovecot is asked
-_NONE = {"CapEff": "0000000000000000", "CapPrm": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2"}
-
-
-@contextmanager
-def server(meets: Callable[[psutil.Process], Any], found: list[Any]) -> Iterator[int]:
-    """A hostile one: while a client waits for its greeting it looks at who that is."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-
-        def serve() -> None:
-            with suppress(OSError):
-                link, _ = listener.accept()
-                with link:
-                    found.append(meets(client(link.getpeername()[1])))
-
-        thread = Thread(target=serve, daemon=True)
-        thread.start()
-        yield int(listener.getsockname()[1])
-        thread.join()
-
-
-def client(port: int) -> psutil.Process:
-    """Whose the connection from that port is."""
-    us = psutil.Process()
-    for one in (*us.children(recursive=True), us):
-        with suppress(psutil.Error):
-            if any(link.laddr.port == port for link in one.net_connections("tcp")):
-                return one
-    raise AssertionError("nobody's")
-
-
-def rights(one: psutil.Process) -> dict[str, str]:
-    status = Path(f"/proc/{one.pid}/status").read_text()
-    return dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
 
 
 def tried(port: int, protocol: str) -> Attempt:
@@ -73,7 +37,7 @@ def test_who_hears_a_mail_server_is_nobody(protocol: str) -> None:
     with server(rights, found) as port:
         assert tried(port, protocol).answer is Answer.BROKEN
     (told,) = found
-    assert {name: told[name] for name in _NONE} == _NONE
+    assert {name: told[name] for name in NONE} == NONE
     assert not {"0", str(os.getuid())} & {*told["Uid"].split(), *told["Gid"].split()}
     assert told["Groups"].split() == []
 
