@@ -1,10 +1,12 @@
 """Users and groups of the system that Dovecot runs on, which may have another root than ours."""
 
 import grp
+import os
 import pwd
 import re
 
-from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.authconfig import AuthConfig, ServiceName
+from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 
@@ -59,3 +61,17 @@ def _others(dovecot: Installation, table: str) -> str:
     line = re.search(rf"^\s*{table}:([^\n#]*)", text, re.MULTILINE)
     sources = re.sub(r"\[[^\]]*\]", " ", line[1]).split() if line else []
     return ", ".join(one for one in sources if one not in _OWN)
+
+
+def as_dovecot(
+    dovecot: Installation, config: AuthConfig, service: ServiceName
+) -> tuple[Identity | None, bool]:
+    """Who to become in order to ask as the service does (None: nobody), and whether we are alike then."""
+    name = config.runs_as(service)
+    us = os.geteuid()
+    identity = Identity(0, 0) if name == "root" else dovecot.identity(name)
+    if identity is None:
+        return None, False
+    if identity.uid == us:
+        return None, True
+    return (identity, True) if us == 0 else (None, False)

@@ -1,6 +1,5 @@
 """Ask the passdbs as Dovecot does, and say of each what it says of the user."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -8,7 +7,7 @@ from functools import partial
 
 from mailauth import hashes
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
-from mailauth.dovecot.doveadm import Identity, Installation
+from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.environment import environment, of_this_machine
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, used, values
@@ -24,6 +23,7 @@ from mailauth.evidence import (
 )
 from mailauth.hashes.damaged import Reader
 from mailauth.probes import (
+    accounts,
     aliases,
     altered,
     client_values,
@@ -371,7 +371,7 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
     Who asks matters to files and sockets, and to what the client library finds in its user's home.
     """
     sql.prepare(source)
-    identity, alike = as_dovecot(scene.dovecot, scene.config, service)
+    identity, alike = accounts.as_dovecot(scene.dovecot, scene.config, service)
     return scene.dovecot.inside(
         lambda: sql.ask(source, query, alike=alike or not sql.is_local(source)),
         Record,
@@ -385,17 +385,3 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
 _OF_NEW_CONNECTIONS = frozenset(
     {Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.TLS, Failing.SETTINGS}
 )
-
-
-def as_dovecot(
-    dovecot: Installation, config: AuthConfig, service: ServiceName
-) -> tuple[Identity | None, bool]:
-    """Who to become in order to ask as the service does (None: nobody), and whether we are alike then."""
-    name = config.runs_as(service)
-    us = os.geteuid()
-    identity = Identity(0, 0) if name == "root" else dovecot.identity(name)
-    if identity is None:
-        return None, False
-    if identity.uid == us:
-        return None, True
-    return (identity, True) if us == 0 else (None, False)

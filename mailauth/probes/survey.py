@@ -13,7 +13,8 @@ from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.hashes.damaged import Reader
-from mailauth.probes.lookup import as_dovecot, reader_of
+from mailauth.probes import accounts
+from mailauth.probes.lookup import reader_of
 from mailauth.stores import sql, survey
 from mailauth.stores.rows import Survey
 from mailauth.stores.survey import Progress, Question, Tally
@@ -83,7 +84,7 @@ def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None 
         if os.geteuid() == 0:
             environment = dict(source.environment if passdb else os.environ)
             if passdb:
-                identity, _ = as_dovecot(dovecot, ask.today or ask.config, passdb.verified_by)
+                identity, _ = accounts.as_dovecot(dovecot, ask.today or ask.config, passdb.verified_by)
         with children.counting(ask.progress) as tell:
             return dovecot.inside(
                 lambda: survey.of_database(source, question, ask.rows_query, tell),
