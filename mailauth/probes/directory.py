@@ -3,7 +3,8 @@
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.directory import read
 from mailauth.evidence import DirectoryAnswer, DirectoryAnswers, NotApplicable
-from mailauth.probes.lookup import as_dovecot, fill_for
+from mailauth.probes.accounts import as_dovecot
+from mailauth.probes.lookup import fill_for
 from mailauth.probes.scene import Scene
 from mailauth.stores import directory
 from mailauth.stores.directed import Directed, Told
