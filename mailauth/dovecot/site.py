@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mailauth.dovecot import conf, conffiles, v23, v24
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Passdb, Service, ServiceName
-from mailauth.dovecot.doveadm import Installation, no_file
+from mailauth.dovecot.doveadm import Installation, Ran, no_file
 from mailauth.dovecot.refusal import Refusal, read_refusal
 from mailauth.dovecot.releases import DOVECONF_IS_LENIENT
 from mailauth.dovecot.sizes import UNSET, parse_limit, parse_size
@@ -45,19 +45,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     # -P because the store's password is among what it would hide; none of it leaves this process.
     ran = dovecot.run("doveconf", "-a", "-P")
     if ran.status:
-        file = dovecot.config or _DEFAULT_FILE
-        # Its own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied"
-        if "ermission denied" in ran.err and (os.geteuid() or "open(" in ran.err):
-            place = _DENIED.search(ran.err)
-            raise unseen(
-                place[1] or place[2] if place else file, PermissionError(errno.EACCES, "Permission denied")
-            )
-        if not dovecot.path(file).is_file():
-            raise UsageError(
-                f"{file}: {no_file(dovecot.path(file))}; give Dovecot's main configuration file."
-            )
-        said = ran.err or f"doveconf ended with status {ran.status}"
-        return read_refusal(Version.parse(dovecot.run("dovecot", "--version").out), file, said)
+        return _not_printed(dovecot, ran)
     _all_seen(dovecot)
     first, _, _ = ran.out.partition("\n")  # "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf"
     version = Version.parse(first)
@@ -103,6 +91,24 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
         config_version=v24.config_version(tree, version) if dialect24 else None,
     )
+
+
+def _not_printed(dovecot: Installation, ran: Ran) -> Refusal:
+    """Why doveconf prints nothing.
+
+    Raises CannotObserve for a file that we may not read, and UsageError for one that is not there.
+    """
+    file = dovecot.config or _DEFAULT_FILE
+    # Its own words: "open(/etc/dovecot/dovecot.conf) failed: Permission denied"
+    if "ermission denied" in ran.err and (os.geteuid() or "open(" in ran.err):
+        place = _DENIED.search(ran.err)
+        raise unseen(
+            place[1] or place[2] if place else file, PermissionError(errno.EACCES, "Permission denied")
+        )
+    if not dovecot.path(file).is_file():
+        raise UsageError(f"{file}: {no_file(dovecot.path(file))}; give Dovecot's main configuration file.")
+    said = ran.err or f"doveconf ended with status {ran.status}"
+    return read_refusal(Version.parse(dovecot.run("dovecot", "--version").out), file, said)
 
 
 _OF_A_LOGIN = ("auth_", "mail_", "first_valid_", "last_valid_", "namespace", "passdb", "userdb")

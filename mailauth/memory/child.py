@@ -66,26 +66,15 @@ def trial(
                 f" {allowance.limits.memory / 2**20:.0f} MiB allowed here{allowance.more}: not tried."
             )
     for name in (library, *LIBRARIES[kind]):
-        if name is None or (
-            "/" in name and not name.startswith("/proc/") and not private.trusted(Path(name))
-        ):
-            continue  # who could have put that library there would get the password
-        request: dict[str, object] = {
-            "kind": kind,
-            "library": name,
-            "filter": base64.b64encode(confining.alone()).decode(),
-            "stored": base64.b64encode(stored).decode(),
-            "password": base64.b64encode(password.text).decode(),
-            "room": None if room is None else max(room, 0),
-            "heap": 0 if memory.index and not later else max(memory.index, _MMAP_THRESHOLD),
-        }
+        if name is None or _of_others(name):
+            continue
+        request = _request(kind, stored, password, memory, room=room, later=later)
         try:
             opened = _opened(name)
         except OSError:  # that process may not read it by now, or has ended
             continue
         with opened as file:
-            if file:
-                request["library"] = f"/proc/self/fd/{file.fileno()}"
+            request["library"] = f"/proc/self/fd/{file.fileno()}" if file else name
             with allowance.counted():
                 handed = (file.fileno(),) if file else ()
                 most = min(timeout, max(1.0, allowance.total - allowance.spent))
@@ -100,6 +89,20 @@ def trial(
             verdict = Verdict.MISMATCH
         return TrialResult(verdict, float(answer["seconds"]), name)
     raise CannotObserve(f"{kind} is not installed here, so the verification cannot be tried.")
+
+
+def _request(
+    kind: Library, stored: bytes, password: Password, memory: Memory, *, room: int | None, later: bool
+) -> dict[str, object]:
+    """What the child is asked, but for the library."""
+    return {
+        "kind": kind,
+        "filter": base64.b64encode(confining.alone()).decode(),
+        "stored": base64.b64encode(stored).decode(),
+        "password": base64.b64encode(password.text).decode(),
+        "room": None if room is None else max(room, 0),
+        "heap": 0 if memory.index and not later else max(memory.index, _MMAP_THRESHOLD),
+    }
 
 
 def _of_others(name: str) -> bool:

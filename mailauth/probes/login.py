@@ -12,6 +12,7 @@ from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.evidence import Evidence, LoginReply, Logins, NotApplicable
 from mailauth.evidence.logins import NO_ANSWER
+from mailauth.hashes import Password
 from mailauth.probes import own_client
 from mailauth.probes.scene import PATIENCE, Scene
 from mailauth.probes.walk import PROXIED
@@ -67,17 +68,17 @@ def observe_logins(scene: Scene) -> Logins:
         return Logins(path, (at_socket,))  # auth waited for its database; doveadm asks the same auth
     if not at_socket.ok and not scene.address and own_client.by_address(scene):
         return Logins(path, (at_socket,))  # doveadm's failure would hold back who comes from this machine
+    return Logins(path, (at_socket, *_by_doveadm(scene, password)))
+
+
+def _by_doveadm(scene: Scene, password: Password) -> tuple[LoginReply, ...]:
+    """The same asked by ``doveadm auth test``; nothing where doveadm itself does not start."""
     began = time.monotonic()
     # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
-    ran = dovecot.run(
-        "doveadm",
-        "auth",
-        "test",
-        "-x",
-        f"service={service}",
+    ran = scene.dovecot.run(
+        *("doveadm", "auth", "test", "-x", f"service={scene.service}"),
         *own_client.to_doveadm(scene),
-        "--",
-        user,
+        *("--", scene.user),
         feed=password.raw + b"\n",
         timeout=PATIENCE,
     )
@@ -85,8 +86,8 @@ def observe_logins(scene: Scene) -> Logins:
     # 2.3 ends with 77 for any failure, 2.4 with 75 for internal ones: the reply's code tells more.
     code = next((line.strip().removeprefix("code=") for line in ran.out.splitlines() if "code=" in line), "")
     if _NOT_STARTED.search(ran.err):
-        return Logins(path, (at_socket,))  # doveadm itself does not start: auth was not asked
-    return Logins(path, (at_socket, LoginReply("doveadm auth test", ran.status == 0, code, took)))
+        return ()
+    return (LoginReply("doveadm auth test", ran.status == 0, code, took),)
 
 
 def mechanism_of(scene: Scene) -> Mechanism:
