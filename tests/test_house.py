@@ -109,3 +109,28 @@ def test_a_check_that_a_rule_names_is_there() -> None:
 
 def test_the_table_is_a_tuple_of_rules() -> None:
     assert isinstance(rules.RULES, tuple)
+
+
+def _imports(path: Path, modules: set[str]) -> set[str]:
+    """The modules of ours that a module imports, also where it does so late; not what only types need."""
+    tree = ast.parse(path.read_text())
+    of_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in of_types:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & modules or {node.module} & modules
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    graph = {name: _imports(path, set(names)) - {name} for name, path in names.items()}
+    while leaves := {name for name, below in graph.items() if not below & graph.keys()}:
+        graph = {name: below for name, below in graph.items() if name not in leaves}
+    assert set(graph) == set()

@@ -14,8 +14,8 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
-from mailauth.remedies import HASH_NEW, remedy
+from mailauth.finding import Bears, Problem, Severity, rule
+from mailauth.rules.hash_case import takes_long
 
 _LONG = 2.5  # seconds, of one core: ten to thirty times what is recommended
 
@@ -24,13 +24,4 @@ _LONG = 2.5  # seconds, of one core: ten to thirty times what is recommended
 def takes_too_long(stored: StoredHash) -> Problem | None:
     if stored.damage is not None or stored.seconds < _LONG:
         return None
-    return Problem(
-        says=f"One verification of {stored.shown} takes about {stored.seconds:.0f} s of a core.",
-        because=(stored,),
-        certainty=Certainty.LIKELY,
-        remedy=remedy(
-            summary="Set the password again, with numbers that take a tenth of a second.",
-            commands=(HASH_NEW,),
-            store=StoreChange.NEW_PASSWORD,
-        ),
-    )
+    return takes_long(stored, "")

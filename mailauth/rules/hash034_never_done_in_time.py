@@ -15,25 +15,12 @@ What to do
 """
 
 from mailauth.evidence import StoredHash
-from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
-from mailauth.remedies import HASH_NEW, remedy
-from mailauth.rules.hash_case import NEVER
+from mailauth.finding import Bears, Problem, Severity, rule
+from mailauth.rules.hash_case import NEVER, takes_long
 
 
 @rule("HASH034", "One verification takes longer than Dovecot waits", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def never_done_in_time(stored: StoredHash) -> Problem | None:
     if stored.damage is not None or stored.seconds < NEVER:
         return None
-    return Problem(
-        says=(
-            f"One verification of {stored.shown} takes about {stored.seconds:.0f} s of a core; a worker is"
-            " given up after 60 s, a client after 180 s."
-        ),
-        because=(stored,),
-        certainty=Certainty.LIKELY,
-        remedy=remedy(
-            summary="Set the password again, with numbers that take a tenth of a second.",
-            commands=(HASH_NEW,),
-            store=StoreChange.NEW_PASSWORD,
-        ),
-    )
+    return takes_long(stored, "; a worker is given up after 60 s, a client after 180 s")

@@ -87,3 +87,17 @@ def around(stored: StoredHash, found: Damage) -> Problem:
         )
         return problem(stored, found, f"{says} but for this: {found.detail}.", lost=lost)
     return problem(stored, found, f"The hash is sound but for this: {found.detail}.")
+
+
+def takes_long(stored: StoredHash, says: str) -> Problem:
+    """A sound hash whose verification takes too long for a login."""
+    return Problem(
+        says=f"One verification of {stored.shown} takes about {stored.seconds:.0f} s of a core{says}.",
+        because=(stored,),
+        certainty=Certainty.LIKELY,
+        remedy=remedies.remedy(
+            summary="Set the password again, with numbers that take a tenth of a second.",
+            commands=(HASH_NEW,),
+            store=StoreChange.NEW_PASSWORD,
+        ),
+    )

@@ -12,8 +12,9 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Problem, Remedy, Severity, rule
 from mailauth.hashes.variants import Change
+from mailauth.rules.variant_case import right_but_for
 
 
 @rule(
@@ -23,11 +24,8 @@ from mailauth.hashes.variants import Change
     bears=Bears.ENTRY,
 )
 def other_case(variant: PasswordVariant) -> Problem | None:
-    if variant.change is not Change.CASE:
-        return None
-    return Problem(
-        says=f"The password given is wrong; {variant.how} it is right.",
-        because=(variant,),
-        certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Give the password as it was set: look at Caps Lock and the first letter."),
+    return right_but_for(
+        variant,
+        Change.CASE,
+        Remedy(summary="Give the password as it was set: look at Caps Lock and the first letter."),
     )

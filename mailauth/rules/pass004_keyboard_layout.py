@@ -12,19 +12,17 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Problem, Remedy, Severity, rule
 from mailauth.hashes.variants import Change
+from mailauth.rules.variant_case import right_but_for
 
 
 @rule(
     "PASS004", "The password was typed on another keyboard layout", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
 )
 def keyboard_layout(variant: PasswordVariant) -> Problem | None:
-    if variant.change is not Change.LAYOUT:
-        return None
-    return Problem(
-        says=f"The password given is wrong; {variant.how} it is right.",
-        because=(variant,),
-        certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Choose the keyboard layout on which the password was set, or set it again."),
+    return right_but_for(
+        variant,
+        Change.LAYOUT,
+        Remedy(summary="Choose the keyboard layout on which the password was set, or set it again."),
     )

@@ -14,22 +14,20 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
 from mailauth.remedies import HASH_NEW, remedy
+from mailauth.rules.variant_case import right_but_for
 
 
 @rule(
     "PASS005", "The password is right in another character encoding", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
 )
 def other_charset(variant: PasswordVariant) -> Problem | None:
-    if variant.change is not Change.CHARSET:
-        return None
-    return Problem(
-        says=f"The password given is wrong; {variant.how} it is right.",
-        because=(variant,),
-        certainty=Certainty.PROVEN,
-        remedy=remedy(
+    return right_but_for(
+        variant,
+        Change.CHARSET,
+        remedy(
             summary="Set the password again, by way of a program that writes it in UTF-8.",
             commands=(HASH_NEW,),
             careful="A client that encodes it the old way can log in until then, and not after.",

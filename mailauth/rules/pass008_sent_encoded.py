@@ -14,20 +14,18 @@ What to do
 """
 
 from mailauth.evidence import PasswordVariant
-from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
+from mailauth.finding import Bears, Problem, Severity, StoreChange, rule
 from mailauth.hashes.variants import Change
 from mailauth.remedies import HASH_NEW, remedy
+from mailauth.rules.variant_case import right_but_for
 
 
 @rule("PASS008", "The password is right but for escapes", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def sent_encoded(variant: PasswordVariant) -> Problem | None:
-    if variant.change is not Change.ESCAPED:
-        return None
-    return Problem(
-        says=f"The password given is wrong; {variant.how} it is right.",
-        because=(variant,),
-        certainty=Certainty.PROVEN,
-        remedy=remedy(
+    return right_but_for(
+        variant,
+        Change.ESCAPED,
+        remedy(
             summary="Mend the program that escapes the password, and set the password again.",
             commands=(HASH_NEW,),
             careful="If it is the client that escapes, the stored hash is right: mend the client only.",
