@@ -205,10 +205,10 @@ def keygen(file: Path) -> None:
 def _asked(named: dict[str, Any]) -> tuple["Where", "Wishes"]:
     from mailauth.migrate.decide import Action, Wishes  # noqa: PLC0415
 
-    rules, goal = _rules(named)
+    rules, goal, origin = rules_of(named)
     making = any(rule.action is Action.REHASH for rule in rules)
     where = where_of(named, goal if making else None)
-    return where, Wishes(rules, goal, where.reader, _origin(named["origin"]))
+    return where, Wishes(rules, goal, where.reader, origin)
 
 
 def sampled(
@@ -236,7 +236,8 @@ def _origin(name: str | None) -> str:
     return (name or "").lower()
 
 
-def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
+def rules_of(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal", str]:
+    """The rules, what hashes are to become, and whose strings they are.  Raises UsageError."""
     from mailauth.hashes.making import has_profile, profile  # noqa: PLC0415
     from mailauth.migrate.decide import Action, Rule, RuleFile, load  # noqa: PLC0415
     from mailauth.migrate.goal import Goal  # noqa: PLC0415
@@ -253,7 +254,7 @@ def _rules(named: dict[str, Any]) -> tuple[tuple["Rule", ...], "Goal"]:
     rules = file.rule + flags + ((Rule(Action.REHASH),) if named["rehash"] else ())
     if not rules:
         raise UsageError("say what is to be done: --prefix, --trim, --relabel, --mend ..., or --rules FILE.")
-    return rules, Goal(scheme.upper(), tuple(options.items()))
+    return rules, Goal(scheme.upper(), tuple(options.items())), _origin(named["origin"])
 
 
 def where_of(named: dict[str, Any], goal: "Goal | None") -> "Where":

@@ -89,6 +89,12 @@ def _apply(again: Sequence[str]) -> str:
     return shlex.join(["mailauth", "migrate", "apply", *again, "--apply"])
 
 
+def counted_text(lines: Sequence[Line], what: str) -> str:
+    """Values that no store of ours has, by what becomes of them."""
+    counted = [_line(one) for one in lines] or [f"  no {what} is there"]
+    return "\n".join([f"{sum(one.rows for one in lines)} values of {what}", *counted]) + "\n"
+
+
 def _line(one: Line) -> str:
     names = f"  e.g. {', '.join(one.users)}" if one.users else ""
     if one.action:

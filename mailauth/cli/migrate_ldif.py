@@ -1,0 +1,111 @@
+"""``mailauth migrate ldif``."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from mailauth.cli.hash_options import opened
+from mailauth.cli.migrate_options import rule_options
+from mailauth.errors import Refused, UsageError
+
+
+@click.command()
+@click.argument("entries", metavar="FILE.ldif|-")
+@rule_options
+@click.option(
+    "--attribute",
+    default="userPassword",
+    show_default=True,
+    help="Attribute with the passwords.",
+    metavar="NAME",
+)
+@click.option(
+    "--default-scheme",
+    default="CRYPT",
+    show_default=True,
+    help="Scheme of strings without {SCHEME}.",
+    metavar="NAME",
+)
+@click.option(
+    "--dovecot",
+    "judge",
+    metavar="VERSION",
+    help="Version that is to read the strings.  [default: the newest]",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the modifications there, mode 0600."
+)
+@click.option(
+    "--undo-out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what takes them back there, mode 0600.",
+)
+def ldif(
+    entries: str,
+    attribute: str,
+    default_scheme: str,
+    judge: str | None,
+    out: Path | None,
+    undo_out: Path | None,
+    **named: Any,
+) -> None:
+    """Turn a directory's entries (slapcat, ldapsearch) into modifications for ldapmodify, by the same rules.
+
+    Each modification deletes the old value and adds the new one, so a directory makes it only where the old
+    value still is: ldapmodify -c reports the others.  Without --out it is only counted.  Plaintexts are not
+    made into hashes here.
+
+    \b
+    Exit status:  0 nothing is to be done     1 something is, or some values are left or broken
+                  2 wrong usage
+    """
+    from mailauth.cli.migrate_plan import rules_of  # noqa: PLC0415 - --help needs none of it
+    from mailauth.dovecot.version import Version  # noqa: PLC0415
+    from mailauth.hashes.damaged import Reader  # noqa: PLC0415
+    from mailauth.migrate.decide import Counts, Wishes, decide  # noqa: PLC0415
+    from mailauth.probes.survey import NEWEST  # noqa: PLC0415
+    from mailauth.render.migrate import counted_text  # noqa: PLC0415
+    from mailauth.stores import ldif as ldifs  # noqa: PLC0415
+
+    if named["rehash"] or named["prove"]:
+        raise UsageError("--rehash and --prove are for a store that mailauth opens itself.")
+    version = Version.parse(judge) if judge else NEWEST
+    rules, goal, origin = rules_of(named)
+    reader = Reader(version.numbers, default_scheme.upper(), version.dialect == "2.3")
+    wishes, counts = Wishes(rules, goal, reader, origin), Counts()
+    with opened(entries) as source, _made(out) as there, _made(undo_out) as back:
+        for entry in ldifs.read(source, attribute):
+            for old in entry.values:
+                decision = decide(old, wishes)
+                counts.add(decision, entry.user)
+                new = decision.new
+                if new is None or new in entry.values:
+                    continue
+                for target, change in ((there, (entry.dn, old, new)), (back, (entry.dn, new, old))):
+                    if target:
+                        target.writelines(ldifs.modifications([change], attribute))
+    lines = counts.lines()
+    click.echo(counted_text(lines, attribute), nl=False)
+    sys.exit(1 if any(line.action or line.broken or line.unsure for line in lines) else 0)
+
+
+@contextmanager
+def _made(path: Path | None) -> Iterator[BinaryIO | None]:
+    """A new file, for its owner only."""
+    if path is None:
+        yield None
+        return
+    try:
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already; name a file that is not.") from None
+    except OSError as why:
+        raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
+    with os.fdopen(made, "wb") as file:
+        yield file

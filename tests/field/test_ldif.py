@@ -1,0 +1,71 @@
+"""A directory's entries made into modifications: real slapd, ldapmodify, and logins by an LDAP passdb."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from mailauth.hashes import Password, generate
+from tests.cli.running import mailauth
+from tests.field.chains import ldap, server
+from tests.field.directory import ADMIN, SECRET, SUFFIX, Directory
+from tests.field.rig import Rig
+from tests.migrate.conftest import secret
+
+COUNT = 4
+
+
+def directory_said(
+    directory: Directory, program: str, *words: str, feed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    argv = [program, "-x", "-H", directory.uri, "-D", ADMIN, "-w", SECRET, *words]
+    return subprocess.run(argv, input=feed, capture_output=True, text=True, check=False)
+
+
+def test_modifications_are_made_only_where_the_old_value_still_is(
+    rig: Callable[..., Rig], tmp_path: Path
+) -> None:
+    """Mislabelled hashes: nobody gets in, then all but the one who was changed meanwhile; and back."""
+    users = {
+        f"u{n}": "{MD5}" + generate("BLF-CRYPT", Password(secret(n)), cost=4).removeprefix("{BLF-CRYPT}")
+        for n in range(COUNT)
+    }
+    with Directory(tmp_path / "ldap", users) as directory:
+        one = server(rig, "2.3.19.1", ldap(directory, bind=False))
+        assert not any(one.login(f"u{n}", secret(n)).ok for n in range(COUNT))
+        listed = ("-LLL", "-b", SUFFIX, "(uid=*)")
+        before = directory_said(directory, "ldapsearch", *listed).stdout
+        (tmp_path / "in.ldif").write_text(before)
+        words = ("migrate", "ldif", str(tmp_path / "in.ldif"), "--relabel", "--dovecot", "2.3.19.1")
+        counted = mailauth(*words)
+        assert counted.returncode == 1, counted.stderr
+        assert f"relabel  {COUNT:>9}" in counted.stdout
+        files = ("--out", str(tmp_path / "out.ldif"), "--undo-out", str(tmp_path / "undo.ldif"))
+        assert mailauth(*words, *files).returncode == 1
+        assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("out.ldif", "undo.ldif")} == {0o600}
+        changed = (
+            f"dn: uid=u3,{SUFFIX}\nchangetype: modify\nreplace: userPassword\nuserPassword: {{PLAIN}}new\n"
+        )
+        directory_said(directory, "ldapmodify", feed=changed)
+        made = directory_said(directory, "ldapmodify", "-c", "-f", str(tmp_path / "out.ldif"))
+        assert "No such attribute" in made.stderr
+        one.reload()
+        assert [one.login(f"u{n}", secret(n)).ok for n in range(COUNT)] == [True] * 3 + [False]
+        assert one.login("u3", b"new").ok
+        (tmp_path / "in.ldif").write_text(directory_said(directory, "ldapsearch", *listed).stdout)
+        assert mailauth(*words).returncode == 0
+        directory_said(directory, "ldapmodify", "-c", "-f", str(tmp_path / "undo.ldif"))
+        now = directory_said(directory, "ldapsearch", *listed).stdout
+        assert [sorted(entry.splitlines()) for entry in now.split("\n\n")[:3]] == [
+            sorted(entry.splitlines()) for entry in before.split("\n\n")[:3]
+        ]
+
+
+def test_what_is_no_entry_is_said_by_its_line(tmp_path: Path) -> None:
+    for text, says in (
+        ("dn: uid=a\nuserPassword:: %%%\n", "line 2 of the LDIF: no base64"),
+        ("dn: uid=a\nuserPassword:< file:///etc/shadow\n", "line 2 of the LDIF"),
+        ("dn: uid=a\nchangetype: modify\n", "changetype"),
+    ):
+        (tmp_path / "in.ldif").write_text(text)
+        done = mailauth("migrate", "ldif", str(tmp_path / "in.ldif"), "--prefix")
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
