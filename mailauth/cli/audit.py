@@ -79,7 +79,8 @@ def audit(
 ) -> None:
     """List what a store holds: every row, by scheme, parameters, length and verdict.
 
-    Reads the stores that Dovecot's configuration names, or one given as a URL.  A database counts itself.
+    Reads the stores that Dovecot's configuration names, or one given as a URL.  A database counts its own
+    rows.
     Shows no salt, no digest and no password.  Changes nothing.
 
     A URL: postgresql://user@host/db  mysql://user@host/db  sqlite:///path  passwd-file:/path, with

@@ -114,7 +114,7 @@ def check(
     server     Dovecot runs and greets, its ports are open, its stores answer
     canary     a user logs in by each way: the auth socket, and every open port (needs --canary)
     headroom   what is free beyond the largest stored hash, under the live vsz_limit
-    rows       rows that this Dovecot refuses or never matches (counted now and then: --survey-age)
+    rows       rows that this Dovecot refuses or never matches (counted again after --survey-age)
     workers    auth-workers against their limit; queues, limits and crashes in the log
     failures   failed logins by reason, from what the log has had added since the last run
 

@@ -70,7 +70,7 @@ def diagnose(
     Reads Dovecot's configuration, looks the user up in the real store, and tries the stored hash in
     a child process with exactly the room that the verifying process has.  Changes nothing.
 
-    The password is optional: without it, whether memory suffices is answered all the same.
+    The password is optional; whether the memory suffices is answered without it.
 
     \b
     Exit status:  0 nothing found, all decided    1 found

@@ -218,7 +218,7 @@ def show(
 ) -> None:
     """Explain a stored string: what it is, what it needs, which Dovecot reads it, what is wrong.
 
-    Prints neither salt nor digest, but for the mended string, where there is one.
+    Prints neither salt nor digest, except in a repaired string.
     """
     if batch is not None:
         settings = batching.Settings(

@@ -40,8 +40,9 @@ Exit status:  0 nothing failed, or a knee was found
 def load(as_json: bool, picture: Path | None, **given: Any) -> None:
     """Measure the login rate that Dovecot sustains, and what happens above it.
 
-    Asks at the auth socket, or by IMAP, at a rate that does not wait for answers; a latency is from when
-    a request was due.  Loads a lab's Dovecot, this machine's, or, with --i-own-this-server, any.
+    Asks at the auth socket, or by IMAP, at a rate that does not wait for answers; latency counts from
+    the time when the request was due.  Loads a lab's Dovecot, this machine's, or any with
+    --i-own-this-server.
     """
     from mailauth.cli.load_where import where  # noqa: PLC0415 - --help needs none of it
     from mailauth.load.accounts import Mix  # noqa: PLC0415

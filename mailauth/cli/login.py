@@ -111,7 +111,7 @@ def login(
 
     From the stored hash outwards: our own judgement of it, doveadm auth test and login, the auth socket,
     then IMAP, POP3, submission and ManageSieve as they listen (plain, STARTTLS, TLS), and the Postfix of
-    this machine that asks this Dovecot.  Each way once.  These are real logins: they leave traces in the log.
+    this machine that asks this Dovecot.  Each is tried once.  These are real logins; they appear in the log.
 
     A refused password is not tried again by the same way, and at most --refusals times in all.  At the
     protocols each refusal counts towards Dovecot's penalty for the address that it comes from.

@@ -71,7 +71,7 @@ def command(
     """Check whether the hashes in the store fit into the processes that verify them.
 
     On a server: reads the configuration, counts the parameters of all rows in the store, reads size and
-    limits of the processes that verify, and says the smallest vsz_limit that is enough.  Changes nothing;
+    limits of the processes that verify, and prints the smallest vsz_limit that is enough.  Changes nothing;
     a worker that does not run yet is started by looking up a user that does not exist.
 
     Without one: give --vsz-limit, --driver and a HASH (or --stdin, --memory).

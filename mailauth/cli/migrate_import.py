@@ -136,11 +136,11 @@ def import_(
     other software (phpass, WordPress, Django, Drupal, MySQL, hMailServer, ...).
     Without --apply the list is only verified, and the hashes counted that would be made.
 
-    It can be interrupted and killed: run it again, and who is done is there already.  mailauth migrate undo
+    It can be interrupted and killed: run it again; users who are done are skipped.  mailauth migrate undo
     takes it back, as it does for apply.
 
     \b
-    Exit status:  0 all fine           1 some lines were left, and are named; or it had to end before
+    Exit status:  0 all fine           1 some lines were left, and are named; or it ended early
                   2 wrong usage        3 the store or the cluster does not answer       130 interrupted
     """
     from mailauth.migrate import bulk, import_list  # noqa: PLC0415 - --help needs none of it

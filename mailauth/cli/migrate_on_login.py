@@ -45,7 +45,7 @@ def on_login() -> None:
     """Give each user a new hash at the next login, without a password reset.
 
     Dovecot reports each login, after it has answered the client, to a small service on loopback; the
-    password is in the report, sealed by Dovecot itself.  The service verifies it against the row, makes
+    password is in the report, encrypted by Dovecot itself.  The service verifies it against the row, makes
     the new hash, and sets it where the row is still the same.  Nothing that goes wrong there can make a
     login fail.
     """

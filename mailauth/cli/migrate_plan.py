@@ -57,7 +57,7 @@ def plan(as_json: bool, max_seconds: float, users_out: Path | None, **named: Any
     nobody else may read ("-": standard input).
 
     \b
-    Exit status:  0 nothing is to be done    1 something is, or some rows are left or broken and stay so
+    Exit status:  0 nothing to change        1 something to change, or rows that stay broken or undecided
                   2 wrong usage              3 the store could not be read
     """
     again = words("as_json", "max_seconds", "users_out")
@@ -127,14 +127,14 @@ def apply(
 ) -> None:
     """Carry out the plan in batches; a row that changed meanwhile is left alone.
 
-    Can be interrupted (Ctrl-C ends after the batch) and killed; --resume goes on.  What was changed can be
-    taken back: mailauth migrate undo.  The journal, old plaintexts too, is sealed to a key that lies beside
-    it for root, to another with --seal-to; --no-undo-for-plaintexts keeps no plaintext.
+    Can be interrupted (Ctrl-C ends after the batch) and killed; --resume continues.  What was changed can be
+    taken back: mailauth migrate undo.  The journal, with old plaintexts, is encrypted to a key stored beside
+    it for root, or to the key of --seal-to; --no-undo-for-plaintexts keeps no plaintext.
 
     \b
     Exit status:  0 all done, and a plan made now would find nothing
                   1 some rows are left: changed meanwhile, locked, refused, undecided (they may be several
-                    things) or broken; --json counts each; or it had to end before its time
+                    things) or broken; --json counts each; or it ended early
                   2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
     from mailauth.migrate import apply as applying  # noqa: PLC0415 - --help needs none of it

@@ -45,7 +45,7 @@ def undo(
 
     1 also where some rows were plaintexts that the journal does not hold (--no-undo-for-plaintexts): they
     keep their new strings.
-    Without --apply the rows are looked at, and it is said of how many each is true.
+    Without --apply the rows are only looked at and counted.
 
     A journal knows its store by the server's own identity, or by the file.  Where that is another now, undo
     says what it finds, and --store with those words accepts it.

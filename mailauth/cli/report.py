@@ -77,9 +77,9 @@ def report(
     """Write one HTML file with all results about this server, to send to a colleague.
 
     What mailauth checkup finds, what the stores hold, whether the hashes fit into memory; with USER also
-    what diagnose USER finds, with --load also how many logins a second it holds.  The file needs
+    what diagnose USER finds, with --load also the login rate that it sustains.  The file needs
     neither network nor scripts, and can be read on a phone and printed.  It holds no password and no
-    hash.  It does name users, hosts and addresses: --anonymous replaces these.  Only you can read the
+    hash.  It names users, hosts and addresses; --anonymous replaces these.  Only you can read the
     file.  Changes nothing else.
 
     \b

@@ -37,7 +37,7 @@ class Order:
 
 
 def has_profile(scheme: str) -> bool:
-    """Whether the profiles are of this scheme: they say how much memory and how many passes."""
+    """Whether the profiles belong to this scheme: they say how much memory and how many passes."""
     known = named(scheme)
     return known is not None and "memory" in known.options
 

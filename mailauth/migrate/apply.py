@@ -121,7 +121,7 @@ def plan(
 ) -> Plan:
     """Read everything, or as much as can be judged in so many seconds; change nothing.
 
-    ``made``: how long a hash is that would be made.  ``each``: is told of every row.
+    ``made``: how long a hash is that would be made.  ``each``: is called for every row.
     """
     until, stopped = time.monotonic() + seconds, False
     counts, decider = Counts(names), Decider(wishes)

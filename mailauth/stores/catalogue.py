@@ -1,6 +1,6 @@
 """What a database says of its own tables: questions that take the form of a password query.  Pure.
 
-Each returns one row with a field "user", the name that is told.  Of the query only words are put into it.
+Each returns one row with a field "user", the name that is shown.  Of the query only words are put into it.
 """
 
 import re
