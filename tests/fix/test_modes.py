@@ -3,7 +3,9 @@
 import os
 import stat
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -58,3 +60,55 @@ def test_what_a_user_puts_there_is_left_alone(tmp_path: Path, how: str) -> None:
         with pytest.raises(Refused, match=r"link|other names"):
             modes.change(HERE, (*words, str(home / "secret")))
     assert (stat.S_IMODE(secret.stat().st_mode), secret.stat().st_gid) == (0o600, 0)
+
+
+def owners(top: Path) -> set[tuple[int, int]]:
+    return {(one.lstat().st_uid, one.lstat().st_gid) for one in (top, *top.rglob("*"))}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+def test_a_folder_is_given_with_all_that_is_in_it(tmp_path: Path) -> None:
+    """As ``chown -R`` does it; but a file that has a name elsewhere, too, is left to whom it belongs."""
+    secret, mail = tmp_path / "secret", tmp_path / "mail"
+    secret.touch()
+    (mail / "cur/deep").mkdir(parents=True)
+    (mail / "cur/deep/1").touch()
+    (mail / "link").symlink_to(secret)
+    (mail / "folders").symlink_to(tmp_path)
+    words = ("chown", "-R", "--", "12345:12346", str(mail))
+    assert modes.is_one(words)
+    modes.change(HERE, words)
+    assert (owners(mail), secret.stat().st_uid) == ({(12345, 12346)}, 0)
+    (mail / "cur/other").hardlink_to(secret)
+    with pytest.raises(Refused, match=r"other names.*: \S+/mail/cur/other\.$"):
+        modes.change(HERE, words)
+    assert secret.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    """A folder, exchanged all the time for a link to root's: chown(1) asks by path."""
+    roots, mail = tmp_path / "root", tmp_path / "mail"
+    for one in (roots / "sub/deep", mail / "sub/deep"):
+        one.mkdir(parents=True)
+        for number in range(20):
+            (one / str(number)).touch()
+    (mail / "sub2").symlink_to(roots)
+    over = Event()
+
+    def exchange() -> None:
+        names = [str(mail / name) for name in ("sub", "sub2", "spare")]
+        while not over.is_set():
+            for old, new in ((0, 2), (1, 0), (2, 1)):
+                os.rename(names[old], names[new])  # noqa: PTH104 - as fast as can be
+
+    user = Thread(target=exchange)
+    user.start()
+    try:
+        for number in range(200):
+            with suppress(Refused):
+                modes.change(HERE, ("chown", "-R", "--", f"{number + 1}:1", str(mail)))
+    finally:
+        over.set()
+        user.join()
+    assert owners(roots) == {(0, 0)}
