@@ -109,6 +109,7 @@ def test_built_installed_used_and_removed(package: Path, clean_root: Path, tmp_p
         "/usr/share/zsh/vendor-completions/_mailauth",
         "/usr/share/fish/vendor_completions.d/mailauth.fish",
         "/usr/share/doc/mailauth/copyright",
+        "/usr/share/doc/mailauth/mailauth.cdx.json",
     ):
         assert path in files
     assert not [path for path in files if not path.startswith(("/usr", "/."))]
