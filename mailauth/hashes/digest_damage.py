@@ -48,7 +48,8 @@ def in_hex(payload: bytes, name: bytes | None, parsed: Hash) -> Said | None:
         return by_form(payload)
     forms = bare.likely(payload)
     right = [one.scheme for one in forms if one.scheme]
-    if f"{parsed.scheme.name}.HEX" in right:
+    salted = len(payload) // 2 > _SALTED.get(parsed.scheme.name, len(payload))
+    if f"{parsed.scheme.name}.HEX" in right or (salted and not right):
         written = f"{parsed.scheme.name}.HEX"
         return (
             Kind.MISLABELLED,
@@ -61,6 +62,7 @@ def in_hex(payload: bytes, name: bytes | None, parsed: Hash) -> Said | None:
 
 
 _WHOLE_HEX = 32  # digits
+_SALTED = {"SMD5": 16, "SSHA": 20, "SSHA256": 32, "SSHA512": 64}  # bytes of the digest; the salt follows
 
 
 def by_form(text: bytes) -> Said | None:

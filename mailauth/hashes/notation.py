@@ -20,16 +20,16 @@ _CUTS = (
     (re.compile(rb"\[\s*(\")(.+)\"\s*\]", re.DOTALL), "it is written as JSON"),
 )
 
+_JSON = re.compile(rb"\\(?:([/\"])|u00([2-7][0-9A-Fa-f]))")
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return found[1] or bytes([int(found[2], 16)])
+
 
 def readings(payload: bytes) -> Iterator[tuple[str, bytes]]:
     """What the notation is, and the string without it."""
-    if (
-        b"&" in payload
-        and (again := html.unescape(_text(payload)).encode("utf-8", "surrogateescape")) != payload
-    ):
-        yield from _if_plain("HTML's escapes (&#36; and the like) stand in it", again)
-    if b"%" in payload and (again := unquote_to_bytes(payload)) != payload:
-        yield from _if_plain("the escapes of a URL (%24 and the like) stand in it", again)
+    yield from _escaped(payload)
     text = _text(payload)
     if not text.isascii():
         seen = _INVISIBLE.sub("", text)
@@ -51,6 +51,19 @@ def readings(payload: bytes) -> Iterator[tuple[str, bytes]]:
         )
     elif len(payload) >= 28 and (raw := base64_decode(payload)):
         yield from _if_hash("it is base64 of the hash", raw)
+
+
+def _escaped(payload: bytes) -> Iterator[tuple[str, bytes]]:
+    """As pages, addresses and JSON write characters that they need for themselves."""
+    if (
+        b"&" in payload
+        and (again := html.unescape(_text(payload)).encode("utf-8", "surrogateescape")) != payload
+    ):
+        yield from _if_plain("HTML's escapes (&#36; and the like) stand in it", again)
+    if b"%" in payload and (again := unquote_to_bytes(payload)) != payload:
+        yield from _if_plain("the escapes of a URL (%24 and the like) stand in it", again)
+    if b"\\" in payload and (again := _JSON.sub(_unescaped, payload)) != payload:
+        yield from _if_plain("JSON's escapes (\\/ and the like) stand in it", again)
 
 
 BYTEA = "PostgreSQL's text of a bytea column"

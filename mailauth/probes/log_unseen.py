@@ -24,7 +24,9 @@ def observe_unseen_failures(scene: Scene) -> UnseenFailures | NotApplicable:
     alone = all(one.source is None for one in scene.config.passdbs if not one.deny)
     failing = _failing(log, frozenset(driver for driver, _ in unseen), alone=alone)
     words = Counter(event.reason for event in failing.values())
-    causes = {event.row.says: None for event in failing.values() if event.row and event.row.says}
+    causes = {
+        event.row.says: None for event in failing.values() if event.row and event.row.says != event.reason
+    }
     logged_in = [event.when for event, _ in log.events if event.kind is LogKind.LOGGED_IN and event.when]
     times = [event.when for event in failing.values() if event.when]
     return UnseenFailures(

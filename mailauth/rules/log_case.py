@@ -12,7 +12,8 @@ def of_user(log: UserInLog | ClientFailures | None) -> str:
     if log is None or not log.reasons:
         return ""
     says = f"Dovecot logs of this user: {', '.join(log.reasons)}."
-    return f"{says} That is: {'; '.join(log.causes)}." if log.causes else says
+    causes = [one for one in log.causes if not any(reason.startswith(one) for reason in log.reasons)]
+    return f"{says} That is: {'; '.join(causes)}." if causes else says
 
 
 def of_auth(window: LogWindow | None) -> str:

@@ -1,5 +1,6 @@
 """What a third look with fresh eyes found: what was silent, slow, vague or wrong on servers of others."""
 
+import hashlib
 import imaplib
 from collections.abc import Callable
 
@@ -132,3 +133,30 @@ def test_login_says_that_the_block_sets_allow_nets(rig: MakeRig, version: str) -
     done = mailauth("login", "alice", "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
     told = " ".join(done.stdout.split())
     assert "the entry has allow_nets: --from-address tells auth where the client is" in told, told
+
+
+_ESCAPED = GOOD.replace("/", "\\/")
+_HEX = hashlib.sha1(SECRET.encode() + b"12345678", usedforsecurity=False).hexdigest() + b"12345678".hex()
+
+
+@pytest.mark.parametrize(
+    ("stored", "code", "words"),
+    [
+        (_ESCAPED, "HASH032", "JSON's escapes"),
+        (f"{{SSHA}}{_HEX}", "HASH012", "t is hex, and {SSHA} means base64: {SSHA.HEX}"),
+    ],
+    ids=["json", "salted hex"],
+)
+def test_a_string_as_another_program_wrote_it(rig: MakeRig, stored: str, code: str, words: str) -> None:
+    one = server(rig, "2.3.19.1", passwd_file({"alice": stored}))
+    with pytest.raises(imaplib.IMAP4.error), session(one):
+        pass
+    for given in ((), ("--password-stdin",)):
+        told = said(one, *given)
+        assert code in told, told
+        assert words in told
+    mended = GOOD if code == "HASH032" else f"{{SSHA.HEX}}{_HEX}"
+    one.write("users", f"alice:{mended}\n")
+    one.restart()
+    with session(one):
+        pass
