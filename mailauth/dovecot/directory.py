@@ -90,12 +90,14 @@ def _of_23(tree: Block, block: Block, dovecot: Installation) -> Directory:
 
 
 def _password_of(attributes: str) -> str:
-    """The attribute that pass_attrs makes the password; "" where that is not as plain as ``a=password``."""
-    for one in attributes.split(","):
-        attribute, _, name = one.strip().partition("=")
-        if name == "password" and re.fullmatch(r"[\w;.-]+", attribute):
-            return attribute
-    return ""
+    """The attribute that pass_attrs makes the password; "" where that is not as plain as ``a=password``.
+
+    With nopassword, none is needed.
+    """
+    pairs = [one.strip().partition("=")[::2] for one in attributes.split(",")]
+    named = [attribute for attribute, name in pairs if name.partition("=")[0] == "password"]
+    plain = len(named) == 1 and re.fullmatch(r"[\w;.-]+", named[0]) and "nopassword" not in attributes
+    return named[0] if plain else ""
 
 
 def _of_24(tree: Block, block: Block, dovecot: Installation) -> Directory:

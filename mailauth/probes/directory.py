@@ -1,5 +1,7 @@
 """Ask the directories of passdbs of the driver ldap about this user, without the user's password."""
 
+from dataclasses import replace
+
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.directory import read
 from mailauth.evidence import DirectoryAnswer, DirectoryAnswers, NotApplicable
@@ -8,6 +10,7 @@ from mailauth.probes.lookup import fill_for
 from mailauth.probes.scene import Scene
 from mailauth.stores import directory
 from mailauth.stores.directed import Directed, Told
+from mailauth.stores.libldap import REFERRED
 
 
 def observe_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
@@ -23,6 +26,9 @@ def observe_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
 
 def _answer(scene: Scene, passdb: Passdb) -> DirectoryAnswer:
     set_so = read(scene.config, passdb, scene.dovecot)
+    fields = dict((*passdb.default_fields, *passdb.override_fields))
+    if "nopassword" in fields:
+        set_so = replace(set_so, attribute="")
     filled = fill_for(scene, passdb)
     directory.prepare()
     identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
@@ -35,7 +41,7 @@ def _answer(scene: Scene, passdb: Passdb) -> DirectoryAnswer:
         set_so.name,
         set_so.place,
         alone=_of_users(scene) == [passdb] and not passdb.username_filter,
-        sure=told.how is not Directed.TLS or _same_tls(scene),
+        sure=told.code not in REFERRED and (told.how is not Directed.TLS or _same_tls(scene)),
     )
 
 

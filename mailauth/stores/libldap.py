@@ -11,6 +11,8 @@ from contextlib import contextmanager
 NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
 """Debian 13 has the first, 12 the second, 11 the third."""
 
+REFERRED = (9, 10)
+"""partialResults and referral: of a search that names other servers, too."""
 SERVER_DOWN, TIMEOUT, FILTER_ERROR, CONNECT_ERROR = -1, -5, -7, -11
 _SCOPES = {"base": 0, "onelevel": 1, "subtree": 2}
 _DEREFS = {"never": 0, "searching": 1, "finding": 2, "always": 3}
@@ -99,7 +101,7 @@ class Connection:
         )
         try:
             count = self._library.ldap_count_entries(self._handle, found) if found.value else 0
-            if count < most:
+            if count < most and not (count and result in REFERRED):
                 self._check(result)
             return count, bool(attribute and count and self._has(found, attribute))
         finally:

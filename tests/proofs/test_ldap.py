@@ -142,6 +142,18 @@ def lab_of(kind: str) -> Iterator[Path]:
         yield ca
 
 
+def test_a_reference_to_another_server_that_is_down(proof: Make, dovecot_version: str) -> None:
+    """As Active Directory has them at its root: Dovecot logs the user in all the same."""
+    one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
+    elsewhere = f"ldap://127.0.0.1:{one.lab.free_port()}/ou=far,dc=lab"
+    entry = {"objectClass": ["referral", "extensibleObject"], "ou": ["far"], "ref": [elsewhere]}
+    store(one.lab).server.add({f"ou=far,{PEOPLE}": entry})
+    assert not told(one, login=False)
+    assert not told(one, login=True)
+    one.user = "nobody"
+    assert [finding.rule.code for finding in told(one, login=False)] == ["LDAP005"]
+
+
 def test_a_second_passdb_may_have_the_user(proof: Make, dovecot_version: str) -> None:
     """Then no entry is no finding, and a directory that is down is a risk."""
     one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
