@@ -6,7 +6,7 @@ Why
     The filter matches no entry below the base: the user is not there, has another attribute or object class
     than the filter asks for, or is hidden from the name with which Dovecot binds.
 How we know
-    The directory was searched as Dovecot searches it, and returned none.  It is told where no other passdb
+    The directory was searched as Dovecot searches it, and returned none.  It is shown where no other passdb
     could have the user.
 What to do
     Search with the filter and the base that are named; leave out one part of the filter after the other.

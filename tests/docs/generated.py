@@ -46,6 +46,7 @@ GROUPS = (
     ("CONF", "settings: of the other version, literal variables, drivers, mechanisms, files"),
     ("AUTH", "authentication: no TLS, mechanisms, stale caches, penalties, queues, crashes"),
     ("DB", "the database: down, credentials, tables, columns, permissions, slow, full"),
+    ("LDAP", "the directory: no answer, several entries, a wrong base, no password, no entry"),
     ("USERDB", "after the password: no user, home, uid, permissions"),
     ("NET", "the network: nothing listens, certificates, routes, forwarding, filters"),
     ("LOG", "the log: clients that retry for ever, disks, logs that go nowhere"),

@@ -24,6 +24,11 @@ def test_the_rules_in_the_readme_and_the_rules_page_are_current() -> None:
     assert generated.RULES_PAGE.read_text() == generated.rules_page()
 
 
+def test_every_group_of_codes_is_described() -> None:
+    """Where this fails: a line in tests/docs/generated.GROUPS."""
+    assert {generated.group_of(rule.code) for rule in RULES} == {group for group, _ in generated.GROUPS}
+
+
 def test_the_evidence_in_contributing_is_current() -> None:
     """When it is not: python -m tests.docs.generated."""
     shown = generated.block(generated.CONTRIBUTING.read_text(), "evidence")

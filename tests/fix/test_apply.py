@@ -267,7 +267,7 @@ def test_a_dovecot_that_does_not_run(fix: Fix, lab: Labs) -> None:
 
 
 def test_without_a_user(fix: Fix, lab: Labs, dovecot_version: str) -> None:
-    """What diagnose --all finds: a passwd-file that auth may not read."""
+    """What a checkup finds: a passwd-file that auth may not read."""
     with lab(dovecot_version, "passwd-file", {"alice": GOOD}) as one:
         assert one.store.path
         pid = str(one.master_pid)

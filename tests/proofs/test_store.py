@@ -102,7 +102,7 @@ def mix() -> dict[str, str | None]:
 
 
 def asked(lab: Lab, version: str | None = None) -> Diagnosis:
-    """``diagnose --all``, with nothing undecided."""
+    """``mailauth checkup``, with nothing undecided."""
     as_if = Version.parse(version) if version else None
     looked = look_at_all(Checkup(at_pid(lab.master_pid, None), as_if, names=1000))
     assert [f"{u.rule.code}: {u.missing.reason}" for u in looked.diagnosis.undecided] == []
