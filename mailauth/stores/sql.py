@@ -205,7 +205,8 @@ def _pgsql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
     try:
         with connection:
             raw = connection.pgconn
-            connection.execute(_NO_LONGER)
+            # a session behind pgbouncer is another's after this transaction
+            connection.execute(_NO_LONGER, (links.is_pooled(connection),))
 
             def escape(text: str) -> str:
                 return (
@@ -306,7 +307,7 @@ _WITH_TLS: dict[str, Callable[[dict[str, str]], bool]] = {
 }
 # Our own limit, unless the server has a shorter one: that ends Dovecot's query, too.
 _NO_LONGER = (
-    f"SELECT set_config('statement_timeout', '{_TIMEOUT}s', false) WHERE NOT"
+    f"SELECT set_config('statement_timeout', '{_TIMEOUT}s', %s::boolean) WHERE NOT"
     f" current_setting('statement_timeout')::interval BETWEEN '1 ms'::interval AND '{_TIMEOUT} s'::interval"
 )
 

@@ -195,6 +195,12 @@ def test_behind_pgbouncer(migrated: Make, mode: str) -> None:
             check=False,
         )
         assert "startup parameter" not in said.stdout + said.stderr
+        mailauth("diagnose", "u0", "--pid", str(one.lab.master_pid))
+        url = f"postgresql://{place.user}:{place.password}@127.0.0.1:{port}/{place.database}"
+        for _ in range(8):  # nothing of ours is left in a session that others get
+            with psycopg.connect(url) as link:
+                left = link.execute("SELECT current_setting('statement_timeout')").fetchone()
+            assert left == ("0",)
         assert f"{COUNT}" in said.stdout
 
 
