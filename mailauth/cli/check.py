@@ -148,7 +148,7 @@ def check(
     from mailauth.check.run import run  # noqa: PLC0415 - --help needs none of it
 
     report = run(replace(asked, used=_age()))
-    unwritten = _write(textfile, report) if textfile else ""
+    unwritten = _written(textfile, report, asked.timeout) if textfile else ""
     if unwritten:
         click.echo(f"mailauth: {unwritten}", err=True)
         report = _with_unknown(report, unwritten)
@@ -199,16 +199,27 @@ def _shown(report: "Report", form: str) -> str:
     return check_text(report)
 
 
-def _write(textfile: Path, report: "Report") -> str:
-    """Whole or not at all; readable by node_exporter, which is another user.  Why not, or ""."""
-    from mailauth.check.keep import replace_whole  # noqa: PLC0415 - --help needs none of it
+def _written(textfile: Path, report: "Report", timeout: float) -> str:
+    """Whole or not at all; readable by node_exporter, which is another user.  Why not, or "".
+
+    In a child: where the disk stands still, what was found is still told.
+    """
+    from mailauth.check.bounded import run_all  # noqa: PLC0415 - --help needs none of it
+    from mailauth.check.keep import replace_whole  # noqa: PLC0415
     from mailauth.render.check_metrics import check_metrics  # noqa: PLC0415
 
-    try:
-        replace_whole(textfile, check_metrics(report).encode(), 0o644)
-    except OSError as why:
-        return f"--textfile {textfile}: cannot be written ({why.strerror})."
-    return ""
+    content = check_metrics(report).encode()
+
+    def write(_so_far: object) -> str:
+        try:
+            replace_whole(textfile, content, 0o644)
+        except OSError as why:
+            return f"--textfile {textfile}: cannot be written ({why.strerror})."
+        return ""
+
+    ended = run_all({"textfile": write}, max(timeout - _age(), _GRACE / 2))["textfile"]
+    late = f"--textfile {textfile}: its disk does not answer."
+    return ended.answer if ended.answer is not None else late
 
 
 def _asked(

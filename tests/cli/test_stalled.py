@@ -1,6 +1,7 @@
 """A FIFO, or a disk that does not answer, in the place of any file that is named: nothing waits for ever."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -109,7 +110,7 @@ def dead(tmp_path: Path) -> Iterator[Path]:
         os.close(channel)
 
 
-@pytest.mark.parametrize("option", ["--state", "--textfile", "-c"])
+@pytest.mark.parametrize("option", ["--state", "-c"])
 def test_a_disk_that_does_not_answer(dead: Path, option: str) -> None:
     """--timeout ends that, too: CRITICAL, in the form that was asked for."""
     with Lab(users={"alice": "{PLAIN}secret"}) as lab:
@@ -118,3 +119,14 @@ def test_a_disk_that_does_not_answer(dead: Path, option: str) -> None:
         assert status == 2, out
         assert "within 4 s" in out
         assert out.startswith("MAILAUTH CRITICAL - ")
+
+
+def test_what_was_found_is_told_where_the_textfiles_disk_does_not_answer(dead: Path) -> None:
+    """UNKNOWN beside it, and no more: the checks have their answers."""
+    with Lab(users={"alice": "{PLAIN}secret"}) as lab:
+        words = ("check", "server", "-c", str(lab.config), "--timeout", "6s", "--json")
+        status, out = ended(*words, "--textfile", str(dead / "file.prom"))
+    told = {one["check"]: one for one in json.loads(out[out.index("{") :])["outcomes"]}
+    assert status == 3, out
+    assert told["server"]["status"] == "OK"
+    assert "its disk does not answer" in told["textfile"]["says"]
