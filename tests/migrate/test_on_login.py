@@ -15,6 +15,7 @@ from mailauth.lab.databases import Server
 from mailauth.migrate.rehash import Outcome
 from mailauth.migrate.tally import Tally
 from tests.migrate.conftest import OnLoginLab, old_users, secret
+from tests.proofs.test_user import master, with_passdbs
 
 USERS = 24
 
@@ -165,3 +166,21 @@ def test_two_dovecots_of_a_machine_have_an_on_login_each(on_login: Make) -> None
         time.sleep(0.05)
     other.mailauth("disable", *other.at, "--name", "other", "--apply")
     assert json.loads(one.mailauth("status", "--rows", "--json").stdout)["reached"] == 2
+
+
+def test_a_master_login_migrates_nobody(on_login: Make, dovecot_version: str) -> None:
+    """The password is the master's: a hash of it would be the user's, and let the master in for ever."""
+    found = on_login(dovecot_version, "sqlite", old_users(2))
+    with_passdbs(found.lab, before=master(found.lab), after="auth_master_user_separator = *\n")
+    found.lab.reload()
+    found.enable()
+    found.start()
+    before = schemes(found)
+    assert found.lab.login("u0*root", b"master").ok
+    found.wait(Outcome.NO_LOGIN, 1)
+    assert found.lab.login("u1", secret(1)).ok  # what is reported afterwards is worked off afterwards
+    found.wait(Outcome.MIGRATED, 1)
+    assert found.totals()[Outcome.MIGRATED] == 1
+    assert len(before - schemes(found)) == 1
+    assert found.lab.login("u0", secret(0)).ok
+    assert not found.lab.login("u0", b"master").ok
