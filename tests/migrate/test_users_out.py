@@ -54,7 +54,7 @@ def test_apply_and_import_list_what_they_did(store: tuple[str, ...], tmp_path: P
     state = {"MAILAUTH_STATE": str(tmp_path / "state")}
     out = tmp_path / "applied.csv"
     done = mailauth("migrate", "apply", "--prefix", "--apply", *store, "--users-out", str(out), **state)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr  # one is undecided
     assert {row["user"]: row["what"] for row in csv.DictReader(out.read_text().splitlines())} == {
         f"u{n}": "changed" for n in range(3)
     }
