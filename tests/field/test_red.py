@@ -99,7 +99,7 @@ def test_a_session_that_does_not_begin(rig: MakeRig, more: str, words: str) -> N
     told = mailauth("diagnose", USER, "--password-stdin", "--login", *pid, feed=SECRET)
     assert "AUTH013" in told.stdout, told.stdout
     assert words in told.stdout, told.stdout + one.log()
-    for later in (("diagnose", USER), ("log")):
+    for later in (("diagnose", USER), ("log",)):
         told = mailauth(*later, *pid)
         assert told.returncode == 1, told.stdout
         assert words in told.stdout

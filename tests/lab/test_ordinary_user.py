@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="all tests are run by 
 
 @pytest.fixture(scope="module")
 def readable() -> Iterator[Path]:
-    """A copy of the package, of psutil and of the cache, since an ordinary user may not enter ours."""
+    """A copy of the package, of what it imports and of the cache, since an ordinary user may not enter ours."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -43,7 +44,8 @@ def readable() -> Iterator[Path]:
         shutil.copytree(
             Path(mailauth.__file__).parent, folder / "mailauth", ignore=shutil.ignore_patterns("*.pyc.*")
         )
-        shutil.copytree(Path(psutil.__file__).parent, folder / "psutil")
+        for needed in (msgspec, psutil):
+            shutil.copytree(Path(needed.__file__).parent, folder / needed.__name__)
         (folder / "cache").mkdir()
         os.chown(folder / "cache", NOBODY, NOBODY)
         yield folder
