@@ -22,7 +22,7 @@ from mailauth.hashes.damage_forms import Said
 from mailauth.hashes.damaged import WRAPPED, Damage, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
-from mailauth.hashes.schemes import SCHEMES, is_digest, lookup
+from mailauth.hashes.schemes import SCHEMES, lookup
 
 _CRYPTS = frozenset(one.name for one in SCHEMES if one.library == "libcrypt")
 _REVERSIBLE = frozenset(
@@ -85,7 +85,7 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
     if isinstance(parsed, Hash):
         return (
-            _of_one_case(parsed, payload, password, reader.user)
+            _of_one_case(parsed, password, reader.user)
             or digest_damage.of_password(payload, name, parsed, password, reader.user)
             or digest_damage.in_hex(payload, name, parsed)
             or _shortened(parsed, password, reader.user)
@@ -147,11 +147,9 @@ def _as_text(
     return None if found is None or found[0] in vague else found
 
 
-def _of_one_case(parsed: Hash, payload: bytes, password: Password | None, user: str) -> Said | None:
+def _of_one_case(parsed: Hash, password: Password | None, user: str) -> Said | None:
     """A hash that parses, and that no hashing makes: its letters have lost their case."""
     found = notation.one_case(parsed.payload)
-    if is_digest(parsed) and parsed.scheme.default_encoding == "BASE64" and parsed.encoding != "HEX":
-        found = found or notation.base64_case(payload)
     if not found or (
         password is not None and judge.verify_hash(parsed, password, user=user).verdict is Verdict.MATCH
     ):

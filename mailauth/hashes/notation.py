@@ -98,16 +98,3 @@ def one_case(payload: bytes) -> str:
     if digest == digest.lower():
         return "all its letters are small"
     return "all its letters are capitals" if digest == digest.upper() else ""
-
-
-_BASE64_LETTERS = 32  # of as many, one in 4,000,000,000 digests has all of one case by chance
-
-
-def base64_case(payload: bytes) -> str:
-    """The same of a digest in base64."""
-    letters = bytes(byte for byte in payload if chr(byte).isalpha())
-    if len(letters) < _BASE64_LETTERS or not re.fullmatch(rb"[A-Za-z0-9+/]+={0,2}", payload):
-        return ""
-    if letters == letters.lower():
-        return "all its letters are small"
-    return "all its letters are capitals" if letters == letters.upper() else ""

@@ -160,19 +160,3 @@ def test_a_string_as_another_program_wrote_it(rig: MakeRig, stored: str, code: s
     one.restart()
     with session(one):
         pass
-
-
-def test_base64_that_lost_the_case_of_its_letters(rig: MakeRig) -> None:
-    """A column or a panel that folds case: no digest has letters of one case only by chance."""
-    whole = generate("SSHA512", Password.of(SECRET), user="alice")
-    name, _, digest = whole.partition("}")
-    one = server(rig, "2.3.19.1", passwd_file({"alice": f"{name}}}{digest.upper()}"}))
-    for given in ((), ("--password-stdin",)):
-        told = said(one, *given)
-        assert "HASH033" in told, told
-        assert "all its letters are capitals" in told
-    one.write("users", f"alice:{whole}\n")
-    one.restart()
-    with session(one):
-        pass
-    assert codes(one, "--password-stdin") == {}
