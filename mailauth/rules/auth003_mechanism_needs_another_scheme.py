@@ -20,7 +20,7 @@ from mailauth.evidence import Configured, Mechanisms
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.serving import TAKES
 from mailauth.remedies import RELOAD, Setting, both, remedy
-from mailauth.rules.mechanism_case import served
+from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD, served
 
 
 @rule(
@@ -61,7 +61,8 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
 
 def _nothing_plain(configured: Configured, mechanisms: Mechanisms) -> Problem | None:
     """All that is offered can be served, and a client that sends the password is still refused."""
-    if mechanisms.used or set(mechanisms.offered) & {"PLAIN", "LOGIN"}:
+    offered = set(mechanisms.offered)
+    if mechanisms.used or offered & {"PLAIN", "LOGIN"} or offered <= WITHOUT_A_PASSWORD:
         return None
     return _problem(
         configured,

@@ -20,8 +20,7 @@ What to do
 from mailauth.evidence import Configured, Startup
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
-
-_WITHOUT_A_PASSWORD = frozenset({"EXTERNAL", "ANONYMOUS"})
+from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD
 
 
 @rule(
@@ -44,7 +43,7 @@ def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
         says = "auth_mechanisms has login and not plain: IMAP's LOGIN command and POP3's USER need PLAIN."
     elif unserved := _unserved(configured, names):
         return unserved
-    elif set(names) <= _WITHOUT_A_PASSWORD:
+    elif set(names) <= WITHOUT_A_PASSWORD:
         says = f"auth_mechanisms has {' and '.join(names).lower()} alone, which take no password."
     else:
         return None

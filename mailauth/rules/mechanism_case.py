@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from mailauth.hashes.serving import TAKES, serves
 
+WITHOUT_A_PASSWORD = frozenset({"EXTERNAL", "ANONYMOUS"})
+
 
 def served(mechanism: str, schemes: Sequence[str]) -> bool:
     """Whether one of the stored strings serves it."""

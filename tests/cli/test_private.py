@@ -89,7 +89,7 @@ def test_a_picture_follows_no_link(tmp_path: Path) -> None:
     link.symlink_to(secret)
     os.mkfifo(fifo)
     for path in (link, fifo, Path("/dev/null")):
-        with pytest.raises(UsageError, match="no regular file"):
+        with pytest.raises(UsageError, match="not a regular file"):
             put(path, b"picture")
     assert secret.read_text() == "root's\n"
     hard = tmp_path / "c.png"

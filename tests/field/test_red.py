@@ -136,7 +136,7 @@ def test_a_line_without_its_colon_is_not_shown_whole(rig: MakeRig, line: str) ->
     """What stands after the name is a stored string, and no part of the name."""
     passdb = "passdb {\n  driver = passwd-file\n  args = @DIR@/users\n}\n"
     one = rig("2.3.19.1", "passwd-file", {"dovecot.conf": _HEAD + passdb + _STATIC, "users": f"{line}\n"})
-    for words in (("checkup"), ("audit",), ("check", "--state", str(one.folder / "counts"))):
+    for words in (("checkup",), ("audit",), ("check", "--state", str(one.folder / "counts"))):
         told = mailauth(*words, "--pid", str(one.master_pid))
         assert STORED[-40:] not in told.stdout, told.stdout
         assert SECRET.split()[-1] not in told.stdout, told.stdout

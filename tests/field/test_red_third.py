@@ -132,7 +132,7 @@ def test_login_says_that_the_block_sets_allow_nets(rig: MakeRig, version: str) -
     one = server(rig, version, part)
     done = mailauth("login", "alice", "--password-stdin", "--pid", str(one.master_pid), feed=SECRET)
     told = " ".join(done.stdout.split())
-    assert "the entry has allow_nets: --from-address tells auth where the client is" in told, told
+    assert "the entry has allow_nets: --from-address gives auth the client's address" in told, told
 
 
 _ESCAPED = GOOD.replace("/", "\\/")

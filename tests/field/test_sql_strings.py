@@ -91,7 +91,7 @@ def test_a_hash_over_two_lines_of_a_file(rig: MakeRig, indent: str) -> None:
     assert "HASH005" in told, told
     assert "line 2 has the rest" in told
     assert "cannot" not in told
-    for words in (("checkup"), ("audit",), ("check", "--state", str(one.folder / "counts"))):
+    for words in (("checkup",), ("audit",), ("check", "--state", str(one.folder / "counts"))):
         shown = mailauth(*words, "--pid", str(one.master_pid)).stdout
         assert STORED[80:] not in shown, shown
 
@@ -115,7 +115,7 @@ def test_a_hash_that_is_taken_for_the_name(rig: MakeRig) -> None:
     one = sqlite(rig, "SELECT password AS user, username AS password FROM mailbox WHERE username = '%u'")
     assert not one.login(USER, SECRET.encode()).ok
     for words in (
-        ("checkup"),
+        ("checkup",),
         ("audit",),
         ("check", "--state", str(one.folder / "counts")),
     ):

@@ -18,6 +18,7 @@ BY_NAME = re.compile(
 # Mechanisms of these names; other programs' names; what is left of a hash whose name a shell ate.
 NOT_OF_SCHEMES = {
     "hashes/accepts.py",
+    "clients/sasl.py",
     "rules/conf010_mechanisms.py",
     "probes/mechanisms.py",
     "hashes/damage_forms.py",

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="all tests are run by 
 
 @pytest.fixture(scope="module")
 def readable() -> Iterator[Path]:
-    """A copy of the package, of what it imports and of the cache, since an ordinary user may not enter ours."""
+    """Copies of the package, what it imports and the cache, since an ordinary user may not enter ours."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -45,7 +45,7 @@ def readable() -> Iterator[Path]:
             Path(mailauth.__file__).parent, folder / "mailauth", ignore=shutil.ignore_patterns("*.pyc.*")
         )
         for needed in (msgspec, psutil):
-            shutil.copytree(Path(needed.__file__).parent, folder / needed.__name__)
+            shutil.copytree(Path(str(needed.__file__)).parent, folder / needed.__name__)
         (folder / "cache").mkdir()
         os.chown(folder / "cache", NOBODY, NOBODY)
         yield folder

@@ -127,7 +127,7 @@ def test_published_schemas_are_those_of_the_records(name: str) -> None:
         (("--memory", "1"), "no Argon2 hash has memory=1 KiB, time=1, lanes=1: "),
         (("--memory", "lots"), "'lots' is not a size"),
         (("--time", "3"), "--time and --lanes need --memory"),
-        (("--fd", "99"), "descriptor 99 cannot be read"),
+        (("--fd", "99"), "--fd 99: cannot be read"),
         (("--stdin",), "nothing was there to read"),
         (("--memory", "4M", "--measure", "--library", "/no/such.so"), ""),
     ],

@@ -210,7 +210,7 @@ def test_db014_shows_nothing_of_a_password_with_a_blank(
     assert {one.rule.code for one in found if one.severity is Severity.BLOCKS_LOGIN} == {"DB014"}
     assert "Half" not in repr(found)
     which = ("--pid", str(told.lab.master_pid))
-    for words in (("diagnose", "alice"), ("log"), ("checkup"), ("check",)):
+    for words in (("diagnose", "alice"), ("log",), ("checkup",), ("check",)):
         done = mailauth(*words, *which)
         assert "Half" not in done.stdout + done.stderr, words
 

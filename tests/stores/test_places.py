@@ -93,7 +93,7 @@ def test_a_table_that_is_written_anew_meanwhile(base: Base, mixed: bool) -> None
         swaps[0] = Swap(swaps[0].row, b"{PLAIN}x")
     before = base.stored()
     base.run("VACUUM FULL box")
-    with pytest.raises(Refused, match=r"box was written anew meanwhile .* this batch was not changed"):
+    with pytest.raises(Refused, match=r"box was rewritten meanwhile .* this batch was not changed"):
         table.swap(swaps)
     assert base.stored() == before
     assert len((again := base.open()).swap(prefixes(again)).written) == COUNT // 2
