@@ -29,6 +29,7 @@ from mailauth.evidence.log import NO_AUTH
 from mailauth.finding import Diagnosis, Finding
 from mailauth.judging import SHOWN_BY_A_LOGIN, apply
 from mailauth.oserrors import from_world, place_of
+from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_start import observe_auth_start
 from mailauth.probes.scene import Scene
 from mailauth.probes.table import Probe
@@ -100,6 +101,8 @@ def _unobserved(kind: type[Evidence], why: Exception) -> Unobserved:
 
 def auth_starts(facts: Facts, scene: Scene) -> bool:
     """Whether auth starts, as far as that can be seen: where it does not, who asks it gets no answer."""
+    # The first greeting, which waits for all that auth is at work on.
+    see(facts, AuthAnswer, lambda: observe_answer(scene))
     start = see(facts, AuthStart, lambda: observe_auth_start(scene))
     if start is None or start.starts:
         return True
