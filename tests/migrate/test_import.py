@@ -417,4 +417,4 @@ def test_what_goes_wrong_later_is_not_put_down_to_the_list(tmp_path: Path) -> No
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "no journal can be kept" in done.stderr
+    assert "no key can be kept" in done.stderr
