@@ -11,6 +11,7 @@ from tests.cli.running import mailauth
 from tests.field.chains import Part, passwd_file, server
 from tests.field.rig import Rig
 from tests.field.test_red_other import GOOD, SECRET, checked, codes, said, session
+from tests.proofs.story import heads, record_of
 
 MakeRig = Callable[..., Rig]
 _VERSIONS = pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
@@ -39,6 +40,7 @@ def test_a_passdb_that_nobody_looks_into_refuses_users(rig: MakeRig, version: st
         assert one.logs(f"user=<{user}>")
     told = said(one, "checkup", user="")
     assert "RISK AUTH021" in told, told
+    record_of(version, "lua", "a script refuses users as disabled", heads(told))
     assert "'alice', 'bob' failed" in told
     assert "disabled" in told.lower()
     assert "No login of anybody that worked" in told
@@ -94,6 +96,7 @@ def test_a_listener_for_haproxy_alone(rig: MakeRig, version: str) -> None:
         pass
     told = said(one)
     assert "BLOCKS LOGIN NET010" in told, told
+    record_of(version, "passwd-file", "a listener for HAProxy alone", heads(told))
     assert "haproxy_trusted_networks is empty" in told
     one.configure(f"{listener}haproxy_trusted_networks = 192.0.2.0/24\n")
     one.restart()

@@ -183,8 +183,12 @@ def record(lab: Lab, name: str, codes: Iterable[str]) -> None:
 
 def printed(lab: Lab, text: str) -> None:
     """A line for the confusion matrix of what ``mailauth diagnose`` printed."""
-    heads = re.findall(r"^(?:BLOCKS LOGIN|RISK|NOTE)  ([A-Z]+\d+)  ", text, re.MULTILINE)
-    record(lab, "", heads)
+    record(lab, "", heads(text))
+
+
+def heads(text: str) -> list[str]:
+    """The codes of the findings that were printed, blanks folded or not."""
+    return re.findall(r"(?:^|[ \n])(?:BLOCKS LOGIN|RISK|NOTE) +([A-Z]+\d+) ", text)
 
 
 def record_of(version: str, store: str, name: str, codes: Iterable[str]) -> None:
