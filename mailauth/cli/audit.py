@@ -99,7 +99,7 @@ def audit(
         raise UsageError("--json and --csv: one of the two.")
     if default_scheme and url is None and url_fd is None:
         raise UsageError("--default-scheme goes with --url: the configuration says it otherwise.")
-    version = Version.parse(judge) if judge else None
+    version = Version.known(judge) if judge else None
     text, said = url_of(url, url_fd), ""
     with counting() as progress:
         if text is None:

@@ -44,7 +44,7 @@ def checkup(
     from mailauth.render import json, text  # noqa: PLC0415
 
     dovecot = chosen(config, pid)
-    version = Version.parse(as_if) if as_if is not None else None
+    version = Version.known(as_if) if as_if is not None else None
     with counting() as progress:
         looked = look_at_all(Checkup(dovecot, version, rows_query, progress=progress))
     judged = looked.config.version

@@ -33,7 +33,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def _release(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
-    return Version.parse(text).numbers
+    return Version.known(text).numbers
 
 
 def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:

@@ -70,7 +70,7 @@ def log(
     Exit status:  0 no failed logins   1 some failed   2 wrong usage
                   3 the log could not be read          70 a bug in mailauth
     """
-    from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415 - --help needs none of it
+    from mailauth.dovecot.doveadm import chosen, no_file  # noqa: PLC0415 - --help needs none of it
     from mailauth.dovecot.logreport import READING, Reading, read_logs, read_stream  # noqa: PLC0415
     from mailauth.dovecot.logstamp import DEFAULT_STAMP, stamp_pattern  # noqa: PLC0415
     from mailauth.render.from_log import from_log_text  # noqa: PLC0415
@@ -96,7 +96,10 @@ def log(
     elif logs:
         for path in asked.paths:
             if not path.is_file():
-                raise UsageError(f"{path}: there is no such file; give the log that Dovecot writes.")
+                what = no_file(path)
+                raise UsageError(
+                    f"{path}: {what}; give the log that Dovecot writes, or - for standard input."
+                )
         report = read_logs(asked)
     else:
         report = read_logs(*_of_this_dovecot(chosen(config, pid), asked))

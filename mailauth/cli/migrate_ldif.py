@@ -75,7 +75,7 @@ def ldif(
 
     if named["rehash"] or named["prove"]:
         raise UsageError("--rehash and --prove are for a store that mailauth opens itself.")
-    version = Version.parse(judge) if judge else NEWEST
+    version = Version.known(judge) if judge else NEWEST
     rules, goal, origin = rules_of(named)
     reader = Reader(version.numbers, default_scheme.upper(), version.dialect == "2.3")
     wishes, counts = Wishes(rules, goal, reader, origin), Counts()
@@ -107,5 +107,9 @@ def _made(path: Path | None) -> Iterator[BinaryIO | None]:
         raise UsageError(f"{path}: is there already; name a file that is not.") from None
     except OSError as why:
         raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
-    with os.fdopen(made, "wb") as file:
-        yield file
+    try:
+        with os.fdopen(made, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)  # half of it would be taken for all
+        raise

@@ -1,5 +1,6 @@
 """``mailauth migrate``: plan, apply, status, keygen."""
 
+import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -266,7 +267,7 @@ def where_of(named: dict[str, Any], goal: "Goal | None") -> "Where":
     from mailauth.stores.url import source_of  # noqa: PLC0415
 
     url = url_of(named["url"], named["url_fd"])
-    version = Version.parse(named["judge"]) if named["judge"] else None
+    version = Version.known(named["judge"]) if named["judge"] else None
     if url is None:
         if named["default_scheme"]:
             raise UsageError("--default-scheme goes with --url: the configuration has it.")
@@ -350,10 +351,12 @@ def told(report: "Report", head: "Head", as_json: bool) -> None:
     from mailauth.render.migrate import report_text  # noqa: PLC0415
 
     key = str(own_key(head) or "")
+    what = ("undo", head.id) if head.state is State.UNDOING else ("apply", "--resume", head.id)
+    again = shlex.join(("mailauth", "migrate", *what, *words("resume", "users_out")))
     click.echo(
         to_json({"id": head.id, "state": head.state, "left": report.not_done, "report": report, "key": key})
         if as_json
-        else report_text(report, head, key),
+        else report_text(report, head, again, key),
         nl=as_json,
     )
     if report.stopped:

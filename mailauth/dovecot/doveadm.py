@@ -265,7 +265,9 @@ def chosen(config: str | None, pid: int | None) -> Installation:
 
 def no_file(path: Path) -> str:
     """Why a path names no file, in a few words."""
-    return "this is a folder" if path.is_dir() else "there is no such file"
+    if path.is_dir():
+        return "this is a folder"
+    return "this is a pipe or a device, not a file" if path.exists() else "there is no such file"
 
 
 def at_pid(pid: int, config: str | None) -> Installation:

@@ -48,7 +48,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
         return _not_printed(dovecot, ran)
     _all_seen(dovecot)
     first, _, _ = ran.out.partition("\n")  # "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf"
-    version = Version.parse(first)
+    version = Version.known(first)
     file = dovecot.config or first.partition("): ")[2].strip() or _DEFAULT_FILE
     if said := refused_by_master(dovecot, version):
         return read_refusal(version, file, said)
@@ -108,7 +108,7 @@ def _not_printed(dovecot: Installation, ran: Ran) -> Refusal:
     if not dovecot.path(file).is_file():
         raise UsageError(f"{file}: {no_file(dovecot.path(file))}; give Dovecot's main configuration file.")
     said = ran.err or f"doveconf ended with status {ran.status}"
-    return read_refusal(Version.parse(dovecot.run("dovecot", "--version").out), file, said)
+    return read_refusal(Version.known(dovecot.run("dovecot", "--version").out), file, said)
 
 
 _OF_A_LOGIN = ("auth_", "mail_", "first_valid_", "last_valid_", "namespace", "passdb", "userdb")

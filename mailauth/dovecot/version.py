@@ -8,6 +8,7 @@ from mailauth.errors import UsageError
 
 Dialect = Literal["2.3", "2.4"]
 DIALECTS: tuple[Dialect, ...] = ("2.3", "2.4")
+_FIRST, _LAST = (2, 3), (2, 4)
 
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
@@ -31,6 +32,14 @@ class Version:
         if not found:
             raise UsageError(f"{text!r} is not a Dovecot version; write it as in 2.3.19.1 or 2.4.")
         return cls(*(int(part) if part else 0 for part in found.groups()))
+
+    @classmethod
+    def known(cls, text: str) -> "Version":
+        """The same, of a version whose dialect mailauth knows.  Raises UsageError."""
+        version = cls.parse(text)
+        if not _FIRST <= (version.major, version.minor) <= _LAST:
+            raise UsageError(f"Dovecot {version}: mailauth knows the versions 2.3 and 2.4.")
+        return version
 
     @property
     def numbers(self) -> tuple[int, int, int, int]:

@@ -23,6 +23,10 @@ class Pace:
     _before: int = 0  # rows that were changed when it waited last
     _best: float = field(default=0.0)
 
+    def __str__(self) -> str:
+        """As the option is written."""
+        return "auto" if self.auto else f"{self.rate:.15g}"
+
     def probe(self, ask: Callable[[], object]) -> None:
         """Measure an answer of the store, where that counts."""
         if not self.auto:

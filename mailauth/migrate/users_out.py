@@ -25,11 +25,13 @@ Each = Callable[[str, str, str, str, str], None]
 def opened(path: Path | None) -> Iterator[Each | None]:
     """CSV, or a JSON list where the name ends so; mode 0600.  None where no file is wanted.
 
-    Raises UsageError where there is one already, Refused where it cannot be written.
+    Raises UsageError where it is named otherwise or there already, Refused where it cannot be written.
     """
     if path is None:
         yield None
         return
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise UsageError(f"--users-out {path}: name a file that ends in .csv or .json.")
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:

@@ -106,8 +106,8 @@ def _line(one: Line) -> str:
     return f"  as is    {one.rows:>9}  {one.before}"
 
 
-def report_text(report: Report, head: Head, key: str = "") -> str:
-    """``key``: the file of the migration's own key, where that is there."""
+def report_text(report: Report, head: Head, again: str, key: str = "") -> str:
+    """``again``: the command that goes on.  ``key``: the file of the migration's own key, if it is there."""
     rate = report.looked_at / report.seconds if report.seconds else 0.0
     lines = [
         f"{head.id}: {head.state.value}{' (interrupted)' if report.stopped else ''}",
@@ -134,8 +134,7 @@ def report_text(report: Report, head: Head, key: str = "") -> str:
     if report.problem:
         lines.append(f"  ENDED: {report.problem}")
     if report.stopped or report.problem:
-        again = "undo" if head.state is State.UNDOING else "apply --resume"
-        lines.append(f"  go on: mailauth migrate {again} {head.id} --apply, with the same options")
+        lines.append(f"  go on: {again}")
     elif head.state is State.APPLIED:
         lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []

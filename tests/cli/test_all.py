@@ -124,6 +124,8 @@ def from_file(file: Path, *words: str) -> str:
         (["checkup", "--login"], "No such option"),
         (["diagnose", "alice", "--as-if", "2.4.1"], "No such option"),
         (["checkup", "--as-if", "new"], "is not a Dovecot version"),
+        (["checkup", "--as-if", "2.2.36"], "Dovecot 2.2.36: mailauth knows the versions 2.3 and 2.4."),
+        (["hash", "new", "--for", "100.1"], "Dovecot 100.1.0: mailauth knows the versions 2.3 and 2.4."),
     ],
 )
 def test_wrong_usage_is_one_sentence(words: list[str], says: str) -> None:

@@ -1,8 +1,15 @@
 """How fast a migration goes: it gives way when the store answers late, and gets all done."""
 
 import json
+import shlex
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
 
 from mailauth.migrate.pace import Pace, auto
+from tests.cli.running import mailauth
 from tests.migrate.test_apply import Make, bare_bcrypt, migrated
 
 __all__ = ["migrated"]
@@ -39,3 +46,19 @@ def test_auto_changes_all_rows_of_a_store_and_takes_them_back(migrated: Make, st
     undone = json.loads(one.at("undo", done["id"], *words))
     assert undone["report"]["written"] == COUNT
     assert before is None or one.lab.store.users() == before
+
+
+@pytest.mark.parametrize("rate", ["auto", "50"])
+def test_the_command_that_is_printed_is_the_one_to_type(tmp_path: Path, rate: str) -> None:
+    base, state = tmp_path / "users.sqlite", str(tmp_path / "state")
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("CREATE TABLE users (user TEXT PRIMARY KEY, password TEXT)")
+        link.executemany("INSERT INTO users VALUES (?, ?)", [*bare_bcrypt(3).items()])
+        link.commit()
+    query = ("--rows-query", "SELECT user, password FROM users")
+    words = ("apply", "--prefix", "--rate", rate, "--url", f"sqlite://{base}", *query)
+    *_, line = mailauth("migrate", *words).stdout.splitlines()
+    typed = shlex.split(line.replace("URL", f"sqlite://{base}"))
+    assert typed[0] == "mailauth"
+    done = mailauth(*typed[1:], MAILAUTH_STATE=state)
+    assert done.returncode == 0, done.stdout + done.stderr

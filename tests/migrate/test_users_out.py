@@ -46,8 +46,9 @@ def test_a_plan_lists_everybody(store: tuple[str, ...], tmp_path: Path) -> None:
         assert (what["old"], what["maybe"]) == ("as is", "left")
         assert next(row["before"] for row in rows if row["user"] == "old").startswith("{SSHA}")
         assert "--users-out" not in done.stdout
-    again = mailauth("migrate", "plan", "--prefix", *store, "--users-out", str(tmp_path / "out.csv"))
-    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    for name, says in (("out.csv", "is there already"), ("out.txt", "ends in .csv or .json")):
+        again = mailauth("migrate", "plan", "--prefix", *store, "--users-out", str(tmp_path / name))
+        assert (again.returncode, says in again.stderr) == (2, True)
 
 
 def test_apply_and_import_list_what_they_did(store: tuple[str, ...], tmp_path: Path) -> None:
