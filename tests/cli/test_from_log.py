@@ -64,7 +64,7 @@ def test_names_of_attackers_are_escaped() -> None:
     [
         (["log", "--log", "/nonexistent"], "there is no such file"),
         (["log", "--log", "/dev/null"], "this is a pipe or a device"),
-        (["log", "--log", "/tmp"], "this is a folder"),
+        (["log", "--log", "/usr"], "this is a folder"),
         (["log", "--since", "soon"], "30m, 24h or 7d"),
         (["log", "--log", "-", "--rotated"], "standard input only"),
         (["log", "--log", "-", "--log-timestamp", "%c"], "cannot be read"),

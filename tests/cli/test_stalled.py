@@ -48,7 +48,7 @@ def test_a_fifo_in_the_place_of_a_file(tmp_path: Path) -> None:
         ("migrate", "import", fifo, "--url", store): "nobody writes into this pipe",
         ("migrate", "plan", "--rules", fifo, "--url", store): "nobody writes into this pipe",
         ("report", "--load", fifo, "-o", "-"): "nobody writes into this pipe",
-        ("log", "--log", fifo): "no such file",
+        ("log", "--log", fifo): "this is a pipe or a device",
         ("audit", "--url", f"passwd-file:{fifo}"): "no such passwd-file",
         ("audit", "--url", f"sqlite://{fifo}"): "no regular file",
         ("migrate", "apply", "--apply", "--mend", "--url", f"passwd-file:{fifo}"): "passwd-file",
