@@ -9,10 +9,10 @@ from mailauth.check import keep
 from mailauth.check.asked import Server
 from mailauth.check.logadded import Place, added
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, outcome, over
-from mailauth.check.stores import NOBODY
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind, Why
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
 from mailauth.probes.log import verbose
 from mailauth.probes.scene import Scene

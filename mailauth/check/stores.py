@@ -3,6 +3,7 @@
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Said, Status, of_error, of_finding
 from mailauth.check.watched import watched
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, Evidence, Fact, LookedUp, Unseen
 from mailauth.judging import apply
@@ -11,7 +12,6 @@ from mailauth.probes.scene import Scene
 from mailauth.probes.userdb import userdbs_fail
 from mailauth.probes.variables import cannot_look_up
 
-NOBODY = "mailauth-nobody"
 _RULES = tuple(rule for rule in watched("server") if LookedUp in rule.needs)
 
 

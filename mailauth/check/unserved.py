@@ -8,8 +8,8 @@ from collections import Counter
 from datetime import datetime
 
 from mailauth.check.outcome import Said, Status, of_finding
-from mailauth.check.stores import NOBODY
 from mailauth.dovecot.logtally import Unserved
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.evidence import LogWindow, UnseenFailures
 from mailauth.judging import apply
 from mailauth.looking import Facts, see

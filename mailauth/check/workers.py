@@ -10,10 +10,11 @@ import psutil
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome
-from mailauth.check.stores import NOBODY, look_nobody_up
+from mailauth.check.stores import look_nobody_up
 from mailauth.check.unserved import logins_not_served, refused_unseen
 from mailauth.check.watched import watched
 from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, LogWindow, LookedUp, NotApplicable
 from mailauth.judging import apply

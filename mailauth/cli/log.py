@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailauth.cli.shared.given import again
 from mailauth.cli.shared.options import config_option, pid_option
 from mailauth.cli.shared.values import sayable, span
 from mailauth.errors import CannotObserve, UsageError
@@ -106,7 +107,7 @@ def log(
     if as_json:
         click.echo(to_json(report))
     else:
-        click.echo(from_log_text(report, terminal=sys.stdout.isatty()), nl=False)
+        click.echo(from_log_text(report, again(), terminal=sys.stdout.isatty()), nl=False)
     sys.exit(1 if report.failures or report.keeps_out else 0)
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Tally, Unserved
 from mailauth.dovecot.messages import LogKind, Why
+from mailauth.dovecot.messages_requests import ONLY_VERIFIES
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096
@@ -23,7 +24,7 @@ _OF_LOOKUPS = frozenset(
         "user not found from userdb",
         "userdb lookup not possible with only userdb prefetch",
         "passdb didn't return userdb entries",
-        "passdb doesn't support lookups, can't verify user's existence",
+        ONLY_VERIFIES,
     }
 )
 SPRAY_FROM = 5  # names from one address
@@ -35,7 +36,7 @@ _GUESSES = 4  # different passwords from one address
 class Pattern(Enum):
     """What a series of failures looks like."""
 
-    STALE = "a client with an old password"
+    STALE = "a client that sends one password again and again"
     STEADY = "a client that retries by itself"
     GUESSING = "guessing from one address"
     SPRAYING = "guessing many names"
@@ -323,7 +324,7 @@ class Census:
         return Pattern.STEADY if most.steady and most.same_password is None else Pattern.UNCLEAR
 
     def same_everywhere(self, user: str) -> bool:
-        """The same wrong password from wherever it comes."""
+        """The same password from wherever it comes."""
         given: Counter[int] = Counter()
         for pair in self.pairs_of(user):
             given.update(pair.given or {})

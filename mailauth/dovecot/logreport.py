@@ -16,9 +16,11 @@ from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
 from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.messages_requests import ONLY_VERIFIES
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.lines import OutOfTime
 
-_DAY = 86400.0
+_HOUR, _DAY = 3600.0, 86400.0
 READING = 600.0
 """Seconds that logs are read; what is left then is not looked at, and that is said."""
 _LOOK = 4096  # lines between two looks at the clock
@@ -83,7 +85,8 @@ class FromLogReport:
 
     ``unproven``: lines of a passdb that said no, where Dovecot does not log whether a later one let the
     client in.  ``unexplained``: failures of which the log gives no reason (auth_verbose = no).
-    ``patterns``: how many users have each.  ``bytes_per_day``: what the failures write, at this rate.
+    ``patterns``: how many users have each.  ``size``: bytes of log that the failures wrote;
+    ``bytes_per_day``: at this rate, None where the log spans less than an hour.
     """
 
     sources: list[str]
@@ -97,7 +100,8 @@ class FromLogReport:
     users: int
     addresses: int
     patterns: dict[str, int]
-    bytes_per_day: int
+    size: int
+    bytes_per_day: int | None
     rows: list[UserRow]
     more_users: int
     guessing: list[AddressRow]
@@ -212,11 +216,16 @@ def _take(
             raise OutOfTime
         if size > MOST_LINE:
             read.long += 1
-        if event is None:
+        if event is None or _no_login(event):
             continue
         read.dated += event.when is not None
         if not wanted or not event.user or event.user.casefold() == wanted:
             census.add(event, size)
+
+
+def _no_login(event: LogEvent) -> bool:
+    """Whether it is of a lookup, which is no login: ours of nobody, or one that its passdb cannot make."""
+    return event.user == NOBODY or event.reason == ONLY_VERIFIES
 
 
 def _report(census: Census, read: _Read, asked: Reading) -> FromLogReport:
@@ -241,7 +250,8 @@ def _report(census: Census, read: _Read, asked: Reading) -> FromLogReport:
         users=len(census.users),
         addresses=sum(1 for ip in census.addresses if ip),
         patterns={one.value: many for one, many in Counter(patterns.values()).items()},
-        bytes_per_day=int(census.size / seconds * _DAY) if seconds > 60 else census.size,
+        size=census.size,
+        bytes_per_day=int(census.size / seconds * _DAY) if seconds >= _HOUR else None,
         rows=[_row(census, user, own[user], patterns[user]) for user in ranked[: asked.top]],
         more_users=max(0, len(own) - asked.top),
         guessing=[_guesser(ip, group) for ip, group in census.top(sprayers, asked.top)],
@@ -271,7 +281,7 @@ def _row(census: Census, user: str, group: Group, pattern: Pattern) -> UserRow:
         failures=group.count,
         reason=group.reason,
         cause=census.says.get(group.reason, ""),
-        addresses=len(group.others),
+        addresses=len(group.others - {""}),
         address=most.ip if most else min(group.others, default=""),
         interval=round(most.interval, 1) if most and most.gaps else None,
         same_password=same,
@@ -287,7 +297,7 @@ def _says(pattern: Pattern, group: Group, most: Pair | None) -> str:
     every = f"one every {_period(most.interval)}" if most and most.gaps else ""
     match pattern:
         case Pattern.STALE:
-            return f"the same wrong password each time, {every}"
+            return f"the same password each time, {every}"
         case Pattern.STEADY:
             return f"{every}; the log does not show whether it is the same password each time"
         case Pattern.UNPROVEN:

@@ -7,10 +7,18 @@ from mailauth.dovecot.messages import LogKind, Message, Why
 
 _FAILED, _TROUBLE, _OTHER = LogKind.FAILED, LogKind.TROUBLE, LogKind.OTHER
 
+# Dovecot logs the same of an Argon2 hash that did not fit: libsodium's -1 is both
+# (2.3.19.1 src/auth/password-scheme-sodium.c, verify_argon2).
+MISMATCHES = "the password does not match, or the process had no memory for the hash"
+
+# Of a lookup (doveadm user, LMTP) and never of a login, which has verified the password by then
+# (userdb-static.c, static_lookup).
+ONLY_VERIFIES = "passdb doesn't support lookups, can't verify user's existence"
+
 OF_REQUESTS: tuple[Message, ...] = (
     # The answer of a passdb
-    Message(_FAILED, "Password mismatch", "the password is wrong", "auth-request.c", Why.MISMATCH),
-    Message(_FAILED, "password mismatch", "the password is wrong", "auth-request.c", Why.MISMATCH),
+    Message(_FAILED, "Password mismatch", MISMATCHES, "auth-request.c", Why.MISMATCH),
+    Message(_FAILED, "password mismatch", MISMATCHES, "auth-request.c", Why.MISMATCH),
     Message(_FAILED, "unknown user", "no such user there", "auth-request.c", Why.UNKNOWN),
     Message(_FAILED, "Unknown user", "no such user there", "auth-request.c", Why.UNKNOWN),
     Message(_FAILED, "User unknown", "checkpassword knows no such user", "db-checkpassword.c", Why.UNKNOWN),
@@ -19,7 +27,7 @@ OF_REQUESTS: tuple[Message, ...] = (
     Message(_FAILED, "Password expired", "the password has expired", "passdb.c", Why.DISABLED),
     Message(_FAILED, "User is disabled", "the user is disabled", "passdb.c", Why.DISABLED),
     Message(_FAILED, "Login disabled", "logins are disabled", "passdb.c", Why.DISABLED),
-    Message(_FAILED, "Invalid credentials", "the password is wrong", "passdb.c", Why.MISMATCH),
+    Message(_FAILED, "Invalid credentials", MISMATCHES, "passdb.c", Why.MISMATCH),
     Message(_FAILED, "allow_nets check failed: %", "the client's address is not in allow_nets",
             "auth-request.c", Why.ADDRESS),
     Message(_FAILED, "allow_real_nets check failed: %", "the proxy's address is not in allow_real_nets",
@@ -139,7 +147,7 @@ OF_REQUESTS: tuple[Message, ...] = (
             "prefetch is the only userdb, and nobody logged in", "userdb-prefetch.c", Why.SERVER),
     Message(_FAILED, "passdb didn't return userdb entries", "the passdb returns no userdb_ fields",
             "userdb-prefetch.c", Why.SERVER),
-    Message(_FAILED, "passdb doesn't support lookups, can't verify user's existence",
+    Message(_FAILED, ONLY_VERIFIES,
             "userdb static asks the passdb, which cannot look up (allow_all_users = yes)", "userdb-static.c",
             Why.SERVER),
     Message(_FAILED, "passdb: Auth client doesn't have permissions to do a PASS lookup: %",

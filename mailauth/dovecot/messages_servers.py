@@ -50,7 +50,12 @@ _LDAP = (
     Message(_OTHER, "iterate: %", "", "userdb-ldap.c"),
 )  # fmt: skip
 
+_REFUSED = "the database was reached, and refuses Dovecot's account"
 _SQL = (
+    Message(_BACKEND, "Connect failed to database%Access denied for user %", _REFUSED, "driver-mysql.c"),
+    Message(_BACKEND, "Connect failed to database%password authentication failed for user %", _REFUSED,
+            "driver-pgsql.c"),
+    Message(_BACKEND, "Connect failed to database%no pg_hba.conf entry for %", _REFUSED, "driver-pgsql.c"),
     Message(_BACKEND, "Connect failed to database%", "the database cannot be reached", "driver-mysql.c"),
     Message(_BACKEND, "Connect failed: %", "the database cannot be reached", "driver-pgsql.c"),
     Message(_BACKEND, "open(%) failed: %", "the database's file cannot be opened", "driver-sqlite.c"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
 from mailauth.hashes.making import IDLE, LARGEST_IDLE
 from mailauth.probes.process import observe_verifiers
@@ -16,7 +17,7 @@ def room_of(dovecot: Installation, config: AuthConfig, passdbs: Sequence[Passdb]
         if not isinstance(passdb.source, FileSource | SqlSource):
             continue
         try:
-            seen = observe_verifiers(dovecot, config, passdb, "mailauth-nobody").processes
+            seen = observe_verifiers(dovecot, config, passdb, NOBODY).processes
             pairs = [(process.limit, process.size) for process in seen]
         except CannotObserve:
             names = {passdb.verified_by, passdb.hit_verified_by or passdb.verified_by}

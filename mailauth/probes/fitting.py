@@ -7,6 +7,7 @@ import psutil
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve
 from mailauth.evidence import StoreMemory, Surveys, Verifiers, VerifyingProcess
@@ -17,7 +18,6 @@ from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.process import idle_size, master_process, observe_verifiers
 from mailauth.probes.survey import Ask, survey_passdb
 
-_NOBODY = "mailauth-nobody"  # looked up to start a worker, where none runs
 _WORKERS = 30  # auth_worker_max_count's and, in 2.4, process_limit's default
 
 
@@ -27,7 +27,7 @@ class Question:
 
     dovecot: Installation
     rows_query: str | None = None
-    user: str = _NOBODY
+    user: str = NOBODY  # looked up to start a worker, where none runs
 
 
 def observe_fit(question: Question) -> FitReport:

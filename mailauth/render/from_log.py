@@ -1,13 +1,19 @@
 """What a log tells, as text: tables on a terminal, plain columns elsewhere."""
 
-from mailauth.dovecot.logreport import FromLogReport, TroubleRow
+import shlex
+
+from mailauth.dovecot.logreport import FromLogReport, TroubleRow, UserRow
 from mailauth.dovecot.logtally import MOST_OTHERS
+from mailauth.dovecot.messages_requests import MISMATCHES
 
 _WIDEST = 40
 
 
-def from_log_text(report: FromLogReport, *, terminal: bool = False) -> str:
-    """A page for a person.  Everything from the log was freed of control characters before."""
+def from_log_text(report: FromLogReport, which: tuple[str, ...] = (), *, terminal: bool = False) -> str:
+    """A page for a person; ``which``: the options that name the Dovecot.
+
+    Everything from the log was freed of control characters before.
+    """
     parts = [_head(report)]
     if report.rows:
         cells: list[tuple[str, ...]] = [
@@ -15,14 +21,14 @@ def from_log_text(report: FromLogReport, *, terminal: bool = False) -> str:
                 row.user,
                 str(row.failures),
                 row.reason,
-                row.address + (f" +{row.addresses - 1}" if row.addresses > 1 else ""),
+                _addresses(row),
                 row.last,
                 f"{row.pattern.value}: {row.says}" if row.says else row.pattern.value,
             )
             for row in report.rows
         ]
         parts.append(_table(("user", "failed", "why", "from", "last", "looks like"), cells, terminal))
-        parts.append(_causes(report))
+        parts += [_causes(report), _next(report, which)]
         if report.more_users:
             parts.append(f"  and {report.more_users} more users (--top N shows more)\n")
     if report.guessing:
@@ -39,6 +45,24 @@ def from_log_text(report: FromLogReport, *, terminal: bool = False) -> str:
         parts += [_trouble(one) for one in report.troubles]
     parts += [f"\nNote: {note}\n" for note in report.notes]
     return "".join(parts)
+
+
+def _addresses(row: UserRow) -> str:
+    """The one that fails most, and how many others; not all lines have one."""
+    more = row.addresses - bool(row.address)
+    return f"{row.address or 'no address'} +{more}" if more > 0 else row.address
+
+
+def _next(report: FromLogReport, which: tuple[str, ...]) -> str:
+    """The command that tells a wrong password from a lack of memory, for the first of those users.
+
+    None of a name that is not shown whole, or has a part that was escaped.
+    """
+    for row in report.rows:
+        if row.cause == MISMATCHES and row.user and "\\" not in row.user and not row.user.endswith("\u2026"):
+            named = ["--", row.user] if row.user.startswith("-") else [row.user]
+            return f"  To find out which: {shlex.join(['mailauth', 'diagnose', *which, *named])}\n"
+    return ""
 
 
 def _trouble(one: TroubleRow) -> str:
@@ -66,8 +90,15 @@ def _head(report: FromLogReport) -> str:
         told += f"  {report.unproven} of the failed ones may have worked: see the note below\n"
     if report.failures:
         told += "".join(f"  {name}: {many} of the users\n" for name, many in report.patterns.items())
-        told += f"The failures write {_bytes(report.bytes_per_day)} of log a day.\n"
+        told += _written(report)
     return told + "\n"
+
+
+def _written(report: FromLogReport) -> str:
+    """How much log; for a day only where the log spans an hour at least."""
+    if report.bytes_per_day is None:
+        return f"The failures wrote {_bytes(report.size)} of log.\n"
+    return f"The failures write {_bytes(report.bytes_per_day)} of log a day.\n"
 
 
 def _many(number: int, what: str, plural: str = "s") -> str:

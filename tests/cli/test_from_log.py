@@ -79,10 +79,68 @@ def test_wrong_usage(words: list[str], says: str) -> None:
     assert says in done.stderr
 
 
+MISMATCH = "Nov 23 {0} auth: Info: sql({1},10.0.0.1,<s{0}>): Password mismatch\n"
+
+
+def test_a_mismatch_is_no_proof_of_a_wrong_password() -> None:
+    """Dovecot logs the same where the right password's hash did not fit; one command tells, for one user."""
+    lines = [MISMATCH.format(f"14:58:{n:02}", "o'neil" if n < 9 else "--x") for n in range(12)]
+    shown = mailauth("log", "--log", "-", feed="".join(lines)).stdout
+    assert "the password does not match, or the process had no memory for the hash" in shown
+    assert "wrong password" not in shown
+    assert "password is wrong" not in shown
+    told = [line.strip() for line in shown.splitlines() if "mailauth diagnose" in line]
+    assert told == ["""To find out which: mailauth diagnose 'o'"'"'neil'"""]
+    shown = mailauth("log", "--log", "-", feed=lines[-1]).stdout
+    assert "To find out which: mailauth diagnose -- --x\n" in shown
+    shown = mailauth("log", "--log", "-", feed=MISMATCH.format("14:58:00", "a\x1bb")).stdout
+    assert "mailauth diagnose" not in shown, "an escaped name is not the user's"
+
+
+def test_lookups_are_no_logins() -> None:
+    """What doveadm user and mailauth itself ask of auth: nobody fails to log in."""
+    verifies = "passdb doesn't support lookups, can't verify user's existence"
+    shown = mailauth(
+        "log", "--log", "-", "--json",
+        feed=f"Nov 23 14:58:19 auth: Error: static(alice): {verifies}\n"
+        "Nov 23 14:58:20 auth: Info: sql(mailauth-nobody): unknown user\n",
+    )  # fmt: skip
+    assert json.loads(shown.stdout)["failures"] == 0
+    assert shown.returncode == 0
+
+
+def test_what_is_not_known_is_not_counted_on() -> None:
+    """No address is no address more; and some seconds tell nothing of a day."""
+    bare = "Nov 23 {} auth: Info: sql(alice): Password mismatch\n"
+    one = bare.format("14:58:01") + MISMATCH.format("14:58:02", "alice")
+    shown = mailauth("log", "--log", "-", feed=one + bare.format("14:58:03")).stdout
+    assert re.search(r"  no address \+1  ", shown)
+    assert "The failures wrote" in shown
+    assert "a day" not in shown
+    shown = mailauth("log", "--log", "-", feed=one.replace("14:58:01", "13:00:00")).stdout
+    assert re.search(r"of log a day\.", shown)
+    assert not re.search(r" \+\d", shown.replace("no address +1", ""))
+    shown = mailauth("log", "--log", "-", feed=bare.format("14:58:01") * 2).stdout
+    assert "no address" not in shown
+
+
 def test_nothing_in_it() -> None:
     done = mailauth("log", "--log", "-", feed="hello\n")
     assert done.returncode == 0
     assert "No line is one of Dovecot's" in done.stdout
+
+
+def test_the_right_password_without_memory(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """Dovecot logs a mismatch: neither log nor the command that it names calls the password wrong."""
+    with lab(dovecot_version, "sqlite", {"alice": argon2id(memory=256 * MiB)}) as one:
+        assert not one.login("alice", b"correct horse").ok
+        assert one.logs("mismatch")
+        shown = mailauth("log", "--pid", str(one.master_pid)).stdout
+        assert "the process had no memory for the hash" in shown
+        assert f"To find out which: mailauth diagnose --pid {one.master_pid} alice\n" in shown
+        told = mailauth("diagnose", "--pid", str(one.master_pid), "alice").stdout
+    assert "MEM001" in told
+    assert "password is wrong" not in told
 
 
 @pytest.mark.parametrize("settings", ["", "auth_verbose = no\n"])

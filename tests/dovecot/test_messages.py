@@ -74,6 +74,25 @@ def test_each_row_is_found(place: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            "mysql(h): Connect failed to database (x): Access denied for user 'd'@'h' - waiting",
+            True,
+        ),
+        ('pgsql(h): Connect failed to database x: FATAL:  password authentication failed for user "d"', True),
+        ('pgsql(h): Connect failed to database x: FATAL:  no pg_hba.conf entry for host "h"', True),
+        ("mysql(h): Connect failed to database (x): Can't connect to server on 'h' (111)", False),
+    ],
+)
+def test_a_database_that_refuses_was_reached(words: str, says: bool) -> None:
+    found = event(f"{STAMP}auth-worker(12): Error: {words}")
+    assert found.kind is LogKind.BACKEND
+    assert found.row
+    assert ("was reached" in found.row.says) is says
+
+
+@pytest.mark.parametrize(
     ("place", "row"), [one for one in EVERY if one[1].secret], ids=lambda one: str(one)[:60]
 )
 def test_no_secret_of_a_row_is_shown(place: str, row: Message) -> None:
