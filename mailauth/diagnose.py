@@ -58,7 +58,7 @@ from mailauth.probes.login import observe_logins, without_login
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
-from mailauth.probes.refused import observe_refusal
+from mailauth.probes.refused import check_reader, observe_refusal
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.session import observe_session
 from mailauth.probes.stored import observe_stored
@@ -195,7 +195,11 @@ def _log_in(shared: Facts, scene: Scene) -> Scene:
 
 
 def refused(target: Target, refusal: Refusal) -> Looked:
-    """Dovecot does not take its configuration: that is found, and nothing else can be looked at."""
+    """Dovecot does not take its configuration: that is found, and nothing else can be looked at.
+
+    Raises CannotObserve where another Dovecot runs with it, which may well take it.
+    """
+    check_reader(target.dovecot, refusal)
     reason = f"Dovecot does not take {refusal.file}, so nothing else was looked at."
     kinds = {kind for rule in RULES for kind in rule.needs}
     facts: Facts = {kind: Unobserved(kind, reason) for kind in kinds}

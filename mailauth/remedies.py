@@ -26,7 +26,7 @@ REOPEN: Words = ("doveadm", "log", "reopen")
 LOG_FIND: Words = ("doveadm", "log", "find")
 LOG_ERRORS: Words = ("doveadm", "log", "errors")
 HASH_NEW: Words = ("mailauth", "hash", "new")
-HASH_SHOW: Words = ("mailauth", "hash", "show")
+HASH_SHOW: Words = ("mailauth", "hash", "show", "-")  # the string is typed, or piped: it is in no argv
 LIST_SCHEMES: Words = ("doveadm", "pw", "-l")
 _MIGRATE: Words = ("mailauth", "migrate")
 PLANS = ("--mend", "--prefix", "--rehash=ARGON2ID")  # what a plan of all rows may be asked for

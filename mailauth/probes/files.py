@@ -34,7 +34,7 @@ _MOST_FILES = 1000  # of a path with variables
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """A user of the system that Dovecot runs on."""
+    """A user of the system that Dovecot runs on; ``group``: its name, or its number where ours may differ."""
 
     uid: int
     groups: frozenset[int]
@@ -145,7 +145,7 @@ def _look_at(scene: Scene, path: str, role: str, reader: str, *, secret: bool) -
     account = None if reader == "root" else _account(dovecot, reader)
     account = account and replace(account, groups=account.groups | _more_groups(scene))
     by, why_not = _stopped(dovecot, path, account) if account else ("", "")
-    other = _group_that_reads(state) if by == path else ""
+    other = _group_that_reads(dovecot, state) if by == path else ""
     return AuthFile(
         path=path,
         role=role,
@@ -245,9 +245,32 @@ def _account(dovecot: Installation, name: str) -> _Account | None:
         fields = line.split(":")
         if len(fields) > 3 and fields[0] == name:
             more = {int(row[2]) for row in rows if name in row[3].split(",")}
-            group = next((row[0] for row in rows if row[2] == fields[3]), fields[3])
+            group = _group_name(dovecot, fields[3]) if _groups_are_ours(dovecot) else fields[3]
             return _Account(int(fields[2]), frozenset({int(fields[3]), *more}), group)
     return None
+
+
+def _groups_are_ours(dovecot: Installation) -> bool:
+    """Whether a group's name is the same number here: a command is typed on the host, too."""
+    try:
+        return dovecot.path("/etc/group").samefile("/etc/group")
+    except OSError:
+        return False
+
+
+def _group_name(dovecot: Installation, number: str) -> str:
+    """The name that this Dovecot's system has for it; the number where it has none."""
+    if not dovecot.pid:
+        try:
+            return grp.getgrgid(int(number)).gr_name
+        except KeyError:
+            return number
+    try:
+        listed = dovecot.read("/etc/group")
+    except OSError:
+        return number
+    rows = (line.split(":") for line in listed.splitlines())
+    return next((row[0] for row in rows if len(row) > 2 and row[2] == number), number)
 
 
 def _more_groups(scene: Scene) -> frozenset[int]:
@@ -281,14 +304,11 @@ def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, 
     return "", ""
 
 
-def _group_that_reads(state: os.stat_result) -> str:
+def _group_that_reads(dovecot: Installation, state: os.stat_result) -> str:
     """The group that reads a file, where it is not root's: another program's, perhaps."""
     if not state.st_gid or not state.st_mode & stat.S_IRGRP:
         return ""
-    try:
-        return grp.getgrgid(state.st_gid).gr_name
-    except KeyError:
-        return str(state.st_gid)
+    return _group_name(dovecot, str(state.st_gid))
 
 
 def _allows(state: os.stat_result, account: _Account) -> bool:

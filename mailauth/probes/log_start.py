@@ -5,11 +5,11 @@ import time
 from contextlib import suppress
 
 from mailauth.dovecot.authsocket import AuthSocket
-from mailauth.dovecot.logs import LogEvent, parse_line
+from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthStart, LastWords, NotApplicable
-from mailauth.probes.log import read_log, stamps_of
+from mailauth.probes.log import events_in, read_log
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 
@@ -19,6 +19,8 @@ _LOGS = 2.0  # seconds for the log process to write why, on a busy machine
 _APART = 0.1
 _ENDS = (LogKind.NO_START, LogKind.PANIC)
 _OF_THE_MASTER = "command startup failed"  # says that it ended, not why
+_GRAVE = ("Error", "Fatal", "Panic")
+_AT_ITS_END = 2.0  # seconds between auth's own line and the master's
 
 
 def observe_auth_start(scene: Scene) -> AuthStart | NotApplicable:
@@ -72,21 +74,40 @@ def _last(scene: Scene, since: float) -> LogEvent | None:
 
 
 def _of_auth(scene: Scene, since: float) -> LogEvent | None:
-    events = [one for one in _ends(scene) if one.when is None or one.when.timestamp() > since]
-    mine = [one for one in events if one.process == "auth" or one.text.startswith("service(auth)")]
-    telling = [one for one in mine if _OF_THE_MASTER not in one.text]
-    return next(reversed(telling or mine), None)
+    """Its own line of why it ends; else what the master says, with the error that auth logged before that."""
+    events = [one for one in _events(scene) if one.when is None or one.when.timestamp() > since]
+    mine = [one for one in events if one.process == "auth" or "service(auth)" in one.text]
+    ends = [one for one in mine if one.kind in _ENDS]
+    telling = [one for one in ends if _OF_THE_MASTER not in one.text]
+    if telling or not ends:
+        return next(reversed(telling), None)
+    end = ends[-1]
+    near = [one for one in mine if _apart(one, end) <= _AT_ITS_END]
+    killed = next((one for one in reversed(near) if one.kind is LogKind.CRASHED), end)
+    errors = [one for one in near if one.level in _GRAVE and one not in ends and one.kind is not killed.kind]
+    whole = (one for one in reversed(errors) if one.text and not one.user and not _goes_on(one))
+    error = next(whole, None)
+    last = killed.text.removeprefix("master: ")
+    return end if error is None else error._replace(text=f"{error.text}; then {last}")
 
 
-def _ends(scene: Scene) -> list[LogEvent]:
-    """The lines of processes that ended as they started, from the log, or as the log process keeps them."""
+def _goes_on(one: LogEvent) -> bool:
+    """Whether it is the second line of a message, as libpq has them: after a tab, here made visible."""
+    return one.text.startswith(("\\t", " "))
+
+
+def _apart(one: LogEvent, other: LogEvent) -> float:
+    """Seconds between two lines; 0 where one has no time."""
+    return abs((one.when - other.when).total_seconds()) if one.when and other.when else 0.0
+
+
+def _events(scene: Scene) -> list[LogEvent]:
+    """The lines of the log, or of what the log process keeps."""
     with suppress(CannotObserve):
         log = read_log(scene)
-        return [event for event, _ in log.events if event.kind in _ENDS] if log else []
+        return [event for event, _ in log.events] if log else []
     said = scene.dovecot.run("doveadm", "log", "errors", timeout=10.0).out
-    stamps = stamps_of(scene.config.tree)
-    found = [parse_line(line.encode(), stamps) for line in said.splitlines()]
-    return [event for event in found if event and event.kind in _ENDS]
+    return list(events_in(scene, said.encode().splitlines(), set()))
 
 
 def observe_last_words(scene: Scene) -> LastWords | NotApplicable:

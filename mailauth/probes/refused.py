@@ -1,9 +1,10 @@
 """A configuration that Dovecot does not take: what it complains of, and every line of the other dialect."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import conf, conffiles
+from mailauth.dovecot import conf, conffiles, masters, programs
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.misfits import misfits
 from mailauth.dovecot.refusal import Refusal
@@ -17,6 +18,38 @@ _BASE_DIR = "/run/dovecot"  # the default
 def observe_accepted(scene: Scene) -> Accepted:
     """Called where doveconf has answered."""
     return Accepted("doveconf -a", scene.config.version, scene.config.file)
+
+
+def check_reader(dovecot: Installation, refusal: Refusal) -> None:
+    """Raises CannotObserve where the Dovecot that runs with this file is another one than what refuses it.
+
+    An executable that an upgrade replaced is the same one: what is on the disk is what starts next.
+    """
+    pid = 0 if dovecot.pid else _master(dovecot, _base_dir(dovecot, refusal.file))
+    if not pid:
+        return
+    says = f"{refusal.file}: Dovecot {refusal.version} of this machine does not take it, but"
+    try:
+        elsewhere = not Path(f"/proc/{pid}/root").samefile("/")
+        runs = Path(f"/proc/{pid}/exe").readlink()
+    except PermissionError:
+        raise CannotObserve(
+            f"{says} only root may see whether the Dovecot that runs with it (process {pid}) is another one.",
+            needs_root=True,
+        ) from None
+    except OSError:  # it ended just now
+        return
+    if elsewhere:
+        raise CannotObserve(
+            f"{says} the Dovecot that runs with it (process {pid}) has another root: name it by --pid {pid}."
+        )
+    runs = runs.with_name(runs.name.removesuffix(" (deleted)"))
+    ours = shutil.which("dovecot") or shutil.which("dovecot", path=programs.PATH)
+    if ours and Path(ours).resolve() != runs.resolve():
+        raise CannotObserve(
+            f"{says} the Dovecot that runs with it (process {pid}) is {runs}: put the folder of its doveconf"
+            " first in PATH."
+        )
 
 
 def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
@@ -46,14 +79,23 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
         setting=refusal.setting,
         misfits=misfits(tree, refusal.version, lines),
         first_line=first,
-        running=_master(dovecot, tree.get("base_dir") or _BASE_DIR),
+        running=_master(dovecot, _base_dir(dovecot, refusal.file)),
     )
+
+
+def _base_dir(dovecot: Installation, file: str) -> str:
+    """As the files have it: doveconf does not print it."""
+    try:
+        return conffiles.read(Path(file), dovecot.path).get("base_dir") or _BASE_DIR
+    except CannotObserve:
+        return _BASE_DIR
 
 
 def _master(dovecot: Installation, base_dir: str) -> int:
     """The master that runs; 0 where none is seen."""
     with suppress(OSError, ValueError):
         number = dovecot.pid or int(dovecot.path(f"{base_dir}/master.pid").read_text())
-        if Path(f"/proc/{number}/comm").read_text().strip() == "dovecot":
+        named = Path(f"/proc/{number}/comm").read_text().strip() == "dovecot"
+        if named and masters.listens(number, base_dir) is not False:
             return number
     return 0

@@ -33,7 +33,7 @@ def _passdb(one: PassdbFit, file: str) -> Iterator[str]:
     else:
         yield "  no hash there takes memory worth mentioning."
     if counted.unreadable:
-        yield f"  {_rows(counted.unreadable)} can never match, whatever the memory: mailauth hash show."
+        yield f"  {_rows(counted.unreadable)} can never match, whatever the memory: mailauth hash show -."
     if one.problem:
         yield f"  UNDECIDED: {one.problem}"
     for service in one.services:

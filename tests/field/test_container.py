@@ -48,6 +48,26 @@ def test_a_healthy_one_is_healthy(master: int) -> None:
     assert (done.returncode, "CRITICAL" in done.stdout) == (0, False), done.stdout
 
 
+def test_a_groups_number_is_its_own(tmp_path: Path) -> None:
+    """Its group dovecot has another number than ours: typed on the host, the command gives the right one."""
+    with container(tmp_path) as pid:
+        file = tmp_path / "srv/mail/example.org/passwd"
+        inside = Installation(pid=pid)
+        group = inside.group("dovecot")
+        os.chown(file, 0, 12)
+        file.chmod(0o640)
+        found = diagnose(Target(USER, at_pid(pid, None), Password.of(SECRET))).findings
+        [told] = [finding for finding in found if finding.rule.code == "CONF012"]
+        assert ("chgrp", "--", str(group), told.problem.remedy.commands[0][3]) in told.problem.remedy.commands
+        subprocess.run(["chgrp", "--", str(group), str(file)], check=True)
+        subprocess.run(["chmod", "--", "o+r", str(file)], check=True)
+        found = diagnose(Target(USER, at_pid(pid, None), Password.of(SECRET))).findings
+        [told] = [finding for finding in found if finding.rule.code == "CONF013"]
+        assert told.problem.remedy.commands[0][2] == str(group)
+        file.chmod(0o640)
+        assert not diagnose(Target(USER, at_pid(pid, None), Password.of(SECRET))).findings
+
+
 def test_a_wrong_password(master: int) -> None:
     done = mailauth("diagnose", USER, "--pid", str(master), *PASSWORD, feed="wrong\n")
     assert "PASS001" in done.stdout, done.stdout + done.stderr

@@ -3,12 +3,14 @@
 Dovecot does not start with it, so the story has a stop in it: a running Dovecot goes on with what it read.
 """
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mailauth.diagnose import Target, diagnose
-from mailauth.dovecot.doveadm import at_pid
+from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.finding import Certainty, Diagnosis
 from mailauth.lab import Lab
@@ -183,3 +185,46 @@ def test_a_typing_error_beside_a_renamed_setting(proof: Make, dovecot_version: s
     told.lab.configure(f"no_such_setting = 1\n{renamed} = example.org\n")
     code = "CONF001" if dovecot_version >= "2.4" else "CONF002"
     assert {finding.rule.code for finding in look(told.lab).findings} == {code, "CONF019"}
+
+
+@pytest.mark.dovecot(">= 2.4")
+def test_what_refuses_it_is_not_what_runs(proof: Make, dovecot_version: str) -> None:
+    """A 2.4 in a root of its own, asked with -c: this machine's 2.3 does not take its file, which is well."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    lab = told.lab
+    if Path(f"/proc/{lab.master_pid}/root").samefile("/") or not _refused_here(lab):
+        pytest.skip("this machine's own Dovecot takes the file, or there is none")
+    assert told.logins() == [True]
+    with pytest.raises(CannotObserve, match=rf"has another root: name it by --pid {lab.master_pid}\.$"):
+        diagnose(Target("alice", Installation(str(lab.config))))
+    assert not look(lab).findings
+    lab.stop()  # what this machine's would say at its next start
+    found = diagnose(Target("alice", Installation(str(lab.config)))).findings
+    assert {finding.rule.code for finding in found} == {"CONF002"}
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_another_program_runs(proof: Make, dovecot_version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same root: the doveconf that was asked is of another Dovecot than the one that runs."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    lab = told.lab
+    if not Path(f"/proc/{lab.master_pid}/root").samefile("/"):
+        pytest.skip("it has a root of its own")
+    lab.configure("auth_allow_cleartext = yes\n")
+    here = diagnose(Target("alice", Installation(str(lab.config)))).findings
+    assert {finding.rule.code for finding in here} == {"CONF002"}, "the same program: its next start fails"
+    other = lab.folder / "other"
+    other.mkdir()
+    for name in ("dovecot", "doveconf"):
+        program = shutil.which(name, path="/usr/sbin:/usr/bin")
+        assert program
+        (other / name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        (other / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(other))
+    with pytest.raises(CannotObserve, match=r"is /usr/sbin/dovecot: put the folder of its doveconf"):
+        diagnose(Target("alice", Installation(str(lab.config))))
+
+
+def _refused_here(lab: Lab) -> bool:
+    doveconf = shutil.which("doveconf")
+    return bool(doveconf) and bool(Installation(str(lab.config)).run("doveconf", "-n").status)

@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from mailauth.diagnose import Target, look
-from mailauth.dovecot.doveadm import Installation
+from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.logreport import Reading, read_logs
 from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password
@@ -20,7 +21,7 @@ from mailauth.render.text import summary
 from tests.cli.running import mailauth
 from tests.dovecot.test_messages import SECRET_LINES
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
-from tests.proofs.test_db import rewrite
+from tests.proofs.test_db import gets_in_soon, rewrite
 
 Make = Callable[..., Proof]
 GOOD = argon2id(memory=1 * MiB)
@@ -92,6 +93,29 @@ def test_auth014_does_not_start(
     assert one.logins() == [True]
     one.finds(set())
     record(one.lab, f"auth does not start: {says}", ("AUTH014",))
+
+
+@pytest.mark.dovecot("< 2.4")
+def test_auth014_quotes_what_came_before_the_end(proof: Make, dovecot_version: str) -> None:
+    """2.3's auth is killed by signal 11 where PostgreSQL is away; without a user, nothing else tells."""
+    one = proof(dovecot_version, "pgsql", {"alice": GOOD})
+    place = one.lab.store.place
+    assert one.logins() == [True]
+    rewrite(f"port={place.port}", "port=1")(one.lab)
+    assert one.lab.run("doveadm", "reload").returncode == 0
+    deadline = time.monotonic() + 60
+    while "service(auth): command startup failed" not in one.lab.log():
+        gets_in_soon(one)  # the auth before the reload may still answer
+        assert time.monotonic() < deadline
+    told = look_at_all(Checkup(at_pid(one.lab.master_pid, None))).diagnosis
+    [says] = [each.problem.says for each in told.findings if each.rule.code == "AUTH014"]
+    assert "Dovecot says: pgsql(127.0.0.1): Connect failed to database" in says
+    assert "Connection refused; then service(auth): child" in says
+    assert "killed with signal 11" in says
+    rewrite("port=1", f"port={place.port}")(one.lab)
+    one.lab.reload()
+    assert one.logins() == [True]
+    one.finds(set())
 
 
 def imap(lab: Lab) -> None:
