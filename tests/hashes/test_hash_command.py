@@ -15,6 +15,7 @@ import pytest
 from mailauth.hashes import Password, generate
 from mailauth.hashes.batch import LONGEST_LINE
 from mailauth.hashes.csv_rows import read_csv
+from mailauth.remedies import HASH_SHOW
 
 SCHEMAS = Path(__file__).parents[2] / "mailauth/schemas"
 SECRET = "s3cret"
@@ -210,3 +211,11 @@ def test_no_password_is_printed() -> None:
     for args in (("verify", GOOD), ("verify", "{PLAIN}x"), ("convert", GOOD)):
         ran = run(*args, "--stdin", given=canary.encode())
         assert canary.encode() not in ran.stdout + ran.stderr
+
+
+def test_the_remedys_command_runs_as_it_is_printed() -> None:
+    """The string comes by standard input, with the blank that is wrong with it."""
+    assert HASH_SHOW[:2] == ("mailauth", "hash")
+    done = run(*HASH_SHOW[2:], given=f" {GOOD}\n".encode())
+    assert done.stderr == b""
+    assert b"1 blanks or line ends stand before it" in done.stdout
