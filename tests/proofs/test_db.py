@@ -15,6 +15,7 @@ import pymysql
 import pytest
 
 from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.logreport import Reading, read_logs
 from mailauth.dovecot.releases import SQLITE_WAL
 from mailauth.errors import CannotObserve
 from mailauth.finding import Certainty, Severity
@@ -153,6 +154,8 @@ def test_db002(proof: Make, dovecot_version: str, kind: str) -> None:
     says = outage(told, "database credentials", "DB002", rewrite(right, wrong), rewrite(wrong, right))
     assert ("1045" if kind == "mysql" else "28P01") in says
     assert "another" not in says
+    troubles = read_logs(Reading((told.lab.folder / "log",))).troubles
+    assert any("was reached, and refuses" in one.says for one in troubles), [one.text for one in troubles]
 
 
 @SERVERS
