@@ -41,14 +41,16 @@ def check_reader(dovecot: Installation, refusal: Refusal) -> None:
         return
     if elsewhere:
         raise CannotObserve(
-            f"{says} the Dovecot that runs with it (process {pid}) has another root: name it by --pid {pid}."
+            f"{says} the Dovecot that runs with it (process {pid}) has another root: name it by --pid {pid}.",
+            needs_option=True,
         )
     runs = runs.with_name(runs.name.removesuffix(" (deleted)"))
     ours = shutil.which("dovecot") or shutil.which("dovecot", path=programs.PATH)
     if ours and Path(ours).resolve() != runs.resolve():
         raise CannotObserve(
             f"{says} the Dovecot that runs with it (process {pid}) is {runs}: put the folder of its doveconf"
-            " first in PATH."
+            " first in PATH.",
+            needs_option=True,
         )
 
 

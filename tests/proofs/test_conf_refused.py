@@ -14,6 +14,7 @@ from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.finding import Certainty, Diagnosis
 from mailauth.lab import Lab
+from tests.cli.running import mailauth
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
 
 Make = Callable[..., Proof]
@@ -198,6 +199,8 @@ def test_what_refuses_it_is_not_what_runs(proof: Make, dovecot_version: str) -> 
     with pytest.raises(CannotObserve, match=rf"has another root: name it by --pid {lab.master_pid}\.$"):
         diagnose(Target("alice", Installation(str(lab.config))))
     assert not look(lab).findings
+    checked = mailauth("check", "server", "-c", str(lab.config))
+    assert checked.returncode == 3, checked.stdout  # UNKNOWN: the server is well
     lab.stop()  # what this machine's would say at its next start
     found = diagnose(Target("alice", Installation(str(lab.config)))).findings
     assert {finding.rule.code for finding in found} == {"CONF002"}
