@@ -12,7 +12,9 @@ from mailauth.dovecot.site import read_or_refusal
 from mailauth.dovecot.version import Version
 from mailauth.evidence import (
     Configured,
+    DirectoryAnswers,
     Foreseen,
+    LookedUp,
     StoreMemory,
     Surveys,
     UnseenFailures,
@@ -21,9 +23,11 @@ from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, 
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.log_unseen import observe_unseen_failures
+from mailauth.probes.nobody import ask_directories, ask_stores
 from mailauth.probes.scene import Scene
 from mailauth.probes.survey import Ask, observe_surveys
 from mailauth.probes.table import Scope, probes_of
+from mailauth.probes.variables import cannot_look_up
 from mailauth.rules import RULES
 
 
@@ -61,6 +65,9 @@ def look_at_all(checkup: Checkup) -> Looked:
         facts[Configured] = Configured(f"doveconf -a, as if for {version}", judging)
         see(facts, Foreseen, lambda: observe_foreseen(checkup.dovecot, config, version))
     _look_at_stores(facts, checkup, config, judging)
+    if checkup.as_if is None and not cannot_look_up(config):
+        see(facts, LookedUp, lambda: ask_stores(scene))
+        see(facts, DirectoryAnswers, lambda: ask_directories(scene))
     kinds = {kind for rule in RULES for kind in rule.needs} - facts.keys()
     skip(facts, tuple(kinds), "no user is asked about")
     return Looked(concluded("", [facts], tuple(facts.values()), checkup.dovecot), judging, ())

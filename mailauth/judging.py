@@ -80,6 +80,11 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
     return findings, undecided
 
 
+def judged(rule: Rule, cases: Iterable[Facts]) -> bool:
+    """Whether all that the rule needs was seen in a case: else it was not asked."""
+    return any(all(isinstance(facts[kind], Evidence) for kind in rule.needs) for facts in cases)
+
+
 def _asked(rule: Rule, facts: Facts) -> Finding | Undecided | None:
     """What one rule says of one case."""
     seen = [facts[kind] for kind in rule.needs]

@@ -27,7 +27,7 @@ from mailauth.evidence import (
 )
 from mailauth.evidence.log import NO_AUTH
 from mailauth.finding import Diagnosis, Finding
-from mailauth.judging import SHOWN_BY_A_LOGIN, apply
+from mailauth.judging import SHOWN_BY_A_LOGIN, apply, judged
 from mailauth.oserrors import from_world, place_of
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_start import observe_auth_start
@@ -58,7 +58,7 @@ def concluded(
     findings = [_placed(which, one) for one in findings]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
-    silent = tuple(rule for rule in RULES if rule.code not in loud)
+    silent = tuple(rule for rule in RULES if rule.code not in loud and judged(rule, merged))
     return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
 
 

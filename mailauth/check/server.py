@@ -5,7 +5,12 @@ from collections.abc import Callable
 
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, over, under
-from mailauth.check.stores import ask_stores, ask_stores_of_userdbs
+from mailauth.check.stores import (
+    OF_STORES,
+    ask_directories_of_passdbs,
+    ask_stores,
+    ask_stores_of_userdbs,
+)
 from mailauth.check.watched import watched
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve
@@ -14,7 +19,6 @@ from mailauth.evidence import (
     Certificates,
     Configured,
     LastWords,
-    LookedUp,
     Running,
     Unobserved,
 )
@@ -27,14 +31,14 @@ from mailauth.probes.table import probes_for
 
 NAME = "server"
 _GREETING_SECONDS = 5.0
-# All that diagnose knows of the server itself, and that keeps users out, or soon does; databases: stores.py.
-_RULES = tuple(rule for rule in watched(NAME) if LookedUp not in rule.needs)
+# All that diagnose knows of the server itself, and that keeps users out, or soon does; stores: stores.py.
+_RULES = tuple(rule for rule in watched(NAME) if OF_STORES.isdisjoint(rule.needs))
 _SEEN_APART = frozenset({Running, AuthStart})
 _PROBES = probes_for({kind for rule in _RULES for kind in rule.needs} - _SEEN_APART)
 
 
 def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
-    """_RULES judge, and those about databases; how soon auth greets is judged by its limits."""
+    """_RULES judge, and those about stores; how soon auth greets is judged by its limits."""
     scene = Scene(server.dovecot, server.config, host=server.asked.host)
     facts: Facts = {Configured: Configured("doveconf -a", server.config)}
     running = see(facts, Running, lambda: observe_running(scene))
@@ -51,6 +55,8 @@ def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     look_by(_PROBES, facts, scene)
     said += _judged(facts)
     said += ask_stores(server)
+    so_far(outcome(NAME, [*said, _LATE_DIRECTORIES], metrics))
+    said += ask_directories_of_passdbs(server)
     so_far(outcome(NAME, [*said, _LATE], metrics))
     said += ask_stores_of_userdbs(server)
     certificates = facts[Certificates]
@@ -61,6 +67,7 @@ def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     return outcome(NAME, said, metrics)
 
 
+_LATE_DIRECTORIES = Said(Status.CRITICAL, "the directories do not answer in time")
 _LATE = Said(Status.CRITICAL, "the userdbs do not answer in time")
 
 

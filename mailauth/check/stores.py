@@ -3,16 +3,16 @@
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Said, Status, of_error, of_finding
 from mailauth.check.watched import watched
-from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
-from mailauth.evidence import Configured, Evidence, Fact, LookedUp, Unseen
+from mailauth.evidence import Configured, DirectoryAnswers, Evidence, LookedUp, NotApplicable, Unseen
 from mailauth.judging import apply
-from mailauth.probes.lookup import ask_each, ask_userdbs, observe_user_name
+from mailauth.probes.nobody import ask_directories, ask_passdbs, ask_userdbs, of_nobody
 from mailauth.probes.scene import Scene
 from mailauth.probes.userdb import userdbs_fail
 from mailauth.probes.variables import cannot_look_up
 
-_RULES = tuple(rule for rule in watched("server") if LookedUp in rule.needs)
+OF_STORES: frozenset[type[Evidence]] = frozenset({LookedUp, DirectoryAnswers})
+"""What is asked here; the server's other rules need none of it."""
 
 
 def ask_stores(server: Server) -> list[Said]:
@@ -29,30 +29,37 @@ def ask_stores(server: Server) -> list[Said]:
 
 def look_nobody_up(server: Server) -> LookedUp:
     """What each passdb says of nobody.  Raises CannotObserve."""
-    names = observe_user_name(Scene(server.dovecot, server.config, NOBODY))
-    return ask_each(Scene(server.dovecot, server.config, NOBODY, names=names))
+    return ask_passdbs(Scene(server.dovecot, server.config))
 
 
 def ask_stores_of_userdbs(server: Server) -> list[Said]:
     """The same of the userdbs' databases; and whether the userdbs answer at all, by Dovecot's own word."""
     if cannot_look_up(server.config):
         return []
-    scene = Scene(server.dovecot, server.config, NOBODY)
+    scene = Scene(server.dovecot, server.config)
     try:
-        seen = ask_userdbs(Scene(server.dovecot, server.config, NOBODY, names=observe_user_name(scene)))
+        seen = ask_userdbs(scene)
     except CannotObserve as why:
         return [Said(of_error(why, Status.OK), str(why))]
     said = _judged(server, seen)
-    words = "" if said else userdbs_fail(scene)
+    words = "" if said else userdbs_fail(of_nobody(scene))
     return [Said(Status.CRITICAL, words, "USERDB005")] if words else said
 
 
-def _judged(server: Server, seen: LookedUp) -> list[Said]:
-    facts: dict[type[Evidence], Fact] = {
-        LookedUp: seen,
-        Configured: Configured("doveconf -a", server.config),
-    }
-    findings, _ = apply(_RULES, [facts])
+def ask_directories_of_passdbs(server: Server) -> list[Said]:
+    """The same of directories: whether they can be reached, take Dovecot's own bind, and have the base."""
+    if cannot_look_up(server.config):
+        return []
+    try:
+        seen = ask_directories(Scene(server.dovecot, server.config))
+    except CannotObserve as why:
+        return [Said(of_error(why, Status.OK), str(why))]
+    return [] if isinstance(seen, NotApplicable) else _judged(server, seen)
+
+
+def _judged(server: Server, seen: LookedUp | DirectoryAnswers) -> list[Said]:
+    rules = [rule for rule in watched("server") if type(seen) in rule.needs]
+    findings, _ = apply(rules, [{type(seen): seen, Configured: Configured("doveconf -a", server.config)}])
     return [of_finding(finding) for finding in findings]
 
 

@@ -12,6 +12,7 @@ from mailauth.evidence import (
     MailSession,
     PasswordCheck,
     StoredHash,
+    Surveys,
     Trials,
     UserInLog,
     UserName,
@@ -124,7 +125,10 @@ def summary(diagnosis: Diagnosis) -> str:
     rules = _count(len(diagnosis.silent), "other check" if count else "check")
     works = _of_logins(diagnosis, blocked=blocked)
     quiet = f"{found}. {rules} found nothing" if count else f"{found} by {rules}"
-    told = f"{works}{quiet}. {undecided} undecided."
+    if not count and any(one.missing.kind is Surveys for one in diagnosis.undecided):
+        told = f"{works}{quiet}; {undecided} could not be decided, among them the stores' rows."
+    else:
+        told = f"{works}{quiet}. {undecided} undecided."
     passdbs = " and ".join(one.partition(":")[0] for one in diagnosis.unasked)
     return f"{told} Not looked into: {passdbs}." if passdbs else told
 

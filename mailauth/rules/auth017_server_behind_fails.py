@@ -10,8 +10,8 @@ Why
 How we know
     Dovecot logged it of the server, not of a user, since it last started or was reloaded.
 What to do
-    See that the server runs, and that Dovecot reaches it as it is set: address, port, TLS, bind name and
-    password.
+    See that the server runs, and that Dovecot reaches it as it is set: address, port, TLS, account
+    (LDAP: bind name) and password.
 """
 
 import re
@@ -53,7 +53,10 @@ def server_behind_fails(
         because=(log,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary="See that this server runs, and that Dovecot reaches it: address, port, TLS, bind name.",
+            summary=(
+                "See that this server runs, that Dovecot reaches it as it is set (address, port, TLS), and that"
+                " the account (LDAP: the bind name) and the password that Dovecot has are right."
+            ),
             careful=(
                 "Until then the log fills the disk: doveadm stop, or take that passdb out."
                 if any(one.rate >= _FLOOD for one in found)

@@ -44,6 +44,7 @@ _ADVICE = {
     "The directory gives no answer that Dovecot can use",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
+    watch="server",
 )
 def directory_gives_no_answer(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
     return directory_case.problem(answers.those(*_ADVICE), answers, logins, _ADVICE)

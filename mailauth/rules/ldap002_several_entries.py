@@ -24,6 +24,7 @@ _ADVICE = {Directed.SEVERAL: "Make the filter or the base in <settings> narrower
     "Several entries of the directory match the user's name",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
+    watch="server",
 )
 def several_entries(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
     return directory_case.problem(answers.those(Directed.SEVERAL), answers, logins, _ADVICE)

@@ -24,6 +24,7 @@ _ADVICE = {Directed.BASE: "Correct the base in <settings>, or let <name> see it,
     "The base of the search is not in the directory, or is hidden",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
+    watch="server",
 )
 def no_such_base(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
     return directory_case.problem(answers.those(Directed.BASE), answers, logins, _ADVICE)

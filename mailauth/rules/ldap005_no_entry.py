@@ -12,7 +12,7 @@ What to do
     Search with the filter and the base that are named; leave out one part of the filter after the other.
 """
 
-from mailauth.evidence import DirectoryAnswers, Logins
+from mailauth.evidence import DirectoryAnswers, Logins, UserName
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import directory_case
 from mailauth.stores.directed import Directed
@@ -25,6 +25,7 @@ _ADVICE = {
 
 
 @rule("LDAP005", "No entry of the directory is this user's", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
-def no_entry(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
+def no_entry(answers: DirectoryAnswers, _user: UserName, logins: Logins | None) -> Problem | None:
+    # Of a user who is asked about: that nobody has no entry is well.
     found = tuple(one for one in answers.those(Directed.NOBODY) if one.alone)
     return directory_case.problem(found, answers, logins, _ADVICE)

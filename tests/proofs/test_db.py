@@ -14,14 +14,17 @@ import psycopg
 import pymysql
 import pytest
 
+from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.logreport import Reading, read_logs
 from mailauth.dovecot.releases import SQLITE_WAL
 from mailauth.errors import CannotObserve
-from mailauth.finding import Certainty, Severity
+from mailauth.finding import Certainty, Diagnosis, Severity
 from mailauth.lab import Lab, MariaDB, Postgres
 from mailauth.lab.databases import Server
 from mailauth.lab.ports import HOST
+from mailauth.render.text import summary
 from tests.proofs.story import Fault, MiB, Proof, argon2id, record
 
 Make = Callable[..., Proof]
@@ -197,6 +200,38 @@ def test_db004(proof: Make, dovecot_version: str, kind: str) -> None:
         undo=sql_again("ALTER TABLE users RENAME COLUMN crypt TO password"),
     )
     told.story(fault, {"DB004"}, answers=[False])
+
+
+@SQL
+def test_a_checkup_asks_the_store(proof: Make, dovecot_version: str, kind: str) -> None:
+    """Without a user, too, what keeps everybody out is named; and only rules that were asked are counted."""
+    told = proof(dovecot_version, kind, {"alice": GOOD})
+    well = checked_up(told.lab)
+    assert not [one for one in well.findings if one.rule.code.startswith("DB")]
+    silent = {rule.code for rule in well.silent}
+    assert {"DB001", "DB003", "DB004"} <= silent
+    assert not silent & {"PASS001", "USER001", "HASH001"}, "no user was asked about"
+    renamed = sql("ALTER TABLE users RENAME TO mailbox"), sql("ALTER TABLE mailbox RENAME TO users")
+    right = value(told.lab, "password", told.lab.store.place.password)
+    wrong = value(told.lab, "password", "another")
+    for code, do, undo in (
+        ("DB003", *renamed),
+        ("DB004", rewrite("SELECT ", "SELECT missing, "), rewrite("SELECT missing, ", "SELECT ")),
+        *([] if kind == "sqlite" else [("DB002", rewrite(right, wrong), rewrite(wrong, right))]),
+    ):
+        do(told.lab)
+        told.lab.restart()
+        found = checked_up(told.lab)
+        severities = {one.rule.code: one.severity for one in found.findings}
+        assert severities.get(code) is Severity.BLOCKS_LOGIN, (code, severities)
+        assert not summary(found).startswith("Nothing found")
+        undo(told.lab)
+        told.lab.restart()
+    assert told.logins() == [True]
+
+
+def checked_up(lab: Lab) -> Diagnosis:
+    return look_at_all(Checkup(at_pid(lab.master_pid, None))).diagnosis
 
 
 @SERVERS

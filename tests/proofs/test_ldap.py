@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.directory import escape
+from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Finding, Severity
 from mailauth.lab import Lab
 from mailauth.lab.slapd import PEOPLE
 from mailauth.lab.stores.ldap import LdapStore
+from mailauth.render.text import summary
+from tests.cli.running import mailauth
 from tests.lab.test_stores import hashed
 from tests.proofs.story import SECRET, Proof, record
 
@@ -113,6 +117,41 @@ def test_what_the_directory_answers(proof: Make, dovecot_version: str) -> None:
         record(one.lab, name, (code,))
     assert one.lab.login("alice", SECRET).ok
     assert not told(one, login=True)
+
+
+def test_the_directory_is_asked_without_a_user(proof: Make, dovecot_version: str) -> None:
+    """By checkup and by check; that nobody has no entry is well, and rows that cannot be read are told of."""
+    lab = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)}).lab
+    rest = "could not be decided, among them the stores' rows. Not looked into:"
+
+    def codes() -> tuple[dict[str, Severity], str]:
+        found = look_at_all(Checkup(at_pid(lab.master_pid, None))).diagnosis
+        assert not [one for one in found.undecided if one.rule.code in CODES]
+        return {one.rule.code: one.severity for one in found.findings}, summary(found)
+
+    def checked() -> tuple[int, str]:
+        patient = ("--timeout", "60s", "--greeting", "60s", "60s")
+        which = ("--pid", str(lab.master_pid), "--state", str(lab.folder / "counts"))
+        done = mailauth("check", *which, *patient, "server")
+        return done.returncode, done.stdout
+
+    def is_well() -> None:
+        found, last = codes()
+        assert not CODES & set(found)
+        assert found or (last.startswith("Nothing found by ") and rest in last), last
+        assert checked()[0] == 0, checked()
+
+    is_well()
+    for fault, code in (
+        (edited(lab, store(lab).place.password, "not-the-password"), "LDAP001"),
+        (stopped(lab), "LDAP001"),
+        (edited(lab, PEOPLE, f"ou=staff,{PEOPLE}"), "LDAP003"),
+    ):
+        with fault:
+            assert codes()[0].get(code) is Severity.BLOCKS_LOGIN
+            status, words = checked()
+            assert (status, code in words) == (2, True), words
+    is_well()
 
 
 @pytest.mark.parametrize("kind", ["ldap-bind", "ldap-template", "ldap-starttls", "ldaps"])

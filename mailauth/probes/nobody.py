@@ -1,0 +1,48 @@
+"""Look up a user that nobody has: whether each store answers at all, whoever the user is.
+
+check and checkup ask so; that no store has this user is no fault.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from mailauth.dovecot.nobody import NOBODY
+from mailauth.errors import CannotObserve, joined
+from mailauth.evidence import DirectoryAnswers, LookedUp, NotApplicable
+from mailauth.probes import lookup
+from mailauth.probes.directory import observe_directories
+from mailauth.probes.scene import Scene
+
+
+def ask_passdbs(scene: Scene) -> LookedUp:
+    """What each passdb says of nobody.  Raises CannotObserve."""
+    return lookup.ask_each(of_nobody(scene))
+
+
+def ask_userdbs(scene: Scene) -> LookedUp:
+    """The userdbs' databases that fail.  Raises CannotObserve."""
+    return lookup.ask_userdbs(of_nobody(scene))
+
+
+def ask_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
+    """What each directory says of nobody.  Raises CannotObserve."""
+    return observe_directories(of_nobody(scene))
+
+
+def ask_stores(scene: Scene) -> LookedUp:
+    """Every passdb, and the userdbs' databases.  Raises CannotObserve, also where no store can be asked."""
+    seen = ask_passdbs(scene)
+    missed = {one.number for one in seen.unseen}
+    stores = {one.number for one in scene.config.passdbs if one.source}
+    if stores and stores <= missed:
+        raise joined([one for one in seen.unseen if one.number in stores])
+    source = f"the passdbs, asked about {NOBODY}, a user that nobody has"
+    with suppress(CannotObserve):  # what a passdb's store says is told all the same
+        seen = replace(seen, userdbs=ask_userdbs(scene).userdbs)
+    return replace(seen, source=source)
+
+
+def of_nobody(scene: Scene) -> Scene:
+    """The same scene about nobody.  Raises CannotObserve where the name cannot be worked out."""
+    scene = replace(scene, user=NOBODY)
+    return replace(scene, names=lookup.observe_user_name(scene))
