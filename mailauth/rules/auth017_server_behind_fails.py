@@ -54,8 +54,8 @@ def server_behind_fails(
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary=(
-                "See that this server runs, that Dovecot reaches it as it is set (address, port, TLS), and that"
-                " the account (LDAP: the bind name) and the password that Dovecot has are right."
+                "See that this server runs, that Dovecot reaches it as it is set (address, port, TLS),"
+                " and that the account (LDAP: the bind name) and the password that Dovecot has are right."
             ),
             careful=(
                 "Until then the log fills the disk: doveadm stop, or take that passdb out."
