@@ -14,6 +14,7 @@ from mailauth.diagnose import Target, look
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.logreport import Reading, read_logs
+from mailauth.evidence import AuthStart
 from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab, builds
@@ -97,7 +98,7 @@ def test_auth014_does_not_start(
 
 @pytest.mark.dovecot("< 2.4")
 def test_auth014_quotes_what_came_before_the_end(proof: Make, dovecot_version: str) -> None:
-    """2.3's auth is killed by signal 11 where PostgreSQL is away; without a user, nothing else tells."""
+    """2.3's auth is killed by signal 11 where PostgreSQL is away: its own last error comes first."""
     one = proof(dovecot_version, "pgsql", {"alice": GOOD})
     place = one.lab.store.place
     assert one.logins() == [True]
@@ -108,8 +109,9 @@ def test_auth014_quotes_what_came_before_the_end(proof: Make, dovecot_version: s
         gets_in_soon(one)  # the auth before the reload may still answer
         assert time.monotonic() < deadline
     told = look_at_all(Checkup(at_pid(one.lab.master_pid, None))).diagnosis
-    [says] = [each.problem.says for each in told.findings if each.rule.code == "AUTH014"]
-    assert "Dovecot says: pgsql(127.0.0.1): Connect failed to database" in says
+    assert {each.rule.code for each in told.findings} == {"DB001"}  # AUTH014 need not tell
+    [says] = [fact.words for fact in told.evidence if isinstance(fact, AuthStart)]
+    assert says.startswith("pgsql(127.0.0.1): Connect failed to database")
     assert "Connection refused; then service(auth): child" in says
     assert "killed with signal 11" in says
     rewrite("port=1", f"port={place.port}")(one.lab)
