@@ -57,6 +57,14 @@ def test_auth006_held_back(proof: Make, dovecot_version: str) -> None:
     record(one.lab, "an address is held back", (finding.rule.code for finding in found))
 
 
+def opened_anew(log: Path) -> None:
+    """Wait until Dovecot's log process, which hears of it from the master, writes there."""
+    end = time.monotonic() + 60
+    while not log.exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_log005_rotated_and_not_reopened(proof: Make, dovecot_version: str) -> None:
     one = proof(dovecot_version, "passwd-file", {"alice": GOOD})
     one.finds(set())
@@ -66,6 +74,7 @@ def test_log005_rotated_and_not_reopened(proof: Make, dovecot_version: str) -> N
     found = one.finds({"LOG005"}, password=one.password)
     assert "writes to log.1" in found[0].problem.says
     one.paste(found)
+    opened_anew(log)
     one.lab.login("alice", b"wrong")
     assert one.lab.logs("Password mismatch")
     one.finds(set(), password=one.password)
@@ -73,10 +82,7 @@ def test_log005_rotated_and_not_reopened(proof: Make, dovecot_version: str) -> N
     found = one.finds({"LOG005"})
     assert "deleted" in found[0].problem.says
     one.paste(found)
-    end = time.monotonic() + 60
-    while not log.exists():  # the log process hears of it from the master
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    opened_anew(log)
     assert one.logins(3) == [True] * 3
     one.finds(set())
     record(one.lab, "the log was rotated and not opened anew", (finding.rule.code for finding in found))
