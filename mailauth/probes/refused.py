@@ -25,7 +25,7 @@ def check_reader(dovecot: Installation, refusal: Refusal) -> None:
 
     An executable that an upgrade replaced is the same one: what is on the disk is what starts next.
     """
-    pid = 0 if dovecot.pid else _master(dovecot, _base_dir(dovecot, refusal.file))
+    pid = 0 if dovecot.pid else _master(dovecot, _tree(dovecot, refusal))
     if not pid:
         return
     says = f"{refusal.file}: Dovecot {refusal.version} of this machine does not take it, but"
@@ -60,10 +60,7 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
     Where the files cannot be read, what Dovecot said is all that is known.
     """
     lines = conffiles.Lines(dovecot.path)
-    try:
-        tree = conffiles.read(Path(refusal.file), dovecot.path)
-    except CannotObserve:
-        tree = conf.parse("")
+    tree = _tree(dovecot, refusal)
     first = next(
         (
             (number, line.strip())
@@ -81,20 +78,21 @@ def observe_refusal(dovecot: Installation, refusal: Refusal) -> Accepted:
         setting=refusal.setting,
         misfits=misfits(tree, refusal.version, lines),
         first_line=first,
-        running=_master(dovecot, _base_dir(dovecot, refusal.file)),
+        running=_master(dovecot, tree),
     )
 
 
-def _base_dir(dovecot: Installation, file: str) -> str:
-    """As the files have it: doveconf does not print it."""
+def _tree(dovecot: Installation, refusal: Refusal) -> conf.Block:
+    """As the files have it, since doveconf prints none of it; empty where they cannot be read."""
     try:
-        return conffiles.read(Path(file), dovecot.path).get("base_dir") or _BASE_DIR
+        return conffiles.read(Path(refusal.file), dovecot.path)
     except CannotObserve:
-        return _BASE_DIR
+        return conf.parse("")
 
 
-def _master(dovecot: Installation, base_dir: str) -> int:
+def _master(dovecot: Installation, tree: conf.Block) -> int:
     """The master that runs; 0 where none is seen."""
+    base_dir = tree.get("base_dir") or _BASE_DIR
     with suppress(OSError, ValueError):
         number = dovecot.pid or int(dovecot.path(f"{base_dir}/master.pid").read_text())
         named = Path(f"/proc/{number}/comm").read_text().strip() == "dovecot"
