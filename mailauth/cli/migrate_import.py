@@ -12,8 +12,13 @@ import click
 from mailauth.cli.hash_options import opened as opened_file
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, seal_options
 from mailauth.cli.migrate_loss import loss_option
-from mailauth.cli.migrate_on_login import goal_options
-from mailauth.cli.migrate_options import rate_option, store_options, users_out_option
+from mailauth.cli.migrate_options import (
+    goal_options,
+    rate_option,
+    scheme_options,
+    store_options,
+    users_out_option,
+)
 from mailauth.cli.migrate_plan import flush, hashers_of, where_of, workers_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
@@ -33,19 +38,7 @@ _PAGE = 256
 @click.command("import")
 @click.argument("file", metavar="FILE.csv|-")
 @store_options
-@click.option(
-    "-s",
-    "--scheme",
-    default="ARGON2ID",
-    show_default=True,
-    help="Scheme of the new hashes.",
-    metavar="SCHEME",
-)
-@click.option(
-    "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
-)
-@click.option("--cost", type=int, help="bcrypt cost, 4 to 31 (2^N rounds).", metavar="N")
-@click.option("--rounds", type=int, help="Rounds of SHA-crypt and PBKDF2.", metavar="N")
+@scheme_options
 @click.option("--verify-only", is_flag=True, help="Only report which passwords match.")
 @click.option(
     "--set",

@@ -12,6 +12,7 @@ import click
 
 from mailauth import private
 from mailauth.cli.migrate_loss import loss_option
+from mailauth.cli.migrate_options import goal_options, scheme_options
 from mailauth.cli.shared.options import config_option, pid_option
 from mailauth.dovecot.doveadm import at_pid, chosen
 from mailauth.errors import CannotObserve, Refused, UsageError
@@ -54,19 +55,7 @@ def on_login() -> None:
 @on_login.command()
 @config_option
 @pid_option
-@click.option(
-    "-s",
-    "--scheme",
-    default="ARGON2ID",
-    show_default=True,
-    help="Scheme of the new hashes.",
-    metavar="SCHEME",
-)
-@click.option(
-    "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
-)
-@click.option("--cost", type=int, help="bcrypt cost, 4 to 31 (2^N rounds).", metavar="N")
-@click.option("--rounds", type=int, help="Rounds of SHA-crypt and PBKDF2.", metavar="N")
+@scheme_options
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -272,16 +261,6 @@ def folder(name: str = "") -> Path:
     except OSError as why:
         raise UsageError(f"{path}: cannot be made ({why.strerror}); run this as root.") from None
     return path
-
-
-def goal_options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
-    from mailauth.hashes.making import has_profile  # noqa: PLC0415
-    from mailauth.hashes.making import profile as named  # noqa: PLC0415
-
-    if has_profile(scheme):
-        return dict(named(profile))
-    given = {"cost": cost, "rounds": rounds}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _must_be_alone(settings: "OnLogin", own: Path) -> None:

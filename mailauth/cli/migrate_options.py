@@ -63,6 +63,40 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_profile = click.option(
+    "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
+)
+
+
+def scheme_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What the new hashes are to be."""
+    for option in (
+        click.option("--rounds", type=int, help="Rounds of SHA-crypt and PBKDF2.", metavar="N"),
+        click.option("--cost", type=int, help="bcrypt cost, 4 to 31 (2^N rounds).", metavar="N"),
+        _profile,
+        click.option(
+            *("-s", "--scheme"),
+            default="ARGON2ID",
+            show_default=True,
+            help="Scheme of the new hashes.",
+            metavar="SCHEME",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def goal_options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
+    """The parameters that these options make for the scheme."""
+    from mailauth.hashes.making import has_profile  # noqa: PLC0415
+    from mailauth.hashes.making import profile as named  # noqa: PLC0415
+
+    if has_profile(scheme):
+        return dict(named(profile))
+    given = {"cost": cost, "rounds": rounds}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 users_out_option = click.option(
     "--users-out",
     type=click.Path(path_type=Path),
@@ -96,9 +130,7 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Repair strings that were cut, padded, quoted or misnamed, where nothing is lost.",
         ),
         click.option("--rehash", metavar="SCHEME", help="Make plaintexts into hashes of this scheme."),
-        click.option(
-            "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
-        ),
+        _profile,
         click.option("--origin", metavar="NAME", help="Software that made bare strings: md5, nt, plain ..."),
         click.option(
             "--prove",
