@@ -1,4 +1,7 @@
-"""Files that the command line names: a pipe may be one, and is not waited for where nobody writes into it."""
+"""Files that the command line names: a pipe may be one, and is not waited for where nobody writes into it.
+
+One to be written is made, for its owner only: none that is there is overwritten.
+"""
 
 import errno
 import os
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailauth import whole
+from mailauth.errors import Refused, UsageError
 
 _WAIT = 10.0  # seconds for the first byte of a named pipe
 _MOST = 16 * 1024 * 1024  # bytes of a text: settings, rules, a key
@@ -41,3 +45,16 @@ def text(path: Path, errors: str = "strict") -> str:
     """All of it, in UTF-8.  Raises OSError, also where it is too large, and UnicodeDecodeError."""
     with opened(path) as file:
         return whole.read(file, _MOST, path).decode("utf-8", errors)
+
+
+def made(path: Path) -> int:
+    """The descriptor of a new file, mode 0600, to be written.
+
+    Raises UsageError where there is one already, Refused where it cannot be made.
+    """
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already; name a file that is not.") from None
+    except OSError as why:
+        raise Refused(f"{path}: cannot be written ({why.strerror}).") from None

@@ -9,9 +9,10 @@ from typing import Any, BinaryIO
 
 import click
 
+from mailauth import handed
 from mailauth.cli.hash_options import opened
 from mailauth.cli.migrate_options import rule_options
-from mailauth.errors import Refused, UsageError
+from mailauth.errors import UsageError
 
 
 @click.command()
@@ -101,12 +102,7 @@ def _made(path: Path | None) -> Iterator[BinaryIO | None]:
     if path is None:
         yield None
         return
-    try:
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{path}: is there already; name a file that is not.") from None
-    except OSError as why:
-        raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
+    made = handed.made(path)
     try:
         with os.fdopen(made, "wb") as file:
             yield file

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mailauth import handed
 from mailauth.errors import Refused, UsageError
 from mailauth.stores.passwd_file import without_hash
 from mailauth.visible import visible
@@ -32,13 +33,7 @@ def opened(path: Path | None) -> Iterator[Each | None]:
         return
     if path.suffix.lower() not in (".csv", ".json"):
         raise UsageError(f"--users-out {path}: name a file that ends in .csv or .json.")
-    try:
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{path}: is there already; name a file that is not.") from None
-    except OSError as why:
-        raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
-    with os.fdopen(made, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with os.fdopen(handed.made(path), "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         try:
             yield from _json(file) if path.suffix.lower() == ".json" else _csv(file)
         except OSError as why:
