@@ -30,11 +30,14 @@ SECRETS = ("Tr0ub4dor&3", "c29tZXNlY3JldHBhc3M=")
 PAM = {"2.3": "passdb {\n  driver = pam\n  args = sesion=yes dovecot\n}\n", "2.4": ""}
 
 
-def broken(one: Proof, settings: str) -> None:
-    """Reload with these, whatever comes of it."""
-    one.lab.configure(settings)
+def broken(one: Proof) -> None:
+    """Reload, and wait until auth did not start: the one before it answers for some moments more."""
     done = one.lab.run("doveadm", "reload")
     assert done.returncode == 0, done.stderr
+    deadline = time.monotonic() + 60
+    while "service(auth): command startup failed" not in one.lab.log():
+        gets_in_soon(one)
+        assert time.monotonic() < deadline
 
 
 def found(one: Proof, code: str, *, login: bool = False) -> Finding:
@@ -84,7 +87,8 @@ def test_auth014_does_not_start(
     main = one.lab.config.read_text()
     assert one.logins() == [True]
     assert "AUTH014" not in {finding.rule.code for finding in one.look().diagnosis.findings}
-    broken(one, breaks(one))
+    one.lab.configure(breaks(one))
+    broken(one)
     told = found(one, "AUTH014")
     assert says in told.problem.says
     assert told.problem.because[0].seen
@@ -103,11 +107,7 @@ def test_auth014_quotes_what_came_before_the_end(proof: Make, dovecot_version: s
     place = one.lab.store.place
     assert one.logins() == [True]
     rewrite(f"port={place.port}", "port=1")(one.lab)
-    assert one.lab.run("doveadm", "reload").returncode == 0
-    deadline = time.monotonic() + 60
-    while "service(auth): command startup failed" not in one.lab.log():
-        gets_in_soon(one)  # the auth before the reload may still answer
-        assert time.monotonic() < deadline
+    broken(one)
     told = look_at_all(Checkup(at_pid(one.lab.master_pid, None))).diagnosis
     assert {each.rule.code for each in told.findings} == {"DB001"}  # AUTH014 need not tell
     [says] = [fact.words for fact in told.evidence if isinstance(fact, AuthStart)]
