@@ -3,6 +3,7 @@
 On a mail server there are thousands of them.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,10 +12,10 @@ from pathlib import Path
 def named(name: str) -> Iterator[int]:
     """The PIDs of this name, of at most 15 bytes: the kernel keeps no more.  Source: proc_pid_comm(5)."""
     wanted = f"{name}\n".encode()
-    for one in Path("/proc").iterdir():
-        with suppress(OSError):  # it may end just now
-            if one.name.isdigit() and (one / "comm").read_bytes() == wanted:
-                yield int(one.name)
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - half the time of Path's
+        with suppress(OSError), open(f"/proc/{pid}/comm", "rb", buffering=0) as comm:  # noqa: PTH123
+            if comm.read() == wanted:
+                yield int(pid)
 
 
 def stat(pid: int | str) -> list[bytes]:
