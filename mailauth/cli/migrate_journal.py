@@ -88,5 +88,6 @@ def fresh_journal(where: "Where", table: "Table", rules: str, seal: Sealing) -> 
         sealed_to=public,
         identity=table.identity(),
         without_plaintexts=seal.without_plaintexts,
+        default_scheme=where.reader.default_scheme if where.passdb else "",
     )
     return journals.fresh(head) if public else journals.fresh_sealed(head)

@@ -318,6 +318,8 @@ def _journal(
 
     from mailauth.hashes.proved import Way  # noqa: PLC0415
     from mailauth.migrate import journal as journals  # noqa: PLC0415
+    from mailauth.migrate.decide import Rule  # noqa: PLC0415
+    from mailauth.migrate.goal import Goal  # noqa: PLC0415
 
     asked = [wishes.rules, wishes.goal, wishes.origin]
     if resume is None:
@@ -330,7 +332,7 @@ def _journal(
         raise UsageError(f"{resume} is {journal.head.state.value}, so there is nothing to go on with.")
     must_be_of(journal.head, where, table)
     then = msgspec.json.decode(journal.head.rules)
-    if then[:3] != msgspec.json.decode(msgspec.json.encode(asked)):
+    if msgspec.convert(then[:3], tuple[tuple[Rule, ...], Goal, str]) != tuple(asked):
         raise UsageError(f"{resume} had other rules; give the same as then.")
     forms = msgspec.convert(then[3] if then[3:] else {}, dict[str, Way])
     wishes = replace(wishes, proofs=replace(wishes.proofs, forms=forms))

@@ -14,7 +14,9 @@ from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
 
 if TYPE_CHECKING:
+    from mailauth.migrate.journal import Head
     from mailauth.migrate.pace import Pace
+    from mailauth.migrate.where import Where
 
 
 @click.command()
@@ -49,8 +51,12 @@ def undo(
 
     A journal knows its store by the server's own identity, or by the file.  Where that is another now, undo
     says what it finds, and --store with those words accepts it.
+
+    What migrate default-scheme did to Dovecot's configuration goes back first.  Where the default scheme is
+    another one than it was, strings without a scheme are not put back: nobody would get in with them.
     """
-    from mailauth.migrate import journal as journals  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate import default_scheme  # noqa: PLC0415 - --help needs none of it
+    from mailauth.migrate import journal as journals  # noqa: PLC0415
     from mailauth.migrate import undo as undoing  # noqa: PLC0415
     from mailauth.migrate.where import opened  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
@@ -66,20 +72,41 @@ def undo(
     table = opened(where, reading=not do_it)
     try:
         must_be_of(head, where, table, store)
+        setting = default_scheme.of_migration(name)
+        if do_it and default_scheme.taken_back(name, where.dovecot):
+            where = where_of(named, None)
+            if not as_json:
+                click.echo(f"the default scheme is {where.reader.default_scheme} again")
+        stays = "" if setting and not do_it else _bare_stays(head, where)
         if not do_it:
             with changing(entries or None) as tell:
-                found = undoing.prospect(table, batches, damaged, tell)
-            data = {"id": head.id, "state": head.state, "report": found}
+                found = undoing.prospect(table, batches, damaged, tell, stays)
+            data = {"id": head.id, "state": head.state, "report": found, "setting": bool(setting)}
             click.echo(to_json(data) if as_json else prospect_text(found, head), nl=as_json)
-            sys.exit(1 if found.not_kept or found.changed or found.unreadable else 0)
+            if setting and not as_json:
+                click.echo(f"Before that the default scheme would be {head.default_scheme} again.")
+            sys.exit(1 if found.not_kept or found.changed or found.failed or found.unreadable else 0)
         journal = journals.reopened(name)
         stop = Stop()
         try:
             with changing(entries or None) as tell, stop:
-                report = undoing.undo(table, batches, damaged, journal, tell, stop.asked, rate)
+                report = undoing.undo(
+                    table, batches, damaged, journal, tell, stop.asked, rate, bare_stays=stays
+                )
         finally:
             journal.close()
     finally:
         table.close()
     flush(where, named, report.written)
     told(report, journal.head, as_json)
+
+
+def _bare_stays(head: "Head", where: "Where") -> str:
+    """Why strings without a scheme are not put back; "" where they mean what they meant."""
+    now, then = where.reader.default_scheme, head.default_scheme
+    if not (then and where.passdb) or now == then:
+        return ""
+    return (
+        f"the string had no scheme, and the default scheme is {now} now and was {then} then: change that back"
+        " first"
+    )

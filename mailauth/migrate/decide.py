@@ -42,11 +42,13 @@ class Rule(msgspec.Struct, frozen=True):
     """One rule.  ``schemes``: only these (of the result; for relabel, of the name there now); () for all.
 
     ``to``: relabel's new name, "" for the one that the hash has by its look; prefix-default's name.
+    ``every``: prefix-default's, also what may be several things: it lets in whom it lets in today.
     """
 
     action: Action
     schemes: tuple[str, ...] = ()
     to: str = ""
+    every: bool = False
 
 
 class RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -227,11 +229,13 @@ _EDGES = b" \t\r\n\0"
 def _prefix_default(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
     """Nothing changes by it: the same scheme, and the same payload."""
     parsed = seen.parsed
-    if stored[:1] == b"{" or isinstance(parsed, Flaw) or not parsed.payload or seen.perhaps or seen.damage:
+    if isinstance(parsed, Flaw) or not parsed.payload or (stored[:1] == b"{" and b"}" in stored):
+        return None
+    if (seen.perhaps or seen.damage or stored[:1] == b"{") and not rule.every:
         return None
     new = b"{%b}%b" % ((rule.to or wishes.reader.default_scheme).encode(), stored)
     then = _parse(new, wishes)
-    if isinstance(then, Flaw) or then.payload != parsed.payload or not _same(parsed, then):
+    if isinstance(then, Flaw) or then.payload != parsed.payload or not same_passwords(parsed, then):
         return None
     return _changed(stored, seen, rule, wishes, new)
 
@@ -255,7 +259,7 @@ def _relabel(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decisio
         return None
     if rule.to:
         new = b"{%b}%b" % (rule.to.encode(), payload)
-        if have == rule.to or not _same(seen.parsed, _parse(new, wishes)):
+        if have == rule.to or not same_passwords(seen.parsed, _parse(new, wishes)):
             return None
         return _changed(stored, seen, rule, wishes, new)
     if isinstance(seen.parsed, Hash):
@@ -266,7 +270,7 @@ def _relabel(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decisio
     return _changed(stored, seen, rule, wishes, mended.stored)
 
 
-def _same(now: Hash | Flaw, then: Hash | Flaw) -> bool:
+def same_passwords(now: Hash | Flaw, then: Hash | Flaw) -> bool:
     """Whether the same passwords match under another name; what matches none now has nothing to lose."""
     if isinstance(now, Flaw) or isinstance(then, Flaw):
         return isinstance(now, Flaw)

@@ -18,7 +18,8 @@ from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Diagnosis
 from mailauth.fix.apply import Ending, Ready, apply
 from mailauth.fix.journal import State
-from mailauth.fix.plan import FileChange, Plan, read
+from mailauth.fix.plan import Plan
+from mailauth.migrate.desk import Desk
 from mailauth.migrate.onlogin import FIELD, OnLogin, passdb_settings, policy_settings
 from mailauth.remedies import RELOAD
 
@@ -49,7 +50,7 @@ def to_enable(settings: OnLogin, config: AuthConfig, dovecot: Installation) -> S
     dialect = config.version.dialect
     folder = Path(config.file).parent
     secret = {f"{folder}/mailauth-onlogin.conf.ext": policy_settings(settings, dialect).encode()}
-    desk = _Desk(dovecot)
+    desk = Desk(dovecot)
     if dialect == "2.3":
         secret |= _seal_in_passdbs(settings, config, desk, folder)
     main = desk.lines(config.file)
@@ -69,7 +70,7 @@ def _without(settings: OnLogin, text: str) -> str:
 def to_disable(config: AuthConfig, dovecot: Installation) -> Switch:
     """Take our lines out of Dovecot's files, whatever else was changed in them.  Raises UsageError."""
     folder = Path(config.file).parent
-    desk = _Desk(dovecot)
+    desk = Desk(dovecot)
     tree = conffiles.read(Path(config.file), dovecot.path)
     files = {config.file} | {block.file for block in tree.walk() if block.file}
     mark = f"!include_try {folder}/mailauth-"
@@ -94,7 +95,7 @@ def carry_out(switch: Switch, dovecot: Installation) -> Ending:
     return ending
 
 
-def _plan(what: str, desk: "_Desk") -> Plan:
+def _plan(what: str, desk: Desk) -> Plan:
     return Plan(
         code=f"on-login-{what}",
         title=f"{what} rehashing on login",
@@ -112,7 +113,7 @@ def _text_of(config: AuthConfig) -> str:
     )
 
 
-def _seal_in_passdbs(settings: OnLogin, config: AuthConfig, desk: "_Desk", folder: Path) -> dict[str, bytes]:
+def _seal_in_passdbs(settings: OnLogin, config: AuthConfig, desk: Desk, folder: Path) -> dict[str, bytes]:
     """2.3: each passdb that has hashes includes a line that makes the sealed field."""
     secret: dict[str, bytes] = {}
     blocks = conffiles.read(Path(config.file), desk.dovecot.path).all("passdb")
@@ -136,33 +137,6 @@ def _seal_in_passdbs(settings: OnLogin, config: AuthConfig, desk: "_Desk", folde
             )
         lines.insert(place.line, f"  !include_try {name}\n")
     return secret
-
-
-@dataclass
-class _Desk:
-    """The files as they will be, by lines."""
-
-    dovecot: Installation
-    before: dict[str, bytes] = field(default_factory=dict)
-    after: dict[str, list[str]] = field(default_factory=dict)
-
-    def lines(self, file: str) -> list[str]:
-        """The lines of a file, to be changed in place."""
-        if file not in self.after:
-            content = read(self.dovecot, file)
-            if content is None:
-                raise CannotObserve(f"{file}: is not there any more.")
-            self.before[file] = content
-            self.after[file] = content.decode("utf-8", "surrogateescape").splitlines(keepends=True)
-        return self.after[file]
-
-    def changed(self) -> list[FileChange]:
-        new = {file: "".join(lines).encode("utf-8", "surrogateescape") for file, lines in self.after.items()}
-        return [
-            FileChange(file, self.before[file], text)
-            for file, text in new.items()
-            if text != self.before[file]
-        ]
 
 
 def _write(files: dict[str, bytes]) -> None:

@@ -55,6 +55,7 @@ class Head:
     identity: str = ""  # of the store, by the server's own word; "" in journals of before
     keys: tuple[Key, ...] = ()  # of the first and of the last row that it changes
     without_plaintexts: bool = False  # old strings that are plaintexts are left out
+    default_scheme: str = ""  # of the passdb when it began; "" for a store without one
 
     @property
     def keeps_plaintexts(self) -> bool:

@@ -29,6 +29,7 @@ class Undoing:
 
     table: Table
     writing: bool  # else it is only counted
+    bare_stays: str = ""  # why an old string without a scheme is not put back
     report: Report = field(default_factory=Report)
     _became: dict[bytes, str] = field(default_factory=dict)  # by the key's digest: there are millions
     _counts: Counter[str] = field(default_factory=Counter)
@@ -43,6 +44,10 @@ class Undoing:
             if row is not None and key in self._would_be:
                 row = Row(key, row.user, self._would_be[key], row.version)
             outcome = _outcome(row, entry)
+            if outcome == _BACK and self.bare_stays and _is_bare(entry.old):
+                self.report.reasons[self.bare_stays] += 1
+                self._note(key, _FAILED, row.user if row else "")
+                continue
             if outcome == _BACK and row is not None:
                 swaps.append(Swap(row, entry.old or b"", null=entry.null))
             else:
@@ -106,6 +111,10 @@ def _outcome(row: Row | None, entry: Entry) -> str:
     return _OLD if _was_made_of(entry.new, row.stored) else CHANGED
 
 
+def _is_bare(stored: bytes | None) -> bool:
+    return stored is not None and stored != b"" and not stored.startswith(b"{")
+
+
 def _was_made_of(new: bytes, stored: bytes | None) -> bool:
     """Whether the row still has the plaintext that the new string was made of: it was never written."""
     if not stored or stored.startswith(b"$"):
@@ -114,9 +123,11 @@ def _was_made_of(new: bytes, stored: bytes | None) -> bool:
     return hashes.verify(new, Password(stored[len(name) :])).verdict is Verdict.MATCH
 
 
-def prospect(table: Table, batches: Iterator[list[Entry]], damaged: list[int], tell: Tell) -> Report:
+def prospect(
+    table: Table, batches: Iterator[list[Entry]], damaged: list[int], tell: Tell, bare_stays: str = ""
+) -> Report:
     """What an undo would do, by the rows as they are now."""
-    work = Undoing(table, writing=False)
+    work = Undoing(table, writing=False, bare_stays=bare_stays)
     for batch in batches:
         work.batch(batch)
         tell(work.report.looked_at, 0)
@@ -132,9 +143,11 @@ def undo(
     tell: Tell,
     stopped: Stopped,
     pace: Pace | None = None,
+    *,
+    bare_stays: str = "",
 ) -> Report:
     """``damaged`` is filled by ``batches``: places in the journal that cannot be read."""
-    work = Undoing(table, writing=True)
+    work = Undoing(table, writing=True, bare_stays=bare_stays)
     report = work.report
     began = time.monotonic()
     try:

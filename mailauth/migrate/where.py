@@ -18,7 +18,7 @@ from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
 from mailauth.stores import elsewhere, file_tables, sql, table
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.passwd_file import MARK
-from mailauth.stores.query import VARIABLE
+from mailauth.stores.query import VARIABLE, without_scheme
 from mailauth.stores.survey import files_of
 from mailauth.stores.swaps import Table
 from mailauth.stores.url import shown
@@ -58,7 +58,7 @@ def of_passdb(
 
     ``rows_query``: SELECT user, password FROM the table, where the password query is not plain.
 
-    Raises UsageError.
+    Raises UsageError, Refused.
     """
     usable = [
         one for one in config.passdbs if isinstance(one.source, FileSource | SqlSource) and not one.deny
@@ -72,6 +72,12 @@ def of_passdb(
     passdb = chosen[0]
     assert passdb.source
     source = passdb.source
+    if isinstance(source, SqlSource) and without_scheme(source.query):
+        raise Refused(
+            f"{passdb.label}: the query returns password_noscheme, so a {{SCHEME}} before a string would be"
+            f" taken for a part of it, and all strings are {passdb.default_scheme}. Let it return the column"
+            " as password first."
+        )
     if rows_query:
         if not isinstance(source, SqlSource):
             raise UsageError(f"{passdb.label} is no database: leave out --rows-query.")

@@ -38,6 +38,11 @@ def _of(dovecot: Installation, config: AuthConfig, passdb: Passdb, length: int) 
     assert isinstance(source, FileSource | SqlSource)
     if isinstance(source, SqlSource):
         dialect = config.version.dialect
+        if query.without_scheme(source.query):
+            yield Obstacle(
+                "the query returns password_noscheme, and a new hash begins with {SCHEME}", stops=True
+            )
+            return
         select = query.read(source.query)
         if select is None or not query.simple(select):
             yield Obstacle(by_hand(source, select).partition(". As the")[0], stops=True)

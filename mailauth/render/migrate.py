@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mailauth.fix.takeback import Step
 from mailauth.hashes.origins import ORIGINS
 from mailauth.migrate.apply import Plan, Report
 from mailauth.migrate.decide import Action, Line
@@ -50,6 +51,32 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
         lines += [f"{changes} would be changed, and none was. To do it:", f"  {_apply(again)}"]
     else:
         lines.append(f"{changes} would be changed.")
+    return "\n".join(lines) + "\n"
+
+
+def lines_text(plan: Plan, scheme: str) -> str:
+    """What becomes of the rows before the default scheme, which is ``scheme``, is changed."""
+    first = f"{plan.place}: {plan.rows} rows; what has no {{SCHEME}} is {scheme}"
+    return "\n".join([first, *map(_line, plan.lines), *_in_the_way(plan)]) + "\n"
+
+
+def default_scheme_text(
+    head: Head, report: Report, schemes: tuple[str, str], steps: Sequence[Step], problem: str
+) -> str:
+    """How the change of a default scheme went; ``schemes``: the old one and the new one."""
+    old, new = schemes
+    lines = [f"{head.id}: looked at {report.looked_at}, changed {report.written}"]
+    lines += _named(report)
+    lines += [f"    {count} x {reason}" for reason, count in report.reasons.most_common(10)]
+    lines += [
+        f"  {'ok  ' if one.ok else 'FAIL'}  {one.what}{f': {one.said}' if one.said else ''}" for one in steps
+    ]
+    if problem:
+        lines.append(f"The default scheme is {old} as before: {problem}.".replace("..", "."))
+        lines.append("Strings that got their scheme are right under either; nobody was locked out.")
+    else:
+        lines.append(f"The default scheme was {old}, and is {new}.")
+    lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
     return "\n".join(lines) + "\n"
 
 
@@ -157,6 +184,9 @@ def prospect_text(report: Report, head: Head) -> str:
         lines.append(
             f"{report.changed} rows hold another string than was written, or are gone: left as they are."
         )
+    if report.failed:
+        lines.append(f"{report.failed} rows would be left alone:")
+        lines += [f"    {count} x {reason}" for reason, count in report.reasons.most_common(10)]
     if report.already:
         lines.append(f"{report.already} rows have their old strings already.")
     if report.unreadable:

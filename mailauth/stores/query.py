@@ -104,6 +104,7 @@ def simple(select: PlainSelect, *, any_column: bool = False, any_rows: bool = Fa
 
 _KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
 _ALIAS = re.compile(r"(?s)(.*?)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
+_NO_SCHEME = re.compile(r"(?i)(?:^|[\s.\"`'])password_noscheme[\"`']?$")
 _COLUMN = re.compile(r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?", re.IGNORECASE)
 
 
@@ -113,6 +114,15 @@ def _password(item: str) -> str | None:
         return item
     found = _ALIAS.fullmatch(item)
     return found[1] if found else None
+
+
+def without_scheme(query: str) -> bool:
+    """Whether the string is returned as password_noscheme, so that a {SCHEME} before it is part of it.
+
+    Source: db_sql and auth_request_set_field(), Dovecot 2.3.19.1 src/auth/auth-request.c.
+    """
+    clean = blanked(query).strip().rstrip("; ")
+    return any(_NO_SCHEME.search(item) for item in _selected(clean))
 
 
 def _outside(text: str) -> Iterable[int]:

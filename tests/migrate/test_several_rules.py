@@ -11,9 +11,10 @@ from tests.migrate.test_apply import Make, Store, migrated
 
 __all__ = ["migrated"]
 COUNT = 6
+SQL_23, SQL_24 = ("2.3.19.1", "mysql"), ("2.4.1", "pgsql")
 SETTINGS = {
-    ("2.3.19.1", "mysql"): ("default_pass_scheme = {}", "dovecot-sql.conf.ext"),
-    ("2.4.1", "pgsql"): ("default_password_scheme = {}", "dovecot.conf"),
+    SQL_23: ("default_pass_scheme = {}", "dovecot-sql.conf.ext"),
+    SQL_24: ("default_password_scheme = {}", "dovecot.conf"),
 }
 
 
@@ -41,8 +42,7 @@ def test_a_line_end_and_no_prefix_are_mended_in_one_run(migrated: Make) -> None:
     assert one.lab.store.users() == users
 
 
-@pytest.mark.parametrize("old", ["SSHA", "PLAIN-MD5"])
-@pytest.mark.parametrize(("version", "store"), list(SETTINGS))
+@pytest.mark.parametrize(("version", "store", "old"), [(*SQL_23, "SSHA"), (*SQL_24, "PLAIN-MD5")])
 def test_the_default_scheme_is_changed_and_everybody_gets_in(
     migrated: Make, version: str, store: str, old: str
 ) -> None:
@@ -60,8 +60,16 @@ def test_the_default_scheme_is_changed_and_everybody_gets_in(
     path.write_text(path.read_text().replace(setting.format(old), setting.format("SSHA256")))
     one.lab.reload()
     assert one.logins(COUNT) == [True] * COUNT
+    kept = one.lab.store.users()
+    one.at("undo", done["id"], status=1)
+    one.at("undo", done["id"], "--apply", status=1)
+    assert one.lab.store.users() == kept  # nobody would get in with them
+    assert one.logins(COUNT) == [True] * COUNT
+    path.write_text(path.read_text().replace(setting.format("SSHA256"), setting.format(old)))
+    one.lab.reload()
     one.at("undo", done["id"], "--apply")
-    assert one.logins(COUNT) == [False] * COUNT
+    assert one.lab.store.users() == users
+    assert one.logins(COUNT) == [True] * COUNT
 
 
 def test_what_may_be_a_hash_gets_no_plain_before_it(migrated: Make) -> None:
