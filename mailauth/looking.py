@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.typed import in_sentence, typed
 from mailauth.errors import AS_ROOT, Ended
 from mailauth.evidence import (
     AuthAnswer,
@@ -45,17 +46,14 @@ def concluded(
     user: str, merged: list[Facts], seen: tuple[Fact, ...], dovecot: Installation = _DEFAULT
 ) -> Diagnosis:
     """Apply the rules.  What only root may see is reported with the command that shows it."""
-    which = (
-        *(("--pid", str(dovecot.pid)) if dovecot.pid else ()),
-        *(("-c", dovecot.config) if dovecot.config else ()),
-    )
+    which = options(dovecot)
     words = ("diagnose", *which, user) if user else ("checkup", *which)
     command = f"run: {shlex.join(['sudo', 'mailauth', *words])}"
-    login = f"run: {shlex.join(['sudo', 'mailauth', 'diagnose', *which, '--login', '-p', user])}"
+    login = shlex.join(["sudo", "mailauth", "diagnose", *which, "--login", "-p", user or "USER"])
     merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
     seen = tuple(_with(command, fact) for fact in seen)
     findings, undecided = apply(RULES, merged)
-    findings = [_placed(which, one) for one in findings]
+    findings = [_placed(dovecot, login, one) for one in findings]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud and judged(rule, merged))
@@ -71,13 +69,30 @@ def _with(command: str, fact: Fact) -> Fact:
     return fact
 
 
-def _placed(which: tuple[str, ...], finding: Finding) -> Finding:
+def options(dovecot: Installation) -> tuple[str, ...]:
+    """The options that name this Dovecot to mailauth."""
+    return (
+        *(("--pid", str(dovecot.pid)) if dovecot.pid else ()),
+        *(("-c", dovecot.config) if dovecot.config else ()),
+    )
+
+
+def _placed(dovecot: Installation, login: str, finding: Finding) -> Finding:
     problem = finding.problem
-    return replace(finding, problem=replace(problem, remedy=placed(problem.remedy, which)))
+
+    def put(sentence: str) -> str:
+        return in_sentence(dovecot, sentence).replace(_A_LOGIN, login)
+
+    remedy = placed(problem.remedy, options(dovecot), partial(typed, dovecot), put)
+    return replace(finding, problem=replace(problem, says=put(problem.says), remedy=remedy))
 
 
 def _by_a_login(command: str, missing: Unobserved) -> Unobserved:
-    return replace(missing, reason=missing.reason.replace(SHOWN_BY_A_LOGIN, command))
+    reason = missing.reason.replace(SHOWN_BY_A_LOGIN, f"run: {command}").replace(_A_LOGIN, command)
+    return replace(missing, reason=reason)
+
+
+_A_LOGIN = "mailauth diagnose --login -p USER"
 
 
 def see(facts: Facts, kind: type[_E], call: Callable[[], _E | NotApplicable]) -> _E | None:

@@ -98,12 +98,25 @@ def plan(action: str, passdb: int | None, version: str) -> Words:
     return (*_MIGRATE, "plan", action, *store, *(("--dovecot", version) if version else ()))
 
 
-def placed(found: Remedy, where: Words) -> Remedy:
-    """Its commands of ``mailauth migrate`` with the options that name this Dovecot: each runs as shown."""
-    commands = tuple(
-        (*one, *where) if one[:2] == _MIGRATE and not unfit((*one, *where)) else one for one in found.commands
+def placed(
+    found: Remedy, where: Words, typed: Callable[..., Words], in_sentence: Callable[[str], str]
+) -> Remedy:
+    """Its commands as they are typed for one Dovecot: each runs as shown.
+
+    ``where``: the options that name it to mailauth; ``typed``, ``in_sentence``: as in dovecot/typed.py.
+    """
+
+    def put(one: Words) -> Words:
+        if one[0] != "mailauth":
+            return typed(*one)
+        return (*one, *where) if one[:2] == _MIGRATE and not unfit((*one, *where)) else one
+
+    return replace(
+        found,
+        summary=in_sentence(found.summary),
+        commands=tuple(map(put, found.commands)),
+        careful=in_sentence(found.careful),
     )
-    return replace(found, commands=commands)
 
 
 def unfit(command: Words) -> str:

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from mailauth.dovecot.doveadm import at_pid, chosen
 from mailauth.errors import CannotObserve, Refused, UsageError
 
 if TYPE_CHECKING:
+    from mailauth.dovecot.doveadm import Installation
     from mailauth.fix.apply import Ending
     from mailauth.migrate.enable import Switch
     from mailauth.migrate.onlogin import OnLogin
@@ -135,7 +135,7 @@ def enable(
         click.echo(f"mailauth: note: {note}", err=True)
     switch = switching.to_enable(settings, found, dovecot)
     if not do_it:
-        _show(switch, as_json)
+        _show(switch, dovecot, as_json)
         return
     path = folder(name) / _SETTINGS
     _keep(path, onlogin.dump(settings))
@@ -159,7 +159,7 @@ def disable(config: str | None, pid: int | None, name: str, do_it: bool, as_json
     dovecot = chosen(config, pid)
     switch = switching.to_disable(read_config(dovecot), dovecot)
     if not do_it:
-        _show(switch, as_json)
+        _show(switch, dovecot, as_json)
         return
     ending = switching.carry_out(switch, dovecot)
     if not ending.problem:
@@ -307,12 +307,13 @@ def _keep(path: Path, content: bytes) -> None:
         raise CannotObserve(f"{path}: cannot be written ({why.strerror}).") from None
 
 
-def _show(switch: "Switch", as_json: bool) -> None:
+def _show(switch: "Switch", dovecot: "Installation", as_json: bool) -> None:
+    from mailauth.dovecot import typed  # noqa: PLC0415
     from mailauth.fix.patch import diff  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
 
     diffs = [diff(change) for change in switch.plan.files]
-    commands = list(map(shlex.join, switch.plan.commands))
+    commands = [typed.shown(dovecot, *one) for one in switch.plan.commands]
     secret = [f"{path} ({'root only' if text else 'taken away'})" for path, text in switch.secret.items()]
     if as_json:
         click.echo(to_json({"diffs": diffs, "files": secret, "commands": commands}))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.typed import plain
 from mailauth.errors import CannotObserve, Refused
 from mailauth.finding import Edit, Finding, Remedy, StoreChange
 from mailauth.remedies import RELOAD, REOPEN, Words, unfit
@@ -60,7 +61,7 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
 
     Raises CannotObserve when a file cannot be read, Refused when it is not what the remedy speaks of.
     """
-    remedies = [finding.problem.remedy for finding in findings]
+    remedies = [_of_its_own(finding.problem.remedy, dovecot) for finding in findings]
     for one in remedies:
         if why := " ".join(filter(None, map(unfit, one.commands))):
             raise Refused(f"mailauth does not run this command of a remedy: {why}.")
@@ -88,6 +89,11 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
         commands=tuple(commands),
         followed=tuple(command for command in named if command not in commands),
     )
+
+
+def _of_its_own(remedy: Remedy, dovecot: Installation) -> Remedy:
+    """We are there: nothing has to be entered, and ``run`` names the configuration."""
+    return replace(remedy, commands=tuple(plain(dovecot, one) for one in remedy.commands))
 
 
 def can_go_back(command: Words) -> bool:

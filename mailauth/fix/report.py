@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
+from mailauth.dovecot import typed
 from mailauth.finding import StoreChange
 from mailauth.fix.apply import Ending, Ready
 from mailauth.fix.entry import shown
@@ -77,7 +78,7 @@ def report(ready: Ready, ending: Ending | None = None) -> FixReport:
         careful=list(plan.careful),
         files=[FileReport(change.path, change.before is None, diff(change)) for change in plan.files],
         entry=_entry(ready),
-        commands=list(map(shlex.join, plan.commands)),
+        commands=[typed.shown(ready.target.dovecot, *one) for one in plan.commands],
         followed=list(map(shlex.join, plan.followed)),
         lasting=list(ready.lasting),
         steps=_steps(ending),

@@ -37,11 +37,12 @@ def show_report(parsed: Hash, footprint: Footprint, measured: Measured | None) -
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """``memory fit``.  ``dovecot`` is "" where none was looked at."""
+    """``memory fit``.  ``dovecot`` is "" where none was looked at; ``reload``: how it is reloaded."""
 
     dovecot: str
     file: str
     passdbs: tuple[PassdbFit, ...]
+    reload: str = "doveadm reload"
 
 
 @dataclass(frozen=True, slots=True)

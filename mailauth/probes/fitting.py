@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from mailauth.dovecot import typed
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.nobody import NOBODY
@@ -42,7 +43,9 @@ def observe_fit(question: Question) -> FitReport:
         for passdb in config.passdbs
         if not passdb.master and not passdb.deny
     )
-    return FitReport(str(config.version), config.file, passdbs)
+    return FitReport(
+        str(config.version), config.file, passdbs, typed.shown(question.dovecot, "doveadm", "reload")
+    )
 
 
 def _passdb(question: Question, config: AuthConfig, passdb: Passdb) -> PassdbFit:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import psutil
 
+from mailauth.dovecot import typed
 from mailauth.dovecot.authconfig import AuthConfig, ServiceName
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Host, NoStart, NotApplicable
@@ -75,15 +76,14 @@ def observe_start(scene: Scene) -> NoStart | NotApplicable:
             wake(scene.dovecot, scene.config, master, service.name, user, _WAKE)
     if stays(master, service.name):
         return NotApplicable(NoStart, f"{service.name} runs")
+    asked = typed.shown(scene.dovecot, "doveadm", "log", "errors")
     said = scene.dovecot.run("doveadm", "log", "errors", timeout=10.0).out
     mine = re.compile(rf"(?:Error|Fatal): (?:\w+: )?{service.name}(?:\(\d+\))?: (.*)")
     words = [found[1] for line in said.splitlines() if (found := mine.search(line))]
     short = [text for text in words[-20:] if _NO_MEMORY.search(text)]
     if not short:
-        raise CannotObserve(
-            f"no {service.name} process runs, and Dovecot does not say why: see doveadm log errors."
-        )
-    return NoStart("doveadm log errors", service.name, limit, service.place, short[-1][:200])
+        raise CannotObserve(f"no {service.name} process runs, and Dovecot does not say why: see {asked}.")
+    return NoStart(asked, service.name, limit, service.place, short[-1][:200])
 
 
 def stays(master: psutil.Process, service: ServiceName) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mailauth.dovecot import journalctl
+from mailauth.dovecot import journalctl, typed
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
@@ -259,7 +259,7 @@ def _of_journal(scene: Scene, stamps: Stamps, names: set[str] | None) -> Log:
     if status or not lines:
         raise CannotObserve(
             "Dovecot logs to syslog, and neither a file in /var/log nor the journal has a line of it:"
-            " doveadm log find shows where they are."
+            f" {typed.shown(scene.dovecot, 'doveadm', 'log', 'find')} shows where they are."
         )
     mark = next((n for n in reversed(range(len(lines))) if _is_start(lines[n], stamps)), None)
     first = parse_line(lines[mark], stamps) if mark is not None else None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import inroot
+from mailauth.dovecot import inroot, typed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
@@ -220,8 +220,9 @@ def observe_penalties(scene: Scene) -> Penalties | NotApplicable:
     except FileNotFoundError:
         return NotApplicable(Penalties, "anvil has no socket")
     except OSError as why:
+        see = typed.shown(scene.dovecot, "doveadm", "penalty")
         raise CannotObserve(
-            f"{path}: anvil does not answer ({why.strerror or why}); run: sudo doveadm penalty."
+            f"{path}: anvil does not answer ({why.strerror or why}); run: sudo {see}."
         ) from None
     return Penalties(str(path), tuple(found))
 

@@ -4,6 +4,7 @@ import os
 import time
 from contextlib import suppress
 
+from mailauth.dovecot import typed
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
@@ -45,9 +46,8 @@ def observe_auth_start(scene: Scene) -> AuthStart | NotApplicable:
             return NotApplicable(AuthStart, "auth runs, and did not greet")
     event = _last(scene, began - _THROTTLED)
     if event is None:
-        raise CannotObserve(
-            f"{name}: no auth process runs, and the log does not say why: doveadm log errors."
-        )
+        see = typed.shown(scene.dovecot, "doveadm", "log", "errors")
+        raise CannotObserve(f"{name}: no auth process runs, and the log does not say why: {see}.")
     return AuthStart(name, False, event.text, event.row.says if event.row else "")
 
 

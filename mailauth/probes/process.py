@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from mailauth.dovecot import containers, entering, holding, inroot, masters
+from mailauth.dovecot import containers, entering, holding, inroot, masters, typed
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -167,7 +167,8 @@ def _observe(
         while not (found := running(master, service)) and time.monotonic() < until:
             time.sleep(0.01)
     if not found:
-        raise CannotObserve(f"no {service} process runs, and none could be woken; see: doveadm log errors.")
+        see = typed.shown(dovecot, "doveadm", "log", "errors")
+        raise CannotObserve(f"no {service} process runs, and none could be woken; see: {see}.")
     return _least_room(service, found, config, blocks)
 
 
@@ -287,7 +288,7 @@ def _found_by_parent(master: psutil.Process) -> list[int]:
     try:
         return [one.pid for one in master.children()]
     except psutil.NoSuchProcess:
-        raise NotRunning("Dovecot went away while we looked; see: doveadm log errors.") from None
+        raise NotRunning("Dovecot went away while we looked; its log says why.") from None
 
 
 def wake(

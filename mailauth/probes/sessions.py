@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from mailauth.dovecot import typed
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, OpenSessions
 from mailauth.probes.log_user import observe_user_in_log
@@ -17,15 +18,16 @@ def observe_sessions(scene: Scene) -> OpenSessions | NotApplicable:
     if isinstance(told, NotApplicable) or not any(one.startswith(_TURNED_AWAY) for one in told.reasons):
         return NotApplicable(OpenSessions, "no session of this user was turned away")
     name = scene.names.looked_up if scene.names else scene.user
+    asked = typed.shown(scene.dovecot, "doveadm", "who", name)
     ran = scene.dovecot.run("doveadm", "-f", "tab", "who", "-1", name)
     if ran.status:
-        raise CannotObserve(f"doveadm who: {ran.err.strip() or 'no answer'}")
+        raise CannotObserve(f"{asked}: {ran.err.strip() or 'no answer'}")
     rows = [line.split("\t") for line in ran.out.splitlines()[1:]]
     open_ = Counter(
         (row[1], row[3]) for row in rows if len(row) >= _COLUMNS and row[0].casefold() == name.casefold()
     )
     found = tuple((service, ip, count, _most(scene, service)) for (service, ip), count in open_.most_common())
-    return OpenSessions("doveadm who", name, found)
+    return OpenSessions(asked, name, found)
 
 
 def _most(scene: Scene, service: str) -> int:

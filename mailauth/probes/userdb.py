@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from mailauth.dovecot import children
+from mailauth.dovecot import children, typed
 from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
@@ -69,10 +69,11 @@ _A_LOGIN = "only a real login shows what it gets: mailauth diagnose --login -p U
 def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnswer:
     """Doveadm user: with the mail settings, in one run; what these make fail is distinguished by a second."""
     drivers = [userdb.driver for userdb in scene.config.userdbs]
+    command = _command(scene, user)
     began = log_added.mark(scene.dovecot, scene.config)
     ran = _doveadm(scene, "--", user)
     if not ran.status and not merged.WANTED & set(brought or ()) and not _own_place(scene):
-        return _found(scene, f"doveadm user {user}", user, _fields(_PLAIN, ran), asked=True)
+        return _found(scene, command, user, _fields(_PLAIN, ran), asked=True)
     if ran.status and "static" in drivers:
         # It takes whoever has logged in; asked by others it asks the passdbs whether there is such a user,
         # who refuse what allow_nets and the like do, and fail where a stored string is damaged.
@@ -80,12 +81,12 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
         if set(drivers) == {"static"}:
             return _found(scene, "the fields of userdb static", user, merged.of_static(scene, user, brought))
         raise CannotObserve(
-            f"doveadm user {user}: a static userdb asks the passdbs again, and they refuse the name without a"
-            f" login; {_A_LOGIN}"
+            f"{command}: a static userdb asks the passdbs again, and they refuse the name without a login;"
+            f" {_A_LOGIN}"
         )
     if ran.status == userdb_database.UNKNOWN and drivers:
         return _unknown(scene, user, ran)
-    source = f"doveadm user -u {user}"
+    source = _command(scene, "-u", user)
     ran = _doveadm(scene, "-u", "--", user) if drivers else ran
     if ran.status and drivers:
         return _failed(scene, user, ran, userdb_log.last_error(scene, user, began))
@@ -148,7 +149,7 @@ def _fields(pattern: re.Pattern[str], ran: Ran) -> merged.Fields:
 
 def _unknown(scene: Scene, user: str, ran: Ran) -> UserdbAnswer:
     return UserdbAnswer(
-        source=f"doveadm user {user}",
+        source=_command(scene, user),
         user=user,
         userdbs=_labels(scene),
         said=UserdbSaid.UNKNOWN,
@@ -175,7 +176,11 @@ def _renamed(scene: Scene, user: str) -> str:
 def _failed(scene: Scene, user: str, ran: Ran, logged: str) -> UserdbAnswer:
     words = _last(ran.out + ran.err)
     refused = userdb_sql.refused_ids(scene, user)
-    source, labels, failed = f"doveadm user {user}", _labels(scene), UserdbSaid.FAILED
+    source, labels, failed = (
+        _command(scene, user),
+        _labels(scene),
+        UserdbSaid.FAILED,
+    )
     return UserdbAnswer(source, user, labels, failed, words, logged=logged, refused=refused)
 
 
@@ -266,6 +271,10 @@ def _brings_fields(scene: Scene) -> bool:
     return any(one.number in unasked and one.driver not in _WITHOUT_FIELDS for one in scene.config.passdbs)
 
 
+def _command(scene: Scene, *words: str) -> str:
+    return typed.shown(scene.dovecot, "doveadm", "user", *words)
+
+
 def _doveadm(scene: Scene, *words: str) -> Ran:
     # doveadm's own service is "doveadm", for which another protocol's block counts
     where: tuple[str, ...] = ("-x", f"service={scene.service}")
@@ -273,7 +282,7 @@ def _doveadm(scene: Scene, *words: str) -> Ran:
     ran = scene.dovecot.run("doveadm", "user", *where, *words, timeout=_SECONDS)
     told = ran.out + ran.err
     if ran.status and any(word in told for word in ("connect(", "Permission denied", "isconnected")):
-        why = f"doveadm user {words[-1]}: auth was not asked: {_last(told)}."
+        why = f"{_command(scene, words[-1])}: auth was not asked: {_last(told)}."
         raise CannotObserve(why, needs_root=os.geteuid() != 0)
     return ran
 

@@ -12,13 +12,13 @@ _MOST_SETS = 8
 
 def fit_text(report: FitReport) -> str:
     head = f"Dovecot {report.dovecot}, {report.file}" if report.dovecot else "No Dovecot was looked at."
-    parts = [head, *("\n".join(_passdb(one, report.file)) for one in report.passdbs)]
+    parts = [head, *("\n".join(_passdb(one, report)) for one in report.passdbs)]
     if not report.passdbs:
         parts.append("There is no passdb.")
     return "\n\n".join(parts) + "\n"
 
 
-def _passdb(one: PassdbFit, file: str) -> Iterator[str]:
+def _passdb(one: PassdbFit, report: FitReport) -> Iterator[str]:
     counted = one.census
     if counted is None:
         yield f"{one.passdb}: UNDECIDED: {one.problem}"
@@ -39,7 +39,7 @@ def _passdb(one: PassdbFit, file: str) -> Iterator[str]:
     for service in one.services:
         yield from _service(service)
     if any(each.harms for each in one.services):
-        yield from _fix(one, file)
+        yield from _fix(one, report)
     if one.beyond:
         yield "  besides vsz_limit"
     for bite in one.beyond:
@@ -86,14 +86,14 @@ def _pasted(size: int) -> str:
     return f"{-(-size // (1024 * 1024))}M"
 
 
-def _fix(one: PassdbFit, file: str) -> Iterator[str]:
+def _fix(one: PassdbFit, report: FitReport) -> Iterator[str]:
     if one.stanza:
-        where = file or "the configuration"
+        where = report.file or "the configuration"
         yield f"  fix: at the end of {where}    (Dovecot 2.3 and 2.4 alike)"
         yield from (f"    {line}" for line in one.stanza.splitlines())
-        yield "  then: doveadm reload"
+        yield f"  then: {report.reload}"
     else:
-        yield "  fix: doveadm reload"
+        yield f"  fix: {report.reload}"
 
 
 def _bite(one: Bite) -> Iterator[str]:

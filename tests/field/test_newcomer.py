@@ -1,0 +1,70 @@
+"""What somebody stumbled over who typed what is printed, on a server that is not where it usually is."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.typed import in_sentence, plain, shown, typed
+from mailauth.lab import Lab
+from tests.cli.running import mailauth
+from tests.field.chains import passwd_file, server
+from tests.field.rig import Rig
+from tests.field.test_red_other import GOOD
+from tests.field.test_red_third import lua
+from tests.proofs.story import MiB, argon2id
+
+MakeRig = Callable[..., Rig]
+_COMMAND = re.compile(r"doveadm (?:-c (?P<file>\S+) )?(?:reload|stop|log|user|auth|kick|who|penalty|pw)\b")
+
+
+def _pasted(text: str, config: Path) -> int:
+    """How many commands of doveadm a text has; each names this Dovecot's file."""
+    found = list(_COMMAND.finditer(re.sub(r"\s+", " ", text)))
+    assert all(one["file"] == str(config) for one in found), text
+    return len(found)
+
+
+def test_each_command_names_the_configuration(lab: Callable[..., Lab]) -> None:
+    """Dovecot's own file is not the system's: what is printed concerns the one that was asked."""
+    with lab("2.3.19.1", "sqlite", {"alice": argon2id(memory=256 * MiB)}, "auth_cache_size = 1M\n") as one:
+        where = ("-c", str(one.config))
+        for words in (("diagnose", "alice"), ("fix", "MEM001", "alice"), ("memory", "fit")):
+            told = mailauth(*words, *where)
+            assert _pasted(told.stdout, one.config), told.stdout + told.stderr
+        # What was printed is run as it stands, and does what it says.
+        line = re.search(
+            r"^ *then: (doveadm .*)$", mailauth("diagnose", "alice", *where).stdout, re.MULTILINE
+        )
+        assert line is not None
+        assert one.argv("doveadm", "reload")[-3:] == line[1].split()[1:]
+
+
+def test_sentences_name_the_configuration_and_the_user(rig: MakeRig) -> None:
+    refusing = lua("PASSDB_RESULT_USER_DISABLED")
+    one = server(rig, "2.3.19.1", refusing, passwd_file({"bob": GOOD}), more="mail_home = relative\n")
+    for words in (("diagnose", "bob"), ("diagnose", "alice"), ("checkup",), ("diagnose", "nobody")):
+        told = mailauth(*words, "-c", str(one.config))
+        _pasted(told.stdout, one.config)
+        assert "--login -p USER" not in told.stdout or words[0] == "checkup"
+        assert "mailauth diagnose --login" not in told.stdout, "it lacks -c"
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (Installation(), "doveadm log errors"),
+        (Installation("/srv/d d.conf"), "doveadm -c '/srv/d d.conf' log errors"),
+        (Installation("/etc/d.conf", 7), "nsenter -t 7 -a -r doveadm -c /etc/d.conf log errors"),
+        (Installation(None, 7), "nsenter -t 7 -a -r doveadm log errors"),
+    ],
+)
+def test_how_it_is_typed(where: Installation, words: str) -> None:
+    command = ("doveadm", "log", "errors")
+    assert shown(where, *command) == words
+    assert plain(where, typed(where, *command)) == command
+    once = in_sentence(where, "see doveadm log errors; a doveadm-server logs nothing")
+    assert once == f"see {words}; a doveadm-server logs nothing"
+    assert in_sentence(where, once) == once
