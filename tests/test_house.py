@@ -134,3 +134,28 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     while leaves := {name for name, below in graph.items() if not below & graph.keys()}:
         graph = {name: below for name, below in graph.items() if name not in leaves}
     assert set(graph) == set()
+
+
+# Names of steps that were made, and what concerns no server.
+_LABELS = {"fix/apply.py", "fix/reload.py", "fix/takeback.py", "render/fix.py", "cli/demo_run.py"}
+_COMMAND = re.compile(
+    r"doveadm (?:reload|stop|log (?:errors|find|reopen)|auth cache|kick|who|penalty|user)\b"
+)
+
+
+def test_commands_of_doveadm_are_written_in_one_place() -> None:
+    """dovecot/typed.py knows which Dovecot is meant; it puts that into a rule's sentences, too."""
+    found = set()
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in docstrings else ""
+            if isinstance(text, str) and _COMMAND.search(text):
+                found.add(str(path.relative_to(PACKAGE)))
+    assert {one for one in found if not one.startswith(("rules/", "lab/"))} <= _LABELS

@@ -68,7 +68,7 @@ def _counted(server: Server, events: list[tuple[LogEvent, int]]) -> tuple[Counte
     sessions = {event.session for event, _ in events if event.kind is LogKind.FAILED}
     unproven = 0
     for event, size in events:
-        if event.user.casefold() in ours:
+        if event.ours or event.user.casefold() in ours:
             continue
         # Where auth tells of each failure, what the login process counts at the end was told before.
         known = told and event.why is not Why.SERVER and event.session not in sessions

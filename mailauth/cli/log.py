@@ -1,7 +1,8 @@
 """``mailauth log``: who fails, why, how often; works on a copied log, without a Dovecot."""
 
+import shutil
 import sys
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from mailauth.errors import CannotObserve, UsageError
 
 if TYPE_CHECKING:
     from mailauth.dovecot.doveadm import Installation
-    from mailauth.dovecot.logreport import Reading
+    from mailauth.dovecot.logreport import FromLogReport, Reading
 
 
 @click.command()
@@ -65,7 +66,8 @@ def log(
 ) -> None:
     """Report from Dovecot's log which users fail to log in, why, how often and from where.
 
-    With USER: only this user's.  A copied log is read without a Dovecot.  Changes nothing.
+    With USER: only this user's.  Where Dovecot logs to syslog and no file in /var/log has its lines, the
+    journal is read.  A copied log is read without a Dovecot.  Changes nothing.
 
     \b
     Exit status:  0 no failed logins   1 some failed   2 wrong usage
@@ -103,7 +105,7 @@ def log(
                 )
         report = read_logs(asked)
     else:
-        report = read_logs(*_of_this_dovecot(chosen(config, pid), asked))
+        report = _of_this_dovecot(chosen(config, pid), asked)
     if as_json:
         click.echo(to_json(report))
     else:
@@ -111,15 +113,22 @@ def log(
     sys.exit(1 if report.failures or report.keeps_out else 0)
 
 
-def _of_this_dovecot(dovecot: "Installation", asked: "Reading") -> "tuple[Reading, Callable[[Path], str]]":
-    """The log of the Dovecot that runs here, or of the one with --pid."""
-    from dataclasses import replace  # noqa: PLC0415
-
+def _of_this_dovecot(dovecot: "Installation", asked: "Reading") -> "FromLogReport":
+    """The log of the Dovecot that runs here, or of the one with --pid: its files, or the journal."""
+    from mailauth.dovecot.logjournal import read_journal  # noqa: PLC0415
+    from mailauth.dovecot.logreport import read_logs  # noqa: PLC0415
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
-    from mailauth.probes.log import SYSLOG_FILES, log_paths  # noqa: PLC0415
+    from mailauth.dovecot.typed import shown  # noqa: PLC0415
+    from mailauth.probes.log import log_paths, stamps_of, written_by_syslog  # noqa: PLC0415
 
     site = read_config(dovecot)
     tree, several = site.tree, len(site.passdbs) > 1
+    asked = replace(
+        asked,
+        log_timestamp=tree.get("log_timestamp") or asked.log_timestamp,
+        ident=tree.get("instance_name") or asked.ident,
+        several=several,
+    )
     names = log_paths(tree)
     if console := next((name for name in names if name.startswith("/dev/")), ""):
         raise CannotObserve(
@@ -127,16 +136,18 @@ def _of_this_dovecot(dovecot: "Installation", asked: "Reading") -> "tuple[Readin
             " docker logs NAME 2>&1 | mailauth log --log -"
         )
     if "syslog" in names:
-        names = [name for name in SYSLOG_FILES if dovecot.path(name).is_file()][:1]
-    found = [name for name in names if dovecot.path(name).is_file()]
+        names = [written_by_syslog(dovecot, stamps_of(tree))]
+        if not names[0] and not dovecot.pid and (program := shutil.which("journalctl")):
+            if asked.rotated:
+                raise UsageError(
+                    "--rotated: Dovecot logs to the journal, which is in one piece; leave it out."
+                )
+            return read_journal(program, asked)
+    found = [name for name in names if name and dovecot.path(name).is_file()]
     if not found:
+        find = shown(dovecot, "doveadm", "log", "find")
         raise CannotObserve(
-            "Dovecot's log is in no file here (see doveadm log find); from the journal:"
-            " journalctl -t dovecot -o short-iso --since -24h | mailauth log --log -"
+            f"Dovecot's log is in no file here; {find} shows where it is, mailauth log --log FILE reads it."
         )
-    paths = tuple(dovecot.path(name) for name in found)
-    shown = dict(zip(paths, found, strict=True))
-    own = tree.get("log_timestamp") or asked.log_timestamp
-    ident = tree.get("instance_name") or asked.ident
-    asked = replace(asked, paths=paths, log_timestamp=own, ident=ident, several=several)
-    return asked, lambda path: shown.get(path, str(path))
+    places = {dovecot.path(name): name for name in found}
+    return read_logs(replace(asked, paths=tuple(places)), lambda path: places.get(path, str(path)))

@@ -110,6 +110,27 @@ def last_time(path: Path, stamps: Stamps) -> datetime | None:
     return None
 
 
+def is_log(path: Path) -> bool:
+    """Whether lines at its beginning, or at its end, have the time that a line of a log has."""
+    with opened(path) as file:
+        lines = file.read(_PROBE).splitlines()
+        if path.suffix not in _PACKED:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _PROBE))
+            lines += file.read(_PROBE).splitlines()
+    return has_times(lines)
+
+
+_ANY_TIME = re.compile(rb"(?<![\d:])\d\d:\d\d:\d\d(?![\d:])|\b\d{10}\b|\A\{\"")  # the last: JSON
+
+
+def has_times(lines: Iterable[bytes]) -> bool:
+    """Whether any of these lines begins with a time, in whatever form."""
+    return any(_ANY_TIME.search(line[:_STAMPED]) for line in lines)
+
+
+_STAMPED = 120  # bytes of a line in which its time stands
+
+
 def events_since(
     path: Path, since: datetime | None, stamps: Stamps, end: float = math.inf, until: float = math.inf
 ) -> Iterator[tuple[LogEvent | None, int]]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
 
+from mailauth.dovecot import logfiles
 from mailauth.dovecot.logcensus import Census, Pattern
 from mailauth.dovecot.logfiles import events_of, events_since, last_time, lines_of, rotated
 from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
@@ -18,6 +19,7 @@ from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
 from mailauth.dovecot.messages import LogKind
 from mailauth.dovecot.messages_requests import ONLY_VERIFIES
 from mailauth.dovecot.nobody import NOBODY
+from mailauth.errors import UsageError
 from mailauth.lines import OutOfTime
 
 _HOUR, _DAY = 3600.0, 86400.0
@@ -138,6 +140,7 @@ class _Read:
     dated: int = 0
     size: int = 0
     long: int = 0  # lines that are none of Dovecot's for their length
+    own: int = 0  # lines of logins that mailauth made
     stopped: str = ""  # where, for want of time
     sources: list[str] = field(default_factory=list)
 
@@ -146,7 +149,7 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
     """Read the files.  Raises CannotObserve when one cannot be read."""
     files = [one for path in asked.paths for one in (*(rotated(path) if asked.rotated else ()), path)]
     now = datetime.now().astimezone()
-    ends = [last_time(path, _stamps(asked, now)) for path in files]
+    ends = [last_time(path, stamps_of(asked, now)) for path in files]
     latest = max((end for end in ends if end), default=None)
     since = latest - asked.since if latest and asked.since is not None else None
     read = _Read()
@@ -158,20 +161,43 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
                 read.stopped += f", and none of {shown_as(path)}"
                 continue
             read.sources.append(shown_as(path))
-            events = events_since(path, since, _stamps(asked, now), until=until)
+            events = events_since(path, since, stamps_of(asked, now), until=until)
             with _said_where(read):
                 _take(census, events, asked, read, until)
+    if read.lines and not census.lines and not any(map(logfiles.is_log, files)):
+        raise UsageError(f"{', '.join(map(shown_as, files))}: {_NO_LOG}")
     return _report(census, read, asked)
 
 
-def read_stream(stream: IO[bytes], asked: Reading) -> FromLogReport:
-    """Read all that comes, without a look back."""
-    read, census = _Read(sources=["standard input"]), Census(asked.several)
+_NO_LOG = (
+    "this is no log: no line of it has a time; where Dovecot's log_timestamp was changed, name it with"
+    " --log-timestamp."
+)
+
+
+def read_stream(stream: IO[bytes], asked: Reading, name: str = "standard input") -> FromLogReport:
+    """Read all that comes, without a look back.  Raises UsageError where that is no log."""
+    read, census = _Read(sources=[name]), Census(asked.several)
+    first: list[bytes] = []
     with _no_collector():
-        until, stamps = time.monotonic() + asked.seconds, _stamps(asked, datetime.now().astimezone())
+        until, stamps = time.monotonic() + asked.seconds, stamps_of(asked, datetime.now().astimezone())
         with _said_where(read):
-            _take(census, events_of(lines_of(stream, until), stamps), asked, read, until)
+            lines = _with_first(lines_of(stream, until), first)
+            _take(census, events_of(lines, stamps), asked, read, until)
+    if read.lines and not census.lines and not logfiles.has_times(first):
+        raise UsageError(f"{name}: {_NO_LOG}")
     return _report(census, read, asked)
+
+
+def _with_first(lines: Iterable[tuple[bytes, int]], first: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    """The same lines; the first of them are kept, too."""
+    for line, size in lines:
+        if len(first) < _FIRST:
+            first.append(line)
+        yield line, size
+
+
+_FIRST = 100  # lines by which a log is known
 
 
 @contextmanager
@@ -196,7 +222,8 @@ def _said_where(read: _Read) -> Iterator[None]:
         read.stopped = f"{read.sources[-1]} after {(read.size - before) / 1024**2:,.0f} MiB"
 
 
-def _stamps(asked: Reading, now: datetime) -> Stamps:
+def stamps_of(asked: Reading, now: datetime) -> Stamps:
+    """How the lines begin that are read."""
     return Stamps(now, own=asked.log_timestamp, ident=asked.ident)
 
 
@@ -217,6 +244,9 @@ def _take(
         if size > MOST_LINE:
             read.long += 1
         if event is None or _no_login(event):
+            continue
+        if event.ours:
+            read.own += 1
             continue
         read.dated += event.when is not None
         if not wanted or not event.user or event.user.casefold() == wanted:
@@ -338,6 +368,8 @@ def _notes(census: Census, read: _Read, asked: Reading) -> list[str]:
             " there are several passdbs, Dovecot logs that the first says no, and not that the next lets the"
             " client in. See that program's own log (Postfix: SASL ... authentication failed)."
         )
+    if read.own:
+        notes.append(f"Lines of logins that mailauth itself made, which are not counted: {read.own}.")
     if read.stopped:
         notes.append(
             f"Reading took longer than {asked.seconds:g} s: it ended in {read.stopped}; what follows was not"

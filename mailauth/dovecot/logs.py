@@ -58,6 +58,7 @@ class LogEvent(NamedTuple):
     goes_on: bool = False
     sha1: str = ""  # of the given password, as far as it is logged
     row: Message | None = None
+    ours: bool = False  # of a login, or a lookup, that mailauth made
 
     @property
     def why(self) -> Why:
@@ -259,7 +260,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         ip = b"" if ip.startswith(b"sasl:") else ip
         if named := _DRIVER_24.fullmatch(text):
             driver, text = named["driver"], named["text"]
-    session = b"" if session == _OURS else session
+    ours = session == _OURS
     of_ids = ids[0] if len(ids) > 1 or (process == "auth-worker" and ids) else b""
     number = head["who"] if head["who"] and head["who"].isdigit() else of_ids
     pid = int(number) if number.isdigit() else None
@@ -280,13 +281,14 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         pid=pid,
         user=plain(_decoded(user), 80),
         ip=ip.decode(),
-        session=session.decode("ascii", "replace"),
+        session="" if ours else session.decode("ascii", "replace"),
         driver=driver.decode(),
         reason=reason,
         given=given,
         goes_on=text.endswith(_NEXT),
         sha1=sha1,
         row=row,
+        ours=ours,
     )
 
 

@@ -42,7 +42,7 @@ class FitReport:
     dovecot: str
     file: str
     passdbs: tuple[PassdbFit, ...]
-    reload: str = "doveadm reload"
+    reload: str = ""
 
 
 @dataclass(frozen=True, slots=True)

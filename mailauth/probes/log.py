@@ -172,9 +172,14 @@ def _read_log(scene: Scene, names: set[str] | None = None) -> Log | None:
     try:
         return _of_journal(scene, stamps, names)
     except CannotObserve:
-        if quiet := next((name for name in SYSLOG_FILES if _had_lines(scene.dovecot, name, stamps)), ""):
+        if quiet := written_by_syslog(scene.dovecot, stamps):
             return _of_files([(quiet, scene.dovecot.path(quiet))], stamps, names)
         raise
+
+
+def written_by_syslog(dovecot: Installation, stamps: Stamps) -> str:
+    """The file in which syslog has put lines of this Dovecot's; "" where there is none."""
+    return next((name for name in SYSLOG_FILES if _had_lines(dovecot, name, stamps)), "")
 
 
 def _had_lines(dovecot: Installation, name: str, stamps: Stamps) -> bool:

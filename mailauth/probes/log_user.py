@@ -6,6 +6,7 @@ from collections import Counter
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.typed import shown
 from mailauth.errors import CannotObserve
 from mailauth.evidence import ClientFailures, NotApplicable, SentPassword, SentPasswords, UserInLog
 from mailauth.probes.log import Log, read_log, verbose
@@ -81,10 +82,11 @@ def observe_sent(scene: Scene) -> SentPasswords | NotApplicable:
     if isinstance(told, NotApplicable):
         return NotApplicable(SentPasswords, told.reason)
     if told.unexplained >= _MANY and not told.verbose:
+        reload = shown(scene.dovecot, "doveadm", "reload")
         raise CannotObserve(
             f"{told.source}: has {told.unexplained} failed logins of {scene.user} and no reason of any, since"
-            " auth_verbose = no; set auth_verbose = yes and auth_verbose_passwords = sha1:6, then: doveadm"
-            " reload, and look again when it has failed."
+            " auth_verbose = no; set auth_verbose = yes and auth_verbose_passwords = sha1:6, then:"
+            f" {reload}, and look again when it has failed."
         )
     return SentPasswords(told.source, told.sent)
 

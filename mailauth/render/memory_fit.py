@@ -72,7 +72,7 @@ def _service(one: ServiceFit) -> Iterator[str]:
         yield "    logins work: Dovecot looks the user up again."
     if process.live != process.configured:
         yield (
-            f"    configured is {show_limit(process.configured)}, not in force before doveadm reload;"
+            f"    configured is {show_limit(process.configured)}, not in force before a reload;"
             f" then it {one.after_reload.value}."
         )
     yield (
@@ -91,9 +91,13 @@ def _fix(one: PassdbFit, report: FitReport) -> Iterator[str]:
         where = report.file or "the configuration"
         yield f"  fix: at the end of {where}    (Dovecot 2.3 and 2.4 alike)"
         yield from (f"    {line}" for line in one.stanza.splitlines())
-        yield f"  then: {report.reload}"
+        yield f"  then: {_reload(report)}"
     else:
-        yield f"  fix: {report.reload}"
+        yield f"  fix: {_reload(report)}"
+
+
+def _reload(report: FitReport) -> str:
+    return report.reload or "reload Dovecot"
 
 
 def _bite(one: Bite) -> Iterator[str]:

@@ -125,9 +125,15 @@ def test_what_is_not_known_is_not_counted_on() -> None:
 
 
 def test_nothing_in_it() -> None:
-    done = mailauth("log", "--log", "-", feed="hello\n")
+    """Another program's log is one without failures; what is no log at all was a mistake."""
+    done = mailauth("log", "--log", "-", feed="Nov 23 14:58:20 host postfix/smtpd[1]: connect from x\n")
     assert done.returncode == 0
     assert "No line is one of Dovecot's" in done.stdout
+    for name in ("-", str(SCHEMA)):
+        done = mailauth("log", "--log", name, feed="alice:{PLAIN}secret:10:10:20:/home/alice\n")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "this is no log" in done.stderr
+        assert "secret" not in done.stderr
 
 
 def test_the_right_password_without_memory(lab: Callable[..., Lab], dovecot_version: str) -> None:

@@ -320,4 +320,4 @@ def test_a_session_of_our_own_is_of_no_client() -> None:
     ):
         event = parse_line(line, Stamps(NOW))
         assert event
-        assert (event.user, event.session) == ("bob", "")
+        assert (event.user, event.session, event.ours) == ("bob", "", b"<mailauth>" in line)

@@ -1,6 +1,9 @@
 """What somebody stumbled over who typed what is printed, on a server that is not where it usually is."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,3 +71,59 @@ def test_how_it_is_typed(where: Installation, words: str) -> None:
     once = in_sentence(where, "see doveadm log errors; a doveadm-server logs nothing")
     assert once == f"see {words}; a doveadm-server logs nothing"
     assert in_sentence(where, once) == once
+
+
+def test_logins_that_mailauth_made_are_no_users(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """Somebody tries a password by diagnose: that is no failure of the user's."""
+    with lab(dovecot_version, "sqlite", {"alice": argon2id(memory=1 * MiB)}) as one:
+        where = ("--pid", str(one.master_pid))
+        mailauth("diagnose", "alice", *where, "--login", "--password-stdin", feed="wrong")
+        assert one.logs("<mailauth>")
+        told = mailauth("log", *where)
+        assert told.returncode == 0, told.stdout
+        assert "mailauth itself made, which are not counted" in told.stdout
+        assert not one.login("alice", b"wrong").ok
+        assert one.logs("mismatch", times=2)
+        assert "1 failed login of 1 user" in mailauth("log", *where).stdout
+
+
+_JOURNAL = """
+set -e
+mount -t tmpfs none /run
+mkdir -p /run/systemd/journal /run/log/journal
+[ -s /etc/machine-id ] || { systemd-id128 new > /run/id; mount --bind /run/id /etc/machine-id; }
+mount --bind "$1" /var/log
+/usr/lib/systemd/systemd-journald &
+trap 'kill $!' EXIT
+for _ in $(seq 100); do [ -S /run/systemd/journal/stdout ] && break; sleep 0.1; done
+systemd-cat -t dovecot < "$2"
+for _ in $(seq 100); do journalctl -q -t dovecot | grep -q the-end && break; sleep 0.1; done
+shift 2
+for words in "log" "log bob" "log --since all --json" "log --rotated"; do
+    "$@" $words -c "$CONFIG" || echo "status $?"
+done
+"""
+
+
+def test_a_log_that_only_the_journal_has(lab: Callable[..., Lab], tmp_path: Path) -> None:
+    """It is read with the same options, by mailauth itself."""
+    lines = tmp_path / "lines"
+    failed = "auth: Info: sql({},192.0.2.1,<{}>): Password mismatch"
+    said = [failed.format("alice", f"abcdefg{n}") for n in range(3)] + [failed.format("bob", "x" * 8)]
+    lines.write_text("\n".join([*said, failed.format("carol", "mailauth"), "master: Info: the-end\n"]))
+    (empty := tmp_path / "log").mkdir()
+    with lab("2.3.19.1", "sqlite", {"alice": None}) as one:
+        config = tmp_path / "dovecot.conf"
+        config.write_text(f"!include {one.config}\nlog_path = syslog\n")
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", _JOURNAL, "sh", empty, lines, sys.executable, "-m", "mailauth"],
+            capture_output=True, text=True, check=False, timeout=120,
+            env={**os.environ, "CONFIG": str(config)},
+        )  # fmt: skip
+    assert "the journal (journalctl -t dovecot)" in done.stdout, done.stdout + done.stderr
+    assert "4 failed logins of 2 users" in done.stdout
+    assert "1 failed login of 1 user" in done.stdout
+    assert '"failures": 4' in done.stdout
+    assert done.stdout.count("status 1") == 3
+    assert "status 2" in done.stdout
+    assert "--rotated: Dovecot logs to the journal" in done.stderr

@@ -227,8 +227,8 @@ def test_a_limit_that_waits_for_a_reload_is_said(lab: Callable[..., Lab], memory
         one.reload()
         after = memory("fit", "--pid", str(one.master_pid))
     assert ran.status == 1
-    assert "not in force before doveadm reload; then it fits." in ran.out
-    assert "  fix: doveadm reload\n" in ran.out
+    assert "not in force before a reload; then it fits." in ran.out
+    assert f"  fix: doveadm -c {one.config} reload\n" in ran.out
     assert after.status == 0
 
 
