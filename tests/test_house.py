@@ -149,10 +149,10 @@ def test_commands_of_doveadm_are_written_in_one_place() -> None:
     for path in MODULES:
         tree = ast.parse(path.read_text())
         docstrings = {
-            id(node.body[0].value)
+            id(node.body[0].value)  # type: ignore[attr-defined]
             for node in ast.walk(tree)
             if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-            and isinstance(node.body[0], ast.Expr)
+            and isinstance(next(iter(node.body), None), ast.Expr)
         }
         for node in ast.walk(tree):
             text = node.value if isinstance(node, ast.Constant) and id(node) not in docstrings else ""
