@@ -139,7 +139,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 # Names of steps that were made, and what concerns no server.
 _LABELS = {"fix/apply.py", "fix/reload.py", "fix/takeback.py", "render/fix.py", "cli/demo_run.py"}
 _COMMAND = re.compile(
-    r"doveadm (?:reload|stop|log (?:errors|find|reopen)|auth cache|kick|who|penalty|user)\b"
+    r"doveadm (?:reload|stop|log (?:errors|find|reopen)|auth cache flush|kick|who|penalty|user)\b"
 )
 
 

@@ -141,7 +141,8 @@ def _known(prove: str | None) -> "list[Known]":
 
 def _plan(change: "Change", table: "Table", wishes: "Wishes", left: "Open", as_json: bool) -> None:
     """Ends the program."""
-    from mailauth.fix.patch import diff  # noqa: PLC0415 - --help needs none of it
+    from mailauth.dovecot.typed import shown  # noqa: PLC0415 - --help needs none of it
+    from mailauth.fix.patch import diff  # noqa: PLC0415
     from mailauth.migrate.apply import plan  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
     from mailauth.render.migrate import lines_text  # noqa: PLC0415
@@ -153,7 +154,8 @@ def _plan(change: "Change", table: "Table", wishes: "Wishes", left: "Open", as_j
         click.echo(to_json(data))
     else:
         click.echo(lines_text(found, change.old), nl=False)
-        click.echo("\n".join([*diffs, "then: doveadm reload", *(f"Note: {one}." for one in change.careful)]))
+        then = f"then: {shown(change.dovecot, 'doveadm', 'reload')}"
+        click.echo("\n".join([*diffs, then, *(f"Note: {one}." for one in change.careful)]))
         click.echo(
             "Who writes these strings (a panel, webmail)? What it writes without a scheme afterwards is"
             f" {change.new} to Dovecot."
