@@ -22,6 +22,7 @@ from mailauth.evidence import (
     LookedUp,
     MailSession,
     NotApplicable,
+    StoredHash,
     Surveys,
     Unobserved,
     UserdbAnswer,
@@ -53,7 +54,7 @@ def concluded(
     merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
     seen = tuple(_with(command, fact) for fact in seen)
     findings, undecided = apply(RULES, merged)
-    findings = [_placed(dovecot, login, one) for one in findings]
+    findings = [_placed(dovecot, login, _by_hand(one, seen)) for one in findings]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud and judged(rule, merged))
@@ -75,6 +76,23 @@ def options(dovecot: Installation) -> tuple[str, ...]:
         *(("--pid", str(dovecot.pid)) if dovecot.pid else ()),
         *(("-c", dovecot.config) if dovecot.config else ()),
     )
+
+
+_LDAPMODIFY = (
+    "mailauth writes to no directory: change the entry with ldapmodify, or by the directory's own tools."
+)
+
+
+def _by_hand(finding: Finding, seen: tuple[Fact, ...]) -> Finding:
+    """What is to be changed in an entry of a directory."""
+    problem, told = finding.problem, finding.problem.remedy
+    answers = (answer for fact in seen if isinstance(fact, LookedUp) for answer in fact.answers)
+    directories = {answer.number for answer in answers if answer.driver == "ldap"}
+    stored = {one.passdb for one in problem.because if isinstance(one, StoredHash)}
+    if told.store is None or not stored or not stored <= directories:
+        return finding
+    told = replace(told, store=None, careful=f"{told.careful} {_LDAPMODIFY}".strip())
+    return replace(finding, problem=replace(problem, remedy=told))
 
 
 def _placed(dovecot: Installation, login: str, finding: Finding) -> Finding:

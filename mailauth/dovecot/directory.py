@@ -7,14 +7,14 @@ passdb-ldap.c; 2.4.1 src/auth/db-ldap-settings.c, db-ldap.c, src/lib-ldap/ldap-u
 import re
 from dataclasses import dataclass, field
 
-from mailauth.dovecot import environment, secrets, sqlfile, v24
+from mailauth.dovecot import entryfields, environment, secrets, sqlfile, v24
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.entryfields import Field
 from mailauth.errors import CannotObserve
 
 _SPECIAL = frozenset(b'*,\\#+<>;"()= ')
-_FROM_ENTRY = re.compile(r"%\{\s*ldap:([^}|:\s]+)")
 _FILTER_23 = "(&(objectClass=posixAccount)(uid=%u))"
 _ATTRIBUTES_23 = "uid=user,userPassword=password"
 _TLS_23 = ("tls_ca_cert_file", "tls_ca_cert_dir", "tls_cert_file", "tls_key_file", "tls_cipher_suite")
@@ -26,7 +26,8 @@ class Directory:
 
     ``base``, ``filter``: with variables.  ``attribute``: the one that the password comes from; "" where the
     directory verifies, or the password is made of more.  ``template``: of the name to bind as, where no
-    search is made.  ``tls``: 2.3's names of settings.  ``place``: where the settings are.
+    search is made.  ``tls``: 2.3's names of settings.  ``place``: where the settings are.  ``fields``: what
+    becomes of the entry.
     """
 
     uris: str
@@ -43,6 +44,7 @@ class Directory:
     template: str
     place: str
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    fields: tuple[Field, ...] = field(default=(), repr=False)
 
     @property
     def with_tls(self) -> bool:
@@ -69,7 +71,8 @@ def _of_23(tree: Block, block: Block, dovecot: Installation) -> Directory:
         if file.get(name) not in ("", "no"):
             raise CannotObserve(f"{path}: mailauth does not follow {name} yet.")
     hosts = " ".join(f"ldap://{host}" for host in file.get("hosts").split())
-    bind = file.get("auth_bind") == "yes"
+    bind = file.get("auth_bind").lower() == "yes"
+    attributes = file.get("pass_attrs", _ATTRIBUTES_23)
     tls = ((name, file.get(name)) for name in (*_TLS_23, "tls_require_cert"))
     return Directory(
         uris=file.get("uris") or hosts,
@@ -77,15 +80,16 @@ def _of_23(tree: Block, block: Block, dovecot: Installation) -> Directory:
         scope=file.get("scope", "subtree"),
         deref=file.get("deref", "never"),
         filter=file.get("pass_filter", _FILTER_23),
-        attribute="" if bind else _password_of(file.get("pass_attrs", _ATTRIBUTES_23)),
+        attribute="" if bind else _password_of(attributes),
         name=file.get("dn"),
         password=file.get("dnpass"),
-        starttls=file.get("tls") == "yes",
+        starttls=file.get("tls").lower() == "yes",
         tls=tuple((name, value) for name, value in tls if value),
         bind=bind,
         template=file.get("auth_bind_userdn") if bind else "",
         place=path,
         environment=tuple(environment.given(tree).items()),
+        fields=entryfields.of_23(attributes),
     )
 
 
@@ -107,9 +111,10 @@ def _of_24(tree: Block, block: Block, dovecot: Installation) -> Directory:
     if v24.effective(tree, block, "ldap_auth_sasl_mechanisms"):
         raise CannotObserve(f"passdb {block.name}: mailauth does not follow ldap_auth_sasl_mechanisms yet.")
     bind = get("passdb_ldap_bind") == "yes"
-    fields = [s for inner in block.blocks if inner.kind.endswith("fields") for s in inner.settings]
-    made = next((one.value for one in fields if one.name == "password"), "")
-    named = _FROM_ENTRY.findall(made)
+    settings = [s for inner in block.blocks if inner.kind.endswith("fields") for s in inner.settings]
+    fields = tuple(Field(one.name, "", one.value) for one in settings)
+    made = next((one.template or "" for one in fields if one.name == "password"), "")
+    named = entryfields.FROM_ENTRY.findall(made)
     unchecked = get("ssl_client_require_valid_cert") == "no"
     return Directory(
         uris=get("ldap_uris"),
@@ -126,4 +131,5 @@ def _of_24(tree: Block, block: Block, dovecot: Installation) -> Directory:
         template=get("passdb_ldap_bind_userdn") if bind else "",
         place=f"passdb {block.name}",
         environment=tuple(environment.given(tree).items()),
+        fields=fields,
     )

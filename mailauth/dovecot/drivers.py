@@ -115,7 +115,7 @@ _UNREAD: Mapping[str, Unread] = {
     ),
     "ldap, bind": Unread("the passwords of LDAP", "whose server verifies, by a bind", _LOG, _ASKED),
     "ldap, lookup": Unread(
-        "the passwords of LDAP", "which returns the stored string, for Dovecot to verify", _LOG, _READ
+        "all entries of LDAP", "which returns the stored string, for Dovecot to verify", _LOG, _READ
     ),
     "lua": Unread("Lua", "whose script says yes or no, or returns a stored string", _LOG, _READ, stops=True),
     "dict": Unread("a dict", "which returns the stored string, for Dovecot to verify", _LOG, _READ),

@@ -37,15 +37,18 @@ def read_passdbs(
     found = []
     for number, block in enumerate(tree.all("passdb"), 1):
         driver, args = block.get("driver"), block.get("args")
-        how = _ldap(args, dovecot) if driver == "ldap" else ""
+        ldap = _ldap(args, dovecot) if driver == "ldap" else None
+        how = ("bind" if _is_on(ldap, "auth_bind") else "lookup") if ldap else ""
         scheme, source, problem = "", None, drivers.unread(driver, how).problem
+        set_scheme = ldap.get("default_pass_scheme") if ldap else ""
         try:
             driver, scheme, source = _source(tree, driver, args, dovecot)
         except CannotObserve as why:
             problem = str(why)
+        scheme = scheme or set_scheme
         miss, hit = who_verifies(
             driver,
-            use_worker="blocking=yes" in args.split(),
+            use_worker="blocking=yes" in args.split() or _is_on(ldap, "blocking"),
             use_cache=use_cache,
             cache_with_worker=with_worker,
         )
@@ -79,13 +82,17 @@ def read_passdbs(
     return tuple(found)
 
 
-def _ldap(args: str, dovecot: Installation) -> str:
-    """Who verifies, as the file says that args names: auth_bind, "no" by default, of src/auth/db-ldap.c."""
+def _ldap(args: str, dovecot: Installation) -> conf.Block | None:
+    """The settings of src/auth/db-ldap.c, in the file that args names; None where it cannot be read."""
     try:
-        tree = conffiles.read(Path(args), dovecot.path)
+        return conffiles.read(Path(args), dovecot.path)
     except CannotObserve:
-        return ""
-    return "bind" if tree.get("auth_bind") == "yes" else "lookup"
+        return None
+
+
+def _is_on(file: conf.Block | None, name: str) -> bool:
+    """Whether the file says so: none of its own is on by default."""
+    return file is not None and file.get(name).lower() == "yes"
 
 
 def _fields(text: str) -> tuple[tuple[str, str], ...]:

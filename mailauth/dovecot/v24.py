@@ -131,7 +131,8 @@ def read_passdbs(
                 result_failure=effective(tree, block, "passdb_result_failure") or "continue",
                 result_internalfail=effective(tree, block, "passdb_result_internalfail") or "continue",
                 override_fields=_fields(block),
-                import_all=effective(tree, block, "passdb_fields_import_all") != "no",
+                # Source: ldap_default_settings_keyvalue, src/auth/db-ldap-settings.c: never with ldap
+                import_all=driver != "ldap" and effective(tree, block, "passdb_fields_import_all") != "no",
                 how=how,
             )
         )

@@ -122,6 +122,7 @@ class PassdbAnswer:
     path: str = ""  # that path, as it is set
     altered: tuple[tuple[str, str], ...] = ()  # variables whose value is no part of the name, and the value
     made: Made | None = None  # of what a password that is NULL is made
+    several: str = ""  # a directory's attribute with several passwords
 
     @property
     def asked_for(self) -> str:

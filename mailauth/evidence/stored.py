@@ -12,7 +12,7 @@ class StoredColumn(Evidence):
     """The column that the password comes from, as the schema says; asked for where a string was cut off.
 
     ``width``: how many characters it takes, None where it is not limited or not known; ``table`` and
-    ``column`` are "" for a file; ``unknown``: why the schema could not be asked.
+    ``column`` are "" for a file or a directory; ``unknown``: why the schema could not be asked.
     """
 
     driver: SqlDriver | None
@@ -26,7 +26,7 @@ class StoredColumn(Evidence):
     @property
     def seen(self) -> str:
         if self.driver is None:
-            return "a file: no column limits it"
+            return "no column of a table: none limits it"
         return self.unknown or f"{self.table}.{self.column} is {self.type}"
 
 

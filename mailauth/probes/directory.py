@@ -1,16 +1,10 @@
-"""Ask the directories of passdbs of the driver ldap about this user, without the user's password."""
-
-from dataclasses import replace
+"""What the directories of passdbs of the driver ldap say of this user, without the user's password."""
 
 from mailauth.dovecot.authconfig import Passdb
-from mailauth.dovecot.directory import read
 from mailauth.evidence import DirectoryAnswer, DirectoryAnswers, NotApplicable
-from mailauth.probes.accounts import as_dovecot
+from mailauth.probes import directed
 from mailauth.probes.lookup import fill_for
 from mailauth.probes.scene import Scene
-from mailauth.stores import directory
-from mailauth.stores.directed import Directed, Told
-from mailauth.stores.libldap import REFERRED
 
 
 def observe_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
@@ -25,31 +19,17 @@ def observe_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
 
 
 def _answer(scene: Scene, passdb: Passdb) -> DirectoryAnswer:
-    set_so = read(scene.config, passdb, scene.dovecot)
-    fields = dict((*passdb.default_fields, *passdb.override_fields))
-    if "nopassword" in fields:
-        set_so = replace(set_so, attribute="")
-    filled = fill_for(scene, passdb)
-    directory.prepare()
-    identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
-    told = scene.dovecot.inside(
-        lambda: directory.ask(set_so, filled), Told, identity=identity, environment=dict(set_so.environment)
-    )
+    set_so, answer = directed.asked(scene, passdb, fill_for(scene, passdb))
     return DirectoryAnswer(
         passdb.label,
-        told,
+        answer.told,
         set_so.name,
         set_so.place,
         alone=_of_users(scene) == [passdb] and not passdb.username_filter,
-        sure=told.code not in REFERRED and (told.how is not Directed.TLS or _same_tls(scene)),
+        sure=directed.sure(scene, answer.told),
     )
 
 
 def _of_users(scene: Scene) -> list[Passdb]:
     """The passdbs that can let a user in."""
     return [one for one in scene.config.passdbs if not one.deny and not one.master]
-
-
-def _same_tls(scene: Scene) -> bool:
-    """Another root has another libldap; 2.4 sets options of TLS where some do not count (measured, 2.4.1)."""
-    return scene.config.version.dialect == "2.3" and not scene.dovecot.pid

@@ -27,6 +27,7 @@ from mailauth.probes import (
     aliases,
     altered,
     client_values,
+    directed,
     hidden,
     made,
     near,
@@ -219,6 +220,7 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
         again=record.again,
         otherwise=record.otherwise,
         absent=record.absent,
+        several=record.several,
         path=passdb.source.path if isinstance(passdb.source, FileSource) else "",
     )
 
@@ -242,7 +244,7 @@ def reader_of(config: AuthConfig, passdb: Passdb, *, noscheme: bool = False, use
         config.allow_weak,
         noscheme,
         user,
-        isinstance(passdb.source, SqlSource),
+        isinstance(passdb.source, SqlSource) or passdb.driver == "ldap",
     )
 
 
@@ -267,6 +269,9 @@ def _known(scene: Scene, passdb: Passdb, user: str, requested: str) -> dict[str,
     return known
 
 
+_STORES = {"passwd-file": "passwd_file", "ldap": "ldap"}  # in the names of 2.4's variables
+
+
 def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: str) -> dict[str, str]:
     """The fields of an entry as Dovecot takes them: what it sets before, what comes, what it sets after."""
     if record.outcome not in (Outcome.FOUND, Outcome.NO_PASSWORD):
@@ -276,7 +281,7 @@ def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: 
     come = dict(record.values)
     if isinstance(passdb.source, FileSource):
         come = {name: expand(value, known, dialect) for name, value in come.items()}
-    store = "passwd_file" if isinstance(passdb.source, FileSource) else "sql"
+    store = _STORES.get(passdb.driver, "sql")
     known |= {f"{store}:{name}": value for name, value in come.items()}
 
     def set_by(fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
@@ -341,6 +346,8 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
         return Record(
             Outcome.FOUND, place, filled(source.password or "", str).encode(), fields=names, values=values
         )
+    if passdb.driver == "ldap":
+        return directed.lookup(scene, passdb, known)
     raise CannotObserve(passdb.source_problem)
 
 

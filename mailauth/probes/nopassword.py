@@ -23,7 +23,8 @@ def counts(passdb: Passdb, record: Record, dialect: Dialect) -> bool:
     if _NAME in names:
         if isinstance(passdb.source, StaticSource):
             return True  # its fields are set before its password
-        if isinstance(passdb.source, SqlSource) and names.index(_NAME) < record.ahead:
+        in_order = isinstance(passdb.source, SqlSource) or passdb.driver == "ldap"
+        if in_order and names.index(_NAME) < record.ahead:
             return True
     # A worker makes the lookup without default_fields; override_fields come when the password was verified.
     return passdb.verified_by == "auth" and _NAME in dict(passdb.default_fields)

@@ -1,12 +1,13 @@
 """What every probe is given: which user of which Dovecot, as configured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.evidence import End, UserName
 from mailauth.hashes import Flaw, Hash, Password
 from mailauth.probes.walk import Road
+from mailauth.stores.directed import Answer
 from mailauth.stores.store import Record
 
 PATIENCE = 90.0  # seconds: Dovecot's own with its passdbs is 60
@@ -50,3 +51,5 @@ class Scene:
     userdb_fails: str = ""  # the userdb whose database gives no answer
     patience: float = PATIENCE  # seconds that a login may take
     end: End | None = None  # where the password that was given leads, if it lets the user in
+    directories: dict[tuple[int, str, str], Answer] = field(default_factory=dict, repr=False)
+    """What directories said: by the passdb's number, base and filter.  Each is asked once."""

@@ -46,14 +46,15 @@ def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
     """The setting in the passdb's own words; 2.3's passwd-file has it in the middle of args."""
     if not scheme:
         return remedy(summary="Name a default scheme that this Dovecot has.", commands=(LIST_SCHEMES,))
-    in_args = configured.version.dialect == "2.3" and not isinstance(passdb.source, SqlSource)
+    of_file = isinstance(passdb.source, SqlSource) or passdb.driver == "ldap"
+    in_args = configured.version.dialect == "2.3" and not of_file
     if in_args:
         return Remedy(
             summary=f"Write scheme={scheme} into the args of {passdb.label}; or store the hashes with"
             f" {{{scheme}}} in front, which no default can change.",
             store=StoreChange.MEND,
         )
-    file = passdb.source.place if isinstance(passdb.source, SqlSource) else configured.file
+    file = configured.config.tree.all("passdb")[passdb.number - 1].get("args")
     of_23 = [Setting("default_pass_scheme", scheme)]
     of_24 = [block("passdb", passdb.name or passdb.driver, Setting("default_password_scheme", scheme))]
     return remedy(

@@ -21,7 +21,7 @@ from mailauth.rules import passdb_case
 
 
 def _whose(lookups: LookedUp) -> str:
-    """A query that returns another user's row, by the name that it returns; a name that stands twice."""
+    """A query that returns another user's row, by the name that it returns; what stands twice."""
     other = sorted(
         {
             name
@@ -35,6 +35,7 @@ def _whose(lookups: LookedUp) -> str:
     twice = (
         f" The name stands once more after {', '.join(again)}, and that line does not count." if again else ""
     )
+    twice += "".join(f" {one.passdb}: {one.several}." for one in lookups.answers if one.several)
     return twice + (
         f" The entry returns another name, and so may be another user's: {', '.join(other)}." if other else ""
     )

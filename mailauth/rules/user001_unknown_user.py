@@ -16,7 +16,7 @@ What to do
 import re
 
 from mailauth.dovecot.drivers import Question
-from mailauth.evidence import HidesRows, LookedUp, PassdbAnswer, UserName
+from mailauth.evidence import DirectoryAnswers, HidesRows, LookedUp, PassdbAnswer, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
@@ -28,8 +28,10 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
     bears=Bears.UNKNOWN_USER,
     asks=Question.USER,
 )
-def unknown_user(name: UserName, lookups: LookedUp) -> Problem | None:
+def unknown_user(name: UserName, lookups: LookedUp, directories: DirectoryAnswers | None) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown:
+        return None
+    if directories and any(one.alone for one in directories.answers):  # LDAP003 and LDAP005 name the search
         return None
     if lookups.near or lookups.disabled or lookups.elsewhere or lookups.comparing or lookups.aliases:
         return None

@@ -4,14 +4,15 @@ What you see
     Every password fails.  The log says "No password returned (and no nopassword)".
 Why
     The password query returns NULL for this user: the column is, or an expression that has a column which
-    is (CONCAT of a NULL is NULL).
+    is (CONCAT of a NULL is NULL).  Or a directory is asked for its stored string, and no field that it is
+    asked for is named password: 2.3's settings inside 2.4's fields { } are fields, and set nothing.
 How we know
     Each passdb was asked, in Dovecot's order, with Dovecot's own query.
 What to do
     Set a password.
 """
 
-from mailauth.evidence import LookedUp, UserName
+from mailauth.evidence import LookedUp, PassdbAnswer, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import HASH_NEW, remedy
 from mailauth.stores.store import Outcome
@@ -26,6 +27,8 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
         return None  # none is wanted
     says = f"The row of {name.looked_up!r} is there, and its password is NULL."
     mend = remedy(summary="Set a password for the user.", commands=(HASH_NEW,))
+    if of_ldap := next((one for one in lookups.answers if one.driver == "ldap"), None):
+        return _of_directory(name, lookups, of_ldap)
     made = next((one.made for one in lookups.answers if one.made), None)
     if made:
         says += f" The query makes it of {made.expression} ({made.place})"
@@ -40,3 +43,26 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
             summary += " asks of the row: it may disable the user."
         mend = Remedy(summary=summary)
     return Problem(says=says, because=(name, lookups), certainty=Certainty.PROVEN, remedy=mend)
+
+
+_OF_23 = ("auth_bind", "pass_attrs", "pass_filter", "default_pass_scheme", "tls", "ldap_version")
+
+
+def _of_directory(name: UserName, lookups: LookedUp, answer: PassdbAnswer) -> Problem:
+    """Dovecot is to verify, and asks for no password."""
+    says = (
+        f"{answer.passdb} has {name.looked_up!r} ({answer.place}), and none of its fields is named password."
+    )
+    taken = [one for one in answer.fields if one in _OF_23]
+    if taken:
+        says += f" Its fields {{ }} has {', '.join(taken)}: settings of 2.3, which 2.4 takes for fields."
+    return Problem(
+        says=says,
+        because=(name, lookups),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Let the directory verify: auth_bind = yes (2.3), or bind = yes in the passdb (2.4); or"
+            " ask for the stored string: userPassword=password in pass_attrs (2.3),"
+            " password = %{ldap:userPassword} in fields { } (2.4)."
+        ),
+    )

@@ -1,6 +1,6 @@
 """What a directory answers when it is asked about a user."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -32,3 +32,12 @@ class Told:
     code: int = 0
     says: str = ""
     lacks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """With the entry: its name, and by attribute in small letters the values, which are secrets."""
+
+    told: Told
+    name: str = ""
+    values: tuple[tuple[str, tuple[bytes, ...]], ...] = field(default=(), repr=False)

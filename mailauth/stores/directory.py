@@ -6,11 +6,11 @@ import socket
 from contextlib import suppress
 from dataclasses import replace
 
-from mailauth.dovecot.directory import Directory, escape
-from mailauth.dovecot.variables import Fill
+from mailauth.dovecot import entryfields
+from mailauth.dovecot.directory import Directory
 from mailauth.errors import CannotObserve
 from mailauth.stores import libldap
-from mailauth.stores.directed import Directed, Told
+from mailauth.stores.directed import Answer, Directed, Told
 from mailauth.stores.libldap import LdapError
 
 _SECONDS = 10
@@ -28,8 +28,10 @@ def prepare() -> None:
         raise CannotObserve("Asking a directory needs libldap, which is not here: apt-get install ldap-utils")
 
 
-def ask(directory: Directory, filled: Fill) -> Told:
-    """To be called where Dovecot lives, as the user that it asks as, in a process made for it.
+def ask(directory: Directory, base: str, text: str) -> Answer:
+    """Search below ``base`` by the filter ``text``.
+
+    To be called where Dovecot lives, as the user that it asks as, in a process made for it.
 
     Raises CannotObserve.
     """
@@ -38,7 +40,7 @@ def ask(directory: Directory, filled: Fill) -> Told:
     if library is None or not directory.uris:
         raise CannotObserve(f"{directory.place}: no server is named.")
     place = directory.uris
-    base, text = filled(directory.base, escape), filled(directory.filter, escape)
+    wanted = _wanted(directory)
     stage = Directed.DOWN
     try:
         with libldap.connected(library, directory.uris, directory.deref, directory.tls, _SECONDS) as link:
@@ -48,19 +50,30 @@ def ask(directory: Directory, filled: Fill) -> Told:
             stage = Directed.CREDENTIALS
             link.bind(directory.name, directory.password)
             if directory.template:
-                return Told(Directed.TEMPLATE, place)
+                return Answer(Told(Directed.TEMPLATE, place))
             stage = Directed.REFUSED
-            count, has = link.search(base, directory.scope, text, directory.attribute, most=2)
+            count, entry = link.search(base, directory.scope, text, wanted, most=2)
     except LdapError as why:
         told = Told(_meaning(why.code, stage), place, why.code, why.says)
         if told.how is Directed.DOWN:
-            return replace(told, how=_of_nothing(directory))
+            return Answer(replace(told, how=_of_nothing(directory)))
         at = {Directed.BASE: base, Directed.FILTER: text}.get(told.how, place)
-        return replace(told, place=at)
+        return Answer(replace(told, place=at))
     if count > 1:
-        return Told(Directed.SEVERAL, f"{text} below {base}")
-    lacks = directory.attribute if count and directory.attribute and not has else ""
-    return Told(Directed.FOUND if count else Directed.NOBODY, f"{text} below {base}", lacks=lacks)
+        return Answer(Told(Directed.SEVERAL, f"{text} below {base}"))
+    if not count:
+        return Answer(Told(Directed.NOBODY, f"{text} below {base}"))
+    password = dict(entry.values).get(directory.attribute.lower(), ())
+    lacks = "" if password and password[0] else directory.attribute
+    return Answer(Told(Directed.FOUND, f"{text} below {base}", lacks=lacks), entry.name, entry.values)
+
+
+def _wanted(directory: Directory) -> tuple[str, ...]:
+    """Where the directory verifies, what else the entry has may be as odd as it likes."""
+    try:
+        return entryfields.attributes(directory.fields)
+    except CannotObserve:
+        return (directory.attribute,) if directory.attribute else ()
 
 
 def _meaning(code: int, stage: Directed) -> Directed:

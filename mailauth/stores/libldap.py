@@ -7,6 +7,7 @@ import ctypes
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
 """Debian 13 has the first, 12 the second, 11 the third."""
@@ -32,7 +33,12 @@ _TLS = {
 class _Value(ctypes.Structure):
     """Struct berval."""
 
-    _fields_ = (("length", ctypes.c_ulong), ("data", ctypes.c_char_p))
+    _fields_ = (("length", ctypes.c_ulong), ("data", ctypes.c_void_p))
+
+    @classmethod
+    def of(cls, raw: bytes) -> "_Value":
+        """It keeps the buffer alive."""
+        return cls(len(raw), ctypes.cast(ctypes.c_char_p(raw), ctypes.c_void_p))
 
 
 class _Time(ctypes.Structure):
@@ -49,6 +55,14 @@ class LdapError(Exception):
         self.code, self.says = code, says
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Its name, and by attribute in small letters the values.  They are secrets."""
+
+    name: str = ""
+    values: tuple[tuple[str, tuple[bytes, ...]], ...] = field(default=(), repr=False)
+
+
 @functools.cache
 def load() -> ctypes.CDLL | None:
     """The system's; None when there is none."""
@@ -59,7 +73,8 @@ def load() -> ctypes.CDLL | None:
             continue
         found.ldap_err2string.restype = ctypes.c_char_p
         found.ldap_first_entry.restype = ctypes.c_void_p
-        found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.c_void_p)
+        found.ldap_get_dn.restype = ctypes.c_void_p
+        found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.POINTER(_Value))
         return found
     return None
 
@@ -78,7 +93,7 @@ class Connection:
 
     def bind(self, name: str, password: str) -> None:
         raw = password.encode("utf-8", "surrogateescape")
-        credentials, answer = _Value(len(raw), raw), ctypes.c_void_p()
+        credentials, answer = _Value.of(raw), ctypes.c_void_p()
         self._check(
             self._library.ldap_sasl_bind_s(
                 self._handle,
@@ -91,9 +106,12 @@ class Connection:
             )
         )
 
-    def search(self, base: str, scope: str, text: str, attribute: str, *, most: int) -> tuple[int, bool]:
-        """How many entries there are (at most ``most``), and whether the first has the attribute."""
-        wanted = (ctypes.c_char_p * 2)(_raw(attribute or "1.1"), None)
+    def search(
+        self, base: str, scope: str, text: str, attributes: tuple[str, ...], *, most: int
+    ) -> tuple[int, Entry]:
+        """How many entries there are (at most ``most``), and the first."""
+        names = [_raw(name) for name in attributes or ("1.1",)]
+        wanted = (ctypes.c_char_p * (len(names) + 1))(*names, None)
         found = ctypes.c_void_p()
         result = self._library.ldap_search_ext_s(
             *(self._handle, _raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0, None, None),
@@ -103,18 +121,26 @@ class Connection:
             count = self._library.ldap_count_entries(self._handle, found) if found.value else 0
             if count < most and not (count and result in REFERRED):
                 self._check(result)
-            return count, bool(attribute and count and self._has(found, attribute))
+            return count, self._entry(found, attributes) if count else Entry()
         finally:
             if found.value:
                 self._library.ldap_msgfree(found)
 
-    def _has(self, found: ctypes.c_void_p, attribute: str) -> bool:
+    def _entry(self, found: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
         entry = ctypes.c_void_p(self._library.ldap_first_entry(self._handle, found))
+        name = ctypes.c_void_p(self._library.ldap_get_dn(self._handle, entry))
+        told = ctypes.string_at(name).decode("utf-8", "surrogateescape") if name.value else ""
+        self._library.ldap_memfree(name)
+        return Entry(told, tuple((one.lower(), self._values(entry, one)) for one in attributes))
+
+    def _values(self, entry: ctypes.c_void_p, attribute: str) -> tuple[bytes, ...]:
         values = self._library.ldap_get_values_len(self._handle, entry, _raw(attribute))
         if not values:
-            return False
+            return ()
+        count = self._library.ldap_count_values_len(values)
+        found = tuple(ctypes.string_at(one.contents.data, one.contents.length) for one in values[:count])
         self._library.ldap_value_free_len(values)
-        return True
+        return found
 
     def _check(self, result: int) -> None:
         if result == 0:

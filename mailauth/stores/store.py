@@ -32,6 +32,7 @@ class Failing(Enum):
     NO_FIELD = "the query returns no password field"
     ROWS = "the query returns several rows"
     VARIABLE = "a variable cannot be expanded"
+    DIRECTORY = "the directory's answer is of no use"
 
 
 # What is wrong with these stands where the server and the credentials are set; with others, in the query.
@@ -93,6 +94,7 @@ class Record:
     ``client``: the client's variables that it was asked with; ``otherwise``: clients for whom it is not so.
     ``absent``: the file of a path with variables, which is not there.
     ``wanted``: what a line of a file would have to be called.
+    ``several``: of a directory, an attribute with several passwords.
     """
 
     outcome: Outcome
@@ -110,6 +112,7 @@ class Record:
     absent: str = ""
     wanted: str = ""
     client: tuple[tuple[str, str], ...] = ()
+    several: str = ""
 
 
 def as_bytes(value: object) -> bytes | None:

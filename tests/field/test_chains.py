@@ -61,7 +61,7 @@ def undecided(diagnosis: Diagnosis) -> set[str]:
 
 
 BLOCKS, RISK = Severity.BLOCKS_LOGIN, Severity.RISK
-LIKELY = Certainty.LIKELY
+LIKELY, PROVEN = Certainty.LIKELY, Certainty.PROVEN
 
 
 @pytest.mark.parametrize("bind", [True, False], ids=["bind", "lookup"])
@@ -69,25 +69,26 @@ LIKELY = Certainty.LIKELY
 def test_the_password_is_right_in_ldap(
     rig: MakeRig, dovecot_version: str, directory: Directory, first: str, bind: bool
 ) -> None:
-    """And wrong in the database: only a login tells, and then there is nothing to find."""
+    """And wrong in the database: of a bind only a login tells, and then there is nothing to find."""
     parts = [ldap(directory, bind=bind), sqlite()]
     one = server(rig, dovecot_version, *(parts if first == "ldap" else parts[::-1]), rows={"alice": OTHER})
     told = Proof(one)
     assert told.logins() == [True], one.log()
     without = told.look(password=SECRET).diagnosis
-    assert codes(without) == {}
-    assert undecided(without) == {"USER001", "PASS001"} | (set() if bind else {"HASH001", "MEM001"})
-    assert exit_status(without) == 3
-    assert "Not looked into: passdb" in summary(without)
+    before = {} if bind or first == "ldap" else {"CONF011": (RISK, PROVEN)}
+    assert codes(without) == before
+    assert undecided(without) == ({"USER001", "PASS001"} if bind else set())
+    assert exit_status(without) == (3 if bind else 1 if before else 0)
+    assert ("Not looked into: passdb" in summary(without)) == bind
     made = told.look(password=SECRET, login=True).diagnosis
-    assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
+    assert (codes(made), undecided(made), exit_status(made)) == (before, set(), 1 if before else 0)
     assert summary(made).startswith("The login works.")
     # A password that neither takes.
     wrong = told.look(password=b"wrong").diagnosis
-    assert codes(wrong) == {}
+    assert codes(wrong) == ({} if bind else {"PASS001": (BLOCKS, PROVEN)})
     refused = told.look(password=b"wrong", login=True).diagnosis
-    assert codes(refused) == {"PASS001": (BLOCKS, LIKELY)}
-    assert "refused the login, so passdb" in refused.findings[0].problem.says
+    assert codes(refused) == {"PASS001": (BLOCKS, LIKELY if bind else PROVEN)}
+    assert ("refused the login, so passdb" in refused.findings[0].problem.says) == bind
 
 
 @pytest.mark.parametrize(("stored", "code"), [(CUT, "HASH005"), (LARGE, "MEM001")])

@@ -1,0 +1,98 @@
+"""The stored string of a directory's entry, where Dovecot verifies: judged as any other, on a real slapd."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailauth.finding import Certainty, Finding
+from mailauth.lab.slapd import PEOPLE
+from tests.lab.test_stores import hashed
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
+from tests.proofs.test_ldap import edited, store
+
+Make = Callable[..., Proof]
+USERS: dict[str, tuple[str | None, set[str]]] = {
+    "alice": (hashed(SECRET), set()),
+    "bob": (hashed(b"another"), {"PASS001"}),
+    "carol": (argon2id(memory=512 * MiB), {"MEM001"}),
+    "dave": (hashed(SECRET)[:-5], {"HASH005"}),
+    "erin": (SECRET.decode(), {"HASH028"}),
+    "frank": (None, {"LDAP004"}),
+}
+
+
+def told(one: Proof, user: str, password: bytes | None = SECRET) -> list[Finding]:
+    one.user = user
+    diagnosis = one.look(password=password).diagnosis
+    assert not diagnosis.undecided, [item.missing.reason for item in diagnosis.undecided]
+    assert store(one.lab).place.password not in repr(diagnosis)
+    return list(diagnosis.findings)
+
+
+def codes(one: Proof, user: str, password: bytes | None = SECRET) -> set[str]:
+    """What is found; a login of Dovecot's own ends alike."""
+    found = {finding.rule.code for finding in told(one, user, password)}
+    assert password is None or one.lab.login(user, password).ok == (not found)
+    return found
+
+
+def test_the_stored_string_is_judged(proof: Make, dovecot_version: str) -> None:
+    """With the password and without it; a remedy that changes an entry says by what."""
+    one = proof(dovecot_version, "ldap", {user: stored for user, (stored, _) in USERS.items()})
+    for user, (_, expected) in USERS.items():
+        assert codes(one, user) == expected
+        assert codes(one, user, None) == expected - {"PASS001"}
+        if expected:
+            record(one.lab, f"a directory's stored string: {user}", tuple(expected))
+    cut = told(one, "dave", None)[0].problem
+    assert cut.remedy.store is None
+    assert "ldapmodify" in cut.remedy.careful
+    assert told(one, "bob")[0].problem.certainty is Certainty.PROVEN
+    assert "the auth process that verifies it" in told(one, "carol")[0].problem.says
+
+
+def test_several_passwords_of_an_entry(proof: Make, dovecot_version: str) -> None:
+    """The first counts, whichever slapd names first."""
+    one = proof(dovecot_version, "ldap", {})
+    values = [hashed(b"the old one"), hashed(SECRET)]
+    entry = {"objectClass": ["inetOrgPerson"], "uid": ["alice"], "cn": ["alice"], "sn": ["alice"]}
+    store(one.lab).server.add({f"uid=alice,{PEOPLE}": {**entry, "userPassword": values}})
+    found = [codes(one, "alice", password) for password in (SECRET, b"the old one")]
+    assert sorted(map(sorted, found)) == [[], ["PASS001"]]
+    wrong = SECRET if found[0] else b"the old one"
+    assert "userPassword has 2 values, of which the first counts" in told(one, "alice", wrong)[0].problem.says
+
+
+def test_the_settings_of_the_stored_string(proof: Make, dovecot_version: str) -> None:
+    """A default scheme, a template around the value, who verifies, and a list without a password."""
+    stored = {"erin": SECRET.decode(), "carol": argon2id(memory=512 * MiB)}
+    one = proof(dovecot_version, "ldap", stored)
+    of_23 = one.lab.dialect == "2.3"
+    attribute = "userPassword=password" if of_23 else "password = %{ldap:userPassword}"
+    head = "pass_filter = " if of_23 else "  filter = "
+    scheme = "default_pass_scheme = PLAIN\n" if of_23 else "  default_password_scheme = PLAIN\n"
+    worker = "blocking = yes\n" if of_23 else "  use_worker = yes\n"
+    template = "=password={PLAIN}%{ldap:userpassword}" if of_23 else "password = {PLAIN}%{ldap:userpassword}"
+    for old, new in ((head, scheme + worker + head), (attribute, template)):
+        with edited(one.lab, old, new):
+            assert codes(one, "erin") == set()
+            assert codes(one, "erin", b"wrong") == {"PASS001"}
+            if worker in new:
+                assert codes(one, "carol") == {"MEM001"}
+                assert "the auth-worker process that verifies it" in told(one, "carol")[0].problem.says
+    with edited(one.lab, attribute, "cn=mail" if of_23 else "pass_attrs = userPassword=password"):
+        assert codes(one, "erin") == {"USER002"}
+        says = told(one, "erin")[0].problem.says
+        assert "none of its fields is named password" in says
+        assert ("pass_attrs: settings of 2.3" in says) == (not of_23)
+
+
+@pytest.mark.parametrize("attributes", ["@a=b,userPassword=password", "=password=%{ldap_ptr:a}"])
+@pytest.mark.dovecot("< 2.4")
+def test_what_is_not_followed_stays_open(proof: Make, dovecot_version: str, attributes: str) -> None:
+    """An entry that leads to another one."""
+    one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
+    with edited(one.lab, "uid=user,userPassword=password", attributes):
+        diagnosis = one.look(password=SECRET).diagnosis
+        reasons = {item.missing.reason for item in diagnosis.undecided}
+        assert any("mailauth does not follow its template yet" in reason for reason in reasons)
