@@ -41,5 +41,8 @@ def client(port: int) -> psutil.Process:
 
 
 def rights(one: psutil.Process) -> dict[str, str]:
-    status = Path(f"/proc/{one.pid}/status").read_text()
+    return rights_in(Path(f"/proc/{one.pid}/status").read_text())
+
+
+def rights_in(status: str) -> dict[str, str]:
     return dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)

@@ -17,7 +17,7 @@ from mailauth.errors import CannotObserve
 
 _T = TypeVar("_T")
 # What Python loads when it is first asked for: in another root, or as another user, it cannot be read.
-_CODECS = ("idna", "punycode", "ascii", "latin-1", "utf-8", "utf-16-le", "utf-8-sig")
+_CODECS = ("idna", "punycode", "ascii", "latin-1", "utf-8", "utf-16-le", "utf-8-sig", "unicode_escape")
 _NO_USERS, _NOBODY = 2_000_000_000, 65534  # and up: users whom there is not
 _NUMBER = 8  # bytes of one that is told
 _SECONDS = 120  # of CPU, for one answer
@@ -93,17 +93,18 @@ def _tell(writer: int, number: int) -> None:
     os.write(writer, number.to_bytes(_NUMBER, "big"))
 
 
-def nobody(call: Callable[[], _T], form: Any) -> _T:
+def nobody(call: Callable[[], _T], form: Any, *, seconds: int = _SECONDS) -> _T:
     """Call it as a user whom there is not, where root asks: no files of root's, no programs, limits.
 
-    For what hears strangers, and for what parses what they wrote.  Who is not root asks in this process.
+    For what hears strangers, and for what parses what they wrote.  ``seconds``: of CPU.  Who is not root
+    asks in this process.
     """
     if os.geteuid() != 0:
         return call()
 
     def work() -> object:
         confining.limit_memory(answers.MEMORY)
-        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         _become_nobody()
         confining.write_nothing()
         confining.lessen()

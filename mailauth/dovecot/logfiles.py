@@ -6,11 +6,12 @@ import lzma
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, cast
+from types import MappingProxyType
+from typing import IO, BinaryIO, cast
 
 from mailauth import lines
 from mailauth.dovecot import inroot
@@ -26,6 +27,7 @@ _KEPT = MOST_LINE + 1
 _PROBE = 64 * 1024  # bytes in which a line with a time is sought
 _MARKS = (b"starting up", b"SIGHUP received - reloading")
 _PACKED = (".gz", ".bz2", ".xz")
+_NONE_HELD: Mapping[Path, BinaryIO] = MappingProxyType({})
 
 
 def tail_since_start(path: Path, stamps: Stamps, most: int = TAIL) -> tuple[list[bytes], bool]:
@@ -45,7 +47,7 @@ def tail_since_start(path: Path, stamps: Stamps, most: int = TAIL) -> tuple[list
                 if (mark := _last_mark(data, stamps)) is not None:
                     return data[mark:].splitlines(), True
     except OSError as why:
-        raise unseen(str(path), why, "the log cannot be read") from None
+        raise _unread(path, why) from None
     return data[0 if not start else data.find(b"\n") + 1 :].splitlines(), not start
 
 
@@ -76,11 +78,30 @@ def rotated(path: Path) -> list[Path]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file, unpacked if need be.  Raises CannotObserve when it cannot be read."""
+def held(paths: Iterable[Path]) -> Iterator[dict[Path, BinaryIO]]:
+    """The files, open, for who may not open them.  Raises CannotObserve when one cannot be read."""
+    with ExitStack() as files:
+        found: dict[Path, BinaryIO] = {}
+        for path in paths:
+            try:
+                found[path] = files.enter_context(inroot.opened(path))
+            except OSError as why:
+                raise _unread(path, why) from None
+        yield found
+
+
+@contextmanager
+def opened(path: Path, file_of: Mapping[Path, BinaryIO] = _NONE_HELD) -> Iterator[IO[bytes]]:
+    """The file, unpacked if need be; ``file_of``: those that are open.
+
+    Raises CannotObserve when it cannot be read.
+    """
     with ExitStack() as both:  # a packed file does not close the one it is read from
         try:
-            packed = both.enter_context(inroot.opened(path))
+            if packed := file_of.get(path):
+                packed.seek(0)
+            else:
+                packed = both.enter_context(inroot.opened(path))
             match path.suffix:
                 case ".gz":
                     file = cast(IO[bytes], both.enter_context(gzip.open(packed, "rb")))
@@ -91,13 +112,17 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                 case _:
                     file = packed
         except OSError as why:
-            raise unseen(str(path), why, "the log cannot be read") from None
+            raise _unread(path, why) from None
         yield file
 
 
-def last_time(path: Path, stamps: Stamps) -> datetime | None:
+def _unread(path: Path, why: OSError) -> CannotObserve:
+    return unseen(str(path), why, "the log cannot be read")
+
+
+def last_time(path: Path, stamps: Stamps, file_of: Mapping[Path, BinaryIO] = _NONE_HELD) -> datetime | None:
     """The time of the last line of Dovecot's; None where none of the last ones has a time."""
-    with opened(path) as file:
+    with opened(path, file_of) as file:
         if path.suffix in _PACKED:
             return None
         end = file.seek(0, os.SEEK_END)
@@ -110,9 +135,9 @@ def last_time(path: Path, stamps: Stamps) -> datetime | None:
     return None
 
 
-def is_log(path: Path) -> bool:
+def is_log(path: Path, file_of: Mapping[Path, BinaryIO]) -> bool:
     """Whether lines at its beginning, or at its end, have the time that a line of a log has."""
-    with opened(path) as file:
+    with opened(path, file_of) as file:
         lines = file.read(_PROBE).splitlines()
         if path.suffix not in _PACKED:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _PROBE))
@@ -132,14 +157,19 @@ _STAMPED = 120  # bytes of a line in which its time stands
 
 
 def events_since(
-    path: Path, since: datetime | None, stamps: Stamps, end: float = math.inf, until: float = math.inf
+    path: Path,
+    since: datetime | None,
+    stamps: Stamps,
+    end: float = math.inf,
+    until: float = math.inf,
+    file_of: Mapping[Path, BinaryIO] = _NONE_HELD,
 ) -> Iterator[tuple[LogEvent | None, int]]:
     """The events of a file from ``since`` on, each with its line's size; None for a line of no use.
 
     The place is found by halving, since a log is in order of time.  ``end``: the offset to stop at;
-    ``until``: as for ``lines.sized``.
+    ``until``: as for ``lines.sized``; ``file_of``: as for ``opened``.
     """
-    with opened(path) as file:
+    with opened(path, file_of) as file:
         if since is not None and path.suffix not in _PACKED:
             _seek(file, since, stamps)
         at = file.tell()

@@ -3,16 +3,17 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from mailauth.dovecot import logfiles
+from mailauth.dovecot.children import nobody
 from mailauth.dovecot.logcensus import Census, Pattern
-from mailauth.dovecot.logfiles import events_of, events_since, last_time, lines_of, rotated
+from mailauth.dovecot.logfiles import events_of, events_since, held, last_time, lines_of, rotated
 from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
@@ -25,6 +26,7 @@ from mailauth.lines import OutOfTime
 _HOUR, _DAY = 3600.0, 86400.0
 READING = 600.0
 """Seconds that logs are read; what is left then is not looked at, and that is said."""
+_REPORTING = 60  # seconds beyond that
 _LOOK = 4096  # lines between two looks at the clock
 _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
 
@@ -146,26 +148,45 @@ class _Read:
 
 
 def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogReport:
-    """Read the files.  Raises CannotObserve when one cannot be read."""
+    """Read the files, as nobody where root asks.
+
+    Raises CannotObserve when one cannot be read, and UsageError where none is a log.
+    """
     files = [one for path in asked.paths for one in (*(rotated(path) if asked.rotated else ()), path)]
+    with held(files) as file_of:
+        found = _as_nobody(lambda: _read_files(file_of, asked, shown_as), asked)
+    if found is None:
+        raise UsageError(f"{', '.join(map(shown_as, files))}: {_NO_LOG}")
+    return found
+
+
+def _as_nobody(read: Callable[[], FromLogReport | None], asked: Reading) -> FromLogReport | None:
+    """Strangers wrote what is in it, and C unpacks it.  The child has as long as the reading may take."""
+    return nobody(read, FromLogReport | None, seconds=int(asked.seconds) + _REPORTING)
+
+
+def _read_files(
+    file_of: Mapping[Path, BinaryIO], asked: Reading, shown_as: Callable[[Path], str]
+) -> FromLogReport | None:
+    """None where none of them is a log."""
     now = datetime.now().astimezone()
-    ends = [last_time(path, stamps_of(asked, now)) for path in files]
+    ends = [last_time(path, stamps_of(asked, now), file_of) for path in file_of]
     latest = max((end for end in ends if end), default=None)
     since = latest - asked.since if latest and asked.since is not None else None
     read = _Read()
     census = Census(asked.several)
     until = time.monotonic() + asked.seconds
     with _no_collector():
-        for path in files:
+        for path in file_of:
             if read.stopped:
                 read.stopped += f", and none of {shown_as(path)}"
                 continue
             read.sources.append(shown_as(path))
-            events = events_since(path, since, stamps_of(asked, now), until=until)
+            events = events_since(path, since, stamps_of(asked, now), until=until, file_of=file_of)
             with _said_where(read):
                 _take(census, events, asked, read, until)
-    if read.lines and not census.lines and not any(map(logfiles.is_log, files)):
-        raise UsageError(f"{', '.join(map(shown_as, files))}: {_NO_LOG}")
+    if read.lines and not census.lines and not any(logfiles.is_log(path, file_of) for path in file_of):
+        return None
     return _report(census, read, asked)
 
 
@@ -176,7 +197,18 @@ _NO_LOG = (
 
 
 def read_stream(stream: IO[bytes], asked: Reading, name: str = "standard input") -> FromLogReport:
-    """Read all that comes, without a look back.  Raises UsageError where that is no log."""
+    """Read all that comes, without a look back; as nobody where root asks.
+
+    Raises UsageError where that is no log.
+    """
+    found = _as_nobody(lambda: _read_stream(stream, asked, name), asked)
+    if found is None:
+        raise UsageError(f"{name}: {_NO_LOG}")
+    return found
+
+
+def _read_stream(stream: IO[bytes], asked: Reading, name: str) -> FromLogReport | None:
+    """None where it is no log."""
     read, census = _Read(sources=[name]), Census(asked.several)
     first: list[bytes] = []
     with _no_collector():
@@ -185,7 +217,7 @@ def read_stream(stream: IO[bytes], asked: Reading, name: str = "standard input")
             lines = _with_first(lines_of(stream, until), first)
             _take(census, events_of(lines, stamps), asked, read, until)
     if read.lines and not census.lines and not logfiles.has_times(first):
-        raise UsageError(f"{name}: {_NO_LOG}")
+        return None
     return _report(census, read, asked)
 
 

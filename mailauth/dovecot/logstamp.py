@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 DEFAULT_STAMP = "%b %d %H:%M:%S "
 _MONTHS = {name: n for n, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
@@ -164,5 +164,6 @@ def _in_zone(when: datetime, zone: bytes | None) -> datetime:
         return when
     if zone in (b"Z", b"UTC"):
         return when.replace(tzinfo=UTC).astimezone()
-    named = datetime.strptime(zone.decode().replace(":", ""), "%z").tzinfo
-    return when.replace(tzinfo=named).astimezone()
+    digits = zone.decode().replace(":", "")
+    ahead = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:]))
+    return when.replace(tzinfo=timezone(-ahead if digits.startswith("-") else ahead)).astimezone()

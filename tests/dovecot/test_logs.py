@@ -6,7 +6,9 @@ logging to syslog, as journald gave it back in its short, ISO and JSON forms; er
 
 import bz2
 import gzip
+import io
 import lzma
+import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,11 +20,13 @@ from hypothesis import strategies as some
 
 from mailauth.dovecot.logcensus import Census, Pattern, count
 from mailauth.dovecot.logfiles import events_since, last_time, rotated, tail_since_start
+from mailauth.dovecot.logreport import Reading, read_logs, read_stream
 from mailauth.dovecot.logs import LogEvent, of_use, parse_line, plain
 from mailauth.dovecot.logstamp import Stamps, stamp_pattern
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.visible import is_visible
+from tests.met import NONE, rights_in
 
 LOGS = Path(__file__).parent / "logs"
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC).astimezone()
@@ -321,3 +325,25 @@ def test_a_session_of_our_own_is_of_no_client() -> None:
         event = parse_line(line, Stamps(NOW))
         assert event
         assert (event.user, event.session, event.ours) == ("bob", "", b"<mailauth>" in line)
+
+
+class _Asked(io.BytesIO):
+    """A log that tells who reads it."""
+
+    def readline(self, _most: int | None = -1, /) -> bytes:
+        raise CannotObserve(Path("/proc/thread-self/status").read_text())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_who_reads_a_log_is_nobody(tmp_path: Path) -> None:
+    """Neither a user that there is, nor capabilities; the files that it reads are open."""
+    with pytest.raises(CannotObserve) as told:
+        read_stream(_Asked(), Reading(()))
+    status = rights_in(told.value.reason)
+    assert {name: status[name] for name in NONE} == NONE
+    assert "0" not in status["Uid"].split()
+    log = tmp_path / "mail.log.gz"
+    line = b"Nov 23 14:58:19 auth(a,10.0.0.1,sasl:plain)<x>: Info: sql: unknown user\n"
+    log.write_bytes(gzip.compress(line))
+    log.chmod(0o600)
+    assert read_logs(Reading((log,))).failures == 1
