@@ -74,7 +74,8 @@ def log(
                   3 the log could not be read          70 a bug in mailauth
     """
     from mailauth.dovecot.doveadm import chosen, no_file  # noqa: PLC0415 - --help needs none of it
-    from mailauth.dovecot.logreport import READING, Reading, read_logs, read_stream  # noqa: PLC0415
+    from mailauth.dovecot.logreading import read_logs, read_stream  # noqa: PLC0415
+    from mailauth.dovecot.logreport import READING, Reading  # noqa: PLC0415
     from mailauth.dovecot.logstamp import DEFAULT_STAMP, stamp_pattern  # noqa: PLC0415
     from mailauth.render.from_log import from_log_text  # noqa: PLC0415
     from mailauth.render.json import to_json  # noqa: PLC0415
@@ -116,7 +117,7 @@ def log(
 def _of_this_dovecot(dovecot: "Installation", asked: "Reading") -> "FromLogReport":
     """The log of the Dovecot that runs here, or of the one with --pid: its files, or the journal."""
     from mailauth.dovecot.logjournal import read_journal  # noqa: PLC0415
-    from mailauth.dovecot.logreport import read_logs  # noqa: PLC0415
+    from mailauth.dovecot.logreading import read_logs  # noqa: PLC0415
     from mailauth.dovecot.site import read_config  # noqa: PLC0415
     from mailauth.dovecot.typed import shown  # noqa: PLC0415
     from mailauth.probes.log import log_paths, stamps_of, written_by_syslog  # noqa: PLC0415

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from mailauth.dovecot import journalctl
-from mailauth.dovecot.logreport import FromLogReport, Reading, read_stream, stamps_of
+from mailauth.dovecot.logreading import read_stream, stamps_of
+from mailauth.dovecot.logreport import FromLogReport, Reading
 from mailauth.errors import CannotObserve
 
 _LAST = 1024 * 1024  # bytes of the last line

@@ -1,33 +1,19 @@
 """What a log tells of failed logins, as a report: who fails, why, how often, from where."""
 
-import gc
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, BinaryIO
 
-from mailauth.dovecot import logfiles
-from mailauth.dovecot.children import nobody
 from mailauth.dovecot.logcensus import Census, Pattern
-from mailauth.dovecot.logfiles import events_of, events_since, held, last_time, lines_of, rotated
-from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
-from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.dovecot.logs import MOST_LINE
+from mailauth.dovecot.logstamp import DEFAULT_STAMP
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
 from mailauth.dovecot.messages import LogKind
-from mailauth.dovecot.messages_requests import ONLY_VERIFIES
-from mailauth.dovecot.nobody import NOBODY
-from mailauth.errors import UsageError
-from mailauth.lines import OutOfTime
 
 _HOUR, _DAY = 3600.0, 86400.0
 READING = 600.0
 """Seconds that logs are read; what is left then is not looked at, and that is said."""
-_REPORTING = 60  # seconds beyond that
-_LOOK = 4096  # lines between two looks at the clock
 _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
 
 
@@ -135,7 +121,7 @@ class Reading:
 
 
 @dataclass(slots=True)
-class _Read:
+class Read:
     """What was passed over while reading."""
 
     lines: int = 0
@@ -147,150 +133,7 @@ class _Read:
     sources: list[str] = field(default_factory=list)
 
 
-def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogReport:
-    """Read the files, as nobody where root asks.
-
-    Raises CannotObserve when one cannot be read, and UsageError where none is a log.
-    """
-    files = [one for path in asked.paths for one in (*(rotated(path) if asked.rotated else ()), path)]
-    with held(files) as file_of:
-        found = _as_nobody(lambda: _read_files(file_of, asked, shown_as), asked)
-    if found is None:
-        raise UsageError(f"{', '.join(map(shown_as, files))}: {_NO_LOG}")
-    return found
-
-
-def _as_nobody(read: Callable[[], FromLogReport | None], asked: Reading) -> FromLogReport | None:
-    """Strangers wrote what is in it, and C unpacks it.  The child has as long as the reading may take."""
-    return nobody(read, FromLogReport | None, seconds=int(asked.seconds) + _REPORTING)
-
-
-def _read_files(
-    file_of: Mapping[Path, BinaryIO], asked: Reading, shown_as: Callable[[Path], str]
-) -> FromLogReport | None:
-    """None where none of them is a log."""
-    now = datetime.now().astimezone()
-    ends = [last_time(path, stamps_of(asked, now), file_of) for path in file_of]
-    latest = max((end for end in ends if end), default=None)
-    since = latest - asked.since if latest and asked.since is not None else None
-    read = _Read()
-    census = Census(asked.several)
-    until = time.monotonic() + asked.seconds
-    with _no_collector():
-        for path in file_of:
-            if read.stopped:
-                read.stopped += f", and none of {shown_as(path)}"
-                continue
-            read.sources.append(shown_as(path))
-            events = events_since(path, since, stamps_of(asked, now), until=until, file_of=file_of)
-            with _said_where(read):
-                _take(census, events, asked, read, until)
-    if read.lines and not census.lines and not any(logfiles.is_log(path, file_of) for path in file_of):
-        return None
-    return _report(census, read, asked)
-
-
-_NO_LOG = (
-    "this is no log: no line of it has a time; where Dovecot's log_timestamp was changed, name it with"
-    " --log-timestamp."
-)
-
-
-def read_stream(stream: IO[bytes], asked: Reading, name: str = "standard input") -> FromLogReport:
-    """Read all that comes, without a look back; as nobody where root asks.
-
-    Raises UsageError where that is no log.
-    """
-    found = _as_nobody(lambda: _read_stream(stream, asked, name), asked)
-    if found is None:
-        raise UsageError(f"{name}: {_NO_LOG}")
-    return found
-
-
-def _read_stream(stream: IO[bytes], asked: Reading, name: str) -> FromLogReport | None:
-    """None where it is no log."""
-    read, census = _Read(sources=[name]), Census(asked.several)
-    first: list[bytes] = []
-    with _no_collector():
-        until, stamps = time.monotonic() + asked.seconds, stamps_of(asked, datetime.now().astimezone())
-        with _said_where(read):
-            lines = _with_first(lines_of(stream, until), first)
-            _take(census, events_of(lines, stamps), asked, read, until)
-    if read.lines and not census.lines and not logfiles.has_times(first):
-        return None
-    return _report(census, read, asked)
-
-
-def _with_first(lines: Iterable[tuple[bytes, int]], first: list[bytes]) -> Iterator[tuple[bytes, int]]:
-    """The same lines; the first of them are kept, too."""
-    for line, size in lines:
-        if len(first) < _FIRST:
-            first.append(line)
-        yield line, size
-
-
-_FIRST = 100  # lines by which a log is known
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Nothing here goes in circles, and the collector takes a third of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@contextmanager
-def _said_where(read: _Read) -> Iterator[None]:
-    """Where it ended for want of time, if it did."""
-    before = read.size
-    try:
-        yield
-    except OutOfTime:
-        read.stopped = f"{read.sources[-1]} after {(read.size - before) / 1024**2:,.0f} MiB"
-
-
-def stamps_of(asked: Reading, now: datetime) -> Stamps:
-    """How the lines begin that are read."""
-    return Stamps(now, own=asked.log_timestamp, ident=asked.ident)
-
-
-def _take(
-    census: Census,
-    events: Iterable[tuple[LogEvent | None, int]],
-    asked: Reading,
-    read: _Read,
-    until: float,
-) -> None:
-    """Raises OutOfTime where ``until`` comes before their end."""
-    wanted = plain(asked.user, 80).casefold()
-    for event, size in events:
-        read.lines += 1
-        read.size += size
-        if not read.lines % _LOOK and time.monotonic() > until:
-            raise OutOfTime
-        if size > MOST_LINE:
-            read.long += 1
-        if event is None or _no_login(event):
-            continue
-        if event.ours:
-            read.own += 1
-            continue
-        read.dated += event.when is not None
-        if not wanted or not event.user or event.user.casefold() == wanted:
-            census.add(event, size)
-
-
-def _no_login(event: LogEvent) -> bool:
-    """Whether it is of a lookup, which is no login: ours of nobody, or one that its passdb cannot make."""
-    return event.user == NOBODY or event.reason == ONLY_VERIFIES
-
-
-def _report(census: Census, read: _Read, asked: Reading) -> FromLogReport:
+def report(census: Census, read: Read, asked: Reading) -> FromLogReport:
     patterns = {user: census.pattern(user) for user in census.users}
     sprayed = {user for user, pattern in patterns.items() if pattern is Pattern.SPRAYING}
     own = {user: group for user, group in census.users.items() if user not in sprayed}
@@ -385,7 +228,7 @@ def _guesser(ip: str, group: Group) -> AddressRow:
     return AddressRow(ip, group.count, len(group.others), examples, _shown(group.first), _shown(group.last))
 
 
-def _notes(census: Census, read: _Read, asked: Reading) -> list[str]:
+def _notes(census: Census, read: Read, asked: Reading) -> list[str]:
     notes = []
     if census.unexplained:
         notes.append(

@@ -20,7 +20,8 @@ from hypothesis import strategies as some
 
 from mailauth.dovecot.logcensus import Census, Pattern, count
 from mailauth.dovecot.logfiles import events_since, last_time, rotated, tail_since_start
-from mailauth.dovecot.logreport import Reading, read_logs, read_stream
+from mailauth.dovecot.logreading import read_logs, read_stream
+from mailauth.dovecot.logreport import Reading
 from mailauth.dovecot.logs import LogEvent, of_use, parse_line, plain
 from mailauth.dovecot.logstamp import Stamps, stamp_pattern
 from mailauth.dovecot.messages import LogKind

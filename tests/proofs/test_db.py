@@ -17,7 +17,8 @@ import pytest
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import at_pid
-from mailauth.dovecot.logreport import Reading, read_logs
+from mailauth.dovecot.logreading import read_logs
+from mailauth.dovecot.logreport import Reading
 from mailauth.dovecot.releases import SQLITE_WAL
 from mailauth.errors import CannotObserve
 from mailauth.finding import Certainty, Diagnosis, Severity

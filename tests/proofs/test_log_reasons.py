@@ -13,7 +13,8 @@ import pytest
 from mailauth.diagnose import Target, look
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.doveadm import Installation, at_pid
-from mailauth.dovecot.logreport import Reading, read_logs
+from mailauth.dovecot.logreading import read_logs
+from mailauth.dovecot.logreport import Reading
 from mailauth.evidence import AuthStart
 from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password
