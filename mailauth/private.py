@@ -32,6 +32,16 @@ def make(path: Path) -> None:
     check(path)
 
 
+def close(path: Path) -> None:
+    """Take everybody else's rights away: it may have been made by another program, or another umask.
+
+    Raises OSError.
+    """
+    state = path.lstat()
+    if state.st_uid == os.geteuid() and stat.S_ISDIR(state.st_mode) and state.st_mode & 0o077:
+        path.chmod(stat.S_IMODE(state.st_mode) & ~0o077)
+
+
 def check(path: Path) -> None:
     """The folder is ours alone, and nobody else can put another in its place.  Raises OSError, NotOurs."""
     _own(path, path.lstat(), stat.S_ISDIR)

@@ -4,6 +4,8 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,7 +35,11 @@ def place_of(state: Path, *names: str) -> Path:
     which = hashlib.sha256("\0".join(names).encode()).hexdigest()[:12]
     path = state / which
     try:
+        if state == folder() and not path.exists():
+            _make_room(state)
         private.make(path)
+        for one in (path, *([state] if state == folder() else [])):
+            private.close(one)
         with tempfile.TemporaryFile(dir=path):
             pass
     except NotOurs as why:
@@ -41,6 +47,22 @@ def place_of(state: Path, *names: str) -> Path:
     except OSError as why:
         raise _unkept(path, why) from None
     return path
+
+
+_MOST_KEPT = 64  # Dovecots whose state is kept; of a lab's, or of one that is gone, it is of no use
+
+
+def _make_room(state: Path) -> None:
+    """Take away what was not written for longest, where there are too many: one more is to come."""
+    with suppress(OSError, NotOurs):
+        private.check(state)
+        found = [one for one in state.iterdir() if _NAME.fullmatch(one.name) and not one.is_symlink()]
+        found.sort(key=lambda one: one.stat().st_mtime)
+        for one in found[: max(0, len(found) - _MOST_KEPT + 1)]:
+            shutil.rmtree(one, ignore_errors=True)
+
+
+_NAME = re.compile(r"[0-9a-f]{12}")
 
 
 def load(path: Path, kind: type[_T]) -> _T | None:

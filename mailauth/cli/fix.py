@@ -9,6 +9,7 @@ import click
 from mailauth.cli.shared.case import case_options, target_of
 from mailauth.cli.shared.given import only
 from mailauth.cli.shared.options import config_option, password_options, pid_option
+from mailauth.cli.shared.progress import saying
 from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.cli.shared.values import sayable
 from mailauth.errors import UsageError
@@ -138,14 +139,17 @@ def _fix(code: str, target: "Target", *, do_it: bool) -> tuple["Ready", "Ending 
     from mailauth.finding import StoreChange  # noqa: PLC0415
     from mailauth.fix import apply  # noqa: PLC0415
 
-    ready = apply.plan_for(code, target)
+    with saying(on=do_it) as tell:
+        tell("look at the server")
+        ready = apply.plan_for(code, target)
     password = target.password
     if not do_it:
         return ready, None
     if ready.plan.store is StoreChange.NEW_PASSWORD and password is None:
         password = _ask_new()
         ready = replace(ready, target=replace(ready.target, password=password))
-    return ready, apply.apply(apply.with_string(ready, password))
+    with saying(on=True) as tell:
+        return ready, apply.apply(apply.with_string(ready, password), tell=tell)
 
 
 def _ask_new() -> "Password":

@@ -142,6 +142,8 @@ def apply(
     from mailauth.migrate.users_out import opened  # noqa: PLC0415
     from mailauth.migrate.where import opened_whole  # noqa: PLC0415
 
+    if resume is not None:
+        _to_go_on_with(resume)
     if not do_it:
         again = words("as_json", "users_out")
         _plan(again, named, as_json=as_json, seconds=_PLANNING, out=users_out)
@@ -310,6 +312,16 @@ def workers_of(order: "Order", goal: "Goal", jobs: int | None, dask: str | None)
     return Dask(order, dask, memory) if dask else Local(order, jobs)
 
 
+def _to_go_on_with(name: str) -> str:
+    """The ID of a migration that was interrupted.  Raises UsageError where it is none."""
+    from mailauth.migrate import journal as journals  # noqa: PLC0415
+
+    state = journals.read_head(name).state
+    if state is not journals.State.APPLYING:
+        raise UsageError(f"{name} is {state.value}, so there is nothing to go on with.")
+    return name
+
+
 def _journal(
     where: "Where", table: "Table", wishes: "Wishes", resume: str | None, seal: Sealing
 ) -> "tuple[Journal, Wishes]":
@@ -327,9 +339,7 @@ def _journal(
             [*asked, *([wishes.proofs.forms] if wishes.proofs.forms else [])]
         ).decode()
         return fresh_journal(where, table, rules, seal), wishes
-    journal = journals.reopened(resume)
-    if journal.head.state is not journals.State.APPLYING:
-        raise UsageError(f"{resume} is {journal.head.state.value}, so there is nothing to go on with.")
+    journal = journals.reopened(_to_go_on_with(resume))
     must_be_of(journal.head, where, table)
     then = msgspec.json.decode(journal.head.rules)
     if msgspec.convert(then[:3], tuple[tuple[Rule, ...], Goal, str]) != tuple(asked):

@@ -7,7 +7,7 @@ or is interrupted, leaves everything as it was; one that is killed is taken back
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +28,7 @@ from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
 from mailauth.fix.reload import reload, runs
 from mailauth.fix.takeback import NOT_RELOADED, Step, modes_of, put, take_back
 from mailauth.hashes import Password
+from mailauth.looking import options
 from mailauth.probes.log_place import observe_log_destination
 from mailauth.probes.scene import Scene
 from mailauth.remedies import RELOAD, REOPEN, Words
@@ -116,9 +117,10 @@ def with_string(ready: Ready, password: Password | None) -> Ready:
     return replace(ready, new=new)
 
 
-def apply(ready: Ready, *, verify: bool = True) -> Ending:
+def apply(ready: Ready, *, verify: bool = True, tell: Callable[[str], None] = lambda _: None) -> Ending:
     """Do it.  Raises Refused before anything is done where it cannot begin.
 
+    ``tell`` is called with each step as it begins: some take seconds.
     ``verify``: diagnose again, and log in where the target has a password; not of use where several
     faults are mended at once.
     """
@@ -129,7 +131,7 @@ def apply(ready: Ready, *, verify: bool = True) -> Ending:
     with journals.alone():
         if left := journals.killed():
             raise Refused(f"an earlier fix was killed in the middle; run: mailauth fix --undo {left.id}")
-        work = _Work(ready, _journal(ready), verify)
+        work = _Work(ready, _journal(ready), verify, tell)
         with Guard() as guard:
             return work.run(guard)
 
@@ -196,6 +198,7 @@ class _Work:
     ready: Ready
     journal: Journal
     verify: bool
+    tell: Callable[[str], None]
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stays: list[str] = field(default_factory=list)
@@ -228,6 +231,7 @@ class _Work:
         return Ending(self.journal.id, state, *said)
 
     def _roll_back(self) -> State:
+        self.tell("take it back")
         back = take_back(self.journal, self.ready.target.dovecot)
         self.steps += [replace(step, what=f"back: {step.what}") for step in back]
         if any(step.again for step in back):
@@ -264,6 +268,7 @@ class _Work:
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
+        self.tell(what)
         try:
             yield
         except (Refused, CannotObserve, UsageError) as why:
@@ -349,22 +354,29 @@ class _Work:
         codes = self.ready.plan.code.split()
         for code in codes:
             if _count(after, code) and _count(after, code) >= _count(before, code):
-                raise Refused(f"{code} is still found afterwards.")
+                still = next(one for one in after.findings if one.rule.code == code)
+                raise Refused(f"{code} is still found afterwards: {_sentence(still)}")
         # What could not be seen before is not new.
         known = {one.rule.code for one in before.findings} | {one.rule.code for one in before.undecided}
         blocking = [one for one in after.findings if one.severity is Severity.BLOCKS_LOGIN]
-        fresh = [one.rule.code for one in blocking if one.rule.code not in known]
+        fresh = [f"{one.rule.code}: {_sentence(one)}" for one in blocking if one.rule.code not in known]
         failed = _failed(after)
         if fresh and failed != "":
-            raise Refused(f"{', '.join(fresh)} is found afterwards, and was not before.")
+            raise Refused(f"this is found afterwards, and was not before: {' '.join(fresh)}")
         left = ", ".join(dict.fromkeys(one.rule.code for one in blocking))
         if failed and (not left or _failed(before) == ""):
             raise Refused(f"the login test failed: {failed}.")
         if left:
-            self.notes.append(f"still found: {left}; mend it next: mailauth fix {blocking[0].rule.code}")
+            words = ["mailauth", "fix", blocking[0].rule.code, *([target.user] if target.user else [])]
+            again = shlex.join([*words, *options(target.dovecot)])
+            self.notes.append(f"still found: {left}; mend it next: {again}")
         self.notes += [
             f"{one.rule.code} could not be decided." for one in after.undecided if one.rule.code in codes
         ]
+
+
+def _sentence(found: Finding) -> str:
+    return f"{found.problem.says.rstrip('.')}."
 
 
 def _count(diagnosis: Diagnosis, code: str) -> int:

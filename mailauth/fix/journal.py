@@ -6,6 +6,7 @@ stored string.  A plaintext is taken out as soon as the fix is done.
 
 import fcntl
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -163,7 +164,11 @@ def read(name: str) -> Journal:
         text = private.read(folder() / name / "journal.json")
     except OSError:
         there = ", ".join(one.id for one in journals()) or "none"
-        raise UsageError(f"there is no fix {name!r} in {folder()}; there are: {there}.") from None
+        says = f"there is no fix {name!r} in {folder()}; there are: {there}"
+        if os.geteuid():
+            command = shlex.join(["sudo", "mailauth", "fix", "--undo", name])
+            says += f". One that root made only root sees and takes back: {command}"
+        raise UsageError(f"{says}.") from None
     return msgspec.json.decode(text, type=Journal)
 
 

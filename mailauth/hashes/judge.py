@@ -144,7 +144,7 @@ def _placed(flaw: Flaw, at: int, text: bytes) -> Flaw:
     """The flaw with its place counted in the whole string, where that can be said."""
     reason = flaw.reason
     if "cut off" in reason and len(text) in _WIDTHS:
-        reason += f"; the whole string has {len(text)} characters: a VARCHAR({len(text)})?"
+        reason += f"; the whole string has {len(text)} characters, as a VARCHAR({len(text)}) leaves them"
     position = None if flaw.position is None or at < 0 else at + flaw.position
     return Flaw(flaw.verdict, reason, position)
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import msgspec
 
 from mailauth import private
+from mailauth.dovecot.ours import ON_LOGIN_HEADER
 from mailauth.dovecot.version import Dialect
 from mailauth.listening.sockets import only_roots, users_from
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.sealed_password import MAC_BYTES
 
 FIELD = "mailauth_sealed"
-HEADER = "X-Mailauth"
 
 
 class OnLogin(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ def policy_settings(settings: OnLogin, dialect: Dialect) -> str:
     """The global settings.  They hold the key: to be included from a file that only root can read."""
     common = (
         f"auth_policy_server_url = http://127.0.0.1:{settings.port}/\n"
-        f"auth_policy_server_api_header = {HEADER}:key={settings.token}\n"
+        f"auth_policy_server_api_header = {ON_LOGIN_HEADER}:key={settings.token}\n"
         "auth_policy_hash_mech = sha512\n"
         f"auth_policy_hash_truncate = {8 * MAC_BYTES}\n"
         f"auth_policy_hash_nonce = {settings.nonce}\n"

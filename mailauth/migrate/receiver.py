@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from mailauth.dovecot.ours import ON_LOGIN_HEADER
 from mailauth.listening.http import Answer, Asked
 from mailauth.listening.repeats import Repeats
-from mailauth.migrate.onlogin import HEADER
 from mailauth.migrate.rehash import Outcome
 
 _JSON = (("Content-Type", "application/json"),)
@@ -53,7 +53,7 @@ class Receiver:
 
     def answer(self, asked: Asked) -> Answer:
         """The report is taken before the answer: Dovecot may have given up waiting for it."""
-        given = asked.header(HEADER.lower().encode()).strip()
+        given = asked.header(ON_LOGIN_HEADER.lower().encode()).strip()
         if not hmac.compare_digest(given, f"key={self.token}".encode()):
             self.say("a request without our token", "a request without our token was refused")
             self.count(Outcome.REFUSED)

@@ -81,7 +81,7 @@ def of_passdb(
     if rows_query:
         if not isinstance(source, SqlSource):
             raise UsageError(f"{passdb.label} is no database: leave out --rows-query.")
-        source = replace(source, query=rows_query)
+        source = replace(source, query=rows_query, query_place="--rows-query")
     order = None
     if goal is not None:
         from mailauth.migrate.room import room_of  # noqa: PLC0415 - a tenth of a second that a prefix need not pay

@@ -18,7 +18,8 @@ import re
 from datetime import datetime, timedelta
 
 from mailauth.dovecot.messages import LogKind
-from mailauth.evidence import DirectoryAnswers, LogTrouble, LogWindow, LookedUp
+from mailauth.dovecot.ours import reports_to_on_login
+from mailauth.evidence import Configured, DirectoryAnswers, LogTrouble, LogWindow, LookedUp
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import database_case
 
@@ -32,22 +33,24 @@ _NAMED = (*database_case.CAUSES, "DB005", "DB012", "AUTH014")
 
 @rule("AUTH017", "A server that auth asks fails", Severity.RISK, yields_to=_NAMED, watch="workers")
 def server_behind_fails(
-    log: LogWindow, lookups: LookedUp | None, directories: DirectoryAnswers | None
+    log: LogWindow,
+    lookups: LookedUp | None,
+    directories: DirectoryAnswers | None,
+    configured: Configured | None,
 ) -> Problem | None:
     now = datetime.now().astimezone()
     answers = lookups is not None and lookups.answers and not any(one.failure for one in lookups.answers)
     found = [
         one
-        for one in (
-            *log.all(LogKind.BACKEND),
-            *(x for x in log.all(LogKind.TROUBLE) if _POLICY.match(x.text)),
-        )
+        for one in (*log.all(LogKind.BACKEND), *filter(_of_policy, log.all(LogKind.TROUBLE)))
         if not (one.rate < _FLOOD and _DIRECTORY.match(one.text) and directories and directories.fails)
         and (one.last is None or now - one.last < _LATELY)
         and not (answers and _DATABASE.match(one.text))
     ]
     if not found:
         return None
+    if configured and reports_to_on_login(configured.config.tree) and all(map(_of_policy, found)):
+        return _on_login(log, found)
     return Problem(
         says=" ".join(_says(one, log) for one in found[:3]),
         because=(log,),
@@ -62,6 +65,24 @@ def server_behind_fails(
                 if any(one.rate >= _FLOOD for one in found)
                 else ""
             ),
+        ),
+    )
+
+
+def _of_policy(one: LogTrouble) -> bool:
+    return _POLICY.match(one.text) is not None
+
+
+def _on_login(log: LogWindow, found: list[LogTrouble]) -> Problem:
+    """Our own service: Dovecot goes on without it, and nobody gets a new hash."""
+    return Problem(
+        says="mailauth's own on-login is enabled, and its service does not answer: users log in, each after a"
+        f" wait, and get no new hash. {' '.join(_says(one, log) for one in found[:1])}",
+        because=(log,),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(
+            summary="Start it (mailauth migrate on-login serve, or the unit that mailauth migrate on-login"
+            " unit prints), or take it out: mailauth migrate on-login disable --apply."
         ),
     )
 

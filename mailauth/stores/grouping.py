@@ -19,6 +19,7 @@ from mailauth.stores import conditions
 from mailauth.stores.query import VARIABLE, branches, read, user_of
 
 Engine = Literal["pgsql", "mysql"]
+GIVEN = "--rows-query"  # the place of a query that the command line names
 _ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
 
 _B64, _C64, _HEX = "A-Za-z0-9+/", "./A-Za-z0-9", "0-9a-fA-F"
@@ -108,8 +109,9 @@ class Rows:
     single: bool = True
 
 
-def _not_plain(says: str) -> CannotObserve:
-    return CannotObserve(f"{says}; {_ADVICE}.", needs_option=True)
+def _not_plain(place: str, says: str) -> CannotObserve:
+    which = "the query" if place == GIVEN else "the password query"
+    return CannotObserve(f"{place}: {says.format(which)}; {_ADVICE}.", needs_option=True)
 
 
 def rows_of(query: str, place: str) -> Rows:
@@ -120,9 +122,9 @@ def rows_of(query: str, place: str) -> Rows:
         return Rows("p", "n", f"({' UNION ALL '.join(each_of)}) AS united", single=False)
     plain = read(query)
     if plain is None:
-        raise _not_plain(f"{place}: the password query is not a plain one")
+        raise _not_plain(place, "{} is not a plain one")
     if not plain.column or VARIABLE.search(plain.tables):
-        raise _not_plain(f"{place}: which column has the passwords of all users is not plain")
+        raise _not_plain(place, "which column of {} has the passwords of all users is not plain")
     if not _several(plain.tables):
         return Rows(plain.column, user_of(query), plain.tables)
     parts = [
@@ -130,7 +132,7 @@ def rows_of(query: str, place: str) -> Rows:
     ]
     kept = [part for part in parts if not VARIABLE.search(part.text)]
     if plain.tables.count(",") > sum(part.joins for part in kept):
-        raise _not_plain(f"{place}: how the tables of the password query are joined is not plain")
+        raise _not_plain(place, "how the tables of {} are joined is not plain")
     # Without what picks one of a user's rows by the service, a user may have one for each
     single = all(part.of_user for part in parts if part not in kept)
     tables = f"{plain.tables} WHERE {' AND '.join(part.text for part in kept)}" if kept else plain.tables

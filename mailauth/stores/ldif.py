@@ -30,9 +30,7 @@ def read(file: BinaryIO, attribute: str) -> Iterator[Entry]:
     wanted = attribute.lower()
     for fields in _records(file):
         if "changetype" in fields:
-            raise UsageError(
-                "the LDIF has changes (changetype), and entries are wanted, as slapcat writes them."
-            )
+            raise UsageError("it has changes (changetype), and entries are wanted, as slapcat writes them.")
         dn, values = fields.get("dn"), fields.get(wanted, [])
         if dn and values:
             name = next((fields[one][0] for one in _NAMES if one in fields), dn[0])
@@ -50,13 +48,13 @@ def _records(file: BinaryIO) -> Iterator[dict[str, list[bytes]]]:
         name, colon, rest = line.partition(b":")
         if not colon or rest[:1] == b"<":
             what = "a value that is in a file of its own" if colon else "no attribute"
-            raise UsageError(f"line {number} of the LDIF: {what}.")
+            raise UsageError(f"line {number}: {what}.")
         try:
             value = (
                 base64.b64decode(rest[1:].strip(), validate=True) if rest[:1] == b":" else rest.lstrip(b" ")
             )
         except binascii.Error:
-            raise UsageError(f"line {number} of the LDIF: no base64.") from None
+            raise UsageError(f"line {number}: no base64.") from None
         fields.setdefault(name.decode("ascii", "replace").partition(";")[0].lower(), []).append(value)
     if fields:
         yield fields
@@ -67,7 +65,7 @@ def _unfolded(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     held: tuple[int, bytes] | None = None
     for number, (raw, length) in enumerate(lines.sized(file), 1):
         if length > len(raw):
-            raise UsageError(f"line {number} of the LDIF: {length} bytes, which is too long.")
+            raise UsageError(f"line {number}: {length} bytes, which is too long.")
         line = raw.rstrip(b"\r\n")
         if line[:1] == b" " and held:
             held = (held[0], held[1] + line[1:])

@@ -250,7 +250,8 @@ def of_database(
 
     To be called where Dovecot lives, like ``sql.lookup``.  Raises CannotObserve.
     """
-    rows = grouping.rows_of(query or source.query, source.place)
+    place = grouping.GIVEN if query else source.query_place or source.place
+    rows = grouping.rows_of(query or source.query, place)
     tally = Tally(question)
     with streaming.opened(source) as link:
         if source.driver == "sqlite":

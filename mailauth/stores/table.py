@@ -165,8 +165,8 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
     base = base_of(source.query)
     if base is None or not simple(base.select, any_rows=True):
         raise Refused(
-            f"{source.place}: the password query does not read one column of one table, so mailauth cannot"
-            " tell what to write; name them with --rows-query (SELECT user, password FROM)."
+            f"{source.query_place or source.place}: this query does not read one column of one table, so"
+            " mailauth cannot tell what to write; name them with --rows-query (SELECT user, password FROM)."
         )
     problem = f"{source.place}: no server is named."
     for host in source.hosts:
@@ -218,8 +218,8 @@ def _user(source: SqlSource, base: Base, engine: Engine) -> tuple[str, str]:
         else:
             return base.user, ""
     return "", (
-        f"{source.place}: the user's name is not in the table {table} alone: name columns of that table with"
-        " --rows-query."
+        f"{source.query_place or source.place}: the user's name is not in the table {table} alone: name"
+        " columns of that table with --rows-query."
     )
 
 

@@ -36,9 +36,11 @@ def source_of(url: str, query: str | None, password: Password | None) -> Source:
             "the URL begins with none of postgresql:, mysql:, sqlite: and passwd-file:,"
             " as in postgresql://user@host/database."
         )
-    driver, text = _DRIVERS[scheme], query or QUERY
+    driver, text, place = _DRIVERS[scheme], query or QUERY, "--rows-query" if query else ""
     if driver == "sqlite":
-        return SqlSource(driver, ({"path": _absolute(unquote(parts.path))},), text, "--url")
+        return SqlSource(
+            driver, ({"path": _absolute(unquote(parts.path))},), text, "--url", query_place=place
+        )
     own = {
         "host": unquote(parts.hostname or ""),
         "port": str(port or ""),
@@ -47,7 +49,7 @@ def source_of(url: str, query: str | None, password: Password | None) -> Source:
         "dbname": unquote(parts.path.removeprefix("/")),
     }
     host = {name: value for name, value in own.items() if value} | dict(parse_qsl(parts.query))
-    return SqlSource(driver, (host,), text, "--url")
+    return SqlSource(driver, (host,), text, "--url", query_place=place)
 
 
 def shown(url: str) -> str:

@@ -1,5 +1,6 @@
 """A directory's entries made into modifications: real slapd, ldapmodify, and logins by an LDAP passdb."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -62,10 +63,19 @@ def test_modifications_are_made_only_where_the_old_value_still_is(
 
 def test_what_is_no_entry_is_said_by_its_line(tmp_path: Path) -> None:
     for text, says in (
-        ("dn: uid=a\nuserPassword:: %%%\n", "line 2 of the LDIF: no base64"),
-        ("dn: uid=a\nuserPassword:< file:///etc/shadow\n", "line 2 of the LDIF"),
+        ("dn: uid=a\nuserPassword:: %%%\n", "line 2: no base64"),
+        ("dn: uid=a\nuserPassword:< file:///etc/shadow\n", "line 2: a value"),
         ("dn: uid=a\nchangetype: modify\n", "changetype"),
     ):
         (tmp_path / "in.ldif").write_text(text)
         done = mailauth("migrate", "ldif", str(tmp_path / "in.ldif"), "--prefix")
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+        assert done.stderr.startswith(f"mailauth: {tmp_path / 'in.ldif'}: ")
+    (tmp_path / "in.ldif").write_text("dn: uid=a\nuserPassword: $1$abcdefgh$0123456789abcdefghijk.\n")
+    words = ("migrate", "ldif", str(tmp_path / "in.ldif"), "--prefix", "--dovecot", "2.3.19.1", "--json")
+    told = json.loads(mailauth(*words).stdout)
+    assert told["lines"][0]["action"] == "prefix", told
+    next_ = f"then: mailauth {' '.join(words[:-1])} --out changes.ldif --undo-out undo.ldif"
+    assert told["then"] == [next_]
+    done = mailauth(*words[:-1], "--out", str(tmp_path / "changes.ldif"))
+    assert f"then: ldapmodify -H ldap://SERVER -D ADMIN -W -c -f {tmp_path}/changes.ldif\n" in done.stdout

@@ -127,3 +127,53 @@ def test_a_log_that_only_the_journal_has(lab: Callable[..., Lab], tmp_path: Path
     assert done.stdout.count("status 1") == 3
     assert "status 2" in done.stdout
     assert "--rotated: Dovecot logs to the journal" in done.stderr
+
+
+def test_a_query_of_the_command_line_is_blamed_itself(lab: Callable[..., Lab]) -> None:
+    with lab("2.3.19.1", "sqlite", {"alice": None}) as one:
+        where = ("-c", str(one.config), "--rows-query", "nonsense")
+        for words in (("checkup",), ("audit",), ("memory", "fit"), ("migrate", "plan", "--trim")):
+            told = mailauth(*words, *where)
+            said = re.sub(r"\s+", " ", told.stdout + told.stderr)
+            assert "--rows-query: " in said, said
+            assert "dovecot-sql.conf.ext" not in said, said
+        told = mailauth("check", "rows", *where, "--state", str(one.folder / "state"))
+        assert told.returncode == 3
+        assert "[OK] rows: there is no store" not in told.stdout
+        told = mailauth("migrate", "apply", "--trim", "-c", str(one.config), "--resume", "nosuch")
+        assert (told.returncode, told.stdout) == (2, ""), told.stdout
+        assert "nosuch: there is no such migration" in told.stderr
+
+
+def test_the_state_of_servers_that_are_gone_is_not_kept_for_ever(
+    lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    """Nobody else may look into it, however the folder was made."""
+    (kept := tmp_path / "check").mkdir(mode=0o755)
+    for number in range(70):
+        (kept / f"{number:012x}").mkdir()
+        os.utime(kept / f"{number:012x}", (number, number))
+    with lab("2.3.19.1", "sqlite", {"alice": None}) as one:
+        mailauth("check", "rows", "-c", str(one.config), MAILAUTH_STATE=str(tmp_path))
+    assert kept.stat().st_mode & 0o777 == 0o700
+    names = {each.name for each in kept.iterdir()}
+    assert len(names) == 64
+    assert f"{69:012x}" in names
+    assert f"{6:012x}" not in names
+
+
+def test_a_fix_says_what_it_does_and_why_it_went_back(lab: Callable[..., Lab]) -> None:
+    """Its steps as they begin, and the finding's own words, not its code alone."""
+    with lab("2.3.19.1", "sqlite", {"alice": argon2id(memory=256 * MiB)}) as one:
+        more = "default_vsz_limit = 64M\n!include_try later.conf\n"
+        one.config.write_text(f"{one.config.read_text()}{more}")
+        one.reload()
+        where = ("-c", str(one.config))
+        told = mailauth("fix", "MEM001", "alice", *where, "--apply", MAILAUTH_STATE=str(one.folder / "kept"))
+        assert told.returncode == 0, told.stdout
+        steps = [line for line in told.stderr.splitlines() if line.endswith(" ...")]
+        assert [line.split()[1] for line in steps[:3]] == ["look", "write", "doveconf"], told.stderr
+        assert any("doveadm" in line for line in steps)
+        assert any("diagnose again" in line for line in steps)
+        back = mailauth("fix", "--undo", "nosuch", MAILAUTH_STATE=str(one.folder / "kept"))
+        assert "sudo" not in back.stderr, "this is root already"

@@ -14,6 +14,7 @@ from mailauth.lab import Lab, MariaDB, Postgres
 from mailauth.lab.databases import Server
 from mailauth.migrate.rehash import Outcome
 from mailauth.migrate.tally import Tally
+from tests.cli.running import mailauth
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 from tests.proofs.test_user import master, with_passdbs
 
@@ -184,3 +185,15 @@ def test_a_master_login_migrates_nobody(on_login: Make, dovecot_version: str) ->
     assert len(before - schemes(found)) == 1
     assert found.lab.login("u0", secret(0)).ok
     assert not found.lab.login("u0", b"master").ok
+
+
+def test_a_service_that_is_not_started_is_named(on_login: Make, dovecot_version: str) -> None:
+    """Dovecot logs of a policy server that does not answer: it is ours, and nobody is locked out by it."""
+    found = on_login(dovecot_version, "passwd-file", old_users(1))
+    found.enable()
+    assert found.lab.login("u0", secret(0)).ok
+    assert found.lab.logs("olicy server")
+    told = mailauth("diagnose", "u0", *found.at)
+    assert "AUTH017" in told.stdout, told.stdout + found.lab.log()
+    assert "mailauth's own on-login is enabled, and its service does not answer" in told.stdout
+    assert "mailauth migrate on-login serve" in told.stdout

@@ -3,7 +3,9 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+from mailauth.visible import visible
 
 _A_LINE = 60.0  # seconds between lines off a terminal
 
@@ -82,3 +84,21 @@ def changing(total: int | None) -> Iterator[Callable[[int, int], None]]:
                 sys.stderr.write(f"mailauth: {looked} of {total} rows, {text}, {left:.0f} s left\n")
 
         yield told
+
+
+@contextmanager
+def saying(*, on: bool) -> Iterator[Callable[[str], None]]:
+    """Yields a function that says which step is at work; off a terminal each is a line."""
+    with bar(None) if on else nullcontext() as tell:
+        done = 0
+
+        def step(what: str) -> None:
+            nonlocal done
+            done += 1
+            if tell:
+                tell(done, visible(what))
+            elif on:
+                sys.stderr.write(f"mailauth: {visible(what)} ...\n")
+                sys.stderr.flush()
+
+        yield step
