@@ -6,14 +6,16 @@ What the child needs must be imported before: it may not read our own modules an
 import codecs
 import os
 import resource
+import select
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any, TypeVar
 
 from mailauth.dovecot import answers, confining
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, NoAnswerInTime
 
 _T = TypeVar("_T")
 # What Python loads when it is first asked for: in another root, or as another user, it cannot be read.
@@ -21,6 +23,7 @@ _CODECS = ("idna", "punycode", "ascii", "latin-1", "utf-8", "utf-16-le", "utf-8-
 _NO_USERS, _NOBODY = 2_000_000_000, 65534  # and up: users whom there is not
 _NUMBER = 8  # bytes of one that is told
 _SECONDS = 120  # of CPU, for one answer
+_BLOCK = 1024 * 1024
 
 
 def prepare() -> None:
@@ -30,11 +33,14 @@ def prepare() -> None:
     confining.filter_of_askers()
 
 
-def ask(work: Callable[[], object], form: Any, pid: int | None = None) -> Any:
+def ask(
+    work: Callable[[], object], form: Any, pid: int | None = None, *, seconds: float | None = None
+) -> Any:
     """What ``work`` returns in a forked child, checked to be of the type ``form``; it dies with us.
 
-    ``pid``: whom it enters.  Its CannotObserve and Refused pass through; any other exception is a bug of
-    ours, and whatever kills it is none.
+    ``pid``: whom it enters.  ``seconds``: how long it may take, whoever it waits for: then it is killed, and
+    NoAnswerInTime raised.  Its CannotObserve and Refused pass through; any other exception is a bug of ours,
+    and whatever kills it is none.
     """
     prepare()
     reader, writer = os.pipe()
@@ -48,11 +54,10 @@ def ask(work: Callable[[], object], form: Any, pid: int | None = None) -> Any:
             os._exit(0)
     os.close(writer)
     try:
-        with os.fdopen(reader, "rb") as stream:
-            data = stream.read(answers.MOST + 1)
+        data = _heard(reader, seconds)
         if len(data) > answers.MOST:
             os.kill(child, signal.SIGKILL)
-    except BaseException:  # we are interrupted, and nobody hears it any more
+    except BaseException:  # it is late, or we are interrupted, and nobody hears it any more
         os.kill(child, signal.SIGKILL)
         raise
     finally:
@@ -65,6 +70,25 @@ def ask(work: Callable[[], object], form: Any, pid: int | None = None) -> Any:
     if kind == "bug":
         raise RuntimeError(f"inside process {pid}: {value}" if pid else f"in a child: {value}")
     return value
+
+
+def _heard(reader: int, seconds: float | None) -> bytes:
+    """What the child says until it ends, and no more than an answer may have.  Raises NoAnswerInTime."""
+    until = None if seconds is None else time.monotonic() + seconds
+    data, ready = bytearray(), select.poll()
+    ready.register(reader, select.POLLIN)
+    try:
+        while len(data) <= answers.MOST:
+            left = None if until is None else max(0.0, until - time.monotonic()) * 1000
+            if not ready.poll(left):
+                raise NoAnswerInTime(f"no answer came within {seconds:.0f} seconds.")
+            part = os.read(reader, _BLOCK)
+            if not part:
+                break
+            data += part
+    finally:
+        os.close(reader)
+    return bytes(data)
 
 
 @contextmanager

@@ -159,6 +159,7 @@ class Installation:
         identity: Identity | None = None,
         environment: Mapping[str, str] | None = None,
         writes: Iterable[str] = (),
+        seconds: float | None = None,
     ) -> _T:
         """Call a function where that Dovecot lives: its files, its sockets, its network.
 
@@ -166,7 +167,7 @@ class Installation:
 
         In a forked child when that is another root or namespace, another user (``identity``), or when it is
         to have Dovecot's ``environment`` in place of ours; what the function needs must be imported before.
-        In our own root that child changes no file but ``writes``.
+        In our own root that child changes no file but ``writes``.  ``seconds``: how long it may take.
         Its CannotObserve and Refused pass through; any other exception is a bug of ours.
         """
         if not self.pid and identity is None and environment is None:
@@ -183,7 +184,7 @@ class Installation:
             confining.die_with_parent()
             return call()
 
-        return cast(_T, children.ask(work, form, self.pid))
+        return cast(_T, children.ask(work, form, self.pid, seconds=seconds))
 
     def stay(self, make: Callable[[], object], protocol: type) -> Staying:
         """As ``inside``, for many calls: of what ``protocol`` says that ``make`` returns there."""

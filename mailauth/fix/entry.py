@@ -49,6 +49,7 @@ class Entry:
             record = dovecot.inside(
                 lambda: sql.lookup(source, lambda escape: self._fill(source.query, escape)),
                 Record,
+                seconds=sql.patience(source),
             )
         else:
             raise Refused(f"{self.passdb.label}: mailauth cannot read from this driver.")

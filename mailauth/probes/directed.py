@@ -6,7 +6,7 @@ from mailauth.dovecot import entryfields
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.directory import Directory, escape, read
 from mailauth.dovecot.variables import Fill, filled_with
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.evidence.directory import OF_THE_CONNECTION
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
@@ -28,12 +28,16 @@ def asked(scene: Scene, passdb: Passdb, filled: Fill) -> tuple[Directory, Answer
     if key not in scene.directories:
         directory.prepare()
         identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
-        scene.directories[key] = scene.dovecot.inside(
-            lambda: directory.ask(set_so, base, text),
-            Answer,
-            identity=identity,
-            environment=dict(set_so.environment),
-        )
+        try:
+            scene.directories[key] = scene.dovecot.inside(
+                lambda: directory.ask(set_so, base, text),
+                Answer,
+                identity=identity,
+                environment=dict(set_so.environment),
+                seconds=directory.PATIENCE,
+            )
+        except NoAnswerInTime as why:
+            scene.directories[key] = Answer(Told(Directed.SLOW, set_so.uris, says=str(why)))
     return set_so, scene.directories[key]
 
 

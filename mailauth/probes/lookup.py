@@ -11,7 +11,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.environment import environment, of_this_machine
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, used, values
-from mailauth.errors import CannotObserve, joined
+from mailauth.errors import CannotObserve, NoAnswerInTime, joined
 from mailauth.evidence import (
     LookedUp,
     Made,
@@ -379,13 +379,17 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
     """
     sql.prepare(source)
     identity, alike = accounts.as_dovecot(scene.dovecot, scene.config, service)
-    return scene.dovecot.inside(
-        lambda: sql.ask(source, query, alike=alike or not sql.is_local(source)),
-        Record,
-        identity=identity,
-        environment=dict(source.environment),
-        writes=sql.written(source),
-    )
+    try:
+        return scene.dovecot.inside(
+            lambda: sql.ask(source, query, alike=alike or not sql.is_local(source)),
+            Record,
+            identity=identity,
+            environment=dict(source.environment),
+            writes=sql.written(source),
+            seconds=sql.patience(source),
+        )
+    except NoAnswerInTime:
+        return sql.late(source)
 
 
 # Dovecot keeps its connections: one from before can serve it when no new one is to be had.

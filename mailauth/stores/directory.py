@@ -13,11 +13,14 @@ from mailauth.stores import libldap
 from mailauth.stores.directed import Answer, Directed, Told
 from mailauth.stores.libldap import LdapError
 
-_SECONDS = 10
+_SECONDS = 10  # for each step that libldap has a limit for
+PATIENCE = 45.0
+"""Seconds for all of them: libldap waits without end for the rest of a message, wherever it is sent."""
 _TRY_SECONDS = 3.0
 _NO_SUCH_OBJECT, _SIZE_LIMIT = 32, 4
 _WANTS_TLS = (8, 13)  # strongerAuthRequired, confidentialityRequired: RFC 4511 appendix A.1
 _LATE = (libldap.TIMEOUT, 3, 85)
+_MOST_WORDS = 1000  # characters of what a server says: it may send as many as it likes
 _GONE = (libldap.SERVER_DOWN, libldap.CONNECT_ERROR)
 _ADDRESS = re.compile(r"ldaps?://(\[[^\]]*\]|[^:/]*)(?::(\d+))?")
 
@@ -54,7 +57,7 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
             stage = Directed.REFUSED
             count, entry = link.search(base, directory.scope, text, wanted, most=2)
     except LdapError as why:
-        told = Told(_meaning(why.code, stage), place, why.code, why.says)
+        told = Told(_meaning(why.code, stage), place, why.code, why.says[:_MOST_WORDS])
         if told.how is Directed.DOWN:
             return Answer(replace(told, how=_of_nothing(directory)))
         at = {Directed.BASE: base, Directed.FILTER: text}.get(told.how, place)

@@ -18,7 +18,7 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.stores import links, mysql_client, refusal, waiting
 from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes
 
@@ -114,6 +114,24 @@ def _failure(source: SqlSource, host: dict[str, str], why: refusal.Refusal) -> F
     of_account = why.kind is Failing.CREDENTIALS and source.driver == "mysql"
     account = mysql_client.account_from(host) if of_account else ""
     return Failure(why.kind, place, why.code, why.says, with_tls=with_tls, account=account, waits=why.waits)
+
+
+def patience(source: SqlSource) -> float:
+    """Seconds in which ``ask`` comes to its end, unless a server goes on without one."""
+    return 2.0 * _TIMEOUT * (len(source.hosts) or 1) + 2.0 * _OTHERS_TIMEOUT * _OTHERS
+
+
+def late(source: SqlSource) -> Record:
+    """What to say where ``ask`` has not: a server that took the connection, and then never ended its answer.
+
+    Neither libpq nor PyMySQL has a limit for an answer as a whole.  Raises NoAnswerInTime where it is not
+    known which server that was.
+    """
+    says = f"no answer came to its end within {patience(source):.0f} s"
+    if len(source.hosts) != 1:
+        raise NoAnswerInTime(f"{source.place}: {says}.")
+    place = links.place(source, source.hosts[0])
+    return Record(Outcome.FAILED, place, failure=Failure(Failing.SLOW, place, "", says))
 
 
 def _reach(source: SqlSource, host: dict[str, str]) -> Failure | None:
