@@ -18,7 +18,7 @@ import stat
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -154,13 +154,14 @@ def _open(folder: int, name: str, flags: int, shown: str) -> int:
 
 def replace(place: Place, content: Iterable[bytes], *, ready: Callable[[], None] = lambda: None) -> None:
     """Put ``content`` in place.  ``ready`` is called just before it counts, and may raise Refused."""
-    with _written(place.folder, place.name, content, place.shown) as temporary:
+    with _written(place.folder, place.name, content, place.shown) as (temporary, new):
         with _refusing(place.shown):
-            _dress(place, temporary)
+            _dress(place, new)
         ready()
         now = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
         if _identity(now) != _identity(place.status):
             raise MovedError(f"{place.shown}: was changed by someone else meanwhile; nothing was written.")
+        _check(place.folder, temporary, new, place.shown)
         with _refusing(place.shown):
             os.rename(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
             os.fsync(place.folder)
@@ -171,14 +172,10 @@ def create(path: Path, content: bytes, like: Path) -> None:
     with _refusing(str(path)):
         folder = _folder(_real(path.parent, str(path)))
     try:
-        with _written(folder, path.name, [content], str(path)) as temporary, _refusing(str(path)):
-            status = like.stat()
-            file = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
-            try:
-                _own(file, status)
-                os.fsync(file)
-            finally:
-                os.close(file)
+        with _written(folder, path.name, [content], str(path)) as (temporary, new), _refusing(str(path)):
+            _own(new, like.stat())
+            os.fsync(new)
+            _check(folder, temporary, new, str(path))
             os.link(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)  # never over another's
             os.unlink(temporary, dir_fd=folder)
             os.fsync(folder)
@@ -207,22 +204,36 @@ def _refusing(shown: str) -> Iterator[None]:
 
 
 @contextmanager
-def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> Iterator[str]:
-    """A new file beside the old one, with the content on disk; it is gone at the end if it was not used."""
+def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> Iterator[tuple[str, int]]:
+    """A new file beside the old one, with the content on disk; it is gone at the end if it was not used.
+
+    Its name and its descriptor: whose folder it is can put another file at that name at any time.
+    """
     _sweep(folder, name)
     temporary = f".{name}{_MARK}{secrets.token_hex(4)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with _refusing(shown):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder), "wb", _CHUNK) as file:
+            file = os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder), "wb", _CHUNK)
+        with closing(file):
+            with _refusing(shown):
                 for piece in content:
                     file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
-        yield temporary
+            yield temporary, file.fileno()
     finally:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
+
+
+def _check(folder: int, name: str, file: int, shown: str) -> None:
+    """Raises Refused where that name is not that file's any more."""
+    with suppress(FileNotFoundError):
+        there, ours = os.stat(name, dir_fd=folder, follow_symlinks=False), os.fstat(file)
+        if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):
+            return
+    raise Refused(f"{shown}: the new file was exchanged by someone else meanwhile; nothing was changed.")
 
 
 def sweep(path: Path) -> None:
@@ -243,10 +254,9 @@ def _sweep(folder: int, name: str) -> None:
                 os.unlink(left, dir_fd=folder)
 
 
-def _dress(place: Place, temporary: str) -> None:
+def _dress(place: Place, new: int) -> None:
     """Give the new file all that the old one has but its content."""
     old = _open(place.folder, place.name, os.O_RDONLY, place.shown)
-    new = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place.folder)
     try:
         _own(new, place.status)
         for name in _attributes(old):
@@ -261,7 +271,6 @@ def _dress(place: Place, temporary: str) -> None:
         os.fsync(new)
     finally:
         os.close(old)
-        os.close(new)
 
 
 def _attributes(file: int) -> list[str]:

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,57 @@ def test_a_file_that_becomes_something_else(
     assert roots.read_bytes() == b"alice:" + OLD + b"\n"
     assert roots.stat().st_uid == 0
     assert not list(file.parent.glob(".passwd.mailauth-*"))
+
+
+def _exchanged(file: Path, roots: Path, puts: Callable[[Path, Path], None]) -> Iterator[bytes]:
+    """The new content, and after it another file has the name of the new one."""
+    yield b"alice:" + NEW + b"\n"
+    (new,) = file.parent.glob(".*.mailauth-*")
+    new.unlink()
+    puts(new, roots)
+
+
+@pytest.mark.parametrize("puts", [_fifo, _link, _anothers])
+def test_a_new_file_that_becomes_something_else(
+    file: Path, roots: Path, puts: Callable[[Path, Path], None]
+) -> None:
+    """Before it gets the owner of the old one; what the user put there is not waited for or given away."""
+    with replace.opened(file) as place, pytest.raises(Refused, match="exchanged by someone else"), in_time():
+        replace.replace(place, _exchanged(file, roots, puts))
+    assert OLD in file.read_bytes()
+    assert roots.stat().st_uid == 0
+    assert not list(file.parent.glob(".*.mailauth-*"))
+
+
+def test_a_made_file_that_becomes_roots(file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it gets the owner of another one."""
+    written = replace._written
+
+    @contextmanager
+    def late(folder: int, name: str, _: Iterable[bytes], shown: str) -> Iterator[object]:
+        with written(folder, name, _exchanged(file, roots, _anothers), shown) as new:
+            yield new
+
+    monkeypatch.setattr(replace, "_written", late)
+    with pytest.raises(Refused, match="exchanged by someone else"):
+        replace.create(file.with_name("more"), b"", like=file)
+    assert roots.stat().st_uid == 0
+    assert not file.with_name("more").exists()
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Hanging is a failure."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("it hangs")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def test_a_lock_that_is_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
