@@ -17,13 +17,14 @@ from mailauth.evidence import (
     LookedUp,
     StoreMemory,
     Surveys,
+    SystemAccounts,
     UnseenFailures,
 )
 from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, skip
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.log_unseen import observe_unseen_failures
-from mailauth.probes.nobody import ask_directories, ask_stores
+from mailauth.probes.nobody import ask_accounts, ask_directories, ask_stores
 from mailauth.probes.scene import Scene
 from mailauth.probes.survey import Ask, observe_surveys
 from mailauth.probes.table import Scope, probes_of
@@ -68,6 +69,7 @@ def look_at_all(checkup: Checkup) -> Looked:
     if checkup.as_if is None and not cannot_look_up(config):
         see(facts, LookedUp, lambda: ask_stores(scene))
         see(facts, DirectoryAnswers, lambda: ask_directories(scene))
+        see(facts, SystemAccounts, lambda: ask_accounts(scene))
     kinds = {kind for rule in RULES for kind in rule.needs} - facts.keys()
     skip(facts, tuple(kinds), "no user is asked about")
     return Looked(concluded("", [facts], tuple(facts.values()), checkup.dovecot), judging, ())

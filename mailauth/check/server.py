@@ -7,6 +7,7 @@ from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, over, under
 from mailauth.check.stores import (
     OF_STORES,
+    ask_accounts_of_passdbs,
     ask_directories_of_passdbs,
     ask_stores,
     ask_stores_of_userdbs,
@@ -57,6 +58,7 @@ def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     said += ask_stores(server)
     so_far(outcome(NAME, [*said, _LATE_DIRECTORIES], metrics))
     said += ask_directories_of_passdbs(server)
+    said += ask_accounts_of_passdbs(server)
     so_far(outcome(NAME, [*said, _LATE], metrics))
     said += ask_stores_of_userdbs(server)
     certificates = facts[Certificates]

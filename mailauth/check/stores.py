@@ -1,17 +1,27 @@
 """Whether each store answers a lookup, as Dovecot would look a user up who is not there."""
 
+from collections.abc import Callable
+
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Said, Status, of_error, of_finding
 from mailauth.check.watched import watched
 from mailauth.errors import CannotObserve
-from mailauth.evidence import Configured, DirectoryAnswers, Evidence, LookedUp, NotApplicable, Unseen
+from mailauth.evidence import (
+    Configured,
+    DirectoryAnswers,
+    Evidence,
+    LookedUp,
+    NotApplicable,
+    SystemAccounts,
+    Unseen,
+)
 from mailauth.judging import apply
-from mailauth.probes.nobody import ask_directories, ask_passdbs, ask_userdbs, of_nobody
+from mailauth.probes.nobody import ask_accounts, ask_directories, ask_passdbs, ask_userdbs, of_nobody
 from mailauth.probes.scene import Scene
 from mailauth.probes.userdb import userdbs_fail
 from mailauth.probes.variables import cannot_look_up
 
-OF_STORES: frozenset[type[Evidence]] = frozenset({LookedUp, DirectoryAnswers})
+OF_STORES: frozenset[type[Evidence]] = frozenset({LookedUp, DirectoryAnswers, SystemAccounts})
 """What is asked here; the server's other rules need none of it."""
 
 
@@ -48,16 +58,27 @@ def ask_stores_of_userdbs(server: Server) -> list[Said]:
 
 def ask_directories_of_passdbs(server: Server) -> list[Said]:
     """The same of directories: whether they can be reached, take Dovecot's own bind, and have the base."""
+    return _asked(server, ask_directories)
+
+
+def ask_accounts_of_passdbs(server: Server) -> list[Said]:
+    """What keeps out everybody whose account is the system's: PAM's service, who reads /etc/shadow."""
+    return _asked(server, ask_accounts)
+
+
+def _asked(
+    server: Server, ask: Callable[[Scene], DirectoryAnswers | SystemAccounts | NotApplicable]
+) -> list[Said]:
     if cannot_look_up(server.config):
         return []
     try:
-        seen = ask_directories(Scene(server.dovecot, server.config))
+        seen = ask(Scene(server.dovecot, server.config))
     except CannotObserve as why:
         return [Said(of_error(why, Status.OK), str(why))]
     return [] if isinstance(seen, NotApplicable) else _judged(server, seen)
 
 
-def _judged(server: Server, seen: LookedUp | DirectoryAnswers) -> list[Said]:
+def _judged(server: Server, seen: LookedUp | DirectoryAnswers | SystemAccounts) -> list[Said]:
     rules = [rule for rule in watched("server") if type(seen) in rule.needs]
     findings, _ = apply(rules, [{type(seen): seen, Configured: Configured("doveconf -a", server.config)}])
     return [of_finding(finding) for finding in findings]

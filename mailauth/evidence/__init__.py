@@ -3,6 +3,7 @@
 Nothing here holds a secret: hashes appear as scheme and parameters, passwords not at all.
 """
 
+from mailauth.evidence.accounts import AccountFault, SystemAccount, SystemAccounts
 from mailauth.evidence.configured import Configured
 from mailauth.evidence.directory import DirectoryAnswer, DirectoryAnswers
 from mailauth.evidence.fact import Evidence, Fact, NotApplicable, Unobserved
@@ -85,6 +86,7 @@ from mailauth.evidence.verification import (
 
 __all__ = [
     "Accepted",
+    "AccountFault",
     "Approach",
     "AuthAnswer",
     "AuthFile",
@@ -155,6 +157,8 @@ __all__ = [
     "StoredText",
     "Surveyed",
     "Surveys",
+    "SystemAccount",
+    "SystemAccounts",
     "TlsFiles",
     "TlsFlaw",
     "TodaysStrength",

@@ -58,9 +58,8 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
     if found.right and found.right.said is Said.DENIED:
         by = next((one for one in found.answers if one.number == found.right.decided_by), None)
         where = f"{by.passdb} ({by.place})" if by else "a passdb"
-        return Attempt(
-            way, Answer.REFUSED, said=f"{where} has deny = yes, and the user is in it", code=NO_ENTRY
-        )
+        why = "refuses the account" if by and not by.deny else "has deny = yes, and the user is in it"
+        return Attempt(way, Answer.REFUSED, said=f"{where} {why}", code=NO_ENTRY)
     for case in cases:
         answer, said = _verified(case, password, names.looked_up)
         if answer is Answer.IN:

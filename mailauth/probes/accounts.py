@@ -34,7 +34,7 @@ def number(dovecot: Installation, name: str, table: str) -> int | None:
         raise unseen(f"/etc/{table}", why, f"whether there is {name!r} cannot be seen") from None
     found = (row.split(":") for row in rows)
     own = next((int(row[2]) for row in found if row[0] == name and len(row) >= _KEPT), None)
-    if own is None and (more := _others(dovecot, table)):
+    if own is None and (more := other_sources(dovecot, table)):
         raise CannotObserve(
             f"{name!r} is not in /etc/{table} of that root, and names come from {more} there too: in it,"
             f" getent {table} {name} shows it."
@@ -52,7 +52,7 @@ def name_of(dovecot: Installation, uid: int | None) -> str:
     return next((row[0] for row in found if len(row) >= _KEPT and row[2] == str(uid)), "")
 
 
-def _others(dovecot: Installation, table: str) -> str:
+def other_sources(dovecot: Installation, table: str) -> str:
     """What else that system asks for names (nsswitch.conf)."""
     try:
         text = dovecot.read("/etc/nsswitch.conf")

@@ -132,6 +132,8 @@ _OF_THE_QUERY = frozenset(
 _RANK = {
     Outcome.FOUND: 0,
     Outcome.NO_PASSWORD: 1,
+    Outcome.REFUSED: 1,
+    Outcome.DENIED: 1,
     Outcome.FAILED: 2,
     Outcome.UNKNOWN_USER: 3,
 }

@@ -33,6 +33,7 @@ from mailauth.probes import (
     near,
     nopassword,
     own_lookup,
+    system_accounts,
     unseen,
     userdb_database,
 )
@@ -238,10 +239,11 @@ def parsed(record: Record, passdb: Passdb, config: AuthConfig) -> hashes.Hash | 
 
 def reader_of(config: AuthConfig, passdb: Passdb, *, noscheme: bool = False, user: str = "") -> Reader:
     """Who reads a passdb's strings."""
+    by_pam = passdb.driver == "pam"  # pam_unix verifies, by crypt(3), and asks nothing of Dovecot
     return Reader(
         config.version.numbers,
-        passdb.default_scheme,
-        config.allow_weak,
+        "CRYPT" if by_pam else passdb.default_scheme,
+        by_pam or config.allow_weak,
         noscheme,
         user,
         isinstance(passdb.source, SqlSource) or passdb.driver == "ldap",
@@ -348,6 +350,8 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
         )
     if passdb.driver == "ldap":
         return directed.lookup(scene, passdb, known)
+    if passdb.driver in system_accounts.DRIVERS:
+        return system_accounts.check(system_accounts.ask(scene, passdb, known["user"], filled), passdb)
     raise CannotObserve(passdb.source_problem)
 
 

@@ -15,6 +15,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
 from mailauth.probes import client_values, name_forms
 from mailauth.probes.scene import Scene
+from mailauth.probes.system_accounts import DRIVERS
 from mailauth.stores import joined, loosened, passwd_file
 from mailauth.stores.conditions import Part
 from mailauth.stores.store import Failing, Outcome, Record
@@ -34,9 +35,23 @@ def names(passdbs: tuple[Passdb, ...], scene: Scene, ask: Ask) -> tuple[NearName
                 found += _in_file(passdb, scene, ask)
             elif isinstance(passdb.source, SqlSource):
                 found += _in_database(passdb, passdb.source, scene, ask)
+            elif passdb.driver in DRIVERS:
+                found += _of_the_system(passdb, scene, ask)
         except CannotObserve:
             continue  # what could not be asked is no finding; that nobody was found has been said
     return tuple(found)
+
+
+def _of_the_system(passdb: Passdb, scene: Scene, ask: Ask) -> list[NearName]:
+    """The account by the name without its domain, or as the client gave it."""
+    assert scene.names
+    looked_up, given = scene.names.looked_up, scene.names.given
+    for name in dict.fromkeys((looked_up.partition("@")[0], given, given.partition("@")[0])):
+        if name not in ("", looked_up):
+            record = ask(passdb, name)
+            if record.outcome not in (Outcome.UNKNOWN_USER, Outcome.FAILED):
+                return [NearName(passdb.label, record.place, name)]
+    return []
 
 
 def _in_file(passdb: Passdb, scene: Scene, ask: Ask) -> list[NearName]:

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve, joined
-from mailauth.evidence import DirectoryAnswers, LookedUp, NotApplicable
+from mailauth.evidence import DirectoryAnswers, LookedUp, NotApplicable, SystemAccounts
 from mailauth.probes import lookup
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.scene import Scene
+from mailauth.probes.system_look import look_for_anybody
 
 
 def ask_passdbs(scene: Scene) -> LookedUp:
@@ -27,6 +28,11 @@ def ask_userdbs(scene: Scene) -> LookedUp:
 def ask_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
     """What each directory says of nobody.  Raises CannotObserve."""
     return observe_directories(of_nobody(scene))
+
+
+def ask_accounts(scene: Scene) -> SystemAccounts | NotApplicable:
+    """What keeps everybody out of whom the system has.  Raises CannotObserve."""
+    return look_for_anybody(of_nobody(scene))
 
 
 def ask_stores(scene: Scene) -> LookedUp:

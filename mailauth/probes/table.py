@@ -39,6 +39,7 @@ from mailauth.evidence import (
     Startup,
     StoredColumn,
     StoredText,
+    SystemAccounts,
     TlsFiles,
     TodaysStrength,
     UserdbAnswer,
@@ -68,6 +69,7 @@ from mailauth.probes.scene import Scene
 from mailauth.probes.sessions import observe_sessions
 from mailauth.probes.startup import observe_running, observe_startup
 from mailauth.probes.stored import observe_column, observe_doors, observe_strength, observe_text
+from mailauth.probes.system_look import observe_system_accounts
 from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.userdb import observe_userdb
 from mailauth.probes.variables import observe_variables
@@ -119,6 +121,7 @@ PROBES: tuple[Probe, ...] = (
     Probe(Mechanisms, Scope.USER, observe_mechanisms),
     Probe(CacheAnswer, Scope.USER, observe_cache),
     Probe(DirectoryAnswers, Scope.USER, observe_directories),
+    Probe(SystemAccounts, Scope.USER, observe_system_accounts),
     Probe(UserInLog, Scope.USER, observe_user_in_log),
     Probe(OpenSessions, Scope.USER, observe_sessions),
     Probe(SentPasswords, Scope.USER, observe_sent),

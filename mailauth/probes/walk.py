@@ -242,6 +242,8 @@ def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[Entry], bool
         return Said.UNKNOWN
     if outcome is Outcome.FAILED:
         return Said.FAILURE
+    if outcome in (Outcome.REFUSED, Outcome.DENIED):
+        return Said.DENIED if outcome is Outcome.DENIED else Said.MISMATCH
     at.user = renamed(at.user, values)
     said = _verified(entry, at, matches)
     failed = "fail" in values or values.get("user") == "" or not_allowed(values, road.address)

@@ -1,6 +1,10 @@
 """The rules.  One file a rule; a code stays for ever; this table is their list."""
 
 from mailauth.finding import Rule
+from mailauth.rules.acct001_locked import locked
+from mailauth.rules.acct002_expired import expired
+from mailauth.rules.acct003_shadow_closed import shadow_closed
+from mailauth.rules.acct004_hash_elsewhere import hash_elsewhere
 from mailauth.rules.auth001_fails_all_the_same import fails_all_the_same
 from mailauth.rules.auth002_cleartext_without_tls import cleartext_without_tls
 from mailauth.rules.auth003_mechanism_needs_another_scheme import mechanism_needs_another_scheme
@@ -119,6 +123,9 @@ from mailauth.rules.net006_forwarding_off import forwarding_off
 from mailauth.rules.net007_certificate_unusable import certificate_unusable
 from mailauth.rules.net009_not_let_through import not_let_through
 from mailauth.rules.net010_haproxy_only import haproxy_only
+from mailauth.rules.pam001_service_lets_nobody_in import service_lets_nobody_in
+from mailauth.rules.pam002_module_refuses import module_refuses
+from mailauth.rules.pam003_any_password import any_password
 from mailauth.rules.pass001_wrong_password import wrong_password
 from mailauth.rules.pass002_other_case import other_case
 from mailauth.rules.pass003_blanks import blanks
@@ -290,6 +297,13 @@ RULES: tuple[Rule, ...] = (
     no_such_base,
     no_password_comes,
     no_entry,
+    service_lets_nobody_in,
+    shadow_closed,
+    module_refuses,
+    locked,
+    expired,
+    hash_elsewhere,
+    any_password,
     other_spelling,
     nologin,
     address_not_allowed,

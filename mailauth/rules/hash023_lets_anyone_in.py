@@ -22,7 +22,13 @@ from mailauth.remedies import HASH_NEW, remedy
 _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
 
-@rule("HASH023", "Any password logs in, or more than one", Severity.RISK, bears=Bears.ENTRY)
+@rule(
+    "HASH023",
+    "Any password logs in, or more than one",
+    Severity.RISK,
+    yields_to=("PAM003",),
+    bears=Bears.ENTRY,
+)
 def lets_anyone_in(doors: OpenDoors, lookups: LookedUp | None) -> Problem | None:
     wrong = lookups.wrong if lookups else None
     # An earlier passdb may have to take the password before the field counts.

@@ -20,7 +20,7 @@ def denied(name: UserName, lookups: LookedUp) -> Problem | None:
     if not lookups.right or lookups.right.said is not Said.DENIED:
         return None
     answer = next((a for a in lookups.answers if a.number == lookups.right.decided_by), None)
-    if answer is None:
+    if answer is None or not answer.deny:
         return None
     return Problem(
         says=f"{answer.passdb} has deny = yes, and {answer.user!r} is in it ({answer.place}).",

@@ -19,6 +19,8 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import passdb_case
 from mailauth.stores.store import Outcome
 
+# The passdb itself refuses the user: other rules say why.
+_BY_ITSELF = (Outcome.NO_PASSWORD, Outcome.REFUSED, Outcome.DENIED, Outcome.FAILED)
 _FAILED = (Said.UNKNOWN, Said.MISMATCH, Said.REFUSED, Said.FAILURE)
 
 
@@ -32,7 +34,7 @@ def rules_refuse(name: UserName, lookups: LookedUp, configured: Configured) -> P
     end = lookups.right
     if name.refused or name.requested or end is None or end.said not in _FAILED or lookups.unasked:
         return None
-    if any(a.failure or a.outcome is Outcome.NO_PASSWORD or _explained(a.restricts) for a in lookups.answers):
+    if any(a.failure or a.outcome in _BY_ITSELF or _explained(a.restricts) for a in lookups.answers):
         return None
     if lookups.unknown and (not lookups.elsewhere or lookups.near or lookups.disabled):
         return None

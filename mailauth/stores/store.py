@@ -10,6 +10,8 @@ class Outcome(Enum):
     FOUND = "found"
     UNKNOWN_USER = "unknown user"
     NO_PASSWORD = "no password"  # noqa: S105 - an outcome: the row is there, its password is NULL
+    REFUSED = "refused whatever the password is"
+    DENIED = "refused, and no later passdb is asked"
     FAILED = "no answer"  # as Dovecot fares: see ``failure``
 
 

@@ -46,6 +46,8 @@ GROUPS = (
     ("CONF", "settings: of the other version, literal variables, drivers, mechanisms, files"),
     ("AUTH", "authentication: no TLS, mechanisms, stale caches, penalties, queues, crashes"),
     ("DB", "the database: down, credentials, tables, columns, permissions, slow, full"),
+    ("PAM", "PAM: its service and modules, and what lets any password in"),
+    ("ACCT", "the system's accounts: locked, expired, a hash that cannot be read"),
     ("LDAP", "the directory: no answer, several entries, a wrong base, no password, no entry"),
     ("USERDB", "after the password: no user, home, uid, permissions"),
     ("NET", "the network: nothing listens, certificates, routes, forwarding, filters"),

@@ -1,0 +1,52 @@
+"""Accounts of the system: what PAM, /etc/shadow and /etc/passwd make of a user."""
+
+from dataclasses import dataclass
+
+from mailauth.evidence.fact import Evidence
+from mailauth.stores.pam_modules import Why
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFault:
+    """Why the account is refused, whatever the password is, and the same in words."""
+
+    why: Why
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemAccount:
+    """What one passdb of the drivers pam, shadow and passwd makes of the user.
+
+    ``faults``: what keeps the user out; ``opens``: why any password logs in, or "".  ``where``: the files
+    that decide; ``refused``: no password logs in there.
+    """
+
+    passdb: str
+    driver: str
+    user: str
+    where: str
+    refused: bool
+    faults: tuple[AccountFault, ...] = ()
+    opens: str = ""
+
+    @property
+    def text(self) -> str:
+        said = "; ".join(one.says for one in self.faults) or self.opens
+        return f"{self.passdb}, {self.where}: {said or 'nothing keeps the user out'}"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemAccounts(Evidence):
+    """The accounts of the system that passdbs ask for."""
+
+    answers: tuple[SystemAccount, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(one.text for one in self.answers)
+
+    def those(self, *why: Why) -> tuple[tuple[SystemAccount, AccountFault], ...]:
+        """The faults of these kinds that keep the user out."""
+        found = [(one, fault) for one in self.answers if one.refused for fault in one.faults]
+        return tuple((one, fault) for one, fault in found if fault.why in why)

@@ -1,0 +1,224 @@
+"""Ask the passdbs that have the system's accounts, pam, shadow and passwd, about a user: by their files.
+
+The password is sent to nobody: where other modules than pam_unix have a say, what they say stays open.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from mailauth.dovecot import pam
+from mailauth.dovecot.authconfig import Passdb
+from mailauth.dovecot.variables import Fill
+from mailauth.errors import CannotObserve
+from mailauth.evidence import AccountFault, SystemAccount
+from mailauth.probes.scene import Scene
+from mailauth.probes.system_files import System, seen
+from mailauth.stores import pam_files, pam_modules, pam_stack, shadow
+from mailauth.stores.pam_line import Line, Service
+from mailauth.stores.pam_modules import Said, Seen, Why
+from mailauth.stores.store import Outcome, Record
+
+DRIVERS = ("pam", "shadow", "passwd")
+_NO_MATCH = ("", "*", "!")  # IS_VALID_PASSWD, src/auth/passdb-*.c: what such a field begins with
+# What of PAM ends the login: pam_verify_plain_call(), src/auth/passdb-pam.c of 2.3.19.1 and 2.4.1.
+_ENDS = frozenset({"new_authtok_reqd", "acct_expired"})
+_SUCCESS = frozenset({pam_stack.SUCCESS})
+_WELL = shadow.Account(
+    "anybody", 1000, 1000, "", "", "x", shadow.PASSWD, shadow.Shadow("$" * 13, shadow.SHADOW)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What such a passdb makes of the user: the record for the way through the passdbs, and the faults.
+
+    ``open``: why it cannot be said what comes of it; "" where it can.
+    """
+
+    record: Record = field(repr=False)
+    account: SystemAccount
+    open: str = ""
+
+
+def ask(scene: Scene, passdb: Passdb, user: str, filled: Fill) -> Asked:
+    """Raises CannotObserve where a file cannot be read, or names come from elsewhere, too."""
+    system = System(scene)
+    if passdb.driver == "shadow":
+        return _of_shadow(system, passdb, user)
+    if passdb.driver == "passwd":
+        return _of_passwd(system, passdb, user)
+    return _of_pam(system, passdb, user, filled)
+
+
+def ask_about_anybody(scene: Scene, passdb: Passdb, filled: Fill) -> Asked:
+    """What keeps everybody out: asked about an account that is well, and made up.  Raises CannotObserve."""
+    system = System(scene)
+    if passdb.driver == "pam":
+        return _of_pam(system, passdb, _WELL.name, filled, made_up=_WELL)
+    closed = system.closed(passdb) if passdb.driver == "shadow" else ""
+    record = Record(Outcome.REFUSED, shadow.SHADOW)
+    faults = ((Why.CLOSED, closed),) if closed else ()
+    return Asked(record, _answer(passdb, _WELL.name, shadow.SHADOW, *faults))
+
+
+def _answer(
+    passdb: Passdb, user: str, where: str, *faults: tuple[Why, str], opens: str = ""
+) -> SystemAccount:
+    said = tuple(AccountFault(why, says) for why, says in faults)
+    return SystemAccount(passdb.label, passdb.driver, user, where, bool(said), said, opens)
+
+
+def _of_shadow(system: System, passdb: Passdb, user: str) -> Asked:
+    """As getspnam(3) answers: no row of /etc/passwd is needed."""
+    if closed := system.closed(passdb):
+        return Asked(
+            Record(Outcome.REFUSED, shadow.SHADOW), _answer(passdb, user, shadow.SHADOW, (Why.CLOSED, closed))
+        )
+    row = system.row(user)
+    if row is None:
+        return Asked(Record(Outcome.UNKNOWN_USER, shadow.SHADOW), _answer(passdb, user, shadow.SHADOW))
+    return _of_field(passdb, user, row.hash, row.place)
+
+
+def _of_passwd(system: System, passdb: Passdb, user: str) -> Asked:
+    account = system.account(user)
+    if account is None:
+        return Asked(Record(Outcome.UNKNOWN_USER, shadow.PASSWD), _answer(passdb, user, shadow.PASSWD))
+    if account.field == "x":
+        says = (
+            f'passdb passwd takes the "x" of {account.place} for the hash, which no password matches;'
+            f" the hash is in {shadow.SHADOW}"
+        )
+        record = Record(Outcome.REFUSED, account.place)
+        return Asked(record, _answer(passdb, user, account.place, (Why.SHADOWED, says)))
+    return _of_field(passdb, user, account.field, account.place)
+
+
+def _of_field(passdb: Passdb, user: str, stored: str, place: str) -> Asked:
+    if stored[:1] not in _NO_MATCH:
+        record = Record(Outcome.FOUND, place, stored.encode("utf-8", "surrogateescape"))
+        return Asked(record, _answer(passdb, user, place))
+    why = pam_modules.locked(stored) or (Why.NO_PASSWORD, "has no password: the field is empty")
+    says = f"{user} {why[1]} ({place})"
+    return Asked(Record(Outcome.DENIED, place), _answer(passdb, user, place, (why[0], says)))
+
+
+def _of_pam(
+    system: System, passdb: Passdb, user: str, filled: Fill, made_up: shadow.Account | None = None
+) -> Asked:
+    asked = pam.read(system.scene.config, passdb)
+    service = pam_files.read(filled(asked.service, str), system.scene.dovecot.path)
+    where = f"service {service.name!r}" + (f" ({', '.join(service.files)})" if service.files else "")
+    if service.missing:
+        says = f'PAM has no file for the service {service.name!r}, and none for "other" (/etc/pam.d)'
+        return Asked(Record(Outcome.FAILED, where), _answer(passdb, user, where, (Why.MISSING, says)))
+    if service.fails:
+        says = f"{service.broken[0]} includes a file that is not there, or that includes itself"
+        return Asked(Record(Outcome.FAILED, where), _answer(passdb, user, where, (Why.BROKEN, says)))
+    account = made_up or system.account(user)
+    kinds = ("auth", "account", *(("session",) if asked.session else ()))
+    stacks = [service.stack(kind) for kind in kinds]
+    given = seen(system, passdb, user, account, service, anybody=made_up is not None)
+    right = _whole(stacks, [_said(stack, given, right=True) for stack in stacks])
+    wrong = _whole(stacks, [_said(stack, given, right=False) for stack in stacks])
+    told = _answer(passdb, user, where)
+    if right.isdisjoint(_SUCCESS) and account is None:
+        anybody = _of_pam(system, passdb, user, filled, made_up=_WELL).account
+        told = replace(told, refused=anybody.refused, faults=anybody.faults)
+    elif right.isdisjoint(_SUCCESS):
+        blame = _blame(stacks, given, service)
+        told = replace(
+            told, refused=True, faults=tuple(AccountFault(one.why, one.says) for one in blame if one.why)
+        )
+    elif wrong == _SUCCESS and account is not None:
+        told = replace(told, opens=_opens(stacks[0], given, service))
+    record, open_ = _record(right, wrong, account, where)
+    return Asked(record, told, _unknown(stacks, given, service) if open_ else "")
+
+
+def _said(stack: tuple[Line, ...], given: Seen, *, right: bool) -> list[Said]:
+    return [pam_modules.returns(line, given, right=right) for line in stack]
+
+
+def _whole(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> frozenset[str]:
+    """What all kinds come to, one after the other: each is asked where the one before says yes."""
+    codes = _SUCCESS
+    for stack, lines in zip(stacks, said, strict=True):
+        if pam_stack.SUCCESS not in codes:
+            return codes
+        codes = (codes - _SUCCESS) | pam_stack.outcomes(stack, [one.codes for one in lines])
+    return codes
+
+
+def _blame(stacks: list[tuple[Line, ...]], given: Seen, service: Service) -> list[Said]:
+    """The reasons each of which keeps the user out by itself; all, where only together they do."""
+    said = [_said(stack, given, right=True) for stack in stacks]
+    reasons = list(dict.fromkeys(one for lines in said for one in lines if one.why))
+    if len(reasons) > 1:  # pam_deny is there for those whom nothing before it lets in
+        others = [one for one in reasons if one.why is not Why.DENIES]
+        reasons = others or reasons
+
+    def alone(reason: Said) -> bool:
+        ways = [
+            [
+                one if one == reason or not one.why or one.why is Why.DENIES else replace(one, codes=one.well)
+                for one in lines
+            ]
+            for lines in said
+        ]
+        return pam_stack.SUCCESS not in _whole(stacks, ways)
+
+    found = [one for one in reasons if alone(one)] or reasons
+    found = list({(one.why, one.says): one for one in found}.values())
+    broken = [
+        Said(_SUCCESS, Why.BROKEN, f"{place} includes a file that is not there") for place in service.broken
+    ]
+    return broken or found
+
+
+def _opens(stack: tuple[Line, ...], given: Seen, service: Service) -> str:
+    """Why any password logs in."""
+    for line, one in zip(stack, _said(stack, given, right=False), strict=True):
+        if one.blank and given.account:
+            found = pam_modules.hash_of(given.account)
+            place = found[1] if found else ""
+            return f"{given.user} has an empty password ({place}), and {line.place} has nullok"
+    return f"the service {service.name!r} lets everybody in, whatever the password is"
+
+
+def _record(
+    right: frozenset[str], wrong: frozenset[str], account: shadow.Account | None, where: str
+) -> tuple[Record, bool]:
+    """For the way through the passdbs; and whether what comes of it is open."""
+    found = pam_modules.hash_of(account) if account else None
+    place = found[1] if found else where
+    never = right.isdisjoint(_SUCCESS)
+    if never and account is None:
+        return Record(Outcome.UNKNOWN_USER, shadow.PASSWD), False
+    if never:
+        ends = right & _ENDS
+        return Record(Outcome.DENIED if ends else Outcome.REFUSED, place), bool(ends) and ends != right
+    if right == wrong == _SUCCESS:
+        return Record(Outcome.FOUND, place, fields=("nopassword",), values=(("nopassword", ""),)), False
+    if right == _SUCCESS and found and wrong.isdisjoint(_SUCCESS):
+        stored = found[0].encode("utf-8", "surrogateescape")
+        return Record(Outcome.FOUND, place, stored, noscheme=True), False
+    return Record(Outcome.REFUSED, place), True
+
+
+def _unknown(stacks: list[tuple[Line, ...]], given: Seen, service: Service) -> str:
+    """The modules on whose answers it depends."""
+    names = [
+        line.module
+        for stack in stacks
+        for line, one in zip(stack, _said(stack, given, right=True), strict=True)
+        if len(one.codes - {"ignore"}) > 1
+    ]
+    which = ", ".join(dict.fromkeys(names)) or "its modules"
+    return f"PAM's service {service.name!r} asks {which}, which mailauth does not follow"
+
+
+def check(asked: Asked, passdb: Passdb) -> Record:
+    """The record of a passdb whose answer is known.  Raises CannotObserve."""
+    if asked.open:
+        raise CannotObserve(f"{asked.open}; {passdb.unread.tells}")
+    return asked.record

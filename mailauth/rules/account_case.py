@@ -1,0 +1,31 @@
+"""What the rules about the system's accounts share: the problem that a fault of an account is."""
+
+from collections.abc import Iterable, Mapping
+
+from mailauth.evidence import AccountFault, Logins, SystemAccount, SystemAccounts
+from mailauth.finding import Certainty, Problem, Remedy
+from mailauth.stores.pam_modules import Why
+
+Found = Iterable[tuple[SystemAccount, AccountFault]]
+
+
+def problem(
+    found: Found,
+    accounts: SystemAccounts,
+    logins: Logins | None,
+    advice: Mapping[Why, str],
+    careful: str = "",
+) -> Problem | None:
+    """Likely as it is read from the files, proven where a login failed.  In the advice, USER is the name."""
+    found = list(found)
+    if not found:
+        return None
+    user, first = found[0][0].user, found[0][1]
+    failed = logins is not None and bool(logins.replies) and not any(one.ok for one in logins.replies)
+    said = dict.fromkeys(fault.says for _, fault in found)
+    return Problem(
+        says=f"{'; '.join(said)}.",
+        because=(accounts, *((logins,) if logins else ())),
+        certainty=Certainty.PROVEN if failed else Certainty.LIKELY,
+        remedy=Remedy(summary=advice[first.why].replace("USER", user), careful=careful),
+    )

@@ -1,0 +1,35 @@
+"""The system's account is locked, or has no password.
+
+What you see
+    Every password fails; the log says the same as for a wrong password.
+Why
+    There is a "!" before the hash in /etc/shadow (passwd -l, usermod -L), or a "*", "!" or nothing where the
+    hash would be (a new account, useradd without a password).  PAM does not say so; passdb shadow says
+    "invalid password field".  A key for ssh still works, so nobody may have noticed.
+How we know
+    The account's rows in /etc/passwd and /etc/shadow.
+What to do
+    Unlock it (passwd -u USER), or set a password (passwd USER).
+"""
+
+from mailauth.evidence import Logins, SystemAccounts
+from mailauth.finding import Bears, Problem, Severity, rule
+from mailauth.rules import account_case
+from mailauth.stores.pam_modules import Why
+
+_ADVICE = {
+    Why.LOCKED: "Unlock the account: passwd -u USER.",
+    Why.NO_PASSWORD: "Set a password: passwd USER.",
+    Why.NO_ROW: "Make the row: pwconv; then set a password: passwd USER.",
+}
+
+
+@rule(
+    "ACCT001",
+    "The system's account is locked, or has no password",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.ENTRY,
+)
+def locked(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
+    careful = "Accounts are locked on purpose, too."
+    return account_case.problem(accounts.those(*_ADVICE), accounts, logins, _ADVICE, careful)

@@ -1,0 +1,24 @@
+"""Passdb passwd looks for the hash where it is not.
+
+What you see
+    Every login fails as if the password were wrong.
+Why
+    passdb passwd takes the second field of /etc/passwd.  With shadow passwords, as every system has them,
+    that is an "x", and Dovecot takes the "x" for the hash.
+How we know
+    The account's row in /etc/passwd.
+What to do
+    Use passdb pam.
+"""
+
+from mailauth.evidence import Logins, SystemAccounts
+from mailauth.finding import Bears, Problem, Severity, rule
+from mailauth.rules import account_case
+from mailauth.stores.pam_modules import Why
+
+_ADVICE = {Why.SHADOWED: "Use passdb pam (on 2.3, passdb shadow would do, too) in place of passdb passwd."}
+
+
+@rule("ACCT004", "Passdb passwd looks for the hash where it is not", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+def hash_elsewhere(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
+    return account_case.problem(accounts.those(*_ADVICE), accounts, logins, _ADVICE)

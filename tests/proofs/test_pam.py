@@ -1,0 +1,238 @@
+"""Accounts of the system that PAM refuses, or lets in with any password: on real accounts."""
+
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.finding import Certainty, Severity
+from mailauth.lab import Lab
+from mailauth.lab.stores.accounts import Accounts
+from tests.conftest import PROVEN
+from tests.lab.test_stores import hashed
+from tests.proofs.story import SECRET, Proof, record
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="accounts need root")
+Make = Callable[..., Proof]
+HASH = hashed(SECRET).removeprefix("{SHA512-CRYPT}")
+UNIX = "auth [success=1 default=ignore] pam_unix.so nullok nodelay\n"
+END = "auth requisite pam_deny.so\nauth required pam_permit.so\n"
+ACCOUNT = (
+    "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\n"
+)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What is changed: alice's stored string, her days, PAM's files (None: taken away), settings."""
+
+    name: str
+    code: str
+    words: str
+    stored: str | None = HASH
+    aging: str = "19000:0:99999:7::"
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    settings: str = ""
+    lets_in: bool = False
+
+
+def account_of(lines: str) -> dict[str, str | None]:
+    return {"common-account": f"{lines}{ACCOUNT}account required pam_permit.so\n"}
+
+
+FAULTS = (
+    Broken("the account is locked", "ACCT001", 'there is a "!" before its hash', stored=f"!{HASH}"),
+    Broken("the account has no password", "ACCT001", "'*' stands where the hash would be", stored=None),
+    Broken("the account has expired", "ACCT002", "expired on 1970-01-02", aging="19000:0:99999:7::1"),
+    Broken("root wants another password", "ACCT002", "chage -d 0", aging="0:0:99999:7::"),
+    Broken("the password is too old", "ACCT002", "may be 90 days old", aging="15000:0:90:7::"),
+    Broken(
+        "a module is not installed",
+        "PAM001",
+        "pam_of_nobody.so (/etc/pam.d/common-auth:1) is not installed",
+        files={"common-auth": f"auth required pam_of_nobody.so\n{UNIX}{END}"},
+    ),
+    Broken(
+        "a file that is included is not there",
+        "PAM001",
+        "/etc/pam.d/dovecot:1 includes a file that is not there",
+        files={"dovecot": "@include common-of-nobody\n@include common-account\n"},
+    ),
+    Broken(
+        "the service has no file, nor other",
+        "PAM001",
+        'none for "other"',
+        files={"dovecot": None, "other": None},
+    ),
+    Broken(
+        "logins are turned off",
+        "PAM002",
+        "lets in root alone",
+        files=account_of("account required pam_nologin.so file=/etc/passwd\n"),
+    ),
+    Broken(
+        "a group is required",
+        "PAM002",
+        'the requirement "user ingroup mailusers" is not met by alice',
+        files=account_of("account required pam_succeed_if.so quiet user ingroup mailusers\n"),
+    ),
+    Broken(
+        "auth-worker is not root",
+        "ACCT003",
+        "may not read /etc/shadow",
+        settings="service auth-worker {\n  user = dovecot\n}\n",
+    ),
+    Broken("any password logs in", "PAM003", "has nullok", stored="", lets_in=True),
+)
+
+
+def store(lab: Lab) -> Accounts:
+    assert isinstance(lab.store, Accounts)
+    return lab.store
+
+
+@contextmanager
+def broken(lab: Lab, fault: Broken) -> Iterator[None]:
+    """In place: Dovecot's processes see these very files."""
+    ours, folder = store(lab), store(lab).services
+    before = {name: (folder / name).read_text() for name in fault.files if (folder / name).exists()}
+    for name, text in fault.files.items():
+        if text is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_text(text)
+    ours.set_password("alice", fault.stored)
+    ours.set_aging("alice", fault.aging)
+    if fault.settings:
+        lab.configure(fault.settings)
+        lab.reload()
+    yield
+    for name, text in before.items():
+        (folder / name).write_text(text)
+    ours.set_password("alice", HASH)
+    ours.set_aging("alice", "19000:0:99999:7::")
+    if fault.settings:
+        lab.configure("")
+        lab.reload()
+
+
+def test_what_pam_refuses(proof: Make, dovecot_version: str) -> None:
+    """Each fault is found alone, and all is decided; before and after, nothing is found."""
+    one = proof(dovecot_version, "pam", {"alice": HASH})
+    one.finds(set(), password=SECRET, login=True)
+    for fault in FAULTS:
+        with broken(one.lab, fault):
+            assert one.lab.login("alice", b"another").ok == fault.lets_in, fault.name
+            assert one.lab.login("alice", SECRET).ok == fault.lets_in, fault.name
+            found = one.finds({fault.code}, password=SECRET, login=True)
+            assert fault.words in found[0].problem.says, fault.name
+            assert HASH not in repr(found)
+            weight = Severity.RISK if fault.lets_in else Severity.BLOCKS_LOGIN
+            assert found[0].severity is weight, fault.name
+            assert (found[0].problem.certainty is Certainty.PROVEN) != fault.lets_in, fault.name
+        record(one.lab, fault.name, (fault.code,))
+    assert one.lab.login("alice", SECRET).ok
+    one.finds(set(), password=SECRET)
+
+
+def test_too_many_failures(proof: Make, dovecot_version: str) -> None:
+    """Pam_faillock's own tally, as it writes it; and one that is past."""
+    one = proof(dovecot_version, "pam", {"alice": HASH})
+    tallies = one.lab.folder / "tallies"
+    tallies.mkdir()
+    lock = f"pam_faillock.so %s dir={tallies} deny=2 unlock_time=600\n"
+    unix = UNIX.replace("success=1", "success=2")
+    services = {
+        "common-auth": f"auth required {lock % 'preauth'}{unix}auth [default=die] {lock % 'authfail'}{END}"
+    }
+    store(one.lab).set_services(services)
+    for _ in range(3):
+        assert not one.lab.login("alice", b"another").ok
+    assert not one.lab.login("alice", SECRET).ok
+    found = one.finds({"PAM002"}, password=SECRET, login=True)
+    assert "pam_faillock holds alice until " in found[0].problem.says
+    record(one.lab, "pam_faillock holds the account", ("PAM002",))
+    then = int(time.time()) - 700
+    (tallies / "alice").write_bytes(b"".join(struct.pack("52sHHQ", b"dovecot", 0, 1, then) for _ in range(3)))
+    assert one.lab.login("alice", SECRET).ok
+    one.finds(set(), password=SECRET)
+
+
+def test_what_stays_open_and_what_does_not(proof: Make, dovecot_version: str) -> None:
+    """A module that mailauth does not know may take any password; one that is optional decides nothing."""
+    one = proof(dovecot_version, "pam", {"alice": HASH, "bob": HASH})
+    unknown = "auth [success=1 default=ignore] pam_userdb.so db=/nonexistent use_first_pass\n"
+    unix = UNIX.replace("success=1", "success=2")
+    store(one.lab).set_services({"common-auth": unix + unknown + END})
+    assert one.lab.login("alice", SECRET).ok
+    assert not one.lab.login("alice", b"another").ok
+    told = one.look(password=b"another").diagnosis
+    assert not told.findings
+    assert {"PASS001"} <= {one.rule.code for one in told.undecided}
+    assert any("pam_userdb.so" in one.missing.reason for one in told.undecided)
+    store(one.lab).set_services({"common-auth": f"-auth optional pam_of_nobody.so\n{UNIX}{END}"})
+    assert one.lab.login("alice", SECRET).ok
+    one.finds(set(), password=SECRET)
+    one.finds({"PASS001"}, password=b"another")
+    deep = "auth substack common-auth\naccount include common-account\n"
+    store(one.lab).set_services({"dovecot": deep})
+    assert one.lab.login("alice", SECRET).ok
+    one.finds(set(), password=SECRET)
+    other = Proof(one.lab, "alice@example.org")
+    assert not other.logins()[0]
+    found = other.finds({"USER004"}, password=SECRET)
+    assert "'alice'" in found[0].problem.says
+    Proof(one.lab, "eve").finds({"USER001"}, password=SECRET)
+
+
+def test_the_server_without_a_user(proof: Make, dovecot_version: str) -> None:
+    """Checkup finds what keeps everybody out, and nothing on Debian's own service."""
+    one = proof(dovecot_version, "pam", {"alice": HASH})
+
+    def codes() -> set[str]:
+        found = look_at_all(Checkup(at_pid(one.lab.master_pid, None))).diagnosis.findings
+        return {finding.rule.code for finding in found if finding.rule.code.startswith(("PAM", "ACCT"))}
+
+    assert not codes()
+    for fault in FAULTS:
+        if fault.code in ("PAM001", "ACCT003"):
+            with broken(one.lab, fault):
+                assert codes() == {fault.code}, fault.name
+    assert not codes()
+
+
+def test_passwd_takes_the_x_for_the_hash(proof: Make, dovecot_version: str) -> None:
+    """With shadow passwords no password matches what passdb passwd reads."""
+    one = proof(dovecot_version, "passwd", {"alice": HASH})
+    one.finds(set(), password=SECRET)
+    for stored, code in (("x", "ACCT004"), (None, "ACCT001"), (f"!{HASH}", "ACCT001")):
+        one.lab.set_password("alice", stored)
+        assert not one.lab.login("alice", SECRET).ok
+        found = one.finds({code}, password=SECRET, login=True)
+        assert "alice" in found[0].problem.says or '"x"' in found[0].problem.says
+    one.lab.set_password("alice", HASH)
+    one.finds({"PASS001"}, password=b"another")
+
+
+@pytest.mark.parametrize("version", [one for one in PROVEN if one.startswith("2.3")])
+def test_shadow_without_pam(proof: Make, version: str) -> None:
+    """2.3's passdb shadow refuses what is locked, knows no expiry, and must be asked as root."""
+    one = proof(version, "shadow", {"alice": HASH})
+    for stored in (f"!{HASH}", "", None):
+        one.lab.set_password("alice", stored)
+        assert not one.lab.login("alice", SECRET).ok
+        one.finds({"ACCT001"}, password=SECRET, login=True)
+    one.lab.set_password("alice", HASH)
+    store(one.lab).set_aging("alice", "0:0:90:7::1")
+    assert one.lab.login("alice", SECRET).ok
+    one.finds(set(), password=SECRET)
+    one.lab.configure("service auth-worker {\n  user = dovecot\n}\n")
+    one.lab.reload()
+    assert not one.lab.login("alice", SECRET).ok
+    one.finds({"ACCT003"}, password=SECRET, login=True)
