@@ -12,6 +12,7 @@ from mailauth.errors import Refused, UsageError
 if TYPE_CHECKING:
     from mailauth.migrate.journal import Head
     from mailauth.migrate.where import Where
+    from mailauth.stores.adding import Target
     from mailauth.stores.swaps import Table
 
 
@@ -42,7 +43,7 @@ def seal_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = None) -> None:
+def must_be_of(head: "Head", where: "Where", table: "Table | Target", said: str | None = None) -> None:
     """Raises UsageError where the journal belongs to another store, by what that is and not by its name.
 
     ``said``: the store's identity, by who knows that it is the same.
@@ -66,7 +67,7 @@ def must_be_of(head: "Head", where: "Where", table: "Table", said: str | None = 
     )
 
 
-def fresh_journal(where: "Where", table: "Table", rules: str, seal: Sealing) -> Any:
+def fresh_journal(where: "Where", table: "Table | Target", rules: str, seal: Sealing) -> Any:
     """``rules``: what is done, as JSON.  Raises UsageError, Refused."""
     import time  # noqa: PLC0415
 

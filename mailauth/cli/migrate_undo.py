@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailauth.cli.migrate_journal import must_be_of
+from mailauth.cli.migrate_move import undo_move
 from mailauth.cli.migrate_on_login import json_option
 from mailauth.cli.migrate_options import rate_option, store_options
 from mailauth.cli.migrate_plan import flush, told, where_of
@@ -52,6 +53,8 @@ def undo(
     A journal knows its store by the server's own identity, or by the file.  Where that is another now, undo
     says what it finds, and --store with those words accepts it.
 
+    Of migrate move it removes the rows that were added and are still the same; name the target with --url.
+
     What migrate default-scheme did to Dovecot's configuration goes back first.  Where the default scheme is
     another one than it was, strings without a scheme are not put back: nobody would get in with them.
     """
@@ -66,6 +69,9 @@ def undo(
     if all(named[one] is None for one in ("config", "pid", "url", "url_fd")):
         named["config"] = head.config
     where = where_of(named, None)
+    if head.kind:
+        undo_move(head, where, key, store, do_it=do_it, as_json=as_json)
+        return
     damaged: list[int] = []
     batches = journals.entries(name, key, damaged)
     entries = sum(head.done.get(name, 0) for name in ("written", "changed", "locked"))

@@ -55,6 +55,7 @@ class Head:
     identity: str = ""  # of the store, by the server's own word; "" in journals of before
     keys: tuple[Key, ...] = ()  # of the first and of the last row that it changes
     without_plaintexts: bool = False  # old strings that are plaintexts are left out
+    kind: str = ""  # "move": rows were added
     default_scheme: str = ""  # of the passdb when it began; "" for a store without one
 
     @property
@@ -69,6 +70,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     old: bytes | None
     new: bytes
     null: bool = False
+    added: bool = False  # the row was not there before
+    cancelled: bool = False  # it was to be added, and was not
 
     @property
     def kept(self) -> bool:

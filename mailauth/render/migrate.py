@@ -11,6 +11,7 @@ from mailauth.migrate.apply import Plan, Report
 from mailauth.migrate.decide import Action, Line
 from mailauth.migrate.journal import Head, State
 from mailauth.migrate.mechanisms import refusal
+from mailauth.migrate.move import Moving
 
 
 def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
@@ -78,6 +79,30 @@ def default_scheme_text(
         lines.append(f"The default scheme was {old}, and is {new}.")
     lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
     return "\n".join(lines) + "\n"
+
+
+def move_text(moving: Moving, source: str, again: str) -> str:
+    """What would be added to another store, what is there, and what is left."""
+    lines = [f"from {source}", f"to {moving.place}"]
+    for one in moving.kinds:
+        names = f"  e.g. {', '.join(one.users)}" if one.users else ""
+        lines.append(f"  {one.what:<8} {one.rows:>9}  {one.why}{names}".rstrip())
+    lines += [f"Note: {note}." for note in moving.notes]
+    if moving.swaps:
+        lines += [f"{len(moving.swaps)} rows would be added, and none was. To do it:", f"  {again}"]
+    else:
+        lines.append("0 rows would be added.")
+    return "\n".join(lines) + "\n"
+
+
+def removal_text(report: Report, head: Head) -> str:
+    """What an undo of a move would do."""
+    lines = [f"{head.id}: {report.written} rows of {head.store} would be removed; --apply does it."]
+    if report.changed:
+        lines.append(f"{report.changed} rows hold another string than was added: left as they are.")
+    if report.already:
+        lines.append(f"{report.already} rows are not there.")
+    return "\n".join([*lines, *_named(report)]) + "\n"
 
 
 def _in_the_way(plan: Plan) -> Iterator[str]:

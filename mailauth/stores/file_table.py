@@ -18,7 +18,7 @@ from mailauth.stores import obstacles, passwd_file, replace
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, not_kept
 
 _NOTED = 1000  # lines of a kind that are noted
-_PAUSES = (*(0.02 * 1.3**n for n in range(16)), *[1.0] * 20)  # seconds between tries of a busy file; 30 s
+PAUSES = (*(0.02 * 1.3**n for n in range(16)), *[1.0] * 20)  # seconds between tries of a busy file; 30 s
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class FileTable:
         for one in swaps:
             if any(char in one.new for char in b":\n\r\0" + self.mark):
                 raise Refused(f"{self.path}: a passwd-file cannot hold a string with a colon or a line end.")
-        pauses = iter(_PAUSES)
+        pauses = iter(PAUSES)
         while True:
             try:
                 work, now = self._once(swaps)

@@ -125,6 +125,15 @@ def without_scheme(query: str) -> bool:
     return any(_NO_SCHEME.search(item) for item in _selected(clean))
 
 
+def other_fields(query: str) -> tuple[str, ...]:
+    """Fields that a password query returns beside the user's name and the password: nologin ..."""
+    found = (re.split(r"[\s.]", item.strip())[-1].strip('"`') for item in _selected(blanked(query).strip()))
+    return tuple(one for one in found if one.lower() not in _OF_A_USER and not one.startswith("userdb_"))
+
+
+_OF_A_USER = frozenset({"user", "username", "domain", "password"})
+
+
 def _outside(text: str) -> Iterable[int]:
     """The places that are in no quotes and no parentheses."""
     depth, quote = 0, ""

@@ -1,6 +1,7 @@
 """Rows of stored strings, and what is to be written into them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -154,6 +155,10 @@ def not_kept(swaps: Sequence[Swap], now: Mapping[Key, bytes | None]) -> dict[Key
     }
 
 
+Run = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
+"""Runs a statement with its values; returns its rows."""
+
+
 class Engine(Protocol):
     """What differs from database to database."""
 
@@ -175,6 +180,9 @@ class Engine(Protocol):
 
         Raises LockedError, RowRefusedError, NotKeptError, Refused; then nothing was written.
         """
+
+    def transaction(self) -> AbstractContextManager[Run]:
+        """All that is run within it counts, or none does.  Raises as ``swap``."""
 
     def identity(self, table: str) -> str:
         """The server, as it names itself, and the table."""

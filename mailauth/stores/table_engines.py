@@ -18,6 +18,7 @@ from mailauth.stores.swaps import (
     NotKeptError,
     Obstacle,
     RowRefusedError,
+    Run,
     Swap,
     key_of,
     not_kept,
@@ -26,7 +27,10 @@ from mailauth.stores.swaps import (
 _BUSY = (1020, 1205, 1213)  # changed since the snapshot (MariaDB 11.6 on); lock wait; deadlock
 # Their own words may hold the string; those about a CHECK have its name only.
 _REFUSED = {
-    1062: "the column is UNIQUE, and another row has the new string",
+    1048: "a column may not be empty (NULL)",
+    1062: "a column is UNIQUE, and another row has the new value",
+    1364: "a column has no default, and needs a value",
+    1452: "a foreign key names a row that is not there",
     1366: "the column's character set lacks a character of the new string",
     1644: REFUSED_BY_TRIGGER,
 }
@@ -155,6 +159,22 @@ class Mysql:
                 raise
             self._link.commit()
             return done
+
+    @contextmanager
+    def transaction(self) -> Iterator[Run]:
+        with self._errors(), self._link.cursor() as cursor:
+
+            def run(statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+                cursor.execute(statement, tuple(values) or None)
+                found: Sequence[Sequence[Any]] = cursor.fetchall()
+                return found
+
+            try:
+                yield run
+            except BaseException:
+                self._link.rollback()
+                raise
+            self._link.commit()
 
     def _swap(self, cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         if not self._make_swap(names):
@@ -331,6 +351,17 @@ class Sqlite:
                 if self._link.in_transaction:
                     self._link.execute("ROLLBACK")
             return frozenset(one.row.key for one in same)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Run]:
+        with self._errors():
+            self._link.execute("BEGIN IMMEDIATE")
+            try:
+                yield lambda statement, values: self._link.execute(statement, tuple(values)).fetchall()
+                self._link.execute("COMMIT")
+            finally:
+                if self._link.in_transaction:
+                    self._link.execute("ROLLBACK")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from mailauth.stores.swaps import (
     NotKeptError,
     Obstacle,
     RowRefusedError,
+    Run,
     Swap,
     key_of,
     not_kept,
@@ -186,6 +187,19 @@ class Pgsql:
                         return keys
                 self._not_moved(link, names.table)
                 return self._new_ones(link, names, swaps, updated)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Run]:
+        with self._errors(), self._writer() as link, link.transaction():
+            if links.is_pooled(link):
+                link.execute(self._bounds)
+
+            def run(statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+                done = link.execute(statement.encode(), values or None)
+                found: Sequence[Sequence[Any]] = done.fetchall() if done.description else ()
+                return found
+
+            yield run
 
     @contextmanager
     def _writer(self) -> Iterator[Any]:

@@ -1,0 +1,381 @@
+"""Rows that are added to a store, all of a batch or none, and taken away again where they still are.
+
+Written means read back in the same transaction.  A row that is there already is never touched.
+"""
+
+import random
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
+from mailauth.errors import CannotObserve, Refused, UsageError
+from mailauth.stores import passwd_file, replace, sql
+from mailauth.stores import table as tables
+from mailauth.stores.file_table import PAUSES, FileTable
+from mailauth.stores.query import VARIABLE, is_name
+from mailauth.stores.store import as_bytes
+from mailauth.stores.swaps import (
+    Key,
+    LockedError,
+    Names,
+    NotKeptError,
+    Obstacle,
+    Row,
+    RowRefusedError,
+    Run,
+    Swap,
+    Swapped,
+    key_of,
+)
+
+_PAGE = 25_000
+_NOT_KEPT = "the store does not keep the row as it was written (a trigger, a rule, a policy, a column's type)"
+_STAYED = "the store does not let the row go (a trigger, a rule or a policy)"
+_TWO_PARTS = re.compile(r"CONCAT\(([^,()]+), '@', ([^,()]+)\)")
+_FILLED = re.compile(r"%([und])")
+
+
+class Target(Protocol):
+    """Where rows are added.  A swap's row has the key and the user, its ``new`` is the string."""
+
+    @property
+    def place(self) -> str:
+        """Where a person can look."""
+
+    @property
+    def width(self) -> int | None:
+        """Of the column of the strings, in characters; None: no limit."""
+
+    def identity(self) -> str:
+        """Which store this is."""
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """What an administrator should know before."""
+
+    def there(self) -> Iterator[tuple[str, bytes | None]]:
+        """All users that are there, with what is stored."""
+
+    def key(self, user: str) -> Key | str:
+        """The user's key, or why the store cannot have one."""
+
+    def unfit(self, new: bytes) -> str:
+        """Why the store cannot hold a string; "" where it can."""
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        """These rows as they are."""
+
+    def add(self, swaps: Sequence[Swap]) -> Swapped:
+        """``changed``: somebody of that name is there by now."""
+
+    def remove(self, swaps: Sequence[Swap]) -> Swapped:
+        """Where the string is still the one that was added; ``changed``: where it is not."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+def folded(name: str) -> str:
+    """What two names share that a database, or a person, may take for one."""
+    return unicodedata.normalize("NFC", name).casefold().strip()
+
+
+def target_of(source: Source, fill: Mapping[str, str]) -> Target:
+    """``fill``: what other columns hold, with %u, %n and %d.  Raises UsageError, Refused, CannotObserve."""
+    if isinstance(source, SqlSource):
+        sql.prepare(source)
+        return _SqlTarget.of(tables.opened(source), fill)
+    assert isinstance(source, FileSource)
+    if fill:
+        raise UsageError("--fill is for the columns of a database.")
+    if VARIABLE.search(source.path):
+        raise UsageError(f"{source.path}: give one file with --to passwd-file:/PATH.")
+    if not Path(source.path).is_file():
+        raise CannotObserve(f"{source.path}: there is no such passwd-file; make an empty one first.")
+    return _FileTarget(FileTable(Path(source.path)))
+
+
+_Work = Callable[[Sequence[Swap]], Swapped]
+
+
+def _halved(work: _Work, swaps: Sequence[Swap]) -> Swapped:
+    """Halved where a row is locked or refused, until only such rows are left."""
+    if not swaps:
+        return Swapped(frozenset())
+    try:
+        return work(swaps)
+    except NotKeptError as why:
+        rest = _halved(work, [one for one in swaps if one.row.key not in why.left])
+        return rest | Swapped(frozenset(), left=tuple(why.left.items()))
+    except (LockedError, RowRefusedError) as why:
+        if len(swaps) > 1:
+            middle = len(swaps) // 2
+            return _halved(work, swaps[:middle]) | _halved(work, swaps[middle:])
+        key = swaps[0].row.key
+        if isinstance(why, LockedError):
+            return Swapped(frozenset(), locked=frozenset({key}))
+        return Swapped(frozenset(), left=((key, str(why)),))
+
+
+@dataclass(slots=True)
+class _SqlTarget:
+    """A database's table: the columns of the name, that of the string, and others that are filled."""
+
+    table: tables.SqlTable
+    names: Names  # its keys are the columns of the name
+    fill: Mapping[str, str]
+
+    @classmethod
+    def of(cls, found: tables.SqlTable, fill: Mapping[str, str]) -> "_SqlTarget":
+        two = _TWO_PARTS.fullmatch(found.user)
+        columns = (two[1], two[2]) if two else (found.user,)
+        if found.nameless or not all(map(is_name, columns)):
+            found.close()
+            raise Refused(
+                f"{found.place}: the user's name is not one column, or two of one table; --to-rows-query"
+                " names them: user and password of the mailboxes' table."
+            )
+        names = Names(found.names.table, found.names.column, columns)
+        return cls(found, names, dict(fill))
+
+    @property
+    def place(self) -> str:
+        return self.table.place
+
+    @property
+    def width(self) -> int | None:
+        return self.table.width
+
+    def identity(self) -> str:
+        return self.table.identity()
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Only those of a key that does not sort: the others are of UPDATE."""
+        why = self.table.unsortable()
+        return (Obstacle(why, stops=True),) if why else ()
+
+    def there(self) -> Iterator[tuple[str, bytes | None]]:
+        after: Key | None = None
+        while rows := self.table.page(after, _PAGE):
+            yield from ((row.user, row.stored) for row in rows)
+            after = rows[-1].key
+
+    def key(self, user: str) -> Key | str:
+        if len(self.names.keys) == 1:
+            return (user,)
+        name, at, domain = user.rpartition("@")
+        return (name, domain) if at and name and domain else "the table has a column for the domain"
+
+    def unfit(self, new: bytes) -> str:
+        try:
+            new.decode()
+        except UnicodeDecodeError:
+            return "the stored string is not UTF-8"
+        if self.width is not None and len(new) > self.width:
+            return f"the column holds {self.width} characters, and {len(new)} are needed: widen it"
+        return ""
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        with self.table.engine.transaction() as run:
+            held = self._held(run, keys)
+        return [Row(key, _name(key), stored) for key, stored in held]
+
+    def _held(self, run: Run, keys: Sequence[Key], lock: str = "") -> list[tuple[Key, bytes | None]]:
+        names, mark = self.names, self.table.engine.mark
+        one = f"({', '.join([mark] * len(names.keys))})"
+        marks = ", ".join([one] * len(keys))
+        if len(names.keys) > 1 and mark == "?":  # SQLite wants VALUES where a row has several columns
+            marks = f"VALUES {marks}"
+        columns = ", ".join(names.keys)
+        found = run(
+            f"SELECT {columns}, {names.column} FROM {names.table} WHERE ({columns}) IN ({marks}){lock}",  # noqa: S608 - names of the query
+            [value for key in keys for value in key],
+        )
+        return [(key_of(row[:-1]), as_bytes(row[-1])) for row in found]
+
+    def add(self, swaps: Sequence[Swap]) -> Swapped:
+        return _halved(self._add, swaps)
+
+    def _add(self, swaps: Sequence[Swap]) -> Swapped:
+        names, mark = self.names, self.table.engine.mark
+        columns = (*names.keys, names.column, *self.fill)
+        with self.table.engine.transaction() as run:
+            taken = {_folded(key) for key, _ in self._held(run, [one.row.key for one in swaps])}
+            ours = [one for one in swaps if _folded(one.row.key) not in taken]
+            if ours:
+                row = f"({', '.join([mark] * len(columns))})"
+                run(
+                    f"INSERT INTO {names.table} ({', '.join(columns)}) VALUES {', '.join([row] * len(ours))}",  # noqa: S608 - the same
+                    [value for one in ours for value in (*one.row.key, one.value, *self._filled(one))],
+                )
+            keys = [one.row.key for one in ours]
+            now = dict(self._held(run, keys)) if keys else {}
+            if left := {one.row.key: _NOT_KEPT for one in ours if now.get(one.row.key) != one.new}:
+                raise NotKeptError(left)
+        return Swapped(frozenset(keys), frozenset(one.row.key for one in swaps) - frozenset(keys))
+
+    def _filled(self, one: Swap) -> list[str]:
+        name, _, domain = one.row.user.rpartition("@")
+        parts = {"u": one.row.user, "n": name or domain, "d": domain if name else ""}
+        return [_FILLED.sub(lambda found: parts[found[1]], text) for text in self.fill.values()]
+
+    def remove(self, swaps: Sequence[Swap]) -> Swapped:
+        return _halved(self._remove, swaps)
+
+    def _remove(self, swaps: Sequence[Swap]) -> Swapped:
+        names, mark = self.names, self.table.engine.mark
+        lock = "" if mark == "?" else " FOR UPDATE"
+        those = " AND ".join(f"{key} = {mark}" for key in names.keys)
+        with self.table.engine.transaction() as run:
+            held = self._held(run, [one.row.key for one in swaps], lock)
+            alike = [_folded(key) for key, _ in held]
+            same = {key: stored for key, stored in held if alike.count(_folded(key)) == 1}
+            ours = [one for one in swaps if one.row.key in same and same[one.row.key] == one.new]
+            for one in ours:
+                run(f"DELETE FROM {names.table} WHERE {those}", one.row.key)  # noqa: S608 - the same
+            keys = [one.row.key for one in ours]
+            if left := {key: _STAYED for key, _ in (self._held(run, keys) if keys else ())}:
+                raise NotKeptError(left)
+        there = frozenset(key for key, _ in held)
+        return Swapped(frozenset(keys), there - frozenset(keys))
+
+    def close(self) -> None:
+        self.table.close()
+
+
+def _folded(key: Key) -> tuple[str, ...]:
+    return tuple(folded(str(part)) for part in key)
+
+
+def _name(key: Key) -> str:
+    return "@".join(map(str, key))
+
+
+@dataclass(slots=True)
+class _FileTarget:
+    """A passwd-file: new lines stand at its end."""
+
+    file: FileTable
+    width: int | None = field(default=None)
+
+    @property
+    def place(self) -> str:
+        return self.file.place
+
+    def identity(self) -> str:
+        return self.file.identity()
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        return self.file.obstacles()
+
+    def there(self) -> Iterator[tuple[str, bytes | None]]:
+        after: Key | None = None
+        while rows := self.file.page(after, _PAGE):
+            yield from ((row.user, row.stored) for row in rows)
+            after = rows[-1].key
+
+    def key(self, user: str) -> Key | str:
+        if set(user) & set(":\n\r\0") or user[:1] == "#":
+            return "a passwd-file cannot hold this name"
+        return (user,)
+
+    def unfit(self, new: bytes) -> str:
+        bad = set(new) & set(b":\n\r\0")
+        return "a passwd-file cannot hold a colon or a line end in a string" if bad else ""
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        found = self.file.of_users([str(key[0]) for key in keys])
+        return [Row((row.key[1],), str(row.key[1]), row.stored) for row in found]
+
+    def add(self, swaps: Sequence[Swap]) -> Swapped:
+        return self._written(swaps, _Added)
+
+    def remove(self, swaps: Sequence[Swap]) -> Swapped:
+        return self._written(swaps, _Removed)
+
+    def _written(self, swaps: Sequence[Swap], make: "type[_Added | _Removed]") -> Swapped:
+        pauses = iter(PAUSES)
+        while swaps:
+            try:
+                return self._once(make({one.row.user.encode(): one for one in swaps}))
+            except replace.MovedError:
+                if (pause := next(pauses, None)) is None:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - not to go in step with who writes it
+        return Swapped(frozenset())
+
+    def _once(self, work: "_Added | _Removed") -> Swapped:
+        keys = [one.row.key for one in work.wanted.values()]
+        with replace.opened(self.file.path) as found, replace.locked(found) as place:
+            with place.reader() as file:
+                work.look(file)
+            with place.reader() as file:
+                replace.replace(place, work.content(file))
+            now = {row.key: row.stored for row in self.now(keys)}
+        return work.outcome(now)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(slots=True)
+class _Added:
+    """A copy of the file with new lines at its end, for those of whom there is none."""
+
+    wanted: dict[bytes, Swap]
+    there: set[bytes] = field(default_factory=set)
+
+    def look(self, file: BinaryIO) -> None:
+        self.there = {name for line in file if (name := passwd_file.name_of(line)) in self.wanted}
+
+    def content(self, file: BinaryIO) -> Iterator[bytes]:
+        last = b"\n"
+        for line in file:
+            yield line
+            last = line
+        if not last.endswith(b"\n"):
+            yield b"\n"
+        for name, one in self.wanted.items():
+            if name not in self.there:
+                yield name + b":" + one.new + b"\n"
+
+    def outcome(self, now: Mapping[Key, bytes | None]) -> Swapped:
+        ours = {one.row.key: one for name, one in self.wanted.items() if name not in self.there}
+        left = tuple((key, _NOT_KEPT) for key, one in ours.items() if now.get(key) != one.new)
+        taken = frozenset(self.wanted[name].row.key for name in self.there)
+        return Swapped(frozenset(ours) - {key for key, _ in left}, taken, left=left)
+
+
+@dataclass(slots=True)
+class _Removed:
+    """A copy of the file without the lines that were added and are still the same."""
+
+    wanted: dict[bytes, Swap]
+    there: set[bytes] = field(default_factory=set)
+    same: set[bytes] = field(default_factory=set)
+
+    def look(self, file: BinaryIO) -> None:
+        for line in file:
+            name = passwd_file.name_of(line)
+            if name in self.wanted and name not in self.there:
+                self.there.add(name)
+                if line.rstrip(b"\r\n") == name + b":" + self.wanted[name].new:
+                    self.same.add(name)
+
+    def content(self, file: BinaryIO) -> Iterator[bytes]:
+        gone: set[bytes] = set()
+        for line in file:
+            name = passwd_file.name_of(line)
+            if name in self.same and name not in gone:
+                gone.add(name)
+                continue
+            yield line
+
+    def outcome(self, now: Mapping[Key, bytes | None]) -> Swapped:
+        del now  # a later line of the same name may count by now
+        written = frozenset(self.wanted[name].row.key for name in self.same)
+        return Swapped(written, frozenset(self.wanted[name].row.key for name in self.there - self.same))

@@ -1,0 +1,90 @@
+"""Who can log in by a store, with the stored string: what a password query leaves out is not among them.
+
+A query's condition on the user's name is taken away, and every other one holds (``active = 1``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailauth import lines
+from mailauth.dovecot import inroot
+from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
+from mailauth.errors import Refused
+from mailauth.oserrors import unseen
+from mailauth.stores import conditions, passwd_file, query, streaming
+from mailauth.stores.survey import files_of
+
+_USERDB = "userdb_"
+_STORED, _LAST = 1, 7  # fields of a line: the password, and the first one with extra fields
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One user.  ``stored`` is a secret.  ``fields``: what else the store says of a login (nologin ...).
+
+    ``never``: Dovecot never looks at it, and why.
+    """
+
+    user: bytes
+    stored: bytes | None
+    fields: tuple[str, ...] = ()
+    never: str = ""
+
+    def __repr__(self) -> str:
+        return "Listed(...)"
+
+
+def listed(source: Source) -> Iterator[Listed]:
+    """To be asked where the store is.  Raises Refused, CannotObserve."""
+    if isinstance(source, SqlSource):
+        yield from _of_sql(source)
+    elif isinstance(source, FileSource):
+        for path in map(Path, files_of(source.path)) if query.VARIABLE.search(source.path) else [source.path]:
+            yield from _of_file(Path(path))
+
+
+def rows_query(text: str, place: str) -> str:
+    """The query that lists all whom a password query lets in.  Raises Refused where that is not plain."""
+    own = [part for segment in conditions.read(text) for part in segment.parts if part.of_user]
+    select, user = query.read(conditions.without(text, tuple(own))), query.user_of(text)
+    name_them = "name the rows with --rows-query (SELECT user, password FROM ... WHERE ...)."
+    if select is None or not select.column or not user or {"GROUP", "HAVING"} & set(select.after):
+        raise Refused(f"{place}: who is let in does not show in the password query: {name_them}")
+    if "%" in select.where + select.tables:
+        raise Refused(f"{place}: the password query has a condition with a variable: {name_them}")
+    where = f" WHERE {select.where}" if select.where else ""
+    return f"SELECT {user}, {select.column} FROM {select.tables}{where}"  # noqa: S608 - the query's own words
+
+
+def _of_sql(source: SqlSource) -> Iterator[Listed]:
+    asked, fields = rows_query(source.query, source.place), query.other_fields(source.query)
+    with streaming.opened(source) as link:
+        for user, stored in link.rows(asked):
+            yield Listed(_bytes(user) or b"", _bytes(stored), fields)
+
+
+def _bytes(value: streaming.Value) -> bytes | None:
+    return str(value).encode() if isinstance(value, int) else value
+
+
+def _of_file(path: Path) -> Iterator[Listed]:
+    seen: set[bytes] = set()
+    try:
+        with inroot.opened(path) as file:
+            for line, size in lines.sized(file):
+                name = passwd_file.name_of(line)
+                if not name:
+                    continue
+                never = "a line that is too long" if size > len(line) else ""
+                never = "a later line of the same name" if name in seen else never
+                seen.add(name)
+                yield Listed(name, passwd_file.stored_of(line), _fields(line), never)
+    except OSError as why:
+        raise unseen(str(path), why, "the passwd-file cannot be read") from None
+
+
+def _fields(line: bytes) -> tuple[str, ...]:
+    words = b":".join(line.rstrip(b"\r\n").split(b":")[_LAST:]).split()
+    names = [word.partition(b"=")[0].decode("utf-8", "replace") for word in words]
+    return tuple(name for name in names if not name.startswith(_USERDB))
