@@ -24,8 +24,9 @@ TARGETS = [("2.4.1", "sqlite"), ("2.3.19.1", "mysql"), ("2.4.1", "pgsql"), ("2.3
 
 
 def bare(number: int, scheme: str = "SHA512-CRYPT") -> str:
-    options: dict[str, int | str] = {} if scheme == "MD5-CRYPT" else {"rounds": 1000}
-    return generate(scheme, Password(secret(number)), **options).partition("}")[2]
+    password = Password(secret(number))
+    made = generate(scheme, password) if scheme == "MD5-CRYPT" else generate(scheme, password, rounds=1000)
+    return made.partition("}")[2]
 
 
 def kinds(number: int, other: str = "SHA256-CRYPT") -> str:
