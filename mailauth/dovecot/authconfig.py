@@ -174,14 +174,16 @@ class AuthConfig:
 
 
 def who_verifies(
-    driver: str, *, use_worker: bool, use_cache: bool, cache_with_worker: bool
+    driver: str, *, use_worker: bool, use_cache: bool, cache_with_worker: bool, stays: bool = False
 ) -> tuple[ServiceName, ServiceName | None]:
     """The process that verifies on a lookup, and the one on a cache hit (None: never cached).
 
     Measured on 2.3.19.1 and 2.4.1: 2.4's ``passdb_use_worker=yes`` moves a driver to the worker,
-    ``=no`` does not take mysql or sqlite out of it.
+    ``=no`` does not take mysql or sqlite out of it.  ``stays``: Lua is set not to go to the worker
+    (2.3 ``blocking=no``, 2.4 ``passdb_use_worker=no``), which it obeys (measured on both).
     """
-    miss: ServiceName = "auth-worker" if use_worker or driver in BLOCKING_DRIVERS else "auth"
+    blocks = driver in BLOCKING_DRIVERS and not (stays and driver == "lua")
+    miss: ServiceName = "auth-worker" if use_worker or blocks else "auth"
     if not use_cache or driver in UNCACHED_DRIVERS:
         return miss, None
     return miss, "auth-worker" if cache_with_worker else "auth"

@@ -124,10 +124,21 @@ _LUA = (
             "userdb-lua.c", Why.SERVER),
     Message(_FAILED, "passdb-lua: auth_password_verify invalid return value%",
             "the Lua script returns something that this Dovecot does not take", "db-lua.c", Why.SERVER),
-    Message(_FAILED, "db-lua: auth_password_verify invalid return value%",
-            "the Lua script returns something that this Dovecot does not take", "db-lua.c", Why.SERVER),
     Message(_FAILED, "auth_password_verify invalid return value%",
             "the Lua script returns something that this Dovecot does not take", "db-lua.c", Why.SERVER),
+    *(
+        Message(_FAILED, f"{of}{called}invalid {kind}return value%",
+                "the Lua script returns something that this Dovecot does not take", "db-lua.c", Why.SERVER)
+        for of in ("passdb-lua: ", "db-lua: ", "userdb-lua: ", "")
+        for called in ("db-lua: auth_password_verify ", "db-lua: auth_passdb_lookup(req) ",
+                       "db-lua: auth_userdb_lookup(req) ")
+        for kind in ("", "error ")
+    ),
+    Message(_FAILED, "db-lua: lua_pcall(%) failed: %!", "the Lua script ends with an error",
+            "passdb-lua.c", Why.SERVER),
+    Message(_FAILED, "db-lua: passdb failed", "the Lua script says that it failed", "2.4 db-lua.c",
+            Why.SERVER),
+    Message(_FAILED, "db-lua: passb failed", "the Lua script says that it failed", "db-lua.c", Why.SERVER),
     Message(_FAILED, "passdb-lua: %!", "the Lua script says that it failed", "passdb-lua.c", Why.SERVER),
     Message(_FAILED, "userdb-lua: %!", "the Lua script says that it failed", "userdb-lua.c", Why.SERVER),
     Message(_FAILED, "db-lua: '%' is not a function", "the Lua script lacks that function", "db-lua.c",

@@ -51,6 +51,7 @@ def read_passdbs(
             use_worker="blocking=yes" in args.split() or _is_on(ldap, "blocking"),
             use_cache=use_cache,
             cache_with_worker=with_worker,
+            stays="blocking=no" in args.split(),
         )
         found.append(
             Passdb(
@@ -145,6 +146,9 @@ def _source(
     if driver == "static":
         fields = dict(word.partition("=")[::2] for word in args.split())
         return driver, "", StaticSource(fields.pop("password", None), tuple(fields.items()))
+    if driver == "lua":  # src/auth/passdb-lua.c
+        options = dict(word.partition("=")[::2] for word in args.split())
+        return driver, options.get("scheme", ""), None
     if driver != "sql":
         return driver, "", None
     file = _sql_file(tree, args, dovecot)

@@ -105,11 +105,13 @@ def read_passdbs(
             scheme = tree.get("passdb_default_password_scheme")
         if driver == "static":
             scheme = ""  # it has its own, and takes none that is set
+        worker = _own(block, "passdb_use_worker")
         miss, hit = who_verifies(
             driver,
             use_worker=effective(tree, block, "passdb_use_worker") == "yes",
             use_cache=use_cache and effective(tree, block, "passdb_use_cache") != "no",
             cache_with_worker=with_worker,
+            stays=worker is not None and worker.value == "no",
         )
         found.append(
             Passdb(

@@ -45,6 +45,7 @@ from mailauth.evidence.lookup import (
     Unseen,
     UserName,
 )
+from mailauth.evidence.lua import LuaScripts
 from mailauth.evidence.network import (
     Approach,
     Certificate,
@@ -124,6 +125,7 @@ __all__ = [
     "LoginSocket",
     "Logins",
     "LookedUp",
+    "LuaScripts",
     "Made",
     "MailAccess",
     "MailSession",

@@ -105,7 +105,7 @@ class LogWindow(Evidence):
 class UnseenFailures(Evidence):
     """Users whose last login by a mail client failed, by the words of passdbs that are not looked into.
 
-    ``users``: the latest last.
+    ``users``: the latest last; ``returned``: those of them who logged in before.
     """
 
     passdbs: tuple[str, ...]
@@ -115,6 +115,8 @@ class UnseenFailures(Evidence):
     whys: frozenset[Why]
     last_login: datetime | None  # of anybody
     last: datetime | None
+    first: datetime | None = None
+    returned: tuple[str, ...] = ()
 
     @property
     def seen(self) -> str:

@@ -142,8 +142,7 @@ def _look_at(scene: Scene, path: str, role: str, reader: str, *, secret: bool) -
     if not stat.S_ISREG(state.st_mode) and role == "passwd-file":
         return AuthFile(path, role, reader, missing=True, open_to_all=False)
     open_to_all = secret and state.st_size > 0 and bool(state.st_mode & stat.S_IROTH)
-    account = None if reader == "root" else _account(dovecot, reader)
-    account = account and replace(account, groups=account.groups | _more_groups(scene))
+    account = _reader(scene, reader)
     by, why_not = _stopped(dovecot, path, account) if account else ("", "")
     other = _group_that_reads(dovecot, state) if by == path else ""
     return AuthFile(
@@ -158,6 +157,18 @@ def _look_at(scene: Scene, path: str, role: str, reader: str, *, secret: bool) -
         stopped_why=why_not,
         other_group=other,
     )
+
+
+def _reader(scene: Scene, name: str) -> _Account | None:
+    """The account that reads; None for root, whom nothing stops, and for one that there is not."""
+    account = None if name == "root" else _account(scene.dovecot, name)
+    return account and replace(account, groups=account.groups | _more_groups(scene))
+
+
+def kept_from(scene: Scene, path: str, name: str) -> tuple[str, str]:
+    """What on the way keeps a user from reading a file, and its mode; "" where nothing does."""
+    account = _reader(scene, name)
+    return _stopped(scene.dovecot, path, account) if account else ("", "")
 
 
 def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:

@@ -77,7 +77,7 @@ def _of_auth(scene: Scene, since: float) -> LogEvent | None:
     """Its own line of why it ends; else what the master says, with the error that auth logged before that."""
     events = [one for one in _events(scene) if one.when is None or one.when.timestamp() > since]
     mine = [one for one in events if one.process == "auth" or "service(auth)" in one.text]
-    ends = [one for one in mine if one.kind in _ENDS]
+    ends = [one for one in mine if one.kind in _ENDS and not _goes_on(one)]
     telling = [one for one in ends if _OF_THE_MASTER not in one.text]
     if telling or not ends:
         return next(reversed(telling), None)
@@ -92,8 +92,8 @@ def _of_auth(scene: Scene, since: float) -> LogEvent | None:
 
 
 def _goes_on(one: LogEvent) -> bool:
-    """Whether it is the second line of a message, as libpq has them: after a tab, here made visible."""
-    return one.text.startswith(("\\t", " "))
+    """Whether it is the second line of a message, as libpq and Lua write them: after a tab, made visible."""
+    return one.text.startswith(("\\t", " ", "stack traceback:"))
 
 
 def _apart(one: LogEvent, other: LogEvent) -> float:

@@ -27,7 +27,9 @@ def observe_unseen_failures(scene: Scene) -> UnseenFailures | NotApplicable:
     causes = {
         event.row.says: None for event in failing.values() if event.row and event.row.says != event.reason
     }
-    logged_in = [event.when for event, _ in log.events if event.kind is LogKind.LOGGED_IN and event.when]
+    good = [event for event, _ in log.events if event.kind is LogKind.LOGGED_IN]
+    logged_in = [event.when for event in good if event.when]
+    names = {event.user.casefold() for event in good}
     times = [event.when for event in failing.values() if event.when]
     return UnseenFailures(
         source=log.source,
@@ -38,6 +40,8 @@ def observe_unseen_failures(scene: Scene) -> UnseenFailures | NotApplicable:
         whys=frozenset(event.why for event in failing.values()),
         last_login=max(logged_in, default=None),
         last=max(times, default=None),
+        first=min(times, default=None),
+        returned=tuple(user for user in failing if user in names),
     )
 
 

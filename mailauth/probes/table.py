@@ -26,6 +26,7 @@ from mailauth.evidence import (
     LoginSocket,
     LogStreams,
     LogWindow,
+    LuaScripts,
     Mechanisms,
     NoStart,
     NotApplicable,
@@ -61,6 +62,7 @@ from mailauth.probes.log_place import (
 )
 from mailauth.probes.log_start import observe_auth_start, observe_last_words
 from mailauth.probes.log_user import observe_sent, observe_user_in_log
+from mailauth.probes.lua import observe_lua
 from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
 from mailauth.probes.network import observe_listening, observe_reachable
 from mailauth.probes.postfix_link import observe_postfix_link
@@ -96,6 +98,7 @@ PROBES: tuple[Probe, ...] = (
     Probe(Accepted, Scope.SERVER, observe_accepted),
     Probe(Variables, Scope.SERVER, observe_variables),
     Probe(AuthFiles, Scope.SERVER, observe_files),
+    Probe(LuaScripts, Scope.SERVER, observe_lua),
     Probe(LoginSocket, Scope.SERVER, observe_login_socket),
     Probe(WorkerSocket, Scope.SERVER, observe_worker_socket),
     Probe(Startup, Scope.SERVER, observe_startup),

@@ -106,6 +106,10 @@ from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.log002_container_log import container_log
 from mailauth.rules.log003_disk_full import disk_full
 from mailauth.rules.log005_not_written import not_written
+from mailauth.rules.lua001_not_loaded import not_loaded as lua_not_loaded
+from mailauth.rules.lua002_no_function import no_function
+from mailauth.rules.lua003_value_not_taken import value_not_taken
+from mailauth.rules.lua004_everybody_mismatches import everybody_mismatches
 from mailauth.rules.mem001_hash_exceeds_vsz_limit import hash_exceeds_vsz_limit
 from mailauth.rules.mem002_limit_not_reloaded import limit_not_reloaded
 from mailauth.rules.mem003_thin_margin import thin_margin
@@ -304,6 +308,10 @@ RULES: tuple[Rule, ...] = (
     expired,
     hash_elsewhere,
     any_password,
+    lua_not_loaded,
+    no_function,
+    value_not_taken,
+    everybody_mismatches,
     other_spelling,
     nologin,
     address_not_allowed,

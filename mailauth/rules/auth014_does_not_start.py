@@ -27,7 +27,7 @@ _MASTERS = re.compile(r"service\(auth\): (?:command startup failed|child \d+ kil
 # What names the same fault more exactly: a setting, a driver, a file or a limit.
 _NAMED = (
     *("MEM006", "CONF001", "CONF002", "CONF003", "CONF004", "CONF005", "CONF006", "CONF009", "CONF010"),
-    *("CONF012", "CONF014", "CONF015", "CONF018", "CONF019", "CONF021", "DB014"),
+    *("CONF012", "CONF014", "CONF015", "CONF018", "CONF019", "CONF021", "DB014", "LUA001"),
 )
 
 

@@ -21,7 +21,13 @@ _EVERYWHERE = frozenset({Why.MISMATCH, Why.EMPTY, Why.UNKNOWN, Why.NAME, Why.NOT
 _SHOWN = 3
 
 
-@rule("AUTH021", "Logins fail by a passdb that was not looked into", Severity.RISK, bears=Bears.NOTHING)
+@rule(
+    "AUTH021",
+    "Logins fail by a passdb that was not looked into",
+    Severity.RISK,
+    yields_to=("LUA004",),
+    bears=Bears.NOTHING,
+)
 def unseen_passdb_refuses(log: UnseenFailures) -> Problem | None:
     if not log.users:
         return None

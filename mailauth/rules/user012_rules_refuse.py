@@ -9,18 +9,32 @@ Why
     that is skipped for this user, a success that is never made final, or an entry with the field fail,
     refuses everyone.
 How we know
-    The passdbs were followed as Dovecot follows them, with a password that every hash matches.
+    The passdbs were followed as Dovecot follows them: with the password that was given, where a hash matches
+    it, and else with one that every hash matches.
 What to do
     Set the passdb that has the user before the others, or correct the setting named.
 """
 
-from mailauth.evidence import Configured, LookedUp, Said, Step, UserName
+from enum import Enum
+
+from mailauth.evidence import Configured, End, LookedUp, PasswordCheck, Said, Step, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.hashes import Verdict
 from mailauth.rules import passdb_case
 from mailauth.stores.store import Outcome
 
 # The passdb itself refuses the user: other rules say why.
 _BY_ITSELF = (Outcome.NO_PASSWORD, Outcome.REFUSED, Outcome.DENIED, Outcome.FAILED)
+
+
+class _Whose(Enum):
+    """Which password it is of."""
+
+    ANY = "With the right password"
+    GIVEN = "With the password given, which a hash matches"
+    OF_ALL = "With a password that every passdb takes which has the user, while another may get in"
+
+
 _FAILED = (Said.UNKNOWN, Said.MISMATCH, Said.REFUSED, Said.FAILURE)
 
 
@@ -30,8 +44,10 @@ _FAILED = (Said.UNKNOWN, Said.MISMATCH, Said.REFUSED, Said.FAILURE)
     Severity.BLOCKS_LOGIN,
     bears=Bears.ANSWER,
 )
-def rules_refuse(name: UserName, lookups: LookedUp, configured: Configured) -> Problem | None:
-    end = lookups.right
+def rules_refuse(
+    name: UserName, lookups: LookedUp, configured: Configured, check: PasswordCheck | None
+) -> Problem | None:
+    whose, end = _way(lookups, check)
     if name.refused or name.requested or end is None or end.said not in _FAILED or lookups.unasked:
         return None
     if any(a.failure or a.outcome in _BY_ITSELF or _explained(a.restricts) for a in lookups.answers):
@@ -43,17 +59,31 @@ def rules_refuse(name: UserName, lookups: LookedUp, configured: Configured) -> P
     stops = next((leads for step in reversed(end.steps) if (leads := _leads(step, configured))), "")
     correct = f"Correct {stops or 'what makes Dovecot stop there'}"
     return Problem(
-        says=f"With the right password: {way}; then the login fails.{has}",
-        because=(name, lookups, configured),
-        certainty=Certainty.PROVEN,
+        says=f"{whose.value}: {way}; then the login fails.{has}",
+        because=(name, lookups, configured, *((check,) if check and whose is _Whose.GIVEN else ())),
+        certainty=Certainty.LIKELY if whose is _Whose.OF_ALL else Certainty.PROVEN,
+        severity=Severity.RISK if whose is _Whose.OF_ALL else None,
         remedy=Remedy(summary=f"{correct}, or skip the passdb that has the user."),
     )
+
+
+def _way(lookups: LookedUp, check: PasswordCheck | None) -> tuple[_Whose, End | None]:
+    """The way that ends in a refusal: with the given password, if a hash matches it; else with any.
+
+    Where several passdbs have the user, a password that one of them does not take may get in.
+    """
+    if check and Verdict.MATCH in check.verdicts:
+        return _Whose.GIVEN, None if check.lets_in else check.end
+    if any(end.lets_in for _, end in lookups.without):
+        return _Whose.OF_ALL, None if check else lookups.right
+    return _Whose.ANY, lookups.right
 
 
 def _told(step: Step, configured: Configured) -> str:
     why = f" ({step.why})" if step.why else ""
     leads = _leads(step, configured)
-    return f"{step.passdb} {step.said.value}{why}{f', {leads}' if leads else ''}"
+    said = "takes the password" if step.said is Said.OK else step.said.value
+    return f"{step.passdb} {said}{why}{f', {leads}' if leads else ''}"
 
 
 def _leads(step: Step, configured: Configured) -> str:

@@ -62,11 +62,11 @@ def lua(user: str, password: str) -> Part:
     """A script that lets one user in."""
     script = (
         "function auth_password_verify(request, password)\n"
-        f'  if request.user ~= "{user}" then return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, {{}} end\n'
+        f'  if request.user ~= "{user}" then return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, "" end\n'
         f'  if password == "{password}" then return dovecot.auth.PASSDB_RESULT_OK, {{}} end\n'
-        "  return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, {}\nend\n"
+        '  return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, ""\nend\n'
         "function auth_passdb_lookup(request)\n"
-        "  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, {}\nend\n"
+        '  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, ""\nend\n'
     )
     return Part(
         "driver = lua\n  args = file=@DIR@/login.lua",

@@ -12,7 +12,7 @@ function auth_passdb_lookup(request)
       return dovecot.auth.PASSDB_RESULT_OK, {{ password = stored }}
     end
   end
-  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, {{}}
+  return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, ""
 end
 """
 

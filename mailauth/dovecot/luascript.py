@@ -1,0 +1,212 @@
+"""A Lua script as it is written: its functions, what they return, the modules that it asks for.  Pure.
+
+Nothing of it is run.  Source: the Lua 5.3 and 5.4 reference manuals, section 3 (the language); the functions
+that Dovecot calls: src/auth/db-lua.c of 2.3.19.1 and 2.4.1.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+VERIFY, LOOKUP = "auth_password_verify", "auth_passdb_lookup"
+CALLED = (VERIFY, LOOKUP)  # a passdb calls the first if it is there, else the second
+MOST = 4 * 1024 * 1024  # bytes of a script that is read
+
+_TOKEN = re.compile(
+    r"--\[(?P<comment>=*)\[.*?\](?P=comment)\]|--[^\n]*"
+    r"|\[(?P<level>=*)\[(?P<long>.*?)\](?P=level)\]"
+    r"|(?P<quoted>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
+    r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<number>\d[\w.]*)|(?P<sign>\.\.\.|\.\.|::|[^\s])",
+    re.DOTALL,
+)
+# What can define a function under a name that does not stand in the script.
+_DYNAMIC = frozenset(
+    {"dofile", "loadfile", "load", "loadstring", "setmetatable", "rawset", "_G", "_ENV", "debug"}
+)
+_ENDS = frozenset({"end", "else", "elseif", "until", ";", ""})
+_RESULT = re.compile(r"(?:PASSDB|USERDB)_RESULT_[A-Z_]+")
+
+
+class Kind(Enum):
+    """The type of a value, as Lua calls it."""
+
+    STRING = "string"
+    TABLE = "table"
+    NIL = "nil"
+    UNKNOWN = "not plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """``return dovecot.auth.RESULT, VALUE``, and the type of that value; ``function``: the last named one."""
+
+    result: str  # "PASSDB_RESULT_OK"
+    value: Kind
+    line: int
+    function: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.result.endswith("_RESULT_OK")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """``defined``: names that are given a value for all to see; ``local``: what only the script sees.
+
+    ``mentioned``: the names that Dovecot calls and that stand anywhere in it; ``dynamic``: it has what can
+    define names that do not stand in it, ``requires`` aside.
+    """
+
+    defined: frozenset[str]
+    local: frozenset[str]
+    mentioned: frozenset[str]
+    dynamic: bool
+    requires: tuple[tuple[str, int], ...]  # module and line
+    own_paths: bool  # it says itself where modules are
+    returns: tuple[Return, ...]
+
+    @property
+    def lacks(self) -> bool:
+        """Neither of the functions is there that a passdb calls."""
+        return not self.defined & set(CALLED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str  # of a string: what is in it
+    line: int
+    string: bool = False
+
+
+def read(source: str) -> Script:
+    """Of a text that Lua takes."""
+    if source.startswith("#"):  # the first line, luaL_loadfilex()
+        source = "--" + source
+    tokens = list(_tokens(source))
+    names = [("" if one.string else one.text) for one in tokens]
+    words = frozenset(one.text for one in tokens)
+    return Script(
+        defined=frozenset(_defined(names)),
+        local=frozenset(_local(names)),
+        mentioned=words & set(CALLED),
+        dynamic=bool(_DYNAMIC & set(names)),
+        requires=tuple(_requires(tokens)),
+        own_paths="package" in names,
+        returns=tuple(_returns(tokens)),
+    )
+
+
+def _tokens(source: str) -> Iterator[_Token]:
+    line, at = 1, 0
+    for found in _TOKEN.finditer(source):
+        line += source.count("\n", at, found.start())
+        at = found.start()
+        match found.lastgroup:
+            case "long":
+                yield _Token(found["long"], line, string=True)
+            case "quoted":
+                yield _Token(found["quoted"][1:-1], line, string=True)
+            case "name" | "number" | "sign":
+                yield _Token(found[0], line)
+            case _:
+                pass  # a comment
+
+
+def _defined(names: list[str]) -> Iterator[str]:
+    """``function NAME(``, ``NAME = ...`` and ``..., NAME = ...``, but for what is local."""
+    for at, name in enumerate(names):
+        before = names[at - 1] if at else ""
+        after = names[at + 1] if at + 1 < len(names) else ""
+        if name not in CALLED or before in (".", ":", "local"):
+            continue
+        if before == "function":
+            if (names[at - 2] if at > 1 else "") != "local":
+                yield name
+        elif after in ("=", ",") and (names[at + 2] if at + 2 < len(names) else "") != "=":
+            yield name
+
+
+def _local(names: list[str]) -> Iterator[str]:
+    for first, second, third in zip(names, names[1:], [*names[2:], ""], strict=False):
+        if first == "local":
+            yield third if second == "function" else second
+
+
+def _requires(tokens: list[_Token]) -> Iterator[tuple[str, int]]:
+    """``require "x"`` and ``require("x")``; not where its failure is caught: ``pcall(require, "x")``."""
+    for at, one in enumerate(tokens):
+        if one.text != "require" or one.string:
+            continue
+        following = [each for each in tokens[at + 1 : at + 3] if each.string or each.text != "("]
+        if following and following[0].string:
+            yield following[0].text, one.line
+
+
+def _returns(tokens: list[_Token]) -> Iterator[Return]:
+    """Those that name one of Dovecot's results."""
+    function = ""
+    for at, one in enumerate(tokens):
+        if not one.string and one.text == "function" and (named := _at(tokens, at + 1).text) != "(":
+            function = named
+        if one.string or one.text != "return":
+            continue
+        end = at + 1
+        while (
+            end < len(tokens)
+            and not tokens[end].string
+            and re.fullmatch(r"[A-Za-z_]\w*|\.", tokens[end].text)
+        ):
+            end += 1
+            if _RESULT.fullmatch(tokens[end - 1].text):
+                break
+        result = tokens[end - 1].text
+        if _RESULT.fullmatch(result):
+            yield Return(result, _value(tokens[end:]), one.line, function)
+
+
+def _value(rest: list[_Token]) -> Kind:
+    """Of what follows the result in its return statement: as far as its type is plain."""
+    first = _at(rest, 0)
+    if not first.string and first.text in _ENDS:
+        return Kind.NIL
+    if first.string or first.text != ",":
+        return Kind.UNKNOWN
+    one, then = _at(rest, 1), _at(rest, 2)
+    if not one.string and one.text == "{":
+        return Kind.TABLE if _ended(_at(rest, 2 + _closing(rest[2:]))) else Kind.UNKNOWN
+    if one.text == "nil" and not one.string and _ended(then):
+        return Kind.NIL
+    joined = not then.string and then.text == ".."
+    if joined and _plain(rest[1:]):
+        return Kind.STRING
+    return Kind.STRING if one.string and _ended(then) else Kind.UNKNOWN
+
+
+def _plain(rest: list[_Token]) -> bool:
+    """Whether an expression with ".." has no operator that binds less: a comparison, "and" or "or"."""
+    for one in rest:
+        if not one.string and one.text in _ENDS:
+            return True
+        if not one.string and one.text in ("and", "or", "<", ">", "=", "~", "function", "{", "..."):
+            return False
+    return True
+
+
+def _closing(rest: list[_Token]) -> int:
+    """How many tokens there are up to and with the brace that closes."""
+    depth = 1
+    for at, one in enumerate(rest):
+        depth += 0 if one.string else {"{": 1, "}": -1}.get(one.text, 0)
+        if not depth:
+            return at + 1
+    return len(rest)
+
+
+def _ended(one: _Token) -> bool:
+    return not one.string and one.text in _ENDS
+
+
+def _at(tokens: list[_Token], at: int) -> _Token:
+    return tokens[at] if at < len(tokens) else _Token("", 0)

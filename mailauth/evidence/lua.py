@@ -1,0 +1,85 @@
+"""The Lua scripts of passdbs, as they are written: nothing of them was run."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailauth.dovecot.luascript import Kind, Return
+from mailauth.evidence.fact import Evidence
+
+
+class LuaFault(Enum):
+    """Why auth does not load a script."""
+
+    OPTION = "an option of args that Dovecot does not know"
+    NO_FILE = "no file is named"
+    MISSING = "the file is not there"
+    CLOSED = "the file cannot be read by auth"
+    SYNTAX = "it is not Lua"
+
+
+@dataclass(frozen=True, slots=True)
+class LuaScript:
+    """``fault``: why auth does not load it, with ``words`` of it; ``open``: what could not be judged.
+
+    ``lacks``: no function is defined that a passdb calls; ``hidden``: one is, as a local one; ``sure``:
+    nothing in the script could define it otherwise.  ``refused``: returns with a value that this version does
+    not take.  ``modules``: those that it asks for and that are not in Lua's folders, with the line.
+    """
+
+    passdb: str
+    file: str
+    service: str  # the process that runs it for a login
+    alone: bool  # no other passdb can let a user in
+    fault: LuaFault | None = None
+    words: str = ""
+    open: str = ""
+    lacks: bool = False
+    hidden: str = ""
+    sure: bool = False
+    returns: tuple[Return, ...] = ()
+    refused: tuple[Return, ...] = ()
+    modules: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def lets_nobody_in(self) -> bool:
+        """Every success that stands in it is refused."""
+        let_in = [one for one in self.returns if one.ok and one.result.startswith("PASSDB")]
+        return bool(let_in) and all(one in self.refused for one in let_in)
+
+    @property
+    def text(self) -> str:
+        told = [self.fault.value] if self.fault else []
+        told += [self.words] if self.words else []
+        told += [f"line {one.line}: {one.result} with a {one.value.value}" for one in self.refused]
+        told += [f"line {line}: needs the module {name!r}" for name, line in self.modules]
+        told += ["it defines no function that a passdb calls"] if self.lacks else []
+        told += [self.open] if self.open else []
+        of = f"{self.passdb}, {self.file or 'no file'} (run by {self.service})"
+        return f"{of}: {'; '.join(told) or 'nothing wrong as it is written'}"
+
+
+@dataclass(frozen=True, slots=True)
+class LuaScripts(Evidence):
+    """One of each passdb of the driver lua."""
+
+    scripts: tuple[LuaScript, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(one.text for one in self.scripts)
+
+
+# What a function may return beside its result: with success, and with any other.
+# Source: auth_lua_call_lookup() and auth_lua_call_password_verify(), src/auth/db-lua.c of 2.3.13 to 2.3.21.1
+# and of 2.4.1; run on 2.3.19.1 and 2.4.1.
+_TAKEN = {
+    ("2.3", True): (Kind.STRING, Kind.TABLE),
+    ("2.3", False): (Kind.STRING, Kind.TABLE),
+    ("2.4", True): (Kind.TABLE, Kind.NIL),
+    ("2.4", False): (Kind.STRING, Kind.NIL),
+}
+
+
+def taken(dialect: str, *, ok: bool) -> tuple[Kind, ...]:
+    """The types that this dialect takes beside a result."""
+    return _TAKEN[dialect, ok]

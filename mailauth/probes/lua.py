@@ -1,0 +1,141 @@
+"""Read the Lua scripts of passdbs, and let Lua's own library compile them; nothing of them is run.
+
+Measured: 2.3.19.1 loads a script as the user that auth runs as, 2.4.1 as root; each worker loads it anew.
+"""
+
+import stat
+from dataclasses import dataclass, replace
+
+from mailauth.dovecot import children, conf, liblua, luascript, v24
+from mailauth.dovecot.authconfig import Passdb
+from mailauth.errors import CannotObserve
+from mailauth.evidence import NotApplicable
+from mailauth.evidence.lua import LuaFault, LuaScript, LuaScripts, taken
+from mailauth.oserrors import unseen
+from mailauth.probes.files import kept_from
+from mailauth.probes.scene import Scene
+
+# Options of args, src/auth/passdb-lua.c of 2.3.19.1.
+_OPTIONS = ("file=", "blocking=", "cache_key=", "scheme=")
+# What luaL_openlibs() has loaded before the script asks for it.
+_BUILT_IN = frozenset(
+    {"_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8", "dovecot"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a child makes of a text."""
+
+    compiled: liblua.Compiled | None
+    script: luascript.Script | None
+
+
+def observe_lua(scene: Scene) -> LuaScripts | NotApplicable:
+    """Every script.  Raises CannotObserve where one may not be read by us."""
+    passdbs = [one for one in scene.config.passdbs if one.driver == "lua"]
+    if not passdbs:
+        return NotApplicable(LuaScripts, "no passdb is a Lua script")
+    return LuaScripts("the Lua scripts", tuple(_look_at(scene, one) for one in passdbs))
+
+
+def _look_at(scene: Scene, passdb: Passdb) -> LuaScript:
+    block = scene.config.tree.all("passdb")[passdb.number - 1]
+    others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
+    file, wrong = _set_to(scene, block)
+    seen = LuaScript(passdb.label, file, passdb.verified_by, alone=not others)
+    if wrong:
+        return replace(seen, fault=LuaFault.OPTION, words=wrong)
+    if not file:
+        return replace(seen, fault=LuaFault.NO_FILE)
+    try:
+        if not stat.S_ISREG(scene.dovecot.state(scene.dovecot.path(file)).st_mode):
+            return replace(seen, open="it is not a file")
+        source = scene.dovecot.path(file).read_bytes()
+    except FileNotFoundError:
+        return replace(seen, fault=LuaFault.MISSING)
+    except OSError as why:
+        raise unseen(file, why, "the Lua script cannot be read") from None
+    reader = scene.config.runs_as("auth") if scene.config.version.dialect == "2.3" else "root"
+    by, why_not = kept_from(scene, file, reader)
+    if by:
+        closed = f"{by} is {why_not}; auth runs as {reader}"
+        return replace(seen, fault=LuaFault.CLOSED, words=closed)
+    return _judged(scene, seen, source)
+
+
+def _set_to(scene: Scene, block: conf.Block) -> tuple[str, str]:
+    """The script's file, and an option that Dovecot does not take."""
+    if scene.config.version.dialect == "2.4":
+        return v24.effective(scene.config.tree, block, "lua_file"), ""
+    words = block.get("args").split()
+    file = next((one.removeprefix("file=") for one in reversed(words) if one.startswith("file=")), "")
+    wrong = (
+        one for one in words if not one.startswith(_OPTIONS) or (one.startswith("blocking=") and _bad(one))
+    )
+    return file, next(wrong, "")
+
+
+def _bad(option: str) -> bool:
+    return option not in ("blocking=yes", "blocking=no")
+
+
+def _judged(scene: Scene, seen: LuaScript, source: bytes) -> LuaScript:
+    if len(source) > luascript.MOST:
+        return replace(seen, open=f"it is larger than {luascript.MOST // 1024 // 1024} MiB, and was not read")
+    if source.startswith(b"\x1bLua"):
+        return replace(seen, open="it is compiled, and was not looked into")
+    liblua.load()
+    try:
+        read: _Read = children.nobody(lambda: _read(source, seen.file), _Read)
+    except CannotObserve:
+        return replace(seen, open="it takes more to read than a script should, and was not looked into")
+    if read.compiled and read.compiled.words:
+        return replace(seen, fault=LuaFault.SYNTAX, words=read.compiled.words)
+    script = read.script
+    if script is None:
+        return seen
+    dialect = scene.config.version.dialect
+    returns = tuple(one for one in script.returns if _is_called(scene, script, one))
+    refused = tuple(
+        one
+        for one in returns
+        if one.value is not luascript.Kind.UNKNOWN and one.value not in taken(dialect, ok=one.ok)
+    )
+    hidden = next((one for one in luascript.CALLED if one in script.local), "")
+    return replace(
+        seen,
+        open="" if read.compiled else "whether Lua takes it is open: Lua's library is not on this machine",
+        lacks=script.lacks,
+        hidden=hidden,
+        sure=not script.dynamic and not script.requires and script.mentioned <= {hidden},
+        returns=returns,
+        refused=refused,
+        modules=_missing(scene, script, read.compiled.paths) if read.compiled else (),
+    )
+
+
+def _is_called(scene: Scene, script: luascript.Script, one: luascript.Return) -> bool:
+    """Whether Dovecot calls for what is returned there: passdb_lua_verify_plain(), src/auth/passdb-lua.c."""
+    if one.result.startswith("USERDB"):
+        return any(userdb.driver == "lua" for userdb in scene.config.userdbs)
+    return one.function != luascript.LOOKUP or luascript.VERIFY not in script.defined
+
+
+def _read(source: bytes, name: str) -> _Read:
+    """Called in a child, as nobody."""
+    compiled = liblua.compile_text(source, name)
+    fine = compiled is None or not compiled.words
+    return _Read(compiled, luascript.read(source.decode("utf-8", "replace")) if fine else None)
+
+
+def _missing(scene: Scene, script: luascript.Script, paths: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """The modules that are in none of Lua's folders, where the script names no other ones."""
+    if script.own_paths:
+        return ()
+    return tuple(
+        (name, line)
+        for name, line in script.requires
+        if name.partition(".")[0] not in _BUILT_IN
+        and not any(scene.dovecot.has(one.replace("?", name.replace(".", "/"))) for one in paths)
+    )

@@ -1,0 +1,73 @@
+"""auth does not load the Lua script of a passdb.
+
+What you see
+    auth ends as it starts, and nobody can log in; or, if it runs since before the script was changed, it
+    does so with the next reload, and before that as soon as a worker starts anew: then logins fail with a
+    temporary error.  The log says "passdb-lua: initialization failed" (2.3) or "passdb-lua: Lua script".
+Why
+    The file is not there; 2.3's auth, which is not root, may not read it (also where a worker runs it); it is
+    not Lua; it asks for a module that is not installed; or args has an option that passdb lua does not know.
+How we know
+    The file's mode was compared with auth's user, and Lua's own library compiled it in a child without
+    rights; nothing of it was run.  Modules were looked for in the library's own folders.
+What to do
+    Mend what is named, and reload.
+"""
+
+from mailauth.evidence import AuthStart, Logins, LuaScripts
+from mailauth.evidence.lua import LuaFault, LuaScript
+from mailauth.finding import Bears, Certainty, Problem, Severity, rule
+from mailauth.remedies import RELOAD, remedy
+from mailauth.rules import lua_case
+
+_ADVICE = {
+    LuaFault.OPTION: "Take it out of args; file=, blocking=yes or =no, cache_key= and scheme= are known",
+    LuaFault.NO_FILE: "Name the script: args = file=PATH (2.3), lua_file = PATH (2.4)",
+    LuaFault.MISSING: "Put the script there, or name the right file",
+    LuaFault.CLOSED: "Let auth's user read the script, and enter its folders",
+    LuaFault.SYNTAX: "Correct the line that is named",
+}
+
+
+@rule(
+    "LUA001",
+    "The Lua script of a passdb is not loaded",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.START,
+    watch="server",
+)
+def not_loaded(scripts: LuaScripts, start: AuthStart | None, logins: Logins | None) -> Problem | None:
+    runs = start is not None and start.starts
+    found = [one for one in scripts.scripts if one.fault]
+    if found:
+        says = " ".join(_says(one) for one in found)
+        fault = found[0].fault
+        advice = _ADVICE[fault] if fault else ""
+    else:
+        found = [one for one in scripts.scripts if one.modules]
+        if not found:
+            return None
+        needs = [(one.passdb, one.file, *module) for one in found for module in one.modules]
+        named = start is not None and any(repr(name) in start.words for *_, name, _ in needs)
+        if start is not None and not runs and not named:
+            return None  # it ends for something else
+        says = " ".join(f"{of}: {file}:{line} asks for the module {name!r}, which is not in Lua's folders."
+                        for of, file, name, line in needs)  # fmt: skip
+        advice = "Install that module for the Lua that Dovecot has"
+    refused = lua_case.refused(logins) and any(one.service == "auth-worker" for one in found)
+    also = (
+        " auth runs with what it read before; its next start fails, and that of each worker." if runs else ""
+    )
+    return Problem(
+        says=says + also,
+        because=(scripts, *((start,) if start else ())),
+        certainty=Certainty.LIKELY if runs else Certainty.PROVEN,
+        severity=Severity.RISK if runs and not refused else None,
+        remedy=remedy(summary=f"{advice}, then reload.", commands=(RELOAD,)),
+    )
+
+
+def _says(one: LuaScript) -> str:
+    what = one.fault.value if one.fault else ""
+    words = f": {one.words}" if one.words else ""
+    return f"{one.passdb}, {one.file or 'args'}: {what}{words}."
