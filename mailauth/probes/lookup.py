@@ -12,15 +12,7 @@ from mailauth.dovecot.environment import environment, of_this_machine
 from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, used, values
 from mailauth.errors import CannotObserve, NoAnswerInTime, joined
-from mailauth.evidence import (
-    LookedUp,
-    Made,
-    NearName,
-    PassdbAnswer,
-    Said,
-    Unseen,
-    UserName,
-)
+from mailauth.evidence import LookedUp, Made, NearName, PassdbAnswer, Said, Unseen, UserName
 from mailauth.hashes.damaged import Reader
 from mailauth.probes import (
     accounts,
