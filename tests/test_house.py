@@ -1,13 +1,20 @@
 """The rules of the house that a program can check."""
 
 import ast
+import importlib
+import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from mailauth import rules
 from mailauth.check.table import CHECKS
+from mailauth.cli.manual import contexts
+from mailauth.cli.shared.command import Command
 from mailauth.dovecot.version import DIALECTS
 from mailauth.finding import Rule
 from mailauth.probes.table import PROBES
@@ -159,3 +166,28 @@ def test_commands_of_doveadm_are_written_in_one_place() -> None:
             if isinstance(text, str) and _COMMAND.search(text):
                 found.add(str(path.relative_to(PACKAGE)))
     assert {one for one in found if not one.startswith(("rules/", "lab/"))} <= _LABELS
+
+
+COMMANDS = [ctx for ctx in contexts() if isinstance(ctx.command, Command)]
+
+
+@pytest.mark.parametrize("ctx", COMMANDS, ids=lambda ctx: str(ctx.command_path))
+def test_a_command_does_what_its_options_say(ctx: click.Context) -> None:
+    """The function that runs it takes each of its options, and nothing else: no type checker sees the two."""
+    asked = ctx.command.callback
+    assert asked is not None
+    work = getattr(importlib.import_module(f"{asked.__module__}_run"), asked.__name__)
+    taken = inspect.signature(work).parameters
+    named = {one.name for one in taken.values() if one.kind is not inspect.Parameter.VAR_KEYWORD}
+    options = {one.name for one in ctx.command.params if one.expose_value}
+    assert not named - options
+    assert named == options or len(named) < len(taken), options - named
+
+
+def test_the_options_of_commands_import_nothing_slow() -> None:
+    """A shell completes from them, and --help prints them; mailauth lab is left out: it lists its stores."""
+    names = sorted({str(getattr(ctx.command.callback, "__module__", "")) for ctx in COMMANDS})
+    code = f"import sys, {', '.join(names)}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = ("mailauth.hashes", "mailauth.probes", "mailauth.rules", "mailauth.diagnose", "mailauth.stores")
+    assert not [name for name in done.stdout.split() if name.startswith((*slow, "msgspec", "psutil", "rich"))]

@@ -14,7 +14,7 @@ _COLUMN = 78
 _MEMORY = 256 * 1024  # KiB, as doveadm pw -s ARGON2ID -r 3 takes; one pass, so that the demo is short
 
 
-def run(dovecot: str | None) -> None:
+def demo(dovecot: str | None) -> None:
     """All of it, with what is said at each step."""
     with Lab(
         dovecot=dovecot, store="sqlite", users={_USER: generate("BLF-CRYPT", _PASSWORD, cost=10)}

@@ -2,41 +2,14 @@
 
 import click
 
-from mailauth.errors import UsageError
+from mailauth.cli.shared.command import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("code", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def explain(code: str | None, as_json: bool) -> None:
+def explain() -> None:
     """Explain a finding: symptom, cause, evidence, remedy.
 
     Without CODE, list all of them.
     """
-    from mailauth.render.json import to_json  # noqa: PLC0415 - --help needs none of it
-    from mailauth.rules import RULES  # noqa: PLC0415
-
-    if code is None:
-        if as_json:
-            click.echo(to_json([{"code": r.code, "title": r.title} for r in RULES]))
-        else:
-            for rule in RULES:
-                click.echo(f"{rule.code}  {rule.title}")
-        return
-    found = next((rule for rule in RULES if rule.code == code.upper()), None)
-    if found is None:
-        raise UsageError(f"there is no rule {code!r}; mailauth explain lists them.")
-    if as_json:
-        click.echo(
-            to_json(
-                {
-                    "code": found.code,
-                    "title": found.title,
-                    "severity": found.severity.value,
-                    "explanation": found.explanation,
-                }
-            )
-        )
-        return
-    first, _, rest = found.explanation.partition("\n")
-    click.echo(f"{found.code}  {found.title}  ({found.severity.value})\n\n{first}\n{rest}")

@@ -1,25 +1,12 @@
-"""What the commands of ``mailauth hash`` share: options, exit statuses, opening a file."""
+"""The options that the commands of ``mailauth hash`` share."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
-from mailauth import handed
 from mailauth.dovecot.version import Version
-from mailauth.errors import UsageError
-from mailauth.hashes import Verdict
 
-STATUS = {
-    Verdict.MATCH: 0,
-    Verdict.MISMATCH: 1,
-    Verdict.MALFORMED: 3,
-    Verdict.UNSUPPORTED: 4,
-    Verdict.WEAK: 5,
-    Verdict.OUT_OF_MEMORY: 6,
-}
 EXITS = """\b
 Exit status:  0 match, made, or sound        1 mismatch, or no conversion
               2 wrong usage                  3 malformed
@@ -100,16 +87,3 @@ password_options = _options(
 user_option = click.option(
     "--user", default="", help="User name, which is part of a DIGEST-MD5 hash.", metavar="NAME"
 )
-
-
-@contextlib.contextmanager
-def opened(name: str) -> Iterator[BinaryIO]:
-    if name == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        file = handed.opened(name)
-    except OSError as why:
-        raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
-    with file:
-        yield file

@@ -8,7 +8,6 @@ import click
 
 from mailauth.cli.shared.options import config_option, password_options, pid_option
 from mailauth.errors import UsageError
-from mailauth.load.plan import Plan, Search, Stops
 
 _MOST_RATE = 200_000.0
 _STORES = ("passwd-file", "sqlite", "mysql", "pgsql")  # lab.STORES, which --help need not import
@@ -39,9 +38,16 @@ def _picture(_ctx: click.Context, _parameter: click.Parameter, file: Path | None
 
 
 _rates = click.FloatRange(0, _MOST_RATE, min_open=True)
+
+
 _seconds = click.FloatRange(0, 7 * 86400.0, min_open=True)
+
+
 _ms = click.FloatRange(0, 600_000.0, min_open=True)
+
+
 _share = click.FloatRange(0, 100)
+
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     # where
@@ -231,38 +237,3 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         command = option(command)
     return command
-
-
-def plan_of(given: dict[str, Any]) -> Plan:
-    """Raises UsageError where options do not go together."""
-    ways = [name for name in ("rate", "ramp", "most", "find_knee") if given[name]]
-    if len(ways) > 1:
-        raise UsageError("--rate, --ramp, --max and --find-knee: one of them.")
-    imap = given["by"] == "imap"
-    if imap and given["wrong"] and not given["penalties"] and not given["lab"]:
-        from mailauth.load.notes import PENALTY  # noqa: PLC0415
-
-        raise UsageError(PENALTY)
-    if given["find_knee"] and given["wrong"] == 100:
-        raise UsageError("--find-knee judges right passwords: --wrong must be below 100.")
-    rate, to = given["ramp"] or (given["rate"] or 10.0,) * 2
-    closed = given["most"]
-    in_flight = given["in_flight"] or (64 if closed else 100 if imap else 1000)
-    share = given["stop_errors"]
-    return Plan(
-        rate=None if closed else rate,
-        rate_to=None if closed else to,
-        seconds=given["duration"],
-        warm_up=given["warm_up"],
-        wrong=given["wrong"] / 100,
-        connections=given["connections"],
-        in_flight=in_flight,
-        timeout=given["timeout"],
-        stops=Stops(
-            failures=given["stop_failures"],
-            p95=given["stop_p95"] / 1000 if given["stop_p95"] else None,
-            errors=share / 100 if share is not None else None,
-            refusal=imap and not given["penalties"] and not given["lab"],
-        ),
-        search=Search(given["p95"] / 1000, given["step"]) if given["find_knee"] else None,
-    )

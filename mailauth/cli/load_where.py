@@ -16,14 +16,18 @@ import click
 from mailauth import handed
 from mailauth.cli.shared.secrets import read_password
 from mailauth.dovecot.authconfig import AuthConfig
-from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.doveadm import Installation, at_pid, chosen
+from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Judgement, Password, making
 from mailauth.load.accounts import Account, read_accounts
+from mailauth.load.notes import notes
+from mailauth.load.owner import check_owner, master_of
 from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target, on_this_machine
 from mailauth.load.run import About
 from mailauth.load.watch import Blind, Watch, Watcher
 from mailauth.oserrors import unseen
+from mailauth.probes.log import stamps_of, syslog_file
 
 _OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", "auth-userdb", "auth-master"})
 _PORTS = {False: 143, True: 993}
@@ -52,8 +56,6 @@ def where(given: dict[str, Any], plan: Plan) -> Iterator[Where]:
 
 
 def _there(given: dict[str, Any], plan: Plan) -> Where:
-    from mailauth.load.owner import check_owner, master_of  # noqa: PLC0415
-
     for name in _LAB_OPTIONS:
         if given[name]:
             raise UsageError(f"--{name} goes with --lab.")
@@ -81,9 +83,6 @@ def _target(given: dict[str, Any]) -> Target:
         raise UsageError("--host and --tls go with --by imap; the auth socket is a file: --socket PATH.")
     path = given["socket"]
     if path is None:
-        from mailauth.dovecot.doveadm import chosen  # noqa: PLC0415
-        from mailauth.dovecot.site import read_config  # noqa: PLC0415
-
         dovecot = chosen(given["config"], given["pid"])
         path = dovecot.path(f"{read_config(dovecot).base_dir}/auth-client")
     try:
@@ -136,11 +135,6 @@ def _accounts(given: dict[str, Any]) -> tuple[Account, ...]:
 
 def _seen(given: dict[str, Any], plan: Plan, target: Target, master: int | None) -> tuple[About, Watch]:
     """What is known of the Dovecot behind the target: not much, when it is on another machine."""
-    from mailauth.dovecot.doveadm import at_pid, chosen  # noqa: PLC0415
-    from mailauth.dovecot.site import read_config  # noqa: PLC0415
-    from mailauth.load.notes import notes  # noqa: PLC0415
-    from mailauth.probes.log import stamps_of  # noqa: PLC0415
-
     way = "auth socket" if isinstance(target, AuthTarget) else "IMAP"
     name = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
     if master is None:
@@ -156,8 +150,6 @@ def _seen(given: dict[str, Any], plan: Plan, target: Target, master: int | None)
 
 def _warnings(dovecot: Installation, config: AuthConfig) -> Path | None:
     """The file that warnings go to: Dovecot's own, or the one that syslog writes."""
-    from mailauth.probes.log import syslog_file  # noqa: PLC0415
-
     path = config.tree.get("log_path") or "syslog"
     if path == "syslog":
         path = syslog_file(dovecot)

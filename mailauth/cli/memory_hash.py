@@ -2,8 +2,6 @@
 
 import sys
 
-import click
-
 from mailauth import hashes
 from mailauth.cli.shared.secrets import read_line
 from mailauth.dovecot.sizes import parse_size
@@ -58,6 +56,3 @@ def with_parameters(memory: str | None, time: int, lanes: int) -> Hash:
             f"no Argon2 hash has memory={kib} KiB, time={time}, lanes={lanes}: {parsed.reason.rstrip('.?!')}."
         )
     return parsed
-
-
-hash_argument = click.argument("stored", metavar="[HASH]", required=False)

@@ -1,36 +1,15 @@
 """``mailauth migrate default-scheme``."""
 
-import sys
-from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from mailauth.cli.migrate_journal import Sealing, fresh_journal, seal_options
-from mailauth.cli.migrate_on_login import json_option
-from mailauth.cli.migrate_options import rate_option
-from mailauth.cli.migrate_plan import flush, sampled, where_of
-from mailauth.cli.migrate_stop import Stop
+from mailauth.cli.migrate_options import json_option, rate_option, seal_options
+from mailauth.cli.shared.command import Command
 from mailauth.cli.shared.options import config_option, pid_option
-from mailauth.cli.shared.progress import changing
-from mailauth.errors import Refused, UsageError
-
-if TYPE_CHECKING:
-    from mailauth.fix.apply import Ending
-    from mailauth.migrate.apply import Report
-    from mailauth.migrate.decide import Wishes
-    from mailauth.migrate.default_scheme import Change, Open
-    from mailauth.migrate.import_list import Known
-    from mailauth.migrate.journal import Head
-    from mailauth.migrate.pace import Pace
-    from mailauth.migrate.where import Where
-    from mailauth.stores.swaps import Table
 
 _PAGE = 25_000
 
 
-@click.command("default-scheme")
+@click.command("default-scheme", cls=Command)
 @click.argument("scheme", metavar="SCHEME")
 @config_option
 @pid_option
@@ -58,18 +37,7 @@ _PAGE = 25_000
 )
 @click.option("--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown.")
 @json_option
-def default_scheme(
-    scheme: str,
-    every: bool,
-    prove: str | None,
-    seal_to: str | None,
-    no_plaintexts: bool,
-    rate: "Pace | None",
-    batch: int,
-    do_it: bool,
-    as_json: bool,
-    **named: Any,
-) -> None:
+def default_scheme() -> None:
     """Change the default scheme of a passdb, and lock nobody out.
 
     First every string without {SCHEME} gets the one that counts now; then default_pass_scheme (2.3), scheme=
@@ -83,177 +51,3 @@ def default_scheme(
     Exit status:  0 done        1 something to do, or rows are in the way, or it was taken back
                   2 wrong usage              3 the store does not answer       130 interrupted
     """
-    from mailauth.migrate import default_scheme as changing_it  # noqa: PLC0415 - --help needs none of it
-    from mailauth.migrate.alike import Decider  # noqa: PLC0415
-    from mailauth.migrate.where import opened_whole  # noqa: PLC0415
-
-    if prove == "-":
-        raise UsageError("--prove: give a file; it is read twice.")
-    if do_it and (before := changing_it.put_in_order()):
-        click.echo(f"mailauth: {before} was killed, and is taken back", err=True)
-    where, wishes = _asked(named, every=every)
-    assert where.passdb
-    change = changing_it.to_change(where.dovecot, *where.passdb, scheme.upper())
-    table = opened_whole(where, reading=not do_it)
-    try:
-        wishes, sample = sampled(where, wishes, table, prove)
-        for line in sample if not as_json else ():
-            click.echo(line, err=True)
-        left = changing_it.depending(table, wishes.reader, change.new, batch, Decider(wishes))
-        if not do_it:
-            _plan(change, table, wishes, left, as_json)
-        if left.rows:
-            raise Refused(f"{_in_the_way(left, change)} Nothing was changed.")
-        known = changing_it.who_gets_in(change, _known(prove))
-        head, report = _prefixed(where, table, wishes, Sealing(seal_to, no_plaintexts), rate, batch)
-        flush(where, named | {"pid": named["pid"]}, report.written)
-        problem, ending = _changed(change, table, batch, wishes, known, head, report)
-    finally:
-        table.close()
-    _told(change, head, report, problem, ending, len(known), as_json)
-
-
-def _asked(named: dict[str, Any], *, every: bool) -> "tuple[Where, Wishes]":
-    from mailauth.hashes import origins  # noqa: PLC0415 - --help needs none of it
-    from mailauth.migrate.decide import Action, Rule, Wishes  # noqa: PLC0415
-    from mailauth.migrate.goal import Goal  # noqa: PLC0415
-
-    if named["origin"] is not None:
-        origins.named(named["origin"])
-    named |= dict.fromkeys(("url", "url_fd", "judge", "default_scheme"))
-    where = where_of(named, None)
-    rules: tuple[Rule, ...] = (Rule(Action.PREFIX),) if named["prefix"] else ()
-    rules += (Rule(Action.PREFIX_DEFAULT, every=every),)
-    return where, Wishes(rules, Goal("PLAIN", ()), where.reader, (named["origin"] or "").lower())
-
-
-def _known(prove: str | None) -> "list[Known]":
-    """Users with their passwords, by the names that they log in with."""
-    if prove is None:
-        return []
-    from mailauth.cli.hash_options import opened  # noqa: PLC0415 - --help needs none of it
-    from mailauth.migrate import import_list  # noqa: PLC0415
-    from mailauth.migrate.named import as_written  # noqa: PLC0415
-
-    with opened(prove) as source, import_list.opened(source, as_written, lambda *_: None) as users:
-        return list(users.users())
-
-
-def _plan(change: "Change", table: "Table", wishes: "Wishes", left: "Open", as_json: bool) -> None:
-    """Ends the program."""
-    from mailauth.dovecot.typed import shown  # noqa: PLC0415 - --help needs none of it
-    from mailauth.fix.patch import diff  # noqa: PLC0415
-    from mailauth.migrate.apply import plan  # noqa: PLC0415
-    from mailauth.render.json import to_json  # noqa: PLC0415
-    from mailauth.render.migrate import lines_text  # noqa: PLC0415
-
-    found = plan(table, wishes, lambda *_: None, page=_PAGE)
-    diffs = [diff(one) for one in change.files]
-    if as_json:
-        data = {"old": change.old, "new": change.new, "plan": found, "in_the_way": left, "diffs": diffs}
-        click.echo(to_json(data))
-    else:
-        click.echo(lines_text(found, change.old), nl=False)
-        then = f"then: {shown(change.dovecot, 'doveadm', 'reload')}"
-        click.echo("\n".join([*diffs, then, *(f"Note: {one}." for one in change.careful)]))
-        click.echo(
-            "Who writes these strings (a panel, webmail)? What it writes without a scheme afterwards is"
-            f" {change.new} to Dovecot."
-        )
-        click.echo(_in_the_way(left, change) if left.rows else "Nothing was changed; --apply does it.")
-    sys.exit(1)
-
-
-def _in_the_way(left: "Open", change: "Change") -> str:
-    return (
-        f"{left.rows} rows ({', '.join(left.users)}{' ...' if left.rows > len(left.users) else ''}) would"
-        f" mean something else under {change.new}, and no rule gives them a scheme: --prefix, --origin or"
-        " --prove says what they are, or --prefix-undecided keeps them as they count today."
-    )
-
-
-def _prefixed(
-    where: "Where", table: "Table", wishes: "Wishes", seal: Sealing, rate: "Pace | None", batch: int
-) -> "tuple[Head, Report]":
-    import msgspec  # noqa: PLC0415 - --help needs none of it
-
-    from mailauth.migrate import apply as applying  # noqa: PLC0415
-
-    applying.must_be_possible(table)
-    rules = msgspec.json.encode([wishes.rules, wishes.goal, wishes.origin]).decode()
-    journal = fresh_journal(where, table, rules, seal)
-    try:
-        with changing(table.count()) as tell, Stop() as stop:
-            work = applying.Applier(table, wishes, None, journal, tell, stop.asked, batch, rate)
-            report = work.run()
-    finally:
-        journal.close()
-    return journal.head, report
-
-
-def _changed(
-    change: "Change",
-    table: "Table",
-    page: int,
-    wishes: "Wishes",
-    known: "list[Known]",
-    head: "Head",
-    report: "Report",
-) -> "tuple[str, Ending | None]":
-    """What kept the setting as it was, or took it back; and how the change went, where it was begun."""
-    from mailauth.errors import MailauthError  # noqa: PLC0415
-    from mailauth.migrate import default_scheme as changing_it  # noqa: PLC0415
-
-    if report.problem or report.stopped:
-        return report.problem or "interrupted", None
-    left = changing_it.depending(table, wishes.reader, change.new, page)
-    if left.rows:
-        return f"{left.rows} rows still have no scheme ({', '.join(left.users)}): run it again", None
-    try:
-        ending = changing_it.carry_out(change, head.id)
-    except MailauthError as why:
-        return str(why), None
-    if ending.problem:
-        return ending.problem, ending
-    try:
-        why_not = changing_it.not_proven(change, table, page, wishes.reader, known)
-    except MailauthError as why:
-        why_not = str(why)
-    if why_not:
-        with suppress(Refused):
-            changing_it.taken_back(head.id, change.dovecot)
-        return why_not, replace(ending, state=ending.state.UNDONE)
-    return "", ending
-
-
-def _told(
-    change: "Change",
-    head: "Head",
-    report: "Report",
-    problem: str,
-    ending: "Ending | None",
-    logins: int,
-    as_json: bool,
-) -> None:
-    from mailauth.render.json import to_json  # noqa: PLC0415 - --help needs none of it
-    from mailauth.render.migrate import default_scheme_text  # noqa: PLC0415
-
-    setting = ending.state.value if ending else "not begun"
-    if as_json:
-        data = {"id": head.id, "old": change.old, "new": change.new, "setting": setting, "problem": problem}
-        click.echo(to_json(data | {"report": report, "logins": logins}))
-    else:
-        steps = ending.steps if ending else ()
-        notes = ending.notes if ending else ()
-        click.echo(default_scheme_text(head, report, (change.old, change.new), (*steps,), problem), nl=False)
-        for note in notes:
-            click.echo(f"Note: {note}")
-        if not problem:
-            click.echo(
-                f"{logins} users of --prove logged in as before."
-                if logins
-                else "No login was tried: --prove FILE.csv (users and known passwords) has some tried."
-            )
-    if report.stopped or (ending and ending.interrupted):
-        sys.exit(130)
-    sys.exit(3 if report.no_store else 1 if problem else 0)

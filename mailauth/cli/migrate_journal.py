@@ -1,19 +1,17 @@
 """The journal of a migration: begun now, or of the store that is named."""
 
 import shlex
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import Any
 
 from mailauth.errors import Refused, UsageError
-
-if TYPE_CHECKING:
-    from mailauth.migrate.journal import Head
-    from mailauth.migrate.where import Where
-    from mailauth.stores.adding import Target
-    from mailauth.stores.swaps import Table
+from mailauth.migrate import journal as journals
+from mailauth.migrate import sealing
+from mailauth.migrate.journal import Head
+from mailauth.migrate.where import Where
+from mailauth.stores.adding import Target
+from mailauth.stores.swaps import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +22,7 @@ class Sealing:
     without_plaintexts: bool
 
 
-def seal_options(command: Callable[..., None]) -> Callable[..., None]:
-    """How the journal is sealed, and whether it holds plaintexts at all."""
-    for option in (
-        click.option(
-            "--no-undo-for-plaintexts",
-            "no_plaintexts",
-            is_flag=True,
-            help="Do not keep old plaintexts in the journal; undo cannot restore those.",
-        ),
-        click.option(
-            "--seal-to",
-            metavar="KEY",
-            help="Encrypt the journal to this key (migrate keygen), not to one stored beside it.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def must_be_of(head: "Head", where: "Where", table: "Table | Target", said: str | None = None) -> None:
+def must_be_of(head: Head, where: Where, table: Table | Target, said: str | None = None) -> None:
     """Raises UsageError where the journal belongs to another store, by what that is and not by its name.
 
     ``said``: the store's identity, by who knows that it is the same.
@@ -67,13 +46,8 @@ def must_be_of(head: "Head", where: "Where", table: "Table | Target", said: str 
     )
 
 
-def fresh_journal(where: "Where", table: "Table | Target", rules: str, seal: Sealing) -> Any:
+def fresh_journal(where: Where, table: Table | Target, rules: str, seal: Sealing) -> Any:
     """``rules``: what is done, as JSON.  Raises UsageError, Refused."""
-    import time  # noqa: PLC0415
-
-    from mailauth.migrate import journal as journals  # noqa: PLC0415
-    from mailauth.migrate import sealing  # noqa: PLC0415
-
     public = sealing.checked_key(seal.key) if seal.key else ""
     try:
         name = journals.fresh_id()

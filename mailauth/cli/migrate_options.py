@@ -86,23 +86,41 @@ def scheme_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def goal_options(scheme: str, profile: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
-    """The parameters that these options make for the scheme."""
-    from mailauth.hashes.making import has_profile  # noqa: PLC0415
-    from mailauth.hashes.making import profile as named  # noqa: PLC0415
-
-    if has_profile(scheme):
-        return dict(named(profile))
-    given = {"cost": cost, "rounds": rounds}
-    return {name: value for name, value in given.items() if value is not None}
-
-
+apply_option = click.option(
+    "--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+loss_option = click.option(
+    "--accept-mechanism-loss",
+    "accept_loss",
+    is_flag=True,
+    help="Also migrate rows that serve CRAM-MD5, SCRAM and the like; the new hashes cannot.",
+)
 users_out_option = click.option(
     "--users-out",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="List every user with what becomes of the row: .csv or .json, mode 0600.",
 )
+
+
+def seal_options(command: Callable[..., None]) -> Callable[..., None]:
+    """How the journal is sealed, and whether it holds plaintexts at all."""
+    for option in (
+        click.option(
+            "--no-undo-for-plaintexts",
+            "no_plaintexts",
+            is_flag=True,
+            help="Do not keep old plaintexts in the journal; undo cannot restore those.",
+        ),
+        click.option(
+            "--seal-to",
+            metavar="KEY",
+            help="Encrypt the journal to this key (migrate keygen), not to one stored beside it.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def rule_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,26 +1,14 @@
 """``mailauth migrate undo``."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailauth.cli.migrate_journal import must_be_of
-from mailauth.cli.migrate_move import undo_move
-from mailauth.cli.migrate_on_login import json_option
-from mailauth.cli.migrate_options import rate_option, store_options
-from mailauth.cli.migrate_plan import flush, told, where_of
-from mailauth.cli.migrate_stop import Stop
-from mailauth.cli.shared.progress import changing
-
-if TYPE_CHECKING:
-    from mailauth.migrate.journal import Head
-    from mailauth.migrate.pace import Pace
-    from mailauth.migrate.where import Where
+from mailauth.cli.migrate_options import json_option, rate_option, store_options
+from mailauth.cli.shared.command import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", metavar="ID")
 @store_options
 @click.option("--store", metavar="STORE", help="Where the store is now, if it was moved, copied or renamed.")
@@ -35,15 +23,7 @@ if TYPE_CHECKING:
     "--apply", "do_it", is_flag=True, help="Write the old strings back.  Without it they are only counted."
 )
 @json_option
-def undo(
-    name: str,
-    store: str | None,
-    key: Path | None,
-    rate: "Pace | None",
-    do_it: bool,
-    as_json: bool,
-    **named: Any,
-) -> None:
+def undo() -> None:
     """Restore the old strings where the new ones are unchanged.  Exit status as for apply.
 
     1 also where some rows were plaintexts that the journal does not hold (--no-undo-for-plaintexts): they
@@ -58,61 +38,3 @@ def undo(
     What migrate default-scheme did to Dovecot's configuration goes back first.  Where the default scheme is
     another one than it was, strings without a scheme are not put back: nobody would get in with them.
     """
-    from mailauth.migrate import default_scheme  # noqa: PLC0415 - --help needs none of it
-    from mailauth.migrate import journal as journals  # noqa: PLC0415
-    from mailauth.migrate import undo as undoing  # noqa: PLC0415
-    from mailauth.migrate.where import opened  # noqa: PLC0415
-    from mailauth.render.json import to_json  # noqa: PLC0415
-    from mailauth.render.migrate import prospect_text  # noqa: PLC0415
-
-    head = journals.read_head(name)
-    if all(named[one] is None for one in ("config", "pid", "url", "url_fd")):
-        named["config"] = head.config
-    where = where_of(named, None)
-    if head.kind:
-        undo_move(head, where, key, store, do_it=do_it, as_json=as_json)
-        return
-    damaged: list[int] = []
-    batches = journals.entries(name, key, damaged)
-    entries = sum(head.done.get(name, 0) for name in ("written", "changed", "locked"))
-    table = opened(where, reading=not do_it)
-    try:
-        must_be_of(head, where, table, store)
-        setting = default_scheme.of_migration(name)
-        if do_it and default_scheme.taken_back(name, where.dovecot):
-            where = where_of(named, None)
-            if not as_json:
-                click.echo(f"the default scheme is {where.reader.default_scheme} again")
-        stays = "" if setting and not do_it else _bare_stays(head, where)
-        if not do_it:
-            with changing(entries or None) as tell:
-                found = undoing.prospect(table, batches, damaged, tell, stays)
-            data = {"id": head.id, "state": head.state, "report": found, "setting": bool(setting)}
-            click.echo(to_json(data) if as_json else prospect_text(found, head), nl=as_json)
-            if setting and not as_json:
-                click.echo(f"Before that the default scheme would be {head.default_scheme} again.")
-            sys.exit(1 if found.not_kept or found.changed or found.failed or found.unreadable else 0)
-        journal = journals.reopened(name)
-        stop = Stop()
-        try:
-            with changing(entries or None) as tell, stop:
-                report = undoing.undo(
-                    table, batches, damaged, journal, tell, stop.asked, rate, bare_stays=stays
-                )
-        finally:
-            journal.close()
-    finally:
-        table.close()
-    flush(where, named, report.written)
-    told(report, journal.head, as_json)
-
-
-def _bare_stays(head: "Head", where: "Where") -> str:
-    """Why strings without a scheme are not put back; "" where they mean what they meant."""
-    now, then = where.reader.default_scheme, head.default_scheme
-    if not (then and where.passdb) or now == then:
-        return ""
-    return (
-        f"the string had no scheme, and the default scheme is {now} now and was {then} then: change that back"
-        " first"
-    )

@@ -49,6 +49,14 @@ def profile(name: str) -> dict[str, int]:
     return dict(PROFILES[name][1])
 
 
+def options_of(scheme: str, profile_name: str, cost: int | None, rounds: int | None) -> dict[str, int | str]:
+    """The parameters of new hashes: of the named profile, or those that are given.  Raises UsageError."""
+    if has_profile(scheme):
+        return dict(profile(profile_name))
+    given = {"cost": cost, "rounds": rounds}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def fit(limit: int | None, idle: int = IDLE) -> dict[str, int]:
     """The strongest Argon2id that a process of ``idle`` bytes can verify under ``limit``.
 

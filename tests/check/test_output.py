@@ -174,7 +174,7 @@ def test_who_may_not_look_is_told_so() -> None:
         folder.chmod(0o755)
         (folder / "dovecot.conf").touch(mode=0o600)
         importlib.import_module("mailauth.check.run")  # an ordinary user may not read our files
-        importlib.import_module("mailauth.cli.check")
+        importlib.import_module("mailauth.cli.check_run")
         importlib.import_module("multiprocessing.popen_fork")
         status, said = as_nobody("check", "-c", str(folder / "dovecot.conf"), "--state", str(folder))
         assert status == 3, said

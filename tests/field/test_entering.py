@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from mailauth.cli import migrate_on_login
+from mailauth.cli import migrate_on_login_run
 from mailauth.dovecot import confining, containers, holding, inroot
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
@@ -252,7 +252,7 @@ def test_what_only_calls_itself_dovecot() -> None:
 def test_on_login_asks_whose_its_number_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service's settings name a master of yesterday's."""
     monkeypatch.setenv("MAILAUTH_STATE", str(tmp_path / "state"))
-    file = migrate_on_login.folder() / migrate_on_login._SETTINGS
+    file = migrate_on_login_run.folder() / migrate_on_login_run._SETTINGS
     with subprocess.Popen(["sleep", "600"]) as other:
         settings = onlogin.OnLogin(
             "5e" * 32, "70" * 16, 40010, "/etc/dovecot/dovecot.conf", "ARGON2ID", {}, pid=other.pid

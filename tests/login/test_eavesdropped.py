@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.cli.login import named_doors
+from mailauth.cli.login_run import named_doors
 from mailauth.clients import talk
 from mailauth.clients.door import Answer, Door, Tls
 from mailauth.clients.sasl import find

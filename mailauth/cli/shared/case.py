@@ -5,16 +5,11 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from mailauth.cli.shared.values import address_of, host_and_port
 from mailauth.errors import UsageError
 
 if TYPE_CHECKING:
-    from mailauth.diagnose import Target
-    from mailauth.dovecot.doveadm import Installation
-    from mailauth.hashes import Password
-    from mailauth.hashes.allowance import Allowance
+    pass
 
 # The services that ask Dovecot's auth: its own, and those that mail servers beside it name.
 _SERVICES = ("imap", "pop3", "submission", "sieve", "smtp", "lmtp", "doveadm", "xmpp")
@@ -75,38 +70,3 @@ def case_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
-
-
-def target_of(
-    user: str,
-    dovecot: "Installation",
-    password: "Password | None",
-    *,
-    login: bool,
-    service: str,
-    address: str,
-    host: str,
-    mechanism: str,
-    variants: float = 3.0,
-    allowance: "Allowance | None" = None,
-) -> "Target":
-    """The login that these options mean.  Raises UsageError."""
-    from mailauth.diagnose import Target  # noqa: PLC0415 - --help needs none of it
-    from mailauth.hashes.allowance import Allowance  # noqa: PLC0415
-
-    source = click.get_current_context().get_parameter_source("service")
-    name, port = host_and_port(host)
-    return Target(
-        user,
-        dovecot,
-        password,
-        login=login,
-        service=service,
-        named_service=source is ParameterSource.COMMANDLINE,
-        address=address_of(address),
-        host=name,
-        port=port,
-        mechanism=mechanism,
-        variants=variants,
-        allowance=allowance or Allowance(),
-    )

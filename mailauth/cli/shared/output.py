@@ -1,23 +1,19 @@
 """What commands print with, and the status that a diagnosis ends with."""
 
 import sys
-from typing import TYPE_CHECKING
+from shutil import get_terminal_size
 
-if TYPE_CHECKING:
-    from mailauth.finding import Diagnosis
+from mailauth.evidence import Unobserved
+from mailauth.finding import Diagnosis
 
 
 def width() -> int:
     """As wide as the terminal, at most 100; a file or a pipe gets 100."""
-    from shutil import get_terminal_size  # noqa: PLC0415 - --help needs none of it
-
     return min(get_terminal_size((100, 24)).columns, 100) if sys.stdout.isatty() else 100
 
 
-def exit_status(diagnosis: "Diagnosis") -> int:
+def exit_status(diagnosis: Diagnosis) -> int:
     """0 nothing found and all decided; 1 found; 3 something undecided; 70 a probe of ours broke."""
-    from mailauth.evidence import Unobserved  # noqa: PLC0415 - --help needs none of it
-
     if any(isinstance(fact, Unobserved) and fact.bug for fact in diagnosis.evidence):
         return 70
     if diagnosis.findings:

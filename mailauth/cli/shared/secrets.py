@@ -5,29 +5,24 @@ Never from argv or the environment, which others see.
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from mailauth.errors import UsageError
-
-if TYPE_CHECKING:
-    from mailauth.hashes import Password
+from mailauth.hashes import Password
 
 _MAX = 64 * 1024  # bytes; Dovecot takes less in one SASL response
 
 
 def read_password(
     *, ask: bool, descriptor: int | None, stdin: bool, prompt: str = "Password"
-) -> "Password | None":
+) -> Password | None:
     """The password, or None when none of the three was asked for.
 
     From a descriptor or standard input: all up to the first line end.  Raises UsageError.
     """
     if sum((ask, descriptor is not None, stdin)) > 1:
         raise UsageError("give the password in one way only: -p, --password-fd or --password-stdin.")
-    from mailauth.hashes import Password  # noqa: PLC0415 - --help needs none of it
-
     if ask:
         need_terminal()
         return Password.of(click.prompt(prompt, hide_input=True, err=True))

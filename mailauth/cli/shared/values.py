@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import click
 
+from mailauth.dovecot.sizes import parse_size
 from mailauth.errors import UsageError
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -41,22 +42,10 @@ def span(text: str, option: str) -> timedelta | None:
 
 def size(text: str) -> int:
     """Bytes, as Dovecot writes them: 16M."""
-    from mailauth.dovecot.sizes import parse_size  # noqa: PLC0415 - --help needs none of it
-
     try:
         return parse_size(text)
     except UsageError as why:
         raise click.BadParameter(str(why)) from None
-
-
-def address_of(text: str) -> str:
-    """An IP address as Dovecot writes it.  Raises UsageError."""
-    from ipaddress import ip_address  # noqa: PLC0415 - 5 ms
-
-    try:
-        return str(ip_address(text)) if text else ""
-    except ValueError:
-        raise UsageError(f"--from-address {text}: this is not an IP address.") from None
 
 
 def host_and_port(text: str, option: str = "--host") -> tuple[str, int]:

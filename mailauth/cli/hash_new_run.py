@@ -1,0 +1,102 @@
+"""What ``hash_new`` does; its options are in ``hash_new.py``."""
+
+import csv
+import json
+import sys
+
+import click
+
+from mailauth.cli.hash_status import STATUS
+from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.patience import patience
+from mailauth.cli.shared.progress import stepping
+from mailauth.cli.shared.secrets import need_terminal, read_password
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.site import read_config
+from mailauth.dovecot.sizes import parse_limit, parse_size
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.hashes import Judgement, Password, batch, csv_rows, judge, making, strength
+
+
+def new(
+    scheme: str,
+    profile: str | None,
+    fit: bool,
+    memory: str | None,
+    vsz_limit: str | None,
+    idle: str,
+    csv_file: str | None,
+    as_json: bool,
+    jobs: int | None,
+    ask_password: bool,
+    password_fd: int | None,
+    stdin: bool,
+    user: str,
+    dovecot: tuple[int, ...] | None,
+    allow_weak: bool,
+    **numbers: int | str | None,
+) -> None:
+    if profile == "list":
+        for name, (about, params) in strength.PROFILES.items():
+            click.echo(f"{name:<16} {about} (m={params['memory']},t={params['time']},p={params['lanes']})")
+        return
+    limit = making.DEFAULT_LIMIT if vsz_limit is None else parse_limit(vsz_limit)
+    if fit and vsz_limit is None:
+        limit = _limit_in_force()
+    options: dict[str, int | str] = {}
+    options |= making.profile(profile) if profile else {}
+    options |= making.fit(limit, parse_size(idle)) if fit else {}
+    if memory is not None:
+        options["memory"] = int(memory) if memory.isdigit() else parse_size(memory) // 1024
+    options |= {name: value for name, value in numbers.items() if value is not None}
+    order = making.Order(scheme, tuple(options.items()), dovecot, allow_weak, limit, parse_size(idle))
+    refused = making.refused_before(order)
+    if refused is None and csv_file is not None:
+        _make_many(order, csv_file, jobs)
+        return
+    made: str | Judgement
+    if refused is None:
+        password = _new_password(ask_password, password_fd, stdin)
+        with patience("hashing"):
+            made = making.make(order, password, user)
+    else:
+        made = refused
+    if isinstance(made, Judgement):
+        if as_json:
+            click.echo(json.dumps({"stored": None, "verdict": made.verdict.value, "reason": made.reason}))
+        else:
+            click.echo(f"mailauth: not made: {made.reason}", err=True)
+        sys.exit(STATUS[made.verdict])
+    click.echo(json.dumps({"stored": made, "shown": judge.shown(made)}) if as_json else made)
+
+
+def _new_password(ask: bool, descriptor: int | None, stdin: bool) -> Password:
+    if not ask and (descriptor is not None or stdin):
+        password = read_password(ask=False, descriptor=descriptor, stdin=stdin)
+    else:
+        need_terminal()
+        text = click.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
+        password = Password.of(text)
+    assert password is not None, "one of the three was asked for"
+    return password
+
+
+def _limit_in_force() -> int | None:
+    """The smaller of the limits of the two services that verify, as doveconf reports them."""
+    try:
+        config = read_config(Installation())
+    except CannotObserve as why:
+        raise UsageError(f"--fit needs --vsz-limit here: {why}") from None
+    limits = [service.vsz_limit for service in config.services.values() if service.vsz_limit is not None]
+    return min(limits, default=None)
+
+
+def _make_many(order: making.Order, name: str, jobs: int | None) -> None:
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(("user", "stored", "error"))
+    with opened(name) as binary, stepping(None, "hashing", rows_on_stdout=True) as step:
+        tasks = ([row] for row in csv_rows.read_csv(binary))
+        maker = making.Maker(order)
+        for answers in batch.in_order(maker, tasks, jobs=jobs or batch.cores(), lost=maker.lost):
+            out.writerows(answers)
+            step(more=len(answers))

@@ -1,0 +1,213 @@
+"""What ``hash`` does; its options are in ``hash.py``."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from mailauth.cli.hash_status import STATUS
+from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.patience import patience
+from mailauth.cli.shared.secrets import need_terminal, read_password
+from mailauth.dovecot.sizes import parse_limit, parse_size
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, report, verify_hash
+from mailauth.hashes import batch as batching
+from mailauth.hashes.allowance import Allowance, allowed
+from mailauth.hashes.explain import explain
+from mailauth.hashes.interruptible import interruptible
+from mailauth.memory.child import trial
+from mailauth.visible import visible
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderLimit:
+    """Verifies in a child that has as much room as Dovecot's process; may be sent to a worker."""
+
+    room: int
+    limits: Limits
+
+    def __call__(self, hash_: Hash, password: Password, user: str) -> Judgement:
+        with allowed(Allowance(self.limits)):
+            return self._verified(hash_, password, user)
+
+    def _verified(self, hash_: Hash, password: Password, user: str) -> Judgement:
+        need = hash_.scheme.memory(hash_.payload)
+        if not need.total:
+            return verify_hash(hash_, password, user=user)
+        said = Judgement(
+            Verdict.OUT_OF_MEMORY,
+            f"verifying takes {need.total / 2**20:.1f} MiB, and {max(self.room, 0) / 2**20:.1f} MiB are left"
+            " under the limit; Dovecot logs a password mismatch",
+        )
+        kind = hash_.scheme.library or "libcrypt"
+        try:
+            verdict = trial(kind, hash_.payload, password, need, room=self.room, later=True).verdict
+        except CannotObserve:  # no such library here: the closed form decides
+            return said if need.total > self.room else verify_hash(hash_, password, user=user)
+        return said if verdict is Verdict.OUT_OF_MEMORY else Judgement(verdict, _WHY[verdict])
+
+
+_WHY = {Verdict.MATCH: "", Verdict.MISMATCH: "the password is not the one that was hashed"}
+
+
+def _verifier(vsz_limit: str | None, idle: str, limits: Limits) -> _UnderLimit | None:
+    limit = None if vsz_limit is None else parse_limit(vsz_limit)
+    return None if limit is None else _UnderLimit(limit - parse_size(idle), limits)
+
+
+def _run_batch(name: str, settings: Any, jobs: int | None) -> None:
+    out = sys.stdout.buffer
+    with opened(name) as source:
+        for line in batching.run(source, settings, jobs=jobs or batching.cores()):
+            out.write(line + b"\n")
+            out.flush()
+
+
+def _one(stored: str | None, stored_fd: int | None, *, password_from_stdin: bool = False) -> bytes:
+    """The string, from the command line, a descriptor, or standard input."""
+    if stored is not None and stored != "-" and stored_fd is None:
+        return stored.encode(errors="surrogateescape")
+    if stored is not None and stored_fd is not None:
+        raise UsageError("give the string in one way only: as an argument or with --stored-fd.")
+    if stored_fd is None and (stored != "-" or password_from_stdin):
+        raise UsageError('give a stored string in quotes, "-" for standard input, --stored-fd or --batch.')
+    try:
+        with open(0 if stored_fd is None else stored_fd, "rb", closefd=False) as file:
+            text = file.read(1024 * 1024)
+    except OSError as why:
+        raise UsageError(f"--stored-fd {stored_fd}: cannot be read ({why.strerror}).") from None
+    return text.removesuffix(b"\n")
+
+
+def _say(text: str, mood: str = "") -> None:
+    click.secho(text, fg={"good": "green", "bad": "red"}.get(mood) if _colour() else None)
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def verify(
+    stored: str | None,
+    stored_fd: int | None,
+    batch: str | None,
+    ask_password: bool,
+    password_fd: int | None,
+    stdin: bool,
+    user: str,
+    dovecot: tuple[int, ...] | None,
+    allow_weak: bool,
+    default_scheme: str | None,
+    vsz_limit: str | None,
+    idle: str,
+    max_memory: str,
+    max_seconds: float,
+    as_json: bool,
+    jobs: int | None,
+) -> None:
+    limits = Limits(parse_size(max_memory), max_seconds)
+    settings = batching.Settings(
+        "verify",
+        default_scheme=default_scheme,
+        dovecot=dovecot,
+        allow_weak=allow_weak,
+        limits=limits,
+        verifier=_verifier(vsz_limit, idle, limits),
+    )
+    if batch is not None:
+        _run_batch(batch, settings, jobs)
+        return
+    text = _one(stored, stored_fd, password_from_stdin=stdin)
+    ask = ask_password or (password_fd is None and not stdin)
+    if ask:
+        need_terminal()
+    password = read_password(ask=ask, descriptor=password_fd, stdin=stdin)
+    assert password is not None, "one of the three was asked for"
+    with patience("verifying"):
+        judgement = interruptible(lambda: batching.verify(text, password, user, settings))
+    shown = judge.shown(text, default_scheme=default_scheme)
+    if as_json:
+        click.echo(json.dumps(report.of_judgement(judgement, shown)))
+    else:
+        reason = f": {judgement.reason}" if judgement.reason else ""
+        _say(
+            f"{shown}  {judgement.verdict.value}{reason}",
+            "good" if judgement.verdict is Verdict.MATCH else "bad",
+        )
+    sys.exit(STATUS[judgement.verdict])
+
+
+def show(
+    stored: str | None,
+    stored_fd: int | None,
+    batch: str | None,
+    dovecot: tuple[int, ...] | None,
+    allow_weak: bool,
+    default_scheme: str | None,
+    as_json: bool,
+    jobs: int | None,
+) -> None:
+    if batch is not None:
+        settings = batching.Settings(
+            "show", default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak
+        )
+        _run_batch(batch, settings, jobs)
+        return
+    it = explain(
+        _one(stored, stored_fd), default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak
+    )
+    if as_json:
+        click.echo(json.dumps(report.of_explanation(it)))
+    else:
+        _table(report.rows(it))
+    sys.exit(0 if it.flaw is None else STATUS[it.flaw.verdict])
+
+
+def _table(rows: list[tuple[str, str, str]]) -> None:
+    """Lined up on a terminal by Rich, which wraps; elsewhere one line each, for grep."""
+    if not sys.stdout.isatty():
+        for label, text, _ in rows:
+            click.echo(f"{label:<16} {text}")
+        return
+    from rich.console import Console  # noqa: PLC0415 - 100 ms that pipes need not pay
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table.grid(padding=(0, 2))
+    for label, text, mood in rows:
+        table.add_row(Text(label, "bold"), Text(visible(text), {"good": "green", "bad": "red"}.get(mood, "")))
+    Console(file=sys.__stdout__, highlight=False).print(table)
+
+
+def convert(
+    stored: str | None,
+    stored_fd: int | None,
+    batch: str | None,
+    ask_password: bool,
+    password_fd: int | None,
+    stdin: bool,
+    origin: str | None,
+    dovecot: tuple[int, ...] | None,
+    as_json: bool,
+    jobs: int | None,
+) -> None:
+    if batch is not None:
+        _run_batch(batch, batching.Settings("convert", dovecot=dovecot, origin=origin), jobs)
+        return
+    text = _one(stored, stored_fd, password_from_stdin=stdin)
+    password = read_password(ask=ask_password, descriptor=password_fd, stdin=stdin)
+    found = foreign.convert(text, password=password, origin=origin, dovecot=dovecot)
+    record = report.of_found(found)
+    if as_json:
+        click.echo(json.dumps(record))
+    elif found.dovecot is None:
+        click.echo(f"{found.source}: cannot, because {found.reason}", err=True)
+    else:
+        click.echo(record["dovecot"])
+        if found.reason:
+            click.echo(f"{found.source}: {found.reason}", err=True)
+    sys.exit(0 if found.dovecot is not None else 1)

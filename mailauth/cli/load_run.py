@@ -1,0 +1,81 @@
+"""What ``load`` does; its options are in ``load.py``."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailauth.cli.load_plan import plan_of
+from mailauth.cli.load_where import where
+from mailauth.load.accounts import Mix
+from mailauth.load.authpool import AuthPool
+from mailauth.load.drive import DURATION, INTERRUPTED
+from mailauth.load.imappool import ImapPool
+from mailauth.load.plan import AuthTarget, Plan, Target
+from mailauth.load.pool import Bounds, Pool
+from mailauth.load.result import LoadResult, Sample
+from mailauth.load.run import Show
+from mailauth.load.run import load as run
+from mailauth.load.tally import Tally
+from mailauth.render.json import to_json
+from mailauth.render.load import load_text, sample_line
+from mailauth.render.load_live import Board
+
+_EACH_UNTIL, _THEN_EACH = 20.0, 10.0  # seconds: a line each second at first, then one in ten
+
+
+def load(as_json: bool, picture: Path | None, **given: Any) -> None:
+    plan = plan_of(given)
+    with where(given, plan) as place, showing() as show:
+        mix = Mix(place.accounts, plan.wrong)
+        sources = addresses(given["sources"]) if given["sources"] else []
+        result = run(plan, place.about, pool_of(plan, place.target, mix, sources), mix, place.watch, show)
+    click.echo(to_json(result) if as_json else load_text(result), nl=as_json)
+    if picture:
+        from mailauth.render.load_picture import picture as draw  # noqa: PLC0415 - an optional extra
+
+        draw(result, picture)
+    sys.exit(130 if result.ended == INTERRUPTED else _status(result))
+
+
+def _status(result: LoadResult) -> int:
+    if result.knee:
+        return 0 if result.knee.rate else 1
+    return 0 if result.ended == DURATION and not result.counts.bad + result.warm_up_counts.bad else 1
+
+
+def pool_of(plan: Plan, target: Target, mix: Mix, sources: list[str]) -> Callable[[], Pool]:
+    """Makes the connections, inside the event loop."""
+    bounds = Bounds(plan.in_flight, plan.timeout, sources)
+    if isinstance(target, AuthTarget):
+        return lambda: AuthPool(target.path, mix, bounds, plan.connections)
+    return lambda: ImapPool(target, mix, bounds)
+
+
+def addresses(count: int) -> list[str]:
+    """Of 127.0.0.0/8, but not 127.0.0.1, where others come from."""
+    return [f"127.77.{n // 250}.{n % 250 + 1}" for n in range(count)]
+
+
+@contextmanager
+def showing() -> Iterator[Show]:
+    """On standard error: a live board on a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+
+        def line(what: str, sample: Sample, tally: Tally) -> None:
+            if sample.at < _EACH_UNTIL or sample.at % _THEN_EACH < 1:
+                click.echo(sample_line(what, sample, tally.counts()), err=True)
+
+        yield line
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    board = Board()
+    with Live(console=Console(file=sys.__stderr__), auto_refresh=False, transient=True) as live:
+        yield lambda what, sample, tally: live.update(
+            board.update(what, sample, tally.counts()), refresh=True
+        )

@@ -1,0 +1,102 @@
+"""What ``log`` does; its options are in ``log.py``."""
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from mailauth.cli.shared.given import again
+from mailauth.cli.shared.values import span
+from mailauth.dovecot.doveadm import Installation, chosen, no_file
+from mailauth.dovecot.logjournal import read_journal
+from mailauth.dovecot.logreading import read_logs, read_stream
+from mailauth.dovecot.logreport import READING, FromLogReport, Reading
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, stamp_pattern
+from mailauth.dovecot.site import read_config
+from mailauth.dovecot.typed import shown
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.probes.log import log_paths, stamps_of, written_by_syslog
+from mailauth.render.from_log import from_log_text
+from mailauth.render.json import to_json
+
+
+def log(
+    user: str | None,
+    config: str | None,
+    pid: int | None,
+    logs: tuple[str, ...],
+    since: str,
+    rotated: bool,
+    top: int,
+    log_timestamp: str | None,
+    max_seconds: float | None,
+    as_json: bool,
+) -> None:
+    if logs and (config is not None or pid is not None):
+        raise UsageError("--log names the file to read: leave out -c, --pid and --container.")
+    if log_timestamp and stamp_pattern(log_timestamp) is None:
+        raise UsageError(f"--log-timestamp {log_timestamp}: this form of a time cannot be read.")
+    asked = Reading(
+        tuple(Path(name) for name in logs),
+        span(since, "--since"),
+        rotated,
+        user or "",
+        top,
+        log_timestamp or DEFAULT_STAMP,
+        seconds=max_seconds or READING,
+    )
+    if "-" in logs:
+        if len(logs) > 1 or rotated:
+            raise UsageError("--log - reads standard input only: leave the other files out.")
+        report = read_stream(sys.stdin.buffer, asked)
+    elif logs:
+        for path in asked.paths:
+            if not path.is_file():
+                what = no_file(path)
+                raise UsageError(
+                    f"{path}: {what}; give the log that Dovecot writes, or - for standard input."
+                )
+        report = read_logs(asked)
+    else:
+        report = _of_this_dovecot(chosen(config, pid), asked)
+    if as_json:
+        click.echo(to_json(report))
+    else:
+        click.echo(from_log_text(report, again(), terminal=sys.stdout.isatty()), nl=False)
+    sys.exit(1 if report.failures or report.keeps_out else 0)
+
+
+def _of_this_dovecot(dovecot: Installation, asked: Reading) -> FromLogReport:
+    """The log of the Dovecot that runs here, or of the one with --pid: its files, or the journal."""
+    site = read_config(dovecot)
+    tree, several = site.tree, len(site.passdbs) > 1
+    asked = replace(
+        asked,
+        log_timestamp=tree.get("log_timestamp") or asked.log_timestamp,
+        ident=tree.get("instance_name") or asked.ident,
+        several=several,
+    )
+    names = log_paths(tree)
+    if console := next((name for name in names if name.startswith("/dev/")), ""):
+        raise CannotObserve(
+            f"Dovecot logs to {console}, which cannot be read again; where it runs in a container:"
+            " docker logs NAME 2>&1 | mailauth log --log -"
+        )
+    if "syslog" in names:
+        names = [written_by_syslog(dovecot, stamps_of(tree))]
+        if not names[0] and not dovecot.pid and (program := shutil.which("journalctl")):
+            if asked.rotated:
+                raise UsageError(
+                    "--rotated: Dovecot logs to the journal, which is in one piece; leave it out."
+                )
+            return read_journal(program, asked)
+    found = [name for name in names if name and dovecot.path(name).is_file()]
+    if not found:
+        find = shown(dovecot, "doveadm", "log", "find")
+        raise CannotObserve(
+            f"Dovecot's log is in no file here; {find} shows where it is, mailauth log --log FILE reads it."
+        )
+    places = {dovecot.path(name): name for name in found}
+    return read_logs(replace(asked, paths=tuple(places)), lambda path: places.get(path, str(path)))

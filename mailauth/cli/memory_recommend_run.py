@@ -1,0 +1,82 @@
+"""What ``memory_recommend`` does; its options are in ``memory_recommend.py``."""
+
+import os
+import sys
+
+import click
+
+from mailauth.cli.memory_hash import with_parameters
+from mailauth.cli.shared.progress import stepping
+from mailauth.dovecot.sizes import parse_limit, parse_size
+from mailauth.errors import UsageError
+from mailauth.memory.recommend import Advice, Wish, advise, fitting
+from mailauth.memory.report import RecommendReport
+from mailauth.memory.speed import Speed, speed
+from mailauth.probes.ceilings import observe_ceilings
+from mailauth.probes.linked import linked_library
+from mailauth.render.json import to_json
+from mailauth.render.memory_recommend import recommend_text
+
+
+def command(
+    driver: str,
+    use_worker: bool,
+    vsz_limit: str | None,
+    ram: str | None,
+    cores: int | None,
+    users: int,
+    peak: float,
+    latency: float,
+    idle: str,
+    workers: int,
+    seconds: float,
+    apply_to: str | None,
+    dovecot: str | None,
+    as_json: bool,
+) -> None:
+    if dovecot and not apply_to:
+        raise UsageError("--dovecot says which Dovecot the lab has: add --apply-to lab.")
+    wish = Wish(
+        driver=driver,
+        memory=parse_size(ram) if ram else _free() // 2,
+        cores=cores or len(os.sched_getaffinity(0)),
+        peak=peak,
+        latency=latency / 1000,
+        vsz_limit=parse_limit(vsz_limit) if vsz_limit else None,
+        may_raise=vsz_limit is None,
+        idle=parse_size(idle),
+        most_workers=workers,
+        users=users,
+        use_worker=use_worker,
+    )
+    advice = measured(wish, seconds)
+    proof = None
+    if apply_to and advice.chosen:
+        from mailauth.lab.prove_memory import prove  # noqa: PLC0415
+
+        proof = prove(wish, advice.chosen, advice.config, dovecot=dovecot)
+    report = RecommendReport(advice, proof)
+    click.echo(to_json(report) if as_json else recommend_text(report), nl=as_json)
+    sys.exit(0 if advice.chosen and (proof is None or proof.worked == proof.asked) else 1)
+
+
+def measured(wish: Wish, seconds: float) -> Advice:
+    """Measure what fits, the quick rows first, and no row that will surely be too slow."""
+    library = linked_library("libsodium")
+    rows = sorted((row for row in fitting(wish) if not row.refused), key=lambda row: row.m * row.t)
+    speeds: dict[tuple[int, int], Speed] = {}
+    pace = 0.0  # seconds for a KiB and pass, at the best
+    with stepping(len(rows), "measuring") as step:
+        for row in rows:
+            if pace * row.m * row.t <= 1.5 * wish.latency:
+                parsed = with_parameters(str(row.m), row.t, 1)
+                seen = speed(parsed, wish.parallel, seconds=seconds, library=library)
+                speeds[row.m, row.t] = seen
+                pace = seen.time.least / (row.m * row.t)
+            step(row.name)
+    return advise(wish, speeds)
+
+
+def _free() -> int:
+    """The least that any ceiling over this very process leaves."""
+    return min(one.free for one in observe_ceilings(os.getpid(), os.getpid()))

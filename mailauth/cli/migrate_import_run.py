@@ -1,0 +1,145 @@
+"""What ``migrate_import`` does; its options are in ``migrate_import.py``."""
+
+import os
+import stat
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+
+from mailauth.cli.migrate_journal import Sealing, fresh_journal
+from mailauth.cli.migrate_plan_run import flush, hashers_of, where_of, workers_of
+from mailauth.cli.migrate_stop import Stop
+from mailauth.cli.shared.files import opened as opened_file
+from mailauth.cli.shared.progress import changing
+from mailauth.errors import UsageError
+from mailauth.hashes.csv_rows import Dialect
+from mailauth.hashes.making import options_of
+from mailauth.migrate import bulk, import_list
+from mailauth.migrate.apply import must_be_possible
+from mailauth.migrate.bulk import Imported
+from mailauth.migrate.check import Check
+from mailauth.migrate.goal import Goal
+from mailauth.migrate.journal import Head, own_key
+from mailauth.migrate.mechanisms import question
+from mailauth.migrate.named import as_written, named_by
+from mailauth.migrate.pace import Pace
+from mailauth.migrate.users_out import opened as listed
+from mailauth.migrate.where import Where, opened
+from mailauth.render.json import to_json
+from mailauth.render.migrate_import import import_report, import_text
+from mailauth.stores.swaps import Table
+
+
+def import_(
+    file: str,
+    scheme: str,
+    profile: str,
+    cost: int | None,
+    rounds: int | None,
+    verify_only: bool,
+    overwrite: bool,
+    long_passwords: str,
+    do_it: bool,
+    seal_to: str | None,
+    no_plaintexts: bool,
+    rate: Pace | None,
+    batch: int,
+    jobs: int | None,
+    dask: str | None,
+    accept_loss: bool,
+    encoding: str | None,
+    delimiter: str | None,
+    quote: str,
+    user_column: str,
+    password_column: str,
+    users_out: Path | None,
+    as_json: bool,
+    **named: Any,
+) -> None:
+    if verify_only and (do_it or overwrite):
+        raise UsageError("--verify-only changes nothing: leave out --apply and --set.")
+    dialect = _dialect(delimiter, quote, user_column, password_column)
+    goal = Goal(scheme.upper(), tuple(options_of(scheme, profile, cost, rounds).items()))
+    where = where_of(named, goal)
+    assert where.order
+    hashing = (workers_of if verify_only else hashers_of)(where.order, goal, jobs, dask)
+    check = Check(
+        goal=None if verify_only else goal,
+        order=where.order,
+        reader=where.reader,
+        making=do_it,
+        overwrite=overwrite,
+        long_too=long_passwords == "as-listed",
+        mechanisms=() if accept_loss else where.offered,
+    )
+    naming, report = named_by(*where.passdb) if where.passdb else as_written, bulk.Imported()
+    rate = rate if do_it else None  # of rows that are changed
+    with ExitStack() as stack:
+        source = stack.enter_context(opened_file(file))
+        report.each = stack.enter_context(listed(users_out))
+        _warned(source, file)
+        users = stack.enter_context(import_list.opened(source, naming, report.add, encoding, dialect))
+        report.lines = users.lines
+        table = opened(where)
+        stack.callback(table.close)
+        workers = stack.enter_context(hashing)
+        assert workers
+        if do_it:
+            must_be_possible(table)
+        seal = Sealing(seal_to, no_plaintexts)
+        journal = _journal(where, table, goal, seal, overwrite) if do_it else None
+        if journal:
+            stack.callback(journal.close)
+        if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
+            click.echo(f"mailauth: {asked}", err=True)
+        tell, stop = stack.enter_context(changing(users.lines)), stack.enter_context(Stop())
+        bulk.Import(
+            table, users, naming, check, workers, journal, report, tell, stop.asked, batch, rate
+        ).run()
+    flush(where, named, report.new if do_it else 0)
+    _told(report, table.place, journal.head if journal else None, as_json, verify_only)
+
+
+def _dialect(delimiter: str | None, quote: str, user: str, password: str) -> Dialect:
+    """Raises UsageError."""
+    between = {None: "", "tab": "\t", "\\t": "\t"}.get(delimiter, delimiter or "")
+    around = "" if quote == "none" else quote
+    if len(between) > 1 or len(around) > 1:
+        raise UsageError("--delimiter and --quote take one character each, or the words tab and none.")
+    if bool(user) != bool(password):
+        raise UsageError("--user-column and --password-column go together.")
+    return Dialect(between, around, user, password)
+
+
+def _warned(source: BinaryIO, name: str) -> None:
+    """Passwords are for their owner's eyes."""
+    status = os.fstat(source.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mode = stat.S_IMODE(status.st_mode)
+        click.echo(
+            f"mailauth: warning: {name} holds passwords, and others may read it (mode {mode:04o}): chmod 600",
+            err=True,
+        )
+
+
+def _journal(where: Where, table: Table, goal: object, seal: Sealing, overwrite: bool) -> Any:
+    rules = msgspec.json.encode({"import": goal, "set": overwrite}).decode()
+    return fresh_journal(where, table, rules, seal)
+
+
+def _told(report: Imported, place: str, head: Head | None, as_json: bool, verifying: bool) -> None:
+    name = head.id if head else ""
+    if as_json:
+        click.echo(to_json(import_report(report, place, name)))
+    else:
+        key = str(own_key(head) or "") if head else ""
+        click.echo(import_text(report, place, name, verifying=verifying, key=key), nl=False)
+    if report.stopped:
+        sys.exit(130)
+    if report.no_store:
+        sys.exit(3)
+    sys.exit(1 if report.problem or report.left else 0)

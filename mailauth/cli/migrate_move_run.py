@@ -1,0 +1,137 @@
+"""What ``migrate_move`` does; its options are in ``migrate_move.py``."""
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of
+from mailauth.cli.migrate_plan_run import told, where_of
+from mailauth.cli.migrate_stop import Stop
+from mailauth.cli.shared.given import words
+from mailauth.cli.shared.progress import changing
+from mailauth.errors import Refused, UsageError
+from mailauth.migrate import journal as journals
+from mailauth.migrate import move as moving
+from mailauth.migrate.journal import Head
+from mailauth.migrate.move import Moving
+from mailauth.migrate.pace import Pace
+from mailauth.migrate.users_out import opened
+from mailauth.migrate.where import Where
+from mailauth.render.json import to_json
+from mailauth.render.migrate import move_text, removal_text
+from mailauth.stores.adding import Target, target_of
+from mailauth.stores.listing import listed
+
+
+def move(
+    to: str | None,
+    to_fd: int | None,
+    to_passdb: int | None,
+    to_rows_query: str | None,
+    fill: tuple[tuple[str, str], ...],
+    domain: str,
+    accept_fields: bool,
+    seal_to: str | None,
+    rate: Pace | None,
+    users_out: Path | None,
+    do_it: bool,
+    as_json: bool,
+    **named: Any,
+) -> None:
+    where, there = where_of(named, None), _target(named, to, to_fd, to_passdb, to_rows_query)
+    if where.dovecot.pid or there.dovecot.pid:
+        raise UsageError("a store in another root: run this there, or name both with --url and --to.")
+    target = target_of(there.source, dict(fill))
+    try:
+        with opened(users_out) as each:
+            rows = listed(where.source)
+            found = moving.plan(
+                rows, where.reader, target, domain, each, reads=there.reader, accept_fields=accept_fields
+            )
+        if not found.kinds:
+            raise Refused(f"{where.label}: nobody is in it.")
+        if not do_it:
+            _show(found, where, as_json)
+        _carry_out(found, where, there, target, Sealing(seal_to, False), rate, as_json)
+    finally:
+        target.close()
+
+
+def _target(
+    named: dict[str, Any], to: str | None, to_fd: int | None, number: int | None, query: str | None
+) -> Where:
+    """Raises UsageError."""
+    if sum(one is not None for one in (to, to_fd, number)) != 1:
+        raise UsageError("say where to: --to URL, --to-fd FD or --to-passdb N.")
+    own = dict.fromkeys(named) | {"rows_query": query}
+    if number is not None:
+        if named["url"] is not None or named["url_fd"] is not None:
+            raise UsageError("--to-passdb is for the passdbs of one Dovecot: leave out --url.")
+        return where_of(own | {"config": named["config"], "pid": named["pid"], "passdb": number}, None)
+    return where_of(own | {"url": to, "url_fd": to_fd}, None)
+
+
+def _show(found: Moving, where: Where, as_json: bool) -> None:
+    """Ends the program."""
+    data = {"place": found.place, "kinds": found.kinds, "notes": found.notes}
+    again = shlex.join(["mailauth", "migrate", "move", *words("as_json", "users_out"), "--apply"])
+    text = move_text(found, f"{where.label}; what has no {{SCHEME}} is {where.reader.default_scheme}", again)
+    click.echo(to_json(data) if as_json else text, nl=as_json)
+    if where.assumed and not as_json:
+        click.echo(where.assumed)
+    sys.exit(1 if found.swaps or found.left else 0)
+
+
+def _carry_out(
+    found: Moving,
+    where: Where,
+    there: Where,
+    target: Target,
+    seal: Sealing,
+    rate: Pace | None,
+    as_json: bool,
+) -> None:
+    """Ends the program."""
+    journal = fresh_journal(there, target, f'["move", "from", {where.label!a}]', seal)
+    journal.head = replace(journal.head, kind=moving.KIND)
+    journal.save()
+    try:
+        with changing(len(found.swaps)) as tell, Stop() as stop:
+            report = moving.Mover(target, journal, tell, stop.asked, rate).run(found.swaps)
+    finally:
+        journal.close()
+    for one in found.kinds:
+        if one.why:
+            report.failed += one.rows
+            report.reasons[one.why] += one.rows
+            report.note("left", one.users)
+    told(report, journal.head, as_json)
+
+
+def undo_move(
+    head: Head, where: Where, key: Path | None, store: str | None, *, do_it: bool, as_json: bool
+) -> None:
+    """Ends the program where it is only shown."""
+    damaged: list[int] = []
+    batches = journals.entries(head.id, key, damaged)
+    target = target_of(where.source, {})
+    try:
+        must_be_of(head, where, target, store)
+        if not do_it:
+            found = moving.taken_back(target, batches, damaged, None, lambda: False)
+            data = {"id": head.id, "state": head.state, "report": found}
+            click.echo(to_json(data) if as_json else removal_text(found, head), nl=as_json)
+            sys.exit(1 if found.changed or found.unreadable else 0)
+        journal = journals.reopened(head.id)
+        try:
+            with Stop() as stop:
+                report = moving.taken_back(target, batches, damaged, journal, stop.asked)
+        finally:
+            journal.close()
+    finally:
+        target.close()
+    told(report, journal.head, as_json)
