@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
+import pymysql
 
 from mailauth.lab import Lab
 
@@ -85,8 +87,6 @@ def fill(lab: Lab, count: int) -> None:
             link.executemany("INSERT INTO users VALUES (?, ?)", rows(count))
             link.commit()
     elif lab.driver == "pgsql":
-        import psycopg  # noqa: PLC0415
-
         with psycopg.connect(
             host=place.host, port=place.port, user=place.user, password=place.password, dbname=place.database
         ) as link:
@@ -96,8 +96,6 @@ def fill(lab: Lab, count: int) -> None:
             link.commit()
             link.execute("ANALYZE users")
     else:
-        import pymysql  # noqa: PLC0415
-
         with pymysql.connect(
             host=place.host,
             port=place.port,
@@ -113,8 +111,6 @@ def fill(lab: Lab, count: int) -> None:
 
 def unindexed(lab: Lab) -> None:
     """Take the key away that makes a lookup quick."""
-    import psycopg  # noqa: PLC0415
-
     place = lab.store.place
     with psycopg.connect(
         host=place.host, port=place.port, user=place.user, password=place.password, dbname=place.database

@@ -19,6 +19,19 @@ class NotOurs(Refused):
     """Somebody else owns it, or may write it."""
 
 
+ROOTS = Path("/var/lib/mailauth")  # all that root keeps
+
+
+def state(kind: str) -> Path:
+    """Where this kind is kept: /var/lib/mailauth for root, the XDG state folder else; MAILAUTH_STATE wins."""
+    if named := os.environ.get("MAILAUTH_STATE"):
+        return Path(named) / kind
+    if os.geteuid() == 0:
+        return ROOTS / kind
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "mailauth" / kind
+
+
 def make(path: Path) -> None:
     """Make the folder and each one above it that lacks, mode 0700 whatever the umask.
 

@@ -191,3 +191,18 @@ def test_the_options_of_commands_import_nothing_slow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     slow = ("mailauth.hashes", "mailauth.probes", "mailauth.rules", "mailauth.diagnose", "mailauth.stores")
     assert not [name for name in done.stdout.split() if name.startswith((*slow, "msgspec", "psutil", "rich"))]
+
+
+def test_late_imports_are_few_and_each_says_why() -> None:
+    """Commands are imported by cli/shared/command.py, libraries by later.py: what is left is an exception."""
+    folders = (PACKAGE, ROOT / "tests", ROOT / "bench", ROOT / "bin")
+    lines = [
+        line
+        for folder in folders
+        for path in folder.rglob("*.py")
+        if path != Path(__file__)
+        for line in path.read_text().splitlines()
+        if "PLC0415" in line
+    ]
+    assert len(lines) < 30
+    assert not [line for line in lines if not re.search(r"PLC0415 - \w", line)]

@@ -25,9 +25,7 @@ _NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG, errno
 
 def folder() -> Path:
     """Where it is kept unless another place is named."""
-    from mailauth.fix.journal import folder as fixes  # noqa: PLC0415 - decided there, for all
-
-    return fixes().parent / "check"
+    return private.state("check")
 
 
 def place_of(state: Path, *names: str) -> Path:

@@ -16,6 +16,7 @@ from mailauth.errors import UsageError
 from mailauth.evidence import Surveys
 from mailauth.probes.survey import Ask, assumed, observe_surveys, survey_alone
 from mailauth.render.audit import audit_csv, audit_report, audit_text
+from mailauth.render.audit_picture import picture
 from mailauth.render.json import to_json
 from mailauth.stores.survey import Progress
 from mailauth.stores.url import has_password, source_of
@@ -58,8 +59,6 @@ def audit(
             said = assumed(version, default_scheme, surveys)
     report = audit_report(surveys)
     if png:
-        from mailauth.render.audit_picture import picture  # noqa: PLC0415 - an optional extra
-
         picture(report, png)
     if as_csv:
         click.echo(audit_csv(report), nl=False)

@@ -66,7 +66,7 @@ def diagnose(
     diagnosis = replace(looked.diagnosis, again=again())
     proof: tuple[ProofStep, ...] = ()
     if prove:
-        from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415
+        from mailauth.lab.prove import prove as prove_in_lab  # noqa: PLC0415 - only with --prove
 
         with patience("proving it in a lab"):
             proof = prove_in_lab(looked, password)

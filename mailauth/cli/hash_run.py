@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,16 @@ from mailauth.hashes import batch as batching
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.interruptible import interruptible
+from mailauth.later import later
 from mailauth.memory.child import trial
 from mailauth.visible import visible
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.table
+    import rich.text
+else:
+    rich = later("rich")  # 0.1 s that pipes need not pay
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +181,13 @@ def _table(rows: list[tuple[str, str, str]]) -> None:
         for label, text, _ in rows:
             click.echo(f"{label:<16} {text}")
         return
-    from rich.console import Console  # noqa: PLC0415 - 100 ms that pipes need not pay
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table.grid(padding=(0, 2))
+    table = rich.table.Table.grid(padding=(0, 2))
     for label, text, mood in rows:
-        table.add_row(Text(label, "bold"), Text(visible(text), {"good": "green", "bad": "red"}.get(mood, "")))
-    Console(file=sys.__stdout__, highlight=False).print(table)
+        table.add_row(
+            rich.text.Text(label, "bold"),
+            rich.text.Text(visible(text), {"good": "green", "bad": "red"}.get(mood, "")),
+        )
+    rich.console.Console(file=sys.__stdout__, highlight=False).print(table)
 
 
 def convert(

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailauth.cli.load_plan import plan_of
 from mailauth.cli.load_where import where
+from mailauth.later import later
 from mailauth.load.accounts import Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.drive import DURATION, INTERRUPTED
@@ -23,6 +24,13 @@ from mailauth.load.tally import Tally
 from mailauth.render.json import to_json
 from mailauth.render.load import load_text, sample_line
 from mailauth.render.load_live import Board
+from mailauth.render.load_picture import picture as draw
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.live
+else:
+    rich = later("rich")
 
 _EACH_UNTIL, _THEN_EACH = 20.0, 10.0  # seconds: a line each second at first, then one in ten
 
@@ -35,8 +43,6 @@ def load(as_json: bool, picture: Path | None, **given: Any) -> None:
         result = run(plan, place.about, pool_of(plan, place.target, mix, sources), mix, place.watch, show)
     click.echo(to_json(result) if as_json else load_text(result), nl=as_json)
     if picture:
-        from mailauth.render.load_picture import picture as draw  # noqa: PLC0415 - an optional extra
-
         draw(result, picture)
     sys.exit(130 if result.ended == INTERRUPTED else _status(result))
 
@@ -71,11 +77,10 @@ def showing() -> Iterator[Show]:
 
         yield line
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
-
     board = Board()
-    with Live(console=Console(file=sys.__stderr__), auto_refresh=False, transient=True) as live:
+    with rich.live.Live(
+        console=rich.console.Console(file=sys.__stderr__), auto_refresh=False, transient=True
+    ) as live:
         yield lambda what, sample, tally: live.update(
             board.update(what, sample, tally.counts()), refresh=True
         )

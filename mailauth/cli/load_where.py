@@ -158,7 +158,7 @@ def _warnings(dovecot: Installation, config: AuthConfig) -> Path | None:
 
 @contextmanager
 def _lab(given: dict[str, Any]) -> Iterator[Where]:
-    from mailauth.lab import Lab, builds  # noqa: PLC0415
+    from mailauth.lab import Lab, builds  # noqa: PLC0415 - only with --lab
 
     for name in _OTHERS_OPTIONS:
         if given[name]:

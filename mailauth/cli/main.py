@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import resource
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -86,9 +87,7 @@ def _keep_secrets() -> None:
 
     A core that is piped to a program asks for no limit: core(5).
     """
-    import resource  # noqa: PLC0415 - --help needs neither
-
-    from mailauth.dovecot.confining import hide  # noqa: PLC0415
+    from mailauth.dovecot.confining import hide  # noqa: PLC0415 - who completes a line needs none of it
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     hide()

@@ -13,6 +13,8 @@ from mailauth.memory import grid
 from mailauth.memory.report import BenchReport
 from mailauth.render.json import to_json
 from mailauth.render.memory_bench import bench_text
+from mailauth.render.memory_picture import picture as draw
+from mailauth.render.picture import need_matplotlib
 
 
 def command(
@@ -26,8 +28,6 @@ def command(
     latency: float,
     as_json: bool,
 ) -> None:
-    from mailauth.render.picture import need_matplotlib  # noqa: PLC0415
-
     drawn = [parse_size(text) for text in limits or ("256M", "1G")]
     points = grid.grid(most=parse_size(most) // 1024, quick=quick)
     if picture:
@@ -37,8 +37,6 @@ def command(
     done = grid.load(results)
     wanted = tuple(done[point.name] for point in points if point.name in done)
     if picture:
-        from mailauth.render.memory_picture import picture as draw  # noqa: PLC0415
-
         draw(wanted, picture, limits=drawn, latency=latency / 1000, idle=24 << 20)
     report = BenchReport(wanted)
     click.echo(to_json(report) if as_json else bench_text(report), nl=as_json)

@@ -52,7 +52,7 @@ def command(
     advice = measured(wish, seconds)
     proof = None
     if apply_to and advice.chosen:
-        from mailauth.lab.prove_memory import prove  # noqa: PLC0415
+        from mailauth.lab.prove_memory import prove  # noqa: PLC0415 - a lab is made on demand only
 
         proof = prove(wish, advice.chosen, advice.config, dovecot=dovecot)
     report = RecommendReport(advice, proof)

@@ -15,7 +15,6 @@ from mailauth.dovecot.doveadm import Installation, at_pid, chosen
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.fix.apply import Ending
-from mailauth.fix.journal import folder as journals
 from mailauth.fix.patch import diff
 from mailauth.hashes.making import length_of, must_fit, options_of
 from mailauth.listening.repeats import Repeats
@@ -143,7 +142,7 @@ def folder(name: str = "") -> Path:
     """Where a service's settings and counts are.  Raises UsageError when it cannot be made."""
     if name and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
         raise UsageError(f"--name {name}: up to 31 small letters, digits and hyphens.")
-    path = journals().parent / "on-login" / name
+    path = private.state("on-login") / name
     try:
         private.make(path)
     except OSError as why:

@@ -7,8 +7,12 @@ from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
+from mailauth.later import later
+
 if TYPE_CHECKING:
     import ssl
+else:
+    ssl = later("ssl")  # 4 ms
 
 Tls = Literal["plain", "starttls", "tls"]
 TLS: tuple[Tls, ...] = ("plain", "starttls", "tls")
@@ -113,16 +117,12 @@ def leaves(link: socket.socket) -> bool:
 @cache
 def verified() -> "ssl.SSLContext":
     """TLS with the system's list of authorities, and the name that was connected to."""
-    import ssl  # noqa: PLC0415 - 4 ms
-
     return ssl.create_default_context()
 
 
 @cache
 def unchecked() -> "ssl.SSLContext":
     """TLS without a look at the certificate: ``mailauth diagnose --host`` looks at it."""
-    import ssl  # noqa: PLC0415 - 4 ms
-
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -8,8 +8,14 @@ draft-murchison-sasl-login-00 (LOGIN); RFC 7628 (OAUTHBEARER), and Dovecot 2.3.1
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from mailauth.later import import_now, later
+
+if TYPE_CHECKING:
+    import scramp
+else:
+    scramp = later("scramp")  # 20 ms
 
 
 class CannotSayError(ValueError):
@@ -38,7 +44,7 @@ class Mechanism:
 def load(mechanism: Mechanism) -> None:
     """Import what it needs: to be called before a fork."""
     if mechanism.name.startswith("SCRAM-"):
-        import_module("scramp")
+        import_now(scramp)
 
 
 class _Plain:
@@ -70,17 +76,13 @@ class _CramMd5:
 
 class _Scram:
     def __init__(self, name: str, user: str, password: bytes) -> None:
-        from scramp import ScramClient  # noqa: PLC0415 - 20 ms
-
         try:
-            self._client = ScramClient([name], user, password.decode())
+            self._client = scramp.ScramClient([name], user, password.decode())
         except UnicodeDecodeError:
             raise CannotSayError(f"{name} takes UTF-8 only, and the password is not") from None
         self._name, self._step = name, 0
 
     def answer(self, challenge: bytes | None) -> bytes:
-        from scramp import ScramException  # noqa: PLC0415 - as above
-
         self._step += 1
         said = (challenge or b"").decode("utf-8", "replace")
         try:
@@ -90,7 +92,7 @@ class _Scram:
                 self._client.set_server_first(said)
                 return bytes(self._client.get_client_final().encode())
             self._client.set_server_final(said)
-        except (ScramException, ValueError) as why:
+        except (scramp.ScramException, ValueError) as why:
             raise CannotSayError(f"{self._name}: the server's answer is not right ({why})") from None
         return b""
 

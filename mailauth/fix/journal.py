@@ -21,7 +21,6 @@ from mailauth.errors import Refused, UsageError
 from mailauth.hashes.schemes import lookup
 from mailauth.private import NotOurs
 
-ROOTS = Path("/var/lib/mailauth")  # root's journals, and all else that root keeps
 _ENDING = 3.0  # seconds
 
 
@@ -85,13 +84,8 @@ class Journal:
 
 
 def folder() -> Path:
-    """Where the journals are: /var/lib/mailauth for root, the XDG state folder else; MAILAUTH_STATE wins."""
-    if named := os.environ.get("MAILAUTH_STATE"):
-        return Path(named) / "fix"
-    if os.geteuid() == 0:
-        return ROOTS / "fix"
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "mailauth" / "fix"
+    """Where the journals are."""
+    return private.state("fix")
 
 
 @contextmanager

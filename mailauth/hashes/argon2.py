@@ -14,6 +14,7 @@ from mailauth.errors import UsageError
 from mailauth.hashes import libsodium, strength
 from mailauth.hashes.encoding import BASE64, base64_decode_leniently, base64_encode
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Memory, Params, Password, Scheme, Verdict
+from mailauth.hashes.libraries import argon2
 
 _WELL_FORMED = re.compile(
     rb"\$argon2(id?)\$v=19\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,9})"
@@ -262,9 +263,6 @@ def out_of_memory(need: Memory) -> Judgement:
 
 def _verify_without_libsodium(encoded: bytes, password: Password) -> Judgement:
     """The same by argon2-cffi: its core, with one thread whatever the lanes, as libsodium does."""
-    import argon2.exceptions  # noqa: PLC0415 - 30 ms that most runs need not spend
-    import argon2.low_level  # noqa: PLC0415
-
     params = parse(encoded)
     assert not isinstance(params, Flaw), "verify() is called with payloads that parse"
     values = dict(params)
@@ -308,9 +306,6 @@ def _verify_without_libsodium(encoded: bytes, password: Password) -> Judgement:
 
 def generate(password: Password, _user: str, options: dict[str, int | str]) -> bytes:
     """By argon2-cffi, in libsodium's own format: v=19, 16 bytes of salt, 32 of tag."""
-    import argon2.exceptions  # noqa: PLC0415
-    import argon2.low_level  # noqa: PLC0415
-
     m, t, p = (
         int(options.get(name, default)) for name, default in (("memory", 19456), ("time", 2), ("lanes", 1))
     )

@@ -14,6 +14,7 @@ from mailauth.errors import UsageError
 from mailauth.hashes import libcrypt, strength
 from mailauth.hashes.digest import memory
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
+from mailauth.hashes.libraries import bcrypt
 from mailauth.hashes.md5crypt import surplus, trailing
 
 ALPHABET = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -130,8 +131,6 @@ def digest(password: Password, setting: bytes) -> bytes | None:
         return libcrypt.crypt(lib, given, setting)
     if (setting[2:3] == b"x" and not given.isascii()) or (setting[2:3] == b"a" and b"\xff" in given):
         return None
-    import bcrypt  # noqa: PLC0415 - only where there is no libcrypt
-
     return bcrypt.hashpw(given, b"$2b" + setting[3:])
 
 

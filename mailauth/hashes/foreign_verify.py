@@ -18,6 +18,7 @@ from mailauth.hashes.encoding import CRYPT64, base64_decode
 from mailauth.hashes.foreign import readings
 from mailauth.hashes.foreign_found import Derived
 from mailauth.hashes.hash import MiB, Password, Verdict
+from mailauth.hashes.libraries import passlib
 
 _ROUND = 2e-6  # seconds for one of an iterated hash, at most: OpenSSL's SHA-512 and Python's loop
 _SCRYPT_BLOCK = 1e-6  # for 128 bytes of scrypt
@@ -148,9 +149,7 @@ def _by(name: str) -> Callable[[re.Match[bytes], bytes], bool]:
     """The handler of that name that passlib has."""
 
     def work(found: re.Match[bytes], text: bytes) -> bool:
-        from passlib import hash as handlers  # noqa: PLC0415 - 50 ms, for those who need it
-
-        handler, stored = getattr(handlers, name), found[0].decode("ascii")
+        handler, stored = getattr(passlib.hash, name), found[0].decode("ascii")
         if hasattr(handler, "from_string"):
             rounds = int(getattr(handler.from_string(stored), "rounds", 1))
             _rounds(1 << rounds if getattr(handler, "rounds_cost", "") == "log2" else rounds)

@@ -5,6 +5,7 @@ the tests.
 """
 
 from mailauth.hashes.hash import Password
+from mailauth.hashes.libraries import passlib
 
 # prefix -> libpass's name; the longest first, DES (no prefix) last
 _HANDLERS: tuple[tuple[bytes, str], ...] = (
@@ -20,10 +21,8 @@ _HANDLERS: tuple[tuple[bytes, str], ...] = (
 
 def verify(text: bytes, password: Password) -> bool | None:
     """Whether ``password`` matches; None where libpass has no such algorithm or refuses the string."""
-    from passlib import hash as handlers  # noqa: PLC0415 - 50 ms, only where there is no libcrypt
-
     name = next(name for prefix, name in _HANDLERS if text.startswith(prefix))
     try:
-        return bool(getattr(handlers, name).verify(password.text, text.decode("ascii")))
+        return bool(getattr(passlib.hash, name).verify(password.text, text.decode("ascii")))
     except (ValueError, TypeError):
         return None

@@ -15,9 +15,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, UsageError
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import stamina
+    import stamina.instrumentation
+else:
+    stamina = later("stamina")  # 50 ms, and only to fetch
 
 Say = Callable[[str], None]
 
@@ -210,9 +218,6 @@ def locked(folder: Path, name: str) -> Iterator[int]:
 
 def _unpack_patiently(release: Release, say: Say, lock: int) -> Build:
     """Unpack a release; where a download failed, try again, after 5, 10 and 20 seconds."""
-    import stamina  # noqa: PLC0415 - 50 ms, and only to fetch
-    import stamina.instrumentation  # noqa: PLC0415
-
     stamina.instrumentation.set_on_retry_hooks(())  # it would print; we say it
     for attempt in stamina.retry_context(
         on=_NotDownloadedError, attempts=_TRIES, timeout=None, wait_initial=5.0, wait_max=60.0

@@ -11,13 +11,20 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mailauth.errors import CannotObserve
 from mailauth.lab.builds import SEARCH, cache, locked
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.ports import HOST, Ports
 from mailauth.lab.settings import Place
+from mailauth.later import later
+from mailauth.stores.drivers import psycopg, pymysql
+
+if TYPE_CHECKING:
+    import psutil
+else:
+    psutil = later("psutil")  # 20 ms
 
 _READY_SECONDS = 60.0
 USER = "lab"
@@ -77,8 +84,6 @@ class Server:
 
     def kill(self) -> None:
         """SIGKILL to all of its processes, whatever they are at."""
-        import psutil  # noqa: PLC0415 - 20 ms
-
         with suppress(psutil.NoSuchProcess):
             main = psutil.Process(self.pid)
             main.suspend()  # so that it starts nothing more, and learns of no child's end
@@ -279,8 +284,6 @@ class Postgres(Server):
         self.execute(f"ALTER USER {USER} PASSWORD '{self.password}'")
 
     def execute(self, statement: str) -> None:
-        import psycopg  # noqa: PLC0415 - 0.3 s
-
         with psycopg.connect(
             host=str(self.folder), port=self.port, user=USER, dbname="postgres", autocommit=True
         ) as link:
@@ -326,8 +329,6 @@ class MariaDB(Server):
             os.chown(file, user, group)
 
     def execute(self, statement: str) -> None:
-        import pymysql  # noqa: PLC0415 - 0.1 s
-
         link = pymysql.connect(
             host=HOST,
             port=self.port,

@@ -22,6 +22,12 @@ from mailauth.lab.postfix import Postfix
 from mailauth.lab.postfix import find as find_postfix
 from mailauth.lab.settings import AUTH_POSTFIX, Certificate, Layout, dovecot_conf
 from mailauth.lab.stores import KINDS, Site, Store, Users, Wish, check_dialect
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import psutil
+else:
+    psutil = later("psutil")  # 20 ms
 
 if TYPE_CHECKING:
     import psutil
@@ -178,8 +184,6 @@ class Lab:
 
     def processes(self) -> list["psutil.Process"]:
         """Dovecot's processes: auth, auth-worker, and so on; the master first."""
-        import psutil  # noqa: PLC0415 - 20 ms
-
         master = psutil.Process(self.master_pid)
         return [master, *master.children(recursive=True)]
 

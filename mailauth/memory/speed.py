@@ -1,9 +1,16 @@
 """How many verifications a second this machine does: one after another, or on several cores at once."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mailauth.hashes import Hash
+from mailauth.later import later
 from mailauth.memory.measure import Measured, Spread, measure, spread
+
+if TYPE_CHECKING:
+    from concurrent import futures
+else:
+    futures = later("concurrent.futures")  # 10 ms, and only to measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +28,7 @@ def speed(parsed: Hash, parallel: int, *, seconds: float = 1.0, library: str | N
     def one(_number: int) -> Measured:
         return measure(parsed, runs=10_000, seconds=seconds, bisect=False, library=library)
 
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 10 ms, and only to measure
-
-    with ThreadPoolExecutor(parallel) as pool:
+    with futures.ThreadPoolExecutor(parallel) as pool:
         seen = list(pool.map(one, range(parallel)))
     together = spread([time for each in seen for time in each.times])
     return Speed(parallel, together, parallel / together.median)

@@ -11,11 +11,17 @@ from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from mailauth.errors import CannotObserve, MailauthError, UsageError
 from mailauth.hashes import Password, batch
 from mailauth.hashes.making import Order, make
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import distributed
+else:
+    distributed = later("distributed")  # an extra, and a second to import
 
 _ATTEMPTS = 3
 _A_TASK = 8  # passwords
@@ -140,13 +146,13 @@ class Dask:
     def __enter__(self) -> Self:
         must_be_private(self._address)
         try:
-            from distributed import Client  # noqa: PLC0415 - an extra, and a second to load
+            client = distributed.Client
         except ImportError:
             raise UsageError("--dask needs Dask: pip install 'mailauth[dask]'") from None
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is said here, in one sentence
         try:
-            self._client = Client(self._address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+            self._client = client(self._address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as why:
             raise UsageError(f"--dask {self._address}: no scheduler answers ({why}).") from None
         return self
@@ -201,13 +207,11 @@ class Dask:
 
     def _wait(self, futures: list[Any]) -> None:
         """Until all are done; not for ever where the last worker is lost, too."""
-        from distributed import wait  # noqa: PLC0415 - imported by now
-
         alive = time.monotonic()
         while time.monotonic() - alive < _EMPTY:
             try:
                 with self._client.as_current():
-                    wait(futures, timeout=_LOOK)  # type: ignore[no-untyped-call]
+                    distributed.wait(futures, timeout=_LOOK)  # type: ignore[no-untyped-call]
             except TimeoutError:
                 alive = time.monotonic() if self._workers() else alive
             else:
@@ -217,11 +221,9 @@ class Dask:
 
     @contextmanager
     def _lost(self) -> Iterator[None]:
-        from distributed import KilledWorker  # noqa: PLC0415 - imported by now
-
         try:
             yield
-        except KilledWorker:
+        except distributed.KilledWorker:
             raise CannotObserve(
                 f"{self._address}: each worker that took one of the tasks was lost; is memory short there?"
             ) from None

@@ -84,9 +84,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 def folder() -> Path:
     """Where the journals are."""
-    from mailauth.fix.journal import folder as fixes  # noqa: PLC0415 - decided there, for all
-
-    return fixes().parent / "migrate"
+    return private.state("migrate")
 
 
 def key_file(name: str) -> Path:
@@ -179,11 +177,9 @@ def read_head(name: str) -> Head:
 
 def of_root() -> str:
     """The folder of root's own migrations, where we are not root and it may have some; "" for none."""
-    from mailauth.fix.journal import ROOTS  # noqa: PLC0415 - decided there, for all
-
     if os.geteuid() == 0 or os.environ.get("MAILAUTH_STATE"):
         return ""
-    return str(ROOTS) if _there(ROOTS) else ""
+    return str(private.ROOTS) if _there(private.ROOTS) else ""
 
 
 def _there(path: Path) -> bool:

@@ -17,8 +17,15 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mailauth.hashes import Password
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives import ciphers
+else:
+    ciphers = later("cryptography.hazmat.primitives.ciphers")
 
 KEY_BYTES = 32
 MAC_BYTES = 32
@@ -85,15 +92,9 @@ def _mac(nonce: str, name: bytes, password: bytes) -> bytes:
 
 def _decrypted(sealed: Sealed, key: str) -> bytes:
     """With its padding."""
-    from cryptography.hazmat.primitives.ciphers import (  # noqa: PLC0415 - 30 ms that only the service pays
-        Cipher,
-        algorithms,
-        modes,
-    )
-
     raw, iv = bytes.fromhex(key), sealed.head
     if sealed.salted:
         made = hashlib.pbkdf2_hmac("sha256", key.encode(), sealed.head, 1, KEY_BYTES + _BLOCK)
         raw, iv = made[:KEY_BYTES], made[KEY_BYTES:]
-    opener = Cipher(algorithms.AES(raw), modes.CBC(iv)).decryptor()
+    opener = ciphers.Cipher(ciphers.algorithms.AES(raw), ciphers.modes.CBC(iv)).decryptor()
     return opener.update(sealed.text) + opener.finalize()

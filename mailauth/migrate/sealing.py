@@ -6,9 +6,17 @@ The private half is needed for an undo only, and is kept elsewhere.
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailauth import handed
 from mailauth.errors import UsageError
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import nacl.exceptions
+    import nacl.public
+else:
+    nacl = later("nacl")
 
 
 class NotSealedToUs(Exception):  # noqa: N818 - a state of the file, not a fault
@@ -17,9 +25,7 @@ class NotSealedToUs(Exception):  # noqa: N818 - a state of the file, not a fault
 
 def new_key(path: Path) -> str:
     """Make a key pair; the private half goes into ``path``, for its owner only.  Returns the public one."""
-    from nacl.public import PrivateKey  # noqa: PLC0415 - only with sealed journals
-
-    key = PrivateKey.generate()
+    key = nacl.public.PrivateKey.generate()
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
@@ -46,18 +52,13 @@ def checked_key(text: str) -> str:
 
 
 def sealed(frame: bytes, public: str) -> bytes:
-    from nacl.public import PublicKey, SealedBox  # noqa: PLC0415 - only with sealed journals
-
-    return bytes(SealedBox(PublicKey(bytes.fromhex(public))).encrypt(frame))
+    return bytes(nacl.public.SealedBox(nacl.public.PublicKey(bytes.fromhex(public))).encrypt(frame))
 
 
 def opener(private: Path, public: str) -> Callable[[bytes], bytes]:
     """What opens a frame, or raises NotSealedToUs.  Raises UsageError where it is another key, or none."""
-    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only with sealed journals
-    from nacl.public import PrivateKey, SealedBox  # noqa: PLC0415
-
     try:
-        key = PrivateKey(bytes.fromhex(handed.text(private).strip()))
+        key = nacl.public.PrivateKey(bytes.fromhex(handed.text(private).strip()))
     except OSError as why:
         raise UsageError(f"{private}: cannot be read ({why.strerror}).") from None
     except (ValueError, TypeError):
@@ -67,8 +68,8 @@ def opener(private: Path, public: str) -> Callable[[bytes], bytes]:
 
     def opened(frame: bytes) -> bytes:
         try:
-            return bytes(SealedBox(key).decrypt(frame))
-        except CryptoError:
+            return bytes(nacl.public.SealedBox(key).decrypt(frame))
+        except nacl.exceptions.CryptoError:
             raise NotSealedToUs from None
 
     return opened

@@ -11,7 +11,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
@@ -22,8 +22,17 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.network import Address, Approach, Endpoint, Listener, Listening, Reachable
+from mailauth.later import later
 from mailauth.probes.process import NotRunning, master_process
 from mailauth.probes.scene import Scene
+
+if TYPE_CHECKING:
+    from concurrent import futures
+
+    import pyroute2
+else:
+    futures = later("concurrent.futures")  # 10 ms, and only with a host
+    pyroute2 = later("pyroute2")  # 150 ms, and only with a host
 
 PROTOCOLS = {
     "imap": "imap",
@@ -90,9 +99,7 @@ def observe_reachable(scene: Scene) -> Reachable | NotApplicable:
     pid = _master(scene)
     same = pid is None or _same_network(pid)
     own = frozenset(map(ip_address, _in_network(scene, pid, _interfaces, frozenset[str])))
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 10 ms, and only with a host
-
-    with ThreadPoolExecutor(len(found) * max(len(ports), 1)) as pool:
+    with futures.ThreadPoolExecutor(len(found) * max(len(ports), 1)) as pool:
         pairs = list(product(found, ports))
         said = dict(zip(pairs, pool.map(lambda pair: _connect(*pair), pairs), strict=True))
     return Reachable(
@@ -276,14 +283,12 @@ def _approach(
     address: Address, own: frozenset[Address], same: bool, answers: tuple[tuple[int, str], ...]
 ) -> Approach:
     """Where the kernel sends what is for this address."""
-    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415 - 150 ms, and only with a host
-
     here = address in own
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with IPRoute() as kernel:
+    with pyroute2.IPRoute() as kernel:
         try:
             told = kernel.route("get", dst=str(address), family=family, flags=_FIB_MATCH)[0]
-        except NetlinkError as why:
+        except pyroute2.NetlinkError as why:
             failure = str(why.args[1] if len(why.args) > 1 else why).lower()
             return Approach(address, here, False, "", "", False, "", failure, answers)
         index = told.get_attr("RTA_OIF")

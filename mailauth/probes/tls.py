@@ -14,6 +14,7 @@ from mailauth.clients.door import unchecked
 from mailauth.dovecot import children, conffiles, inroot
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.network import Address, Certificate, Certificates, Listener, TlsFiles, TlsFlaw
+from mailauth.later import import_now, later
 from mailauth.oserrors import unseen
 from mailauth.probes.network import addresses, observe_listening
 from mailauth.probes.scene import Scene
@@ -21,7 +22,15 @@ from mailauth.probes.scene import Scene
 if TYPE_CHECKING:
     import ssl
 
-    from cryptography import x509
+    import service_identity
+    import service_identity.cryptography
+    from cryptography import exceptions, x509
+    from cryptography.hazmat.primitives import serialization
+else:  # 45 ms, and with a host another 80
+    exceptions = later("cryptography.exceptions")
+    service_identity = later("service_identity")
+    serialization = later("cryptography.hazmat.primitives.serialization")
+    x509 = later("cryptography.x509")
 
 _PATIENCE = 2.0  # seconds for one connection
 _ANSWER = 10.0  # seconds for each answer: a login process may have to be started for it
@@ -101,12 +110,9 @@ def observe_certificates(scene: Scene) -> Certificates | NotApplicable:
 
 def _load(host: str = "") -> None:
     """What the child needs, before it is one."""
-    from cryptography import x509  # noqa: F401, PLC0415 - 45 ms
-    from cryptography.hazmat.primitives import serialization  # noqa: F401, PLC0415
-
+    import_now(exceptions, serialization, x509)
     if host:
-        import service_identity.cryptography  # noqa: F401, PLC0415 - 80 ms
-
+        import_now(service_identity.cryptography.__name__)
         unchecked()
 
 
@@ -158,22 +164,17 @@ def _read(scene: Scene, file: str) -> bytes | None:
 
 def _leaf(pem: bytes) -> "x509.Certificate":
     """The server's own certificate: the first one.  Raises ValueError when there is none."""
-    from cryptography import x509  # noqa: PLC0415 - 45 ms
-
     return x509.load_pem_x509_certificates(pem)[0]
 
 
 def _flaws(contents: Mapping[str, bytes | None], pair: _Pair, password: bytes | None) -> Iterator[TlsFlaw]:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - 45 ms
-    from cryptography.hazmat.primitives import serialization as pem  # noqa: PLC0415
-
     def of_cert(data: bytes) -> bytes:
         return _leaf(data).public_key().public_bytes(*form)
 
     def of_key(data: bytes) -> bytes:
-        return pem.load_pem_private_key(data, password).public_key().public_bytes(*form)
+        return serialization.load_pem_private_key(data, password).public_key().public_bytes(*form)
 
-    form = (pem.Encoding.DER, pem.PublicFormat.SubjectPublicKeyInfo)
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     public = []
     for setting, file, read in (
         (pair.cert_setting, pair.cert, of_cert),
@@ -190,7 +191,7 @@ def _flaws(contents: Mapping[str, bytes | None], pair: _Pair, password: bytes | 
             yield TlsFlaw(
                 setting, file, said if password is None else "the key is not encrypted", missing=False
             )
-        except (ValueError, UnsupportedAlgorithm):
+        except (ValueError, exceptions.UnsupportedAlgorithm):
             what = "certificate" if setting == pair.cert_setting else "private key"
             yield TlsFlaw(setting, file, f"there is no PEM {what} in it that can be read", missing=False)
     if len(public) == 2 and public[0] != public[1]:
@@ -198,8 +199,6 @@ def _flaws(contents: Mapping[str, bytes | None], pair: _Pair, password: bytes | 
 
 
 def _told(cert: "x509.Certificate", place: str, host: str, *, presented: bool) -> Certificate:
-    from cryptography import x509  # noqa: PLC0415 - 45 ms
-
     names: tuple[str, ...] = ()
     with suppress(x509.ExtensionNotFound, ValueError):
         found = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -213,19 +212,18 @@ def _told(cert: "x509.Certificate", place: str, host: str, *, presented: bool) -
 
 def _covers(cert: "x509.Certificate", host: str) -> bool:
     """Whether the certificate is for the host, by RFC 9525: its subjectAltName, never its common name."""
-    import service_identity  # noqa: PLC0415 - 80 ms, and only with a host
-    from service_identity.cryptography import (  # noqa: PLC0415
-        verify_certificate_hostname,
-        verify_certificate_ip_address,
-    )
-
     literal = False
     with suppress(ValueError):
         literal = bool(ip_address(host))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a certificate without subjectAltName: no match is enough
-            (verify_certificate_ip_address if literal else verify_certificate_hostname)(cert, host)
+            check = (
+                service_identity.cryptography.verify_certificate_ip_address
+                if literal
+                else service_identity.cryptography.verify_certificate_hostname
+            )
+            check(cert, host)
     except (service_identity.VerificationError, service_identity.CertificateError, ValueError):
         return False
     return True
@@ -235,8 +233,6 @@ def _presented(
     host: str, reached: Sequence[Address], listeners: list[Listener]
 ) -> Iterator[tuple[str, "x509.Certificate"]]:
     """What a client gets that connects to the host: from the first listener that answers."""
-    from cryptography import x509  # noqa: PLC0415 - 45 ms
-
     context = unchecked()  # to look is not to trust
     for address in reached:
         for one in sorted(listeners, key=lambda listener: not listener.tls):

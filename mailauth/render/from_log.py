@@ -1,10 +1,19 @@
 """What a log tells, as text: tables on a terminal, plain columns elsewhere."""
 
 import shlex
+from typing import TYPE_CHECKING
 
 from mailauth.dovecot.logreport import FromLogReport, TroubleRow, UserRow
 from mailauth.dovecot.logtally import MOST_OTHERS
 from mailauth.dovecot.messages_requests import MISMATCHES
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.table
+    import rich.text
+else:
+    rich = later("rich")  # 40 ms that plain output must not pay
 
 _WIDEST = 40
 
@@ -128,17 +137,13 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], terminal: bool) -
 
 
 def _rich(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    from rich.console import Console  # noqa: PLC0415 - 40 ms that plain output must not pay
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(show_edge=False, header_style="")  # no style: what is printed is filtered
+    table = rich.table.Table(show_edge=False, header_style="")  # no style: what is printed is filtered
     for number, name in enumerate(head):
         table.add_column(name, justify="right" if name in ("failed", "names") else "left", overflow="fold")
         table.columns[number].no_wrap = name == "last"
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: no markup that a name might hold
-    console = Console()
+        table.add_row(*(rich.text.Text(cell) for cell in row))  # Text: no markup that a name might hold
+    console = rich.console.Console()
     with console.capture() as capture:
         console.print(table)
     return capture.get()

@@ -2,11 +2,16 @@
 
 from typing import TYPE_CHECKING
 
+from mailauth.later import later
 from mailauth.load.result import Counts, Sample
 from mailauth.render.load import ms, reasons_text
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    import rich.console
+    import rich.table
+    import rich.text
+else:
+    rich = later("rich")  # 50 ms that only a terminal pays
 
 _MiB = 1024 * 1024
 _BARS = "▁▂▃▄▅▆▇█"
@@ -20,28 +25,28 @@ class Board:
         self._rates: list[float] = []
         self._p95: list[float] = []
 
-    def update(self, what: str, sample: Sample, counts: Counts) -> "RenderableType":
-        from rich.table import Table  # noqa: PLC0415 - 50 ms that only a terminal pays
-        from rich.text import Text  # noqa: PLC0415
-
+    def update(self, what: str, sample: Sample, counts: Counts) -> "rich.console.RenderableType":
         self._rates = [*self._rates[-_SHOWN + 1 :], sample.answered]
         self._p95 = [*self._p95[-_SHOWN + 1 :], sample.p95]
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row(Text(what, style="bold"), Text(f"{sample.at:.0f} s, {counts.sent} sent, {counts.ok} ok"))
-        grid.add_row("answered", Text(f"{sample.answered:9.1f}/s  {bars(self._rates)}"))
-        grid.add_row("p95", Text(f"{ms(sample.p95):>11}  {bars(self._p95)}"))
+        grid = rich.table.Table.grid(padding=(0, 2))
+        grid.add_row(
+            rich.text.Text(what, style="bold"),
+            rich.text.Text(f"{sample.at:.0f} s, {counts.sent} sent, {counts.ok} ok"),
+        )
+        grid.add_row("answered", rich.text.Text(f"{sample.answered:9.1f}/s  {bars(self._rates)}"))
+        grid.add_row("p95", rich.text.Text(f"{ms(sample.p95):>11}  {bars(self._p95)}"))
         spread = f"p50 {ms(sample.p50)}  p99 {ms(sample.p99)}  {sample.in_flight} in flight"
-        grid.add_row("", Text(spread))
+        grid.add_row("", rich.text.Text(spread))
         reasons = reasons_text(counts)
         refused = f"{counts.refused} wrong ones refused" if counts.refused else ""
-        grid.add_row("failures", Text(reasons or "none", style="bold red" if reasons else ""))
+        grid.add_row("failures", rich.text.Text(reasons or "none", style="bold red" if reasons else ""))
         if refused:
-            grid.add_row("", Text(refused))
+            grid.add_row("", rich.text.Text(refused))
         if sample.workers is not None:
             told = f"{sample.workers} auth-workers, {(sample.rss or 0) / _MiB:.0f} MiB"
             if sample.queued is not None:
                 told += f", {sample.queued} queue warnings"
-            grid.add_row("Dovecot", Text(told, style="bold yellow" if sample.queued else ""))
+            grid.add_row("Dovecot", rich.text.Text(told, style="bold yellow" if sample.queued else ""))
         return grid
 
 

@@ -6,10 +6,18 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailauth.check.keep import replace_whole
 from mailauth.errors import UsageError
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+else:
+    mpl = later("matplotlib")  # an extra, and 0.4 s
+    plt = later("matplotlib.pyplot")
 
 
 def need_matplotlib() -> None:
@@ -28,11 +36,7 @@ def axes_of(file: Path, width: float, height: float) -> Iterator[Any]:
     Raises UsageError without matplotlib, for an ending it does not know, and where it cannot write.
     """
     need_matplotlib()
-    import matplotlib as mpl  # noqa: PLC0415 - an optional extra, and 0.4 s
-
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
     try:
         yield axes

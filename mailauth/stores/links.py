@@ -7,6 +7,7 @@ from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.stores import refusal
+from mailauth.stores.drivers import psycopg
 
 _CONNECT = 10  # seconds
 _LONGEST = 16 * 1024 * 1024  # bytes of a value, or of a row
@@ -44,8 +45,6 @@ def pgsql(
     ``read_only``: for all that is asked.  target_session_attrs chooses a server by whether its sessions are
     read-only, so that ours must not be one before.  Source: PostgreSQL's libpq, 34.1.2.
     """
-    import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-
     parameters: dict[str, Any] = {key: value for key, value in host.items() if value}
     parameters["connect_timeout"] = str(max(int(connect), 2))  # libpq knows no shorter one
     later = read_only and "target_session_attrs" in parameters
@@ -76,8 +75,6 @@ def _pooled(parameters: dict[str, Any], *, autocommit: bool, read_only: bool) ->
 
     Source: pgbouncer's manual, "Transaction pooling".
     """
-    import psycopg  # noqa: PLC0415 - imported by now
-
     del parameters["options"]
     link = psycopg.connect(**parameters, autocommit=autocommit and not read_only, prepare_threshold=None)
     link.read_only = read_only or None

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.stores import option_files, refusal
+from mailauth.stores.drivers import pymysql
 
 _CONNECT = 10.0  # seconds
 _SOCKETS = {  # the client's own: Debian's and the source's
@@ -93,8 +94,6 @@ def connect(
     host: dict[str, str], *, seconds: float = _CONNECT, read: float | None = None, **more: Any
 ) -> Any:
     """A connection.  ``read``: seconds that an answer may take.  Raises what ``refusal`` says of it."""
-    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-
     where = address(host)
     try:
         return opened(where, seconds, read, **more)
@@ -104,7 +103,6 @@ def connect(
 
 def opened(where: Address, seconds: float, read: float | None, **more: Any) -> Any:
     """Raises what PyMySQL does."""
-    import pymysql  # noqa: PLC0415
 
     def once(**tls: Any) -> Any:
         return pymysql.connect(
@@ -137,8 +135,6 @@ def opened(where: Address, seconds: float, read: float | None, **more: Any) -> A
 
 def with_tls(host: dict[str, str], seconds: float) -> bool:
     """Whether the same user and password are let in with TLS, where the settings ask for none."""
-    import pymysql  # noqa: PLC0415
-
     where = address(host)
     if where.tls:
         return False

@@ -13,6 +13,7 @@ https://www.sqlite.org/rescode.html.
 import errno
 import os
 import re
+import select
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 
 from mailauth.dovecot import clients, inroot
 from mailauth.errors import CannotObserve
+from mailauth.stores.drivers import psycopg
 from mailauth.stores.store import Failing
 
 _REACH_TIMEOUT = 3.0  # seconds
@@ -152,8 +154,6 @@ def of_pgsql_connect(why: Exception, parameters: dict[str, Any]) -> CannotObserv
 
 def _is_misuse(why: Exception) -> bool:
     """The library does not know the parameter, or takes no such value."""
-    import psycopg  # noqa: PLC0415 - imported by now
-
     return isinstance(why, psycopg.ProgrammingError)
 
 
@@ -176,19 +176,14 @@ def _sqlstate(parameters: dict[str, Any]) -> tuple[str, bool]:
 
     libpq's trace of the protocol has it.  It is written to memory that only we can read.
     """
-    from select import poll  # noqa: PLC0415
-
-    from psycopg import pq  # noqa: PLC0415 - imported by now
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
-
-    connection = pq.PGconn.connect_start(make_conninfo(**parameters).encode())
+    connection = psycopg.pq.PGconn.connect_start(psycopg.conninfo.make_conninfo(**parameters).encode())
     memory = os.memfd_create("trace")
     try:
         connection.trace(memory)
         state = connection.connect_poll()
-        while state in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
-            waiting = poll()
-            waiting.register(connection.socket, 1 if state is pq.PollingStatus.READING else 4)
+        while state in (psycopg.pq.PollingStatus.READING, psycopg.pq.PollingStatus.WRITING):
+            waiting = select.poll()
+            waiting.register(connection.socket, 1 if state is psycopg.pq.PollingStatus.READING else 4)
             if not waiting.poll(_REACH_TIMEOUT * 1000):
                 break
             state = connection.connect_poll()

@@ -20,6 +20,7 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.stores import links, mysql_client, refusal, waiting
+from mailauth.stores.drivers import psycopg, pymysql
 from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes
 
 _TIMEOUT = 10  # seconds to connect, and again for the query
@@ -216,9 +217,6 @@ def _double_quotes(text: str) -> str:
 
 @contextmanager
 def _pgsql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[Escape, Ask]]:
-    import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-    from psycopg.pq import Escaping  # noqa: PLC0415
-
     connection = links.pgsql(host, connect=timeout, autocommit=True, read_only=True)
     try:
         with connection:
@@ -228,7 +226,7 @@ def _pgsql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
 
             def escape(text: str) -> str:
                 return (
-                    Escaping(raw)
+                    psycopg.pq.Escaping(raw)
                     .escape_string(text.encode("utf-8", "surrogateescape"))
                     .decode("utf-8", "surrogateescape")
                 )
@@ -258,9 +256,6 @@ def _pgsql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[
 
 @contextmanager
 def _mysql(host: dict[str, str], timeout: int, template: str) -> Iterator[tuple[Escape, Ask]]:
-    import pymysql.converters  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-    import pymysql.cursors  # noqa: PLC0415
-
     problems = (pymysql.Error, OSError, ValueError, RuntimeError)
     # what the server sends as it is, which is what Dovecot gets
     raw = {kind: how for kind, how in pymysql.converters.conversions.items() if not isinstance(kind, int)}

@@ -13,6 +13,7 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Escape, Fill
 from mailauth.errors import CannotObserve, Refused, RowChanged
 from mailauth.stores import links, mysql_client, refusal
+from mailauth.stores.drivers import psycopg, pymysql
 from mailauth.stores.query import PlainSelect
 from mailauth.stores.store import as_bytes
 
@@ -141,9 +142,6 @@ def _sqlite(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
 
 @contextmanager
 def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
-    import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-    from psycopg.pq import Escaping  # noqa: PLC0415
-
     wait = _TIMEOUT * 1000
     options = f"-c statement_timeout={wait} -c lock_timeout={_LOCK * 1000}"
     try:
@@ -159,7 +157,7 @@ def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
                 cursor.execute(statement.encode(), values)
                 return cursor.fetchmany(2) if cursor.description else (), cursor.rowcount
 
-            yield lambda text: Escaping(raw).escape_string(text.encode()).decode(), run
+            yield lambda text: psycopg.pq.Escaping(raw).escape_string(text.encode()).decode(), run
     except (psycopg.Error, UnicodeError) as why:
         code = getattr(why, "sqlstate", "")
         # insufficient_privilege, read_only_sql_transaction
@@ -170,9 +168,6 @@ def _pgsql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
 
 @contextmanager
 def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
-    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-    from pymysql.constants import CLIENT  # noqa: PLC0415
-
     problems = (pymysql.Error, OSError, ValueError, RuntimeError)
     try:
         link = mysql_client.connect(
@@ -181,7 +176,7 @@ def _mysql(host: dict[str, str]) -> Iterator[tuple[Escape, Run]]:
             read=2 * _TIMEOUT,
             write_timeout=_TIMEOUT,
             autocommit=False,
-            client_flag=CLIENT.FOUND_ROWS,
+            client_flag=pymysql.constants.CLIENT.FOUND_ROWS,
         )
     except CannotObserve as why:
         raise _Down(str(why).rstrip(".")) from None

@@ -15,6 +15,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.stores import links, mysql_client, refusal, sql
+from mailauth.stores.drivers import psycopg, pymysql
 from mailauth.stores.rows import Column
 from mailauth.stores.store import as_bytes
 
@@ -109,8 +110,6 @@ def _copied(field: bytes) -> Value:
 
 
 def _pgsql(host: dict[str, str]) -> Session:
-    import psycopg  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-
     options = f"-c statement_timeout={_SECONDS * 1000}"
     link = links.pgsql(host, options, connect=_CONNECT, read_only=True)
     try:
@@ -146,9 +145,6 @@ _UTF8MB4 = 4  # bytes a character
 
 
 def _mysql(host: dict[str, str]) -> Session:
-    import pymysql  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-    import pymysql.cursors  # noqa: PLC0415
-
     link = mysql_client.connect(host, seconds=_CONNECT, read=_SECONDS)
     try:
         with link.cursor() as cursor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mailauth.errors import CannotObserve, Refused
 from mailauth.stores import links, mysql_client, obstacles, refusal
+from mailauth.stores.drivers import pymysql
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     REFUSED_BY_TRIGGER,
@@ -50,9 +51,9 @@ class Mysql:
     apart = False
 
     def __init__(self, host: dict[str, str]) -> None:
-        from pymysql.constants import CLIENT  # noqa: PLC0415 - 0.1 s that only those who use it should pay
-
-        self._link = mysql_client.connect(host, read=links.STATEMENT, client_flag=CLIENT.FOUND_ROWS)
+        self._link = mysql_client.connect(
+            host, read=links.STATEMENT, client_flag=pymysql.constants.CLIENT.FOUND_ROWS
+        )
         self._made = False
         self._alone = False  # no temporary table may be made: rows are written one by one
         self._types: dict[str, str] = {}  # of the key's columns
@@ -114,8 +115,6 @@ class Mysql:
 
     def _make_swap(self, names: Names) -> bool:
         """Whether there is a temporary table."""
-        import pymysql  # noqa: PLC0415 - imported by now
-
         if not (self._made or self._alone):
             keys = ", ".join(names.keys)
             with self._errors(), self._link.cursor() as cursor:
@@ -225,8 +224,6 @@ class Mysql:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        import pymysql  # noqa: PLC0415 - imported by now
-
         try:
             yield
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from mailauth.errors import CannotObserve, Refused
 from mailauth.stores import links, obstacles, refusal
+from mailauth.stores.drivers import psycopg
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     REFUSED_BY_TRIGGER,
@@ -279,8 +280,6 @@ class Pgsql:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        import psycopg  # noqa: PLC0415 - imported by now
-
         try:
             yield
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):

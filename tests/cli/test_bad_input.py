@@ -1,5 +1,6 @@
 """Bad input: one sentence, the documented exit status, nothing lost."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from mailauth.cli.main import cli, run
 from mailauth.lab import Lab, MariaDB, Postgres, builds
 from mailauth.lab.databases import Server
 from tests.cli.running import ROOT, mailauth
@@ -207,11 +210,7 @@ def installed_with(users: Path, base_dir: Path) -> str:
 
 def as_nobody(*words: str) -> tuple[int, str]:
     """The command line in a child that is an ordinary user; imported before, as our files are root's."""
-    from mailauth import diagnose  # noqa: F401, PLC0415
-    from mailauth.cli import diagnose as command  # noqa: F401, PLC0415
-    from mailauth.cli.main import run  # noqa: PLC0415
-    from mailauth.render import json, text  # noqa: F401, PLC0415
-
+    importlib.import_module("mailauth.cli.diagnose_run")
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -304,10 +303,6 @@ def test_help_of_every_command() -> None:
 def test_the_top_level_help_is_the_same_by_both_ways() -> None:
     """The quick one, and Click's."""
     assert mailauth().stdout == mailauth("--help").stdout
-    from click.testing import CliRunner  # noqa: PLC0415
-
-    from mailauth.cli.main import cli  # noqa: PLC0415
-
     assert CliRunner().invoke(cli, ["--help"]).output == mailauth("--help").stdout
 
 

@@ -1,5 +1,6 @@
 """The parts: digests, secrets kept, versions, foreign readers that the vectors have no example of."""
 
+import base64
 import hashlib
 import json
 import pickle
@@ -212,7 +213,6 @@ def pbkdf2(digest: str, rounds: int, salt: bytes, size: int) -> bytes:
 
 def foreign_examples() -> list[tuple[str, str | None]]:
     """Made here by each format's definition; None where there is no Dovecot form."""
-    import base64  # noqa: PLC0415
 
     def b64(raw: bytes) -> str:
         return base64.b64encode(raw).decode()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mailauth.hashes import Password, Verdict, verify
 from mailauth.hashes.explain import explain
 
 CASES = Path(__file__).parent / "vectors/edge_cases.json"
@@ -269,8 +270,6 @@ def test_a_short_tag_or_argon2d_is_the_reason_of_every_rejected_cross_case() -> 
     ],
 )
 def test_what_can_be_mended_is_and_then_matches(name: str, steps: str) -> None:
-    from mailauth.hashes import Password, Verdict, verify  # noqa: PLC0415 - only here
-
     row = rejected()[name]
     mended = explain(row["stored"], dovecot=(2, 3, 19, 1)).mended
     assert mended is not None

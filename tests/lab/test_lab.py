@@ -1,5 +1,6 @@
 """The lab runs a real Dovecot of any version with a real store."""
 
+import imaplib
 import os
 import re
 import shutil
@@ -84,8 +85,6 @@ def test_doveadm_and_doveconf_are_those_of_the_lab(lab: Callable[..., Lab], dove
 
 
 def test_imap_answers_on_loopback(lab: Callable[..., Lab], dovecot_version: str) -> None:
-    import imaplib  # noqa: PLC0415 - one test
-
     with (
         lab(dovecot_version, "sqlite", {"alice": "{PLAIN}secret"}, protocols=("imap",)) as one,
         imaplib.IMAP4("127.0.0.1", one.ports["imap"], timeout=60) as imap,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import psutil
 import pytest
+from cryptography.hazmat.primitives import serialization as pem
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailauth.clients.door import Answer, Door
 from mailauth.dovecot.doveadm import at_pid
@@ -52,9 +54,6 @@ def replaced_userdb(text: Texts) -> Callable[[Lab], None]:
 
 
 def another_key(lab: Lab) -> None:
-    from cryptography.hazmat.primitives import serialization as pem  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
     key = ec.generate_private_key(ec.SECP256R1())
     text = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
     (lab.folder / "tls.key").write_bytes(text)

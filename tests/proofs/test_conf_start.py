@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -71,8 +72,6 @@ def broken_story(
 
 def without_reload(finding: Finding) -> Finding:
     """The restart that follows does it."""
-    from dataclasses import replace  # noqa: PLC0415
-
     remedy = finding.problem.remedy
     commands = tuple(command for command in remedy.commands if command != RELOAD)
     problem = replace(finding.problem, remedy=replace(remedy, commands=commands))

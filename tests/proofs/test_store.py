@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
+import psycopg
+import pymysql
 import pytest
 
 from mailauth.diagnose_all import Checkup, look_at_all
@@ -254,14 +256,10 @@ def sql(one: Lab, *statements: str) -> None:
     if one.driver == "sqlite":
         link = sqlite3.connect(str(place.path))
     elif one.driver == "pgsql":
-        import psycopg  # noqa: PLC0415 - only where it is used
-
         link = psycopg.connect(
             host=place.host, port=place.port, user=place.user, password=place.password, dbname=place.database
         )
     else:
-        import pymysql  # noqa: PLC0415 - only where it is used
-
         link = pymysql.connect(
             host=place.host,
             port=place.port,

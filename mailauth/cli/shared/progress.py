@@ -4,8 +4,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
+from mailauth.later import later
 from mailauth.visible import visible
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.progress
+else:
+    rich = later("rich")  # 0.1 s that only a terminal pays
 
 _A_LINE = 60.0  # seconds between lines off a terminal
 
@@ -21,21 +29,16 @@ def bar(
     if not sys.stderr.isatty() or (rows_on_stdout and sys.stdout.isatty()):
         yield None
         return
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s that only a terminal pays
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
+    text = (rich.progress.MofNCompleteColumn(), rich.progress.TextColumn("{task.description}"))
+    endless = (rich.progress.SpinnerColumn(), *text, rich.progress.TimeElapsedColumn())
+    columns = (
+        endless
+        if total is None
+        else (rich.progress.BarColumn(20), *text, rich.progress.TimeRemainingColumn())
     )
-
-    text = (MofNCompleteColumn(), TextColumn("{task.description}"))
-    endless = (SpinnerColumn(), *text, TimeElapsedColumn())
-    columns = endless if total is None else (BarColumn(20), *text, TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.__stderr__), transient=True) as shown:
+    with rich.progress.Progress(
+        *columns, console=rich.console.Console(file=sys.__stderr__), transient=True
+    ) as shown:
         task = shown.add_task(what, total=total)
         yield lambda done, text: shown.update(task, completed=done, description=text or what)
 

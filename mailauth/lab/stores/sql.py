@@ -10,6 +10,7 @@ from mailauth.errors import UsageError
 from mailauth.lab.databases import SERVERS, Server
 from mailauth.lab.settings import Place
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, block, ended, indented, share
+from mailauth.stores.drivers import psycopg, pymysql
 
 QUERY = {
     "2.3": "SELECT userid AS user, password FROM users WHERE userid = '%u'",
@@ -144,11 +145,7 @@ class ServerStore(SqlStore):
             "password": place.password,
         }
         if self.driver == "mysql":
-            import pymysql  # noqa: PLC0415 - only where it is used
-
             return pymysql.connect(**address, database=place.database, ssl_disabled=True)
-        import psycopg  # noqa: PLC0415 - 0.3 s
-
         return psycopg.connect(**address, dbname=place.database)
 
     def _reach(self) -> str:
