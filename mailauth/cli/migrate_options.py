@@ -15,7 +15,7 @@ class _Rate(click.ParamType[Any]):
     name = "rate"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        from mailauth.migrate import pace  # noqa: PLC0415 - --help needs none of it
+        from mailauth.migrate import pace  # noqa: PLC0415 - only where a rate is given
 
         if isinstance(value, pace.Pace):
             return value

@@ -11,20 +11,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+import psutil
 
 from mailauth.errors import CannotObserve
 from mailauth.lab.builds import SEARCH, cache, locked
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.ports import HOST, Ports
 from mailauth.lab.settings import Place
-from mailauth.later import later
 from mailauth.stores.drivers import psycopg, pymysql
-
-if TYPE_CHECKING:
-    import psutil
-else:
-    psutil = later("psutil")  # 20 ms
 
 _READY_SECONDS = 60.0
 USER = "lab"

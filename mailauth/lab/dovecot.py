@@ -7,7 +7,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+import psutil
 
 from mailauth.dovecot import processes
 from mailauth.dovecot.authsocket import AuthReply, AuthSocket
@@ -22,15 +24,6 @@ from mailauth.lab.postfix import Postfix
 from mailauth.lab.postfix import find as find_postfix
 from mailauth.lab.settings import AUTH_POSTFIX, Certificate, Layout, dovecot_conf
 from mailauth.lab.stores import KINDS, Site, Store, Users, Wish, check_dialect
-from mailauth.later import later
-
-if TYPE_CHECKING:
-    import psutil
-else:
-    psutil = later("psutil")  # 20 ms
-
-if TYPE_CHECKING:
-    import psutil
 
 _READY_SECONDS = 60.0
 _RELOAD_SECONDS = 15.0  # after auth failed: proofs of an auth that does not start wait for the whole of it
@@ -182,7 +175,7 @@ class Lab:
         """A port of 127.0.0.1 that nobody listens on; no other lab is given it before this one ends."""
         return self._ports.take()
 
-    def processes(self) -> list["psutil.Process"]:
+    def processes(self) -> list[psutil.Process]:
         """Dovecot's processes: auth, auth-worker, and so on; the master first."""
         master = psutil.Process(self.master_pid)
         return [master, *master.children(recursive=True)]

@@ -7,6 +7,7 @@ Each figure is taken in a fork of its own: its VmPeak begins at its VmSize, and 
 """
 
 import base64
+import ctypes
 import json
 import mmap
 import os
@@ -94,8 +95,6 @@ def _times(verify: Any, runs: int, seconds: float) -> list[float]:
 
 
 def main() -> None:
-    import ctypes  # noqa: PLC0415 - as trial.py
-
     request = json.loads(sys.stdin.readline())
     stored, password = (base64.b64decode(request[key]) for key in ("stored", "password"))
     libc = ctypes.CDLL(None)

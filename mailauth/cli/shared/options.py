@@ -20,7 +20,7 @@ _FOUND = "mailauth.container.pid"
 def _found(context: click.Context, _: click.Parameter, name: str | None) -> None:
     """Find the container's Dovecot; ``--pid`` takes it from there."""
     if name is not None and not context.resilient_parsing:
-        from mailauth.dovecot.containers import dovecot_in  # noqa: PLC0415 - --help needs none of it
+        from mailauth.dovecot.containers import dovecot_in  # noqa: PLC0415 - only with --container
 
         context.meta[_FOUND], context.meta[CONTAINER] = dovecot_in(name), name
 
