@@ -14,6 +14,7 @@ from mailauth.evidence import (
     Accepted,
     ClientAddress,
     Configured,
+    DirectoryAnswers,
     End,
     Evidence,
     Fact,
@@ -54,6 +55,7 @@ from mailauth.looking import (
     skip,
 )
 from mailauth.probes.client_address import in_log, observe_address
+from mailauth.probes.directory import observe_directories
 from mailauth.probes.login import observe_logins, without_login
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
@@ -69,11 +71,13 @@ from mailauth.probes.userdb import observe_mail_access
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
+from mailauth.stores.directed import Directed
 from mailauth.stores.store import OF_THE_CONNECTION, Failing
 
 # Seconds for a login, where a database has kept us waiting, or where Dovecot gets no connection to it: then
 # it may wait a minute for one (SQL_QUERY_TIMEOUT_SECS in 2.3.19.1's src/lib-sql/sql-api-private.h).
 _SHORT, _WITHOUT_DATABASE = 5.0, 10.0
+_DROPPED = 2.0  # where a directory drops its connections: who asks it waits without an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,11 @@ def _look(target: Target) -> Looked:
         else:
             see(shared, ClientAddress, lambda: observe_address(scene, lookups))
             scene = replace(scene, userdb_fails=lookups.userdb_fails, patience=_patience(lookups, scene))
+        directories = see(shared, DirectoryAnswers, lambda: observe_directories(scene))
+        dropped = directories.those(Directed.DROPS) if directories else ()
+        scene = replace(scene, patience=_DROPPED) if dropped else scene
+        if any(one.alone for one in dropped):
+            skip(shared, (UserdbAnswer,), "auth connects to that directory for ever once it is asked")
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)

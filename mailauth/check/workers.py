@@ -16,12 +16,13 @@ from mailauth.check.watched import watched
 from mailauth.dovecot.messages import LogKind
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
-from mailauth.evidence import AuthAnswer, Configured, LogWindow, LookedUp, NotApplicable
+from mailauth.evidence import AuthAnswer, Configured, Filesystems, LogWindow, LookedUp, NotApplicable
 from mailauth.judging import apply
 from mailauth.looking import Facts, see
 from mailauth.probes.fitting import workers
 from mailauth.probes.log import observe_log_window
 from mailauth.probes.log_answer import observe_answer
+from mailauth.probes.log_place import observe_filesystems
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 
@@ -44,6 +45,8 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     lately = _lately(window, since)
     facts: Facts = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
     see(facts, AuthAnswer, lambda: observe_answer(scene))
+    if any(one.floods for one in lately.troubles):
+        see(facts, Filesystems, lambda: observe_filesystems(scene))
     if lately.all(LogKind.BACKEND):  # whether that is over
         see(facts, LookedUp, lambda: look_nobody_up(server))
     findings, _ = apply(watched(NAME), [facts])

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TypeVar
 
 from mailauth.dovecot.logs import LogEvent
-from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Tally, Unserved
+from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Run, Tally, Unserved
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.dovecot.messages_requests import ONLY_VERIFIES
 
@@ -65,13 +65,7 @@ class Trouble:
     last: datetime | None = None
     text: str = ""
     users: set[str] = field(default_factory=set)
-
-    @property
-    def rate(self) -> float:
-        """Lines a second, from the first to the last; 0 of one line only."""
-        if self.count < 2 or self.first is None or self.last is None:
-            return 0.0
-        return self.count / max(1.0, (self.last - self.first).total_seconds())
+    run: Run = field(default_factory=Run)
 
 
 _TROUBLES = frozenset(
@@ -153,7 +147,7 @@ class Census:
         elif event.kind is LogKind.MAIL_ENDED:
             self._end(event)
         elif event.kind in _TROUBLES:
-            self._note(event)
+            self._note(event, size)
 
     def _end(self, event: LogEvent) -> None:
         """A session ended as it should: what was logged of one without an INBOX is no other."""
@@ -271,7 +265,7 @@ class Census:
             pair.tell(told, -1)
         _take_one(self.pairs, (told.user, told.ip))
 
-    def _note(self, event: LogEvent) -> None:
+    def _note(self, event: LogEvent, size: int) -> None:
         if event.kind is LogKind.MAIL_FAILED:
             self._break(event)
         if event.kind is LogKind.TROUBLE and event.session:
@@ -285,6 +279,7 @@ class Census:
             return
         trouble = self.troubles.setdefault(key, Trouble(event.kind, service))
         trouble.count += 1
+        trouble.run.add(event.when, size)
         trouble.first = trouble.first or event.when
         trouble.last, trouble.text = event.when, event.text
         trouble.says = event.row.says if event.row else ""

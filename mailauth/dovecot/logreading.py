@@ -1,9 +1,11 @@
 """Read a log whole: files, rotated ones too, or a stream; as nobody where root asks."""
 
 import gc
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -12,7 +14,7 @@ from mailauth.dovecot import logfiles
 from mailauth.dovecot.children import nobody
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logfiles import events_of, events_since, held, last_time, lines_of, rotated
-from mailauth.dovecot.logreport import FromLogReport, Read, Reading, report
+from mailauth.dovecot.logreport import FromLogReport, Read, Reading, report, written
 from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages_requests import ONLY_VERIFIES
@@ -34,7 +36,17 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
         found = _as_nobody(lambda: _read_files(file_of, asked, shown_as), asked)
     if found is None:
         raise UsageError(f"{', '.join(map(shown_as, files))}: {_NO_LOG}")
-    return found
+    return replace(found, free=_free(files[-1], found)) if files else found
+
+
+def _free(file: Path, found: FromLogReport) -> int | None:
+    """What the filesystem of a log has left that is written now."""
+    if not written(found, datetime.now().astimezone()):
+        return None
+    with suppress(OSError):
+        told = os.statvfs(file)
+        return told.f_bavail * told.f_frsize
+    return None
 
 
 def _as_nobody(read: Callable[[], FromLogReport | None], asked: Reading) -> FromLogReport | None:

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mailauth.dovecot.logcensus import Census, Pattern
+from mailauth.dovecot.logcensus import Census, Pattern, Trouble
 from mailauth.dovecot.logs import MOST_LINE
 from mailauth.dovecot.logstamp import DEFAULT_STAMP
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
 from mailauth.dovecot.messages import LogKind
 
 _HOUR, _DAY = 3600.0, 86400.0
+_STILL = 15.0  # seconds before the log's end in which a flood that goes on has a line
+_NOW = timedelta(minutes=1)  # since the last line of a log that is written
+FLOOD = "LOG006"
 READING = 600.0
 """Seconds that logs are read; what is left then is not looked at, and that is said."""
 _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
@@ -54,7 +57,9 @@ class AddressRow:
 class TroubleRow:
     """What Dovecot says of itself, or of a server that it asks.
 
-    ``rate``: lines a second, from the first to the last; ``says``: what it comes to, where that is known.
+    ``rate``: lines a second, of the last ones without a pause; ``says``: what it comes to, where that is
+    known.  ``code``: LOG006 where these fill the log without a pause to its end; ``bytes_per_day``: at this
+    rate.
     """
 
     kind: str
@@ -64,6 +69,8 @@ class TroubleRow:
     says: str
     rate: float
     last: str
+    code: str = ""
+    bytes_per_day: int | None = None
 
 
 _KEEPS_OUT = frozenset(one.value for one in (LogKind.NO_START, LogKind.PANIC, LogKind.MAIL_FAILED))
@@ -76,7 +83,8 @@ class FromLogReport:
     ``unproven``: lines of a passdb that said no, where Dovecot does not log whether a later one let the
     client in.  ``unexplained``: failures of which the log gives no reason (auth_verbose = no).
     ``patterns``: how many users have each.  ``size``: bytes of log that the failures wrote;
-    ``bytes_per_day``: at this rate, None where the log spans less than an hour.
+    ``bytes_per_day``: at this rate, None where the log spans less than an hour.  ``free``: bytes that the
+    filesystem of the log has left, where the log is written now.
     """
 
     sources: list[str]
@@ -98,11 +106,15 @@ class FromLogReport:
     more_guessing: int
     troubles: list[TroubleRow]
     notes: list[str]
+    free: int | None = None
 
     @property
     def keeps_out(self) -> bool:
-        """Whether something else than failed logins keeps users out: what does not start, or ends at once."""
-        return any(one.kind in _KEEPS_OUT for one in self.troubles)
+        """Whether something else than failed logins keeps users out: what does not start, or ends at once.
+
+        So does a server that auth connects to again and again without a pause.
+        """
+        return any(one.kind in _KEEPS_OUT or one.code for one in self.troubles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +174,25 @@ def report(census: Census, read: Read, asked: Reading) -> FromLogReport:
         guessing=[_guesser(ip, group) for ip, group in census.top(sprayers, asked.top)],
         more_guessing=max(0, len(sprayers) - asked.top),
         troubles=[
-            TroubleRow(
-                one.kind.value,
-                one.service,
-                one.count,
-                one.text,
-                one.says,
-                round(one.rate, 1),
-                _shown(one.last),
-            )
-            for one in sorted(census.troubles.values(), key=lambda one: -one.count)
+            _trouble(one, census) for one in sorted(census.troubles.values(), key=lambda one: -one.count)
         ],
         notes=_notes(census, read, asked),
+    )
+
+
+def _trouble(one: Trouble, census: Census) -> TroubleRow:
+    run, last = one.run, one.last
+    still = bool(last and census.last and (census.last - last).total_seconds() <= _STILL)
+    return TroubleRow(
+        one.kind.value,
+        one.service,
+        one.count,
+        one.text,
+        one.says,
+        round(run.rate, 1),
+        _shown(last),
+        FLOOD if run.floods and still else "",
+        int(run.bytes_rate * _DAY) if run.floods else None,
     )
 
 
@@ -259,6 +278,11 @@ def _notes(census: Census, read: Read, asked: Reading) -> list[str]:
     if census.forgotten:
         notes.append(f"{census.forgotten} failures of rare names are counted together.")
     return notes
+
+
+def written(found: FromLogReport, now: datetime) -> bool:
+    """Whether the log is written now, by its last line."""
+    return found.last >= _shown(now - _NOW)
 
 
 def _shown(when: datetime | None) -> str:

@@ -13,6 +13,50 @@ SAME = 0.9  # of the given passwords that are one and the same
 _MOST_WORDS = 8
 _STEADY = 0.35  # standard deviation of the intervals, by their mean
 _TELLING = 3  # given passwords that must be known
+_PAUSE = 5.0  # seconds that end a run
+# A database's clients that all lose it write a burst and then nothing; 20 lines of 100 bytes a second are
+# 170 MB a day.
+_FLOOD_LINES, _FLOOD_RATE, _FLOOD_SECONDS = 200, 20.0, 2.0
+
+
+@dataclass(slots=True)
+class Run:
+    """Lines that came without a pause, of which the last ones count."""
+
+    count: int = 0
+    size: int = 0  # bytes
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, when: datetime | None, size: int) -> None:
+        if when is None:
+            return
+        if self.last is not None and (when - self.last).total_seconds() > _PAUSE:
+            self.count, self.size, self.first = 0, 0, None
+        self.first = self.first or when
+        self.last = when
+        self.count += 1
+        self.size += size
+
+    @property
+    def seconds(self) -> float:
+        """From the first to the last; the log's clock has seconds."""
+        return (self.last - self.first).total_seconds() if self.first and self.last else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Lines a second; 0 of one line only."""
+        return self.count / max(1.0, self.seconds) if self.count > 1 else 0.0
+
+    @property
+    def bytes_rate(self) -> float:
+        """Bytes a second."""
+        return self.size / max(1.0, self.seconds) if self.count > 1 else 0.0
+
+    @property
+    def floods(self) -> bool:
+        """Whether they come as fast as no cause needs that pauses before it tries again."""
+        return self.count >= _FLOOD_LINES and self.rate >= _FLOOD_RATE and self.seconds >= _FLOOD_SECONDS
 
 
 @dataclass(slots=True)

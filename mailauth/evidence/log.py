@@ -13,7 +13,8 @@ class LogTrouble:
     """Something that Dovecot says of itself, or of a server that it asks.
 
     ``what`` is the limit, the signal or the reason; ``says``: what it comes to, where that is known;
-    ``rate``: lines a second, from the first to the last; ``users``: whom the lines name, two at most.
+    ``rate``, ``bytes_rate``: lines and bytes a second, of the last ones without a pause; ``floods``: these
+    come now, as fast as nothing does that pauses; ``users``: whom the lines name, two at most.
     """
 
     kind: LogKind
@@ -25,6 +26,8 @@ class LogTrouble:
     says: str = ""
     rate: float = 0.0
     users: tuple[str, ...] = ()
+    bytes_rate: float = 0.0
+    floods: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +260,7 @@ class LogDestination(Evidence):
 class Filesystem:
     """A filesystem that Dovecot writes to.  Sizes in bytes; ``inodes`` free, None where it has no limit."""
 
-    use: str  # "log", "state", "mail"
+    use: str  # "log", "journal", "state", "run", "mail"
     path: str
     size: int
     free: int
@@ -281,12 +284,16 @@ class Filesystems(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class ContainerLog(Evidence):
-    """How the container's runtime keeps what Dovecot writes to its standard error."""
+    """How the container's runtime keeps what Dovecot writes to its standard error.
+
+    ``free``: bytes that the filesystem of ``path`` has left.
+    """
 
     driver: str
     max_size: str
     path: str
     size: int
+    free: int = 0
 
     @property
     def seen(self) -> str:

@@ -40,6 +40,7 @@ _DAY = timedelta(hours=24)
 _JOURNAL_LINES = 20_000
 _JOURNAL_MOST = 32 * 1024 * 1024  # bytes
 _STREAMS = 5
+_STILL = 5.0  # seconds since the last line of a flood that goes on
 _STEADY_FROM = 30  # failures before it matters that they go on
 
 
@@ -58,6 +59,7 @@ def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
     log = read_log(scene)
     if log is None:
         return NotApplicable(LogWindow, "there is no log file yet")
+    now = datetime.now().astimezone()  # before the lines are counted, which takes its time
     census = _census(scene, log)
     return LogWindow(
         source=log.source,
@@ -68,7 +70,7 @@ def observe_log_window(scene: Scene) -> LogWindow | NotApplicable:
         logins=census.logins,
         verbose=verbose(scene),
         database_lost=any(_lost_database(event) for event, _ in log.events),
-        troubles=tuple(_trouble(key[2], one) for key, one in census.troubles.items()),
+        troubles=tuple(_trouble(key[2], one, now) for key, one in census.troubles.items()),
         sessions=census.sessions_ended.total(),
         served=tuple(census.sessions_ended),
         unserved=tuple(census.unserved.values()),
@@ -283,9 +285,20 @@ def _lost_database(event: LogEvent) -> bool:
     return event.kind is LogKind.BACKEND and event.driver in ("mysql", "pgsql", "sqlite")
 
 
-def _trouble(what: str, one: Trouble) -> LogTrouble:
-    users = tuple(sorted(one.users))
-    return LogTrouble(one.kind, one.service, what, one.count, one.text, one.last, one.says, one.rate, users)
+def _trouble(what: str, one: Trouble, now: datetime) -> LogTrouble:
+    return LogTrouble(
+        one.kind,
+        one.service,
+        what,
+        one.count,
+        one.text,
+        one.last,
+        one.says,
+        one.run.rate,
+        tuple(sorted(one.users)),
+        one.run.bytes_rate,
+        one.run.floods and bool(one.last and (now - one.last).total_seconds() <= _STILL),
+    )
 
 
 def _stream(pair: Pair, now: datetime) -> LogStream:

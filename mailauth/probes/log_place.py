@@ -23,12 +23,13 @@ from mailauth.evidence import (
     Penalty,
 )
 from mailauth.oserrors import unseen
-from mailauth.probes.log import log_paths
+from mailauth.probes.log import log_paths, syslog_file
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 
 _CONTAINER = re.compile(r" (\d+:\d+) (/(?:\S*/)?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
 _MOUNT = re.compile(r"^\d+ \d+ (\d+:\d+) (/\S*) (/\S*) ", re.MULTILINE)  # proc_pid_mountinfo(5)
+_JOURNALS = ("/var/log/journal", "/run/log/journal")  # systemd-journald.service(8)
 _MOST_PENALTIES = 1000
 _MOST_LINE, _MOST_LINES = 8192, 100_000
 _ANVIL_SECONDS = 5.0
@@ -124,6 +125,7 @@ def observe_filesystems(scene: Scene) -> Filesystems | NotApplicable:
     tree = scene.config.tree
     mail = tree.get("mail_location").partition(":")[2] or tree.get("mail_path")
     wanted = [("log", path) for path in log_paths(tree) if path.startswith("/") and path[:5] != "/dev/"]
+    wanted += _of_syslog(scene)
     wanted += [("state", tree.get("state_dir")), ("run", scene.config.base_dir)]
     wanted.append(("mail", mail.partition("%")[0].rpartition("/")[0] if "%" in mail else mail))
     found: dict[int, Filesystem] = {}
@@ -135,6 +137,15 @@ def observe_filesystems(scene: Scene) -> Filesystems | NotApplicable:
     if not found:
         return NotApplicable(Filesystems, "no folder of Dovecot's is known")
     return Filesystems("statvfs(2)", tuple(found.values()))
+
+
+def _of_syslog(scene: Scene) -> list[tuple[str, str]]:
+    """Where syslog keeps what Dovecot tells it: a file, or the journal, in memory or not."""
+    if "syslog" not in log_paths(scene.config.tree):
+        return []
+    if file := syslog_file(scene.dovecot):
+        return [("log", file)]
+    return [("journal", one) for one in _JOURNALS if scene.dovecot.has(one)][:1]
 
 
 def _nearest(dovecot: Installation, path: str) -> Path | None:
@@ -174,13 +185,19 @@ def container_log(mounts: str, ours: str) -> ContainerLog | NotApplicable:
         driver, options = str(told["Type"]), told.get("Config") or {}
         log = folder / f"{folder.name}-json.log"
         size = log.stat().st_size if log.exists() else 0
+        place = os.statvfs(folder)
     except (OSError, ValueError, KeyError, TypeError):
         raise CannotObserve(
             f"{found[2]}: the container's log settings can be read on its host only: docker inspect -f"
             f" '{{{{json .HostConfig.LogConfig}}}}' {folder.name[:12]} shows them."
         ) from None
     return ContainerLog(
-        str(folder / "hostconfig.json"), driver, str(options.get("max-size", "")), str(log), size
+        str(folder / "hostconfig.json"),
+        driver,
+        str(options.get("max-size", "")),
+        str(log),
+        size,
+        place.f_bavail * place.f_frsize,
     )
 
 

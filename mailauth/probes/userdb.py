@@ -279,7 +279,7 @@ def _doveadm(scene: Scene, *words: str) -> Ran:
     # doveadm's own service is "doveadm", for which another protocol's block counts
     where: tuple[str, ...] = ("-x", f"service={scene.service}")
     where += ("-x", f"rip={scene.address}") if scene.address else ()
-    ran = scene.dovecot.run("doveadm", "user", *where, *words, timeout=_SECONDS)
+    ran = scene.dovecot.run("doveadm", "user", *where, *words, timeout=min(_SECONDS, scene.patience))
     told = ran.out + ran.err
     if ran.status and any(word in told for word in ("connect(", "Permission denied", "isconnected")):
         why = f"{_command(scene, words[-1])}: auth was not asked: {_last(told)}."

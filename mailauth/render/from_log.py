@@ -1,11 +1,16 @@
 """What a log tells, as text: tables on a terminal, plain columns elsewhere."""
 
 import shlex
+<<<<<<< HEAD
 from typing import TYPE_CHECKING
+=======
+from collections.abc import Iterator
+>>>>>>> 8278bda (Name a log that grows without a pause, how soon its disk is full, and what ends it)
 
 from mailauth.dovecot.logreport import FromLogReport, TroubleRow, UserRow
 from mailauth.dovecot.logtally import MOST_OTHERS
 from mailauth.dovecot.messages_requests import MISMATCHES
+<<<<<<< HEAD
 from mailauth.later import later
 
 if TYPE_CHECKING:
@@ -14,6 +19,9 @@ if TYPE_CHECKING:
     import rich.text
 else:
     rich = later("rich")  # 40 ms that plain output must not pay
+=======
+from mailauth.rules import flood_case
+>>>>>>> 8278bda (Name a log that grows without a pause, how soon its disk is full, and what ends it)
 
 _WIDEST = 40
 
@@ -23,7 +31,7 @@ def from_log_text(report: FromLogReport, which: tuple[str, ...] = (), *, termina
 
     Everything from the log was freed of control characters before.
     """
-    parts = [_head(report)]
+    parts = [_head(report), *_floods(report)]
     if report.rows:
         cells: list[tuple[str, ...]] = [
             (
@@ -72,6 +80,34 @@ def _next(report: FromLogReport, which: tuple[str, ...]) -> str:
             named = ["--", row.user] if row.user.startswith("-") else [row.user]
             return f"  To find out which: {shlex.join(['mailauth', 'diagnose', *which, *named])}\n"
     return ""
+
+
+def _floods(report: FromLogReport) -> Iterator[str]:
+    """What fills the log without a pause up to its end, and what ends it."""
+    for one in report.troubles:
+        if not one.code:
+            continue
+        size = (one.bytes_per_day or 0) / 86400
+        cure = flood_case.cure(one.text)
+        weight, hangs = ("BLOCKS LOGIN", flood_case.HANGS) if cure.waits else ("RISK", "")
+        yield (
+            f"{weight}  {one.code}  {flood_case.TITLE}\n"
+            f"  {flood_case.speed(one.rate, size)}: {one.text}{f' ({one.says})' if one.says else ''}.{hangs}"
+            f"{_full(report, size)}\n"
+            f"  fix    {cure.ends}\n"
+            f"         {flood_case.careful(one.text)}\n"
+            f"  more   mailauth explain {one.code}\n\n"
+        )
+
+
+def _full(report: FromLogReport, size: float) -> str:
+    where = " and ".join(report.sources)
+    if report.free is None:
+        return f" Whatever disk has this log loses 10 GB in {flood_case.full_in(10 * 10**9, size)}."
+    return (
+        f" The filesystem of {where} has {flood_case.left(report.free)} free: full in"
+        f" {flood_case.full_in(report.free, size)}."
+    )
 
 
 def _trouble(one: TroubleRow) -> str:

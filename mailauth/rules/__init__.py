@@ -106,6 +106,7 @@ from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.log002_container_log import container_log
 from mailauth.rules.log003_disk_full import disk_full
 from mailauth.rules.log005_not_written import not_written
+from mailauth.rules.log006_flood import flood
 from mailauth.rules.lua001_not_loaded import not_loaded as lua_not_loaded
 from mailauth.rules.lua002_no_function import no_function
 from mailauth.rules.lua003_value_not_taken import value_not_taken
@@ -348,5 +349,6 @@ RULES: tuple[Rule, ...] = (
     container_log,
     disk_full,
     not_written,
+    flood,
     auth_blocked,
 )

@@ -18,9 +18,12 @@ def problem(
     answers: DirectoryAnswers,
     logins: Logins | None,
     advice: Mapping[Directed, str],
+    *,
+    waits: bool = False,
 ) -> Problem | None:
     """It blocks the login where there is no other passdb, and no login worked just now.
 
+    ``waits``: by the log a login waits for it now.
     In the advice, <settings> is where the directory is set, and <name> as whom Dovecot binds.
     """
     if not found:
@@ -28,7 +31,7 @@ def problem(
     first = found[0]
     worked = logins is not None and any(reply.ok for reply in logins.replies)
     failed = logins is not None and bool(logins.replies) and not worked
-    perhaps = first.told.how in OF_THE_CONNECTION and not worked and not failed
+    perhaps = first.told.how in OF_THE_CONNECTION and not worked and not failed and not waits
     text = advice[first.told.how].replace("<settings>", first.settings)
     return Problem(
         says="; ".join(one.text for one in found)

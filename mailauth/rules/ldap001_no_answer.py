@@ -14,9 +14,9 @@ What to do
     Mend what the server's words name.
 """
 
-from mailauth.evidence import DirectoryAnswers, Logins
+from mailauth.evidence import DirectoryAnswers, Logins, LogWindow
 from mailauth.finding import Bears, Problem, Severity, rule
-from mailauth.rules import directory_case
+from mailauth.rules import directory_case, flood_case
 from mailauth.stores.directed import Directed
 
 _ADVICE = {
@@ -46,5 +46,8 @@ _ADVICE = {
     bears=Bears.NOTHING,
     watch="server",
 )
-def directory_gives_no_answer(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
-    return directory_case.problem(answers.those(*_ADVICE), answers, logins, _ADVICE)
+def directory_gives_no_answer(
+    answers: DirectoryAnswers, logins: Logins | None, log: LogWindow | None
+) -> Problem | None:
+    waits = any(flood_case.cure(one.text).waits for one in flood_case.flooding(log))
+    return directory_case.problem(answers.those(*_ADVICE), answers, logins, _ADVICE, waits=waits)
