@@ -369,10 +369,7 @@ def _without_words(failure: Failure) -> Failure:
 
 
 def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: ServiceName) -> Record:
-    """Ask the database where Dovecot lives, in its environment, and as the user that it asks as.
-
-    Who asks matters to files and sockets, and to what the client library finds in its user's home.
-    """
+    """Ask where Dovecot lives, in its environment, and as its user: files, sockets and a home depend on it."""
     sql.prepare(source)
     identity, alike = accounts.as_dovecot(scene.dovecot, scene.config, service)
     try:
