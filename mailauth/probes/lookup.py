@@ -369,7 +369,7 @@ def _without_words(failure: Failure) -> Failure:
 
 
 def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: ServiceName) -> Record:
-    """Ask where Dovecot lives, in its environment, and as its user: files, sockets and a home depend on it."""
+    """Ask where Dovecot lives, in its environment, and as its user: files and sockets depend on who asks."""
     sql.prepare(source)
     identity, alike = accounts.as_dovecot(scene.dovecot, scene.config, service)
     try:
