@@ -1,17 +1,14 @@
 """What a log tells, as text: tables on a terminal, plain columns elsewhere."""
 
 import shlex
-<<<<<<< HEAD
-from typing import TYPE_CHECKING
-=======
 from collections.abc import Iterator
->>>>>>> 8278bda (Name a log that grows without a pause, how soon its disk is full, and what ends it)
+from typing import TYPE_CHECKING
 
 from mailauth.dovecot.logreport import FromLogReport, TroubleRow, UserRow
 from mailauth.dovecot.logtally import MOST_OTHERS
 from mailauth.dovecot.messages_requests import MISMATCHES
-<<<<<<< HEAD
 from mailauth.later import later
+from mailauth.rules import flood_case
 
 if TYPE_CHECKING:
     import rich.console
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
     import rich.text
 else:
     rich = later("rich")  # 40 ms that plain output must not pay
-=======
-from mailauth.rules import flood_case
->>>>>>> 8278bda (Name a log that grows without a pause, how soon its disk is full, and what ends it)
 
 _WIDEST = 40
 
