@@ -37,6 +37,7 @@ from mailauth.evidence import (
     Trials,
     Unobserved,
     UnseenFailures,
+    UserBind,
     UserdbAnswer,
     UserName,
     Verifiers,
@@ -54,6 +55,7 @@ from mailauth.looking import (
     see,
     skip,
 )
+from mailauth.probes.binding import Binder
 from mailauth.probes.client_address import in_log, observe_address
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.login import observe_logins, without_login
@@ -97,6 +99,7 @@ class Target:
     mechanism: str = ""  # the SASL mechanism that the client uses
     address: str = ""  # where the client is; "": not known
     allowance: Allowance = field(default_factory=Allowance)  # for all tries of hashes
+    binds: bool = False  # a directory may be asked about the password, by one bind: an attempt that counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ def _look(target: Target) -> Looked:
         mechanism=target.mechanism,
         address=target.address,
         audit=target.audit,
+        binds=target.binds,
     )
     shared: Facts = {Configured: Configured("doveconf -a", config)}
     misread = cannot_look_up(config)
@@ -156,7 +160,7 @@ def _look(target: Target) -> Looked:
     elif names.refused:
         end = End(Said.REFUSED, 0, names.looked_up)
         shared[LookedUp] = LookedUp("auth_username_chars: no passdb is asked", (), (), end, end)
-        skip(shared, (PasswordCheck, ClientAddress), "Dovecot refuses the name")
+        skip(shared, (PasswordCheck, UserBind, ClientAddress), "Dovecot refuses the name")
     else:
         lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
         if lookups is not None and (address := in_log(scene)):
@@ -290,9 +294,11 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
         skip(shared, kinds, "no password was verified")
         return
     user = scene.names.looked_up if scene.names else scene.user
-    right = [one for one, said in zip(suspects, check.verdicts, strict=True) if said is Verdict.MATCH]
-    if right:
-        skip(shared, (PasswordVariant,), "the password is right")
+    hashes = check.verdicts[: len(suspects)]
+    right = [one for one, said in zip(suspects, hashes, strict=True) if said is Verdict.MATCH]
+    if right or not suspects:
+        why = "the password is right" if right else "each would be one bind more"
+        skip(shared, (PasswordVariant,), why)
         see(shared, PasswordPart, lambda: observe_part(right, password, user))
     else:
         skip(shared, (PasswordPart,), "the password is wrong")
@@ -312,10 +318,13 @@ def _verify_password(
     if PasswordCheck in shared:
         return
     if scene.password is not None and isinstance(lookups, Unobserved):
-        lack(shared, (PasswordCheck,), LookedUp)
+        lack(shared, (PasswordCheck, UserBind), LookedUp)
         return
-    if scene.password is None or not sound:
-        skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
+    binder = Binder(scene)
+    if scene.password is None or not (sound or binder.may_bind):
+        skip(
+            shared, (PasswordCheck, UserBind), "no password was given" if sound else "there is no sound hash"
+        )
         return
     password = scene.password
     user = scene.names.looked_up if scene.names else scene.user
@@ -324,21 +333,23 @@ def _verify_password(
         verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)
         right = [one for (_, one), said in zip(sound, verdicts, strict=True) if said is Verdict.MATCH]
         passing = [one for one in right if _fits(one)]
-        end = _end(scene, facts, passing)
-        lets_in = bool(passing) and end.lets_in
+        end = _end(scene, facts, passing, binder)
+        lets_in = end.lets_in and (bool(passing) or binder.takes)
         if lets_in:
-            _set_aside(facts, passing[0])
-        return PasswordCheck("verified here, without a limit", verdicts, lets_in, end)
+            _set_aside(facts, passing)
+        source = "verified here, without a limit" if sound else "the directory, by one bind"
+        return PasswordCheck(source, (*verdicts, *binder.verdicts), lets_in, end)
 
     see(shared, PasswordCheck, check)
+    see(shared, UserBind, binder.observe)
 
 
-def _end(scene: Scene, facts: list[Facts], passing: list[Facts]) -> End:
+def _end(scene: Scene, facts: list[Facts], passing: list[Facts], binder: Binder) -> End:
     """Where the way ends when these hashes match: fields, rules and other passdbs have a say."""
     pairs = zip(scene.cases, facts, strict=True)
     numbers = {case.passdb.number for case, one in pairs if any(one is right for right in passing)}
     assert scene.road
-    return walk(scene.road, lambda entry: entry.passdb.number in numbers)
+    return walk(scene.road, lambda entry: entry.passdb.number in numbers or binder.is_taken(entry))
 
 
 def _sound(cases: tuple[Case, ...], facts: list[Facts]) -> list[tuple[Hash, Facts]]:
@@ -372,9 +383,9 @@ def _fits(one: Facts) -> bool:
     return isinstance(trials, NotApplicable)
 
 
-def _set_aside(facts: list[Facts], passing: Facts) -> None:
+def _set_aside(facts: list[Facts], passing: list[Facts]) -> None:
     """Where one passdb lets the user in, what is wrong in another blocks nothing: Dovecot goes on."""
-    stored = passing[StoredHash]
+    source = _source(passing[0][StoredHash]) if passing else "the directory"
     for other in facts:
-        if other is not passing and isinstance(stored, StoredHash):
-            skip(other, tuple(other), f"{stored.source} lets the user in")
+        if other not in passing[:1]:
+            skip(other, tuple(other), f"{source} lets the user in")

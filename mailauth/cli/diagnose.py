@@ -40,7 +40,8 @@ def diagnose() -> None:
     Reads Dovecot's configuration, looks the user up in the real store, and tries the stored hash in
     a child process with exactly the room that the verifying process has.  Changes nothing.
 
-    The password is optional; whether the memory suffices is answered without it.
+    The password is optional; whether the memory suffices is answered without it.  Where an LDAP server
+    verifies it, one bind is made with it, which counts as one attempt where attempts lock an account.
 
     \b
     Exit status:  0 nothing found, all decided    1 found

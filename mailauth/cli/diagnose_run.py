@@ -61,6 +61,7 @@ def diagnose(
         variants=variants,
         allowance=_allowance(max_memory, max_seconds),
     )
+    target = replace(target, binds=password is not None)
     with patience(f"looking at {visible(user)}"):
         looked = look(target)
     diagnosis = replace(looked.diagnosis, again=again())

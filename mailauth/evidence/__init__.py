@@ -5,7 +5,7 @@ Nothing here holds a secret: hashes appear as scheme and parameters, passwords n
 
 from mailauth.evidence.accounts import AccountFault, SystemAccount, SystemAccounts
 from mailauth.evidence.configured import Configured
-from mailauth.evidence.directory import DirectoryAnswer, DirectoryAnswers
+from mailauth.evidence.directory import DirectoryAnswer, DirectoryAnswers, UserBind
 from mailauth.evidence.fact import Evidence, Fact, NotApplicable, Unobserved
 from mailauth.evidence.host import Host, NoStart
 from mailauth.evidence.log import (
@@ -170,6 +170,7 @@ __all__ = [
     "Unobserved",
     "Unseen",
     "UnseenFailures",
+    "UserBind",
     "UserInLog",
     "UserName",
     "UserdbAnswer",

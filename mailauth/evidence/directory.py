@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.evidence.fact import Evidence
-from mailauth.stores.directed import Directed, Told
+from mailauth.stores.directed import BindTold, Bound, Directed, Told
 
 # With these a new connection fails; Dovecot may have one from before, on which it is answered.
 OF_THE_CONNECTION = frozenset(
@@ -55,3 +55,35 @@ class DirectoryAnswers(Evidence):
     def those(self, *how: Directed) -> tuple[DirectoryAnswer, ...]:
         """The answers of one of these kinds."""
         return tuple(one for one in self.answers if one.told.how in how)
+
+
+@dataclass(frozen=True, slots=True)
+class UserBind(Evidence):
+    """What the server said to the one bind as the user, with the password that was given.
+
+    ``since``: when the entry says that the account was locked; "" where it does not say.
+    """
+
+    passdb: str
+    name: str
+    told: BindTold
+    since: str = ""
+
+    @property
+    def locked(self) -> bool:
+        """Its entry says that it is locked until somebody unlocks it; the server says no more than 49.
+
+        Source: draft-behera-ldap-password-policy-10 section 5.3.3, of the value.
+        """
+        return self.told.how is Bound.WRONG and not self.told.plain and self.since == "000001010000Z"
+
+    @property
+    def text(self) -> str:
+        code = f" ({self.told.code})" if self.told.code else ""
+        says = f", {self.told.says}" if self.told.says else ""
+        change = ", and wants it changed" if self.told.change else ""
+        return f"{self.passdb}, {self.name}: {self.told.how.value}{code}{says}{change}"
+
+    @property
+    def seen(self) -> str:
+        return f"{self.text} (one bind)" if self.told.how is not Bound.EMPTY else self.text

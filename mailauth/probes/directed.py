@@ -15,6 +15,7 @@ from mailauth.stores.directed import Answer, Directed, Told
 from mailauth.stores.libldap import REFERRED
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
+_WHO_BINDS = "mailauth diagnose -p USER binds once, and says what the server answers"
 _UNKNOWN = (Directed.NOBODY, Directed.BASE)  # Dovecot takes both for "unknown user"
 
 
@@ -62,7 +63,7 @@ def lookup(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
     if told.how not in (Directed.FOUND, Directed.TEMPLATE):
         return _failed(told.place, told)
     if set_so.bind:
-        raise CannotObserve(passdb.source_problem)
+        return _of_bind(scene, passdb, set_so, answer, known)
     if told.lacks:
         return _failed(answer.name, told)
     if scene.config.version.dialect == "2.3":
@@ -114,6 +115,30 @@ def _of_24(set_so: Directory, answer: Answer, known: dict[str, str], scene: Scen
         values=values,
         several=_several(set_so, entry),
     )
+
+
+def _of_bind(
+    scene: Scene, passdb: Passdb, set_so: Directory, answer: Answer, known: dict[str, str]
+) -> Record:
+    """Where a bind shows whether the password is right, which only the one who gave it may have made."""
+    filled = filled_with(known, scene.config.version)
+    of_template = answer.told.how is Directed.TEMPLATE
+    if (scene.password is not None and not scene.binds) or (of_template and scene.password is None):
+        raise CannotObserve(f"{passdb.unread.problem}; {_WHO_BINDS}")
+    if of_template:
+        name = filled(set_so.template, escape)
+        return Record(Outcome.FOUND, f"{name}, made of the template without a search", bind_as=name)
+    entry = dict(answer.values)
+    if scene.config.version.dialect == "2.3":
+        entryfields.attributes(set_so.fields)
+        come = tuple(entryfields.come_23(set_so.fields, entry, lambda text: filled(text, str)))
+        values = tuple(one for one in come if one[0] not in entryfields.PASSWORDS)
+        names = _names(values)
+    else:
+        of_entry = entryfields.known_24(set_so.fields, entry, answer.name)
+        values = tuple((name.removeprefix("ldap:"), value) for name, value in of_entry.items())
+        names = tuple(one.name for one in set_so.fields if one.name not in entryfields.PASSWORDS)
+    return Record(Outcome.FOUND, answer.name, fields=names, values=values, bind_as=answer.name)
 
 
 def _names(values: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

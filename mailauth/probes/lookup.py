@@ -71,6 +71,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         Case(entry.passdb, entry.record, parsed(entry.record, entry.passdb, scene.config))
         for entry in entries
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
+        if not entry.record.bind_as
     ]
     without = tuple((case.passdb.number, walk(road, _all_but(case.passdb))) for case in cases)
     missed = (*unseen.not_asked(road), *unseen.of_other_mechanisms(scene, right))
@@ -163,7 +164,9 @@ def make_road(scene: Scene) -> Road:
         try:
             fields = _values(scene, passdb, record, user, requested)
         except ExpandError as why:
-            return Entry(passdb, _not_expanded(record.place, why), {})
+            # With a bind Dovecot 2.4 logs it, and goes on without any field: passdb-ldap.c
+            of_bind = bool(record.bind_as)
+            return Entry(passdb, record if of_bind else _not_expanded(record.place, why), {})
         return Entry(passdb, record, fields)
 
     return Road(scene.config, scene.names, scene.address, ask, unseen.mechanism(scene))

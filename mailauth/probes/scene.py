@@ -51,5 +51,6 @@ class Scene:
     userdb_fails: str = ""  # the userdb whose database gives no answer
     patience: float = PATIENCE  # seconds that a login may take
     end: End | None = None  # where the password that was given leads, if it lets the user in
+    binds: bool = False  # the password that was given may be tried by one bind
     directories: dict[tuple[int, str, str], Answer] = field(default_factory=dict, repr=False)
     """What directories said: by the passdb's number, base and filter.  Each is asked once."""

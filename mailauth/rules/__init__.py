@@ -102,6 +102,9 @@ from mailauth.rules.ldap002_several_entries import several_entries
 from mailauth.rules.ldap003_no_such_base import no_such_base
 from mailauth.rules.ldap004_no_password_comes import no_password_comes
 from mailauth.rules.ldap005_no_entry import no_entry
+from mailauth.rules.ldap006_password_refused import password_refused
+from mailauth.rules.ldap007_account_refused import account_refused
+from mailauth.rules.ldap008_password_to_be_changed import password_to_be_changed
 from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.log002_container_log import container_log
 from mailauth.rules.log003_disk_full import disk_full
@@ -302,6 +305,9 @@ RULES: tuple[Rule, ...] = (
     no_such_base,
     no_password_comes,
     no_entry,
+    password_refused,
+    account_refused,
+    password_to_be_changed,
     service_lets_nobody_in,
     shadow_closed,
     module_refuses,

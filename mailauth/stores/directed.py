@@ -23,6 +23,41 @@ class Directed(Enum):
     LIMIT = "the server's size limit"
 
 
+LOCKED_SINCE = "pwdAccountLockedTime"
+"""draft-behera-ldap-password-policy-10 section 5.3.3: an operational attribute of the entry."""
+
+
+class Bound(Enum):
+    """What a server makes of the bind as the user."""
+
+    TAKEN = "the server takes the password"
+    WRONG = "the server refuses name and password"
+    EMPTY = "an empty password is never sent to the server"
+    NO_USER = "the server has no such user"
+    HOURS = "the account may not log in at this time"
+    STATION = "the account may not log in from this machine"
+    EXPIRED = "the password has expired"
+    DISABLED = "the account is disabled"
+    ACCOUNT_EXPIRED = "the account has expired"
+    CHANGE = "the password must be changed first"
+    LOCKED = "the account is locked"
+    OTHER = "the server refuses the bind"
+
+
+@dataclass(frozen=True, slots=True)
+class BindTold:
+    """``code``, ``says``: the server's.  ``plain``: it tells by a code of its own what it is.
+
+    ``change``: the server takes the password, and wants it changed.
+    """
+
+    how: Bound
+    code: int = 0
+    says: str = ""
+    plain: bool = False
+    change: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """``code``, ``says``: the server's, or libldap's; ``lacks``: the password's attribute does not come."""

@@ -10,7 +10,7 @@ from mailauth.dovecot import entryfields
 from mailauth.dovecot.directory import Directory
 from mailauth.errors import CannotObserve
 from mailauth.stores import libldap
-from mailauth.stores.directed import Answer, Directed, Told
+from mailauth.stores.directed import LOCKED_SINCE, Answer, BindTold, Bound, Directed, Told
 from mailauth.stores.libldap import LdapError
 
 _SECONDS = 10  # for each step that libldap has a limit for
@@ -22,6 +22,22 @@ _WANTS_TLS = (8, 13)  # strongerAuthRequired, confidentialityRequired: RFC 4511 
 _LATE = (libldap.TIMEOUT, 3, 85)
 _MOST_WORDS = 1000  # characters of what a server says: it may send as many as it likes
 _GONE = (libldap.SERVER_DOWN, libldap.CONNECT_ERROR)
+_REFUSED, _TAKEN = 49, 0  # invalidCredentials, success: RFC 4511 appendix A.1
+# Microsoft's codes in the words of a bind that Active Directory (and Samba) refuses: published by many.
+_DATA = re.compile(r"AcceptSecurityContext error, data ([0-9a-fA-F]{1,8})\b")
+_OF_DATA = {
+    0x525: Bound.NO_USER,
+    0x52E: Bound.WRONG,
+    0x530: Bound.HOURS,
+    0x531: Bound.STATION,
+    0x532: Bound.EXPIRED,
+    0x533: Bound.DISABLED,
+    0x701: Bound.ACCOUNT_EXPIRED,
+    0x773: Bound.CHANGE,
+    0x775: Bound.LOCKED,
+}
+# passwordPolicyResponse.error: draft-behera-ldap-password-policy-10 section 6.2.
+_OF_POLICY = {0: Bound.EXPIRED, 1: Bound.LOCKED, 2: Bound.CHANGE}
 _ADDRESS = re.compile(r"ldaps?://(\[[^\]]*\]|[^:/]*)(?::(\d+))?")
 
 
@@ -71,12 +87,41 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
     return Answer(Told(Directed.FOUND, f"{text} below {base}", lacks=lacks), entry.name, entry.values)
 
 
+def bind(directory: Directory, name: str, password: bytes) -> BindTold:
+    """One bind as the user, where and as ``ask`` is called.  Raises CannotObserve."""
+    os.chdir("/")
+    library = libldap.load()
+    if library is None or not directory.uris:
+        raise CannotObserve(f"{directory.place}: no server is named.")
+    try:
+        with libldap.connected(library, directory.uris, directory.deref, directory.tls, _SECONDS) as link:
+            if directory.starttls:
+                link.start_tls()
+            code, says, policy = link.bind_as_user(name, password, _SECONDS)
+    except LdapError as why:
+        raise CannotObserve(f"{directory.uris}: the bind as {name} has no answer: {why.says}.") from None
+    return _of_bind(code, says, policy)
+
+
+def _of_bind(code: int, says: str, policy: int) -> BindTold:
+    if code == _TAKEN:
+        return BindTold(Bound.TAKEN, change=_OF_POLICY.get(policy) is Bound.CHANGE)
+    data = _DATA.search(says)
+    if data and code == _REFUSED:
+        how = _OF_DATA.get(int(data[1], 16), Bound.OTHER)
+        return BindTold(how, code, says, plain=True)
+    if policy in _OF_POLICY:
+        return BindTold(_OF_POLICY[policy], code, says, plain=True)
+    return BindTold(Bound.WRONG if code == _REFUSED else Bound.OTHER, code, says)
+
+
 def _wanted(directory: Directory) -> tuple[str, ...]:
     """Where the directory verifies, what else the entry has may be as odd as it likes."""
+    more = (LOCKED_SINCE,) if directory.bind else ()
     try:
-        return entryfields.attributes(directory.fields)
+        return (*entryfields.attributes(directory.fields), *more)
     except CannotObserve:
-        return (directory.attribute,) if directory.attribute else ()
+        return (directory.attribute,) if directory.attribute else more
 
 
 def _meaning(code: int, stage: Directed) -> Directed:

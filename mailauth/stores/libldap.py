@@ -21,6 +21,10 @@ _REQUIRE = {"never": 0, "hard": 1, "demand": 2, "allow": 3, "try": 4}
 _OPT_DEREF, _OPT_VERSION, _OPT_DIAGNOSTIC = 0x02, 0x11, 0x32
 _OPT_TIMEOUT, _OPT_NETWORK_TIMEOUT = 0x5002, 0x5005
 _OPT_REQUIRE_CERT, _OPT_NEW_CONTEXT = 0x6006, 0x600F
+_OPT_REFERRALS, _OPT_RESULT_CODE = 0x08, 0x31
+_PPOLICY = b"1.3.6.1.4.1.42.2.27.8.5.1"  # draft-behera-ldap-password-policy, section 6
+NO_POLICY_ERROR = 65535
+"""ldap.h: PP_noError."""
 _TLS = {
     "tls_ca_cert_file": 0x6002,
     "tls_ca_cert_dir": 0x6003,
@@ -45,6 +49,12 @@ class _Time(ctypes.Structure):
     """Struct timeval."""
 
     _fields_ = (("seconds", ctypes.c_long), ("micro", ctypes.c_long))
+
+
+class _Control(ctypes.Structure):
+    """Struct ldapcontrol."""
+
+    _fields_ = (("oid", ctypes.c_char_p), ("value", _Value), ("critical", ctypes.c_char))
 
 
 class LdapError(Exception):
@@ -74,6 +84,7 @@ def load() -> ctypes.CDLL | None:
         found.ldap_err2string.restype = ctypes.c_char_p
         found.ldap_first_entry.restype = ctypes.c_void_p
         found.ldap_get_dn.restype = ctypes.c_void_p
+        found.ldap_control_find.restype = ctypes.c_void_p
         found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.POINTER(_Value))
         return found
     return None
@@ -105,6 +116,51 @@ class Connection:
                 ctypes.byref(answer),
             )
         )
+
+    def bind_as_user(self, name: str, password: bytes, seconds: int) -> tuple[int, str, int]:
+        """One bind: its result code, the server's words, and the error of its password policy, if any.
+
+        The password goes to this server only: no referral is followed.
+        """
+        self.set(_OPT_REFERRALS, None)
+        wanted = _Control(_PPOLICY, _Value(), b"\0")
+        controls = (ctypes.POINTER(_Control) * 2)(ctypes.pointer(wanted))  # the last is NULL
+        credentials, number, answer = _Value.of(password), ctypes.c_int(), ctypes.c_void_p()
+        self._check(
+            self._library.ldap_sasl_bind(
+                *(self._handle, _raw(name), None, ctypes.byref(credentials), controls, None),
+                ctypes.byref(number),
+            )
+        )
+        limit = ctypes.byref(_Time(seconds, 0))
+        kind = self._library.ldap_result(self._handle, number, 1, limit, ctypes.byref(answer))
+        if kind <= 0:
+            code = ctypes.c_int(TIMEOUT)
+            if kind:
+                self._library.ldap_get_option(self._handle, _OPT_RESULT_CODE, ctypes.byref(code))
+            self._check(code.value or SERVER_DOWN)
+        return self._parsed(answer)
+
+    def _parsed(self, answer: ctypes.c_void_p) -> tuple[int, str, int]:
+        code, words, controls = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
+        self._check(
+            self._library.ldap_parse_result(
+                *(self._handle, answer, ctypes.byref(code), None, ctypes.byref(words), None),
+                *(ctypes.byref(controls), 1),
+            )
+        )
+        says = ctypes.string_at(words).decode("utf-8", "replace").strip("\0 \n") if words.value else ""
+        self._library.ldap_memfree(words)
+        expire, grace, error = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(NO_POLICY_ERROR)
+        control = self._library.ldap_control_find(_PPOLICY, controls, None) if controls.value else None
+        if control:
+            self._library.ldap_parse_passwordpolicy_control(
+                *(self._handle, ctypes.c_void_p(control)),
+                *(ctypes.byref(expire), ctypes.byref(grace), ctypes.byref(error)),
+            )
+        if controls.value:
+            self._library.ldap_controls_free(controls)
+        return code.value, says, error.value
 
     def search(
         self, base: str, scope: str, text: str, attributes: tuple[str, ...], *, most: int

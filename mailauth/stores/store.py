@@ -96,7 +96,8 @@ class Record:
     ``client``: the client's variables that it was asked with; ``otherwise``: clients for whom it is not so.
     ``absent``: the file of a path with variables, which is not there.
     ``wanted``: what a line of a file would have to be called.
-    ``several``: of a directory, an attribute with several passwords.
+    ``several``: of a directory, an attribute with several passwords.  ``bind_as``: the server verifies, by a
+    bind as this name.
     """
 
     outcome: Outcome
@@ -115,6 +116,7 @@ class Record:
     wanted: str = ""
     client: tuple[tuple[str, str], ...] = ()
     several: str = ""
+    bind_as: str = ""
 
 
 def as_bytes(value: object) -> bytes | None:

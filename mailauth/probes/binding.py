@@ -1,0 +1,81 @@
+"""Where a directory verifies the password that was given: one bind in a run, as Dovecot makes it.
+
+A bind with a wrong password counts as an attempt, and attempts can lock an account: there is never a second
+one, and none for a password that nobody gave.
+"""
+
+from dataclasses import dataclass
+
+from mailauth.dovecot import entryfields
+from mailauth.dovecot.directory import read
+from mailauth.errors import CannotObserve
+from mailauth.evidence import NotApplicable, UserBind
+from mailauth.hashes import Verdict
+from mailauth.probes.accounts import as_dovecot
+from mailauth.probes.scene import Scene
+from mailauth.probes.walk import Entry
+from mailauth.stores import directory
+from mailauth.stores.directed import LOCKED_SINCE, BindTold, Bound
+
+
+@dataclass(slots=True)
+class Binder:
+    """Makes the bind when the way through the passdbs comes to it."""
+
+    scene: Scene
+    made: UserBind | None = None
+
+    @property
+    def may_bind(self) -> bool:
+        """Whether a passdb has the user, and its server verifies."""
+        entries = self.scene.road.entries.values() if self.scene.road else ()
+        return self.scene.binds and any(entry.record.bind_as for entry in entries)
+
+    @property
+    def takes(self) -> bool:
+        return self.made is not None and self.made.told.how is Bound.TAKEN
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the bind says of the password, if one was made."""
+        if self.made is None:
+            return ()
+        return (Verdict.MATCH if self.takes else Verdict.MISMATCH,)
+
+    def is_taken(self, entry: Entry) -> bool:
+        """Whether the server takes the password.  Raises CannotObserve, also for a second bind."""
+        name = entry.record.bind_as
+        if not name:
+            return False
+        if self.made is None:
+            told = self._bind(entry)
+            self.made = UserBind("the directory", entry.passdb.label, name, told, self._locked(name))
+        if (self.made.passdb, self.made.name) != (entry.passdb.label, name):
+            raise CannotObserve(f"{entry.passdb.label} would take a second bind, which may lock the account.")
+        return self.takes
+
+    def observe(self) -> UserBind | NotApplicable:
+        return self.made or NotApplicable(UserBind, "no bind was needed")
+
+    def _locked(self, name: str) -> str:
+        """Since when, where the entry says so (OpenLDAP's slapo-ppolicy)."""
+        for answer in self.scene.directories.values():
+            if answer.name == name and (since := entryfields.first(dict(answer.values), LOCKED_SINCE)):
+                return since
+        return ""
+
+    def _bind(self, entry: Entry) -> BindTold:
+        scene, passdb, name = self.scene, entry.passdb, entry.record.bind_as
+        assert scene.password
+        password = scene.password.text
+        if not password:
+            return BindTold(Bound.EMPTY)
+        set_so = read(scene.config, passdb, scene.dovecot)
+        directory.prepare()
+        identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
+        return scene.dovecot.inside(
+            lambda: directory.bind(set_so, name, password),
+            BindTold,
+            identity=identity,
+            environment=dict(set_so.environment),
+        )

@@ -1,0 +1,144 @@
+"""What a directory says to the one bind as the user: by a password policy, and in others' words."""
+
+import time
+from collections.abc import Callable
+
+from mailauth.diagnose import Target, look
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.finding import Certainty, Diagnosis, Severity
+from mailauth.hashes import Password
+from mailauth.lab import Lab
+from mailauth.lab.slapd import PEOPLE
+from tests.cli.running import mailauth
+from tests.lab.test_stores import hashed
+from tests.proofs import hostile
+from tests.proofs.ldap_words import name_of, serving
+from tests.proofs.story import SECRET, Proof, record
+from tests.proofs.test_ldap import edited, store
+
+Make = Callable[..., Proof]
+_POLICY = "moduleload ppolicy\noverlay ppolicy\n"
+_EXPIRY_SECONDS = 60.0
+_AD = "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data {}, v3839"
+# Active Directory's, and of 389 Directory Server.
+WORDS: dict[str, tuple[int, str]] = {
+    **{f"ad{code}": (49, _AD.format(code)) for code in ("52e", "525", "530", "531", "532", "533")},
+    **{f"ad{code}": (49, _AD.format(code)) for code in ("701", "773", "775", "57")},
+    "inactive": (53, "Account inactivated. Contact system administrator."),
+    "retries": (19, "Exceed password retry limit. Please try later."),
+}
+TOLD = {
+    "ad530": "may not log in at this time",
+    "ad532": "the password has expired",
+    "ad533": "the account is disabled",
+    "ad701": "the account has expired",
+    "ad773": "the password must be changed first",
+    "ad775": "the account is locked",
+    "ad57": "the server refuses the bind (49)",
+    "inactive": "the server refuses the bind (53), Account inactivated.",
+}
+
+
+def told(lab: Lab, user: str, password: bytes | None = SECRET, *, binds: bool = True) -> Diagnosis:
+    given = Password(password) if password is not None else None
+    diagnosis = look(Target(user, at_pid(lab.master_pid, None), given, binds=binds)).diagnosis
+    hostile.hold(diagnosis)
+    return diagnosis
+
+
+def codes(diagnosis: Diagnosis) -> dict[str, Certainty]:
+    return {one.rule.code: one.problem.certainty for one in diagnosis.findings}
+
+
+def judged(lab: Lab, user: str, password: bytes = SECRET) -> dict[str, Certainty]:
+    """What one bind shows; a login of Dovecot's own ends alike."""
+    diagnosis = told(lab, user, password)
+    assert not diagnosis.undecided
+    blocked = any(one.severity is Severity.BLOCKS_LOGIN for one in diagnosis.findings)
+    assert lab.login(user, password).ok != blocked
+    return codes(diagnosis)
+
+
+def person(uid: str, policy: str = "policy", **more: list[str]) -> dict[str, dict[str, list[str]]]:
+    entry = {"objectClass": ["inetOrgPerson"], "uid": [uid], "cn": [uid], "sn": [uid]}
+    entry |= {"userPassword": [SECRET.decode()], "pwdPolicySubentry": [f"cn={policy},dc=lab"]}
+    return {f"uid={uid},{PEOPLE}": entry | more}
+
+
+def with_policies(lab: Lab, overlay: str) -> None:
+    server = store(lab).server
+    server.stop()
+    server.configure(overlay)
+    server.start()
+    lab.restart()
+
+
+def test_what_a_password_policy_says(proof: Make, dovecot_version: str) -> None:
+    """slapo-ppolicy: told from a wrong password by one bind, as far as the server tells it."""
+    lab = proof(dovecot_version, "ldap-bind", {}).lab
+    with_policies(lab, f"{_POLICY}ppolicy_use_lockout\n")
+    policy = {
+        "objectClass": ["device", "pwdPolicy"],
+        "pwdAttribute": ["userPassword"],
+        "pwdLockout": ["TRUE"],
+    }
+    policy |= {"pwdMaxFailure": ["99"], "pwdMustChange": ["TRUE"]}
+    server = store(lab).server
+    server.add({"cn=policy,dc=lab": {**policy, "cn": ["policy"]}})
+    server.add({"cn=short,dc=lab": {**policy, "cn": ["short"], "pwdMaxAge": ["1"]}})
+    server.add(person("alice") | person("eve", "short") | person("mia", pwdReset=["TRUE"]))
+    server.add(person("lou", pwdAccountLockedTime=["000001010000Z"]))
+    until = time.monotonic() + _EXPIRY_SECONDS
+    while lab.login("eve", SECRET).ok:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    proven, likely = Certainty.PROVEN, Certainty.LIKELY
+    assert judged(lab, "alice") == {}
+    assert judged(lab, "alice", b"wrong") == {"LDAP006": likely}
+    assert judged(lab, "eve") == {"LDAP007": proven}
+    assert judged(lab, "lou") == judged(lab, "lou", b"wrong") == {"LDAP007": proven}
+    assert judged(lab, "mia") == {"LDAP008": proven}
+    says = told(lab, "mia").findings[0].problem.says
+    assert says == f"passdb 1 (ldap), uid=mia,{PEOPLE}: the server takes the password, and wants it changed."
+    record(lab, "the directory locked the account", ("LDAP007",))
+    assert codes(told(lab, "nobody")) == {"LDAP005": proven}
+    assert codes(told(lab, "alice", b"")) == {"LDAP006": proven}
+    with_policies(lab, _POLICY)  # it says of a locked account no more than of a wrong password
+    assert judged(lab, "lou") == {"LDAP007": likely}
+    assert "pwdAccountLockedTime (000001010000Z)" in told(lab, "lou").findings[0].problem.says
+
+
+def test_one_bind_and_the_words_of_other_servers(proof: Make, dovecot_version: str) -> None:
+    lab = proof(dovecot_version, "ldap-bind", {}).lab
+    with serving(WORDS) as words, edited(lab, f":{store(lab).place.port}", f":{words.port}"):
+        assert not lab.login("ad775", SECRET).ok  # Dovecot has its connection
+        words.binds.clear()
+        assert codes(told(lab, "ad52e", None)) == {}
+        undecided = {one.rule.code for one in told(lab, "ad52e", binds=False).undecided}
+        assert "PASS001" in undecided
+        assert name_of("ad52e") not in words.binds
+        for user in WORDS:
+            words.binds.clear()
+            diagnosis = told(lab, user)
+            assert words.binds.count(name_of(user)) == 1
+            wrong = user == "ad52e"
+            assert codes(diagnosis) == {"LDAP006" if wrong else "LDAP007": Certainty.PROVEN}, user
+            assert TOLD.get(user, WORDS[user][1]) in diagnosis.findings[0].problem.says
+            assert not diagnosis.undecided
+        words.binds.clear()
+        which = ("diagnose", "--pid", str(lab.master_pid), "--password-stdin", "ad773")
+        done = mailauth(*which, feed=f"{SECRET.decode()}\n")
+        assert words.binds.count(name_of("ad773")) == 1
+        assert "BLOCKS LOGIN  LDAP007" in done.stdout
+        assert SECRET.decode() not in done.stdout
+    record(lab, "Active Directory wants the password changed", ("LDAP007",))
+
+
+def test_the_name_of_a_template(proof: Make, dovecot_version: str) -> None:
+    """Nothing is searched: without the password it is open whether the entry is there."""
+    lab = proof(dovecot_version, "ldap-template", {"alice": hashed(SECRET)}).lab
+    assert judged(lab, "alice") == {}
+    assert judged(lab, "alice", b"wrong") == {"LDAP006": Certainty.LIKELY}
+    assert judged(lab, "nobody") == {"LDAP006": Certainty.LIKELY}
+    without = told(lab, "alice", None)
+    assert {one.rule.code for one in without.undecided} == {"USER001"}
