@@ -78,4 +78,5 @@ class Binder:
             BindTold,
             identity=identity,
             environment=dict(set_so.environment),
+            seconds=directory.PATIENCE,
         )

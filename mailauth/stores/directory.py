@@ -99,8 +99,10 @@ def bind(directory: Directory, name: str, password: bytes) -> BindTold:
                 link.start_tls()
             code, says, policy = link.bind_as_user(name, password, _SECONDS)
     except LdapError as why:
-        raise CannotObserve(f"{directory.uris}: the bind as {name} has no answer: {why.says}.") from None
-    return _of_bind(code, says, policy)
+        raise CannotObserve(
+            f"{directory.uris}: the bind as {name} has no answer: {why.says[:_MOST_WORDS]}."
+        ) from None
+    return _of_bind(code, says[:_MOST_WORDS], policy)
 
 
 def _of_bind(code: int, says: str, policy: int) -> BindTold:
