@@ -72,6 +72,7 @@ class Verifiers(Evidence):
     hit: VerifyingProcess | None
     falls_back: bool
     other: Service | None  # the service that does not count
+    helper: str = ""  # a program that ``miss`` starts, with its own limit, and that verifies
 
     @property
     def processes(self) -> tuple[VerifyingProcess, ...]:

@@ -25,6 +25,7 @@ from mailauth.dovecot.releases import WORKER_HIT_FALLS_BACK
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Verifiers, VerifyingProcess
 from mailauth.oserrors import unseen
+from mailauth.probes import pam_library
 
 _WAIT = 2.0  # seconds for a woken process to appear
 _BUSY, _APART = 3.0, 0.003  # seconds to wait for a process to sleep, and between two looks
@@ -40,7 +41,7 @@ def observe_verifiers(
     its processes may not be read.
     """
     master = master_process(dovecot, config)
-    miss = _observe(dovecot, config, master, passdb.verified_by, user, blocks)
+    miss = _of_lookups(dovecot, config, master, passdb, user, blocks)
     hit, falls_back = None, False
     if passdb.hit_verified_by == "auth" and passdb.verified_by != "auth":
         hit, falls_back = _observe(dovecot, config, master, "auth", user, blocks), True
@@ -53,7 +54,25 @@ def observe_verifiers(
     other = next((service for name, service in config.services.items() if name not in seen), None)
     pids = [process.pid for process in (miss, hit) if process and process.pid]
     source = ", ".join(f"/proc/{pid}/limits and status" for pid in pids)
-    return Verifiers(source, passdb.driver, miss, hit, falls_back, other)
+    helper = pam_library.helper(dovecot) if passdb.driver == "pam" else ""
+    return Verifiers(source, passdb.driver, miss, hit, falls_back, other, helper)
+
+
+def _of_lookups(
+    dovecot: Installation,
+    config: AuthConfig,
+    master: psutil.Process,
+    passdb: Passdb,
+    user: str,
+    blocks: frozenset[int],
+) -> VerifyingProcess:
+    """Who verifies on a lookup.  PAM is asked by logins alone: before the first one no worker may run."""
+    try:
+        return _observe(dovecot, config, master, passdb.verified_by, user, blocks)
+    except CannotObserve:
+        if passdb.driver != "pam" or running(master, passdb.verified_by):
+            raise
+    return _expected(_observe(dovecot, config, master, "auth", user, blocks), config)
 
 
 class NotRunning(CannotObserve):

@@ -10,20 +10,15 @@ from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.conf import words
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
-from mailauth.probes import accounts
+from mailauth.probes import accounts, pam_library
 from mailauth.probes.scene import Scene
 from mailauth.stores import shadow
 from mailauth.stores.pam_line import Line, Service
 from mailauth.stores.pam_modules import Seen
 
-_MODULES = (
-    *("/lib/*/security", "/usr/lib/*/security", "/lib/security", "/lib64/security"),
-    *("/usr/lib/security", "/usr/lib64/security"),
-)
 _TALLY = struct.Struct("52sHHQ")  # struct tally of modules/pam_faillock/faillock.h, Linux-PAM 1.5.2 and 1.7.2
 _VALID = 1
 _MOST_TALLY = 1024 * 1024
-_MOST_MODULE = 16 * 1024 * 1024
 _FAILLOCK = {"deny": 3, "fail_interval": 900, "unlock_time": 600}  # faillock.conf(5)
 
 
@@ -93,28 +88,13 @@ class System:
 
     def absent(self, service: Service) -> frozenset[str]:
         """The modules of a service that are not installed."""
-        folders = [name for pattern in _MODULES for name in inroot.names(pattern, self.scene.dovecot.path)]
+        folders = pam_library.folders(self.scene.dovecot)
         if not any(self._has(f"{folder}/pam_permit.so") for folder in folders):
             return frozenset()  # PAM has its modules where we do not look
         named = {line.module for line in service.lines if line.module and "$" not in line.module}
         return frozenset(
             module for module in named if not any(self._has(place) for place in _places(module, folders))
         )
-
-    def verifies_itself(self) -> bool:
-        """Whether pam_unix verifies in the worker, as releases do that read /etc/shadow themselves.
-
-        Others have unix_chkpwd do it: modules/pam_unix/passverify.c, get_account_info(), Linux-PAM 1.7.2.
-        Measured: the pam_unix.so of Debian 11 and 12 imports pam_modutil_getspnam, that of 13 does not.
-        """
-        folders = [name for pattern in _MODULES for name in inroot.names(pattern, self.scene.dovecot.path)]
-        for folder in folders:
-            try:
-                content = inroot.content(self.scene.dovecot.path(f"{folder}/pam_unix.so"), _MOST_MODULE)
-            except OSError:
-                continue
-            return b"getspnam" in content
-        return True
 
     def _has(self, name: str) -> bool:
         try:

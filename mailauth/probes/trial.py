@@ -53,6 +53,11 @@ def observe_trials(
         return Trial(process, room, first.verdict, later.verdict, later.seconds)
 
     miss = one(verifiers.miss)
+    if verifiers.helper and _may_fit(miss, stored):
+        raise CannotObserve(
+            f"pam_unix has {verifiers.helper} verify, which has the limit of {verifiers.miss.service} and is"
+            " smaller: whether the hash fits into it is not known; a real login shows what comes of it."
+        )
     hit = None
     if verifiers.hit is not None:
         hit = one(verifiers.hit)
@@ -71,6 +76,12 @@ def observe_trials(
         falls_back=verifiers.falls_back,
         unlimited=unlimited,
     )
+
+
+def _may_fit(trial: Trial, stored: StoredHash) -> bool:
+    """It does not fit into the process, and would into a smaller one of the same limit."""
+    limit = trial.process.limit
+    return trial.later is Verdict.OUT_OF_MEMORY and limit is not None and stored.memory.blocks < limit
 
 
 def _as_dovecot_sees_it(library: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Severity
+from mailauth.hashes import libcrypt
 from mailauth.lab import Lab
 from mailauth.lab.stores.accounts import Accounts
 from tests.conftest import PROVEN
@@ -26,6 +27,14 @@ END = "auth requisite pam_deny.so\nauth required pam_permit.so\n"
 ACCOUNT = (
     "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\n"
 )
+
+
+def yescrypt(cost: str) -> str:
+    library = libcrypt.load()
+    assert library
+    made = libcrypt.crypt(library, SECRET, f"$y$j{cost}T$ofthelab".encode())
+    assert made
+    return made.decode()
 
 
 @dataclass(frozen=True)
@@ -236,3 +245,27 @@ def test_shadow_without_pam(proof: Make, version: str) -> None:
     one.lab.reload()
     assert not one.lab.login("alice", SECRET).ok
     one.finds({"ACCT003"}, password=SECRET, login=True)
+
+
+def test_yescrypt_takes_memory(proof: Make, dovecot_version: str) -> None:
+    """In auth-worker on Debian 12, in a helper with the same limit on Debian 13: what fits there is open."""
+    helper = dovecot_version.startswith("2.4")
+    one = proof(dovecot_version, "pam", {"alice": yescrypt("9"), "large": yescrypt("D")})
+    one.finds(set(), password=SECRET)
+    large = Proof(one.lab, "large")
+    assert large.logins() == [False]
+    found = large.finds({"MEM001"}, password=SECRET)
+    assert "takes 256 MiB; the auth-worker process that verifies it" in found[0].problem.says
+    one.lab.configure("service auth-worker {\n  vsz_limit = 32M\n}\n")
+    one.lab.reload()
+    assert one.logins() == [helper]
+    if not helper:
+        one.finds({"MEM001"}, password=SECRET)
+        return
+    told = one.look(password=SECRET).diagnosis
+    assert not told.findings
+    assert "MEM001" in {undecided.rule.code for undecided in told.undecided}
+    assert all("unix_chkpwd" in undecided.missing.reason for undecided in told.undecided)
+    made = one.look(password=SECRET, login=True).diagnosis
+    assert not made.findings
+    assert "MEM001" not in {undecided.rule.code for undecided in made.undecided}
