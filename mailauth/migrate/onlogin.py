@@ -74,7 +74,7 @@ def policy_settings(settings: OnLogin, dialect: Dialect) -> str:
     if dialect == "2.3":
         attributes = (
             f"auth_policy_request_attributes = user=%{{user}} sealed=%{{passdb:{FIELD}}}"
-            " mac=%{hashed_password} master=%{master_user}\n"
+            " mac=%{hashed_password} master=%{master_user} login=%{orig_user} service=%{service}\n"
         )
     else:
         attributes = (
@@ -83,6 +83,8 @@ def policy_settings(settings: OnLogin, dialect: Dialect) -> str:
             f"  sealed = %{{password | encrypt(key='{settings.key}', rounds=1)}}\n"
             "  mac = %{hashed_password}\n"
             "  master = %{master_user}\n"
+            "  login = %{original_user}\n"
+            "  service = %{protocol}\n"
             "}\n"
         )
     return common + attributes

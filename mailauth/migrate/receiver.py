@@ -29,17 +29,24 @@ class Report(msgspec.Struct):
     sealed: str = ""
     mac: str = ""
     master: str = ""
+    login: str = ""
+    service: str = ""
     success: bool = False
     policy_reject: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A successful login whose password came along, sealed."""
+    """A successful login whose password came along, sealed.
+
+    ``user``: as the passdb returned it; ``login``: as the client sent it, by which it is looked up again.
+    """
 
     user: str
     sealed: str = field(repr=False)
     mac: str = field(repr=False)
+    login: str = ""
+    service: str = ""
 
 
 @dataclass(slots=True)
@@ -73,4 +80,4 @@ class Receiver:
         elif not report.user or not report.sealed:
             self.count(Outcome.NOT_OURS)
         else:
-            self.take(Heard(report.user, report.sealed, report.mac))
+            self.take(Heard(report.user, report.sealed, report.mac, report.login, report.service))

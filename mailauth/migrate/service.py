@@ -7,6 +7,7 @@ what does not fit is dropped and comes again with the user's next login.
 import asyncio
 import contextlib
 import queue
+import re
 import signal
 import socket
 import threading
@@ -55,6 +56,9 @@ class _TryAgainError(Exception):
     def __init__(self, done: Done) -> None:
         super().__init__(done.why)
         self.done = done
+
+
+_SERVICE = re.compile(r"[a-z][a-z0-9_-]{0,39}")  # what a service may be called
 
 
 @dataclass(slots=True)
@@ -185,7 +189,7 @@ class Service:
                 on=_TryAgainError, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, timeout=None
             ):
                 with attempt:
-                    done = self._try(heard.user, password)
+                    done = self._try(heard, password)
         except _TryAgainError as given_up:
             return given_up.done
         except MailauthError as why:
@@ -194,11 +198,12 @@ class Service:
             return Done(Outcome.NOT_MADE, f"a bug in mailauth: {type(bug).__name__}")
         return done
 
-    def _try(self, user: str, password: Password) -> Done:
+    def _try(self, heard: Heard, password: Password) -> Done:
         """Once.  Raises _TryAgainError when the store did not answer."""
         config, order = self._current()
-        dovecot = self._dovecot
-        scene = Scene(dovecot, config, user, password=password)
+        dovecot, user = self._dovecot, heard.login or heard.user
+        service = heard.service if _SERVICE.fullmatch(heard.service) else "imap"
+        scene = Scene(dovecot, config, user, service, password=password)
         done = rehash(
             scene,
             self.settings.goal,

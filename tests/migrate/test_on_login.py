@@ -47,6 +47,35 @@ def test_every_user_is_migrated_at_the_next_login(on_login: Make, dovecot_versio
     assert all(found.lab.login(f"u{n}", secret(n)).ok for n in range(USERS))
 
 
+LOGGED_IN = [
+    ("2.3.19.1", "sqlite", "WHERE userid = '%u' AND no%Ls = 0"),
+    ("2.4.1", "pgsql", "WHERE userid = '%{user}' AND no%{protocol} = 0"),
+]
+
+
+@pytest.mark.parametrize(("version", "store", "where"), LOGGED_IN)
+def test_users_without_imap_and_with_another_name_than_they_sent_are_migrated(
+    on_login: Make, version: str, store: str, where: str
+) -> None:
+    """The passdb takes the domain away, and the query has a column for each service."""
+    users = {f"{user}@example.org": stored for user, stored in old_users(USERS // 4).items()}
+    name = "substr(userid, 1, 2)"
+    query = f"SELECT {name} AS user, password FROM users {where}"
+    found = on_login(version, store, users, query=query)
+    found.lab.store.execute(  # type: ignore[attr-defined]
+        *(f"ALTER TABLE users ADD no{service} INT DEFAULT {no}" for service, no in (("imap", 1), ("pop3", 0)))
+    )
+    found.enable()
+    found.start()
+    assert not found.lab.login("u0@example.org", secret(0)).ok
+    for number in range(len(users)):
+        assert found.lab.login(f"u{number}@example.org", secret(number), service="pop3").ok
+    found.wait(Outcome.MIGRATED, len(users))
+    assert all(str(stored).startswith("{ARGON2ID}") for stored in found.lab.store.users().values())
+    for number in range(len(users)):
+        assert found.lab.login(f"u{number}@example.org", secret(number), service="pop3").ok
+
+
 CANARY = b"canary-0"  # what every secret() begins with, and no other test's
 
 
