@@ -109,6 +109,14 @@ class Problem:
 Check = Callable[..., Problem | None]
 
 
+class Trait(Enum):
+    """What a check or a fix must know of a rule, beside its severity."""
+
+    SOUND_ROWS = "what it finds in rows is beside the point: the strings themselves are sound"
+    WORSE_WHEN_BUSY = "critical while every process that could serve computes"
+    OF_UPGRADE = "about another version of Dovecot than the one that runs"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A code that stays for ever, what it is called, and a pure function of evidence.
@@ -116,6 +124,7 @@ class Rule:
     ``also``: evidence that says more where it is there, and is not needed.  ``last``: it is shown only where
     nothing else that was found blocks the login.  ``bears``: what that it blocks rests on.  ``asks``: the
     question that stays open where a passdb was not looked into.  ``watch``: the check that asks it, too.
+    ``traits``: what checks and fixes must know of it.
     """
 
     code: str
@@ -130,6 +139,7 @@ class Rule:
     bears: Bears | None = None
     asks: Question | None = None
     watch: str = ""
+    traits: frozenset[Trait] = frozenset()
 
 
 def rule(
@@ -142,6 +152,7 @@ def rule(
     bears: Bears | None = None,
     asks: Question | None = None,
     watch: str = "",
+    traits: Iterable[Trait] = (),
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function: its parameters' types are the evidence it needs.
 
@@ -157,8 +168,21 @@ def rule(
         also = tuple(typing.get_args(kind)[0] for kind in asked[len(needs) :])
         module = inspect.getmodule(check)
         explanation = inspect.cleandoc((module and module.__doc__) or "")
-        shadows = frozenset(yields_to)
-        return Rule(code, title, severity, check, needs, explanation, shadows, also, last, bears, asks, watch)
+        return Rule(
+            code,
+            title,
+            severity,
+            check,
+            needs,
+            explanation,
+            yields_to=frozenset(yields_to),
+            also=also,
+            last=last,
+            bears=bears,
+            asks=asks,
+            watch=watch,
+            traits=frozenset(traits),
+        )
 
     return make
 

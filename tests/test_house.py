@@ -206,3 +206,23 @@ def test_late_imports_are_few_and_each_says_why() -> None:
     ]
     assert len(lines) < 30
     assert not [line for line in lines if not re.search(r"PLC0415 - \w", line)]
+
+
+def test_no_decision_is_taken_by_words() -> None:
+    """Not by a rule's code outside the rules, and not by the text of a reason: by what they carry as data."""
+    code = re.compile(r"[A-Z]{3,6}\d{3}")
+    found = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Compare):
+                continue
+            sides = [node.left, *node.comparators]
+            inner = [one for side in sides for one in ast.walk(side)]
+            codes = [
+                one.value for one in inner if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            ]
+            if any(code.fullmatch(one) for one in codes) and path.parent.name != "rules":
+                found.append(f"{path}:{node.lineno}")
+            if isinstance(node.ops[0], ast.In) and ast.unparse(sides[-1]).endswith(".reason"):
+                found.append(f"{path}:{node.lineno}")
+    assert not found

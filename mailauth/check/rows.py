@@ -5,11 +5,13 @@ from collections.abc import Callable
 from mailauth.check.asked import Server
 from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome
 from mailauth.check.survey import NO_STORE, ROWS, Counted, survey
+from mailauth.check.watched import watched
+from mailauth.finding import Trait
 from mailauth.rules import store_case
 
 NAME = ROWS
-# Each of these rows is sound: how many they are is no number of broken ones.
-_NOT_COUNTED = ("STORE009", "STORE011")
+# How many of these rows there are is no number of broken ones.
+_NOT_COUNTED = {rule.code for rule in watched(NAME) if Trait.SOUND_ROWS in rule.traits}
 _LATE = 2  # a count so many times as old as it may be is told
 
 

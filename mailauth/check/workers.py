@@ -17,6 +17,7 @@ from mailauth.dovecot.messages import LogKind
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthAnswer, Configured, Filesystems, LogWindow, LookedUp, NotApplicable
+from mailauth.finding import Finding, Trait
 from mailauth.judging import apply
 from mailauth.looking import Facts, see
 from mailauth.probes.fitting import workers
@@ -50,14 +51,18 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     if lately.all(LogKind.BACKEND):  # whether that is over
         see(facts, LookedUp, lambda: look_nobody_up(server))
     findings, _ = apply(watched(NAME), [facts])
-    told = [of_finding(finding) for finding in findings] + logins_not_served(window, since, _canary(server))
+    told = [_told(finding, full) for finding in findings] + logins_not_served(window, since, _canary(server))
     told += refused_unseen(scene, since)
-    if full:
-        told = [replace(one, status=Status.CRITICAL) if one.code == "AUTH007" else one for one in told]
     for kind in (LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING):
         count = sum(one.count for one in lately.troubles if one.kind is kind)
         metrics.append(Metric("log_troubles", count, "", {"kind": kind.name.lower()}))
     return outcome(NAME, [*said, *told], metrics)
+
+
+def _told(finding: Finding, full: bool) -> Said:
+    told = of_finding(finding)
+    worse = full and Trait.WORSE_WHEN_BUSY in finding.rule.traits
+    return replace(told, status=Status.CRITICAL) if worse else told
 
 
 def _canary(server: Server) -> str:

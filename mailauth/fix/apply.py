@@ -18,7 +18,7 @@ from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_config, read_or_refusal
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.evidence import Logins, Unobserved
-from mailauth.finding import Diagnosis, Finding, Severity
+from mailauth.finding import Diagnosis, Finding, Severity, Trait
 from mailauth.fix import journal as journals
 from mailauth.fix import modes
 from mailauth.fix.entry import Entry, find, new_string
@@ -32,6 +32,7 @@ from mailauth.looking import options
 from mailauth.probes.log_place import observe_log_destination
 from mailauth.probes.scene import Scene
 from mailauth.remedies import RELOAD, REOPEN, Words
+from mailauth.rules import RULES
 
 _COMMAND_SECONDS = 60.0
 _LOG_SECONDS = 15.0
@@ -84,9 +85,9 @@ def plan_for(code: str, target: Target) -> Ready:
         lacking = next((one for one in looked.diagnosis.undecided if one.rule.code == code), None)
         if lacking:
             raise CannotObserve(f"whether {code} is the case could not be seen: {lacking.missing.reason}")
-        if code == "UPG001":
+        if any(Trait.OF_UPGRADE in rule.traits for rule in RULES if rule.code == code):
             raise UsageError(
-                "UPG001 is about another version of Dovecot, and the one that runs would refuse its lines:"
+                f"{code} is about another version of Dovecot, and the one that runs would refuse its lines:"
                 " mailauth checkup --as-if VERSION prints them; paste them when you upgrade."
             )
         others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"

@@ -90,8 +90,8 @@ def _read(payload: bytes) -> Params | Flaw:
     return (("type", _TYPES[kind]), ("m", m), ("t", t), ("p", p), ("salt", salt), ("tag", tag))
 
 
-def _no(reason: str, position: int) -> Flaw:
-    return Flaw(Verdict.MISMATCH, reason, position)
+def _no(reason: str, position: int, *, cut: bool = False) -> Flaw:
+    return Flaw(Verdict.MISMATCH, reason, position, cut)
 
 
 _ORDER = tuple(
@@ -139,7 +139,7 @@ def _why_not(text: bytes) -> Params | Flaw:  # noqa: C901 - libsodium's decoder,
                 if len(run[0]) & 3 == 1
                 else f"the last character of the {part} has bits set that do not count: cut off, or mistyped?"
             )
-            return _no(why, max(run.end() - 1, 0))
+            return _no(why, max(run.end() - 1, 0), cut=True)
         sizes.append(size)
         places.append(run.start())
         at = run.end()
@@ -167,13 +167,13 @@ def _no_field(text: bytes, at: int, name: str, meaning: str) -> Flaw:
     if name == "v":
         return _no("no v=: that means v=16, and libsodium takes only v=19", at + 1)
     if at >= len(text):
-        return _no(f"cut off before {name}= ({meaning}): {len(text)} characters are there", at)
+        return _no(f"cut off before {name}= ({meaning}): {len(text)} characters are there", at, cut=True)
     return _no(f"{name}= ({meaning}) must stand here: libsodium wants the order m, t, p", at + 1)
 
 
 def _no_dollar(text: bytes, at: int, part: str) -> Flaw:
     if at >= len(text):
-        return _no(f"cut off before the {part}: {len(text)} characters are there", at)
+        return _no(f"cut off before the {part}: {len(text)} characters are there", at, cut=True)
     if text[at : at + 1] == b"=":
         return _no("base64 padding (=): libsodium wants none", at)
     if text[at : at + 1] == b",":
@@ -198,8 +198,8 @@ def _out_of_range(values: dict[bytes, int], sizes: list[int], places: list[int],
     m, t, p = values[b"m"], values[b"t"], values[b"p"]
     salt, tag = sizes
     if tag < 16:
-        cut = "cut off? " if tag else ""
-        return _no(f"a tag of {tag} bytes ({cut}libsodium wants 16 or more)", places[1])
+        hint = "cut off? " if tag else ""
+        return _no(f"a tag of {tag} bytes ({hint}libsodium wants 16 or more)", places[1], cut=bool(tag))
     if salt < 8:
         return _no(f"a salt of {salt} bytes (libsodium wants 8 or more)", places[0])
     where = {name: text.find(name + b"=") + 2 for name in (b"m", b"t", b"p")}

@@ -50,9 +50,8 @@ def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901, PLR0912 - crypt_bl
     if not (text[:2] == b"$2" and text[2:3].isalpha() and text[2:3].islower() and text[3:4] == b"$"):
         return _bad(f"Password is not blowfish password: {_not_blowfish(text)}", 0)
     if len(payload) < _SETTING_LENGTH + 1:
-        return _bad(
-            f"Password is not blowfish password: cut off, {len(text)} of {LENGTH} characters", len(text)
-        )
+        said = f"Password is not blowfish password: cut off, {len(text)} of {LENGTH} characters"
+        return _bad(said, len(text), cut=True)
     if text[2:3] not in b"abxy":
         return _bad(f"$2{text[2:3].decode()}$ is no bcrypt that Dovecot knows ($2a$, $2b$, $2x$, $2y$)", 2)
     if not re.fullmatch(rb"(?:0[4-9]|[12][0-9]|3[01])\$", text[4:7]):
@@ -62,7 +61,7 @@ def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901, PLR0912 - crypt_bl
     if len(text) < _SETTING_LENGTH:
         return _bad("a character in the salt that bcrypt's base64 lacks", len(text))
     if len(text) < LENGTH:
-        return _never(f"cut off: {len(text)} of {LENGTH} characters", len(text))
+        return _never(f"cut off: {len(text)} of {LENGTH} characters", len(text), cut=True)
     if text[28:29] not in (b".", b"O", b"e", b"u"):
         return _never(
             "the last character of the salt is not canonical: bcrypt writes only . O e u there"
@@ -103,12 +102,12 @@ def _not_blowfish(text: bytes) -> str:
     return "it does not begin with $2 (a shell may have eaten $...)"
 
 
-def _bad(reason: str, at: int) -> Flaw:
-    return Flaw(Verdict.MALFORMED, reason, at)
+def _bad(reason: str, at: int, *, cut: bool = False) -> Flaw:
+    return Flaw(Verdict.MALFORMED, reason, at, cut)
 
 
-def _never(reason: str, at: int) -> Flaw:
-    return Flaw(Verdict.MISMATCH, reason, at)
+def _never(reason: str, at: int, *, cut: bool = False) -> Flaw:
+    return Flaw(Verdict.MISMATCH, reason, at, cut)
 
 
 def verify(payload: bytes, password: Password, _user: str) -> Judgement:

@@ -116,7 +116,9 @@ def _parse_otp(payload: bytes) -> Params | Flaw:
         return Flaw(Verdict.MALFORMED, "the OTP sequence number is out of range", found.start("step"))
     digits = found["hex"].replace(b" ", b"").replace(b"\t", b"")
     if len(digits) < 16:
-        return Flaw(Verdict.MALFORMED, f"cut off: {len(digits)} of 16 hex digits", found.start("hex"))
+        return Flaw(
+            Verdict.MALFORMED, f"cut off: {len(digits)} of 16 hex digits", found.start("hex"), cut=True
+        )
     written = b"%b %d %b %b" % (algorithm, step, seed, digits[:16])
     if written.lower() != text.lower():
         pairs = zip(written.lower(), text.lower(), strict=False)

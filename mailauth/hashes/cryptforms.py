@@ -292,69 +292,67 @@ _OTHERS = (
 )
 
 
+def _no(reason: str, at: int, *, cut: bool = False) -> Flaw:
+    return Flaw(Verdict.MISMATCH, reason, at, cut)
+
+
 def why_not(payload: bytes, text: bytes) -> Flaw:
     """Why crypt(3) never writes this, for a string that no form reads."""
-
-    def no(reason: str, at: int) -> Flaw:
-        return Flaw(Verdict.MISMATCH, reason, at)
-
     if not payload:
-        return no("nothing follows the scheme: no password matches, not even the empty one", 0)
+        return _no("nothing follows the scheme: no password matches, not even the empty one", 0)
     if text in (b"*0", b"*1"):
-        return no("what crypt(3) gives when it fails: the hashing went wrong, and this was stored", 0)
+        return _no("what crypt(3) gives when it fails: the hashing went wrong, and this was stored", 0)
     if text[:1] in (b"!", b"*", b"x") and (len(text) < 3 or text[:1] == b"!"):
-        return no("a locked account: no password matches", 0)
+        return _no("a locked account: no password matches", 0)
     bad = bad_character(text)
     if bad is not None and not text[bad:].strip():
-        return no(trailing(text[bad:]), bad)
+        return _no(trailing(text[bad:]), bad)
     form = kind_of(text)
     if form is None:
         other = next((why for prefix, why in _OTHERS if text.startswith(prefix)), None)
-        return no(other or "nothing that crypt(3) knows (a shell may have eaten $...)", 0)
+        return _no(other or "nothing that crypt(3) knows (a shell may have eaten $...)", 0)
     if bad is not None:
-        return no("crypt(3) takes only printable ASCII, and no blank and none of ! * : ; \\", bad)
-    return no(*_in_form(form, text))
+        return _no("crypt(3) takes only printable ASCII, and no blank and none of ! * : ; \\", bad)
+    return _in_form(form, text)
 
 
-def _in_form(form: Form, text: bytes) -> tuple[str, int]:  # noqa: C901 - one sentence for each way to be wrong
+def _in_form(form: Form, text: bytes) -> Flaw:  # noqa: C901, PLR0912 - one sentence for each way to be wrong
     rest, at = text[len(form.prefix) :], len(form.prefix)
     if form.kind in ("$5$", "$6$") and rest.startswith(b"rounds="):
         number, dollar, _ = rest[7:].partition(b"$")
         plain = number.isdigit() and not number.startswith(b"0")
         if not (dollar and plain and len(number) < 10 and int(number) >= 1000):
-            return "rounds= takes 1000 to 999999999, without leading zeros", at + 7
+            return _no("rounds= takes 1000 to 999999999, without leading zeros", at + 7)
         rest, at = rest[7 + len(number) + 1 :], at + 7 + len(number) + 1
     if not form.prefix or form.kind == "_":
         want = 20 if form.prefix else 13
         foreign = first_foreign(text[1:], CRYPT64)
         if foreign is not None:
-            return trailing(text[1 + foreign :]), 1 + foreign
-        return (
-            f"cut off: {len(text)} of {want} characters"
-            if len(text) < want
-            else f"longer than {want} characters"
-        ), min(len(text), want)
+            return _no(trailing(text[1 + foreign :]), 1 + foreign)
+        if len(text) < want:
+            return _no(f"cut off: {len(text)} of {want} characters", len(text), cut=True)
+        return _no(f"longer than {want} characters", want)
     last = rest.rfind(b"$")
     digest_at = at + last + 1
     length = len(text) - digest_at
     if last < 0 or not length:
         if length == 0 and last > 0 and form.read(text[:-1]):
-            return "ends in a $ too many", len(text) - 1
-        return f"cut off: {len(text)} characters, and no digest among them", len(text)
+            return _no("ends in a $ too many", len(text) - 1)
+        return _no(f"cut off: {len(text)} characters, and no digest among them", len(text), cut=True)
     if form.kind in ("$1$", "$5$", "$6$") and last > (8 if form.kind == "$1$" else 16):
         most = 8 if form.kind == "$1$" else 16
-        return f"a salt of {last} characters; {form.kind} uses and writes only {most}", at + most
+        return _no(f"a salt of {last} characters; {form.kind} uses and writes only {most}", at + most)
     if length < form.digest:
         whole = digest_at + form.digest
-        return f"cut off: {len(text)} of {whole} characters", len(text)
+        return _no(f"cut off: {len(text)} of {whole} characters", len(text), cut=True)
     if length > form.digest:
         has = f"a {form.kind} hash has a digest of {form.digest}"
-        return surplus(length - form.digest, has), digest_at + form.digest
+        return _no(surplus(length - form.digest, has), digest_at + form.digest)
     if form.kind == "$3$":
-        return "libxcrypt writes $3$$ and the hex in small letters", at
+        return _no("libxcrypt writes $3$$ and the hex in small letters", at)
     foreign = first_foreign(text[digest_at:], CRYPT64)
     if foreign is not None:
-        return "a character that this kind of hash cannot have", digest_at + foreign
+        return _no("a character that this kind of hash cannot have", digest_at + foreign)
     if form.kind in ("$1$", "$5$", "$6$"):
-        return "the last character is one that this algorithm never makes", len(text) - 1
-    return "the parameters before the salt are none that libxcrypt takes", len(form.prefix)
+        return _no("the last character is one that this algorithm never makes", len(text) - 1)
+    return _no("the parameters before the salt are none that libxcrypt takes", len(form.prefix))

@@ -131,7 +131,7 @@ def within(scheme: str, payload: bytes, flaw: Flaw | None) -> Said | None:
         return argon2(payload)
     if scheme in known_as("BLF-CRYPT"):
         return blowfish(payload)
-    if flaw is not None and "cut off" in flaw.reason:
+    if flaw is not None and flaw.cut:
         return Kind.CUT, flaw.reason, ""
     return scram(scheme, payload) if scheme in _SCRAM else None
 
@@ -290,7 +290,7 @@ def of_digest(entry: Entry, payload: bytes, flaw: Flaw | None) -> Said | None:
         return scram(scheme.name, payload)
     if entry[2]:
         return _of_base64(entry, payload)
-    if "pbkdf2" in scheme.families and "cut off" in flaw.reason:
+    if "pbkdf2" in scheme.families and flaw.cut:
         return Kind.CUT, flaw.reason, ""
     return None
 

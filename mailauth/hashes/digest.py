@@ -89,7 +89,7 @@ def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
             return usual[salt] if salt <= _USUAL else (("salt", salt),)
         cut = f"only {len(payload)} bytes where the digest alone has {length}"
         why = "no salt after the digest" if salt == 0 else f"cut off: {cut}"
-        return Flaw(Verdict.MALFORMED, f"{name} password is too short: {why}")
+        return Flaw(Verdict.MALFORMED, f"{name} password is too short: {why}", cut=salt < 0)
 
     def verify(payload: bytes, password: Password, _user: str) -> Judgement:
         made = digest(password.text + payload[length:])

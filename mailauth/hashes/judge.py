@@ -8,6 +8,7 @@ Nothing here keeps state: all of it may be called from many threads.
 """
 
 import re
+from dataclasses import replace
 
 from mailauth.errors import UsageError
 from mailauth.hashes import accepts
@@ -143,10 +144,10 @@ def _parse(text: bytes, default_scheme: str | None, dovecot: Release | None, all
 def _placed(flaw: Flaw, at: int, text: bytes) -> Flaw:
     """The flaw with its place counted in the whole string, where that can be said."""
     reason = flaw.reason
-    if "cut off" in reason and len(text) in _WIDTHS:
+    if flaw.cut and len(text) in _WIDTHS:
         reason += f"; the whole string has {len(text)} characters, as a VARCHAR({len(text)}) leaves them"
     position = None if flaw.position is None or at < 0 else at + flaw.position
-    return Flaw(flaw.verdict, reason, position)
+    return replace(flaw, reason=reason, position=position)
 
 
 def _no_scheme(text: bytes) -> Flaw:
@@ -172,48 +173,53 @@ def _decode(payload: bytes, scheme: Scheme, in_force: str, guess: bool) -> bytes
     if decoded is None:
         return _not_decoded(payload, in_force)
     if want and len(decoded) != want:
-        return Flaw(Verdict.MALFORMED, _wrong_length(payload, decoded, want), len(payload))
+        return _wrong_length(payload, decoded, want)
     return decoded
 
 
 def _not_decoded(payload: bytes, encoding: str) -> Flaw:
     if encoding == "HEX":
         at = first_foreign(payload, b"0123456789abcdefABCDEF")
-        why = "an odd number of digits: cut off?" if at is None else "a character that is no hex digit"
+        cut = at is None
+        why = "an odd number of digits: cut off?" if cut else "a character that is no hex digit"
         if at is not None and payload[at:].strip() == b"":
             why = "ends in a newline or blank"
-        return Flaw(Verdict.MALFORMED, f"Input isn't valid HEX encoded data: {why}", at)
+        return Flaw(Verdict.MALFORMED, f"Input isn't valid HEX encoded data: {why}", at, cut)
     at = first_foreign(payload, BASE64 + b"= \t\r\n")
+    cut = False
     if at is None:
         bare = payload.translate(None, b" \t\r\n")
         padding = len(bare) - len(bare.rstrip(b"="))
         if b"=" in bare[: len(bare) - padding]:
             why = "padding (=) in the middle"
         elif padding:
-            why = "the padding (=) does not fit the number of characters: cut off?"
+            cut, why = True, "the padding (=) does not fit the number of characters: cut off?"
         else:
-            why = "the padding (=) is missing: stripped, or cut off?"
+            cut, why = True, "the padding (=) is missing: stripped, or cut off?"
     elif payload[at : at + 1] in b"-_":
         why = "url-safe base64 (- and _), Dovecot takes + and /"
     elif payload[at : at + 1] == b"$":
         why = "a $ is no base64: another scheme's hash?"
     else:
         why = "a character that base64 lacks"
-    return Flaw(Verdict.MALFORMED, f"Input isn't valid base64 encoded data: {why}", at)
+    return Flaw(Verdict.MALFORMED, f"Input isn't valid base64 encoded data: {why}", at, cut)
 
 
-def _wrong_length(payload: bytes, decoded: bytes, want: int) -> str:
-    said = f"Input length isn't valid ({len(decoded)} instead of {want})"
+def _wrong_length(payload: bytes, decoded: bytes, want: int) -> Flaw:
     bare = payload.rstrip(b"\r\n")
+    cut = False
     if bare != payload and len(bare) == 2 * want and hex_decode(bare) is not None:
-        return f"{said}: hex that ends in a newline, and so was taken for base64"
-    if hex_decode(payload) is not None and len(payload) == 2 * want:
-        return f"{said}: hex, where .b64 says base64"
-    if len(decoded) < want:
-        return f"{said}: cut off, or another scheme's digest"
-    if len(decoded) in (16, 20, 32, 64):
-        return f"{said}: another scheme's digest"
-    return f"{said}: a salt or something else follows the digest"
+        why = "hex that ends in a newline, and so was taken for base64"
+    elif hex_decode(payload) is not None and len(payload) == 2 * want:
+        why = "hex, where .b64 says base64"
+    elif len(decoded) < want:
+        cut, why = True, "cut off, or another scheme's digest"
+    elif len(decoded) in (16, 20, 32, 64):
+        why = "another scheme's digest"
+    else:
+        why = "a salt or something else follows the digest"
+    said = f"Input length isn't valid ({len(decoded)} instead of {want})"
+    return Flaw(Verdict.MALFORMED, f"{said}: {why}", len(payload), cut)
 
 
 def too_much(scheme: Scheme, hash_: Hash, limits: Limits, more: str = "") -> Judgement | None:

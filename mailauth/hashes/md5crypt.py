@@ -53,22 +53,22 @@ def parse(payload: bytes) -> Params | Flaw:
 
 
 def why_not(text: bytes) -> Flaw:
-    def no(reason: str, at: int | None = None) -> Flaw:
-        return Flaw(Verdict.MISMATCH, reason, at)
+    def no(reason: str, at: int | None = None, *, cut: bool = False) -> Flaw:
+        return Flaw(Verdict.MISMATCH, reason, at, cut)
 
     if not text.startswith(b"$1$"):
         return no("does not begin with $1$, and MD5-CRYPT makes nothing else", 0)
     salt, dollar, rest = text[3:].partition(b"$")
     at = 3 + len(salt) + 1
     if not dollar:
-        return no(f"cut off: {len(text)} characters, and no $ after the salt", len(text))
+        return no(f"cut off: {len(text)} characters, and no $ after the salt", len(text), cut=True)
     if len(salt) > 8:
         return no(f"a salt of {len(salt)} characters; MD5-CRYPT uses and writes only 8", 3 + 8)
     foreign = encoding.first_foreign(rest, encoding.CRYPT64)
     if foreign is not None:
         return no(trailing(rest[foreign:]), at + foreign)
     if len(rest) < 22:
-        return no(f"cut off: {len(rest)} of 22 characters after the salt", at + len(rest))
+        return no(f"cut off: {len(rest)} of 22 characters after the salt", at + len(rest), cut=True)
     if len(rest) > 22:
         return no(surplus(len(rest) - 22, "an MD5-CRYPT hash has 22 after the salt"), at + 22)
     return no("the last character is one that MD5-CRYPT never makes", at + 21)

@@ -29,8 +29,8 @@ def parse(payload: bytes) -> Params | Flaw:
 
 
 def _why_not(text: bytes) -> Flaw:
-    def no(reason: str, at: int) -> Flaw:
-        return Flaw(Verdict.MALFORMED, reason, at)
+    def no(reason: str, at: int, *, cut: bool = False) -> Flaw:
+        return Flaw(Verdict.MALFORMED, reason, at, cut)
 
     if not text.startswith(b"$1$"):
         return no("a PBKDF2 hash begins with $1$ (a shell may have eaten $...)", 0)
@@ -46,10 +46,10 @@ def _why_not(text: bytes) -> Flaw:
     if key[foreign:] in (b"\n", b"\r\n") and foreign is not None:
         return no("PBKDF2 hash not 160bit hex-encoded: ends in a newline", key_at + foreign)
     if len(key) != 2 * _SIZE:
-        hint = "cut off? " if len(key) < 2 * _SIZE else "another digest than SHA-1? "
-        return no(
-            f"PBKDF2 hash not 160bit hex-encoded: {len(key)} characters, not 40 ({hint.strip()})", key_at
-        )
+        cut = len(key) < 2 * _SIZE
+        hint = "cut off?" if cut else "another digest than SHA-1?"
+        said = f"PBKDF2 hash not 160bit hex-encoded: {len(key)} characters, not 40 ({hint})"
+        return no(said, key_at, cut=cut)
     return no("PBKDF2 hash not 160bit hex-encoded: a character that is no hex digit", key_at + (foreign or 0))
 
 

@@ -19,7 +19,7 @@ What to do
 
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogWindow
-from mailauth.finding import Certainty, Problem, Severity, rule
+from mailauth.finding import Certainty, Problem, Severity, Trait, rule
 from mailauth.remedies import RELOAD, Setting, block, remedy
 from mailauth.rules import database_case
 
@@ -32,6 +32,7 @@ _DEFAULT = 30  # of both dialects
     Severity.RISK,
     yields_to=database_case.CAUSES,
     watch="workers",
+    traits=[Trait.WORSE_WHEN_BUSY],
 )
 def worker_queue(configured: Configured, log: LogWindow) -> Problem | None:
     queued = log.of(LogKind.QUEUED)

@@ -12,7 +12,7 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, Trait, rule
 from mailauth.rules import store_case
 
 
@@ -22,6 +22,7 @@ from mailauth.rules import store_case
     Severity.BLOCKS_LOGIN,
     bears=Bears.ROWS,
     watch="rows",
+    traits=[Trait.SOUND_ROWS],
 )
 def several_rows(surveys: Surveys) -> Problem | None:
     found = [one for one in surveys.stores if one.several]

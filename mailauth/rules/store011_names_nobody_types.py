@@ -15,7 +15,7 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, Trait, rule
 
 _SHOWN = 5
 
@@ -26,6 +26,7 @@ _SHOWN = 5
     Severity.BLOCKS_LOGIN,
     bears=Bears.ROWS,
     watch="rows",
+    traits=[Trait.SOUND_ROWS],
 )
 def names_nobody_types(surveys: Surveys) -> Problem | None:
     found = [(store.passdb.label, one) for store in surveys.stores for one in store.survey.odd]

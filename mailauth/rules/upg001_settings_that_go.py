@@ -11,11 +11,17 @@ What to do
 """
 
 from mailauth.evidence import Foreseen
-from mailauth.finding import Bears, Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Certainty, Problem, Severity, Trait, rule
 from mailauth.rules import misfit_remedy
 
 
-@rule("UPG001", "Settings that the version asked about refuses", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
+@rule(
+    "UPG001",
+    "Settings that the version asked about refuses",
+    Severity.BLOCKS_LOGIN,
+    bears=Bears.NOTHING,
+    traits=[Trait.OF_UPGRADE],
+)
 def settings_that_go(foreseen: Foreseen) -> Problem | None:
     if not foreseen.misfits:
         return None
