@@ -42,6 +42,7 @@ _COMPOSED = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%D": "%m/%d/%y"
 _COMPOSE = re.compile(rb"[A-Za-z0-9][\w.-]{0,127} +\| ")  # what comes first: the container's name
 _STREAM = re.compile(rb"std(?:out|err) [FP] ")  # Kubernetes'
 _NAMED = 3  # forms with a program's name: those without must not come before them
+_WITHIN = 4  # beginnings: Compose's, Kubernetes', an engine's, Dovecot's
 _MOST_MEMORY = 4096  # stamps kept; a log has many lines a second
 
 
@@ -92,10 +93,15 @@ class Stamps:
             re.compile(rb"(?P<stamp>" + _ISO + rb"):? "),
         ]
 
-    def split(self, line: bytes) -> tuple[datetime | None, bytes] | None:
-        """The time, and what Dovecot said.  None where the line is another program's, or none of ours."""
+    def split(self, line: bytes, within: int = _WITHIN) -> tuple[datetime | None, bytes] | None:
+        """The time, and what Dovecot said.  None where the line is another program's, or none of ours.
+
+        ``within``: how many programs may have written a beginning of their own before it.
+        """
+        if not within:
+            return None
         if line[:1] == b"{":
-            return self._json(line)
+            return self._json(line, within)
         for number, form in enumerate(self._forms):
             if found := form.match(line):
                 if 0 < number < _NAMED:
@@ -105,30 +111,33 @@ class Stamps:
                 if rest[:3] == b"std" and (stream := _STREAM.match(rest)):
                     rest = rest[stream.end() :]
                 # What keeps a container's log writes its own time, and behind it may be Dovecot's.
-                again = self.split(rest) if rest[3:4] == b" " and rest[:3] in _MONTHS else None
+                again = self.split(rest, within - 1) if rest[3:4] == b" " and rest[:3] in _MONTHS else None
                 return again or (self._time(found), rest)
         named = _COMPOSE.match(line)
-        return self.split(line[named.end() :]) if named else None
+        return self.split(line[named.end() :], within - 1) if named else None
 
-    def _json(self, line: bytes) -> tuple[datetime | None, bytes] | None:
+    def _json(self, line: bytes, within: int) -> tuple[datetime | None, bytes] | None:
         """A line of ``journalctl -o json``, or of Docker's json-file log."""
         try:
             told = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(told, dict):
             return None
         if isinstance(inner := told.get("log"), str):  # Docker
-            return self.split(inner.rstrip("\n").encode("utf-8", "surrogateescape"))
+            return self.split(inner.rstrip("\n").encode("utf-8", "surrogatepass"), within - 1)
         if told.get("SYSLOG_IDENTIFIER", self.ident) != self.ident:
             return None
         message, stamp = told.get("MESSAGE"), told.get("__REALTIME_TIMESTAMP")
-        if isinstance(message, list):  # bytes that are no UTF-8
-            message = bytes(message).decode("utf-8", "replace")
-        if not isinstance(message, str) or not isinstance(stamp, str) or not stamp.isdigit():
+        try:
+            if isinstance(message, list):  # bytes that are no UTF-8
+                message = bytes(message).decode("utf-8", "replace")
+            if not isinstance(message, str) or not isinstance(stamp, str):
+                return None
+            when = datetime.fromtimestamp(int(stamp) / 1e6, tz=UTC).astimezone()
+        except (TypeError, ValueError, OverflowError, OSError):
             return None
-        when = datetime.fromtimestamp(int(stamp) / 1e6, tz=UTC).astimezone()
-        return when, message.encode("utf-8", "surrogateescape")
+        return when, message.encode("utf-8", "surrogatepass")
 
     def _time(self, found: re.Match[bytes]) -> datetime | None:
         stamp = found["stamp"]

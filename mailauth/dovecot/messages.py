@@ -81,27 +81,41 @@ _HEAD = 3  # bytes by which the rows are found
 
 
 class Catalogue:
-    """Rows by the first bytes of their words, each with an expression where more than those is fixed."""
+    """Rows by the first bytes of their words, each with the words behind those that are fixed, too."""
 
     def __init__(self, rows: tuple[Message, ...]) -> None:
         self.rows = rows
-        self._by_head: dict[bytes, list[tuple[bytes, re.Pattern[bytes] | None, Message]]] = {}
+        self._by_head: dict[bytes, list[tuple[list[bytes], Message]]] = {}
         for row in rows:
-            first, *rest = row.words.encode().replace(b"%!", b"%").split(b"%")
-            form = b".*".join(map(re.escape, [first, *rest])) if any(rest) else b""
-            head = first[:_HEAD] if len(first) >= _HEAD else b""
-            entry = (first, re.compile(form, re.DOTALL) if form else None, row)
-            self._by_head.setdefault(head, []).append(entry)
+            parts = row.words.encode().replace(b"%!", b"%").split(b"%")
+            head = parts[0][:_HEAD] if len(parts[0]) >= _HEAD else b""
+            self._by_head.setdefault(head, []).append((parts, row))
         for entries in self._by_head.values():
-            entries.sort(key=lambda entry: -len(entry[2].words))
+            entries.sort(key=lambda entry: -len(entry[1].words))
 
     def find(self, text: bytes) -> Message | None:
         """The row whose words a message begins with; the longest, where several do."""
         for head in (text[:_HEAD], b""):
-            for first, form, row in self._by_head.get(head, ()):
-                if text.startswith(first) and (form is None or form.match(text)):
+            for parts, row in self._by_head.get(head, ()):
+                if _end_of(parts, text) is not None:
                     return row
         return None
+
+
+def _end_of(parts: list[bytes], text: bytes) -> int | None:
+    """Where a text that begins with the first part has had all of them, in turn; None where it has not.
+
+    An expression with several gaps would try each place of each: whoever writes the line chooses how many.
+    """
+    if not text.startswith(parts[0]):
+        return None
+    end = len(parts[0])
+    for part in parts[1:]:
+        at = text.find(part, end)
+        if at < 0:
+            return None
+        end = at + len(part)
+    return end
 
 
 def shown(text: bytes, row: Message | None) -> bytes:
@@ -114,8 +128,7 @@ def shown(text: bytes, row: Message | None) -> bytes:
 def _without_secret(text: bytes, row: Message) -> bytes:
     """What is before the first part that may be secret, and Dovecot's own words behind it."""
     before = row.words.partition("%!")[0].encode().split(b"%")
-    found = re.match(b".*?".join(map(re.escape, before)), text, re.DOTALL)
-    kept = found[0] if found else b""
+    kept = text[: _end_of(before, text) or 0]
     tail = None
     for tail in _TAILS.finditer(text, len(kept)):  # noqa: B007 - the last one is Dovecot's
         pass

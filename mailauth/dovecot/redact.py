@@ -12,7 +12,7 @@ _LEFT_OUT = b"..."
 # Each: what may be secret, and what is written instead.
 _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
     # Dovecot's own: auth_verbose_passwords, auth_debug_passwords
-    (re.compile(rb"(?i)((?:\w+ of )?given password: |password '|passw(?:or)?d: ).*", re.DOTALL), rb"\1..."),
+    (re.compile(rb"(?i)((?:\b\w+ of )?given password: |password '|passw(?:or)?d: ).*", re.DOTALL), rb"\1..."),
     # what a client library of a database takes for a name: the rest of a password with a blank in it
     (re.compile(rb"((?:Missing value in|Unknown) connect string: ).*", re.DOTALL), rb"\1..."),
     (re.compile(rb'(missing "=" after |invalid connection option )".*', re.DOTALL), rb'\1"..."'),
@@ -34,7 +34,7 @@ _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
     (re.compile(rb"\A([^']*').* (is not (?:a number|0 or 1)\b)", re.DOTALL), rb"\1...' \2"),
     (
         re.compile(
-            rb"(?i)\b(value|near|entry|literal|token|string|input|syntax for [\w ]+)(:? ?)(['\"]).*",
+            rb"(?i)\b(value|near|entry|literal|token|string|input|syntax for [\w ]{1,80})(:? ?)(['\"]).*",
             re.DOTALL,
         ),
         rb"\1\2\3...",
@@ -52,7 +52,7 @@ _FORMS: tuple[tuple[_Pattern, bytes], ...] = (
     # what a stored string looks like
     (re.compile(rb"(\{[A-Z0-9][A-Z0-9._-]{1,30}\})[^\s'\",;)]+"), rb"\1..."),
     (re.compile(rb"\$(?:[0-9a-zA-Z]{1,16})\$[^\s'\",;)]+"), rb"$..."),
-    (re.compile(rb"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+"), _LEFT_OUT),
+    (re.compile(rb"\beyJ[A-Za-z0-9_-]{1,1024}\.[A-Za-z0-9_.-]+"), _LEFT_OUT),
     (re.compile(rb"(?<![A-Za-z0-9])[0-9a-fA-F]{32,}(?![A-Za-z0-9])"), _LEFT_OUT),
     (
         re.compile(

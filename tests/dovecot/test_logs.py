@@ -9,6 +9,7 @@ import gzip
 import io
 import lzma
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from mailauth.dovecot.logreport import Reading
 from mailauth.dovecot.logs import LogEvent, of_use, parse_line, plain
 from mailauth.dovecot.logstamp import Stamps, stamp_pattern
 from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.redact import redacted
 from mailauth.errors import CannotObserve
 from mailauth.visible import is_visible
 from tests.met import NONE, rights_in
@@ -160,6 +162,61 @@ def test_any_bytes_are_an_event_or_none(rubbish: bytes) -> None:
     for line in (rubbish, FAILED[:20] + rubbish, FAILED + rubbish):
         event = parse_line(line, Stamps(NOW))
         assert event is None or is_visible(event.user + event.reason + event.text)
+
+
+_AUTH = b"Nov 23 14:58:19 auth: Error: "
+_MANY = b"9" * 5000
+_LONG = 60_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Nov 23 14:58:19 auth-worker(" + _MANY + b"): Error: x",
+        b"Nov 23 14:58:19 imap-login: Disconnected (auth failed, " + _MANY + b" attempts): user=<a>, rip=::1",
+        b"Nov 23 14:58:19 " * 4000,
+        b"x | " * 10_000,
+        b"[" * _LONG,
+        b'{"a":' * 10_000,
+        b'{"log": "\\ud800"}',
+        b'{"MESSAGE": [1, "a"], "__REALTIME_TIMESTAMP": "1"}',
+        b'{"MESSAGE": "auth: Info: \\ud800", "__REALTIME_TIMESTAMP": "1"}',
+        b'{"MESSAGE": "a", "__REALTIME_TIMESTAMP": "\xc2\xb2"}',
+        b'{"MESSAGE": "a", "__REALTIME_TIMESTAMP": "99999999999999999999"}',
+    ],
+    ids=lambda line: line[:40].decode(),
+)
+def test_no_line_is_a_bug(line: bytes) -> None:
+    """Whoever may write to syslog chooses it, and one that raises hides all others."""
+    event = parse_line(line, Stamps(NOW))
+    assert event is None or is_visible(event.user + event.reason + event.text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        _AUTH + b"a" * _LONG,
+        _AUTH + b"syntax for " * (_LONG // 11),
+        _AUTH + b"eyJ-" * (_LONG // 4),
+        b"Nov 23 14:58:19 master: Warning: service(imap-login): process_limit (2) reached," + b"): " * 20_000,
+    ],
+    ids=["word", "syntax", "token", "gaps"],
+)
+def test_no_line_takes_long(line: bytes) -> None:
+    """Each took seconds, or minutes: an expression tried each place anew."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("it takes too long")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(10)
+    try:
+        for _ in range(3):
+            parse_line(line, Stamps(NOW))
+            redacted.cache_clear()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize(
