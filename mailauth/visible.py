@@ -6,6 +6,8 @@ Each is written as Python writes it: ``\\x1b``, ``\\u202e``; so are surrogates, 
 and blanks that are not the usual one.
 """
 
+# OWASP, CSV Injection: the full-width ones, too, since some programs take them for the same.
+_FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 _CUT = "\u2026"
 
 
@@ -24,6 +26,12 @@ def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
     if not bare.isprintable():
         text = "".join(_escaped(one) if _hidden(one) and one not in keep else one for one in text)
     return text if most is None or len(text) <= most else text[: most - 1] + _CUT
+
+
+def visible_cell(text: str) -> str:
+    """The same for a cell of a table: no spreadsheet takes it for a formula."""
+    text = visible(text)
+    return f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
 
 
 def visible_json(text: str) -> str:

@@ -97,9 +97,8 @@ _ENDED = re.compile(
     rb"\((auth failed|authorization failed|auth service reported temporary failure|user disabled"
     rb"|password expired|login disabled|anonymous logins disabled|sent invalid base64 in response"
     rb"|tried to use unsupported auth mechanism|tried to use disallowed (?:plaintext|cleartext) auth"
-    rb"|internal failure)(?:, (\d+)(?:/(\d+))? (?:attempts|successful auths))?"
+    rb"|internal failure)(?:, (\d{1,9})(?:/(\d{1,9}))? (?:attempts|successful auths))?"
 )
-_DIGITS = 10  # of a number that means anything: no process and no count has more
 _OURS = b"mailauth"  # the session that our own logins name: it is of no login process
 _NEXT = b" - trying the next passdb"
 _CHILD = re.compile(rb"^Child \d+ ")  # of checkpassword: each has a number of its own
@@ -264,7 +263,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     ours = session == _OURS
     of_ids = ids[0] if len(ids) > 1 or (process == "auth-worker" and ids) else b""
     number = head["who"] if head["who"] and head["who"].isdigit() else of_ids
-    pid = int(number) if number.isdigit() and len(number) <= _DIGITS else None
+    pid = int(number) if number.isdigit() and len(number) < 10 else None
     if not user:
         return _of_auth_itself(when, process, level, before, text)._replace(pid=pid, driver=driver.decode())
     row = REQUESTS.find(text)
@@ -370,7 +369,7 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
     elif ended[1] == b"internal failure":
         kind = LogKind.MAIL_FAILED
     else:
-        row, attempts = ENDS[ended[1]], int((ended[3] or ended[2] or b"1")[:_DIGITS])
+        row, attempts = ENDS[ended[1]], int(ended[3] or ended[2] or 1)
         kind, reason = row.kind, row.says
     return LogEvent(
         when=when,

@@ -14,7 +14,7 @@ from pathlib import Path
 from mailauth import handed
 from mailauth.errors import Refused, UsageError
 from mailauth.stores.passwd_file import without_hash
-from mailauth.visible import visible
+from mailauth.visible import visible, visible_cell
 
 FIELDS = ("user", "what", "before", "after", "why")
 
@@ -45,7 +45,7 @@ def opened(path: Path | None) -> Iterator[Each | None]:
 def _csv(file: io.TextIOBase) -> Iterator[Each]:
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(FIELDS)
-    yield lambda user, *rest: rows.writerow([_name(user), *map(visible, rest)])
+    yield lambda user, *rest: rows.writerow(map(visible_cell, (_name(user), *rest)))
 
 
 def _json(file: io.TextIOBase) -> Iterator[Each]:

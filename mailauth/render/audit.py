@@ -13,7 +13,7 @@ from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
 from mailauth.stores.rows import HashClass
-from mailauth.visible import visible
+from mailauth.visible import visible_cell
 
 SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value
 REFUSED, UNKNOWN = Fate.REFUSED.value, Fate.UNKNOWN.value
@@ -207,15 +207,7 @@ def audit_csv(report: AuditReport) -> str:
     for store in report.stores:
         for one in store.classes:
             own = [getattr(one, name) for name in names]
-            lines.writerow(map(_cell, [store.passdb, store.place, *own, " ".join(one.users)]))
+            lines.writerow(
+                visible_cell(str(value)) for value in (store.passdb, store.place, *own, " ".join(one.users))
+            )
     return out.getvalue()
-
-
-def _cell(value: object) -> object:
-    """A spreadsheet takes what begins with these for a formula."""
-    text = visible(str(value)) if isinstance(value, str) else str(value)
-    return f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
-
-
-# OWASP, CSV Injection: the full-width ones, too, since some programs take them for the same.
-_FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")

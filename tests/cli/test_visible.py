@@ -10,6 +10,7 @@ import typing
 import unicodedata
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from mailauth.dovecot.logs import plain
 from mailauth.evidence import Configured, LogDestination, Unobserved
 from mailauth.finding import Certainty, Diagnosis, Finding, Problem, Remedy, Severity, Undecided, rule
 from mailauth.fix.report import FixReport
+from mailauth.migrate import users_out
 from mailauth.render.audit import AuditReport, audit_csv, audit_text
 from mailauth.render.check import check_text
 from mailauth.render.check_metrics import check_metrics
@@ -152,13 +154,20 @@ def test_no_value_makes_a_line_of_its_own(name: str) -> None:
     assert not [line for line in lines if line.strip().startswith("Nothing found. 0 undecided.")]
 
 
-def test_no_cell_is_a_formula() -> None:
+def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     for formula in ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r\n=1", "\uff1d1", "=1\n=2"):
         made = filled(AuditReport)
         object.__setattr__(made.stores[0], "place", formula)
         object.__setattr__(made.stores[0].classes[0], "users", [formula])
         for row in csv.reader(io.StringIO(audit_csv(made))):
             assert not [cell for cell in row if cell.lstrip()[:1] in "=+-@\uff1d" and cell.strip()], formula
+        out = tmp_path / "users.csv"
+        with users_out.opened(out) as each:
+            assert each
+            each(formula, "left", formula, formula, formula)
+        for row in csv.reader(out.read_text().splitlines()):
+            assert not [cell for cell in row if cell.lstrip()[:1] in "=+-@\uff1d" and cell.strip()], formula
+        out.unlink()
 
 
 def test_prometheus_labels_hide_nothing() -> None:
