@@ -8,14 +8,16 @@ from mailauth.dovecot.logreport import FromLogReport, TroubleRow, UserRow
 from mailauth.dovecot.logtally import MOST_OTHERS
 from mailauth.dovecot.messages_requests import MISMATCHES
 from mailauth.later import later
-from mailauth.rules import flood_case
 
 if TYPE_CHECKING:
     import rich.console
     import rich.table
     import rich.text
+
+    from mailauth.rules import flood_case
 else:
     rich = later("rich")  # 40 ms that plain output must not pay
+    flood_case = later("mailauth.rules.flood_case")  # as long
 
 _WIDEST = 40
 

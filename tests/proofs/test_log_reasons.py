@@ -344,3 +344,36 @@ def test_log001_of_a_server_that_fails(proof: Make, dovecot_version: str) -> Non
     assert "an error of the server's own, whatever its password is" in found.problem.remedy.summary
     assert "ban" not in found.problem.remedy.summary
     assert not found.problem.remedy.careful
+
+
+def test_log001_of_a_hash_that_does_not_fit(proof: Make, dovecot_version: str) -> None:
+    """The story that mailauth was born from: the client is right, and its address is none to ban."""
+    one = proof(dovecot_version, "sqlite", {"alice": argon2id(memory=256 * MiB), "bob": GOOD})
+    for _ in range(35):
+        assert not one.lab.login("alice", SECRET, address="10.0.0.1").ok
+    assert one.lab.logs("Password mismatch", times=35)
+
+    def remedy(user: str) -> str:
+        one.user = user
+        told = {finding.rule.code: finding for finding in one.look().diagnosis.findings}
+        assert ("MEM001" in told) == (user == "alice")
+        return told["LOG001"].problem.remedy.summary
+
+    assert "Leave that client alone: its password may be right" in remedy("alice")
+    assert "ban" not in remedy("alice")
+    assert "See first whether the password of 'alice' is wrong" in remedy("bob")
+    found = look_at_all(Checkup(at_pid(one.lab.master_pid, None))).diagnosis.findings
+    [log001] = [each for each in found if each.rule.code == "LOG001"]
+    assert "See first whether the password of 'alice' is wrong" in log001.problem.remedy.summary
+
+
+def test_log001_of_a_script_on_this_machine(proof: Make, dovecot_version: str) -> None:
+    """A health check that asks for a password of before: no address to ban."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    for _ in range(35):
+        assert not one.lab.login("alice", b"the old one").ok
+    assert one.lab.logs("Password mismatch", times=35)
+    [found] = [each for each in one.look().diagnosis.findings if each.rule.code == "LOG001"]
+    assert "'alice' fails from this machine: 35 times" in found.problem.says
+    assert "a program on this machine" in found.problem.remedy.summary
+    assert "ban" not in found.problem.remedy.summary
