@@ -98,12 +98,12 @@ def test_auth007_worker_queue(proof: Make, dovecot_version: str) -> None:
     found = told(
         one,
         workers(one.lab, 1),
-        lambda lab: at_once(lab, 5),
+        lambda lab: at_once(lab, 4),
         "was queued for",
         {"AUTH007"},
     )
     before = one.lab.log().count("was queued for")
-    at_once(one.lab, 5)
+    at_once(one.lab, 4)
     assert one.lab.log().count("was queued for") == before
     mended(one, "too few workers", found)
 
