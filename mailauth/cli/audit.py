@@ -37,6 +37,11 @@ from mailauth.cli.shared.options import config_option, pid_option
     help="Judge by this Dovecot version.  [the running one; with --url 2.4.5]",
 )
 @click.option(
+    "--prove",
+    metavar="FILE.csv",
+    help="CSV of users whose passwords are known; they decide what bare strings are.",
+)
+@click.option(
     "--names",
     type=click.IntRange(0, 1000),
     default=5,

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import click
 
+from mailauth.cli.shared.files import opened
 from mailauth.cli.shared.progress import counting
 from mailauth.cli.shared.secrets import read_line, read_password
 from mailauth.dovecot.as_if import as_if
 from mailauth.dovecot.authconfig import Source
-from mailauth.dovecot.doveadm import chosen
+from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.dovecot.site import read_config
 from mailauth.dovecot.version import Version
 from mailauth.errors import UsageError
 from mailauth.evidence import Surveys
+from mailauth.migrate.sample import of_passdb
 from mailauth.probes.survey import Ask, assumed, observe_surveys, survey_alone
 from mailauth.render.audit import audit_csv, audit_report, audit_text
 from mailauth.render.audit_picture import picture
@@ -32,6 +34,7 @@ def audit(
     rows_query: str | None,
     default_scheme: str | None,
     judge: str | None,
+    prove: str | None,
     names: int,
     as_json: bool,
     as_csv: bool,
@@ -57,7 +60,8 @@ def audit(
             source = source_of(text, rows_query, password)
             surveys = _of_url(source, version, default_scheme, names, progress)
             said = assumed(version, default_scheme, surveys)
-    report = audit_report(surveys)
+    of = None if text is not None else (config, pid)
+    report = audit_report(surveys, _sample(prove, surveys, rows_query, of) if prove else ())
     if png:
         picture(report, png)
     if as_csv:
@@ -70,6 +74,22 @@ def audit(
             click.echo(said)
     broken = report.broken or any(one.several or one.survey.odd for one in surveys.stores)
     sys.exit(1 if broken else 3 if report.not_read else 0)
+
+
+def _sample(
+    prove: str, surveys: Surveys, rows_query: str | None, of: tuple[str | None, int | None] | None
+) -> list[str]:
+    """What known passwords say of each store's strings; ``of``: the Dovecot whose stores they are."""
+    if prove == "-" and len(surveys.stores) > 1:
+        raise UsageError("--prove: give a file; it is read once for each store.")
+    dovecot = chosen(*of) if of else Installation()
+    config = read_config(dovecot) if of else None
+    said: list[str] = []
+    for one in surveys.stores:
+        with opened(prove) as source:
+            found = of_passdb(source, prove, dovecot, config, one.passdb, rows_query)
+        said += [f"{one.passdb.label}: {line}" for line in found]
+    return said
 
 
 def url_of(url: str | None, descriptor: int | None) -> str | None:

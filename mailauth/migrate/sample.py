@@ -4,16 +4,20 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO
 
-from mailauth.errors import UsageError
+from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
+from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.hashes import Password
 from mailauth.hashes.sampled import Proofs, of_sample
 from mailauth.migrate import import_list
 from mailauth.migrate.check import Outcome
 from mailauth.migrate.import_list import Known, Named
+from mailauth.migrate.named import as_written, named_by
+from mailauth.migrate.where import table_of
 from mailauth.stores.swaps import Table
 
 _AT_ONCE = 500  # users
@@ -40,6 +44,30 @@ def of_file(file: BinaryIO, name: str, table: Table, named: Named) -> Sample:
     with import_list.opened(file, named, lambda why, count, *_: unused.update({why: count})) as users:
         found = list(_rows(users.users(), table, named))
         return Sample(users.lines, len(found), of_sample(found))
+
+
+def of_passdb(
+    file: BinaryIO,
+    name: str,
+    dovecot: Installation,
+    config: AuthConfig | None,
+    passdb: Passdb,
+    rows_query: str | None,
+) -> tuple[str, ...]:
+    """What it says of a passdb's strings, or why nothing; ``config``: None for a store without a Dovecot."""
+    source = passdb.source
+    if not isinstance(source, FileSource | SqlSource):
+        return ()
+    if rows_query and isinstance(source, SqlSource):
+        source = replace(source, query=rows_query)
+    try:
+        table = table_of(dovecot, source, reading=True)
+        try:
+            return of_file(file, name, table, named_by(config, passdb) if config else as_written).says
+        finally:
+            table.close()
+    except (Refused, CannotObserve) as why:
+        return (f"no sample was taken: {why}",)
 
 
 def _only_ours(file: BinaryIO, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,7 @@ class AuditReport:
     dovecot: str
     stores: list[StoreReport]
     not_read: list[str]
+    sample: list[str]  # what known passwords say of strings whose form leaves them open
 
     @property
     def broken(self) -> int:
@@ -75,9 +77,9 @@ class AuditReport:
         return sum(one.rows for store in self.stores for one in store.classes if one.fate not in _WELL)
 
 
-def audit_report(surveys: Surveys) -> AuditReport:
+def audit_report(surveys: Surveys, sample: Sequence[str] = ()) -> AuditReport:
     stores = [_store(one) for one in surveys.stores]
-    return AuditReport(str(surveys.version), stores, list(surveys.unasked))
+    return AuditReport(str(surveys.version), stores, list(surveys.unasked), list(sample))
 
 
 def audit_schema() -> dict[str, Any]:
@@ -138,6 +140,7 @@ def audit_text(report: AuditReport) -> str:
     """A table for each store, and what to know of it."""
     parts = [text for store in report.stores for text in _store_text(store, report.dovecot)]
     parts += [f"NOT READ  {one}" for one in report.not_read]
+    parts += report.sample
     return "\n".join(parts) + "\n"
 
 

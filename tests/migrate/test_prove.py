@@ -15,7 +15,7 @@ import pytest
 
 from mailauth.hashes import Password, generate
 from mailauth.hashes.digests import md4
-from tests.cli.running import ROOT
+from tests.cli.running import ROOT, mailauth
 from tests.migrate.test_apply import Make, Store, migrated
 from tests.migrate.test_undo import stored_of
 
@@ -65,6 +65,17 @@ def stored_as(form: str) -> dict[str, str | None]:
 
 def all_log_in(one: Store) -> bool:
     return all(one.lab.login(f"u{number}", word(number)).ok for number in range(COUNT))
+
+
+def test_an_audit_says_what_the_sample_proves(migrated: Make, tmp_path: Path) -> None:
+    """Of the passdb of a Dovecot, and of the same file as a URL; not where others may read the list."""
+    one = migrated("2.3.19.1", "passwd-file", stored_as("md5"))
+    url = ("--url", f"passwd-file:{one.lab.store.place.path}", "--dovecot", "2.3.19.1")
+    for words in (one.pid, url):
+        told = mailauth("audit", *words, "--prove", sample(tmp_path, *known(0, 1, 2)), "--json")
+        said = json.loads(told.stdout)["sample"]
+        assert any("32 hex digits" in line and "3 of 3" in line for line in said), said
+    assert mailauth("audit", *url, "--prove", sample(tmp_path, *known(0), mode=0o644)).returncode == 2
 
 
 @pytest.mark.parametrize(
