@@ -41,6 +41,7 @@ class Bears(Enum):
     UNKNOWN_USER = "that no passdb knows the user"
     AUTH = "whether auth itself works"
     START = "whether auth runs at all: else it says nothing of a password"
+    NEXT_START = "the same, by the files: an auth that runs goes on with what it read"
     MAIL = "what comes after auth"
     NOTHING = "none of it: the network, TLS, the client's own attempts, the log, another version"
 

@@ -14,6 +14,7 @@ from mailauth.evidence import (
     Accepted,
     AuthAnswer,
     AuthFiles,
+    AuthStart,
     End,
     Evidence,
     Fact,
@@ -42,7 +43,8 @@ Judged = tuple[list[Finding], list[Undecided]]
 _OF_ENTRY = frozenset({Bears.ENTRY, Bears.DATABASE, Bears.CONNECTION, Bears.RUNNING})
 _OF_FILE = frozenset({Bears.FILE, Bears.CLOSED_FILE})
 _OF_ANSWER = frozenset({Bears.ANSWER, Bears.UNKNOWN_USER})
-_OF_AUTH = frozenset({Bears.AUTH, Bears.START})
+_STARTS = frozenset({Bears.START, Bears.NEXT_START})
+_OF_AUTH = _STARTS | {Bears.AUTH}
 # What a login that worked shows to be no hindrance.
 _SHOWN = _OF_ENTRY | _OF_FILE | _OF_ANSWER | _OF_AUTH
 # What is said of these rests on the files, which need not be what runs (CONF016).
@@ -134,6 +136,8 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
         return _of_session(problem, facts)
     if bears is Bears.MAIL:
         return _of_mail(problem, facts)
+    if bears is Bears.NEXT_START and _goes_on(facts):
+        return replace(problem, says=f"{problem.says} {_GOES_ON}", severity=Severity.RISK)
     if bears in _SHOWN and _worked(facts):
         if bears in _OF_ANSWER:
             return None
@@ -144,6 +148,15 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     if bears in _OF_AUTH or not isinstance(lookups, LookedUp):
         return problem
     return _on_the_way(rule, bears, problem, lookups, facts)
+
+
+_GOES_ON = "The auth that runs goes on with what it read before: logins work until the next reload or start."
+
+
+def _goes_on(facts: Facts) -> bool:
+    """An auth answers, so that it read something else than what the files say now."""
+    start = facts.get(AuthStart)
+    return isinstance(start, AuthStart) and start.starts
 
 
 def _of_mail(problem: Problem, facts: Facts) -> Problem:
@@ -271,9 +284,7 @@ def _refused(facts: Facts) -> frozenset[str] | None:
 
 def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
     """Where auth does not run, nothing is proven of what it would say of this user."""
-    dead = [
-        one for one in findings if one.rule.bears is Bears.START and one.severity is Severity.BLOCKS_LOGIN
-    ]
+    dead = [one for one in findings if one.rule.bears in _STARTS and one.severity is Severity.BLOCKS_LOGIN]
     answers = [facts.get(AuthAnswer) for facts in cases]
     # It was asked to greet: there was nobody to do so.
     silent = any(isinstance(one, NotApplicable) and one.reason == NO_AUTH for one in answers)

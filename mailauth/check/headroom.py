@@ -31,7 +31,7 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
         for service in fit.services:
             said += _spare(server, fit, service)
             metrics += _metrics(server, fit, service)
-    if not said and not kept.not_read:
+    if not said and all(one.unseen for one in kept.not_read):
         looked = "no stored hash takes memory worth the name" if kept.stores else NO_STORE
         said.append(Said(Status.OK, looked))
     return outcome(NAME, [*said, *kept.not_read], metrics)

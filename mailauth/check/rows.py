@@ -34,7 +34,7 @@ def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         total = sum(sum(one.fates.values()) for one in kept.stores)
         but = f", {locked:,} of them locked" if locked else ""
         said.append(Said(Status.OK, f"{store_case.rows(total)}: all sound{but}"))
-    if not kept.stores and not kept.not_read:
+    if not kept.stores and all(one.unseen for one in kept.not_read):
         said.append(Said(Status.OK, NO_STORE))
     said.append(Said(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
     if kept.age > _LATE * server.asked.survey_age > 0:

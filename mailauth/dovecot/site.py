@@ -63,7 +63,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
     files = _files(file, dovecot)
     places = _places(files)
-    blocks = files.all("passdb")
+    blocks = _passdbs_in(files, service)
     sources = v24.Sources(tree, files, dovecot, conffiles.Lines(dovecot.path))
     return AuthConfig(
         version=version,
@@ -140,10 +140,21 @@ def _for_service(tree: conf.Block, printed: str, version: Version) -> conf.Block
     return replace(found, blocks=(*ordered, *tree.all("protocol")))
 
 
+def _passdbs_in(files: conf.Block, service: str) -> tuple[conf.Block, ...]:
+    """The blocks as they stand in the files, in the order of those that count: a protocol's own, too."""
+    shared = files.all("passdb")
+    found: list[conf.Block] = []
+    for protocol in files.all("protocol"):
+        but = protocol.name.startswith("!")
+        if not service or (protocol.name.lstrip("! ") == service) != but:
+            found += protocol.all("passdb")
+    return (*found, *shared) if service else (*shared, *found)
+
+
 def _placed(passdbs: tuple[Passdb, ...], written: Mapping[str | int, conf.Block]) -> tuple[Passdb, ...]:
     """The passdbs with the places of their settings; ``written``: the blocks, by name (2.4) or by number."""
     if len(passdbs) != len(written):
-        return passdbs  # written in a place of its own (protocol imap { passdb }), or twice
+        return passdbs  # written in a place of its own (remote ... { passdb }), or twice
     found = []
     for passdb in passdbs:
         block = written.get(passdb.name) or written.get(passdb.number)

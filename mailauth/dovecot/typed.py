@@ -14,8 +14,8 @@ Words = tuple[str, ...]
 _OF_DOVECOT = ("doveadm", "doveconf", "dovecot")
 # The commands that sentences name.  What stands there with its options has been placed already.
 _NAMED = re.compile(
-    r"(?<![-\w/])(?<! -r )doveadm"
-    r"(?= (?:reload|stop|log (?:errors|find|reopen)|auth cache flush|kick|who|penalty|user|pw -l)\b)"
+    r"(?<![-\w/])(?<! -r )(?:doveconf(?= -n\b)|doveadm"
+    r"(?= (?:reload|stop|log (?:errors|find|reopen)|auth cache flush|kick|who|penalty|user|pw -l)\b))"
 )
 
 
@@ -33,8 +33,7 @@ def shown(dovecot: Installation, *command: str) -> str:
 
 def in_sentence(dovecot: Installation, sentence: str) -> str:
     """A sentence with each command of doveadm that it names as it is typed."""
-    words = shlex.join(typed(dovecot, "doveadm"))
-    return _NAMED.sub(lambda _: words, sentence)
+    return _NAMED.sub(lambda found: shown(dovecot, found[0]), sentence)
 
 
 def plain(dovecot: Installation, command: Words) -> Words:

@@ -152,6 +152,28 @@ def cut_hex(text: bytes) -> int:
     return next((length for length in _HEX if length > len(text)), 0)
 
 
+def cut_base64(text: bytes) -> int:
+    """The characters of the shortest digest that this may be the beginning of; 0 where it is whole, or none.
+
+    So long a text of capitals, small letters and digits is nobody's password.
+    """
+    if len(text) < _LONG or text.translate(None, BASE64) or not _MIXED.match(text):
+        return 0
+    forms = likely(text)
+    if any(one.prefix for one in forms):
+        return 0
+    return next((length for length in _B64 if length > len(text)), 0)
+
+
+def like_a_digest(text: bytes) -> bool:
+    """Whether a text has the form of a digest, whole or cut off, and not of a password that is typed."""
+    forms = likely(text)
+    whole = bool(forms) and len(text) >= _B64[0] and not forms[0].what.startswith("salted")
+    return hexed(text) or whole or cut_base64(text) > 0
+
+
+_B64 = (28, 44, 88)  # characters of SHA-1, SHA-256 and SHA-512
+_MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
 _SALT_BESIDE = re.compile(rb"[0-9A-Fa-f]{32,128}[:$|].{1,128}|.{1,128}[:$|][0-9A-Fa-f]{32,128}", re.DOTALL)
 _MARKED = re.compile(
     rb"""\$[A-Za-z0-9_,.=@-]{0,32}\$ | \{[A-Za-z0-9.@_-]{2,40}(?:\}.{6}|\Z) | \{\s*" | _[./0-9A-Za-z]{19}\Z

@@ -292,7 +292,7 @@ class _Look:
                 return found
         if (name is None or _family(name)) and (found := _foreign(payload, name)):
             return found
-        if (name is None or _family(name)) and (found := digest_damage.by_form(payload)):
+        if (name is None or _family(name)) and (found := self._by_form(name, payload)):
             kind, detail, scheme = found
             if name is None or kind is not Kind.NO_PREFIX:
                 return found
@@ -308,6 +308,14 @@ class _Look:
         if flaw is not None and name is not None:
             reason = flaw.reason
         return Kind.OTHER, reason, ""
+
+    def _by_form(self, name: bytes | None, payload: bytes) -> Said | None:
+        """By its length; what has no name may be the beginning of a digest of the default scheme."""
+        entry = lookup(self._reader.default_scheme.encode()) if name is None else None
+        said = damage_forms.of_digest(entry, payload, self._flaw) if entry else None
+        if said and said[0] is Kind.CUT and bare.cut_base64(payload):
+            return said
+        return digest_damage.by_form(payload)
 
     def _named(self, name: bytes, payload: bytes, flaw: Flaw | None) -> Said | None:
         entry = lookup(name)

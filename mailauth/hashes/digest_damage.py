@@ -70,11 +70,13 @@ def by_form(text: bytes) -> Said | None:
     forms = bare.likely(text)
     size = f"{len(text)} hex digits" if bare.hexed(text) else f"{len(text)} characters of base64"
     if not forms or bare.is_des(text):
-        whole = bare.cut_hex(text)
+        whole = bare.cut_hex(text) or bare.cut_base64(text)
         return (Kind.CUT, f"cut off: {size}, where a digest has {whole} or more", "") if whole else None
     if not any(one.prefix for one in forms):
         what = " or ".join(one.what for one in forms)
-        return Kind.FOREIGN_FORMAT, f"{size}: {what}; Dovecot has no such scheme", ""
+        cut = bare.cut_base64(text)
+        also = f", unless it is a digest of {cut} characters that was cut off" if cut else ""
+        return Kind.FOREIGN_FORMAT, f"{size}: {what}; Dovecot has no such scheme{also}", ""
     if len(forms) == 1:
         scheme = forms[0].scheme
         return Kind.NO_PREFIX, f"{size}: a {forms[0].what} hash without {{{scheme}}} before it", scheme

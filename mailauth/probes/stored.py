@@ -171,12 +171,13 @@ def observe_text(scene: Scene) -> StoredText:
     if _damage(case, scene) is not None:
         return StoredText(source, "a hash that is taken for a password")
     text = bytes(case.hash.payload)
-    if scene.password is not None or text != case.record.stored or not bare.hexed(text):
+    if scene.password is not None or text != case.record.stored or not bare.like_a_digest(text):
         return StoredText(source, "the password itself")
-    what = next((one.what for one in bare.likely(text)), "a hash")
+    what = next((one.what for one in bare.likely(text)), "a digest that was cut off")
+    how = "hex digits" if bare.hexed(text) else "base64"
     raise CannotObserve(
-        f"{source}: the stored string counts as the password itself, and has the form of {what} in hex"
-        " digits. If it is that, no password logs in, and its own text does. With the user's password (-p)"
+        f"{source}: the stored string counts as the password itself, and has the form of {what} in"
+        f" {how}. If it is that, no password logs in, and its own text does. With the user's password (-p)"
         " this is decided."
     )
 

@@ -33,7 +33,7 @@ _PACKAGES = {
     "CONF009",
     "The driver of a passdb or userdb is not there",
     Severity.BLOCKS_LOGIN,
-    bears=Bears.START,
+    bears=Bears.NEXT_START,
     watch="server",
 )
 def driver_missing(startup: Startup) -> Problem | None:

@@ -27,7 +27,7 @@ from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD
     "CONF010",
     "auth_mechanisms cannot work as it is",
     Severity.BLOCKS_LOGIN,
-    bears=Bears.START,
+    bears=Bears.NEXT_START,
     watch="server",
 )
 def mechanisms(configured: Configured, startup: Startup) -> Problem | None:

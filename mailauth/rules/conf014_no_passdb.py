@@ -20,7 +20,7 @@ from mailauth.remedies import RELOAD, remedy
 _WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
 
 
-@rule("CONF014", "There is no passdb", Severity.BLOCKS_LOGIN, bears=Bears.START, watch="server")
+@rule("CONF014", "There is no passdb", Severity.BLOCKS_LOGIN, bears=Bears.NEXT_START, watch="server")
 def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
     if startup.passdbs or set(startup.mechanisms) <= _WITHOUT_A_PASSDB:
         return None

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.dovecot.doveadm import Installation
+from mailauth.diagnose import Target, diagnose
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.dovecot.site import read_config
 from mailauth.dovecot.typed import in_sentence, plain, shown, typed
+from mailauth.finding import Severity
 from mailauth.lab import Lab
 from tests.cli.running import mailauth
 from tests.field.chains import passwd_file, server
@@ -177,3 +180,44 @@ def test_a_fix_says_what_it_does_and_why_it_went_back(lab: Callable[..., Lab]) -
         assert any("diagnose again" in line for line in steps)
         back = mailauth("fix", "--undo", "nosuch", MAILAUTH_STATE=str(one.folder / "kept"))
         assert "sudo" not in back.stderr, "this is root already"
+
+
+@pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
+def test_a_passdb_of_one_protocol_has_its_place(lab: Callable[..., Lab], version: str) -> None:
+    """It is asked before the others, and its line is named as theirs are."""
+    with lab(version, "sqlite", {"alice": "{PLAIN}secret"}) as one:
+        (users := one.folder / "own").write_text("bob:{PLAIN}secret\n")
+        users.chmod(0o644)
+        own = (
+            f"  driver = passwd-file\n    args = {users}\n"
+            if version < "2.4"
+            else f"  driver = passwd-file\n    passwd_file_path = {users}\n"
+        )
+        name = "passdb" if version < "2.4" else "passdb own"
+        lines = one.config.read_text().count("\n") + 1
+        text = f"{one.config.read_text()}\nprotocol imap {{\n  {name} {{\n  {own}  }}\n}}\n"
+        one.config.write_text(text)
+        one.reload()
+        for service, number in (("imap", 0), ("", 1)):
+            passdbs = read_config(at_pid(one.master_pid, None), service).passdbs
+            assert len(passdbs) == 2
+            assert passdbs[number].driver == "passwd-file"
+            assert passdbs[number].place_of("driver") == f"{one.config}:{lines + 3}"
+            assert passdbs[1 - number].place_of("driver").startswith(f"{one.config}:"), passdbs
+
+
+def test_what_the_files_say_now_keeps_nobody_out(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """Dovecot goes on with what it read: no login is blocked before the next start."""
+    with lab(dovecot_version, "sqlite", {"alice": "{PLAIN}secret"}) as one:
+        good = one.config.read_text()
+        for more, code in (
+            ("passdb x {\n  driver = nosuch\n}\n", "CONF009"),
+            ("auth_mechanisms = plain nosuch\n", "CONF010"),
+        ):
+            one.config.write_text(f"{good}\n{more}")
+            assert one.login("alice", b"secret").ok
+            found = diagnose(Target("alice", at_pid(one.master_pid, None))).findings
+            told = next(each for each in found if each.rule.code == code)
+            assert told.severity is Severity.RISK
+            assert "goes on with what it read before" in told.problem.says
+            assert not any(each.severity is Severity.BLOCKS_LOGIN for each in found)

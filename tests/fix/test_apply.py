@@ -377,7 +377,8 @@ def test_no_journal_no_change(fix: Fix, lab: Labs, tmpfs: Path, monkeypatch: pyt
 def test_one_at_a_time(fix: Fix, lab: Labs) -> None:
     with lab(None, "sqlite", {"alice": BIG}) as one, journal.alone():
         done = fix("MEM001", "alice", "--pid", str(one.master_pid), "--apply")
-        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        lines = [line for line in done.stderr.splitlines() if not line.endswith(" ...")]
+        assert (done.returncode, len(lines)) == (1, 1)
         assert "another mailauth fix is running" in done.stderr
 
 

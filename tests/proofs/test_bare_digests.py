@@ -62,7 +62,9 @@ def test_the_password_proves_what_it_is_and_the_prefix_mends_it(
 def test_a_digest_that_counts_as_the_password_itself(lab: Callable[..., Lab], dovecot_version: str) -> None:
     """2.4's default scheme is PLAIN: without the password nobody can tell, and that is said."""
     name = "default_pass_scheme" if dovecot_version < "2.4" else "passdb_default_password_scheme"
-    rows: dict[str, str | None] = {"alice": digest("md5").hex(), "bob": SECRET.decode()}
+    whole, random = base64.b64encode(digest("sha512")).decode(), "Xk29"  # a short one is what people choose
+    rows: dict[str, str | None] = {"alice": digest("md5").hex(), "bob": SECRET.decode(), "dave": random}
+    rows |= {"carol": whole, "cut": whole[:80]}
     with lab(dovecot_version, "sqlite", rows, sql_extra=f"{name} = PLAIN") as one:
         dovecot = at_pid(one.master_pid, None)
         diagnosis = look(Target("alice", dovecot)).diagnosis
@@ -70,10 +72,14 @@ def test_a_digest_that_counts_as_the_password_itself(lab: Callable[..., Lab], do
         [undecided] = diagnosis.undecided
         assert undecided.rule.code == "HASH024"
         assert "has the form of MD5 in hex digits" in undecided.missing.reason
+        for user, form in (("carol", "SHA-512 in base64"), ("cut", "a digest that was cut off in base64")):
+            assert not one.login(user, SECRET).ok
+            [undecided] = look(Target(user, dovecot)).diagnosis.undecided
+            assert f"has the form of {form}" in undecided.missing.reason
         found = look(Target("alice", dovecot, Password(SECRET))).diagnosis
         assert {finding.rule.code for finding in found.findings} == {"HASH004", "HASH024"}
         one.set_password("alice", "{PLAIN}" + SECRET.decode())
-        for user in ("alice", "bob"):
+        for user in ("alice", "bob", "dave"):
             healthy = look(Target(user, dovecot)).diagnosis
             assert not (*healthy.findings, *healthy.undecided)
 
@@ -106,3 +112,23 @@ def test_a_plaintext_under_a_hash_scheme_has_a_way_back(lab: Callable[..., Lab])
 
 def _says(found: Finding, words: str) -> bool:
     return words in found.problem.remedy.summary
+
+
+@pytest.mark.parametrize(
+    ("default", "says"),
+    [
+        ("SHA512", "60 bytes of 64"),
+        ("SHA512-CRYPT", "80 characters of base64, where a digest has 88 or more"),
+    ],
+)
+def test_a_digest_in_base64_that_was_cut_is_named_without_the_password(
+    lab: Callable[..., Lab], default: str, says: str
+) -> None:
+    whole = base64.b64encode(digest("sha512")).decode()
+    rows: dict[str, str | None] = {"cut": whole[:80], "named": f"{{SHA512}}{whole[:80]}"}
+    with lab("2.3.19.1", "sqlite", rows, sql_extra=f"default_pass_scheme = {default}") as one:
+        for user, words in (("cut", says), ("named", "60 bytes of 64")):
+            assert not one.login(user, SECRET).ok
+            [found] = look(Target(user, at_pid(one.master_pid, None))).diagnosis.findings
+            assert found.rule.code == "HASH005"
+            assert f"cut off: {words}" in found.problem.says
