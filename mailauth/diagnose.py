@@ -336,7 +336,7 @@ def _verify_password(
         end = _end(scene, facts, passing, binder)
         lets_in = end.lets_in and (bool(passing) or binder.takes)
         if lets_in:
-            _set_aside(facts, passing)
+            _set_aside(facts, sorted(passing, key=lambda one: _number(one) != end.decided_by))
         source = "verified here, without a limit" if sound else "the directory, by one bind"
         return PasswordCheck(source, (*verdicts, *binder.verdicts), lets_in, end)
 
@@ -381,6 +381,11 @@ def _fits(one: Facts) -> bool:
     if isinstance(trials, Trials) and isinstance(stored, StoredHash):
         return not memory_case.short_of_memory(trials, stored.memory)
     return isinstance(trials, NotApplicable)
+
+
+def _number(one: Facts) -> int:
+    stored = one[StoredHash]
+    return stored.passdb if isinstance(stored, StoredHash) else 0
 
 
 def _set_aside(facts: list[Facts], passing: list[Facts]) -> None:

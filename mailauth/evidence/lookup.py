@@ -66,6 +66,22 @@ class End:
     unseen: tuple[int, ...] = ()
 
     @property
+    def way(self) -> str:
+        """What each passdb says in turn, and which of them lets the user in."""
+        numbers = [step.number for step in self.steps]
+        by = numbers.index(self.decided_by) if self.decided_by in numbers else len(numbers)
+        return "; ".join(
+            f"{step.passdb} {self._said(step, after=at > by)}" for at, step in enumerate(self.steps)
+        )
+
+    def _said(self, step: Step, *, after: bool) -> str:
+        if step.said is not Said.OK:
+            return str(step.said.value)
+        if step.number != self.decided_by or self.said is not Said.OK:
+            return "has the user" if after else "takes the password"
+        return f"lets the user in{', if the login comes to it' if self.unseen else ''}"
+
+    @property
     def lets_in(self) -> bool:
         """The session begins, whatever a passdb says that was not looked into."""
         return self.said is Said.OK and not self.nologin and not self.unseen

@@ -150,7 +150,10 @@ class PasswordCheck(Evidence):
 
     @property
     def seen(self) -> str:
-        return "; ".join(words(verdict) for verdict in self.verdicts)
+        told = "; ".join(words(verdict) for verdict in self.verdicts)
+        several = self.end is not None and (len(self.end.steps) > 1 or len(self.verdicts) > 1)
+        way = self.end.way if self.end and several else ""
+        return f"{told}; in Dovecot's order: {way}" if way else told
 
 
 def words(verdict: Verdict) -> str:

@@ -18,6 +18,7 @@ from mailauth.probes import own_client
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.variables import cannot_look_up
+from mailauth.probes.walk import Road, walk
 
 _GREETING_SECONDS = 10.0  # auth greets nobody while it verifies a hash itself
 _SECONDS = 90.0  # Dovecot's own patience with its passdbs is 60
@@ -26,6 +27,7 @@ _ANSWERS = {
     Verdict.MISMATCH: Answer.REFUSED,
     Verdict.MALFORMED: Answer.REFUSED,
 }
+_BY_RULES = (Said.REFUSED, Said.MISMATCH)  # of a password that a hash matches
 # Dovecot's reasons that are not about the credentials.
 # Source: Dovecot 2.3.19.1 and 2.4.1 src/lib-auth/auth-client.h, AUTH_CLIENT_FAIL_CODE_*.
 _TEMPORARY = ("temp_fail",)
@@ -60,10 +62,8 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
         where = f"{by.passdb} ({by.place})" if by else "a passdb"
         why = "refuses the account" if by and not by.deny else "has deny = yes, and the user is in it"
         return Attempt(way, Answer.REFUSED, said=f"{where} {why}", code=NO_ENTRY)
-    for case in cases:
-        answer, said = _verified(case, password, names.looked_up)
-        if answer is Answer.IN:
-            break
+    if cases:
+        answer, said = _by_the_way(road, cases, password, names.looked_up)
     if answer is not Answer.IN and found.wrong and found.wrong.lets_in:
         answer, said = Answer.IN, "any password is taken"
     failed = [(one.passdb, one.failure) for one in found.answers if one.failure]
@@ -78,6 +78,23 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
     code = next(nets, "") if cases else NO_ENTRY
     memory = max((_memory(case) for case in cases), default=0)
     return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code, memory=memory)
+
+
+def _by_the_way(road: Road, cases: list[Case], password: Password, user: str) -> tuple[Answer, str]:
+    """Of each stored string in turn, as far as the passdbs' rules let the user in with those that match."""
+    matched: set[int] = set()
+    refused = ""
+    answer, said = Answer.REFUSED, ""
+    for case in cases:
+        answer, said = _verified(case, password, user)
+        if answer is not Answer.IN:
+            continue
+        matched.add(case.passdb.number)
+        end = walk(road, lambda entry: entry.passdb.number in matched)
+        if end.unseen or end.said not in _BY_RULES:
+            return answer, said
+        refused = f"{said}, and the passdbs' rules refuse the login: {end.way}"
+    return (Answer.REFUSED, refused) if refused else (answer, said)
 
 
 def _memory(case: Case) -> int:

@@ -84,6 +84,7 @@ class _State:
     requested: str
     verified: bool = False  # the password was, in an earlier passdb
     success: bool = False
+    by: int = 0  # the passdb that took the password; 0: none did
     failed_inside: bool = False  # some passdb had an internal failure
     nologin: bool = False
     steps: list[Step] = field(default_factory=list)
@@ -141,7 +142,7 @@ def _walk(road: Road, matches: Callable[[Entry], bool], assumed: dict[int, Said]
             return _end(final, passdb, at)
         rule = _rule(passdb, said)
         onwards = rule.startswith("continue")
-        _count(at, said, rule)
+        _count(at, passdb, said, rule)
         if at.requested and said is Said.OK:
             at.user, at.requested, rest = at.requested, "", mains
         following, rest = _next(rest, at, road.mechanism)
@@ -153,8 +154,10 @@ def _walk(road: Road, matches: Callable[[Entry], bool], assumed: dict[int, Said]
     raise CannotObserve("the passdbs of this configuration go in circles.")
 
 
-def _count(at: _State, said: Said, rule: str) -> None:
+def _count(at: _State, passdb: Passdb, said: Said, rule: str) -> None:
     """What the passdb's answer leaves behind for the next."""
+    if not at.by and (said is Said.OK or rule.endswith("-ok")):
+        at.by = passdb.number
     onwards = rule.startswith("continue")
     if said is Said.OK and onwards and rule != "continue-fail":
         at.verified = True
@@ -162,7 +165,7 @@ def _count(at: _State, said: Said, rule: str) -> None:
         at.success = True
         at.verified = at.verified or onwards
     elif rule.endswith("-fail"):
-        at.success = False
+        at.success, at.by = False, 0
 
 
 def _final(passdb: Passdb, said: Said) -> Said | None:
@@ -185,7 +188,8 @@ def _result(said: Said, at: _State) -> Said:
 
 def _end(said: Said, passdb: Passdb, at: _State) -> End:
     nologin = at.nologin and said is Said.OK
-    return End(said, passdb.number, at.user, nologin=nologin, steps=tuple(at.steps))
+    number = at.by if said is Said.OK and at.by else passdb.number
+    return End(said, number, at.user, nologin=nologin, steps=tuple(at.steps))
 
 
 def _without_useless(passdbs: list[Passdb]) -> list[Passdb]:

@@ -10,7 +10,9 @@ How we know
     The password that was given was verified against every passdb that has the user, and the passdbs
     were followed in Dovecot's order.
 What to do
-    Take the user out of the passdb that does not count, or set the same password there.
+    Take the user out of the passdb that does not count, or set the same password there.  Where the two
+    passwords are meant to differ (app passwords beside the main one), leave them, and let fail2ban count the
+    lines of the login processes ("auth failed"), which are of whole logins.
 """
 
 from mailauth.evidence import LookedUp, PasswordCheck, Said
@@ -25,15 +27,18 @@ def mismatch_before_success(lookups: LookedUp, check: PasswordCheck) -> Problem 
     failing = [step.passdb for step in end.steps if step.said is Said.MISMATCH]
     if not failing:
         return None
-    later = next((step.passdb for step in reversed(end.steps) if step.said is Said.OK), "a later one")
+    later = next((step for step in end.steps if step.number == end.decided_by), end.steps[-1])
+    earlier = end.steps[: end.steps.index(later)]
+    when = "before" if any(step.said is Said.MISMATCH for step in earlier) else "after"
     return Problem(
-        says=f"{later} lets the user in, and {' and '.join(failing)} before it says that the password is"
-        " wrong: each login logs a mismatch, which fail2ban counts.",
+        says=f"{later.passdb} lets the user in, and {' and '.join(failing)} {when} it says that the password"
+        " is wrong: each login logs a mismatch, which fail2ban counts.",
         because=(check, lookups),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary=f"Take the user out of {failing[0]}, or set the same password there.",
             store=StoreChange.NEW_PASSWORD,
-            careful=f"The entry to change is that of {failing[0]}.",
+            careful=f"The entry to change is that of {failing[0]}. Where each has a password of its own on"
+            " purpose (app passwords), leave both, and let fail2ban count the login process's lines alone.",
         ),
     )

@@ -34,6 +34,8 @@ def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Pr
             ),
         )
     end = lookups.right
+    if end and end.unseen:
+        return None  # a master passdb that was not looked into may well have them
     if name.refused or not name.requested or not end or end.said not in (Said.UNKNOWN, Said.REFUSED):
         return None
     asked = "; ".join(f"{a.passdb}, {a.place}: {a.outcome.value} ({a.user!r})" for a in lookups.answers)
