@@ -7,7 +7,7 @@ long for the test suite: tests/proofs/test_log.py has the line that came of it. 
 
 import psutil
 
-from mailauth.diagnose import Target, diagnose
+from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mailauth.diagnose import Looked, Target, refused
+from mailauth.diagnosing import Looked, Target, refused
 from mailauth.dovecot.as_if import as_if
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
@@ -20,6 +20,7 @@ from mailauth.evidence import (
     SystemAccounts,
     UnseenFailures,
 )
+from mailauth.finding import Diagnosis
 from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, skip
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
@@ -44,6 +45,11 @@ class Checkup:
     rows_query: str | None = None
     names: int = 5
     progress: Callable[[int], None] | None = None
+
+
+def checkup(asked: Checkup) -> Diagnosis:
+    """Check the whole server, without a user.  Raises UsageError and CannotObserve, as ``diagnose`` does."""
+    return look_at_all(asked).diagnosis
 
 
 def look_at_all(checkup: Checkup) -> Looked:

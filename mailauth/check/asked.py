@@ -3,8 +3,10 @@
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from mailauth import private
 from mailauth.clients.door import Door
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.containers import dovecot_in
@@ -62,7 +64,7 @@ class Which:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CheckRun:
     """One run of the checks.  All times in seconds.
 
     ``host``: the name that clients connect to.  ``smtp``: Postfix's doors.  ``used``: what of the timeout is
@@ -72,8 +74,8 @@ class Asked:
     """
 
     checks: tuple[str, ...]
-    which: Which
-    state: Path
+    which: Which = field(default_factory=Which)
+    state: Path = field(default_factory=partial(private.state, "check"))
     canary: Credentials | None = None
     limits: Limits = field(default_factory=Limits)
     timeout: float = 10.0
@@ -94,7 +96,7 @@ class Server:
     ``ends``: when all are killed, by the monotonic clock.
     """
 
-    asked: Asked
+    asked: CheckRun
     dovecot: Installation
     config: AuthConfig
     state: Path

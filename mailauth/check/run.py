@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 
 from mailauth.check import keep
-from mailauth.check.asked import Asked, Server, Which
+from mailauth.check.asked import CheckRun, Server, Which
 from mailauth.check.bounded import Ended, run_all
 from mailauth.check.outcome import Outcome, Report, Said, Status, of_error, of_finding, outcome, report
 from mailauth.check.table import CHECKS, Check
-from mailauth.diagnose import Target, refused
+from mailauth.diagnosing import Target, refused
 from mailauth.dovecot.authconfig import AuthConfig, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
@@ -28,7 +28,7 @@ _BUG = "a bug in mailauth: {}; please report this line"
 Read = tuple[Installation, AuthConfig, Path | Said] | list[Said]
 
 
-def run(asked: Asked) -> Report:
+def run(asked: CheckRun) -> Report:
     """Every check's answer.  Never raises for what is wrong with the server: that is CRITICAL."""
     at, began = time.time(), time.monotonic()
     whole = asked.timeout - min(asked.used + _SPARE, asked.timeout / 2)
@@ -50,7 +50,7 @@ def run(asked: Asked) -> Report:
     return report((_outcome(name, ended[name], asked) for name in calls), version, at)
 
 
-def _beforehand(asked: Asked, so_far: Callable[[Read], None]) -> Read:
+def _beforehand(asked: CheckRun, so_far: Callable[[Read], None]) -> Read:
     """The configuration, and the folder of the state: either may be on a disk that stands still."""
     found = _configuration(asked.which)
     if isinstance(found, list):
@@ -101,7 +101,7 @@ def _known(why: Exception) -> Said:
     return Said(of_error(known), str(known))
 
 
-def _outcome(name: str, ended: Ended[Outcome], asked: Asked) -> Outcome:
+def _outcome(name: str, ended: Ended[Outcome], asked: CheckRun) -> Outcome:
     if ended.answer is not None:
         return ended.answer
     if ended.provisional is not None and not ended.bug:
@@ -109,7 +109,7 @@ def _outcome(name: str, ended: Ended[Outcome], asked: Asked) -> Outcome:
     return replace(outcome(name, [_not_in_time(ended, asked, "no answer")]), seconds=ended.seconds)
 
 
-def _not_in_time(ended: Ended[Outcome] | Ended[Read], asked: Asked, what: str) -> Said:
+def _not_in_time(ended: Ended[Outcome] | Ended[Read], asked: CheckRun, what: str) -> Said:
     if ended.bug:
         return Said(Status.UNKNOWN, _BUG.format(ended.bug))
     return Said(Status.CRITICAL, f"{what} within {asked.timeout:g} s")

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from mailauth.check.asked import Asked, Limits, Which
+from mailauth.check.asked import CheckRun, Limits, Which
 from mailauth.check.bounded import run_all
 from mailauth.check.credentials import read_credentials
 from mailauth.check.keep import folder, replace_whole
@@ -85,7 +85,7 @@ def _late(checks: tuple[str, ...], timeout: float, form: str) -> None:
     os._exit(told.status.number)
 
 
-def _run(asked: Asked, textfile: Path | None) -> Report:
+def _run(asked: CheckRun, textfile: Path | None) -> Report:
     """What was found, and that it could not be written where that is so."""
     found = run(replace(asked, used=_age()))
     if textfile and (unwritten := _written(textfile, found, asked.timeout)):
@@ -152,7 +152,7 @@ def _written(textfile: Path, report: Report, timeout: float) -> str:
     return ended.answer if ended.answer is not None else late
 
 
-def _asked(checks: tuple[str, ...], timeout: float, given: dict[str, Any]) -> Asked:
+def _asked(checks: tuple[str, ...], timeout: float, given: dict[str, Any]) -> CheckRun:
     """Raises UsageError."""
     canary = given["canary"]
     wanted = tuple(one for one in CHECKS if one in checks) or tuple(
@@ -162,7 +162,7 @@ def _asked(checks: tuple[str, ...], timeout: float, given: dict[str, Any]) -> As
         raise UsageError("the canary needs a user: --canary FILE, with two lines, user = and password =.")
     if timeout < 1:
         raise UsageError("--timeout: give it a second at least.")
-    return Asked(
+    return CheckRun(
         checks=wanted,
         which=Which(given["config"], given["pid"], given["container"]),
         state=given["state"] or folder(),

@@ -14,7 +14,7 @@ import click
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from mailauth.check.asked import Asked
+from mailauth.check.asked import CheckRun
 from mailauth.check.bounded import die_with
 from mailauth.check.outcome import Report
 from mailauth.check.run import run
@@ -29,7 +29,7 @@ _BOUNDS = http.Bounds(connections=64, of_one=8, body=0, idle=120.0)  # Prometheu
 _PATHS = (b"/", b"/metrics")
 
 
-def serve(asked: Asked, listen: tuple[str, int], interval: float) -> None:
+def serve(asked: CheckRun, listen: tuple[str, int], interval: float) -> None:
     """Until a signal ends it.  Raises UsageError where it cannot listen, CannotObserve when the looker dies.
 
     The checks run in a process of their own, with no threads: it forks.
@@ -84,7 +84,7 @@ def _next(reader: Connection) -> Report:
     return report
 
 
-def _look(asked: Asked, interval: float, writer: Connection, parent: int) -> None:
+def _look(asked: CheckRun, interval: float, writer: Connection, parent: int) -> None:
     """Look, tell, wait."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -2,7 +2,7 @@
 
 import click
 
-from mailauth.diagnose import Looked, Target, look
+from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab

@@ -10,7 +10,7 @@ from mailauth.cli.shared.output import exit_status, width
 from mailauth.cli.shared.patience import patience
 from mailauth.cli.shared.secrets import read_password
 from mailauth.cli.shared.target import target_of
-from mailauth.diagnose import look
+from mailauth.diagnosing import look
 from mailauth.dovecot.doveadm import chosen
 from mailauth.dovecot.sizes import parse_size
 from mailauth.errors import UsageError

@@ -10,7 +10,7 @@ from mailauth.cli.shared.given import only
 from mailauth.cli.shared.progress import saying
 from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.cli.shared.target import target_of
-from mailauth.diagnose import Target
+from mailauth.diagnosing import Target
 from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 from mailauth.finding import StoreChange

@@ -18,8 +18,8 @@ from mailauth.cli.shared.files import opened
 from mailauth.cli.shared.output import exit_status
 from mailauth.cli.shared.progress import counting
 from mailauth.cli.shared.secrets import read_password
-from mailauth.diagnose import Looked, Target, look
 from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.errors import AS_ROOT, CannotObserve, UsageError
 from mailauth.evidence import Evidence, Fact, NotApplicable, StoreMemory, Surveys, Unobserved

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
-from mailauth.diagnose import Looked, Target, look
 from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_config, read_or_refusal

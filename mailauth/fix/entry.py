@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailauth import hashes
-from mailauth.diagnose import Looked, Target
+from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import Refused, UsageError

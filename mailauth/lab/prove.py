@@ -8,7 +8,7 @@ was read.
 import secrets
 
 from mailauth import hashes
-from mailauth.diagnose import Looked
+from mailauth.diagnosing import Looked
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, ServiceName
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mailauth import hashes
-from mailauth.diagnose import Looked, Target
+from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.authsocket import AuthSocket

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailauth.diagnose import Looked, Target
+from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import conffiles
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.check.asked import Asked, Limits, Which
+from mailauth.check.asked import CheckRun, Limits, Which
 from mailauth.check.credentials import read_credentials
 from mailauth.check.outcome import Outcome, Report
 from mailauth.check.run import run
@@ -36,10 +36,10 @@ class Watched:
 
     lab: Lab
     folder: Path
-    asked: Asked = field(init=False)
+    asked: CheckRun = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asked = Asked(
+        self.asked = CheckRun(
             EVERY,
             Which(),
             self.folder / "state",

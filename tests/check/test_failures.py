@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mailauth.check import logadded
-from mailauth.check.asked import Asked, Server, Which
+from mailauth.check.asked import CheckRun, Server, Which
 from mailauth.check.failures import check_failures
 from mailauth.check.outcome import Outcome, Status
 from mailauth.dovecot import conf
@@ -40,7 +40,7 @@ class Log:
         (folder / "state").mkdir()
         config = unread(Refusal(Version.parse("2.3.19.1"), "dovecot.conf", "", "", 0, ""))
         tree = conf.parse(f"log_path = {self.path}\nauth_verbose = yes\n")
-        asked = Asked(("failures",), Which(), folder, window=300.0)
+        asked = CheckRun(("failures",), Which(), folder, window=300.0)
         self.server = Server(asked, Installation(), replace(config, tree=tree), folder / "state")
         self.lines = 0
 

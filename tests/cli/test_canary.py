@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mailauth import diagnose
-from mailauth.diagnose import Target, look
+from mailauth import diagnosing
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.hashes import Password
 from mailauth.lab import Lab
@@ -128,7 +128,7 @@ def test_every_bug_in_a_probe_keeps_its_values_to_itself(
 
     for probe in ("observe_verifiers", "observe_trials", "observe_logins"):
         with lab(users={"alice": STORED}) as one, monkeypatch.context() as patch:
-            patch.setattr(diagnose, probe, broken)
+            patch.setattr(diagnosing, probe, broken)
             target = Target("alice", at_pid(one.master_pid, None), Password(CANARY), login=True)
             looked = look(target)
         shown = diagnosis_text(looked.diagnosis, "2.3")

@@ -72,7 +72,7 @@ def _runs(interpreter: str, environment: dict[str, str]) -> bool:
     with suppress(OSError):
         # not NO_RIGHTS: setpriv(1) keeps root's capabilities until it has found the program
         done = subprocess.run(
-            [interpreter, "-c", "import mailauth.diagnose, click, psycopg, msgspec"],
+            [interpreter, "-c", "import mailauth.diagnosing, click, psycopg, msgspec"],
             user=NOBODY,
             group=NOBODY,
             extra_groups=[],

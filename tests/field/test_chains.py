@@ -10,7 +10,7 @@ import pytest
 
 from mailauth.cli.shared.output import exit_status
 from mailauth.clients.door import Answer
-from mailauth.diagnose import Target, diagnose
+from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Diagnosis, Severity
 from mailauth.hashes import Password, generate

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mailauth.diagnose import Target, diagnose
+from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot import inroot
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import NoAnswerInTime

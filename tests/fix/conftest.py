@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailauth.diagnose import Looked, Target, look
+from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.evidence import Configured, StoredHash
 from mailauth.finding import Certainty, Finding, Problem, Remedy, Severity, rule

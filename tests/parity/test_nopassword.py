@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailauth.diagnose import Target, look
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.evidence import LookedUp, OpenDoors
 from mailauth.evidence.stored import Opens

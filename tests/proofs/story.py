@@ -10,7 +10,7 @@ from pathlib import Path
 
 from argon2.low_level import Type, hash_secret
 
-from mailauth.diagnose import Looked, Target, look
+from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal, unread

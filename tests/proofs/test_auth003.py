@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailauth.diagnose import Target, look
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Finding, Severity
 from mailauth.hashes import Password, generate

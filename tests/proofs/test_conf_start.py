@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.diagnose import Target, diagnose
+from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from argon2.low_level import Type, hash_secret
 
-from mailauth.diagnose import Target, look
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Password, generate

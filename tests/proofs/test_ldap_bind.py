@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from mailauth.diagnose import Target, look
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Diagnosis, Severity
 from mailauth.hashes import Password

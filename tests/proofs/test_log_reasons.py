@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from mailauth.diagnose import Target, look
 from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.logreading import read_logs
 from mailauth.dovecot.logreport import Reading

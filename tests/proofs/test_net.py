@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mailauth.diagnose import Looked, Target, look
+from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.finding import Certainty, Finding
 from mailauth.hashes import Password

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailauth.diagnose import Target, look
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.hashes import Password
 from mailauth.lab import Lab

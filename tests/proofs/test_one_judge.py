@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.diagnose import Target, look
 from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.evidence import StoredHash, Surveys
 from mailauth.hashes import Password, generate

@@ -6,7 +6,7 @@ import click
 from click.core import ParameterSource
 
 from mailauth.cli.shared.values import host_and_port
-from mailauth.diagnose import Target
+from mailauth.diagnosing import Target
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
