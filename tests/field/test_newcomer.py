@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.diagnose import Target, diagnose
+from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.dovecot.typed import in_sentence, plain, shown, typed
