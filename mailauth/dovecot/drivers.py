@@ -101,7 +101,7 @@ _LOG = "what it says of a login stands in Dovecot's log, with auth_verbose = yes
 # 2.4.1; measured on both, but for bsdauth.
 _UNREAD: Mapping[str, Unread] = {
     "pam": Unread(
-        "PAM",
+        "all accounts that PAM asks about",
         "which says yes or no itself, with the worker's memory",
         "why it says no stands in the system's log of authentication (auth.log, or the journal)",
         (*_ASKED, Question.MEMORY),
@@ -120,10 +120,18 @@ _UNREAD: Mapping[str, Unread] = {
     "lua": Unread("Lua", "whose script says yes or no, or returns a stored string", _LOG, _READ, stops=True),
     "dict": Unread("a dict", "which returns the stored string, for Dovecot to verify", _LOG, _READ),
     "shadow": Unread(
-        "/etc/shadow", "which returns the stored string, for Dovecot to verify", _LOG, _READ, stops=True
+        "/etc/shadow as a whole",
+        "which returns the stored string, for Dovecot to verify",
+        _LOG,
+        _READ,
+        stops=True,
     ),
     "passwd": Unread(
-        "/etc/passwd", "which returns the stored string, for Dovecot to verify", _LOG, _READ, stops=True
+        "/etc/passwd as a whole",
+        "which returns the stored string, for Dovecot to verify",
+        _LOG,
+        _READ,
+        stops=True,
     ),
     "sql": Unread(
         "SQL", "which returns the stored string, for Dovecot to verify", _LOG, (*_READ, Question.DATABASE)

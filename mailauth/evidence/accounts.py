@@ -19,7 +19,8 @@ class SystemAccount:
     """What one passdb of the drivers pam, shadow and passwd makes of the user.
 
     ``faults``: what keeps the user out; ``opens``: why any password logs in, or "".  ``where``: the files
-    that decide; ``refused``: no password logs in there.
+    that decide; ``refused``: no password logs in there; ``unless``: but for modules that mailauth does not
+    follow, and these may let the user in.
     """
 
     passdb: str
@@ -29,6 +30,7 @@ class SystemAccount:
     refused: bool
     faults: tuple[AccountFault, ...] = ()
     opens: str = ""
+    unless: str = ""
 
     @property
     def text(self) -> str:

@@ -22,6 +22,7 @@ _NO_MATCH = ("", "*", "!")  # IS_VALID_PASSWD, src/auth/passdb-*.c: what such a 
 # What of PAM ends the login: pam_verify_plain_call(), src/auth/passdb-pam.c of 2.3.19.1 and 2.4.1.
 _ENDS = frozenset({"new_authtok_reqd", "acct_expired"})
 _SUCCESS = frozenset({pam_stack.SUCCESS})
+_NO = frozenset({"auth_err"})
 _WELL = shadow.Account(
     "anybody", 1000, 1000, "", "", "x", shadow.PASSWD, shadow.Shadow("$" * 13, shadow.SHADOW)
 )
@@ -125,14 +126,18 @@ def _of_pam(
         anybody = _of_pam(system, passdb, user, filled, made_up=_WELL).account
         told = replace(told, refused=anybody.refused, faults=anybody.faults)
     elif right.isdisjoint(_SUCCESS):
-        blame = _blame(stacks, given, service)
-        told = replace(
-            told, refused=True, faults=tuple(AccountFault(one.why, one.says) for one in blame if one.why)
-        )
+        blame = _blame(stacks, given)
+        told = replace(told, refused=True, faults=_faults(blame))
     elif wrong == _SUCCESS and account is not None:
         told = replace(told, opens=_opens(stacks[0], given, service))
     record, open_ = _record(right, wrong, account, where)
-    return Asked(record, told, _unknown(stacks, given, service) if open_ else "")
+    if not open_:
+        return Asked(record, told)
+    names = _unknown(stacks, given)
+    if faults := _unless(stacks, given):
+        told = replace(told, refused=True, faults=faults, unless=names)
+    says = f"PAM's service {service.name!r} asks {names}, which mailauth does not follow"
+    return Asked(record, told, says)
 
 
 def _said(stack: tuple[Line, ...], given: Seen, *, right: bool) -> list[Said]:
@@ -149,9 +154,12 @@ def _whole(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> frozenset[
     return codes
 
 
-def _blame(stacks: list[tuple[Line, ...]], given: Seen, service: Service) -> list[Said]:
+def _blame(stacks: list[tuple[Line, ...]], given: Seen) -> list[Said]:
     """The reasons each of which keeps the user out by itself; all, where only together they do."""
-    said = [_said(stack, given, right=True) for stack in stacks]
+    return _blame_of(stacks, [_said(stack, given, right=True) for stack in stacks])
+
+
+def _blame_of(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> list[Said]:
     reasons = list(dict.fromkeys(one for lines in said for one in lines if one.why))
     if len(reasons) > 1:  # pam_deny is there for those whom nothing before it lets in
         others = [one for one in reasons if one.why is not Why.DENIES]
@@ -168,11 +176,7 @@ def _blame(stacks: list[tuple[Line, ...]], given: Seen, service: Service) -> lis
         return pam_stack.SUCCESS not in _whole(stacks, ways)
 
     found = [one for one in reasons if alone(one)] or reasons
-    found = list({(one.why, one.says): one for one in found}.values())
-    broken = [
-        Said(_SUCCESS, Why.BROKEN, f"{place} includes a file that is not there") for place in service.broken
-    ]
-    return broken or found
+    return list({(one.why, one.says): one for one in found}.values())
 
 
 def _opens(stack: tuple[Line, ...], given: Seen, service: Service) -> str:
@@ -205,7 +209,25 @@ def _record(
     return Record(Outcome.REFUSED, place), True
 
 
-def _unknown(stacks: list[tuple[Line, ...]], given: Seen, service: Service) -> str:
+def _faults(blame: list[Said]) -> tuple[AccountFault, ...]:
+    return tuple(AccountFault(one.why, one.says) for one in blame if one.why)
+
+
+def _unless(stacks: list[tuple[Line, ...]], given: Seen) -> tuple[AccountFault, ...]:
+    """What keeps the user out where all that is not followed says no."""
+
+    def certain(line: Line) -> Said:
+        said = pam_modules.returns(line, given, right=True)
+        return said if said.why or len(said.codes - {"ignore"}) == 1 else replace(said, codes=_NO)
+
+    said = [[certain(line) for line in stack] for stack in stacks]
+    if pam_stack.SUCCESS in _whole(stacks, said):
+        return ()
+    reasons = [one for lines in said for one in lines if one.why and one.why is not Why.DENIES]
+    return _faults([one for one in _blame_of(stacks, said) if one in reasons])
+
+
+def _unknown(stacks: list[tuple[Line, ...]], given: Seen) -> str:
     """The modules on whose answers it depends."""
     names = [
         line.module
@@ -213,8 +235,7 @@ def _unknown(stacks: list[tuple[Line, ...]], given: Seen, service: Service) -> s
         for line, one in zip(stack, _said(stack, given, right=True), strict=True)
         if len(one.codes - {"ignore"}) > 1
     ]
-    which = ", ".join(dict.fromkeys(names)) or "its modules"
-    return f"PAM's service {service.name!r} asks {which}, which mailauth does not follow"
+    return ", ".join(dict.fromkeys(names)) or "its modules"
 
 
 def check(asked: Asked, passdb: Passdb) -> Record:

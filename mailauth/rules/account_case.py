@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from mailauth.evidence import AccountFault, Logins, SystemAccount, SystemAccounts
-from mailauth.finding import Certainty, Problem, Remedy
+from mailauth.finding import Certainty, Problem, Remedy, Severity
 from mailauth.stores.pam_modules import Why
 
 Found = Iterable[tuple[SystemAccount, AccountFault]]
@@ -23,9 +23,14 @@ def problem(
     user, first = found[0][0].user, found[0][1]
     failed = logins is not None and bool(logins.replies) and not any(one.ok for one in logins.replies)
     said = dict.fromkeys(fault.says for _, fault in found)
+    unless = found[0][0].unless
+    also = f" {unless} may let the user in all the same." if unless else ""
+    if unless and failed:
+        also = f" {unless} did not let the user in either."
     return Problem(
-        says=f"{'; '.join(said)}.",
+        says=f"{'; '.join(said)}.{also}",
         because=(accounts, *((logins,) if logins else ())),
-        certainty=Certainty.PROVEN if failed else Certainty.LIKELY,
+        certainty=Certainty.PROVEN if failed and not unless else Certainty.LIKELY,
+        severity=Severity.RISK if unless and not failed else None,
         remedy=Remedy(summary=advice[first.why].replace("USER", user), careful=careful),
     )

@@ -18,6 +18,7 @@ _FAILS = frozenset({"auth_err"})
 _IGNORE = frozenset({"ignore"})
 _EITHER = SUCCESS | _IGNORE
 ANYTHING = frozenset({"success", "ignore", "auth_err", "user_unknown"})
+_LEAST_REGULAR, _NOBODY = 1000, 65534
 _SHORTEST = 13  # characters of a hash: crypt(3)
 
 
@@ -85,7 +86,10 @@ def returns(line: Line, seen: Seen, *, right: bool) -> Said:
         return Said(_IGNORE)
     if not line.module:
         return Said(
-            frozenset({"perm_denied"}), Why.BROKEN, f"{line.place} is no line that PAM can use", line.place
+            frozenset({"perm_denied"}),
+            Why.BROKEN,
+            f"{line.place} is no line that PAM can use, or it includes a file that is not there",
+            line.place,
         )
     if line.module in seen.absent:
         says = f"{line.module} ({line.place}) is not installed"
@@ -190,6 +194,14 @@ def _localuser(_line: Line, seen: Seen, _right: bool) -> Said:
     return Said(SUCCESS if seen.account else frozenset({"perm_denied"}))
 
 
+def _usertype(line: Line, seen: Seen, _right: bool) -> Said:
+    """Regular are those from UID_MIN on, 1000 where login.defs is as it comes; not nobody."""
+    if seen.account is None or 0 < seen.account.uid < _LEAST_REGULAR:
+        return Said(ANYTHING)
+    regular = seen.account.uid not in (0, _NOBODY)
+    return Said(SUCCESS if regular == ("isregular" in line.args) else _FAILS)
+
+
 def _rootok(_line: Line, seen: Seen, _right: bool) -> Said:
     return Said(SUCCESS if seen.worker_is_root else _FAILS)
 
@@ -231,5 +243,6 @@ _MODULES: Mapping[tuple[str, str], Judge] = {
     ("", "pam_succeed_if"): _succeed_if,
     ("", "pam_localuser"): _localuser,
     ("auth", "pam_rootok"): _rootok,
+    ("", "pam_usertype"): _usertype,
     ("", "pam_shells"): _shells,
 }

@@ -185,6 +185,13 @@ def test_what_stays_open_and_what_does_not(proof: Make, dovecot_version: str) ->
     assert not told.findings
     assert {"PASS001"} <= {one.rule.code for one in told.undecided}
     assert any("pam_userdb.so" in one.missing.reason for one in told.undecided)
+    one.lab.set_password("alice", f"!{HASH}")
+    for login, severity in ((False, Severity.RISK), (True, Severity.BLOCKS_LOGIN)):
+        (told_of,) = one.look(password=SECRET, login=login).diagnosis.findings
+        assert (told_of.rule.code, told_of.severity) == ("ACCT001", severity)
+        assert told_of.problem.certainty is Certainty.LIKELY
+        assert "pam_userdb.so" in told_of.problem.says
+    one.lab.set_password("alice", HASH)
     store(one.lab).set_services({"common-auth": f"-auth optional pam_of_nobody.so\n{UNIX}{END}"})
     assert one.lab.login("alice", SECRET).ok
     one.finds(set(), password=SECRET)
@@ -269,3 +276,25 @@ def test_yescrypt_takes_memory(proof: Make, dovecot_version: str) -> None:
     made = one.look(password=SECRET, login=True).diagnosis
     assert not made.findings
     assert "MEM001" not in {undecided.rule.code for undecided in made.undecided}
+
+
+def test_another_service(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """By its options, with the protocol in the name; and one without a file is the service "other"."""
+    args = "session=yes cache_key=%u failure_show_msg=yes mail-%s"
+    name = f"args = {args}" if dovecot_version < "2.4" else "service_name = mail-%{protocol}"
+    with lab(dovecot_version, "pam", {"alice": HASH}, passdb_extra=name) as made:
+        one = Proof(made)
+        one.finds(set(), password=SECRET, login=True)
+        store(made).set_services(
+            {"mail-imap": "auth required pam_unix.so nodelay\naccount include no-such\n"}
+        )
+        assert one.logins() == [False]
+        found = one.finds({"PAM001"}, password=SECRET, login=True)
+        assert "/etc/pam.d/mail-imap:2" in found[0].problem.says
+        redhat = "auth sufficient pam_unix.so nullok nodelay\nauth sufficient pam_of_nobody.so\n"
+        usertype = "auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular\n"
+        rest = "auth required pam_deny.so\naccount required pam_unix.so\nsession required pam_permit.so\n"
+        store(made).set_services({"mail-imap": f"auth required pam_env.so\n{usertype}{redhat}{rest}"})
+        assert one.logins() == [True]
+        one.finds(set(), password=SECRET)
+        one.finds({"PASS001"}, password=b"another")
