@@ -73,10 +73,16 @@ def _way(lookups: LookedUp, check: PasswordCheck | None) -> tuple[_Whose, End | 
     Where several passdbs have the user, a password that one of them does not take may get in.
     """
     if check and Verdict.MATCH in check.verdicts:
-        return _Whose.GIVEN, None if check.lets_in else check.end
+        return _Whose.GIVEN, None if check.lets_in or _does_not_fit(check.end) else check.end
     if any(end.lets_in for _, end in lookups.without):
         return _Whose.OF_ALL, None if check else lookups.right
     return _Whose.ANY, lookups.right
+
+
+def _does_not_fit(end: End | None) -> bool:
+    """No passdb takes the password that a hash matches: the process has no room, as a MEM rule says."""
+    said = {step.said for step in end.steps} if end else set()
+    return Said.MISMATCH in said and Said.OK not in said
 
 
 def _told(step: Step, configured: Configured) -> str:
