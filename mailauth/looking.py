@@ -78,6 +78,8 @@ def options(dovecot: Installation) -> tuple[str, ...]:
     )
 
 
+_MIGRATE = ("mailauth", "migrate")
+_LDIF = "Of a directory: mailauth migrate ldif makes modifications of its entries, for ldapmodify."
 _LDAPMODIFY = (
     "mailauth writes to no directory: change the entry with ldapmodify, or by the directory's own tools."
 )
@@ -89,9 +91,13 @@ def _by_hand(finding: Finding, seen: tuple[Fact, ...]) -> Finding:
     answers = (answer for fact in seen if isinstance(fact, LookedUp) for answer in fact.answers)
     directories = {answer.number for answer in answers if answer.driver == "ldap"}
     stored = {one.passdb for one in problem.because if isinstance(one, StoredHash)}
-    if told.store is None or not stored or not stored <= directories:
-        return finding
-    told = replace(told, store=None, careful=f"{told.careful} {_LDAPMODIFY}".strip())
+    if told.store is not None and stored and stored <= directories:
+        told = replace(told, store=None, careful=f"{told.careful} {_LDAPMODIFY}".strip())
+    surveys = next((one for one in problem.because if isinstance(one, Surveys)), None)
+    drivers = {one.passdb.driver for one in surveys.stores} if surveys else set()
+    if "ldap" in drivers:
+        kept = told.commands if drivers != {"ldap"} else tuple(c for c in told.commands if c[:2] != _MIGRATE)
+        told = replace(told, commands=kept, careful=f"{told.careful} {_LDIF}".strip())
     return replace(finding, problem=replace(problem, remedy=told))
 
 

@@ -102,6 +102,7 @@ def _what(server: Server) -> str:
         source = passdb.source
         place = source.path if isinstance(source, FileSource) else ""
         place = f"{source.place} {source.query}" if isinstance(source, SqlSource) else place
+        place = place or passdb.place_of("args", "ldap_base", "base")
         parts += [passdb.label, passdb.default_scheme, place]
     return "\n".join(parts)
 
@@ -120,7 +121,7 @@ def _count(server: Server, what: str) -> Kept:
     not_read: list[Said] = []
     unseen: list[Unseen] = []
     for passdb in _counted(server):
-        if passdb.source is None:
+        if not passdb.has_rows:
             unseen.append(Unseen(passdb.number, passdb.label, passdb.source_problem))
             not_read.append(not_seen(unseen[-1]))
             continue

@@ -111,6 +111,11 @@ class Passdb:
         return next((places[name] for name in (*names, "") if name in places), "")
 
     @property
+    def has_rows(self) -> bool:
+        """Whether all that it has stored can be read: from a file, a table, or a directory."""
+        return self.source is not None or self.how == "lookup"
+
+    @property
     def unread(self) -> drivers.Unread:
         """What is not known of a passdb that has no source."""
         return drivers.unread(self.driver, self.how)

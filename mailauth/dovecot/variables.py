@@ -177,7 +177,7 @@ def used(template: str, dialect: Dialect) -> tuple[str, ...]:
 
 
 # What a lookup knows of the user's name, and of nothing else
-_OF_THE_NAME = frozenset(
+OF_THE_NAME = frozenset(
     {
         *("user", "username", "domain", "domain_first", "domain_last", "orig_user", "orig_username"),
         *("orig_domain", "auth_user", "auth_username", "auth_domain"),
@@ -197,11 +197,11 @@ def made_of_the_name(
         texts = module.written_in(template)
     except variables_v24.FilterError as why:
         raise ExpandError(str(why)) from None
-    parts = {known[name] for name in _OF_THE_NAME & known.keys()}
+    parts = {known[name] for name in OF_THE_NAME & known.keys()}
     found = []
     for text in texts:
         names = frozenset(used(text, version.dialect))
-        if names and names <= _OF_THE_NAME:
+        if names and names <= OF_THE_NAME:
             value = expand(text, known, version.dialect, version=version)
             found += [(text, value)] if value not in parts else []
     return tuple(found)

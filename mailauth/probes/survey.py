@@ -3,19 +3,20 @@
 import os
 from dataclasses import dataclass
 
-from mailauth.dovecot import children
+from mailauth.dovecot import children, directory
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.defaults import default_scheme as usual_scheme
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import unread
+from mailauth.dovecot.variables import OF_THE_NAME, filled_with
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.hashes.damaged import Reader
 from mailauth.probes import accounts
 from mailauth.probes.lookup import reader_of
-from mailauth.stores import sql, survey
+from mailauth.stores import directory_rows, sql, survey
 from mailauth.stores.rows import Survey
 from mailauth.stores.survey import Progress, Question, Tally
 
@@ -67,9 +68,32 @@ def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
         now = next(one for one in ask.today.passdbs if one.number == passdb.number)
         today = reader_of(ask.today, now)
     question = Question(reader_of(ask.config, passdb), ask.names, today)
+    if passdb.how == "lookup":
+        return _of_directory(ask, passdb, question)
     if source is None:
         raise CannotObserve(passdb.source_problem)
     return _survey(source, question, ask, passdb)
+
+
+def _of_directory(ask: Ask, passdb: Passdb, question: Question) -> Survey:
+    """All entries that the filter finds, whoever the user is."""
+    config = ask.today or ask.config
+    passdb = next(one for one in config.passdbs if one.number == passdb.number)
+    set_so = directory.read(config, passdb, ask.dovecot)
+    of_anybody = dict.fromkeys(OF_THE_NAME, "*") | {"service": "imap", "mech": "PLAIN"}
+    filled = filled_with(of_anybody, config.version)
+    base, text = filled(set_so.base, str), filled(set_so.filter, str)
+    if "*" in base:
+        raise CannotObserve(f"{set_so.place}: the base {set_so.base!r} is another one for each user.")
+    directory_rows.prepare()
+    identity, _ = accounts.as_dovecot(ask.dovecot, config, passdb.verified_by)
+    with children.counting(ask.progress) as tell:
+        return ask.dovecot.inside(
+            lambda: directory_rows.survey(set_so, base, text, config.version, question, tell),
+            Survey,
+            identity=identity,
+            environment=dict(set_so.environment),
+        )
 
 
 def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None = None) -> Survey:

@@ -23,6 +23,7 @@ _OPT_TIMEOUT, _OPT_NETWORK_TIMEOUT = 0x5002, 0x5005
 _OPT_REQUIRE_CERT, _OPT_NEW_CONTEXT = 0x6006, 0x600F
 _OPT_REFERRALS, _OPT_RESULT_CODE = 0x08, 0x31
 _PPOLICY = b"1.3.6.1.4.1.42.2.27.8.5.1"  # draft-behera-ldap-password-policy, section 6
+_PAGED = b"1.2.840.113556.1.4.319"  # RFC 2696
 NO_POLICY_ERROR = 65535
 """ldap.h: PP_noError."""
 _TLS = {
@@ -83,6 +84,7 @@ def load() -> ctypes.CDLL | None:
             continue
         found.ldap_err2string.restype = ctypes.c_char_p
         found.ldap_first_entry.restype = ctypes.c_void_p
+        found.ldap_next_entry.restype = ctypes.c_void_p
         found.ldap_get_dn.restype = ctypes.c_void_p
         found.ldap_control_find.restype = ctypes.c_void_p
         found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.POINTER(_Value))
@@ -182,8 +184,70 @@ class Connection:
             if found.value:
                 self._library.ldap_msgfree(found)
 
+    def pages(
+        self, base: str, scope: str, text: str, attributes: tuple[str, ...], size: int
+    ) -> Iterator[Entry]:
+        """All entries, ``size`` in memory at a time (RFC 2696); other servers are not asked."""
+        self.set(_OPT_REFERRALS, None)
+        names = [_raw(name) for name in attributes or ("1.1",)]
+        wanted = (ctypes.c_char_p * (len(names) + 1))(*names, None)
+        cookie = b""
+        while True:
+            found = ctypes.c_void_p()
+            with self._page_control(size, cookie) as controls:
+                result = self._library.ldap_search_ext_s(
+                    *(self._handle, _raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0, controls),
+                    *(None, None, 0, ctypes.byref(found)),
+                )
+            try:
+                if result not in REFERRED:
+                    self._check(result)
+                entry = self._library.ldap_first_entry(self._handle, found)
+                while entry:
+                    yield self._read(ctypes.c_void_p(entry), attributes)
+                    entry = self._library.ldap_next_entry(self._handle, ctypes.c_void_p(entry))
+                cookie = self._next_page(found)
+            finally:
+                if found.value:
+                    self._library.ldap_msgfree(found)
+            if not cookie:
+                return
+
+    @contextmanager
+    def _page_control(self, size: int, cookie: bytes) -> Iterator[ctypes.Array[ctypes.c_void_p]]:
+        control = ctypes.c_void_p()
+        made = self._library.ldap_create_page_control(
+            *(self._handle, size, ctypes.byref(_Value.of(cookie)), ctypes.c_char(b"T"), ctypes.byref(control))
+        )
+        self._check(made)
+        yield (ctypes.c_void_p * 2)(control.value, None)
+        self._library.ldap_control_free(control)
+
+    def _next_page(self, found: ctypes.c_void_p) -> bytes:
+        """What asks for the next page; nothing after the last."""
+        controls, count, cookie = ctypes.c_void_p(), ctypes.c_int(), _Value()
+        self._check(
+            self._library.ldap_parse_result(
+                *(self._handle, found, None, None, None, None, ctypes.byref(controls), 0)
+            )
+        )
+        if not controls.value:
+            return b""
+        control = self._library.ldap_control_find(_PAGED, controls, None)
+        if control:
+            self._library.ldap_parse_pageresponse_control(
+                *(self._handle, ctypes.c_void_p(control), ctypes.byref(count), ctypes.byref(cookie))
+            )
+        told = ctypes.string_at(cookie.data, cookie.length) if cookie.data else b""
+        self._library.ldap_memfree(ctypes.c_void_p(cookie.data))
+        self._library.ldap_controls_free(controls)
+        return told
+
     def _entry(self, found: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
-        entry = ctypes.c_void_p(self._library.ldap_first_entry(self._handle, found))
+        first = self._library.ldap_first_entry(self._handle, found)
+        return self._read(ctypes.c_void_p(first), attributes)
+
+    def _read(self, entry: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
         name = ctypes.c_void_p(self._library.ldap_get_dn(self._handle, entry))
         told = ctypes.string_at(name).decode("utf-8", "surrogateescape") if name.value else ""
         self._library.ldap_memfree(name)

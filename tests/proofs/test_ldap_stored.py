@@ -6,6 +6,7 @@ import pytest
 
 from mailauth.finding import Certainty, Finding
 from mailauth.lab.slapd import PEOPLE
+from tests.cli.running import mailauth
 from tests.lab.test_stores import hashed
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
 from tests.proofs.test_ldap import edited, store
@@ -96,3 +97,30 @@ def test_what_is_not_followed_stays_open(proof: Make, dovecot_version: str, attr
         diagnosis = one.look(password=SECRET).diagnosis
         reasons = {item.missing.reason for item in diagnosis.undecided}
         assert any("mailauth does not follow its template yet" in reason for reason in reasons)
+
+
+def test_all_entries_are_counted_in_pages(proof: Make, dovecot_version: str) -> None:
+    """By audit, memory fit, check and checkup; a server's limit is named, and nothing is counted past it."""
+    users: dict[str, str | None] = {f"user{number}": hashed(SECRET) for number in range(1100)}
+    users |= {"carol": USERS["carol"][0], "dave": USERS["dave"][0], "frank": None}
+    lab = proof(dovecot_version, "ldap", users).lab
+    which = ("--pid", str(lab.master_pid))
+    refused = mailauth("audit", *which)
+    assert "not all entries were read: Size limit exceeded (4)" in refused.stderr
+    server = store(lab).server
+    server.stop()
+    server.configure("sizelimit unlimited\n")
+    server.start()
+    lab.restart()
+    which = ("--pid", str(lab.master_pid))
+    counted = mailauth("audit", *which).stdout
+    for words in ("1,103 rows", "sound: 1,101", "never matches: 1", "without a password (NULL): 1"):
+        assert words in counted
+    assert "1 row cannot log in, with the right password" in mailauth("memory", "fit", *which).stdout
+    state = ("--state", str(lab.folder / "counts"), "--timeout", "60s")
+    assert "STORE001" in mailauth("check", *which, *state, "rows").stdout
+    found = mailauth("checkup", *which).stdout
+    assert "passdb 1 (ldap): 1 of 1103 rows" in found.replace(",", "")
+    assert "mailauth migrate ldif" in found
+    assert "migrate plan" not in found
+    assert store(lab).place.password not in counted + found

@@ -1,0 +1,107 @@
+"""All stored strings of a directory, as Dovecot makes them of its entries, page by page."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+
+from mailauth.dovecot import entryfields
+from mailauth.dovecot.directory import Directory
+from mailauth.dovecot.variables import ExpandError, filled_with
+from mailauth.dovecot.version import Version
+from mailauth.errors import CannotObserve
+from mailauth.stores import libldap
+from mailauth.stores.directory import prepare
+from mailauth.stores.libldap import Entry, LdapError
+from mailauth.stores.rows import Survey
+from mailauth.stores.survey import Progress, Question, Tally
+
+__all__ = ["prepare", "survey"]
+
+_SECONDS = 60  # for each page
+_PAGE = 500
+_STEP = 5_000  # entries between two reports of progress
+_SIZE_LIMIT = 4
+_MOST_WORDS = 1000  # characters of what a server says
+
+
+def survey(
+    directory: Directory,
+    base: str,
+    text: str,
+    version: Version,
+    question: Question,
+    progress: Progress | None = None,
+) -> Survey:
+    """To be called where Dovecot lives, as ``directory.ask``.  Raises CannotObserve."""
+    os.chdir("/")  # libldap reads an ldaprc where we stand
+    tally = Tally(question)
+    make = _of_23(directory) if version.dialect == "2.3" else _of_24(directory, version)
+    place = f"{text} below {base}, at {directory.uris}"
+    try:
+        for entry in _entries(directory, base, text):
+            stored, user = make(entry)
+            tally.add(_bytes(stored), (_bytes(user or entry.name) or b"",))
+            if progress and not tally.rows % _STEP:
+                progress(tally.rows)
+    except LdapError as why:
+        also = " Let Dovecot's name read all entries: raise its limit." if why.code == _SIZE_LIMIT else ""
+        says = why.says[:_MOST_WORDS]
+        raise CannotObserve(f"{place}: not all entries were read: {says} ({why.code}).{also}") from None
+    return Survey(place, tally.rows, tally.classes(), tally.nulls)
+
+
+def _entries(directory: Directory, base: str, text: str) -> Iterator[Entry]:
+    library = libldap.load()
+    if library is None or not directory.uris:
+        raise CannotObserve(f"{directory.place}: no server is named.")
+    wanted = entryfields.attributes(directory.fields)
+    with libldap.connected(library, directory.uris, directory.deref, directory.tls, _SECONDS) as link:
+        if directory.starttls:
+            link.start_tls()
+        link.bind(directory.name, directory.password)
+        yield from link.pages(base, directory.scope, text, wanted, _PAGE)
+
+
+_PLAIN = re.compile(r"%\{ldap:(?!dn\})(\w+)\}")
+_Made = Callable[[Entry], tuple[str | None, str]]
+"""The password of an entry (None: it has none), and the user's name."""
+
+
+def _of_23(directory: Directory) -> _Made:
+    filled = filled_with({}, Version(2, 3, 19, 1))
+
+    def make(entry: Entry) -> tuple[str | None, str]:
+        come = entryfields.come_23(directory.fields, dict(entry.values), lambda text: filled(text, str))
+        found = dict(come)
+        return next((found[name] for name in entryfields.PASSWORDS if name in found), None), found.get(
+            "user", ""
+        )
+
+    return make
+
+
+def _of_24(directory: Directory, version: Version) -> _Made:
+    templates = {one.name: one.template or "" for one in directory.fields}
+    plain = {text: found[1] for text in templates.values() if (found := _PLAIN.fullmatch(text))}
+    password = next((templates[name] for name in entryfields.PASSWORDS if name in templates), "")
+
+    def make(entry: Entry) -> tuple[str | None, str]:
+        values = dict(entry.values)
+
+        def of(template: str) -> str | None:
+            if template in plain:  # most are, and this is fast
+                return entryfields.first(values, plain[template]) or None
+            known = entryfields.known_24(directory.fields, values, entry.name)
+            filled = filled_with(known, version)
+            try:
+                return filled(template, str) if template else None
+            except ExpandError:  # the entry has no such attribute
+                return None
+
+        return of(password), of(templates.get("user", "")) or ""
+
+    return make
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "surrogateescape")
