@@ -1,5 +1,6 @@
 """A hostile server: while somebody waits for its greeting it looks at who that is."""
 
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -28,6 +29,22 @@ def server(meets: Callable[[psutil.Process], Any], found: list[Any]) -> Iterator
         thread.start()
         yield int(listener.getsockname()[1])
         thread.join()
+
+
+@contextmanager
+def in_time(seconds: int = 20) -> Iterator[None]:
+    """Hanging is a failure; to be used in the main thread."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("it hangs, or takes too long")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def client(port: int) -> psutil.Process:

@@ -226,3 +226,10 @@ def test_no_decision_is_taken_by_words() -> None:
             if isinstance(node.ops[0], ast.In) and ast.unparse(sides[-1]).endswith(".reason"):
                 found.append(f"{path}:{node.lineno}")
     assert not found
+
+
+def test_no_file_of_another_root_is_opened_by_its_name() -> None:
+    """Whoever owns that root exchanges it for a link, a pipe or a device in between: inroot opens it."""
+    by_name = re.compile(r"\.path\(.*\)\s*\.(?:read_text|read_bytes|open)\(")
+    found = [str(path) for path in MODULES if by_name.search(path.read_text())]
+    assert not found

@@ -3,10 +3,11 @@
 Measured: 2.3.19.1 loads a script as the user that auth runs as, 2.4.1 as root; each worker loads it anew.
 """
 
+import errno
 import stat
 from dataclasses import dataclass, replace
 
-from mailauth.dovecot import children, conf, liblua, luascript, v24
+from mailauth.dovecot import children, conf, inroot, liblua, luascript, v24
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable
@@ -15,6 +16,7 @@ from mailauth.oserrors import unseen
 from mailauth.probes.files import kept_from
 from mailauth.probes.scene import Scene
 
+_TOO_LARGE = f"it is larger than {luascript.MOST // 1024 // 1024} MiB, and was not read"
 # Options of args, src/auth/passdb-lua.c of 2.3.19.1.
 _OPTIONS = ("file=", "blocking=", "cache_key=", "scheme=")
 # What luaL_openlibs() has loaded before the script asks for it.
@@ -51,10 +53,12 @@ def _look_at(scene: Scene, passdb: Passdb) -> LuaScript:
     try:
         if not stat.S_ISREG(scene.dovecot.state(scene.dovecot.path(file)).st_mode):
             return replace(seen, open="it is not a file")
-        source = scene.dovecot.path(file).read_bytes()
+        source = inroot.content(scene.dovecot.path(file), luascript.MOST)
     except FileNotFoundError:
         return replace(seen, fault=LuaFault.MISSING)
     except OSError as why:
+        if why.errno == errno.EFBIG:
+            return replace(seen, open=_TOO_LARGE)
         raise unseen(file, why, "the Lua script cannot be read") from None
     reader = scene.config.runs_as("auth") if scene.config.version.dialect == "2.3" else "root"
     by, why_not = kept_from(scene, file, reader)
@@ -81,8 +85,6 @@ def _bad(option: str) -> bool:
 
 
 def _judged(scene: Scene, seen: LuaScript, source: bytes) -> LuaScript:
-    if len(source) > luascript.MOST:
-        return replace(seen, open=f"it is larger than {luascript.MOST // 1024 // 1024} MiB, and was not read")
     if source.startswith(b"\x1bLua"):
         return replace(seen, open="it is compiled, and was not looked into")
     liblua.load()

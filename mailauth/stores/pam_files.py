@@ -18,7 +18,9 @@ KINDS = ("auth", "account", "password", "session")
 _FOLDERS = ("/etc/pam.d", "/usr/lib/pam.d")
 _OTHER = "other"
 _MOST_BYTES, _MOST_LINES, _MOST_LEVEL = 256 * 1024, 2000, 32
+_MOST_FILES = 200  # of a service: each may include others twice
 _TOKEN = re.compile(r"\[((?:\\\]|[^\]])*)\]|(\S+)")
+_WORD = re.compile(r"((?!))|(\S+)")  # where no bracket is closed any more, as the same groups
 _NAME = re.compile(r"[\w@%+:,.-]+")
 
 _OK: Mapping[str, Action] = {"success": "ok", "new_authtok_reqd": "ok"}
@@ -64,6 +66,8 @@ class _Reading:
         for place in places:
             text = _text(place, self.locate)
             if text is not None:
+                if len(self.files) >= _MOST_FILES:
+                    raise CannotObserve(f"{place}: mailauth reads at most {_MOST_FILES} files of a service.")
                 self.files.append(place)
                 lines = _joined(text)
                 return all(
@@ -74,7 +78,7 @@ class _Reading:
     def _line(self, line: str, place: str, only: str, at: tuple[int, int]) -> bool:
         """Take a line; False where libpam goes no further in this file."""
         include, level = at
-        tokens = _TOKEN.findall(line)
+        tokens = list(_tokens(line))
         words = [word or bracketed for bracketed, word in tokens]
         if len(self.lines) >= _MOST_LINES:
             raise CannotObserve(f"{place}: mailauth reads no more than {_MOST_LINES} lines of a service.")
@@ -110,6 +114,14 @@ class _Reading:
         if not names[0] or not self.file(names[0], line.kind, include, level):
             self.broken.append(line.place)
             self.lines.append(line)
+
+
+def _tokens(line: str) -> Iterator[tuple[str, str]]:
+    """What is in brackets, and what is not; each bracket is looked for where there is one only."""
+    at, last = 0, line.rfind("]")
+    while one := (_TOKEN if at <= last else _WORD).search(line, at):
+        yield one[1] or "", one[2] or ""
+        at = one.end()
 
 
 def _actions(text: str) -> Mapping[str, Action]:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from mailauth.errors import Refused
 from mailauth.stores import change, replace
 from mailauth.stores.file_table import FileTable
+from tests.met import in_time
 
 USER = 12345
 OLD, NEW = b"{PLAIN}old", b"{PLAIN}new"
@@ -142,21 +142,6 @@ def test_a_made_file_that_becomes_roots(file: Path, roots: Path, monkeypatch: py
         replace.create(file.with_name("more"), b"", like=file)
     assert roots.stat().st_uid == 0
     assert not file.with_name("more").exists()
-
-
-@contextmanager
-def in_time() -> Iterator[None]:
-    """Hanging is a failure."""
-
-    def late(*_: object) -> None:
-        raise AssertionError("it hangs")
-
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
 
 
 def test_a_lock_that_is_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,36 @@
+"""PAM's files of another root, whose owner writes them: no text of theirs keeps us busy."""
+
+from pathlib import Path
+
+import pytest
+
+from mailauth.errors import CannotObserve
+from mailauth.stores import pam_files
+from tests.met import in_time
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "etc/pam.d").mkdir(parents=True)
+    return tmp_path / "etc/pam.d"
+
+
+def read(folder: Path) -> int:
+    root = folder.parent.parent
+    with in_time():
+        return len(pam_files.read("dovecot", lambda name: root / name[1:]).lines)
+
+
+def test_files_that_include_others_twice(folder: Path) -> None:
+    """Thirty of them came to a billion."""
+    for number in range(30):
+        (folder / f"f{number}").write_text(f"@include f{number + 1}\n" * 2)
+    (folder / "f30").write_text("")
+    (folder / "dovecot").write_text("@include f0\n")
+    with pytest.raises(CannotObserve, match="files of a service"):
+        read(folder)
+
+
+def test_brackets_that_are_not_closed(folder: Path) -> None:
+    (folder / "dovecot").write_text("auth [success=1 default=bad] pam_unix.so " + "[ " * 100_000 + "\n")
+    assert read(folder) == 1
