@@ -129,10 +129,24 @@ def _groups(pid: int) -> list[str]:
     found: dict[str, None] = {}
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/cgroup").read_text("utf-8", "replace").splitlines():
-            for part in reversed(line.split(":", 2)[-1].split("/")):
-                if (one := _GROUP.fullmatch(part)) and not _NO_CONTAINERS.fullmatch(part):
+            _, hierarchy, path = line.split(":", 2)
+            parts = path.split("/")
+            for at in reversed(range(len(parts))):
+                one = None if _NO_CONTAINERS.fullmatch(parts[at]) else _GROUP.fullmatch(parts[at])
+                if one and _ours(hierarchy, "/".join(parts[:at])):
                     found[one["name"].removesuffix(".slice")] = None
     return list(found)
+
+
+def _ours(hierarchy: str, above: str) -> bool:
+    """Whether root or we own the group above, who alone can have given the name.
+
+    An ordinary user has a group of their own (user@1001.service), and can call one in it docker-mail.scope.
+    """
+    for top in entering.tops(hierarchy):
+        with suppress(OSError):
+            return Path(f"{top}{above}").stat().st_uid in (0, os.geteuid())
+    return True
 
 
 def _group_of(pid: int) -> str:

@@ -155,12 +155,12 @@ def _control_groups(pid: int) -> list[Path]:
         for line in Path(f"/proc/{pid}/cgroup").read_text("utf-8", "replace").splitlines():
             _, names, path = line.split(":", 2)
             if line not in own and "/.." not in path:
-                found += [Path(f"{top}{path}/cgroup.procs") for top in _tops(names)]
+                found += [Path(f"{top}{path}/cgroup.procs") for top in tops(names)]
     return found
 
 
-def _tops(names: str) -> list[str]:
-    """Where a hierarchy is mounted, most often: systemd's places."""
+def tops(names: str) -> list[str]:
+    """Where a hierarchy of control groups is mounted, most often: systemd's places."""
     if not names:
         return ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
     return [f"/sys/fs/cgroup/{names.removeprefix('name=')}"]

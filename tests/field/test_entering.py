@@ -225,6 +225,50 @@ def test_an_ordinary_users_dovecot_is_not_believed(evil: tuple[int, Path]) -> No
     assert "holds no socket below" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A control group of ours, in one of the hierarchies that name containers."""
+    for top in (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
+        found = top / f"mailauth-{os.getpid()}.slice"
+        with suppress(OSError):
+            found.mkdir()
+            if (found / "cgroup.procs").exists():
+                break
+            found.rmdir()
+    else:
+        pytest.skip("no control groups can be made here")
+    try:
+        yield found
+    finally:
+        deadline = time.monotonic() + 60
+        for below in (*found.iterdir(), found):
+            while below.is_dir():
+                with suppress(OSError):
+                    below.rmdir()
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+
+def test_an_ordinary_user_names_no_container(group: Path, common: Path) -> None:
+    """Who would get the password that is typed for the container: systemd gives each user such a group."""
+    program, name = common / "dovecot", "docker-mail.scope"
+    shutil.copy(shutil.which("sleep") or "", program)
+    (group / name).mkdir()
+    with subprocess.Popen([*ORDINARY, str(program), "600"], cwd="/") as one:
+        try:
+            (group / name / "cgroup.procs").write_text(f"{one.pid}\n")
+            deadline = time.monotonic() + 60
+            while psutil.Process(one.pid).name() != "dovecot":
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert containers.dovecot_in("mail") == one.pid  # root has named it so
+            os.chown(group, psutil.Process(one.pid).uids().real, 0)
+            with pytest.raises(UsageError, match="no engine here knows it"):
+                containers.dovecot_in("mail")
+        finally:
+            one.kill()
+
+
 def test_a_number_in_master_pid_is_not_believed(evil: tuple[int, Path]) -> None:
     """Dovecot was killed; its number is an ordinary user's process now."""
     pid, folder = evil
