@@ -11,6 +11,7 @@ from mailauth.dovecot.doveadm import Installation
 
 Words = tuple[str, ...]
 
+_OF_THIS_MACHINE = ("sysctl", "mailauth")  # what forwards, and who looks, is here and not where Dovecot is
 _OF_DOVECOT = ("doveadm", "doveconf", "dovecot")
 # The commands that sentences name.  What stands there with its options has been placed already.
 _NAMED = re.compile(
@@ -22,6 +23,8 @@ _NAMED = re.compile(
 def typed(dovecot: Installation, *command: str) -> Words:
     """The words to type, as root, where mailauth runs."""
     program, *rest = command
+    if program in _OF_THIS_MACHINE:
+        return command
     own = ("-c", dovecot.config) if dovecot.config and program in _OF_DOVECOT else ()
     return (*_entrance(dovecot), program, *own, *rest)
 

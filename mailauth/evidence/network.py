@@ -144,6 +144,8 @@ class Certificate:
     """A server certificate.  ``covers``: it is valid for the host asked about; None: none was asked.
 
     ``presented``: a client gets it now; else it is in a file, and Dovecot may have an older one.
+    ``serves``: the block that it stands in, where only some clients get it.  ``asked``: by the files, the
+    client that was asked about is one who gets it; where none was, any may be.
     """
 
     place: str
@@ -152,6 +154,8 @@ class Certificate:
     ends: datetime
     presented: bool
     covers: bool | None
+    serves: str = ""
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +170,16 @@ class Certificates(Evidence):
     def telling(self) -> tuple[Certificate, ...]:
         """Those that a client gets; without a look at that, those in the files."""
         presented = tuple(one for one in self.certificates if one.presented)
-        return presented or self.certificates
+        return presented or tuple(one for one in self.certificates if one.asked) or self.certificates
 
     @property
     def seen(self) -> str:
-        return "; ".join(
-            f"{one.place}: {', '.join(one.names) or 'no name'}, {one.begins:%Y-%m-%d} to {one.ends:%Y-%m-%d}"
-            for one in self.certificates
-        )
+        return "; ".join(map(_shown, self.certificates))
+
+
+def _shown(one: Certificate) -> str:
+    place = f"{one.place} ({one.serves})" if one.serves else one.place
+    return f"{place}: {', '.join(one.names) or 'no name'}, {one.begins:%Y-%m-%d} to {one.ends:%Y-%m-%d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import socket
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,7 @@ class _Pair:
     cert: str
     key_setting: str
     key: str
+    block: str = ""  # "local_name NAME", "local ADDRESS": whose clients get it; "" for everyone
 
 
 def observe_tls_files(scene: Scene) -> TlsFiles | NotApplicable:
@@ -97,10 +98,11 @@ def observe_certificates(scene: Scene) -> Certificates | NotApplicable:
         asked = [one for one in asked if one.port == scene.port]
     reached = addresses(scene.host) if scene.host else []
     contents = {file: _read(scene, file) for file in dict.fromkeys(pair.cert for pair in pairs)}
+    blocks = _blocks(pairs, scene.host, reached)
     _load(scene.host)
 
     def told() -> tuple[Certificate, ...]:
-        return tuple(_all(scene.host, reached, asked, contents))
+        return tuple(_all(scene.host, reached, asked, contents, blocks))
 
     found = children.nobody(told, tuple[Certificate, ...])
     if not found:
@@ -117,7 +119,11 @@ def _load(host: str = "") -> None:
 
 
 def _all(
-    host: str, reached: Sequence[Address], asked: list[Listener], contents: Mapping[str, bytes | None]
+    host: str,
+    reached: Sequence[Address],
+    asked: list[Listener],
+    contents: Mapping[str, bytes | None],
+    blocks: Mapping[str, tuple[str, bool]],
 ) -> Iterator[Certificate]:
     """What the host presents, and what the files have."""
     for place, one in _presented(host, reached, asked):
@@ -125,7 +131,41 @@ def _all(
     for file, content in contents.items():
         with suppress(ValueError):  # NET007 tells these
             if content is not None:
-                yield _told(_leaf(content), file, host, presented=False)
+                serves, mine = blocks[file]
+                yield replace(_told(_leaf(content), file, host, presented=False), serves=serves, asked=mine)
+
+
+def _blocks(pairs: list[_Pair], host: str, reached: Sequence[Address]) -> dict[str, tuple[str, bool]]:
+    """For each certificate's file: the block that it stands in, and whether the host's clients get it.
+
+    A block for a name or an address counts before what is set for everyone.
+    """
+    names = [pair for pair in pairs if pair.block and _is_of(pair.block, host, reached)]
+    mine = {pair.cert for pair in names} or {pair.cert for pair in pairs if not pair.block}
+    found: dict[str, tuple[str, bool]] = {}
+    for pair in sorted(pairs, key=lambda one: bool(one.block)):
+        found.setdefault(pair.cert, (pair.block, not host or pair.cert in mine))
+    return found
+
+
+def _is_of(block: str, host: str, reached: Sequence[Address]) -> bool:
+    """Whether a block is for clients of this host.
+
+    Several names may stand in one, and "*" is one label.  Source: config_filter_match_local_name(), Dovecot
+    2.3.19.1 src/config/config-filter.c; dns_match_wildcard(), src/lib/dns-util.c.
+    """
+    kind, _, names = block.partition(" ")
+    for name in names.strip('"').lower().split():
+        if kind == "local_name":
+            labels, wanted = name.split("."), host.lower().rstrip(".").split(".")
+            same = (one in ("*", other) for one, other in zip(labels, wanted, strict=False))
+            if len(labels) == len(wanted) and all(same):
+                return True
+            continue
+        with suppress(ValueError):
+            if any(ip_address(str(one)) in ip_network(name, strict=False) for one in reached):
+                return True
+    return False
 
 
 def _pairs(scene: Scene) -> list[_Pair] | str:
@@ -142,12 +182,13 @@ def _pairs(scene: Scene) -> list[_Pair] | str:
     for block in tree.walk():
         if block.kind not in ("", "local", "local_name", "protocol"):
             continue
+        only = f"{block.kind} {block.name}" if block.kind in ("local", "local_name") else ""
         for cert, key in _SETTINGS[dialect]:
             files = [(block.get(name) or tree.get(name)).strip() for name in (cert, key)]
             if dialect == "2.3":
                 files = [one[1:].strip() if one.startswith("<") else "" for one in files]
             if all(files):
-                found[_Pair(cert, files[0], key, files[1])] = None
+                found[_Pair(cert, files[0], key, files[1], only)] = None
     return list(found) or "no certificate is configured"
 
 

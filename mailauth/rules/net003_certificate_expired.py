@@ -27,7 +27,8 @@ from mailauth.remedies import RELOAD, remedy
 )
 def certificate_expired(certificates: Certificates) -> Problem | None:
     now = certificates.now
-    bad = next((one for one in certificates.telling if not one.begins <= now <= one.ends), None)
+    judged = sorted(certificates.telling, key=lambda one: bool(one.serves))
+    bad = next((one for one in judged if not one.begins <= now <= one.ends), None)
     if bad is None:
         return None
     renewed = bad.presented and any(
@@ -38,6 +39,7 @@ def certificate_expired(certificates: Certificates) -> Problem | None:
         says=_says(bad, certificates) + (" The file has a valid one." if renewed else ""),
         because=(certificates,),
         certainty=Certainty.PROVEN if bad.presented else Certainty.LIKELY,
+        severity=Severity.RISK if bad.serves and not certificates.host else None,
         remedy=remedy(
             summary=(
                 "Let Dovecot read its files again."
@@ -50,7 +52,8 @@ def certificate_expired(certificates: Certificates) -> Problem | None:
 
 
 def _says(bad: Certificate, certificates: Certificates) -> str:
+    whose = f" ({bad.serves}: only its clients get it)" if bad.serves else ""
     if certificates.now > bad.ends:
         days = (certificates.now - bad.ends).days
-        return f"{bad.place}: the certificate ended on {bad.ends:%Y-%m-%d}, {days} days ago."
-    return f"{bad.place}: the certificate begins only on {bad.begins:%Y-%m-%d}."
+        return f"{bad.place}{whose}: the certificate ended on {bad.ends:%Y-%m-%d}, {days} days ago."
+    return f"{bad.place}{whose}: the certificate begins only on {bad.begins:%Y-%m-%d}."

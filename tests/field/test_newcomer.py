@@ -71,6 +71,7 @@ def test_how_it_is_typed(where: Installation, words: str) -> None:
     command = ("doveadm", "log", "errors")
     assert shown(where, *command) == words
     assert plain(where, typed(where, *command)) == command
+    assert typed(where, "sysctl", "-w", "x=1") == ("sysctl", "-w", "x=1"), "it is this machine that forwards"
     once = in_sentence(where, "see doveadm log errors; a doveadm-server logs nothing")
     assert once == f"see {words}; a doveadm-server logs nothing"
     assert in_sentence(where, once) == once

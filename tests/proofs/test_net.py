@@ -9,15 +9,20 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import Installation, at_pid
-from mailauth.finding import Certainty, Finding
+from mailauth.dovecot.site import read_config
+from mailauth.evidence import Certificates
+from mailauth.finding import Certainty, Finding, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab
+from mailauth.probes.scene import Scene
+from mailauth.probes.tls import observe_certificates
 from tests.conftest import missing
 from tests.proofs.networks import Authority, Networks, imap_login
 from tests.proofs.story import SECRET, MiB, Proof, argon2id, record
@@ -289,6 +294,28 @@ def test_net004_a_wildcard_and_a_name_of_its_own(start: Start) -> None:
     way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect) + f"local_name {NAME} {{\n{own}}}\n")
     assert way.arrives("127.0.0.1", space="server", tls=trust, name=NAME)
     way.finds(host=NAME)
+
+
+def test_net003_of_one_name_alone(start: Start) -> None:
+    """Whose clients get it is said, and what others get is not judged by it; also where nothing answers."""
+    way = start(EVERYWHERE)
+    way.authority.sign(SERVER)
+    way.authority.sign("*.example.org", name="own", ends=-3)
+    own = way.authority.settings(way.lab.dialect, "own").replace("ssl = yes\n", "")
+    names = f"*.example.org {NAME}" if way.lab.dialect == "2.3" else NAME  # 2.4 takes one
+    block = f'local_name "{names}" {{\n{own}}}\n'
+    way.reload(EVERYWHERE + way.authority.settings(way.lab.dialect) + block)
+    (found,) = way.finds("NET003", name="the certificate of a local_name expired")
+    assert found.severity is Severity.RISK
+    assert "only its clients get it" in found.problem.says
+    way.finds(host=SERVER)
+    dovecot = at_pid(way.lab.master_pid, None)
+    scene = Scene(dovecot, read_config(dovecot), host=SERVER, port=9)  # where nobody answers
+    for host, block in ((SERVER, ""), (NAME, f"local_name {names}")):
+        with way.nets.inside("server"):
+            told = observe_certificates(replace(scene, host=host))
+        assert isinstance(told, Certificates)
+        assert [one.serves for one in told.telling] == [block]
 
 
 def test_net007_key_of_another_certificate(start: Start) -> None:
