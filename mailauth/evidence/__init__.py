@@ -4,6 +4,7 @@ Nothing here holds a secret: hashes appear as scheme and parameters, passwords n
 """
 
 from mailauth.evidence.accounts import AccountFault, SystemAccount, SystemAccounts
+from mailauth.evidence.behind import Reached, ServersBehind
 from mailauth.evidence.configured import Configured
 from mailauth.evidence.directory import DirectoryAnswer, DirectoryAnswers, UserBind
 from mailauth.evidence.fact import Evidence, Fact, NotApplicable, Unobserved
@@ -146,11 +147,13 @@ __all__ = [
     "Penalty",
     "PostfixLink",
     "Reachable",
+    "Reached",
     "Running",
     "Said",
     "Sent",
     "SentPassword",
     "SentPasswords",
+    "ServersBehind",
     "Startup",
     "Step",
     "StoreMemory",

@@ -37,6 +37,7 @@ from mailauth.evidence import (
     Reachable,
     Running,
     SentPasswords,
+    ServersBehind,
     Startup,
     StoredColumn,
     StoredText,
@@ -48,6 +49,7 @@ from mailauth.evidence import (
     Variables,
     WorkerSocket,
 )
+from mailauth.probes.behind import observe_behind
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.files import observe_files, observe_login_socket, observe_worker_socket
@@ -99,6 +101,7 @@ PROBES: tuple[Probe, ...] = (
     Probe(Variables, Scope.SERVER, observe_variables),
     Probe(AuthFiles, Scope.SERVER, observe_files),
     Probe(LuaScripts, Scope.SERVER, observe_lua),
+    Probe(ServersBehind, Scope.SERVER, observe_behind),
     Probe(LoginSocket, Scope.SERVER, observe_login_socket),
     Probe(WorkerSocket, Scope.SERVER, observe_worker_socket),
     Probe(Startup, Scope.SERVER, observe_startup),

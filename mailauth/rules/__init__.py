@@ -26,6 +26,8 @@ from mailauth.rules.auth018_postfix_cannot_ask import postfix_cannot_ask
 from mailauth.rules.auth019_too_many_sessions import too_many_sessions
 from mailauth.rules.auth020_fails_in_the_log import fails_in_the_log
 from mailauth.rules.auth021_unseen_passdb_refuses import unseen_passdb_refuses
+from mailauth.rules.auth022_not_reached import not_reached
+from mailauth.rules.auth023_oauth2_without_mechanism import oauth2_without_mechanism
 from mailauth.rules.conf001_settings_of_2_3 import settings_of_2_3
 from mailauth.rules.conf002_settings_of_2_4 import settings_of_2_4
 from mailauth.rules.conf003_variables_of_2_3 import variables_of_2_3
@@ -282,6 +284,8 @@ RULES: tuple[Rule, ...] = (
     too_many_sessions,
     fails_in_the_log,
     unseen_passdb_refuses,
+    not_reached,
+    oauth2_without_mechanism,
     unexplained,
     grows_without_bound,
     client_sends_old,

@@ -1,0 +1,85 @@
+"""Try what passdbs of the drivers oauth2, imap, dict and checkpassword ask: connect, and send nothing.
+
+In a child that is the user that the asking process runs as, where Dovecot lives.
+"""
+
+import os
+import socket
+import stat
+from functools import partial
+from pathlib import Path
+
+from mailauth.dovecot import behind, children
+from mailauth.dovecot.authconfig import Passdb
+from mailauth.dovecot.behind import Asked, Kind
+from mailauth.evidence import NotApplicable, Reached, ServersBehind
+from mailauth.probes.accounts import as_dovecot
+from mailauth.probes.scene import Scene
+
+_SECONDS = 3.0  # to connect; whoever takes longer makes logins wait as long
+_MOST = 10.0  # with the time to find the host's addresses
+_NOT_NOW = "no connection within {:g} s"
+
+
+def observe_behind(scene: Scene) -> ServersBehind | NotApplicable:
+    """Each that has a place.  Raises CannotObserve where settings cannot be read."""
+    passdbs = [one for one in scene.config.passdbs if one.driver in behind.DRIVERS and not one.deny]
+    if not passdbs:
+        return NotApplicable(ServersBehind, "no passdb asks another server or program of that kind")
+    found = tuple(reached for one in passdbs for reached in _of(scene, one))
+    return ServersBehind("connect(2), access(2)", found)
+
+
+def _of(scene: Scene, passdb: Passdb) -> list[Reached]:
+    told = behind.read(scene.config, passdb, scene.dovecot)
+    others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
+    identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
+    user = scene.config.runs_as(passdb.verified_by)
+    children.prepare()
+    found = []
+    for one in told.asked:
+        problem = scene.dovecot.inside(partial(_tried, one), str, identity=identity, seconds=_MOST)
+        found.append(
+            Reached(
+                passdb.label,
+                one.what,
+                one.shown,
+                problem,
+                one.kind is Kind.PROGRAM,
+                user,
+                alone=not others,
+                settings=told.settings,
+            )
+        )
+    return found
+
+
+def _tried(one: Asked) -> str:
+    """Why it cannot be used; "" where it can."""
+    try:
+        match one.kind:
+            case Kind.TCP:
+                socket.create_connection((one.place, one.port), _SECONDS).close()
+            case Kind.SOCKET:
+                with socket.socket(socket.AF_UNIX) as link:
+                    link.settimeout(_SECONDS)
+                    link.connect(one.place)
+            case Kind.PROGRAM:
+                return _as_program(one.place)
+            case _:
+                Path(one.place).stat()
+                return "" if os.access(one.place, os.R_OK) else "Permission denied"
+    except TimeoutError:
+        return _NOT_NOW.format(_SECONDS)
+    except socket.gaierror as why:
+        return f"the host has no address ({why.strerror})"
+    except OSError as why:
+        return why.strerror or str(why)
+    return ""
+
+
+def _as_program(path: str) -> str:
+    told = Path(path).stat()
+    if not stat.S_ISREG(told.st_mode):
+        return "it is no file"
+    return "" if os.access(path, os.X_OK) else "Permission denied: it may not be run"
