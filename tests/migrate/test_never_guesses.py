@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,7 +12,9 @@ from mailauth.hashes.damaged import Reader
 from mailauth.hashes.digests import md4
 from mailauth.hashes.making import Order, make
 from mailauth.migrate.decide import Action, Decision, Rule, Wishes, decide
+from mailauth.migrate.default_scheme import depends
 from mailauth.migrate.goal import Goal
+from mailauth.migrate.move import carried
 
 SECRET = "Correct1horsE"  # 13 characters of crypt(3)'s alphabet
 RAW = SECRET.encode()
@@ -237,3 +240,41 @@ def test_a_plaintext_under_a_hash_scheme_is_hashed_when_somebody_says_so() -> No
         assert said.password.raw == stored.encode()
     for stored in (TAKEN[0], bare(TAKEN[2]), "$P$BzcZRWTyILUTvwOlTVgIOiIZb1UkKu.", "!"):
         assert not decide(stored.encode(), Wishes(rules, GOAL, reader, "plain")).acts
+
+
+def lets_in(stored: bytes, reader: Reader, words: tuple[bytes, ...]) -> tuple[bool, ...]:
+    """Which of these passwords do."""
+    return tuple(
+        verify(
+            reader.taken(stored),
+            Password(word),
+            user="u",
+            default_scheme=reader.default_scheme,
+            dovecot=reader.dovecot,
+            allow_weak=reader.allow_weak,
+        ).verdict
+        is Verdict.MATCH
+        for word in words
+    )
+
+
+def test_a_new_default_scheme_changes_nothing_for_what_was_prefixed_moved_or_does_not_depend() -> None:
+    """What is prefixed before a default is changed, what is moved, and what is said not to depend on it."""
+    rules = (Rule(Action.PREFIX_DEFAULT, every=True),)
+    for stored, reader in product([*TAKEN, *OTHERS, *BARE, *LOCKS, *ODD, SECRET], readers()):
+        text = stored.encode()
+        words = (RAW, text) if text else (RAW,)  # the password, and the string itself
+        now = lets_in(text, reader, words)
+        moved = carried(text, reader)
+        prefixed = decide(text, Wishes(rules, GOAL, reader)).new
+        for default in ("PLAIN", "CRYPT", "BLF-CRYPT", "PLAIN-MD5"):
+            then = replace(reader, default_scheme=default)
+            for new in filter(None, (moved, prefixed)):
+                assert lets_in(new, then, words) == now, (stored, new, reader, default)
+                assert not depends(new, reader, default)
+            if not depends(text, reader, default):
+                assert lets_in(text, then, words) == now, (stored, reader, default)
+        assert moved is not None or not text or stored[:1] == "{"
+
+
+ODD = ["{", "{x", "{SSHA", "}", "{}x", "a:b", " padded ", "{PLAIN}", "{SHA512-CRYPT}" + SECRET, "!{SSHA}x"]
