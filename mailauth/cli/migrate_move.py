@@ -17,7 +17,7 @@ class _Filled(click.ParamType[Any]):
         column, equals, text = str(value).partition("=")
         if not (equals and column.isidentifier()):
             self.fail(f"{value!r} is not COLUMN=VALUE", param, ctx)
-        return column, text
+        return f"{column}={text}"
 
 
 @click.command(cls=Command)

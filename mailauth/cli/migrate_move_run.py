@@ -23,8 +23,9 @@ from mailauth.migrate.users_out import opened
 from mailauth.migrate.where import Where
 from mailauth.render.json import to_json
 from mailauth.render.migrate import move_text, removal_text
-from mailauth.stores.adding import Target, target_of
-from mailauth.stores.listing import listed
+from mailauth.stores.adding import Target
+from mailauth.stores.adding_elsewhere import opened as opened_target
+from mailauth.stores.listing import read
 
 
 def move(
@@ -32,7 +33,7 @@ def move(
     to_fd: int | None,
     to_passdb: int | None,
     to_rows_query: str | None,
-    fill: tuple[tuple[str, str], ...],
+    fill: tuple[str, ...],
     domain: str,
     accept_fields: bool,
     seal_to: str | None,
@@ -43,12 +44,11 @@ def move(
     **named: Any,
 ) -> None:
     where, there = where_of(named, None), _target(named, to, to_fd, to_passdb, to_rows_query)
-    if where.dovecot.pid or there.dovecot.pid:
-        raise UsageError("a store in another root: run this there, or name both with --url and --to.")
-    target = target_of(there.source, dict(fill))
+    filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
+    target = opened_target(there.dovecot, there.source, filled)
     try:
         with opened(users_out) as each:
-            rows = listed(where.source)
+            rows = read(where.dovecot, where.source)
             found = moving.plan(
                 rows, where.reader, target, domain, each, reads=there.reader, accept_fields=accept_fields
             )
@@ -118,7 +118,7 @@ def undo_move(
     """Ends the program where it is only shown."""
     damaged: list[int] = []
     batches = journals.entries(head.id, key, damaged)
-    target = target_of(where.source, {})
+    target = opened_target(where.dovecot, where.source, {})
     try:
         must_be_of(head, where, target, store)
         if not do_it:

@@ -229,7 +229,11 @@ _EDGES = b" \t\r\n\0"
 def _prefix_default(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
     """Nothing changes by it: the same scheme, and the same payload."""
     parsed = seen.parsed
-    if isinstance(parsed, Flaw) or not parsed.payload or (stored[:1] == b"{" and b"}" in stored):
+    if not stored or (stored[:1] == b"{" and b"}" in stored):
+        return None
+    if isinstance(parsed, Flaw):
+        return _none_still(stored, rule, wishes) if rule.every else None
+    if not parsed.payload:
         return None
     if (seen.perhaps or seen.damage or stored[:1] == b"{") and not rule.every:
         return None
@@ -238,6 +242,13 @@ def _prefix_default(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> 
     if isinstance(then, Flaw) or then.payload != parsed.payload or not same_passwords(parsed, then):
         return None
     return _changed(stored, seen, rule, wishes, new)
+
+
+def _none_still(stored: bytes, rule: Rule, wishes: Wishes) -> Decision | None:
+    """What no password matches, so that none does under another default either: a lock, say."""
+    new = b"{%b}%b" % ((rule.to or wishes.reader.default_scheme).encode(), stored)
+    none = isinstance(_parse(new, wishes), Flaw)
+    return Decision(rule.action, "no password matches", "none as before", new) if none else None
 
 
 def _trim(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:

@@ -28,6 +28,7 @@ from mailauth.stores.swaps import Key, Row, Swap
 
 KIND = "move"  # of its journal
 BATCH = 500
+_PAGE = 20_000
 _NAMED = 5
 ADD, THERE = "add", "there"
 OTHER = "it is there with another string"
@@ -95,12 +96,13 @@ class _There:
     without: int = 0
 
     def read(self, target: Target) -> "_There":
-        for user, stored in target.there():
-            self.names[folded(user)][user] = _digest(stored or b"")
-            self.with_domain, self.without = (
-                self.with_domain + ("@" in user),
-                self.without + ("@" not in user),
-            )
+        after: Key | None = None
+        while rows := target.page(after, _PAGE):
+            for row in rows:
+                self.names[folded(row.user)][row.user] = _digest(row.stored or b"")
+                self.with_domain += "@" in row.user
+                self.without += "@" not in row.user
+            after = rows[-1].key
         return self
 
 

@@ -33,7 +33,6 @@ from mailauth.stores.swaps import (
     key_of,
 )
 
-_PAGE = 25_000
 _NOT_KEPT = "the store does not keep the row as it was written (a trigger, a rule, a policy, a column's type)"
 _STAYED = "the store does not let the row go (a trigger, a rule or a policy)"
 _TWO_PARTS = re.compile(r"CONCAT\(([^,()]+), '@', ([^,()]+)\)")
@@ -57,8 +56,8 @@ class Target(Protocol):
     def obstacles(self) -> Sequence[Obstacle]:
         """What an administrator should know before."""
 
-    def there(self) -> Iterator[tuple[str, bytes | None]]:
-        """All users that are there, with what is stored."""
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        """Who is there: the next rows in key order."""
 
     def key(self, user: str) -> Key | str:
         """The user's key, or why the store cannot have one."""
@@ -158,11 +157,8 @@ class _SqlTarget:
         why = self.table.unsortable()
         return (Obstacle(why, stops=True),) if why else ()
 
-    def there(self) -> Iterator[tuple[str, bytes | None]]:
-        after: Key | None = None
-        while rows := self.table.page(after, _PAGE):
-            yield from ((row.user, row.stored) for row in rows)
-            after = rows[-1].key
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        return self.table.page(after, size)
 
     def key(self, user: str) -> Key | str:
         if len(self.names.keys) == 1:
@@ -272,11 +268,8 @@ class _FileTarget:
     def obstacles(self) -> Sequence[Obstacle]:
         return self.file.obstacles()
 
-    def there(self) -> Iterator[tuple[str, bytes | None]]:
-        after: Key | None = None
-        while rows := self.file.page(after, _PAGE):
-            yield from ((row.user, row.stored) for row in rows)
-            after = rows[-1].key
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        return self.file.page(after, size)
 
     def key(self, user: str) -> Key | str:
         if set(user) & set(":\n\r\0") or user[:1] == "#":

@@ -3,19 +3,23 @@
 A query's condition on the user's name is taken away, and every other one holds (``active = 1``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from mailauth import lines
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
+from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
 from mailauth.oserrors import unseen
-from mailauth.stores import conditions, passwd_file, query, streaming
+from mailauth.stores import conditions, passwd_file, query, sql, streaming
 from mailauth.stores.survey import files_of
 
 _USERDB = "userdb_"
+_AT_ONCE = 20_000
 _STORED, _LAST = 1, 7  # fields of a line: the password, and the first one with extra fields
 
 
@@ -42,6 +46,36 @@ def listed(source: Source) -> Iterator[Listed]:
     elif isinstance(source, FileSource):
         for path in map(Path, files_of(source.path)) if query.VARIABLE.search(source.path) else [source.path]:
             yield from _of_file(Path(path))
+
+
+class Read(Protocol):
+    """A listing in another root, read piece by piece."""
+
+    def some(self) -> Sequence[Listed]:
+        """The next ones; none at the end."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    rows: Iterator[Listed]
+
+    def some(self) -> Sequence[Listed]:
+        return list(islice(self.rows, _AT_ONCE))
+
+
+def read(dovecot: Installation, source: Source) -> Iterator[Listed]:
+    """The same, where that Dovecot lives."""
+    if not dovecot.pid:
+        yield from listed(source)
+        return
+    if isinstance(source, SqlSource):
+        sql.prepare(source)
+    child = dovecot.stay(lambda: _Reading(listed(source)), Read)
+    try:
+        while some := child.ask("some"):
+            yield from some
+    finally:
+        child.close()
 
 
 def rows_query(text: str, place: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from mailauth.hashes import Password, generate
 from tests.cli.running import ROOT
+from tests.field.rig import Rig
 from tests.migrate.conftest import secret
 from tests.migrate.test_apply import Make, Store, migrated
 from tests.migrate.test_undo import ROWS, stored_of
@@ -191,3 +192,55 @@ def test_killed_among_the_batches_it_is_run_again_and_all_can_be_taken_back(
     for head in reversed(json.loads(one.run("status", "--json"))):
         undo(one, head["id"], "--apply")
     assert one.lab.store.users() == THERE
+
+
+BOTH = """dovecot_config_version = @VERSION@
+dovecot_storage_version = @VERSION@
+protocols = imap
+ssl = no
+passdb_default_password_scheme = SHA512-CRYPT
+passdb sql {
+  sql_driver = sqlite
+  sqlite_path = @FILE@
+  query = SELECT name AS user, pw AS password FROM mailbox WHERE name = '%{user}' AND active = 1
+}
+passdb passwd-file {
+  passwd_file_path = @DIR@/users
+}
+"""
+
+
+def test_two_passdbs_of_a_dovecot_in_another_root_are_merged_and_one_gets_another_default(
+    tmp_path: Path,
+) -> None:
+    """A scheme for all of them at the top: the other passdb's stays, and who is not active is not let in."""
+    file = "".join(f"f{n}:{bare(n)}\n" for n in range(3))
+    rows = ", ".join(f"('u{n}', '{bare(n)}', {int(n != 2)})" for n in range(3))
+    schema = (
+        "CREATE TABLE mailbox (name TEXT PRIMARY KEY, pw TEXT, active INT)",
+        f"INSERT INTO mailbox VALUES {rows}",
+    )
+    with Rig("2.4.1", "sqlite", {"dovecot.conf": BOTH, "users": file}, schema) as lab:
+        one, path = Store(lab, tmp_path / "state"), lab.folder / "users"
+
+        def let_in(letter: str) -> list[bool]:
+            return [lab.login(f"{letter}{n}", secret(n)).ok for n in range(3)]
+
+        assert (let_in("u"), let_in("f")) == ([True, True, False], [True] * 3)
+        words = ("default-scheme", "SSHA512", "--passdb", "1", "--apply", "--json")
+        changed = json.loads(one.at(*words))
+        assert (let_in("u"), let_in("f")) == ([True, True, False], [True] * 3)
+        at = ("--passdb", "2", "--to-passdb", "1", "--fill", "active=1", "--apply", "--json")
+        merged = json.loads(one.at("move", *at))
+        path.write_text("")
+        time.sleep(1.1)  # Dovecot looks at a passwd-file once a second: src/auth/db-passwd-file.c
+        assert let_in("f") == [True] * 3
+        back = json.loads(one.at("move", "--passdb", "1", "--to-passdb", "2", "--apply", "--json"))
+        assert {line.partition(":")[0] for line in path.read_text().splitlines()} == {
+            *("u0", "u1", "f0", "f1", "f2")
+        }
+        one.at("undo", back["id"], "--passdb", "2", "--apply")
+        assert path.read_text() == ""
+        one.at("undo", merged["id"], "--passdb", "1", "--apply")
+        one.at("undo", changed["id"], "--passdb", "1", "--apply")
+        assert (let_in("u"), let_in("f")) == ([True, True, False], [False] * 3)
