@@ -162,22 +162,7 @@ def _look(target: Target) -> Looked:
         shared[LookedUp] = LookedUp("auth_username_chars: no passdb is asked", (), (), end, end)
         skip(shared, (PasswordCheck, UserBind, ClientAddress), "Dovecot refuses the name")
     else:
-        lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
-        if lookups is not None and (address := in_log(scene)):
-            scene = replace(scene, address=address, logged=True)
-            scene = replace(scene, road=make_road(scene))
-            cases.clear()
-            lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
-        if lookups is None:
-            skip(shared, (ClientAddress,), "no entry was read")
-        else:
-            see(shared, ClientAddress, lambda: observe_address(scene, lookups))
-            scene = replace(scene, userdb_fails=lookups.userdb_fails, patience=_patience(lookups, scene))
-        directories = see(shared, DirectoryAnswers, lambda: observe_directories(scene))
-        dropped = directories.those(Directed.DROPS) if directories else ()
-        scene = replace(scene, patience=_DROPPED) if dropped else scene
-        if any(one.alone for one in dropped):
-            skip(shared, (UserdbAnswer,), "auth connects to that directory for ever once it is asked")
+        scene = _look_up(shared, scene, cases)
     scene = replace(scene, cases=tuple(cases))
     facts = [_look_at(case, scene) for case in cases]
     _check_password(shared, scene, facts)
@@ -190,6 +175,27 @@ def _look(target: Target) -> Looked:
     merged = [shared | one for one in facts] or [shared | _without_a_hash(shared[LookedUp])]
     seen = (*shared.values(), *(fact for one in facts for fact in one.values()))
     return Looked(concluded(target.user, merged, seen, target.dovecot), config, scene.cases)
+
+
+def _look_up(shared: Facts, scene: Scene, cases: list[Case]) -> Scene:
+    """Ask the passdbs, into ``cases``; what is known of the client and its patience thereafter."""
+    lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
+    if lookups is not None and (address := in_log(scene)):
+        scene = replace(scene, address=address, logged=True)
+        scene = replace(scene, road=make_road(scene))
+        cases.clear()
+        lookups = see(shared, LookedUp, lambda: look_up(scene, cases))
+    if lookups is None:
+        skip(shared, (ClientAddress,), "no entry was read")
+    else:
+        see(shared, ClientAddress, lambda: observe_address(scene, lookups))
+        scene = replace(scene, userdb_fails=lookups.userdb_fails, patience=_patience(lookups, scene))
+    directories = see(shared, DirectoryAnswers, lambda: observe_directories(scene))
+    dropped = directories.those(Directed.DROPS) if directories else ()
+    scene = replace(scene, patience=_DROPPED) if dropped else scene
+    if any(one.alone for one in dropped):
+        skip(shared, (UserdbAnswer,), "auth connects to that directory for ever once it is asked")
+    return scene
 
 
 def _log_in(shared: Facts, scene: Scene) -> Scene:

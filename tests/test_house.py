@@ -233,3 +233,15 @@ def test_no_file_of_another_root_is_opened_by_its_name() -> None:
     by_name = re.compile(r"\.path\(.*\)\s*\.(?:read_text|read_bytes|open)\(")
     found = [str(path) for path in MODULES if by_name.search(path.read_text())]
     assert not found
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    """Without its decorators: what a command is called with is a table."""
+    long = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or node.lineno) - node.lineno >= 60
+    ]
+    assert not long

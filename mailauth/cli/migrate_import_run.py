@@ -36,10 +36,6 @@ from mailauth.stores.swaps import Table
 
 def import_(
     file: str,
-    scheme: str,
-    profile: str,
-    cost: int | None,
-    rounds: int | None,
     verify_only: bool,
     overwrite: bool,
     long_passwords: str,
@@ -51,19 +47,13 @@ def import_(
     jobs: int | None,
     dask: str | None,
     accept_loss: bool,
-    encoding: str | None,
-    delimiter: str | None,
-    quote: str,
-    user_column: str,
-    password_column: str,
     users_out: Path | None,
     as_json: bool,
     **named: Any,
 ) -> None:
     if verify_only and (do_it or overwrite):
         raise UsageError("--verify-only changes nothing: leave out --apply and --set.")
-    dialect = _dialect(delimiter, quote, user_column, password_column)
-    goal = Goal(scheme.upper(), tuple(options_of(scheme, profile, cost, rounds).items()))
+    dialect, goal = _dialect(named), _goal(named)
     where = where_of(named, goal)
     assert where.order
     hashing = (workers_of if verify_only else hashers_of)(where.order, goal, jobs, dask)
@@ -82,7 +72,9 @@ def import_(
         source = stack.enter_context(opened_file(file))
         report.each = stack.enter_context(listed(users_out))
         _warned(source, file)
-        users = stack.enter_context(import_list.opened(source, naming, report.add, encoding, dialect))
+        users = stack.enter_context(
+            import_list.opened(source, naming, report.add, named["encoding"], dialect)
+        )
         report.lines = users.lines
         table = opened(where)
         stack.callback(table.close)
@@ -104,8 +96,15 @@ def import_(
     _told(report, table.place, journal.head if journal else None, as_json, verify_only)
 
 
-def _dialect(delimiter: str | None, quote: str, user: str, password: str) -> Dialect:
+def _goal(named: dict[str, Any]) -> Goal:
+    made = options_of(named["scheme"], named["profile"], named["cost"], named["rounds"])
+    return Goal(named["scheme"].upper(), tuple(made.items()))
+
+
+def _dialect(named: dict[str, Any]) -> Dialect:
     """Raises UsageError."""
+    delimiter, quote = named["delimiter"], named["quote"]
+    user, password = named["user_column"], named["password_column"]
     between = {None: "", "tab": "\t", "\\t": "\t"}.get(delimiter, delimiter or "")
     around = "" if quote == "none" else quote
     if len(between) > 1 or len(around) > 1:

@@ -28,36 +28,35 @@ def written(iterations: int, salt: bytes, stored: bytes, server: bytes) -> bytes
     return b"%d,%b,%b,%b" % (iterations, base64_encode(salt), base64_encode(stored), base64_encode(server))
 
 
-def scheme(  # noqa: C901 - a record of closures
-    name: str, digest: str, default: int, per_round: float
-) -> Scheme:
-    size = hashlib.new(digest).digest_size
+def _parsed(payload: bytes, name: str, size: int) -> Params | Flaw:
+    text = payload.partition(b"\0")[0]
+    fields = text.split(b",")
+    if len(fields) != 4:
+        return Flaw(
+            Verdict.MALFORMED,
+            f"{name} is iterations,salt,StoredKey,ServerKey; here are {len(fields)} fields, not 4",
+            0,
+        )
+    count = fields[0]
+    if not count.isdigit() or len(count) > 20 or not LEAST <= int(count) <= MOST:
+        return Flaw(
+            Verdict.MALFORMED,
+            f"Invalid {name} iteration count: Dovecot takes {LEAST} to {MOST}",
+            0,
+        )
+    at = len(count) + 1 + len(fields[1]) + 1
+    for what, field in (("StoredKey", fields[2]), ("ServerKey", fields[3])):
+        raw = base64_decode(field)
+        if raw is None:
+            return Flaw(Verdict.MALFORMED, f"Invalid {name} {what}: no padded base64", at)
+        if len(raw) != size:
+            return Flaw(Verdict.MALFORMED, f"Invalid {name} {what}: {len(raw)} bytes, not {size}", at)
+        at += len(field) + 1
+    return (("iterations", int(count)), ("salt", len(base64_decode_leniently(fields[1]))))
 
-    def parse(payload: bytes) -> Params | Flaw:
-        text = payload.partition(b"\0")[0]
-        fields = text.split(b",")
-        if len(fields) != 4:
-            return Flaw(
-                Verdict.MALFORMED,
-                f"{name} is iterations,salt,StoredKey,ServerKey; here are {len(fields)} fields, not 4",
-                0,
-            )
-        count = fields[0]
-        if not count.isdigit() or len(count) > 20 or not LEAST <= int(count) <= MOST:
-            return Flaw(
-                Verdict.MALFORMED,
-                f"Invalid {name} iteration count: Dovecot takes {LEAST} to {MOST}",
-                0,
-            )
-        at = len(count) + 1 + len(fields[1]) + 1
-        for what, field in (("StoredKey", fields[2]), ("ServerKey", fields[3])):
-            raw = base64_decode(field)
-            if raw is None:
-                return Flaw(Verdict.MALFORMED, f"Invalid {name} {what}: no padded base64", at)
-            if len(raw) != size:
-                return Flaw(Verdict.MALFORMED, f"Invalid {name} {what}: {len(raw)} bytes, not {size}", at)
-            at += len(field) + 1
-        return (("iterations", int(count)), ("salt", len(base64_decode_leniently(fields[1]))))
+
+def scheme(name: str, digest: str, default: int, per_round: float) -> Scheme:
+    size = hashlib.new(digest).digest_size
 
     def verify(payload: bytes, password: Password, _user: str) -> Judgement:
         count, salt, stored, _server = payload.partition(b"\0")[0].split(b",")
@@ -81,7 +80,7 @@ def scheme(  # noqa: C901 - a record of closures
         name=name,
         aliases=(),
         weak=False,
-        parse=parse,
+        parse=lambda payload: _parsed(payload, name, size),
         verify=verify,
         generate=generate,
         memory=memory,

@@ -58,9 +58,7 @@ def observe_trials(
             f"pam_unix has {verifiers.helper} verify, which has the limit of {verifiers.miss.service} and is"
             " smaller: whether the hash fits into it is not known; a real login shows what comes of it."
         )
-    hit = None
-    if verifiers.hit is not None:
-        hit = one(verifiers.hit)
+    hit = one(verifiers.hit) if verifiers.hit is not None else None
     known = next((t.later for t in (miss, hit) if t and t.later is not Verdict.OUT_OF_MEMORY), None)
     unlimited = None
     if password is not None and not shortened:

@@ -9,6 +9,7 @@ between the first two "$" says which forms a string may have, so that the others
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from mailauth import hashes
@@ -184,39 +185,46 @@ def one_column(rows: Rows) -> str:
     return f"SELECT {rows.column} FROM {rows.tables} LIMIT 0"  # noqa: S608 - the same
 
 
+def _find(engine: Engine) -> str:
+    return "STRPOS" if engine == "pgsql" else "INSTR"
+
+
+def _length(engine: Engine) -> str:
+    return "LENGTH" if engine == "pgsql" else "CHAR_LENGTH"
+
+
+def _clean(engine: Engine, value: str, chars: str) -> str:
+    """Nothing but ``chars`` is in it."""
+    return f"({value}) {'!~' if engine == 'pgsql' else 'NOT REGEXP'} '[^{chars}]'"
+
+
+def _of_form(engine: Engine, one: _Form) -> str:
+    """What a hash of this form becomes: its fields filled, the rest as it is."""
+    find, tail = _find(engine), f"RIGHT(e, {one.tail})"
+    several = len(one.fields) > 1
+    tests = [f"e LIKE '{one.before}{'$'.join('_' * size for size in one.fields)}'"]
+    if several:
+        tests.append(f"{tail} NOT LIKE '%$%$%'")
+    tests.append(_clean(engine, tail, f"{one.chars}$" if several else one.chars))
+    done = 0
+    for number, size in enumerate(one.fields):
+        done += size
+        tests += [
+            f"{find}('{ends}', SUBSTR({tail}, {done + number}, 1)) > 0"
+            for field, ends in one.ends
+            if field == number
+        ]
+    tests += [f"{find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
+    tests.append(f"RIGHT(e, {CASE}) <> LOWER(RIGHT(e, {CASE}))")
+    fill = "$".join(one.fill * size for size in one.fields)
+    return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {_length(engine)}(e) - {one.tail}), '{fill}')"
+
+
 def _key(engine: Engine, *, text: bool) -> str:
-    find = "STRPOS" if engine == "pgsql" else "INSTR"
-    length = "LENGTH" if engine == "pgsql" else "CHAR_LENGTH"
-
-    def clean(value: str, chars: str) -> str:
-        """Nothing but ``chars`` is in it."""
-        if engine == "pgsql":
-            return f"({value}) !~ '[^{chars}]'"
-        return f"({value}) NOT REGEXP '[^{chars}]'"
-
-    def form(one: _Form) -> str:
-        tail = f"RIGHT(e, {one.tail})"
-        several = len(one.fields) > 1
-        tests = [f"e LIKE '{one.before}{'$'.join('_' * size for size in one.fields)}'"]
-        if several:
-            tests.append(f"{tail} NOT LIKE '%$%$%'")
-        tests.append(clean(tail, f"{one.chars}$" if several else one.chars))
-        done = 0
-        for number, size in enumerate(one.fields):
-            done += size
-            tests += [
-                f"{find}('{ends}', SUBSTR({tail}, {done + number}, 1)) > 0"
-                for field, ends in one.ends
-                if field == number
-            ]
-        tests += [f"{find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
-        tests.append(f"RIGHT(e, {CASE}) <> LOWER(RIGHT(e, {CASE}))")
-        fill = "$".join(one.fill * size for size in one.fields)
-        return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {length}(e) - {one.tail}), '{fill}')"
-
+    find, length, clean = _find(engine), _length(engine), partial(_clean, engine)
     kinds: dict[tuple[str, ...], list[str]] = {}
     for one in _FORMS:
-        kinds.setdefault(one.ids, []).append(form(one))
+        kinds.setdefault(one.ids, []).append(_of_form(engine, one))
     forms = [
         f"WHEN m IN ({', '.join(map(repr, ids))}) THEN CASE {' '.join(inner)} ELSE e END"
         for ids, inner in kinds.items()
