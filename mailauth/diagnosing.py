@@ -46,15 +46,7 @@ from mailauth.finding import Diagnosis
 from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.interruptible import verify_hash
-from mailauth.looking import (
-    Facts,
-    auth_starts,
-    concluded,
-    lack,
-    look_by,
-    see,
-    skip,
-)
+from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, skip
 from mailauth.probes.binding import Binder
 from mailauth.probes.client_address import in_log, observe_address
 from mailauth.probes.directory import observe_directories
