@@ -52,3 +52,15 @@ class SystemAccounts(Evidence):
         """The faults of these kinds that keep the user out."""
         found = [(one, fault) for one in self.answers if one.refused for fault in one.faults]
         return tuple((one, fault) for one, fault in found if fault.why in why)
+
+
+@dataclass(frozen=True, slots=True)
+class PamLog(Evidence):
+    """What PAM's modules logged of the user, and when; the newest last."""
+
+    lines: tuple[tuple[str, str], ...]
+
+    @property
+    def seen(self) -> str:
+        said = [f"{text}{f' ({when})' if when else ''}" for text, when in self.lines]
+        return "; ".join(said) or "nothing of this user"

@@ -32,6 +32,7 @@ from mailauth.evidence import (
     NotApplicable,
     OpenDoors,
     OpenSessions,
+    PamLog,
     Penalties,
     PostfixLink,
     Reachable,
@@ -67,6 +68,7 @@ from mailauth.probes.log_user import observe_sent, observe_user_in_log
 from mailauth.probes.lua import observe_lua
 from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
 from mailauth.probes.network import observe_listening, observe_reachable
+from mailauth.probes.pam_log import observe_pam_log
 from mailauth.probes.postfix_link import observe_postfix_link
 from mailauth.probes.refused import observe_accepted
 from mailauth.probes.scene import Scene
@@ -128,6 +130,7 @@ PROBES: tuple[Probe, ...] = (
     Probe(CacheAnswer, Scope.USER, observe_cache),
     Probe(DirectoryAnswers, Scope.USER, observe_directories),
     Probe(SystemAccounts, Scope.USER, observe_system_accounts),
+    Probe(PamLog, Scope.USER, observe_pam_log),
     Probe(UserInLog, Scope.USER, observe_user_in_log),
     Probe(OpenSessions, Scope.USER, observe_sessions),
     Probe(SentPasswords, Scope.USER, observe_sent),

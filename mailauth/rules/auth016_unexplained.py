@@ -12,7 +12,7 @@ What to do
     system's log of authentication, an LDAP server has its own.
 """
 
-from mailauth.evidence import Logins, LogWindow, LookedUp, UserInLog
+from mailauth.evidence import Logins, LogWindow, LookedUp, PamLog, UserInLog
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
@@ -26,7 +26,11 @@ from mailauth.rules import log_case
     bears=Bears.NOTHING,
 )
 def unexplained(
-    logins: Logins, lookups: LookedUp | None, log: UserInLog | None, window: LogWindow | None
+    logins: Logins,
+    lookups: LookedUp | None,
+    log: UserInLog | None,
+    window: LogWindow | None,
+    pam: PamLog | None,
 ) -> Problem | None:
     failed = [reply for reply in logins.replies if not reply.ok]
     if not failed:
@@ -41,7 +45,10 @@ def unexplained(
         says += f" {'; '.join(one.reason.removesuffix('.') for one in unseen)}."
     if log and log.reasons:
         says += f" {log_case.of_user(log)}{log_case.of_auth(window)}"
-    also = tuple(one for one in (lookups, log if log and log.reasons else None) if one)
+    if pam and pam.lines:
+        says += f" PAM's modules say of this user, in {pam.source}: {pam.seen}."
+    told = (lookups, log if log and log.reasons else None, pam if pam and pam.lines else None)
+    also = tuple(one for one in told if one)
     return Problem(
         says=says,
         because=(logins, *also),

@@ -15,6 +15,7 @@ from mailauth.finding import Certainty, Severity
 from mailauth.hashes import libcrypt
 from mailauth.lab import Lab
 from mailauth.lab.stores.accounts import Accounts
+from mailauth.probes import pam_log
 from tests.conftest import PROVEN
 from tests.lab.test_stores import hashed
 from tests.proofs.story import SECRET, Proof, record
@@ -298,3 +299,26 @@ def test_another_service(lab: Callable[..., Lab], dovecot_version: str) -> None:
         assert one.logins() == [True]
         one.finds(set(), password=SECRET)
         one.finds({"PASS001"}, password=b"another")
+
+
+def test_what_pam_logs_of_a_module_that_is_not_followed(
+    proof: Make, dovecot_version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason stands in the system's log of authentication alone: there it is read, of this user only."""
+    one = proof(dovecot_version, "pam", {"alice": HASH})
+    rules, log = one.write("access.conf", "-:ALL:ALL\n"), one.write("auth.log", "")
+    access = f"account required pam_access.so accessfile={rules}\n"
+    store(one.lab).set_services(
+        {"common-account": f"{access}{ACCOUNT}account required pam_permit.so\n"},
+    )
+    assert one.logins() == [False]
+    said = "pam_access(dovecot:account): access denied for user `alice' from `dovecot'"
+    line = f"Nov 30 00:00:01 host auth: {said}"
+    other = "Nov 30 00:00:09 host sshd[1]: pam_unix(sshd:auth): authentication failure; user=alice"
+    texts = (line, line.replace("alice", "malice"), line.replace(":01", ":02"), other, "")
+    log.write_text("\n".join(texts))
+    monkeypatch.setattr(pam_log, "FILES", ("/nonexistent", str(log)))
+    (found,) = one.look(password=SECRET, login=True).diagnosis.findings
+    assert found.rule.code == "AUTH016"
+    end = f"in {log}: {said} (Nov 30 00:00:02)."
+    assert found.problem.says.endswith(end), found.problem.says
