@@ -185,5 +185,35 @@ def _inside(folder: int, root: str, name: str, flags: int) -> int:
         return descriptor
     code = ctypes.get_errno()
     if code in _UNKNOWN:
-        return os.open(found(root, name), flags | os.O_NOFOLLOW)
+        return _step_by_step(folder, name, flags)
     raise OSError(code, os.strerror(code), f"{root}{name}")
+
+
+def _step_by_step(folder: int, name: str, flags: int) -> int:
+    """What openat2(2) does: each part is opened below the one before, and a link is read as a name.
+
+    The kernel follows none, so it does not matter who exchanges what meanwhile.
+    """
+    way = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+    todo, at, links = name.split("/")[::-1], [os.dup(folder)], 0
+    try:
+        while todo:
+            part = todo.pop()
+            if part == ".." and len(at) > 1:
+                os.close(at.pop())
+            if part in ("", ".", ".."):
+                continue
+            at.append(os.open(part, way, dir_fd=at[-1]))
+            if not stat.S_ISLNK(os.fstat(at[-1]).st_mode):
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+            target = os.readlink("", dir_fd=at[-1])
+            for _ in range(len(at) - 1 if target.startswith("/") else 1):
+                os.close(at.pop())
+            todo += target.split("/")[::-1]
+        return os.open(f"/proc/self/fd/{at[-1]}", flags)
+    finally:
+        for one in at:
+            os.close(one)

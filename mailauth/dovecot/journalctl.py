@@ -10,7 +10,8 @@ from mailauth.dovecot import programs
 from mailauth.errors import CannotObserve
 
 _SECONDS = 5.0
-_WORDS = ("-q", "-o", "json", "--no-pager", "-t")
+# Dovecot's log process is root's; by syslog(3) any user can write lines under Dovecot's name.
+_WORDS = ("-q", "-o", "json", "--no-pager", "_UID=0", "-t")
 
 
 def ask(program: str, ident: str, *options: str, most: int) -> tuple[int, bytes, bytes]:

@@ -149,6 +149,46 @@ def test_an_ordinary_users_files_are_opened_as_that_user(fake: int, tmp_path: Pa
     assert "Groups:\t \n" in told
 
 
+def test_a_folder_that_becomes_a_link_where_the_kernel_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a sandbox does not know openat2(2): after the name was followed, and before it is opened."""
+    its, host = tmp_path / "root" / "etc", tmp_path / "host"
+    for place, text in ((its, "its"), (host, "the host's")):
+        place.mkdir(parents=True)
+        (place / "file").write_text(text)
+    (its / "absolute").symlink_to("/etc/../../../etc/file")
+    (its / "relative").symlink_to("../etc/./file")
+    (its / "circle").symlink_to("circle")
+    monkeypatch.setattr(inroot, "_OPENAT2", 100_000)
+    folder = os.open(its.parent, os.O_PATH | os.O_DIRECTORY)
+
+    def read(name: str) -> str:
+        with os.fdopen(inroot._inside(folder, str(its.parent), name, os.O_RDONLY)) as file:
+            return file.read()
+
+    def late(root: str, name: str) -> Path:
+        seen = found(root, name)
+        its.rename(its.with_name("away"))
+        its.symlink_to(host)
+        return seen
+
+    try:
+        assert {read("/etc/absolute"), read("/etc/relative"), read("/../etc/file")} == {"its"}
+        with pytest.raises(OSError, match="Too many levels"):
+            read("/etc/circle")
+        found = inroot.found
+        monkeypatch.setattr(inroot, "found", late)
+        assert read("/etc/file") == "its"
+        monkeypatch.undo()
+        late("/", "/")
+        monkeypatch.setattr(inroot, "_OPENAT2", 100_000)
+        with pytest.raises(FileNotFoundError):
+            read("/etc/file")
+    finally:
+        os.close(folder)
+
+
 def test_a_process_that_ended_is_no_other() -> None:
     """Its number may be another's: nothing is run beside that, and nothing of its root is read."""
     with subprocess.Popen(["sleep", "600"]) as first:
