@@ -42,9 +42,47 @@ def in_mysql(number: int, connect: Callable[[], Any]) -> str:
         others = [row for row in rows if row["id"] not in (str(number), str(link.thread_id()))]
         free = [row for row in others if not _WAITS.search(row["state"]) and row["command"] != "Daemon"]
         free.sort(key=lambda row: -int(row["time"] or 0))
-        told = (_session(row["id"], row["user"], row["host"], row["command"], row["time"]) for row in free)
-        return _said(f"it says of that query: {mine['state']}", told)
+        holders = _holders(cursor)
+        holding = [row for row in free if row["id"] in holders]
+        told = (
+            _session(row["id"], row["user"], row["host"], row["command"], row["time"])
+            for row in holding or free
+        )
+        what = f"it says of that query: {mine['state']}"
+        if holding:
+            return f"{what}; the lock is held by session {', '.join(list(told)[:_SHOWN])}"
+        alone = {row["user"] for row in rows} == {mine["user"]}
+        return f"{_said(what, told)}; {_ONLY_OWN if alone else _NOT_SHOWN}"
     return ""
+
+
+_NOT_SHOWN = (
+    "which of them holds the lock, the server does not show this account (the plugin METADATA_LOCK_INFO, or"
+    " performance_schema, would)"
+)
+_ONLY_OWN = "this account is shown its own sessions only: who holds the lock, SHOW PROCESSLIST as root shows"
+# Who keeps readers out of a table.  Source: MariaDB's "Metadata Lock Info Plugin", "performance_schema".
+_HOLDERS = (
+    (
+        "SELECT thread_id FROM information_schema.metadata_lock_info"
+        " WHERE lock_mode IN ('MDL_SHARED_NO_READ_WRITE', 'MDL_EXCLUSIVE') AND table_schema = DATABASE()"
+    ),
+    (
+        "SELECT t.processlist_id FROM performance_schema.metadata_locks l JOIN performance_schema.threads t"
+        " ON t.thread_id = l.owner_thread_id WHERE l.lock_status = 'GRANTED' AND l.object_type = 'TABLE'"
+        " AND l.lock_type IN ('SHARED_NO_READ_WRITE', 'EXCLUSIVE') AND l.object_schema = DATABASE()"
+    ),
+)
+
+
+def _holders(cursor: Any) -> set[str]:
+    """The numbers of the sessions that lock a table of this database; none where they are not shown."""
+    found: set[str] = set()
+    for query in _HOLDERS:
+        with suppress(Exception):  # the plugin is not there, or the account has not the right
+            cursor.execute(query)
+            found |= {_text(row[0]) for row in cursor.fetchall()}
+    return found
 
 
 def in_pgsql(connection: Any, template: str) -> str:

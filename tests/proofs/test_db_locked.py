@@ -37,3 +37,25 @@ def test_db005_a_table_that_is_locked(proof: Callable[..., Proof], dovecot_versi
     assert "end that session" in found[0].problem.remedy.summary
     assert "AUTH012" not in {one.rule.code for one in found}
     record(told.lab, "table locked by another session", ["DB005"])
+
+
+def test_db005_names_who_holds_the_lock(proof: Callable[..., Proof]) -> None:
+    """Where the server shows it; else that it does not is said, and no session is taken for the holder."""
+    told = proof("2.3.19.1", "mysql", {"alice": GOOD})
+    with administrator(told.lab) as cursor, administrator(told.lab) as innocent:
+        innocent.execute("SELECT 1")
+        cursor.execute("SELECT CONNECTION_ID()")
+        ((number,),) = cursor.fetchall()
+        cursor.execute("LOCK TABLES users WRITE")
+        (unknown,) = told.finds({"DB005"})
+        assert "which of them holds the lock, the server does not show" in unknown.problem.says or (
+            "shown its own sessions only" in unknown.problem.says
+        )
+        cursor.execute("UNLOCK TABLES")
+        cursor.execute("INSTALL SONAME 'metadata_lock_info'")
+        cursor.execute("LOCK TABLES users WRITE")
+        (known,) = told.finds({"DB005"})
+        assert f"the lock is held by session {number} of " in known.problem.says
+        assert "other sessions" not in known.problem.says
+        cursor.execute("UNLOCK TABLES")
+        cursor.execute("UNINSTALL SONAME 'metadata_lock_info'")
