@@ -15,6 +15,7 @@ from mailauth.evidence import (
     DirectoryAnswers,
     Foreseen,
     LookedUp,
+    LuaScripts,
     StoreMemory,
     Surveys,
     SystemAccounts,
@@ -25,6 +26,7 @@ from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, 
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.log_unseen import observe_unseen_failures
+from mailauth.probes.lua import observe_lua
 from mailauth.probes.nobody import ask_accounts, ask_directories, ask_stores
 from mailauth.probes.scene import Scene
 from mailauth.probes.survey import Ask, observe_surveys
@@ -71,6 +73,8 @@ def look_at_all(checkup: Checkup) -> Looked:
         judging = as_if(config, version)
         facts[Configured] = Configured(f"doveconf -a, as if for {version}", judging)
         see(facts, Foreseen, lambda: observe_foreseen(checkup.dovecot, config, version))
+        old = Scene(checkup.dovecot, config)
+        see(facts, LuaScripts, lambda: observe_lua(old, version.dialect))
     _look_at_stores(facts, checkup, config, judging)
     if checkup.as_if is None and not cannot_look_up(config):
         see(facts, LookedUp, lambda: ask_stores(scene))

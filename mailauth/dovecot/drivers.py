@@ -117,7 +117,13 @@ _UNREAD: Mapping[str, Unread] = {
     "ldap, lookup": Unread(
         "all entries of LDAP", "which returns the stored string, for Dovecot to verify", _LOG, _READ
     ),
-    "lua": Unread("Lua", "whose script says yes or no, or returns a stored string", _LOG, _READ, stops=True),
+    "lua": Unread(
+        "what a Lua script answers",
+        "yes or no, or a stored string; no script is run",
+        _LOG,
+        _READ,
+        stops=True,
+    ),
     "dict": Unread("a dict", "which returns the stored string, for Dovecot to verify", _LOG, _READ),
     "shadow": Unread(
         "/etc/shadow as a whole",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from mailauth.dovecot import children, conf, inroot, liblua, luascript, v24
 from mailauth.dovecot.authconfig import Passdb
+from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.lua import LuaFault, LuaScript, LuaScripts, taken
@@ -33,15 +34,16 @@ class _Read:
     script: luascript.Script | None
 
 
-def observe_lua(scene: Scene) -> LuaScripts | NotApplicable:
-    """Every script.  Raises CannotObserve where one may not be read by us."""
+def observe_lua(scene: Scene, dialect: Dialect | None = None) -> LuaScripts | NotApplicable:
+    """Every script; ``dialect``: that it is judged for, if another than it runs on.  Raises CannotObserve."""
+    judged = dialect or scene.config.version.dialect
     passdbs = [one for one in scene.config.passdbs if one.driver == "lua"]
     if not passdbs:
         return NotApplicable(LuaScripts, "no passdb is a Lua script")
-    return LuaScripts("the Lua scripts", tuple(_look_at(scene, one) for one in passdbs))
+    return LuaScripts("the Lua scripts", tuple(_look_at(scene, one, judged) for one in passdbs))
 
 
-def _look_at(scene: Scene, passdb: Passdb) -> LuaScript:
+def _look_at(scene: Scene, passdb: Passdb, dialect: Dialect) -> LuaScript:
     block = scene.config.tree.all("passdb")[passdb.number - 1]
     others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
     file, wrong = _set_to(scene, block)
@@ -65,7 +67,7 @@ def _look_at(scene: Scene, passdb: Passdb) -> LuaScript:
     if by:
         closed = f"{by} is {why_not}; auth runs as {reader}"
         return replace(seen, fault=LuaFault.CLOSED, words=closed)
-    return _judged(scene, seen, source)
+    return _judged(scene, seen, source, dialect)
 
 
 def _set_to(scene: Scene, block: conf.Block) -> tuple[str, str]:
@@ -84,7 +86,7 @@ def _bad(option: str) -> bool:
     return option not in ("blocking=yes", "blocking=no")
 
 
-def _judged(scene: Scene, seen: LuaScript, source: bytes) -> LuaScript:
+def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> LuaScript:
     if source.startswith(b"\x1bLua"):
         return replace(seen, open="it is compiled, and was not looked into")
     liblua.load()
@@ -97,7 +99,6 @@ def _judged(scene: Scene, seen: LuaScript, source: bytes) -> LuaScript:
     script = read.script
     if script is None:
         return seen
-    dialect = scene.config.version.dialect
     returns = tuple(one for one in script.returns if _is_called(scene, script, one))
     refused = tuple(
         one

@@ -1,5 +1,8 @@
 """The passdbs that were not looked into, and the mechanism for which the others were followed."""
 
+from mailauth.dovecot.authconfig import AuthConfig, Passdb
+from mailauth.dovecot.drivers import Question
+from mailauth.dovecot.sizes import show_limit
 from mailauth.evidence import End, Said, Unseen
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import Road
@@ -11,8 +14,17 @@ def not_asked(road: Road) -> tuple[Unseen, ...]:
     """The passdbs that could not be asked."""
     missed = [(one, road.unasked[one.number]) for one in road.config.passdbs if one.number in road.unasked]
     return tuple(
-        Unseen(one.number, one.label, str(why), one.unread.open, why.needs_root) for one, why in missed
+        Unseen(one.number, one.label, f"{why}{_room(road.config, one)}", one.unread.open, why.needs_root)
+        for one, why in missed
     )
+
+
+def _room(config: AuthConfig, passdb: Passdb) -> str:
+    """Who verifies a hash that is not seen, and how large that process may grow."""
+    if Question.MEMORY not in passdb.unread.open:
+        return ""
+    limit = show_limit(config.services[passdb.verified_by].vsz_limit)
+    return f"; a hash that it returns is verified by {passdb.verified_by} (vsz_limit: {limit})"
 
 
 def of_other_mechanisms(scene: Scene, end: End) -> tuple[Unseen, ...]:

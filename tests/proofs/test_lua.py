@@ -11,6 +11,7 @@ import pytest
 
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.doveadm import at_pid
+from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 from mailauth.finding import Certainty, Finding, Severity
 from mailauth.lab import Lab
@@ -111,6 +112,33 @@ def test_scripts_as_they_are_written(proof: Make, dovecot_version: str) -> None:
             assert words in finding.problem.says
         record(one.lab, f"lua: {name}", (code,))
     is_well(one, VERIFY)
+    if old:
+        for text, wanted in ((lookup(JOINED), {"LUA003"}), (VERIFY, set())):
+            script(one.lab, text)
+            foreseen = Checkup(at_pid(one.lab.master_pid, None), as_if=Version(2, 4, 1))
+            found = look_at_all(foreseen).diagnosis.findings
+            assert {each.rule.code for each in found} & {"LUA001", "LUA002", "LUA003"} == wanted
+
+
+def test_the_process_that_verifies(proof: Make, dovecot_version: str) -> None:
+    """What a hash may take is open, with the limit of the process that verifies it."""
+    one = proof(dovecot_version, "lua", {"alice": GOOD})
+    text = one.lab.config.read_text()
+    path = one.lab.store.path
+    old, new = (
+        (f"file={path}", f"file={path} blocking=no")
+        if dovecot_version < "2.4"
+        else (f"lua_file = {path}", f"lua_file = {path}\npassdb_use_worker = no")
+    )
+    assert old in text
+    for settings, who in ((text, "auth-worker"), (text.replace(old, new), "auth")):
+        one.lab.config.write_text(settings)
+        one.lab.reload()
+        assert one.logins() == [True]
+        pids = [each.cmdline() for each in psutil.Process(one.lab.master_pid).children()]
+        assert any("-w" in words for words in pids) is (who == "auth-worker")
+        missing = {each.rule.code: each.missing.reason for each in one.look().diagnosis.undecided}
+        assert f"verified by {who} (vsz_limit: 256 MiB)" in missing["MEM001"]
 
 
 def test_a_value_that_only_the_log_shows(proof: Make, dovecot_version: str) -> None:
