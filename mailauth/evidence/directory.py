@@ -34,6 +34,7 @@ class DirectoryAnswer:
         code = f" ({self.told.code})" if self.told.code else ""
         says = f", {self.told.says}{code}" if self.told.says else ""
         says += f" without {self.told.lacks}" if self.told.lacks else ""
+        says += f", which has {self.told.twice} twice" if self.told.twice else ""
         return f"{self.passdb}, {self.told.place}: {self.told.how.value}{says}"
 
 

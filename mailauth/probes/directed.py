@@ -60,7 +60,7 @@ def lookup(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
         raise CannotObserve(f"the directory gives no answer: {told.how.value} ({told.place}).")
     if told.how in _UNKNOWN:
         return Record(Outcome.UNKNOWN_USER, told.place)
-    if told.how not in (Directed.FOUND, Directed.TEMPLATE):
+    if told.how not in (Directed.FOUND, Directed.TEMPLATE) or told.twice:
         return _failed(told.place, told)
     if set_so.bind:
         return _of_bind(scene, passdb, set_so, answer, known)

@@ -107,6 +107,7 @@ from mailauth.rules.ldap005_no_entry import no_entry
 from mailauth.rules.ldap006_password_refused import password_refused
 from mailauth.rules.ldap007_account_refused import account_refused
 from mailauth.rules.ldap008_password_to_be_changed import password_to_be_changed
+from mailauth.rules.ldap009_attribute_twice import attribute_twice
 from mailauth.rules.log001_grows_without_bound import grows_without_bound
 from mailauth.rules.log002_container_log import container_log
 from mailauth.rules.log003_disk_full import disk_full
@@ -312,6 +313,7 @@ RULES: tuple[Rule, ...] = (
     password_refused,
     account_refused,
     password_to_be_changed,
+    attribute_twice,
     service_lets_nobody_in,
     shadow_closed,
     module_refuses,

@@ -34,5 +34,5 @@ _ADVICE = {
     bears=Bears.NOTHING,
 )
 def no_password_comes(answers: DirectoryAnswers, logins: Logins | None) -> Problem | None:
-    found = tuple(one for one in answers.those(Directed.FOUND) if one.told.lacks)
+    found = tuple(one for one in answers.those(Directed.FOUND) if one.told.lacks and not one.told.twice)
     return directory_case.problem(found, answers, logins, _ADVICE)

@@ -27,8 +27,9 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
         return None  # none is wanted
     says = f"The row of {name.looked_up!r} is there, and its password is NULL."
     mend = remedy(summary="Set a password for the user.", commands=(HASH_NEW,))
-    if of_ldap := next((one for one in lookups.answers if one.driver == "ldap"), None):
-        return _of_directory(name, lookups, of_ldap)
+    without = [answer for answer in lookups.answers if answer.outcome is Outcome.NO_PASSWORD]
+    if all(answer.driver == "ldap" for answer in without):
+        return _of_directory(name, lookups, without[0])
     made = next((one.made for one in lookups.answers if one.made), None)
     if made:
         says += f" The query makes it of {made.expression} ({made.place})"

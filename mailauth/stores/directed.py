@@ -60,13 +60,17 @@ class BindTold:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """``code``, ``says``: the server's, or libldap's; ``lacks``: the password's attribute does not come."""
+    """``code``, ``says``: the server's, or libldap's; ``lacks``: the password's attribute does not come.
+
+    ``twice``: an attribute that the entry has twice.
+    """
 
     how: Directed
     place: str
     code: int = 0
     says: str = ""
     lacks: str = ""
+    twice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

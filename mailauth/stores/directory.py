@@ -84,7 +84,8 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
         return Answer(Told(Directed.NOBODY, f"{text} below {base}"))
     password = dict(entry.values).get(directory.attribute.lower(), ())
     lacks = "" if password and password[0] else directory.attribute
-    return Answer(Told(Directed.FOUND, f"{text} below {base}", lacks=lacks), entry.name, entry.values)
+    told = Told(Directed.FOUND, f"{text} below {base}", lacks=lacks, twice=entry.twice)
+    return Answer(told, entry.name, entry.values)
 
 
 def bind(directory: Directory, name: str, password: bytes) -> BindTold:

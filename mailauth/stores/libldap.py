@@ -7,7 +7,7 @@ import ctypes
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
 """Debian 13 has the first, 12 the second, 11 the third."""
@@ -68,10 +68,11 @@ class LdapError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Its name, and by attribute in small letters the values.  They are secrets."""
+    """Its name, and by attribute in small letters the values, which are secrets.  ``twice``: an attribute."""
 
     name: str = ""
     values: tuple[tuple[str, tuple[bytes, ...]], ...] = field(default=(), repr=False)
+    twice: str = ""
 
 
 @functools.cache
@@ -86,6 +87,8 @@ def load() -> ctypes.CDLL | None:
         found.ldap_first_entry.restype = ctypes.c_void_p
         found.ldap_next_entry.restype = ctypes.c_void_p
         found.ldap_get_dn.restype = ctypes.c_void_p
+        found.ldap_first_attribute.restype = ctypes.c_void_p
+        found.ldap_next_attribute.restype = ctypes.c_void_p
         found.ldap_control_find.restype = ctypes.c_void_p
         found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.POINTER(_Value))
         return found
@@ -245,7 +248,21 @@ class Connection:
 
     def _entry(self, found: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
         first = self._library.ldap_first_entry(self._handle, found)
-        return self._read(ctypes.c_void_p(first), attributes)
+        entry = ctypes.c_void_p(first)
+        return replace(self._read(entry, attributes), twice=self._twice(entry))
+
+    def _twice(self, entry: ctypes.c_void_p) -> str:
+        """An attribute that the entry has twice, which a server should not send (RFC 4511 section 4.5.2)."""
+        place, seen, twice = ctypes.c_void_p(), set(), ""
+        name = self._library.ldap_first_attribute(self._handle, entry, ctypes.byref(place))
+        while name:
+            told = ctypes.string_at(name).decode("utf-8", "replace")
+            twice = twice or (told if told.lower() in seen else "")
+            seen.add(told.lower())
+            self._library.ldap_memfree(ctypes.c_void_p(name))
+            name = self._library.ldap_next_attribute(self._handle, entry, place)
+        self._library.ber_free(place, 0)
+        return twice
 
     def _read(self, entry: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
         name = ctypes.c_void_p(self._library.ldap_get_dn(self._handle, entry))

@@ -24,6 +24,7 @@ class Words:
     answers: Mapping[str, tuple[int, str]]
     port: int = 0
     binds: list[str] = field(default_factory=list)
+    times: int = 1  # that an entry has its attribute
 
     def reply(self, kind: int, number: bytes, body: bytes) -> bytes:
         if kind == _BIND:
@@ -35,7 +36,7 @@ class Words:
             )
             return _message(number, 0x61, _result(code, text))
         found = [user for user in self.answers if b"\x04\x03uid" + _piece(0x04, user.encode()) in body]
-        entries = b"".join(_message(number, 0x64, _entry(user)) for user in found)
+        entries = b"".join(_message(number, 0x64, _entry(user, self.times)) for user in found)
         return entries + _message(number, 0x65, _result(0, ""))
 
 
@@ -86,7 +87,7 @@ def _result(code: int, text: str) -> bytes:
     return _piece(0x0A, bytes([code])) + _piece(0x04, b"") + _piece(0x04, text.encode())
 
 
-def _entry(user: str) -> bytes:
+def _entry(user: str, times: int) -> bytes:
     values = _piece(0x31, _piece(0x04, user.encode()))
     attribute = _piece(0x30, _piece(0x04, b"uid") + values)
-    return _piece(0x04, name_of(user).encode()) + _piece(0x30, attribute)
+    return _piece(0x04, name_of(user).encode()) + _piece(0x30, attribute * times)

@@ -3,8 +3,11 @@
 import time
 from collections.abc import Callable
 
+import pytest
+
 from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
+from mailauth.errors import CannotObserve
 from mailauth.finding import Certainty, Diagnosis, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab
@@ -142,3 +145,21 @@ def test_the_name_of_a_template(proof: Make, dovecot_version: str) -> None:
     assert judged(lab, "nobody") == {"LDAP006": Certainty.LIKELY}
     without = told(lab, "alice", None)
     assert {one.rule.code for one in without.undecided} == {"USER001"}
+
+
+def test_an_attribute_that_comes_twice(proof: Make, dovecot_version: str) -> None:
+    """Dovecot's auth dies of it at each login."""
+    lab = proof(dovecot_version, "ldap-bind", {}).lab
+    with serving({"alice": (0, "")}) as words, edited(lab, f":{store(lab).place.port}", f":{words.port}"):
+        assert judged(lab, "alice") == {}
+        words.times = 2
+        with pytest.raises(CannotObserve, match="the auth process closed the connection"):
+            lab.login("alice", SECRET)
+        assert lab.logs("hash_table_insert_node")
+        diagnosis = told(lab, "alice")
+        assert "LDAP009" in codes(diagnosis)
+        assert "LDAP006" not in codes(diagnosis)
+        assert "which has uid twice" in next(
+            one.problem.says for one in diagnosis.findings if one.rule.code == "LDAP009"
+        )
+        record(lab, "the directory sends an attribute twice", ("LDAP009",))
