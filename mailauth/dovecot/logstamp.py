@@ -41,6 +41,7 @@ _DIRECTIVES = {
 _COMPOSED = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%D": "%m/%d/%y"}
 _COMPOSE = re.compile(rb"[A-Za-z0-9][\w.-]{0,127} +\| ")  # what comes first: the container's name
 _STREAM = re.compile(rb"std(?:out|err) [FP] ")  # Kubernetes'
+_REPEATED = re.compile(rb"message repeated \d+ times: \[ (.*)\]")  # rsyslog's $RepeatedMsgReduction
 _NAMED = 3  # forms with a program's name: those without must not come before them
 _WITHIN = 4  # beginnings: Compose's, Kubernetes', an engine's, Dovecot's
 _MOST_MEMORY = 4096  # stamps kept; a log has many lines a second
@@ -112,7 +113,8 @@ class Stamps:
                     rest = rest[stream.end() :]
                 # What keeps a container's log writes its own time, and behind it may be Dovecot's.
                 again = self.split(rest, within - 1) if rest[3:4] == b" " and rest[:3] in _MONTHS else None
-                return again or (self._time(found), rest)
+                repeated = _REPEATED.fullmatch(rest)
+                return again or (self._time(found), repeated[1] if repeated else rest)
         named = _COMPOSE.match(line)
         return self.split(line[named.end() :], within - 1) if named else None
 

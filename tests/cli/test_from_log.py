@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from mailauth.dovecot.logreport import FromLogReport
+from mailauth.dovecot.logreading import read_logs
+from mailauth.dovecot.logreport import FromLogReport, Reading
 from mailauth.lab import Lab
+from mailauth.render.from_log import from_log_text
 from mailauth.schema import schema_of
 from tests.cli.running import mailauth
 from tests.proofs.story import MiB, argon2id
@@ -163,3 +165,40 @@ def test_a_running_dovecot(lab: Callable[..., Lab], dovecot_version: str, settin
     # With auth_verbose = no, auth is silent, and the auth socket has no login process that counts.
     assert told["failures"] == (0 if settings else 3)
     assert told["sources"] == [f"{one.folder}/log"]
+
+
+LOST = "auth: Error: ldap(/etc/dovecot/l.ext): Connection lost to LDAP server, reconnecting"
+FORMS = {
+    "Dovecot's own": f"{{0:%b %d %H:%M:%S}} {LOST}",
+    "syslog": f"{{0:%b %d %H:%M:%S}} host dovecot: {LOST}",
+    "rsyslog": f"{{0:%Y-%m-%dT%H:%M:%S}}.123456+00:00 host dovecot: {LOST}",
+    "rsyslog, equal lines once": f"{{0:%b %d %H:%M:%S}} host dovecot: message repeated 9 times: [ {LOST}]",
+    "json-file": f'{{{{"log":"{{0:%b %d %H:%M:%S}} {LOST}\\n","stream":"stderr"}}}}',
+    "docker logs -t": f"{{0:%Y-%m-%dT%H:%M:%S}}.000000001Z {{0:%b %d %H:%M:%S}} {LOST}",
+    "journal": (
+        f'{{{{"SYSLOG_IDENTIFIER":"dovecot","__REALTIME_TIMESTAMP":"{{1}}000000","MESSAGE":"{LOST}"}}}}'
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("a_second", "seconds", "floods"), [(200, 4, True), (200, 1, False), (2, 200, False)]
+)
+def test_a_flood_wherever_the_log_lands(
+    form: str, a_second: int, seconds: int, floods: bool, tmp_path: Path
+) -> None:
+    """Without a pause for some seconds; a burst is none, and neither is a line twice a second."""
+    began = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    times = [began + timedelta(seconds=second) for second in range(seconds) for _ in range(a_second)]
+    log = tmp_path / "log"
+    log.write_text("".join(FORMS[form].format(one, int(one.timestamp())) + "\n" for one in times))
+    report = read_logs(Reading((log,)))
+    [row] = report.troubles
+    assert row.count == len(times)
+    assert row.code == ("LOG006" if floods else "")
+    assert report.keeps_out == floods
+    shown = from_log_text(report)
+    assert ("BLOCKS LOGIN  LOG006" in shown) == floods
+    assert (" GB a day: ldap(" in shown) == floods
+    assert ("loses 10 GB in" in shown) == floods, "it is no log of now"

@@ -294,3 +294,31 @@ def test_the_rows_of_a_catalogue_are_its_own() -> None:
         assert len(words) == len(set(words))
         assert isinstance(one, Catalogue)
     assert {row.why for row in REQUESTS.rows} >= {Why.MISMATCH, Why.UNKNOWN, Why.SERVER, Why.SCHEME}
+
+
+@pytest.mark.parametrize(
+    ("said", "says", "why"),
+    [
+        ("Introspection failed: No username returned", "(401)", Why.SERVER),
+        ("Introspection failed: Object doesn't begin with '{'", "no JSON", Why.SERVER),
+        ("Introspection failed: 500 Internal Server Error", "fails", Why.SERVER),
+        ("Introspection failed: Username 'alice' did not match 'john'", "another user's", Why.NAME),
+        ("Introspection failed: connect(127.0.0.1:1) failed: Connection refused", "nothing", Why.SERVER),
+        ("Introspection failed: Provided token is not valid", "not valid", Why.MISMATCH),
+        ("Password grant failed: invalid_client", "client_secret", Why.SERVER),
+        ("Password grant failed: invalid_grant", "refuses this name", Why.MISMATCH),
+        ("Password grant failed: Invalid JSON in response: Expected value", "no JSON", Why.SERVER),
+        ("Password grant failed: OAuth2 token missing from reply", "without a token", Why.SERVER),
+    ],
+)
+def test_what_oauth2s_server_answers(said: str, says: str, why: Why) -> None:
+    """Lines of 2.3.19.1 and 2.4.1, with a server that answers each of these faults."""
+    for line in (
+        f"auth: Error: oauth2(alice,10.0.0.1,<s>): oauth2 failed: {said}",
+        f"auth(alice,10.0.0.1,sasl:xoauth2)<s>: Error: oauth2: oauth2 failed: {said}",
+    ):
+        found = event(STAMP + line)
+        assert found.kind is LogKind.FAILED
+        assert found.row
+        assert says in found.row.says
+        assert found.why is why
