@@ -20,6 +20,8 @@ from mailauth.stores import directory_rows, sql, survey
 from mailauth.stores.rows import Survey
 from mailauth.stores.survey import Progress, Question, Tally
 
+_WHOLE = 3600.0  # seconds for all of one store; a server that never ends its answer would keep us for ever
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -93,6 +95,7 @@ def _of_directory(ask: Ask, passdb: Passdb, question: Question) -> Survey:
             Survey,
             identity=identity,
             environment=dict(set_so.environment),
+            seconds=_WHOLE,
         )
 
 
@@ -116,6 +119,7 @@ def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None 
                 identity=identity,
                 environment=environment,
                 writes=sql.written(source),
+                seconds=_WHOLE,
             )
     tally = Tally(question)
     if source.password is not None:

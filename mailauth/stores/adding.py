@@ -161,9 +161,11 @@ class _SqlTarget:
         return self.table.page(after, size)
 
     def key(self, user: str) -> Key | str:
+        name, at, domain = user.rpartition("@")
+        if self.fill and ("/" in user or {name, domain} & {".", ".."}):
+            return "--fill would put a name that leads to another folder into a column"
         if len(self.names.keys) == 1:
             return (user,)
-        name, at, domain = user.rpartition("@")
         return (name, domain) if at and name and domain else "the table has a column for the domain"
 
     def unfit(self, new: bytes) -> str:

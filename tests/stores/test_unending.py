@@ -13,8 +13,10 @@ import pytest
 
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
+from mailauth.errors import CannotObserve
 from mailauth.evidence import DirectoryAnswers
 from mailauth.lab import builds
+from mailauth.probes import survey
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.lookup import ask_each, observe_user_name
 from mailauth.probes.scene import Scene
@@ -131,3 +133,11 @@ def test_a_database_that_never_ends_its_answer(
     with server(talk) as port:
         lookups = ask_each(scene(tmp_path, "sql", _SQL.format(driver=driver, port=port)))
     assert lookups.failures(Failing.SLOW)
+
+
+def test_a_whole_store_that_never_comes_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "_WHOLE", _SECONDS, raising=False)
+    with server(silent_after_the_login) as port:
+        where = scene(tmp_path, "sql", _SQL.format(driver="pgsql", port=port))
+        with pytest.raises(CannotObserve, match="no answer came"):
+            survey.observe_surveys(survey.Ask(where.dovecot, where.config))
