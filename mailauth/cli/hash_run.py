@@ -146,7 +146,19 @@ def verify(
             f"{shown}  {judgement.verdict.value}{reason}",
             "good" if judgement.verdict is Verdict.MATCH else "bad",
         )
+        if dovecot is not None and _by_libcrypt(text, settings):
+            click.echo(
+                "  crypt(3) is this machine's: that of the Dovecot meant may know more kinds, or fewer"
+            )
     sys.exit(STATUS[judgement.verdict])
+
+
+def _by_libcrypt(text: bytes, settings: Any) -> bool:
+    """Whether the system's library verifies it, whatever the version of Dovecot."""
+    parsed = judge.parse(
+        text, default_scheme=settings.default_scheme, dovecot=settings.dovecot, allow_weak=settings.allow_weak
+    )
+    return isinstance(parsed, Hash) and parsed.scheme.library == "libcrypt"
 
 
 def show(

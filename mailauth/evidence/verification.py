@@ -29,6 +29,7 @@ class StoredHash(Evidence):
     passdb: int = 0
     made: Made | None = None  # of what the query makes it, where it is damaged
     goes_on: int = 0  # the line of the passwd-file that has the rest of it
+    behind: int = 0  # bytes of the column behind a NUL, at which Dovecot ends
 
     @property
     def seen(self) -> str:

@@ -49,6 +49,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
             passdb=case.passdb.number,
             made=of,
             goes_on=_goes_on(case, scene) if damage and damage.kind is Kind.CUT else 0,
+            behind=case.record.behind,
         )
     parsed = case.hash
     memory = hashes.hash_memory(parsed)

@@ -36,6 +36,8 @@ def cut_off(stored: StoredHash, column: StoredColumn) -> Problem | None:
                 summary=f"Take the line break before line {stored.goes_on} away: the hash is whole."
             ),
         )
+    if stored.behind:
+        return hash_case.problem(stored, found, f"Of the hash Dovecot reads {stored.length} bytes.", column)
     where = "" if column.driver is None else f" ({column.seen})"
     return hash_case.problem(
         stored, found, f"Of the hash {stored.length} bytes are there: {found.detail}{where}.", column

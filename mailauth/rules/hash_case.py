@@ -70,6 +70,12 @@ def problem(
             summary=f"Have the query return {made.whole[0]} as password, or correct {made.expression}: what"
             " the table has is whole."
         )
+    if stored.behind:
+        says += f" A NUL byte ends it there; {stored.behind} bytes more are in the column, which Dovecot does"
+        says += " not read."
+        mend = Remedy(
+            summary="Take the NUL byte out of the column, and look again: what follows it is there."
+        )
     return Problem(
         says=says,
         because=(stored, *also),

@@ -21,7 +21,7 @@ from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.stores import links, mysql_client, refusal, waiting
 from mailauth.stores.drivers import psycopg, pymysql
-from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes
+from mailauth.stores.store import Failing, Failure, Outcome, Record, as_bytes, behind_nul
 
 _TIMEOUT = 10  # seconds to connect, and again for the query
 _BUSY = 1.0  # seconds: Dovecot's own, src/lib-sql/driver-sqlite.c
@@ -166,7 +166,8 @@ def _record(names: Sequence[str], rows: Sequence[Sequence[Any]], place: str) -> 
     stored = as_bytes(rows[0][given[0]]) or b""
     noscheme = names[given[0]] == "password_noscheme"
     before = sum(1 for name, value in zip(names[: given[0]], rows[0], strict=False) if _is_field(name, value))
-    return replace(record, stored=stored, noscheme=noscheme, ahead=before)
+    behind = behind_nul(rows[0][given[0]])
+    return replace(record, stored=stored, noscheme=noscheme, ahead=before, behind=behind)
 
 
 _PASSWORDS = ("password", "password_noscheme")

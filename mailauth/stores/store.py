@@ -94,6 +94,7 @@ class Record:
     ``again``: the next line of a passwd-file with the same name, which does not count; 0: none.
     ``ahead``: how many of ``values`` a query returned before the password.
     ``client``: the client's variables that it was asked with; ``otherwise``: clients for whom it is not so.
+    ``behind``: the bytes behind a NUL that ends the stored string to Dovecot; they are in the column, too.
     ``absent``: the file of a path with variables, which is not there.
     ``wanted``: what a line of a file would have to be called.
     ``several``: of a directory, an attribute with several passwords.  ``bind_as``: the server verifies, by a
@@ -117,6 +118,7 @@ class Record:
     client: tuple[tuple[str, str], ...] = ()
     several: str = ""
     bind_as: str = ""
+    behind: int = 0
 
 
 def as_bytes(value: object) -> bytes | None:
@@ -125,9 +127,15 @@ def as_bytes(value: object) -> bytes | None:
         return value.encode()
     if value is None:
         return None
-    raw = (
-        bytes(value)
-        if isinstance(value, bytes | memoryview)
-        else str(value).encode("utf-8", "surrogateescape")
-    )
-    return raw.partition(b"\0")[0]
+    return _raw(value).partition(b"\0")[0]
+
+
+def behind_nul(value: object) -> int:
+    """How many bytes a column has behind the NUL at which Dovecot ends; those of a padding are none."""
+    return 0 if value is None else len(_raw(value).partition(b"\0")[2].strip(b"\0"))
+
+
+def _raw(value: object) -> bytes:
+    if isinstance(value, bytes | memoryview):
+        return bytes(value)
+    return str(value).encode("utf-8", "surrogateescape")

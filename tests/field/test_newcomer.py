@@ -18,7 +18,7 @@ from mailauth.lab import Lab
 from tests.cli.running import mailauth
 from tests.field.chains import passwd_file, server
 from tests.field.rig import Rig
-from tests.field.test_red_other import GOOD
+from tests.field.test_red_other import GOOD, SECRET
 from tests.field.test_red_third import lua
 from tests.proofs.story import MiB, argon2id
 
@@ -223,3 +223,30 @@ def test_what_the_files_say_now_keeps_nobody_out(lab: Callable[..., Lab], doveco
             assert told.severity is Severity.RISK
             assert "goes on with what it read before" in told.problem.says
             assert not any(each.severity is Severity.BLOCKS_LOGIN for each in found)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mysql"])
+def test_a_nul_byte_in_the_column_is_named(lab: Callable[..., Lab], store: str) -> None:
+    """Dovecot reads a C string: the rest of the hash is there, and nothing is lost."""
+    rows = {"cut": f"{GOOD[:40]}\0{GOOD[40:]}", "front": f"\0{GOOD}", "end": f"{GOOD}\0\0"}
+    with lab("2.3.19.1", store, rows) as one:
+        dovecot = at_pid(one.master_pid, None)
+        for user in ("cut", "front"):
+            assert not one.login(user, SECRET.encode()).ok
+            found = next(
+                each
+                for each in diagnose(Target(user, dovecot)).findings
+                if each.severity is Severity.BLOCKS_LOGIN
+            )
+            assert "A NUL byte ends it there" in found.problem.says, found.problem.says
+            assert "Take the NUL byte out" in found.problem.remedy.summary
+            assert "VARCHAR" not in found.problem.says
+        assert one.login("end", SECRET.encode()).ok
+        assert not diagnose(Target("end", dovecot)).findings
+
+
+def test_whose_libcrypt_it_was_is_said() -> None:
+    """A version of Dovecot has none of its own."""
+    for words, said in ((("--for", "2.4.5"), True), ((), False)):
+        done = mailauth("hash", "verify", GOOD, "--password-stdin", *words, feed=SECRET)
+        assert (done.returncode, "crypt(3) is this machine's" in done.stdout) == (0, said), done.stdout
