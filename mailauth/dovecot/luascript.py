@@ -25,6 +25,7 @@ _DYNAMIC = frozenset(
     {"dofile", "loadfile", "load", "loadstring", "setmetatable", "rawset", "_G", "_ENV", "debug"}
 )
 _ENDS = frozenset({"end", "else", "elseif", "until", ";", ""})
+_OPENS = frozenset({"function", "do", "if", "repeat"})  # blocks that "end" or "until" closes
 _RESULT = re.compile(r"(?:PASSDB|USERDB)_RESULT_[A-Z_]+")
 
 
@@ -52,6 +53,15 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
+class Require:
+    """``require "NAME"``; ``at_start``: as the script is loaded, and not when a function of it is called."""
+
+    name: str
+    line: int
+    at_start: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """``defined``: names that are given a value for all to see; ``local``: what only the script sees.
 
@@ -63,7 +73,7 @@ class Script:
     local: frozenset[str]
     mentioned: frozenset[str]
     dynamic: bool
-    requires: tuple[tuple[str, int], ...]  # module and line
+    requires: tuple[Require, ...]
     own_paths: bool  # it says itself where modules are
     returns: tuple[Return, ...]
 
@@ -134,14 +144,19 @@ def _local(names: list[str]) -> Iterator[str]:
             yield third if second == "function" else second
 
 
-def _requires(tokens: list[_Token]) -> Iterator[tuple[str, int]]:
+def _requires(tokens: list[_Token]) -> Iterator[Require]:
     """``require "x"`` and ``require("x")``; not where its failure is caught: ``pcall(require, "x")``."""
+    opened: list[str] = []
     for at, one in enumerate(tokens):
+        if not one.string and one.text in _OPENS:
+            opened.append(one.text)
+        elif not one.string and one.text in ("end", "until") and opened:
+            opened.pop()
         if one.text != "require" or one.string:
             continue
         following = [each for each in tokens[at + 1 : at + 3] if each.string or each.text != "("]
         if following and following[0].string:
-            yield following[0].text, one.line
+            yield Require(following[0].text, one.line, at_start="function" not in opened)
 
 
 def _returns(tokens: list[_Token]) -> Iterator[Return]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from mailauth.dovecot.luascript import Kind, Return
+from mailauth.dovecot.luascript import Kind, Require, Return
 from mailauth.evidence.fact import Evidence
 
 
@@ -23,7 +23,7 @@ class LuaScript:
 
     ``lacks``: no function is defined that a passdb calls; ``hidden``: one is, as a local one; ``sure``:
     nothing in the script could define it otherwise.  ``refused``: returns with a value that this version does
-    not take.  ``modules``: those that it asks for and that are not in Lua's folders, with the line.
+    not take.  ``modules``: those that it asks for and that are not in Lua's folders.
     """
 
     passdb: str
@@ -38,7 +38,7 @@ class LuaScript:
     sure: bool = False
     returns: tuple[Return, ...] = ()
     refused: tuple[Return, ...] = ()
-    modules: tuple[tuple[str, int], ...] = ()
+    modules: tuple[Require, ...] = ()
 
     @property
     def lets_nobody_in(self) -> bool:
@@ -51,7 +51,7 @@ class LuaScript:
         told = [self.fault.value] if self.fault else []
         told += [self.words] if self.words else []
         told += [f"line {one.line}: {one.result} with a {one.value.value}" for one in self.refused]
-        told += [f"line {line}: needs the module {name!r}" for name, line in self.modules]
+        told += [f"line {one.line}: needs the module {one.name!r}" for one in self.modules]
         told += ["it defines no function that a passdb calls"] if self.lacks else []
         told += [self.open] if self.open else []
         of = f"{self.passdb}, {self.file or 'no file'} (run by {self.service})"

@@ -132,13 +132,13 @@ def _read(source: bytes, name: str) -> _Read:
     return _Read(compiled, luascript.read(source.decode("utf-8", "replace")) if fine else None)
 
 
-def _missing(scene: Scene, script: luascript.Script, paths: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+def _missing(scene: Scene, script: luascript.Script, paths: tuple[str, ...]) -> tuple[luascript.Require, ...]:
     """The modules that are in none of Lua's folders, where the script names no other ones."""
     if script.own_paths:
         return ()
     return tuple(
-        (name, line)
-        for name, line in script.requires
-        if name.partition(".")[0] not in _BUILT_IN
-        and not any(scene.dovecot.has(one.replace("?", name.replace(".", "/"))) for one in paths)
+        one
+        for one in script.requires
+        if one.name.partition(".")[0] not in _BUILT_IN
+        and not any(scene.dovecot.has(path.replace("?", one.name.replace(".", "/"))) for path in paths)
     )

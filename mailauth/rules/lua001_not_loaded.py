@@ -37,33 +37,45 @@ _ADVICE = {
     watch="server",
 )
 def not_loaded(scripts: LuaScripts, start: AuthStart | None, logins: Logins | None) -> Problem | None:
-    runs = start is not None and start.starts
     found = [one for one in scripts.scripts if one.fault]
-    if found:
-        says = " ".join(_says(one) for one in found)
-        fault = found[0].fault
-        advice = _ADVICE[fault] if fault else ""
-    else:
-        found = [one for one in scripts.scripts if one.modules]
-        if not found:
-            return None
-        needs = [(one.passdb, one.file, *module) for one in found for module in one.modules]
-        named = start is not None and any(repr(name) in start.words for *_, name, _ in needs)
-        if start is not None and not runs and not named:
-            return None  # it ends for something else
-        says = " ".join(f"{of}: {file}:{line} asks for the module {name!r}, which is not in Lua's folders."
-                        for of, file, name, line in needs)  # fmt: skip
-        advice = "Install that module for the Lua that Dovecot has"
+    if not found:
+        return _of_modules(scripts, start)
+    runs = start is not None and start.starts
     refused = lua_case.refused(logins) and any(one.service == "auth-worker" for one in found)
-    also = (
+    says = " ".join(_says(one) for one in found)
+    says += (
         " auth runs with what it read before; its next start fails, and that of each worker." if runs else ""
     )
+    advice = next(_ADVICE[one.fault] for one in found if one.fault)
     return Problem(
-        says=says + also,
+        says=says,
         because=(scripts, *((start,) if start else ())),
         certainty=Certainty.LIKELY if runs else Certainty.PROVEN,
         severity=Severity.RISK if runs and not refused else None,
         remedy=remedy(summary=f"{advice}, then reload.", commands=(RELOAD,)),
+    )
+
+
+def _of_modules(scripts: LuaScripts, start: AuthStart | None) -> Problem | None:
+    """Where auth ends as it starts, its words say whether it is for one of them."""
+    needs = [(one, module) for one in scripts.scripts for module in one.modules]
+    ends = start is not None and not start.starts
+    if ends and start:
+        needs = [(one, module) for one, module in needs if repr(module.name) in start.words]
+    if not needs:
+        return None
+    return Problem(
+        says=" ".join(
+            f"{one.passdb}: {one.file}:{module.line} asks for the module {module.name!r}"
+            f" {'as it is loaded' if module.at_start else 'when a user logs in'}; it is not in Lua's folders."
+            for one, module in needs
+        ),
+        because=(scripts, *((start,) if start else ())),
+        certainty=Certainty.PROVEN if ends else Certainty.LIKELY,
+        severity=None if ends else Severity.RISK,
+        remedy=remedy(
+            summary="Install that module for the Lua that Dovecot has, then reload.", commands=(RELOAD,)
+        ),
     )
 
 

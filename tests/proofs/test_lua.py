@@ -111,6 +111,14 @@ def test_scripts_as_they_are_written(proof: Make, dovecot_version: str) -> None:
             assert (finding.rule.code, finding.severity) == (code, severity), name
             assert words in finding.problem.says
         record(one.lab, f"lua: {name}", (code,))
+    caught = 'local found, http = pcall(require, "no.such.module")'
+    assert caught in VERIFY
+    script(one.lab, VERIFY.replace(caught, 'local function later()\n  return require "no.such.module"\nend'))
+    one.lab.reload()
+    assert one.logins() == [True]
+    [finding] = told(one, login=True)
+    assert (finding.rule.code, finding.severity) == ("LUA001", RISK)
+    assert "when a user logs in" in finding.problem.says
     is_well(one, VERIFY)
     if old:
         for text, wanted in ((lookup(JOINED), {"LUA003"}), (VERIFY, set())):
