@@ -79,7 +79,8 @@ class Unread:
 
     ``answers``: what it gives Dovecot; ``tells``: where its own reason stands; ``open``: what
     stays open, for what it may hold; ``stops``: it can end the login for a disabled or expired
-    user, so that no later passdb is asked (USER_DISABLED, PASS_EXPIRED).
+    user, so that no later passdb is asked (USER_DISABLED, PASS_EXPIRED).  ``says``: all of it, in
+    words of its own.
     """
 
     what: str
@@ -87,9 +88,12 @@ class Unread:
     tells: str
     open: tuple[Question, ...]
     stops: bool = False
+    says: str = ""
 
     @property
     def problem(self) -> str:
+        if self.says:
+            return self.says
         return f"mailauth does not look into {self.what} yet ({self.answers}); {self.tells}"
 
 
@@ -113,7 +117,14 @@ _UNREAD: Mapping[str, Unread] = {
         _LOG,
         _READ,
     ),
-    "ldap, bind": Unread("the passwords of LDAP", "whose server verifies, by a bind", _LOG, _ASKED),
+    "ldap, bind": Unread(
+        "the passwords of LDAP",
+        "whose server verifies, by a bind",
+        _LOG,
+        _ASKED,
+        says="its server verifies, by a bind, and hands out no stored string; mailauth diagnose -p USER"
+        " makes one bind and says what the server answers",
+    ),
     "ldap, lookup": Unread(
         "all entries of LDAP", "which returns the stored string, for Dovecot to verify", _LOG, _READ
     ),

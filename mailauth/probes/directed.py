@@ -15,7 +15,6 @@ from mailauth.stores.directed import Answer, Directed, Told
 from mailauth.stores.libldap import REFERRED
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
-_WHO_BINDS = "mailauth diagnose -p USER binds once, and says what the server answers"
 _UNKNOWN = (Directed.NOBODY, Directed.BASE)  # Dovecot takes both for "unknown user"
 
 
@@ -57,7 +56,7 @@ def lookup(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
     set_so, answer = asked(scene, passdb, filled)
     told = answer.told
     if told.how in OF_THE_CONNECTION or not sure(scene, told):
-        raise CannotObserve(f"the directory gives no answer: {told.how.value} ({told.place}).")
+        raise CannotObserve(f"the directory gives no answer, as LDAP001 says: {told.how.value}")
     if told.how in _UNKNOWN:
         return Record(Outcome.UNKNOWN_USER, told.place)
     if told.how not in (Directed.FOUND, Directed.TEMPLATE) or told.twice:
@@ -124,7 +123,7 @@ def _of_bind(
     filled = filled_with(known, scene.config.version)
     of_template = answer.told.how is Directed.TEMPLATE
     if (scene.password is not None and not scene.binds) or (of_template and scene.password is None):
-        raise CannotObserve(f"{passdb.unread.problem}; {_WHO_BINDS}")
+        raise CannotObserve(passdb.unread.problem)
     if of_template:
         name = filled(set_so.template, escape)
         return Record(Outcome.FOUND, f"{name}, made of the template without a search", bind_as=name)
