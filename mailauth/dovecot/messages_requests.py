@@ -28,6 +28,8 @@ OF_REQUESTS: tuple[Message, ...] = (
     Message(_FAILED, "User is disabled", "the user is disabled", "passdb.c", Why.DISABLED),
     Message(_FAILED, "Login disabled", "logins are disabled", "passdb.c", Why.DISABLED),
     Message(_FAILED, "Invalid credentials", MISMATCHES, "passdb.c", Why.MISMATCH),
+    Message(_FAILED, "Authentication failed: [AUTHENTICATIONFAILED] %",
+            "the IMAP server behind refuses this name and password", "passdb-imap.c", Why.MISMATCH),
     Message(_FAILED, "allow_nets check failed: %", "the client's address is not in allow_nets",
             "auth-request.c", Why.ADDRESS),
     Message(_FAILED, "allow_real_nets check failed: %", "the proxy's address is not in allow_real_nets",

@@ -6,6 +6,7 @@ In a child that is the user that the asking process runs as, where Dovecot lives
 import os
 import socket
 import stat
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from mailauth.dovecot.behind import Asked, Kind
 from mailauth.evidence import NotApplicable, Reached, ServersBehind
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
+from mailauth.visible import visible
 
 _SECONDS = 3.0  # to connect; whoever takes longer makes logins wait as long
 _MOST = 10.0  # with the time to find the host's addresses
+_MOST_HEAD = 256  # bytes of a script's first line: execve(2)
 _NOT_NOW = "no connection within {:g} s"
 
 
@@ -82,4 +85,13 @@ def _as_program(path: str) -> str:
     told = Path(path).stat()
     if not stat.S_ISREG(told.st_mode):
         return "it is no file"
-    return "" if os.access(path, os.X_OK) else "Permission denied: it may not be run"
+    if not os.access(path, os.X_OK):
+        return "Permission denied: it may not be run"
+    head = b""
+    with suppress(PermissionError), Path(path).open("rb") as file:
+        head = file.readline(_MOST_HEAD)
+    words = head.removeprefix(b"#!").split() if head.startswith(b"#!") else []
+    interpreter = words[0].decode("utf-8", "surrogateescape") if words else ""
+    if interpreter and not Path(interpreter).exists():
+        return f"its interpreter {visible(interpreter, 80)} is not there"
+    return ""

@@ -10,6 +10,8 @@ import pytest
 
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.dovecot.doveadm import at_pid
+from mailauth.dovecot.logreading import read_logs
+from mailauth.dovecot.logreport import Reading
 from mailauth.errors import CannotObserve
 from mailauth.finding import Finding, Severity
 from mailauth.lab import Lab
@@ -122,6 +124,11 @@ def test_auth022_an_imap_server(proof: Make, dovecot_version: str) -> None:
     assert isinstance(one.lab.store, Imap)
     assert one.logins() == [True]
     assert not told(one)
+    assert not one.lab.login("alice", b"a slip").ok  # which is no fault of that server's
+    assert one.lab.logs("[AUTHENTICATIONFAILED]")
+    assert "AUTH017" not in {each.rule.code for each in one.look().diagnosis.findings}
+    [row] = read_logs(Reading((one.lab.folder / "log",))).rows
+    assert (row.failures, row.cause) == (1, "the IMAP server behind refuses this name and password")
     one.lab.store.other.stop()
     port = one.lab.store.place.port
     not_reached(one, f"host 127.0.0.1:{port}: Connection refused", "the IMAP server behind is down")
@@ -148,4 +155,11 @@ def test_auth022_a_dict_and_a_program(proof: Make, dovecot_version: str) -> None
     assert one.lab.login("alice", SECRET).ok
     assert not told(one)
     record(one.lab, "checkpassword's program may not be run", ("AUTH022",))
+    text = path.read_text()
+    path.write_text(text.replace("#!/bin/sh", "#!/nonexistent/sh"))
+    [found] = told(one)
+    assert "its interpreter /nonexistent/sh is not there" in found.problem.says
+    assert not one.lab.login("alice", SECRET).ok
+    assert one.lab.logs("exited with status 84")
+    path.write_text(text)
     assert os.access(path, os.X_OK)
