@@ -149,7 +149,10 @@ def _changed(
         return report.problem or "interrupted", None
     left = changing_it.depending(table, wishes.reader, change.new, page)
     if left.rows:
-        return f"{left.rows} rows still have no scheme ({', '.join(left.users)}): run it again", None
+        return (
+            f"{left.rows} rows have no scheme by now ({', '.join(left.users)}): they came meanwhile, or were"
+            " locked; run it again, and if this stays so, change first what writes such strings"
+        ), None
     try:
         ending = changing_it.carry_out(change, head.id)
     except MailauthError as why:

@@ -52,6 +52,9 @@ def move(
             found = moving.plan(
                 rows, where.reader, target, domain, each, reads=there.reader, accept_fields=accept_fields
             )
+        if fields := _own_fields(where):
+            note = f"{where.label} gives every user {', '.join(fields)}: whoever reads the target must, too"
+            found = replace(found, notes=(note, *found.notes))
         if not found.kinds:
             raise Refused(f"{where.label}: nobody is in it.")
         if not do_it:
@@ -73,6 +76,15 @@ def _target(
             raise UsageError("--to-passdb is for the passdbs of one Dovecot: leave out --url.")
         return where_of(own | {"config": named["config"], "pid": named["pid"], "passdb": number}, None)
     return where_of(own | {"url": to, "url_fd": to_fd}, None)
+
+
+def _own_fields(where: Where) -> list[str]:
+    """Fields that the source's passdb sets itself, such as allow_nets."""
+    if where.passdb is None:
+        return []
+    passdb = where.passdb[1]
+    names = (name for name, _ in (*passdb.default_fields, *passdb.override_fields))
+    return [name for name in dict.fromkeys(names) if not name.startswith("userdb_")]
 
 
 def _show(found: Moving, where: Where, as_json: bool) -> None:
