@@ -68,7 +68,11 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         for (_, user, requested), entry in _by_number(road)
     )
     cases += [
-        Case(entry.passdb, entry.record, parsed(entry.record, entry.passdb, scene.config))
+        Case(
+            system_accounts.verifying(entry.passdb),
+            entry.record,
+            parsed(entry.record, entry.passdb, scene.config),
+        )
         for entry in entries
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
         if not entry.record.bind_as

@@ -26,6 +26,7 @@ from mailauth.probes import made
 from mailauth.probes.crypt_library import lacks
 from mailauth.probes.lookup import ask_sql, fill_for, parsed, reader_of
 from mailauth.probes.scene import Case, Scene
+from mailauth.probes.system_accounts import DRIVERS
 from mailauth.probes.walk import Entry
 from mailauth.stores import passwd_file, query, schema
 from mailauth.stores.store import Outcome, Record
@@ -48,6 +49,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
             *(source, shown, named, length, memory, flaw.reason, flaw.verdict, damage),
             passdb=case.passdb.number,
             made=of,
+            of_system=case.passdb.driver in DRIVERS,
             goes_on=_goes_on(case, scene) if damage and damage.kind is Kind.CUT else 0,
             behind=case.record.behind,
         )
@@ -58,6 +60,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
         *(source, parsed.shown, parsed.scheme.name, length, memory, "", None, damage, seconds),
         passdb=case.passdb.number,
         made=of,
+        of_system=case.passdb.driver in DRIVERS,
     )
 
 

@@ -4,8 +4,9 @@ What you see
     Every password fails; the log says the same as for a wrong password.
 Why
     There is a "!" before the hash in /etc/shadow (passwd -l, usermod -L), or a "*", "!" or nothing where the
-    hash would be (a new account, useradd without a password).  PAM does not say so; passdb shadow says
-    "invalid password field".  A key for ssh still works, so nobody may have noticed.
+    hash would be (a new account, useradd without a password), or a {SCHEME} before it, which only Dovecot
+    knows.  PAM does not say so; passdb shadow says "invalid password field".  A key for ssh still works, so
+    nobody may have noticed.
 How we know
     The account's rows in /etc/passwd and /etc/shadow.
 What to do
@@ -20,6 +21,7 @@ from mailauth.stores.pam_modules import Why
 _ADVICE = {
     Why.LOCKED: "Unlock the account: passwd -u USER.",
     Why.NO_PASSWORD: "Set a password: passwd USER.",
+    Why.PREFIX: "Take the braces out of /etc/shadow (vipw -s), or set the password again: passwd USER.",
     Why.NO_ROW: "Make the row: pwconv; then set a password: passwd USER.",
 }
 

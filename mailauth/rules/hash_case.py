@@ -24,6 +24,8 @@ def column_cut_it(stored: StoredHash, column: StoredColumn) -> bool:
     return column.width == stored.length
 
 
+# What hash new prints has a {SCHEME} before it, which crypt(3) does not take.
+BY_THE_SYSTEM = Remedy(summary="Set the user's password again with the system's tools: passwd USER.")
 _LOST = "Set the user's password again: nothing can bring back what is lost."
 
 
@@ -65,6 +67,8 @@ def problem(
     if made:
         says += f" The query makes it of {made.expression} ({made.place})"
         says += f"; {' and '.join(made.whole)} by itself is sound." if made.whole else "."
+    if stored.of_system:
+        mend = BY_THE_SYSTEM
     if made and made.whole:
         mend = Remedy(
             summary=f"Have the query return {made.whole[0]} as password, or correct {made.expression}: what"

@@ -61,6 +61,8 @@ def wrong_password(
     if lookups.wrong and lookups.wrong.lets_in:
         return None  # any password logs in: HASH023
     other, mend = _elsewhere(configured, check, elsewhere)
+    if not other and {answer.driver for answer in lookups.answers} <= {"pam", "shadow", "passwd"}:
+        mend = Remedy(summary="Use the right password, or set a new one: passwd USER.")
     return Problem(
         says=(
             "The stored hash was verified with all the memory that it takes: the password given is not the"

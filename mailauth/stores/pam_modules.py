@@ -28,6 +28,7 @@ class Why(Enum):
     LOCKED = "the account is locked"
     NO_PASSWORD = "the account has no password"  # noqa: S105 - a reason
     NO_ROW = "the account has no row in /etc/shadow"
+    PREFIX = "the hash is written as Dovecot writes it"
     EXPIRED = "the account has expired"
     AGED = "the password has expired"
     CLOSED = "auth-worker may not read /etc/shadow"
@@ -112,6 +113,9 @@ def locked(stored: str) -> tuple[Why, str] | None:
     if not stored:
         return None
     bare = stored.lstrip("!")
+    if stored[0] == "{" and "}" in stored:
+        scheme = stored[: stored.index("}") + 1]
+        return Why.PREFIX, f"has {scheme} before its hash, as Dovecot writes it: crypt(3) takes no hash so"
     if bare != stored and len(bare) >= _SHORTEST:
         return Why.LOCKED, 'is locked: there is a "!" before its hash (passwd -l, usermod -L)'
     if len(bare) < _SHORTEST or stored[0] == "*":
