@@ -68,11 +68,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         for (_, user, requested), entry in _by_number(road)
     )
     cases += [
-        Case(
-            system_accounts.verifying(entry.passdb),
-            entry.record,
-            parsed(entry.record, entry.passdb, scene.config),
-        )
+        _case(entry, scene.config)
         for entry in entries
         if entry.record.outcome is Outcome.FOUND and entry.passdb.number in verified
         if not entry.record.bind_as
@@ -223,6 +219,11 @@ def _answer(entry: Entry, user: str) -> PassdbAnswer:
         several=record.several,
         path=passdb.source.path if isinstance(passdb.source, FileSource) else "",
     )
+
+
+def _case(entry: Entry, config: AuthConfig) -> Case:
+    passdb = system_accounts.verifying(entry.passdb)
+    return Case(passdb, entry.record, parsed(entry.record, passdb, config))
 
 
 def parsed(record: Record, passdb: Passdb, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
