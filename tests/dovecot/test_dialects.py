@@ -78,7 +78,7 @@ def test_2_4() -> None:
     assert (pgsql.verified_by, pgsql.hit_verified_by) == ("auth-worker", None)
     assert static.source == StaticSource("geheim")
     assert (pam.source, pam.verified_by) == (None, "auth-worker")
-    assert "does not look into PAM yet" in pam.source_problem
+    assert "PAM" in pam.source_problem
     assert [p.number for p in (file, mysql, sqlite, pgsql, static, pam)] == [1, 2, 3, 4, 5, 6]
 
 
