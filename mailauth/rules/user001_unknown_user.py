@@ -15,8 +15,10 @@ What to do
 
 import re
 
+from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.drivers import Question
-from mailauth.evidence import DirectoryAnswers, HidesRows, LookedUp, PassdbAnswer, UserName
+from mailauth.dovecot.variables import OF_THE_NAME, used
+from mailauth.evidence import Configured, DirectoryAnswers, HidesRows, LookedUp, PassdbAnswer, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
@@ -28,7 +30,9 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
     bears=Bears.UNKNOWN_USER,
     asks=Question.USER,
 )
-def unknown_user(name: UserName, lookups: LookedUp, directories: DirectoryAnswers | None) -> Problem | None:
+def unknown_user(
+    name: UserName, lookups: LookedUp, directories: DirectoryAnswers | None, configured: Configured | None
+) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown:
         return None
     if directories and any(one.alone for one in directories.answers):  # LDAP003 and LDAP005 name the search
@@ -53,6 +57,9 @@ def unknown_user(name: UserName, lookups: LookedUp, directories: DirectoryAnswer
     elif absent and len(absent) == len(lookups.answers):
         says += " A file that is not there is a domain that is not hosted here."
         summary = "Correct the domain in the name, or make the file of that domain."
+    if nameless := _without_the_name(configured, lookups):
+        says += f" {'; '.join(nameless)}."
+        summary = "Correct the query: %u, or 2.4's %{user}, stands for the name that is looked up."
     hiding = [_hides(one) for one in lookups.hidden]
     if hiding:
         says = f"{says.removesuffix('.')}, as far as Dovecot's account sees: {'; '.join(hiding)}."
@@ -64,6 +71,22 @@ def unknown_user(name: UserName, lookups: LookedUp, directories: DirectoryAnswer
         certainty=Certainty.LIKELY if hiding else Certainty.PROVEN,
         remedy=Remedy(summary=summary),
     )
+
+
+def _without_the_name(configured: Configured | None, lookups: LookedUp) -> list[str]:
+    """The queries that ask for everybody alike: a variable in them is another than was meant."""
+    if configured is None:
+        return []
+    found = []
+    dialect = configured.config.version.dialect
+    asked = {one.number: one for one in lookups.answers}
+    for passdb in configured.config.passdbs:
+        query = passdb.source.query if isinstance(passdb.source, SqlSource) else ""
+        answer = asked.get(passdb.number)
+        if query and answer and not OF_THE_NAME & set(used(query, dialect)):
+            place = answer.query or answer.source
+            found.append(f"The password query of {passdb.label} ({place}) has no variable of the user's name")
+    return found
 
 
 def _hides(one: HidesRows) -> str:

@@ -250,3 +250,20 @@ def test_whose_libcrypt_it_was_is_said() -> None:
     for words, said in ((("--for", "2.4.5"), True), ((), False)):
         done = mailauth("hash", "verify", GOOD, "--password-stdin", *words, feed=SECRET)
         assert (done.returncode, "crypt(3) is this machine's" in done.stdout) == (0, said), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("version", "variable"),
+    [("2.3.19.1", "%lu"), ("2.4.1", "%{local_ip}")],  # meant were %Lu and %{user}
+)
+def test_a_query_that_asks_for_everybody_alike_is_named(
+    lab: Callable[..., Lab], version: str, variable: str
+) -> None:
+    """The user is there, and the query has another variable than was meant."""
+    query = f"SELECT userid AS user, password FROM users WHERE userid = '{variable}'"
+    with lab(version, "sqlite", {"alice": GOOD}, query=query) as one:
+        assert not one.login("alice", SECRET.encode()).ok
+        (found,) = diagnose(Target("alice", at_pid(one.master_pid, None))).findings
+        assert found.rule.code == "USER001"
+        assert "has no variable of the user's name" in found.problem.says
+        assert found.problem.remedy.summary.startswith("Correct the query")
