@@ -12,6 +12,12 @@ from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 
 _MAX_DEPTH = 20  # of includes: deeper is a loop
+# Of one configuration, with all it includes: a file may include itself many times.
+_MOST_FILES, _MOST_BYTES = 10_000, 4 * 1024 * 1024
+
+
+class _TooMuchError(CannotObserve):
+    """No file of it is passed over then."""
 
 
 def read(
@@ -61,6 +67,7 @@ class _Reader:
     files: list[str]
     hidden: list[str]
     ext: bool
+    left: list[int] = field(default_factory=lambda: [_MOST_FILES, _MOST_BYTES])
 
     def read(self, name: str, depth: int) -> Block:
         def include(pattern: str, _may_miss: bool) -> list[Block]:
@@ -72,6 +79,12 @@ class _Reader:
         except OSError as why:
             raise unseen(name, why) from None
         self.files.append(name)
+        self.left[:] = self.left[0] - 1, self.left[1] - len(text)
+        if min(self.left) < 0:
+            raise _TooMuchError(
+                f"{name}: the configuration with all that it includes has more than {_MOST_FILES} files or"
+                f" {_MOST_BYTES // 1024**2} MiB; it was not read."
+            )
         return parse(text, name, include=include, ext=self.ext)
 
     def _included(self, pattern: str, depth: int) -> Iterator[Block]:
@@ -80,6 +93,8 @@ class _Reader:
         for match in inroot.names(pattern, self.locate):
             try:
                 yield self.read(match, depth)
+            except _TooMuchError:
+                raise
             except CannotObserve:
                 if not os.access(self.locate(match), os.R_OK):
                     self.hidden.append(match)
