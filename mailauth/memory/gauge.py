@@ -6,8 +6,6 @@ answer are one JSON line each, on standard input and output: nothing secret is i
 Each figure is taken in a fork of its own: its VmPeak begins at its VmSize, and what it maps is its own.
 """
 
-import base64
-import ctypes
 import json
 import mmap
 import os
@@ -18,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib takes 10 ms
 
-from trial import _MAPPED, _give_up_root, _grow_heap, _status, _verifier  # type: ignore[import-not-found]
+from trial import _MAPPED, _grow_heap, _ready, _status  # type: ignore[import-not-found]
 
 _PAGE = mmap.PAGESIZE
 
@@ -96,14 +94,9 @@ def _times(verify: Any, runs: int, seconds: float) -> list[float]:
 
 def main() -> None:
     request = json.loads(sys.stdin.readline())
-    stored, password = (base64.b64decode(request[key]) for key in ("stored", "password"))
-    libc = ctypes.CDLL(None)
-    try:
-        _give_up_root(libc, request["library"], base64.b64decode(request["filter"]))
-        verify = _verifier(request["kind"], request["library"], stored, password)
-    except (OSError, AttributeError) as why:
-        sys.stdout.write(json.dumps({"error": str(why)}))
+    if (ready := _ready(request)) is None:
         return
+    libc, verify = ready
     _grow_heap(libc, request["heap"])
     libc.mallopt(-3, _MAPPED)  # M_MMAP_THRESHOLD: glibc's own again, and fixed
     answer = _forked(lambda: _peak(verify))

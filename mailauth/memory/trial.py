@@ -102,17 +102,24 @@ def _give_up_root(libc: ctypes.CDLL, library: str, code: bytes) -> None:
         raise OSError("root cannot be given up here")
 
 
-def main() -> None:
-    request = json.loads(sys.stdin.readline())
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _ready(request: dict[str, Any]) -> tuple[ctypes.CDLL, Any] | None:
+    """libc, and what verifies, by whom nobody is; None where that cannot be, which is answered."""
     stored, password = (base64.b64decode(request[key]) for key in ("stored", "password"))
     libc = ctypes.CDLL(None)
     try:
         _give_up_root(libc, request["library"], base64.b64decode(request["filter"]))
-        verify = _verifier(request["kind"], request["library"], stored, password)
+        return libc, _verifier(request["kind"], request["library"], stored, password)
     except (OSError, AttributeError) as why:
         sys.stdout.write(json.dumps({"error": str(why)}))
+        return None
+
+
+def main() -> None:
+    request = json.loads(sys.stdin.readline())
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if (ready := _ready(request)) is None:
         return
+    libc, verify = ready
     libc.prctl(ctypes.c_long(_PR_SET_DUMPABLE), *[ctypes.c_long(0)] * 4)
     # A long-lived process takes the index array from its heap; a new one maps it, if it is large.
     _grow_heap(libc, _HEAP + request["heap"])
