@@ -21,7 +21,7 @@ from mailauth.lab import STORES, Lab, MariaDB, Postgres
 from mailauth.lab.databases import Server
 from mailauth.memory.fitting import Fits, ServiceFit
 from mailauth.memory.footprint import argon2
-from mailauth.probes.fitting import Question, observe_fit
+from mailauth.probes.fitting import FitQuestion, observe_fit
 
 RESULTS = Path(__file__).parent / "results" / "fit-cases.json"
 SEED = 20261123
@@ -93,7 +93,7 @@ def run(one: Case, database: Server | None) -> Outcome:
 
 def asked(lab: Lab) -> ServiceFit:
     """What ``memory fit`` says of alice's hash there."""
-    report = observe_fit(Question(at_pid(lab.master_pid, None)))
+    report = observe_fit(FitQuestion(at_pid(lab.master_pid, None)))
     [service] = report.passdbs[0].services
     return service
 

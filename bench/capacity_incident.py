@@ -16,7 +16,7 @@ from mailauth import hashes
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.lab import STORES, Lab, MariaDB, Postgres
 from mailauth.lab.databases import Server
-from mailauth.probes.fitting import Question, observe_fit
+from mailauth.probes.fitting import FitQuestion, observe_fit
 
 RESULTS = Path(__file__).parent / "results" / "incident.json"
 LOGINS = 3
@@ -57,7 +57,7 @@ def attempt(lab: Lab, tried: str, settings: str) -> Step:
     while worked < LOGINS and "ismatch" not in lab.log()[before:] and time.monotonic() < until:
         time.sleep(0.01)  # the log process may lag behind the reply
     lines = [line for line in lab.log()[before:].splitlines() if "alice" in line]
-    report = observe_fit(Question(at_pid(lab.master_pid, None))).passdbs[0]
+    report = observe_fit(FitQuestion(at_pid(lab.master_pid, None))).passdbs[0]
     said = lines[-1].partition(": ")[2] if lines else ""
     return Step(
         str(lab.version),

@@ -23,7 +23,7 @@ from mailauth.lab import STORES, MariaDB, Postgres
 from mailauth.lab.databases import Server
 from mailauth.lab.prove_memory import lab_for, load
 from mailauth.memory.measure import Spread
-from mailauth.memory.recommend import Row, Wish, advise, fitting, logins_per_second
+from mailauth.memory.recommend import AdviceRow, Wish, advise, fitting, logins_per_second
 from mailauth.memory.speed import Speed, speed
 from mailauth.probes.linked import linked_library
 
@@ -65,7 +65,7 @@ def wish_for(driver: str) -> Wish:
     return Wish(driver, 4096 * MIB, CORES, 0.1, 10.0, None, True, 26 * MIB, 30)
 
 
-def row_of(wish: Wish, m: int, t: int) -> tuple[Row, dict[str, str]]:
+def row_of(wish: Wish, m: int, t: int) -> tuple[AdviceRow, dict[str, str]]:
     """The row with these parameters, and the settings for it."""
     quick = {(row.m, row.t): Speed(1, _nothing(), 1e9) for row in fitting(wish) if (row.m, row.t) == (m, t)}
     advice = advise(wish, quick)

@@ -25,7 +25,7 @@ from mailauth.lab import Lab
 from mailauth.lab.stores.sql import QUERY
 from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
-from mailauth.load.plan import Plan, Search
+from mailauth.load.plan import LoadPlan, Search
 from mailauth.load.pool import Bounds
 from mailauth.load.result import Knee
 from mailauth.load.run import About, load
@@ -41,7 +41,7 @@ ASLEEP, WORKERS = 0.05, 4
 
 
 def searched(lab: Lab, mix: Mix) -> Knee:
-    plan = Plan(None, None, 1.0, 1.0, 0.0, 4, 1000, 30.0, search=Search(LIMIT, STEP))
+    plan = LoadPlan(None, None, 1.0, 1.0, 0.0, 4, 1000, 30.0, search=Search(LIMIT, STEP))
     result = load(
         plan,
         About("auth socket", "a lab"),

@@ -21,7 +21,7 @@ from mailauth.hashes import Password
 from mailauth.lab import Lab
 from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
-from mailauth.load.plan import Plan
+from mailauth.load.plan import LoadPlan
 from mailauth.load.pool import Bounds
 from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
@@ -48,7 +48,7 @@ class Round:
 
 
 def loaded(lab: Lab, mix: Mix, rate: float | None, in_flight: int, seconds: float) -> LoadResult:
-    plan = Plan(rate, rate, seconds, 0.5, 0.0, connections=4, in_flight=in_flight, timeout=30.0)
+    plan = LoadPlan(rate, rate, seconds, 0.5, 0.0, connections=4, in_flight=in_flight, timeout=30.0)
     return load(
         plan,
         About("auth socket", "a lab"),

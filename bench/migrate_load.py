@@ -25,7 +25,7 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password, generate, verify
 from mailauth.lab import Lab
 from mailauth.lab.databases import SERVERS
-from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.rehash import Rehashed
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 
 RESULTS = Path(__file__).parent / "results" / "migrate-load.json"
@@ -101,7 +101,7 @@ def one(version: str, users: int, rate: float) -> dict[str, object]:
         "hash_ms": alone,
         "reports": {outcome.value: count for outcome, count in totals.items() if count},
         "every report counted": sum(totals.values()) == 2 * users,
-        "all migrated": totals[Outcome.MIGRATED] == users and stopped == 0,
+        "all migrated": totals[Rehashed.MIGRATED] == users and stopped == 0,
         "load": round(os.getloadavg()[0], 2),
     }
 

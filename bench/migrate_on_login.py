@@ -25,7 +25,7 @@ from pathlib import Path
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from mailauth.lab.databases import SERVERS, Server
-from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.rehash import Rehashed
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 from tests.migrate.test_on_login import CANARY, logging_everything, schemes, watched
 
@@ -70,7 +70,7 @@ def one(version: str, driver: str, server: Server | None, users: int) -> Found:
         began = time.monotonic()
         with watched() as seen:
             logins(found, lab, users, "first")
-            work.wait(Outcome.MIGRATED, users, 300)
+            work.wait(Rehashed.MIGRATED, users, 300)
             found.seconds = round(time.monotonic() - began, 1)
             logins(found, lab, users, "again")
         work.stop()

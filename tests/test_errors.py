@@ -59,7 +59,7 @@ def test_what_a_child_in_another_root_says_is_the_same_error_here(why: CannotObs
         raise why
 
     kind, value = answers.read(answers.of(work, 1), None)
-    assert isinstance(value, answers.Why)
+    assert isinstance(value, answers.AnswerWhy)
     told = value.error(kind)
     assert (type(told), str(told), told.needs_root, told.ours) == (
         *(type(why), str(why), why.needs_root, why.ours),

@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -245,3 +246,14 @@ def test_no_function_is_longer_than_60_lines() -> None:
         and (node.end_lineno or node.lineno) - node.lineno >= 60
     ]
     assert not long
+
+
+def test_a_class_has_its_name_for_itself() -> None:
+    """Where three have the same, a reader cannot tell which is meant."""
+    names = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, times in names.items() if times > 2]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mailauth.check import keep
 from mailauth.check.asked import Credentials, Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome, over
+from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, ago, outcome, over
 from mailauth.clients.door import Answer, Step
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Listening, Penalties
@@ -30,7 +30,7 @@ _NO = (Answer.REFUSED, Answer.TEMPORARY, Answer.UNREACHABLE)  # of auth: no port
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptLogin:
     """The last refusal, and of which credentials; ``at``: seconds since 1970."""
 
     version: str
@@ -44,10 +44,10 @@ def check_canary(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     canary = server.asked.canary
     assert canary
     path = server.state / "canary.json"
-    kept = keep.load(path, Kept)
+    kept = keep.load(path, KeptLogin)
     if kept and (left := _pause(server, canary, kept)) > 0:
         told = f"{kept.says} (asked {ago(time.time() - kept.at)}, and not again for {left:.0f} s)"
-        return outcome(NAME, [Said(Status.CRITICAL, told)])
+        return outcome(NAME, [CheckLine(Status.CRITICAL, told)])
     site = _site(server)
     done: list[Attempt] = []
     held = _held(server)
@@ -58,13 +58,13 @@ def check_canary(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         )
     found = _outcome(server, done, held)
     if any(one.answer is Answer.REFUSED and one.way.layer is not Layer.HASH for one in done):
-        keep.save(path, Kept(canary.version, canary.user, time.time(), found.says))
+        keep.save(path, KeptLogin(canary.version, canary.user, time.time(), found.says))
     else:
         path.unlink(missing_ok=True)
     return found
 
 
-def _pause(server: Server, canary: Credentials, kept: Kept) -> float:
+def _pause(server: Server, canary: Credentials, kept: KeptLogin) -> float:
     """Seconds for which a canary that was refused is still to be left alone."""
     if (kept.version, kept.user) != (canary.version, canary.user):
         return 0.0
@@ -135,11 +135,11 @@ def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], other
         name = one.way.name.removesuffix(one.way.mechanism).strip()
         if one.answer is Answer.NOT_TRIED:
             why_not = one.said or "the ways before took too long for it"
-            said.append(Said(Status.WARNING, f"{name} was not tried: {why_not}"))
+            said.append(CheckLine(Status.WARNING, f"{name} was not tried: {why_not}"))
             continue
         if one.answer in (Answer.UNSEEN, Answer.NOT_OFFERED):
             status = Status.UNKNOWN if one.ours else Status.OK
-            said.append(Said(status, f"{name}: {one.answer.value}: {one.said}"))
+            said.append(CheckLine(status, f"{name}: {one.answer.value}: {one.said}"))
             continue
         labels = {"way": name}
         metrics.append(Metric("canary_up", float(one.ok), "", labels))
@@ -148,15 +148,15 @@ def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], other
             wait = held.get(one.way.door.host, 0) if one.way.door and status is not Status.OK else 0
             why = f" ({one.way.door.host} is held back for {wait} s" if wait and one.way.door else ""
             why += ", after others' failed logins from there)" if why else ""
-            said.append(Said(status, f"{name} lets {user} in after {one.seconds:.2f} s{why}"))
+            said.append(CheckLine(status, f"{name} lets {user} in after {one.seconds:.2f} s{why}"))
             limits = (f"{warning:g}", f"{critical:g}")
             metrics.append(Metric("canary_seconds", one.seconds, f"canary {name}".lower(), labels, *limits))
         elif not judged.faults:
-            said.append(Said(Status.CRITICAL, f"{name}: {one.answer.value}: {one.said}"))
+            said.append(CheckLine(Status.CRITICAL, f"{name}: {one.answer.value}: {one.said}"))
     if not said or not any(one.ok or one.answer is Answer.UNSEEN for one in done):
-        said = said if judged.faults else [*said, Said(Status.CRITICAL, "no way lets the canary in")]
+        said = said if judged.faults else [*said, CheckLine(Status.CRITICAL, "no way lets the canary in")]
     if otherwise:
-        said.append(Said(Status.CRITICAL, otherwise))
+        said.append(CheckLine(Status.CRITICAL, otherwise))
     return outcome(NAME, said, metrics)
 
 
@@ -172,7 +172,7 @@ def _held(server: Server) -> dict[str, int]:
     return {one.ip: one.seconds for one in seen.addresses} if isinstance(seen, Penalties) else {}
 
 
-def _fault(name: str, says: str, options: tuple[str, ...], user: str) -> Said:
+def _fault(name: str, says: str, options: tuple[str, ...], user: str) -> CheckLine:
     """The layer that breaks, and the command that looks there."""
     asks = f"; mailauth diagnose {' '.join([*options, '-p', user])} finds out why" if options else ""
-    return Said(Status.CRITICAL, f"{name}: {says}{asks}")
+    return CheckLine(Status.CRITICAL, f"{name}: {says}{asks}")

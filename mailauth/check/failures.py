@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from mailauth.check import keep
 from mailauth.check.asked import Server
-from mailauth.check.logadded import Place, added
-from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, outcome, over
+from mailauth.check.logadded import LogPlace, added
+from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, of_error, outcome, over
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind, Why
@@ -23,12 +23,12 @@ _MOST_SAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptCounts:
     """Where the log was read to; failures by reason since ``since``; (time, total) of earlier runs."""
 
     since: float
     at: float
-    places: dict[str, Place]
+    places: dict[str, LogPlace]
     totals: dict[str, int] = field(default_factory=dict)
     samples: list[tuple[float, int]] = field(default_factory=list)
 
@@ -37,11 +37,11 @@ def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
     """The rate over the window is judged by its limits."""
     path, now = server.state / "failures.json", time.time()
     with keep.alone(server.state / "failures.lock"):
-        before = keep.load(path, Kept)
+        before = keep.load(path, KeptCounts)
         try:
             seen = added(server, before.places if before else {}, since=now - server.asked.window)
         except CannotObserve as why:
-            return outcome(NAME, [Said(of_error(why, Status.WARNING), str(why))])
+            return outcome(NAME, [CheckLine(of_error(why, Status.WARNING), str(why))])
         found, unproven = _counted(server, seen.events)
         kept = _with(before, found, seen.places, now, server.asked.window)
         keep.save(path, kept)
@@ -85,8 +85,8 @@ def _counted(server: Server, events: list[tuple[LogEvent, int]]) -> tuple[Counte
 
 
 def _with(
-    before: Kept | None, found: Counter[str], places: dict[str, Place], now: float, window: float
-) -> Kept:
+    before: KeptCounts | None, found: Counter[str], places: dict[str, LogPlace], now: float, window: float
+) -> KeptCounts:
     totals = Counter(before.totals if before else {})
     totals.update(found)
     # A first run has looked back over the window: it began then, with none.
@@ -94,10 +94,10 @@ def _with(
     samples.append((now, sum(totals.values())))
     older = [one for one in samples if one[0] <= now - window]
     samples = [*older[-1:], *(one for one in samples if one[0] > now - window)][-_MOST_SAMPLES:]
-    return Kept(before.since if before else now - window, now, places, dict(totals), samples)
+    return KeptCounts(before.since if before else now - window, now, places, dict(totals), samples)
 
 
-def _judged(server: Server, kept: Kept, found: Counter[str], notes: list[str]) -> Outcome:
+def _judged(server: Server, kept: KeptCounts, found: Counter[str], notes: list[str]) -> Outcome:
     (began, count_then), (ended, count_now) = kept.samples[0], kept.samples[-1]
     minutes = max(ended - began, min(_MINUTE, server.asked.window)) / _MINUTE
     rate = (count_now - count_then) / minutes
@@ -105,8 +105,8 @@ def _judged(server: Server, kept: Kept, found: Counter[str], notes: list[str]) -
     status = over(rate, warning, critical)
     often = ", ".join(f"{count} {reason}" for reason, count in found.most_common(4))
     text = f"{rate:.1f} failed logins a minute over {minutes:.1f} min"
-    said = [Said(status, f"{text}; since the last run: {often or 'none'}")]
-    said += [Said(Status.OK, note) for note in notes]
+    said = [CheckLine(status, f"{text}; since the last run: {often or 'none'}")]
+    said += [CheckLine(Status.OK, note) for note in notes]
     metrics = [Metric("auth_failures_per_minute", rate, "failures", {}, f"{warning:g}", f"{critical:g}")]
     metrics += [
         Metric("auth_failures", kept.totals.get(why.value, 0), _perf(why.value, kept), {"reason": why.value})
@@ -115,6 +115,6 @@ def _judged(server: Server, kept: Kept, found: Counter[str], notes: list[str]) -
     return outcome(NAME, said, metrics)
 
 
-def _perf(reason: str, kept: Kept) -> str:
+def _perf(reason: str, kept: KeptCounts) -> str:
     """Perfdata's label, for a reason that there was."""
     return f"failed_{reason.replace(' ', '_')}" if kept.totals.get(reason) else ""

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, under
-from mailauth.check.survey import NO_STORE, Kept, survey
+from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, of_error, of_finding, outcome, under
+from mailauth.check.survey import NO_STORE, KeptSurvey, survey
 from mailauth.check.watched import watched
 from mailauth.dovecot.sizes import show_size
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, StoreMemory
 from mailauth.judging import apply
 from mailauth.memory.fitting import PassdbFit, ServiceFit
-from mailauth.probes.fitting import Question, fit_passdb
+from mailauth.probes.fitting import FitQuestion, fit_passdb
 
 NAME = "headroom"
 
@@ -33,28 +33,28 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
             metrics += _metrics(server, fit, service)
     if not said and all(one.unseen for one in kept.not_read):
         looked = "no stored hash takes memory worth the name" if kept.stores else NO_STORE
-        said.append(Said(Status.OK, looked))
+        said.append(CheckLine(Status.OK, looked))
     return outcome(NAME, [*said, *kept.not_read], metrics)
 
 
-def _fits(server: Server, kept: Kept) -> tuple[list[PassdbFit], list[Said]]:
+def _fits(server: Server, kept: KeptSurvey) -> tuple[list[PassdbFit], list[CheckLine]]:
     """Each store's fit; and why of some there is none."""
     passdbs = {passdb.number: passdb for passdb in server.config.passdbs}
     fits: list[PassdbFit] = []
-    unseen: list[Said] = []
+    unseen: list[CheckLine] = []
     for one in kept.stores:
         if passdb := passdbs.get(one.passdb):
             try:
-                fits.append(fit_passdb(Question(server.dovecot), server.config, passdb, one.census))
+                fits.append(fit_passdb(FitQuestion(server.dovecot), server.config, passdb, one.census))
             except CannotObserve as why:
-                unseen.append(Said(of_error(why), f"{passdb.label}: {why}"))
+                unseen.append(CheckLine(of_error(why), f"{passdb.label}: {why}"))
     return fits, unseen
 
 
-def _spare(server: Server, fit: PassdbFit, one: ServiceFit) -> list[Said]:
+def _spare(server: Server, fit: PassdbFit, one: ServiceFit) -> list[CheckLine]:
     service = one.process.service
     if one.spare is None:
-        return [Said(Status.OK, f"{fit.passdb}: {service} has no limit")]
+        return [CheckLine(Status.OK, f"{fit.passdb}: {service} has no limit")]
     status = under(one.spare, *server.asked.limits.headroom)
     if one.harms and status is not Status.OK:
         return []  # STORE004 says it
@@ -62,7 +62,7 @@ def _spare(server: Server, fit: PassdbFit, one: ServiceFit) -> list[Said]:
     text = f"{fit.passdb}: {service} has {show_size(max(one.spare, 0))} to spare"
     if largest:
         text += f" beyond the largest hash, {largest.shown}"
-    return [Said(status, text, "" if status is Status.OK else "MEM003")]
+    return [CheckLine(status, text, "" if status is Status.OK else "MEM003")]
 
 
 def _metrics(server: Server, fit: PassdbFit, one: ServiceFit) -> list[Metric]:

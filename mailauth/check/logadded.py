@@ -28,7 +28,7 @@ _JOURNAL = "journal"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LogPlace:
     """How far a file was read; ``head``: a digest of its first ``length`` bytes.  Of the journal: a time."""
 
     offset: float
@@ -41,11 +41,11 @@ class Added:
     """What was added, where it ends now, and how many bytes were too many to be read."""
 
     events: list[tuple[LogEvent, int]]
-    places: dict[str, Place]
+    places: dict[str, LogPlace]
     passed_over: int
 
 
-def added(server: Server, places: Mapping[str, Place], since: float) -> Added:
+def added(server: Server, places: Mapping[str, LogPlace], since: float) -> Added:
     """Everything after ``places``; of a log that is not among them, what is not older than ``since``.
 
     Raises CannotObserve.
@@ -62,7 +62,7 @@ def added(server: Server, places: Mapping[str, Place], since: float) -> Added:
             return _of_journal(server, stamps, places.get(_JOURNAL), since)
         paths = [written]
     events: list[tuple[LogEvent, int]] = []
-    found: dict[str, Place] = {}
+    found: dict[str, LogPlace] = {}
     passed_over = 0
     for name in paths:
         path = server.dovecot.path(name)
@@ -91,7 +91,7 @@ def _with_sizes(found: list[bytes]) -> Iterator[tuple[bytes, int]]:
     return ((line, len(line)) for line in found)
 
 
-def _end_of(path: Path, file: IO[bytes]) -> Place:
+def _end_of(path: Path, file: IO[bytes]) -> LogPlace:
     """Behind the last whole line."""
     try:
         end = file.seek(0, os.SEEK_END)
@@ -102,10 +102,12 @@ def _end_of(path: Path, file: IO[bytes]) -> Place:
         head = file.read(min(_HEAD, end))
     except OSError as why:
         raise unseen(str(path), why, "the log cannot be read") from None
-    return Place(end, len(head), hashlib.sha256(head).hexdigest())
+    return LogPlace(end, len(head), hashlib.sha256(head).hexdigest())
 
 
-def _parts(path: Path, file: IO[bytes], place: Place, end: Place) -> Iterator[tuple[IO[bytes], int, int]]:
+def _parts(
+    path: Path, file: IO[bytes], place: LogPlace, end: LogPlace
+) -> Iterator[tuple[IO[bytes], int, int]]:
     """The files to read, each from where to where: the rest of the old one, if it was rotated, first."""
     offset, stop = int(place.offset), int(end.offset)
     if stop >= offset and _known(file, place):
@@ -120,7 +122,7 @@ def _parts(path: Path, file: IO[bytes], place: Place, end: Place) -> Iterator[tu
     yield file, 0, stop
 
 
-def _known(file: IO[bytes], place: Place) -> bool:
+def _known(file: IO[bytes], place: LogPlace) -> bool:
     """Whether a file begins as the one that was read, and is as long at least."""
     try:
         file.seek(0)
@@ -130,7 +132,7 @@ def _known(file: IO[bytes], place: Place) -> bool:
     return len(head) == place.length and hashlib.sha256(head).hexdigest() == place.head
 
 
-def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: float) -> Added:
+def _of_journal(server: Server, stamps: Stamps, place: LogPlace | None, since: float) -> Added:
     """The journal of this machine, from a time on."""
     program = shutil.which("journalctl")
     if program is None or server.dovecot.pid:
@@ -148,7 +150,7 @@ def _of_journal(server: Server, stamps: Stamps, place: Place | None, since: floa
         for event, size in events_of(_with_sizes(lines), stamps)
         if event and (event.when is None or event.when.timestamp() > begin)
     ]
-    return Added(events, {_JOURNAL: Place(end)}, 0)
+    return Added(events, {_JOURNAL: LogPlace(end)}, 0)
 
 
 def _of(program: str, ident: str, *options: str) -> list[bytes]:

@@ -35,7 +35,7 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class MetricKind:
     """What a number is: its help, its unit in perfdata (s, B, c or none); whether it only grows."""
 
     help: str
@@ -44,22 +44,26 @@ class Kind:
 
 
 # Prometheus' names without the "mailauth_" before them.
-KINDS: dict[str, Kind] = {
-    "server_greeting_seconds": Kind("How long auth took to greet.", "s"),
-    "certificate_seconds": Kind("How long the certificate that expires first is still valid.", "s"),
-    "canary_up": Kind("Whether the canary's login worked by this way."),
-    "canary_seconds": Kind("How long the canary's login took by this way.", "s"),
-    "headroom_bytes": Kind("What the verifying process may grow by beyond the largest stored hash.", "B"),
-    "vsz_limit_bytes": Kind("The live address space limit of the verifying process.", "B"),
-    "rows": Kind("Rows of the store, by what this Dovecot makes of them."),
-    "rows_broken": Kind("Rows that this Dovecot refuses, or that never match."),
-    "survey_age_seconds": Kind("How old the count of the store's rows is.", "s"),
-    "auth_workers": Kind("auth-worker processes that run."),
-    "auth_workers_busy": Kind("auth-worker processes that compute."),
-    "auth_workers_limit": Kind("auth-worker processes that may run."),
-    "log_troubles": Kind("What Dovecot's log says of queues, limits, crashes and no answer, lately."),
-    "auth_failures": Kind("Failed logins in the log, by reason, since counting began.", "c", counts=True),
-    "auth_failures_per_minute": Kind("Failed logins in a minute, over the window."),
+KINDS: dict[str, MetricKind] = {
+    "server_greeting_seconds": MetricKind("How long auth took to greet.", "s"),
+    "certificate_seconds": MetricKind("How long the certificate that expires first is still valid.", "s"),
+    "canary_up": MetricKind("Whether the canary's login worked by this way."),
+    "canary_seconds": MetricKind("How long the canary's login took by this way.", "s"),
+    "headroom_bytes": MetricKind(
+        "What the verifying process may grow by beyond the largest stored hash.", "B"
+    ),
+    "vsz_limit_bytes": MetricKind("The live address space limit of the verifying process.", "B"),
+    "rows": MetricKind("Rows of the store, by what this Dovecot makes of them."),
+    "rows_broken": MetricKind("Rows that this Dovecot refuses, or that never match."),
+    "survey_age_seconds": MetricKind("How old the count of the store's rows is.", "s"),
+    "auth_workers": MetricKind("auth-worker processes that run."),
+    "auth_workers_busy": MetricKind("auth-worker processes that compute."),
+    "auth_workers_limit": MetricKind("auth-worker processes that may run."),
+    "log_troubles": MetricKind("What Dovecot's log says of queues, limits, crashes and no answer, lately."),
+    "auth_failures": MetricKind(
+        "Failed logins in the log, by reason, since counting began.", "c", counts=True
+    ),
+    "auth_failures_per_minute": MetricKind("Failed logins in a minute, over the window."),
 }
 
 
@@ -80,7 +84,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CheckLine:
     """One thing that a check found, or found to be well; ``code`` is the rule's that judges so.
 
     ``unseen``: the passdb that was not looked into, where it says that.
@@ -103,13 +107,13 @@ class Outcome:
     check: str
     status: Status
     says: str
-    said: list[Said] = field(default_factory=list)
+    said: list[CheckLine] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """All that was asked.  ``at``: seconds since 1970, when it began."""
 
     status: Status
@@ -118,7 +122,7 @@ class Report:
     outcomes: list[Outcome]
 
 
-def outcome(check: str, said: Iterable[Said], metrics: Iterable[Metric] = ()) -> Outcome:
+def outcome(check: str, said: Iterable[CheckLine], metrics: Iterable[Metric] = ()) -> Outcome:
     """The worst decides, and is shown; what was said twice, once."""
     ordered = sorted(dict.fromkeys(said), key=lambda one: -_BY_WEIGHT.index(one.status))
     status = worst(one.status for one in ordered)
@@ -131,9 +135,9 @@ def of_error(why: MailauthError, otherwise: Status = Status.CRITICAL) -> Status:
     return Status.UNKNOWN if why.ours else otherwise
 
 
-def of_finding(finding: Finding) -> Said:
+def of_finding(finding: Finding) -> CheckLine:
     """What a rule found."""
-    return Said(OF_SEVERITY[finding.severity], finding.problem.says, finding.rule.code)
+    return CheckLine(OF_SEVERITY[finding.severity], finding.problem.says, finding.rule.code)
 
 
 def ago(seconds: float) -> str:
@@ -153,6 +157,6 @@ def under(value: float, warning: float, critical: float) -> Status:
     return Status.CRITICAL if value < critical else Status.WARNING if value < warning else Status.OK
 
 
-def report(outcomes: Iterable[Outcome], dovecot: str, at: float) -> Report:
+def report(outcomes: Iterable[Outcome], dovecot: str, at: float) -> CheckReport:
     given = list(outcomes)
-    return Report(worst(one.status for one in given), dovecot, at, given)
+    return CheckReport(worst(one.status for one in given), dovecot, at, given)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, ago, outcome
+from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, ago, outcome
 from mailauth.check.survey import NO_STORE, ROWS, Counted, survey
 from mailauth.check.watched import watched
 from mailauth.finding import Trait
@@ -28,17 +28,17 @@ def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     status = Status.CRITICAL if broken >= critical else Status.WARNING if broken >= warning else Status.OK
     if status is Status.CRITICAL and any(one.unseen for one in kept.not_read):
         status = Status.WARNING  # another passdb may let these users in
-    said = [one if one.code in _NOT_COUNTED else Said(status, one.text, one.code) for one in kept.said]
+    said = [one if one.code in _NOT_COUNTED else CheckLine(status, one.text, one.code) for one in kept.said]
     if not said and kept.stores:
         locked = sum(one.fates.get("locked", 0) for one in kept.stores)
         total = sum(sum(one.fates.values()) for one in kept.stores)
         but = f", {locked:,} of them locked" if locked else ""
-        said.append(Said(Status.OK, f"{store_case.rows(total)}: all sound{but}"))
+        said.append(CheckLine(Status.OK, f"{store_case.rows(total)}: all sound{but}"))
     if not kept.stores and all(one.unseen for one in kept.not_read):
-        said.append(Said(Status.OK, NO_STORE))
-    said.append(Said(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
+        said.append(CheckLine(Status.OK, NO_STORE))
+    said.append(CheckLine(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
     if kept.age > _LATE * server.asked.survey_age > 0:
-        said.append(Said(Status.WARNING, f"the rows were last counted {ago(kept.age)}"))
+        said.append(CheckLine(Status.WARNING, f"the rows were last counted {ago(kept.age)}"))
     return outcome(NAME, [*said, *kept.not_read], metrics)
 
 

@@ -11,7 +11,16 @@ import psutil
 from mailauth.check import keep
 from mailauth.check.asked import CheckRun, Server, Which
 from mailauth.check.bounded import Ended, run_all
-from mailauth.check.outcome import Outcome, Report, Said, Status, of_error, of_finding, outcome, report
+from mailauth.check.outcome import (
+    CheckLine,
+    CheckReport,
+    Outcome,
+    Status,
+    of_error,
+    of_finding,
+    outcome,
+    report,
+)
 from mailauth.check.table import CHECKS, Check
 from mailauth.diagnosing import Target, refused
 from mailauth.dovecot.authconfig import AuthConfig, SqlSource
@@ -25,10 +34,10 @@ from mailauth.stores import sql
 _SPARE = 0.3  # seconds before the end for ourselves
 _BUG = "a bug in mailauth: {}; please report this line"
 
-Read = tuple[Installation, AuthConfig, Path | Said] | list[Said]
+Read = tuple[Installation, AuthConfig, Path | CheckLine] | list[CheckLine]
 
 
-def run(asked: CheckRun) -> Report:
+def run(asked: CheckRun) -> CheckReport:
     """Every check's answer.  Never raises for what is wrong with the server: that is CRITICAL."""
     at, began = time.time(), time.monotonic()
     whole = asked.timeout - min(asked.used + _SPARE, asked.timeout / 2)
@@ -39,7 +48,7 @@ def run(asked: CheckRun) -> Report:
         return report((outcome(name, said) for name in asked.checks), "", at)
     dovecot, config, state = given
     version = str(config.version)
-    if isinstance(state, Said):
+    if isinstance(state, CheckLine):
         return report((outcome(name, [state]) for name in asked.checks), version, at)
     server = Server(asked, dovecot, config, state, began + whole)
     for passdb in config.passdbs:
@@ -58,21 +67,21 @@ def _beforehand(asked: CheckRun, so_far: Callable[[Read], None]) -> Read:
     dovecot, config = found
     elsewhere = "elsewhere" if dovecot.pid else ""
     late = f"{asked.state}: no answer from its disk within {asked.timeout:g} s"
-    so_far((dovecot, config, Said(Status.CRITICAL, late)))
+    so_far((dovecot, config, CheckLine(Status.CRITICAL, late)))
     try:
         return dovecot, config, keep.place_of(asked.state, config.file, config.base_dir, elsewhere)
     except CannotObserve as why:
         return dovecot, config, _known(why)
 
 
-def _configuration(which: Which) -> tuple[Installation, AuthConfig] | list[Said]:
+def _configuration(which: Which) -> tuple[Installation, AuthConfig] | list[CheckLine]:
     """The Dovecot and what it is set to, or what is wrong with that."""
     try:
         dovecot = which.installation()
         config = read_or_refusal(dovecot)
         if isinstance(config, Refusal):
             findings = refused(Target("", dovecot), config).diagnosis.findings
-            says = Said(Status.CRITICAL, f"Dovecot does not take {config.file}: {config.words}")
+            says = CheckLine(Status.CRITICAL, f"Dovecot does not take {config.file}: {config.words}")
             # A risk while another one runs; and nothing of that one can be looked at.
             told = [replace(of_finding(finding), status=Status.CRITICAL) for finding in findings]
             return told or [says]
@@ -91,14 +100,14 @@ def _guarded(name: str, check: Check, server: Server, so_far: Callable[[Outcome]
     return replace(found, seconds=time.monotonic() - began)
 
 
-def _known(why: Exception) -> Said:
+def _known(why: Exception) -> CheckLine:
     """What is reported of an error of the world; one of ours is raised on."""
     known = why if isinstance(why, UsageError) else from_world(why)
     if known is None:
         raise why
     if isinstance(why, PermissionError):
-        return Said(Status.UNKNOWN, f"{why.filename}: may not be read by us; {AS_ROOT}.")
-    return Said(of_error(known), str(known))
+        return CheckLine(Status.UNKNOWN, f"{why.filename}: may not be read by us; {AS_ROOT}.")
+    return CheckLine(of_error(known), str(known))
 
 
 def _outcome(name: str, ended: Ended[Outcome], asked: CheckRun) -> Outcome:
@@ -109,7 +118,7 @@ def _outcome(name: str, ended: Ended[Outcome], asked: CheckRun) -> Outcome:
     return replace(outcome(name, [_not_in_time(ended, asked, "no answer")]), seconds=ended.seconds)
 
 
-def _not_in_time(ended: Ended[Outcome] | Ended[Read], asked: CheckRun, what: str) -> Said:
+def _not_in_time(ended: Ended[Outcome] | Ended[Read], asked: CheckRun, what: str) -> CheckLine:
     if ended.bug:
-        return Said(Status.UNKNOWN, _BUG.format(ended.bug))
-    return Said(Status.CRITICAL, f"{what} within {asked.timeout:g} s")
+        return CheckLine(Status.UNKNOWN, _BUG.format(ended.bug))
+    return CheckLine(Status.CRITICAL, f"{what} within {asked.timeout:g} s")

@@ -4,7 +4,17 @@ import time
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome, over, under
+from mailauth.check.outcome import (
+    CheckLine,
+    Metric,
+    Outcome,
+    Status,
+    of_error,
+    of_finding,
+    outcome,
+    over,
+    under,
+)
 from mailauth.check.stores import (
     OF_STORES,
     ask_accounts_of_passdbs,
@@ -69,11 +79,11 @@ def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     return outcome(NAME, said, metrics)
 
 
-_LATE_DIRECTORIES = Said(Status.CRITICAL, "the directories do not answer in time")
-_LATE = Said(Status.CRITICAL, "the userdbs do not answer in time")
+_LATE_DIRECTORIES = CheckLine(Status.CRITICAL, "the directories do not answer in time")
+_LATE = CheckLine(Status.CRITICAL, "the userdbs do not answer in time")
 
 
-def _greeting(server: Server) -> tuple[list[Said], list[Metric]]:
+def _greeting(server: Server) -> tuple[list[CheckLine], list[Metric]]:
     """Whether auth greets, and how soon."""
     path = f"{server.config.base_dir}/auth-client"
     warning, critical = server.asked.limits.greeting
@@ -83,26 +93,26 @@ def _greeting(server: Server) -> tuple[list[Said], list[Metric]]:
             server.dovecot.path(path), timeout=min(_GREETING_SECONDS, server.asked.timeout / 2)
         ).close()
     except CannotObserve as why:
-        return [Said(of_error(why), str(why), "" if why.ours else "AUTH012")], []
+        return [CheckLine(of_error(why), str(why), "" if why.ours else "AUTH012")], []
     took = time.monotonic() - began
     status = over(took, warning, critical)
     metric = Metric("server_greeting_seconds", took, "greeting", {}, f"{warning:g}", f"{critical:g}")
     code = "" if status is Status.OK else "AUTH010"
-    return [Said(status, f"auth greets after {took:.3f} s", code)], [metric]
+    return [CheckLine(status, f"auth greets after {took:.3f} s", code)], [metric]
 
 
-def _judged(facts: Facts) -> list[Said]:
+def _judged(facts: Facts) -> list[CheckLine]:
     """What the rules say of what was seen, and what could not be seen."""
     findings, _ = apply(_RULES, [facts])
     said = [of_finding(finding) for finding in findings]
     for fact in facts.values():
         if isinstance(fact, Unobserved):
             forbidden = fact.bug or fact.needs_root
-            said.append(Said(Status.UNKNOWN if forbidden else Status.WARNING, fact.reason))
+            said.append(CheckLine(Status.UNKNOWN if forbidden else Status.WARNING, fact.reason))
     return said
 
 
-def _certificate(server: Server, certificates: Certificates) -> tuple[list[Said], list[Metric]]:
+def _certificate(server: Server, certificates: Certificates) -> tuple[list[CheckLine], list[Metric]]:
     """The one that expires first."""
     first = min(certificates.telling, key=lambda one: one.ends, default=None)
     if first is None:
@@ -113,4 +123,4 @@ def _certificate(server: Server, certificates: Certificates) -> tuple[list[Said]
     status = under(left, warning, critical)
     if left <= 0:
         return [], [metric]  # NET003 says it
-    return [Said(status, f"the certificate of {first.place} ends {first.ends:%Y-%m-%d}")], [metric]
+    return [CheckLine(status, f"the certificate of {first.place} ends {first.ends:%Y-%m-%d}")], [metric]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Said, Status, of_error, of_finding
+from mailauth.check.outcome import CheckLine, Status, of_error, of_finding
 from mailauth.check.watched import watched
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
@@ -25,15 +25,15 @@ OF_STORES: frozenset[type[Evidence]] = frozenset({LookedUp, DirectoryAnswers, Sy
 """What is asked here; the server's other rules need none of it."""
 
 
-def ask_stores(server: Server) -> list[Said]:
+def ask_stores(server: Server) -> list[CheckLine]:
     """One lookup each; the DB rules judge.  Raises CannotObserve."""
     if misread := cannot_look_up(server.config):
-        return [Said(Status.CRITICAL, misread, "CONF003")]
+        return [CheckLine(Status.CRITICAL, misread, "CONF003")]
     seen = look_nobody_up(server)
     said = _judged(server, seen)
     said += map(not_seen, seen.unseen)
     if answered := [one.passdb for one in seen.answers if one.failure is None]:
-        said.append(Said(Status.OK, f"{', '.join(answered)}: answers"))
+        said.append(CheckLine(Status.OK, f"{', '.join(answered)}: answers"))
     return said
 
 
@@ -42,7 +42,7 @@ def look_nobody_up(server: Server) -> LookedUp:
     return ask_passdbs(Scene(server.dovecot, server.config))
 
 
-def ask_stores_of_userdbs(server: Server) -> list[Said]:
+def ask_stores_of_userdbs(server: Server) -> list[CheckLine]:
     """The same of the userdbs' databases; and whether the userdbs answer at all, by Dovecot's own word."""
     if cannot_look_up(server.config):
         return []
@@ -50,40 +50,40 @@ def ask_stores_of_userdbs(server: Server) -> list[Said]:
     try:
         seen = ask_userdbs(scene)
     except CannotObserve as why:
-        return [Said(of_error(why, Status.OK), str(why))]
+        return [CheckLine(of_error(why, Status.OK), str(why))]
     said = _judged(server, seen)
     words = "" if said else userdbs_fail(of_nobody(scene))
-    return [Said(Status.CRITICAL, words, "USERDB005")] if words else said
+    return [CheckLine(Status.CRITICAL, words, "USERDB005")] if words else said
 
 
-def ask_directories_of_passdbs(server: Server) -> list[Said]:
+def ask_directories_of_passdbs(server: Server) -> list[CheckLine]:
     """The same of directories: whether they can be reached, take Dovecot's own bind, and have the base."""
     return _asked(server, ask_directories)
 
 
-def ask_accounts_of_passdbs(server: Server) -> list[Said]:
+def ask_accounts_of_passdbs(server: Server) -> list[CheckLine]:
     """What keeps out everybody whose account is the system's: PAM's service, who reads /etc/shadow."""
     return _asked(server, ask_accounts)
 
 
 def _asked(
     server: Server, ask: Callable[[Scene], DirectoryAnswers | SystemAccounts | NotApplicable]
-) -> list[Said]:
+) -> list[CheckLine]:
     if cannot_look_up(server.config):
         return []
     try:
         seen = ask(Scene(server.dovecot, server.config))
     except CannotObserve as why:
-        return [Said(of_error(why, Status.OK), str(why))]
+        return [CheckLine(of_error(why, Status.OK), str(why))]
     return [] if isinstance(seen, NotApplicable) else _judged(server, seen)
 
 
-def _judged(server: Server, seen: LookedUp | DirectoryAnswers | SystemAccounts) -> list[Said]:
+def _judged(server: Server, seen: LookedUp | DirectoryAnswers | SystemAccounts) -> list[CheckLine]:
     rules = [rule for rule in watched("server") if type(seen) in rule.needs]
     findings, _ = apply(rules, [{type(seen): seen, Configured: Configured("doveconf -a", server.config)}])
     return [of_finding(finding) for finding in findings]
 
 
-def not_seen(one: Unseen) -> Said:
+def not_seen(one: Unseen) -> CheckLine:
     """A passdb that Dovecot can ask, and we cannot: that is no fault of the server's, and not well either."""
-    return Said(Status.UNKNOWN if one.needs_root else Status.OK, one.text, unseen=one.passdb)
+    return CheckLine(Status.UNKNOWN if one.needs_root else Status.OK, one.text, unseen=one.passdb)

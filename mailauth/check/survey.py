@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailauth.check import keep
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Outcome, Said, Status, of_error, of_finding, outcome, worst
+from mailauth.check.outcome import CheckLine, Outcome, Status, of_error, of_finding, outcome, worst
 from mailauth.check.stores import ask_stores, not_seen
 from mailauth.check.watched import watched
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
@@ -41,15 +41,15 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptSurvey:
     """A count: ``began`` in seconds since 1970; what was counted, and what the rules say of it."""
 
     what: str
     began: float
     seconds: float = 0.0
     stores: list[Counted] = field(default_factory=list)
-    said: list[Said] = field(default_factory=list)
-    not_read: list[Said] = field(default_factory=list)
+    said: list[CheckLine] = field(default_factory=list)
+    not_read: list[CheckLine] = field(default_factory=list)
 
     @property
     def age(self) -> float:
@@ -60,7 +60,7 @@ class Kept:
         return self.age < min(survey_age, self.seconds * _SHARE)
 
 
-def survey(server: Server, check: str, so_far: Callable[[Outcome], None]) -> Kept | Outcome:
+def survey(server: Server, check: str, so_far: Callable[[Outcome], None]) -> KeptSurvey | Outcome:
     """The count; an Outcome of ``check`` where there is none, and none can be made."""
     asked_at, age, what = time.time(), server.asked.survey_age, _what(server)
     place = server.state / "survey.json"
@@ -70,7 +70,7 @@ def survey(server: Server, check: str, so_far: Callable[[Outcome], None]) -> Kep
     answers = ask_stores(server)
     if worst(one.status for one in answers) is Status.CRITICAL:
         return outcome(check, answers)
-    late = outcome(check, [Said(Status.WARNING, _LATE.format(server.asked.timeout))])
+    late = outcome(check, [CheckLine(Status.WARNING, _LATE.format(server.asked.timeout))])
     so_far(late)
     with keep.alone(server.state / "survey.lock"):
         kept = _load(place, what)
@@ -88,9 +88,9 @@ _LATE = (
 )
 
 
-def _load(path: Path, what: str) -> Kept | None:
+def _load(path: Path, what: str) -> KeptSurvey | None:
     """Of the same question; not one of the future, whose age is not known: the clock was set back."""
-    kept = keep.load(path, Kept)
+    kept = keep.load(path, KeptSurvey)
     return kept if kept and kept.what == what and kept.began <= time.time() else None
 
 
@@ -111,14 +111,14 @@ def _counted(server: Server) -> list[Passdb]:
     return [one for one in server.config.passdbs if not one.master and not one.deny]
 
 
-def _count(server: Server, what: str) -> Kept:
+def _count(server: Server, what: str) -> KeptSurvey:
     """Every row.  Kept only when all stores were read."""
     began = time.time()
     attempt = server.state / "survey-attempt.json"
-    keep.save(attempt, Kept(what, began))
+    keep.save(attempt, KeptSurvey(what, began))
     ask = Ask(server.dovecot, server.config, server.asked.rows_query, names=3)
     found: list[Surveyed] = []
-    not_read: list[Said] = []
+    not_read: list[CheckLine] = []
     unseen: list[Unseen] = []
     for passdb in _counted(server):
         if not passdb.has_rows:
@@ -129,7 +129,7 @@ def _count(server: Server, what: str) -> Kept:
             found.append(Surveyed(passdb, survey_passdb(ask, passdb)))
         except CannotObserve as why:
             unseen.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
-            not_read.append(Said(of_error(why), unseen[-1].text))
+            not_read.append(CheckLine(of_error(why), unseen[-1].text))
     surveys = Surveys("the passdbs, every row", server.config.version, tuple(found), tuple(unseen))
     seen = {Surveys: surveys, Configured: Configured("doveconf -a", server.config)}
     findings, _ = apply(watched(ROWS), [seen])
@@ -137,7 +137,7 @@ def _count(server: Server, what: str) -> Kept:
         Counted(one.passdb.number, one.passdb.label, _fates(one.survey), census(one.survey)) for one in found
     ]
     said = [of_finding(finding) for finding in findings]
-    kept = Kept(what, began, time.time() - began, stores, said, not_read)
+    kept = KeptSurvey(what, began, time.time() - began, stores, said, not_read)
     if worst(one.status for one in not_read) is Status.OK:
         keep.save(server.state / "survey.json", kept)
     with suppress(OSError):

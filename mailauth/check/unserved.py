@@ -7,7 +7,7 @@ user is at fault.  One that was followed by a login of the same user is over.
 from collections import Counter
 from datetime import datetime
 
-from mailauth.check.outcome import Said, Status, of_finding
+from mailauth.check.outcome import CheckLine, Status, of_finding
 from mailauth.dovecot.logtally import Unserved
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.evidence import LogWindow, UnseenFailures
@@ -20,7 +20,7 @@ from mailauth.rules.auth021_unseen_passdb_refuses import unseen_passdb_refuses
 _SHOWN = 3  # different errors
 
 
-def logins_not_served(log: LogWindow, since: datetime, canary: str) -> list[Said]:
+def logins_not_served(log: LogWindow, since: datetime, canary: str) -> list[CheckLine]:
     """CRITICAL where nobody has logged in since the first of them; else it is of some users only.
 
     The canary's are reported by its own check, which knows how it fares now.
@@ -41,14 +41,14 @@ def logins_not_served(log: LogWindow, since: datetime, canary: str) -> list[Said
     who = f"{found[-1].user!r}" if len(users) == 1 else f"{len(users)} users"
     but = ", and nobody has logged in since" if alone else ""
     text = f"the logins of {who} fail by an error of the server's own{but}; Dovecot says: {told}"
-    return [Said(Status.CRITICAL if alone else Status.WARNING, text)]
+    return [CheckLine(Status.CRITICAL if alone else Status.WARNING, text)]
 
 
 def _told(one: Unserved) -> str:
     return one.words if one.says in ("", one.words) else f"{one.words} ({one.says})"
 
 
-def refused_unseen(scene: Scene, since: datetime) -> list[Said]:
+def refused_unseen(scene: Scene, since: datetime) -> list[CheckLine]:
     """Logins that failed lately by the words of a passdb that is not looked into."""
     facts: Facts = {}
     seen = see(facts, UnseenFailures, lambda: observe_unseen_failures(scene))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import psutil
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import Metric, Outcome, Said, Status, of_error, of_finding, outcome
+from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, of_error, of_finding, outcome
 from mailauth.check.stores import look_nobody_up
 from mailauth.check.unserved import logins_not_served, refused_unseen
 from mailauth.check.watched import watched
@@ -39,9 +39,9 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     try:
         window = observe_log_window(scene)
     except CannotObserve as why:
-        return outcome(NAME, [*said, Said(of_error(why, Status.OK), f"the log: {why}")], metrics)
+        return outcome(NAME, [*said, CheckLine(of_error(why, Status.OK), f"the log: {why}")], metrics)
     if isinstance(window, NotApplicable):
-        return outcome(NAME, [*said, Said(Status.OK, window.reason)], metrics)
+        return outcome(NAME, [*said, CheckLine(Status.OK, window.reason)], metrics)
     since = datetime.now().astimezone() - timedelta(seconds=server.asked.log_window)
     lately = _lately(window, since)
     facts: Facts = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
@@ -59,7 +59,7 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     return outcome(NAME, [*said, *told], metrics)
 
 
-def _told(finding: Finding, full: bool) -> Said:
+def _told(finding: Finding, full: bool) -> CheckLine:
     told = of_finding(finding)
     worse = full and Trait.WORSE_WHEN_BUSY in finding.rule.traits
     return replace(told, status=Status.CRITICAL) if worse else told
@@ -69,12 +69,12 @@ def _canary(server: Server) -> str:
     return server.asked.canary.user if server.asked.canary else NOBODY
 
 
-def _processes(server: Server) -> tuple[list[Said], list[Metric], bool]:
+def _processes(server: Server) -> tuple[list[CheckLine], list[Metric], bool]:
     """How many run and compute, and whether none is left."""
     try:
         master = master_process(server.dovecot, server.config)
     except NotRunning as why:
-        return [Said(Status.CRITICAL, str(why), "CONF018")], [], False
+        return [CheckLine(Status.CRITICAL, str(why), "CONF018")], [], False
     pids = running(master, "auth-worker")
     most = workers(server.dovecot, server.config)
     busy = _computing(pids)
@@ -85,7 +85,7 @@ def _processes(server: Server) -> tuple[list[Said], list[Metric], bool]:
         Metric("auth_workers_limit", most),
     ]
     text = f"{len(pids)} of {most} auth-workers run, {busy} of them compute"
-    return [Said(Status.WARNING if full else Status.OK, text)], metrics, full
+    return [CheckLine(Status.WARNING if full else Status.OK, text)], metrics, full
 
 
 def _computing(pids: list[int]) -> int:

@@ -17,7 +17,7 @@ from mailauth.check.asked import CheckRun, Limits, Which
 from mailauth.check.bounded import run_all
 from mailauth.check.credentials import read_credentials
 from mailauth.check.keep import folder, replace_whole
-from mailauth.check.outcome import Report, Said, Status, outcome, report, worst
+from mailauth.check.outcome import CheckLine, CheckReport, Status, outcome, report, worst
 from mailauth.check.run import run
 from mailauth.cli.check import CHECKS, SERVE
 from mailauth.cli.login_run import named_doors
@@ -77,7 +77,7 @@ def _ending(checks: tuple[str, ...], timeout: float, form: str) -> Iterator[None
 
 def _late(checks: tuple[str, ...], timeout: float, form: str) -> None:
     text = f"no answer within {timeout:g} s: the disk with a file that was named does not answer"
-    said = Said(Status.CRITICAL, text)
+    said = CheckLine(Status.CRITICAL, text)
     names = [one for one in CHECKS if one in (checks or ("server",))]
     told = report((outcome(name, [said]) for name in names), "", time.time())
     click.echo(_shown(told, form), nl=False)
@@ -85,7 +85,7 @@ def _late(checks: tuple[str, ...], timeout: float, form: str) -> None:
     os._exit(told.status.number)
 
 
-def _run(asked: CheckRun, textfile: Path | None) -> Report:
+def _run(asked: CheckRun, textfile: Path | None) -> CheckReport:
     """What was found, and that it could not be written where that is so."""
     found = run(replace(asked, used=_age()))
     if textfile and (unwritten := _written(textfile, found, asked.timeout)):
@@ -94,14 +94,14 @@ def _run(asked: CheckRun, textfile: Path | None) -> Report:
     return _with_command(found)
 
 
-def _with_unknown(report: Report, why: str) -> Report:
+def _with_unknown(report: CheckReport, why: str) -> CheckReport:
     """What a monitoring reads, which has no standard error; it hides nothing that is worse."""
-    more = outcome("textfile", [Said(Status.UNKNOWN, why)])
+    more = outcome("textfile", [CheckLine(Status.UNKNOWN, why)])
     status = worst([report.status, more.status])
     return replace(report, status=status, outcomes=[*report.outcomes, more])
 
 
-def _with_command(report: Report) -> Report:
+def _with_command(report: CheckReport) -> CheckReport:
     """What only root may see is reported with this very command."""
     command = f"run: {shlex.join(['sudo', 'mailauth', *sys.argv[1:]])}"
     outcomes = [
@@ -121,19 +121,19 @@ def _age() -> float:
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
 
 
-def _shown(report: Report, form: str) -> str:
+def _shown(report: CheckReport, form: str) -> str:
     if form == "json":
         return to_json(report) + "\n"
     return _metrics(report) if form == "prometheus" else check_text(report)
 
 
-def _metrics(report: Report) -> str:
+def _metrics(report: CheckReport) -> str:
     from mailauth.render.check_metrics import check_metrics  # noqa: PLC0415 - 60 ms, and only with metrics
 
     return check_metrics(report)
 
 
-def _written(textfile: Path, report: Report, timeout: float) -> str:
+def _written(textfile: Path, report: CheckReport, timeout: float) -> str:
     """Whole or not at all; readable by node_exporter, which is another user.  Why not, or "".
 
     In a child: where the disk stands still, what was found is still told.

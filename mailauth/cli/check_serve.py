@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 
 from mailauth.check.asked import CheckRun
 from mailauth.check.bounded import die_with
-from mailauth.check.outcome import Report
+from mailauth.check.outcome import CheckReport
 from mailauth.check.run import run
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.listening import http
@@ -66,19 +66,19 @@ def serve(asked: CheckRun, listen: tuple[str, int], interval: float) -> None:
 def _hear(listener: socket.socket, registry: CollectorRegistry) -> None:
     """Answer whoever asks, in a thread of its own, and bounded."""
 
-    def answer(asked: http.Asked) -> http.Answer:
+    def answer(asked: http.HttpRequest) -> http.Response:
         if asked.method not in (b"GET", b"HEAD") or asked.target.partition(b"?")[0] not in _PATHS:
-            return http.Answer(404, b"", (("Connection", "close"),))
+            return http.Response(404, b"", (("Connection", "close"),))
         encode, kind = choose_encoder(asked.header(b"accept").decode("latin-1"))
-        return http.Answer(200, encode(registry), (("Content-Type", kind),))
+        return http.Response(200, encode(registry), (("Content-Type", kind),))
 
     server = http.HttpServer(_BOUNDS, answer, Repeats(lambda text: click.echo(text, err=True)))
     asyncio.run(server.serve(listener))
 
 
-def _next(reader: Connection) -> Report:
+def _next(reader: Connection) -> CheckReport:
     try:
-        report: Report = reader.recv()
+        report: CheckReport = reader.recv()
     except EOFError:
         raise CannotObserve("the process that looks has died; start it again.") from None
     return report

@@ -4,10 +4,10 @@ from typing import Any
 
 from mailauth.errors import UsageError
 from mailauth.load.notes import PENALTY
-from mailauth.load.plan import Plan, Search, Stops
+from mailauth.load.plan import LoadPlan, Search, Stops
 
 
-def plan_of(given: dict[str, Any]) -> Plan:
+def plan_of(given: dict[str, Any]) -> LoadPlan:
     """Raises UsageError where options do not go together."""
     ways = [name for name in ("rate", "ramp", "most", "find_knee") if given[name]]
     if len(ways) > 1:
@@ -21,7 +21,7 @@ def plan_of(given: dict[str, Any]) -> Plan:
     closed = given["most"]
     in_flight = given["in_flight"] or (64 if closed else 100 if imap else 1000)
     share = given["stop_errors"]
-    return Plan(
+    return LoadPlan(
         rate=None if closed else rate,
         rate_to=None if closed else to,
         seconds=given["duration"],

@@ -15,12 +15,12 @@ from mailauth.load.accounts import Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.drive import DURATION, INTERRUPTED
 from mailauth.load.imappool import ImapPool
-from mailauth.load.plan import AuthTarget, Plan, Target
+from mailauth.load.plan import AuthTarget, LoadPlan, Target
 from mailauth.load.pool import Bounds, Pool
 from mailauth.load.result import LoadResult, Sample
 from mailauth.load.run import Show
 from mailauth.load.run import load as run
-from mailauth.load.tally import Tally
+from mailauth.load.tally import LoadTally
 from mailauth.render.json import to_json
 from mailauth.render.load import load_text, sample_line
 from mailauth.render.load_live import Board
@@ -53,7 +53,7 @@ def _status(result: LoadResult) -> int:
     return 0 if result.ended == DURATION and not result.counts.bad + result.warm_up_counts.bad else 1
 
 
-def pool_of(plan: Plan, target: Target, mix: Mix, sources: list[str]) -> Callable[[], Pool]:
+def pool_of(plan: LoadPlan, target: Target, mix: Mix, sources: list[str]) -> Callable[[], Pool]:
     """Makes the connections, inside the event loop."""
     bounds = Bounds(plan.in_flight, plan.timeout, sources)
     if isinstance(target, AuthTarget):
@@ -71,7 +71,7 @@ def showing() -> Iterator[Show]:
     """On standard error: a live board on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
 
-        def line(what: str, sample: Sample, tally: Tally) -> None:
+        def line(what: str, sample: Sample, tally: LoadTally) -> None:
             if sample.at < _EACH_UNTIL or sample.at % _THEN_EACH < 1:
                 click.echo(sample_line(what, sample, tally.counts()), err=True)
 

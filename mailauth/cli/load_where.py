@@ -23,7 +23,7 @@ from mailauth.hashes import Judgement, Password, making
 from mailauth.load.accounts import Account, read_accounts
 from mailauth.load.notes import notes
 from mailauth.load.owner import check_owner, master_of
-from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target, on_this_machine
+from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
 from mailauth.load.run import About
 from mailauth.load.watch import Blind, Watch, Watcher
 from mailauth.oserrors import unseen
@@ -46,7 +46,7 @@ class Where:
 
 
 @contextmanager
-def where(given: dict[str, Any], plan: Plan) -> Iterator[Where]:
+def where(given: dict[str, Any], plan: LoadPlan) -> Iterator[Where]:
     """Raises UsageError, CannotObserve and Refused, each one sentence."""
     if given["lab"]:
         with _lab(given) as found:
@@ -55,7 +55,7 @@ def where(given: dict[str, Any], plan: Plan) -> Iterator[Where]:
         yield _there(given, plan)
 
 
-def _there(given: dict[str, Any], plan: Plan) -> Where:
+def _there(given: dict[str, Any], plan: LoadPlan) -> Where:
     for name in _LAB_OPTIONS:
         if given[name]:
             raise UsageError(f"--{name} goes with --lab.")
@@ -133,7 +133,7 @@ def _accounts(given: dict[str, Any]) -> tuple[Account, ...]:
         raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
 
 
-def _seen(given: dict[str, Any], plan: Plan, target: Target, master: int | None) -> tuple[About, Watch]:
+def _seen(given: dict[str, Any], plan: LoadPlan, target: Target, master: int | None) -> tuple[About, Watch]:
     """What is known of the Dovecot behind the target: not much, when it is on another machine."""
     way = "auth socket" if isinstance(target, AuthTarget) else "IMAP"
     name = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"

@@ -15,7 +15,7 @@ from mailauth.memory.census import Census, ParameterSet
 from mailauth.memory.fitting import PassdbFit, Process, service_fit, stanza
 from mailauth.memory.footprint import of
 from mailauth.memory.report import FitReport
-from mailauth.probes.fitting import Question, observe_fit
+from mailauth.probes.fitting import FitQuestion, observe_fit
 from mailauth.render.json import to_json
 from mailauth.render.memory_fit import fit_text
 
@@ -56,7 +56,7 @@ def command(
 
 
 def on_server(config: str | None, pid: int | None, rows_query: str | None) -> FitReport:
-    return observe_fit(Question(chosen(config, pid), rows_query))
+    return observe_fit(FitQuestion(chosen(config, pid), rows_query))
 
 
 def by_hand(

@@ -25,9 +25,9 @@ from mailauth.migrate.enable import Switch
 from mailauth.migrate.limits import Seen
 from mailauth.migrate.onlogin import OnLogin, load, unfit
 from mailauth.migrate.progress import by_counters, by_rows, to_keep
-from mailauth.migrate.service import Service, order_for
+from mailauth.migrate.service import RehashService, order_for
 from mailauth.migrate.serving import must_serve
-from mailauth.migrate.tally import Tally
+from mailauth.migrate.tally import OutcomeCounts
 from mailauth.migrate.units import service_unit, socket_unit
 from mailauth.migrate.writable import must_be_writable
 from mailauth.migrate.write import write
@@ -113,7 +113,7 @@ def serve(pid: int | None, name: str) -> None:
     if why := unfit(settings):
         raise UsageError(f"{why}.")
     say = Repeats(lambda text: click.echo(text, err=True))
-    service = Service(settings, Tally(own / _TALLY), write, say, Seen(own / _SEEN))
+    service = RehashService(settings, OutcomeCounts(own / _TALLY), write, say, Seen(own / _SEEN))
     listener = listening(_HOST, settings.port)
     click.echo(f"listening on {_HOST}:{settings.port}, to make {settings.scheme}", err=True)
     service.run(listener)
@@ -129,7 +129,7 @@ def status(name: str, as_json: bool, rows: bool, png: str | None) -> None:
     settings, own = _settings(name), folder(name)
     if why := unfit(settings):
         click.echo(f"The service does not run so: {why}.", err=True)
-    tally = Tally(own / _TALLY)
+    tally = OutcomeCounts(own / _TALLY)
     found = by_rows(settings, tally) if rows else by_counters(settings, tally, own / _COUNTED)
     if rows:
         _keep(own / _COUNTED, to_keep(found))

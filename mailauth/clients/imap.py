@@ -20,7 +20,7 @@ _CODES = {
 _MOST, _MOST_LINES = 64 * 1024, 10_000  # bytes of a literal, lines of a session
 
 
-class _Link(imaplib.IMAP4):
+class _ImapLink(imaplib.IMAP4):
     """imaplib on a socket that is connected, and secured, already."""
 
     def __init__(self, link: socket.socket, door: Door) -> None:
@@ -48,7 +48,7 @@ class Imap:
 
     def __init__(self, link: socket.socket, door: Door) -> None:
         try:
-            self._imap = _Link(link, door)
+            self._imap = _ImapLink(link, door)
         except imaplib.IMAP4.error as why:
             raise Off(_words(why)) from None
 

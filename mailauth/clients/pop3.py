@@ -14,7 +14,7 @@ from mailauth.clients.sasl import Exchange, Mechanism
 _MOST_LINES = 10_000  # of a session
 
 
-class _Link(poplib.POP3):
+class _Pop3Link(poplib.POP3):
     """poplib on a socket that is connected, and secured, already; and AUTH, which it lacks."""
 
     def __init__(self, link: socket.socket, door: Door) -> None:
@@ -40,7 +40,7 @@ class Pop3:
 
     def __init__(self, link: socket.socket, door: Door) -> None:
         try:
-            self._pop = _Link(link, door)
+            self._pop = _Pop3Link(link, door)
         except poplib.error_proto as why:
             raise Off(_words(why)) from None
 

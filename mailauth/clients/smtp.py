@@ -37,7 +37,7 @@ class _Counted:
         self._file.close()
 
 
-class _Link(smtplib.SMTP):
+class _SmtpLink(smtplib.SMTP):
     """smtplib on a socket that is connected, and secured, already."""
 
     def __init__(self, link: socket.socket, door: Door) -> None:
@@ -58,7 +58,7 @@ class Smtp:
     """One session.  Each step raises Denied, Off or OSError."""
 
     def __init__(self, link: socket.socket, door: Door) -> None:
-        self._smtp = _Link(link, door)
+        self._smtp = _SmtpLink(link, door)
         try:
             code, said = self._smtp.connect(door.host, door.port)
         except smtplib.SMTPException as why:

@@ -23,7 +23,7 @@ _TOO_MUCH = f"what was answered takes more than {MEMORY // 1024**2} MiB of memor
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class AnswerWhy:
     """An error of ours, as a value."""
 
     reason: str
@@ -36,12 +36,12 @@ class Why:
         return made(self.reason, needs_root=self.needs_root, needs_option=self.needs_option)
 
 
-_FORMS = {"cannot": Why, "refused": Why, "bug": str}
+_FORMS = {"cannot": AnswerWhy, "refused": AnswerWhy, "bug": str}
 
 
 def _of_error(why: CannotObserve | Refused) -> bytes:
     kind = "refused" if isinstance(why, Refused) else "cannot"
-    return packed(kind, Why(why.reason, why.needs_root, why.needs_option))
+    return packed(kind, AnswerWhy(why.reason, why.needs_root, why.needs_option))
 
 
 def of(work: Callable[[], object], pid: int | None) -> bytes:
@@ -53,7 +53,7 @@ def of(work: Callable[[], object], pid: int | None) -> bytes:
     except OSError as why:
         return _of_error(unseen(f"process {pid}", why, "cannot be entered"))
     except MemoryError:
-        return packed("cannot", Why(_TOO_MUCH))
+        return packed("cannot", AnswerWhy(_TOO_MUCH))
     except BaseException as bug:  # noqa: BLE001 - nothing may escape from the child
         return packed("bug", type(bug).__name__)
 

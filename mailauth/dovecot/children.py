@@ -65,7 +65,7 @@ def ask(
     if not data and os.WIFSIGNALED(status):
         raise CannotObserve(f"the process that asks was ended from outside (signal {os.WTERMSIG(status)}).")
     kind, value = answers.read(data, form) if data else ("bug", "the child died")
-    if isinstance(value, answers.Why):
+    if isinstance(value, answers.AnswerWhy):
         raise value.error(kind)
     if kind == "bug":
         raise RuntimeError(f"inside process {pid}: {value}" if pid else f"in a child: {value}")

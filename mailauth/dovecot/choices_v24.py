@@ -6,9 +6,9 @@ Source: Dovecot 2.4.1 and 2.4.3 src/lib-var-expand/expansion-filter-if.c.
 from mailauth.dovecot import comparing
 from mailauth.dovecot.variables_v24 import (
     Argument,
+    FilterCall,
     FilterError,
     State,
-    Step,
     any_of,
     number_of,
     plain,
@@ -28,7 +28,7 @@ def _compared(state: State, left: Argument | bytes, sign: str, right: Argument) 
     return comparing.texts(sign, first, text_of(right, state))
 
 
-def _opened(step: Step, state: State) -> tuple[Argument | bytes, str, tuple[Argument, ...]]:
+def _opened(step: FilterCall, state: State) -> tuple[Argument | bytes, str, tuple[Argument, ...]]:
     """What is compared, how, and the arguments after that."""
     arguments = plain(step, 0, 99)
     left: Argument | bytes
@@ -53,7 +53,7 @@ def _known(sign: str) -> str:
 _OF_IF = 3  # what is compared with, then, else
 
 
-def choose_if(step: Step, state: State) -> None:
+def choose_if(step: FilterCall, state: State) -> None:
     left, sign, rest = _opened(step, state)
     if len(rest) != _OF_IF:
         raise FilterError("Missing parameters" if len(rest) < _OF_IF else "Too many positional parameters")
@@ -61,7 +61,7 @@ def choose_if(step: Step, state: State) -> None:
     state.put(any_of(chosen, state))
 
 
-def choose_switch(step: Step, state: State) -> None:
+def choose_switch(step: FilterCall, state: State) -> None:
     left, sign, rest = _opened(step, state)
     pairs = [(rest[i], rest[i + 1]) for i in range(0, len(rest) - 1, 2)]
     if not pairs:

@@ -14,9 +14,9 @@ from mailauth.dovecot import comparing, digests
 from mailauth.dovecot.choices_v24 import choose_if, choose_switch
 from mailauth.dovecot.variables_v24 import (
     Filter,
+    FilterCall,
     FilterError,
     State,
-    Step,
     any_of,
     number_of,
     plain,
@@ -34,35 +34,35 @@ SINCE = {"switch": (2, 4, 3), "safe": (2, 4, 1)}  # Debian's 2.4.1 has safe, whi
 def _simple(verb: str, work: Callable[[bytes], bytes], *, binary: bool = False) -> Filter:
     """A filter without arguments."""
 
-    def run(step: Step, state: State) -> None:
+    def run(step: FilterCall, state: State) -> None:
         plain(step, 0, 0)
         state.put(work(state.given(verb)), binary=binary)
 
     return run
 
 
-def _lookup(step: Step, state: State) -> None:
+def _lookup(step: FilterCall, state: State) -> None:
     (name,) = plain(step, 1, 1)
     state.value = None
     state.put(state.find(shown(text_of(name, state))))
 
 
-def _literal(step: Step, state: State) -> None:
+def _literal(step: FilterCall, state: State) -> None:
     state.put(any_of(plain(step, 1, 99)[0], state))
 
 
-def _default(step: Step, state: State) -> None:
+def _default(step: FilterCall, state: State) -> None:
     if not state.value:
         arguments = plain(step, 0, 1)
         state.put(any_of(arguments[0], state) if arguments else b"")
 
 
-def _concat(step: Step, state: State) -> None:
+def _concat(step: FilterCall, state: State) -> None:
     arguments = plain(step, 1, 99)
     state.put((state.value or b"") + b"".join(any_of(one, state) for one in arguments), binary=state.binary)
 
 
-def _calculate(step: Step, state: State) -> None:
+def _calculate(step: FilterCall, state: State) -> None:
     sign, right = step.arguments[0].value, number_of(step.arguments[1], state)
     given = state.given("calculate")
     if state.binary and sign == "%":
@@ -94,7 +94,7 @@ _CALCULATE: dict[str, Callable[[int, int], int]] = {
 
 
 def _hash(algorithm: str = "") -> Filter:
-    def run(step: Step, state: State) -> None:
+    def run(step: FilterCall, state: State) -> None:
         name, arguments = algorithm, step.arguments
         if not name:
             if not arguments or arguments[0].key:
@@ -117,7 +117,7 @@ def _hash(algorithm: str = "") -> Filter:
     return run
 
 
-def _options(step: Step, state: State) -> tuple[bool, bool]:
+def _options(step: FilterCall, state: State) -> tuple[bool, bool]:
     """Of base64: whether it is padded, and whether it is the alphabet for addresses."""
     pad, url = 1, 0
     for one in step.arguments:
@@ -132,14 +132,14 @@ def _options(step: Step, state: State) -> tuple[bool, bool]:
     return bool(pad), bool(url)
 
 
-def _base64(step: Step, state: State) -> None:
+def _base64(step: FilterCall, state: State) -> None:
     pad, url = _options(step, state)
     given = state.given("base64")
     text = base64.urlsafe_b64encode(given) if url else base64.b64encode(given)
     state.put(text if pad else text.rstrip(b"="))
 
 
-def _unbase64(step: Step, state: State) -> None:
+def _unbase64(step: FilterCall, state: State) -> None:
     _, url = _options(step, state)
     given = state.given("unbase64")
     if url:
@@ -153,7 +153,7 @@ def _unbase64(step: Step, state: State) -> None:
     state.put(found, binary=True)
 
 
-def _hex(step: Step, state: State) -> None:
+def _hex(step: FilterCall, state: State) -> None:
     arguments = plain(step, 0, 1)
     width = number_of(arguments[0], state) if arguments else 0
     number = comparing.number(state.given("hex"))
@@ -175,7 +175,7 @@ def _unhex(given: bytes) -> bytes:
     return b"%d" % int(given, 16)
 
 
-def _hexlify(step: Step, state: State) -> None:
+def _hexlify(step: FilterCall, state: State) -> None:
     width = number_of(step.arguments[0], state) if step.arguments else 0
     if width < 0:
         raise FilterError("Width must be positive")
@@ -192,7 +192,7 @@ def _unhexlify(given: bytes) -> bytes:
         raise FilterError("Not a hex value") from None
 
 
-def _truncate(step: Step, state: State) -> None:
+def _truncate(step: FilterCall, state: State) -> None:
     size, bits = None, False
     for number, one in enumerate(step.arguments):
         if one.key not in ("", "bits") or (not one.key and number):
@@ -210,7 +210,7 @@ def _truncate(step: Step, state: State) -> None:
     state.put(found, binary=state.binary)
 
 
-def _substr(step: Step, state: State) -> None:
+def _substr(step: FilterCall, state: State) -> None:
     arguments = plain(step, 1, 2)
     numbers = [number_of(one, state) for one in arguments]
     given = state.given("substring")
@@ -231,7 +231,7 @@ def _substr(step: Step, state: State) -> None:
     state.put(given[at : at + length] if length else b"", binary=state.binary)
 
 
-def _regexp(step: Step, state: State) -> None:
+def _regexp(step: FilterCall, state: State) -> None:
     pattern, new = (text_of(one, state) for one in plain(step, 2, 2))
     found = comparing.expression(pattern).search(state.given("regexp"))
     if found is None:
@@ -268,7 +268,7 @@ def _part(given: bytes, separator: bytes, at: int) -> bytes:
     return parts[at]
 
 
-def _index(step: Step, state: State) -> None:
+def _index(step: FilterCall, state: State) -> None:
     arguments = plain(step, 1, 2)
     if len(arguments) == 1:
         raise FilterError("Missing index parameter")
@@ -278,7 +278,7 @@ def _index(step: Step, state: State) -> None:
     state.put(_part(state.given("index"), separator, at))
 
 
-def _list(step: Step, state: State) -> None:
+def _list(step: FilterCall, state: State) -> None:
     arguments = plain(step, 0, 1)
     separator = text_of(arguments[0], state) if arguments else b","
     given = state.given("generate list from")
@@ -288,7 +288,7 @@ def _list(step: Step, state: State) -> None:
 
 
 def _fill(side: str) -> Filter:
-    def run(step: Step, state: State) -> None:
+    def run(step: FilterCall, state: State) -> None:
         arguments = plain(step, 1, 2)
         size = number_of(arguments[0], state)
         filler = text_of(arguments[1], state) if len(arguments) > 1 else b"0"
@@ -302,11 +302,11 @@ def _fill(side: str) -> Filter:
     return run
 
 
-def _safe(_step: Step, state: State) -> None:
+def _safe(_step: FilterCall, state: State) -> None:
     state.safe = True
 
 
-def _not_computed(_step: Step, _state: State) -> None:
+def _not_computed(_step: FilterCall, _state: State) -> None:
     raise CannotObserve("mailauth does not compute the filters encrypt and decrypt.")
 
 

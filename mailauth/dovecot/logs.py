@@ -160,7 +160,7 @@ def parse_message(when: datetime | None, said: bytes) -> LogEvent | None:
     return _server(when, LogKind.OTHER, process, level, b"")
 
 
-class Said(NamedTuple):
+class LogLine(NamedTuple):
     """A message as it stands: ``who`` is a user, a process id, or "", and ``ids`` may have a session."""
 
     process: str
@@ -170,14 +170,14 @@ class Said(NamedTuple):
     text: str
 
 
-def parse_said(message: bytes) -> Said | None:
+def parse_said(message: bytes) -> LogLine | None:
     """A message without its time, not looked into; None where it is none of Dovecot's."""
     head = _HEAD.fullmatch(message)
     if head is None:
         return None
     ids = tuple(part for part in _decoded(head["ids"] or b"").strip("<>").split("><") if part)
     who, level = _decoded(head["who"] or b""), _level(head)
-    return Said(head["process"].decode(), who, ids, level, _decoded(_shown(head, level)))
+    return LogLine(head["process"].decode(), who, ids, level, _decoded(_shown(head, level)))
 
 
 def _shown(head: re.Match[bytes], level: str) -> bytes:

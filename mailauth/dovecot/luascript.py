@@ -29,7 +29,7 @@ _OPENS = frozenset({"function", "do", "if", "repeat"})  # blocks that "end" or "
 _RESULT = re.compile(r"(?:PASSDB|USERDB)_RESULT_[A-Z_]+")
 
 
-class Kind(Enum):
+class LuaType(Enum):
     """The type of a value, as Lua calls it."""
 
     STRING = "string"
@@ -43,7 +43,7 @@ class Return:
     """``return dovecot.auth.RESULT, VALUE``, and the type of that value; ``function``: the last named one."""
 
     result: str  # "PASSDB_RESULT_OK"
-    value: Kind
+    value: LuaType
     line: int
     function: str = ""
 
@@ -181,22 +181,22 @@ def _returns(tokens: list[_Token]) -> Iterator[Return]:
             yield Return(result, _value(tokens[end:]), one.line, function)
 
 
-def _value(rest: list[_Token]) -> Kind:
+def _value(rest: list[_Token]) -> LuaType:
     """Of what follows the result in its return statement: as far as its type is plain."""
     first = _at(rest, 0)
     if not first.string and first.text in _ENDS:
-        return Kind.NIL
+        return LuaType.NIL
     if first.string or first.text != ",":
-        return Kind.UNKNOWN
+        return LuaType.UNKNOWN
     one, then = _at(rest, 1), _at(rest, 2)
     if not one.string and one.text == "{":
-        return Kind.TABLE if _ended(_at(rest, 2 + _closing(rest[2:]))) else Kind.UNKNOWN
+        return LuaType.TABLE if _ended(_at(rest, 2 + _closing(rest[2:]))) else LuaType.UNKNOWN
     if one.text == "nil" and not one.string and _ended(then):
-        return Kind.NIL
+        return LuaType.NIL
     joined = not then.string and then.text == ".."
     if joined and _plain(rest[1:]):
-        return Kind.STRING
-    return Kind.STRING if one.string and _ended(then) else Kind.UNKNOWN
+        return LuaType.STRING
+    return LuaType.STRING if one.string and _ended(then) else LuaType.UNKNOWN
 
 
 def _plain(rest: list[_Token]) -> bool:

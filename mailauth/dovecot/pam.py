@@ -15,7 +15,7 @@ _NAMES = ("passdb_pam_service_name", "pam_service_name", "service_name")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PamRequest:
     """PAM's service, with Dovecot's variables; whether a session is opened in it; where that is set."""
 
     service: str
@@ -23,17 +23,17 @@ class Asked:
     place: str
 
 
-def read(config: AuthConfig, passdb: Passdb) -> Asked:
+def read(config: AuthConfig, passdb: Passdb) -> PamRequest:
     """What a passdb of the driver pam asks."""
     tree = config.tree
     block = tree.all("passdb")[passdb.number - 1]
     if config.version.dialect == "2.3":
         words = block.get("args").split()
         place = passdb.place_of("args") or passdb.label
-        return Asked(_service(words), bool({"-session", "session=yes"} & set(words)), place)
+        return PamRequest(_service(words), bool({"-session", "session=yes"} & set(words)), place)
     place = passdb.place_of(*_NAMES) or passdb.label
     named = next(filter(None, (v24.effective(tree, block, name) for name in _NAMES)), _DEFAULT)
-    return Asked(named, v24.effective(tree, block, "passdb_pam_session") == "yes", place)
+    return PamRequest(named, v24.effective(tree, block, "passdb_pam_session") == "yes", place)
 
 
 def _service(words: list[str]) -> str:

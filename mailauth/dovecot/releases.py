@@ -11,7 +11,7 @@ from mailauth.dovecot.version import Version
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SettingChange:
     """Something that holds from a release on."""
 
     since: Version
@@ -25,41 +25,41 @@ class Change:
 _2_4_5 = Version(2, 4, 5)
 _FIRST, _NEVER = Version(2, 3), Version(99, 0)
 
-HERE_DOCUMENTS = Change(
+HERE_DOCUMENTS = SettingChange(
     _2_4_5,
     "a value may be a here-document (query = <<SQL)",
     "commit a11353244f, src/config/config-parser.c; run",
 )
-WORKER_HIT_FALLS_BACK = Change(
+WORKER_HIT_FALLS_BACK = SettingChange(
     _2_4_5,
     "a hit of the auth cache that an auth-worker does not verify is looked up again, as one of auth is",
     "commit 28c3654bbd, src/auth/passdb-cache.c; run",
 )
-SIGHUP_KEEPS_CACHE = Change(
+SIGHUP_KEEPS_CACHE = SettingChange(
     _2_4_5, "SIGHUP to auth no longer flushes its cache", "commit f695558504, src/auth/main.c"
 )
-CACHE_STATUS = Change(
+CACHE_STATUS = SettingChange(
     _2_4_5, "doveadm auth cache status exists", "commit dba78502a0, src/doveadm/doveadm-auth.c; run"
 )
-NO_UPDATE_QUERY = Change(
+NO_UPDATE_QUERY = SettingChange(
     _2_4_5, "passdb_sql_update_query is gone", "commit 476f6c4058, src/auth/passdb-sql.c; run"
 )
-OLD_PROCESSES_STAY = Change(
+OLD_PROCESSES_STAY = SettingChange(
     _2_4_5,
     "processes from before a reload are killed after 35 seconds; before it was 6",
     "commit 07fec7dd57, src/master/service.c",
 )
-SQLITE_WAITS = Change(
+SQLITE_WAITS = SettingChange(
     _2_4_5,
     "SQLite waits for a lock for a second (sqlite_busy_timeout)",
     "src/lib-sql/driver-sqlite.c; run",
 )
-SQLITE_WAL = Change(
+SQLITE_WAL = SettingChange(
     _2_4_5,
     "sqlite_journal_mode, wal by default, is kept to: who only reads does not wait for who writes",
     "src/lib-sql/driver-sqlite.c; run",
 )
-DOVECONF_IS_LENIENT = Change(
+DOVECONF_IS_LENIENT = SettingChange(
     _2_4_5,
     "doveconf -n and -a print a configuration with vsz_limit = 0; the master and doveconf -F refuse it",
     "main(), src/config/doveconf.c; run",

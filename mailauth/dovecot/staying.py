@@ -69,7 +69,7 @@ class Staying:
         if data is None:
             raise CannotObserve(_ENDED)
         kind, value = answers.read(data, form)
-        if isinstance(value, answers.Why):
+        if isinstance(value, answers.AnswerWhy):
             raise value.error(kind)
         if kind == "bug":
             raise RuntimeError(f"in the other root: {value}")

@@ -254,7 +254,10 @@ def _environment(name: str, known: Mapping[str, str]) -> str:
 
 
 def _of_24(
-    steps: tuple[variables_v24.Step, ...], known: Mapping[str, str], since: tuple[int, ...], escape: Escape
+    steps: tuple[variables_v24.FilterCall, ...],
+    known: Mapping[str, str],
+    since: tuple[int, ...],
+    escape: Escape,
 ) -> str:
     if not steps:
         return ""

@@ -34,7 +34,7 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FilterCall:
     """A name with its arguments: a variable, where it stands first, or a filter."""
 
     name: str
@@ -62,7 +62,7 @@ class State:
         return self.value
 
 
-Filter = Callable[[Step, State], None]
+Filter = Callable[[FilterCall, State], None]
 
 # Text, a variable, "%%{", or a "%" that is none
 _PIECE = re.compile(r"%%\{|%\{|%|[^%]+")
@@ -119,7 +119,7 @@ class _Reader:
         raise FilterError("syntax error, unexpected end of file")
 
 
-def parsed(template: str) -> tuple[str | tuple[Step, ...], ...]:
+def parsed(template: str) -> tuple[str | tuple[FilterCall, ...], ...]:
     """The template's parts: text, and the steps of each variable.  Raises FilterError."""
     return tuple(part for _, part in _parts(template))
 
@@ -129,7 +129,7 @@ def written_in(template: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text, part in _parts(template) if not isinstance(part, str)))
 
 
-def _parts(template: str) -> Iterator[tuple[str, str | tuple[Step, ...]]]:
+def _parts(template: str) -> Iterator[tuple[str, str | tuple[FilterCall, ...]]]:
     """Each part as it stands, and read."""
     at = 0
     while at < len(template):
@@ -148,8 +148,8 @@ def _parts(template: str) -> Iterator[tuple[str, str | tuple[Step, ...]]]:
 _SIGNS = "+-*/%"
 
 
-def _steps(tokens: list[tuple[str, str]]) -> tuple[Step, ...]:
-    steps: list[Step] = []
+def _steps(tokens: list[tuple[str, str]]) -> tuple[FilterCall, ...]:
+    steps: list[FilterCall] = []
     at, size = 0, len(tokens)
     while at < size:
         if tokens[at][0] == "|":
@@ -166,10 +166,10 @@ def _steps(tokens: list[tuple[str, str]]) -> tuple[Step, ...]:
                 raise FilterError("syntax error")
             arguments = _arguments(tokens[at + 1 : end])
             at = end + 1
-        steps.append(Step(name, arguments))
+        steps.append(FilterCall(name, arguments))
         if at < size and tokens[at][0] in _SIGNS:
             sign, operand, at = tokens[at][0], *_operand(tokens, at + 1)
-            steps.append(Step("calculate", (Argument("text", sign), operand)))
+            steps.append(FilterCall("calculate", (Argument("text", sign), operand)))
         if at < size and tokens[at][0] != "|":
             raise FilterError("syntax error")
     return tuple(steps)
@@ -220,7 +220,7 @@ def names_in(template: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def worked_out(steps: tuple[Step, ...], state: State, filters: Callable[[str], Filter | None]) -> bytes:
+def worked_out(steps: tuple[FilterCall, ...], state: State, filters: Callable[[str], Filter | None]) -> bytes:
     """The value of one variable with its filters.  Raises FilterError."""
     for number, step in enumerate(steps):
         failed = ""
@@ -283,7 +283,7 @@ def shown(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def plain(step: Step, least: int, most: int) -> tuple[Argument, ...]:
+def plain(step: FilterCall, least: int, most: int) -> tuple[Argument, ...]:
     """The arguments, which have no names.  Raises FilterError."""
     named = next((one.key for one in step.arguments if one.key), "")
     if named:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from mailauth.dovecot.luascript import Kind, Require, Return
+from mailauth.dovecot.luascript import LuaType, Require, Return
 from mailauth.evidence.fact import Evidence
 
 
@@ -73,13 +73,13 @@ class LuaScripts(Evidence):
 # Source: auth_lua_call_lookup() and auth_lua_call_password_verify(), src/auth/db-lua.c of 2.3.13 to 2.3.21.1
 # and of 2.4.1; run on 2.3.19.1 and 2.4.1.
 _TAKEN = {
-    ("2.3", True): (Kind.STRING, Kind.TABLE),
-    ("2.3", False): (Kind.STRING, Kind.TABLE),
-    ("2.4", True): (Kind.TABLE, Kind.NIL),
-    ("2.4", False): (Kind.STRING, Kind.NIL),
+    ("2.3", True): (LuaType.STRING, LuaType.TABLE),
+    ("2.3", False): (LuaType.STRING, LuaType.TABLE),
+    ("2.4", True): (LuaType.TABLE, LuaType.NIL),
+    ("2.4", False): (LuaType.STRING, LuaType.NIL),
 }
 
 
-def taken(dialect: str, *, ok: bool) -> tuple[Kind, ...]:
+def taken(dialect: str, *, ok: bool) -> tuple[LuaType, ...]:
     """The types that this dialect takes beside a result."""
     return _TAKEN[dialect, ok]

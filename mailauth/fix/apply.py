@@ -21,12 +21,12 @@ from mailauth.evidence import Logins, Unobserved
 from mailauth.finding import Diagnosis, Finding, Severity, Trait
 from mailauth.fix import journal as journals
 from mailauth.fix import modes
-from mailauth.fix.entry import Entry, find, new_string
+from mailauth.fix.entry import EntryChange, find, new_string
 from mailauth.fix.guard import Guard, Interrupted
-from mailauth.fix.journal import FileEntry, Journal, ModeEntry, State, StoreEntry
+from mailauth.fix.journal import FileEntry, FixState, Journal, ModeEntry, StoreEntry
 from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
 from mailauth.fix.reload import reload, runs
-from mailauth.fix.takeback import NOT_RELOADED, Step, modes_of, put, take_back
+from mailauth.fix.takeback import NOT_RELOADED, UndoStep, modes_of, put, take_back
 from mailauth.hashes import Password
 from mailauth.looking import options
 from mailauth.probes.log_place import observe_log_destination
@@ -45,7 +45,7 @@ class Ready:
     plan: Plan
     looked: Looked
     target: Target
-    entry: Entry | None = None
+    entry: EntryChange | None = None
     new: bytes | None = field(default=None, repr=False)
 
     @property
@@ -62,8 +62,8 @@ class Ending:
     """How it ended.  ``problem``: why it was rolled back, or ""."""
 
     id: str
-    state: State
-    steps: tuple[Step, ...]
+    state: FixState
+    steps: tuple[UndoStep, ...]
     problem: str = ""
     interrupted: bool = False
     notes: tuple[str, ...] = ()
@@ -141,7 +141,7 @@ def undo(name: str, dovecot: Installation | None = None) -> Ending:
     """Take a fix back.  Raises UsageError when there is none of that name, Refused when it was taken back."""
     with journals.alone():
         journal = journals.read(name)
-        if journal.state not in (State.APPLYING, State.APPLIED):
+        if journal.state not in (FixState.APPLYING, FixState.APPLIED):
             raise Refused(f"{name} was {journal.state.value} already.")
         if dovecot is None:
             dovecot = at_pid(journal.pid, journal.config) if journal.pid else Installation(journal.config)
@@ -149,7 +149,7 @@ def undo(name: str, dovecot: Installation | None = None) -> Ending:
             guard.finish()
             steps = take_back(journal, dovecot)
             if not any(step.again for step in steps):
-                journal = journals.finished(journal, State.UNDONE)
+                journal = journals.finished(journal, FixState.UNDONE)
             return Ending(name, journal.state, tuple(steps), stays=journal.stays)
 
 
@@ -162,7 +162,7 @@ def _journal(ready: Ready) -> Journal:
         service=ready.target.service,
         config=dovecot.config or ready.looked.config.file,
         pid=dovecot.pid,
-        state=State.APPLYING,
+        state=FixState.APPLYING,
         files=tuple(FileEntry(change.path, change.before, change.after) for change in plan.files),
         modes=tuple(_modes(plan, dovecot)),
         store=StoreEntry(entry.passdb.label, entry.place, entry.old, ready.new) if entry else None,
@@ -200,7 +200,7 @@ class _Work:
     journal: Journal
     verify: bool
     tell: Callable[[str], None]
-    steps: list[Step] = field(default_factory=list)
+    steps: list[UndoStep] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stays: list[str] = field(default_factory=list)
 
@@ -212,8 +212,8 @@ class _Work:
                 begun = True
             self._do(guard)
             guard.finish()
-            journals.finished(self.journal, State.APPLIED)
-            return self._ending(State.APPLIED)
+            journals.finished(self.journal, FixState.APPLIED)
+            return self._ending(FixState.APPLIED)
         except Interrupted:
             interrupted, problem = True, "interrupted"
         except (Refused, CannotObserve, UsageError) as why:
@@ -227,21 +227,21 @@ class _Work:
         guard.finish()
         return self._ending(self._roll_back(), problem, interrupted)
 
-    def _ending(self, state: State, problem: str = "", interrupted: bool = False) -> Ending:
+    def _ending(self, state: FixState, problem: str = "", interrupted: bool = False) -> Ending:
         said = tuple(self.steps), problem, interrupted, tuple(self.notes), tuple(self.stays)
         return Ending(self.journal.id, state, *said)
 
-    def _roll_back(self) -> State:
+    def _roll_back(self) -> FixState:
         self.tell("take it back")
         back = take_back(self.journal, self.ready.target.dovecot)
         self.steps += [replace(step, what=f"back: {step.what}") for step in back]
         if any(step.again for step in back):
-            return State.APPLYING  # to be tried again with --undo
+            return FixState.APPLYING  # to be tried again with --undo
         try:
-            journals.finished(self.journal, State.ROLLED_BACK)
+            journals.finished(self.journal, FixState.ROLLED_BACK)
         except Refused as why:
             self.notes.append(f"{why} All is as it was; --undo {self.journal.id} will find that, too.")
-        return State.ROLLED_BACK
+        return FixState.ROLLED_BACK
 
     def _do(self, guard: Guard) -> None:
         plan, target, config = self.ready.plan, self.ready.target, self.ready.looked.config
@@ -273,12 +273,12 @@ class _Work:
         try:
             yield
         except (Refused, CannotObserve, UsageError) as why:
-            self.steps.append(Step(what, ok=False, said=str(why)))
+            self.steps.append(UndoStep(what, ok=False, said=str(why)))
             raise
         except Interrupted:
-            self.steps.append(Step(what, ok=False, said="interrupted"))
+            self.steps.append(UndoStep(what, ok=False, said="interrupted"))
             raise
-        self.steps.append(Step(what, ok=True))
+        self.steps.append(UndoStep(what, ok=True))
 
     def _validate(self) -> None:
         ran = self.ready.target.dovecot.run("doveconf", "-n")
@@ -299,7 +299,7 @@ class _Work:
                 return False
         except (CannotObserve, UsageError):
             return False  # the step says so
-        self.steps.append(Step(NOT_RELOADED, ok=True, said="Dovecot does not run; start it"))
+        self.steps.append(UndoStep(NOT_RELOADED, ok=True, said="Dovecot does not run; start it"))
         self.notes.append("Dovecot does not run, so nothing was reloaded or tested; start it.")
         self.verify = False
         return True

@@ -22,7 +22,7 @@ from mailauth.stores.store import Outcome, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EntryChange:
     """One user's entry in one passdb.  The string is a secret: no repr shows it."""
 
     passdb: Passdb
@@ -82,7 +82,7 @@ class Entry:
         return fill_for(scene, self.passdb, self.record)(template, escape)
 
 
-def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> Entry:
+def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> EntryChange:
     """The entry that the findings speak of.  Raises Refused when no passdb has one that can be written."""
     seen = {type(fact): fact for fact in looked.diagnosis.evidence}
     names = seen.get(UserName)
@@ -98,7 +98,7 @@ def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> Entry:
     for case in cases or looked.cases:
         if isinstance(case.passdb.source, FileSource | SqlSource):
             record = case.record
-            return Entry(
+            return EntryChange(
                 case.passdb,
                 record.place,
                 record.stored,
@@ -112,11 +112,11 @@ def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> Entry:
     for answer in lookups.answers if isinstance(lookups, LookedUp) else ():
         if answer.outcome is Outcome.NO_PASSWORD:
             passdb = next(one for one in looked.config.passdbs if one.label == answer.passdb)
-            return Entry(passdb, answer.place, None, False, names, target, looked.config)
+            return EntryChange(passdb, answer.place, None, False, names, target, looked.config)
     raise Refused("no passdb has an entry of this user that mailauth could write.")
 
 
-def new_string(entry: Entry, wanted: StoreChange, looked: Looked, password: Password | None) -> bytes:
+def new_string(entry: EntryChange, wanted: StoreChange, looked: Looked, password: Password | None) -> bytes:
     """What is to be stored.  Raises UsageError without a password where one is needed, and Refused."""
     if entry.noscheme:
         raise Refused(
@@ -130,7 +130,7 @@ def new_string(entry: Entry, wanted: StoreChange, looked: Looked, password: Pass
     return _hash_of(password, entry, looked)
 
 
-def _mended(entry: Entry) -> bytes:
+def _mended(entry: EntryChange) -> bytes:
     reader = reader_of(entry.config, entry.passdb, user=entry.names.looked_up)
     found = mended(entry.old or b"", reader, entry.target.password)
     if found is None:
@@ -138,7 +138,7 @@ def _mended(entry: Entry) -> bytes:
     return found
 
 
-def _hash_of(password: Password, entry: Entry, looked: Looked) -> bytes:
+def _hash_of(password: Password, entry: EntryChange, looked: Looked) -> bytes:
     """An Argon2id of OWASP's that the verifying process has room for; bcrypt where none fits."""
     config = entry.config
     services = (entry.passdb.verified_by, entry.passdb.hit_verified_by or entry.passdb.verified_by)

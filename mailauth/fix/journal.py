@@ -24,7 +24,7 @@ from mailauth.private import NotOurs
 _ENDING = 3.0  # seconds
 
 
-class State(Enum):
+class FixState(Enum):
     """How far a fix got."""
 
     APPLYING = "applying"  # or killed in the middle
@@ -75,7 +75,7 @@ class Journal:
     service: str
     config: str | None
     pid: int | None
-    state: State
+    state: FixState
     files: tuple[FileEntry, ...] = ()
     modes: tuple[ModeEntry, ...] = ()
     store: StoreEntry | None = None
@@ -179,7 +179,7 @@ def journals() -> list[Journal]:
 
 def killed() -> Journal | None:
     """A fix that did not get to its end; to be asked while we are alone."""
-    return next((one for one in journals() if one.state is State.APPLYING), None)
+    return next((one for one in journals() if one.state is FixState.APPLYING), None)
 
 
 def left_over() -> str:
@@ -198,10 +198,10 @@ def left_over() -> str:
     return left.id if left else ""
 
 
-def finished(journal: Journal, state: State) -> Journal:
+def finished(journal: Journal, state: FixState) -> Journal:
     """Note how it ended, and keep no plaintext."""
     store = journal.store
-    if store and state in (State.ROLLED_BACK, State.UNDONE):
+    if store and state in (FixState.ROLLED_BACK, FixState.UNDONE):
         store = replace(store, old=None, new=None, kept=False)
     elif store and store.old is not None and is_plain(store.old):
         store = replace(store, old=None, kept=False)

@@ -7,7 +7,7 @@ from mailauth.dovecot import typed
 from mailauth.finding import StoreChange
 from mailauth.fix.apply import Ending, Ready
 from mailauth.fix.entry import shown
-from mailauth.fix.journal import State
+from mailauth.fix.journal import FixState
 from mailauth.fix.patch import diff
 from mailauth.schema import schema_of
 
@@ -107,7 +107,7 @@ def schema() -> dict[str, object]:
 def _state(ending: Ending | None) -> str:
     if ending is None:
         return "planned"
-    return "half done" if ending.state is State.APPLYING else ending.state.value
+    return "half done" if ending.state is FixState.APPLYING else ending.state.value
 
 
 def _steps(ending: Ending | None) -> list[StepReport]:

@@ -15,7 +15,7 @@ from mailauth.diagnosing import Target
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, Refused, UsageError
-from mailauth.fix.entry import Entry
+from mailauth.fix.entry import EntryChange
 from mailauth.fix.journal import FileEntry, Journal, ModeEntry
 from mailauth.fix.plan import OF_FILES, read
 from mailauth.fix.reload import reload, runs
@@ -28,7 +28,7 @@ NOT_RELOADED = "no doveadm reload"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UndoStep:
     """One thing that was done, and how it went.  ``again``: worth another try."""
 
     what: str
@@ -57,7 +57,7 @@ def _put(path: Path, before: bytes | None, after: bytes | None, like: Path) -> N
         replace.remove(path)
 
 
-def take_back(journal: Journal, dovecot: Installation) -> list[Step]:
+def take_back(journal: Journal, dovecot: Installation) -> list[UndoStep]:
     """Undo what was done.  Never raises what is a state of the world: that is a step that went wrong."""
     steps = [_file_back(entry, journal, dovecot) for entry in reversed(journal.files)]
     steps += [_mode_back(entry, dovecot) for entry in journal.modes]
@@ -68,23 +68,23 @@ def take_back(journal: Journal, dovecot: Installation) -> list[Step]:
     return steps
 
 
-def _file_back(entry: FileEntry, journal: Journal, dovecot: Installation) -> Step:
+def _file_back(entry: FileEntry, journal: Journal, dovecot: Installation) -> UndoStep:
     what = f"{entry.path} as it was"
     try:
         now = read(dovecot, entry.path)
         dovecot.inside(lambda: replace.sweep(Path(entry.path)))
         if now == entry.before:
-            return Step(what, ok=True, said="it never changed")
+            return UndoStep(what, ok=True, said="it never changed")
         if now != entry.after:
-            return Step(what, ok=False, said="someone else has changed it since, so it was left alone")
+            return UndoStep(what, ok=False, said="someone else has changed it since, so it was left alone")
         like = journal.config or str(Path(entry.path).parent)
         put(dovecot, entry.path, entry.after, entry.before, like)
     except (Refused, CannotObserve) as why:
-        return Step(what, ok=False, said=str(why), again=True)
-    return Step(what, ok=True)
+        return UndoStep(what, ok=False, said=str(why), again=True)
+    return UndoStep(what, ok=True)
 
 
-def _mode_back(entry: ModeEntry, dovecot: Installation) -> Step:
+def _mode_back(entry: ModeEntry, dovecot: Installation) -> UndoStep:
     what = f"owner and mode of {entry.path} as they were"
 
     def back() -> None:
@@ -105,31 +105,31 @@ def _mode_back(entry: ModeEntry, dovecot: Installation) -> Step:
     try:
         dovecot.inside(back)
     except (Refused, CannotObserve) as why:
-        return Step(what, ok=False, said=str(why), again=True)
-    return Step(what, ok=True)
+        return UndoStep(what, ok=False, said=str(why), again=True)
+    return UndoStep(what, ok=True)
 
 
-def _entry_back(journal: Journal, dovecot: Installation) -> Step:
+def _entry_back(journal: Journal, dovecot: Installation) -> UndoStep:
     assert journal.store
     store = journal.store
     what = f"{store.place} as it was"
     if not store.kept:
-        return Step(what, ok=False, said="the old string was a plaintext, so it was not kept")
+        return UndoStep(what, ok=False, said="the old string was a plaintext, so it was not kept")
     try:
         entry = _entry(journal, dovecot)
         entry.sweep()
         now = entry.now()
         if now == store.old:
-            return Step(what, ok=True, said="it never changed")
+            return UndoStep(what, ok=True, said="it never changed")
         if now != store.new:
-            return Step(what, ok=False, said="someone else has changed it since, so it was left alone")
+            return UndoStep(what, ok=False, said="someone else has changed it since, so it was left alone")
         entry.write(store.new, store.old)
     except (Refused, CannotObserve, UsageError) as why:
-        return Step(what, ok=False, said=str(why), again=True)
-    return Step(what, ok=True)
+        return UndoStep(what, ok=False, said=str(why), again=True)
+    return UndoStep(what, ok=True)
 
 
-def _entry(journal: Journal, dovecot: Installation) -> Entry:
+def _entry(journal: Journal, dovecot: Installation) -> EntryChange:
     """The entry again, by the configuration as it is now."""
     assert journal.store
     config = read_config(dovecot)
@@ -139,18 +139,18 @@ def _entry(journal: Journal, dovecot: Installation) -> Entry:
     scene = Scene(dovecot, config, journal.user, journal.service)
     names = observe_user_name(scene)
     target = Target(journal.user, dovecot, service=journal.service)
-    return Entry(passdb, journal.store.place, journal.store.old, False, names, target, config)
+    return EntryChange(passdb, journal.store.place, journal.store.old, False, names, target, config)
 
 
-def _reload(dovecot: Installation) -> Step:
+def _reload(dovecot: Installation) -> UndoStep:
     try:
         config = read_config(dovecot)
         if not runs(dovecot, config):
-            return Step(NOT_RELOADED, ok=True, said="Dovecot does not run")
+            return UndoStep(NOT_RELOADED, ok=True, said="Dovecot does not run")
         reload(dovecot, config)
     except (Refused, CannotObserve, UsageError) as why:
-        return Step("doveadm reload", ok=False, said=str(why), again=True)
-    return Step("doveadm reload", ok=True)
+        return UndoStep("doveadm reload", ok=False, said=str(why), again=True)
+    return UndoStep("doveadm reload", ok=True)
 
 
 def modes_of(words: Words, dovecot: Installation) -> Iterator[ModeEntry]:

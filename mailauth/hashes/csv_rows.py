@@ -57,7 +57,7 @@ AS_SEEN = Dialect()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One line of a CSV: a user and a password, or what is wrong, in words that hold nothing of it."""
 
     user: str
@@ -80,7 +80,7 @@ class _Layout:
     framed: bool = False
 
 
-def read_csv(file: BinaryIO, dialect: Dialect = AS_SEEN) -> Iterator[Row]:
+def read_csv(file: BinaryIO, dialect: Dialect = AS_SEEN) -> Iterator[CsvRow]:
     """A user and a password on each line; a first line that names them may put them elsewhere, among others.
 
     Each line is for itself, and has as many fields as the first: a quote that is never closed, or a comma
@@ -111,22 +111,22 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def _row(number: int, text: str, layout: _Layout, quote: str) -> Row:
+def _row(number: int, text: str, layout: _Layout, quote: str) -> CsvRow:
     fields = _fields(text, layout.delimiter, quote, framed=layout.framed)
     if len(fields) != layout.fields:
         plain = layout.fields == 2 and layout.delimiter == ","
         wants = "a user and a password" if plain else f"{layout.fields} fields"
         mark = {",": "a comma", "\t": "a tab"}.get(layout.delimiter, f"a {layout.delimiter}")
         quotes = f", in quotes where {mark} or a quote is part of it" if quote else f", with {mark} between"
-        return Row("", None, f"line {number}: wants {wants}{quotes}", number)
+        return CsvRow("", None, f"line {number}: wants {wants}{quotes}", number)
     if layout.kind is not None and fields[layout.kind].strip().lower() not in _PLAIN:
-        return Row(
+        return CsvRow(
             "", None, f"line {number}: a hash stands there, by its own column, and no password", number
         )
     user = fields[layout.user]
     if layout.domain is not None and user and "@" not in user and fields[layout.domain]:
         user = f"{user}@{fields[layout.domain]}"
-    return Row(user, Password(fields[layout.password].encode(errors="surrogateescape")), "", number)
+    return CsvRow(user, Password(fields[layout.password].encode(errors="surrogateescape")), "", number)
 
 
 def _fields(text: str, delimiter: str, quote: str, *, framed: bool) -> list[str]:

@@ -25,7 +25,7 @@ _SCRYPT_BLOCK = 1e-6  # for 128 bytes of scrypt
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ForeignAnswer:
     """``source``: whose hash it is.  ``matches``: None where that was not computed, and ``why`` says so."""
 
     source: str
@@ -37,7 +37,7 @@ class _TooMuchError(Exception):
     """It would take too long, or too much memory."""
 
 
-def verify(stored: bytes, password: Password, user: str = "") -> Answer | None:
+def verify(stored: bytes, password: Password, user: str = "") -> ForeignAnswer | None:
     """None: no form that is known here."""
     text = password.text
     for pattern, source, work in _FORMS:
@@ -50,17 +50,19 @@ def verify(stored: bytes, password: Password, user: str = "") -> Answer | None:
         if one.dovecot is not None and stored[:1] != b"{":
             judged = judge.verify(one.dovecot, password, user=user)
             computed = judged.verdict in (Verdict.MATCH, Verdict.MISMATCH)
-            return Answer(one.source, judged.verdict is Verdict.MATCH if computed else None, judged.reason)
+            return ForeignAnswer(
+                one.source, judged.verdict is Verdict.MATCH if computed else None, judged.reason
+            )
     return None
 
 
-def _answer(source: str, work: Callable[[], bool]) -> Answer:
+def _answer(source: str, work: Callable[[], bool]) -> ForeignAnswer:
     try:
-        return Answer(source, work())
+        return ForeignAnswer(source, work())
     except _TooMuchError as why:
-        return Answer(source, None, f"{source}: {why}")
+        return ForeignAnswer(source, None, f"{source}: {why}")
     except (ValueError, TypeError, MemoryError):
-        return Answer(source, None, f"{source}: it cannot be computed")
+        return ForeignAnswer(source, None, f"{source}: it cannot be computed")
 
 
 def _rounds(count: int) -> None:

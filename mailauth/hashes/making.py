@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailauth.errors import MailauthError, Refused, UsageError
 from mailauth.hashes import accepts, judge
 from mailauth.hashes.argon2 import footprint
-from mailauth.hashes.csv_rows import Row
+from mailauth.hashes.csv_rows import CsvRow
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
 from mailauth.hashes.schemes import lookup, named
 from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
@@ -144,10 +144,10 @@ class Maker:
 
     order: Order
 
-    def __call__(self, rows: list[Row]) -> list[tuple[str, str, str]]:
+    def __call__(self, rows: list[CsvRow]) -> list[tuple[str, str, str]]:
         return [self.one(row) for row in rows]
 
-    def one(self, row: Row) -> tuple[str, str, str]:
+    def one(self, row: CsvRow) -> tuple[str, str, str]:
         """User, stored string and error, of which one is empty."""
         if row.password is None:
             return row.user, "", row.error
@@ -160,6 +160,6 @@ class Maker:
         return (row.user, made, "") if isinstance(made, str) else (row.user, "", made.reason)
 
     @staticmethod
-    def lost(rows: list[Row]) -> list[tuple[str, str, str]]:
+    def lost(rows: list[CsvRow]) -> list[tuple[str, str, str]]:
         """For rows whose process was ended."""
         return [(row.user, "", "the process that worked on this row was ended") for row in rows]

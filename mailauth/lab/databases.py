@@ -19,7 +19,7 @@ from mailauth.errors import CannotObserve
 from mailauth.lab.builds import SEARCH, cache, locked
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.ports import HOST, Ports
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.stores.drivers import psycopg, pymysql
 
 _READY_SECONDS = 60.0
@@ -110,14 +110,14 @@ class Server:
         found = re.search(r"\d+(\.\d+)+", told)
         return found[0] if found else told.strip()
 
-    def new_database(self) -> Place:
+    def new_database(self) -> LabPlace:
         """A fresh, empty database."""
         self._made += 1
         place = self._place(f"lab{self._made}")
         self.execute(f"CREATE DATABASE {place.database}")
         return place
 
-    def drop(self, place: Place) -> None:
+    def drop(self, place: LabPlace) -> None:
         """Remove a database; a server that is gone has none."""
         if self._household is None:
             return
@@ -133,12 +133,12 @@ class Server:
 
     force = ""
 
-    def url(self, place: Place) -> str:
+    def url(self, place: LabPlace) -> str:
         """The SQLAlchemy URL of a database."""
         return f"{self.dialect}://{USER}:{self.password}@{HOST}:{self.port}/{place.database}"
 
-    def _place(self, database: str) -> Place:
-        return Place(host=HOST, port=self.port, user=USER, password=self.password, database=database)
+    def _place(self, database: str) -> LabPlace:
+        return LabPlace(host=HOST, port=self.port, user=USER, password=self.password, database=database)
 
     def _await(self, pid: int) -> None:
         deadline = time.monotonic() + _READY_SECONDS

@@ -13,7 +13,7 @@ from mailauth.lab.builds import installed
 from mailauth.lab.databases import Server
 from mailauth.lab.dovecot import Lab
 from mailauth.memory.measure import spread
-from mailauth.memory.recommend import Row, Wish
+from mailauth.memory.recommend import AdviceRow, Wish
 from mailauth.memory.report import Load
 
 _PASSWORD = Password.of("a stand-in, and nobody's password")
@@ -22,7 +22,11 @@ _NO_LIMIT = {"2.3": "0", "2.4": "unlimited"}
 
 @contextmanager
 def lab_for(
-    wish: Wish, row: Row, config: dict[str, str], dovecot: str | None = None, database: Server | None = None
+    wish: Wish,
+    row: AdviceRow,
+    config: dict[str, str],
+    dovecot: str | None = None,
+    database: Server | None = None,
 ) -> Iterator[Lab]:
     """A lab with a user of that row, and the settings recommended; a fixed limit is set as it is."""
     stored = hashes.generate("ARGON2ID", _PASSWORD, memory=row.m, time=row.t, lanes=1)
@@ -66,7 +70,7 @@ def load(lab: Lab, clients: int, seconds: float) -> Load:
 
 def prove(
     wish: Wish,
-    row: Row,
+    row: AdviceRow,
     config: dict[str, str],
     *,
     dovecot: str | None = None,

@@ -11,7 +11,7 @@ PROTOCOLS = ("imap", "pop3", "submission", "sieve")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LabPlace:
     """How Dovecot reaches the store: a file, or a server's host, port, user, password and database."""
 
     path: Path | None = None

@@ -38,7 +38,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HttpRequest:
     """One request, whole."""
 
     method: bytes
@@ -51,7 +51,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What is said to it."""
 
     status: int
@@ -72,7 +72,7 @@ class HttpServer:
     """``answer`` must not wait.  ``refused``: why a peer of this uid is not heard, or ""."""
 
     bounds: Bounds
-    answer: Callable[[Asked], Answer]
+    answer: Callable[[HttpRequest], Response]
     say: Repeats
     refused: Callable[[int | None], str] = lambda _uid: ""
     _open: set[_Connection] = field(default_factory=set)
@@ -168,7 +168,7 @@ class HttpServer:
             else:
                 return False
         one.heard = loop.time()
-        found = self.answer(Asked(request.method, request.target, tuple(request.headers), bytes(body)))
+        found = self.answer(HttpRequest(request.method, request.target, tuple(request.headers), bytes(body)))
         headers = [*found.headers, ("Content-Length", str(len(found.body)))]
         await self._send(
             talk,

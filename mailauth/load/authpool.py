@@ -23,7 +23,7 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.load.accounts import Mix
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
-from mailauth.load.tally import REFUSED, Tally
+from mailauth.load.tally import REFUSED, LoadTally
 from mailauth.oserrors import unseen
 
 _GREETING_SECONDS = 10.0
@@ -76,7 +76,7 @@ class AuthPool(Pool):
     def room(self) -> int:
         return self.in_flight - self._flying if self._links else 0
 
-    def send(self, batch: Batch, tally: Tally) -> None:
+    def send(self, batch: Batch, tally: LoadTally) -> None:
         moment = now()
         links = self._links
         lines: list[list[bytes]] = [[] for _ in links]

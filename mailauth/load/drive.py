@@ -10,7 +10,7 @@ from mailauth.load.plan import Stops
 from mailauth.load.pool import Pool, now
 from mailauth.load.result import Sample
 from mailauth.load.schedule import ALL, Schedule
-from mailauth.load.tally import REFUSED, Latencies, Tally
+from mailauth.load.tally import REFUSED, Latencies, LoadTally
 from mailauth.load.watch import Watch
 
 DURATION = "the time was up"
@@ -31,7 +31,7 @@ class Session:
     mix: Mix
     watch: Watch
     stops: Stops
-    on_sample: Callable[[Sample, Tally], None]
+    on_sample: Callable[[Sample, LoadTally], None]
     began: float
     window: Latencies = field(default_factory=Latencies)
     samples: list[Sample] = field(default_factory=list)
@@ -44,11 +44,11 @@ class Session:
         self.ended = self.ended or reason
         self._wake.set()
 
-    def tally(self, limit: float = float("inf")) -> Tally:
-        return Tally(self.window, limit)
+    def tally(self, limit: float = float("inf")) -> LoadTally:
+        return LoadTally(self.window, limit)
 
     async def drive(
-        self, schedule: Schedule, tally: Tally, hopeless: Callable[[], bool] | None = None
+        self, schedule: Schedule, tally: LoadTally, hopeless: Callable[[], bool] | None = None
     ) -> float:
         """Send by the schedule; how many seconds that took.
 
@@ -99,7 +99,7 @@ class Session:
         tally.unsent += max(whole - number, 0) if whole < ALL else 0
         return took
 
-    async def settle(self, tally: Tally) -> None:
+    async def settle(self, tally: LoadTally) -> None:
         """Wait for what is in flight, each request as long as it may take; each second a sample."""
         while self.pool.flying and not self.pool.gone:
             self._expire()
@@ -116,7 +116,7 @@ class Session:
         pool = self.pool
         pool.give_up(now() - pool.timeout, f"no answer within {pool.timeout:g} seconds")
 
-    async def _look(self, tally: Tally) -> None:
+    async def _look(self, tally: LoadTally) -> None:
         """Each second: a sample, and whether it is time to stop."""
         while True:
             await asyncio.sleep(_SECOND)
@@ -126,7 +126,7 @@ class Session:
             if reason := self._enough(tally, answers, p95):
                 self.stop(reason)
 
-    def _sample(self, tally: Tally) -> tuple[int, float]:
+    def _sample(self, tally: LoadTally) -> tuple[int, float]:
         """What was since the last one; how many right passwords were answered, and their p95."""
         before, answered, sent, bad = self._since
         moment = now()
@@ -159,7 +159,7 @@ class Session:
             pairs = zip(self.samples[::2], self.samples[1::2], strict=False)
             self.samples = [_merged(one, two) for one, two in pairs]
 
-    def _enough(self, tally: Tally, answers: int, p95: float) -> str:
+    def _enough(self, tally: LoadTally, answers: int, p95: float) -> str:
         stops = self.stops
         if stops.failures is not None and tally.bad >= stops.failures:
             return f"{tally.bad} failed or lost (--stop-failures {stops.failures})"

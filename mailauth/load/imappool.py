@@ -15,7 +15,7 @@ from mailauth.errors import CannotObserve
 from mailauth.load.accounts import Mix
 from mailauth.load.plan import ImapTarget, on_this_machine
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
-from mailauth.load.tally import REFUSED, Tally
+from mailauth.load.tally import REFUSED, LoadTally
 
 _GREETING_SECONDS = 10.0
 _LOGOUT_SECONDS = 5.0
@@ -68,7 +68,7 @@ class ImapPool(Pool):
     def room(self) -> int:
         return self.in_flight - len(self._flying)
 
-    def send(self, batch: Batch, tally: Tally) -> None:
+    def send(self, batch: Batch, tally: LoadTally) -> None:
         moment = now()
         for index, wrong, due in batch:
             self._number += 1

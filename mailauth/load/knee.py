@@ -16,9 +16,9 @@ from collections.abc import Callable
 from mailauth.load.drive import Session
 from mailauth.load.plan import Search
 from mailauth.load.pool import now
-from mailauth.load.result import Knee, Step
+from mailauth.load.result import Knee, LoadStep
 from mailauth.load.schedule import fixed
-from mailauth.load.tally import Tally
+from mailauth.load.tally import LoadTally
 
 _ENOUGH = 40  # requests in a step, at least: the p95 of fewer says little
 _LONGEST = 20.0  # seconds of a step
@@ -28,7 +28,7 @@ _PAUSE = 1.0  # seconds before another: what spoilt the one before may be over
 _LATE = 0.05  # of the requests of a step may be over the limit: that is what p95 means
 
 
-async def search(session: Session, wanted: Search, tell: Callable[[str], None]) -> tuple[Tally, Knee]:
+async def search(session: Session, wanted: Search, tell: Callable[[str], None]) -> tuple[LoadTally, Knee]:
     """All that was sent, and the knee."""
     hunt = _Hunt(session, wanted, tell)
     low, high = 0.0, math.inf
@@ -57,8 +57,8 @@ class _Hunt:
 
     def __init__(self, session: Session, wanted: Search, tell: Callable[[str], None]) -> None:
         self._session, self._wanted, self._tell = session, wanted, tell
-        self._tallies: list[Tally] = []
-        self.steps: list[Step] = []
+        self._tallies: list[LoadTally] = []
+        self.steps: list[LoadStep] = []
         self.shares: dict[float, float] = {}
         self._held: dict[float, bool] = {}
 
@@ -77,7 +77,7 @@ class _Hunt:
         """The highest lower rate that held at last; 0 for none."""
         return max((one for one, held in self._held.items() if held and one < rate), default=0.0)
 
-    def all(self) -> Tally:
+    def all(self) -> LoadTally:
         """The sum of the steps' counts and latencies."""
         whole = self._session.tally()
         for one in self._tallies:
@@ -104,7 +104,7 @@ class _Hunt:
         why = _why(tally, latency.p95, limit, cut=not session.ended and took < seconds * 0.99)
         answering = max(tally.last - start, took)
         self.steps.append(
-            Step(
+            LoadStep(
                 round(rate, 3),
                 round(took, 3),
                 not why and not session.ended,
@@ -118,7 +118,7 @@ class _Hunt:
         return self.steps[-1].held
 
 
-def _why(tally: Tally, p95: float, limit: float, *, cut: bool) -> str:
+def _why(tally: LoadTally, p95: float, limit: float, *, cut: bool) -> str:
     unsent = 0 if cut else tally.unsent  # what was due when the step was cut short
     if reasons := tally.failed + tally.lost + Counter({"unsent": unsent}):
         return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))

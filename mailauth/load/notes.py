@@ -1,10 +1,10 @@
 """What a reader of the numbers must know of the server's settings."""
 
 from mailauth.dovecot.authconfig import AuthConfig
-from mailauth.load.plan import AuthTarget, Plan, Target
+from mailauth.load.plan import AuthTarget, LoadPlan, Target
 
 
-def notes(config: AuthConfig, plan: Plan, target: Target) -> tuple[str, ...]:
+def notes(config: AuthConfig, plan: LoadPlan, target: Target) -> tuple[str, ...]:
     """Sentences; settings as doveconf prints them.
 
     Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request-handler.c (auth_failure_delay, and

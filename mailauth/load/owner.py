@@ -13,7 +13,7 @@ import psutil
 
 from mailauth.errors import Refused
 from mailauth.load.authpool import connected
-from mailauth.load.plan import AuthTarget, ImapTarget, Plan, Target, on_this_machine
+from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
 
 _LAB_FOLDER = "mailauth-lab-"
 
@@ -37,7 +37,7 @@ def is_lab(master: int | None) -> bool:
     return False
 
 
-def check_owner(target: Target, master: int | None, plan: Plan, *, said: bool) -> bool:
+def check_owner(target: Target, master: int | None, plan: LoadPlan, *, said: bool) -> bool:
     """Whether it is somebody's server, and not a lab's: whoever logs in meanwhile is to be thought of.
 
     Raises Refused where ``--i-own-this-server`` was not ``said`` and is needed: on another machine, and

@@ -32,7 +32,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoadPlan:
     """``rate`` to ``rate_to`` requests a second for ``seconds``; None: as many as may be in flight.
 
     ``warm_up``: seconds before, at ``rate``.  ``wrong``: the share of wrong passwords.  ``timeout``: seconds

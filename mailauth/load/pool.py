@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mailauth.load.tally import Tally
+from mailauth.load.tally import LoadTally
 
 Batch = Sequence[tuple[int, bool, float]]
 """An account's index, whether its password is wrong, and when it was due by the loop's clock."""
@@ -19,7 +19,7 @@ class Flying(NamedTuple):
     sent: float
     wrong: bool
     number: int
-    tally: Tally
+    tally: LoadTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Pool(ABC):
         """How many more may be sent now."""
 
     @abstractmethod
-    def send(self, batch: Batch, tally: Tally) -> None:
+    def send(self, batch: Batch, tally: LoadTally) -> None:
         """Send no more than ``room`` requests."""
 
     @abstractmethod

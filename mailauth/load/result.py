@@ -69,7 +69,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoadStep:
     """One fixed rate that was tried while looking for the knee; ``why``: what was wrong, "" if it held."""
 
     rate: float
@@ -93,7 +93,7 @@ class Knee:
     above: float | None
     limit: float
     generator: float
-    steps: list[Step]
+    steps: list[LoadStep]
 
 
 @dataclass(frozen=True, slots=True)

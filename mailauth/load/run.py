@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from mailauth.load.accounts import Mix
 from mailauth.load.drive import DURATION, INTERRUPTED, Session
 from mailauth.load.knee import search
-from mailauth.load.plan import Plan
+from mailauth.load.plan import LoadPlan
 from mailauth.load.pool import Pool, now
 from mailauth.load.result import Knee, LoadResult, Sample
 from mailauth.load.schedule import Always, Ramp, Schedule, fixed
-from mailauth.load.tally import Tally
+from mailauth.load.tally import LoadTally
 from mailauth.load.watch import Watch
 
-Show = Callable[[str, Sample, Tally], None]
+Show = Callable[[str, Sample, LoadTally], None]
 """Called each second with what is being done ("warm-up", "load", "41.2/s") and how it goes."""
 
 
@@ -35,13 +35,13 @@ class About:
 
 
 def load(
-    plan: Plan,
+    plan: LoadPlan,
     about: About,
     make_pool: Callable[[], Pool],
     mix: Mix,
     watch: Watch,
     show: Show = lambda _what, _sample, _tally: None,
-    tally: Tally | None = None,
+    tally: LoadTally | None = None,
 ) -> LoadResult:
     """Do it.  ``tally``: counts what is measured, in place of one made here; not for a knee.
 
@@ -52,13 +52,13 @@ def load(
 
 
 async def _load(
-    plan: Plan,
+    plan: LoadPlan,
     about: About,
     make_pool: Callable[[], Pool],
     mix: Mix,
     watch: Watch,
     show: Show,
-    given: Tally | None,
+    given: LoadTally | None,
 ) -> LoadResult:
     pool = make_pool()
     await pool.open()
@@ -94,10 +94,10 @@ async def _load(
 
 
 def _result(
-    plan: Plan,
+    plan: LoadPlan,
     about: About,
     session: Session,
-    tallies: tuple[Tally, Tally],
+    tallies: tuple[LoadTally, LoadTally],
     times: tuple[datetime, float, float],
     generator: float,
     knee: Knee | None,
@@ -145,7 +145,7 @@ def _late(answers: int) -> list[str]:
     return [f"{answers} answers came after --timeout: lost to us, counted by Dovecot."]
 
 
-def _schedule(plan: Plan, seconds: float, *, warm: bool = False) -> Schedule:
+def _schedule(plan: LoadPlan, seconds: float, *, warm: bool = False) -> Schedule:
     if plan.search:
         return fixed(plan.search.first, seconds)
     if plan.rate is None or plan.rate_to is None:

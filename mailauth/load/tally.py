@@ -48,7 +48,7 @@ class Latencies:
         self._sum = 0.0
 
 
-class Tally:
+class LoadTally:
     """What became of the requests of one phase.
 
     ``window`` takes the latencies of right passwords too, for what is shown each second.  ``limit``: seconds;
@@ -95,7 +95,7 @@ class Tally:
     def bad(self) -> int:
         return self.failed.total() + self.lost.total() + self.unsent
 
-    def join(self, other: "Tally") -> None:
+    def join(self, other: "LoadTally") -> None:
         """Add all that the other counted, but for the window."""
         self.sent += other.sent
         self.unsent += other.unsent

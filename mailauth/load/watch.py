@@ -21,7 +21,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ProcessesSeen:
     """``workers``: auth-worker processes; ``rss``: bytes they take together; ``queued``: warnings so far."""
 
     workers: int | None
@@ -32,18 +32,18 @@ class Seen:
 class Watch(Protocol):
     """``most``: the largest that was seen of each."""
 
-    def look(self) -> Seen: ...
+    def look(self) -> ProcessesSeen: ...
 
     @property
-    def most(self) -> Seen: ...
+    def most(self) -> ProcessesSeen: ...
 
 
 class Blind:
     """Dovecot is on another machine, or its processes are hidden."""
 
-    most = Seen(None, None, None)
+    most = ProcessesSeen(None, None, None)
 
-    def look(self) -> Seen:
+    def look(self) -> ProcessesSeen:
         return self.most
 
 
@@ -55,19 +55,21 @@ class Watcher:
         self._stamps = stamps or Stamps(datetime.now().astimezone(), ident="dovecot")
         self._place = self._size()
         self._queued = 0
-        self._most = Seen(0, 0, None)
+        self._most = ProcessesSeen(0, 0, None)
 
     @property
-    def most(self) -> Seen:
+    def most(self) -> ProcessesSeen:
         return self._most
 
-    def look(self) -> Seen:
+    def look(self) -> ProcessesSeen:
         sizes = [size for pid in self._children() if (size := _worker(pid))]
         queued = self._read() if self._log else None
         assert self._most.workers is not None
         assert self._most.rss is not None
-        self._most = Seen(max(self._most.workers, len(sizes)), max(self._most.rss, sum(sizes)), queued)
-        return Seen(len(sizes), sum(sizes), queued)
+        self._most = ProcessesSeen(
+            max(self._most.workers, len(sizes)), max(self._most.rss, sum(sizes)), queued
+        )
+        return ProcessesSeen(len(sizes), sum(sizes), queued)
 
     def _children(self) -> list[str]:
         with suppress(OSError):  # it may be gone

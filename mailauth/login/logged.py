@@ -5,7 +5,7 @@ import re
 import time
 from dataclasses import replace
 
-from mailauth.dovecot.logs import Said, parse_said, plain
+from mailauth.dovecot.logs import LogLine, parse_said, plain
 from mailauth.login.judge import Breaks, Fault, Judgement
 from mailauth.login.site import Site
 from mailauth.probes import log_added
@@ -72,9 +72,9 @@ def _processes(fault: Fault) -> tuple[str, ...]:
     return _AUTH.get(fault.breaks) or tuple(name for name in (fault.process,) if name)
 
 
-def _told(fault: Fault, user: str, lines: list[tuple[str, Said]]) -> Fault:
+def _told(fault: Fault, user: str, lines: list[tuple[str, LogLine]]) -> Fault:
     """With the first grave line of the process: of this user's, else of nobody's; a passdb's no is none."""
-    own: list[tuple[str, Said]] = [
+    own: list[tuple[str, LogLine]] = [
         (line, said)
         for line, said in lines
         if said.process in _processes(fault)
@@ -89,12 +89,12 @@ def _told(fault: Fault, user: str, lines: list[tuple[str, Said]]) -> Fault:
     return replace(fault, cause=cause, log=line)
 
 
-def _names(said: Said, user: str) -> bool:
+def _names(said: LogLine, user: str) -> bool:
     """Whether it names this user: 2.3 has the name in the text."""
     return said.level == "Info" and (_is(said.who, user) or f"({user.casefold()}" in said.text.casefold())
 
 
-def _concerns(said: Said, user: str, lines: list[tuple[str, Said]]) -> bool:
+def _concerns(said: LogLine, user: str, lines: list[tuple[str, LogLine]]) -> bool:
     """Whether a line belongs to a session that began now, or of none."""
     if said.who and not said.who.isdigit() and not _is(said.who, user):
         return False
@@ -111,7 +111,7 @@ def _is(who: str, user: str) -> bool:
     return theirs == mine or theirs.partition("@")[0] == mine or mine.partition("@")[0] == theirs
 
 
-def _lines(site: Site, since: Mark) -> list[tuple[str, Said]]:
+def _lines(site: Site, since: Mark) -> list[tuple[str, LogLine]]:
     """Each line that was added, fit to be printed, and what it says."""
     stamps = stamps_of(site.config.tree)
     raw, _ = log_added.added(site.dovecot, site.config, since)

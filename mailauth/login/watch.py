@@ -12,7 +12,7 @@ REFUSED_AGAIN = 2  # logins that may be refused in a round after one that was
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AnswerChange:
     """One way, or the verdict, that is not what it was."""
 
     what: str
@@ -42,16 +42,16 @@ def after(before: Round, attempts: Sequence[Attempt]) -> Round:
     )
 
 
-def changes(before: Round, now: Round) -> tuple[Change, ...]:
+def changes(before: Round, now: Round) -> tuple[AnswerChange, ...]:
     """The ways whose answer is another, in their order; the verdict last."""
     old = dict(before.answers)
     found = [
-        Change(name, old.get(name, "not tried"), said)
+        AnswerChange(name, old.get(name, "not tried"), said)
         for name, said in now.answers
         if old.get(name, "not tried") != said
     ]
     if before.breaks != now.breaks:
-        found.append(Change("breaks", _list(before.breaks), _list(now.breaks)))
+        found.append(AnswerChange("breaks", _list(before.breaks), _list(now.breaks)))
     return tuple(found)
 
 

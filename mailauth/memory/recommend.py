@@ -73,7 +73,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AdviceRow:
     """One choice of parameters, and why it is or is not one.  Sizes in bytes, times in seconds."""
 
     m: int
@@ -99,19 +99,19 @@ class Advice:
 
     wish: Wish
     service: ServiceName
-    chosen: Row | None
+    chosen: AdviceRow | None
     busy: float  # part of the machine's capacity that the peak takes
     everyone: float  # seconds until all users have logged in, one after another, as after an outage
     config: dict[str, str]  # by dialect
-    rows: tuple[Row, ...]
+    rows: tuple[AdviceRow, ...]
 
 
-def fitting(wish: Wish) -> tuple[Row, ...]:
+def fitting(wish: Wish) -> tuple[AdviceRow, ...]:
     """Every row, with what memory says of it; still without its speed."""
     return tuple(_row(wish, m, t, whose) for m, t, whose in ROWS)
 
 
-def _row(wish: Wish, m: int, t: int, whose: str) -> Row:
+def _row(wish: Wish, m: int, t: int, whose: str) -> AdviceRow:
     takes = argon2(m, 1)
     each = takes.always + wish.idle
     can = wish.memory // each
@@ -124,7 +124,7 @@ def _row(wish: Wish, m: int, t: int, whose: str) -> Row:
     elif can < min(wanted, wish.parallel):
         refused = f"{min(wanted, wish.parallel)} at once take more than {show_size(wish.memory)}"
     strength = m * (3 * t - 1) / _FLOOR
-    return Row(m, t, whose, strength, takes.always, workers, workers * each, limit, None, 0.0, refused)
+    return AdviceRow(m, t, whose, strength, takes.always, workers, workers * each, limit, None, 0.0, refused)
 
 
 def advise(wish: Wish, speeds: Mapping[tuple[int, int], Speed]) -> Advice:
@@ -152,7 +152,7 @@ def logins_per_second(wish: Wish, speed: Speed) -> float:
     return speed.parallel / (speed.time.median + _OVERHEAD[wish.service])
 
 
-def _timed(wish: Wish, row: Row, speed: Speed | None) -> Row:
+def _timed(wish: Wish, row: AdviceRow, speed: Speed | None) -> AdviceRow:
     refused = row.refused
     rate = logins_per_second(wish, speed) if speed else 0.0
     if not refused and speed is None:
@@ -161,7 +161,7 @@ def _timed(wish: Wish, row: Row, speed: Speed | None) -> Row:
         refused = f"takes longer than {wish.latency * 1000:.0f} ms"
     elif not refused and rate * _BUSY < wish.peak:
         refused = f"{rate:.1f} a second at most: too slow for a peak of {wish.peak:g}"
-    return Row(
+    return AdviceRow(
         row.m,
         row.t,
         row.whose,
@@ -176,7 +176,7 @@ def _timed(wish: Wish, row: Row, speed: Speed | None) -> Row:
     )
 
 
-def _config(wish: Wish, row: Row, dialect: str) -> str:
+def _config(wish: Wish, row: AdviceRow, dialect: str) -> str:
     """What to add to the configuration."""
     inside, before = [], ""
     if wish.may_raise and row.limit is not None:

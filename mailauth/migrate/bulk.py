@@ -15,7 +15,7 @@ from itertools import islice
 from mailauth.errors import CannotObserve, Refused
 from mailauth.hashes import Hash
 from mailauth.migrate.apply import Stopped, Tell
-from mailauth.migrate.check import DONE, NEW, Check, Claim, Outcome, check_some, plaintext
+from mailauth.migrate.check import DONE, NEW, Check, Checked, Claim, check_some, plaintext
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.import_list import Known, Named, UserList
 from mailauth.migrate.journal import Entry, Journal, State
@@ -39,8 +39,8 @@ class Imported:
     """
 
     lines: int = 0
-    counts: Counter[Outcome] = field(default_factory=Counter)
-    named: dict[Outcome, list[str]] = field(default_factory=dict)
+    counts: Counter[Checked] = field(default_factory=Counter)
+    named: dict[Checked, list[str]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     not_kept: int = 0  # old strings that are in no journal: plaintexts
     stopped: bool = False
@@ -49,7 +49,7 @@ class Imported:
     seconds: float = 0.0
     each: Each | None = None  # is told of every line that was judged
 
-    def add(self, outcome: Outcome, count: int, name: str, why: str = "") -> None:
+    def add(self, outcome: Checked, count: int, name: str, why: str = "") -> None:
         self.counts[outcome] += count
         if self.each:
             self.each(name, outcome.value, "", "", why)
@@ -120,17 +120,17 @@ class Import:
         claims = [Claim(row.user, known.password, row.stored) for known, row in pairs]
         answers = self.workers.each(check_some, self.check, claims, self._memory)
         wanted: list[Swap] = []
-        outcomes: dict[Key, Outcome] = {}
+        outcomes: dict[Key, Checked] = {}
         proven: set[Key] = set()  # whose old string is a hash, as the password has shown
         for (known, row), (outcome, new, why) in zip(pairs, answers, strict=True):
             if not new:
                 self.report.add(outcome, 1, row.user, why)
             elif not utf8(row.key):
-                self.report.add(Outcome.NOT_SAID, 1, row.user)
+                self.report.add(Checked.NOT_SAID, 1, row.user)
             else:
                 wanted.append(Swap(row, new.encode()))
                 outcomes[row.key] = outcome
-                if outcome is Outcome.MIGRATED and known.password.text not in (row.stored or b""):
+                if outcome is Checked.MIGRATED and known.password.text not in (row.stored or b""):
                     proven.add(row.key)
         if wanted:
             self._write(wanted, outcomes, proven)
@@ -146,7 +146,7 @@ class Import:
             if len(found) == 1:
                 yield known, found[0]
             else:
-                outcome = Outcome.SEVERAL if found else Outcome.NO_USER
+                outcome = Checked.SEVERAL if found else Checked.NO_USER
                 self.report.add(outcome, 1, f"line {known.line}")
 
     def _verifiable(self, pairs: Iterator[_Pair]) -> Iterator[_Pair]:
@@ -158,13 +158,13 @@ class Import:
                 yield known, row
             else:
                 why = f"takes {need / _MiB:.0f} MiB, and no worker has declared so much"
-                self.report.add(Outcome.BROKEN, 1, row.user, why)
+                self.report.add(Checked.BROKEN, 1, row.user, why)
 
     def _memory(self, claim: Claim) -> int:
         parsed = self.check.parsed(claim.stored or b"")
         return parsed.scheme.memory(parsed.payload).total if isinstance(parsed, Hash) else 0
 
-    def _write(self, swaps: Sequence[Swap], outcomes: dict[Key, Outcome], proven: set[Key]) -> None:
+    def _write(self, swaps: Sequence[Swap], outcomes: dict[Key, Checked], proven: set[Key]) -> None:
         assert self.journal
         width, longest = self.table.width, max(len(one.new) for one in swaps)
         if width is not None and longest > width:
@@ -187,11 +187,11 @@ class Import:
         for one in swaps:
             outcome, why = outcomes[one.row.key], left.get(one.row.key, "")
             if why:
-                outcome = Outcome.NOT_KEPT
+                outcome = Checked.NOT_KEPT
             elif one.row.key in done.locked:
-                outcome = Outcome.LOCKED
+                outcome = Checked.LOCKED
             elif one.row.key not in done.written:
-                outcome = Outcome.CHANGED
+                outcome = Checked.CHANGED
             self.report.add(outcome, 1, one.row.user, why)
 
     def _kept(self, stored: bytes | None) -> bytes | None:

@@ -19,7 +19,7 @@ from mailauth.hashes.serving import lost
 from mailauth.migrate.goal import Goal, reached
 
 
-class Outcome(Enum):
+class Checked(Enum):
     """What became of one line; they are counted by these names."""
 
     MIGRATED = "migrated"
@@ -45,10 +45,10 @@ class Outcome(Enum):
 
 
 DONE = frozenset(
-    {Outcome.MIGRATED, Outcome.SET, Outcome.ALREADY, Outcome.MATCHES, Outcome.REPEATED},
+    {Checked.MIGRATED, Checked.SET, Checked.ALREADY, Checked.MATCHES, Checked.REPEATED},
 )
 """The other outcomes are of lines that were left."""
-NEW = frozenset({Outcome.MIGRATED, Outcome.SET})
+NEW = frozenset({Checked.MIGRATED, Checked.SET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class Check:
             return ""
         return ", ".join(lost(self.mechanisms, stored.scheme.name, self.goal.scheme))
 
-    def elsewhere(self, claim: "Claim") -> foreign_verify.Answer | None:
+    def elsewhere(self, claim: "Claim") -> foreign_verify.ForeignAnswer | None:
         """Whether a hash of which Dovecot makes nothing is the listed password's; None: nobody knows it."""
         stored = (claim.stored or b"").strip(b"\r\n")
         proof = None if stored[:1] == b"{" else prove(stored, claim.password, claim.user)
         if proof is not None and not proof.cut:
-            return foreign_verify.Answer(proof.what, matches=True)
+            return foreign_verify.ForeignAnswer(proof.what, matches=True)
         return foreign_verify.verify(stored, claim.password, claim.user)
 
 
@@ -97,7 +97,7 @@ class Claim:
     stored: bytes | None = field(repr=False)
 
 
-Answer = tuple[Outcome, str, str]
+Answer = tuple[Checked, str, str]
 """The outcome, the new hash, and why; the latter two may be ""."""
 
 
@@ -108,63 +108,63 @@ def check_some(check: Check, some: Sequence[Claim]) -> list[Answer]:
         try:
             found.append(_answer(check, claim))
         except MailauthError as why:
-            found.append((Outcome.NOT_MADE, "", str(why)))
+            found.append((Checked.NOT_MADE, "", str(why)))
         except MemoryError:
-            found.append((Outcome.NOT_MADE, "", "out of memory"))
+            found.append((Checked.NOT_MADE, "", "out of memory"))
         except Exception as bug:  # noqa: BLE001 - see above
-            found.append((Outcome.NOT_MADE, "", f"a bug in mailauth: {type(bug).__name__}"))
+            found.append((Checked.NOT_MADE, "", f"a bug in mailauth: {type(bug).__name__}"))
     return found
 
 
 def _answer(check: Check, claim: Claim) -> Answer:
     outcome, why = _verified(check, claim)
-    if outcome in DONE or outcome is Outcome.TOO_LONG:
-        new = outcome is Outcome.MIGRATED
+    if outcome in DONE or outcome is Checked.TOO_LONG:
+        new = outcome is Checked.MIGRATED
     else:
         new = check.overwrite
-        outcome = Outcome.SET if new else outcome
+        outcome = Checked.SET if new else outcome
     if new and (names := check.losing(claim)):
-        return Outcome.MECHANISM, "", names
+        return Checked.MECHANISM, "", names
     if not new or not check.making:
         return outcome, "", why
     made = make(check.order, claim.password, claim.user)
-    return (outcome, made, "") if isinstance(made, str) else (Outcome.NOT_MADE, "", made.reason)
+    return (outcome, made, "") if isinstance(made, str) else (Checked.NOT_MADE, "", made.reason)
 
 
-def _verified(check: Check, claim: Claim) -> tuple[Outcome, str]:
+def _verified(check: Check, claim: Claim) -> tuple[Checked, str]:
     parsed = check.parsed(claim.stored or b"")
     if not claim.stored or (isinstance(parsed, Hash) and not parsed.payload):
-        return Outcome.NO_PASSWORD, ""
+        return Checked.NO_PASSWORD, ""
     if isinstance(parsed, Flaw):
-        return _elsewhere(check, claim) or (Outcome.BROKEN, parsed.reason)
+        return _elsewhere(check, claim) or (Checked.BROKEN, parsed.reason)
     verdict = hashes.verify_hash(parsed, claim.password, user=claim.user)
     if verdict.verdict is Verdict.MISMATCH:
         bare = claim.stored[:1] != b"{" and parsed.scheme.name in ITSELF
-        return (bare and _elsewhere(check, claim)) or (Outcome.NO_MATCH, "")
+        return (bare and _elsewhere(check, claim)) or (Checked.NO_MATCH, "")
     if verdict.verdict is not Verdict.MATCH:
-        return Outcome.BROKEN, verdict.reason
+        return Checked.BROKEN, verdict.reason
     if parsed.scheme.name in ITSELF and judged(claim.stored, check.reader).plaintext is None:
-        return Outcome.BROKEN, "the list has the stored string itself, and that looks like a hash"
+        return Checked.BROKEN, "the list has the stored string itself, and that looks like a hash"
     if check.goal is None:
-        return Outcome.MATCHES, ""
+        return Checked.MATCHES, ""
     if reached(parsed, check.goal):
-        return Outcome.ALREADY, ""
+        return Checked.ALREADY, ""
     most = parsed.reads
     if most is not None and len(claim.password.raw) > most and not (check.long_too or check.overwrite):
-        return Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes"
-    return Outcome.MIGRATED, ""
+        return Checked.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes"
+    return Checked.MIGRATED, ""
 
 
-def _elsewhere(check: Check, claim: Claim) -> tuple[Outcome, str] | None:
+def _elsewhere(check: Check, claim: Claim) -> tuple[Checked, str] | None:
     """The same for another software's hash; None where it is none that is known."""
     found = check.elsewhere(claim)
     if found is None:
         return None
     if found.matches is None:
-        return Outcome.BROKEN, found.why
+        return Checked.BROKEN, found.why
     if not found.matches:
-        return Outcome.NO_MATCH, ""
-    return (Outcome.MATCHES if check.goal is None else Outcome.MIGRATED), ""
+        return Checked.NO_MATCH, ""
+    return (Checked.MATCHES if check.goal is None else Checked.MIGRATED), ""
 
 
 def plaintext(parsed: Hash | Flaw) -> bool:

@@ -252,7 +252,7 @@ def who_gets_in(change: Change, known: Sequence[Known]) -> list[Known]:
 
 def of_migration(name: str) -> fixes.Journal | None:
     """The change of the setting that belongs to a migration, and was not taken back."""
-    states = (fixes.State.APPLYING, fixes.State.APPLIED)
+    states = (fixes.FixState.APPLYING, fixes.FixState.APPLIED)
     return next(
         (one for one in fixes.journals() if one.code == f"{_CODE}{name}" and one.state in states), None
     )

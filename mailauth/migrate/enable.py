@@ -17,7 +17,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Diagnosis
 from mailauth.fix.apply import Ending, Ready, apply
-from mailauth.fix.journal import State
+from mailauth.fix.journal import FixState
 from mailauth.fix.plan import Plan
 from mailauth.migrate.desk import Desk
 from mailauth.migrate.onlogin import FIELD, OnLogin, passdb_settings, policy_settings
@@ -90,7 +90,7 @@ def carry_out(switch: Switch, dovecot: Installation) -> Ending:
     dovecot.inside(lambda: _write(adding))
     looked = Looked(Diagnosis("", (), (), (), ()), switch.config, ())
     ending = apply(Ready(switch.plan, looked, Target("", dovecot)), verify=False)
-    done = ending.state is State.APPLIED
+    done = ending.state is FixState.APPLIED
     dovecot.inside(lambda: _remove(gone if done else list(adding)))
     return ending
 

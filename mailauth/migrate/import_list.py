@@ -16,15 +16,15 @@ from typing import BinaryIO
 
 from mailauth.errors import Refused, UsageError
 from mailauth.hashes import Password
-from mailauth.hashes.csv_rows import AS_SEEN, Dialect, Row, read_csv
-from mailauth.migrate.check import Outcome
+from mailauth.hashes.csv_rows import AS_SEEN, CsvRow, Dialect, read_csv
+from mailauth.migrate.check import Checked
 from mailauth.migrate.list_encoding import SPOOL, as_utf8
 
 _DIGEST = 16  # bytes
 
 Named = Callable[[str], tuple[str, str]]
 """What the store calls a user of the list; and the character that Dovecot does not take, if any."""
-Left = Callable[[Outcome, int, str, str], None]
+Left = Callable[[Checked, int, str, str], None]
 """Called for lines without a user: outcome, how many, how a report names them, and why."""
 
 
@@ -62,7 +62,7 @@ class UserList:
             if first == row.line:
                 yield Known(row.line, user, row.password)
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[CsvRow]:
         self._file.seek(self._start)
         return read_csv(self._file, self._dialect)
 
@@ -72,11 +72,11 @@ class UserList:
             self.lines += 1
             if row.password is None or (flaw := _flaw(row)):
                 why = row.error.partition(": ")[2] if row.password is None else flaw
-                left(Outcome.MALFORMED, 1, f"line {row.line}", why)
+                left(Checked.MALFORMED, 1, f"line {row.line}", why)
                 continue
             user, wrong = self._named(row.user)
             if wrong:
-                left(Outcome.NOT_TAKEN, 1, f"line {row.line}", "a character that auth_username_chars lacks")
+                left(Checked.NOT_TAKEN, 1, f"line {row.line}", "a character that auth_username_chars lacks")
                 continue
             self._seen.add(user, row.password, row.line, left)
         if not self.lines:
@@ -114,7 +114,7 @@ def _twice(file: BinaryIO) -> Iterator[BinaryIO]:
         yield kept
 
 
-def _flaw(row: Row) -> str:
+def _flaw(row: CsvRow) -> str:
     """Why a user or a password cannot be one."""
     assert row.password is not None
     try:
@@ -150,12 +150,12 @@ class _Seen:
             return
         before, first, conflict = found
         if conflict:
-            left(Outcome.CONFLICT, 1, f"line {line}, too", "")
+            left(Checked.CONFLICT, 1, f"line {line}, too", "")
         elif before == digest:
-            left(Outcome.REPEATED, 1, f"line {line} is line {first}", "")
+            left(Checked.REPEATED, 1, f"line {line} is line {first}", "")
         else:
             self._link.execute("UPDATE seen SET conflict = 1 WHERE user = ?", (name,))
-            left(Outcome.CONFLICT, 2, f"lines {first} and {line}", "")
+            left(Checked.CONFLICT, 2, f"lines {first} and {line}", "")
 
     def first(self, user: str, password: Password) -> int | None:
         """The line that counts, 0 for none; None where the list held no such line."""

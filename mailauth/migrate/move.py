@@ -43,7 +43,7 @@ _B64 = b"{PLAIN.B64}"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class MoveKind:
     """What becomes of some rows; ``why`` is "" for those that are added or there already."""
 
     what: str
@@ -57,7 +57,7 @@ class Moving:
     """What is to be done.  ``swaps`` are secrets."""
 
     place: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[MoveKind, ...]
     notes: tuple[str, ...]
     swaps: tuple[Swap, ...] = field(repr=False)
 
@@ -146,7 +146,7 @@ def plan(
         users[what, why] += [shown] if len(users[what, why]) < _NAMED else []
         if each:
             each(shown, what, "", "", why)
-    kinds = (Kind(what, rows, tuple(users[what, why]), why) for (what, why), rows in counts.most_common())
+    kinds = (MoveKind(what, rows, tuple(users[what, why]), why) for (what, why), rows in counts.most_common())
     order = sorted(kinds, key=lambda kind: (bool(kind.why), kind.what))
     notes = [*_let_nobody_in(swaps, reads or reader), *_notes(named, there, target)]
     return Moving(target.place, tuple(order), tuple(notes), tuple(swaps))

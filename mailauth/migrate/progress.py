@@ -12,8 +12,8 @@ from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.migrate.goal import Goal, reached
 from mailauth.migrate.onlogin import OnLogin
-from mailauth.migrate.rehash import Outcome
-from mailauth.migrate.tally import Hour, Tally
+from mailauth.migrate.rehash import Rehashed
+from mailauth.migrate.tally import Hour, OutcomeCounts
 from mailauth.probes.survey import Ask, observe_surveys
 from mailauth.stores.rows import HashClass
 
@@ -67,7 +67,7 @@ class Counted(msgspec.Struct, frozen=True):
     migrated: int
 
 
-def by_counters(settings: OnLogin, tally: Tally, kept: Path) -> OnLoginProgress:
+def by_counters(settings: OnLogin, tally: OutcomeCounts, kept: Path) -> OnLoginProgress:
     """From the counters alone, in a time that does not grow with the rows.  ``kept``: ``to_keep``'s."""
     try:
         last = msgspec.json.decode(private.read(kept), type=Counted)
@@ -92,17 +92,17 @@ def by_counters(settings: OnLogin, tally: Tally, kept: Path) -> OnLoginProgress:
 
 
 def _migrated(hours: list[Hour]) -> int:
-    return sum(hour.count for hour in hours if hour.outcome is Outcome.MIGRATED)
+    return sum(hour.count for hour in hours if hour.outcome is Rehashed.MIGRATED)
 
 
 def to_keep(found: OnLoginProgress) -> bytes:
     """What ``by_counters`` needs of a progress that was counted just now."""
     at = dt.datetime.now(dt.UTC).timestamp()
-    migrated = found.totals.get(Outcome.MIGRATED.value, 0)
+    migrated = found.totals.get(Rehashed.MIGRATED.value, 0)
     return msgspec.json.encode(Counted(at, found.users, found.reached, migrated))
 
 
-def by_rows(settings: OnLogin, tally: Tally, now: float | None = None) -> OnLoginProgress:
+def by_rows(settings: OnLogin, tally: OutcomeCounts, now: float | None = None) -> OnLoginProgress:
     """Count the stores, too.  Raises UsageError, CannotObserve when no store can be read."""
     dovecot = Installation(settings.config, settings.pid)
     if settings.pid is not None:
@@ -141,7 +141,7 @@ def _there(one: HashClass, goal: Goal) -> bool:
 def _days(hours: list[Hour]) -> tuple[Day, ...]:
     found: Counter[str] = Counter()
     for hour in hours:
-        if hour.outcome is Outcome.MIGRATED:
+        if hour.outcome is Rehashed.MIGRATED:
             found[_date(hour.at)] += hour.count
     return tuple(Day(date, count) for date, count in sorted(found.items()))
 

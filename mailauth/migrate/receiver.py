@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mailauth.dovecot.ours import ON_LOGIN_HEADER
-from mailauth.listening.http import Answer, Asked
+from mailauth.listening.http import HttpRequest, Response
 from mailauth.listening.repeats import Repeats
-from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.rehash import Rehashed
 
 _JSON = (("Content-Type", "application/json"),)
-_GO_ON = Answer(200, b'{"status":0,"msg":""}', _JSON)  # what a policy server says to let a login go on
-_REFUSED = Answer(403, b"{}", (*_JSON, ("Connection", "close")))
+_GO_ON = Response(200, b'{"status":0,"msg":""}', _JSON)  # what a policy server says to let a login go on
+_REFUSED = Response(403, b"{}", (*_JSON, ("Connection", "close")))
 
 
 class Report(msgspec.Struct):
@@ -56,14 +56,14 @@ class Receiver:
     token: str = field(repr=False)
     take: Callable[[Heard], None]
     say: Repeats
-    count: Callable[[Outcome], None]  # of what is not taken: every request comes to something
+    count: Callable[[Rehashed], None]  # of what is not taken: every request comes to something
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, asked: HttpRequest) -> Response:
         """The report is taken before the answer: Dovecot may have given up waiting for it."""
         given = asked.header(ON_LOGIN_HEADER.lower().encode()).strip()
         if not hmac.compare_digest(given, f"key={self.token}".encode()):
             self.say("a request without our token", "a request without our token was refused")
-            self.count(Outcome.REFUSED)
+            self.count(Rehashed.REFUSED)
             return _REFUSED
         if asked.method == b"POST" and b"command=report" in asked.target:
             self._heard(asked.body)
@@ -73,11 +73,11 @@ class Receiver:
         try:
             report = msgspec.json.decode(body, type=Report)
         except msgspec.DecodeError:
-            self.count(Outcome.REFUSED)
+            self.count(Rehashed.REFUSED)
             return
         if not report.success or report.policy_reject or report.master:
-            self.count(Outcome.NO_LOGIN)
+            self.count(Rehashed.NO_LOGIN)
         elif not report.user or not report.sealed:
-            self.count(Outcome.NOT_OURS)
+            self.count(Rehashed.NOT_OURS)
         else:
             self.take(Heard(report.user, report.sealed, report.mac, report.login, report.service))

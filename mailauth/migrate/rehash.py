@@ -20,7 +20,7 @@ from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case, Scene
 
 
-class Outcome(Enum):
+class Rehashed(Enum):
     """What became of one report; they are counted by these names."""
 
     MIGRATED = "migrated"
@@ -46,7 +46,7 @@ class Outcome(Enum):
 class Done:
     """The outcome for one user, and a sentence of why where it is not plain."""
 
-    outcome: Outcome
+    outcome: Rehashed
     why: str = ""
 
 
@@ -71,27 +71,27 @@ def rehash(
         scene = replace(scene, road=make_road(scene))
         answers = look_up(scene, cases).answers
     except CannotObserve as why:
-        return Done(Outcome.NOT_READ, str(why))
+        return Done(Rehashed.NOT_READ, str(why))
     writable = [case for case in cases if isinstance(case.passdb.source, FileSource | SqlSource)]
     sound = [(case, case.hash) for case in writable if isinstance(case.hash, Hash)]
     if failed := [answer for answer in answers if answer.failure]:
-        return Done(Outcome.NOT_READ, f"{failed[0].place}: {failed[0].outcome.value}")
+        return Done(Rehashed.NOT_READ, f"{failed[0].place}: {failed[0].outcome.value}")
     if not sound:
-        return Done(Outcome.NOT_OURS)
+        return Done(Rehashed.NOT_OURS)
     if all(reached(parsed, goal) for _, parsed in sound):
-        return Done(Outcome.ALREADY)
+        return Done(Rehashed.ALREADY)
     matching = next((pair for pair in sound if _matches(pair[1], password, scene.user)), None)
     if matching is None:
-        return Done(Outcome.NO_MATCH)
+        return Done(Rehashed.NO_MATCH)
     case, parsed = matching
     if reached(parsed, goal):
-        return Done(Outcome.ALREADY)
+        return Done(Rehashed.ALREADY)
     most = parsed.reads
     if most is not None and len(password.raw) > most and not long_too:
-        return Done(Outcome.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes")
+        return Done(Rehashed.TOO_LONG, f"{parsed.scheme.name} reads {most} bytes")
     losing = lost(offered(scene.config, case.passdb), parsed.scheme.name, goal.scheme)
     if losing and not accept_loss:
-        return Done(Outcome.MECHANISM, ", ".join(losing))
+        return Done(Rehashed.MECHANISM, ", ".join(losing))
     return _renewed(scene, case, order, password, write)
 
 
@@ -103,13 +103,13 @@ def _renewed(scene: Scene, case: Case, order: Order, password: Password, write: 
     made = make(order, password, scene.user)
     if not isinstance(made, str):
         room = made.verdict is Verdict.OUT_OF_MEMORY
-        return Done(Outcome.NO_ROOM if room else Outcome.NOT_MADE, made.reason)
+        return Done(Rehashed.NO_ROOM if room else Rehashed.NOT_MADE, made.reason)
     if hashes.verify(made, password, user=scene.user).verdict is not Verdict.MATCH:
-        return Done(Outcome.NOT_MADE, "the new hash does not match the password it was made from")
+        return Done(Rehashed.NOT_MADE, "the new hash does not match the password it was made from")
     try:
         write(scene, case, made.encode())
     except RowChanged as why:
-        return Done(Outcome.CHANGED, str(why))
+        return Done(Rehashed.CHANGED, str(why))
     except MailauthError as why:
-        return Done(Outcome.NOT_WRITTEN, str(why))
-    return Done(Outcome.MIGRATED)
+        return Done(Rehashed.NOT_WRITTEN, str(why))
+    return Done(Rehashed.MIGRATED)

@@ -14,7 +14,7 @@ from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.hashes import Password
 from mailauth.hashes.sampled import Proofs, of_sample
 from mailauth.migrate import import_list
-from mailauth.migrate.check import Outcome
+from mailauth.migrate.check import Checked
 from mailauth.migrate.import_list import Known, Named
 from mailauth.migrate.named import as_written, named_by
 from mailauth.migrate.where import table_of
@@ -40,7 +40,7 @@ class Sample:
 def of_file(file: BinaryIO, name: str, table: Table, named: Named) -> Sample:
     """Raises UsageError where others may read it, or nothing in it can be used; Refused, CannotObserve."""
     _only_ours(file, name)
-    unused: Counter[Outcome] = Counter()
+    unused: Counter[Checked] = Counter()
     with import_list.opened(file, named, lambda why, count, *_: unused.update({why: count})) as users:
         found = list(_rows(users.users(), table, named))
         return Sample(users.lines, len(found), of_sample(found))

@@ -31,10 +31,10 @@ from mailauth.listening.repeats import Repeats
 from mailauth.migrate.limits import Failures, Seen
 from mailauth.migrate.onlogin import OnLogin
 from mailauth.migrate.receiver import Heard, Receiver
-from mailauth.migrate.rehash import Done, Outcome, Write, rehash
+from mailauth.migrate.rehash import Done, Rehashed, Write, rehash
 from mailauth.migrate.room import room_of
 from mailauth.migrate.sealed_password import opened, parsed
-from mailauth.migrate.tally import Tally
+from mailauth.migrate.tally import OutcomeCounts
 from mailauth.probes.process import master_process, running
 from mailauth.probes.scene import Scene
 
@@ -42,7 +42,7 @@ WAITING = 1000  # logins that may wait
 _KNOWN = 100_000  # users remembered as done
 _AGAIN = 3600.0  # seconds until a user known as done is looked at again
 _FRESH = 60.0  # seconds that the configuration is taken as read
-_TRANSIENT = (Outcome.NOT_READ, Outcome.NOT_WRITTEN)
+_TRANSIENT = (Rehashed.NOT_READ, Rehashed.NOT_WRITTEN)
 _ATTEMPTS = 3
 _TOLD = 1.0  # seconds between two writes of what was only counted
 _NOTICED = 0.2  # seconds until a signal is
@@ -62,11 +62,11 @@ _SERVICE = re.compile(r"[a-z][a-z0-9_-]{0,39}")  # what a service may be called
 
 
 @dataclass(slots=True)
-class Service:
+class RehashService:
     """One service for one Dovecot.  ``say`` takes lines for the journal, without secrets."""
 
     settings: OnLogin
-    tally: Tally
+    tally: OutcomeCounts
     write: Write
     say: Repeats
     seen: Seen
@@ -76,7 +76,7 @@ class Service:
     _order: Order | None = None
     _read_at: float = 0.0
     _stopped: bool = False
-    _counts: Counter[Outcome] = field(default_factory=Counter)  # not written yet
+    _counts: Counter[Rehashed] = field(default_factory=Counter)  # not written yet
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _told_at: float = 0.0
     _failures: Failures = field(default_factory=Failures)
@@ -98,7 +98,7 @@ class Service:
             self._tell_counts()
             if self._stopped:
                 for _ in range(self._waiting.qsize()):
-                    self._count(Outcome.DROPPED)
+                    self._count(Rehashed.DROPPED)
                 self._tell_counts(now=True)
                 self.say.close()
                 return  # those who wait come again with their next login
@@ -125,14 +125,14 @@ class Service:
     def _take(self, heard: Heard) -> None:
         """Called by the ear: must not wait."""
         if self._known.get(heard.user, 0.0) > time.monotonic():
-            self._count(Outcome.ALREADY)
+            self._count(Rehashed.ALREADY)
             return
         try:
             self._waiting.put_nowait(heard)
         except queue.Full:
-            self._count(Outcome.DROPPED)
+            self._count(Rehashed.DROPPED)
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Rehashed) -> None:
         """Of what costs no work.  It is written once a second, since there may be many."""
         with self._counting:
             self._counts[outcome] += 1
@@ -146,7 +146,7 @@ class Service:
         for outcome, count in counts.items():
             self._tally(outcome, count)
 
-    def _tally(self, outcome: Outcome, count: int = 1) -> None:
+    def _tally(self, outcome: Rehashed, count: int = 1) -> None:
         try:
             self.tally.add(outcome, count)
         except Exception as why:  # noqa: BLE001 - a full disk must not end the service; sqlite3 has many errors
@@ -154,21 +154,21 @@ class Service:
 
     def _one(self, heard: Heard) -> None:
         if self._known.get(heard.user, 0.0) > time.monotonic():
-            self._count(Outcome.ALREADY)
+            self._count(Rehashed.ALREADY)
             return
         if self._failures.too_many(heard.user):
             self.say("reports were passed over: too many failed", "reports are passed over: too many failed")
-            self._count(Outcome.PASSED_OVER)
+            self._count(Rehashed.PASSED_OVER)
             return
         done = self._done(heard)
-        if done.outcome in (Outcome.MIGRATED, Outcome.ALREADY):
+        if done.outcome in (Rehashed.MIGRATED, Rehashed.ALREADY):
             self._remember(heard.user)
-        elif done.outcome is not Outcome.NOT_OURS:
+        elif done.outcome is not Rehashed.NOT_OURS:
             why = f" ({done.why})" if done.why else ""
             self.say(done.outcome.value, f"{heard.user!r}: {done.outcome.value}{why}")
-        if done.outcome is Outcome.FORGED:
+        if done.outcome is Rehashed.FORGED:
             self._failures.forged.take()
-        elif done.outcome is Outcome.NO_MATCH:
+        elif done.outcome is Rehashed.NO_MATCH:
             self._failures.add(heard.user)
         self._tally(done.outcome)
 
@@ -181,9 +181,9 @@ class Service:
         sealed = parsed(heard.sealed, heard.mac)
         password = opened(sealed, heard.user, self.settings.key, self.settings.nonce) if sealed else None
         if sealed is None or password is None:
-            return Done(Outcome.FORGED)
+            return Done(Rehashed.FORGED)
         if self.seen.before(sealed.mark):
-            return Done(Outcome.REPLAYED)
+            return Done(Rehashed.REPLAYED)
         try:
             for attempt in stamina.retry_context(
                 on=_TryAgainError, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, timeout=None
@@ -193,9 +193,9 @@ class Service:
         except _TryAgainError as given_up:
             return given_up.done
         except MailauthError as why:
-            return Done(Outcome.NOT_READ, str(why))
+            return Done(Rehashed.NOT_READ, str(why))
         except Exception as bug:  # noqa: BLE001 - one odd user must not end the service
-            return Done(Outcome.NOT_MADE, f"a bug in mailauth: {type(bug).__name__}")
+            return Done(Rehashed.NOT_MADE, f"a bug in mailauth: {type(bug).__name__}")
         return done
 
     def _try(self, heard: Heard, password: Password) -> Done:
@@ -214,7 +214,7 @@ class Service:
         )
         if done.outcome in _TRANSIENT:
             raise _TryAgainError(done)
-        if done.outcome is Outcome.MIGRATED and config.cache_size:
+        if done.outcome is Rehashed.MIGRATED and config.cache_size:
             dovecot.run("doveadm", "auth", "cache", "flush", "--", user, timeout=10.0)
         return done
 

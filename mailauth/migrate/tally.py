@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.rehash import Rehashed
 
 _HOUR = 3600
 _KEPT = 400 * 24 * _HOUR  # seconds
@@ -22,12 +22,12 @@ class Hour:
     """How often something came out in the hour that begins at ``at`` (seconds since 1970)."""
 
     at: int
-    outcome: Outcome
+    outcome: Rehashed
     count: int
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class OutcomeCounts:
     """Counts in a file; each call opens and closes it, so that a kill loses nothing.
 
     Who writes takes the lock first, and who reads never writes: SQLite waits for a lock only where none is
@@ -36,7 +36,7 @@ class Tally:
 
     path: Path
 
-    def add(self, outcome: Outcome, count: int = 1, at: float | None = None) -> None:
+    def add(self, outcome: Rehashed, count: int = 1, at: float | None = None) -> None:
         hour = int(time.time() if at is None else at) // _HOUR * _HOUR
         with self._open() as base:
             base.execute("BEGIN IMMEDIATE")
@@ -57,10 +57,10 @@ class Tally:
             if not base.execute("SELECT 1 FROM sqlite_master WHERE name = 'done'").fetchone():
                 return []
             rows = base.execute("SELECT hour, outcome, count FROM done ORDER BY hour, outcome").fetchall()
-        return [Hour(at, Outcome[name], count) for at, name, count in rows if name in Outcome.__members__]
+        return [Hour(at, Rehashed[name], count) for at, name, count in rows if name in Rehashed.__members__]
 
-    def totals(self) -> dict[Outcome, int]:
-        found = dict.fromkeys(Outcome, 0)
+    def totals(self) -> dict[Rehashed, int]:
+        found = dict.fromkeys(Rehashed, 0)
         for hour in self.hours():
             found[hour.outcome] += hour.count
         return found

@@ -23,7 +23,7 @@ _WORKERS = 30  # auth_worker_max_count's and, in 2.4, process_limit's default
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FitQuestion:
     """Which Dovecot; ``rows_query``: another query for all passwords; ``user``: one to look up."""
 
     dovecot: Installation
@@ -31,7 +31,7 @@ class Question:
     user: str = NOBODY  # looked up to start a worker, where none runs
 
 
-def observe_fit(question: Question) -> FitReport:
+def observe_fit(question: FitQuestion) -> FitReport:
     """Everything ``memory fit`` says of a server.
 
     Raises UsageError for a configuration that Dovecot refuses, CannotObserve when there is no Dovecot.
@@ -48,7 +48,7 @@ def observe_fit(question: Question) -> FitReport:
     )
 
 
-def _passdb(question: Question, config: AuthConfig, passdb: Passdb) -> PassdbFit:
+def _passdb(question: FitQuestion, config: AuthConfig, passdb: Passdb) -> PassdbFit:
     ask = Ask(question.dovecot, config, question.rows_query)
     counted = None
     try:
@@ -58,7 +58,7 @@ def _passdb(question: Question, config: AuthConfig, passdb: Passdb) -> PassdbFit
         return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), str(why))
 
 
-def fit_passdb(question: Question, config: AuthConfig, passdb: Passdb, counted: Census) -> PassdbFit:
+def fit_passdb(question: FitQuestion, config: AuthConfig, passdb: Passdb, counted: Census) -> PassdbFit:
     """A store's largest hash against the processes that verify it.  Raises CannotObserve."""
     if counted.largest is None:
         return PassdbFit(passdb.label, passdb.driver, counted, (), "", (), "")
@@ -74,7 +74,7 @@ def fit_passdb(question: Question, config: AuthConfig, passdb: Passdb, counted: 
 
 def observe_memory(ask: Ask, surveys: Surveys) -> StoreMemory:
     """Whether the largest hash of each store fits where it is verified.  Raises CannotObserve."""
-    question = Question(ask.dovecot)
+    question = FitQuestion(ask.dovecot)
     fits = []
     for one in surveys.stores:
         try:

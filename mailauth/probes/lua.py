@@ -103,7 +103,7 @@ def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> L
     refused = tuple(
         one
         for one in returns
-        if one.value is not luascript.Kind.UNKNOWN and one.value not in taken(dialect, ok=one.ok)
+        if one.value is not luascript.LuaType.UNKNOWN and one.value not in taken(dialect, ok=one.ok)
     )
     hidden = next((one for one in luascript.CALLED if one in script.local), "")
     return replace(

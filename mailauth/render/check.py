@@ -6,7 +6,7 @@ Form: Monitoring Plugins Development Guidelines: one short line, "|" and perfdat
 import re
 from typing import Any
 
-from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Status
+from mailauth.check.outcome import KINDS, CheckReport, Metric, Outcome, Status
 from mailauth.schema import schema_of
 from mailauth.visible import visible
 
@@ -14,7 +14,7 @@ _SHORT, _LONG = 240, 400  # characters of the first line, and of each other one
 _MOST_LINES, _MOST_PERF = 40, 48
 
 
-def check_text(report: Report) -> str:
+def check_text(report: CheckReport) -> str:
     """What a plugin prints."""
     lines = [f"MAILAUTH {report.status.value} - {_first(report)}"]
     perf = [_perf(one) for each in report.outcomes for one in each.metrics if one.perf]
@@ -26,7 +26,7 @@ def check_text(report: Report) -> str:
     return "\n".join([*lines, *rest]) + "\n"
 
 
-def _first(report: Report) -> str:
+def _first(report: CheckReport) -> str:
     """The first of the worst, with the checks that have the same fault, and which others are as bad."""
     checks = [one for one in report.outcomes if one.status is report.status]
     if report.status is Status.OK or not checks:
@@ -38,7 +38,7 @@ def _first(report: Report) -> str:
     return f"{told}; also {_safe(others, _SHORT)}" if others else told
 
 
-def _well(report: Report) -> str:
+def _well(report: CheckReport) -> str:
     """Never that all is well of a passdb that was not looked into."""
     unseen = dict.fromkeys(said.unseen for one in report.outcomes for said in one.said if said.unseen)
     if not unseen:
@@ -68,4 +68,4 @@ def _perf(one: Metric) -> str:
 
 def check_schema() -> dict[str, Any]:
     """mailauth/schemas/check.json."""
-    return schema_of(Report)
+    return schema_of(CheckReport)

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from mailauth.check.outcome import KINDS, Report
+from mailauth.check.outcome import KINDS, CheckReport
 from mailauth.visible import visible
 
 _STATUS = "Whether a check is well: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
@@ -16,7 +16,7 @@ _STATUS = "Whether a check is well: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
 class Checks(Collector):
     """The last report, as it is when it is asked for; nothing before there is one."""
 
-    def __init__(self, report: Report | None = None) -> None:
+    def __init__(self, report: CheckReport | None = None) -> None:
         self.report = report
 
     def collect(self) -> Iterable[Metric]:
@@ -26,14 +26,14 @@ class Checks(Collector):
         yield from _of_metrics(self.report)
 
 
-def check_metrics(report: Report) -> str:
+def check_metrics(report: CheckReport) -> str:
     """For node_exporter's textfile."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Checks(report))
     return generate_latest(registry).decode()
 
 
-def _of_checks(report: Report) -> Iterable[Metric]:
+def _of_checks(report: CheckReport) -> Iterable[Metric]:
     status = GaugeMetricFamily("mailauth_check_status", _STATUS, labels=["check"])
     took = GaugeMetricFamily("mailauth_check_duration_seconds", "How long a check took.", labels=["check"])
     for one in report.outcomes:
@@ -53,7 +53,7 @@ def _of_checks(report: Report) -> Iterable[Metric]:
         yield about
 
 
-def _of_metrics(report: Report) -> Iterable[Metric]:
+def _of_metrics(report: CheckReport) -> Iterable[Metric]:
     """Each kind once, with all its samples."""
     for name, kind in KINDS.items():
         samples = [one for each in report.outcomes for one in each.metrics if one.name == name]

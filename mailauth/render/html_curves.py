@@ -13,7 +13,7 @@ _TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Curve:
     """A line of a picture; ``kind`` is its colour and stroke; ``points`` as SVG writes them."""
 
     label: str
@@ -52,7 +52,7 @@ class Curves:
     y_label: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[Curve, ...]
     dots: tuple[Dot, ...] = ()
     mark: float | None = None
     limit: float | None = None
@@ -94,7 +94,7 @@ def _over_time(
     times = [one.at for one in samples]
     x, x_ticks = _axis(max(times), LEFT, RIGHT)
     y, y_ticks = _axis(max(max(values) for _, _, values in series), BOTTOM, TOP)
-    lines = tuple(Line(label, kind, _points(times, values, x, y)) for label, kind, values in series)
+    lines = tuple(Curve(label, kind, _points(times, values, x, y)) for label, kind, values in series)
     says = f"Over {number(max(times))} seconds: {told}."
     return Curves(name, title, says, "seconds", unit, x_ticks, y_ticks, lines)
 

@@ -1,6 +1,6 @@
 """A load as text and as a JSON schema."""
 
-from mailauth.load.result import Counts, Knee, Latency, LoadResult, Sample, Step
+from mailauth.load.result import Counts, Knee, Latency, LoadResult, LoadStep, Sample
 from mailauth.schema import schema_of
 
 _MiB = 1024 * 1024
@@ -115,7 +115,7 @@ def _knee(knee: Knee) -> list[str]:
     return lines
 
 
-def _step(step: Step) -> str:
+def _step(step: LoadStep) -> str:
     one = step.latency
     spread = f"{ms(one.p50):>8}  {ms(one.p95):>8}  {ms(one.p99):>8}"
     verdict = "holds" if step.held else step.why

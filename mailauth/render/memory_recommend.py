@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mailauth.dovecot.sizes import show_limit, show_size
-from mailauth.memory.recommend import Advice, Row
+from mailauth.memory.recommend import Advice, AdviceRow
 from mailauth.memory.report import Load, RecommendReport
 from mailauth.render.memory import columns, ms, spread_text
 
@@ -36,7 +36,7 @@ def _lines(report: RecommendReport) -> Iterator[str]:
         yield from _proof(report.proof)
 
 
-def _chosen(advice: Advice, row: Row) -> Iterator[str]:
+def _chosen(advice: Advice, row: AdviceRow) -> Iterator[str]:
     yield f"ARGON2ID  {row.name}"
     yield f"  mailauth hash new -s ARGON2ID --memory {row.m} --time {row.t} --lanes 1"
     for dialect, text in advice.config.items():
@@ -50,7 +50,7 @@ def _chosen(advice: Advice, row: Row) -> Iterator[str]:
         yield f"  after an outage, all {advice.wish.users} users have logged in after {advice.everyone:.0f} s"
 
 
-def _row(row: Row, advice: Advice) -> tuple[str, ...]:
+def _row(row: AdviceRow, advice: Advice) -> tuple[str, ...]:
     speed = row.speed
     return (
         f"{'>' if row == advice.chosen else ' '} {row.name}",

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mailauth.fix.takeback import Step
+from mailauth.fix.takeback import UndoStep
 from mailauth.hashes.origins import ORIGINS
 from mailauth.migrate.apply import Plan, Report
 from mailauth.migrate.decide import Action, Line
@@ -62,7 +62,7 @@ def lines_text(plan: Plan, scheme: str) -> str:
 
 
 def default_scheme_text(
-    head: Head, report: Report, schemes: tuple[str, str], steps: Sequence[Step], problem: str
+    head: Head, report: Report, schemes: tuple[str, str], steps: Sequence[UndoStep], problem: str
 ) -> str:
     """How the change of a default scheme went; ``schemes``: the old one and the new one."""
     old, new = schemes

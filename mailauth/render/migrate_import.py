@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.migrate.bulk import Imported
-from mailauth.migrate.check import DONE, NEW, Outcome
+from mailauth.migrate.check import DONE, NEW, Checked
 from mailauth.schema import schema_of
 
 _SHOWN = 10  # names on a line
@@ -40,8 +40,8 @@ def import_report(found: Imported, place: str, name: str) -> ImportReport:
         lines=found.lines,
         new=found.new,
         left=found.left,
-        counts={one.name.lower(): found.counts[one] for one in Outcome if found.counts[one]},
-        named={one.name.lower(): found.named[one] for one in Outcome if one in found.named},
+        counts={one.name.lower(): found.counts[one] for one in Checked if found.counts[one]},
+        named={one.name.lower(): found.named[one] for one in Checked if one in found.named},
         reasons=dict(found.reasons),
         not_kept=found.not_kept,
         stopped=found.stopped,
@@ -78,7 +78,7 @@ def import_text(found: Imported, place: str, name: str, *, verifying: bool, key:
 
 
 def _counts(found: Imported, would: str) -> list[str]:
-    counts = [(one, found.counts[one]) for one in Outcome if found.counts[one]]
+    counts = [(one, found.counts[one]) for one in Checked if found.counts[one]]
     return [
         *(f"  {count:>8}  {would if one in NEW else ''}{one.value}" for one, count in counts if one in DONE),
         *(["  left as they are:"] if found.left else []),

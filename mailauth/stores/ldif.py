@@ -17,7 +17,7 @@ _NAMES = ("uid", "mail", "cn")  # of a user, the first that is there
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LdifEntry:
     """An entry's name, its user, and the values of the attribute that has the passwords."""
 
     dn: bytes
@@ -25,7 +25,7 @@ class Entry:
     values: tuple[bytes, ...] = field(repr=False)
 
 
-def read(file: BinaryIO, attribute: str) -> Iterator[Entry]:
+def read(file: BinaryIO, attribute: str) -> Iterator[LdifEntry]:
     """The entries that have the attribute.  Raises UsageError with the line of what is none."""
     wanted = attribute.lower()
     for fields in _records(file):
@@ -34,7 +34,7 @@ def read(file: BinaryIO, attribute: str) -> Iterator[Entry]:
         dn, values = fields.get("dn"), fields.get(wanted, [])
         if dn and values:
             name = next((fields[one][0] for one in _NAMES if one in fields), dn[0])
-            yield Entry(dn[0], name.decode("utf-8", "replace"), tuple(values))
+            yield LdifEntry(dn[0], name.decode("utf-8", "replace"), tuple(values))
 
 
 def _records(file: BinaryIO) -> Iterator[dict[str, list[bytes]]]:

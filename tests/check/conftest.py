@@ -9,7 +9,7 @@ import pytest
 
 from mailauth.check.asked import CheckRun, Limits, Which
 from mailauth.check.credentials import read_credentials
-from mailauth.check.outcome import Outcome, Report
+from mailauth.check.outcome import CheckReport, Outcome
 from mailauth.check.run import run
 from mailauth.lab import Lab
 from tests.cli.running import mailauth
@@ -58,7 +58,7 @@ class Watched:
             return Which(str(self.lab.config))
         return Which(None, str(self.lab.master_pid or ""))
 
-    def run(self, *checks: str, **more: object) -> Report:
+    def run(self, *checks: str, **more: object) -> CheckReport:
         asked = replace(self.asked, which=self.which, checks=checks or EVERY)
         return run(replace(asked, **more))  # type: ignore[arg-type]
 

@@ -53,7 +53,7 @@ def test_a_refused_canary_is_tried_once_and_then_left_alone(watched: Make, dovec
         assert one.one("canary").status is Status.OK
         assert attempts(one) == 1
         # Nor is it left alone until a clock that was set back comes there again.
-        kept = canary.Kept(one.asked.canary.version, "canary", time.time() + 3600.0, "refused")
+        kept = canary.KeptLogin(one.asked.canary.version, "canary", time.time() + 3600.0, "refused")
         keep.save(next(one.asked.state.iterdir()) / "canary.json", kept)
         assert one.one("canary").status is Status.OK
 
@@ -84,14 +84,14 @@ def test_a_count_is_kept_and_one_that_was_cut_off_is_not_begun_again(watched: Ma
         one.asked = replace(one.asked, survey_age=3600.0, timeout=20.0)
         assert one.one("rows").status is Status.OK
         place = next(one.asked.state.rglob("survey.json"))
-        kept = keep.load(place, survey.Kept)
+        kept = keep.load(place, survey.KeptSurvey)
         assert kept
         # As if it had taken twenty seconds, more than an hour for a thousandth of the time.
         slow = replace(kept, seconds=20.0)
         keep.save(place, slow)
         one.lab.set_password("large", "{NOSUCH}x")
         assert one.one("rows").status is Status.OK
-        assert keep.load(place, survey.Kept) == slow
+        assert keep.load(place, survey.KeptSurvey) == slow
         # A store like that is not begun with twenty seconds before us, even when it is due.
         keep.save(place, replace(slow, began=slow.began - 5000.0))
         assert one.one("rows").status is Status.OK

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Said, Status, outcome, report
+from mailauth.check.outcome import KINDS, CheckLine, CheckReport, Metric, Outcome, Status, outcome, report
 from mailauth.cli.check import check
 from mailauth.render.check import check_schema, check_text
 from mailauth.render.check_metrics import check_metrics
@@ -72,8 +72,8 @@ def test_the_schema_in_the_tree_is_current() -> None:
     assert json.loads(SCHEMA.read_text()) == json.loads(to_json(check_schema()))
 
 
-def _reported(status: Status, says: str, *names: str) -> Report:
-    return report((outcome(name, [Said(status, says)]) for name in names), "2.4.1", 0.0)
+def _reported(status: Status, says: str, *names: str) -> CheckReport:
+    return report((outcome(name, [CheckLine(status, says)]) for name in names), "2.4.1", 0.0)
 
 
 def test_one_cause_is_told_once_and_the_line_stays_short() -> None:

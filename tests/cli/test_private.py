@@ -11,7 +11,7 @@ import pytest
 from mailauth import private
 from mailauth.errors import UsageError
 from mailauth.fix import journal
-from mailauth.fix.journal import FileEntry, Journal, State
+from mailauth.fix.journal import FileEntry, FixState, Journal
 from mailauth.render.picture import put
 from tests.cli.running import ROOT, mailauth
 
@@ -25,7 +25,7 @@ def planted(state: Path, target: Path) -> Path:
     folder = state / "fix" / "planted"
     folder.mkdir(parents=True)
     entry = FileEntry(str(target), b"owned\n", target.read_bytes())
-    made = Journal("planted", "CONF001", "", "imap", str(target), None, State.APPLIED, (entry,))
+    made = Journal("planted", "CONF001", "", "imap", str(target), None, FixState.APPLIED, (entry,))
     (folder / "journal.json").write_bytes(msgspec.json.encode(made))
     for path in (state, state / "fix", folder):
         path.chmod(0o700)
@@ -75,7 +75,7 @@ def test_a_killed_fix_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """By the next run, though that finds nothing to mend."""
     monkeypatch.setenv("MAILAUTH_STATE", str(tmp_path / "state"))
     with journal.alone():
-        left = Journal("20260101-000000-MEM001", "MEM001", "alice", "imap", None, None, State.APPLYING)
+        left = Journal("20260101-000000-MEM001", "MEM001", "alice", "imap", None, None, FixState.APPLYING)
         journal.write(left)
         assert journal.left_over() == ""  # it is at work
     done = mailauth("fix", "MEM001", "-c", str(tmp_path / "none"), MAILAUTH_STATE=str(tmp_path / "state"))

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mailauth.check.outcome import KINDS, Metric, Outcome, Report, Said, Status
+from mailauth.check.outcome import KINDS, CheckLine, CheckReport, Metric, Outcome, Status
 from mailauth.cli.streams import guard
 from mailauth.dovecot.logreport import FromLogReport
 from mailauth.dovecot.logs import plain
@@ -80,11 +80,11 @@ def fix_report() -> FixReport:
     return replace(made, files=[replace(made.files[0], diff=diff)])
 
 
-def checks() -> Report:
+def checks() -> CheckReport:
     name = next(name for name in KINDS)
-    said = [Said(Status.CRITICAL, EVIL, EVIL, EVIL)]
+    said = [CheckLine(Status.CRITICAL, EVIL, EVIL, EVIL)]
     metric = Metric(name, 1.0, EVIL, {"passdb": EVIL})
-    return Report(Status.CRITICAL, EVIL, 0.0, [Outcome("canary", Status.CRITICAL, EVIL, said, [metric])])
+    return CheckReport(Status.CRITICAL, EVIL, 0.0, [Outcome("canary", Status.CRITICAL, EVIL, said, [metric])])
 
 
 TEXTS: dict[str, Callable[[], str]] = {

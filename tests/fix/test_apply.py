@@ -25,7 +25,7 @@ from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Edit, Remedy, StoreChange
 from mailauth.fix import apply, journal, plan, report
-from mailauth.fix.journal import State
+from mailauth.fix.journal import FixState
 from mailauth.fix.reload import reload
 from mailauth.lab.stores import ServerStore
 from mailauth.remedies import HASH_NEW
@@ -125,7 +125,7 @@ def test_where_settings_go(
         ready = ready_with(one, Remedy("Raise.", config=both(text), file=str(one.config)), SECRET)
         assert [change.path for change in ready.plan.files] == [str(one.folder / where)]
         ending = apply.apply(ready)
-        assert ending.state is State.APPLIED, ending
+        assert ending.state is FixState.APPLIED, ending
         assert one.login("alice", SECRET).ok
         assert apply.undo(ending.id).clean
         assert config_of(one) == before
@@ -144,7 +144,7 @@ def test_lines_are_changed_where_they_stand(fix: Fix, lab: Labs) -> None:
             Edit(str(file), 5, "auth_cache_size = 1M", "auth_cache_size = 2M"),
         )
         ready = ready_with(one, Remedy("Change.", edits=edits))
-        assert apply.apply(ready).state is State.APPLIED
+        assert apply.apply(ready).state is FixState.APPLIED
         assert file.read_text() == "service auth {\n    vsz_limit = 300M\n}\nauth_cache_size = 2M\n"
         with pytest.raises(Refused, match=":5: is not the line that was found there"):
             ready_with(one, Remedy("Change.", edits=edits))
@@ -201,12 +201,12 @@ def test_a_remedy_that_fails_is_rolled_back(
         before = config_of(one)
         ready = ready_with(one, Remedy("Break.", config=both(text), file=str(one.config)), SECRET)
         ending = apply.apply(ready)
-        assert ending.state is State.ROLLED_BACK, ending
+        assert ending.state is FixState.ROLLED_BACK, ending
         assert re.search(why, ending.problem), ending.problem
         assert config_of(one) == before
         assert one.login("alice", SECRET).ok
         assert "Rolled back" in fix_text(report.report(ready, ending))
-        assert journal.read(ending.id).state is State.ROLLED_BACK
+        assert journal.read(ending.id).state is FixState.ROLLED_BACK
         assert len(fix.journals) == 1
 
 
@@ -221,7 +221,7 @@ def test_reload_fails(fix: Fix, lab: Labs, monkeypatch: pytest.MonkeyPatch) -> N
         try:
             ending = apply.apply(ready)
             assert "no new auth process answered" in ending.problem
-            assert ending.state is State.APPLYING
+            assert ending.state is FixState.APPLYING
             assert "HALF DONE" in fix_text(report.report(ready, ending))
             assert config_of(one) == before
             with pytest.raises(Refused, match="an earlier fix was killed"):
@@ -229,7 +229,7 @@ def test_reload_fails(fix: Fix, lab: Labs, monkeypatch: pytest.MonkeyPatch) -> N
         finally:
             os.kill(one.master_pid, signal.SIGCONT)
             monkeypatch.setattr("mailauth.fix.reload._SECONDS", 60.0)
-        assert apply.undo(ending.id).state is State.UNDONE
+        assert apply.undo(ending.id).state is FixState.UNDONE
         assert one.login("alice", SECRET).ok
 
 
@@ -263,7 +263,7 @@ def test_a_dovecot_that_does_not_run(fix: Fix, lab: Labs) -> None:
         ready = ready_with(one, Remedy("Set.", config=both("auth_debug = yes"), file=str(one.config)))
         one.stop()
         ending = apply.apply(ready)
-        assert (ending.state, ending.clean) == (State.APPLIED, True)
+        assert (ending.state, ending.clean) == (FixState.APPLIED, True)
         assert "Dovecot does not run" in ending.notes[0]
         assert one.config.read_text().endswith("auth_debug = yes\n")
 
@@ -325,7 +325,7 @@ def test_a_command_that_fails(fix: Fix, lab: Labs) -> None:
         before = config_of(one)
         commands = (("chmod", "--", "a+x", str(one.config)), ("mkdir", "-p", "--", "/proc/nowhere"))
         ending = apply.apply(ready_with(one, Remedy("Run.", commands=commands)))
-        assert ending.state is State.ROLLED_BACK
+        assert ending.state is FixState.ROLLED_BACK
         assert "/proc/nowhere: ended with status 1" in ending.problem
         assert config_of(one) == before
 
@@ -355,7 +355,7 @@ def test_a_full_disk(fix: Fix, lab: Labs, tmpfs: Path) -> None:
         text = "auth_debug = yes\n" + "#" * 9_000
         ending = apply.apply(ready_with(one, Remedy("Set.", config=both(text), file=str(one.config))))
         assert "No space left on device" in ending.problem
-        assert ending.state is State.ROLLED_BACK
+        assert ending.state is FixState.ROLLED_BACK
         assert sorted(path.name for path in tmpfs.iterdir()) == before
         assert one.login("alice", SECRET).ok
 
@@ -468,7 +468,7 @@ def test_a_new_password(fix: Fix, lab: Labs, dovecot_version: str, store: str) -
         assert "a new hash" in fix_text(report.report(ready))
         ready = apply.with_string(ready, ready.target.password)
         ending = apply.apply(ready)
-        assert ending.state is State.APPLIED, ending
+        assert ending.state is FixState.APPLIED, ending
         assert one.login("alice", NEW).ok
         assert one.login("bob", SECRET).ok
         shown = fix_text(report.report(ready, ending)) + repr(ready) + repr(ending)
@@ -489,7 +489,7 @@ def test_a_mended_string(fix: Fix, lab: Labs, store: str) -> None:
         assert not one.login("alice", SECRET).ok
         ready = apply.with_string(ready_with(one, Remedy("Mend.", store=StoreChange.MEND), SECRET), None)
         assert ready.new == GOOD.encode()
-        assert apply.apply(ready).state is State.APPLIED
+        assert apply.apply(ready).state is FixState.APPLIED
         assert one.login("alice", SECRET).ok
 
 
@@ -499,7 +499,7 @@ def test_a_null_gets_a_password(fix: Fix, lab: Labs, kind: str) -> None:
     with lab(None, kind, {"alice": None}) as one:
         ready = ready_with(one, Remedy("Set it.", store=StoreChange.NEW_PASSWORD), NEW)
         ending = apply.apply(apply.with_string(ready, ready.target.password))
-        assert ending.state is State.APPLIED, ending
+        assert ending.state is FixState.APPLIED, ending
         assert one.login("alice", NEW).ok
         assert apply.undo(ending.id).clean
         assert not one.login("alice", NEW).ok
@@ -514,7 +514,7 @@ def test_changed_between_look_and_write(fix: Fix, lab: Labs, store: str) -> None
         one.set_password("alice", GOOD)
         ending = apply.apply(ready)
         assert "changed by someone else" in ending.problem
-        assert ending.state is State.ROLLED_BACK
+        assert ending.state is FixState.ROLLED_BACK
         assert one.login("alice", SECRET).ok
 
 
@@ -534,7 +534,7 @@ def test_a_read_only_database(fix: Fix, lab: Labs) -> None:
         ending = apply.apply(ready)
         assert "read-only transaction" in ending.problem
         assert "UPDATE users SET password = '<new string>'" in ending.problem
-        assert (ending.state, ending.steps[-1].ok) == (State.ROLLED_BACK, True), ending
+        assert (ending.state, ending.steps[-1].ok) == (FixState.ROLLED_BACK, True), ending
         assert config_of(one) == before
 
 
@@ -543,7 +543,7 @@ def test_a_plaintext_is_not_kept(fix: Fix, lab: Labs) -> None:
     with lab(None, "sqlite", {"alice": "{PLAIN}in-the-clear-7c1"}) as one:
         ready = ready_with(one, Remedy("Hash it.", store=StoreChange.NEW_PASSWORD), NEW)
         ending = apply.apply(apply.with_string(ready, ready.target.password))
-        assert ending.state is State.APPLIED
+        assert ending.state is FixState.APPLIED
         kept = fix.journals[0].read_bytes()
         assert b"in-the-clear-7c1" not in kept
         assert base64.b64encode(b"{PLAIN}in-the-clear-7c1") not in kept
@@ -560,7 +560,7 @@ def test_the_hash_fits_into_the_process(fix: Fix, lab: Labs, dovecot_version: st
     with lab(dovecot_version, "sqlite", {"alice": CUT}, settings=settings) as one:
         ready = ready_with(one, Remedy("Set it.", store=StoreChange.NEW_PASSWORD), NEW)
         ready = apply.with_string(ready, ready.target.password)
-        assert apply.apply(ready).state is State.APPLIED
+        assert apply.apply(ready).state is FixState.APPLIED
         assert one.login("alice", NEW).ok
         assert (ready.new or b"").startswith(b"{ARGON2ID}$argon2id$v=19$m=12288,t=3,p=1$")
         looked = mailauth("check", "headroom", "--pid", str(one.master_pid), "--state", str(one.folder / "c"))
@@ -587,7 +587,7 @@ def test_a_generated_file(fix: Fix, lab: Labs, custom: bool) -> None:
         assert [change.path for change in ready.plan.files] == [str(mine if custom else one.config)]
         warned = "Do not change this file" in " ".join(ready.plan.careful)
         assert warned is not custom
-        assert apply.apply(ready).state is State.APPLIED
+        assert apply.apply(ready).state is FixState.APPLIED
         assert one.login("alice", SECRET).ok
 
 

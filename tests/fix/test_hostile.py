@@ -12,7 +12,7 @@ import mailauth
 from mailauth import remedies
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.fix import takeback
-from mailauth.fix.journal import Journal, ModeEntry, State
+from mailauth.fix.journal import FixState, Journal, ModeEntry
 from mailauth.lab import Lab
 from mailauth.remedies import Block, Setting
 from tests.fix.conftest import Fix, Labs
@@ -124,7 +124,7 @@ def test_undo_gives_no_other_file_back(lab: Labs, tmp_path: Path) -> None:
 
 
 def _journal(mode: ModeEntry) -> Journal:
-    return Journal("x", "CONF013", "", "imap", None, None, State.APPLIED, modes=(mode,))
+    return Journal("x", "CONF013", "", "imap", None, None, FixState.APPLIED, modes=(mode,))
 
 
 def _userdb(one: Lab, folder: str) -> None:

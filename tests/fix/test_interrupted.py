@@ -11,7 +11,7 @@ import pytest
 
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.fix import apply, journal
-from mailauth.fix.journal import State
+from mailauth.fix.journal import FixState
 from mailauth.lab import Lab
 from tests.cli.running import ROOT
 from tests.fix.conftest import Fix, Labs, config_of
@@ -121,8 +121,8 @@ def end(one: Lab, child: subprocess.Popen[str], *, killed: bool, number: int) ->
         left = journal.killed()
     if left:
         assert killed
-        assert apply.undo(left.id, at_pid(one.master_pid, None)).state is State.UNDONE
-    elif applied := [each for each in journal.journals() if each.state is State.APPLIED]:
+        assert apply.undo(left.id, at_pid(one.master_pid, None)).state is FixState.UNDONE
+    elif applied := [each for each in journal.journals() if each.state is FixState.APPLIED]:
         assert apply.undo(applied[-1].id, at_pid(one.master_pid, None)).clean
     return bool(left) or out.startswith("rolled back")
 
@@ -136,7 +136,7 @@ def test_a_killed_fix_is_named_by_the_next(fix: Fix, lab: Labs) -> None:
         while not (left := killed_after_its_journal(fix, pid)):  # it was done before we came to it
             assert time.monotonic() < until
             for each in journal.journals():
-                if each.state is State.APPLIED:
+                if each.state is FixState.APPLIED:
                     fix.json("--undo", each.id, "--pid", pid)
         told = fix("MEM001", "alice", "--pid", pid, "--apply")
         assert (told.returncode, f"mailauth fix --undo {left}" in told.stderr) == (1, True), told.stderr

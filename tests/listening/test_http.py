@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from mailauth.listening import peers
-from mailauth.listening.http import Answer, Bounds, HttpServer
+from mailauth.listening.http import Bounds, HttpServer, Response
 from mailauth.listening.repeats import Repeats
 from mailauth.listening.sockets import listening
 from tests.listening.attacker import NOBODY, attack, attacking
@@ -24,7 +24,7 @@ def serving(bounds: Bounds, said: list[str]) -> Iterator[int]:
     """A server that answers all; its port."""
     listener = listening("127.0.0.1", 0)
     loop = asyncio.new_event_loop()
-    server = HttpServer(bounds, lambda _: Answer(200, b"well"), Repeats(said.append))
+    server = HttpServer(bounds, lambda _: Response(200, b"well"), Repeats(said.append))
     task = loop.create_task(server.serve(listener))
     thread = threading.Thread(target=loop.run_until_complete, args=(asyncio.wait([task]),))
     thread.start()

@@ -28,11 +28,11 @@ from mailauth.lab import Lab
 from mailauth.lab.databases import Server
 from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
-from mailauth.load.plan import Plan
+from mailauth.load.plan import LoadPlan
 from mailauth.load.pool import Bounds
 from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
-from mailauth.load.tally import Latencies, Tally
+from mailauth.load.tally import Latencies, LoadTally
 from mailauth.load.watch import Watcher
 
 _EVENT = "event=auth_request_finished"
@@ -146,7 +146,7 @@ def _dump(link: socket.socket) -> Counter[str]:
     return found
 
 
-class Witness(Tally):
+class Witness(LoadTally):
     """Also counts by number, so that a request that ends twice is seen, and one that never ends."""
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class Faults:
     lab: Lab
     readers: StatsReaders
     server: Server
-    tally: Tally
+    tally: LoadTally
     kinds: tuple[str, ...]
     pause: float
     done: Counter[str] = field(default_factory=Counter)
@@ -300,7 +300,7 @@ def keep_books(
         before = readers.settled()
         mix, witness = Mix(accounts, WRONG), Witness()
         faults = Faults(lab, readers, server, witness, kinds, pause)
-        plan = Plan(rate, rate, seconds, 0.0, WRONG, connections=4, in_flight=1000, timeout=100.0)
+        plan = LoadPlan(rate, rate, seconds, 0.0, WRONG, connections=4, in_flight=1000, timeout=100.0)
         thread = threading.Thread(target=faults.run)
         thread.start()
         try:

@@ -19,7 +19,7 @@ from mailauth.hashes import Password
 from mailauth.lab import Lab, MariaDB
 from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
-from mailauth.load.plan import Plan, Search
+from mailauth.load.plan import LoadPlan, Search
 from mailauth.load.pool import Bounds
 from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
@@ -114,7 +114,9 @@ def test_a_load_of_a_lab_shows_its_numbers_and_draws_them(tmp_path: Path) -> Non
 def test_the_knee(lab: Callable[..., Lab], limit: float, rate: float, held: bool) -> None:
     """The highest rate that was asked for, where all are held; none, where nothing can be."""
     accounts = [Account(user, Password.of(stored[7:])) for user, stored in USERS.items()]
-    plan = Plan(None, None, 1.0, 0.0, 0.0, 2, 100, 10.0, search=Search(limit, 0.1, first=50.0, most=200.0))
+    plan = LoadPlan(
+        None, None, 1.0, 0.0, 0.0, 2, 100, 10.0, search=Search(limit, 0.1, first=50.0, most=200.0)
+    )
     with lab(None, "passwd-file", USERS) as one:
         mix = Mix(accounts, 0.0)
         bounds = Bounds(plan.in_flight, plan.timeout)

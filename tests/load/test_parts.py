@@ -14,7 +14,7 @@ from mailauth.load.accounts import Account, Mix, read_accounts
 from mailauth.load.imappool import _context
 from mailauth.load.plan import ImapTarget
 from mailauth.load.schedule import Always, Ramp, fixed
-from mailauth.load.tally import REFUSED, WRONG_LET_IN, Latencies, Tally
+from mailauth.load.tally import REFUSED, WRONG_LET_IN, Latencies, LoadTally
 
 rates = st.floats(0.1, 10_000)
 
@@ -66,7 +66,7 @@ def test_latencies_keep_three_digits_in_bounded_memory() -> None:
 
 
 def test_each_outcome_is_in_one_place() -> None:
-    tally = Tally(Latencies(), limit=1.0)
+    tally = LoadTally(Latencies(), limit=1.0)
     tally.sent = 7
     tally.answer(1, ok=True, wrong=False, reason="", took=0.1)
     tally.answer(2, ok=True, wrong=False, reason="", took=2.0)
@@ -85,7 +85,7 @@ def test_each_outcome_is_in_one_place() -> None:
 
 
 def test_reasons_are_bounded() -> None:
-    tally = Tally(Latencies())
+    tally = LoadTally(Latencies())
     for number in range(1000):
         tally.lose(number, f"reason {number}")
     assert len(tally.lost) <= 31

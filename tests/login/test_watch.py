@@ -1,7 +1,7 @@
 """Watching: changes only, and ever longer waits where a password is refused."""
 
 from mailauth.clients.door import Answer, Step
-from mailauth.login.watch import Change, Round, after, changes, wait
+from mailauth.login.watch import AnswerChange, Round, after, changes, wait
 from mailauth.login.way import Attempt, Layer, Way
 
 NOTHING = Round()
@@ -17,8 +17,8 @@ def test_only_what_changed_is_told_and_the_verdict_last() -> None:
     ill = round_of(Answer.IN, Answer.REFUSED, before=well)
     assert changes(well, well) == ()
     assert changes(well, ill) == (
-        Change("auth socket imap PLAIN", "yes", "no"),
-        Change("breaks", "nothing", "passdb, for one service (imap)"),
+        AnswerChange("auth socket imap PLAIN", "yes", "no"),
+        AnswerChange("breaks", "nothing", "passdb, for one service (imap)"),
     )
 
 
@@ -31,7 +31,9 @@ def test_the_step_is_part_of_the_answer() -> None:
     way = Way(Layer.DOOR, "imap", "PLAIN")
     one = after(NOTHING, [Attempt(way, Answer.BROKEN, Step.GREETING)])
     other = after(one, [Attempt(way, Answer.BROKEN, Step.MAIL)])
-    assert changes(one, other)[0] == Change("imap PLAIN", "breaks off at greeting", "breaks off at mail")
+    assert changes(one, other)[0] == AnswerChange(
+        "imap PLAIN", "breaks off at greeting", "breaks off at mail"
+    )
 
 
 def test_the_wait_doubles_up_to_an_hour() -> None:

@@ -19,7 +19,7 @@ from mailauth.memory.census import census
 from mailauth.memory.fitting import Fits, bite, judge
 from mailauth.memory.footprint import NOTHING, argon2
 from mailauth.probes.ceilings import observe_ceilings
-from mailauth.probes.fitting import Question, observe_fit
+from mailauth.probes.fitting import FitQuestion, observe_fit
 from mailauth.stores import grouping, survey
 from mailauth.stores.rows import Survey
 from mailauth.stores.survey import Tally
@@ -58,7 +58,7 @@ def test_it_agrees_with_real_logins(number: int, request: pytest.FixtureRequest)
 def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) -> None:
     """In the database's own words, and in a file's lines."""
     with lab(None, store, MIXED) as one:
-        report = observe_fit(Question(at_pid(one.master_pid, None))).passdbs[0]
+        report = observe_fit(FitQuestion(at_pid(one.master_pid, None))).passdbs[0]
     tally = Tally(survey.Question(Reader((2, 4, 1))))
     for stored in MIXED.values():
         tally.add((stored or "").encode(), ())
@@ -216,7 +216,7 @@ def test_as_many_workers_as_dovecot_would_start(lab: Callable[..., Lab], dovecot
         for text, most in (("", 30), (settings, 7)):
             one.configure(text)
             one.restart()
-            report = observe_fit(Question(at_pid(one.master_pid, None))).passdbs[0]
+            report = observe_fit(FitQuestion(at_pid(one.master_pid, None))).passdbs[0]
             assert most == report.services[0].process.most
 
 
@@ -236,7 +236,7 @@ def test_the_cache_is_verified_by_another_service(lab: Callable[..., Lab]) -> No
     """With workers verifying cache hits, pgsql needs both limits, and the stanza has both."""
     settings = "auth_cache_size = 10M\nauth_cache_verify_password_with_worker = yes\n"
     with lab(None, "pgsql", {"alice": made("ARGON2ID", memory=262144, time=1)}, settings) as one:
-        report = observe_fit(Question(at_pid(one.master_pid, None))).passdbs[0]
+        report = observe_fit(FitQuestion(at_pid(one.master_pid, None))).passdbs[0]
     assert [service.process.service for service in report.services] == ["auth", "auth-worker"]
     assert report.stanza.count("vsz_limit = 320M") == 2
 
@@ -267,5 +267,5 @@ def test_a_process_that_verifies_just_now_is_not_taken_for_a_large_one(lab: Call
 
 
 def asked_idle(lab: Lab) -> int:
-    report = observe_fit(Question(at_pid(lab.master_pid, None))).passdbs[0]
+    report = observe_fit(FitQuestion(at_pid(lab.master_pid, None))).passdbs[0]
     return report.services[0].process.idle

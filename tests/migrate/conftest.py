@@ -18,8 +18,8 @@ import pytest
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from mailauth.listening.sockets import only_roots
-from mailauth.migrate.rehash import Outcome
-from mailauth.migrate.tally import Tally
+from mailauth.migrate.rehash import Rehashed
+from mailauth.migrate.tally import OutcomeCounts
 from tests.cli.running import ROOT
 
 OLD: tuple[tuple[str, dict[str, int | str]], ...] = (
@@ -143,15 +143,15 @@ class OnLoginLab:
         self.service = None
         return ended
 
-    def totals(self) -> dict[Outcome, int]:
-        return Tally(self.state / "on-login" / "tally.sqlite").totals()
+    def totals(self) -> dict[Rehashed, int]:
+        return OutcomeCounts(self.state / "on-login" / "tally.sqlite").totals()
 
     def close(self) -> None:
         if self.service:
             self.stop(signal.SIGKILL)
         self.held.close()
 
-    def wait(self, outcome: Outcome, count: int, seconds: float = 60.0) -> None:
+    def wait(self, outcome: Rehashed, count: int, seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while self.totals()[outcome] < count:
             assert time.monotonic() < end, self.totals()

@@ -18,7 +18,7 @@ import pytest
 from mailauth.dovecot.doveadm import Installation
 from mailauth.migrate import limits, onlogin, sealed_password
 from mailauth.migrate.limits import Failures, Seen
-from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.rehash import Rehashed
 from tests.cli.running import mailauth
 from tests.listening.attacker import attack, attacking
 from tests.migrate.conftest import OnLoginLab, old_users, secret
@@ -123,17 +123,17 @@ def test_forged_and_replayed_reports_are_refused_alike(on_login: Make, dovecot_v
     found.start()
     for one in forged:
         assert b" 200 " in send(found, one)
-    found.wait(Outcome.FORGED, len(forged))
-    assert found.totals()[Outcome.NO_MATCH] == 0
+    found.wait(Rehashed.FORGED, len(forged))
+    assert found.totals()[Rehashed.NO_MATCH] == 0
     send(found, first)
-    found.wait(Outcome.MIGRATED, 1)
+    found.wait(Rehashed.MIGRATED, 1)
     found.stop()
     found.start()  # it knows nobody any more
     send(found, first)
     written = json.dumps(fields | {"sealed": fields["sealed"].replace("r=1$", "r=01$")}).encode()
     send(found, written)
-    found.wait(Outcome.REPLAYED, 2 if b"r=01$" not in written else 1)
-    assert found.totals()[Outcome.ALREADY] == 0
+    found.wait(Rehashed.REPLAYED, 2 if b"r=01$" not in written else 1)
+    assert found.totals()[Rehashed.ALREADY] == 0
 
 
 def test_the_same_work_whatever_a_report_comes_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,10 +182,10 @@ def test_an_ordinary_user_is_not_heard_and_stops_nobody(on_login: Make, tmp_path
         attack("gone", found.port, feed=request(found, report(found, "u0")))
         with attacking("idle", found.port, MANY), attacking("half", found.port, MANY):
             assert found.lab.login("u1", secret(1)).ok
-            found.wait(Outcome.MIGRATED, 1)
+            found.wait(Rehashed.MIGRATED, 1)
         with attacking("idle", found.port, MANY, uid=0), attacking("half", found.port, MANY, uid=0):
             assert found.lab.login("u2", secret(2)).ok
-            found.wait(Outcome.MIGRATED, 2)
+            found.wait(Rehashed.MIGRATED, 2)
             assert service.num_fds() < DESCRIPTORS
             assert service.num_threads() < 16
         assert found.stop() == 0
@@ -214,7 +214,7 @@ def test_the_socket_that_systemd_holds_is_taken(on_login: Make) -> None:
         assert found.service.stderr
         assert "listening" in found.service.stderr.readline()
         assert found.lab.login("u0", secret(0)).ok
-        found.wait(Outcome.MIGRATED, 1)
+        found.wait(Rehashed.MIGRATED, 1)
         assert found.stop() == 0
         socket.create_connection(("127.0.0.1", found.port), timeout=60).close()
 

@@ -24,7 +24,7 @@ from mailauth.hashes import Password, Verdict, generate, verify
 from mailauth.hashes.damaged import Reader
 from mailauth.lab import Lab, MariaDB
 from mailauth.migrate.bulk import Import, Imported
-from mailauth.migrate.check import Check, Outcome
+from mailauth.migrate.check import Check, Checked
 from mailauth.migrate.hashing import Dask, Local
 from mailauth.migrate.import_list import opened
 from mailauth.migrate.journal import Head, State, fresh
@@ -308,7 +308,7 @@ def test_a_password_that_changes_while_hashes_are_made_stays(
         )
         work.run()
         journal.close()
-    assert report.counts == Counter({Outcome.MIGRATED: 1, Outcome.CHANGED: 1})
+    assert report.counts == Counter({Checked.MIGRATED: 1, Checked.CHANGED: 1})
     assert "b:{PLAIN}new-pw\n" in store.read_text()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
-from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.rehash import Rehashed
 from tests.migrate.conftest import OnLoginLab, secret
 from tests.migrate.test_apply import Make, migrated
 
@@ -92,6 +92,6 @@ def test_on_login_is_not_enabled_over_them_and_takes_none_that_come_later(
     found.start()
     found.lab.store.set_password("u0", users()["u0"])
     assert all(found.lab.login(f"u{n}", secret(n)).ok for n in (0, 2))
-    found.wait(Outcome.MIGRATED, 1)
-    found.wait(Outcome.MECHANISM, 1)
+    found.wait(Rehashed.MIGRATED, 1)
+    found.wait(Rehashed.MECHANISM, 1)
     assert by_cram(found.lab, 0)

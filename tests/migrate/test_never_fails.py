@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from mailauth.migrate.rehash import Outcome
+from mailauth.migrate.rehash import Rehashed
 from tests.conftest import missing
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 
@@ -41,7 +41,7 @@ def test_a_service_that_is_down_or_stopped_keeps_nobody_out(on_login: Make, dove
     found.service.send_signal(signal.SIGCONT)
     end = time.monotonic() + 120
     while (
-        found.totals()[Outcome.MIGRATED] < USERS
+        found.totals()[Rehashed.MIGRATED] < USERS
     ):  # Dovecot leaves a service that was down alone for a while
         assert time.monotonic() < end, found.totals()
         all_log_in(found)
@@ -58,10 +58,10 @@ def test_a_row_that_is_locked_is_left_for_the_next_login(on_login: Make, dovecot
     with closing(psycopg.connect(**address, dbname=place.database)) as other:  # type: ignore[arg-type]
         other.execute("SELECT * FROM users FOR UPDATE")
         assert found.lab.login("u0", secret(0)).ok
-        found.wait(Outcome.NOT_WRITTEN, 1)
+        found.wait(Rehashed.NOT_WRITTEN, 1)
         assert found.lab.login("u0", secret(0)).ok
     assert found.lab.login("u0", secret(0)).ok
-    found.wait(Outcome.MIGRATED, 1)
+    found.wait(Rehashed.MIGRATED, 1)
     assert found.lab.login("u0", secret(0)).ok
 
 

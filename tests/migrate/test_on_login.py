@@ -12,8 +12,8 @@ import pytest
 
 from mailauth.lab import Lab, MariaDB, Postgres
 from mailauth.lab.databases import Server
-from mailauth.migrate.rehash import Outcome
-from mailauth.migrate.tally import Tally
+from mailauth.migrate.rehash import Rehashed
+from mailauth.migrate.tally import OutcomeCounts
 from tests.cli.running import mailauth
 from tests.migrate.conftest import OnLoginLab, old_users, secret
 from tests.proofs.test_user import master, with_passdbs
@@ -36,7 +36,7 @@ def test_every_user_is_migrated_at_the_next_login(on_login: Make, dovecot_versio
     found.enable()
     found.start()
     assert all(found.lab.login(f"u{n}", secret(n)).ok for n in range(USERS))
-    found.wait(Outcome.MIGRATED, USERS)
+    found.wait(Rehashed.MIGRATED, USERS)
     assert schemes(found) == {"ARGON2ID"}
     assert all(found.lab.login(f"u{n}", secret(n)).ok for n in range(USERS))
     assert not found.lab.login("u1", b"wrong").ok
@@ -70,7 +70,7 @@ def test_users_without_imap_and_with_another_name_than_they_sent_are_migrated(
     assert not found.lab.login("u0@example.org", secret(0)).ok
     for number in range(len(users)):
         assert found.lab.login(f"u{number}@example.org", secret(number), service="pop3").ok
-    found.wait(Outcome.MIGRATED, len(users))
+    found.wait(Rehashed.MIGRATED, len(users))
     assert all(str(stored).startswith("{ARGON2ID}") for stored in found.lab.store.users().values())
     for number in range(len(users)):
         assert found.lab.login(f"u{number}@example.org", secret(number), service="pop3").ok
@@ -132,7 +132,7 @@ def test_no_plaintext_is_to_be_found_anywhere(
         with watched() as seen:
             for number in range(USERS):
                 imap_login(found.lab, number)
-            found.wait(Outcome.MIGRATED, USERS)
+            found.wait(Rehashed.MIGRATED, USERS)
             for number in range(USERS):
                 imap_login(found.lab, number)
         assert seen == set()
@@ -160,12 +160,12 @@ def test_every_report_is_counted_and_the_status_reads_no_row(on_login: Make, dov
     assert json.loads(found.mailauth("status", "--rows", "--json").stdout)["users"] == 8
     for number in range(6):
         assert found.lab.login(f"u{number}", secret(number)).ok
-    found.wait(Outcome.MIGRATED, 6)
+    found.wait(Rehashed.MIGRATED, 6)
     for number in range(3):
         assert found.lab.login(f"u{number}", secret(number)).ok
         assert not found.lab.login(f"u{number}", b"wrong").ok
-    found.wait(Outcome.ALREADY, 3)
-    found.wait(Outcome.NO_LOGIN, 3)
+    found.wait(Rehashed.ALREADY, 3)
+    found.wait(Rehashed.NO_LOGIN, 3)
     told = json.loads(found.mailauth("status", "--json").stdout)
     assert (told["users"], told["reached"], told["left"]) == (8, 6, [])
     assert sum(told["totals"].values()) == 12, "each login was reported, and each report counted"
@@ -188,10 +188,10 @@ def test_two_dovecots_of_a_machine_have_an_on_login_each(on_login: Make) -> None
     other.start("--name", "other")
     for lab in (one.lab, other.lab):
         assert all(lab.login(f"u{n}", secret(n)).ok for n in range(2))
-    one.wait(Outcome.MIGRATED, 2)
-    tally = Tally(one.state / "on-login" / "other" / "tally.sqlite")
+    one.wait(Rehashed.MIGRATED, 2)
+    tally = OutcomeCounts(one.state / "on-login" / "other" / "tally.sqlite")
     end = time.monotonic() + 60
-    while tally.totals()[Outcome.MIGRATED] < 2:
+    while tally.totals()[Rehashed.MIGRATED] < 2:
         assert time.monotonic() < end, tally.totals()
         time.sleep(0.05)
     other.mailauth("disable", *other.at, "--name", "other", "--apply")
@@ -207,10 +207,10 @@ def test_a_master_login_migrates_nobody(on_login: Make, dovecot_version: str) ->
     found.start()
     before = schemes(found)
     assert found.lab.login("u0*root", b"master").ok
-    found.wait(Outcome.NO_LOGIN, 1)
+    found.wait(Rehashed.NO_LOGIN, 1)
     assert found.lab.login("u1", secret(1)).ok  # what is reported afterwards is worked off afterwards
-    found.wait(Outcome.MIGRATED, 1)
-    assert found.totals()[Outcome.MIGRATED] == 1
+    found.wait(Rehashed.MIGRATED, 1)
+    assert found.totals()[Rehashed.MIGRATED] == 1
     assert len(before - schemes(found)) == 1
     assert found.lab.login("u0", secret(0)).ok
     assert not found.lab.login("u0", b"master").ok

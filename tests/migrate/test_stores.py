@@ -20,7 +20,7 @@ import pytest
 
 from mailauth.lab import Lab, Postgres
 from mailauth.lab.ports import Ports
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores import SqlStore
 from tests.cli.running import mailauth
 from tests.conftest import missing
@@ -105,7 +105,7 @@ def test_without_the_right_to_temporary_tables(migrated: Make) -> None:
 
 
 @contextmanager
-def other_writer(place: Place, user: str) -> Iterator[None]:
+def other_writer(place: LabPlace, user: str) -> Iterator[None]:
     """Somebody who has that user's row locked."""
     link = pymysql.connect(
         host=place.host,
@@ -139,7 +139,7 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def bouncer(place: Place, mode: str) -> Iterator[int]:
+def bouncer(place: LabPlace, mode: str) -> Iterator[int]:
     """A pgbouncer before that database; yields its port."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or ""
     if not program:

@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.migrate.rehash import Outcome
-from mailauth.migrate.tally import Tally
+from mailauth.migrate.rehash import Rehashed
+from mailauth.migrate.tally import OutcomeCounts
 
 
-def add(tally: Tally) -> None:
-    tally.add(Outcome.MIGRATED)
+def add(tally: OutcomeCounts) -> None:
+    tally.add(Rehashed.MIGRATED)
 
 
-def read(tally: Tally) -> None:
+def read(tally: OutcomeCounts) -> None:
     tally.totals()
 
 
 @pytest.mark.parametrize(
     ("lock", "does"), [("BEGIN", add), ("BEGIN EXCLUSIVE", add), ("BEGIN EXCLUSIVE", read)]
 )
-def test_one_waits_for_another(tmp_path: Path, lock: str, does: Callable[[Tally], None]) -> None:
-    tally = Tally(tmp_path / "tally.sqlite")
-    tally.add(Outcome.MIGRATED)
+def test_one_waits_for_another(tmp_path: Path, lock: str, does: Callable[[OutcomeCounts], None]) -> None:
+    tally = OutcomeCounts(tmp_path / "tally.sqlite")
+    tally.add(Rehashed.MIGRATED)
     with closing(sqlite3.connect(tally.path, isolation_level=None)) as other, ThreadPoolExecutor() as pool:
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute(lock)
@@ -35,4 +35,4 @@ def test_one_waits_for_another(tmp_path: Path, lock: str, does: Callable[[Tally]
             waiting.result(0.5)
         other.execute("COMMIT")
         waiting.result()
-    assert tally.totals()[Outcome.MIGRATED] == (2 if does is add else 1)
+    assert tally.totals()[Rehashed.MIGRATED] == (2 if does is add else 1)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mailauth.hashes import Password, generate
-from mailauth.load.result import Counts, Knee, Latency, LoadResult, Sample, Step
+from mailauth.load.result import Counts, Knee, Latency, LoadResult, LoadStep, Sample
 from tests.proofs.story import MiB, argon2id
 
 GOOD = generate("ARGON2ID", Password.of("correct horse"), user="")
@@ -32,7 +32,7 @@ def load_result(note: str = "") -> LoadResult:
     counts = Counts(12_000, 10_945, 1_000, {"temporary failure": 25}, {"connection closed": 30}, 5)
     rates = (100.0, 200.0, 400.0, 800.0, 512.0, 480.0)
     steps = [
-        Step(rate, 3, rate <= 480, "" if rate <= 480 else "p95", rate, counts, latency(100, rate / 8000))
+        LoadStep(rate, 3, rate <= 480, "" if rate <= 480 else "p95", rate, counts, latency(100, rate / 8000))
         for rate in rates
     ]
     return LoadResult(

@@ -25,7 +25,6 @@ __all__ = [
     "KINDS",
     "STORES",
     "Jwt",
-    "Kind",
     "Passdb",
     "PasswdFile",
     "ServerStore",
@@ -33,6 +32,7 @@ __all__ = [
     "SqlStore",
     "SqliteStore",
     "Store",
+    "StoreKind",
     "Users",
     "Wish",
     "check_dialect",
@@ -41,7 +41,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class StoreKind:
     """How a store is made, and what of Dovecot it needs.
 
     ``plugin``: the module, where the driver is not built in; ``package``: Debian's package with it.
@@ -56,16 +56,16 @@ class Kind:
     keeps: Literal["hash", "secret", "nothing"] = "hash"
 
 
-def _sql(make: Callable[[Site], Store], driver: str) -> Kind:
-    return Kind(make, f"libdriver_{driver}.so", f"dovecot-{driver}")
+def _sql(make: Callable[[Site], Store], driver: str) -> StoreKind:
+    return StoreKind(make, f"libdriver_{driver}.so", f"dovecot-{driver}")
 
 
-def _ldap(make: Callable[[Site], Store]) -> Kind:
-    return Kind(make, "auth/libauthdb_ldap.so", "dovecot-ldap")
+def _ldap(make: Callable[[Site], Store]) -> StoreKind:
+    return StoreKind(make, "auth/libauthdb_ldap.so", "dovecot-ldap")
 
 
-KINDS: dict[str, Kind] = {
-    "passwd-file": Kind(PasswdFile),
+KINDS: dict[str, StoreKind] = {
+    "passwd-file": StoreKind(PasswdFile),
     "sqlite": _sql(SqliteStore, "sqlite"),
     "mysql": _sql(partial(server_store, "mysql"), "mysql"),
     "pgsql": _sql(partial(server_store, "pgsql"), "pgsql"),
@@ -74,15 +74,15 @@ KINDS: dict[str, Kind] = {
     "ldap-template": _ldap(partial(LdapStore, way="template")),
     "ldap-starttls": _ldap(partial(LdapStore, tls="starttls")),
     "ldaps": _ldap(partial(LdapStore, tls="ldaps")),
-    "pam": Kind(Pam),
-    "passwd": Kind(Passwd),
-    "shadow": Kind(Shadow, last="2.3"),
-    "lua": Kind(Lua, "auth/libauthdb_lua.so", "dovecot-auth-lua"),
-    "dict": Kind(Dict, last="2.3"),
-    "checkpassword": Kind(Checkpassword, last="2.3"),
-    "oauth2": Kind(OAuth2, keeps="secret"),
-    "oauth2-jwt": Kind(Jwt, keeps="nothing"),
-    "imap": Kind(Imap),
+    "pam": StoreKind(Pam),
+    "passwd": StoreKind(Passwd),
+    "shadow": StoreKind(Shadow, last="2.3"),
+    "lua": StoreKind(Lua, "auth/libauthdb_lua.so", "dovecot-auth-lua"),
+    "dict": StoreKind(Dict, last="2.3"),
+    "checkpassword": StoreKind(Checkpassword, last="2.3"),
+    "oauth2": StoreKind(OAuth2, keeps="secret"),
+    "oauth2-jwt": StoreKind(Jwt, keeps="nothing"),
+    "imap": StoreKind(Imap),
 }
 
 

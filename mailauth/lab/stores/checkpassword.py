@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, Written, block, lines, put
 
 # Descriptor 3 has NAME, NUL, PASSWORD, NUL.  Dovecot takes any status but 0 and 1 for a fault, and wants the
@@ -34,7 +34,7 @@ class Checkpassword(Written):
         self._group = site.group
         self._file = site.folder / "checkpassword-users"
         self.path: Path = site.folder / "checkpassword"
-        self.place = Place(path=self.path)
+        self.place = LabPlace(path=self.path)
         config = site.folder / "checkpassword.conf"
         put(config, _CONFIG, site.group)
         text = _SCRIPT.format(file=self._file, config=config, doveadm="/usr/bin/doveadm")

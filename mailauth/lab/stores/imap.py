@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mailauth.lab.ports import HOST
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, block
 
 
@@ -16,7 +16,7 @@ class Imap:
 
     def __init__(self, site: Site) -> None:
         self.other = site.neighbour().__enter__()
-        self.place = Place(host=HOST, port=self.other.ports["imap"])
+        self.place = LabPlace(host=HOST, port=self.other.ports["imap"])
 
     def passdb(self, wish: Wish) -> Passdb:
         host, port = self.place.host, self.place.port

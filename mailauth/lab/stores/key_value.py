@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, Written, block, ended, put
 
 
@@ -17,7 +17,7 @@ class Dict(Written):
         super().__init__()
         self._group = site.group
         self.path = site.folder / "users.dict"
-        self.place = Place(path=self.path)
+        self.place = LabPlace(path=self.path)
 
     def passdb(self, wish: Wish) -> Passdb:
         file = wish.folder / "dovecot-dict-auth.conf.ext"

@@ -6,7 +6,7 @@ from typing import Literal
 from mailauth.errors import UsageError
 from mailauth.hashes.schemes import ITSELF
 from mailauth.lab.ports import HOST
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.slapd import PEOPLE, READER, Slapd
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, as_crypt, block, ended
 
@@ -39,7 +39,9 @@ class LdapStore:
         self.server = Slapd(site.household, site.free_port(), site.free_port() if tls else 0, certificate)
         self.url = self.server.control
         port = self.server.secured if tls == "ldaps" else self.server.port
-        self.place = Place(host=HOST, port=port, user=READER, password=self.server.password, database=PEOPLE)
+        self.place = LabPlace(
+            host=HOST, port=port, user=READER, password=self.server.password, database=PEOPLE
+        )
 
     def passdb(self, wish: Wish) -> Passdb:
         scheme = "ldaps" if self._tls == "ldaps" else "ldap"

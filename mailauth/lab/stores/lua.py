@@ -1,6 +1,6 @@
 """Users that a Lua script looks up."""
 
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, Written, block, lines, put
 
 _SCRIPT = """\
@@ -27,7 +27,7 @@ class Lua(Written):
         self._group = site.group
         self._file = site.folder / "lua-users"
         self.path = site.folder / "passdb.lua"
-        self.place = Place(path=self.path)
+        self.place = LabPlace(path=self.path)
         put(self.path, _SCRIPT.format(file=self._file), site.group)
 
     def passdb(self, wish: Wish) -> Passdb:

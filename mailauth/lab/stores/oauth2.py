@@ -14,7 +14,7 @@ from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes.schemes import ITSELF
 from mailauth.lab.household import Start
 from mailauth.lab.ports import HOST
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, Written, block, ended, indented, put
 
 _ISSUER = Path(__file__).parent.parent / "issuer.py"
@@ -36,7 +36,7 @@ class OAuth2(Written):
         super().__init__()
         self._file = site.folder / "tokens.json"
         self._write({})
-        self.place = Place(host=HOST, port=site.free_port())
+        self.place = LabPlace(host=HOST, port=site.free_port())
         output = site.folder / "issuer.output"
         argv = [sys.executable, "-I", "-S", str(_ISSUER), str(self.place.port), str(self._file)]
         pid = site.household.start(Start(argv=argv, output=output))
@@ -86,7 +86,7 @@ class Jwt(Written):
         file = self.path / "default" / "HS256" / "default"
         file.parent.mkdir(parents=True)
         put(file, base64.b64encode(self._key).decode(), site.group)
-        self.place = Place(path=self.path)
+        self.place = LabPlace(path=self.path)
 
     def passdb(self, wish: Wish) -> Passdb:
         settings = {"introspection_mode": "local", "username_attribute": "sub"}

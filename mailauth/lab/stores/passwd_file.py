@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, Written, block, lines, share
 
 
@@ -17,7 +17,7 @@ class PasswdFile(Written):
     def __init__(self, site: Site) -> None:
         super().__init__()
         self.path = site.folder / "users"
-        self.place = Place(path=self.path)
+        self.place = LabPlace(path=self.path)
         self._group = site.group
 
     def passdb(self, wish: Wish) -> Passdb:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailauth.errors import UsageError
 from mailauth.lab.databases import SERVERS, Server
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 from mailauth.lab.stores.store import Passdb, Site, Users, Wish, block, ended, indented, share
 from mailauth.stores.drivers import psycopg, pymysql
 
@@ -26,7 +26,7 @@ class SqlStore:
     _types = ("VARCHAR(255)", "TEXT")
     _mark = "?"
 
-    def __init__(self, driver: str, url: str, place: Place) -> None:
+    def __init__(self, driver: str, url: str, place: LabPlace) -> None:
         self.driver, self.url, self.place = driver, url, place
         id_type, text_type = self._types
         with self._cursor() as cursor:
@@ -110,7 +110,7 @@ class SqliteStore(SqlStore):
         self.path = folder / "users.sqlite"
         self.path.touch()
         share(self.path, site.group, 0o660)
-        super().__init__("sqlite", f"sqlite:///{self.path}", Place(path=self.path))
+        super().__init__("sqlite", f"sqlite:///{self.path}", LabPlace(path=self.path))
 
     def _reach(self) -> str:
         return f"sqlite_path = {self.path}\n"

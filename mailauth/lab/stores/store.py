@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import UsageError
 from mailauth.lab.household import Household
-from mailauth.lab.settings import Place
+from mailauth.lab.settings import LabPlace
 
 if TYPE_CHECKING:
     from mailauth.lab.databases import Server
@@ -66,7 +66,7 @@ class Store(Protocol):
     @property
     def path(self) -> Path | None: ...
     @property
-    def place(self) -> Place: ...
+    def place(self) -> LabPlace: ...
     @property
     def binds(self) -> tuple[tuple[str, str], ...]: ...
     def passdb(self, wish: Wish) -> Passdb: ...
@@ -83,7 +83,7 @@ class Written:
     url = ""
     path: Path | None = None
     binds: tuple[tuple[str, str], ...] = ()
-    place: Place = Place()
+    place: LabPlace = LabPlace()
     driver: ClassVar[str]
 
     def __init__(self) -> None:
