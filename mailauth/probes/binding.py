@@ -13,7 +13,7 @@ from mailauth.evidence import NotApplicable, UserBind
 from mailauth.hashes import Verdict
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
-from mailauth.probes.walk import _WalkEntry
+from mailauth.probes.walk import WalkEntry
 from mailauth.stores import directory
 from mailauth.stores.directed import LOCKED_SINCE, BindTold, Bound
 
@@ -42,7 +42,7 @@ class Binder:
             return ()
         return (Verdict.MATCH if self.takes else Verdict.MISMATCH,)
 
-    def is_taken(self, entry: _WalkEntry) -> bool:
+    def is_taken(self, entry: WalkEntry) -> bool:
         """Whether the server takes the password.  Raises CannotObserve, also for a second bind."""
         name = entry.record.bind_as
         if not name:
@@ -64,7 +64,7 @@ class Binder:
                 return since
         return ""
 
-    def _bind(self, entry: _WalkEntry) -> BindTold:
+    def _bind(self, entry: WalkEntry) -> BindTold:
         scene, passdb, name = self.scene, entry.passdb, entry.record.bind_as
         assert scene.password
         password = scene.password.text

@@ -11,7 +11,7 @@ from dataclasses import replace
 from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import HidesRows
-from mailauth.probes.walk import _WalkEntry
+from mailauth.probes.walk import WalkEntry
 from mailauth.stores import catalogue
 from mailauth.stores.store import Failing, Outcome, Record
 
@@ -35,7 +35,7 @@ def find(passdbs: Iterable[Passdb], ask: Ask) -> tuple[HidesRows, ...]:
     return tuple(found)
 
 
-def with_alike(entry: _WalkEntry, ask: Ask) -> _WalkEntry:
+def with_alike(entry: WalkEntry, ask: Ask) -> WalkEntry:
     """Where a table or column is missing: with what there is instead."""
     name, failure = _alike(entry.passdb, entry.record, ask), entry.record.failure
     if not name or failure is None:

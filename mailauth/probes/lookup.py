@@ -30,7 +30,7 @@ from mailauth.probes import (
     userdb_database,
 )
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.walk import DECIDES, Road, _WalkEntry, walk
+from mailauth.probes.walk import DECIDES, Road, WalkEntry, walk
 from mailauth.stores import passwd_file, sql
 from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure, Outcome, Record
 
@@ -51,7 +51,7 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     assert scene.names
     verified: set[int] = set()
 
-    def matches(entry: _WalkEntry) -> bool:
+    def matches(entry: WalkEntry) -> bool:
         verified.add(entry.passdb.number)
         return True
 
@@ -107,7 +107,7 @@ def _userdbs(scene: Scene, user: str, *, unknown: bool = False) -> tuple[PassdbA
     for like, label, record in userdb_database.failing(
         scene, user, lambda one, name: _ask(scene, one, name, "")
     ):
-        answer = replace(_answer(_WalkEntry(like, record, {}), user), passdb=label)
+        answer = replace(_answer(WalkEntry(like, record, {}), user), passdb=label)
         if answer.failure and userdb_database.served(scene, user, unknown=unknown):
             if answer.failure.kind not in _OF_NEW_CONNECTIONS:
                 continue  # another userdb has the user
@@ -123,7 +123,7 @@ def ask_userdbs(scene: Scene) -> LookedUp:
     return LookedUp("the userdbs' databases", (), userdbs=found)
 
 
-def _all_but(passdb: Passdb) -> Callable[[_WalkEntry], bool]:
+def _all_but(passdb: Passdb) -> Callable[[WalkEntry], bool]:
     return lambda entry: entry.passdb.number != passdb.number
 
 
@@ -138,7 +138,7 @@ def ask_each(scene: Scene) -> LookedUp:
         except CannotObserve as why:
             problems.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
         else:
-            answers.append(_answer(_WalkEntry(passdb, record, {}), _looked_up(scene)))
+            answers.append(_answer(WalkEntry(passdb, record, {}), _looked_up(scene)))
     return LookedUp("the passdbs, in Dovecot's order", tuple(answers), tuple(problems))
 
 
@@ -159,20 +159,20 @@ def make_road(scene: Scene) -> Road:
     """The passdbs of a scene, each asked once."""
     assert scene.names
 
-    def ask(passdb: Passdb, user: str, requested: str) -> _WalkEntry:
+    def ask(passdb: Passdb, user: str, requested: str) -> WalkEntry:
         record = _ask(scene, passdb, user, requested)
         try:
             fields = _values(scene, passdb, record, user, requested)
         except ExpandError as why:
             # With a bind Dovecot 2.4 logs it, and goes on without any field: passdb-ldap.c
             of_bind = bool(record.bind_as)
-            return _WalkEntry(passdb, record if of_bind else _not_expanded(record.place, why), {})
-        return _WalkEntry(passdb, record, fields)
+            return WalkEntry(passdb, record if of_bind else _not_expanded(record.place, why), {})
+        return WalkEntry(passdb, record, fields)
 
     return Road(scene.config, scene.names, scene.address, ask, unseen.mechanism(scene))
 
 
-def _made(scene: Scene, entry: _WalkEntry, user: str, requested: str) -> Made | None:
+def _made(scene: Scene, entry: WalkEntry, user: str, requested: str) -> Made | None:
     """What a password that is NULL is made of."""
     source = entry.passdb.source
     if entry.record.outcome is not Outcome.NO_PASSWORD or not isinstance(source, SqlSource):
@@ -184,7 +184,7 @@ def _made(scene: Scene, entry: _WalkEntry, user: str, requested: str) -> Made | 
     return made.of(entry.passdb, ask, lambda record: bool(record.stored))
 
 
-def _by_number(road: Road) -> list[tuple[tuple[int, str, str], _WalkEntry]]:
+def _by_number(road: Road) -> list[tuple[tuple[int, str, str], WalkEntry]]:
     return sorted(road.entries.items(), key=lambda item: item[0][0])
 
 
@@ -193,7 +193,7 @@ def _looked_up(scene: Scene) -> str:
     return scene.names.looked_up
 
 
-def _answer(entry: _WalkEntry, user: str) -> PassdbAnswer:
+def _answer(entry: WalkEntry, user: str) -> PassdbAnswer:
     passdb, record = entry.passdb, entry.record
     source = passdb.source if isinstance(passdb.source, SqlSource) else None
     return PassdbAnswer(

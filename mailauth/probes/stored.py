@@ -27,7 +27,7 @@ from mailauth.probes.crypt_library import lacks
 from mailauth.probes.lookup import ask_sql, fill_for, parsed, reader_of
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.system_accounts import DRIVERS
-from mailauth.probes.walk import _WalkEntry
+from mailauth.probes.walk import WalkEntry
 from mailauth.stores import passwd_file, query, schema
 from mailauth.stores.store import Outcome, Record
 
@@ -203,7 +203,7 @@ def observe_doors(scene: Scene) -> OpenDoors | NotApplicable:
     return OpenDoors("the stored strings, as Dovecot takes them", tuple(doors))
 
 
-def _where_from(entry: _WalkEntry) -> str:
+def _where_from(entry: WalkEntry) -> str:
     """Who says nopassword."""
     passdb = entry.passdb
     if any(name == "nopassword" for name, _ in entry.record.values) and passdb.driver != "static":
@@ -211,7 +211,7 @@ def _where_from(entry: _WalkEntry) -> str:
     return f"the block of {passdb.label} sets nopassword"
 
 
-def _passed_on(entry: _WalkEntry) -> bool:
+def _passed_on(entry: WalkEntry) -> bool:
     """Another server compares the password that the client sent.
 
     A proxy sends it on, unless the field pass has another one.  Source: src/login-common/client-common-auth.c

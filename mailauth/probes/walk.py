@@ -34,7 +34,7 @@ Values = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _WalkEntry:
+class WalkEntry:
     """What one passdb has of one name: the record, and its fields as Dovecot takes them."""
 
     passdb: Passdb
@@ -54,10 +54,10 @@ class Road:
     config: AuthConfig
     names: UserName
     address: str
-    ask: Callable[[Passdb, str, str], _WalkEntry]
+    ask: Callable[[Passdb, str, str], WalkEntry]
     mechanism: str = "PLAIN"  # in capitals: some passdbs are for some mechanisms only
     unasked: dict[int, CannotObserve] = field(default_factory=dict)  # by the passdb's number
-    entries: dict[tuple[int, str, str], _WalkEntry] = field(default_factory=dict)
+    entries: dict[tuple[int, str, str], WalkEntry] = field(default_factory=dict)
 
     @property
     def by_address(self) -> bool:
@@ -65,7 +65,7 @@ class Road:
         entries = (entry for entry in self.entries.values() if not entry.passdb.deny)
         return any(entry.values.keys() & set(_NETS) for entry in entries)
 
-    def seen(self, passdb: Passdb, user: str, requested: str) -> _WalkEntry | None:
+    def seen(self, passdb: Passdb, user: str, requested: str) -> WalkEntry | None:
         """What the passdb has of the user; asked once.  None: it could not be asked."""
         key = (passdb.number, user, requested)
         if key not in self.entries and passdb.number not in self.unasked:
@@ -90,7 +90,7 @@ class _State:
     steps: list[Step] = field(default_factory=list)
 
 
-def walk(road: Road, matches: Callable[[_WalkEntry], bool]) -> End:
+def walk(road: Road, matches: Callable[[WalkEntry], bool]) -> End:
     """Where the way ends if ``matches`` says which entry's hash the password is right for.
 
     Raises CannotObserve where it never ends.
@@ -122,7 +122,7 @@ def _possible(road: Road, number: int) -> tuple[Said, ...]:
     return (Said.UNKNOWN, Said.OK, Said.FAILURE, *((Said.DENIED,) if stops else ()))
 
 
-def _walk(road: Road, matches: Callable[[_WalkEntry], bool], assumed: dict[int, Said]) -> End:
+def _walk(road: Road, matches: Callable[[WalkEntry], bool], assumed: dict[int, Said]) -> End:
     """One way; ``assumed``: what a passdb says that could not be asked, else that it has no such user."""
     at = _State(road.names.looked_up, road.names.requested)
     mains = [passdb for passdb in road.config.passdbs if not passdb.master]
@@ -236,7 +236,7 @@ def _wild(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[_WalkEntry], bool]) -> Said:
+def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[WalkEntry], bool]) -> Said:
     """What verifying against this passdb comes to; the name can be changed by it."""
     entry = road.seen(passdb, at.user, at.requested)
     if entry is None:
@@ -259,7 +259,7 @@ def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[_WalkEntry],
     return said
 
 
-def _verified(entry: _WalkEntry, at: _State, matches: Callable[[_WalkEntry], bool]) -> Said:
+def _verified(entry: WalkEntry, at: _State, matches: Callable[[WalkEntry], bool]) -> Said:
     if "noauthenticate" in entry.values:
         return Said.NEXT
     if at.verified or "nopassword" in entry.values:
