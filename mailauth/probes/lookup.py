@@ -221,7 +221,7 @@ def _answer(entry: WalkEntry, user: str) -> PassdbAnswer:
     )
 
 
-def _case(entry: Entry, config: AuthConfig) -> Case:
+def _case(entry: WalkEntry, config: AuthConfig) -> Case:
     passdb = system_accounts.verifying(entry.passdb)
     return Case(passdb, entry.record, parsed(entry.record, passdb, config))
 
