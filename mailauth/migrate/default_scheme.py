@@ -14,6 +14,7 @@ from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.conf import Setting
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.errors import Refused, UsageError
@@ -129,6 +130,7 @@ def _in_sql_file(config: AuthConfig, passdb: Passdb, desk: Desk, new: str) -> No
     own = passdb.source.place
     found = sqlfile.read(own, desk.dovecot.path, config.tree).tree.find("default_pass_scheme")
     if found:
+        _must_be_its_own(config, passdb, desk.dovecot, found)
         _set(desk, found.file, found.line, _OF_23, new)
         return
     lines = desk.lines(own)
@@ -137,6 +139,19 @@ def _in_sql_file(config: AuthConfig, passdb: Passdb, desk: Desk, new: str) -> No
     if lines and lines[-1].rstrip("\r\n").endswith("\\"):
         raise _by_hand(passdb, f"default_pass_scheme = {new}", own)
     lines.append(f"default_pass_scheme = {new}\n")
+
+
+def _must_be_its_own(config: AuthConfig, passdb: Passdb, dovecot: Installation, setting: Setting) -> None:
+    """Raises Refused where another passdb's file includes the same line: its strings are not looked at."""
+    for other in config.passdbs:
+        if not isinstance(other.source, SqlSource) or other.source == passdb.source:
+            continue
+        found = sqlfile.read(other.source.place, dovecot.path, config.tree).tree.find("default_pass_scheme")
+        if found and found.place == setting.place:
+            raise Refused(
+                f"{setting.place} is {other.label}'s default scheme, too, and its strings are others: write"
+                f" default_pass_scheme into {other.source.place} itself first."
+            )
 
 
 def _set(desk: Desk, file: str, line: int, form: re.Pattern[str], new: str) -> None:

@@ -15,6 +15,7 @@ from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.hashes import Password, generate
 from tests.cli.running import ROOT
+from tests.field.rig import Rig
 from tests.migrate.conftest import secret
 from tests.migrate.test_apply import Make, Store, migrated
 from tests.migrate.test_undo import stored_of
@@ -151,6 +152,27 @@ def test_killed_among_the_rows_everybody_gets_in_and_it_is_run_again(migrated: M
     assert one.lab.store.users() == users
     assert files_of(one) == before
     assert one.logins(COUNT) == [True] * COUNT
+
+
+SHARED = {
+    "dovecot.conf": "".join(f"passdb {{\n  driver = sql\n  args = @DIR@/{one}.ext\n}}\n" for one in "ab"),
+    "common.ext": "default_pass_scheme = SHA512-CRYPT\n",
+} | {
+    f"{one}.ext": f"driver = sqlite\nconnect = @FILE@\n!include @DIR@/common.ext\npassword_query ="
+    f" SELECT name AS user, pw AS password FROM {one} WHERE name = '%u'\n"
+    for one in "ab"
+}
+
+
+def test_a_line_that_another_passdb_reads_too_is_left(tmp_path: Path) -> None:
+    """Its users would be locked out."""
+    schema = [f"CREATE TABLE {one} (name TEXT PRIMARY KEY, pw TEXT)" for one in "ab"]
+    rows = [f"INSERT INTO {one} VALUES ('{one}0', '{bare('SHA512-CRYPT')['u0']}')" for one in "ab"]
+    with Rig("2.3.19.1", "sqlite", SHARED, (*schema, *rows)) as lab:
+        one = Store(lab, tmp_path / "state")
+        one.at("default-scheme", "SSHA", "--passdb", "1", "--apply", status=1)
+        assert all(lab.login(user, secret(0)).ok for user in ("a0", "b0"))
+        assert (lab.folder / "common.ext").read_text() == SHARED["common.ext"]
 
 
 def test_a_query_that_returns_password_noscheme_is_not_migrated(migrated: Make) -> None:
