@@ -260,10 +260,10 @@ def test_oauth2_alone(rig: MakeRig, dovecot_version: str, tokens: int, mechanism
 
 
 @pytest.mark.dovecot("< 2.4")
-def test_oauth2_beside_a_database(rig: MakeRig, dovecot_version: str) -> None:
+def test_oauth2_beside_a_database(rig: MakeRig, dovecot_version: str, tokens: int) -> None:
     """It is for other mechanisms: a password is judged without it; that nobody knows a user is not said."""
     more = "auth_mechanisms = plain xoauth2\n"
-    told = Proof(server(rig, dovecot_version, oauth2(9), sqlite(), rows={"alice": GOOD}, more=more))
+    told = Proof(server(rig, dovecot_version, oauth2(tokens), sqlite(), rows={"alice": GOOD}, more=more))
     right = told.look(password=SECRET).diagnosis
     assert (codes(right), undecided(right), exit_status(right)) == ({}, set(), 0)
     assert codes(told.look(password=b"wrong").diagnosis) == {"PASS001": (BLOCKS, Certainty.PROVEN)}
