@@ -111,7 +111,7 @@ def test_auth023_auth_does_not_start(proof: Make, dovecot_version: str) -> None:
         time.sleep(0.1)
     [found] = told(one)
     assert found.severity is Severity.BLOCKS_LOGIN
-    assert "oauth2_introspection_mode is not set: auth cannot start" in found.problem.says
+    assert "oauth2_introspection_mode is not set: the auth process does not start" in found.problem.says
     one.lab.configure(found.problem.remedy.config["2.4"] + "\n")
     one.lab.restart()
     assert one.logins() == [True]
