@@ -290,7 +290,7 @@ def _values(scene: Scene, passdb: Passdb, record: Record, user: str, requested: 
         return {name: expand(value, known, dialect) if name in DECIDES else "" for name, value in fields}
 
     taken = come if passdb.import_all else {}
-    fields = set_by(passdb.default_fields) | taken | set_by(passdb.override_fields)
+    fields = set_by(passdb.set_before(dialect)) | taken | set_by(passdb.override_fields)
     if "noauthenticate" not in fields and not nopassword.counts(passdb, record, dialect):
         fields.pop("nopassword", None)
     return fields

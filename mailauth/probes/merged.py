@@ -48,7 +48,7 @@ def _all(scene: Scene, user: str, passdb: Passdb, record: Record) -> Iterator[tu
     is_file = isinstance(passdb.source, FileSource)
     store = "passwd_file" if is_file else "sql"
     come = [(name, value, is_file) for name, value in record.values]
-    before = [(name, value, True) for name, value in passdb.default_fields]
+    before = [(name, value, True) for name, value in passdb.set_before(dialect)]
     after = [(name, value, True) for name, value in passdb.override_fields]
     known |= {f"{store}:{name}": value for name, value in record.values}
     for name, value, template in (*before, *(come if passdb.import_all else ()), *after):

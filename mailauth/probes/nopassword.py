@@ -26,8 +26,8 @@ def counts(passdb: Passdb, record: Record, dialect: Dialect) -> bool:
         in_order = isinstance(passdb.source, SqlSource) or passdb.driver == "ldap"
         if in_order and names.index(_NAME) < record.ahead:
             return True
-    # A worker makes the lookup without default_fields; override_fields come when the password was verified.
-    return passdb.verified_by == "auth" and _NAME in dict(passdb.default_fields)
+    # override_fields come when the password was verified
+    return _NAME in dict(passdb.set_before(dialect))
 
 
 def _payload(stored: bytes) -> bytes:

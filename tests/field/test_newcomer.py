@@ -267,3 +267,14 @@ def test_a_query_that_asks_for_everybody_alike_is_named(
         assert found.rule.code == "USER001"
         assert "has no variable of the user's name" in found.problem.says
         assert found.problem.remedy.summary.startswith("Correct the query")
+
+
+@pytest.mark.parametrize("store", ["sqlite", "passwd-file"])
+def test_default_fields_count_where_no_worker_asks(lab: Callable[..., Lab], store: str) -> None:
+    """2.3's worker makes the lookup without them: the entry forbids nothing there."""
+    fields = "  default_fields = nologin=y\n"
+    with lab("2.3.19.1", store, {"alice": GOOD}, passdb_extra=fields) as one:
+        forbidden = "nologin" in one.login("alice", SECRET.encode()).fields
+        assert forbidden == (store == "passwd-file")
+        found = {each.rule.code for each in diagnose(Target("alice", at_pid(one.master_pid, None))).findings}
+        assert found == ({"USER005"} if forbidden else set())
