@@ -5,6 +5,7 @@ the queue directory where it is relative, or where smtpd is in a chroot there.
 Source: Postfix 3.10 SASL_README.html, "Postfix to Dovecot SASL communication"; master(5), postconf(1).
 """
 
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from mailauth.dovecot import entering
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.processes import named
@@ -82,7 +84,7 @@ def instances(scene: Scene) -> Iterator[Instance]:
         with suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
             argv = process.cmdline()  # none where it is just ending
-            if "postfix" not in "".join(argv[:1]) or not _same(here, pid, "ns/net"):
+            if "postfix" not in "".join(argv[:1]) or not _counts(here, pid):
                 continue
             folder = argv[argv.index("-c") + 1] if "-c" in argv[:-1] else ""
             folder = folder or process.environ().get("MAIL_CONFIG", "")
@@ -92,6 +94,16 @@ def instances(scene: Scene) -> Iterator[Instance]:
             default = default or beside
     if not default:
         yield Instance(Installation(pid=scene.dovecot.pid), "", beside=True)
+
+
+def _counts(here: int | str, pid: int) -> bool:
+    """Whether it is in Dovecot's network, and root runs it, or who runs Dovecot.  Raises OSError.
+
+    Any other user could name a port of theirs, and a password that is typed would go there.
+    """
+    uids = (0, entering.rights(os.getpid() if here == "self" else int(here)).uid)
+    alike = _same(here, pid, "ns/net") and _same(here, pid, "ns/user")
+    return alike and entering.rights(pid).uid in uids
 
 
 def _same(one: int | str, other: int | str, what: str) -> bool:

@@ -1,16 +1,22 @@
 """Which ports of a Postfix ask a Dovecot: as postconf says, of a real one."""
 
 import os
+import shutil
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.lab import Lab
-from mailauth.probes.postfix import Instance, may_take_logins, observe_postfix, services
+from mailauth.probes.postfix import Instance, instances, may_take_logins, observe_postfix, services
 from mailauth.probes.scene import Scene
+from tests.cli.running import ORDINARY
 
 MASTER = """\
 smtp inet n - n - - smtpd -o smtpd_sasl_auth_enable=no
@@ -51,6 +57,30 @@ def test_the_services_that_ask_this_dovecot(lab: Callable[..., Lab], dovecot_ver
         assert [port for port, _ in told] == [587, 465, 2525, 0, 2527, 0]
         assert "cyrus" in told[3][1]
         assert "inet:localhost:12345" in told[5][1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_an_ordinary_users_postfix_is_not_asked(lab: Callable[..., Lab]) -> None:
+    """Root's postconf would read that user's files, and the password that is typed would go to their port."""
+    with TemporaryDirectory(prefix="mailauth-postfix-") as name, lab("2.3.19.1", "passwd-file", {}) as one:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shutil.copy(shutil.which("sleep") or "", folder / "master")
+        dovecot = at_pid(one.master_pid, None)
+        scene = Scene(dovecot, read_config(dovecot))
+        words = ("bash", "-c", f"exec -a /usr/lib/postfix/sbin/master {folder}/master 600")
+        seen: list[bool] = []
+        for user in (ORDINARY, ()):
+            with subprocess.Popen([*user, *words], cwd="/", env={"MAIL_CONFIG": name}) as ran:
+                try:
+                    until = time.monotonic() + 60
+                    while psutil.Process(ran.pid).name() != "master":
+                        assert time.monotonic() < until
+                        time.sleep(0.01)
+                    seen.append(name in {each.folder for each in instances(scene)})
+                finally:
+                    ran.kill()
+        assert seen == [False, True]
 
 
 @pytest.mark.parametrize(
