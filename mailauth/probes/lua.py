@@ -98,7 +98,7 @@ def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> L
         return replace(seen, fault=LuaFault.SYNTAX, words=read.compiled.words)
     script = read.script
     if script is None:
-        return seen
+        return replace(seen, open="Lua's library is not on this machine, so the script was not looked into")
     returns = tuple(one for one in script.returns if _is_called(scene, script, one))
     refused = tuple(
         one
@@ -108,7 +108,6 @@ def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> L
     hidden = next((one for one in luascript.CALLED if one in script.local), "")
     return replace(
         seen,
-        open="" if read.compiled else "whether Lua takes it is open: Lua's library is not on this machine",
         lacks=script.lacks,
         hidden=hidden,
         sure=not script.dynamic and not script.requires and script.mentioned <= {hidden},
@@ -128,7 +127,7 @@ def _is_called(scene: Scene, script: luascript.Script, one: luascript.Return) ->
 def _read(source: bytes, name: str) -> _Read:
     """Called in a child, as nobody."""
     compiled = liblua.compile_text(source, name)
-    fine = compiled is None or not compiled.words
+    fine = compiled is not None and not compiled.words  # what Lua takes has an end to each of its strings
     return _Read(compiled, luascript.read(source.decode("utf-8", "replace")) if fine else None)
 
 
