@@ -114,6 +114,9 @@ def parse_printed(text: str) -> Block:
     return _tree(printed(text), "", None)
 
 
+_DEEPEST = 64  # blocks in blocks; what is in more stands beside them: who walks through them is not lost
+
+
 def _tree(found: Iterable[Statement], file: str, include: Include | None) -> Block:
     stack = [_Open("", "")]
     for one in found:
@@ -128,8 +131,8 @@ def _tree(found: Iterable[Statement], file: str, include: Include | None) -> Blo
                     stack[-1].blocks += block.blocks
             case "end" if len(stack) > 1:
                 done = stack.pop().close(one.last)
-                stack[-1].blocks.append(done)
+                stack[:_DEEPEST][-1].blocks.append(done)
     while len(stack) > 1:
         done = stack.pop().close()
-        stack[-1].blocks.append(done)
+        stack[:_DEEPEST][-1].blocks.append(done)
     return stack[0].close()

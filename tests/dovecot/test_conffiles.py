@@ -25,3 +25,10 @@ def test_files_that_are_too_much_together(tmp_path: Path) -> None:
         (tmp_path / "more" / str(number)).write_text(f"# {'x' * 1024 * 1024}\n")
     with pytest.raises(CannotObserve, match="4 MiB"):
         conffiles.read(main)
+
+
+def test_blocks_in_blocks(tmp_path: Path) -> None:
+    main = tmp_path / "dovecot.conf"
+    for text in ("a {\n" * 5000, "a {\n" * 5000 + "b = 1\n" + "}\n" * 5000):
+        main.write_text(text)
+        assert len(list(conffiles.read(main).walk())) == 5001
