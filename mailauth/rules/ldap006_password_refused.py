@@ -20,7 +20,7 @@ from mailauth.stores.directed import Bound
 
 _USE = "Use the right password, or set a new one in the directory."
 _UNLOCK = "Unlock the account in the directory if it is locked still; else use the right password."
-_DOUBT = ". It does not say why: an entry without a password, or a locked account, may be told alike"
+_DOUBT = ". It does not say why: an entry without a password, or a locked account, may have the same answer"
 _WRONG = (Bound.WRONG, Bound.EMPTY)
 
 

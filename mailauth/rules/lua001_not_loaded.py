@@ -1,9 +1,9 @@
 """auth does not load the Lua script of a passdb.
 
 What you see
-    auth ends as it starts, and nobody can log in; or, if it runs since before the script was changed, it
-    does so with the next reload, and before that as soon as a worker starts anew: then logins fail with a
-    temporary error.  The log says "passdb-lua: initialization failed" (2.3) or "passdb-lua: Lua script".
+    auth ends as it starts, and nobody can log in.  If it runs since before the script was changed, it ends
+    with the next reload; and where a worker is started before that, logins fail with a temporary error.
+    The log says "passdb-lua: initialization failed" (2.3) or "passdb-lua: Lua script".
 Why
     The file is not there; 2.3's auth, which is not root, may not read it (also where a worker runs it); it is
     not Lua; it asks for a module that is not installed; or args has an option that passdb lua does not know.

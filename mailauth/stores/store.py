@@ -34,7 +34,7 @@ class Failing(Enum):
     NO_FIELD = "the query returns no password field"
     ROWS = "the query returns several rows"
     VARIABLE = "a variable cannot be expanded"
-    DIRECTORY = "the directory's answer is of no use"
+    DIRECTORY = "the directory's answer cannot be used"
 
 
 # What is wrong with these stands where the server and the credentials are set; with others, in the query.
