@@ -84,12 +84,12 @@ def test_a_variable_that_dovecot_does_not_know(rig: MakeRig, dovecot_version: st
 
 
 def test_auth_ends_as_it_starts(rig: MakeRig, dovecot_version: str, tmp_path: Path) -> None:
-    """A script that is none: AUTH014 quotes auth's own words."""
+    """A script that is none: the script and Lua's words of it."""
     part = lua("alice", SECRET.decode())
     broken = Part(part.old, part.new, {"login.lua": "function ("})
     found = statuses(Watched(server(rig, dovecot_version, broken), tmp_path), "server")
     assert found["server"][0] is Status.CRITICAL
-    assert "AUTH014" in found["server"][1]
+    assert "LUA001" in found["server"][1]
     assert "login.lua" in found["server"][1]
 
 
