@@ -81,10 +81,11 @@ class AuthFile:
     open_to_all: bool
     mode: int = 0
     group: str = ""  # the reader's
-    stopped_by: str = ""  # the file itself, or a folder on the way to it
+    stopped_by: str = ""  # a folder on the way, or the file, by its own name
     stopped_why: str = ""  # its mode and owner
     secrets: tuple[str, ...] = ()
     other_group: str = ""  # the group that reads the file instead, where there is one
+    closed: bool = False  # it is the file itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,8 +143,8 @@ def _look_at(scene: Scene, path: str, role: str, reader: str, *, secret: bool) -
         return AuthFile(path, role, reader, missing=True, open_to_all=False)
     open_to_all = secret and state.st_size > 0 and bool(state.st_mode & stat.S_IROTH)
     account = _reader(scene, reader)
-    by, why_not = _stopped(dovecot, path, account) if account else ("", "")
-    other = _group_that_reads(dovecot, state) if by == path else ""
+    by, why_not, closed = _stopped(dovecot, path, account) if account else ("", "", False)
+    other = _group_that_reads(dovecot, state) if closed else ""
     return AuthFile(
         path=path,
         role=role,
@@ -156,6 +156,7 @@ def _look_at(scene: Scene, path: str, role: str, reader: str, *, secret: bool) -
         stopped_by=by,
         stopped_why=why_not,
         other_group=other,
+        closed=closed,
     )
 
 
@@ -168,7 +169,7 @@ def _reader(scene: Scene, name: str) -> _Account | None:
 def kept_from(scene: Scene, path: str, name: str) -> tuple[str, str]:
     """What on the way keeps a user from reading a file, and its mode; "" where nothing does."""
     account = _reader(scene, name)
-    return _stopped(scene.dovecot, path, account) if account else ("", "")
+    return _stopped(scene.dovecot, path, account)[:2] if account else ("", "")
 
 
 def observe_login_socket(scene: Scene) -> LoginSocket | NotApplicable:
@@ -297,22 +298,22 @@ def _more_groups(scene: Scene) -> frozenset[int]:
     return frozenset(int(row[2]) for row in rows if len(row) > 2 and {row[0], row[2]} & names)
 
 
-def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, str]:
-    """The first thing on the way that this user may not enter or read, and its mode; "" where it may.
+def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, str, bool]:
+    """The first thing on the way that this user may not enter or read, its mode, and whether it is the file.
 
-    What has an access list is taken as free: the mode alone does not say.
+    "" where it may.  What has an access list is taken as free: the mode alone does not say.
     """
-    for place in (*_folders(dovecot, path), dovecot.path(path)):
+    file = dovecot.path(path)
+    for place in (*_folders(dovecot, path), file):
         try:
             state = dovecot.state(place)
             listed = "system.posix_acl_access" in os.listxattr(place)
         except OSError:
             continue
         if not listed and account.uid and not _allows(state, account):
-            return _as_dovecot_sees(
-                dovecot, place
-            ), f"mode {stat.S_IMODE(state.st_mode):04o}, of {_owner(state)}"
-    return "", ""
+            why_not = f"mode {stat.S_IMODE(state.st_mode):04o}, of {_owner(state)}"
+            return _as_dovecot_sees(dovecot, place), why_not, place == file
+    return "", "", False
 
 
 def _group_that_reads(dovecot: Installation, state: os.stat_result) -> str:

@@ -44,12 +44,14 @@ def unreadable(files: AuthFiles) -> Problem | None:
 
 
 def _says(one: AuthFile) -> str:
-    what = "cannot be read" if one.stopped_by == one.path else f"cannot be reached through {one.stopped_by}"
+    what = "cannot be read" if one.closed else f"cannot be reached through {one.stopped_by}"
+    if one.closed and one.stopped_by != one.path:
+        what = f"is {one.stopped_by}, and cannot be read"
     return f"{one.path} {what} by {one.reader}, which reads it ({one.stopped_why})."
 
 
 def _commands(one: AuthFile) -> tuple[Words, ...]:
-    mode = "g+r" if one.stopped_by == one.path else "g+x"
+    mode = "g+r" if one.closed else "g+x"
     return (("chgrp", "--", one.group, one.stopped_by), ("chmod", "--", mode, one.stopped_by))
 
 

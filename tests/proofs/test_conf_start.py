@@ -73,7 +73,7 @@ def broken_story(
 def without_reload(finding: Finding) -> Finding:
     """The restart that follows does it."""
     remedy = finding.problem.remedy
-    commands = tuple(command for command in remedy.commands if command != RELOAD)
+    commands = tuple(command for command in remedy.commands if command[-1:] != RELOAD[-1:])
     problem = replace(finding.problem, remedy=replace(remedy, commands=commands))
     return replace(finding, problem=problem)
 
