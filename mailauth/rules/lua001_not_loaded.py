@@ -33,6 +33,7 @@ _ADVICE = {
     "LUA001",
     "The Lua script of a passdb is not loaded",
     Severity.BLOCKS_LOGIN,
+    yields_to=("CONF009",),  # without the driver nothing loads it
     bears=Bears.START,
     watch="server",
 )

@@ -18,7 +18,7 @@ import stat
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -214,14 +214,16 @@ def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> It
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with _refusing(shown):
-            file = os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder), "wb", _CHUNK)
-        with closing(file):
-            with _refusing(shown):
+            new = os.open(temporary, flags, 0o600, dir_fd=folder)
+        try:
+            with _refusing(shown), os.fdopen(new, "wb", _CHUNK, closefd=False) as file:
                 for piece in content:
                     file.write(piece)
                 file.flush()
-                os.fsync(file.fileno())
-            yield temporary, file.fileno()
+                os.fsync(new)
+            yield temporary, new
+        finally:
+            os.close(new)
     finally:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
