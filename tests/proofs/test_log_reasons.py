@@ -61,11 +61,6 @@ def misspelt(one: Proof) -> str:
     return PAM[one.lab.dialect]
 
 
-def script(one: Proof) -> str:
-    lua = one.write("auth.lua", "function auth_password_verify(\n")
-    return f"passdb {{\n  driver = lua\n  args = file={lua}\n}}\n"
-
-
 def ldap_file(one: Proof) -> str:
     ldap = one.write("ldap.conf.ext", "uris = ldap://127.0.0.1:1\nbase = dc=x\nauth_bind = enabled\n")
     return f"passdb {{\n  driver = ldap\n  args = {ldap}\n}}\n"
@@ -76,7 +71,6 @@ def ldap_file(one: Proof) -> str:
     [
         (alone_with_pam, "CRAM-MD5 mechanism can't be supported with given passdbs"),
         pytest.param(misspelt, "pam: Unknown setting: sesion=yes", marks=pytest.mark.dovecot("< 2.4")),
-        pytest.param(script, "initialization failed", marks=pytest.mark.dovecot("< 2.4")),
         pytest.param(ldap_file, "line 3: Invalid boolean: enabled", marks=pytest.mark.dovecot("< 2.4")),
     ],
 )
