@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any, TypeVar
 
-from mailauth.dovecot import answers, confining
+from mailauth.dovecot import answers, confining, holding
 from mailauth.errors import CannotObserve, NoAnswerInTime
 
 _T = TypeVar("_T")
@@ -24,6 +24,7 @@ _NO_USERS, _NOBODY = 2_000_000_000, 65534  # and up: users whom there is not
 _NUMBER = 8  # bytes of one that is told
 _SECONDS = 120  # of CPU, for one answer
 _BLOCK = 1024 * 1024
+_counting: set[int] = set()  # where children tell numbers
 
 
 def prepare() -> None:
@@ -48,6 +49,8 @@ def ask(
     if not child:
         try:
             os.close(reader)
+            if pid:
+                confining.hold_only({writer, *_counting, *holding.descriptors()})
             with os.fdopen(writer, "wb") as told:
                 told.write(answers.of(work, pid))
         finally:
@@ -106,9 +109,11 @@ def counting(heard: Callable[[int], None] | None) -> Iterator[Callable[[int], No
 
     hearing = Thread(target=hear, daemon=True)
     hearing.start()
+    _counting.add(writer)
     try:
         yield lambda number: _tell(writer, number)
     finally:
+        _counting.discard(writer)
         os.close(writer)
         hearing.join()
 

@@ -54,6 +54,11 @@ def still(pid: int) -> bool:
     return False
 
 
+def descriptors() -> set[int]:
+    """What it needs to tell that."""
+    return {one.descriptor for one in _held.values() if one.descriptor is not None}
+
+
 def check(pid: int) -> None:
     """Raises CannotObserve when it has ended, whoever has its number now."""
     if not still(pid):

@@ -34,8 +34,7 @@ class Staying:
         self._answers, answering = os.pipe()
         self._child = os.fork()
         if not self._child:
-            os.close(self._asking)
-            os.close(self._answers)
+            confining.hold_only({asked, answering, *holding.descriptors()})
             with os.fdopen(asked, "rb") as source, os.fdopen(answering, "wb") as target:
                 _serve(pid, make, protocol, source, target)
             os._exit(0)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -378,6 +380,31 @@ def test_a_library_of_another_root_is_loaded_without_rights(master: int) -> None
                         seen.add((one.uids().real != 0, capabilities(status), "Seccomp:\t2" in status))
         assert found.result().library == here
     assert seen == {(True, 0, True)}
+
+
+def test_nothing_of_that_root_is_imported_and_nothing_of_ours_is_open(tmp_path: Path) -> None:
+    """A library imports when a server asks for it, from our own path, in the other's root: as PyMySQL nacl.
+
+    That code would have our terminal, our journal, and each folder that we hold.
+    """
+    site = Path(psutil.__file__).parent.parent
+    (evil := tmp_path / "evil").mkdir()
+    (evil / "mailauth_evil.py").write_text("raise RuntimeError('their code runs')")
+    (folder := tmp_path / "container").mkdir()
+
+    def work() -> tuple[str, ...]:
+        with suppress(ImportError):
+            import_module("mailauth_evil")
+        return tuple(str(one.resolve()) for one in Path("/proc/self/fd").iterdir())
+
+    with container(folder, binds={str(site): evil}) as pid, (tmp_path / "journal").open("w"):
+        held = os.open("/etc", os.O_PATH | os.O_DIRECTORY)
+        try:
+            found = Installation(pid=pid).inside(work, tuple[str, ...])
+        finally:
+            os.close(held)
+    left = {one for one in found if not re.match(r"/proc/\d+/fd(/(pipe:|anon_inode:|\d+).*)?$", one)}
+    assert left == {"/dev/null"}
 
 
 def test_a_container_is_found_by_its_name(master: int, folder: Path) -> None:
