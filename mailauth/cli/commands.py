@@ -23,6 +23,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "mailauth.cli.memory:memory",
         "Measure what a hash costs, and whether it fits into vsz_limit.",
     ),
+    ("inside", "mailauth.cli.inside:inside", "Run a program where another Dovecot lives, with its rights."),
     ("load", "mailauth.cli.load:load", "Measure the login rate that Dovecot sustains."),
     ("check", "mailauth.cli.check:check", "Monitoring checks for Nagios, Icinga and Prometheus."),
     ("lab", "mailauth.cli.lab:lab", "Start a real, disposable Dovecot with a real store."),

@@ -1,7 +1,7 @@
 """How a command of Dovecot is typed, so that it concerns this Dovecot and no other: the one place for it.
 
 A Dovecot with a configuration file of its own is named by ``-c``; one in another root is entered first, by
-nsenter(1) of util-linux, with all namespaces and the root of its master.
+``mailauth inside``: nsenter(1) would run what its owner put there with all capabilities that root has here.
 """
 
 import re
@@ -15,7 +15,7 @@ _OF_THIS_MACHINE = ("sysctl", "mailauth")  # what forwards, and who looks, is he
 _OF_DOVECOT = ("doveadm", "doveconf", "dovecot")
 # The commands that sentences name.  What stands there with its options has been placed already.
 _NAMED = re.compile(
-    r"(?<![-\w/])(?<! -r )(?:doveconf(?= -n\b)|doveadm"
+    r"(?<![-\w/])(?<! -- )(?:doveconf(?= -n\b)|doveadm"
     r"(?= (?:reload|stop|log (?:errors|find|reopen)|auth cache flush|kick|who|penalty|user|pw -l)\b))"
 )
 
@@ -48,4 +48,4 @@ def plain(dovecot: Installation, command: Words) -> Words:
 
 
 def _entrance(dovecot: Installation) -> Words:
-    return ("nsenter", "-t", str(dovecot.pid), "-a", "-r") if dovecot.pid else ()
+    return ("mailauth", "inside", "--pid", str(dovecot.pid), "--") if dovecot.pid else ()

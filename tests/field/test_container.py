@@ -16,6 +16,7 @@ import pytest
 from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot import inroot
 from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.dovecot.typed import plain
 from mailauth.errors import NoAnswerInTime
 from mailauth.hashes import Password
 from tests.cli.running import ORDINARY, mailauth
@@ -48,11 +49,6 @@ def test_a_healthy_one_is_healthy(master: int) -> None:
     assert (done.returncode, "CRITICAL" in done.stdout) == (0, False), done.stdout
 
 
-def inside_of(pid: int) -> tuple[str, ...]:
-    """How a command is typed on the host that is to be carried out in there."""
-    return ("nsenter", "-t", str(pid), "-a", "-r")
-
-
 def test_a_groups_number_is_its_own(tmp_path: Path) -> None:
     """Its group dovecot has another number than ours: typed on the host, the command gives the right one."""
     with container(tmp_path) as pid:
@@ -63,20 +59,14 @@ def test_a_groups_number_is_its_own(tmp_path: Path) -> None:
         file.chmod(0o640)
         found = diagnose(Target(USER, at_pid(pid, None), Password.of(SECRET))).findings
         [told] = [finding for finding in found if finding.rule.code == "CONF012"]
-        # By the file's own name: links lead to it.
-        own = "/srv/mail/example.org/passwd"
-        assert told.problem.remedy.commands == (
-            (*inside_of(pid), "chgrp", "--", str(group), own),
-            (*inside_of(pid), "chmod", "--", "g+r", own),
-        )
+        commands = [plain(inside, one) for one in told.problem.remedy.commands]
+        own = "/srv/mail/example.org/passwd"  # by the file's own name: links lead to it
+        assert commands == [("chgrp", "--", str(group), own), ("chmod", "--", "g+r", own)]
         subprocess.run(["chgrp", "--", str(group), str(file)], check=True)
         subprocess.run(["chmod", "--", "o+r", str(file)], check=True)
         found = diagnose(Target(USER, at_pid(pid, None), Password.of(SECRET))).findings
         [told] = [finding for finding in found if finding.rule.code == "CONF013"]
-        assert told.problem.remedy.commands[0][: len(inside_of(pid)) + 3] == (
-            *inside_of(pid),
-            *("chgrp", "--", str(group)),
-        )
+        assert plain(inside, told.problem.remedy.commands[0])[2] == str(group)
         file.chmod(0o640)
         assert not diagnose(Target(USER, at_pid(pid, None), Password.of(SECRET))).findings
 

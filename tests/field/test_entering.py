@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from mailauth.cli import migrate_on_login_run
-from mailauth.dovecot import confining, containers, holding, inroot
+from mailauth.dovecot import confining, containers, holding, inroot, typed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
 from mailauth.hashes import Memory, Password
@@ -64,6 +64,18 @@ def test_a_program_is_bounded(master: int) -> None:
     }
     assert all(line.endswith(":/") for line in asked.out.splitlines())  # as its own processes see it
     assert "tty" in asked.err
+
+
+def test_a_command_that_is_typed_gets_no_more(master: int) -> None:
+    """What a remedy prints is typed by root: nsenter would give the container's program all that root has."""
+    first, *words = typed.typed(
+        Installation(pid=master), "sh", "-c", "cat /proc/self/status; printf '\\033[2J'; exit 7"
+    )
+    assert first == "mailauth"
+    done = mailauth(*words)
+    assert done.returncode == 7, done.stderr
+    assert capabilities(done.stdout) <= len(CAPABILITIES)
+    assert "\x1b" not in done.stdout
 
 
 def test_what_is_called_inside_is_bounded_too(master: int, folder: Path) -> None:

@@ -63,8 +63,8 @@ def test_sentences_name_the_configuration_and_the_user(rig: MakeRig) -> None:
     [
         (Installation(), "doveadm log errors"),
         (Installation("/srv/d d.conf"), "doveadm -c '/srv/d d.conf' log errors"),
-        (Installation("/etc/d.conf", 7), "nsenter -t 7 -a -r doveadm -c /etc/d.conf log errors"),
-        (Installation(None, 7), "nsenter -t 7 -a -r doveadm log errors"),
+        (Installation("/etc/d.conf", 7), "mailauth inside --pid 7 -- doveadm -c /etc/d.conf log errors"),
+        (Installation(None, 7), "mailauth inside --pid 7 -- doveadm log errors"),
     ],
 )
 def test_how_it_is_typed(where: Installation, words: str) -> None:
