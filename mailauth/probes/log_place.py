@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from mailauth import private
 from mailauth.dovecot import inroot, typed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
@@ -30,6 +31,7 @@ from mailauth.probes.scene import Scene
 _CONTAINER = re.compile(r" (\d+:\d+) (/(?:\S*/)?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
 _MOUNT = re.compile(r"^\d+ \d+ (\d+:\d+) (/\S*) (/\S*) ", re.MULTILINE)  # proc_pid_mountinfo(5)
 _JOURNALS = ("/var/log/journal", "/run/log/journal")  # systemd-journald.service(8)
+_MOST_SETTINGS = 1024 * 1024  # bytes of hostconfig.json
 _MOST_PENALTIES = 1000
 _MOST_LINE, _MOST_LINES = 8192, 100_000
 _ANVIL_SECONDS = 5.0
@@ -180,19 +182,21 @@ def container_log(mounts: str, ours: str) -> ContainerLog | NotApplicable:
     if found is None:
         return NotApplicable(ContainerLog, "this is no container of Docker's")
     folder = _on_the_host(found[1], found[2], ours)
+    kept = folder / "hostconfig.json"
     try:
-        told = json.loads((folder / "hostconfig.json").read_text())["LogConfig"]
+        # Whoever may mount in there chooses the folder: it counts where only root can have written it.
+        told = json.loads(inroot.content(kept, _MOST_SETTINGS))["LogConfig"] if private.trusted(kept) else {}
         driver, options = str(told["Type"]), told.get("Config") or {}
         log = folder / f"{folder.name}-json.log"
         size = log.stat().st_size if log.exists() else 0
         place = os.statvfs(folder)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise CannotObserve(
             f"{found[2]}: the container's log settings can be read on its host only: docker inspect -f"
             f" '{{{{json .HostConfig.LogConfig}}}}' {folder.name[:12]} shows them."
         ) from None
     return ContainerLog(
-        str(folder / "hostconfig.json"),
+        str(kept),
         driver,
         str(options.get("max-size", "")),
         str(log),

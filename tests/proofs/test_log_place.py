@@ -18,6 +18,7 @@ from mailauth.lab import Lab
 from mailauth.probes.log_place import container_log
 from mailauth.rules.log002_container_log import container_log as log002
 from tests.field.container import IDENTITY, docker
+from tests.met import in_time
 from tests.proofs.story import Fault, MiB, Proof, argon2id, record
 
 Make = Callable[..., Proof]
@@ -175,6 +176,25 @@ def test_log002_where_there_is_no_container_or_no_host(tmp_path: Path) -> None:
     assert isinstance(container_log(healthy, healthy), NotApplicable)
     with pytest.raises(CannotObserve, match="docker inspect"):
         container_log(mounted(f"{tmp_path}/gone"), on_the_host("/", "/"))  # as seen from inside the container
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root can be deceived")
+@pytest.mark.parametrize("content", ["fifo", "/dev/zero", "[" * 100_000, "others"])
+def test_log002_of_a_folder_that_a_user_made(tmp_path: Path, content: str) -> None:
+    """In a user namespace of theirs they mount what they like over /etc/hostname."""
+    kept = docker(tmp_path, {"Type": "json-file", "Config": {}}) / "hostconfig.json"
+    if content == "others":
+        os.chown(kept, 12345, 12345)
+    else:
+        kept.unlink()
+    if content == "fifo":
+        os.mkfifo(kept)
+    elif content.startswith("/"):
+        kept.symlink_to(content)
+    elif content.startswith("["):
+        kept.write_text(content)
+    with in_time(), pytest.raises(CannotObserve, match="docker inspect"):
+        container_log(mounted("/var/lib/docker"), on_the_host("/var/lib/docker", tmp_path))
 
 
 def test_a_log_on_standard_error_is_not_taken_for_a_silent_one(proof: Make, dovecot_version: str) -> None:
