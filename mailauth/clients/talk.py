@@ -141,6 +141,8 @@ def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes
             return course.ended(Answer.UNSEEN, f"its certificate: {unverified}; {_INSECURE}", ours=True)
         answer = Answer.UNREACHABLE if course.step is Step.CONNECT else Answer.BROKEN
         return course.ended(answer, why.strerror or why)
+    except ValueError as why:  # a number without end, or what else a library does not take
+        return course.ended(Answer.BROKEN, f"the answer makes no sense ({why})")
 
 
 def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str, password: bytes) -> Told:

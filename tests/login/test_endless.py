@@ -70,3 +70,14 @@ def test_a_server_of_another_protocol(protocol: str) -> None:
         told = converse(door, PLAIN, "alice", b"secret")
     assert told.step is Step.GREETING
     assert not told.offered
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"), [("imap", b"* OK ready\r\n* 1 FETCH (X {%b}\r\n"), ("sieve", b"OK {%b}\r\n")]
+)
+def test_a_number_without_end(protocol: str, said: bytes) -> None:
+    """Python takes no more than 4300 digits."""
+    with stranger(lambda link: link.sendall(said % (b"9" * 5000))) as port:
+        told = converse(Door(protocol, "127.0.0.1", port, "plain", 5, 5), PLAIN, "alice", b"secret")
+    assert told.answer is Answer.BROKEN
+    assert "makes no sense" in told.said
