@@ -10,6 +10,7 @@ from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 
+_NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)  # as strtoul(3) takes it: no other script's digits
 _KEPT = 3  # name, password and number of an entry
 _OWN = frozenset({"files", "compat", "systemd", "db"})  # sources that hold no more than the machine's own
 
@@ -19,12 +20,12 @@ def number(dovecot: Installation, name: str, table: str) -> int | None:
 
     Raises CannotObserve where names of another root come from more than its files.
     """
-    if not name or name.isdigit():
+    if not name or _NUMBER.fullmatch(name):
         return int(name) if name else None
     if not dovecot.pid:
         try:
             return pwd.getpwnam(name).pw_uid if table == "passwd" else grp.getgrnam(name).gr_gid
-        except KeyError:
+        except (KeyError, ValueError):  # the second: of a name with NUL in it
             return None
     try:
         rows = dovecot.read(f"/etc/{table}").splitlines()
