@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.typed import plain
@@ -262,7 +263,7 @@ def read(dovecot: Installation, file: str) -> bytes | None:
 
     def content() -> bytes | None:
         try:
-            return Path(file).read_bytes()
+            return inroot.content(Path(file))
         except FileNotFoundError:
             return None
         except OSError as why:

@@ -10,12 +10,14 @@ import pytest
 
 import mailauth
 from mailauth import remedies
-from mailauth.dovecot.doveadm import at_pid
-from mailauth.fix import takeback
+from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.errors import CannotObserve
+from mailauth.fix import plan, takeback
 from mailauth.fix.journal import FixState, Journal, ModeEntry
 from mailauth.lab import Lab
 from mailauth.remedies import Block, Setting
 from tests.fix.conftest import Fix, Labs
+from tests.met import in_time
 from tests.proofs.hostile import HOSTILE, LEADING
 from tests.proofs.story import MiB, argon2id
 
@@ -203,3 +205,10 @@ def test_rules_make_remedies_in_one_place() -> None:
                 named = {one.arg for one in node.keywords}
                 assert not named & {"config", "commands", "edits"}, f"{path}:{node.lineno}"
                 assert len(node.args) <= 1, f"{path}:{node.lineno}"
+
+
+def test_a_file_that_is_a_pipe(tmp_path: Path) -> None:
+    """In another root whoever owns it can put one in the place of a file of Dovecot's."""
+    os.mkfifo(tmp_path / "dovecot.conf")
+    with in_time(), pytest.raises(CannotObserve, match="no regular file"):
+        plan.read(Installation(), str(tmp_path / "dovecot.conf"))
