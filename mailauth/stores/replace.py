@@ -216,10 +216,9 @@ def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> It
         with _refusing(shown):
             new = os.open(temporary, flags, 0o600, dir_fd=folder)
         try:
-            with _refusing(shown), os.fdopen(new, "wb", _CHUNK, closefd=False) as file:
-                for piece in content:
-                    file.write(piece)
-                file.flush()
+            with _refusing(shown):
+                with os.fdopen(new, "wb", _CHUNK, closefd=False) as file:
+                    file.writelines(content)
                 os.fsync(new)
             yield temporary, new
         finally:
@@ -387,11 +386,10 @@ def _left_behind(text: str, age: float) -> bool:
 
 
 def _lock(take: Callable[[], object]) -> bool:
-    try:
+    with suppress(BlockingIOError, PermissionError):  # fcntl() may say EACCES for EAGAIN
         take()
-    except (BlockingIOError, PermissionError):  # fcntl() may say EACCES for EAGAIN
-        return False
-    return True
+        return True
+    return False
 
 
 def _wait(place: Place, deadline: float, what: str) -> None:
