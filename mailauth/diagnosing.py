@@ -52,7 +52,7 @@ from mailauth.probes.client_address import in_log, observe_address
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.login import observe_logins, without_login
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
-from mailauth.probes.password import Suspect, observe_bytes, observe_part, observe_variants
+from mailauth.probes.password import Suspect, observe_bytes, observe_kept, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.refused import check_reader, observe_refusal
 from mailauth.probes.scene import Case, Scene
@@ -278,7 +278,7 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     """The given password against each sound hash; near variants of a wrong one; the part of a right one."""
     sound = _sound(scene.cases, facts)
     suspects = [Suspect(parsed, _source(one[StoredHash])) for parsed, one in sound]
-    _verify_password(shared, scene, facts, sound)
+    _verify_password(shared, scene, facts, sound, suspects)
     check, password = shared[PasswordCheck], scene.password
     if password is None:
         skip(shared, (PasswordBytes,), "no password was given")
@@ -309,9 +309,9 @@ def _source(fact: Fact) -> str:
 
 
 def _verify_password(
-    shared: Facts, scene: Scene, facts: list[Facts], sound: list[tuple[Hash, Facts]]
+    shared: Facts, scene: Scene, facts: list[Facts], sound: list[tuple[Hash, Facts]], suspects: list[Suspect]
 ) -> None:
-    """The password as it was given; a trial without a limit has verified it already."""
+    """The password as it was given, against what accounts that are refused have, too: into ``suspects``."""
     lookups = shared[LookedUp]
     if PasswordCheck in shared:
         return
@@ -319,7 +319,7 @@ def _verify_password(
         lack(shared, (PasswordCheck, UserBind), LookedUp)
         return
     binder = Binder(scene)
-    if scene.password is None or not (sound or binder.may_bind):
+    if scene.password is None or not (sound or scene.refused or binder.may_bind):
         skip(
             shared, (PasswordCheck, UserBind), "no password was given" if sound else "there is no sound hash"
         )
@@ -327,16 +327,21 @@ def _verify_password(
     password = scene.password
     user = scene.names.looked_up if scene.names else scene.user
 
-    def check() -> PasswordCheck:
+    def check() -> PasswordCheck | NotApplicable:
         verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)
+        kept = observe_kept(scene)
+        suspects.extend(kept)
+        of_refused = tuple(_verify(one.hash, {}, password, user) for one in kept)
+        if not (verdicts or kept or binder.may_bind):
+            return NotApplicable(PasswordCheck, "there is no sound hash")
         right = [one for (_, one), said in zip(sound, verdicts, strict=True) if said is Verdict.MATCH]
         passing = [one for one in right if _fits(one)]
         end = _end(scene, facts, passing, binder)
         lets_in = end.lets_in and (bool(passing) or binder.takes)
         if lets_in:
             _set_aside(facts, sorted(passing, key=lambda one: _number(one) != end.decided_by))
-        source = "verified here, without a limit" if sound else "the directory, by one bind"
-        return PasswordCheck(source, (*verdicts, *binder.verdicts), lets_in, end)
+        source = "the directory, by one bind" if not (sound or kept) else "verified here, without a limit"
+        return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end)
 
     see(shared, PasswordCheck, check)
     see(shared, UserBind, binder.observe)
@@ -362,7 +367,7 @@ def _sound(cases: tuple[Case, ...], facts: list[Facts]) -> list[tuple[Hash, Fact
 
 def _verify(parsed: Hash, one: Facts, password: Password, user: str) -> Verdict:
     """MATCH or MISMATCH.  Raises CannotObserve when it was not worked out."""
-    trials = one[Trials]
+    trials = one.get(Trials)
     if isinstance(trials, Trials) and trials.unlimited is not None:
         return trials.unlimited
     said = verify_hash(parsed, password, user=user)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
@@ -11,6 +11,10 @@ from mailauth.hashes import Hash, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.hashes.variants import variants
 from mailauth.memory.child import check_physical
+from mailauth.probes.lookup import parsed
+from mailauth.probes.scene import Case, Scene
+from mailauth.probes.stored import observe_stored
+from mailauth.probes.system_accounts import verifying
 
 _SOURCE = "verified here, without a limit"
 _MOST = 120  # variants, against each hash
@@ -22,6 +26,19 @@ class Suspect:
 
     hash: Hash
     source: str
+
+
+def observe_kept(scene: Scene) -> list[Suspect]:
+    """The hashes of accounts that are refused, as far as they are sound.  Raises CannotObserve."""
+    found = []
+    for entry in scene.refused:
+        passdb = verifying(entry.passdb)
+        record = replace(entry.record, stored=entry.record.kept, noscheme=True)
+        case = Case(passdb, record, parsed(record, passdb, scene.config))
+        stored = observe_stored(case, scene)
+        if isinstance(case.hash, Hash) and stored.damage is None:
+            found.append(Suspect(case.hash, stored.source))
+    return found
 
 
 def observe_variants(

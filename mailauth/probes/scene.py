@@ -6,7 +6,7 @@ from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.evidence import End, UserName
 from mailauth.hashes import Flaw, Hash, Password
-from mailauth.probes.walk import Road
+from mailauth.probes.walk import Road, WalkEntry
 from mailauth.stores.directed import Answer
 from mailauth.stores.store import Record
 
@@ -54,3 +54,9 @@ class Scene:
     binds: bool = False  # the password that was given may be tried by one bind
     directories: dict[tuple[int, str, str], Answer] = field(default_factory=dict, repr=False)
     """What directories said: by the passdb's number, base and filter.  Each is asked once."""
+
+    @property
+    def refused(self) -> list[WalkEntry]:
+        """Accounts on the way that are refused whatever the password is, and have a hash all the same."""
+        entries = self.road.entries.values() if self.road else ()
+        return [one for one in entries if one.record.kept and not one.passdb.deny and not one.passdb.master]

@@ -3,6 +3,7 @@
 The password is sent to nobody: where other modules than pam_unix have a say, what they say stays open.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from mailauth.dovecot import pam
@@ -71,9 +72,11 @@ def _answer(
 def _of_shadow(system: System, passdb: Passdb, user: str) -> Asked:
     """As getspnam(3) answers: no row of /etc/passwd is needed."""
     if closed := system.closed(passdb):
-        return Asked(
-            Record(Outcome.REFUSED, shadow.SHADOW), _answer(passdb, user, shadow.SHADOW, (Why.CLOSED, closed))
-        )
+        record = Record(Outcome.REFUSED, shadow.SHADOW)
+        with suppress(CannotObserve):
+            row = system.row(user)
+            record = replace(record, kept=_kept(row.hash if row else ""))
+        return Asked(record, _answer(passdb, user, shadow.SHADOW, (Why.CLOSED, closed)))
     row = system.row(user)
     if row is None:
         return Asked(Record(Outcome.UNKNOWN_USER, shadow.SHADOW), _answer(passdb, user, shadow.SHADOW))
@@ -89,7 +92,8 @@ def _of_passwd(system: System, passdb: Passdb, user: str) -> Asked:
             f'passdb passwd takes the "x" of {account.place} for the hash, which no password matches;'
             f" the hash is in {shadow.SHADOW}"
         )
-        record = Record(Outcome.REFUSED, account.place)
+        found = pam_modules.hash_of(account)
+        record = Record(Outcome.REFUSED, account.place, kept=_kept(found[0] if found else ""))
         return Asked(record, _answer(passdb, user, account.place, (Why.SHADOWED, says)))
     return _of_field(passdb, user, account.field, account.place)
 
@@ -100,7 +104,13 @@ def _of_field(passdb: Passdb, user: str, stored: str, place: str) -> Asked:
         return Asked(record, _answer(passdb, user, place))
     why = pam_modules.locked(stored) or (Why.NO_PASSWORD, "has no password: the field is empty")
     says = f"{user} {why[1]} ({place})"
-    return Asked(Record(Outcome.DENIED, place), _answer(passdb, user, place, (why[0], says)))
+    record = Record(Outcome.DENIED, place, kept=_kept(stored))
+    return Asked(record, _answer(passdb, user, place, (why[0], says)))
+
+
+def _kept(stored: str) -> bytes:
+    """What a password can be compared with, though the account is refused."""
+    return pam_modules.kept(stored).encode("utf-8", "surrogateescape")
 
 
 def _of_pam(
@@ -132,7 +142,7 @@ def _of_pam(
         told = replace(told, opens=_opens(stacks[0], given, service))
     record, open_ = _record(right, wrong, account, where)
     if not open_:
-        return Asked(record, told)
+        return Asked(replace(record, kept=_kept_behind(stacks, given) if told.refused else b""), told)
     names = _unknown(stacks, given)
     if faults := _unless(stacks, given):
         told = replace(told, refused=True, faults=faults, unless=names)
@@ -166,17 +176,36 @@ def _blame_of(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> list[Sa
         reasons = others or reasons
 
     def alone(reason: Said) -> bool:
-        ways = [
-            [
-                one if one == reason or not one.why or one.why is Why.DENIES else replace(one, codes=one.well)
-                for one in lines
-            ]
-            for lines in said
-        ]
+        ways = [[one if one == reason else _but_for_its_reason(one) for one in lines] for lines in said]
         return pam_stack.SUCCESS not in _whole(stacks, ways)
 
     found = [one for one in reasons if alone(one)] or reasons
     return list({(one.why, one.says): one for one in found}.values())
+
+
+def _kept_behind(stacks: list[tuple[Line, ...]], given: Seen) -> bytes:
+    """The hash that pam_unix compares once nothing refuses the account; b"" where that decides nothing."""
+    found = pam_modules.hash_of(given.account) if given.account else None
+    bare = pam_modules.kept(found[0]) if found else ""
+    if not bare or not given.account:
+        return b""
+    well = (
+        replace(given.account, shadow=shadow.Shadow(bare, given.account.place))
+        if given.account.shadowed
+        else replace(given.account, field=bare)
+    )
+    seen_well = replace(given, account=well, closed="")
+
+    def comes_to(*, right: bool) -> frozenset[str]:
+        said = [_said(stack, seen_well, right=right) for stack in stacks]
+        return _whole(stacks, [[_but_for_its_reason(one) for one in lines] for lines in said])
+
+    decides = pam_stack.SUCCESS in comes_to(right=True) and pam_stack.SUCCESS not in comes_to(right=False)
+    return _kept(bare) if decides else b""
+
+
+def _but_for_its_reason(said: Said) -> Said:
+    return replace(said, codes=said.well) if said.why and said.why is not Why.DENIES else said
 
 
 def _opens(stack: tuple[Line, ...], given: Seen, service: Service) -> str:

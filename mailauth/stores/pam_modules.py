@@ -123,6 +123,12 @@ def locked(stored: str) -> tuple[Why, str] | None:
     return None
 
 
+def kept(stored: str) -> str:
+    """The hash that there is but for a lock's "!" before it; "" where there is none."""
+    bare = stored.lstrip("!")
+    return "" if locked(bare) else bare
+
+
 def _unix_auth(line: Line, seen: Seen, right: bool) -> Said:
     account = seen.account
     if account is None or seen.user[:1] in ("-", "+"):

@@ -98,7 +98,7 @@ class Record:
     ``absent``: the file of a path with variables, which is not there.
     ``wanted``: what a line of a file would have to be called.
     ``several``: of a directory, an attribute with several passwords.  ``bind_as``: the server verifies, by a
-    bind as this name.
+    bind as this name.  ``kept``: the hash of an account that is refused whatever the password is.
     """
 
     outcome: Outcome
@@ -119,6 +119,7 @@ class Record:
     several: str = ""
     bind_as: str = ""
     behind: int = 0
+    kept: bytes = field(default=b"", repr=False)
 
 
 def as_bytes(value: object) -> bytes | None:

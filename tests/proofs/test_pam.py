@@ -5,7 +5,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -212,6 +212,36 @@ def test_what_stays_open_and_what_does_not(proof: Make, dovecot_version: str) ->
     found = other.finds({"USER004"}, password=SECRET)
     assert "'alice'" in found[0].problem.says
     Proof(one.lab, "eve").finds({"USER001"}, password=SECRET)
+
+
+REFUSED = [
+    one
+    for one in FAULTS
+    if one.name in ("the account is locked", "the account has expired", "a group is required")
+]
+
+
+@pytest.mark.parametrize("version", PROVEN[:1])
+def test_a_password_is_compared_with_what_a_refused_account_has(proof: Make, version: str) -> None:
+    """PAM alone: what the remedy leaves is a wrong password; before a passwd-file: no right one is wrong."""
+    one = proof(version, "pam", {"alice": HASH})
+    for fault in REFUSED:
+        with broken(one.lab, fault):
+            assert not one.lab.login("alice", b"another").ok
+            one.finds({fault.code, "PASS001"}, password=b"another", login=True)
+    other = one.write("others", f"alice:{hashed(b'of the file')}\n")
+    block = (
+        f"passdb {{\n  driver = passwd-file\n  args = {other}\n}}\n"
+        if version < "2.4"
+        else f"passdb others {{\n  driver = passwd-file\n  passwd_file_path = {other}\n}}\n"
+    )
+    for fault in REFUSED:
+        with broken(one.lab, replace(fault, settings=block)):
+            assert not one.lab.login("alice", SECRET).ok
+            (found,) = one.finds({fault.code}, password=SECRET, login=True)
+            assert (found.problem.certainty, found.severity) == (Certainty.PROVEN, Severity.BLOCKS_LOGIN)
+            assert one.lab.login("alice", b"of the file").ok
+            one.finds({fault.code, "PASS001"}, password=b"another")
 
 
 def test_the_server_without_a_user(proof: Make, dovecot_version: str) -> None:
