@@ -69,6 +69,7 @@ def audit() -> None:
     The password: -p, --password-fd, --url-fd, PGPASSFILE, or ?option_file=~/.my.cnf.
 
     \b
-    Exit status:  0 every row is sound     1 some are not, or a user has several, or a name is odd
+    Exit status:  0 every row is sound     1 some are not, a user has several, a name is odd,
+                                             or no row lets anybody in
                   2 wrong usage            3 a store could not be read
     """

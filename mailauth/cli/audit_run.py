@@ -72,7 +72,7 @@ def audit(
         click.echo(audit_text(report), nl=False)
         if said:
             click.echo(said)
-    broken = report.broken or any(one.several or one.survey.odd for one in surveys.stores)
+    broken = report.broken or report.nobody or any(one.several or one.survey.odd for one in surveys.stores)
     sys.exit(1 if broken else 3 if report.not_read else 0)
 
 

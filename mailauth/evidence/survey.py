@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
-from mailauth.dovecot.authconfig import Passdb
+from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
 from mailauth.evidence.lookup import Unseen
 from mailauth.memory.fitting import PassdbFit
 from mailauth.stores.rows import Survey
+
+# With these fields an entry needs no password, or is asked for something else than a login.
+NEEDS_NONE = frozenset({"nopassword", "noauthenticate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,15 @@ class Surveyed:
     def several(self) -> tuple[str, ...]:
         """Users with several rows in a database: Dovecot takes none.  Of a file it takes the first."""
         return () if self.passdb.driver == "passwd-file" else self.survey.twice
+
+    @property
+    def lets_nobody_in(self) -> bool:
+        """No row has a password, and neither the passdb nor its query says that none is needed."""
+        source = self.passdb.source
+        query = source.query.lower() if isinstance(source, SqlSource) else ""
+        fields = {name for name, _ in (*self.passdb.default_fields, *self.passdb.override_fields)}
+        none_needed = NEEDS_NONE & fields or any(name in query for name in NEEDS_NONE)
+        return self.survey.no_password and not none_needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,11 @@ class Surveys(Evidence):
     def unasked(self) -> tuple[str, ...]:
         """The passdbs that could not be read, and why."""
         return tuple(one.text for one in self.unseen)
+
+    @property
+    def let_nobody_in(self) -> bool:
+        """All passdbs were read, and no row of any has a password."""
+        return not self.unseen and all(one.lets_nobody_in for one in self.stores)
 
     @property
     def seen(self) -> str:

@@ -1,11 +1,12 @@
 """Look at every stored string of every passdb."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailauth.dovecot import children, directory
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.defaults import default_scheme as usual_scheme
+from mailauth.dovecot.directory import Directory
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import unread
@@ -13,10 +14,12 @@ from mailauth.dovecot.variables import OF_THE_NAME, filled_with
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
+from mailauth.evidence.survey import NEEDS_NONE
 from mailauth.hashes.damaged import Reader
 from mailauth.probes import accounts
 from mailauth.probes.lookup import reader_of
 from mailauth.stores import directory_rows, sql, survey
+from mailauth.stores.query import VARIABLE
 from mailauth.stores.rows import Survey
 from mailauth.stores.survey import Progress, Question, Tally
 
@@ -90,13 +93,28 @@ def _of_directory(ask: Ask, passdb: Passdb, question: Question) -> Survey:
     directory_rows.prepare()
     identity, _ = accounts.as_dovecot(ask.dovecot, config, passdb.verified_by)
     with children.counting(ask.progress) as tell:
-        return ask.dovecot.inside(
+        found = ask.dovecot.inside(
             lambda: directory_rows.survey(set_so, base, text, config.version, question, tell),
             Survey,
             identity=identity,
             environment=dict(set_so.environment),
             seconds=_WHOLE,
         )
+    return replace(found, whole=_whole(set_so, text))
+
+
+def _whole(set_so: Directory, text: str) -> bool:
+    """Whether ``text`` finds whomever the filter finds: each variable became (attribute=*).
+
+    Part of a value, as in (mail=*@*), is compared only by attributes that have a rule for it: RFC 4512 4.1.2.
+    """
+    of_anybody = f"{text})".count(_PRESENT) - f"{set_so.filter})".count(_PRESENT)
+    none_needed = any(one.name in NEEDS_NONE for one in set_so.fields)
+    plain = of_anybody == len(VARIABLE.findall(set_so.filter)) and not VARIABLE.search(set_so.base)
+    return plain and not none_needed
+
+
+_PRESENT = "=*)"
 
 
 def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None = None) -> Survey:

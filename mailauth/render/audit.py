@@ -70,6 +70,7 @@ class AuditReport:
     stores: list[StoreReport]
     not_read: list[str]
     sample: list[str]  # what known passwords say of strings whose form leaves them open
+    nobody: bool  # no row of any store has a password, so nobody can log in
 
     @property
     def broken(self) -> int:
@@ -79,7 +80,9 @@ class AuditReport:
 
 def audit_report(surveys: Surveys, sample: Sequence[str] = ()) -> AuditReport:
     stores = [_store(one) for one in surveys.stores]
-    return AuditReport(str(surveys.version), stores, list(surveys.unasked), list(sample))
+    return AuditReport(
+        str(surveys.version), stores, list(surveys.unasked), list(sample), surveys.let_nobody_in
+    )
 
 
 def audit_schema() -> dict[str, Any]:
@@ -141,6 +144,8 @@ def audit_text(report: AuditReport) -> str:
     parts = [text for store in report.stores for text in _store_text(store, report.dovecot)]
     parts += [f"NOT READ  {one}" for one in report.not_read]
     parts += report.sample
+    if report.nobody:
+        parts.append("Nobody can log in: no row has a password.")
     return "\n".join(parts) + "\n"
 
 

@@ -159,6 +159,7 @@ from mailauth.rules.store008_names_twice_in_file import names_twice_in_file
 from mailauth.rules.store009_several_rows import several_rows
 from mailauth.rules.store010_locks_that_open import locks_that_open
 from mailauth.rules.store011_names_nobody_types import names_nobody_types
+from mailauth.rules.store012_nobody_can_log_in import nobody_can_log_in
 from mailauth.rules.upg001_settings_that_go import settings_that_go
 from mailauth.rules.user001_unknown_user import unknown_user
 from mailauth.rules.user002_no_password import no_password
@@ -356,6 +357,7 @@ RULES: tuple[Rule, ...] = (
     several_rows,
     locks_that_open,
     names_nobody_types,
+    nobody_can_log_in,
     settings_that_go,
     held_back,
     container_log,

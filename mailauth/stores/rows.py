@@ -49,7 +49,7 @@ class Survey:
     """What a store holds.  ``nulls``: rows without a password; ``twice``: users with several entries.
 
     ``odd``: lines of a file whose name nobody can type, each with its place and why.  ``passed_over``: those
-    that are too long to be judged.
+    that are too long to be judged.  ``whole``: False where entries that let somebody in may be missing.
     """
 
     place: str
@@ -60,6 +60,12 @@ class Survey:
     column: Column | None = None
     odd: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    whole: bool = True
+
+    @property
+    def no_password(self) -> bool:
+        """All was counted, and no row has a password: there is none, or none with one."""
+        return self.whole and self.rows == self.nulls and not self.passed_over
 
     @property
     def sound(self) -> tuple[HashClass, ...]:
