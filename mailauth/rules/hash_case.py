@@ -101,13 +101,18 @@ def around(stored: StoredHash, found: Damage) -> Problem:
 
 def takes_long(stored: StoredHash, says: str) -> Problem:
     """A sound hash whose verification takes too long for a login."""
+    stored_anew = remedies.remedy(
+        summary="Set the password again, with numbers that take a tenth of a second.",
+        commands=(HASH_NEW,),
+        store=StoreChange.NEW_PASSWORD,
+    )
+    of_system = remedies.remedy(
+        BY_THE_SYSTEM.summary,
+        careful="How long the new hash takes is set by rounds= of pam_unix (/etc/pam.d).",
+    )
     return Problem(
         says=f"One verification of {stored.shown} takes about {stored.seconds:.0f} s of a core{says}.",
         because=(stored,),
         certainty=Certainty.LIKELY,
-        remedy=remedies.remedy(
-            summary="Set the password again, with numbers that take a tenth of a second.",
-            commands=(HASH_NEW,),
-            store=StoreChange.NEW_PASSWORD,
-        ),
+        remedy=of_system if stored.of_system else stored_anew,
     )

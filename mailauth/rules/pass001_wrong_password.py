@@ -18,6 +18,9 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes import Verdict
 from mailauth.remedies import HASH_NEW, RELOAD, remedy
 from mailauth.rules import passdb_case
+from mailauth.stores.store import Outcome
+
+_OF_SYSTEM = frozenset({"pam", "shadow", "passwd"})
 
 
 def _whose(lookups: LookedUp) -> str:
@@ -61,8 +64,8 @@ def wrong_password(
     if lookups.wrong and lookups.wrong.lets_in:
         return None  # any password logs in: HASH023
     other, mend = _elsewhere(configured, check, elsewhere)
-    if not other and {answer.driver for answer in lookups.answers} <= {"pam", "shadow", "passwd"}:
-        mend = Remedy(summary="Use the right password, or set a new one: passwd USER.")
+    if not other:
+        mend = _of_system(lookups) or mend
     return Problem(
         says=(
             "The stored hash was verified with all the memory that it takes: the password given is not the"
@@ -71,6 +74,20 @@ def wrong_password(
         because=(lookups, check, variant, elsewhere) if elsewhere and other else (lookups, check, variant),
         certainty=Certainty.PROVEN,
         remedy=mend,
+    )
+
+
+def _of_system(lookups: LookedUp) -> Remedy | None:
+    """How a password is set where the system has it: crypt(3) does not take what hash new prints."""
+    have = {answer.driver for answer in lookups.answers if answer.outcome is not Outcome.UNKNOWN_USER}
+    if not have & _OF_SYSTEM:
+        return None
+    if have <= _OF_SYSTEM:
+        return Remedy(summary="Use the right password, or set a new one: passwd USER.")
+    return remedy(
+        summary="Use the right password, or set a new one: passwd USER for the account of the system, and"
+        " what mailauth hash new prints for the other passdb.",
+        commands=(HASH_NEW,),
     )
 
 

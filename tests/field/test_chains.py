@@ -108,6 +108,20 @@ def test_an_entry_that_fails_beside_one_that_is_not_seen(
     assert all(severity is not BLOCKS or not works for severity, _ in codes(made).values())
 
 
+@pytest.mark.dovecot("< 2.4")
+def test_a_hash_too_large_before_another(rig: MakeRig, dovecot_version: str) -> None:
+    """Which of the two passwords somebody has was not given: the one fails, the other logs in."""
+    parts = (passwd_file({"alice": LARGE}, "first"), passwd_file({"alice": OTHER}, "second"))
+    told = Proof(server(rig, dovecot_version, *parts))
+    assert told.logins() == [False]
+    (found,) = told.look().diagnosis.findings
+    assert (found.rule.code, found.severity) == ("MEM001", RISK)
+    also = "Every login fails. That holds for this passdb alone: a password that passdb 2 (passwd-file) takes"
+    assert found.problem.says.endswith(f"{also} logs in.")
+    (found,) = told.look(password=SECRET).diagnosis.findings
+    assert (found.rule.code, found.severity) == ("MEM001", BLOCKS)
+
+
 def test_pam_alone(rig: MakeRig, dovecot_version: str) -> None:
     """The system has no such user, which its files say."""
     told = Proof(server(rig, dovecot_version, PAM))

@@ -241,7 +241,13 @@ def test_a_password_is_compared_with_what_a_refused_account_has(proof: Make, ver
             (found,) = one.finds({fault.code}, password=SECRET, login=True)
             assert (found.problem.certainty, found.severity) == (Certainty.PROVEN, Severity.BLOCKS_LOGIN)
             assert one.lab.login("alice", b"of the file").ok
-            one.finds({fault.code, "PASS001"}, password=b"another")
+            told = one.finds({fault.code, "PASS001"}, password=b"another")
+            (wrong,) = (each.problem.remedy for each in told if each.rule.code == "PASS001")
+            assert "passwd USER for the account of the system" in wrong.summary
+    one.lab.set_password("alice", HASH.replace("$6$", "$6$rounds=9000000$"))
+    (slow,) = one.finds({"HASH027"})
+    assert (slow.problem.remedy.commands, slow.problem.remedy.store) == ((), None)
+    assert "passwd USER" in slow.problem.remedy.summary
 
 
 def test_the_server_without_a_user(proof: Make, dovecot_version: str) -> None:
