@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from mailauth.cli.migrate_default_scheme import _PAGE
-from mailauth.cli.migrate_journal import Sealing, fresh_journal
+from mailauth.cli.migrate_journal import Sealing, fresh_journal, taking_back
 from mailauth.cli.migrate_plan_run import flush, sampled, where_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
@@ -186,7 +186,8 @@ def _told(
     else:
         steps = ending.steps if ending else ()
         notes = ending.notes if ending else ()
-        click.echo(default_scheme_text(head, report, (change.old, change.new), (*steps,), problem), nl=False)
+        schemes, back = (change.old, change.new), taking_back(head.id)
+        click.echo(default_scheme_text(head, report, schemes, (*steps,), problem, back), nl=False)
         for note in notes:
             click.echo(f"Note: {note}")
         if not problem:

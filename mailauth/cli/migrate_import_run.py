@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from mailauth.cli.migrate_journal import Sealing, fresh_journal
+from mailauth.cli.migrate_journal import Sealing, fresh_journal, taking_back
 from mailauth.cli.migrate_plan_run import flush, hashers_of, where_of, workers_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
@@ -136,7 +136,8 @@ def _told(report: Imported, place: str, head: Head | None, as_json: bool, verify
         click.echo(to_json(import_report(report, place, name)))
     else:
         key = str(own_key(head) or "") if head else ""
-        click.echo(import_text(report, place, name, verifying=verifying, key=key), nl=False)
+        back = taking_back(name) if name else ""
+        click.echo(import_text(report, place, back, verifying=verifying, key=key), nl=False)
     if report.stopped:
         sys.exit(130)
     if report.no_store:

@@ -5,6 +5,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import click
+
+from mailauth.cli.shared.given import those
 from mailauth.errors import Refused, UsageError
 from mailauth.migrate import journal as journals
 from mailauth.migrate import sealing
@@ -20,6 +23,33 @@ class Sealing:
 
     key: str | None
     without_plaintexts: bool
+
+
+# The options that name the store that is changed, and what undo calls them.
+_STORE = {
+    "config": "--config",
+    "pid": "--pid",
+    "passdb": "--passdb",
+    "url": "--url",
+    "url_fd": "--url-fd",
+    "rows_query": "--rows-query",
+}
+_TARGET = {"to": "--url", "to_fd": "--url-fd", "to_rows_query": "--rows-query"}
+_TARGET_PASSDB = {
+    "config": "--config",
+    "pid": "--pid",
+    "to_passdb": "--passdb",
+    "to_rows_query": "--rows-query",
+}
+
+
+def taking_back(name: str) -> str:
+    """The command that takes back what the running one did in the migration ``name``."""
+    given = click.get_current_context().params
+    options = _STORE
+    if "to_passdb" in given:
+        options = _TARGET if given["to_passdb"] is None else _TARGET_PASSDB
+    return shlex.join(("mailauth", "migrate", "undo", name, *those(options), "--apply"))
 
 
 def must_be_of(head: Head, where: Where, table: Table | Target, said: str | None = None) -> None:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from mailauth.cli.audit_run import url_of
-from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of
+from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, taking_back
 from mailauth.cli.migrate_loss import losing_of, none_loses
 from mailauth.cli.migrate_plan import _PLANNING
 from mailauth.cli.migrate_stop import Stop
@@ -259,12 +259,16 @@ def flush(where: Where, named: dict[str, Any], written: int) -> None:
 
 def told(report: Report, head: Head, as_json: bool) -> None:
     key = str(own_key(head) or "")
-    what = ("undo", head.id) if head.state is State.UNDOING else ("apply", "--resume", head.id)
+    what: tuple[str, ...] = ("apply", "--resume", head.id)
+    if head.state is State.UNDOING:
+        what = ("undo", head.id)
+    elif head.kind:
+        what = (head.kind,)  # whom it has added already is there, and is passed over
     again = shlex.join(("mailauth", "migrate", *what, *words("resume", "users_out")))
     click.echo(
         to_json({"id": head.id, "state": head.state, "left": report.not_done, "report": report, "key": key})
         if as_json
-        else report_text(report, head, again, key),
+        else report_text(report, head, again, taking_back(head.id), key),
         nl=as_json,
     )
     if report.stopped:

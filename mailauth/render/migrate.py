@@ -62,9 +62,12 @@ def lines_text(plan: Plan, scheme: str) -> str:
 
 
 def default_scheme_text(
-    head: Head, report: Report, schemes: tuple[str, str], steps: Sequence[UndoStep], problem: str
+    head: Head, report: Report, schemes: tuple[str, str], steps: Sequence[UndoStep], problem: str, back: str
 ) -> str:
-    """How the change of a default scheme went; ``schemes``: the old one and the new one."""
+    """How the change of a default scheme went; ``schemes``: the old one and the new one.
+
+    ``back``: the command that takes it back.
+    """
     old, new = schemes
     lines = [f"{head.id}: looked at {report.looked_at}, changed {report.written}"]
     lines += _named(report)
@@ -77,7 +80,7 @@ def default_scheme_text(
         lines.append("Strings that got their scheme are right under either; nobody was locked out.")
     else:
         lines.append(f"The default scheme was {old}, and is {new}.")
-    lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
+    lines.append(f"  take it back: {back}")
     return "\n".join(lines) + "\n"
 
 
@@ -158,8 +161,11 @@ def _line(one: Line) -> str:
     return f"  as is    {one.rows:>9}  {one.before}"
 
 
-def report_text(report: Report, head: Head, again: str, key: str = "") -> str:
-    """``again``: the command that goes on.  ``key``: the file of the migration's own key, if it is there."""
+def report_text(report: Report, head: Head, again: str, back: str, key: str = "") -> str:
+    """``again``: the command that goes on; ``back``: the one that takes it back.
+
+    ``key``: the file of the migration's own key, if it is there.
+    """
     rate = report.looked_at / report.seconds if report.seconds else 0.0
     lines = [
         f"{head.id}: {head.state.value}{' (interrupted)' if report.stopped else ''}",
@@ -188,7 +194,7 @@ def report_text(report: Report, head: Head, again: str, key: str = "") -> str:
     if report.stopped or report.problem:
         lines.append(f"  go on: {again}")
     elif head.state is State.APPLIED:
-        lines.append(f"  take it back: mailauth migrate undo {head.id} --apply")
+        lines.append(f"  take it back: {back}")
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
     return "\n".join(lines) + "\n"
 

@@ -55,13 +55,14 @@ def import_schema() -> dict[str, object]:
     return schema_of(ImportReport)
 
 
-def import_text(found: Imported, place: str, name: str, *, verifying: bool, key: str = "") -> str:
-    """``name``: the journal's; "" for none.  ``verifying``: nothing else was asked for.
+def import_text(found: Imported, place: str, back: str, *, verifying: bool, key: str = "") -> str:
+    """``back``: the command that takes it back; "" where there is no journal.
 
+    ``verifying``: nothing else was asked for.
     ``key``: the file of the migration's own key, where that is there.
     """
     told = f"; {found.seconds:.1f} s, {found.lines / found.seconds:.0f} lines/s" if found.seconds else ""
-    lines = [f"{place}: {found.lines} lines{told}", *_counts(found, "" if name else "would be ")]
+    lines = [f"{place}: {found.lines} lines{told}", *_counts(found, "" if back else "would be ")]
     if found.not_kept:
         lines.append(f"  kept in no journal: {found.not_kept} of the old strings (plaintexts)")
     if found.problem:
@@ -69,10 +70,10 @@ def import_text(found: Imported, place: str, name: str, *, verifying: bool, key:
     if found.stopped or found.problem:
         again = "  interrupted; " if found.stopped else "  "
         lines.append(f"{again}to continue, run it again; users who are done are skipped")
-    if name and found.new:
-        lines.append(f"  take it back: mailauth migrate undo {name} --apply")
+    if back and found.new:
+        lines.append(f"  take it back: {back}")
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
-    elif not name and not verifying:
+    elif not back and not verifying:
         lines.append("Nothing was changed; --apply does it.")
     return "\n".join(lines) + "\n"
 

@@ -153,9 +153,19 @@ class _SqlTarget:
         return self.table.identity()
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """Only those of a key that does not sort: the others are of UPDATE."""
-        why = self.table.unsortable()
-        return (Obstacle(why, stops=True),) if why else ()
+        """A key that does not sort, and columns to fill that are not there: the others are of UPDATE."""
+        found = [self.table.unsortable(), *map(self._unfillable, self.fill)]
+        return tuple(Obstacle(why, stops=True) for why in found if why)
+
+    def _unfillable(self, column: str) -> str:
+        """Why a column cannot be filled; "" where it can."""
+        if column.lower() in {name.strip('`"').lower() for name in (*self.names.keys, self.names.column)}:
+            return f"--fill {column}: that column gets the name or the string itself"
+        try:
+            self.table.engine.rows(f"SELECT {column} FROM {self.names.table} WHERE 1 = 0", ())  # noqa: S608 - an identifier
+        except (CannotObserve, Refused) as why:
+            return f"--fill {column}: {str(why).removesuffix('.')}"
+        return ""
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         return self.table.page(after, size)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mailauth.hashes import Password, generate
-from tests.cli.running import ROOT
+from tests.cli.running import ROOT, mailauth
 from tests.field.rig import Rig
 from tests.migrate.conftest import secret
 from tests.migrate.test_apply import Make, Store, migrated
@@ -198,6 +200,58 @@ def test_killed_among_the_batches_it_is_run_again_and_all_can_be_taken_back(
     assert one.lab.store.users() == THERE
 
 
+def printed(text: str, before: str = "") -> list[str]:
+    """The words behind ``mailauth`` of the command that a line has."""
+    line = next(one for one in text.splitlines() if one.startswith(f"  {before}mailauth "))
+    return shlex.split(line.removeprefix(f"  {before}"))[1:]
+
+
+def test_each_printed_command_is_one_that_runs(tmp_path: Path) -> None:
+    """Of the plan, of a move that was done, of one that was interrupted, and of apply on a URL."""
+    state = {"MAILAUTH_STATE": str(tmp_path / "state")}
+    base, file, many = tmp_path / "users.sqlite", tmp_path / "passwd", 600
+    file.write_text("".join(f"u{n}:{{PLAIN}}x{n}\n" for n in range(many)))
+    rows = ("--to", f"sqlite:{base}", "--to-rows-query", "SELECT user, password FROM users")
+    move = ("migrate", "move", "--url", f"passwd-file:{file}", *rows)
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("CREATE TABLE users (user TEXT PRIMARY KEY, password TEXT, home TEXT)")
+
+        def count() -> int:
+            return int(link.execute("SELECT COUNT(*) FROM users").fetchone()[0])
+
+        for column in ("nosuch", "user", "Password"):
+            refused = mailauth(*move, "--fill", f"{column}=1", **state)
+            assert refused.returncode != 0
+            assert f"--fill {column}: " in refused.stderr
+            assert "mailauth migrate move" not in refused.stdout
+        done = mailauth(*printed(mailauth(*move, "--fill", "home=/home/%u", **state).stdout), **state)
+        assert (done.returncode, count()) == (0, many), done.stdout + done.stderr
+        undone = mailauth(*printed(done.stdout, "take it back: "), **state)
+        assert (undone.returncode, count()) == (0, 0), undone.stdout + undone.stderr
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mailauth", *move, "--apply", "--rate", "50"],
+            stdout=subprocess.PIPE, text=True, env=os.environ | state, cwd=ROOT,
+        )  # fmt: skip
+        while process.poll() is None and not count():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        stopped = process.communicate(timeout=120)[0]
+        assert (process.returncode, count()) == (130, 500), stopped
+        ended = mailauth(*printed(stopped, "go on: "), **state)
+        assert (ended.returncode, count()) == (0, many), ended.stdout + ended.stderr
+
+        link.execute("UPDATE users SET password = ?", (bare(1),))
+        link.commit()
+        before = link.execute("SELECT * FROM users").fetchall()
+        at = ("--url", f"sqlite:{base}", "--rows-query", rows[3], "--default-scheme", "CRYPT")
+        applied = mailauth("migrate", "apply", "--prefix", *at, "--apply", **state)
+        assert link.execute("SELECT * FROM users").fetchall() != before, applied.stdout
+        back = mailauth(*printed(applied.stdout, "take it back: "), **state)
+        assert back.returncode == 0, back.stdout + back.stderr
+        assert link.execute("SELECT * FROM users").fetchall() == before
+
+
 BOTH = """dovecot_config_version = @VERSION@
 dovecot_storage_version = @VERSION@
 protocols = imap
@@ -239,11 +293,11 @@ def test_two_passdbs_of_a_dovecot_in_another_root_are_merged_and_one_gets_anothe
         path.write_text("")
         time.sleep(1.1)  # Dovecot looks at a passwd-file once a second: src/auth/db-passwd-file.c
         assert let_in("f") == [True] * 3
-        back = json.loads(one.at("move", "--passdb", "1", "--to-passdb", "2", "--apply", "--json"))
+        back = one.at("move", "--passdb", "1", "--to-passdb", "2", "--apply")
         assert {line.partition(":")[0] for line in path.read_text().splitlines()} == {
             *("u0", "u1", "f0", "f1", "f2")
         }
-        one.at("undo", back["id"], "--passdb", "2", "--apply")
+        one.run(*printed(back, "take it back: ")[1:])
         assert path.read_text() == ""
         one.at("undo", merged["id"], "--passdb", "1", "--apply")
         one.at("undo", changed["id"], "--passdb", "1", "--apply")

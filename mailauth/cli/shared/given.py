@@ -1,11 +1,12 @@
 """The options that were typed: each is used, or refused; and those that find the same case again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 from click.core import ParameterSource
 
 from mailauth.errors import UsageError
+from mailauth.stores.url import has_password
 
 # With these the same case is found again, by another command; a password is asked for.
 _OF_THE_CASE = ("config", "pid", "service", "address", "host", "mechanism", "login")
@@ -44,7 +45,7 @@ def again() -> tuple[str, ...]:
 def words(*but: str) -> tuple[str, ...]:
     """Every option that was typed, but these: what another command is given to do the same.
 
-    A URL may hold a password, so its place is held by a word.
+    A URL that holds a password is not shown: a word holds its place.
     """
     found: list[str] = [*_container()]
     params = click.get_current_context().params
@@ -53,10 +54,26 @@ def words(*but: str) -> tuple[str, ...]:
         value = params[name]
         if name in but or isinstance(one, click.Argument):
             continue
-        values = value if isinstance(value, tuple) else (value,)
-        for each in values:
-            found += [one.opts[-1]] + ([] if each is True else ["URL" if name == "url" else str(each)])
+        for each in value if isinstance(value, tuple) else (value,):
+            found += _as_typed(one.opts[-1], name, each)
     return tuple(found)
+
+
+def those(options: Mapping[str, str]) -> tuple[str, ...]:
+    """Of the options that were typed these, each by the name that another command has for it."""
+    context = click.get_current_context()
+    typed = {one.name for one in _typed()}
+    found = list(_container()) if "pid" in options else []
+    for name, option in options.items():
+        if name in typed:
+            found += _as_typed(option, name, context.params[name])
+    return tuple(found)
+
+
+def _as_typed(option: str, name: str, value: object) -> list[str]:
+    if value is True:
+        return [option]
+    return [option, "URL" if name in ("url", "to") and has_password(str(value)) else str(value)]
 
 
 def _container() -> tuple[str, ...]:
