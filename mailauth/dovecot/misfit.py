@@ -15,7 +15,10 @@ _NO_SECRET = re.compile(r"auth_verbose_passwords|default_password_scheme|_key_fi
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """``new`` is what to put there; None: it takes a person.  ``more``: lines that go, with their numbers."""
+    """``new`` is what to put there; None: it takes a person.  ``more``: lines that go, with their numbers.
+
+    ``missing``: the setting is not there, and belongs before the line.
+    """
 
     file: str
     line: int
@@ -24,6 +27,7 @@ class Misfit:
     old: str = ""  # the line as it stands; "" where it holds a secret
     new: str | None = None
     more: tuple[tuple[int, str], ...] = ()
+    missing: bool = False
 
 
 def is_secret(setting: Setting) -> bool:

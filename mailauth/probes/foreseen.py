@@ -47,7 +47,7 @@ def _with_version(
     old = lines(file, number)
     new = head + (old if there is None or there.new is None else there.new)
     means = "2.4 wants dovecot_config_version and dovecot_storage_version before all others"
-    first = Misfit(file, number, "dovecot_config_version", means, old, new)
+    first = Misfit(file, number, "dovecot_config_version", means, old, new, missing=True)
     return (first, *(one for one in found if one is not there))
 
 

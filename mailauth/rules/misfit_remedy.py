@@ -16,9 +16,16 @@ def is_limit(one: Misfit) -> bool:
 
 def told(found: Sequence[Misfit], shown_at_most: int = _SHOWN) -> str:
     """The lines, in words."""
-    shown = [f"{one.file}:{one.line} has {one.name}: {one.means}" for one in found[:shown_at_most]]
+    shown = [_line(one) for one in found[:shown_at_most]]
     more = f"; and {len(found) - shown_at_most} more" if len(found) > shown_at_most else ""
     return "; ".join(shown) + more + "."
+
+
+def _line(one: Misfit) -> str:
+    if one.missing:
+        before = f" before line {one.line}" if one.line else ""
+        return f"{one.file} has no {one.name}{before}: {one.means}"
+    return f"{one.file}:{one.line} has {one.name}: {one.means}"
 
 
 def remedy(summary: str, found: Sequence[Misfit], more: Sequence[Edit] = ()) -> Remedy:
