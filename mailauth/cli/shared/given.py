@@ -6,7 +6,6 @@ import click
 from click.core import ParameterSource
 
 from mailauth.errors import UsageError
-from mailauth.stores.url import has_password
 
 # With these the same case is found again, by another command; a password is asked for.
 _OF_THE_CASE = ("config", "pid", "service", "address", "host", "mechanism", "login")
@@ -73,7 +72,11 @@ def those(options: Mapping[str, str]) -> tuple[str, ...]:
 def _as_typed(option: str, name: str, value: object) -> list[str]:
     if value is True:
         return [option]
-    return [option, "URL" if name in ("url", "to") and has_password(str(value)) else str(value)]
+    if name in ("url", "to"):
+        from mailauth.stores.url import has_password  # noqa: PLC0415 - only where a URL is given
+
+        return [option, "URL" if has_password(str(value)) else str(value)]
+    return [option, str(value)]
 
 
 def _container() -> tuple[str, ...]:
