@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -79,11 +80,19 @@ class Slapd:
             )
         )
         deadline = time.monotonic() + _READY_SECONDS
-        while not _listens(self.port):
+        while not self._listens():
             if self._household.status(self.pid) is not None or time.monotonic() > deadline:
                 said = output.read_text(errors="replace").strip().splitlines() or ["it says nothing"]
                 raise CannotObserve(f"The lab's slapd does not start: {said[-1]}")
             time.sleep(0.005)
+
+    def _listens(self) -> bool:
+        """At each of its places: slapd opens them one after the other."""
+        ports = [self.port, *([self.secured] if self._certificate else ())]
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as control:
+            control.connect(str(self.folder / "socket"))
+            return all(map(_listens, ports))
+        return False
 
     def stop(self) -> None:
         self._household.stop(self.pid)

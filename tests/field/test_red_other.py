@@ -124,6 +124,7 @@ def test_a_policy_server_that_refuses_is_named(rig: MakeRig, version: str, refus
     words = "Authentication failure due to policy server refusal: too many of them"
     without = said(one)
     assert "AUTH020" in without
+    record(one, "", ("AUTH020",))
     assert words in without
     made = said(one, "--password-stdin", "--login")
     assert "AUTH001" in made

@@ -104,6 +104,8 @@ def test_what_a_password_policy_says(proof: Make, dovecot_version: str) -> None:
     says = told(lab, "mia").findings[0].problem.says
     assert says == f"passdb 1 (ldap), uid=mia,{PEOPLE}: the server takes the password, and wants it changed."
     record(lab, "the directory locked the account", ("LDAP007",))
+    record(lab, "a password that the directory does not take", ("LDAP006",))
+    record(lab, "the directory wants the password changed", ("LDAP008",))
     assert codes(told(lab, "nobody")) == {"LDAP005": proven}
     assert codes(told(lab, "alice", b"")) == {"LDAP006": proven}
     with_policies(lab, _POLICY)  # it says of a locked account no more than of a wrong password

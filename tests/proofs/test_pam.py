@@ -362,5 +362,6 @@ def test_what_pam_logs_of_a_module_that_is_not_followed(
     monkeypatch.setattr(pam_log, "FILES", ("/nonexistent", str(log)))
     (found,) = one.look(password=SECRET, login=True).diagnosis.findings
     assert found.rule.code == "AUTH016"
+    record(one.lab, "a module of PAM that is not followed refuses", ("AUTH016",))
     end = f"in {log}: {said} (Nov 30 00:00:02)."
     assert found.problem.says.endswith(end), found.problem.says
