@@ -320,9 +320,8 @@ def _verify_password(
         return
     binder = Binder(scene)
     if scene.password is None or not (sound or scene.refused or binder.may_bind):
-        skip(
-            shared, (PasswordCheck, UserBind), "no password was given" if sound else "there is no sound hash"
-        )
+        why = "no password was given" if sound else "there is no sound hash"
+        skip(shared, (PasswordCheck, UserBind), why)
         return
     password = scene.password
     user = scene.names.looked_up if scene.names else scene.user
@@ -336,7 +335,8 @@ def _verify_password(
             return NotApplicable(PasswordCheck, "there is no sound hash")
         right = [one for (_, one), said in zip(sound, verdicts, strict=True) if said is Verdict.MATCH]
         passing = [one for one in right if _fits(one)]
-        end = _end(scene, facts, passing, binder)
+        refusing = {one.refusing for one, said in zip(kept, of_refused, strict=True) if said is Verdict.MATCH}
+        end = _end(scene, facts, passing, binder, refusing)
         lets_in = end.lets_in and (bool(passing) or binder.takes)
         if lets_in:
             _set_aside(facts, sorted(passing, key=lambda one: _number(one) != end.decided_by))
@@ -347,10 +347,10 @@ def _verify_password(
     see(shared, UserBind, binder.observe)
 
 
-def _end(scene: Scene, facts: list[Facts], passing: list[Facts], binder: Binder) -> End:
+def _end(scene: Scene, facts: list[Facts], passing: list[Facts], binder: Binder, refusing: set[int]) -> End:
     """Where the way ends when these hashes match: fields, rules and other passdbs have a say."""
     pairs = zip(scene.cases, facts, strict=True)
-    numbers = {case.passdb.number for case, one in pairs if any(one is right for right in passing)}
+    numbers = refusing | {case.passdb.number for case, one in pairs if any(one is r for r in passing)}
     assert scene.road
     return walk(scene.road, lambda entry: entry.passdb.number in numbers or binder.is_taken(entry))
 

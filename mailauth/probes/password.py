@@ -22,10 +22,11 @@ _MOST = 120  # variants, against each hash
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A sound hash, and which passdb has it."""
+    """A sound hash, and which passdb has it; the number of one that refuses the account all the same."""
 
     hash: Hash
     source: str
+    refusing: int = 0
 
 
 def observe_kept(scene: Scene) -> list[Suspect]:
@@ -37,7 +38,7 @@ def observe_kept(scene: Scene) -> list[Suspect]:
         case = Case(passdb, record, parsed(record, passdb, scene.config))
         stored = observe_stored(case, scene)
         if isinstance(case.hash, Hash) and stored.damage is None:
-            found.append(Suspect(case.hash, stored.source))
+            found.append(Suspect(case.hash, stored.source, passdb.number))
     return found
 
 

@@ -246,6 +246,8 @@ def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[WalkEntry], 
         return Said.UNKNOWN
     if outcome is Outcome.FAILED:
         return Said.FAILURE
+    if outcome is Outcome.DENIED and passdb.driver == "pam" and entry.record.kept and not matches(entry):
+        return Said.MISMATCH  # PAM asks for the state of an account once the password is right
     if outcome in (Outcome.REFUSED, Outcome.DENIED):
         return Said.DENIED if outcome is Outcome.DENIED else Said.MISMATCH
     at.user = renamed(at.user, values)

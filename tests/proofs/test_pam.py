@@ -244,6 +244,13 @@ def test_a_password_is_compared_with_what_a_refused_account_has(proof: Make, ver
             told = one.finds({fault.code, "PASS001"}, password=b"another")
             (wrong,) = (each.problem.remedy for each in told if each.rule.code == "PASS001")
             assert "passwd USER for the account of the system" in wrong.summary
+    with broken(one.lab, replace(FAULTS[4], settings=block)):  # the right password alone ends the way there
+        assert not one.lab.login("alice", SECRET).ok
+        one.finds({"ACCT002"}, password=SECRET)
+        assert one.lab.login("alice", b"of the file").ok
+        told = one.finds({"ACCT002", "CONF011"}, password=b"of the file")
+        assert {each.severity for each in told} == {Severity.RISK}
+        one.finds({"ACCT002", "PASS001"}, password=b"another")
     one.lab.set_password("alice", HASH.replace("$6$", "$6$rounds=9000000$"))
     (slow,) = one.finds({"HASH027"})
     assert (slow.problem.remedy.commands, slow.problem.remedy.store) == ((), None)
