@@ -63,6 +63,9 @@ def wrong_password(
         return None
     if lookups.wrong and lookups.wrong.lets_in:
         return None  # any password logs in: HASH023
+    denied = any(answer.outcome is Outcome.DENIED for answer in lookups.answers)
+    if denied and elsewhere and elsewhere.passdbs:
+        return None  # what denies the user keeps the passdb that takes the password from being asked
     other, mend = _elsewhere(configured, check, elsewhere)
     if not other:
         mend = _of_system(lookups) or mend

@@ -294,6 +294,15 @@ def test_shadow_without_pam(proof: Make, version: str) -> None:
         one.lab.set_password("alice", stored)
         assert not one.lab.login("alice", SECRET).ok
         one.finds({"ACCT001"}, password=SECRET, login=True)
+    one.lab.set_password("alice", f"!{HASH}")
+    one.finds({"ACCT001", "PASS001"}, password=b"another")
+    other = one.write("others", f"alice:{hashed(b'of the file')}\n")
+    one.lab.configure(f"passdb {{\n  driver = passwd-file\n  args = {other}\n}}\n")
+    one.lab.reload()
+    assert not one.lab.login("alice", b"of the file").ok
+    one.finds({"ACCT001"}, password=b"of the file")
+    one.lab.configure("")
+    one.lab.reload()
     one.lab.set_password("alice", HASH)
     store(one.lab).set_aging("alice", "0:0:90:7::1")
     assert one.lab.login("alice", SECRET).ok
