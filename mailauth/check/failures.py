@@ -10,6 +10,7 @@ from mailauth.check.asked import Server
 from mailauth.check.logadded import LogPlace, added
 from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, of_error, outcome, over
 from mailauth.dovecot.logcensus import Census
+from mailauth.dovecot.logclients import of_client
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.dovecot.nobody import NOBODY
@@ -68,7 +69,7 @@ def _counted(server: Server, events: list[tuple[LogEvent, int]]) -> tuple[Counte
     sessions = {event.session for event, _ in events if event.kind is LogKind.FAILED}
     unproven = 0
     for event, size in events:
-        if event.ours or event.user.casefold() in ours:
+        if not of_client(event) or event.user.casefold() in ours:
             continue
         # Where auth tells of each failure, what the login process counts at the end was told before.
         known = told and event.why is not Why.SERVER and event.session not in sessions

@@ -8,25 +8,15 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeVar
 
+from mailauth.dovecot.logclients import OF_LOOKUPS, of_client
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Run, Tally, Unserved
 from mailauth.dovecot.messages import LogKind, Why
-from mailauth.dovecot.messages_requests import ONLY_VERIFIES
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096
 _MOST_TOLD = 100  # failures of a session; Dovecot ends it before
 _MOST_NAMED = 2  # users of a trouble
-# Also of a lookup that is no login: LMTP's, doveadm's.  Without a session it is not known which.
-_OF_LOOKUPS = frozenset(
-    {
-        "user not found from any userdbs",
-        "user not found from userdb",
-        "userdb lookup not possible with only userdb prefetch",
-        "passdb didn't return userdb entries",
-        ONLY_VERIFIES,
-    }
-)
 SPRAY_FROM = 5  # names from one address
 MANY_FROM = 10  # addresses for one name
 _MOST = 0.8  # of a user's failures that come from one address
@@ -130,9 +120,9 @@ class Census:
             self.first = self.first or event.when
             self.last = event.when
         if event.kind is LogKind.FAILED:
-            if not event.goes_on:
+            if not event.goes_on and of_client(event):
                 self._fail(event, 1, size)
-                if event.level == "Error" and (event.session or event.reason not in _OF_LOOKUPS):
+                if event.level == "Error" and (event.session or event.reason not in OF_LOOKUPS):
                     self._not_served(event, event.reason)
         elif event.kind is LogKind.LOGIN_FAILED:
             event = self._with_error(event)

@@ -13,12 +13,12 @@ from typing import IO, BinaryIO
 from mailauth.dovecot import logfiles
 from mailauth.dovecot.children import nobody
 from mailauth.dovecot.logcensus import Census
+from mailauth.dovecot.logclients import of_lookup
 from mailauth.dovecot.logfiles import events_of, events_since, held, last_time, lines_of, rotated
 from mailauth.dovecot.logreport import FromLogReport, Read, Reading, report, written
 from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
 from mailauth.dovecot.logstamp import Stamps
-from mailauth.dovecot.messages_requests import ONLY_VERIFIES
-from mailauth.dovecot.nobody import NOBODY
+from mailauth.dovecot.messages import LogKind
 from mailauth.errors import UsageError
 from mailauth.lines import OutOfTime
 
@@ -164,16 +164,11 @@ def _take(
             raise OutOfTime
         if size > MOST_LINE:
             read.long += 1
-        if event is None or _no_login(event):
+        if event is None or of_lookup(event):
             continue
         if event.ours:
-            read.own += 1
+            read.own += event.kind is not LogKind.OTHER
             continue
         read.dated += event.when is not None
         if not wanted or not event.user or event.user.casefold() == wanted:
             census.add(event, size)
-
-
-def _no_login(event: LogEvent) -> bool:
-    """Whether it is of a lookup, which is no login: ours of nobody, or one that its passdb cannot make."""
-    return event.user == NOBODY or event.reason == ONLY_VERIFIES

@@ -23,6 +23,7 @@ from mailauth.dovecot.messages import Catalogue, LogKind, Message, Why, shown
 from mailauth.dovecot.messages_processes import AFTER_AUTH, ENDS, OF_AUTH, OF_MAIL, OF_THE_MASTER, OF_TLS
 from mailauth.dovecot.messages_requests import OF_REQUESTS
 from mailauth.dovecot.messages_servers import OF_SERVERS
+from mailauth.dovecot.nobody import LOOKUP, SESSION
 from mailauth.dovecot.redact import redacted
 from mailauth.visible import visible
 
@@ -99,7 +100,7 @@ _ENDED = re.compile(
     rb"|tried to use unsupported auth mechanism|tried to use disallowed (?:plaintext|cleartext) auth"
     rb"|internal failure)(?:, (\d{1,9})(?:/(\d{1,9}))? (?:attempts|successful auths))?"
 )
-_OURS = b"mailauth"  # the session that our own logins name: it is of no login process
+_OURS = (SESSION.encode(), LOOKUP.encode())  # they are of no login process
 _NEXT = b" - trying the next passdb"
 _CHILD = re.compile(rb"^Child \d+ ")  # of checkpassword: each has a number of its own
 _SHOWN = 160
@@ -260,7 +261,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         ip = b"" if ip.startswith(b"sasl:") else ip
         if named := _DRIVER_24.fullmatch(text):
             driver, text = named["driver"], named["text"]
-    ours = session == _OURS
+    ours = session in _OURS
     of_ids = ids[0] if len(ids) > 1 or (process == "auth-worker" and ids) else b""
     number = head["who"] if head["who"] and head["who"].isdigit() else of_ids
     pid = int(number) if number.isdigit() and len(number) < 10 else None
@@ -274,7 +275,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     told = plain(_decoded(redacted(text))) if row is None and level in _GRAVE and given is None else reason
     return LogEvent(
         when=when,
-        kind=_kind_of_request(row, level),
+        kind=_kind_of_request(row, level, session),
         process=process,
         level=level,
         text=told,
@@ -300,15 +301,14 @@ def _names_a_server(found: re.Match[bytes]) -> bool:
     return found["driver"] in _OF_SERVERS or name.startswith(b"/") or b"://" in name
 
 
-def _kind_of_request(row: Message | None, level: str) -> LogKind:
-    """An error that nobody knows is no failed login: many are logged beside logins that work."""
-    if level == "Panic":
-        return LogKind.PANIC
-    if level == "Warning":
-        return LogKind.OTHER
+def _kind_of_request(row: Message | None, level: str, session: bytes) -> LogKind:
+    """An error that nobody knows is no failed login (many are beside ones that work), nor is our lookup."""
+    if level in ("Panic", "Warning"):
+        return LogKind.PANIC if level == "Panic" else LogKind.OTHER
     if row is None:
         return LogKind.TROUBLE if level in _GRAVE else LogKind.OTHER
-    return LogKind.FAILED if row.kind is LogKind.BACKEND else row.kind
+    kind = LogKind.FAILED if row.kind is LogKind.BACKEND else row.kind
+    return LogKind.OTHER if kind is LogKind.FAILED and session == _OURS[1] else kind
 
 
 def _of_auth_itself(when: datetime | None, process: str, level: str, before: bytes, text: bytes) -> LogEvent:

@@ -193,7 +193,8 @@ class ClientFailures:
 class UserInLog(Evidence):
     """What the log says of this user since Dovecot last started or was reloaded.
 
-    ``unexplained``: failures of which it gives no reason.
+    ``unexplained``: failures of which it gives no reason; ``of_ours``: those of mailauth's own logins, which
+    are no others'.
     """
 
     failures: int
@@ -205,14 +206,18 @@ class UserInLog(Evidence):
     causes: tuple[str, ...] = ()
     unexplained: int = 0
     of_clients: ClientFailures = ClientFailures()
+    of_ours: ClientFailures = ClientFailures()
 
     @property
     def seen(self) -> str:
+        ours = (
+            f"; of mailauth's own logins: {', '.join(self.of_ours.reasons)}" if self.of_ours.reasons else ""
+        )
         if not self.failures:
             quiet = "" if self.verbose else " (auth_verbose = no: Dovecot logs no reason of a failure)"
-            return f"no failed login of this user{quiet}"
+            return f"no failed login of this user{quiet}{ours}"
         why_not = "" if self.verbose or not self.unexplained else "; with auth_verbose = yes it would"
-        return f"{self.failures} failed logins of this user: {', '.join(self.reasons)}{why_not}"
+        return f"{self.failures} failed logins of this user: {', '.join(self.reasons)}{why_not}{ours}"
 
 
 @dataclass(frozen=True, slots=True)

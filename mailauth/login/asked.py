@@ -3,13 +3,14 @@
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from mailauth.clients.door import Answer
 from mailauth.clients.sasl import CannotSayError, find
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.errors import CannotObserve, NoAnswerInTime
-from mailauth.evidence import Said
+from mailauth.evidence import LookedUp, Said, SystemAccounts
 from mailauth.hashes import Flaw, Password, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.login.site import Site
@@ -17,8 +18,10 @@ from mailauth.login.way import HANGS, LATE, NETS, NO_ENTRY, NOT_ASKED, PROXIED, 
 from mailauth.probes import own_client
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case, Scene
+from mailauth.probes.system_look import observe_system_accounts
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import Road, walk
+from mailauth.stores.store import Outcome
 
 _GREETING_SECONDS = 10.0  # auth greets nobody while it verifies a hash itself
 _SECONDS = 90.0  # Dovecot's own patience with its passdbs is 60
@@ -28,6 +31,8 @@ _ANSWERS = {
     Verdict.MALFORMED: Answer.REFUSED,
 }
 _BY_RULES = (Said.REFUSED, Said.MISMATCH)  # of a password that a hash matches
+_BINDS = "its server verifies, by a bind, and hands out no stored string"
+_CLOSED = (Outcome.REFUSED, Outcome.DENIED, Outcome.UNKNOWN_USER)
 # Dovecot's reasons that are not about the credentials.
 # Source: Dovecot 2.3.19.1 and 2.4.1 src/lib-auth/auth-client.h, AUTH_CLIENT_FAIL_CODE_*.
 _TEMPORARY = ("temp_fail",)
@@ -57,11 +62,15 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
     road = make_road(scene)
     found = look_up(replace(scene, road=road), cases)
     answer, said = Answer.REFUSED, "no passdb has the user" if found.unknown else "no password is stored"
+    kept_out = "" if cases else _kept_out(scene, found)
     if found.right and found.right.said is Said.DENIED:
         by = next((one for one in found.answers if one.number == found.right.decided_by), None)
         where = f"{by.passdb} ({by.place})" if by else "a passdb"
         why = "refuses the account" if by and not by.deny else "has deny = yes, and the user is in it"
-        return Attempt(way, Answer.REFUSED, said=f"{where} {why}", code=NO_ENTRY)
+        because = f": {kept_out}" if kept_out and by and not by.deny else ""
+        return Attempt(way, Answer.REFUSED, said=f"{where} {why}{because}", code=NO_ENTRY)
+    if kept_out:
+        return Attempt(way, Answer.REFUSED, said=kept_out, code=NO_ENTRY)
     if cases:
         answer, said = _by_the_way(road, cases, password, names.looked_up)
     if answer is not Answer.IN and found.wrong and found.wrong.lets_in:
@@ -73,11 +82,31 @@ def _offline(way: Way, password: Password, scene: Scene, cases: list[Case]) -> A
     if answer is not Answer.IN and found.wrong and found.wrong.unseen:
         unseen = " and ".join(one.passdb for one in found.unseen if one.number in found.wrong.unseen)
         return Attempt(way, Answer.NOT_TRIED, said=f"{said}; {unseen} was not looked into")
+    bound = next((one.passdb.label for one in road.entries.values() if one.record.bind_as), "")
+    if answer is not Answer.IN and bound:
+        of_others = f"{said}; " if cases else ""
+        return Attempt(way, Answer.NOT_TRIED, said=f"{of_others}{bound}: {_BINDS}")
     # also those that a passdb's own block sets
     nets = (name for entry in road.entries.values() for name in entry.values if name.startswith(NETS))
     code = next(nets, "") if cases else NO_ENTRY
     memory = max((_memory(case) for case in cases), default=0)
     return Attempt(way, answer, said=said, seconds=time.monotonic() - began, code=code, memory=memory)
+
+
+def _kept_out(scene: Scene, found: LookedUp) -> str:
+    """Why the system's account lets nobody in, as ACCT001 and ACCT002 say it; "" where that is not why."""
+    if (
+        found.unknown
+        or found.unseen
+        or any(one.outcome not in _CLOSED for one in found.answers if not one.deny)
+    ):
+        return ""
+    with suppress(CannotObserve):
+        accounts = observe_system_accounts(scene)
+        if isinstance(accounts, SystemAccounts):
+            kept = [fault.says for one in accounts.answers if one.refused for fault in one.faults]
+            return "; ".join(dict.fromkeys(kept))
+    return ""
 
 
 def _by_the_way(road: Road, cases: list[Case], password: Password, user: str) -> tuple[Answer, str]:

@@ -4,6 +4,7 @@ Dovecot's own lookup is answered by the cache, and shows of an entry only whethe
 makes an entry where there is none, as the logins just did; so it is never made without them.
 """
 
+from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
 from mailauth.evidence import CacheAnswer, NotApplicable
 from mailauth.probes import own_lookup
@@ -43,7 +44,9 @@ def _knows(scene: Scene) -> bool | None:
     """What Dovecot's own lookup says of the user; None where it says nothing."""
     try:
         ran = scene.dovecot.run(
-            "doveadm", "auth", "lookup", "-x", f"service={scene.service}", "--", scene.user, timeout=10.0
+            *("doveadm", "auth", "lookup", *AS_LOOKUP, "-x", f"service={scene.service}"),
+            *("--", scene.user),
+            timeout=10.0,
         )
     except CannotObserve:
         return None  # the logins have told enough

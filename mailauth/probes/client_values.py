@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource, StaticSource
 from mailauth.dovecot.conf import Block
+from mailauth.dovecot.nobody import SESSION
 from mailauth.dovecot.variables import OF_THE_CLIENT, used, written
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
@@ -168,7 +169,7 @@ def sent(scene: Scene) -> Values:
     What else a passdb decides by is as the client has it for whom its entry was read; what cannot be said is
     left out.
     """
-    found = {"session": "mailauth", "lip": _local(scene, ())[0], "rip": scene.address or _HERE}
+    found = {"session": SESSION, "lip": _local(scene, ())[0], "rip": scene.address or _HERE}
     found |= {"lport": _ports(scene, ())[0], "rport": "49152"}
     asked_for = names(scene)
     if "secured" in asked_for:
@@ -304,7 +305,7 @@ _OF: dict[str, Callable[[Scene, tuple[str, ...]], list[str]]] = {
     "rport": _any("49152"),
     "pid": _any("4711"),
     "cert": _certificate,
-    "session": _any("mailauth"),
+    "session": _any(SESSION),
     "local_name": _name,
     "client_id": _any(""),
     "ssl_ja3_hash": _any(""),

@@ -27,10 +27,15 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
     several = len(scene.config.passdbs) > 1
     census = Census(several)
     sent: Counter[tuple[str, int | None, bool | None]] = Counter()
+    ours: Counter[str] = Counter()
+    means: dict[str, None] = {}
     for event, size in log.events:
         if event.user.casefold() in names:
             census.add(event, size)
-            if event.kind is LogKind.FAILED and event.given is not None:
+            if event.ours and event.kind is LogKind.FAILED:
+                ours[event.reason] += 1
+                means[event.row.says if event.row else ""] = None
+            elif event.kind is LogKind.FAILED and event.given is not None:
                 sent[event.ip, event.given, _as_given(event, scene)] += 1
     reasons = _reasons(census)
     return UserInLog(
@@ -44,6 +49,7 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
         causes=_causes(census, reasons),
         unexplained=census.unexplained,
         of_clients=_of_clients(log, names, several=several),
+        of_ours=ClientFailures(ours.total(), _shown(ours), tuple(filter(None, means))),
     )
 
 

@@ -5,6 +5,7 @@ auth panic (src/auth/auth-request.c, auth_request_lookup_credentials_callback, t
 """
 
 from mailauth.dovecot.authconfig import Passdb, SqlSource
+from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
 from mailauth.probes.scene import Scene
 from mailauth.probes.startup import observe_running
@@ -22,7 +23,7 @@ def is_answered(scene: Scene, source: SqlSource, failure: Failure) -> bool:
     assert scene.names
     if panics(scene, source, failure) and not _has_older(scene, source):
         return False
-    words = ("auth", "lookup", "-x", f"service={scene.service}", "--", scene.names.looked_up)
+    words = ("auth", "lookup", *AS_LOOKUP, "-x", f"service={scene.service}", "--", scene.names.looked_up)
     try:
         return scene.dovecot.run("doveadm", *words, timeout=_LOOKUP_SECONDS).status in (_FOUND, _NO_SUCH_USER)
     except CannotObserve:

@@ -20,7 +20,7 @@ from mailauth.dovecot import containers, entering, holding, inroot, masters, typ
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
-from mailauth.dovecot.nobody import NOBODY
+from mailauth.dovecot.nobody import AS_LOOKUP, NOBODY
 from mailauth.dovecot.releases import WORKER_HIT_FALLS_BACK
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Verifiers, VerifyingProcess
@@ -325,7 +325,7 @@ def wake(
     # Status and text do not matter: the lookup makes auth start a worker.  None looks a user up whom an
     # earlier passdb has; then one whom nobody has is looked up in all of them, which leaves a log line.
     for name in (user, NOBODY):
-        dovecot.run("doveadm", "auth", "lookup", "--", name, timeout=seconds)
+        dovecot.run("doveadm", "auth", "lookup", *AS_LOOKUP, "--", name, timeout=seconds)
         if running(master, service):
             return
 

@@ -16,6 +16,7 @@ from mailauth.dovecot import children, typed
 from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
+from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
 from mailauth.evidence import End, MailAccess, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
@@ -67,11 +68,16 @@ _A_LOGIN = "only a real login shows what it gets: mailauth diagnose --login -p U
 
 
 def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnswer:
-    """Doveadm user: with the mail settings, in one run; what these make fail is distinguished by a second."""
+    """Doveadm user: of the userdbs alone, by a session that is known as ours; then with the mail settings.
+
+    The second names no session (cmd_user_mail_input(), src/doveadm/doveadm-auth.c): Dovecot's words of a user
+    whom the first does not find would be taken for a client's.
+    """
     drivers = [userdb.driver for userdb in scene.config.userdbs]
     command = _command(scene, user)
     began = log_added.mark(scene.dovecot, scene.config)
-    ran = _doveadm(scene, "--", user)
+    looked = _doveadm(scene, *AS_LOOKUP, "-u", "--", user) if drivers else None
+    ran = looked if looked and looked.status else _doveadm(scene, "--", user)
     if not ran.status and not merged.WANTED & set(brought or ()) and not _own_place(scene):
         return _found(scene, command, user, _fields(_PLAIN, ran), asked=True)
     if ran.status and "static" in drivers:
@@ -87,7 +93,7 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
     if ran.status == userdb_database.UNKNOWN and drivers:
         return _unknown(scene, user, ran)
     source = _command(scene, "-u", user)
-    ran = _doveadm(scene, "-u", "--", user) if drivers else ran
+    ran = looked or ran
     if ran.status and drivers:
         return _failed(scene, user, ran, userdb_log.last_error(scene, user, began))
     return _found(scene, source, user, _together(scene, brought or {}, _fields(_OF_USERDB, ran)))
@@ -115,7 +121,7 @@ def userdbs_fail(scene: Scene) -> str:
     if not every or any("%" in path for path in files) or not userdb_database.opens_mail(scene.config):
         return ""
     began = log_added.mark(scene.dovecot, scene.config)
-    ran = _doveadm(scene, "-u", "--", scene.user)
+    ran = _doveadm(scene, *AS_LOOKUP, "-u", "--", scene.user)
     if ran.status in (0, userdb_database.UNKNOWN):
         return ""
     logged = userdb_log.last_error(scene, scene.user, began)

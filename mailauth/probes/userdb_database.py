@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, SqlSource, Userdb, who_verifies
+from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
 from mailauth.evidence import End
 from mailauth.probes.scene import Scene
@@ -57,7 +58,7 @@ def served(scene: Scene, user: str, *, unknown: bool = False) -> bool:
     ``unknown``: that there is no such user is as good, since something answered.
     """
     try:
-        status = scene.dovecot.run("doveadm", "user", "-u", "--", user, timeout=_SECONDS).status
+        status = scene.dovecot.run("doveadm", "user", *AS_LOOKUP, "-u", "--", user, timeout=_SECONDS).status
     except CannotObserve:
         return False
     return not status or (unknown and status == UNKNOWN)

@@ -43,5 +43,5 @@ def _last(events: Iterable[LogEvent], user: str) -> str:
         return ""
     last = told[-1]
     driver = f"{last.driver}: " if last.driver else ""
-    means = f" ({last.row.says})" if last.row and last.kind is LogKind.TROUBLE else ""
+    means = f" ({last.row.says})" if last.row and last.row.kind is LogKind.TROUBLE else ""
     return f"{driver}{last.text}{means}"

@@ -56,7 +56,7 @@ def fails_all_the_same(
         return None
     if database_case.fails_beside(lookups, logins):  # DB012
         return None
-    logged = log_case.of_user(log)
+    logged = log_case.of_all(log)
     codes = sorted({reply.code for reply in failed if reply.code})
     fields = sorted({name for answer in lookups.answers for name in answer.fields})
     return Problem(

@@ -43,11 +43,12 @@ def unexplained(
     if unseen:
         says += f" What says no may be {' or '.join(one.passdb for one in unseen)}:"
         says += f" {'; '.join(one.reason.removesuffix('.') for one in unseen)}."
-    if log and log.reasons:
-        says += f" {log_case.of_user(log)}{log_case.of_auth(window)}"
+    logged = log_case.of_all(log)
+    if logged:
+        says += f" {logged}{log_case.of_auth(window)}"
     if pam and pam.lines:
         says += f" PAM's modules say of this user, in {pam.source}: {pam.seen}."
-    told = (lookups, log if log and log.reasons else None, pam if pam and pam.lines else None)
+    told = (lookups, log if logged else None, pam if pam and pam.lines else None)
     also = tuple(one for one in told if one)
     return Problem(
         says=says,

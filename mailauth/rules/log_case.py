@@ -7,11 +7,19 @@ _OF_AUTH = (LogKind.NO_START, LogKind.TROUBLE)
 _MOST = 2
 
 
-def of_user(log: UserInLog | ClientFailures | None) -> str:
-    """Dovecot's words of this user's failures, and what they come to; "" where there are none."""
-    if log is None or not log.reasons:
+def of_all(log: UserInLog | None) -> str:
+    """Of this user's logins, and of those that mailauth made as this user."""
+    if log is None:
         return ""
-    says = f"Dovecot logs of this user: {', '.join(log.reasons)}."
+    told = (of_user(log), of_user(log.of_ours, "mailauth's own logins as this user"))
+    return " ".join(one for one in told if one)
+
+
+def of_user(log: UserInLog | ClientFailures, whose: str = "this user") -> str:
+    """Dovecot's words of these failures, and what they come to; "" where there are none."""
+    if not log.reasons:
+        return ""
+    says = f"Dovecot logs of {whose}: {', '.join(log.reasons)}."
     causes = [one for one in log.causes if not any(reason.startswith(one) for reason in log.reasons)]
     return f"{says} That is: {'; '.join(causes)}." if causes else says
 
