@@ -161,15 +161,16 @@ def counting(engine: Engine, rows: Rows, *, text: bool) -> str:
         # CONCAT, not CAST: that would take the blanks off that Dovecot sees in a CHAR column
         value = f'CASE WHEN ({rows.column}) IS NULL THEN NULL ELSE CONCAT({rows.column}) END COLLATE "C"'
         user = f'CAST({rows.user or "NULL"} AS TEXT) COLLATE "C"'
-        method, fence = "SPLIT_PART(e, '$', 2)", _FENCE
+        method, fence, alike = "SPLIT_PART(e, '$', 2)", _FENCE, "k"
     else:
         value = f"CAST({rows.column} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin"
         user = f"CAST({rows.user or 'NULL'} AS CHAR(255))"
         method, fence = "SUBSTRING_INDEX(SUBSTRING_INDEX(e, '$', 2), '$', -1)", ""
+        alike = "k, CHAR_LENGTH(k)"  # utf8mb4_bin takes a string with blanks at its end for the same
     stored = f"SELECT {value} AS e, {user} AS u FROM {rows.tables}{fence}"  # noqa: S608 - of Dovecot's own query
     parted = f"SELECT e, u, {method} AS m FROM ({stored}) AS stored{fence}"  # noqa: S608 - the same
     keyed = f"SELECT {_key(engine, text=text)} AS k, u FROM ({parted}) AS parted{fence}"  # noqa: S608 - the same
-    return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY k"  # noqa: S608 - the same
+    return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY {alike}"  # noqa: S608 - the same
 
 
 def twice(rows: Rows, most: int) -> str:

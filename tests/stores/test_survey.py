@@ -121,6 +121,16 @@ def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) 
     assert len(found.broken) > 100
 
 
+def test_a_blank_at_the_end_is_counted_by_itself(lab: Callable[..., Lab], store: str) -> None:
+    """Also where the digest's letters are small ones, so that it is counted as it is."""
+    hashed = "$1$saltsalt$" + "0123456789" * 2 + "a1"
+    with lab("2.3.19.1", store, {"alice": hashed, "bob": f"{hashed} "}) as one:
+        dovecot = at_pid(one.master_pid, None)
+        config = read_config(dovecot)
+        found = survey_passdb(Ask(dovecot, config), config.passdbs[0])
+    assert [each.rows for each in found.classes] == [1, 1]
+
+
 def test_nothing_secret_is_kept() -> None:
     """Neither salt nor digest, nor a password that stands there as it is."""
     tally = Tally(Question(Reader((2, 4, 1), "PLAIN", prefixing=True)))
