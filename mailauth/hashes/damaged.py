@@ -67,6 +67,11 @@ class Damage:
     opens: bool = False
 
 
+def has_scheme(stored: bytes) -> bool:
+    """Whether a "{...}" stands before it, known or not."""
+    return stored.startswith(b"{") and b"}" in stored
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Who reads the string: a version, a passdb's default scheme, whether braces count.
@@ -86,8 +91,7 @@ class Reader:
 
         Source: auth_request_set_password(), Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-request.c.
         """
-        named = stored.startswith(b"{") and b"}" in stored and not self.noscheme
-        if named or not self.prefixing:
+        if (has_scheme(stored) and not self.noscheme) or not self.prefixing:
             return stored
         return b"{%b}%b" % (self.default_scheme.encode(), stored)
 

@@ -37,14 +37,19 @@ class Judged:
         return Password(bytes(parsed.payload))
 
 
-def judged(stored: bytes, reader: Reader, password: Password | None = None) -> Judged:
-    """The judgement; a ``password`` that was given decides what a form leaves open."""
-    parsed = judge.parse(
+def parsed_by(reader: Reader, stored: bytes) -> Hash | Flaw:
+    """The string as this reader takes it."""
+    return judge.parse(
         reader.taken(stored),
         default_scheme=reader.default_scheme,
         dovecot=reader.dovecot,
         allow_weak=reader.allow_weak,
     )
+
+
+def judged(stored: bytes, reader: Reader, password: Password | None = None) -> Judged:
+    """The judgement; a ``password`` that was given decides what a form leaves open."""
+    parsed = parsed_by(reader, stored)
     damage = classify(stored, parsed, reader, password)
     return Judged(parsed, damage, _perhaps(stored, parsed) if damage is None else ())
 

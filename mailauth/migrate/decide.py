@@ -16,11 +16,11 @@ import msgspec
 from mailauth import handed, hashes
 from mailauth.errors import UsageError
 from mailauth.hashes import Flaw, Hash, Password, bare, origins
-from mailauth.hashes.damaged import Fate, Kind, Reader
+from mailauth.hashes.damaged import Fate, Kind, Reader, has_scheme
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.foreign_found import Found, no
 from mailauth.hashes.mend import by_look, mend
-from mailauth.hashes.nature import Judged, judged
+from mailauth.hashes.nature import Judged, judged, parsed_by
 from mailauth.hashes.sampled import Proofs
 from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.migrate.goal import Goal
@@ -162,7 +162,7 @@ def _refused(stored: bytes, wishes: Wishes) -> str:
     found = wishes.reading(stored)
     if found is None:
         return ""
-    after = _parse(found.dovecot, wishes) if found.dovecot else None
+    after = parsed_by(wishes.reader, found.dovecot) if found.dovecot else None
     why = after.reason if isinstance(after, Flaw) else found.reason
     return f"; by {found.source}: {why}" if why else ""
 
@@ -177,29 +177,19 @@ def _unsure(stored: bytes, seen: Judged) -> str:
     return bare.undecided(stored) or ("a password" if kind is Kind.PLAINTEXT else "")
 
 
-def _parse(stored: bytes, wishes: Wishes) -> Hash | Flaw:
-    reader = wishes.reader
-    return hashes.parse(
-        reader.taken(stored),
-        default_scheme=reader.default_scheme,
-        dovecot=reader.dovecot,
-        allow_weak=reader.allow_weak,
-    )
-
-
 def _shown(stored: bytes, seen: Judged, wishes: Wishes) -> str:
     if isinstance(seen.parsed, Hash) and stored[:1] == b"{":
         return seen.parsed.shown
     look = by_look(stored)
     if look and look != "DES-CRYPT" and stored[:1] != b"{":
-        whole = _parse(b"{%b}%b" % (look.encode(), stored), wishes)
+        whole = parsed_by(wishes.reader, b"{%b}%b" % (look.encode(), stored))
         return f"bare {whole.shown if isinstance(whole, Hash) else look}"
     return hashes.shown(stored, default_scheme=wishes.reader.default_scheme)
 
 
 def _changed(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes, new: bytes) -> Decision | None:
     """Where the new string is another one, and this Dovecot takes it."""
-    after = _parse(new, wishes)
+    after = parsed_by(wishes.reader, new)
     if new == stored or isinstance(after, Flaw):
         return None
     if rule.schemes and rule.action is not Action.RELABEL and after.scheme.name not in rule.schemes:
@@ -229,7 +219,7 @@ _EDGES = b" \t\r\n\0"
 def _prefix_default(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
     """Nothing changes by it: the same scheme, and the same payload."""
     parsed = seen.parsed
-    if not stored or (stored[:1] == b"{" and b"}" in stored):
+    if not stored or has_scheme(stored):
         return None
     if isinstance(parsed, Flaw):
         return _none_still(stored, rule, wishes) if rule.every else None
@@ -238,7 +228,7 @@ def _prefix_default(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> 
     if (seen.perhaps or seen.damage or stored[:1] == b"{") and not rule.every:
         return None
     new = b"{%b}%b" % ((rule.to or wishes.reader.default_scheme).encode(), stored)
-    then = _parse(new, wishes)
+    then = parsed_by(wishes.reader, new)
     if isinstance(then, Flaw) or then.payload != parsed.payload or not same_passwords(parsed, then):
         return None
     return _changed(stored, seen, rule, wishes, new)
@@ -247,7 +237,7 @@ def _prefix_default(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> 
 def _none_still(stored: bytes, rule: Rule, wishes: Wishes) -> Decision | None:
     """What no password matches, so that none does under another default either: a lock, say."""
     new = b"{%b}%b" % ((rule.to or wishes.reader.default_scheme).encode(), stored)
-    none = isinstance(_parse(new, wishes), Flaw)
+    none = isinstance(parsed_by(wishes.reader, new), Flaw)
     return Decision(rule.action, "no password matches", "none as before", new) if none else None
 
 
@@ -255,7 +245,7 @@ def _trim(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision |
     if isinstance(seen.parsed, Hash) and seen.parsed.scheme.name in AS_TEXT:
         return None  # blanks may be part of the password
     plain = stored.strip(_EDGES)
-    after = _parse(plain, wishes)
+    after = parsed_by(wishes.reader, plain)
     if isinstance(after, Hash) and after.scheme.name in AS_TEXT:
         return None  # the same, once it has its scheme
     return None if plain == stored else _changed(stored, seen, rule, wishes, plain)
@@ -270,7 +260,7 @@ def _relabel(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decisio
         return None
     if rule.to:
         new = b"{%b}%b" % (rule.to.encode(), payload)
-        if have == rule.to or not same_passwords(seen.parsed, _parse(new, wishes)):
+        if have == rule.to or not same_passwords(seen.parsed, parsed_by(wishes.reader, new)):
             return None
         return _changed(stored, seen, rule, wishes, new)
     if isinstance(seen.parsed, Hash):

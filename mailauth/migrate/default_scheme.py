@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mailauth import hashes
 from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
@@ -22,8 +21,9 @@ from mailauth.finding import Diagnosis
 from mailauth.fix import journal as fixes
 from mailauth.fix.apply import Ending, Ready, apply, undo
 from mailauth.fix.plan import FileChange, Plan, generated
-from mailauth.hashes import Flaw, Hash, accepts
-from mailauth.hashes.damaged import Reader
+from mailauth.hashes import Flaw, accepts
+from mailauth.hashes.damaged import Reader, has_scheme
+from mailauth.hashes.nature import parsed_by
 from mailauth.hashes.schemes import lookup
 from mailauth.migrate.alike import Decider
 from mailauth.migrate.apply import pages
@@ -169,21 +169,12 @@ def _by_hand(passdb: Passdb, setting: str, file: str) -> Refused:
 
 def depends(stored: bytes, reader: Reader, new: str) -> bool:
     """Whether other passwords match the string under another default scheme."""
-    if stored[:1] == b"{" and b"}" in stored:
+    if has_scheme(stored):
         return False
-    now, then = _parse(stored, reader), _parse(stored, replace(reader, default_scheme=new))
+    now, then = parsed_by(reader, stored), parsed_by(replace(reader, default_scheme=new), stored)
     if isinstance(now, Flaw) or isinstance(then, Flaw):
         return not (isinstance(now, Flaw) and isinstance(then, Flaw))
     return not same_passwords(now, then)
-
-
-def _parse(stored: bytes, reader: Reader) -> Hash | Flaw:
-    return hashes.parse(
-        reader.taken(stored),
-        default_scheme=reader.default_scheme,
-        dovecot=reader.dovecot,
-        allow_weak=reader.allow_weak,
-    )
 
 
 def depending(table: Table, reader: Reader, new: str, page: int, but: Decider | None = None) -> Open:

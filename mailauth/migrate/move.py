@@ -5,6 +5,7 @@ the default scheme is where it goes.  Who is there already is never written over
 string, in other case, or twice, is listed and left.
 """
 
+import base64
 import hashlib
 import time
 from collections import Counter, defaultdict
@@ -12,11 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from mailauth import hashes
 from mailauth.errors import CannotObserve, Refused
-from mailauth.hashes import Flaw, Hash
+from mailauth.hashes import Flaw
 from mailauth.hashes.accepts import version_text
-from mailauth.hashes.damaged import Reader
+from mailauth.hashes.damaged import Reader, has_scheme
+from mailauth.hashes.nature import parsed_by
 from mailauth.migrate.apply import Report, Stopped, Tell, count
 from mailauth.migrate.decide import same_passwords
 from mailauth.migrate.journal import Entry, Journal, State
@@ -68,23 +69,17 @@ class Moving:
 
 def carried(stored: bytes, reader: Reader) -> bytes | None:
     """The string with the scheme that counts for it; None where no scheme says the same."""
-    if stored[:1] == b"{" and b"}" in stored:
+    if has_scheme(stored):
         return stored
-    now = _parse(reader.taken(stored), reader)
+    now = parsed_by(reader, stored)
     for name in (reader.default_scheme, "MD5-CRYPT"):  # a bare "$1$" in a file is that whatever the default
         new = b"{%b}%b" % (name.encode(), stored)
-        then = _parse(new, reader)
+        then = parsed_by(reader, new)
         if isinstance(now, Flaw) and isinstance(then, Flaw):
             return new
         if not (isinstance(now, Flaw) or isinstance(then, Flaw)) and same_passwords(now, then):
             return new
     return None
-
-
-def _parse(stored: bytes, reader: Reader) -> Hash | Flaw:
-    return hashes.parse(
-        stored, default_scheme=reader.default_scheme, dovecot=reader.dovecot, allow_weak=reader.allow_weak
-    )
 
 
 @dataclass(slots=True)
@@ -154,7 +149,7 @@ def plan(
 
 def _let_nobody_in(swaps: Sequence[Swap], reads: Reader) -> Iterator[str]:
     """Rows that match no password where they go: locked, broken, or of a scheme that is refused there."""
-    none = [one.row.user for one in swaps if isinstance(_parse(reads.taken(one.new), reads), Flaw)]
+    none = [one.row.user for one in swaps if isinstance(parsed_by(reads, one.new), Flaw)]
     if none:
         some = ", ".join(none[:_NAMED]) + (" ..." if len(none) > _NAMED else "")
         yield (
@@ -183,7 +178,7 @@ def _one(
     if new is None:
         return "left", AS_IT_IS, None
     if target.unfit(new) and new.startswith(b"{PLAIN}"):
-        new = _B64 + _b64(new.removeprefix(b"{PLAIN}"))
+        new = _B64 + base64.b64encode(new.removeprefix(b"{PLAIN}"))
     names = there.names.get(folded(user), {})
     if user in names:
         same = names[user] in (_digest(new), _digest(stored))
@@ -199,12 +194,6 @@ def _one(
     if why or isinstance(key, str):
         return "left", why, None
     return ADD, "", Swap(Row(key, user, None), new)
-
-
-def _b64(raw: bytes) -> bytes:
-    import base64  # noqa: PLC0415 - of few rows
-
-    return base64.b64encode(raw)
 
 
 def _notes(named: Sequence[tuple[str | None, Listed]], there: _There, target: Target) -> Iterator[str]:

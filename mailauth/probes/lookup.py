@@ -14,6 +14,7 @@ from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, u
 from mailauth.errors import CannotObserve, NoAnswerInTime, joined
 from mailauth.evidence import LookedUp, Made, NearName, PassdbAnswer, Said, Unseen, UserName
 from mailauth.hashes.damaged import Reader
+from mailauth.hashes.nature import parsed_by
 from mailauth.probes import (
     accounts,
     aliases,
@@ -228,13 +229,7 @@ def _case(entry: WalkEntry, config: AuthConfig) -> Case:
 
 def parsed(record: Record, passdb: Passdb, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
     """The stored string of a record as the passdb takes it."""
-    reader = reader_of(config, passdb, noscheme=record.noscheme)
-    return hashes.parse(
-        reader.taken(record.stored),
-        default_scheme=reader.default_scheme,
-        dovecot=reader.dovecot,
-        allow_weak=reader.allow_weak,
-    )
+    return parsed_by(reader_of(config, passdb, noscheme=record.noscheme), record.stored)
 
 
 def reader_of(config: AuthConfig, passdb: Passdb, *, noscheme: bool = False, user: str = "") -> Reader:

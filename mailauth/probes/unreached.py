@@ -8,6 +8,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import NearName, PasswordCheck, PasswordElsewhere, Said
 from mailauth.hashes import Hash, Verdict
 from mailauth.hashes.interruptible import verify_hash
+from mailauth.hashes.nature import parsed_by
 from mailauth.memory.child import check_physical
 from mailauth.probes.lookup import reader_of
 from mailauth.probes.scene import Scene
@@ -43,12 +44,7 @@ def _takes(scene: Scene, passdb: Passdb) -> str:
     if record.outcome is not Outcome.FOUND:
         return ""
     reader = reader_of(scene.config, passdb, noscheme=record.noscheme)
-    parsed = hashes.parse(
-        reader.taken(record.stored),
-        default_scheme=reader.default_scheme,
-        dovecot=reader.dovecot,
-        allow_weak=reader.allow_weak,
-    )
+    parsed = parsed_by(reader, record.stored)
     if not isinstance(parsed, Hash) or parsed.scheme.seconds(parsed.params) > _SECONDS:
         return ""
     check_physical(hashes.hash_memory(parsed).total, "not tried")
