@@ -7,7 +7,7 @@ import random
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,15 +21,14 @@ from mailauth.stores.query import VARIABLE, is_name
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     Key,
-    LockedError,
     Names,
     NotKeptError,
     Obstacle,
     Row,
-    RowRefusedError,
     Run,
     Swap,
     Swapped,
+    halved,
     key_of,
 )
 
@@ -96,28 +95,6 @@ def target_of(source: Source, fill: Mapping[str, str]) -> Target:
     if not Path(source.path).is_file():
         raise CannotObserve(f"{source.path}: there is no such passwd-file; make an empty one first.")
     return _FileTarget(FileTable(Path(source.path)))
-
-
-_Work = Callable[[Sequence[Swap]], Swapped]
-
-
-def _halved(work: _Work, swaps: Sequence[Swap]) -> Swapped:
-    """Halved where a row is locked or refused, until only such rows are left."""
-    if not swaps:
-        return Swapped(frozenset())
-    try:
-        return work(swaps)
-    except NotKeptError as why:
-        rest = _halved(work, [one for one in swaps if one.row.key not in why.left])
-        return rest | Swapped(frozenset(), left=tuple(why.left.items()))
-    except (LockedError, RowRefusedError) as why:
-        if len(swaps) > 1:
-            middle = len(swaps) // 2
-            return _halved(work, swaps[:middle]) | _halved(work, swaps[middle:])
-        key = swaps[0].row.key
-        if isinstance(why, LockedError):
-            return Swapped(frozenset(), locked=frozenset({key}))
-        return Swapped(frozenset(), left=((key, str(why)),))
 
 
 @dataclass(slots=True)
@@ -206,7 +183,7 @@ class _SqlTarget:
         return [(key_of(row[:-1]), as_bytes(row[-1])) for row in found]
 
     def add(self, swaps: Sequence[Swap]) -> Swapped:
-        return _halved(self._add, swaps)
+        return halved(self._add, swaps)
 
     def _add(self, swaps: Sequence[Swap]) -> Swapped:
         names, mark = self.names, self.table.engine.mark
@@ -232,7 +209,7 @@ class _SqlTarget:
         return [_FILLED.sub(lambda found: parts[found[1]], text) for text in self.fill.values()]
 
     def remove(self, swaps: Sequence[Swap]) -> Swapped:
-        return _halved(self._remove, swaps)
+        return halved(self._remove, swaps)
 
     def _remove(self, swaps: Sequence[Swap]) -> Swapped:
         names, mark = self.names, self.table.engine.mark

@@ -146,6 +146,25 @@ MADE_OTHER = "the store holds another string than was written (a trigger, the co
 REFUSED_BY_TRIGGER = "a trigger of the table refuses the new string"  # its own words may hold the string
 
 
+def halved(work: Callable[[Sequence[Swap]], Swapped], swaps: Sequence[Swap]) -> Swapped:
+    """Carry them out; halved where a row is locked or refused, until only such rows are left."""
+    if not swaps:
+        return Swapped(frozenset())
+    try:
+        return work(swaps)
+    except NotKeptError as why:
+        rest = halved(work, [one for one in swaps if one.row.key not in why.left])
+        return rest | Swapped(frozenset(), left=tuple(why.left.items()))
+    except (LockedError, RowRefusedError) as why:
+        if len(swaps) > 1:
+            middle = len(swaps) // 2
+            return halved(work, swaps[:middle]) | halved(work, swaps[middle:])
+        key = swaps[0].row.key
+        if isinstance(why, LockedError):
+            return Swapped(frozenset(), locked=frozenset({key}))
+        return Swapped(frozenset(), left=((key, str(why)),))
+
+
 def not_kept(swaps: Sequence[Swap], now: Mapping[Key, bytes | None]) -> dict[Key, str]:
     """Rows that do not hold their new string, though it was written, and why."""
     return {

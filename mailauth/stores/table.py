@@ -18,14 +18,12 @@ from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     Engine,
     Key,
-    LockedError,
     Names,
-    NotKeptError,
     Obstacle,
     Row,
-    RowRefusedError,
     Swap,
     Swapped,
+    halved,
     key_of,
     utf8,
 )
@@ -132,22 +130,10 @@ class SqlTable:
         return [Row(key_of(row[at:]), _text(row[0]), as_bytes(row[1]), tuple(row[2:at])) for row in found]
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
-        """Halved where a row is locked or refused, until only such rows are left."""
-        if not swaps:
-            return Swapped(frozenset())
-        try:
-            written = self.engine.swap(self.names, swaps)
-        except NotKeptError as why:
-            rest = self.swap([one for one in swaps if one.row.key not in why.left])
-            return rest | Swapped(frozenset(), left=tuple(why.left.items()))
-        except (LockedError, RowRefusedError) as why:
-            if len(swaps) > 1:
-                middle = len(swaps) // 2
-                return self.swap(swaps[:middle]) | self.swap(swaps[middle:])
-            key = swaps[0].row.key
-            if isinstance(why, LockedError):
-                return Swapped(frozenset(), locked=frozenset({key}))
-            return Swapped(frozenset(), left=((key, str(why)),))
+        return halved(self._swap, swaps)
+
+    def _swap(self, swaps: Sequence[Swap]) -> Swapped:
+        written = self.engine.swap(self.names, swaps)
         if len(written) == len(swaps):
             return Swapped(written)
         return Swapped(written, frozenset(one.row.key for one in swaps) - written)
