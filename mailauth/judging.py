@@ -203,11 +203,9 @@ def _on_the_way(
         return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
     if bears in _OF_ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
         by = next((step.passdb for step in end.steps if step.number == end.decided_by), "another passdb")
-        checked = isinstance(
-            facts.get(PasswordCheck), PasswordCheck
-        )  # else whose password it is is not known
         also = f"That holds for this passdb alone: a password that {by} takes logs in."
-        also = f"{by} lets the user in all the same." if checked else also
+        if isinstance(facts.get(PasswordCheck), PasswordCheck):  # else whose password it is is not known
+            also = f"{by} lets the user in all the same."
         return replace(lowered(problem, also), certainty=problem.certainty)
     return problem
 

@@ -186,6 +186,21 @@ def must_be_possible(table: Table) -> None:
         raise Refused(f"{table.place}: {'; '.join(stops)}. Nothing was changed.")
 
 
+def ran(report: Report, journal: Journal, work: Callable[[], bool], save: Callable[[], None]) -> Report:
+    """Carry out what fills the report and is in the journal; ``work``: whether it got to its end."""
+    began = time.monotonic()
+    try:
+        if work():
+            journal.head = replace(journal.head, state=State.APPLIED)
+        save()
+    except (Refused, CannotObserve) as why:
+        report.ended_by(why)
+        with suppress(Refused):
+            save()
+    report.seconds = time.monotonic() - began
+    return report
+
+
 @dataclass(slots=True)
 class Applier:
     """One run of a migration.  ``pace``: None for no limit.
@@ -213,17 +228,7 @@ class Applier:
         It begins at the first row, also when it goes on: a database that was killed may have lost what
         it said was written.
         """
-        began = time.monotonic()
-        try:
-            if self._to_the_end():
-                self.journal.head = replace(self.journal.head, state=State.APPLIED)
-            self._save()
-        except (Refused, CannotObserve) as why:
-            self.report.ended_by(why)
-            with suppress(Refused):
-                self._save()
-        self.report.seconds = time.monotonic() - began
-        return self.report
+        return ran(self.report, self.journal, self._to_the_end, self._save)
 
     def _to_the_end(self) -> bool:
         """Whether it got there."""

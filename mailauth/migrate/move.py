@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from mailauth.errors import CannotObserve, Refused
@@ -18,7 +17,7 @@ from mailauth.hashes import Flaw
 from mailauth.hashes.accepts import version_text
 from mailauth.hashes.damaged import Reader, has_scheme
 from mailauth.hashes.nature import parsed_by
-from mailauth.migrate.apply import Report, Stopped, Tell, count
+from mailauth.migrate.apply import Report, Stopped, Tell, count, ran
 from mailauth.migrate.decide import same_passwords
 from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.pace import Pace
@@ -219,22 +218,16 @@ class Mover:
     report: Report = field(default_factory=Report)
 
     def run(self, swaps: Sequence[Swap]) -> Report:
-        began = time.monotonic()
-        try:
-            for at in range(0, len(swaps), BATCH):
-                if self.stopped():
-                    self.report.stopped = True
-                    break
-                self._batch(swaps[at : at + BATCH])
-            else:
-                self.journal.head = replace(self.journal.head, state=State.APPLIED)
-            self._save()
-        except (Refused, CannotObserve) as why:
-            self.report.ended_by(why)
-            with suppress(Refused):
-                self._save()
-        self.report.seconds = time.monotonic() - began
-        return self.report
+        return ran(self.report, self.journal, lambda: self._to_the_end(swaps), self._save)
+
+    def _to_the_end(self, swaps: Sequence[Swap]) -> bool:
+        """Whether it got there."""
+        for at in range(0, len(swaps), BATCH):
+            if self.stopped():
+                self.report.stopped = True
+                return False
+            self._batch(swaps[at : at + BATCH])
+        return True
 
     def _batch(self, some: Sequence[Swap]) -> None:
         self.journal.batch([Entry(one.row.key, None, one.new, added=True) for one in some])
