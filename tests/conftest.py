@@ -20,10 +20,22 @@ from mailauth.errors import CannotObserve
 from mailauth.lab import STORES, Lab, MariaDB, Postgres, builds
 from mailauth.lab.databases import Server
 
+# A machine's proofs are those of its own Dovecot; .ci/run is on a Debian of each dialect.
+_DIALECTS = ("2.3.19.1", "2.4.1")
+DOVECOTS = (*_DIALECTS, "2.3.13", "2.3.21.1", "testing")  # "testing" is the newest there is
+
+
+def _proven() -> tuple[str, ...]:
+    if named := os.environ.get("MAILAUTH_DOVECOTS"):
+        return tuple(named.split())
+    here = builds.installed()
+    return tuple(one for one in _DIALECTS if here and one == str(here.version)) or _DIALECTS
+
+
 # Every proof runs on these; bench/matrix.py names others.
-PROVEN = tuple(os.environ.get("MAILAUTH_DOVECOTS", "2.3.19.1 2.4.1").split())
-# What is marked "core" runs on these, too; "testing" is the newest there is.
-CORE = () if "MAILAUTH_DOVECOTS" in os.environ else ("2.3.13", "2.3.21.1", "testing")
+PROVEN = _proven()
+# What is marked "core" runs on these, too.
+CORE = () if "MAILAUTH_DOVECOTS" in os.environ else tuple(one for one in DOVECOTS if one not in PROVEN)
 _COMPARE: dict[str, Callable[[Version, Version], bool]] = {
     ">=": lambda have, bound: have >= bound,
     "<=": lambda have, bound: have <= bound,

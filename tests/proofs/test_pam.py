@@ -286,7 +286,7 @@ def test_passwd_takes_the_x_for_the_hash(proof: Make, dovecot_version: str) -> N
     one.finds({"PASS001"}, password=b"another")
 
 
-@pytest.mark.parametrize("version", [one for one in PROVEN if one.startswith("2.3")])
+@pytest.mark.parametrize("version", ["2.3.19.1"])
 def test_shadow_without_pam(proof: Make, version: str) -> None:
     """2.3's passdb shadow refuses what is locked, knows no expiry, and must be asked as root."""
     one = proof(version, "shadow", {"alice": HASH})
