@@ -50,10 +50,10 @@ from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, 
 from mailauth.probes.binding import Binder
 from mailauth.probes.client_address import in_log, observe_address
 from mailauth.probes.directory import observe_directories
-from mailauth.probes.login import observe_logins, without_login
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.password import Suspect, observe_bytes, observe_kept, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
+from mailauth.probes.real_login import observe_logins, without_login
 from mailauth.probes.refused import check_reader, observe_refusal
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.session import observe_session

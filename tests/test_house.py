@@ -13,7 +13,7 @@ import click
 import pytest
 
 from mailauth import rules
-from mailauth.check.table import CHECKS
+from mailauth.check.checks import CHECKS
 from mailauth.cli.manual import contexts
 from mailauth.cli.shared.command import Command
 from mailauth.dovecot.version import DIALECTS
@@ -256,4 +256,10 @@ def test_a_class_has_its_name_for_itself() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     )
+    assert not [name for name, times in names.items() if times > 2]
+
+
+def test_a_file_has_its_name_for_itself() -> None:
+    """Two may share one: a probe has that of its evidence, a renderer that of its command."""
+    names = Counter(path.name for path in MODULES if path.name != "__init__.py")
     assert not [name for name, times in names.items() if times > 2]

@@ -15,7 +15,7 @@ from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
-from mailauth.probes.log import verbose
+from mailauth.probes.log_tail import verbose
 from mailauth.probes.scene import Scene
 
 NAME = "failures"

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
+from mailauth.check.kept_counts import NO_STORE, KeptSurvey, survey
 from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, of_error, of_finding, outcome, under
-from mailauth.check.survey import NO_STORE, KeptSurvey, survey
 from mailauth.check.watched import watched
 from mailauth.dovecot.sizes import show_size
 from mailauth.errors import CannotObserve

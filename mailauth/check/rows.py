@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
+from mailauth.check.kept_counts import NO_STORE, ROWS, Counted, survey
 from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, ago, outcome
-from mailauth.check.survey import NO_STORE, ROWS, Counted, survey
 from mailauth.check.watched import watched
 from mailauth.finding import Trait
 from mailauth.rules import store_case

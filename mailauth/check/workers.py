@@ -21,9 +21,9 @@ from mailauth.finding import Finding, Trait
 from mailauth.judging import apply
 from mailauth.looking import Facts, see
 from mailauth.probes.fitting import workers
-from mailauth.probes.log import observe_log_window
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_place import observe_filesystems
+from mailauth.probes.log_tail import observe_log_window
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 

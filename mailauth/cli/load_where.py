@@ -20,14 +20,14 @@ from mailauth.dovecot.doveadm import Installation, at_pid, chosen
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Judgement, Password, making
-from mailauth.load.accounts import Account, read_accounts
 from mailauth.load.notes import notes
 from mailauth.load.owner import check_owner, master_of
 from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
 from mailauth.load.run import About
+from mailauth.load.users import Account, read_accounts
 from mailauth.load.watch import Blind, Watch, Watcher
 from mailauth.oserrors import unseen
-from mailauth.probes.log import stamps_of, syslog_file
+from mailauth.probes.log_tail import stamps_of, syslog_file
 
 _OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", "auth-userdb", "auth-master"})
 _PORTS = {False: 143, True: 993}

@@ -17,7 +17,7 @@ from mailauth.dovecot.logstamp import DEFAULT_STAMP, stamp_pattern
 from mailauth.dovecot.site import read_config
 from mailauth.dovecot.typed import shown
 from mailauth.errors import CannotObserve, UsageError
-from mailauth.probes.log import log_paths, stamps_of, written_by_syslog
+from mailauth.probes.log_tail import log_paths, stamps_of, written_by_syslog
 from mailauth.render.from_log import from_log_text
 from mailauth.render.json import to_json
 

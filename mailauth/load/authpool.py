@@ -21,9 +21,9 @@ import stamina.instrumentation
 from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
-from mailauth.load.accounts import Mix
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
 from mailauth.load.tally import REFUSED, LoadTally
+from mailauth.load.users import Mix
 from mailauth.oserrors import unseen
 
 _GREETING_SECONDS = 10.0

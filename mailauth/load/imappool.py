@@ -12,10 +12,10 @@ from contextlib import suppress
 
 from mailauth.clients.door import unchecked
 from mailauth.errors import CannotObserve
-from mailauth.load.accounts import Mix
 from mailauth.load.plan import ImapTarget, on_this_machine
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
 from mailauth.load.tally import REFUSED, LoadTally
+from mailauth.load.users import Mix
 
 _GREETING_SECONDS = 10.0
 _LOGOUT_SECONDS = 5.0

@@ -9,8 +9,8 @@ from mailauth.dovecot.logs import LogLine, parse_said, plain
 from mailauth.login.judge import Breaks, Fault, Judgement
 from mailauth.login.site import Site
 from mailauth.probes import log_added
-from mailauth.probes.log import stamps_of
 from mailauth.probes.log_added import Mark
+from mailauth.probes.log_tail import stamps_of
 
 _SHOWN = 300  # characters of a line
 # Seconds for a line to be written: by any process; by one that always says why it fails; between two looks.

@@ -14,8 +14,8 @@ from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.hashes import Password
 from mailauth.hashes.sampled import Proofs, of_sample
 from mailauth.migrate import import_list
-from mailauth.migrate.check import Checked
 from mailauth.migrate.import_list import Known, Named
+from mailauth.migrate.listed_user import Checked
 from mailauth.migrate.named import as_written, named_by
 from mailauth.migrate.where import table_of
 from mailauth.stores.swaps import Table

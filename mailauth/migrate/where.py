@@ -19,7 +19,7 @@ from mailauth.stores import elsewhere, file_tables, sql, table
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.passwd_file import MARK
 from mailauth.stores.query import VARIABLE, without_scheme
-from mailauth.stores.survey import files_of
+from mailauth.stores.string_counts import files_of
 from mailauth.stores.swaps import Table
 from mailauth.stores.url import shown
 

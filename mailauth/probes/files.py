@@ -24,7 +24,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable, WorkerSocket
 from mailauth.oserrors import unseen
 from mailauth.probes.scene import Scene
-from mailauth.stores.survey import files_of
+from mailauth.stores.string_counts import files_of
 
 # Settings that hold a secret; where a value holds one among other words, it has password= in it.
 _SECRETS = re.compile(r"(?:^|_)(?:password|dnpass|api_key|api_header|client_secret|hash_nonce)$")

@@ -14,7 +14,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import StoreMemory, Surveys, Verifiers, VerifyingProcess
 from mailauth.memory.census import Census, census
 from mailauth.memory.fitting import PassdbFit, Process, ServiceFit, bite, service_fit, stanza
-from mailauth.memory.report import FitReport
+from mailauth.memory.records import FitReport
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.process import idle_size, master_process, observe_verifiers
 from mailauth.probes.survey import Ask, survey_passdb

@@ -24,7 +24,7 @@ from mailauth.evidence import (
     Penalty,
 )
 from mailauth.oserrors import unseen
-from mailauth.probes.log import log_paths, syslog_file
+from mailauth.probes.log_tail import log_paths, syslog_file
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 

@@ -9,7 +9,7 @@ from mailauth.dovecot.messages import LogKind
 from mailauth.dovecot.typed import shown
 from mailauth.errors import CannotObserve
 from mailauth.evidence import ClientFailures, NotApplicable, SentPassword, SentPasswords, UserInLog
-from mailauth.probes.log import Log, read_log, verbose
+from mailauth.probes.log_tail import Log, read_log, verbose
 from mailauth.probes.scene import Scene
 
 _SENT = 5

@@ -14,8 +14,8 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import Logins, MailSession, NotApplicable
 from mailauth.evidence.network import Listening
 from mailauth.probes.doors import doors
-from mailauth.probes.login import mechanism_of
 from mailauth.probes.network import in_network, observe_listening
+from mailauth.probes.real_login import mechanism_of
 from mailauth.probes.scene import Scene
 
 _PROTOCOLS = ("imap", "pop3")

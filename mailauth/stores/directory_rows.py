@@ -5,15 +5,15 @@ import re
 from collections.abc import Callable, Iterator
 
 from mailauth.dovecot import entryfields
-from mailauth.dovecot.directory import Directory
+from mailauth.dovecot.ldap_settings import Directory
 from mailauth.dovecot.variables import ExpandError, filled_with
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 from mailauth.stores import libldap
-from mailauth.stores.directory import prepare
+from mailauth.stores.ask_directory import prepare
 from mailauth.stores.libldap import Entry, LdapError
 from mailauth.stores.rows import Survey
-from mailauth.stores.survey import Progress, Question, Tally
+from mailauth.stores.string_counts import Progress, Question, Tally
 
 __all__ = ["prepare", "survey"]
 

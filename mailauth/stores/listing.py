@@ -16,7 +16,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
 from mailauth.oserrors import unseen
 from mailauth.stores import conditions, passwd_file, query, sql, streaming
-from mailauth.stores.survey import files_of
+from mailauth.stores.string_counts import files_of
 
 _USERDB = "userdb_"
 _AT_ONCE = 20_000

@@ -14,7 +14,7 @@ from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Severity
 from mailauth.hashes import libcrypt
 from mailauth.lab import Lab
-from mailauth.lab.stores.accounts import Accounts
+from mailauth.lab.stores.system import Accounts
 from mailauth.probes import pam_log
 from tests.conftest import PROVEN
 from tests.lab.test_stores import hashed
