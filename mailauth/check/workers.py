@@ -28,6 +28,7 @@ from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 
 NAME = "workers"
+_LOG = "the log"
 _APART = 0.25  # seconds between two looks at who computes
 _BUSY = 0.5  # of that time
 
@@ -39,9 +40,10 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     try:
         window = observe_log_window(scene)
     except CannotObserve as why:
-        return outcome(NAME, [*said, CheckLine(of_error(why, Status.OK), f"the log: {why}")], metrics)
+        line = CheckLine(of_error(why, Status.OK), f"the log: {why}", unseen=_LOG)
+        return outcome(NAME, [*said, line], metrics)
     if isinstance(window, NotApplicable):
-        return outcome(NAME, [*said, CheckLine(Status.OK, window.reason)], metrics)
+        return outcome(NAME, [*said, CheckLine(Status.OK, window.reason, unseen=_LOG)], metrics)
     since = datetime.now().astimezone() - timedelta(seconds=server.asked.log_window)
     lately = _lately(window, since)
     facts: Facts = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}

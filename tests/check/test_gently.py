@@ -92,6 +92,10 @@ def test_a_count_is_kept_and_one_that_was_cut_off_is_not_begun_again(watched: Ma
         one.lab.set_password("large", "{NOSUCH}x")
         assert one.one("rows").status is Status.OK
         assert keep.load(place, kept_counts.KeptSurvey) == slow
+        # Whose count it is that is said to fit: never one of now.
+        keep.save(place, replace(slow, began=slow.began - 600.0))
+        [line] = one.one("headroom").said
+        assert re.search(r"to spare beyond the largest.* \(of the rows counted 1\d min ago\)$", line.text)
         # A store like that is not begun with twenty seconds before us, even when it is due.
         keep.save(place, replace(slow, began=slow.began - 5000.0))
         assert one.one("rows").status is Status.OK
@@ -99,6 +103,7 @@ def test_a_count_is_kept_and_one_that_was_cut_off_is_not_begun_again(watched: Ma
         late = one.one("rows")
         assert late.status is Status.WARNING
         assert "last counted 2.2 h ago" in late.says
+        assert one.one("headroom").says == late.says
         assert one.one("rows", timeout=60.0).status is Status.CRITICAL
         # What was cut off is told, and waited with.
         place.unlink()

@@ -193,6 +193,11 @@ def test_login_and_check_past_what_is_not_looked_into(
     assert checked.returncode == 0
     first = checked.stdout.partition("\n")[0]
     assert "nothing wrong in what was looked at; not looked into: passdb 1 (lua)" in first
+    for check in ("server", "rows", "headroom"):
+        assert f"[NOT SEEN] {check}: passdb 1 (lua)" in checked.stdout
+    assert not [line for line in checked.stdout.splitlines() if line.startswith("[OK]") and "lua" in line]
+    assert "[OK] headroom: no stored hash takes memory" not in checked.stdout
+    assert "(of the rows counted 0 s ago)" in checked.stdout
 
 
 def test_check_of_a_server_whose_only_passdb_is_not_looked_into(rig: MakeRig, dovecot_version: str) -> None:
@@ -200,7 +205,9 @@ def test_check_of_a_server_whose_only_passdb_is_not_looked_into(rig: MakeRig, do
     done = mailauth("check", "rows", "headroom", "--pid", str(one.master_pid))
     assert "all well" not in done.stdout
     assert "takes memory" not in done.stdout
-    assert "nothing was counted" in done.stdout
+    assert "MAILAUTH OK - headroom, rows: nothing could be looked at: passdb 1 (pam)" in done.stdout
+    assert "[OK]" not in done.stdout
+    assert "rows_broken" not in done.stdout
     offered = mailauth("migrate", "on-login", "enable", "--pid", str(one.master_pid))
     assert (offered.returncode, "no passdb with hashes" in offered.stderr) == (2, True)
 
