@@ -7,7 +7,7 @@ A Dovecot in another root is named by the PID of its master; its files are then 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -80,7 +80,7 @@ class Installation:
 
     def read(self, name: str) -> str:
         """A text of that Dovecot's system, such as /etc/passwd.  Raises OSError."""
-        return inroot.content(self.path(name)).decode("utf-8", "replace")
+        return inroot.content(self.path(name), inroot.TABLE).decode("utf-8", "replace")
 
     def has(self, name: str) -> bool:
         """Whether it has this file or folder.  Raises CannotObserve when that may not be seen."""
@@ -139,7 +139,7 @@ class Installation:
             preexec_fn=enter if pid else None,  # noqa: PLW1509 - as ``inside``
         ) as ran:
             try:
-                told = programs.talk(ran, feed, timeout)
+                told = programs.talk(ran, feed, timeout, programs.most_of(argv[0]))
             except BaseException:
                 if pid:
                     entering.end(ran.pid, apart=apart)
@@ -149,7 +149,7 @@ class Installation:
         return Ran(ran.returncode, out, err)
 
     def _content(self, name: str) -> bytes:
-        return inroot.content(self.path(name))
+        return inroot.content(self.path(name), inroot.PROGRAM)
 
     def inside(
         self,
@@ -209,9 +209,10 @@ class Installation:
         except (OSError, StopIteration, ValueError):
             return None
 
-    def _entries(self, name: str) -> list[list[str]]:
-        lines = self.read(f"/etc/{name}").splitlines()
-        return [parts for line in lines if len(parts := line.split(":")) > 3]
+    def _entries(self, name: str) -> Iterator[list[str]]:
+        for line in self.read(f"/etc/{name}").splitlines():
+            if len(parts := line.split(":")) > 3:
+                yield parts
 
     def _closed(self) -> CannotObserve:
         """Why that Dovecot's programs cannot be run beside it."""

@@ -72,7 +72,7 @@ def rotated(path: Path) -> list[Path]:
     name = re.escape(path.name)
     form = re.compile(rf"{name}(?:\.(\d+)|[-.](\d{{4}}-?\d\d-?\d\d(?:-?\d+)?))(?:\.(?:gz|bz2|xz))?")
     with suppress(OSError):
-        found = [one for one in path.parent.iterdir() if form.fullmatch(one.name)]
+        found = [path.parent / name for name in inroot.entries(path.parent) if form.fullmatch(name)]
         return sorted(found, key=lambda one: one.stat().st_mtime)
     return []
 

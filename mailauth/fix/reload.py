@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 
+from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -39,7 +40,7 @@ def runs(dovecot: Installation, config: AuthConfig) -> bool:
     if dovecot.pid:
         return True
     try:
-        pid = Path(f"{config.base_dir}/master.pid").read_text().strip()
+        pid = inroot.content(Path(f"{config.base_dir}/master.pid"), inroot.NUMBER).decode().strip()
     except OSError:
         return False
     return (Path("/proc") / pid).is_dir()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from mailauth.dovecot import processes
 from mailauth.errors import Refused
 from mailauth.load.authpool import connected
 from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
@@ -30,7 +31,7 @@ def is_lab(master: int | None) -> bool:
     if master is None:
         return False
     with suppress(OSError):
-        words = (Path("/proc") / str(master) / "cmdline").read_bytes().split(b"\0")
+        words = processes.command(master)
         if b"-c" in words[:-1]:
             folder = Path(words[words.index(b"-c") + 1].decode(errors="replace")).parent
             return folder.name.startswith(_LAB_FOLDER)
