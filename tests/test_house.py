@@ -92,17 +92,6 @@ def test_every_suppression_has_a_code() -> None:
             assert not re.search(r"#\s*type:\s*ignore(?!\[)", line), path
 
 
-def test_no_rule_shadows_another() -> None:
-    """Two functions of the same name: the later import wins, and a rule is twice in the table."""
-    imported = [
-        alias.asname or alias.name
-        for node in ast.walk(ast.parse((PACKAGE / "rules" / "__init__.py").read_text()))
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    ]
-    assert sorted(imported) == sorted(set(imported))
-
-
 def test_every_probe_is_of_use() -> None:
     """What no rule needs or asks for is not looked at."""
     needed = {kind for rule in RULES for kind in (*rule.needs, *rule.also)}
