@@ -51,7 +51,7 @@ def read_passdbs(
             use_worker="blocking=yes" in args.split() or _is_on(ldap, "blocking"),
             use_cache=use_cache,
             cache_with_worker=with_worker,
-            stays="blocking=no" in args.split(),
+            stays="2.3" if "blocking=no" in args.split() else None,
         )
         found.append(
             Passdb(

@@ -111,7 +111,7 @@ def read_passdbs(
             use_worker=effective(tree, block, "passdb_use_worker") == "yes",
             use_cache=use_cache and effective(tree, block, "passdb_use_cache") != "no",
             cache_with_worker=with_worker,
-            stays=worker is not None and worker.value == "no",
+            stays="2.4" if worker is not None and worker.value == "no" else None,
         )
         found.append(
             Passdb(

@@ -66,7 +66,8 @@ def _answer(
     passdb: Passdb, user: str, where: str, *faults: tuple[Why, str], opens: str = ""
 ) -> SystemAccount:
     said = tuple(AccountFault(why, says) for why, says in faults)
-    return SystemAccount(passdb.label, passdb.driver, user, where, bool(said), said, opens)
+    asked_by = passdb.verified_by
+    return SystemAccount(passdb.label, passdb.driver, user, where, bool(said), said, opens, asked_by=asked_by)
 
 
 def _of_shadow(system: System, passdb: Passdb, user: str) -> Asked:

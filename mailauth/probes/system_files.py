@@ -81,6 +81,12 @@ class System:
                 f"{service} runs as user {user!r} with the groups {', '.join(sorted(given))}: mailauth does"
                 f" not follow what of {shadow.SHADOW} that may read."
             )
+        if service == "auth":
+            setting = "blocking=no" if config.version.dialect == "2.3" else "passdb_use_worker = no"
+            return (
+                f"auth itself asks {passdb.label} ({setting}), as user {user!r}, which may not read"
+                f" {shadow.SHADOW}"
+            )
         return (
             f"the processes of {service} run as user {user!r}, which may not read {shadow.SHADOW}"
             f" (service {service} {{ user = {user} }})"

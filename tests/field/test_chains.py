@@ -36,7 +36,7 @@ from tests.field.chains import (
 )
 from tests.field.directory import Directory
 from tests.field.rig import Rig
-from tests.proofs.story import SECRET, MiB, Proof, argon2id, record_of
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, record_of, workers
 
 MakeRig = Callable[..., Rig]
 GOOD = argon2id(memory=1 * MiB)
@@ -299,6 +299,9 @@ def test_a_dict_alone(rig: MakeRig, dovecot_version: str) -> None:
     assert told.logins() == [True], told.lab.log()
     without = told.look(password=SECRET).diagnosis
     assert (codes(without), undecided(without)) == ({}, {"USER001", "PASS001", "HASH001", "MEM001"})
+    memory = next(one.missing.reason for one in without.undecided if one.rule.code == "MEM001")
+    assert "verified by auth-worker" in memory
+    assert workers(told.lab)
     made = told.look(password=SECRET, login=True).diagnosis
     assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
 

@@ -18,7 +18,7 @@ from mailauth.lab.stores.system import Accounts
 from mailauth.probes import pam_log
 from tests.conftest import PROVEN
 from tests.lab.test_stores import hashed
-from tests.proofs.story import SECRET, Proof, record
+from tests.proofs.story import SECRET, Proof, record, workers
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="accounts need root")
 Make = Callable[..., Proof]
@@ -381,3 +381,25 @@ def test_what_pam_logs_of_a_module_that_is_not_followed(
     record(one.lab, "a module of PAM that is not followed refuses", ("AUTH016",))
     end = f"in {log}: {said} (Nov 30 00:00:02)."
     assert found.problem.says.endswith(end), found.problem.says
+
+
+@pytest.mark.parametrize("driver", ["passwd", "with shadow(5)"])
+def test_auth_itself_asks(proof: Make, dovecot_version: str, driver: str) -> None:
+    """Set not to go to a worker, auth verifies, under its own limit; as "dovecot" it reads no /etc/shadow."""
+    old, reads = dovecot_version < "2.4", driver == "passwd"
+    stay = "args = blocking=no" if old else "passdb_use_worker = no"
+    name = driver if reads else "shadow" if old else "pam"
+    one = proof(dovecot_version, name, {"alice": yescrypt("9") if reads else HASH}, passdb_extra=stay)
+    assert one.logins() == [reads]
+    assert not workers(one.lab)
+    if not reads:
+        for login in (False, True):
+            [found] = one.finds({"ACCT003"}, password=SECRET, login=login)
+            assert "auth itself asks passdb 1" in found.problem.says
+            assert "blocking=no" in found.problem.remedy.summary
+        return
+    one.finds(set(), password=SECRET)
+    one.lab.set_password("alice", yescrypt("D"))
+    assert one.logins() == [False]
+    [found] = one.finds({"MEM001"}, password=SECRET)
+    assert "the auth process that verifies it" in found.problem.says
