@@ -21,6 +21,7 @@ from mailauth.clients.door import (
     unchecked,
     verified,
 )
+from mailauth.clients.listening import stranger
 from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism, load
 
 if TYPE_CHECKING:
@@ -150,7 +151,12 @@ def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str
         with course.into(Step.CONNECT):
             link = afterwards.enter_context(connect(door))
             afterwards.enter_context(course.holds(link))
-            guarded = door.guarded and leaves(link)
+            away = leaves(link)
+            guarded = door.guarded and away
+        if not away and (other := stranger(door.port, door.ours)) is not None:
+            return course.ended(
+                Answer.NOT_TRIED, f"a process of user {other} listens there, not Dovecot or Postfix"
+            )
         context = verified if guarded else unchecked
         if door.tls == "tls":
             with course.into(Step.TLS):

@@ -1,6 +1,5 @@
 """Log in by each way, from the stored string outwards: each once, and a refused password never again."""
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -8,11 +7,10 @@ import stamina
 import stamina.instrumentation
 
 from mailauth.clients.door import Answer, Step, Told
-from mailauth.clients.listening import RESERVED, owners
 from mailauth.clients.sasl import find
 from mailauth.clients.talk import converse, prepare
 from mailauth.dovecot.children import nobody
-from mailauth.dovecot.entering import rights
+from mailauth.dovecot.entering import users_of
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.login import asked
@@ -61,10 +59,8 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
     if mechanism is None:
         return Attempt(way, Answer.UNSEEN, said=f"mailauth does not know {way.mechanism}")
     prepare(door, mechanism)
-    if (stranger := _stranger(way, site)) is not None:
-        return Attempt(
-            way, Answer.NOT_TRIED, said=f"a process of user {stranger} listens there, not Dovecot or Postfix"
-        )
+    if not way.outside:
+        door = replace(door, ours=door.ours | users_of(site.dovecot.pid))
 
     def talk() -> Told:
         return converse(door, mechanism, user, password.raw)
@@ -86,16 +82,6 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
         told = why.told
     found = Attempt(way, told.answer, told.step, told.said, told.total, told.seconds, offered=told.offered)
     return replace(found, ours=told.ours)
-
-
-def _stranger(way: Way, site: Site) -> int | None:
-    """Who listens at the door, where neither root nor who runs Dovecot does: no password is for them."""
-    if way.outside or way.door is None or way.door.port < RESERVED:
-        return None
-    port, pid = way.door.port, site.dovecot.pid
-    ours = {0, os.geteuid(), *((rights(pid).uid,) if pid else ())}
-    found: list[int] = site.inside(lambda: owners(port), list[int])
-    return next((one for one in found if one not in ours), None)
 
 
 @dataclass(slots=True)
