@@ -420,6 +420,20 @@ def test_another_programs_lock(users: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert alone(users)
 
 
+def test_a_lock_of_a_killed_process_that_nobody_has_waited_for(
+    users: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container whose first process waits for none, it kept everybody out for ever."""
+    monkeypatch.setattr(replace, "_WAIT", 5.0)
+    with subprocess.Popen(["/bin/sleep", "1000"]) as killed:
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its entry is still there
+        assert Path(f"/proc/{killed.pid}").exists()
+        users.with_name("users.lock").write_text(f"{killed.pid}:{socket.gethostname()}")
+        write(users)
+        assert alone(users)
+
+
 def test_fcntl_locks_are_honoured(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replace, "_WAIT", 0.2)
     script = "import fcntl,sys; f=open(sys.argv[1],'r+'); fcntl.lockf(f,2); print(1,flush=True); input()"
