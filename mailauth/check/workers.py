@@ -54,7 +54,7 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         see(facts, LookedUp, lambda: look_nobody_up(server))
     findings, _ = apply(watched(NAME), [facts])
     told = [_told(finding, full) for finding in findings] + logins_not_served(window, since, _canary(server))
-    told += refused_unseen(scene, since)
+    told += refused_unseen(scene, since, {one.user.casefold() for one in window.unserved})
     for kind in (LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING):
         count = sum(one.count for one in lately.troubles if one.kind is kind)
         metrics.append(Metric("log_troubles", count, "", {"kind": kind.name.lower()}))

@@ -342,7 +342,7 @@ def _reason(text: bytes, row: Message | None) -> tuple[str, int | None, str]:
     text = _CHILD.sub(rb"Child ", text.removesuffix(_NEXT).rstrip())
     if row and text == row.words.encode():
         return row.words, given, sha1
-    return plain(_decoded(shown(text, row)), 100), given, sha1
+    return plain(_decoded(shown(text, row)), row.most if row else 100), given, sha1
 
 
 def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> LogEvent:

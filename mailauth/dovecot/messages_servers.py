@@ -117,7 +117,12 @@ _PAM = (
     Message(_OTHER, "pam_end() failed: %", "", "passdb-pam.c"),
 )  # fmt: skip
 
+# Called with a password: a login, whether the client has a session or not.
+VERIFY_ENDS = Message(_FAILED, "passdb-lua: lua_pcall(auth_password_verify,%) failed: %!",
+                      "the Lua script ends with an error", "passdb-lua.c", Why.SERVER)  # fmt: skip
+
 _LUA = (
+    VERIFY_ENDS,
     Message(_FAILED, "passdb-lua: lua_pcall(%) failed: %!", "the Lua script ends with an error",
             "passdb-lua.c", Why.SERVER),
     Message(_FAILED, "userdb-lua: lua_pcall(%) failed: %!", "the Lua script ends with an error",
