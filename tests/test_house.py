@@ -16,10 +16,12 @@ from mailauth import rules
 from mailauth.check.checks import CHECKS
 from mailauth.cli.manual import contexts
 from mailauth.cli.shared.command import Command
+from mailauth.dovecot.authconfig import SQL_DRIVERS
 from mailauth.dovecot.version import DIALECTS
 from mailauth.finding import Rule
 from mailauth.probes.table import PROBES
 from mailauth.rules import RULES
+from mailauth.stores.databases import DATABASES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mailauth"
@@ -98,6 +100,15 @@ def test_every_probe_is_of_use() -> None:
     looked_at = {one.kind for one in PROBES}
     assert len(looked_at) == len(PROBES)
     assert not looked_at - needed
+
+
+def test_a_driver_of_a_database_is_in_its_file_and_in_no_other_list() -> None:
+    """A new one is a file of stores/ and a word in authconfig.SQL_DRIVERS."""
+    assert [one.name for one in DATABASES.values()] == list(SQL_DRIVERS)
+    named = {f'"{name}"' for name in SQL_DRIVERS}
+    for path in (PACKAGE / "stores").glob("*.py"):
+        if not path.stem.startswith(SQL_DRIVERS):
+            assert not [name for name in named if name in path.read_text()], path.name
 
 
 def test_a_check_that_a_rule_names_is_there() -> None:

@@ -9,8 +9,7 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.version import Dialect, Version
 
 ServiceName = Literal["auth", "auth-worker"]
-SqlDriver = Literal["mysql", "pgsql", "sqlite"]
-SQL_DRIVERS: dict[str, SqlDriver] = {"mysql": "mysql", "pgsql": "pgsql", "sqlite": "sqlite"}
+SQL_DRIVERS = ("pgsql", "mysql", "sqlite")  # each is a file of stores/
 SERVICES: tuple[ServiceName, ...] = ("auth", "auth-worker")
 
 # These block, so Dovecot gives them to a worker, which also verifies the hash.
@@ -43,7 +42,7 @@ class Service:
 class SqlSource:
     """How to reach the database that a passdb asks.  The parameters hold a password: no repr."""
 
-    driver: SqlDriver
+    driver: str
     hosts: tuple[dict[str, str], ...] = field(repr=False)  # tried in turn; driver-specific keys
     query: str
     place: str  # the file that says so

@@ -165,7 +165,7 @@ def _sql_file(tree: conf.Block, path: str, dovecot: Installation) -> sqlfile.Sql
 
 
 def _sql_source(file: sqlfile.SqlFile, path: str, query: str, default: str) -> SqlSource:
-    driver = SQL_DRIVERS[file.get("driver")]
+    driver = file.get("driver")
     try:
         hosts, refused = clients.of_connect(driver, file.get("connect")), ""
     except clients.ConnectError as why:

@@ -45,7 +45,7 @@ class Sources:
         name = effective(self.tree, block, "sql_driver")
         if name not in SQL_DRIVERS:
             raise CannotObserve(f"{block.kind} {block.name}: mailauth does not know the SQL driver {name!r}.")
-        driver = SQL_DRIVERS[name]
+        driver = name
         if driver == "sqlite":
             hosts: tuple[clients.Host, ...] = (
                 {"path": self._value(effective(self.tree, block, "sqlite_path"), "sqlite_path")},

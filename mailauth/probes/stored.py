@@ -29,6 +29,7 @@ from mailauth.probes.scene import Case, Scene
 from mailauth.probes.system_accounts import DRIVERS
 from mailauth.probes.walk import WalkEntry
 from mailauth.stores import passwd_file, query, schema
+from mailauth.stores.databases import DATABASES
 from mailauth.stores.store import Outcome, Record
 
 _CHEAP = 0.01  # seconds: what is verified only to see whether the empty password matches
@@ -85,7 +86,7 @@ def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:
         return made.of(case.passdb, ask, sound) if damaged else None
     with suppress(CannotObserve):
         listed = ask_sql(
-            scene, case.passdb, source, lambda escape: schema.columns(source.driver, other, escape)
+            scene, case.passdb, source, lambda escape: DATABASES[source.driver].schema.columns(other, escape)
         )
         return made.instead(source, listed, ask, sound)
     return None
@@ -145,10 +146,9 @@ def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
     if place is None:
         why = "which column the password comes from is not plain from the query"
         return StoredColumn(source.place, source.driver, "", "", "", None, why)
+    asked = DATABASES[source.driver].schema
     try:
-        record = ask_sql(
-            scene, case.passdb, source, lambda escape: schema.asking(source.driver, place, escape)
-        )
+        record = ask_sql(scene, case.passdb, source, lambda escape: asked.declared(place, escape))
     except CannotObserve as problem:
         return StoredColumn(source.place, source.driver, place.table, place.column, "", None, str(problem))
     if record.outcome is not Outcome.FOUND:
@@ -162,7 +162,7 @@ def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
         place.column,
         declared,
         schema.width(declared),
-        widen=schema.widen(source.driver, place),
+        widen=asked.widen(place),
     )
 
 

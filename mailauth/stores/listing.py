@@ -16,6 +16,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
 from mailauth.oserrors import unseen
 from mailauth.stores import conditions, passwd_file, query, sql, streaming
+from mailauth.stores.database import Value
 from mailauth.stores.string_counts import files_of
 
 _USERDB = "userdb_"
@@ -98,7 +99,7 @@ def _of_sql(source: SqlSource) -> Iterator[Listed]:
             yield Listed(_bytes(user) or b"", _bytes(stored), fields)
 
 
-def _bytes(value: streaming.Value) -> bytes | None:
+def _bytes(value: Value) -> bytes | None:
     return str(value).encode() if isinstance(value, int) else value
 
 

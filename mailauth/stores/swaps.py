@@ -233,6 +233,18 @@ def key_of(values: Sequence[Any]) -> Key:
 _PLAIN = (str, int)
 
 
+def among(names: Names, keys: Sequence[Key], mark: str, *, values: bool = False) -> tuple[str, Sequence[Any]]:
+    """A condition that is true for these keys, with its values.
+
+    ``values``: where a row has several columns, the list wants the word VALUES before it.
+    """
+    one = f"({', '.join([mark] * len(names.keys))})"
+    marks = ", ".join([one] * len(keys))
+    if values and len(names.keys) > 1:
+        marks = f"VALUES {marks}"
+    return f"({', '.join(names.keys)}) IN ({marks})", [value for key in keys for value in key]
+
+
 def utf8(key: Key) -> bool:
     """Whether a key can be said in a journal and to a database: all of its text is UTF-8."""
     try:
