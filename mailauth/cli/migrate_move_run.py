@@ -20,7 +20,7 @@ from mailauth.migrate.journal import Head
 from mailauth.migrate.move import Moving
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import opened
-from mailauth.migrate.where import Where
+from mailauth.migrate.where import Where, no_directory
 from mailauth.render.json import to_json
 from mailauth.render.migrate import move_text, removal_text
 from mailauth.stores.adding import Target
@@ -45,10 +45,10 @@ def move(
 ) -> None:
     where, there = where_of(named, None), _target(named, to, to_fd, to_passdb, to_rows_query)
     filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
-    target = opened_target(there.dovecot, there.source, filled)
+    target = opened_target(there.dovecot, no_directory(there), filled)
     try:
         with opened(users_out) as each:
-            rows = read(where.dovecot, where.source)
+            rows = read(where.dovecot, no_directory(where))
             found = moving.plan(
                 rows, where.reader, target, domain, each, reads=there.reader, accept_fields=accept_fields
             )
@@ -130,7 +130,7 @@ def undo_move(
     """Ends the program where it is only shown."""
     damaged: list[int] = []
     batches = journals.entries(head.id, key, damaged)
-    target = opened_target(where.dovecot, where.source, {})
+    target = opened_target(where.dovecot, no_directory(where), {})
     try:
         must_be_of(head, where, target, store)
         if not do_it:

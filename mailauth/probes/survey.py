@@ -10,7 +10,6 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.ldap_settings import Directory
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import unread
-from mailauth.dovecot.variables import OF_THE_NAME, filled_with
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
@@ -85,11 +84,7 @@ def _of_directory(ask: Ask, passdb: Passdb, question: Question) -> Survey:
     config = ask.today or ask.config
     passdb = next(one for one in config.passdbs if one.number == passdb.number)
     set_so = ldap_settings.read(config, passdb, ask.dovecot)
-    of_anybody = dict.fromkeys(OF_THE_NAME, "*") | {"service": "imap", "mech": "PLAIN"}
-    filled = filled_with(of_anybody, config.version)
-    base, text = filled(set_so.base, str), filled(set_so.filter, str)
-    if "*" in base:
-        raise CannotObserve(f"{set_so.place}: the base {set_so.base!r} is another one for each user.")
+    base, text = directory_rows.of_everybody(set_so, config.version)
     directory_rows.prepare()
     identity, _ = accounts.as_dovecot(ask.dovecot, config, passdb.verified_by)
     with children.counting(ask.progress) as tell:
