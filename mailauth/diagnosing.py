@@ -341,7 +341,8 @@ def _verify_password(
         if lets_in:
             _set_aside(facts, sorted(passing, key=lambda one: _number(one) != end.decided_by))
         source = "the directory, by one bind" if not (sound or kept) else "verified here, without a limit"
-        return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end)
+        bound = binder.made.text if binder.made else ""
+        return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end, bound)
 
     see(shared, PasswordCheck, check)
     see(shared, UserBind, binder.observe)

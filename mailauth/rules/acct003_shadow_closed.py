@@ -14,7 +14,7 @@ What to do
     Let auth-worker run as root again, which is the default; or take out what keeps it from being asked.
 """
 
-from mailauth.evidence import Logins, SystemAccounts
+from mailauth.evidence import Logins, PasswordCheck, SystemAccounts
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
@@ -33,7 +33,9 @@ _ADVICE = {
     bears=Bears.ENTRY,
     watch="server",
 )
-def shadow_closed(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
+def shadow_closed(
+    accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None
+) -> Problem | None:
     found = accounts.those(Why.CLOSED)
     advice = {Why.CLOSED: _ADVICE[found[0][0].asked_by]} if found else {}
-    return account_case.problem(found, accounts, logins, advice)
+    return account_case.problem(found, accounts, (logins, check), advice)

@@ -228,7 +228,9 @@ def test_a_password_is_compared_with_what_a_refused_account_has(proof: Make, ver
     for fault in REFUSED:
         with broken(one.lab, fault):
             assert not one.lab.login("alice", b"another").ok
-            one.finds({fault.code, "PASS001"}, password=b"another", login=True)
+            told = one.finds({fault.code, "PASS001"}, password=b"another", login=True)
+            sure = {each.rule.code: each.problem.certainty for each in told}
+            assert sure == {fault.code: Certainty.LIKELY, "PASS001": Certainty.PROVEN}, "it fails anyhow"
     other = one.write("others", f"alice:{hashed(b'of the file')}\n")
     block = (
         f"passdb {{\n  driver = passwd-file\n  args = {other}\n}}\n"
