@@ -9,6 +9,7 @@ import click
 
 from mailauth.cli.shared.given import again
 from mailauth.cli.shared.values import span
+from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation, chosen, no_file
 from mailauth.dovecot.logjournal import read_journal
 from mailauth.dovecot.logreading import read_logs, read_stream
@@ -60,7 +61,8 @@ def log(
                 )
         report = read_logs(asked)
     else:
-        report = _of_this_dovecot(chosen(config, pid), asked)
+        dovecot = chosen(config, pid)
+        report = of_this_dovecot(dovecot, read_config(dovecot), asked)
     if as_json:
         click.echo(to_json(report))
     else:
@@ -68,9 +70,11 @@ def log(
     sys.exit(1 if report.failures or report.keeps_out else 0)
 
 
-def _of_this_dovecot(dovecot: Installation, asked: Reading) -> FromLogReport:
-    """The log of the Dovecot that runs here, or of the one with --pid: its files, or the journal."""
-    site = read_config(dovecot)
+def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> FromLogReport:
+    """The log of the Dovecot that runs here, or of the one with --pid: its files, or the journal.
+
+    Raises CannotObserve where there is none that can be read, and UsageError where that is no log.
+    """
     tree, several = site.tree, len(site.passdbs) > 1
     asked = replace(
         asked,

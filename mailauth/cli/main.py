@@ -69,7 +69,9 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
         ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -78,8 +80,13 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     callback=_show_version,
     help="Show the version.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Find out why a Dovecot login fails."""
+    if ctx.invoked_subcommand is None:
+        from mailauth.cli.this_machine import show  # noqa: PLC0415 - only where no command is given
+
+        show()
 
 
 def _keep_secrets() -> None:
