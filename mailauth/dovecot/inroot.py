@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailauth import whole
-from mailauth.dovecot import entering, holding
+from mailauth.dovecot import confining, entering, holding
 from mailauth.oserrors import unseen
 
 _OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
@@ -174,6 +174,7 @@ def _as_its_user(pid: int, folder: int, root: str, name: str, flags: int) -> int
     if not child:
         told = errno.EACCES
         try:
+            confining.hold_only({its.fileno(), folder, *holding.descriptors()})
             entering.as_far_as_it_may(pid)
             descriptor = _inside(folder, root, name, flags)
             if flags == _ONLY_NAMED and not os.access(f"/proc/self/fd/{descriptor}", os.W_OK):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -33,7 +34,8 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
     """
     files = [one for path in asked.paths for one in (*(rotated(path) if asked.rotated else ()), path)]
     with held(files) as file_of:
-        found = _as_nobody(lambda: _read_files(file_of, asked, shown_as), asked)
+        kept = [file.fileno() for file in file_of.values()]
+        found = _as_nobody(lambda: _read_files(file_of, asked, shown_as), asked, kept)
     if found is None:
         raise UsageError(f"{', '.join(map(shown_as, files))}: {_NO_LOG}")
     return replace(found, free=_free(files[-1], found)) if files else found
@@ -49,9 +51,11 @@ def _free(file: Path, found: FromLogReport) -> int | None:
     return None
 
 
-def _as_nobody(read: Callable[[], FromLogReport | None], asked: Reading) -> FromLogReport | None:
+def _as_nobody(
+    read: Callable[[], FromLogReport | None], asked: Reading, kept: list[int]
+) -> FromLogReport | None:
     """Strangers wrote what is in it, and C unpacks it.  The child has as long as the reading may take."""
-    return nobody(read, FromLogReport | None, seconds=int(asked.seconds) + _REPORTING)
+    return nobody(read, FromLogReport | None, seconds=int(asked.seconds) + _REPORTING, kept=kept)
 
 
 def _read_files(
@@ -90,7 +94,10 @@ def read_stream(stream: IO[bytes], asked: Reading, name: str = "standard input")
 
     Raises UsageError where that is no log.
     """
-    found = _as_nobody(lambda: _read_stream(stream, asked, name), asked)
+    kept = list[int]()
+    with suppress(UnsupportedOperation):  # it is in memory
+        kept = [stream.fileno()]
+    found = _as_nobody(lambda: _read_stream(stream, asked, name), asked, kept)
     if found is None:
         raise UsageError(f"{name}: {_NO_LOG}")
     return found
