@@ -26,7 +26,7 @@ _OTHERS = (
 _COMMON, _DENSE = b"auth", 3  # where each third line has the first, lines are asked one by one
 
 
-class Block(NamedTuple):
+class Sifted(NamedTuple):
     """Of some lines those of use, whole, and how many there were; ``long``: more than MOST_LINE bytes."""
 
     lines: int
@@ -35,7 +35,7 @@ class Block(NamedTuple):
     useful: list[bytes]
 
 
-Sieve = Callable[[bytes], Block]
+Sieve = Callable[[bytes], Sifted]
 
 
 def sieve(ident: str, *, common: bool) -> Sieve:
@@ -46,14 +46,14 @@ def sieve(ident: str, *, common: bool) -> Sieve:
     dull = rb"(?!%s)" % (_OTHERS % re.escape(ident.encode())) if common else b""
     kept = re.compile(rb"\n" + dull + rb"[^\n]*").findall
 
-    def sift(text: bytes) -> Block:
+    def sift(text: bytes) -> Sifted:
         """``text``: a newline, and whole lines."""
         lines = text.count(b"\n") - 1
         long = _long(text)
         useful = _of_use(b"".join([*kept(text, 0, len(text) - 1), b"\n"]))
         if long:
             useful = [line for line in useful if len(line) <= MOST_LINE]
-        return Block(lines, len(text) - 1, long, useful)
+        return Sifted(lines, len(text) - 1, long, useful)
 
     return sift
 
@@ -90,7 +90,7 @@ def reader(file: IO[bytes]) -> Callable[[int], bytes]:
     return read
 
 
-def blocks_of(read: Callable[[int], bytes], sift: Sieve, until: float = math.inf) -> Iterator[Block]:
+def blocks_of(read: Callable[[int], bytes], sift: Sieve, until: float = math.inf) -> Iterator[Sifted]:
     """All that ``read`` gives, block by block; of a line that is too long no more is kept than shows it.
 
     Raises OutOfTime where it goes on at ``until``, by time.monotonic(), and what ``read`` raises.

@@ -15,7 +15,7 @@ from typing import IO, BinaryIO, cast
 
 from mailauth import lines
 from mailauth.dovecot import inroot
-from mailauth.dovecot.logblocks import Block, blocks_of, reader, sieve
+from mailauth.dovecot.logblocks import Sifted, blocks_of, reader, sieve
 from mailauth.dovecot.logs import MOST_LINE, LogEvent, parse_line
 from mailauth.dovecot.logsifting import blocks_in
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
@@ -194,7 +194,7 @@ def blocks_since(
     stamps: Stamps,
     until: float,
     file_of: Mapping[Path, BinaryIO] = _NONE_HELD,
-) -> Iterator[Block]:
+) -> Iterator[Sifted]:
     """The blocks of a file from shortly before ``since`` on; the rest as for ``events_since``."""
     with opened(path, file_of) as file:
         packed = path.suffix in _PACKED

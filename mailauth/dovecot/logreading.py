@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 
 from mailauth.dovecot import logfiles
 from mailauth.dovecot.children import nobody
-from mailauth.dovecot.logblocks import Block, blocks_of, reader, sieve
+from mailauth.dovecot.logblocks import Sifted, blocks_of, reader, sieve
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logclients import of_lookup
 from mailauth.dovecot.logfiles import blocks_since, held, last_time, rotated
@@ -160,7 +160,7 @@ def stamps_of(asked: Reading, now: datetime) -> Stamps:
 
 
 def events_in(
-    blocks: Iterable[Block], stamps: Stamps, read: Read, since: datetime | None = None
+    blocks: Iterable[Sifted], stamps: Stamps, read: Read, since: datetime | None = None
 ) -> Iterator[tuple[LogEvent, int]]:
     """The events from ``since`` on, each with its line's size; all lines are counted in ``read``."""
     for block in blocks:

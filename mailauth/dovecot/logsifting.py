@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from mailauth import lines
 from mailauth.dovecot import confining
-from mailauth.dovecot.logblocks import BLOCK, Block, Sieve, blocks_of, reader
+from mailauth.dovecot.logblocks import BLOCK, Sieve, Sifted, blocks_of, reader
 from mailauth.dovecot.logs import MOST_LINE
 from mailauth.lines import OutOfTime
 
@@ -26,19 +26,21 @@ _PIPE = 1024 * 1024
 _BEYOND = MOST_LINE + 1  # bytes behind a block in which its last line ends, unless it is too long
 
 
-def blocks_in(file: BinaryIO, sift: Sieve, until: float) -> Iterator[Block]:
+def blocks_in(file: BinaryIO, sift: Sieve, until: float) -> Iterator[Sifted]:
     """All of a file on a disk from where it is; raises what ``blocks_of`` raises."""
     start = file.tell()
     whole = (os.fstat(file.fileno()).st_size - start - _BEYOND) // BLOCK
     if whole * BLOCK >= LARGE and len(os.sched_getaffinity(0)) > 1:
-        done = yield from _sifted(file.fileno(), sift, (start, whole), until)
+        done = yield from _blocks(file.fileno(), sift, (start, whole), until)
         if done:  # what is left, and all where no process could be made
             file.seek(start + done * BLOCK - 1)
             next(lines.sized(file, MOST_LINE, until), None)  # its line is of the block before
     yield from blocks_of(reader(file), sift, until)
 
 
-def _sifted(descriptor: int, sift: Sieve, part: tuple[int, int], until: float) -> Generator[Block, None, int]:
+def _blocks(
+    descriptor: int, sift: Sieve, part: tuple[int, int], until: float
+) -> Generator[Sifted, None, int]:
     """So many blocks from there on; returns how many: fewer where a process was ended from outside."""
     start, whole = part
     with _helpers(descriptor, sift, start, whole) as heard:
@@ -53,7 +55,7 @@ def _sifted(descriptor: int, sift: Sieve, part: tuple[int, int], until: float) -
                 return number
             if time.monotonic() > until:
                 raise OutOfTime
-            yield Block(count, BLOCK, long, [line + b"\n" for line in text.split(b"\n")[:-1]])
+            yield Sifted(count, BLOCK, long, [line + b"\n" for line in text.split(b"\n")[:-1]])
     return whole
 
 
@@ -101,7 +103,7 @@ def _help(descriptor: int, sift: Sieve, start: int, numbers: range, writer: int)
         os._exit(0)
 
 
-def _block(descriptor: int, sift: Sieve, start: int, number: int) -> Block:
+def _block(descriptor: int, sift: Sieve, start: int, number: int) -> Sifted:
     """The lines that begin in it."""
     if number:
         text = os.pread(descriptor, BLOCK + _BEYOND, start + number * BLOCK - 1)
@@ -109,7 +111,7 @@ def _block(descriptor: int, sift: Sieve, start: int, number: int) -> Block:
         text = b"\n" + os.pread(descriptor, BLOCK + _BEYOND - 1, start)
     first, last = text.find(b"\n", 0, BLOCK), text.rfind(b"\n", 0, BLOCK)
     if first < 0:
-        return Block(0, BLOCK, 0, [])
+        return Sifted(0, BLOCK, 0, [])
     end = text.find(b"\n", BLOCK)
     if end >= 0:
         return sift(text[first : end + 1])
