@@ -10,7 +10,7 @@ _FAILED, _BACKEND, _OTHER = LogKind.FAILED, LogKind.BACKEND, LogKind.OTHER
 
 _LDAP = (
     Message(_BACKEND, "Connection lost to LDAP server, reconnecting",
-            "the LDAP port takes connections and closes them", "db-ldap.c"),
+            "the LDAP server closed the connection, and auth connects again", "db-ldap.c"),
     Message(_BACKEND, "Can't connect to server: %", "nothing answers at the LDAP server's address",
             "db-ldap.c"),
     Message(_BACKEND, "binding failed (dn %): %", "the LDAP server refuses Dovecot's own bind", "db-ldap.c"),

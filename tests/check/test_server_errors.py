@@ -93,6 +93,7 @@ def test_auth_ends_as_it_starts(rig: MakeRig, dovecot_version: str, tmp_path: Pa
     found = statuses(Watched(server(rig, dovecot_version, broken), tmp_path), "server")
     assert found["server"][0] is Status.CRITICAL
     assert "LUA001" in found["server"][1]
+    assert "AUTH012" not in found["server"][1], "one cause is told once"
     assert "login.lua" in found["server"][1]
 
 

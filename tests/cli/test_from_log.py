@@ -183,7 +183,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("a_second", "seconds", "floods"), [(200, 4, True), (200, 1, False), (2, 200, False)]
+    ("a_second", "seconds", "floods"), [(200, 4, True), (200, 1, False), (2, 200, False), (1, 1, False)]
 )
 def test_a_flood_wherever_the_log_lands(
     form: str, a_second: int, seconds: int, floods: bool, tmp_path: Path
@@ -200,5 +200,7 @@ def test_a_flood_wherever_the_log_lands(
     assert report.keeps_out == floods
     shown = from_log_text(report)
     assert ("BLOCKS LOGIN  LOG006" in shown) == floods
+    assert ("the LDAP port takes connections and closes them" in shown) == floods
+    assert "the LDAP server closed the connection, and auth connects again" in shown
     assert (" GB a day: ldap(" in shown) == floods
     assert ("loses 10 GB in" in shown) == floods, "it is no log of now"
