@@ -124,7 +124,7 @@ def test_a_disk_that_does_not_answer(dead: Path, option: str) -> None:
 def test_what_was_found_is_told_where_the_textfiles_disk_does_not_answer(dead: Path) -> None:
     """UNKNOWN beside it, and no more: the checks have their answers."""
     with Lab(users={"alice": "{PLAIN}secret"}) as lab:
-        words = ("check", "server", "-c", str(lab.config), "--timeout", "6s", "--json")
+        words = ("check", "server", "-c", str(lab.config), "--timeout", "25s", "--json")
         status, out = ended(*words, "--textfile", str(dead / "file.prom"))
     told = {one["check"]: one for one in json.loads(out[out.index("{") :])["outcomes"]}
     assert status == 3, out

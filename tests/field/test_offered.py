@@ -36,8 +36,9 @@ with container(Path(sys.argv[1])):
     ran = subprocess.run([*mailauth, "diagnose", sys.argv[3]], capture_output=True, text=True)
     print("ABSENT", *(ran.stdout + ran.stderr).split())
     name = containers.offer().rpartition("--container ")[2]
-    ran = subprocess.run([*mailauth, "check", "server", "--container", name], capture_output=True)
-    print("TAKEN", name, ran.returncode)
+    words = ["check", "server", "--timeout", "2m", "--container", name]
+    ran = subprocess.run([*mailauth, *words], capture_output=True, text=True)
+    print("TAKEN", name, ran.returncode, *(ran.stdout.split() if ran.returncode else ()))
     with container(Path(sys.argv[2])):
         print("TWO", repr(containers.offer()))
 print("NONE", repr(containers.offer()))
