@@ -17,6 +17,7 @@ from mailauth.errors import Refused
 from mailauth.oserrors import unseen
 from mailauth.stores import conditions, passwd_file, query, sql, streaming
 from mailauth.stores.database import Value
+from mailauth.stores.once import Once
 from mailauth.stores.string_counts import files_of
 
 _USERDB = "userdb_"
@@ -104,7 +105,7 @@ def _bytes(value: Value) -> bytes | None:
 
 
 def _of_file(path: Path) -> Iterator[Listed]:
-    seen: set[bytes] = set()
+    seen = Once()
     try:
         with inroot.opened(path) as file:
             for line, size in lines.sized(file):
@@ -112,8 +113,7 @@ def _of_file(path: Path) -> Iterator[Listed]:
                 if not name:
                     continue
                 never = "a line that is too long" if size > len(line) else ""
-                never = "a later line of the same name" if name in seen else never
-                seen.add(name)
+                never = never if seen.first(name) else "a later line of the same name"
                 yield Listed(name, passwd_file.stored_of(line), _fields(line), never)
     except OSError as why:
         raise unseen(str(path), why, "the passwd-file cannot be read") from None
