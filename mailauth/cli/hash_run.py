@@ -15,19 +15,22 @@ from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, printed, verify_hash
-from mailauth.hashes import batch as batching
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.interruptible import interruptible
 from mailauth.later import later
-from mailauth.memory.child import trial
 from mailauth.visible import visible
 
 if TYPE_CHECKING:
     import rich.console
     import rich.table
     import rich.text
+
+    from mailauth.hashes import batch as batching
+    from mailauth.memory import child
 else:
+    batching = later("mailauth.hashes.batch")  # processes, which hash show does not make
+    child = later("mailauth.memory.child")  # only for a limit
     rich = later("rich")  # 0.1 s that pipes need not pay
 
 
@@ -53,7 +56,7 @@ class _UnderLimit:
         )
         kind = hash_.scheme.library or "libcrypt"
         try:
-            verdict = trial(kind, hash_.payload, password, need, room=self.room, later=True).verdict
+            verdict = child.trial(kind, hash_.payload, password, need, room=self.room, later=True).verdict
         except CannotObserve:  # no such library here: the closed form decides
             return said if need.total > self.room else verify_hash(hash_, password, user=user)
         return said if verdict is Verdict.OUT_OF_MEMORY else Judgement(verdict, _WHY[verdict])
