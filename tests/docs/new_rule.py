@@ -39,7 +39,7 @@ def {name}(configured: Configured) -> Problem | None:
         says="{mark}: what is wrong, with this case's values.",
         because=(configured,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="{mark}: what to do."),
+        remedy=Remedy(summary="{mark}: what to do."),  # {mark}: settings and commands are remedies.remedy()
     )
 '''
 
@@ -55,7 +55,7 @@ GOOD = argon2id(memory=1 * MiB)
 def test_{lower}(proof: Callable[..., Proof], dovecot_version: str) -> None:
     told = proof(dovecot_version, "passwd-file", {{"alice": GOOD}})
     fault = Fault(settings="", name="{mark}: what is broken")  # {mark}: the settings, or do=
-    told.story(fault, {{"{code}"}}, answers=[False])
+    told.story(fault, {{"{code}"}}, answers=[False])  # {mark}: whether a login works while it is broken
 '''
 
 

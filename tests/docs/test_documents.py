@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import matrix
 from mailauth.cli.commands import COMMANDS, EXIT_STATUSES
 from mailauth.rules import RULES
 from tests.cli.running import ROOT
@@ -55,6 +56,18 @@ def test_what_is_generated_has_nothing_of_one_run() -> None:
 def test_the_confusion_matrix_shows_what_was_measured() -> None:
     """When it does not: python -m tests.docs.generated."""
     assert generated.MATRIX_PAGE.read_text() == generated.matrix_page()
+
+
+def test_a_tests_rows_take_the_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one proof saw is put beside what all others did: a rule costs no run of all of them."""
+    result = tmp_path / "matrix.json"
+    monkeypatch.setattr(matrix, "RESULT", result)
+    rows = [{"test": name, "found": [code]} for name, code in (("a", "OLD"), ("b", "KEPT"))]
+    result.write_text(json.dumps({"rows": rows, "pytest": {"bin/test": "2 rows"}, "date": "2026-01-01"}))
+    matrix.add([{"test": "a", "found": ["NEW"]}, {"test": "c", "found": ["MORE"]}], {"2.4.1: c": "1 passed"})
+    written = json.loads(result.read_text())
+    assert sorted(row["found"][0] for row in written["rows"]) == ["KEPT", "MORE", "NEW"]
+    assert written["pytest"] == {"bin/test": "2 rows", "2.4.1: c": "1 passed"}
 
 
 def test_every_command_is_in_the_readme_and_among_the_examples() -> None:

@@ -98,7 +98,7 @@ class Proof:
         undecided = [f"{u.rule.code}: {u.missing.reason}" for u in diagnosis.undecided]
         assert undecided == [], undecided
         assert codes == {finding.rule.code for finding in diagnosis.findings}, [
-            f.problem.says for f in diagnosis.findings
+            (f.problem.says, f.problem.remedy.summary) for f in diagnosis.findings
         ]
         if codes:
             record(self.lab, "", codes)

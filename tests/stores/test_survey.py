@@ -210,7 +210,7 @@ def test_the_user_of_a_row_is_understood(text: str, user: str) -> None:
 def test_the_counting_query_reads_and_no_more() -> None:
     rows = grouping.rows_of("SELECT password FROM users WHERE name = '%u'", "here")
     servers = [one.counting for one in DATABASES.values() if one.counting]
-    assert len(servers) == 2
+    assert servers
     for engine in servers:
         text = grouping.counting(engine, rows, text=False)
         assert text.startswith("SELECT k, COUNT(*)")
