@@ -112,7 +112,8 @@ def test_an_entry_that_fails_beside_one_that_is_not_seen(
 def test_a_hash_too_large_before_another(rig: MakeRig, dovecot_version: str) -> None:
     """Which of the two passwords somebody has was not given: the one fails, the other logs in."""
     parts = (passwd_file({"alice": LARGE}, "first"), passwd_file({"alice": OTHER}, "second"))
-    told = Proof(server(rig, dovecot_version, *parts))
+    one = server(rig, dovecot_version, *parts)
+    told = Proof(one)
     assert told.logins() == [False]
     (found,) = told.look().diagnosis.findings
     assert (found.rule.code, found.severity) == ("MEM001", RISK)
@@ -120,6 +121,16 @@ def test_a_hash_too_large_before_another(rig: MakeRig, dovecot_version: str) -> 
     assert found.problem.says.endswith(f"{also} logs in.")
     (found,) = told.look(password=SECRET).diagnosis.findings
     assert (found.rule.code, found.severity) == ("MEM001", BLOCKS)
+    # The one who is in the first alone, or whose hashes are too large in both, is let in by none.
+    for rows in (f"bob:{OTHER}\n", f"alice:{LARGE}\n", f"alice:{LARGE.replace('m=262144', 'm=524288')}\n"):
+        one.write("second", rows)
+        assert told.logins() == [False]
+        every = told.look().diagnosis
+        assert not every.undecided
+        assert {(each.rule.code, each.severity, each.problem.certainty) for each in every.findings} == {
+            ("MEM001", BLOCKS, PROVEN)
+        }
+        assert "That holds for this passdb alone" not in repr(every.findings)
 
 
 def test_pam_alone(rig: MakeRig, dovecot_version: str) -> None:
