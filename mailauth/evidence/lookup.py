@@ -42,12 +42,16 @@ class Said(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One passdb on the way, and why it was skipped."""
+    """One passdb on the way, and why it was skipped.
+
+    ``mismatch``: it has no such user, and logs a password mismatch all the same.
+    """
 
     number: int
     passdb: str
     said: Said
     why: str = ""
+    mismatch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

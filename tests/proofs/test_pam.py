@@ -259,6 +259,42 @@ def test_a_password_is_compared_with_what_a_refused_account_has(proof: Make, ver
     assert "passwd USER" in slow.problem.remedy.summary
 
 
+def test_pam_says_mismatch_of_whom_it_does_not_know(proof: Make, dovecot_version: str) -> None:
+    """Debian's stack ends in pam_deny: each login of a user of the passwd-file behind it logs a mismatch."""
+    pam = proof(dovecot_version, "pam", {"alice": HASH})
+    one = replace(pam, user="bob", password=b"of the file")
+    others = one.write("others", f"bob:{hashed(one.password)}\n")
+    block = (
+        f"passdb {{\n  driver = passwd-file\n  args = {others}\n}}\n"
+        if dovecot_version < "2.4"
+        else f"passdb others {{\n  driver = passwd-file\n  passwd_file_path = {others}\n}}\n"
+    )
+    one.lab.configure(block)
+    one.lab.reload()
+    assert one.logins() == [True]
+    assert one.lab.logs("Password mismatch?")
+    (found,) = one.finds({"CONF011"}, password=one.password, login=True)
+    assert "(pam), which has no such user, says that the password is wrong" in found.problem.says
+    assert "Put passdb 2 (passwd-file) before passdb 1 (pam)" in found.problem.remedy.summary
+    # Where PAM itself says that it has no such user, Dovecot logs that.
+    store(one.lab).set_services({"common-auth": "auth required pam_unix.so nodelay\n"})
+    assert one.logins() == [True]
+    assert one.lab.logs("nknown user")
+    one.finds(set(), password=one.password)
+    store(one.lab).set_services({"common-auth": f"{UNIX}{END}"})
+    # The remedy.
+    first = one.write("first.conf", block)
+    text = one.lab.config.read_text()
+    one.lab.config.write_text(text.replace("passdb", f"!include {first}\npassdb", 1))
+    one.lab.configure("")
+    one.lab.reload()
+    logged = len(one.lab.log())
+    assert (one.logins(), pam.logins()) == ([True], [True])
+    assert "Password mismatch" not in one.lab.log()[logged:]
+    one.finds(set(), password=one.password)
+    one.lab.configure("")
+
+
 def test_the_server_without_a_user(proof: Make, dovecot_version: str) -> None:
     """Checkup finds what keeps everybody out, and nothing on Debian's own service."""
     one = proof(dovecot_version, "pam", {"alice": HASH})
