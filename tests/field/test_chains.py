@@ -91,6 +91,22 @@ def test_the_password_is_right_in_ldap(
     assert ("refused the login, so passdb" in refused.findings[0].problem.says) == bind
 
 
+def test_a_login_at_a_directory_that_hangs(rig: MakeRig, dovecot_version: str, directory: Directory) -> None:
+    """What is waited for is said meanwhile, and all ends in time: then the login is undecided."""
+    one = server(rig, dovecot_version, ldap(directory, bind=True))
+    words = ("login", "alice", "--pid", str(one.master_pid), "--password-stdin")
+    assert mailauth(*words, feed=SECRET).returncode == 0
+    directory.pause()
+    try:
+        told = mailauth(*words, "--timeout", "8", feed=SECRET)
+    finally:
+        directory.go_on()
+    assert told.returncode == 3, told
+    assert "waiting for hash, offline: no answer for 3 s; all ends within 8 s (--timeout)" in told.stderr
+    assert "NOT SEEN  doveadm auth test" in told.stdout
+    assert "give more with --timeout" in " ".join(told.stdout.split())
+
+
 @pytest.mark.parametrize(("stored", "code"), [(CUT, "HASH005"), (LARGE, "MEM001")])
 @pytest.mark.parametrize("works", [True, False], ids=["has the user", "has another"])
 def test_an_entry_that_fails_beside_one_that_is_not_seen(
