@@ -16,7 +16,7 @@ from mailauth.dovecot import holding
 from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Password
-from mailauth.login.enter import Bounds, log_in
+from mailauth.login.enter import LoginBounds, log_in
 from mailauth.login.judge import judge
 from mailauth.login.logged import mark, with_log
 from mailauth.login.site import Site, look_at
@@ -123,7 +123,7 @@ class _Asked:
             )
         began = mark(site)
         with asking(len(found), self.timeout) as ask:
-            bounds = Bounds(most, time.monotonic() + self.timeout, lambda way: ask(way.name))
+            bounds = LoginBounds(most, time.monotonic() + self.timeout, lambda way: ask(way.name))
             attempts = list(
                 log_in(found, self.user, self.password, site, address=self.choice.address, bounds=bounds)
             )

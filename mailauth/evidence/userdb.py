@@ -84,7 +84,7 @@ class UserdbAnswer(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedFolder:
     """A folder that says no to the user's uid.
 
     ``needs``: "enter" or "write"; ``mode``: that and its owner, in words.
@@ -109,7 +109,7 @@ class MailAccess(Evidence):
     uid: int
     gid: int
     exists: bool
-    closed: tuple[Closed, ...] = ()
+    closed: tuple[ClosedFolder, ...] = ()
 
     @property
     def seen(self) -> str:

@@ -11,11 +11,11 @@ from mailauth.dovecot import children
 from mailauth.dovecot.conf import words
 from mailauth.errors import CannotObserve
 from mailauth.evidence import MailAccess, NotApplicable, UserdbAnswer
-from mailauth.evidence.userdb import Closed
+from mailauth.evidence.userdb import ClosedFolder
 from mailauth.probes import accounts
 from mailauth.probes.scene import Scene
 
-_Walked = tuple[bool, tuple[Closed, ...]]
+_Walked = tuple[bool, tuple[ClosedFolder, ...]]
 
 
 def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotApplicable:
@@ -74,7 +74,7 @@ def _held(path: str, stack: ExitStack) -> Iterator[tuple[Path, int]]:
         yield place, held
 
 
-def _behind(held: list[tuple[Path, int]], first: str, *, exists: bool) -> Iterator[Closed]:
+def _behind(held: list[tuple[Path, int]], first: str, *, exists: bool) -> Iterator[ClosedFolder]:
     """What else says no once the folder ``first`` lets us in."""
     places = [place for place, _ in held]
     at = places.index(Path(first)) if Path(first) in places else len(held)
@@ -88,7 +88,7 @@ def _behind(held: list[tuple[Path, int]], first: str, *, exists: bool) -> Iterat
             needs += [] if enters or place == places[at] else ["enter"]
             writes = os.access(".", os.W_OK, dir_fd=descriptor) if enters else _writes(state)
             needs += ["write"] if last and not writes else []  # the mail folder has to be made in it
-        yield from (Closed(str(place), one, _shown(state)) for one in needs)
+        yield from (ClosedFolder(str(place), one, _shown(state)) for one in needs)
 
 
 def _writes(state: os.stat_result) -> bool:
@@ -112,18 +112,18 @@ def _walk(path: str) -> _Walked:
         except FileNotFoundError:
             return False, _may(last, os.W_OK | os.X_OK)
         except PermissionError:
-            return False, (Closed(str(last), "enter", _shown(last.stat())),)
+            return False, (ClosedFolder(str(last), "enter", _shown(last.stat())),)
         except OSError:
-            return False, (Closed(str(place), "enter", ""),)
+            return False, (ClosedFolder(str(place), "enter", ""),)
         last = place
     return True, _may(last, os.W_OK | os.X_OK | os.R_OK)
 
 
-def _may(folder: Path, mode: int) -> tuple[Closed, ...]:
+def _may(folder: Path, mode: int) -> tuple[ClosedFolder, ...]:
     if os.access(folder, mode):
         return ()
     needs = "write" if folder.is_dir() else "enter"
-    return (Closed(str(folder), needs, _shown(folder.stat())),)
+    return (ClosedFolder(str(folder), needs, _shown(folder.stat())),)
 
 
 def _shown(state: os.stat_result) -> str:

@@ -15,7 +15,7 @@ What to do
 """
 
 from mailauth.evidence import MailAccess, UserdbAnswer
-from mailauth.evidence.userdb import Closed
+from mailauth.evidence.userdb import ClosedFolder
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import Words, of_mail, remedy
 
@@ -53,7 +53,7 @@ def _remedy(access: MailAccess) -> Remedy:
     return Remedy(" ".join([*words, *others]), careful=careful)
 
 
-def _by_hand(access: MailAccess, closed: Closed) -> str:
+def _by_hand(access: MailAccess, closed: ClosedFolder) -> str:
     """What a person has to do about it; "" where a command does it."""
     if closed.needs == "enter" and not of_mail(closed.folder):
         return (
@@ -68,14 +68,14 @@ def _by_hand(access: MailAccess, closed: Closed) -> str:
     return ""
 
 
-def _in_words(access: MailAccess, closed: Closed) -> str:
+def _in_words(access: MailAccess, closed: ClosedFolder) -> str:
     ids = f"{access.uid}:{access.gid}"
     if closed.needs == "enter":
         return f"Let {ids} enter {closed.folder}, too."
     return f"Give {access.path} to {ids}, too." if access.exists else f"Make {access.path} for {ids}, too."
 
 
-def _commands(access: MailAccess, closed: Closed) -> tuple[Words, ...]:
+def _commands(access: MailAccess, closed: ClosedFolder) -> tuple[Words, ...]:
     stop, uid, gid = closed.folder, str(access.uid), str(access.gid)
     if closed.needs == "enter":
         if closed.mode.startswith("mode 0700"):  # no group has anything to lose
