@@ -1,5 +1,7 @@
 """What a move remembers does not grow in memory with the rows, and is right on disk as it is in memory."""
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from mailauth.stores import once
 from mailauth.stores.adding import target_of
 from mailauth.stores.listing import Listed
 from mailauth.stores.once import Once
+from tests.cli.running import ROOT
 
 STORED = b"{SHA512-CRYPT}$6$rounds=1000$saltsalt$" + b"a" * 85 + b"."
 FEW, MANY = 2_000, 12_000
@@ -70,3 +73,27 @@ def test_a_name_has_one_first_time_in_memory_and_on_disk(monkeypatch: pytest.Mon
     assert not any(map(seen.first, names))
     assert seen.first(b"new")
     assert not seen.first(b"new")
+
+
+FULL = """
+import resource
+from mailauth.errors import Refused
+from mailauth.migrate import aside
+from mailauth.stores import once
+aside._CACHE = once._CACHE = 100
+once._MOST = 1000
+names, seen = aside.Aside(), once.Once()
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))  # to this process every disk is full
+for work in (names.ours, lambda users: [seen.first(one.encode()) for one in users]):
+    try:
+        work(f"user{number}" for number in range(20_000))
+    except Refused as why:
+        print(why)
+"""
+
+
+def test_a_full_disk_is_said_and_does_not_end_in_a_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True, cwd=ROOT)
+    said = done.stdout.splitlines()
+    assert len(said) == 2, done.stdout + done.stderr
+    assert all("Make room in /var/tmp" in one for one in said)
