@@ -49,6 +49,8 @@ class _Commands(click.Group):
 
             near = get_close_matches(name, self.list_commands(ctx), 1)
             hint = f"did you mean mailauth {near[0]}?" if near else "mailauth --help lists the commands."
+            if name == "help":
+                hint = f"did you mean {shlex.join(['mailauth', *args[1:], '--help'])}?"
             raise click.UsageError(f"there is no command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
 

@@ -102,6 +102,26 @@ def test_usage_errors_of_the_command_line(words: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("diagnos", "alice"), "mailauth diagnose"),
+        (("help", "hash", "new"), "mailauth hash new --help"),
+        (("memory", "fitt"), "mailauth memory fit"),
+        (("hash", "verfy"), "verify"),
+        (("migrate", "on-login", "enabel"), "enable"),
+        (("diagnose", "alice", "--pasword-fd", "3"), "--password-fd"),
+    ],
+    ids=str,
+)
+def test_a_typing_error_gets_a_suggestion(words: tuple[str, ...], meant: str) -> None:
+    done = mailauth(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    last = done.stderr.splitlines()[-1]
+    assert "did you mean" in last.casefold()
+    assert meant in last
+
+
 def test_a_code_that_is_none() -> None:
     done = mailauth("explain", "MEM999")
     assert (done.returncode, done.stdout) == (2, "")
