@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
-from threading import Timer
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mailauth.clients.door import (
@@ -23,6 +22,7 @@ from mailauth.clients.door import (
 )
 from mailauth.clients.listening import stranger
 from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism, load
+from mailauth.overdue import overdue
 
 if TYPE_CHECKING:
     import ssl
@@ -102,13 +102,8 @@ class _Course:
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        clock = Timer(self.most + _GRACE, self._cut)
-        clock.daemon = True
-        clock.start()
-        try:
+        with overdue(self.most + _GRACE, self._cut):
             yield
-        finally:
-            clock.cancel()
 
     def _cut(self) -> None:
         if self._link:

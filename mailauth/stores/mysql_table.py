@@ -101,9 +101,8 @@ class Mysql:
         return f"mysql {_text(server)} {_text(database)}.{name}"
 
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
-        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 1 = 0"  # noqa: S608 - names of the password query
         return [
-            *obstacles.refusal_of(lambda: self.rows(update, ())),
+            *obstacles.of_update(self.rows, names),
             *(self._one_by_one(names) if batches and names.keys else ()),
             *_obstacles(self.rows, names, *mysql_client.names_of(names.table)),
         ]

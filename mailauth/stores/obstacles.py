@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.errors import CannotObserve, Refused
-from mailauth.stores.swaps import Obstacle
+from mailauth.stores.swaps import Names, Obstacle
 
 Rows = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
 TRIGGERS = "triggers run on each UPDATE ({}): a row whose new string they refuse or change keeps its old one"
@@ -35,6 +35,12 @@ def of_file(path: Path) -> Iterator[Obstacle]:
             yield Obstacle(
                 f"{real} is mounted by itself, so it cannot be replaced whole: mount its folder", stops=True
             )
+
+
+def of_update(rows: Rows, names: Names) -> Iterator[Obstacle]:
+    """Why the database would not let this account write the column."""
+    update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 1 = 0"  # noqa: S608 - names of the password query
+    yield from refusal_of(lambda: rows(update, ()))
 
 
 def refusal_of(ask: Callable[[], object], needs: str = "") -> Iterator[Obstacle]:

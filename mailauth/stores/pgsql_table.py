@@ -135,11 +135,7 @@ class Pgsql:
 
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
         del batches
-        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE false"  # noqa: S608 - names of the password query
-        return [
-            *obstacles.refusal_of(lambda: self.rows(update, ())),
-            *_obstacles(self.rows, names),
-        ]
+        return [*obstacles.of_update(self.rows, names), *_obstacles(self.rows, names)]
 
     def width(self, table: str, column: str) -> int | None:
         found = self.rows(

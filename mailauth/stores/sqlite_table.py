@@ -70,11 +70,7 @@ class Sqlite:
 
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
         del batches
-        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 0"  # noqa: S608 - names of the password query
-        return [
-            *obstacles.refusal_of(lambda: self.rows(update, ())),
-            *_obstacles(self.rows, names, self._path),
-        ]
+        return [*obstacles.of_update(self.rows, names), *_obstacles(self.rows, names, self._path)]
 
     def width(self, table: str, column: str) -> int | None:
         del table, column

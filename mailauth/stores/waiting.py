@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from threading import Timer
 from typing import Any
+
+from mailauth.overdue import overdue
 
 SHOWN = 3  # other sessions
 
@@ -15,13 +16,8 @@ def watched(ask: Callable[[], str], after: float) -> Iterator[list[str]]:
     MariaDB soon ends a query that waits for a lock when its client is gone: who asks later sees nothing.
     """
     found: list[str] = []
-    timer = Timer(after, lambda: found.append(ask()))
-    timer.daemon = True
-    timer.start()
-    try:
+    with overdue(after, lambda: found.append(ask())):
         yield found
-    finally:
-        timer.cancel()
 
 
 def said(what: str, sessions: Iterable[str]) -> str:
