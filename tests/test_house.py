@@ -236,6 +236,20 @@ def test_no_file_of_another_root_is_opened_by_its_name() -> None:
     assert not found
 
 
+def test_numbers_of_others_are_read_in_one_place() -> None:
+    """Of str: to it "\u00b2" is a digit, and int() then a traceback.  Bytes have ASCII's only."""
+    of_bytes = {"logs.py", "keeper.py", "dovecot.py"}
+    names = {"isdigit", "isdecimal", "isnumeric"}
+    found = [
+        path.name
+        for path in MODULES
+        if path.name not in of_bytes and "hashes" not in path.parts and path.name != "digits.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) != "str"
+    ]
+    assert not found
+
+
 def test_no_function_is_longer_than_60_lines() -> None:
     """Without its decorators: what a command is called with is a table."""
     long = [

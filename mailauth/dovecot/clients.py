@@ -12,6 +12,7 @@ import difflib
 import re
 from collections.abc import Callable
 
+from mailauth import digits
 from mailauth.dovecot import conf
 
 Host = dict[str, str]
@@ -65,7 +66,7 @@ def _mysql(line: str) -> Host:
             raise ConnectError("Missing value in connect string: a word without '='; a value has no blanks")
         if name not in _MYSQL:
             raise ConnectError(f"Unknown connect string: {shown(name)}")
-        if name in _NUMBERS and not value.isdigit():
+        if name in _NUMBERS and not digits.are(value):
             raise ConnectError(f"Invalid number: {name}")
         if name == "ssl_verify_server_cert" and value not in ("yes", "no"):
             raise ConnectError(f"Invalid boolean: {name}")

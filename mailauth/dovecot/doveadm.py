@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mailauth import digits
 from mailauth.dovecot import (
     answers,
     children,
@@ -196,17 +197,19 @@ class Installation:
         """A user of the system that this Dovecot lives in; None for one that is not there."""
         try:
             entry = next(e for e in self._entries("passwd") if e[0] == user)
-            uid, gid = int(entry[2]), int(entry[3])
-            groups = {int(e[2]) for e in self._entries("group") if user in e[3].split(",")}
-        except (OSError, StopIteration, ValueError):
+            numbers = [digits.number(e[2]) for e in self._entries("group") if user in e[3].split(",")]
+        except (OSError, StopIteration):
             return None
-        return Identity(uid, gid, tuple(sorted(groups | {gid})))
+        uid, gid = digits.number(entry[2]), digits.number(entry[3])
+        if uid is None or gid is None:
+            return None
+        return Identity(uid, gid, tuple(sorted({gid, *(one for one in numbers if one is not None)})))
 
     def group(self, name: str) -> int | None:
         """The number of a group of that system; None where there is none."""
         try:
-            return next(int(entry[2]) for entry in self._entries("group") if entry[0] == name)
-        except (OSError, StopIteration, ValueError):
+            return next(digits.number(entry[2]) for entry in self._entries("group") if entry[0] == name)
+        except (OSError, StopIteration):
             return None
 
     def _entries(self, name: str) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 
+from mailauth import digits
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.authsocket import AuthSocket
@@ -53,7 +54,7 @@ def auth_pid(dovecot: Installation, config: AuthConfig) -> int | None:
             told = [line for line in auth.greeting if line.startswith("SPID\t")]
     except CannotObserve:
         return None
-    return int(told[0].split("\t")[1]) if told else None
+    return digits.number(told[0].split("\t")[1]) if told else None
 
 
 def _auths(dovecot: Installation, config: AuthConfig) -> list[psutil.Process]:

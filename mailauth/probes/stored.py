@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from mailauth import hashes
+from mailauth import digits, hashes
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
@@ -94,14 +94,15 @@ def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:
 
 def _goes_on(case: Case, scene: Scene) -> int:
     """The line after the user's, where a hash that was cut off goes on."""
-    path, _, number = case.record.place.rpartition(":")
-    if not isinstance(case.passdb.source, FileSource) or not number.isdigit():
+    path, _, last = case.record.place.rpartition(":")
+    number = digits.number(last)
+    if not isinstance(case.passdb.source, FileSource) or number is None:
         return 0
     with suppress(OSError, CannotObserve):
-        whole = passwd_file.goes_on(scene.dovecot.path(path), int(number), case.record.stored)
+        whole = passwd_file.goes_on(scene.dovecot.path(path), number, case.record.stored)
         record = replace(case.record, stored=whole)
         one = replace(case, record=record, hash=parsed(record, case.passdb, scene.config))
-        return int(number) + 1 if whole and _damage(one, scene) is None else 0
+        return number + 1 if whole and _damage(one, scene) is None else 0
     return 0
 
 

@@ -5,6 +5,7 @@ import struct
 import time
 from dataclasses import dataclass, field
 
+from mailauth import digits
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.conf import words
@@ -122,7 +123,9 @@ class System:
         if account.uid == 0 and "even_deny_root" not in options:
             return ""
         numbers = (
-            {name: int(options.get(name, "") or 0) for name in _FAILLOCK} if _sane(options) else _FAILLOCK
+            {name: digits.number(options.get(name, "")) or 0 for name in _FAILLOCK}
+            if _sane(options)
+            else _FAILLOCK
         )
         path = f"{options['dir'].rstrip('/')}/{account.name}"
         try:
@@ -165,7 +168,7 @@ def _sane(options: dict[str, str]) -> bool:
     for name in ("unlock_time",):
         if options.get(name) == "never":
             options[name] = "0"
-    return all(options.get(name, "0").isdigit() for name in _FAILLOCK)
+    return all(digits.number(options.get(name, "0")) is not None for name in _FAILLOCK)
 
 
 def _places(module: str, folders: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from mailauth import digits
 from mailauth.dovecot import typed
 from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation, Ran
@@ -320,7 +321,8 @@ def _folder(scene: Scene, found: dict[str, str]) -> str:
 
 def _setting(scene: Scene, name: str, default: int) -> int:
     text = scene.config.tree.get(name).strip()
-    return int(text) if text.isdigit() else default
+    found = digits.number(text)
+    return default if found is None else found
 
 
 def _last(text: str) -> str:

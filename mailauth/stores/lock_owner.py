@@ -6,6 +6,8 @@ Source: Dovecot 2.3.19.1, src/lib/file-dotlock.c.
 import socket
 from pathlib import Path
 
+from mailauth import digits
+
 _NAMING = 5.0  # seconds that an owner has to write its name
 
 
@@ -22,7 +24,7 @@ def left_behind(text: str, age: float) -> bool:
     if not text:
         return age > _NAMING
     pid, _, host = text.strip().partition(":")
-    return pid.isdigit() and host == socket.gethostname() and not _runs(pid)
+    return digits.are(pid) and host == socket.gethostname() and not _runs(pid)
 
 
 def _runs(pid: str) -> bool:

@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mailauth import digits
 from mailauth.stores import mysql_errors, option_files
 from mailauth.stores.drivers import pymysql
 
@@ -65,7 +66,7 @@ def address(host: dict[str, str]) -> Address:
     name = ("" if socket else name) or options.get("host", "")
     local = name in ("", "localhost")
     port = host.get("port", "0")
-    number = int(port) if port.isdigit() else 0
+    number = digits.number(port) or 0
     given = host.get("ssl") == "yes" or bool(host.get("ssl_ca") or host.get("ssl_ca_path"))
     files = {
         "ca": (host.get("ssl_ca", "") if given else "") or options.get("ssl-ca", ""),
@@ -196,7 +197,7 @@ def _own_socket() -> str:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+    return digits.number(text or "") or 0
 
 
 def names_of(table: str) -> tuple[str | None, str]:
