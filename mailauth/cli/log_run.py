@@ -51,7 +51,7 @@ def log(
     if "-" in logs:
         if len(logs) > 1 or rotated:
             raise UsageError("--log - reads standard input only: leave the other files out.")
-        report = read_stream(sys.stdin.buffer, asked)
+        report = _with_something_in_it(read_stream(sys.stdin.buffer, asked), asked)
     elif logs:
         for path in asked.paths:
             if not path.is_file():
@@ -59,7 +59,7 @@ def log(
                 raise UsageError(
                     f"{path}: {what}; give the log that Dovecot writes, or - for standard input."
                 )
-        report = read_logs(asked)
+        report = _with_something_in_it(read_logs(asked), asked)
     else:
         dovecot = chosen(config, pid)
         report = of_this_dovecot(dovecot, read_config(dovecot), asked)
@@ -104,3 +104,16 @@ def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> 
         )
     places = {dovecot.path(name): name for name in found}
     return read_logs(replace(asked, paths=tuple(places)), lambda path: places.get(path, str(path)))
+
+
+def _with_something_in_it(report: FromLogReport, asked: Reading) -> FromLogReport:
+    """Raises CannotObserve for empty files: they are no log without a failure."""
+    files = [path for path in asked.paths if str(path) != "-"]
+    if report.lines or any(path.stat().st_size for path in files):
+        return report
+    if not files:
+        raise CannotObserve("standard input was empty: it holds no login that could be counted.")
+    raise CannotObserve(
+        f"{', '.join(map(str, files))}: the file is empty: it holds no login that could be counted; doveadm"
+        " log find shows where Dovecot logs, --rotated reads the older files, too."
+    )
