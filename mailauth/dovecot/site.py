@@ -32,9 +32,7 @@ def read_config(dovecot: Installation, service: str = "") -> AuthConfig:
     """
     config = read_or_refusal(dovecot, service)
     if isinstance(config, Refusal):
-        from mailauth.dovecot.not_accepted import sentence  # noqa: PLC0415 - tables that nobody else needs here
-
-        raise UsageError(sentence(dovecot, config))
+        raise UsageError(f"Dovecot does not accept {config.file}: {config.place}: {config.words}")
     return config
 
 

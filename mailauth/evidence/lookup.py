@@ -42,16 +42,12 @@ class Said(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One passdb on the way, and why it was skipped.
-
-    ``mismatch``: it has no such user, and logs a password mismatch all the same.
-    """
+    """One passdb on the way, and why it was skipped."""
 
     number: int
     passdb: str
     said: Said
     why: str = ""
-    mismatch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +235,7 @@ class LookedUp(Evidence):
     none does; ``without``: if all match but that of the passdb of this number.  ``near``, ``disabled`` and
     ``elsewhere`` (passdbs that are not asked, and have the user) are looked for where no passdb knows the
     user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row
-    out for the one that was given; ``other_domains``: the same name in them; and ``aliases``: where the mail
-    of that name is forwarded to.
+    out for the one that was given; and ``aliases``: where the mail of that name is forwarded to.
     ``userdbs``: those whose database a login asks, and that fails; ``hidden``: what may hide a row
     from the database account.
     """
@@ -251,7 +246,6 @@ class LookedUp(Evidence):
     wrong: End | None = None
     without: tuple[tuple[int, End], ...] = ()
     near: tuple[NearName, ...] = ()
-    other_domains: tuple[NearName, ...] = ()
     elsewhere: tuple[NearName, ...] = ()
     disabled: tuple[Disabled, ...] = ()
     comparing: tuple[Disabled, ...] = ()

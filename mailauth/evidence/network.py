@@ -184,10 +184,7 @@ def _shown(one: Certificate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TlsFlaw:
-    """A certificate or key that Dovecot cannot use.
-
-    ``setting`` is the one that names the file; ``file``: "" where it names none.
-    """
+    """A certificate or key that Dovecot cannot use.  ``setting`` is the one that names the file."""
 
     setting: str
     file: str
@@ -197,20 +194,12 @@ class TlsFlaw:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles(Evidence):
-    """The files with certificates and keys that Dovecot is set to use, and what is wrong with them.
-
-    ``required``: a password is taken on a secured connection only (ssl = required).
-    """
+    """The files with certificates and keys that Dovecot is set to use, and what is wrong with them."""
 
     files: tuple[str, ...]
     flaws: tuple[TlsFlaw, ...]
-    required: bool = False
 
     @property
     def seen(self) -> str:
-        if not self.flaws and not self.files:
-            return "no certificate is configured"
-        flaws = "; ".join(
-            f"{one.file}: {one.problem}" if one.file else f"{one.setting} {one.problem}" for one in self.flaws
-        )
+        flaws = "; ".join(f"{one.file}: {one.problem}" for one in self.flaws)
         return flaws or f"{', '.join(self.files)}: certificate and key belong together"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from mailauth.dovecot.authconfig import SqlDriver
 from mailauth.evidence.fact import Evidence
 
 
@@ -14,7 +15,7 @@ class StoredColumn(Evidence):
     ``column`` are "" for a file or a directory; ``unknown``: why the schema could not be asked.
     """
 
-    driver: str | None
+    driver: SqlDriver | None
     table: str
     column: str
     type: str

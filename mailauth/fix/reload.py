@@ -6,8 +6,6 @@ from pathlib import Path
 
 import psutil
 
-from mailauth import digits
-from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -41,7 +39,7 @@ def runs(dovecot: Installation, config: AuthConfig) -> bool:
     if dovecot.pid:
         return True
     try:
-        pid = inroot.content(Path(f"{config.base_dir}/master.pid"), inroot.NUMBER).decode().strip()
+        pid = Path(f"{config.base_dir}/master.pid").read_text().strip()
     except OSError:
         return False
     return (Path("/proc") / pid).is_dir()
@@ -54,7 +52,7 @@ def auth_pid(dovecot: Installation, config: AuthConfig) -> int | None:
             told = [line for line in auth.greeting if line.startswith("SPID\t")]
     except CannotObserve:
         return None
-    return digits.number(told[0].split("\t")[1]) if told else None
+    return int(told[0].split("\t")[1]) if told else None
 
 
 def _auths(dovecot: Installation, config: AuthConfig) -> list[psutil.Process]:

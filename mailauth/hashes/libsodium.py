@@ -8,11 +8,13 @@ the "$argon2i$" or "$argon2id$" in the string and never by the name in braces
 import ctypes
 import ctypes.util
 import mmap
-
-from mailauth.hashes.system_library import first_of
+import threading
 
 NAMES = ("libsodium.so.26", "libsodium.so.23", "libsodium.so")
 """Debian testing has .26, Debian 11 to 13 have .23."""
+
+_lock = threading.Lock()
+_found: list[ctypes.CDLL | None] = []
 
 
 def load(path: str | None = None) -> ctypes.CDLL | None:
@@ -21,7 +23,12 @@ def load(path: str | None = None) -> ctypes.CDLL | None:
     Pass the path that the Dovecot at hand links: a machine may have two versions.
     The system's is looked for once.
     """
-    return _systems() if path is None else _open(path)
+    if path is not None:
+        return _open(path)
+    with _lock:
+        if not _found:
+            _found.append(next((lib for lib in map(_open, NAMES) if lib is not None), None))
+        return _found[0]
 
 
 def _open(name: str) -> ctypes.CDLL | None:
@@ -35,9 +42,6 @@ def _open(name: str) -> ctypes.CDLL | None:
     if lib.sodium_init() < 0:
         return None
     return lib
-
-
-_systems = first_of(NAMES, _open)
 
 
 def str_verify(lib: ctypes.CDLL, encoded: bytes, password: bytes) -> int:

@@ -17,7 +17,6 @@ import psutil
 
 from mailauth.errors import CannotObserve
 from mailauth.lab.builds import SEARCH, cache, locked
-from mailauth.lab.handover import hand_over
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.ports import HOST, Ports
 from mailauth.lab.settings import LabPlace
@@ -172,7 +171,7 @@ class Server:
             folder.chmod(0o700)
             if user is not None and group is not None:
                 for place in (folder, *folder.rglob("*")):
-                    os.chown(place, user, group, follow_symlinks=False)
+                    os.chown(place, user, group)
 
     def _fill(self, program: str, data: Path) -> None:
         """Make the folder of data, which takes a second or two: once, and then copy what is in the cache."""
@@ -311,13 +310,19 @@ class MariaDB(Server):
         ]
 
     def prepare(self, data: Path) -> None:
-        hand_over(
-            data / "lab.sql",
+        file = data / "lab.sql"
+        file.write_text(
             f"CREATE USER '{USER}'@'{HOST}' IDENTIFIED BY '{self.password}';\n"
             f"GRANT ALL ON *.* TO '{USER}'@'{HOST}' WITH GRANT OPTION;\n"
-            "ALTER USER root@localhost ACCOUNT LOCK;\n",
-            *self._ids(),
+            "ALTER USER root@localhost ACCOUNT LOCK;\n"
         )
+        self._own_file(file)
+
+    def _own_file(self, file: Path) -> None:
+        file.chmod(0o600)
+        user, group = self._ids()
+        if user is not None and group is not None:
+            os.chown(file, user, group)
 
     def execute(self, statement: str) -> None:
         link = pymysql.connect(

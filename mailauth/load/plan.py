@@ -2,10 +2,8 @@
 
 import ipaddress
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-from mailauth.clients.listening import us
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +66,18 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True)
 class AuthTarget:
-    """An auth-client socket; ``ours``: whose process may take passwords there."""
+    """An auth-client socket."""
 
     path: Path
-    ours: frozenset[int] = field(default_factory=us)
 
 
 @dataclass(frozen=True, slots=True)
 class ImapTarget:
-    """``tls``: from the first byte on; ``ours``: as above, on this machine."""
+    """``tls``: from the first byte on."""
 
     host: str
     port: int
     tls: bool
-    ours: frozenset[int] = field(default_factory=us)
 
 
 Target = AuthTarget | ImapTarget

@@ -33,7 +33,8 @@ def never_match(surveys: Surveys) -> Problem | None:
     if not found:
         return None
     return Problem(
-        says=store_case.damaged(surveys, found),
+        says=f"Under Dovecot {surveys.version}, "
+        + store_case.told(found, lambda one: one.damage.detail if one.damage else ""),
         because=(surveys,),
         certainty=Certainty.LIKELY,
         remedy=remedy(

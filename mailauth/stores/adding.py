@@ -24,7 +24,6 @@ from mailauth.stores.swaps import (
     Names,
     NotKeptError,
     Obstacle,
-    Paged,
     Row,
     Run,
     Swap,
@@ -39,15 +38,25 @@ _TWO_PARTS = re.compile(r"CONCAT\(([^,()]+), '@', ([^,()]+)\)")
 _FILLED = re.compile(r"%([und])")
 
 
-class Target(Paged, Protocol):
+class Target(Protocol):
     """Where rows are added.  A swap's row has the key and the user, its ``new`` is the string."""
 
     @property
-    def whole(self) -> bool:
-        """Whether all of it is written again for each batch."""
+    def place(self) -> str:
+        """Where a person can look."""
+
+    @property
+    def width(self) -> int | None:
+        """Of the column of the strings, in characters; None: no limit."""
+
+    def identity(self) -> str:
+        """Which store this is."""
 
     def obstacles(self) -> Sequence[Obstacle]:
         """What an administrator should know before."""
+
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        """Who is there: the next rows in key order."""
 
     def key(self, user: str) -> Key | str:
         """The user's key, or why the store cannot have one."""
@@ -55,11 +64,17 @@ class Target(Paged, Protocol):
     def unfit(self, new: bytes) -> str:
         """Why the store cannot hold a string; "" where it can."""
 
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        """These rows as they are."""
+
     def add(self, swaps: Sequence[Swap]) -> Swapped:
         """``changed``: somebody of that name is there by now."""
 
     def remove(self, swaps: Sequence[Swap]) -> Swapped:
         """Where the string is still the one that was added; ``changed``: where it is not."""
+
+    def close(self) -> None:
+        """End the session."""
 
 
 def folded(name: str) -> str:
@@ -89,7 +104,6 @@ class _SqlTarget:
     table: tables.SqlTable
     names: Names  # its keys are the columns of the name
     fill: Mapping[str, str]
-    whole: bool = False
 
     @classmethod
     def of(cls, found: tables.SqlTable, fill: Mapping[str, str]) -> "_SqlTarget":
@@ -232,7 +246,6 @@ class _FileTarget:
 
     file: FileTable
     width: int | None = field(default=None)
-    whole: bool = True
 
     @property
     def place(self) -> str:

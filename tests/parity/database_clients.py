@@ -18,8 +18,9 @@ class MariaDBWithTls(MariaDB):
 
     def prepare(self, data: Path) -> None:
         super().prepare(data)
-        certificate.make(data)
-        self._own(data)
+        made = certificate.make(data)
+        self._own_file(made.cert)
+        self._own_file(made.key)
 
     def argv(self, program: str, data: Path) -> list[str]:
         return [*super().argv(program, data), f"--ssl-cert={data}/tls.crt", f"--ssl-key={data}/tls.key"]
