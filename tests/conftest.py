@@ -25,17 +25,18 @@ _DIALECTS = ("2.3.19.1", "2.4.1")
 DOVECOTS = (*_DIALECTS, "2.3.13", "2.3.21.1", "testing")  # "testing" is the newest there is
 
 
-def _proven() -> tuple[str, ...]:
-    if named := os.environ.get("MAILAUTH_DOVECOTS"):
-        return tuple(named.split())
+_NAMED = tuple(os.environ.get("MAILAUTH_DOVECOTS", "").split())
+
+
+def _own() -> tuple[str, ...]:
     here = builds.installed()
     return tuple(one for one in _DIALECTS if here and one == str(here.version)) or _DIALECTS
 
 
 # Every proof runs on these; bench/matrix.py names others.
-PROVEN = _proven()
+PROVEN = _NAMED or _own()
 # What is marked "core" runs on these, too.
-CORE = () if "MAILAUTH_DOVECOTS" in os.environ else tuple(one for one in DOVECOTS if one not in PROVEN)
+CORE = () if _NAMED else tuple(one for one in DOVECOTS if one not in PROVEN)
 _COMPARE: dict[str, Callable[[Version, Version], bool]] = {
     ">=": lambda have, bound: have >= bound,
     "<=": lambda have, bound: have <= bound,

@@ -23,7 +23,7 @@ from mailauth.lab import STORES, Lab
 from mailauth.lab.stores import share
 from mailauth.probes.lookup import reader_of
 from mailauth.remedies import RELOAD
-from tests.conftest import DOVECOTS
+from tests.conftest import DOVECOTS, PROVEN
 from tests.proofs import hostile
 
 MiB = 1024 * 1024
@@ -212,6 +212,6 @@ def of_the_test() -> str:
     """What the running test varies beside version and store: its own name, and its own parameter."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0].rpartition("::")[2]
     kind, _, inside = test.removeprefix("test_").rstrip("]").partition("[")
-    for known in (*STORES, *DOVECOTS):
+    for known in (*STORES, *DOVECOTS, *PROVEN):
         inside = f"-{inside}-".replace(f"-{known}-", "-").strip("-")
     return kind.replace("_", " ") + (f", {inside}" if inside else "")

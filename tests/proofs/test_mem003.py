@@ -51,11 +51,8 @@ def bisect(told: Proof) -> Edge:
         return all(told.logins() == [True] for _ in range(row))
 
     def smallest(low: int, high: int, row: int) -> int:
+        """Above ``low``; ``high`` was seen to work."""
         assert not works(low, row), "the bracket's lower end works already"
-        # A process started anew may need some pages more than the one that found this end.
-        tries = [high + more * PAGE for more in (0, 1, 2, 4, 8)]
-        high = next((limit for limit in tries if works(limit, row)), 0)
-        assert high, "the bracket's upper end does not work"
         while high - low > PAGE:
             middle = (low + high) // 2 // PAGE * PAGE
             low, high = (low, middle) if works(middle, row) else (middle, high)
@@ -63,9 +60,11 @@ def bisect(told: Proof) -> Edge:
 
     low = size + stored.memory.blocks - 64 * 1024
     high = size + fit.need_always(stored.memory)
+    assert works(high, ROW), "the bracket's upper end does not work"
     sustained = smallest(low, high, ROW)
-    first = smallest(low, sustained, 1) if works(sustained - PAGE, 1) else sustained
-    return Edge(service, min(first, sustained), sustained)
+    below = sustained - PAGE
+    first = smallest(low, below, 1) if works(below, 1) else sustained
+    return Edge(service, first, sustained)
 
 
 def at(told: Proof, settings: str) -> None:
@@ -121,7 +120,7 @@ def test_the_edge(proof: Make, dovecot_version: str, store: str) -> None:
     edge = bisect(told)
     band = edge.sustained - edge.first
     agrees(told, edge.settings(edge.sustained))
-    assert agrees(told, edge.settings(edge.sustained + 16 * PAGE)) == [True] * ROW
+    assert agrees(told, edge.settings(edge.sustained + 2 * PAGE)) == [True] * ROW
     if band:
         middle = agrees(told, edge.settings(edge.first + band // 2 // PAGE * PAGE))
         # With the newest C library (2.4.5's) a process finds the room in its heap, or not.
