@@ -23,12 +23,12 @@ from mailauth.dovecot.version import Version
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from mailauth.lab.stores.sql import QUERY
-from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.plan import LoadPlan, Search
 from mailauth.load.pool import Bounds
 from mailauth.load.result import Knee
 from mailauth.load.run import About, load
+from mailauth.load.users import Account, Mix
 from mailauth.load.watch import Watcher
 
 RESULTS = Path(__file__).parent / "results" / "load-knee.json"

@@ -19,12 +19,12 @@ from bench.load_raw import closed
 from bench.threshold import about
 from mailauth.hashes import Password
 from mailauth.lab import Lab
-from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.plan import LoadPlan
 from mailauth.load.pool import Bounds
 from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
+from mailauth.load.users import Account, Mix
 from mailauth.load.watch import Watcher
 
 RESULTS = Path(__file__).parent / "results" / "load-speed.json"

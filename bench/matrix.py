@@ -1,6 +1,7 @@
 """Faults x findings: run every proof on every Dovecot here, and write what each fault was called.
 
     python bench/matrix.py [--write] [--dovecot VERSION ...]    writes bench/results/confusion-matrix.json
+    python bench/matrix.py --add -- tests/proofs -k CODE        the rows of these tests only; all others stay
 
 The proofs assert the exact set of findings; this only keeps what they saw.  docs/confusion-matrix.md is
 made of the result by ``python -m tests.docs.generated``.
@@ -63,9 +64,25 @@ def run(version: str, words: list[str]) -> tuple[list[dict[str, object]], str]:
     return lines, "\n".join([*failed, done.stdout.strip().splitlines()[-1]])
 
 
+def add(rows: list[dict[str, Any]], ends: dict[str, str]) -> None:
+    """Put rows in the place of those that the same tests gave before."""
+    result = json.loads(RESULT.read_text())
+    anew = {row["test"] for row in rows}
+    result["rows"] = in_order([*(row for row in result["rows"] if row["test"] not in anew), *rows])
+    result["pytest"] |= ends
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the result file")
+    parser.add_argument(
+        "--add", action="store_true", help="write the rows of the tests that ran, beside the others"
+    )
     parser.add_argument("--dovecot", action="append", help="only this version; may be repeated")
     parser.add_argument("--recorded", metavar="FOLDER", help="what a run with MAILAUTH_MATRIX=FOLDER left")
     parser.add_argument("words", nargs="*", help="passed on to pytest")
@@ -79,11 +96,14 @@ def main() -> None:
         lines, ends[version] = run(version, asked.words)
         rows += lines
         print(f"{version}: {len(lines)} faults and healthy systems; {ends[version]}", flush=True)
+    if asked.add:
+        add(rows, {f"{version}: {' '.join(asked.words)}": end for version, end in ends.items()})
+        return
     result = {
         "host": platform.platform(),
         "date": datetime.now(UTC).date().isoformat(),
         "pytest": ends,
-        "rows": sorted(rows, key=lambda row: json.dumps(row, sort_keys=True)),
+        "rows": in_order(rows),
     }
     if asked.write:
         RESULT.write_text(json.dumps(result, indent=1) + "\n")

@@ -13,11 +13,11 @@ from mailauth.hashes import Flaw, Hash, Password, Verdict
 from mailauth.hashes.damaged import Reader
 from mailauth.memory.census import census
 from mailauth.memory.footprint import of
-from mailauth.stores import survey
+from mailauth.stores import string_counts
 
 ROWS = 200_000
 PASSWORD = Password.of("correct horse")
-ASKED = survey.Question(Reader((2, 4, 1)))
+ASKED = string_counts.Question(Reader((2, 4, 1)))
 
 
 def stored(number: int) -> str:
@@ -59,7 +59,7 @@ def test_generate(benchmark: Any) -> None:
 def test_a_passwd_file_is_counted(benchmark: Any, tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text("".join(f"user{n}:{stored(n)}\n" for n in range(ROWS)))
-    found = benchmark.pedantic(survey.of_files, ((file,), "", ASKED), rounds=3)
+    found = benchmark.pedantic(string_counts.of_files, ((file,), "", ASKED), rounds=3)
     assert census(found).rows == ROWS
 
 
@@ -72,7 +72,7 @@ def test_a_database_is_counted(benchmark: Any, tmp_path: Path) -> None:
     source = SqlSource(
         "sqlite", ({"path": str(file)},), "SELECT password FROM users WHERE userid = '%u'", "here"
     )
-    counted = census(benchmark.pedantic(survey.of_database, (source, ASKED), rounds=3))
+    counted = census(benchmark.pedantic(string_counts.of_database, (source, ASKED), rounds=3))
     assert counted.rows == ROWS
     assert counted.largest is not None
     assert counted.largest.shown == "{ARGON2ID}$argon2id$v=19$m=262144,t=2,p=1$..."

@@ -16,7 +16,7 @@ def main() -> None:
     words = sys.argv[1:]
     if COMPLETING in os.environ:
         words = [COMPLETING]  # a shell asks what may come next: it gives no words
-    if words in ([], ["--help"], ["-h"]):
+    if words in (["--help"], ["-h"]):
         sys.stdout.write(help_text())
         return
     if words == ["--version"]:

@@ -26,7 +26,7 @@ from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, 
 from mailauth.probes.fitting import observe_memory
 from mailauth.probes.foreseen import observe_foreseen
 from mailauth.probes.log_unseen import observe_unseen_failures
-from mailauth.probes.lua import observe_lua
+from mailauth.probes.lua_scripts import observe_lua
 from mailauth.probes.nobody import ask_accounts, ask_directories, ask_stores
 from mailauth.probes.scene import Scene
 from mailauth.probes.survey import Ask, observe_surveys

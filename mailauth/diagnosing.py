@@ -50,10 +50,11 @@ from mailauth.looking import Facts, auth_starts, concluded, lack, look_by, see, 
 from mailauth.probes.binding import Binder
 from mailauth.probes.client_address import in_log, observe_address
 from mailauth.probes.directory import observe_directories
-from mailauth.probes.login import observe_logins, without_login
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
+from mailauth.probes.mail_access import observe_mail_access
 from mailauth.probes.password import Suspect, observe_bytes, observe_kept, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
+from mailauth.probes.real_login import observe_logins, without_login
 from mailauth.probes.refused import check_reader, observe_refusal
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.session import observe_session
@@ -61,7 +62,6 @@ from mailauth.probes.stored import observe_stored
 from mailauth.probes.table import Scope, kinds_of, probes_of
 from mailauth.probes.trial import observe_trials
 from mailauth.probes.unreached import observe_elsewhere
-from mailauth.probes.userdb import observe_mail_access
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
 from mailauth.rules import RULES, memory_case
@@ -341,7 +341,8 @@ def _verify_password(
         if lets_in:
             _set_aside(facts, sorted(passing, key=lambda one: _number(one) != end.decided_by))
         source = "the directory, by one bind" if not (sound or kept) else "verified here, without a limit"
-        return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end)
+        bound = binder.made.text if binder.made else ""
+        return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end, bound)
 
     see(shared, PasswordCheck, check)
     see(shared, UserBind, binder.observe)

@@ -35,6 +35,7 @@ from mailauth.evidence.log import NO_AUTH
 from mailauth.evidence.logins import NO_ANSWER
 from mailauth.evidence.lookup import Unseen
 from mailauth.finding import Bears, Certainty, Finding, Problem, Rule, Severity, Undecided
+from mailauth.stores.store import Outcome
 
 Facts = Mapping[type[Evidence], Fact]
 Judged = tuple[list[Finding], list[Undecided]]
@@ -58,7 +59,8 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
 
     What blocks logins comes first, and of that what is proven.
     """
-    rules, cases = tuple(rules), list(cases)
+    rules = tuple(rules)
+    cases = _none_left(rules, list(cases))
     findings: list[Finding] = []
     undecided: list[Undecided] = []
     for one in rules:
@@ -80,6 +82,41 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
     findings = [one for one in findings if not one.rule.last or _WEIGHT.index(one.severity) < heaviest]
     findings.sort(key=lambda one: (_WEIGHT.index(one.severity), one.problem.certainty is Certainty.LIKELY))
     return findings, undecided
+
+
+def _none_left(rules: Sequence[Rule], cases: list[Facts]) -> list[Facts]:
+    """The same; where by itself each entry that the user has blocks, none of them makes up for another.
+
+    Without a password the way past one entry is followed as if the others matched.  What an entry has is not
+    asked again: a passdb that was not looked into, or says anything but "found" or "unknown user", leaves it.
+    """
+    lookups = cases[0].get(LookedUp) if cases else None
+    if len(cases) < 2 or not isinstance(lookups, LookedUp) or lookups.unseen:
+        return cases
+    asked = [one for one in lookups.answers if one.outcome is not Outcome.UNKNOWN_USER and not one.deny]
+    blocked = {
+        stored.passdb
+        for facts in cases
+        if isinstance(stored := facts.get(StoredHash), StoredHash)
+        and any(_blocks_by_itself(rule, facts) for rule in rules)
+    }
+    if not {one.number for one in asked} <= blocked:
+        return cases
+    ends = tuple((number, replace(end, said=Said.MISMATCH, decided_by=0)) for number, end in lookups.without)
+    return [{**facts, LookedUp: replace(lookups, without=ends)} for facts in cases]
+
+
+def _blocks_by_itself(rule: Rule, facts: Facts) -> bool:
+    """Whether a rule says of the entry of this case, proven, that it lets nobody in."""
+    if rule.bears is not Bears.ENTRY or StoredHash not in rule.needs:
+        return False
+    seen = [facts[kind] for kind in rule.needs]
+    if not all(isinstance(fact, Evidence) for fact in seen):
+        return False
+    problem = rule.check(*seen, *_seen(rule.also, facts))
+    if problem is None or problem.certainty is not Certainty.PROVEN:
+        return False
+    return (problem.severity or rule.severity) is Severity.BLOCKS_LOGIN
 
 
 def judged(rule: Rule, cases: Iterable[Facts]) -> bool:

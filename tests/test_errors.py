@@ -19,7 +19,12 @@ BY_TEXT = re.compile(
     r"|str\((why|error|bug)\)\.(starts|ends)with"
 )
 # The words of databases, which have one number for many faults; and a flaw's, which says what befell a hash.
-WORDS_OF_OTHERS = {"stores/table_engines.py", "stores/links.py", "lab/databases.py", "hashes/damage_forms.py"}
+WORDS_OF_OTHERS = {
+    "stores/sqlite_table.py",
+    "stores/pgsql_client.py",
+    "lab/databases.py",
+    "hashes/damage_forms.py",
+}
 
 
 def test_no_decision_is_taken_by_the_text_of_an_error() -> None:

@@ -13,13 +13,15 @@ import click
 import pytest
 
 from mailauth import rules
-from mailauth.check.table import CHECKS
+from mailauth.check.checks import CHECKS
 from mailauth.cli.manual import contexts
 from mailauth.cli.shared.command import Command
+from mailauth.dovecot.authconfig import SQL_DRIVERS
 from mailauth.dovecot.version import DIALECTS
 from mailauth.finding import Rule
 from mailauth.probes.table import PROBES
 from mailauth.rules import RULES
+from mailauth.stores.databases import DATABASES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mailauth"
@@ -92,23 +94,21 @@ def test_every_suppression_has_a_code() -> None:
             assert not re.search(r"#\s*type:\s*ignore(?!\[)", line), path
 
 
-def test_no_rule_shadows_another() -> None:
-    """Two functions of the same name: the later import wins, and a rule is twice in the table."""
-    imported = [
-        alias.asname or alias.name
-        for node in ast.walk(ast.parse((PACKAGE / "rules" / "__init__.py").read_text()))
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    ]
-    assert sorted(imported) == sorted(set(imported))
-
-
 def test_every_probe_is_of_use() -> None:
     """What no rule needs or asks for is not looked at."""
     needed = {kind for rule in RULES for kind in (*rule.needs, *rule.also)}
     looked_at = {one.kind for one in PROBES}
     assert len(looked_at) == len(PROBES)
     assert not looked_at - needed
+
+
+def test_a_driver_of_a_database_is_in_its_file_and_in_no_other_list() -> None:
+    """A new one is a file of stores/ and a word in authconfig.SQL_DRIVERS."""
+    assert [one.name for one in DATABASES.values()] == list(SQL_DRIVERS)
+    named = {f'"{name}"' for name in SQL_DRIVERS}
+    for path in (PACKAGE / "stores").glob("*.py"):
+        if not path.stem.startswith(SQL_DRIVERS):
+            assert not [name for name in named if name in path.read_text()], path.name
 
 
 def test_a_check_that_a_rule_names_is_there() -> None:
@@ -236,6 +236,20 @@ def test_no_file_of_another_root_is_opened_by_its_name() -> None:
     assert not found
 
 
+def test_numbers_of_others_are_read_in_one_place() -> None:
+    """Of str: to it "\u00b2" is a digit, and int() then a traceback.  Bytes have ASCII's only."""
+    of_bytes = {"logs.py", "keeper.py", "dovecot.py"}
+    names = {"isdigit", "isdecimal", "isnumeric"}
+    found = [
+        path.name
+        for path in MODULES
+        if path.name not in of_bytes and "hashes" not in path.parts and path.name != "digits.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) != "str"
+    ]
+    assert not found
+
+
 def test_no_function_is_longer_than_60_lines() -> None:
     """Without its decorators: what a command is called with is a table."""
     long = [
@@ -256,4 +270,10 @@ def test_a_class_has_its_name_for_itself() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     )
+    assert not [name for name, times in names.items() if times > 2]
+
+
+def test_a_file_has_its_name_for_itself() -> None:
+    """Two may share one: a probe has that of its evidence, a renderer that of its command."""
+    names = Counter(path.name for path in MODULES if path.name != "__init__.py")
     assert not [name for name, times in names.items() if times > 2]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mailauth import private
+from mailauth import digits, private
 from mailauth.clients.door import Door
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.containers import dovecot_in
@@ -56,11 +56,12 @@ class Which:
             return at_pid(dovecot_in(self.container), self.config)
         if self.pid is None:
             return Installation(str(Path(self.config).absolute()) if self.config else None)
-        if not self.pid.isdecimal():
+        number = digits.number(self.pid)
+        if number is None:
             raise UsageError(
                 f"--pid {self.pid!r}: is not a process number; --container names a Dovecot in a container."
             )
-        return at_pid(int(self.pid), self.config)
+        return at_pid(number, self.config)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,8 @@ def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], other
             continue
         if one.answer in (Answer.UNSEEN, Answer.NOT_OFFERED):
             status = Status.UNKNOWN if one.ours else Status.OK
-            said.append(CheckLine(status, f"{name}: {one.answer.value}: {one.said}"))
+            unseen = name if one.answer is Answer.UNSEEN else ""
+            said.append(CheckLine(status, f"{name}: {one.answer.value}: {one.said}", unseen=unseen))
             continue
         labels = {"way": name}
         metrics.append(Metric("canary_up", float(one.ok), "", labels))

@@ -15,7 +15,7 @@ from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
-from mailauth.probes.log import verbose
+from mailauth.probes.log_tail import verbose
 from mailauth.probes.scene import Scene
 
 NAME = "failures"
@@ -46,15 +46,18 @@ def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
         found, unproven = _counted(server, seen.events)
         kept = _with(before, found, seen.places, now, server.asked.window)
         keep.save(path, kept)
-    notes = [f"{seen.passed_over} bytes of the log were too many for one run: not counted"]
-    notes = notes if seen.passed_over else []
+    notes = []
+    if seen.passed_over:
+        text = f"{seen.passed_over} bytes of the log were too many for one run: not counted"
+        notes.append(CheckLine(Status.OK, text, unseen="a part of the log"))
     if before is None:
-        notes.append("the first run: the log was read from the start of the window on")
+        notes.append(CheckLine(Status.OK, "the first run: the log was read from the start of the window on"))
     if unproven:
-        notes.append(
+        text = (
             f"{unproven} times a passdb said no to a client without a session (Postfix, Exim), and a later"
             " one may have let it in: not counted"
         )
+        notes.append(CheckLine(Status.OK, text, unseen="what a later passdb said to Postfix or Exim"))
     return _judged(server, kept, found, notes)
 
 
@@ -98,7 +101,7 @@ def _with(
     return KeptCounts(before.since if before else now - window, now, places, dict(totals), samples)
 
 
-def _judged(server: Server, kept: KeptCounts, found: Counter[str], notes: list[str]) -> Outcome:
+def _judged(server: Server, kept: KeptCounts, found: Counter[str], notes: list[CheckLine]) -> Outcome:
     (began, count_then), (ended, count_now) = kept.samples[0], kept.samples[-1]
     minutes = max(ended - began, min(_MINUTE, server.asked.window)) / _MINUTE
     rate = (count_now - count_then) / minutes
@@ -107,7 +110,7 @@ def _judged(server: Server, kept: KeptCounts, found: Counter[str], notes: list[s
     often = ", ".join(f"{count} {reason}" for reason, count in found.most_common(4))
     text = f"{rate:.1f} failed logins a minute over {minutes:.1f} min"
     said = [CheckLine(status, f"{text}; since the last run: {often or 'none'}")]
-    said += [CheckLine(Status.OK, note) for note in notes]
+    said += notes
     metrics = [Metric("auth_failures_per_minute", rate, "failures", {}, f"{warning:g}", f"{critical:g}")]
     metrics += [
         Metric("auth_failures", kept.totals.get(why.value, 0), _perf(why.value, kept), {"reason": why.value})

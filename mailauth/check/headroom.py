@@ -1,10 +1,21 @@
 """Whether the largest stored hash fits into the process that verifies it, under its live limit."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mailauth.check.asked import Server
-from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, of_error, of_finding, outcome, under
-from mailauth.check.survey import NO_STORE, KeptSurvey, survey
+from mailauth.check.kept_counts import KeptSurvey, survey
+from mailauth.check.outcome import (
+    CheckLine,
+    Metric,
+    Outcome,
+    Status,
+    ago,
+    of_error,
+    of_finding,
+    outcome,
+    under,
+)
 from mailauth.check.watched import watched
 from mailauth.dovecot.sizes import show_size
 from mailauth.errors import CannotObserve
@@ -31,10 +42,16 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
         for service in fit.services:
             said += _spare(server, fit, service)
             metrics += _metrics(server, fit, service)
-    if not said and all(one.unseen for one in kept.not_read):
-        looked = "no stored hash takes memory worth the name" if kept.stores else NO_STORE
-        said.append(CheckLine(Status.OK, looked))
-    return outcome(NAME, [*said, *kept.not_read], metrics)
+    if not said and kept.stores and all(one.unseen for one in kept.not_read):
+        said.append(CheckLine(Status.OK, "no stored hash takes memory worth the name"))
+    aged = [_aged(one, kept) for one in said]
+    return outcome(NAME, [*aged, *kept.not_counted(server.asked.survey_age)], metrics)
+
+
+def _aged(one: CheckLine, kept: KeptSurvey) -> CheckLine:
+    """The limits are of now; the hashes are those of the count, which may be kept from an earlier run."""
+    text = one.text.removesuffix(".")
+    return replace(one, text=f"{text} (of the rows counted {ago(kept.age)})")
 
 
 def _fits(server: Server, kept: KeptSurvey) -> tuple[list[PassdbFit], list[CheckLine]]:

@@ -18,7 +18,7 @@ from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
-from mailauth.probes.log import SYSLOG_FILES, log_paths, stamps_of, syslog_file
+from mailauth.probes.log_tail import SYSLOG_FILES, log_paths, stamps_of, syslog_file
 
 _MOST = 16 * 1024 * 1024  # bytes in one run: half a second's parsing
 _HEAD = 512  # bytes by which a file is known again

@@ -87,7 +87,7 @@ class Metric:
 class CheckLine:
     """One thing that a check found, or found to be well; ``code`` is the rule's that judges so.
 
-    ``unseen``: the passdb that was not looked into, where it says that.
+    ``unseen``: what could not be looked at, where it says that ("passdb 1 (pam)", "the log").
     """
 
     status: Status

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from mailauth.check.asked import Server
+from mailauth.check.kept_counts import ROWS, Counted, survey
 from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, ago, outcome
-from mailauth.check.survey import NO_STORE, ROWS, Counted, survey
 from mailauth.check.watched import watched
 from mailauth.finding import Trait
 from mailauth.rules import store_case
@@ -12,7 +12,6 @@ from mailauth.rules import store_case
 NAME = ROWS
 # How many of these rows there are is no number of broken ones.
 _NOT_COUNTED = {rule.code for rule in watched(NAME) if Trait.SOUND_ROWS in rule.traits}
-_LATE = 2  # a count so many times as old as it may be is told
 
 
 def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
@@ -21,10 +20,11 @@ def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     if isinstance(kept, Outcome):
         return kept
     metrics = [metric for store in kept.stores for metric in _metrics(store)]
-    metrics.append(Metric("survey_age_seconds", kept.age, "survey_age"))
     broken = sum(rows for one in kept.stores for fate, rows in one.fates.items() if fate not in _WELL)
     warning, critical = server.asked.limits.rows
-    metrics.append(Metric("rows_broken", broken, "rows_broken", {}, f"{warning - 1}", f"{critical - 1}"))
+    if kept.stores:  # else there is no number of broken ones
+        metrics.append(Metric("survey_age_seconds", kept.age, "survey_age"))
+        metrics.append(Metric("rows_broken", broken, "rows_broken", {}, f"{warning - 1}", f"{critical - 1}"))
     status = Status.CRITICAL if broken >= critical else Status.WARNING if broken >= warning else Status.OK
     if status is Status.CRITICAL and any(one.unseen for one in kept.not_read):
         status = Status.WARNING  # another passdb may let these users in
@@ -34,12 +34,9 @@ def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         total = sum(sum(one.fates.values()) for one in kept.stores)
         but = f", {locked:,} of them locked" if locked else ""
         said.append(CheckLine(Status.OK, f"{store_case.rows(total)}: all sound{but}"))
-    if not kept.stores and all(one.unseen for one in kept.not_read):
-        said.append(CheckLine(Status.OK, NO_STORE))
-    said.append(CheckLine(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
-    if kept.age > _LATE * server.asked.survey_age > 0:
-        said.append(CheckLine(Status.WARNING, f"the rows were last counted {ago(kept.age)}"))
-    return outcome(NAME, [*said, *kept.not_read], metrics)
+    if kept.stores:
+        said.append(CheckLine(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
+    return outcome(NAME, [*said, *kept.not_counted(server.asked.survey_age)], metrics)
 
 
 _WELL = ("sound", "locked")

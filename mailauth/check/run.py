@@ -11,6 +11,7 @@ import psutil
 from mailauth.check import keep
 from mailauth.check.asked import CheckRun, Server, Which
 from mailauth.check.bounded import Ended, run_all
+from mailauth.check.checks import CHECKS, Check
 from mailauth.check.outcome import (
     CheckLine,
     CheckReport,
@@ -21,7 +22,6 @@ from mailauth.check.outcome import (
     outcome,
     report,
 )
-from mailauth.check.table import CHECKS, Check
 from mailauth.diagnosing import Target, refused
 from mailauth.dovecot.authconfig import AuthConfig, SqlSource
 from mailauth.dovecot.doveadm import Installation

@@ -39,6 +39,8 @@ from mailauth.probes.log_start import observe_auth_start, observe_last_words
 from mailauth.probes.scene import Scene
 from mailauth.probes.startup import observe_running
 from mailauth.probes.table import probes_for
+from mailauth.rules.auth012_no_answer import no_answer
+from mailauth.rules.auth014_does_not_start import auth_does_not_start
 
 NAME = "server"
 _GREETING_SECONDS = 5.0
@@ -64,7 +66,8 @@ def check_server(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         so_far(outcome(NAME, said, metrics))
         see(facts, AuthStart, lambda: observe_auth_start(scene))
     look_by(_PROBES, facts, scene)
-    said += _judged(facts)
+    judged = _judged(facts)
+    said = [*(said if not _explained(facts, judged) else []), *judged]
     said += ask_stores(server)
     so_far(outcome(NAME, [*said, _LATE_DIRECTORIES], metrics))
     said += ask_directories_of_passdbs(server)
@@ -99,6 +102,15 @@ def _greeting(server: Server) -> tuple[list[CheckLine], list[Metric]]:
     metric = Metric("server_greeting_seconds", took, "greeting", {}, f"{warning:g}", f"{critical:g}")
     code = "" if status is Status.OK else "AUTH010"
     return [CheckLine(status, f"auth greets after {took:.3f} s", code)], [metric]
+
+
+def _explained(facts: Facts, judged: list[CheckLine]) -> bool:
+    """Whether a rule names what keeps auth from starting, or from its socket: why it does not greet."""
+    start = facts.get(AuthStart)
+    causes = no_answer.yields_to
+    if isinstance(start, AuthStart) and not start.starts:
+        causes |= auth_does_not_start.yields_to | {auth_does_not_start.code}
+    return any(one.status is Status.CRITICAL and one.code in causes for one in judged)
 
 
 def _judged(facts: Facts) -> list[CheckLine]:

@@ -50,7 +50,7 @@ def ask_stores_of_userdbs(server: Server) -> list[CheckLine]:
     try:
         seen = ask_userdbs(scene)
     except CannotObserve as why:
-        return [CheckLine(of_error(why, Status.OK), str(why))]
+        return [CheckLine(of_error(why, Status.OK), str(why), unseen="the userdbs")]
     said = _judged(server, seen)
     words = "" if said else userdbs_fail(of_nobody(scene))
     return [CheckLine(Status.CRITICAL, words, "USERDB005")] if words else said
@@ -58,23 +58,23 @@ def ask_stores_of_userdbs(server: Server) -> list[CheckLine]:
 
 def ask_directories_of_passdbs(server: Server) -> list[CheckLine]:
     """The same of directories: whether they can be reached, take Dovecot's own bind, and have the base."""
-    return _asked(server, ask_directories)
+    return _asked(server, ask_directories, "the directories")
 
 
 def ask_accounts_of_passdbs(server: Server) -> list[CheckLine]:
     """What keeps out everybody whose account is the system's: PAM's service, who reads /etc/shadow."""
-    return _asked(server, ask_accounts)
+    return _asked(server, ask_accounts, "the system's accounts")
 
 
 def _asked(
-    server: Server, ask: Callable[[Scene], DirectoryAnswers | SystemAccounts | NotApplicable]
+    server: Server, ask: Callable[[Scene], DirectoryAnswers | SystemAccounts | NotApplicable], what: str
 ) -> list[CheckLine]:
     if cannot_look_up(server.config):
         return []
     try:
         seen = ask(Scene(server.dovecot, server.config))
     except CannotObserve as why:
-        return [CheckLine(of_error(why, Status.OK), str(why))]
+        return [CheckLine(of_error(why, Status.OK), str(why), unseen=what)]
     return [] if isinstance(seen, NotApplicable) else _judged(server, seen)
 
 

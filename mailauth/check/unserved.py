@@ -9,6 +9,7 @@ from datetime import datetime
 
 from mailauth.check.outcome import CheckLine, Status, of_finding
 from mailauth.dovecot.logtally import Unserved
+from mailauth.dovecot.messages import Why
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.evidence import LogWindow, UnseenFailures
 from mailauth.judging import apply
@@ -48,11 +49,16 @@ def _told(one: Unserved) -> str:
     return one.words if one.says in ("", one.words) else f"{one.words} ({one.says})"
 
 
-def refused_unseen(scene: Scene, since: datetime) -> list[CheckLine]:
-    """Logins that failed lately by the words of a passdb that is not looked into."""
+def refused_unseen(scene: Scene, since: datetime, told: set[str]) -> list[CheckLine]:
+    """Logins that failed lately by the words of a passdb that is not looked into.
+
+    ``told``: the users who are told of already; an error of the server's own is no second fault.
+    """
     facts: Facts = {}
     seen = see(facts, UnseenFailures, lambda: observe_unseen_failures(scene))
     if seen is None or (seen.last is not None and seen.last < since):
+        return []
+    if seen.whys == {Why.SERVER} and {one.casefold() for one in seen.users} <= told:
         return []
     findings, _ = apply([unseen_passdb_refuses], [facts])
     return [of_finding(one) for one in findings]

@@ -21,13 +21,14 @@ from mailauth.finding import Finding, Trait
 from mailauth.judging import apply
 from mailauth.looking import Facts, see
 from mailauth.probes.fitting import workers
-from mailauth.probes.log import observe_log_window
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_place import observe_filesystems
+from mailauth.probes.log_tail import observe_log_window
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 
 NAME = "workers"
+_LOG = "the log"
 _APART = 0.25  # seconds between two looks at who computes
 _BUSY = 0.5  # of that time
 
@@ -39,9 +40,10 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
     try:
         window = observe_log_window(scene)
     except CannotObserve as why:
-        return outcome(NAME, [*said, CheckLine(of_error(why, Status.OK), f"the log: {why}")], metrics)
+        line = CheckLine(of_error(why, Status.OK), f"the log: {why}", unseen=_LOG)
+        return outcome(NAME, [*said, line], metrics)
     if isinstance(window, NotApplicable):
-        return outcome(NAME, [*said, CheckLine(Status.OK, window.reason)], metrics)
+        return outcome(NAME, [*said, CheckLine(Status.OK, window.reason, unseen=_LOG)], metrics)
     since = datetime.now().astimezone() - timedelta(seconds=server.asked.log_window)
     lately = _lately(window, since)
     facts: Facts = {LogWindow: lately, Configured: Configured("doveconf -a", server.config)}
@@ -52,7 +54,7 @@ def check_workers(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         see(facts, LookedUp, lambda: look_nobody_up(server))
     findings, _ = apply(watched(NAME), [facts])
     told = [_told(finding, full) for finding in findings] + logins_not_served(window, since, _canary(server))
-    told += refused_unseen(scene, since)
+    told += refused_unseen(scene, since, {one.user.casefold() for one in window.unserved})
     for kind in (LogKind.QUEUED, LogKind.LIMIT, LogKind.CRASHED, LogKind.ABORTED, LogKind.NOT_RESPONDING):
         count = sum(one.count for one in lately.troubles if one.kind is kind)
         metrics.append(Metric("log_troubles", count, "", {"kind": kind.name.lower()}))

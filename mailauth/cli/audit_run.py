@@ -20,7 +20,7 @@ from mailauth.probes.survey import Ask, assumed, observe_surveys, survey_alone
 from mailauth.render.audit import audit_csv, audit_report, audit_text
 from mailauth.render.audit_picture import picture
 from mailauth.render.json import to_json
-from mailauth.stores.survey import Progress
+from mailauth.stores.string_counts import Progress
 from mailauth.stores.url import has_password, source_of
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import click
@@ -25,6 +24,7 @@ from mailauth.cli.shared.options import not_both
 from mailauth.clients.door import Door
 from mailauth.dovecot import processes
 from mailauth.errors import AS_ROOT, UsageError
+from mailauth.overdue import overdue
 from mailauth.render.check import check_text
 from mailauth.render.json import to_json
 
@@ -66,13 +66,8 @@ def _ending(checks: tuple[str, ...], timeout: float, form: str) -> Iterator[None
 
     A thread: who waits for a file system that does not answer hears no signal but the one that kills.
     """
-    clock = Timer(max(timeout + _GRACE - _age(), _GRACE), _late, [checks, timeout, form])
-    clock.daemon = True
-    clock.start()
-    try:
+    with overdue(max(timeout + _GRACE - _age(), _GRACE), lambda: _late(checks, timeout, form)):
         yield
-    finally:
-        clock.cancel()
 
 
 def _late(checks: tuple[str, ...], timeout: float, form: str) -> None:

@@ -8,7 +8,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("checkup", "mailauth.cli.checkup:checkup", "Check the whole server and every row of its stores."),
     ("log", "mailauth.cli.log:log", "Report from the log who fails to log in, and why."),
     ("fix", "mailauth.cli.fix:fix", "Print the remedy of a finding as a patch, or apply and test it."),
-    ("explain", "mailauth.cli.explain:explain", "Explain a finding's code: cause, evidence, remedy."),
+    ("explain", "mailauth.cli.explain:explain", "Explain a finding, or a line of the log."),
     ("hash", "mailauth.cli.hash:hash_", "Make, verify, explain and convert password hashes."),
     ("audit", "mailauth.cli.audit:audit", "List what a store holds, and how a Dovecot version judges it."),
     ("report", "mailauth.cli.report:report", "Write one HTML file with all results."),

@@ -1,34 +1,31 @@
-"""What ``explain`` does; its options are in ``explain.py``."""
+"""What ``explain`` does; its options are in ``explain.py``, and in ``explain_words.py`` what takes longer."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from mailauth.cli.shared.explained import explained
 from mailauth.errors import UsageError
-from mailauth.render.json import to_json
-from mailauth.rules import RULES
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    from mailauth.cli import explain_words
+else:
+    explain_words = later("mailauth.cli.explain_words")  # imports all rules: a finding's text needs none
+
+_MOST = 64 * 1024  # bytes of standard input
 
 
-def explain(code: str | None, as_json: bool) -> None:
-    if code is None:
-        if as_json:
-            click.echo(to_json([{"code": r.code, "title": r.title} for r in RULES]))
-        else:
-            for rule in RULES:
-                click.echo(f"{rule.code}  {rule.title}")
-        return
-    found = next((rule for rule in RULES if rule.code == code.upper()), None)
-    if found is None:
-        raise UsageError(f"there is no rule {code!r}; mailauth explain lists them.")
-    if as_json:
-        click.echo(
-            to_json(
-                {
-                    "code": found.code,
-                    "title": found.title,
-                    "severity": found.severity.value,
-                    "explanation": found.explanation,
-                }
-            )
-        )
-        return
-    first, _, rest = found.explanation.partition("\n")
-    click.echo(f"{found.code}  {found.title}  ({found.severity.value})\n\n{first}\n{rest}")
+def explain(words: Sequence[str], as_json: bool) -> None:
+    text = " ".join(words).strip()
+    if text == "-":
+        text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace").strip()
+        if not text:
+            raise UsageError("standard input has no line to explain.")
+    if not as_json and (found := explained(text)):
+        first, _, rest = found.explanation.partition("\n")
+        click.echo(f"{found.code}  {found.title}  ({found.severity})\n\n{first}\n{rest}")
+    else:
+        explain_words.explain(text, as_json)

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from mailauth import digits
 from mailauth.cli.hash_status import STATUS
 from mailauth.cli.shared.files import opened
 from mailauth.cli.shared.patience import patience
@@ -47,7 +48,7 @@ def new(
     options |= making.profile(profile) if profile else {}
     options |= making.fit(limit, parse_size(idle)) if fit else {}
     if memory is not None:
-        options["memory"] = int(memory) if memory.isdigit() else parse_size(memory) // 1024
+        options["memory"] = digits.number(memory) or parse_size(memory) // 1024
     options |= {name: value for name, value in numbers.items() if value is not None}
     order = making.Order(scheme, tuple(options.items()), dovecot, allow_weak, limit, parse_size(idle))
     refused = making.refused_before(order)

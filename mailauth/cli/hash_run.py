@@ -14,20 +14,23 @@ from mailauth.cli.shared.patience import patience
 from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
-from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, report, verify_hash
-from mailauth.hashes import batch as batching
+from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, printed, verify_hash
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.interruptible import interruptible
 from mailauth.later import later
-from mailauth.memory.child import trial
 from mailauth.visible import visible
 
 if TYPE_CHECKING:
     import rich.console
     import rich.table
     import rich.text
+
+    from mailauth.hashes import batch as batching
+    from mailauth.memory import child
 else:
+    batching = later("mailauth.hashes.batch")  # processes, which hash show does not make
+    child = later("mailauth.memory.child")  # only for a limit
     rich = later("rich")  # 0.1 s that pipes need not pay
 
 
@@ -53,7 +56,7 @@ class _UnderLimit:
         )
         kind = hash_.scheme.library or "libcrypt"
         try:
-            verdict = trial(kind, hash_.payload, password, need, room=self.room, later=True).verdict
+            verdict = child.trial(kind, hash_.payload, password, need, room=self.room, later=True).verdict
         except CannotObserve:  # no such library here: the closed form decides
             return said if need.total > self.room else verify_hash(hash_, password, user=user)
         return said if verdict is Verdict.OUT_OF_MEMORY else Judgement(verdict, _WHY[verdict])
@@ -139,7 +142,7 @@ def verify(
         judgement = interruptible(lambda: batching.verify(text, password, user, settings))
     shown = judge.shown(text, default_scheme=default_scheme)
     if as_json:
-        click.echo(json.dumps(report.of_judgement(judgement, shown)))
+        click.echo(json.dumps(printed.of_judgement(judgement, shown)))
     else:
         reason = f": {judgement.reason}" if judgement.reason else ""
         _say(
@@ -181,9 +184,9 @@ def show(
         _one(stored, stored_fd), default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak
     )
     if as_json:
-        click.echo(json.dumps(report.of_explanation(it)))
+        click.echo(json.dumps(printed.of_explanation(it)))
     else:
-        _table(report.rows(it))
+        _table(printed.rows(it))
     sys.exit(0 if it.flaw is None else STATUS[it.flaw.verdict])
 
 
@@ -220,7 +223,7 @@ def convert(
     text = _one(stored, stored_fd, password_from_stdin=stdin)
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=stdin)
     found = foreign.convert(text, password=password, origin=origin, dovecot=dovecot)
-    record = report.of_found(found)
+    record = printed.of_found(found)
     if as_json:
         click.echo(json.dumps(record))
     elif found.dovecot is None:

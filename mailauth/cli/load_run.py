@@ -11,7 +11,6 @@ import click
 from mailauth.cli.load_plan import plan_of
 from mailauth.cli.load_where import where
 from mailauth.later import later
-from mailauth.load.accounts import Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.drive import DURATION, INTERRUPTED
 from mailauth.load.imappool import ImapPool
@@ -21,6 +20,7 @@ from mailauth.load.result import LoadResult, Sample
 from mailauth.load.run import Show
 from mailauth.load.run import load as run
 from mailauth.load.tally import LoadTally
+from mailauth.load.users import Mix
 from mailauth.render.json import to_json
 from mailauth.render.load import load_text, sample_line
 from mailauth.render.load_live import Board

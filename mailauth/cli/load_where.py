@@ -15,19 +15,21 @@ import click
 
 from mailauth import handed
 from mailauth.cli.shared.secrets import read_password
+from mailauth.clients.listening import us
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation, at_pid, chosen
+from mailauth.dovecot.entering import users_of
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Judgement, Password, making
-from mailauth.load.accounts import Account, read_accounts
 from mailauth.load.notes import notes
-from mailauth.load.owner import check_owner, master_of
+from mailauth.load.owner import check_owner, master_of, refuse_strangers
 from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
 from mailauth.load.run import About
+from mailauth.load.users import Account, read_accounts
 from mailauth.load.watch import Blind, Watch, Watcher
 from mailauth.oserrors import unseen
-from mailauth.probes.log import stamps_of, syslog_file
+from mailauth.probes.log_tail import stamps_of, syslog_file
 
 _OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", "auth-userdb", "auth-master"})
 _PORTS = {False: 143, True: 993}
@@ -62,6 +64,7 @@ def _there(given: dict[str, Any], plan: LoadPlan) -> Where:
     target = _target(given)
     if given["sources"] and not on_this_machine(target):
         raise UsageError("--sources are addresses of this machine: they reach no other one.")
+    refuse_strangers(target)
     master = master_of(target)
     if check_owner(target, master, plan, said=given["owned"]):
         click.echo("This is not a lab's Dovecot: logins of users wait behind the load.", err=True)
@@ -75,7 +78,7 @@ def _target(given: dict[str, Any]) -> Target:
         if given["socket"]:
             raise UsageError("--socket goes with --by auth; with --by imap give --host HOST:PORT.")
         host, port = _host(given["host"] or "127.0.0.1", given["tls"])
-        there = ImapTarget(host, port, given["tls"])
+        there = ImapTarget(host, port, given["tls"], _ours(given))
         if not there.tls and not on_this_machine(there):
             raise UsageError(f"--host {host}: passwords would cross the network in the clear; add --tls.")
         return there
@@ -101,7 +104,13 @@ def _target(given: dict[str, Any]) -> Target:
         raise UsageError(
             f"{path}: lets each login wait for a mail process, or does not log in; give auth-client."
         )
-    return AuthTarget(path)
+    return AuthTarget(path, _ours(given))
+
+
+def _ours(given: dict[str, Any]) -> frozenset[int]:
+    """Whose processes may take passwords."""
+    pid = given["pid"]
+    return us() | users_of(at_pid(pid, given["config"]).pid if pid else None)
 
 
 def _host(text: str, tls: bool) -> tuple[str, int]:

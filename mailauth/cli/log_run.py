@@ -9,6 +9,7 @@ import click
 
 from mailauth.cli.shared.given import again
 from mailauth.cli.shared.values import span
+from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation, chosen, no_file
 from mailauth.dovecot.logjournal import read_journal
 from mailauth.dovecot.logreading import read_logs, read_stream
@@ -17,7 +18,7 @@ from mailauth.dovecot.logstamp import DEFAULT_STAMP, stamp_pattern
 from mailauth.dovecot.site import read_config
 from mailauth.dovecot.typed import shown
 from mailauth.errors import CannotObserve, UsageError
-from mailauth.probes.log import log_paths, stamps_of, written_by_syslog
+from mailauth.probes.log_tail import log_paths, stamps_of, written_by_syslog
 from mailauth.render.from_log import from_log_text
 from mailauth.render.json import to_json
 
@@ -50,7 +51,7 @@ def log(
     if "-" in logs:
         if len(logs) > 1 or rotated:
             raise UsageError("--log - reads standard input only: leave the other files out.")
-        report = read_stream(sys.stdin.buffer, asked)
+        report = _with_something_in_it(read_stream(sys.stdin.buffer, asked), asked)
     elif logs:
         for path in asked.paths:
             if not path.is_file():
@@ -58,9 +59,10 @@ def log(
                 raise UsageError(
                     f"{path}: {what}; give the log that Dovecot writes, or - for standard input."
                 )
-        report = read_logs(asked)
+        report = _with_something_in_it(read_logs(asked), asked)
     else:
-        report = _of_this_dovecot(chosen(config, pid), asked)
+        dovecot = chosen(config, pid)
+        report = of_this_dovecot(dovecot, read_config(dovecot), asked)
     if as_json:
         click.echo(to_json(report))
     else:
@@ -68,9 +70,11 @@ def log(
     sys.exit(1 if report.failures or report.keeps_out else 0)
 
 
-def _of_this_dovecot(dovecot: Installation, asked: Reading) -> FromLogReport:
-    """The log of the Dovecot that runs here, or of the one with --pid: its files, or the journal."""
-    site = read_config(dovecot)
+def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> FromLogReport:
+    """The log of the Dovecot that runs here, or of the one with --pid: its files, or the journal.
+
+    Raises CannotObserve where there is none that can be read, and UsageError where that is no log.
+    """
     tree, several = site.tree, len(site.passdbs) > 1
     asked = replace(
         asked,
@@ -100,3 +104,16 @@ def _of_this_dovecot(dovecot: Installation, asked: Reading) -> FromLogReport:
         )
     places = {dovecot.path(name): name for name in found}
     return read_logs(replace(asked, paths=tuple(places)), lambda path: places.get(path, str(path)))
+
+
+def _with_something_in_it(report: FromLogReport, asked: Reading) -> FromLogReport:
+    """Raises CannotObserve for empty files: they are no log without a failure."""
+    files = [path for path in asked.paths if str(path) != "-"]
+    if report.lines or any(path.stat().st_size for path in files):
+        return report
+    if not files:
+        raise CannotObserve("standard input was empty: it holds no login that could be counted.")
+    raise CannotObserve(
+        f"{', '.join(map(str, files))}: the file is empty: it holds no login that could be counted; doveadm"
+        " log find shows where Dovecot logs, --rotated reads the older files, too."
+    )

@@ -63,6 +63,14 @@ _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XO
     metavar="N",
 )
 @click.option(
+    "--timeout",
+    type=click.FloatRange(1, 86400),
+    default=120,
+    show_default=True,
+    help="Time for all logins; what has no answer by then is undecided.",
+    metavar="SECONDS",
+)
+@click.option(
     "--watch",
     type=click.FloatRange(1, 86400),
     metavar="SECONDS",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from mailauth.cli.shared.progress import stepping
+from mailauth.cli.shared.progress import asking
 from mailauth.cli.shared.secrets import read_password
 from mailauth.cli.shared.target import address_of
 from mailauth.cli.shared.values import host_and_port
@@ -16,7 +16,7 @@ from mailauth.dovecot import holding
 from mailauth.dovecot.doveadm import Installation, chosen
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Password
-from mailauth.login.enter import log_in
+from mailauth.login.enter import LoginBounds, log_in
 from mailauth.login.judge import judge
 from mailauth.login.logged import mark, with_log
 from mailauth.login.site import Site, look_at
@@ -47,6 +47,7 @@ def login(
     insecure: bool,
     address: str,
     refusals: int,
+    timeout: float,
     watch: float | None,
     as_json: bool,
 ) -> None:
@@ -72,7 +73,7 @@ def login(
         insecure=insecure,
     )
     where = [word for name, value in (("-c", config), ("--pid", pid)) if value for word in (name, str(value))]
-    asked = _Asked(user, password, chosen(config, pid), choice, refusals, tuple(where), pid)
+    asked = _Asked(user, password, chosen(config, pid), choice, refusals, timeout, tuple(where), pid)
     if watch:
         _watch(asked, watch)
     sys.exit(_show(asked, asked.round(announce=True), as_json=as_json))
@@ -97,6 +98,7 @@ class _Asked:
     dovecot: Installation
     choice: Choice
     refusals: int
+    timeout: float  # seconds for all ways
     where: tuple[str, ...]
     pid: int | None
 
@@ -120,13 +122,11 @@ class _Asked:
                 err=True,
             )
         began = mark(site)
-        with stepping(logins) as step:
-            attempts = []
-            for one in log_in(
-                found, self.user, self.password, site, address=self.choice.address, refusals=most
-            ):
-                attempts.append(one)
-                step(one.way.name)
+        with asking(len(found), self.timeout) as ask:
+            bounds = LoginBounds(most, time.monotonic() + self.timeout, lambda way: ask(way.name))
+            attempts = list(
+                log_in(found, self.user, self.password, site, address=self.choice.address, bounds=bounds)
+            )
         return _Round(site, attempts, began, tuple(one for one in (not_tried(found), *others) if one))
 
 

@@ -49,6 +49,8 @@ class _Commands(click.Group):
 
             near = get_close_matches(name, self.list_commands(ctx), 1)
             hint = f"did you mean mailauth {near[0]}?" if near else "mailauth --help lists the commands."
+            if name == "help":
+                hint = f"did you mean {shlex.join(['mailauth', *args[1:], '--help'])}?"
             raise click.UsageError(f"there is no command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
 
@@ -69,7 +71,9 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
         ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -78,8 +82,13 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     callback=_show_version,
     help="Show the version.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Find out why a Dovecot login fails."""
+    if ctx.invoked_subcommand is None:
+        from mailauth.cli.this_machine import show  # noqa: PLC0415 - only where no command is given
+
+        show()
 
 
 def _keep_secrets() -> None:

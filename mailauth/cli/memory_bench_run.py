@@ -10,7 +10,7 @@ from mailauth.cli.shared.progress import stepping
 from mailauth.dovecot.sizes import parse_size, show_size
 from mailauth.errors import UsageError
 from mailauth.memory import grid
-from mailauth.memory.report import BenchReport
+from mailauth.memory.records import BenchReport
 from mailauth.render.json import to_json
 from mailauth.render.memory_bench import bench_text
 from mailauth.render.memory_picture import picture as draw

@@ -14,7 +14,7 @@ from mailauth.hashes.making import LARGEST_IDLE
 from mailauth.memory.census import Census, ParameterSet
 from mailauth.memory.fitting import PassdbFit, Process, service_fit, stanza
 from mailauth.memory.footprint import of
-from mailauth.memory.report import FitReport
+from mailauth.memory.records import FitReport
 from mailauth.probes.fitting import FitQuestion, observe_fit
 from mailauth.render.json import to_json
 from mailauth.render.memory_fit import fit_text

@@ -2,7 +2,7 @@
 
 import sys
 
-from mailauth import hashes
+from mailauth import digits, hashes
 from mailauth.cli.shared.secrets import read_line
 from mailauth.dovecot.sizes import parse_size
 from mailauth.errors import UsageError
@@ -48,7 +48,7 @@ def with_parameters(memory: str | None, time: int, lanes: int) -> Hash:
     """An Argon2id hash of these parameters, of no password."""
     if memory is None:
         raise UsageError("--time and --lanes need --memory, in KiB as in m=65536, or as 64M.")
-    kib = int(memory) if memory.isdecimal() else parse_size(memory) // 1024
+    kib = digits.number(memory) or parse_size(memory) // 1024
     salt, tag = (base64_encode(bytes(size)).rstrip(b"=").decode() for size in (16, 32))
     parsed = hashes.parse(f"{{ARGON2ID}}$argon2id$v=19$m={kib},t={time},p={lanes}${salt}${tag}")
     if isinstance(parsed, Flaw):

@@ -10,7 +10,7 @@ from mailauth.cli.shared.progress import stepping
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import UsageError
 from mailauth.memory.recommend import Advice, Wish, advise, fitting
-from mailauth.memory.report import RecommendReport
+from mailauth.memory.records import RecommendReport
 from mailauth.memory.speed import Speed, speed
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.linked import linked_library

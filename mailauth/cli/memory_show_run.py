@@ -5,7 +5,7 @@ import click
 from mailauth.cli.memory_hash import take_hash
 from mailauth.memory.footprint import of
 from mailauth.memory.measure import kind_of, measure
-from mailauth.memory.report import show_report
+from mailauth.memory.records import show_report
 from mailauth.probes.linked import linked_library
 from mailauth.render.json import to_json
 from mailauth.render.memory import show_text

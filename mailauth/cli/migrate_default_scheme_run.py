@@ -31,7 +31,7 @@ from mailauth.migrate.import_list import Known
 from mailauth.migrate.journal import Head
 from mailauth.migrate.named import as_written
 from mailauth.migrate.pace import Pace
-from mailauth.migrate.where import Where, opened_whole
+from mailauth.migrate.where import Where, no_directory, opened_whole
 from mailauth.render.json import to_json
 from mailauth.render.migrate import default_scheme_text, lines_text
 from mailauth.stores.swaps import Table
@@ -80,6 +80,7 @@ def _asked(named: dict[str, Any], *, every: bool) -> tuple[Where, Wishes]:
         origins.named(named["origin"])
     named |= dict.fromkeys(("url", "url_fd", "judge", "default_scheme"))
     where = where_of(named, None)
+    no_directory(where)
     rules: tuple[Rule, ...] = (Rule(Action.PREFIX),) if named["prefix"] else ()
     rules += (Rule(Action.PREFIX_DEFAULT, every=every),)
     return where, Wishes(rules, Goal("PLAIN", ()), where.reader, (named["origin"] or "").lower())

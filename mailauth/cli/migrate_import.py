@@ -3,6 +3,7 @@
 import click
 
 from mailauth.cli.migrate_options import (
+    bind_options,
     loss_option,
     rate_option,
     scheme_options,
@@ -18,6 +19,7 @@ _PAGE = 256
 @click.command("import", cls=Command)
 @click.argument("file", metavar="FILE.csv|-")
 @store_options
+@bind_options
 @scheme_options
 @click.option("--verify-only", is_flag=True, help="Only report which passwords match.")
 @click.option(

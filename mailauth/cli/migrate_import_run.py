@@ -21,9 +21,9 @@ from mailauth.hashes.making import options_of
 from mailauth.migrate import bulk, import_list
 from mailauth.migrate.apply import must_be_possible
 from mailauth.migrate.bulk import Imported
-from mailauth.migrate.check import Check
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.journal import Head, own_key
+from mailauth.migrate.listed_user import Check
 from mailauth.migrate.mechanisms import question
 from mailauth.migrate.named import as_written, named_by
 from mailauth.migrate.pace import Pace

@@ -33,6 +33,9 @@ _STORE = {
     "url": "--url",
     "url_fd": "--url-fd",
     "rows_query": "--rows-query",
+    "bind_dn": "--bind-dn",
+    "bind_password_fd": "--bind-password-fd",
+    "bind_password_file": "--bind-password-file",
 }
 _TARGET = {"to": "--url", "to_fd": "--url-fd", "to_rows_query": "--rows-query"}
 _TARGET_PASSDB = {

@@ -8,21 +8,20 @@ from typing import Any
 
 import click
 
-from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of
+from mailauth.cli.migrate_journal import Sealing, fresh_journal
 from mailauth.cli.migrate_plan_run import told, where_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.given import words
 from mailauth.cli.shared.progress import changing
 from mailauth.errors import Refused, UsageError
-from mailauth.migrate import journal as journals
 from mailauth.migrate import move as moving
-from mailauth.migrate.journal import Head
+from mailauth.migrate.aside import Aside
 from mailauth.migrate.move import Moving
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import opened
-from mailauth.migrate.where import Where
+from mailauth.migrate.where import Where, no_directory
 from mailauth.render.json import to_json
-from mailauth.render.migrate import move_text, removal_text
+from mailauth.render.migrate import move_text
 from mailauth.stores.adding import Target
 from mailauth.stores.adding_elsewhere import opened as opened_target
 from mailauth.stores.listing import read
@@ -45,12 +44,19 @@ def move(
 ) -> None:
     where, there = where_of(named, None), _target(named, to, to_fd, to_passdb, to_rows_query)
     filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
-    target = opened_target(there.dovecot, there.source, filled)
+    target, aside = opened_target(there.dovecot, no_directory(there), filled), Aside()
     try:
         with opened(users_out) as each:
-            rows = read(where.dovecot, where.source)
+            rows = read(where.dovecot, no_directory(where))
             found = moving.plan(
-                rows, where.reader, target, domain, each, reads=there.reader, accept_fields=accept_fields
+                rows,
+                where.reader,
+                target,
+                aside,
+                domain,
+                each,
+                reads=there.reader,
+                accept_fields=accept_fields,
             )
         if fields := _own_fields(where):
             note = f"{where.label} gives every user {', '.join(fields)}: whoever reads the target must, too"
@@ -61,6 +67,7 @@ def move(
             _show(found, where, as_json)
         _carry_out(found, where, there, target, Sealing(seal_to, False), rate, as_json)
     finally:
+        aside.close()
         target.close()
 
 
@@ -113,7 +120,7 @@ def _carry_out(
     journal.save()
     try:
         with changing(len(found.swaps)) as tell, Stop() as stop:
-            report = moving.Mover(target, journal, tell, stop.asked, rate).run(found.swaps)
+            report = moving.Mover(target, journal, tell, stop.asked, rate).run(found)
     finally:
         journal.close()
     for one in found.kinds:
@@ -121,29 +128,4 @@ def _carry_out(
             report.failed += one.rows
             report.reasons[one.why] += one.rows
             report.note("left", one.users)
-    told(report, journal.head, as_json)
-
-
-def undo_move(
-    head: Head, where: Where, key: Path | None, store: str | None, *, do_it: bool, as_json: bool
-) -> None:
-    """Ends the program where it is only shown."""
-    damaged: list[int] = []
-    batches = journals.entries(head.id, key, damaged)
-    target = opened_target(where.dovecot, where.source, {})
-    try:
-        must_be_of(head, where, target, store)
-        if not do_it:
-            found = moving.taken_back(target, batches, damaged, None, lambda: False)
-            data = {"id": head.id, "state": head.state, "report": found}
-            click.echo(to_json(data) if as_json else removal_text(found, head), nl=as_json)
-            sys.exit(1 if found.changed or found.unreadable else 0)
-        journal = journals.reopened(head.id)
-        try:
-            with Stop() as stop:
-                report = moving.taken_back(target, batches, damaged, journal, stop.asked)
-        finally:
-            journal.close()
-    finally:
-        target.close()
     told(report, journal.head, as_json)

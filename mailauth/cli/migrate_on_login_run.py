@@ -24,7 +24,7 @@ from mailauth.migrate import onlogin, sealed_password
 from mailauth.migrate.enable import Switch
 from mailauth.migrate.limits import Seen
 from mailauth.migrate.onlogin import OnLogin, load, unfit
-from mailauth.migrate.progress import by_counters, by_rows, to_keep
+from mailauth.migrate.rehash_progress import by_counters, by_rows, to_keep
 from mailauth.migrate.service import RehashService, order_for
 from mailauth.migrate.serving import must_serve
 from mailauth.migrate.tally import OutcomeCounts

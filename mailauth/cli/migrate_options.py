@@ -63,6 +63,31 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def bind_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Who writes, where the store is a directory."""
+    for option in (
+        click.option(
+            "--bind-dn",
+            metavar="DN",
+            help="The name that may write to a directory.  Its password is asked for.  [Dovecot's own]",
+        ),
+        click.option(
+            "--bind-password-fd",
+            type=int,
+            metavar="FD",
+            help="Read the password of --bind-dn from this file descriptor.",
+        ),
+        click.option(
+            "--bind-password-file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Read the password of --bind-dn from this file, which nobody else may read.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 _profile = click.option(
     "--profile", default="owasp", show_default=True, help="Argon2 parameters by name.", metavar="NAME"
 )

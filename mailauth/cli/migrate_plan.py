@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mailauth.cli.migrate_options import (
+    bind_options,
     json_option,
     loss_option,
     rate_option,
@@ -20,6 +21,7 @@ _PLANNING = 600.0  # seconds of a plan
 
 @click.command(cls=Command)
 @store_options
+@bind_options
 @rule_options
 @click.option(
     "--max-seconds",
@@ -48,6 +50,7 @@ def plan() -> None:
 
 @click.command(cls=Command)
 @store_options
+@bind_options
 @rule_options
 @click.option("--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown.")
 @click.option("--resume", metavar="ID", help="Continue the interrupted migration with this ID.")

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from mailauth.cli.audit_run import url_of
+from mailauth.cli.migrate_bind import bind_of
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, taking_back
 from mailauth.cli.migrate_loss import losing_of, none_loses
 from mailauth.cli.migrate_plan import _PLANNING
@@ -44,10 +45,12 @@ from mailauth.migrate.users_out import opened
 from mailauth.migrate.where import Where, opened_whole
 from mailauth.render.json import to_json
 from mailauth.render.migrate import heads_text, plan_text, report_text
+from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.swaps import Table
 from mailauth.stores.url import source_of
 
 _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
+_DIRECTORY_PAGE = 1000  # each entry is a transaction of its own
 
 
 _GENTLE_PAGE = 100  # rows between two looks at the store's latency
@@ -190,7 +193,10 @@ def where_of(named: dict[str, Any], goal: Goal | None) -> Where:
         dovecot = chosen(named["config"], named["pid"])
         config = read_config(dovecot)
         config = as_if(config, version) if version else config
-        return where.of_passdb(dovecot, config, named["passdb"], goal, named["rows_query"])
+        bind = bind_of(named)
+        return where.of_passdb(dovecot, config, named["passdb"], goal, named["rows_query"], bind)
+    if named.get("bind_dn") is not None:
+        raise UsageError("--bind-dn is for the directory of a passdb, and --url names none: leave one out.")
     if named["config"] is not None or named["pid"] is not None or named["passdb"] is not None:
         raise UsageError("-c, --pid and --passdb are for a Dovecot, --url for a store: leave one out.")
     source = source_of(url, named["rows_query"], None)
@@ -202,6 +208,8 @@ def _page(where: Where, *, reading: bool = False) -> int:
         return _FILE_PAGE
     if where.order is not None:
         return _HASHING_PAGE
+    if isinstance(where.source, DirectorySource):
+        return _DIRECTORY_PAGE
     return _SQL_PAGE if where.reader.prefixing else _FILE_PAGE
 
 

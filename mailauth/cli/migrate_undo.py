@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from mailauth.cli.migrate_options import json_option, rate_option, store_options
+from mailauth.cli.migrate_options import bind_options, json_option, rate_option, store_options
 from mailauth.cli.shared.command import Command
 
 
 @click.command(cls=Command)
 @click.argument("name", metavar="ID")
 @store_options
+@bind_options
 @click.option("--store", metavar="STORE", help="Where the store is now, if it was moved, copied or renamed.")
 @click.option(
     "--key",

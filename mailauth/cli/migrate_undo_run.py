@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from mailauth.cli.migrate_journal import must_be_of
-from mailauth.cli.migrate_move_run import undo_move
 from mailauth.cli.migrate_plan_run import flush, told, where_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
@@ -16,9 +15,12 @@ from mailauth.migrate import journal as journals
 from mailauth.migrate import undo as undoing
 from mailauth.migrate.journal import Head
 from mailauth.migrate.pace import Pace
-from mailauth.migrate.where import Where, opened
+from mailauth.migrate.removal import Removing
+from mailauth.migrate.undo import Undoing
+from mailauth.migrate.where import Where, no_directory, opened
 from mailauth.render.json import to_json
-from mailauth.render.migrate import prospect_text
+from mailauth.render.migrate import prospect_text, removal_text
+from mailauth.stores.adding_elsewhere import opened as opened_target
 
 
 def undo(
@@ -34,26 +36,25 @@ def undo(
     if all(named[one] is None for one in ("config", "pid", "url", "url_fd")):
         named["config"] = head.config
     where = where_of(named, None)
-    if head.kind:
-        undo_move(head, where, key, store, do_it=do_it, as_json=as_json)
-        return
     damaged: list[int] = []
     batches = journals.entries(name, key, damaged)
     entries = sum(head.done.get(name, 0) for name in ("written", "changed", "locked"))
-    table = opened(where, reading=not do_it)
+    work = _work(head, where, do_it=do_it)
     try:
-        must_be_of(head, where, table, store)
+        must_be_of(head, where, work.table, store)
         setting = default_scheme.of_migration(name)
         if do_it and default_scheme.taken_back(name, where.dovecot):
             where = where_of(named, None)
             if not as_json:
                 click.echo(f"the default scheme is {where.reader.default_scheme} again")
-        stays = "" if setting and not do_it else _bare_stays(head, where)
+        if isinstance(work, Undoing):
+            work.bare_stays = "" if setting and not do_it else _bare_stays(head, where)
         if not do_it:
             with changing(entries or None) as tell:
-                found = undoing.prospect(table, batches, damaged, tell, stays)
+                found = undoing.prospect(work, batches, damaged, tell)
             data = {"id": head.id, "state": head.state, "report": found, "setting": bool(setting)}
-            click.echo(to_json(data) if as_json else prospect_text(found, head), nl=as_json)
+            text = removal_text if head.kind else prospect_text
+            click.echo(to_json(data) if as_json else text(found, head), nl=as_json)
             if setting and not as_json:
                 click.echo(f"Before that the default scheme would be {head.default_scheme} again.")
             sys.exit(1 if found.not_kept or found.changed or found.failed or found.unreadable else 0)
@@ -61,15 +62,20 @@ def undo(
         stop = Stop()
         try:
             with changing(entries or None) as tell, stop:
-                report = undoing.undo(
-                    table, batches, damaged, journal, tell, stop.asked, rate, bare_stays=stays
-                )
+                report = undoing.undo(work, batches, damaged, journal, tell, stop.asked, rate)
         finally:
             journal.close()
     finally:
-        table.close()
+        work.table.close()
     flush(where, named, report.written)
     told(report, journal.head, as_json)
+
+
+def _work(head: Head, where: Where, *, do_it: bool) -> Undoing | Removing:
+    """What takes its batches back.  Raises UsageError, Refused, CannotObserve."""
+    if head.kind:
+        return Removing(opened_target(where.dovecot, no_directory(where), {}), do_it)
+    return Undoing(opened(where, reading=not do_it), do_it)
 
 
 def _bare_stays(head: Head, where: Where) -> str:

@@ -29,7 +29,7 @@ from mailauth.render import json
 from mailauth.render.audit import audit_report
 from mailauth.render.html import Page, Unseen, page_html
 from mailauth.render.html_anonymous import anonymous, user_names
-from mailauth.stores.survey import Progress
+from mailauth.stores.string_counts import Progress
 
 _STDOUT = "-"
 _MOST_LOAD = 64 * 1024 * 1024  # bytes of a load's result

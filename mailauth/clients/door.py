@@ -1,12 +1,13 @@
 """A place where a mail client comes in, how far it came, and what it was answered."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
+from mailauth.clients.listening import us
 from mailauth.later import later
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Door:
     """Where a session begins.  ``protocol``: imap, pop3, submission, sieve, or smtp (a Postfix).
 
     ``guarded``: to another machine the password goes over TLS with a certificate that is verified, or not.
+    ``ours``: the users whose processes may be told it on this machine.
     """
 
     protocol: str
@@ -37,6 +39,7 @@ class Door:
     timeout: float = TIMEOUT
     patience: float = PATIENCE
     guarded: bool = False
+    ours: frozenset[int] = field(default_factory=us)
 
     def __str__(self) -> str:
         shown = f"[{self.host}]" if ":" in self.host else self.host

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
-from threading import Timer
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mailauth.clients.door import (
@@ -21,7 +20,9 @@ from mailauth.clients.door import (
     unchecked,
     verified,
 )
+from mailauth.clients.listening import stranger
 from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism, load
+from mailauth.overdue import overdue
 
 if TYPE_CHECKING:
     import ssl
@@ -101,13 +102,8 @@ class _Course:
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        clock = Timer(self.most + _GRACE, self._cut)
-        clock.daemon = True
-        clock.start()
-        try:
+        with overdue(self.most + _GRACE, self._cut):
             yield
-        finally:
-            clock.cancel()
 
     def _cut(self) -> None:
         if self._link:
@@ -150,7 +146,12 @@ def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str
         with course.into(Step.CONNECT):
             link = afterwards.enter_context(connect(door))
             afterwards.enter_context(course.holds(link))
-            guarded = door.guarded and leaves(link)
+            away = leaves(link)
+            guarded = door.guarded and away
+        if not away and (other := stranger(door.port, door.ours)) is not None:
+            return course.ended(
+                Answer.NOT_TRIED, f"a process of user {other} listens there, not Dovecot or Postfix"
+            )
         context = verified if guarded else unchecked
         if door.tls == "tls":
             with course.into(Step.TLS):

@@ -1,5 +1,6 @@
 """The model both dialects are read into: what Dovecot asks, in which order, and who verifies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,14 +9,21 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.version import Dialect, Version
 
 ServiceName = Literal["auth", "auth-worker"]
-SqlDriver = Literal["mysql", "pgsql", "sqlite"]
-SQL_DRIVERS: dict[str, SqlDriver] = {"mysql": "mysql", "pgsql": "pgsql", "sqlite": "sqlite"}
+SQL_DRIVERS = ("pgsql", "mysql", "sqlite")  # each is a file of stores/
 SERVICES: tuple[ServiceName, ...] = ("auth", "auth-worker")
 
 # These block, so Dovecot gives them to a worker, which also verifies the hash.
 # Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/passdb-*.c ("blocking"), driver-{mysql,sqlite}.c
-# (SQL_DB_FLAG_BLOCKING); mysql, sqlite, pam and shadow measured.
-BLOCKING_DRIVERS = frozenset({"mysql", "sqlite", "pam", "shadow", "passwd", "bsdauth", "lua"})
+# (SQL_DB_FLAG_BLOCKING); mysql, sqlite, pam, passwd, shadow, lua and dict measured.
+BLOCKING_DRIVERS = frozenset({"mysql", "sqlite", "pam", "shadow", "passwd", "bsdauth", "lua", "dict"})
+# Those of them that can be set not to go to the worker: by "blocking=no" in args (2.3), by
+# passdb_use_worker = no (2.4).  Source: the preinit functions of 2.3.13 to 2.3.21.1; passdb_preinit() of
+# 2.4.0 to 2.4.4 src/auth/passdb.c takes the setting, and passdb-sql.c alone goes to the worker all the same.
+# Measured on 2.3.19.1 and 2.4.1, but for bsdauth.
+_MAY_STAY: Mapping[Dialect, frozenset[str]] = {
+    "2.3": frozenset({"shadow", "passwd", "bsdauth", "lua"}),
+    "2.4": frozenset({"pam", "passwd", "bsdauth", "lua"}),
+}
 # These are never cached: the auth process holds the data itself.  Measured for passwd-file.
 UNCACHED_DRIVERS = frozenset({"passwd-file", "static"})
 
@@ -34,7 +42,7 @@ class Service:
 class SqlSource:
     """How to reach the database that a passdb asks.  The parameters hold a password: no repr."""
 
-    driver: SqlDriver
+    driver: str
     hosts: tuple[dict[str, str], ...] = field(repr=False)  # tried in turn; driver-specific keys
     query: str
     place: str  # the file that says so
@@ -186,15 +194,20 @@ class AuthConfig:
 
 
 def who_verifies(
-    driver: str, *, use_worker: bool, use_cache: bool, cache_with_worker: bool, stays: bool = False
+    driver: str,
+    *,
+    use_worker: bool,
+    use_cache: bool,
+    cache_with_worker: bool,
+    stays: Dialect | None = None,
 ) -> tuple[ServiceName, ServiceName | None]:
     """The process that verifies on a lookup, and the one on a cache hit (None: never cached).
 
     Measured on 2.3.19.1 and 2.4.1: 2.4's ``passdb_use_worker=yes`` moves a driver to the worker,
-    ``=no`` does not take mysql or sqlite out of it.  ``stays``: Lua is set not to go to the worker
-    (2.3 ``blocking=no``, 2.4 ``passdb_use_worker=no``), which it obeys (measured on both).
+    ``=no`` does not take mysql or sqlite out of it.  ``stays``: the dialect by whose setting the driver is
+    not to go to the worker (2.3 ``blocking=no``, 2.4 ``passdb_use_worker=no``); those of _MAY_STAY obey.
     """
-    blocks = driver in BLOCKING_DRIVERS and not (stays and driver == "lua")
+    blocks = driver in BLOCKING_DRIVERS and not (stays and driver in _MAY_STAY[stays])
     miss: ServiceName = "auth-worker" if use_worker or blocks else "auth"
     if not use_cache or driver in UNCACHED_DRIVERS:
         return miss, None

@@ -9,7 +9,7 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any, TypeVar
@@ -35,13 +35,18 @@ def prepare() -> None:
 
 
 def ask(
-    work: Callable[[], object], form: Any, pid: int | None = None, *, seconds: float | None = None
+    work: Callable[[], object],
+    form: Any,
+    pid: int | None = None,
+    *,
+    seconds: float | None = None,
+    kept: Iterable[int] = (),
 ) -> Any:
     """What ``work`` returns in a forked child, checked to be of the type ``form``; it dies with us.
 
     ``pid``: whom it enters.  ``seconds``: how long it may take, whoever it waits for: then it is killed, and
-    NoAnswerInTime raised.  Its CannotObserve and Refused pass through; any other exception is a bug of ours,
-    and whatever kills it is none.
+    NoAnswerInTime raised.  ``kept``: descriptors of ours that it reads; it has no others.  Its CannotObserve
+    and Refused pass through; any other exception is a bug of ours, and whatever kills it is none.
     """
     prepare()
     reader, writer = os.pipe()
@@ -49,8 +54,7 @@ def ask(
     if not child:
         try:
             os.close(reader)
-            if pid:
-                confining.hold_only({writer, *_counting, *holding.descriptors()})
+            confining.hold_only({writer, *_counting, *kept, *(holding.descriptors() if pid else ())})
             with os.fdopen(writer, "wb") as told:
                 told.write(answers.of(work, pid))
         finally:
@@ -122,11 +126,11 @@ def _tell(writer: int, number: int) -> None:
     os.write(writer, number.to_bytes(_NUMBER, "big"))
 
 
-def nobody(call: Callable[[], _T], form: Any, *, seconds: int = _SECONDS) -> _T:
+def nobody(call: Callable[[], _T], form: Any, *, seconds: int = _SECONDS, kept: Iterable[int] = ()) -> _T:
     """Call it as a user whom there is not, where root asks: no files of root's, no programs, limits.
 
-    For what hears strangers, and for what parses what they wrote.  ``seconds``: of CPU.  Who is not root
-    asks in this process.
+    For what hears strangers, and for what parses what they wrote.  ``seconds``: of CPU.  ``kept``: as of
+    ``ask``.  Who is not root asks in this process.
     """
     if os.geteuid() != 0:
         return call()
@@ -140,7 +144,7 @@ def nobody(call: Callable[[], _T], form: Any, *, seconds: int = _SECONDS) -> _T:
         confining.die_with_parent()
         return call()
 
-    found: _T = ask(work, form)
+    found: _T = ask(work, form, kept=kept)
     return found
 
 

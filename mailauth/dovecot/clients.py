@@ -12,8 +12,8 @@ import difflib
 import re
 from collections.abc import Callable
 
+from mailauth import digits
 from mailauth.dovecot import conf
-from mailauth.dovecot.authconfig import SqlDriver
 
 Host = dict[str, str]
 
@@ -22,7 +22,7 @@ class ConnectError(ValueError):
     """The driver or its library refuses the line; holds none of its values."""
 
 
-def of_connect(driver: SqlDriver, connect: str) -> tuple[Host, ...]:
+def of_connect(driver: str, connect: str) -> tuple[Host, ...]:
     """The servers of a 2.3 ``connect``, in Dovecot's order.  Raises ConnectError."""
     if driver == "sqlite":
         return ({"path": connect},)
@@ -66,7 +66,7 @@ def _mysql(line: str) -> Host:
             raise ConnectError("Missing value in connect string: a word without '='; a value has no blanks")
         if name not in _MYSQL:
             raise ConnectError(f"Unknown connect string: {shown(name)}")
-        if name in _NUMBERS and not value.isdigit():
+        if name in _NUMBERS and not digits.are(value):
             raise ConnectError(f"Invalid number: {name}")
         if name == "ssl_verify_server_cert" and value not in ("yes", "no"):
             raise ConnectError(f"Invalid boolean: {name}")
@@ -113,7 +113,7 @@ _NOT_THE_CLIENTS = ("connection_limit",)
 
 
 def of_blocks(
-    driver: SqlDriver, tree: conf.Block, passdb: conf.Block, value: Callable[[str, str], str]
+    driver: str, tree: conf.Block, passdb: conf.Block, value: Callable[[str, str], str]
 ) -> tuple[Host, ...]:
     """The servers of 2.4's ``mysql NAME { ... }``: the global ones, and those in the passdb.
 
@@ -132,7 +132,7 @@ def of_blocks(
     return tuple(found)
 
 
-def shared_by(driver: SqlDriver, tree: conf.Block, passdb: conf.Block) -> tuple[object, ...]:
+def shared_by(driver: str, tree: conf.Block, passdb: conf.Block) -> tuple[object, ...]:
     """Passdbs and userdbs for which this is the same have one client between them: the first one's.
 
     What stands in a server's own block does not count.  Source: driver_mysql_db_cache_find() and

@@ -1,5 +1,6 @@
 """Files of Dovecot's configuration language, with all they include: conf.py says what they mean."""
 
+import errno
 import glob
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from mailauth.oserrors import unseen
 
 _MAX_DEPTH = 20  # of includes: deeper is a loop
 # Of one configuration, with all it includes: a file may include itself many times.
-_MOST_FILES, _MOST_BYTES = 10_000, 4 * 1024 * 1024
+_MOST_FILES, _MOST_BYTES = 10_000, inroot.CONFIGURATION
 
 
 class _TooMuchError(CannotObserve):
@@ -77,20 +78,21 @@ class _Reader:
         try:
             text = _text(self.locate(name), "surrogateescape")
         except OSError as why:
-            raise unseen(name, why) from None
+            raise (_too_much(name) if why.errno == errno.EFBIG else unseen(name, why)) from None
         self.files.append(name)
         self.left[:] = self.left[0] - 1, self.left[1] - len(text)
         if min(self.left) < 0:
-            raise _TooMuchError(
-                f"{name}: the configuration with all that it includes has more than {_MOST_FILES} files or"
-                f" {_MOST_BYTES // 1024**2} MiB; it was not read."
-            )
+            raise _too_much(name)
         return parse(text, name, include=include, ext=self.ext)
 
     def _included(self, pattern: str, depth: int) -> Iterator[Block]:
         if _is_hidden(self.locate(pattern)):
             self.hidden.append(pattern)
-        for match in inroot.names(pattern, self.locate):
+        try:
+            every = inroot.names(pattern, self.locate)
+        except CannotObserve:
+            raise _too_much(pattern) from None
+        for match in every:
             try:
                 yield self.read(match, depth)
             except _TooMuchError:
@@ -100,9 +102,16 @@ class _Reader:
                     self.hidden.append(match)
 
 
+def _too_much(name: str) -> _TooMuchError:
+    return _TooMuchError(
+        f"{name}: the configuration with all that it includes has more than {_MOST_FILES} files or"
+        f" {_MOST_BYTES // 1024**2} MiB; it was not read."
+    )
+
+
 def _text(path: Path, errors: str) -> str:
     """As Path.read_text() has it, with any line end as LF."""
-    data = inroot.content(path).decode("utf-8", errors)
+    data = inroot.content(path, _MOST_BYTES).decode("utf-8", errors)
     return data.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -15,7 +15,7 @@ import platform
 import re
 import resource
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -83,10 +83,10 @@ def die_with_parent() -> None:
     call("prctl", _PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
 
-def hold_only(kept: Iterable[int]) -> None:
+def hold_only(kept: Collection[int]) -> None:
     """Close what else is open, for good: a terminal, a journal, a folder of ours would go along."""
     nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for number in range(3):
+    for number in {0, 1, 2}.difference(kept):
         os.dup2(nothing, number)
     first = 3
     for one in [*sorted(each for each in kept if each >= first), os.sysconf("SC_OPEN_MAX")]:
@@ -190,8 +190,10 @@ def write_nothing(but: Iterable[Path] = ()) -> None:
             with suppress(OSError):
                 file = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
                 call("syscall", _LANDLOCK_ADD, rules, 1, struct.pack("=Qi", _WRITE_FILE | cuts, file), 0)
+                os.close(file)
         call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         call("syscall", _LANDLOCK_RESTRICT, rules, 0)
+        os.close(rules)
 
 
 def open_only() -> None:

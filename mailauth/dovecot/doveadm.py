@@ -7,11 +7,12 @@ A Dovecot in another root is named by the PID of its master; its files are then 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mailauth import digits
 from mailauth.dovecot import (
     answers,
     children,
@@ -80,7 +81,7 @@ class Installation:
 
     def read(self, name: str) -> str:
         """A text of that Dovecot's system, such as /etc/passwd.  Raises OSError."""
-        return inroot.content(self.path(name)).decode("utf-8", "replace")
+        return inroot.content(self.path(name), inroot.TABLE).decode("utf-8", "replace")
 
     def has(self, name: str) -> bool:
         """Whether it has this file or folder.  Raises CannotObserve when that may not be seen."""
@@ -139,7 +140,7 @@ class Installation:
             preexec_fn=enter if pid else None,  # noqa: PLW1509 - as ``inside``
         ) as ran:
             try:
-                told = programs.talk(ran, feed, timeout)
+                told = programs.talk(ran, feed, timeout, programs.most_of(argv[0]))
             except BaseException:
                 if pid:
                     entering.end(ran.pid, apart=apart)
@@ -149,7 +150,7 @@ class Installation:
         return Ran(ran.returncode, out, err)
 
     def _content(self, name: str) -> bytes:
-        return inroot.content(self.path(name))
+        return inroot.content(self.path(name), inroot.PROGRAM)
 
     def inside(
         self,
@@ -196,22 +197,25 @@ class Installation:
         """A user of the system that this Dovecot lives in; None for one that is not there."""
         try:
             entry = next(e for e in self._entries("passwd") if e[0] == user)
-            uid, gid = int(entry[2]), int(entry[3])
-            groups = {int(e[2]) for e in self._entries("group") if user in e[3].split(",")}
-        except (OSError, StopIteration, ValueError):
+            numbers = [digits.number(e[2]) for e in self._entries("group") if user in e[3].split(",")]
+        except (OSError, StopIteration):
             return None
-        return Identity(uid, gid, tuple(sorted(groups | {gid})))
+        uid, gid = digits.number(entry[2]), digits.number(entry[3])
+        if uid is None or gid is None:
+            return None
+        return Identity(uid, gid, tuple(sorted({gid, *(one for one in numbers if one is not None)})))
 
     def group(self, name: str) -> int | None:
         """The number of a group of that system; None where there is none."""
         try:
-            return next(int(entry[2]) for entry in self._entries("group") if entry[0] == name)
-        except (OSError, StopIteration, ValueError):
+            return next(digits.number(entry[2]) for entry in self._entries("group") if entry[0] == name)
+        except (OSError, StopIteration):
             return None
 
-    def _entries(self, name: str) -> list[list[str]]:
-        lines = self.read(f"/etc/{name}").splitlines()
-        return [parts for line in lines if len(parts := line.split(":")) > 3]
+    def _entries(self, name: str) -> Iterator[list[str]]:
+        for line in self.read(f"/etc/{name}").splitlines():
+            if len(parts := line.split(":")) > 3:
+                yield parts
 
     def _closed(self) -> CannotObserve:
         """Why that Dovecot's programs cannot be run beside it."""

@@ -61,6 +61,13 @@ def rights(pid: int) -> Rights:
         os.close(process)
 
 
+def users_of(pid: int | None) -> frozenset[int]:
+    """The user of a Dovecot that was named by its process; nobody where it has ended."""
+    with suppress(OSError):
+        return frozenset({rights(pid).uid}) if pid else frozenset()
+    return frozenset()
+
+
 def as_far_as_it_may(pid: int) -> None:
     """In a forked child: that process's user and capabilities, and nothing else of it; to open its files."""
     process = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY)

@@ -17,6 +17,8 @@ FROM_ENTRY = re.compile(r"%\{\s*ldap:([^}|:\s]+)")
 _OTHER_WAYS = re.compile(r"ldap_(?:ptr|multi|dn)\b")
 _OF_23 = re.compile(r"%\{ldap:([^}:]+)(?::([^}]*))?\}|(%%)|(%\$)")
 _CHANGED = re.compile(r"%[-.\dA-Z]+(?:\$|\{ldap)")  # a modifier, whose result is not worked out here
+_NAME = re.compile(r"[A-Za-z][\w-]*")
+_ALONE = re.compile(r"%\{\s*ldap:([A-Za-z][\w-]*)\s*\}")
 PASSWORDS = ("password", "password_noscheme")
 
 Values = Mapping[str, tuple[bytes, ...]]
@@ -47,6 +49,14 @@ def _of_23(text: str) -> Field | None:
     if attribute and not more:
         return Field(name, attribute, None)
     return Field(name, attribute, template if "%" in template else f"{template}%$")
+
+
+def alone(one: Field) -> str:
+    """The attribute whose value the field is, as it is; "" where it is made of more."""
+    if one.template is None:
+        return one.attribute if _NAME.fullmatch(one.attribute) else ""
+    found = None if one.attribute else _ALONE.fullmatch(one.template)
+    return found[1] if found else ""
 
 
 def attributes(fields: tuple[Field, ...]) -> tuple[str, ...]:

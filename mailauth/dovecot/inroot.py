@@ -17,11 +17,13 @@ import re
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from mailauth import whole
-from mailauth.dovecot import entering, holding
+from mailauth.dovecot import confining, entering, holding
+from mailauth.oserrors import unseen
 
 _OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
@@ -31,7 +33,10 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ONLY_NAMED = os.O_PATH | os.O_CLOEXEC  # a socket: it is connected to, not opened
 _MOST_ADDRESS = 100
 _UNKNOWN = (errno.ENOSYS, errno.EPERM)  # an old kernel; a sandbox that does not know the call
-MOST = 64 * 1024 * 1024  # bytes of one file
+_MiB = 1024 * 1024
+# Bytes that are read of a file, one bound for each kind.
+PROGRAM, TABLE, CONFIGURATION, NUMBER = 64 * _MiB, 16 * _MiB, 4 * _MiB, 64
+_MOST_NAMES = 1_000_000  # in one folder
 
 
 class _How(ctypes.Structure):
@@ -68,7 +73,10 @@ def found(root: str, name: str) -> Path:
 
 
 def names(pattern: str, locate: Callable[[str], Path]) -> list[str]:
-    """The names that a shell's pattern has there, sorted; ``locate`` says where a name can be opened."""
+    """The names that a shell's pattern has there, sorted; ``locate`` says where a name can be opened.
+
+    Raises CannotObserve for a folder of another root that has more names than ``entries`` lists.
+    """
     if locate("/") == Path("/"):
         return sorted(glob.glob(pattern))  # noqa: PTH207 - the pattern is absolute
     seen = [""]
@@ -84,12 +92,23 @@ def _matching(folder: str, part: str, locate: Callable[[str], Path]) -> Iterator
             locate(f"{folder}/{part}").lstat()
             yield f"{folder}/{part}"
             return
-        listed = [one.name for one in locate(folder or "/").iterdir()]
-    except OSError:
+        listed = entries(locate(folder or "/"))
+    except OSError as why:
+        if why.errno == errno.EFBIG:
+            raise unseen(folder or "/", why, "was not listed") from None
         return
     for name in listed:
         if fnmatch.fnmatchcase(name, part) and (part[0] == "." or name[0] != "."):
             yield f"{folder}/{name}"
+
+
+def entries(folder: Path) -> list[str]:
+    """The names in a folder.  Raises OSError, also where there are more than anybody's who is not hostile."""
+    with os.scandir(folder) as every:
+        found = [one.name for one in islice(every, _MOST_NAMES + 1)]
+    if len(found) > _MOST_NAMES:
+        raise OSError(errno.EFBIG, f"there are more than {_MOST_NAMES:,} files in this folder", str(folder))
+    return found
 
 
 def opened(path: Path) -> BinaryIO:
@@ -105,7 +124,7 @@ def opened(path: Path) -> BinaryIO:
     return file
 
 
-def content(path: Path, most: int = MOST) -> bytes:
+def content(path: Path, most: int) -> bytes:
     """All of a file.  Raises OSError, also where it is larger than ``most`` bytes."""
     with opened(path) as file:
         return whole.read(file, most, path)
@@ -155,6 +174,7 @@ def _as_its_user(pid: int, folder: int, root: str, name: str, flags: int) -> int
     if not child:
         told = errno.EACCES
         try:
+            confining.hold_only({its.fileno(), folder, *holding.descriptors()})
             entering.as_far_as_it_may(pid)
             descriptor = _inside(folder, root, name, flags)
             if flags == _ONLY_NAMED and not os.access(f"/proc/self/fd/{descriptor}", os.W_OK):

@@ -15,8 +15,11 @@ from typing import IO, BinaryIO, cast
 
 from mailauth import lines
 from mailauth.dovecot import inroot
-from mailauth.dovecot.logs import MOST_LINE, LogEvent, of_use, parse_line
-from mailauth.dovecot.logstamp import Stamps
+from mailauth.dovecot.logblocks import Sifted, blocks_of, reader, sieve
+from mailauth.dovecot.logs import MOST_LINE, LogEvent, parse_line
+from mailauth.dovecot.logsifting import blocks_in
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
+from mailauth.dovecot.loguse import of_use
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
@@ -72,7 +75,7 @@ def rotated(path: Path) -> list[Path]:
     name = re.escape(path.name)
     form = re.compile(rf"{name}(?:\.(\d+)|[-.](\d{{4}}-?\d\d-?\d\d(?:-?\d+)?))(?:\.(?:gz|bz2|xz))?")
     with suppress(OSError):
-        found = [one for one in path.parent.iterdir() if form.fullmatch(one.name)]
+        found = [path.parent / name for name in inroot.entries(path.parent) if form.fullmatch(name)]
         return sorted(found, key=lambda one: one.stat().st_mtime)
     return []
 
@@ -181,6 +184,28 @@ def events_since(
                 if event and since and event.when and event.when < since:
                     continue
                 yield event, size
+        except (OSError, EOFError) as why:
+            raise CannotObserve(f"{path}: the log cannot be read to its end ({why}).") from None
+
+
+def blocks_since(
+    path: Path,
+    since: datetime | None,
+    stamps: Stamps,
+    until: float,
+    file_of: Mapping[Path, BinaryIO] = _NONE_HELD,
+) -> Iterator[Sifted]:
+    """The blocks of a file from shortly before ``since`` on; the rest as for ``events_since``."""
+    with opened(path, file_of) as file:
+        packed = path.suffix in _PACKED
+        if since is not None and not packed:
+            _seek(file, since, stamps)
+        sift = sieve(stamps.ident, common=stamps.own == DEFAULT_STAMP)
+        try:
+            if packed:
+                yield from blocks_of(reader(file), sift, until)
+            else:
+                yield from blocks_in(cast(BinaryIO, file), sift, until)
         except (OSError, EOFError) as why:
             raise CannotObserve(f"{path}: the log cannot be read to its end ({why}).") from None
 

@@ -7,23 +7,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from mailauth.dovecot import logfiles
 from mailauth.dovecot.children import nobody
+from mailauth.dovecot.logblocks import Sifted, blocks_of, reader, sieve
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logclients import of_lookup
-from mailauth.dovecot.logfiles import events_of, events_since, held, last_time, lines_of, rotated
+from mailauth.dovecot.logfiles import blocks_since, held, last_time, rotated
 from mailauth.dovecot.logreport import FromLogReport, Read, Reading, report, written
-from mailauth.dovecot.logs import MOST_LINE, LogEvent, plain
-from mailauth.dovecot.logstamp import Stamps
+from mailauth.dovecot.logs import LogEvent, parse_line, plain
+from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import UsageError
 from mailauth.lines import OutOfTime
 
 _REPORTING = 60  # seconds beyond those of the reading
-_LOOK = 4096  # lines between two looks at the clock
+_LOOK = 1024  # events between two looks at the clock
 
 
 def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogReport:
@@ -33,7 +35,8 @@ def read_logs(asked: Reading, shown_as: Callable[[Path], str] = str) -> FromLogR
     """
     files = [one for path in asked.paths for one in (*(rotated(path) if asked.rotated else ()), path)]
     with held(files) as file_of:
-        found = _as_nobody(lambda: _read_files(file_of, asked, shown_as), asked)
+        kept = [file.fileno() for file in file_of.values()]
+        found = _as_nobody(lambda: _read_files(file_of, asked, shown_as), asked, kept)
     if found is None:
         raise UsageError(f"{', '.join(map(shown_as, files))}: {_NO_LOG}")
     return replace(found, free=_free(files[-1], found)) if files else found
@@ -49,9 +52,11 @@ def _free(file: Path, found: FromLogReport) -> int | None:
     return None
 
 
-def _as_nobody(read: Callable[[], FromLogReport | None], asked: Reading) -> FromLogReport | None:
+def _as_nobody(
+    read: Callable[[], FromLogReport | None], asked: Reading, kept: list[int]
+) -> FromLogReport | None:
     """Strangers wrote what is in it, and C unpacks it.  The child has as long as the reading may take."""
-    return nobody(read, FromLogReport | None, seconds=int(asked.seconds) + _REPORTING)
+    return nobody(read, FromLogReport | None, seconds=int(asked.seconds) + _REPORTING, kept=kept)
 
 
 def _read_files(
@@ -71,9 +76,10 @@ def _read_files(
                 read.stopped += f", and none of {shown_as(path)}"
                 continue
             read.sources.append(shown_as(path))
-            events = events_since(path, since, stamps_of(asked, now), until=until, file_of=file_of)
+            stamps = stamps_of(asked, now)
+            blocks = blocks_since(path, since, stamps, until, file_of)
             with _said_where(read):
-                _take(census, events, asked, read, until)
+                _take(census, events_in(blocks, stamps, read, since), asked, read, until)
     if read.lines and not census.lines and not any(logfiles.is_log(path, file_of) for path in file_of):
         return None
     return report(census, read, asked)
@@ -90,7 +96,10 @@ def read_stream(stream: IO[bytes], asked: Reading, name: str = "standard input")
 
     Raises UsageError where that is no log.
     """
-    found = _as_nobody(lambda: _read_stream(stream, asked, name), asked)
+    kept = list[int]()
+    with suppress(UnsupportedOperation):  # it is in memory
+        kept = [stream.fileno()]
+    found = _as_nobody(lambda: _read_stream(stream, asked, name), asked, kept)
     if found is None:
         raise UsageError(f"{name}: {_NO_LOG}")
     return found
@@ -99,26 +108,28 @@ def read_stream(stream: IO[bytes], asked: Reading, name: str = "standard input")
 def _read_stream(stream: IO[bytes], asked: Reading, name: str) -> FromLogReport | None:
     """None where it is no log."""
     read, census = Read(sources=[name]), Census(asked.several)
-    first: list[bytes] = []
+    first = bytearray()
+    get = reader(stream)
+
+    def part(size: int) -> bytes:
+        told = get(size)
+        if len(first) < _FIRST_BYTES:
+            first.extend(told)
+        return told
+
     with _no_collector():
         until, stamps = time.monotonic() + asked.seconds, stamps_of(asked, datetime.now().astimezone())
+        sift = sieve(stamps.ident, common=stamps.own == DEFAULT_STAMP)
         with _said_where(read):
-            lines = _with_first(lines_of(stream, until), first)
-            _take(census, events_of(lines, stamps), asked, read, until)
-    if read.lines and not census.lines and not logfiles.has_times(first):
+            blocks = blocks_of(part, sift, until)
+            _take(census, events_in(blocks, stamps, read), asked, read, until)
+    if read.lines and not census.lines and not logfiles.has_times(bytes(first).split(b"\n")[:_FIRST]):
         return None
     return report(census, read, asked)
 
 
-def _with_first(lines: Iterable[tuple[bytes, int]], first: list[bytes]) -> Iterator[tuple[bytes, int]]:
-    """The same lines; the first of them are kept, too."""
-    for line, size in lines:
-        if len(first) < _FIRST:
-            first.append(line)
-        yield line, size
-
-
 _FIRST = 100  # lines by which a log is known
+_FIRST_BYTES = 1024 * 1024  # in which they are
 
 
 @contextmanager
@@ -148,23 +159,33 @@ def stamps_of(asked: Reading, now: datetime) -> Stamps:
     return Stamps(now, own=asked.log_timestamp, ident=asked.ident)
 
 
+def events_in(
+    blocks: Iterable[Sifted], stamps: Stamps, read: Read, since: datetime | None = None
+) -> Iterator[tuple[LogEvent, int]]:
+    """The events from ``since`` on, each with its line's size; all lines are counted in ``read``."""
+    for block in blocks:
+        read.lines += block.lines
+        read.size += block.size
+        read.long += block.long
+        for line in block.useful:
+            event = parse_line(line, stamps)
+            if event is None:
+                continue
+            if since and event.when and event.when < since:
+                read.lines -= 1
+            else:
+                yield event, len(line)
+
+
 def _take(
-    census: Census,
-    events: Iterable[tuple[LogEvent | None, int]],
-    asked: Reading,
-    read: Read,
-    until: float,
+    census: Census, events: Iterable[tuple[LogEvent, int]], asked: Reading, read: Read, until: float
 ) -> None:
     """Raises OutOfTime where ``until`` comes before their end."""
     wanted = plain(asked.user, 80).casefold()
-    for event, size in events:
-        read.lines += 1
-        read.size += size
-        if not read.lines % _LOOK and time.monotonic() > until:
+    for number, (event, size) in enumerate(events):
+        if not number % _LOOK and time.monotonic() > until:
             raise OutOfTime
-        if size > MOST_LINE:
-            read.long += 1
-        if event is None or of_lookup(event):
+        if of_lookup(event):
             continue
         if event.ours:
             read.own += event.kind is not LogKind.OTHER

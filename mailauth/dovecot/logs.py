@@ -83,6 +83,10 @@ _LOGIN_LINE = re.compile(
     rb"(?P<what>[^<>]*?): user=<(?P<user>.*)>,(?: method=[A-Z0-9-]+,)? rip=(?P<ip>[0-9A-Fa-f.:]*)"
     rb"(?P<rest>, .*)?"
 )
+_LOGGED_IN = re.compile(  # the most frequent line, where nothing in it is doubtful
+    rb"((?!auth)[a-z][a-z0-9_-]{0,25}-login): (?:Info: )?(Login|Logged in): user=<([^<>\n]*)>,"
+    rb"(?: method=[A-Z0-9-]+,)? rip=([0-9A-Fa-f.:]*), [^<>\n]*session=<([^<>\n]*)>"
+)
 _SESSION = re.compile(rb"session=<([^<>]*)>$")
 _GIVEN = re.compile(rb" \((?:(SHA1) of )?given password: (.*)\)(?: - trying the next passdb)?$", re.DOTALL)
 _GIVEN_AT = re.compile(rb" \((?:SHA1 of )?given password: .*", re.DOTALL)  # also where the line is cut
@@ -110,16 +114,6 @@ MOST_LINE = 64 * 1024
 _OF_SERVERS = (b"mysql", b"pgsql", b"sqlite", b"sqlpool", b"imapc")
 _OF_MAIL = ("imap", "pop3", "submission", "managesieve")
 _GRAVE = ("Error", "Fatal", "Panic")
-_GRAVE_WORDS = (b": Error: ", b": Fatal: ", b": Panic: ")
-_OF_USE = re.compile(
-    rb"[Aa]uth|master: |login failure|user\+IP|proxying to|starting up|SIGHUP|haproxy: "
-    rb"|Log(?:in|ged in): user=|" + b"|".join(rb"\(" + words for words in ENDS if b"auth" not in words)
-)
-
-
-def of_use(line: bytes) -> bool:
-    """Whether a line can be of any use: most are not, and need not be parsed."""
-    return _OF_USE.search(line) is not None or any(word in line for word in _GRAVE_WORDS)
 
 
 def ends_a_session(line: bytes) -> bool:
@@ -142,6 +136,10 @@ def parse_line(line: bytes, stamps: Stamps) -> LogEvent | None:
 
 def parse_message(when: datetime | None, said: bytes) -> LogEvent | None:
     """The event of a message without its time: as the journal has it."""
+    if found := _LOGGED_IN.fullmatch(said):
+        name, what, user, ip, session = found.groups()
+        who = (plain(_decoded(user), 80), ip.decode(), session.decode("ascii", "replace"))
+        return LogEvent(when, LogKind.LOGGED_IN, name.decode(), "Info", what.decode(), None, *who, attempts=0)
     head = _HEAD.fullmatch(said)
     if head is None:
         return None
@@ -342,7 +340,7 @@ def _reason(text: bytes, row: Message | None) -> tuple[str, int | None, str]:
     text = _CHILD.sub(rb"Child ", text.removesuffix(_NEXT).rstrip())
     if row and text == row.words.encode():
         return row.words, given, sha1
-    return plain(_decoded(shown(text, row)), 100), given, sha1
+    return plain(_decoded(shown(text, row)), row.most if row else 100), given, sha1
 
 
 def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> LogEvent:

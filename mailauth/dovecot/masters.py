@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from mailauth.dovecot import entering, holding, inroot
+from mailauth.dovecot import entering, holding, inroot, processes
 from mailauth.errors import CannotObserve, UsageError
 
 _LISTENS = "00010000"  # flags: __SO_ACCEPTCON
@@ -40,7 +40,7 @@ def master(pid: int) -> Master:
     try:
         holding.hold(pid)
         name = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = processes.command(pid)
         if name != "dovecot":
             raise UsageError(f"--pid {pid}: this is {name}, not a Dovecot master process.")
         program = Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")

@@ -69,14 +69,32 @@ class Message(NamedTuple):
         """Whether a part of it may hold a secret."""
         return "%!" in self.words
 
+    @property
+    def most(self) -> int:
+        """How many characters are shown of it: of a script Dovecot's words, Lua's 60 of its name, and why."""
+        return 240 if self.of_script else 100
+
+    @property
+    def of_script(self) -> bool:
+        """Whether its secret part begins with the place in a Lua script where that ended."""
+        return "lua_pcall(" in self.words
+
 
 # What stands behind a secret part and is Dovecot's own; of dict's and oauth2's servers.
 _TAILS = re.compile(
     rb"dict-server returned failure|net_connect_unix\([^()]*\) failed: [A-Z][a-z ]+"
     rb"|(?:Connection|Request|Lookup) timed out|[A-Z][a-z]+ (?:refused|denied)|Object doesn't begin with '\{'"
     rb"|No such file or directory|Permission denied|Broken (?:value|line)|Disconnected|Not connected"
-    rb"|attempt to [a-z]+ a [a-z]+ value|not a function|invalid return value \([^()'\"]*\)"
+    rb"|not a function|invalid return value \([^()'\"]*\)|(?:stack|C stack) overflow|not enough memory"
+    # Lua's own, with the name of a variable as the script has it: luaG_typeerror(), varinfo(), ldebug.c of
+    # 5.4 and 5.1; luaL_argerror(), lauxlib.c.
+    rb"|attempt to [a-z ]{1,40} an? [a-z]+ value(?: \([a-z]+ '[A-Za-z_][\w ]{0,60}'\))?"
+    rb"|attempt to [a-z]{1,20} [a-z]+ '[A-Za-z_]\w{0,60}' \(an? [a-z]+ value\)"
+    rb"|attempt to compare (?:two [a-z]+ values|[a-z]+ with [a-z]+)"
+    rb"|bad argument #\d+ to '[A-Za-z_]\w{0,60}' \([a-z ]+ expected, got [a-z ]+\)"
 )
+# Where in its script Lua stopped: luaL_where(), lauxlib.c; of a long path it writes the end (luaO_chunkid()).
+_IN_SCRIPT = re.compile(rb"(?:/|\.\.\.)[^\s:'\"]{1,400}:\d{1,7}: ")
 _HEAD = 3  # bytes by which the rows are found
 
 
@@ -129,7 +147,11 @@ def _without_secret(text: bytes, row: Message) -> bytes:
     """What is before the first part that may be secret, and Dovecot's own words behind it."""
     before = row.words.partition("%!")[0].encode().split(b"%")
     kept = text[: _end_of(before, text) or 0]
+    if row.of_script and (place := _IN_SCRIPT.match(text, len(kept))):
+        kept += place[0]
     tail = None
     for tail in _TAILS.finditer(text, len(kept)):  # noqa: B007 - the last one is Dovecot's
         pass
+    if tail and tail.start() == len(kept):
+        return kept + tail[0]
     return kept + b"..." + (b": " + tail[0] if tail else b"")

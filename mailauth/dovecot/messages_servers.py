@@ -10,7 +10,7 @@ _FAILED, _BACKEND, _OTHER = LogKind.FAILED, LogKind.BACKEND, LogKind.OTHER
 
 _LDAP = (
     Message(_BACKEND, "Connection lost to LDAP server, reconnecting",
-            "the LDAP port takes connections and closes them", "db-ldap.c"),
+            "the LDAP server closed the connection, and auth connects again", "db-ldap.c"),
     Message(_BACKEND, "Can't connect to server: %", "nothing answers at the LDAP server's address",
             "db-ldap.c"),
     Message(_BACKEND, "binding failed (dn %): %", "the LDAP server refuses Dovecot's own bind", "db-ldap.c"),
@@ -117,7 +117,12 @@ _PAM = (
     Message(_OTHER, "pam_end() failed: %", "", "passdb-pam.c"),
 )  # fmt: skip
 
+# Called with a password: a login, whether the client has a session or not.
+VERIFY_ENDS = Message(_FAILED, "passdb-lua: lua_pcall(auth_password_verify,%) failed: %!",
+                      "the Lua script ends with an error", "passdb-lua.c", Why.SERVER)  # fmt: skip
+
 _LUA = (
+    VERIFY_ENDS,
     Message(_FAILED, "passdb-lua: lua_pcall(%) failed: %!", "the Lua script ends with an error",
             "passdb-lua.c", Why.SERVER),
     Message(_FAILED, "userdb-lua: lua_pcall(%) failed: %!", "the Lua script ends with an error",

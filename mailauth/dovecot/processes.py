@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+_MOST_WORDS = 128 * 1024  # bytes: as many as execve(2) takes of one word
+
 
 def named(name: str) -> Iterator[int]:
     """The PIDs of this name, of at most 15 bytes: the kernel keeps no more.  Source: proc_pid_comm(5)."""
@@ -16,6 +18,15 @@ def named(name: str) -> Iterator[int]:
         with suppress(OSError), open(f"/proc/{pid}/comm", "rb", buffering=0) as comm:  # noqa: PTH123
             if comm.read() == wanted:
                 yield int(pid)
+
+
+def command(pid: int | str) -> list[bytes]:
+    """The words that it was started with.  Raises OSError when it has ended.
+
+    It may have put anything there, of any length (PR_SET_MM of prctl(2)).
+    """
+    with open(f"/proc/{pid}/cmdline", "rb") as words:  # noqa: PTH123
+        return words.read(_MOST_WORDS).split(b"\0")
 
 
 def stat(pid: int | str) -> list[bytes]:

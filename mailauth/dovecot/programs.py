@@ -20,7 +20,9 @@ from typing import IO
 from mailauth.errors import CannotObserve
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a program is looked for
-MOST_OUTPUT = 32 * 1024 * 1024  # bytes that a program may print; doveadm who has a row for each session
+_MiB = 1024 * 1024
+_MOST_OUTPUT = 8 * _MiB  # bytes that a program may print: doveconf -a prints some 60 KB, and each is parsed
+_MOST_LISTED = {"doveadm": 32 * _MiB}  # doveadm who has a row for each session
 _MOST_SCRIPTS = 4  # as the kernel: one that is run by one that is run by one
 _MFD_EXEC = 0x10  # Linux 6.3; before, every one can be run
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -71,6 +73,11 @@ def _sealed(data: bytes) -> int:
     return descriptor
 
 
+def most_of(program: str) -> int:
+    """Bytes that a program of Dovecot's may print, whoever has put it there."""
+    return _MOST_LISTED.get(program.rpartition("/")[2], _MOST_OUTPUT)
+
+
 def heard(argv: Sequence[str], seconds: float, most: int) -> tuple[int, bytes, bytes]:
     """Run a program of ours: how it ended, and what it said.  Raises as ``talk`` does, and OSError."""
     pipe = subprocess.PIPE
@@ -83,9 +90,7 @@ def heard(argv: Sequence[str], seconds: float, most: int) -> tuple[int, bytes, b
     return ran.returncode, out, err
 
 
-def talk(
-    ran: subprocess.Popen[bytes], feed: bytes, seconds: float, most: int = MOST_OUTPUT
-) -> tuple[bytes, bytes]:
+def talk(ran: subprocess.Popen[bytes], feed: bytes, seconds: float, most: int) -> tuple[bytes, bytes]:
     """Feed it, and hear it to its end; of its errors, so much is kept.
 
     Raises subprocess.TimeoutExpired when it does not end in time, and CannotObserve when it prints more.
@@ -118,7 +123,10 @@ def talk(
                 data = os.read(stream.fileno(), 65536)
                 told[stream] += data[: most - len(told[stream])]
                 if stream is ran.stdout and data and len(told[stream]) == most:
-                    raise CannotObserve(f"{_name(ran.args)} prints more than {most // 1024**2} MiB.")
+                    raise CannotObserve(
+                        f"{_name(ran.args)}: prints more than {most // _MiB} MiB, which was not looked at;"
+                        " see whether it is the program that was installed."
+                    )
                 if not data:
                     ready.unregister(stream)
     ran.wait(max(until - time.monotonic(), 0.0))

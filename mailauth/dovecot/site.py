@@ -32,7 +32,9 @@ def read_config(dovecot: Installation, service: str = "") -> AuthConfig:
     """
     config = read_or_refusal(dovecot, service)
     if isinstance(config, Refusal):
-        raise UsageError(f"Dovecot does not accept {config.file}: {config.place}: {config.words}")
+        from mailauth.dovecot.not_accepted import sentence  # noqa: PLC0415 - tables that nobody else needs here
+
+        raise UsageError(sentence(dovecot, config))
     return config
 
 

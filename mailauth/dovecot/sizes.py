@@ -8,7 +8,7 @@ import re
 from mailauth.errors import UsageError
 
 _FACTOR = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-_SIZE = re.compile(r"(\d+)\s*([BKMGT]?)(?:I?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,20})\s*([BKMGT]?)(?:I?B)?", re.IGNORECASE)
 
 UNSET = 2**64 - 1  # what 2.3's doveconf prints for a service's vsz_limit that follows the default
 

@@ -51,7 +51,7 @@ def read_passdbs(
             use_worker="blocking=yes" in args.split() or _is_on(ldap, "blocking"),
             use_cache=use_cache,
             cache_with_worker=with_worker,
-            stays="blocking=no" in args.split(),
+            stays="2.3" if "blocking=no" in args.split() else None,
         )
         found.append(
             Passdb(
@@ -165,7 +165,7 @@ def _sql_file(tree: conf.Block, path: str, dovecot: Installation) -> sqlfile.Sql
 
 
 def _sql_source(file: sqlfile.SqlFile, path: str, query: str, default: str) -> SqlSource:
-    driver = SQL_DRIVERS[file.get("driver")]
+    driver = file.get("driver")
     try:
         hosts, refused = clients.of_connect(driver, file.get("connect")), ""
     except clients.ConnectError as why:

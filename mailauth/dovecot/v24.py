@@ -45,7 +45,7 @@ class Sources:
         name = effective(self.tree, block, "sql_driver")
         if name not in SQL_DRIVERS:
             raise CannotObserve(f"{block.kind} {block.name}: mailauth does not know the SQL driver {name!r}.")
-        driver = SQL_DRIVERS[name]
+        driver = name
         if driver == "sqlite":
             hosts: tuple[clients.Host, ...] = (
                 {"path": self._value(effective(self.tree, block, "sqlite_path"), "sqlite_path")},
@@ -111,7 +111,7 @@ def read_passdbs(
             use_worker=effective(tree, block, "passdb_use_worker") == "yes",
             use_cache=use_cache and effective(tree, block, "passdb_use_cache") != "no",
             cache_with_worker=with_worker,
-            stays=worker is not None and worker.value == "no",
+            stays="2.4" if worker is not None and worker.value == "no" else None,
         )
         found.append(
             Passdb(

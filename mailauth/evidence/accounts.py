@@ -20,7 +20,7 @@ class SystemAccount:
 
     ``faults``: what keeps the user out; ``opens``: why any password logs in, or "".  ``where``: the files
     that decide; ``refused``: no password logs in there; ``unless``: but for modules that mailauth does not
-    follow, and these may let the user in.
+    follow, and these may let the user in; ``asked_by``: the process that reads the files.
     """
 
     passdb: str
@@ -31,6 +31,7 @@ class SystemAccount:
     faults: tuple[AccountFault, ...] = ()
     opens: str = ""
     unless: str = ""
+    asked_by: str = "auth-worker"
 
     @property
     def text(self) -> str:

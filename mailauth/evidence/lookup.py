@@ -42,12 +42,16 @@ class Said(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One passdb on the way, and why it was skipped."""
+    """One passdb on the way, and why it was skipped.
+
+    ``mismatch``: it has no such user, and logs a password mismatch all the same.
+    """
 
     number: int
     passdb: str
     said: Said
     why: str = ""
+    mismatch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,8 @@ class LookedUp(Evidence):
     none does; ``without``: if all match but that of the passdb of this number.  ``near``, ``disabled`` and
     ``elsewhere`` (passdbs that are not asked, and have the user) are looked for where no passdb knows the
     user; so is ``comparing``: conditions by which a query compares the password itself, and leaves the row
-    out for the one that was given; and ``aliases``: where the mail of that name is forwarded to.
+    out for the one that was given; ``other_domains``: the same name in them; and ``aliases``: where the mail
+    of that name is forwarded to.
     ``userdbs``: those whose database a login asks, and that fails; ``hidden``: what may hide a row
     from the database account.
     """
@@ -246,6 +251,7 @@ class LookedUp(Evidence):
     wrong: End | None = None
     without: tuple[tuple[int, End], ...] = ()
     near: tuple[NearName, ...] = ()
+    other_domains: tuple[NearName, ...] = ()
     elsewhere: tuple[NearName, ...] = ()
     disabled: tuple[Disabled, ...] = ()
     comparing: tuple[Disabled, ...] = ()

@@ -184,7 +184,10 @@ def _shown(one: Certificate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TlsFlaw:
-    """A certificate or key that Dovecot cannot use.  ``setting`` is the one that names the file."""
+    """A certificate or key that Dovecot cannot use.
+
+    ``setting`` is the one that names the file; ``file``: "" where it names none.
+    """
 
     setting: str
     file: str
@@ -194,12 +197,20 @@ class TlsFlaw:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles(Evidence):
-    """The files with certificates and keys that Dovecot is set to use, and what is wrong with them."""
+    """The files with certificates and keys that Dovecot is set to use, and what is wrong with them.
+
+    ``required``: a password is taken on a secured connection only (ssl = required).
+    """
 
     files: tuple[str, ...]
     flaws: tuple[TlsFlaw, ...]
+    required: bool = False
 
     @property
     def seen(self) -> str:
-        flaws = "; ".join(f"{one.file}: {one.problem}" for one in self.flaws)
+        if not self.flaws and not self.files:
+            return "no certificate is configured"
+        flaws = "; ".join(
+            f"{one.file}: {one.problem}" if one.file else f"{one.setting} {one.problem}" for one in self.flaws
+        )
         return flaws or f"{', '.join(self.files)}: certificate and key belong together"

@@ -24,6 +24,8 @@ class PasswordVariant(Evidence):
     def seen(self) -> str:
         if self.change is not None:
             return f"the password matches {self.how} ({self.tried} near variants tried)"
+        if not self.tried and self.left:
+            return "no near variant of the password was tried; --variants SECONDS gives time for it"
         said = f"none of {self.tried} near variants of the password matches"
         return said + (f"; no time was left for {self.left} more" if self.left else "")
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from mailauth.dovecot.authconfig import SqlDriver
 from mailauth.evidence.fact import Evidence
 
 
@@ -15,7 +14,7 @@ class StoredColumn(Evidence):
     ``column`` are "" for a file or a directory; ``unknown``: why the schema could not be asked.
     """
 
-    driver: SqlDriver | None
+    driver: str | None
     table: str
     column: str
     type: str

@@ -84,27 +84,40 @@ class UserdbAnswer(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedFolder:
+    """A folder that says no to the user's uid.
+
+    ``needs``: "enter" or "write"; ``mode``: that and its owner, in words.
+    """
+
+    folder: str
+    needs: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.needs} {self.folder} ({self.mode})"
+
+
+@dataclass(frozen=True, slots=True)
 class MailAccess(Evidence):
     """Whether the user's uid gets at the mail folder, or could make it: asked of the kernel, as that uid.
 
-    ``stopped_by``: the folder that says no, "" when none does; ``needs``: "enter" or "write";
-    ``exists``: the mail folder is there.
+    ``closed``: the folders that say no, from the root on; ``exists``: the mail folder is there.
     """
 
     path: str
     uid: int
     gid: int
     exists: bool
-    stopped_by: str = ""
-    needs: str = ""
-    mode: str = ""
+    closed: tuple[ClosedFolder, ...] = ()
 
     @property
     def seen(self) -> str:
         there = "is there" if self.exists else "is not there yet"
-        stop = (
-            f"; uid {self.uid} may not {self.needs} {self.stopped_by} ({self.mode})"
-            if self.stopped_by
-            else ""
-        )
+        stop = f"; uid {self.uid} may not {self.refused}" if self.closed else ""
         return f"{self.path} {there}{stop}"
+
+    @property
+    def refused(self) -> str:
+        """What the uid may not do, with each folder's mode."""
+        return ", nor ".join(map(str, self.closed))

@@ -143,18 +143,25 @@ class Trials(Evidence):
 class PasswordCheck(Evidence):
     """The given password against every stored hash, with as much memory as it takes.
 
-    ``lets_in``: one matches, and fits into the process that verifies it.
+    ``lets_in``: one matches, and fits into the process that verifies it.  ``bound``: what a directory said to
+    the one bind with it; the last verdict is what that comes to.
     """
 
     verdicts: tuple[Verdict, ...]
     lets_in: bool
     end: End | None = None  # where the way through the passdbs ends with it
+    bound: str = ""
+
+    @property
+    def several(self) -> bool:
+        """More than one passdb is on the way, or more than one string was compared."""
+        return self.end is not None and (len(self.end.steps) > 1 or len(self.verdicts) > 1)
 
     @property
     def seen(self) -> str:
-        told = "; ".join(words(verdict) for verdict in self.verdicts)
-        several = self.end is not None and (len(self.end.steps) > 1 or len(self.verdicts) > 1)
-        way = self.end.way if self.end and several else ""
+        compared = self.verdicts[:-1] if self.bound else self.verdicts
+        told = "; ".join([*(words(verdict) for verdict in compared), *([self.bound] if self.bound else [])])
+        way = self.end.way if self.end and self.several else ""
         return f"{told}; in Dovecot's order: {way}" if way else told
 
 

@@ -90,6 +90,8 @@ def plan_for(code: str, target: Target) -> Ready:
                 f"{code} is about another version of Dovecot, and the one that runs would refuse its lines:"
                 " mailauth checkup --as-if VERSION prints them; paste them when you upgrade."
             )
+        if down := next((one for one in looked.diagnosis.findings if one.rule.code == "CONF018"), None):
+            raise CannotObserve(f"whether {code} is the case could not be seen: {down.problem.says}")
         others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"
         whom = f" for {target.user!r}" if target.user else ""
         raise UsageError(f"{code} is not found now{whom} (found: {others}); nothing to mend.")

@@ -5,6 +5,7 @@ import re
 import stat
 from pathlib import Path
 
+from mailauth import digits
 from mailauth.dovecot import confining
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
@@ -36,7 +37,7 @@ def change(dovecot: Installation, words: Words) -> None:
     program, _, what, path = words
     group = None
     if program == "chgrp":
-        group = int(what) if what.isdigit() else dovecot.group(what)
+        group = dovecot.group(what) if (given := digits.number(what)) is None else given
         if group is None:
             raise Refused(f"{path}: there is no group {what}.")
     dovecot.inside(lambda: _change(path, what, group))
@@ -97,7 +98,7 @@ def _given(folder: int, name: str, uid: int, gid: int) -> bool:
 
 def changed(now: int, mode: str) -> int:
     """A mode after chmod's words: "0750", "g+r,o-rwx".  Source: chmod(1)."""
-    if mode.isdigit():
+    if digits.are(mode):
         return int(mode, 8)
     for one in mode.split(","):
         found = re.fullmatch(r"([ugoa]+)([+-])([rwx]+)", one)

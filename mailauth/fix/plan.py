@@ -263,7 +263,7 @@ def read(dovecot: Installation, file: str) -> bytes | None:
 
     def content() -> bytes | None:
         try:
-            return inroot.content(Path(file))
+            return inroot.content(Path(file), inroot.CONFIGURATION)
         except FileNotFoundError:
             return None
         except OSError as why:

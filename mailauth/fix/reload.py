@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from mailauth import digits
+from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -39,7 +41,7 @@ def runs(dovecot: Installation, config: AuthConfig) -> bool:
     if dovecot.pid:
         return True
     try:
-        pid = Path(f"{config.base_dir}/master.pid").read_text().strip()
+        pid = inroot.content(Path(f"{config.base_dir}/master.pid"), inroot.NUMBER).decode().strip()
     except OSError:
         return False
     return (Path("/proc") / pid).is_dir()
@@ -52,7 +54,7 @@ def auth_pid(dovecot: Installation, config: AuthConfig) -> int | None:
             told = [line for line in auth.greeting if line.startswith("SPID\t")]
     except CannotObserve:
         return None
-    return int(told[0].split("\t")[1]) if told else None
+    return digits.number(told[0].split("\t")[1]) if told else None
 
 
 def _auths(dovecot: Installation, config: AuthConfig) -> list[psutil.Process]:

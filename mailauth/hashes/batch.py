@@ -18,7 +18,7 @@ from multiprocessing.connection import wait
 from typing import Any, BinaryIO, Literal, TypeVar
 
 from mailauth.errors import MailauthError
-from mailauth.hashes import judge, report
+from mailauth.hashes import judge, printed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import LIMITS, Flaw, Hash, Judgement, Limits, Password
@@ -180,9 +180,9 @@ def _answer(request: Request, settings: Settings) -> dict[str, Any]:
             origin=settings.origin,
             dovecot=settings.dovecot,
         )
-        return report.of_found(found)
+        return printed.of_found(found)
     if settings.what == "show":
-        return report.of_explanation(
+        return printed.of_explanation(
             explain(
                 request.stored,
                 default_scheme=settings.default_scheme,
@@ -193,7 +193,9 @@ def _answer(request: Request, settings: Settings) -> dict[str, Any]:
     if request.password is None:
         raise BadLineError("no password")
     judgement = verify(request.stored, request.password, request.user, settings)
-    return report.of_judgement(judgement, judge.shown(request.stored, default_scheme=settings.default_scheme))
+    return printed.of_judgement(
+        judgement, judge.shown(request.stored, default_scheme=settings.default_scheme)
+    )
 
 
 def verify(stored: bytes, password: Password, user: str, settings: Settings) -> Judgement:

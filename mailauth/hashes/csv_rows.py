@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import BinaryIO
 
+from mailauth import digits
 from mailauth.errors import UsageError
 from mailauth.hashes import batch
 from mailauth.hashes.hash import Password
@@ -210,7 +211,8 @@ def _must_be_one(one: _Named, user: int) -> None:
 
 def _without_names(lines: list[tuple[int, str]], dialect: Dialect) -> _Layout:
     """Where no first line names the columns: two of them, or those whose numbers are said."""
-    numbers = [int(one) for one in (dialect.user, dialect.password) if one.isdigit()]
+    said = [digits.number(one) for one in (dialect.user, dialect.password)]
+    numbers = [one for one in said if one is not None]
     if (dialect.user or dialect.password) and len(numbers) < 2:
         raise UsageError(
             "the first line of the list names no such columns: --user-column and --password-column take"

@@ -5,22 +5,12 @@ its own work area, and ctypes lets other threads run meanwhile.
 """
 
 import ctypes
-import threading
+
+from mailauth.hashes.system_library import first_of
 
 NAMES = ("libcrypt.so.1", "libcrypt.so.2", "libcrypt.so")
 _WORK_AREA = 32768  # sizeof(struct crypt_data) in libxcrypt 4.4; larger than glibc's need not be
 _SETTING = 192  # CRYPT_GENSALT_OUTPUT_SIZE
-
-_lock = threading.Lock()
-_found: list[ctypes.CDLL | None] = []
-
-
-def load() -> ctypes.CDLL | None:
-    """libxcrypt, or None where the system has none (or one without crypt_rn)."""
-    with _lock:
-        if not _found:
-            _found.append(next((lib for lib in map(_open, NAMES) if lib is not None), None))
-        return _found[0]
 
 
 def _open(name: str) -> ctypes.CDLL | None:
@@ -40,6 +30,10 @@ def _open(name: str) -> ctypes.CDLL | None:
     except (OSError, AttributeError):
         return None
     return lib
+
+
+load = first_of(NAMES, _open)
+"""libxcrypt, or None where the system has none (or one without crypt_rn)."""
 
 
 def crypt(lib: ctypes.CDLL, phrase: bytes, setting: bytes) -> bytes | None:

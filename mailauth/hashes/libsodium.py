@@ -8,13 +8,11 @@ the "$argon2i$" or "$argon2id$" in the string and never by the name in braces
 import ctypes
 import ctypes.util
 import mmap
-import threading
+
+from mailauth.hashes.system_library import first_of
 
 NAMES = ("libsodium.so.26", "libsodium.so.23", "libsodium.so")
 """Debian testing has .26, Debian 11 to 13 have .23."""
-
-_lock = threading.Lock()
-_found: list[ctypes.CDLL | None] = []
 
 
 def load(path: str | None = None) -> ctypes.CDLL | None:
@@ -23,12 +21,7 @@ def load(path: str | None = None) -> ctypes.CDLL | None:
     Pass the path that the Dovecot at hand links: a machine may have two versions.
     The system's is looked for once.
     """
-    if path is not None:
-        return _open(path)
-    with _lock:
-        if not _found:
-            _found.append(next((lib for lib in map(_open, NAMES) if lib is not None), None))
-        return _found[0]
+    return _systems() if path is None else _open(path)
 
 
 def _open(name: str) -> ctypes.CDLL | None:
@@ -42,6 +35,9 @@ def _open(name: str) -> ctypes.CDLL | None:
     if lib.sodium_init() < 0:
         return None
     return lib
+
+
+_systems = first_of(NAMES, _open)
 
 
 def str_verify(lib: ctypes.CDLL, encoded: bytes, password: bytes) -> int:

@@ -17,6 +17,7 @@ import psutil
 
 from mailauth.errors import CannotObserve
 from mailauth.lab.builds import SEARCH, cache, locked
+from mailauth.lab.handover import hand_over
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.ports import HOST, Ports
 from mailauth.lab.settings import LabPlace
@@ -171,7 +172,7 @@ class Server:
             folder.chmod(0o700)
             if user is not None and group is not None:
                 for place in (folder, *folder.rglob("*")):
-                    os.chown(place, user, group)
+                    os.chown(place, user, group, follow_symlinks=False)
 
     def _fill(self, program: str, data: Path) -> None:
         """Make the folder of data, which takes a second or two: once, and then copy what is in the cache."""
@@ -310,19 +311,13 @@ class MariaDB(Server):
         ]
 
     def prepare(self, data: Path) -> None:
-        file = data / "lab.sql"
-        file.write_text(
+        hand_over(
+            data / "lab.sql",
             f"CREATE USER '{USER}'@'{HOST}' IDENTIFIED BY '{self.password}';\n"
             f"GRANT ALL ON *.* TO '{USER}'@'{HOST}' WITH GRANT OPTION;\n"
-            "ALTER USER root@localhost ACCOUNT LOCK;\n"
+            "ALTER USER root@localhost ACCOUNT LOCK;\n",
+            *self._ids(),
         )
-        self._own_file(file)
-
-    def _own_file(self, file: Path) -> None:
-        file.chmod(0o600)
-        user, group = self._ids()
-        if user is not None and group is not None:
-            os.chown(file, user, group)
 
     def execute(self, statement: str) -> None:
         link = pymysql.connect(

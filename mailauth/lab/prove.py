@@ -9,7 +9,7 @@ import secrets
 
 from mailauth import hashes
 from mailauth.diagnosing import Looked
-from mailauth.dovecot.authconfig import SERVICES, AuthConfig, ServiceName
+from mailauth.dovecot.authconfig import BLOCKING_DRIVERS, SERVICES, AuthConfig, ServiceName
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import PasswordCheck, Verifiers
@@ -131,9 +131,10 @@ def _default_scheme(case: Case, dialect: Dialect) -> str:
 
 
 def _passdb_extra(case: Case, dialect: Dialect) -> str:
+    stays = case.passdb.verified_by == "auth" and case.passdb.driver in BLOCKING_DRIVERS
     if dialect == "2.3":
-        return ""
-    lines = []
+        return "args = blocking=no" if stays and case.passdb.driver in ("passwd", "shadow") else ""
+    lines = ["use_worker = no"] if stays else []
     if case.passdb.driver in ("passwd-file", "pgsql") and case.passdb.verified_by == "auth-worker":
         lines.append("use_worker = yes")
     if case.passdb.driver == "passwd-file":

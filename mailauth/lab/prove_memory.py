@@ -14,7 +14,7 @@ from mailauth.lab.databases import Server
 from mailauth.lab.dovecot import Lab
 from mailauth.memory.measure import spread
 from mailauth.memory.recommend import AdviceRow, Wish
-from mailauth.memory.report import Load
+from mailauth.memory.records import Load
 
 _PASSWORD = Password.of("a stand-in, and nobody's password")
 _NO_LIMIT = {"2.3": "0", "2.4": "unlimited"}

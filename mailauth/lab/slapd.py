@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from mailauth.errors import CannotObserve
 from mailauth.lab.builds import SEARCH
+from mailauth.lab.handover import hand_over
 from mailauth.lab.household import ENVIRONMENT, Household, Start
 from mailauth.lab.ports import HOST
 from mailauth.lab.settings import Certificate
@@ -118,10 +119,7 @@ class Slapd:
             f'access to attrs=userPassword by dn.exact="{READER}" read by anonymous auth by * none\n'
             f'access to * by dn.exact="{READER}" read by anonymous auth by * none\n'
         )
-        file = self.folder / "conf"
-        file.write_text(text)
-        file.chmod(0o600)
-        self._own(file)
+        hand_over(self.folder / "conf", text, *_account())
 
     def add(self, entries: Mapping[str, Entry]) -> None:
         """Add entries: their name -> attribute -> values."""
@@ -174,7 +172,7 @@ class Slapd:
         uid, gid = _account()
         if uid is not None and gid is not None:
             for place in places:
-                os.chown(place, uid, gid)
+                os.chown(place, uid, gid, follow_symlinks=False)
 
 
 def find(program: str, package: str) -> str:

@@ -18,12 +18,13 @@ from typing import Any
 import stamina
 import stamina.instrumentation
 
+from mailauth import digits
 from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
-from mailauth.load.accounts import Mix
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
 from mailauth.load.tally import REFUSED, LoadTally
+from mailauth.load.users import Mix
 from mailauth.oserrors import unseen
 
 _GREETING_SECONDS = 10.0
@@ -248,7 +249,7 @@ class _Link(asyncio.Protocol):
             kind, _, rest = line.partition(b"\t")
             if kind in {b"OK", b"FAIL"}:
                 text, _, fields = rest.partition(b"\t")
-                one = flying.pop(int(text), None) if text.isdigit() else None
+                one = None if (sent := digits.number(text)) is None else flying.pop(sent, None)
                 if one is None:
                     self._pool.late += 1
                     continue

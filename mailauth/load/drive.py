@@ -5,12 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from mailauth.load.accounts import Mix
 from mailauth.load.plan import Stops
 from mailauth.load.pool import Pool, now
 from mailauth.load.result import Sample
 from mailauth.load.schedule import ALL, Schedule
 from mailauth.load.tally import REFUSED, Latencies, LoadTally
+from mailauth.load.users import Mix
 from mailauth.load.watch import Watch
 
 DURATION = "the time was up"

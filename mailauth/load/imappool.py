@@ -4,6 +4,7 @@ Source: RFC 9051 6.2.3 (LOGIN), 7.1 (response codes), RFC 5530 (UNAVAILABLE, AUT
 """
 
 import asyncio
+import errno
 import os
 import re
 import socket
@@ -11,11 +12,12 @@ import ssl
 from contextlib import suppress
 
 from mailauth.clients.door import unchecked
+from mailauth.clients.listening import stranger
 from mailauth.errors import CannotObserve
-from mailauth.load.accounts import Mix
 from mailauth.load.plan import ImapTarget, on_this_machine
 from mailauth.load.pool import Batch, Bounds, Flying, Pool, now
 from mailauth.load.tally import REFUSED, LoadTally
+from mailauth.load.users import Mix
 
 _GREETING_SECONDS = 10.0
 _LOGOUT_SECONDS = 5.0
@@ -34,6 +36,7 @@ class ImapPool(Pool):
         self._wrong = _literal(mix.wrong_password.raw)
         self._sources = list(bounds.sources)
         self._tls = _context(target) if target.tls else None
+        self._here = on_this_machine(target)
         self._flying: dict[int, tuple[Flying, asyncio.Task[None]]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._number = 0
@@ -48,6 +51,8 @@ class ImapPool(Pool):
             hint = "" if self._tls else "; a port for TLS wants --tls"
             raise CannotObserve(f"{self._name}: no IMAP greeting came within 10 seconds{hint}.") from None
         except OSError as why:
+            if self.gone:
+                raise CannotObserve(f"{self._name}: {self.gone}; no password was sent.") from None
             raise CannotObserve(f"{self._name}: cannot be connected to ({_told(why)}).") from None
         if not greeting.startswith(b"* OK"):
             raise CannotObserve(f"{self._name}: does not greet as an IMAP server does.")
@@ -140,9 +145,14 @@ class ImapPool(Pool):
 
     async def _connect(self, number: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         source = (self._sources[number % len(self._sources)], 0) if self._sources else None
-        return await asyncio.open_connection(
+        reader, writer = await asyncio.open_connection(
             self._target.host, self._target.port, ssl=self._tls, local_addr=source, limit=_MOST
         )
+        if self._here and stranger(self._target.port, self._target.ours) is not None:
+            self.gone = "another user's process took Dovecot's port"
+            writer.close()
+            raise ConnectionRefusedError(errno.ECONNREFUSED, self.gone)
+        return reader, writer
 
 
 def _told(why: OSError) -> str:

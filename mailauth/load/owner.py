@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from mailauth.clients.listening import stranger
+from mailauth.dovecot import processes
 from mailauth.errors import Refused
 from mailauth.load.authpool import connected
 from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
@@ -30,7 +32,7 @@ def is_lab(master: int | None) -> bool:
     if master is None:
         return False
     with suppress(OSError):
-        words = (Path("/proc") / str(master) / "cmdline").read_bytes().split(b"\0")
+        words = processes.command(master)
         if b"-c" in words[:-1]:
             folder = Path(words[words.index(b"-c") + 1].decode(errors="replace")).parent
             return folder.name.startswith(_LAB_FOLDER)
@@ -58,12 +60,35 @@ def check_owner(target: Target, master: int | None, plan: LoadPlan, *, said: boo
     )
 
 
+def refuse_strangers(target: Target) -> None:
+    """No password is for another user's process.  Raises Refused.
+
+    On another machine TLS and its certificate say who it is.
+    """
+    if isinstance(target, AuthTarget):
+        what, other = str(target.path), _peer(target.path)[1]
+        other = None if other in target.ours else other
+    else:
+        what = f"{target.host}:{target.port}"
+        other = stranger(target.port, target.ours) if on_this_machine(target) else None
+    if other is not None:
+        raise Refused(
+            f"{what}: a process of user {other} listens there, and no password was sent;"
+            " if it is your Dovecot, name it by --pid."
+        )
+
+
 def _unix_listener(path: Path) -> int | None:
+    return _peer(path)[0]
+
+
+def _peer(path: Path) -> tuple[int | None, int | None]:
+    """The process that listens at a socket, and its user."""
     with suppress(OSError), connected(path) as link:
         size = struct.calcsize("3i")
-        pid, _, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-        return int(pid) or None
-    return None
+        pid, uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        return int(pid) or None, int(uid)
+    return None, None
 
 
 def _tcp_listener(target: ImapTarget) -> int | None:

@@ -2,8 +2,10 @@
 
 import ipaddress
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from mailauth.clients.listening import us
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +68,20 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True)
 class AuthTarget:
-    """An auth-client socket."""
+    """An auth-client socket; ``ours``: whose process may take passwords there."""
 
     path: Path
+    ours: frozenset[int] = field(default_factory=us)
 
 
 @dataclass(frozen=True, slots=True)
 class ImapTarget:
-    """``tls``: from the first byte on."""
+    """``tls``: from the first byte on; ``ours``: as above, on this machine."""
 
     host: str
     port: int
     tls: bool
+    ours: frozenset[int] = field(default_factory=us)
 
 
 Target = AuthTarget | ImapTarget

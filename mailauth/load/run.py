@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailauth.load.accounts import Mix
 from mailauth.load.drive import DURATION, INTERRUPTED, Session
 from mailauth.load.knee import search
 from mailauth.load.plan import LoadPlan
@@ -17,6 +16,7 @@ from mailauth.load.pool import Pool, now
 from mailauth.load.result import Knee, LoadResult, Sample
 from mailauth.load.schedule import Always, Ramp, Schedule, fixed
 from mailauth.load.tally import LoadTally
+from mailauth.load.users import Mix
 from mailauth.load.watch import Watch
 
 Show = Callable[[str, Sample, LoadTally], None]

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from mailauth.dovecot import inroot
+from mailauth.dovecot import inroot, processes
 from mailauth.dovecot.logs import parse_line
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import LogKind
@@ -103,7 +103,7 @@ def _worker(pid: str) -> int:
     """The resident size of an auth-worker, in bytes; 0 of anything else."""
     with suppress(OSError, ValueError, IndexError):  # it may end while we look
         folder = Path("/proc") / pid
-        words = (folder / "cmdline").read_bytes().split(b"\0")
+        words = processes.command(pid)
         # verbose_proctitle appends " [...]" to the name
         if words[0].partition(b" ")[0] == b"dovecot/auth" and (b"-w" in words[1:] or b" -w" in words[0]):
             return int((folder / "statm").read_text().split()[1]) * _PAGE

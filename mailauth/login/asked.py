@@ -1,5 +1,6 @@
 """The layers that are asked on the machine itself: our own judgement, doveadm, the auth socket."""
 
+import math
 import os
 import re
 import time
@@ -25,6 +26,7 @@ from mailauth.stores.store import Outcome
 
 _GREETING_SECONDS = 10.0  # auth greets nobody while it verifies a hash itself
 _SECONDS = 90.0  # Dovecot's own patience with its passdbs is 60
+TIME_OVER = "the time for all logins is over; give more with --timeout"
 _ANSWERS = {
     Verdict.MATCH: Answer.IN,
     Verdict.MISMATCH: Answer.REFUSED,
@@ -38,9 +40,15 @@ _CLOSED = (Outcome.REFUSED, Outcome.DENIED, Outcome.UNKNOWN_USER)
 _TEMPORARY = ("temp_fail",)
 
 
-def offline(way: Way, user: str, password: Password, site: Site, address: str = "") -> Attempt:
-    """The stored string, verified here; where that is for some clients only, why our own may be another."""
+def offline(
+    way: Way, user: str, password: Password, site: Site, address: str = "", left: float = math.inf
+) -> Attempt:
+    """The stored string, verified here; where that is for some clients only, why our own may be another.
+
+    ``left``: as of doveadm(); of Dovecot's own programs that are asked.
+    """
     scene, cases = _scene(way, user, site, address), list[Case]()
+    scene = replace(scene, patience=min(left, scene.patience))
     try:
         found = _offline(way, password, scene, cases)
     except CannotObserve as why:
@@ -145,9 +153,12 @@ def _verified(case: Case, password: Password, user: str) -> tuple[Answer, str]:
     return _ANSWERS.get(judged.verdict, Answer.UNSEEN), f"{told} {judged.verdict.value}"
 
 
-def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -> Attempt:
+def doveadm(
+    way: Way, user: str, password: Password, site: Site, address: str, left: float = math.inf
+) -> Attempt:
     """``doveadm auth test`` or ``login``, which ends with the userdb.  Raises CannotObserve.
 
+    ``left``: seconds that it may take: what has no answer then is not seen, where Dovecot would wait longer.
     2.3 counts a refusal towards the penalty of the address, or of all who have none (measured on 2.3.19.1).
     """
     word = way.layer.value.split()[-1]
@@ -162,9 +173,12 @@ def doveadm(way: Way, user: str, password: Password, site: Site, address: str) -
     asked = ("doveadm", "auth", word, *service, *own_client.to_doveadm(_scene(way, user, site, address)))
     try:
         # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
-        ran = site.dovecot.run(*asked, "--", user, feed=password.raw + b"\n", timeout=_SECONDS)
+        ran = site.dovecot.run(*asked, "--", user, feed=password.raw + b"\n", timeout=min(_SECONDS, left))
     except NoAnswerInTime as why:
-        return Attempt(way, Answer.UNREACHABLE, said=str(why), seconds=_SECONDS, code=LATE)
+        waited = time.monotonic() - began
+        if left < _SECONDS:
+            return Attempt(way, Answer.UNSEEN, said=f"{why} ({TIME_OVER})", seconds=waited, code=LATE)
+        return Attempt(way, Answer.UNREACHABLE, said=str(why), seconds=waited, code=LATE)
     took = time.monotonic() - began
     told = f"{ran.out}\n{ran.err}"
     if any(word in told for word in ("connect(", "Permission denied", "isconnected", "Couldn't connect")):
@@ -210,12 +224,14 @@ def _without_uid(fields: list[str], site: Site) -> bool:
     return bool(site.config.protocols) and not named and not site.config.tree.get("mail_uid")
 
 
-def socket(way: Way, user: str, password: Password, site: Site, address: str) -> Attempt:
-    """The auth socket, told to count no penalty.  Raises CannotObserve when it does not answer."""
+def socket(
+    way: Way, user: str, password: Password, site: Site, address: str, left: float = math.inf
+) -> Attempt:
+    """The auth socket, told to count no penalty.  Raises CannotObserve when it does not answer in time."""
     mechanism = find(way.mechanism)
     path = site.dovecot.path(site.auth_socket)
     try:
-        link = AuthSocket(path)
+        link = AuthSocket(path, timeout=min(_SECONDS, left))
     except CannotObserve as why:
         ours = isinstance(why.__cause__, PermissionError)
         answer = Answer.UNSEEN if ours else Answer.UNREACHABLE

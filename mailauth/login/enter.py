@@ -1,18 +1,18 @@
 """Log in by each way, from the stored string outwards: each once, and a refused password never again."""
 
-import os
-from collections.abc import Iterable, Iterator
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import stamina
 import stamina.instrumentation
 
 from mailauth.clients.door import Answer, Step, Told
-from mailauth.clients.listening import RESERVED, owners
 from mailauth.clients.sasl import find
 from mailauth.clients.talk import converse, prepare
 from mailauth.dovecot.children import nobody
-from mailauth.dovecot.entering import rights
+from mailauth.dovecot.entering import users_of
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.login import asked
@@ -22,6 +22,20 @@ from mailauth.login.way import HANGS, LATE, PROXIED, Attempt, Layer, Way
 REFUSALS = 8  # logins with a refused password, of all ways together
 _CONNECTS = 3  # attempts to connect, with a wait between them
 _LOCAL = "127.0.0.1"
+_LATE_WORDS = ("timed out", "did not end within")  # of a socket, and of talk.py
+
+
+@dataclass(frozen=True, slots=True)
+class LoginBounds:
+    """How far the logins may go.
+
+    ``refusals``: logins with a refused password, of all ways together.  ``until``: when all ends, by
+    time.monotonic(): what has no answer then is not seen.  ``begin`` is told each way before it is tried.
+    """
+
+    refusals: int = REFUSALS
+    until: float = math.inf
+    begin: Callable[[Way], None] = lambda _: None
 
 
 class _NotConnectedError(Exception):
@@ -32,8 +46,12 @@ class _NotConnectedError(Exception):
         self.told = told
 
 
-def attempt(way: Way, user: str, password: Password, site: Site, address: str = "") -> Attempt:
+def attempt(
+    way: Way, user: str, password: Password, site: Site, address: str = "", left: float = math.inf
+) -> Attempt:
     """One login by one way.  Never raises for what the server does: that is the answer.
+
+    ``left``: seconds that it may take; what has no answer then is not seen.
 
     ``address``: where the client is, for auth; without one the auth socket gets 127.0.0.1, with no
     penalty, and doveadm nothing, so that what it makes fail holds nobody back who has an address.
@@ -41,15 +59,27 @@ def attempt(way: Way, user: str, password: Password, site: Site, address: str = 
     try:
         match way.layer:
             case Layer.HASH:
-                return asked.offline(way, user, password, site, address)
+                return asked.offline(way, user, password, site, address, left)
             case Layer.TEST | Layer.LOGIN:
-                return asked.doveadm(way, user, password, site, address)
+                return asked.doveadm(way, user, password, site, address, left)
             case Layer.SOCKET:
-                return asked.socket(way, user, password, site, address or _LOCAL)
+                return asked.socket(way, user, password, site, address or _LOCAL, left)
             case Layer.DOOR:
-                return _session(way, user, password, site)
+                return _session_within(way, user, password, site, left)
     except CannotObserve as why:
         return Attempt(way, Answer.UNSEEN, said=str(why), ours=why.ours)
+
+
+def _session_within(way: Way, user: str, password: Password, site: Site, left: float) -> Attempt:
+    """One session; what it waits for longer than ``left`` seconds, and would wait for, is not seen."""
+    door = way.door
+    if door is None or left >= door.patience:
+        return _session(way, user, password, site)
+    shorter = replace(door, timeout=min(door.timeout, left), patience=left)
+    found = replace(_session(replace(way, door=shorter), user, password, site), way=way)
+    if found.answer is Answer.BROKEN and any(word in found.said for word in _LATE_WORDS):
+        return replace(found, answer=Answer.UNSEEN, said=f"{found.said} ({asked.TIME_OVER})")
+    return found
 
 
 def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
@@ -61,10 +91,8 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
     if mechanism is None:
         return Attempt(way, Answer.UNSEEN, said=f"mailauth does not know {way.mechanism}")
     prepare(door, mechanism)
-    if (stranger := _stranger(way, site)) is not None:
-        return Attempt(
-            way, Answer.NOT_TRIED, said=f"a process of user {stranger} listens there, not Dovecot or Postfix"
-        )
+    if not way.outside:
+        door = replace(door, ours=door.ours | users_of(site.dovecot.pid))
 
     def talk() -> Told:
         return converse(door, mechanism, user, password.raw)
@@ -86,16 +114,6 @@ def _session(way: Way, user: str, password: Password, site: Site) -> Attempt:
         told = why.told
     found = Attempt(way, told.answer, told.step, told.said, told.total, told.seconds, offered=told.offered)
     return replace(found, ours=told.ours)
-
-
-def _stranger(way: Way, site: Site) -> int | None:
-    """Who listens at the door, where neither root nor who runs Dovecot does: no password is for them."""
-    if way.outside or way.door is None or way.door.port < RESERVED:
-        return None
-    port, pid = way.door.port, site.dovecot.pid
-    ours = {0, os.geteuid(), *((rights(pid).uid,) if pid else ())}
-    found: list[int] = site.inside(lambda: owners(port), list[int])
-    return next((one for one in found if one not in ours), None)
 
 
 @dataclass(slots=True)
@@ -173,24 +191,27 @@ def log_in(
     site: Site,
     *,
     address: str = "",
-    refusals: int = REFUSALS,
+    bounds: LoginBounds | None = None,
 ) -> Iterator[Attempt]:
-    """Each way in turn, as it comes; at most ``refusals`` logins are refused.
+    """Each way in turn, as it comes.
 
     Of a way that is not to be asked nothing comes, unless its mechanism is not offered there.
     """
-    course = _Course(refusals)
+    bounds = bounds or LoginBounds()
+    course = _Course(bounds.refusals)
     for way in ways:
         if way.unasked:
             yield from course.missing(way)
             continue
         if asked.by_address(course.done):
             address = address or _LOCAL
-        why_not = course.why_not(way)
-        done = (
-            Attempt(way, Answer.NOT_TRIED, said=why_not)
-            if why_not
-            else attempt(way, user, password, site, address)
-        )
+        left = bounds.until - time.monotonic()
+        if why_not := course.why_not(way):
+            done = Attempt(way, Answer.NOT_TRIED, said=why_not)
+        elif left <= 0:
+            done = Attempt(way, Answer.UNSEEN, said=f"not tried: {asked.TIME_OVER}")
+        else:
+            bounds.begin(way)
+            done = attempt(way, user, password, site, address, left)
         course.add(done)
         yield done

@@ -7,9 +7,10 @@ from enum import Enum
 from mailauth.clients.door import Answer, Step
 from mailauth.clients.sasl import MECHANISMS
 from mailauth.dovecot.sizes import show_size
-from mailauth.login.way import NETS, NO_ENTRY, NOT_ASKED, PROXIED, Attempt, Layer
+from mailauth.login.way import LATE, NETS, NO_ENTRY, NOT_ASKED, PROXIED, Attempt, Layer
 
 _NO = (Answer.REFUSED, Answer.TEMPORARY)
+_UNASKED = "auth cannot be asked"
 _SENDING = frozenset(one.name for one in MECHANISMS if one.sends_password)
 
 
@@ -146,7 +147,11 @@ def _faults(table: _Table) -> Iterator[Fault]:
         return
     if not yes and any(one.answer is Answer.UNREACHABLE for one in table.auth):
         told = next(one for one in table.auth if one.answer is Answer.UNREACHABLE)
-        yield Fault(Breaks.AUTH, "", f"auth cannot be asked: {told.said}")
+        what = "auth does not answer whether the password is right" if told.code == LATE else _UNASKED
+        yield Fault(Breaks.AUTH, "", f"{what}: {told.said}")
+        return
+    if refused := _by_none(table):
+        yield _of_the_password(table, refused)
         return
     if table.hash and table.hash.answer is Answer.REFUSED and yes:
         says = f"auth takes a password that the stored string does not match ({table.hash.said})"
@@ -165,6 +170,18 @@ def _faults(table: _Table) -> Iterator[Fault]:
             Breaks.USERDB, "", f"doveadm auth test says yes, doveadm auth login no{_why(table.login)}"
         )
     yield from _of_doors(table, userdb=userdb)
+
+
+def _by_none(table: _Table) -> Attempt | None:
+    """The first no, where no mechanism lets in and PLAIN is not offered, or was not tried.
+
+    Where the stored string matches and is refused all the same, the mechanism is at fault.
+    """
+    refused = [one for one in table.others if one.answer in _NO]
+    if not refused or table.vouched or any(one.ok for one in table.others):
+        return None
+    matches = table.hash is not None and table.hash.ok
+    return None if matches and refused[0].answer is Answer.REFUSED else refused[0]
 
 
 def _of_doors(table: _Table, *, userdb: bool) -> Iterator[Fault]:
@@ -193,6 +210,7 @@ def _of_the_password(table: _Table, no: Attempt) -> Fault:
         return Fault(Breaks.HASH, "", f"auth says no, and by the stored string it must: {table.hash.said}")
     matches = table.hash is not None and table.hash.ok
     says = "the stored string matches, and auth says no" if matches else "auth says no"
+    says += f" by {no.way.mechanism}" if no in table.others else ""
     nets = table.hash.code if table.hash and table.hash.code.startswith(NETS) else ""
     where = f"; the entry has {nets}: --from-address gives auth the client's address" if nets else ""
     memory = table.hash.memory if table.hash and matches else 0
@@ -208,8 +226,11 @@ def _mechanisms(table: _Table) -> Iterator[Fault]:
         if name in told or not (not_offered or (one in table.others and one.answer in _NO)):
             continue
         told.add(name)
-        says = f"auth does not offer {name}" if not_offered else f"auth takes the password, and not by {name}"
-        stored = f" (the stored string: {table.hash.said})" if table.hash and not not_offered else _why(one)
+        taken = table.vouched or any(other.ok for other in table.others)
+        says = "auth takes the password, and not" if taken else "the stored string matches, and auth says no"
+        says = f"auth does not offer {name}" if not_offered else f"{says} by {name}"
+        by_the_hash = table.hash is not None and one.answer is Answer.REFUSED
+        stored = f" (the stored string: {table.hash.said})" if table.hash and by_the_hash else _why(one)
         yield Fault(Breaks.MECHANISM, name, says + stored, ("--mechanism", name))
 
 

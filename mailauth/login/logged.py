@@ -5,12 +5,13 @@ import re
 import time
 from dataclasses import replace
 
+from mailauth import digits
 from mailauth.dovecot.logs import LogLine, parse_said, plain
 from mailauth.login.judge import Breaks, Fault, Judgement
 from mailauth.login.site import Site
 from mailauth.probes import log_added
-from mailauth.probes.log import stamps_of
 from mailauth.probes.log_added import Mark
+from mailauth.probes.log_tail import stamps_of
 
 _SHOWN = 300  # characters of a line
 # Seconds for a line to be written: by any process; by one that always says why it fails; between two looks.
@@ -96,7 +97,7 @@ def _names(said: LogLine, user: str) -> bool:
 
 def _concerns(said: LogLine, user: str, lines: list[tuple[str, LogLine]]) -> bool:
     """Whether a line belongs to a session that began now, or of none."""
-    if said.who and not said.who.isdigit() and not _is(said.who, user):
+    if said.who and not digits.are(said.who) and not _is(said.who, user):
         return False
     begun = [
         other.text for _, other in lines if other.process.endswith("-login") and "session=<" in other.text

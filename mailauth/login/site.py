@@ -11,7 +11,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import Listening, NotApplicable
 from mailauth.evidence.postfix import PostfixPorts
 from mailauth.probes.network import configured, in_network, observe_listening, served
-from mailauth.probes.postfix import observe_postfix
+from mailauth.probes.postfix_ports import observe_postfix
 from mailauth.probes.scene import Scene
 
 _T = TypeVar("_T")

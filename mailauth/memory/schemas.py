@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mailauth.memory.report import BenchReport, FitReport, RecommendReport, ShowReport
+from mailauth.memory.records import BenchReport, FitReport, RecommendReport, ShowReport
 from mailauth.schema import schema_of
 
 REPORTS: dict[str, type] = {

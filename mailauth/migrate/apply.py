@@ -26,7 +26,7 @@ from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
-from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, Table, utf8
+from mailauth.stores.swaps import Key, Obstacle, Paged, Row, Swap, Swapped, Table, utf8
 
 _NAMED = 100  # rows that are named in a report
 _NOT_UTF8 = "the user's name, or the row's key, is not UTF-8"
@@ -174,7 +174,7 @@ def _told(each: Each, user: str, decision: Decision, *, cut: bool) -> None:
     each(user, what, decision.before, decision.after, why)
 
 
-def pages(table: Table, after: Key | None, size: int) -> Iterator[Sequence[Row]]:
+def pages(table: Paged, after: Key | None, size: int) -> Iterator[Sequence[Row]]:
     while rows := table.page(after, size):
         yield rows
         after = rows[-1].key

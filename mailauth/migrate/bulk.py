@@ -15,10 +15,10 @@ from itertools import islice
 from mailauth.errors import CannotObserve, Refused
 from mailauth.hashes import Hash
 from mailauth.migrate.apply import Stopped, Tell
-from mailauth.migrate.check import DONE, NEW, Check, Checked, Claim, check_some, plaintext
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.import_list import Known, Named, UserList
 from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.migrate.listed_user import DONE, NEW, Check, Checked, Claim, check_some, plaintext
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
 from mailauth.stores.swaps import Key, Row, Swap, Table, utf8

@@ -17,8 +17,8 @@ from typing import BinaryIO
 from mailauth.errors import Refused, UsageError
 from mailauth.hashes import Password
 from mailauth.hashes.csv_rows import AS_SEEN, CsvRow, Dialect, read_csv
-from mailauth.migrate.check import Checked
 from mailauth.migrate.list_encoding import SPOOL, as_utf8
+from mailauth.migrate.listed_user import Checked
 
 _DIGEST = 16  # bytes
 

@@ -6,29 +6,31 @@ string, in other case, or twice, is listed and left.
 """
 
 import base64
-import hashlib
-import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TypeVar
 
-from mailauth.errors import CannotObserve, Refused
+from mailauth.errors import Refused
 from mailauth.hashes import Flaw
 from mailauth.hashes.accepts import version_text
 from mailauth.hashes.damaged import Reader, has_scheme
 from mailauth.hashes.nature import parsed_by
-from mailauth.migrate.apply import Report, Stopped, Tell, count, ran
+from mailauth.migrate.apply import Report, Stopped, Tell, count, pages, ran
+from mailauth.migrate.aside import Aside, Pile
 from mailauth.migrate.decide import same_passwords
-from mailauth.migrate.journal import Entry, Journal, State
+from mailauth.migrate.journal import Entry, Journal
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
 from mailauth.stores.adding import Target, folded
 from mailauth.stores.listing import Listed
-from mailauth.stores.swaps import Key, Row, Swap
+from mailauth.stores.swaps import Row, Swap
 
 KIND = "move"  # of its journal
 BATCH = 500
 _PAGE = 20_000
+_SHARE = 20  # a file is written again for a twentieth of its lines
 _NAMED = 5
 ADD, THERE = "add", "there"
 OTHER = "it is there with another string"
@@ -54,12 +56,13 @@ class MoveKind:
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """What is to be done.  ``swaps`` are secrets."""
+    """What is to be done.  ``swaps`` are secrets; ``there``: how many rows the target has."""
 
     place: str
     kinds: tuple[MoveKind, ...]
     notes: tuple[str, ...]
-    swaps: tuple[Swap, ...] = field(repr=False)
+    swaps: Pile[Swap] = field(repr=False)
+    there: int
 
     @property
     def left(self) -> int:
@@ -82,79 +85,147 @@ def carried(stored: bytes, reader: Reader) -> bytes | None:
 
 
 @dataclass(slots=True)
-class _There:
-    """Who is in the target: by the folded name, each with a digest of the string."""
+class _Planning:
+    """What becomes of each, page by page."""
 
-    names: dict[str, dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))
-    with_domain: int = 0
-    without: int = 0
+    reader: Reader
+    reads: Reader
+    target: Target
+    aside: Aside
+    domain: str
+    accept_fields: bool
+    each: Each | None
+    adds: Pile[Swap]
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    users: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    shut: list[str] = field(default_factory=list)  # some of them
+    shut_out: int = 0  # that match no password there
 
-    def read(self, target: Target) -> "_There":
-        after: Key | None = None
-        while rows := target.page(after, _PAGE):
-            for row in rows:
-                self.names[folded(row.user)][row.user] = _digest(row.stored or b"")
-                self.with_domain += "@" in row.user
-                self.without += "@" not in row.user
-            after = rows[-1].key
-        return self
+    def page(self, rows: Sequence[Listed]) -> None:
+        users = [user for one in rows if (user := _named(one, self.domain)) is not None]
+        there, twice = self.aside.alike(users), self.aside.twice(users)
+        for one in rows:
+            user = _named(one, self.domain)
+            if user is None:
+                self._is(one.user.decode("utf-8", "replace"), "left", NOT_UTF8)
+            elif one.fields and not self.accept_fields:
+                self._is(user, "left", f"it has {', '.join(one.fields)}, which would be lost")
+            elif not one.stored:
+                self._is(user, "left", NO_PASSWORD)
+            elif folded(user) in twice:
+                self._is(user, "left", TWICE)
+            else:
+                self._one(user, one.stored, there.get(folded(user), {}))
 
+    def _is(self, user: str, what: str, why: str = "", beside: str = "") -> None:
+        """``beside``: what belongs to this user alone."""
+        self.counts[what, why] += 1
+        users = self.users[what, why]
+        users += [user + beside] if len(users) < _NAMED else []
+        if self.each:
+            self.each(user, what, "", "", why + beside)
 
-def _digest(stored: bytes) -> bytes:
-    return hashlib.blake2b(stored, digest_size=16).digest()
+    def _one(self, user: str, stored: bytes, names: Mapping[str, bytes]) -> None:
+        """``names``: who has this name there, in any letters, with the digest of the string."""
+        new = carried(stored, self.reader)
+        if new is None:
+            self._is(user, "left", AS_IT_IS)
+            return
+        if self.target.unfit(new) and new.startswith(b"{PLAIN}"):
+            new = _B64 + base64.b64encode(new.removeprefix(b"{PLAIN}"))
+        if user in names:
+            same = names[user] in (self.aside.digest(new), self.aside.digest(stored))
+            self._is(user, *((THERE,) if same else ("left", OTHER)))
+        elif names:
+            self._is(user, "left", CASE, f" ({', '.join(names)})")
+        elif why := self._not_by_domain(user):
+            self._is(user, "left", why)
+        else:
+            self._added(user, new)
+
+    def _not_by_domain(self, user: str) -> str:
+        with_domain, rows = self.aside.with_domain, self.aside.rows
+        if "@" not in user:
+            return NO_DOMAIN if rows and with_domain == rows else ""
+        return DOMAIN if rows and not with_domain else ""
+
+    def _added(self, user: str, new: bytes) -> None:
+        key = self.target.key(user)
+        if isinstance(key, str) or self.target.unfit(new):
+            self._is(user, "left", key if isinstance(key, str) else self.target.unfit(new))
+            return
+        self.adds.add(Swap(Row(key, user, None), new))
+        self._is(user, ADD)
+        if isinstance(parsed_by(self.reads, new), Flaw):
+            self.shut_out += 1
+            self.shut += [user] if len(self.shut) < _NAMED else []
+
+    def kinds(self) -> tuple[MoveKind, ...]:
+        found = [
+            MoveKind(what, rows, tuple(self.users[what, why]), why)
+            for (what, why), rows in self.counts.most_common()
+        ]
+        return tuple(sorted(found, key=lambda kind: (bool(kind.why), kind.what)))
+
+    def notes(self) -> Iterator[str]:
+        """What nobody is kept from by, and somebody should look at."""
+        if self.shut_out:  # locked, broken, or of a scheme that is refused there
+            some = ", ".join(self.shut) + (" ..." if self.shut_out > _NAMED else "")
+            yield (
+                f"{self.shut_out} of the rows let nobody in there, as Dovecot"
+                f" {version_text(self.reads.dovecot)} reads them (locked, broken, or a scheme that it"
+                f" refuses): {some}"
+            )
+        if alike := self.aside.without_domain(_NAMED):
+            yield f"names without a domain may be these users there: {', '.join(alike)}"
+        yield (
+            "strings alone are moved: uid, gid, home, quota and aliases are not; and nothing is removed where"
+            f" they come from. Nobody is asked at {self.target.place} before Dovecot has it as a passdb"
+        )
 
 
 def plan(
     found: Iterable[Listed],
     reader: Reader,
     target: Target,
+    aside: Aside,
     domain: str = "",
     each: Each | None = None,
     *,
     reads: Reader | None = None,
     accept_fields: bool = False,
 ) -> Moving:
-    """Reads both, changes nothing; ``reads``: who reads the strings there.
+    """Reads both, changes nothing; ``reads``: who reads the strings there.  ``aside`` holds what is found.
+
+    The source is read once, and whole, before anything is judged.
 
     Raises CannotObserve, and Refused with all that stops it.
     """
     if stops := [one.says for one in target.obstacles() if one.stops]:
         raise Refused(f"CANNOT BE DONE: {'; '.join(stops)}.")
-    there = _There().read(target)
-    rows = [one for one in found if not one.never]
-    named = [(_named(one, domain), one) for one in rows]
-    often = Counter(folded(user) for user, _ in named if user is not None)
-    counts: Counter[tuple[str, str]] = Counter()
-    users: dict[tuple[str, str], list[str]] = defaultdict(list)
-    swaps = []
-    for user, one in named:
-        shown = one.user.decode("utf-8", "replace") if user is None else user
-        if one.fields and not accept_fields:
-            what, why, swap = "left", f"it has {', '.join(one.fields)}, which would be lost", None
-        elif user is None:
-            what, why, swap = "left", NOT_UTF8, None
-        else:
-            what, why, swap = _one(user, one.stored, reader, target, there, twice=often[folded(user)] > 1)
-        swaps += [swap] if swap else []
-        counts[what, why] += 1
-        users[what, why] += [shown] if len(users[what, why]) < _NAMED else []
-        if each:
-            each(shown, what, "", "", why)
-    kinds = (MoveKind(what, rows, tuple(users[what, why]), why) for (what, why), rows in counts.most_common())
-    order = sorted(kinds, key=lambda kind: (bool(kind.why), kind.what))
-    notes = [*_let_nobody_in(swaps, reads or reader), *_notes(named, there, target)]
-    return Moving(target.place, tuple(order), tuple(notes), tuple(swaps))
+    for rows in pages(target, None, _PAGE):
+        aside.there(rows)
+    source = aside.pile(Listed)
+    for some in _by(iter(found), lambda: _PAGE):
+        rows_of = [one for one in some if not one.never]
+        aside.ours(user for one in rows_of if (user := _named(one, domain)) is not None)
+        for one in rows_of:
+            source.add(one)
+    aside.ready()
+    adds = aside.pile(Swap)
+    planning = _Planning(reader, reads or reader, target, aside, domain, accept_fields, each, adds)
+    for some in _by(iter(source), lambda: BATCH):
+        planning.page(some)
+    return Moving(target.place, planning.kinds(), tuple(planning.notes()), adds, aside.rows)
 
 
-def _let_nobody_in(swaps: Sequence[Swap], reads: Reader) -> Iterator[str]:
-    """Rows that match no password where they go: locked, broken, or of a scheme that is refused there."""
-    none = [one.row.user for one in swaps if isinstance(parsed_by(reads, one.new), Flaw)]
-    if none:
-        some = ", ".join(none[:_NAMED]) + (" ..." if len(none) > _NAMED else "")
-        yield (
-            f"{len(none)} of the rows let nobody in there, as Dovecot {version_text(reads.dovecot)} reads"
-            f" them (locked, broken, or a scheme that it refuses): {some}"
-        )
+_T = TypeVar("_T")
+
+
+def _by(rows: Iterator[_T], size: Callable[[], int]) -> Iterator[list[_T]]:
+    """So many at a time."""
+    while some := list(islice(rows, size())):
+        yield some
 
 
 def _named(one: Listed, domain: str) -> str | None:
@@ -163,47 +234,6 @@ def _named(one: Listed, domain: str) -> str | None:
     except UnicodeDecodeError:
         return None
     return f"{user}@{domain}" if domain and "@" not in user else user
-
-
-def _one(
-    user: str, stored: bytes | None, reader: Reader, target: Target, there: _There, *, twice: bool
-) -> tuple[str, str, Swap | None]:
-    """What becomes of a user, why, and the row."""
-    if not stored:
-        return "left", NO_PASSWORD, None
-    if twice:
-        return "left", TWICE, None
-    new = carried(stored, reader)
-    if new is None:
-        return "left", AS_IT_IS, None
-    if target.unfit(new) and new.startswith(b"{PLAIN}"):
-        new = _B64 + base64.b64encode(new.removeprefix(b"{PLAIN}"))
-    names = there.names.get(folded(user), {})
-    if user in names:
-        same = names[user] in (_digest(new), _digest(stored))
-        return (THERE, "", None) if same else ("left", OTHER, None)
-    if names:
-        return "left", f"{CASE} ({', '.join(names)})", None
-    if "@" not in user and there.with_domain and not there.without:
-        return "left", NO_DOMAIN, None
-    if "@" in user and there.without and not there.with_domain:
-        return "left", DOMAIN, None
-    key = target.key(user)
-    why = key if isinstance(key, str) else target.unfit(new)
-    if why or isinstance(key, str):
-        return "left", why, None
-    return ADD, "", Swap(Row(key, user, None), new)
-
-
-def _notes(named: Sequence[tuple[str | None, Listed]], there: _There, target: Target) -> Iterator[str]:
-    """What nobody is kept from by, and somebody should look at."""
-    ours = {user.partition("@")[0] for user, _ in named if user and "@" not in user}
-    if alike := sorted({name for name in there.names if "@" in name and name.partition("@")[0] in ours}):
-        yield f"names without a domain may be these users there: {', '.join(alike[:_NAMED])}"
-    yield (
-        "strings alone are moved: uid, gid, home, quota and aliases are not; and nothing is removed where"
-        f" they come from. Nobody is asked at {target.place} before Dovecot has it as a passdb"
-    )
 
 
 @dataclass(slots=True)
@@ -217,16 +247,17 @@ class Mover:
     pace: Pace | None = None
     report: Report = field(default_factory=Report)
 
-    def run(self, swaps: Sequence[Swap]) -> Report:
-        return ran(self.report, self.journal, lambda: self._to_the_end(swaps), self._save)
+    def run(self, found: Moving) -> Report:
+        return ran(self.report, self.journal, lambda: self._to_the_end(found), self._save)
 
-    def _to_the_end(self, swaps: Sequence[Swap]) -> bool:
+    def _to_the_end(self, found: Moving) -> bool:
         """Whether it got there."""
-        for at in range(0, len(swaps), BATCH):
+        rows = iter(found.swaps)
+        for some in _by(rows, lambda: batch_of(self.target, found.there + self.report.written)):
             if self.stopped():
                 self.report.stopped = True
                 return False
-            self._batch(swaps[at : at + BATCH])
+            self._batch(some)
         return True
 
     def _batch(self, some: Sequence[Swap]) -> None:
@@ -245,55 +276,6 @@ class Mover:
         self.journal.save()
 
 
-def taken_back(
-    target: Target,
-    batches: Iterator[list[Entry]],
-    damaged: list[int],
-    journal: Journal | None,
-    stopped: Stopped,
-) -> Report:
-    """Remove the rows that were added and are still the same; ``journal``: None where it is only counted."""
-    report, cancelled = Report(), set[Key]()
-    began = time.monotonic()
-    try:
-        if journal:
-            journal.head = replace(journal.head, state=State.UNDOING)
-            journal.save()
-        for batch in batches:
-            if stopped():
-                report.stopped = True
-                break
-            cancelled |= {one.key for one in batch if one.cancelled}
-            ours = [
-                Swap(Row(one.key, "@".join(map(str, one.key)), None), one.new)
-                for one in batch
-                if one.added and one.key not in cancelled
-            ]
-            _take(target, ours, report, writing=journal is not None)
-        else:
-            if journal and not (report.locked or report.failed or damaged):
-                journal.head = replace(journal.head, state=State.UNDONE)
-        if journal:
-            journal.save()
-    except (Refused, CannotObserve) as why:
-        report.ended_by(why)
-    if damaged:
-        report.unreadable = f"{len(damaged)} batches of the journal cannot be read"
-    report.seconds = time.monotonic() - began
-    return report
-
-
-def _take(target: Target, ours: Sequence[Swap], report: Report, *, writing: bool) -> None:
-    for at in range(0, len(ours), BATCH):
-        some = ours[at : at + BATCH]
-        now = {row.key: row.stored for row in target.now([one.row.key for one in some])}
-        there = [one for one in some if one.row.key in now]
-        report.looked_at += len(some)
-        report.already += len(some) - len(there)
-        if writing:
-            count(report, there, target.remove(there))
-            continue
-        same = [one for one in there if now[one.row.key] == one.new]
-        report.written += len(same)
-        report.changed += len(there) - len(same)
-        report.note("changed meanwhile", [one.row.user for one in there if one not in same])
+def batch_of(target: Target, rows: int) -> int:
+    """How many rows go at once into a target of so many: what is replaced whole is not for each few."""
+    return min(_PAGE, max(BATCH, rows // _SHARE)) if target.whole else BATCH

@@ -14,7 +14,7 @@ def room_of(dovecot: Installation, config: AuthConfig, passdbs: Sequence[Passdb]
     """Limit and idle size, in bytes, of the process with the least room; no limit is None."""
     limit, idle, least = None, IDLE, float("inf")
     for passdb in passdbs:
-        if not isinstance(passdb.source, FileSource | SqlSource):
+        if passdb.how != "lookup" and not isinstance(passdb.source, FileSource | SqlSource):
             continue
         try:
             seen = observe_verifiers(dovecot, config, passdb, NOBODY).processes

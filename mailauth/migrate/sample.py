@@ -14,10 +14,11 @@ from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.hashes import Password
 from mailauth.hashes.sampled import Proofs, of_sample
 from mailauth.migrate import import_list
-from mailauth.migrate.check import Checked
 from mailauth.migrate.import_list import Known, Named
+from mailauth.migrate.listed_user import Checked
 from mailauth.migrate.named import as_written, named_by
-from mailauth.migrate.where import table_of
+from mailauth.migrate.where import of_directory, table_of
+from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.swaps import Table
 
 _AT_ONCE = 500  # users
@@ -55,12 +56,16 @@ def of_passdb(
     rows_query: str | None,
 ) -> tuple[str, ...]:
     """What it says of a passdb's strings, or why nothing; ``config``: None for a store without a Dovecot."""
-    source = passdb.source
-    if not isinstance(source, FileSource | SqlSource):
-        return ()
-    if rows_query and isinstance(source, SqlSource):
-        source = replace(source, query=rows_query)
+    source: FileSource | SqlSource | DirectorySource
     try:
+        if config and passdb.how == "lookup":
+            source = of_directory(dovecot, config, passdb)
+        elif isinstance(passdb.source, FileSource | SqlSource):
+            source = passdb.source
+        else:
+            return ()
+        if rows_query and isinstance(source, SqlSource):
+            source = replace(source, query=rows_query)
         table = table_of(dovecot, source, reading=True)
         try:
             return of_file(file, name, table, named_by(config, passdb) if config else as_written).says

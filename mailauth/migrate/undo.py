@@ -1,4 +1,8 @@
-"""Put old strings back, where the new ones still are; or say beforehand of how many rows that is true."""
+"""Take a migration back, where its rows are still as it left them; or say beforehand how many that are.
+
+``undo`` goes through a journal, whatever the migration did; what is done with a batch of it is a ``Work``:
+old strings are put back (``Undoing``), or rows that were added are removed (``removal``).
+"""
 
 import time
 from collections import Counter
@@ -6,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
+from typing import Protocol
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve, Refused
@@ -13,7 +18,7 @@ from mailauth.hashes import Password, Verdict
 from mailauth.migrate.apply import Report, Stopped, Tell
 from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.pace import Pace
-from mailauth.stores.swaps import Key, Row, Swap, Swapped, Table
+from mailauth.stores.swaps import Key, Paged, Row, Swap, Swapped, Table
 
 CHANGED = "changed meanwhile"
 GONE = "not there any more, or not shown to this account"
@@ -23,9 +28,27 @@ _NAMED = 5  # places
 _PLAIN = (b"{PLAIN}", b"{CLEAR}", b"{CLEARTEXT}", b"")
 
 
+class Work(Protocol):
+    """What is done with the batches of a journal, the last one first."""
+
+    @property
+    def report(self) -> Report:
+        """What was done so far."""
+
+    @property
+    def table(self) -> Paged:
+        """Where."""
+
+    def batch(self, batch: Sequence[Entry]) -> None:
+        """Take one back, or only count it.  Raises Refused, CannotObserve."""
+
+
 @dataclass(slots=True)
 class Undoing:
-    """One undo.  The last batch goes first, so that a row that was changed twice goes back step by step."""
+    """Old strings that are put back.
+
+    The last batch goes first, so that a row that was changed twice goes back step by step.
+    """
 
     table: Table
     writing: bool  # else it is only counted
@@ -123,11 +146,8 @@ def _was_made_of(new: bytes, stored: bytes | None) -> bool:
     return hashes.verify(new, Password(stored[len(name) :])).verdict is Verdict.MATCH
 
 
-def prospect(
-    table: Table, batches: Iterator[list[Entry]], damaged: list[int], tell: Tell, bare_stays: str = ""
-) -> Report:
-    """What an undo would do, by the rows as they are now."""
-    work = Undoing(table, writing=False, bare_stays=bare_stays)
+def prospect(work: Work, batches: Iterator[list[Entry]], damaged: list[int], tell: Tell) -> Report:
+    """What an undo would do, by the rows as they are now; ``work`` only counts."""
     for batch in batches:
         work.batch(batch)
         tell(work.report.looked_at, 0)
@@ -136,18 +156,15 @@ def prospect(
 
 
 def undo(
-    table: Table,
+    work: Work,
     batches: Iterator[list[Entry]],
     damaged: list[int],
     journal: Journal,
     tell: Tell,
     stopped: Stopped,
     pace: Pace | None = None,
-    *,
-    bare_stays: str = "",
 ) -> Report:
     """``damaged`` is filled by ``batches``: places in the journal that cannot be read."""
-    work = Undoing(table, writing=True, bare_stays=bare_stays)
     report = work.report
     began = time.monotonic()
     try:
@@ -160,7 +177,7 @@ def undo(
             work.batch(batch)
             tell(report.looked_at, report.written)
             if pace:
-                pace.probe(partial(table.now, [batch[0].key]))
+                pace.probe(partial(work.table.now, [batch[0].key]))
                 pace.wait(report.written, stopped)
         else:
             if not (report.locked or report.failed):

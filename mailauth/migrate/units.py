@@ -12,6 +12,7 @@ from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.migrate.onlogin import OnLogin
+from mailauth.stores.databases import DATABASES
 
 NAME = "mailauth-on-login"
 _MIB = 1024 * 1024
@@ -149,7 +150,7 @@ def _files(config: AuthConfig) -> list[str]:
         source = passdb.source
         if isinstance(source, FileSource):
             files.append(source.path)
-        elif isinstance(source, SqlSource) and source.driver == "sqlite":
+        elif isinstance(source, SqlSource) and DATABASES[source.driver].is_file:
             files += [host["path"] for host in source.hosts if "path" in host]
     return files
 

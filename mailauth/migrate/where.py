@@ -5,21 +5,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from mailauth.dovecot import ldap_settings
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, Refused, UsageError
+from mailauth.hashes import Password
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import DEFAULT_LIMIT, LARGEST_IDLE, Order
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.mechanisms import offered
 from mailauth.probes.lookup import reader_of
 from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
-from mailauth.stores import elsewhere, file_tables, sql, table
+from mailauth.stores import directory_rows, directory_table, elsewhere, file_tables, sql, table
+from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.passwd_file import MARK
 from mailauth.stores.query import VARIABLE, without_scheme
-from mailauth.stores.survey import files_of
+from mailauth.stores.string_counts import files_of
 from mailauth.stores.swaps import Table
 from mailauth.stores.url import shown
 
@@ -28,11 +31,19 @@ _ACCOUNTS = "postfix-accounts.cf"  # docker-mailserver's: user|hash
 
 
 @dataclass(frozen=True, slots=True)
+class Bind:
+    """A name that may write to a directory, and its password."""
+
+    name: str
+    password: Password
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """A store, who reads its strings, and the order for new hashes, where any are to be made."""
 
     label: str
-    source: Source
+    source: Source | DirectorySource
     reader: Reader
     order: Order | None
     config: str | None
@@ -53,25 +64,31 @@ def of_passdb(
     number: int | None,
     goal: Goal | None,
     rows_query: str | None = None,
+    bind: Bind | None = None,
 ) -> Where:
     """``number``: which passdb, where there are several.  ``goal``: where hashes are to be made.
 
     ``rows_query``: SELECT user, password FROM the table, where the password query is not plain.
+    ``bind``: who writes to a directory; None: whom Dovecot asks as.
 
-    Raises UsageError, Refused.
+    Raises UsageError, Refused, CannotObserve.
     """
     usable = [
-        one for one in config.passdbs if isinstance(one.source, FileSource | SqlSource) and not one.deny
+        one
+        for one in config.passdbs
+        if (isinstance(one.source, FileSource | SqlSource) or one.how == "lookup") and not one.deny
     ]
-    chosen = [one for one in usable if number is None or one.number == number]
+    named = [one for one in config.passdbs if number is None or one.number == number]
+    chosen = [one for one in usable if one in named] or [one for one in named if one.how][:1]
     if not chosen:
         raise UsageError(f"{config.file}: there is no such passdb whose hashes mailauth can change.")
     if len(chosen) > 1:
         labels = ", ".join(one.label for one in chosen)
         raise UsageError(f"there are several passdbs ({labels}): choose one with --passdb NUMBER.")
     passdb = chosen[0]
-    assert passdb.source
-    source = passdb.source
+    source = passdb.source or of_directory(dovecot, config, passdb, bind)
+    if bind and not isinstance(source, DirectorySource):
+        raise UsageError(f"{passdb.label} is no directory: leave out --bind-dn.")
     if isinstance(source, SqlSource) and without_scheme(source.query):
         raise Refused(
             f"{passdb.label}: the query returns password_noscheme, so a {{SCHEME}} before a string would be"
@@ -99,6 +116,22 @@ def of_passdb(
     )
 
 
+def of_directory(
+    dovecot: Installation, config: AuthConfig, passdb: Passdb, bind: Bind | None = None
+) -> DirectorySource:
+    """Raises Refused where the directory verifies by itself, CannotObserve."""
+    if passdb.how != "lookup":
+        raise Refused(
+            f"{passdb.label}: the directory verifies passwords itself (Dovecot binds as the user), and what"
+            " is stored there is for it alone: mailauth does not change it."
+        )
+    asked = ldap_settings.read(config, passdb, dovecot)
+    if bind:
+        asked = replace(asked, name=bind.name, password=bind.password.raw.decode("utf-8", "surrogateescape"))
+    base, text = directory_rows.of_everybody(asked, config.version)
+    return DirectorySource(asked, base, text, config.version)
+
+
 def of_url(
     url: str, source: Source, version: Version | None, default_scheme: str | None, goal: Goal | None
 ) -> Where:
@@ -110,17 +143,27 @@ def of_url(
     return Where(shown(url), source, reader, order, None, assumed=said)
 
 
+def no_directory(where: Where) -> Source:
+    """The store of a command that knows no directories.  Raises Refused."""
+    if isinstance(where.source, DirectorySource):
+        raise Refused(f"{where.label}: of a directory's entries only plan, apply, import and undo know.")
+    return where.source
+
+
 def opened(where: Where, *, reading: bool = False) -> Table:
     """``reading``: nothing is to be changed.  Raises UsageError, Refused, CannotObserve."""
     return table_of(where.dovecot, where.source, reading=reading)
 
 
-def table_of(dovecot: Installation, source: Source, *, reading: bool) -> Table:
+def table_of(dovecot: Installation, source: Source | DirectorySource, *, reading: bool) -> Table:
     """In the place that the store belongs to: the same path is another store in another root."""
     make: Callable[[], Table]
     if isinstance(source, SqlSource):
         sql.prepare(source)
         make = partial(table.opened, source, reading=reading)
+    elif isinstance(source, DirectorySource):
+        directory_table.prepare()
+        make = partial(directory_table.opened, source)
     else:
         assert isinstance(source, FileSource)
         make = partial(_file, source.path)
@@ -128,6 +171,8 @@ def table_of(dovecot: Installation, source: Source, *, reading: bool) -> Table:
         return make()
     if isinstance(source, SqlSource):
         return elsewhere.opened(dovecot, make, frozenset({"keyless"}))
+    if isinstance(source, DirectorySource):
+        return elsewhere.opened(dovecot, make, frozenset())
     return elsewhere.opened(dovecot, make, frozenset({"twice", "bad", "passed_over"}))
 
 

@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 
+from mailauth import digits
 from mailauth.dovecot.authconfig import AuthConfig, ServiceName
 from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.errors import CannotObserve
@@ -21,7 +22,7 @@ def number(dovecot: Installation, name: str, table: str) -> int | None:
     Raises CannotObserve where names of another root come from more than its files.
     """
     if not name or _NUMBER.fullmatch(name):
-        return int(name) if name else None
+        return digits.number(name)
     if not dovecot.pid:
         try:
             return pwd.getpwnam(name).pw_uid if table == "passwd" else grp.getgrnam(name).gr_gid
@@ -34,7 +35,7 @@ def number(dovecot: Installation, name: str, table: str) -> int | None:
     except OSError as why:
         raise unseen(f"/etc/{table}", why, f"whether there is {name!r} cannot be seen") from None
     found = (row.split(":") for row in rows)
-    own = next((int(row[2]) for row in found if row[0] == name and len(row) >= _KEPT), None)
+    own = next((digits.number(row[2]) for row in found if row[0] == name and len(row) >= _KEPT), None)
     if own is None and (more := other_sources(dovecot, table)):
         raise CannotObserve(
             f"{name!r} is not in /etc/{table} of that root, and names come from {more} there too: in it,"

@@ -12,6 +12,7 @@ from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NearName
 from mailauth.stores import aliases
+from mailauth.stores.databases import DATABASES
 from mailauth.stores.store import Outcome, Record
 
 
@@ -32,9 +33,10 @@ def find(
                     return record.stored.decode("utf-8", "replace")
             return ""
 
+        schema = DATABASES[source.driver].schema
         found += [
             NearName(passdb.label, f"table {table[0]}", to)
-            for table in aliases.tables(said(aliases.asking(source.driver)))
-            if (to := aliases.others(said(aliases.goes_to(table, source.driver, dialect)), user))
+            for table in aliases.tables(said(aliases.asking(schema.named_columns)))
+            if (to := aliases.others(said(aliases.goes_to(table, schema.quote, dialect)), user))
         ]
     return tuple(found)

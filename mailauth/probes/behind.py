@@ -10,9 +10,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from mailauth.dovecot import behind, children
+from mailauth.dovecot import backends, children
 from mailauth.dovecot.authconfig import Passdb
-from mailauth.dovecot.behind import Asked, Kind
+from mailauth.dovecot.backends import Asked, Kind
 from mailauth.evidence import NotApplicable, Reached, ServersBehind
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
@@ -26,7 +26,7 @@ _NOT_NOW = "no connection within {:g} s"
 
 def observe_behind(scene: Scene) -> ServersBehind | NotApplicable:
     """Each that has a place.  Raises CannotObserve where settings cannot be read."""
-    passdbs = [one for one in scene.config.passdbs if one.driver in behind.DRIVERS and not one.deny]
+    passdbs = [one for one in scene.config.passdbs if one.driver in backends.DRIVERS and not one.deny]
     if not passdbs:
         return NotApplicable(ServersBehind, "no passdb asks another server or program of that kind")
     found = tuple(reached for one in passdbs for reached in _of(scene, one))
@@ -34,7 +34,7 @@ def observe_behind(scene: Scene) -> ServersBehind | NotApplicable:
 
 
 def _of(scene: Scene, passdb: Passdb) -> list[Reached]:
-    told = behind.read(scene.config, passdb, scene.dovecot)
+    told = backends.read(scene.config, passdb, scene.dovecot)
     others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
     identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
     user = scene.config.runs_as(passdb.verified_by)

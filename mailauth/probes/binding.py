@@ -7,14 +7,14 @@ one, and none for a password that nobody gave.
 from dataclasses import dataclass
 
 from mailauth.dovecot import entryfields
-from mailauth.dovecot.directory import read
+from mailauth.dovecot.ldap_settings import read
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, UserBind
 from mailauth.hashes import Verdict
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import WalkEntry
-from mailauth.stores import directory
+from mailauth.stores import ask_directory
 from mailauth.stores.directed import LOCKED_SINCE, BindTold, Bound
 
 
@@ -71,12 +71,12 @@ class Binder:
         if not password:
             return BindTold(Bound.EMPTY)
         set_so = read(scene.config, passdb, scene.dovecot)
-        directory.prepare()
+        ask_directory.prepare()
         identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
         return scene.dovecot.inside(
-            lambda: directory.bind(set_so, name, password),
+            lambda: ask_directory.bind(set_so, name, password),
             BindTold,
             identity=identity,
             environment=dict(set_so.environment),
-            seconds=directory.PATIENCE,
+            seconds=ask_directory.PATIENCE,
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from mailauth import digits
 from mailauth.memory.fitting import Ceiling
 
 _ROOT = Path("/")
@@ -68,10 +69,10 @@ def _cgroups(pid: int, root: Path) -> Iterator[Ceiling]:
 def _group(root: Path, folder: Path, names: tuple[str, str, str]) -> Iterator[Ceiling]:
     limit_name, used_name, cache_name = names
     text = (_text(root / folder / limit_name) or "max").strip()
-    if not text.isdecimal() or int(text) >= _NO_LIMIT:
+    limit = digits.number(text)
+    if limit is None or limit >= _NO_LIMIT:
         return
-    limit = int(text)
-    used = int((_text(root / folder / used_name) or "0").strip() or 0)
+    used = digits.number((_text(root / folder / used_name) or "0").strip()) or 0
     # File pages that nobody uses now are given back before the limit bites.
     cache = re.search(rf"^{cache_name} (\d+)", _text(root / folder / "memory.stat") or "", re.MULTILINE)
     free = limit - used + (int(cache[1]) if cache else 0)

@@ -6,7 +6,7 @@ from mailauth.dovecot.messages import LogKind, Why
 from mailauth.errors import CannotObserve
 from mailauth.evidence import ClientAddress, LookedUp, NotApplicable
 from mailauth.probes.client_values import is_address
-from mailauth.probes.log import read_log
+from mailauth.probes.log_tail import read_log
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import not_allowed
 

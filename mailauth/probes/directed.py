@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.authconfig import Passdb
-from mailauth.dovecot.directory import Directory, escape, read
+from mailauth.dovecot.ldap_settings import Directory, escape, read
 from mailauth.dovecot.variables import Fill, filled_with
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.evidence.directory import OF_THE_CONNECTION
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
-from mailauth.stores import directory
+from mailauth.stores import ask_directory
 from mailauth.stores.directed import Answer, Directed, Told
 from mailauth.stores.libldap import REFERRED
 from mailauth.stores.store import Failing, Failure, Outcome, Record
@@ -26,15 +26,15 @@ def asked(scene: Scene, passdb: Passdb, filled: Fill) -> tuple[Directory, Answer
     base, text = filled(set_so.base, escape), filled(set_so.filter, escape)
     key = (passdb.number, base, text)
     if key not in scene.directories:
-        directory.prepare()
+        ask_directory.prepare()
         identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
         try:
             scene.directories[key] = scene.dovecot.inside(
-                lambda: directory.ask(set_so, base, text),
+                lambda: ask_directory.ask(set_so, base, text),
                 Answer,
                 identity=identity,
                 environment=dict(set_so.environment),
-                seconds=directory.PATIENCE,
+                seconds=ask_directory.PATIENCE,
             )
         except NoAnswerInTime as why:
             scene.directories[key] = Answer(Told(Directed.SLOW, set_so.uris, says=str(why)))

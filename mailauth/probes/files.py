@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mailauth import digits
 from mailauth.dovecot import conffiles
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.conf import words
@@ -24,7 +25,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable, WorkerSocket
 from mailauth.oserrors import unseen
 from mailauth.probes.scene import Scene
-from mailauth.stores.survey import files_of
+from mailauth.stores.string_counts import files_of
 
 # Settings that hold a secret; where a value holds one among other words, it has password= in it.
 _SECRETS = re.compile(r"(?:^|_)(?:password|dnpass|api_key|api_header|client_secret|hash_nonce)$")
@@ -256,9 +257,13 @@ def _account(dovecot: Installation, name: str) -> _Account | None:
     for line in users.splitlines():
         fields = line.split(":")
         if len(fields) > 3 and fields[0] == name:
-            more = {int(row[2]) for row in rows if name in row[3].split(",")}
+            uid, gid = digits.number(fields[2]), digits.number(fields[3])
+            if uid is None or gid is None:
+                return None
+            numbers = (digits.number(row[2]) for row in rows if name in row[3].split(","))
+            more = {one for one in numbers if one is not None}
             group = _group_name(dovecot, fields[3]) if _groups_are_ours(dovecot) else fields[3]
-            return _Account(int(fields[2]), frozenset({int(fields[3]), *more}), group)
+            return _Account(uid, frozenset({gid, *more}), group)
     return None
 
 
@@ -295,7 +300,8 @@ def _more_groups(scene: Scene) -> frozenset[int]:
     except OSError:
         return frozenset()
     rows = (line.split(":") for line in listed.splitlines())
-    return frozenset(int(row[2]) for row in rows if len(row) > 2 and {row[0], row[2]} & names)
+    found = (digits.number(row[2]) for row in rows if len(row) > 2 and {row[0], row[2]} & names)
+    return frozenset(one for one in found if one is not None)
 
 
 def _stopped(dovecot: Installation, path: str, account: _Account) -> tuple[str, str, bool]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from mailauth import digits
 from mailauth.dovecot import typed
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
@@ -14,7 +15,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import StoreMemory, Surveys, Verifiers, VerifyingProcess
 from mailauth.memory.census import Census, census
 from mailauth.memory.fitting import PassdbFit, Process, ServiceFit, bite, service_fit, stanza
-from mailauth.memory.report import FitReport
+from mailauth.memory.records import FitReport
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.process import idle_size, master_process, observe_verifiers
 from mailauth.probes.survey import Ask, survey_passdb
@@ -115,4 +116,4 @@ def workers(dovecot: Installation, config: AuthConfig) -> int:
     text = config.tree.get("auth_worker_max_count")
     if config.version.dialect == "2.4":
         text = dovecot.run("doveconf", "-h", "service/auth-worker/process_limit").out.strip()
-    return int(text) if text.isdecimal() and int(text) else _WORKERS
+    return digits.number(text) or _WORKERS

@@ -13,6 +13,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import HidesRows
 from mailauth.probes.walk import WalkEntry
 from mailauth.stores import catalogue
+from mailauth.stores.databases import DATABASES
 from mailauth.stores.store import Failing, Outcome, Record
 
 _FUNCTION = re.compile(r"\bFROM\s+([A-Za-z_][\w.]*)\s*\(", re.IGNORECASE)
@@ -26,10 +27,9 @@ def find(passdbs: Iterable[Passdb], ask: Ask) -> tuple[HidesRows, ...]:
     for passdb, source in _of_sql(passdbs):
         if function := _FUNCTION.search(source.query):
             found.append(HidesRows(passdb.label, source.driver, f"{function[1]}()", security=False))
-        for security, text in (
-            (True, catalogue.secured(source.driver, source.query)),
-            (False, catalogue.views(source.driver, source.query)),
-        ):
+        schema = DATABASES[source.driver].schema
+        for security, query in ((True, schema.secured), (False, schema.views)):
+            text = catalogue.filled(query, source.query)
             if name := _named(passdb, source, text, ask):
                 found.append(HidesRows(passdb.label, source.driver, name, security=security))
     return tuple(found)
@@ -47,14 +47,15 @@ def _alike(passdb: Passdb, record: Record, ask: Ask) -> str:
     source, failure = passdb.source, record.failure
     if failure is None or not isinstance(source, SqlSource):
         return ""
+    schema = DATABASES[source.driver].schema
     if failure.kind is Failing.TABLE:
-        texts = catalogue.tables(source.driver, source.query)
+        texts = [catalogue.filled(one, source.query) for one in schema.tables]
         names = (_named(passdb, source, text, ask) for text in texts)
         return next((f"there is {name}, in other letters or another schema" for name in names if name), "")
     missing = _MISSING.search(failure.says) if failure.kind is Failing.COLUMN else None
     if missing is None:
         return ""
-    name = _named(passdb, source, catalogue.columns(source.driver, source.query, missing[1]), ask)
+    name = _named(passdb, source, catalogue.letters(schema.letters, source.query, missing[1]), ask)
     return f"there is {name}, in other letters" if name else ""
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import psutil
 
+from mailauth import digits
 from mailauth.dovecot import typed
 from mailauth.dovecot.authconfig import AuthConfig, ServiceName
 from mailauth.errors import CannotObserve
@@ -47,14 +48,14 @@ def workers(config: AuthConfig) -> int:
     """
     tree = config.tree
     counts = [
-        int(text)
+        most
         for block in tree.walk()
         if block.kind == "service" and block.name == "auth-worker"
-        if (text := block.get("process_limit").strip()).isdecimal() and int(text)
+        if (most := digits.number(block.get("process_limit").strip()))
     ]
     if config.version.dialect == "2.3":
         text = tree.get("auth_worker_max_count").strip()
-        counts.append(int(text) if text.isdecimal() and int(text) else _WORKERS)
+        counts.append(digits.number(text) or _WORKERS)
     return min(counts, default=_WORKERS)
 
 

@@ -12,7 +12,7 @@ from mailauth.dovecot import inroot, journalctl
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
-from mailauth.probes.log import log_paths, stamps_of, syslog_file
+from mailauth.probes.log_tail import log_paths, stamps_of, syslog_file
 
 _MOST = 4 * 1024 * 1024  # bytes of a file that are read at a time
 _JOURNAL_MOST = 32 * 1024 * 1024  # bytes

@@ -62,7 +62,7 @@ def _auths(scene: Scene) -> list[int]:
     found = []
     for pid in _children(master):
         with suppress(OSError):  # that one ended while we looked
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            words = processes.command(pid)
             if words[0].endswith(b"/auth") and b"-w" not in words:
                 found.append(pid)
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth import private
+from mailauth import digits, private
 from mailauth.dovecot import inroot, typed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
@@ -24,7 +24,7 @@ from mailauth.evidence import (
     Penalty,
 )
 from mailauth.oserrors import unseen
-from mailauth.probes.log import log_paths, syslog_file
+from mailauth.probes.log_tail import log_paths, syslog_file
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 
@@ -250,9 +250,10 @@ def observe_penalties(scene: Scene) -> Penalties | NotApplicable:
 
 def _penalty(fields: list[str]) -> Penalty | None:
     """As auth counts it down (auth_penalty_anvil_callback, auth-penalty.c)."""
-    if len(fields) < 3 or not fields[1].isdigit() or not fields[2].isdigit():
+    told = [digits.number(one) for one in fields[1:3]]
+    if len(told) < 2 or told[0] is None or told[1] is None:
         return None
-    level, age, highest = int(fields[1]), time.time() - int(fields[2]), _HIGHEST
+    level, age, highest = told[0], time.time() - told[1], _HIGHEST
     while level > 0 and age >= _wait(highest):
         highest -= 1
         level -= 1

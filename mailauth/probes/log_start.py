@@ -10,7 +10,7 @@ from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthStart, LastWords, NotApplicable
-from mailauth.probes.log import events_in, read_log
+from mailauth.probes.log_tail import events_in, read_log
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 

@@ -6,7 +6,7 @@ from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import NotApplicable, UnseenFailures
-from mailauth.probes.log import Log, read_log
+from mailauth.probes.log_tail import Log, read_log
 from mailauth.probes.scene import Scene
 
 _MOST_USERS = 4096

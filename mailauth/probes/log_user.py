@@ -6,10 +6,11 @@ from collections import Counter
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.messages_servers import VERIFY_ENDS
 from mailauth.dovecot.typed import shown
 from mailauth.errors import CannotObserve
 from mailauth.evidence import ClientFailures, NotApplicable, SentPassword, SentPasswords, UserInLog
-from mailauth.probes.log import Log, read_log, verbose
+from mailauth.probes.log_tail import Log, read_log, verbose
 from mailauth.probes.scene import Scene
 
 _SENT = 5
@@ -57,7 +58,7 @@ def _of_clients(log: Log, names: set[str], *, several: bool) -> ClientFailures:
     """Of clients' sessions only: Dovecot logs the same words of lookups that are no login, and of our own."""
     census = Census(several)
     for event, size in log.events:
-        if event.user.casefold() in names and event.session:
+        if event.user.casefold() in names and (event.session or event.row == VERIFY_ENDS):
             census.add(event, size)
     reasons = _reasons(census)
     whys = {why for pair in census.pairs.values() for why, count in (pair.whys or {}).items() if count > 0}

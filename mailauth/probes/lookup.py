@@ -25,6 +25,7 @@ from mailauth.probes import (
     made,
     near,
     nopassword,
+    other_domains,
     own_lookup,
     system_accounts,
     unseen,
@@ -86,20 +87,24 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
     if userdb_database.is_asked(scene.config, right, bool(missed), fields):
         found = replace(found, userdbs=_userdbs(scene, right.user if right.lets_in else _looked_up(scene)))
     if not scene.names.requested and (found.unknown or not asked):
-
-        def ask(passdb: Passdb) -> Record:
-            return _ask(scene, passdb, _looked_up(scene), "")
-
-        found = replace(
-            found,
-            elsewhere=_elsewhere(scene, asked),
-            near=near.names(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
-            disabled=near.disabled(asked, scene, ask),
-            comparing=near.comparing(asked, ask),
-            aliases=aliases.find(asked, _looked_up(scene), scene.config.version.dialect, ask),
-            hidden=hidden.find(asked, ask),
-        )
+        found = _unknown_user(scene, found, asked)
     return found
+
+
+def _unknown_user(scene: Scene, found: LookedUp, asked: tuple[Passdb, ...]) -> LookedUp:
+    """With what is asked of a user only whom no passdb knows."""
+    looked_up = _looked_up(scene)
+    ask = partial(_ask, scene, user=looked_up, requested="")
+    return replace(
+        found,
+        elsewhere=_elsewhere(scene, asked),
+        near=near.names(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
+        other_domains=other_domains.find(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
+        disabled=near.disabled(asked, scene, ask),
+        comparing=near.comparing(asked, ask),
+        aliases=aliases.find(asked, looked_up, scene.config.version.dialect, ask),
+        hidden=hidden.find(asked, ask),
+    )
 
 
 def _userdbs(scene: Scene, user: str, *, unknown: bool = False) -> tuple[PassdbAnswer, ...]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 
+from mailauth import digits
 from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Made
@@ -81,4 +82,4 @@ def _is_something_else(stored: bytes, user: str) -> bool:
     text = stored.decode("utf-8", "replace").strip()
     own = text.casefold() in {user.casefold(), *user.casefold().partition("@")[::2]}
     address = re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text) is not None
-    return text.isdigit() or own or address or _DATE.fullmatch(text) is not None
+    return digits.are(text) or own or address or _DATE.fullmatch(text) is not None

@@ -34,7 +34,7 @@ def observe_cleartext(scene: Scene) -> Cleartext:
     mechanism = scene.mechanism.upper()
     return Cleartext(
         "doveconf",
-        allowed=allowed,
+        allowed=allowed and tree.get("ssl") != "required",
         tls=tree.get("ssl", "yes") != "no",
         excepted=bool(words(tree, "login_trusted_networks")) or proxied or local,
         needed=mechanism in _SENDING if mechanism else set(_offered(scene)) <= _SENDING,

@@ -20,7 +20,7 @@ from mailauth.stores import joined, loosened, passwd_file
 from mailauth.stores.conditions import Part
 from mailauth.stores.store import Failing, Outcome, Record
 
-_LINES = 200_000  # of a passwd-file
+LINES = 200_000  # of a passwd-file
 _CONDITIONS = 8  # of a query, tried one by one
 
 Ask = Callable[[Passdb, str], Record]
@@ -65,7 +65,7 @@ def _in_file(passdb: Passdb, scene: Scene, ask: Ask) -> list[NearName]:
     odd: list[NearName] = []
     try:
         with inroot.opened(scene.dovecot.path(record.place)) as file:
-            for number, (line, _) in enumerate(islice(lines.sized(file), _LINES), 1):
+            for number, (line, _) in enumerate(islice(lines.sized(file), LINES), 1):
                 name = passwd_file.name_of(line).decode("utf-8", "replace")
                 place = f"{record.place}:{number}"
                 if name and (name == given or any(_alike(name, one) for one in (wanted, looked_up, given))):

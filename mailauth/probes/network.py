@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
+from mailauth import digits
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.children import nobody
 from mailauth.dovecot.conf import words
@@ -155,7 +156,7 @@ def _of(config: AuthConfig, protocol: str) -> Iterator[Listener]:
         own = (said.get("listen") or said.get("address") or "").replace(",", " ").split()
         port = said.get("port") or str(standard.get(name, 0))
         tls = said.get("ssl") or ("yes" if name in standard and name != protocol else "no")
-        number = int(port) if port.isdigit() else 0
+        number = digits.number(port) or 0
         if tls == "yes" and config.tree.get("ssl") == "no":
             continue
         yield Listener(protocol, name, tuple(own) or everywhere, number, tls == "yes", bool(own))

@@ -18,8 +18,8 @@ from mailauth.dovecot.redact import redacted
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, PostfixLink
 from mailauth.evidence.postfix import Smtpd
-from mailauth.probes.log import SYSLOG_FILES
-from mailauth.probes.postfix import Instance, instances, services
+from mailauth.probes.log_tail import SYSLOG_FILES
+from mailauth.probes.postfix_ports import Instance, instances, services
 from mailauth.probes.scene import Scene
 
 _TAIL = 256 * 1024

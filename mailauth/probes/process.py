@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from mailauth.dovecot import containers, entering, holding, inroot, masters, typed
+from mailauth.dovecot import containers, entering, holding, inroot, masters, processes, typed
 from mailauth.dovecot.authconfig import AuthConfig, Passdb, ServiceName
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
@@ -84,7 +84,7 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
     file = Path(config.base_dir) / "master.pid"
     number = 0
     try:
-        number = dovecot.pid or int(file.read_text())
+        number = dovecot.pid or int(inroot.content(file, inroot.NUMBER))
         master = psutil.Process(number)
         if master.name() == "dovecot":
             return _held(master, dovecot, config)
@@ -284,7 +284,7 @@ def running(master: psutil.Process, service: ServiceName) -> list[int]:
     for pid in _children(master):
         with suppress(OSError):  # that one ended while we looked
             # verbose_proctitle appends " [...]" to the name
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").split(b" ")
+            words = b" ".join(processes.command(pid)).split(b" ")
             if words[0] == b"dovecot/auth" and (b"-w" in words) == (service == "auth-worker"):
                 found.append(pid)
     return found

@@ -94,7 +94,7 @@ def _master(dovecot: Installation, tree: conf.Block) -> int:
     """The master that runs; 0 where none is seen."""
     base_dir = tree.get("base_dir") or _BASE_DIR
     with suppress(OSError, ValueError):
-        number = dovecot.pid or int(inroot.content(dovecot.path(f"{base_dir}/master.pid")))
+        number = dovecot.pid or int(inroot.content(dovecot.path(f"{base_dir}/master.pid"), inroot.NUMBER))
         named = Path(f"/proc/{number}/comm").read_text().strip() == "dovecot"
         if named and masters.listens(number, base_dir) is not False:
             return number

@@ -5,17 +5,19 @@ The inbox is opened to be read, and closed again.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from mailauth.clients.door import Answer, Door, Step, Told
 from mailauth.clients.sasl import Mechanism
 from mailauth.clients.talk import converse, prepare
+from mailauth.dovecot.entering import users_of
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Logins, MailSession, NotApplicable
 from mailauth.evidence.network import Listening
 from mailauth.probes.doors import doors
-from mailauth.probes.login import mechanism_of
 from mailauth.probes.network import in_network, observe_listening
+from mailauth.probes.real_login import mechanism_of
 from mailauth.probes.scene import Scene
 
 _PROTOCOLS = ("imap", "pop3")
@@ -39,12 +41,15 @@ def observe_session(scene: Scene, logins: Logins | None) -> MailSession | NotApp
     listening = observe_listening(scene)
     if isinstance(listening, NotApplicable):
         return NotApplicable(MailSession, listening.reason)
-    told, mechanism = None, mechanism_of(scene)
+    told, mechanism, its = None, mechanism_of(scene), users_of(scene.dovecot.pid)
     for door in _doors(scene, listening):
         if told is not None and door.tls != "starttls":
             break
         prepare(door, mechanism)
-        told = in_network(scene, partial(converse, door, mechanism, scene.user, scene.password.raw), Told)
+        its_own = replace(door, ours=door.ours | its)
+        told = in_network(scene, partial(converse, its_own, mechanism, scene.user, scene.password.raw), Told)
+        if told.answer is Answer.NOT_TRIED:
+            raise CannotObserve(f"{door}: {told.said}; no password was sent.")
         if told.answer is not Answer.NOT_OFFERED:
             return _session(door, told, mechanism, scene)
     if told is None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from mailauth import digits
 from mailauth.dovecot import typed
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, OpenSessions
@@ -37,4 +38,4 @@ def _most(scene: Scene, service: str) -> int:
     text = tree.get("mail_max_userip_connections", "10")
     for block in blocks:
         text = block.get("mail_max_userip_connections", text)
-    return int(text) if text.isdigit() else 0  # "unlimited"
+    return digits.number(text) or 0  # "unlimited"

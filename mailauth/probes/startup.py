@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from mailauth.dovecot import conffiles, drivers, processes
+from mailauth.dovecot import conffiles, drivers, inroot, processes
 from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.releases import mechanisms as mechanisms_of
@@ -30,7 +30,7 @@ def observe_startup(scene: Scene) -> Startup:
     folder = f"{config.tree.get('mail_plugin_dir', '/usr/lib/dovecot/modules')}/auth"
     installed: frozenset[str] | None = None
     try:
-        installed = frozenset(path.name for path in scene.dovecot.path(folder).iterdir())
+        installed = frozenset(inroot.entries(scene.dovecot.path(folder)))
     except PermissionError as why:
         raise unseen(folder, why) from None
     except OSError:

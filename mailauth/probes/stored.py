@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from mailauth import hashes
+from mailauth import digits, hashes
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
@@ -29,6 +29,7 @@ from mailauth.probes.scene import Case, Scene
 from mailauth.probes.system_accounts import DRIVERS
 from mailauth.probes.walk import WalkEntry
 from mailauth.stores import passwd_file, query, schema
+from mailauth.stores.databases import DATABASES
 from mailauth.stores.store import Outcome, Record
 
 _CHEAP = 0.01  # seconds: what is verified only to see whether the empty password matches
@@ -85,7 +86,7 @@ def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:
         return made.of(case.passdb, ask, sound) if damaged else None
     with suppress(CannotObserve):
         listed = ask_sql(
-            scene, case.passdb, source, lambda escape: schema.columns(source.driver, other, escape)
+            scene, case.passdb, source, lambda escape: DATABASES[source.driver].schema.columns(other, escape)
         )
         return made.instead(source, listed, ask, sound)
     return None
@@ -93,14 +94,15 @@ def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:
 
 def _goes_on(case: Case, scene: Scene) -> int:
     """The line after the user's, where a hash that was cut off goes on."""
-    path, _, number = case.record.place.rpartition(":")
-    if not isinstance(case.passdb.source, FileSource) or not number.isdigit():
+    path, _, last = case.record.place.rpartition(":")
+    number = digits.number(last)
+    if not isinstance(case.passdb.source, FileSource) or number is None:
         return 0
     with suppress(OSError, CannotObserve):
-        whole = passwd_file.goes_on(scene.dovecot.path(path), int(number), case.record.stored)
+        whole = passwd_file.goes_on(scene.dovecot.path(path), number, case.record.stored)
         record = replace(case.record, stored=whole)
         one = replace(case, record=record, hash=parsed(record, case.passdb, scene.config))
-        return int(number) + 1 if whole and _damage(one, scene) is None else 0
+        return number + 1 if whole and _damage(one, scene) is None else 0
     return 0
 
 
@@ -145,10 +147,9 @@ def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
     if place is None:
         why = "which column the password comes from is not plain from the query"
         return StoredColumn(source.place, source.driver, "", "", "", None, why)
+    asked = DATABASES[source.driver].schema
     try:
-        record = ask_sql(
-            scene, case.passdb, source, lambda escape: schema.asking(source.driver, place, escape)
-        )
+        record = ask_sql(scene, case.passdb, source, lambda escape: asked.declared(place, escape))
     except CannotObserve as problem:
         return StoredColumn(source.place, source.driver, place.table, place.column, "", None, str(problem))
     if record.outcome is not Outcome.FOUND:
@@ -162,7 +163,7 @@ def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
         place.column,
         declared,
         schema.width(declared),
-        widen=schema.widen(source.driver, place),
+        widen=asked.widen(place),
     )
 
 

@@ -3,14 +3,13 @@
 import os
 from dataclasses import dataclass, replace
 
-from mailauth.dovecot import children, directory
+from mailauth.dovecot import children, ldap_settings
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.defaults import default_scheme as usual_scheme
-from mailauth.dovecot.directory import Directory
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.ldap_settings import Directory
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import unread
-from mailauth.dovecot.variables import OF_THE_NAME, filled_with
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
@@ -18,10 +17,10 @@ from mailauth.evidence.survey import NEEDS_NONE
 from mailauth.hashes.damaged import Reader
 from mailauth.probes import accounts
 from mailauth.probes.lookup import reader_of
-from mailauth.stores import directory_rows, sql, survey
+from mailauth.stores import directory_rows, sql, string_counts
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.rows import Survey
-from mailauth.stores.survey import Progress, Question, Tally
+from mailauth.stores.string_counts import Progress, Question, Tally
 
 _WHOLE = 3600.0  # seconds for all of one store; a server that never ends its answer would keep us for ever
 
@@ -84,12 +83,8 @@ def _of_directory(ask: Ask, passdb: Passdb, question: Question) -> Survey:
     """All entries that the filter finds, whoever the user is."""
     config = ask.today or ask.config
     passdb = next(one for one in config.passdbs if one.number == passdb.number)
-    set_so = directory.read(config, passdb, ask.dovecot)
-    of_anybody = dict.fromkeys(OF_THE_NAME, "*") | {"service": "imap", "mech": "PLAIN"}
-    filled = filled_with(of_anybody, config.version)
-    base, text = filled(set_so.base, str), filled(set_so.filter, str)
-    if "*" in base:
-        raise CannotObserve(f"{set_so.place}: the base {set_so.base!r} is another one for each user.")
+    set_so = ldap_settings.read(config, passdb, ask.dovecot)
+    base, text = directory_rows.of_everybody(set_so, config.version)
     directory_rows.prepare()
     identity, _ = accounts.as_dovecot(ask.dovecot, config, passdb.verified_by)
     with children.counting(ask.progress) as tell:
@@ -121,8 +116,8 @@ def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None 
     """``passdb``: that of a Dovecot, which reads it as one of its services."""
     dovecot = ask.dovecot
     if isinstance(source, FileSource):
-        files = [dovecot.path(name) for name in survey.files_of(source.path, dovecot.path)]
-        return survey.of_files(files, source.path, question, ask.progress)
+        files = [dovecot.path(name) for name in string_counts.files_of(source.path, dovecot.path)]
+        return string_counts.of_files(files, source.path, question, ask.progress)
     if isinstance(source, SqlSource):
         sql.prepare(source)
         identity, environment = None, None
@@ -132,7 +127,7 @@ def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None 
                 identity, _ = accounts.as_dovecot(dovecot, ask.today or ask.config, passdb.verified_by)
         with children.counting(ask.progress) as tell:
             return dovecot.inside(
-                lambda: survey.of_database(source, question, ask.rows_query, tell),
+                lambda: string_counts.of_database(source, question, ask.rows_query, tell),
                 Survey,
                 identity=identity,
                 environment=environment,

@@ -23,7 +23,7 @@ _NO_MATCH = ("", "*", "!")  # IS_VALID_PASSWD, src/auth/passdb-*.c: what such a 
 # What of PAM ends the login: pam_verify_plain_call(), src/auth/passdb-pam.c of 2.3.19.1 and 2.4.1.
 _ENDS = frozenset({"new_authtok_reqd", "acct_expired"})
 _SUCCESS = frozenset({pam_stack.SUCCESS})
-_NO = frozenset({"auth_err"})
+_NO = frozenset({"auth_err"})  # what try_pam_auth() logs as a password mismatch, same file
 _WELL = shadow.Account(
     "anybody", 1000, 1000, "", "", "x", shadow.PASSWD, shadow.Shadow("$" * 13, shadow.SHADOW)
 )
@@ -66,7 +66,8 @@ def _answer(
     passdb: Passdb, user: str, where: str, *faults: tuple[Why, str], opens: str = ""
 ) -> SystemAccount:
     said = tuple(AccountFault(why, says) for why, says in faults)
-    return SystemAccount(passdb.label, passdb.driver, user, where, bool(said), said, opens)
+    asked_by = passdb.verified_by
+    return SystemAccount(passdb.label, passdb.driver, user, where, bool(said), said, opens, asked_by=asked_by)
 
 
 def _of_shadow(system: System, passdb: Passdb, user: str) -> Asked:
@@ -141,6 +142,8 @@ def _of_pam(
     elif wrong == _SUCCESS and account is not None:
         told = replace(told, opens=_opens(stacks[0], given, service))
     record, open_ = _record(right, wrong, account, where)
+    if record.outcome is Outcome.UNKNOWN_USER:
+        record = replace(record, mismatch=_whole(stacks[:1], [_said(stacks[0], given, right=False)]) == _NO)
     if not open_:
         return Asked(replace(record, kept=_kept_behind(stacks, given) if told.refused else b""), told)
     names = _unknown(stacks, given)

@@ -5,6 +5,7 @@ import struct
 import time
 from dataclasses import dataclass, field
 
+from mailauth import digits
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.conf import words
@@ -81,6 +82,12 @@ class System:
                 f"{service} runs as user {user!r} with the groups {', '.join(sorted(given))}: mailauth does"
                 f" not follow what of {shadow.SHADOW} that may read."
             )
+        if service == "auth":
+            setting = "blocking=no" if config.version.dialect == "2.3" else "passdb_use_worker = no"
+            return (
+                f"auth itself asks {passdb.label} ({setting}), as user {user!r}, which may not read"
+                f" {shadow.SHADOW}"
+            )
         return (
             f"the processes of {service} run as user {user!r}, which may not read {shadow.SHADOW}"
             f" (service {service} {{ user = {user} }})"
@@ -116,7 +123,9 @@ class System:
         if account.uid == 0 and "even_deny_root" not in options:
             return ""
         numbers = (
-            {name: int(options.get(name, "") or 0) for name in _FAILLOCK} if _sane(options) else _FAILLOCK
+            {name: digits.number(options.get(name, "")) or 0 for name in _FAILLOCK}
+            if _sane(options)
+            else _FAILLOCK
         )
         path = f"{options['dir'].rstrip('/')}/{account.name}"
         try:
@@ -159,7 +168,7 @@ def _sane(options: dict[str, str]) -> bool:
     for name in ("unlock_time",):
         if options.get(name) == "never":
             options[name] = "0"
-    return all(options.get(name, "0").isdigit() for name in _FAILLOCK)
+    return all(digits.number(options.get(name, "0")) is not None for name in _FAILLOCK)
 
 
 def _places(module: str, folders: list[str]) -> list[str]:

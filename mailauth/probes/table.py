@@ -55,7 +55,6 @@ from mailauth.probes.cache import observe_cache
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.files import observe_files, observe_login_socket, observe_worker_socket
 from mailauth.probes.host import observe_host, observe_start
-from mailauth.probes.log import observe_log_streams, observe_log_window
 from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_place import (
     observe_container_log,
@@ -64,8 +63,9 @@ from mailauth.probes.log_place import (
     observe_penalties,
 )
 from mailauth.probes.log_start import observe_auth_start, observe_last_words
+from mailauth.probes.log_tail import observe_log_streams, observe_log_window
 from mailauth.probes.log_user import observe_sent, observe_user_in_log
-from mailauth.probes.lua import observe_lua
+from mailauth.probes.lua_scripts import observe_lua
 from mailauth.probes.mechanisms import observe_cleartext, observe_mechanisms
 from mailauth.probes.network import observe_listening, observe_reachable
 from mailauth.probes.pam_log import observe_pam_log

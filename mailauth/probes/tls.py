@@ -7,13 +7,21 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailauth.clients.door import unchecked
-from mailauth.dovecot import children, conffiles, inroot
+from mailauth.dovecot import children, inroot
+from mailauth.dovecot.conf import Block
 from mailauth.evidence import NotApplicable
-from mailauth.evidence.network import Address, Certificate, Certificates, Listener, TlsFiles, TlsFlaw
+from mailauth.evidence.network import (
+    Address,
+    Certificate,
+    Certificates,
+    Listener,
+    Listening,
+    TlsFiles,
+    TlsFlaw,
+)
 from mailauth.later import import_now, later
 from mailauth.oserrors import unseen
 from mailauth.probes.network import addresses, observe_listening
@@ -36,6 +44,7 @@ _PATIENCE = 2.0  # seconds for one connection
 _ANSWER = 10.0  # seconds for each answer: a login process may have to be started for it
 _MAX = 1 << 20  # bytes of a certificate file
 # The settings that name a certificate and its key; a "<" before 2.3's file is Dovecot's "the content of".
+# 2.4's doveconf prints them in a block, ssl_server { cert_file = ... }, however they were written.
 _SETTINGS = {
     "2.3": (("ssl_cert", "ssl_key"), ("ssl_alt_cert", "ssl_alt_key")),
     "2.4": (
@@ -52,12 +61,14 @@ _STARTTLS = {
     "sieve": ((b"", b"OK"), (b"STARTTLS\r\n", b"OK")),
 }
 _MAX_LINE, _MAX_LINES = 8192, 64
+_BLOCK_24 = "ssl_server"
+_APART = ("local", "remote", "protocol")  # blocks whose clients may have a certificate of their own
 _KEY_PASSWORD = {"2.3": "ssl_key_password", "2.4": "ssl_server_key_password"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A certificate and its key, as configured."""
+    """A certificate and its key, as configured: paths as Dovecot sees them."""
 
     cert_setting: str
     cert: str
@@ -68,10 +79,12 @@ class _Pair:
 
 def observe_tls_files(scene: Scene) -> TlsFiles | NotApplicable:
     """Whether Dovecot can use its certificates and keys.  Raises CannotObserve for what we may not read."""
-    pairs = _pairs(scene)
-    if isinstance(pairs, str):
-        return NotApplicable(TlsFiles, pairs)
-    password = scene.config.tree.get(_KEY_PASSWORD[scene.config.version.dialect])
+    listening = _served(scene)
+    if isinstance(listening, str):
+        return NotApplicable(TlsFiles, listening)
+    pairs, unset = _pairs(scene), _unset(scene, listening)
+    tree, setting = scene.config.tree, _KEY_PASSWORD[scene.config.version.dialect]
+    password = _value(tree, setting)
     files = tuple(dict.fromkeys(file for pair in pairs for file in (pair.cert, pair.key)))
     contents = {file: _read(scene, file) for file in files}
     _load()
@@ -79,18 +92,19 @@ def observe_tls_files(scene: Scene) -> TlsFiles | NotApplicable:
     def flaws() -> tuple[TlsFlaw, ...]:
         return tuple(flaw for pair in pairs for flaw in _flaws(contents, pair, password.encode() or None))
 
-    found = children.nobody(flaws, tuple[TlsFlaw, ...])
-    return TlsFiles("the files named in " + scene.config.file, files, found)
+    found = children.nobody(flaws, tuple[TlsFlaw, ...]) if pairs else ()
+    source = "the files named in " + scene.config.file
+    return TlsFiles(source, files, (*unset, *found), required=tree.get("ssl") == "required")
 
 
 def observe_certificates(scene: Scene) -> Certificates | NotApplicable:
     """The certificates' dates and names.  Raises CannotObserve for a file that we may not read."""
+    listening = _served(scene)
+    if isinstance(listening, str):
+        return NotApplicable(Certificates, listening)
     pairs = _pairs(scene)
-    if isinstance(pairs, str):
-        return NotApplicable(Certificates, pairs)
-    listening = observe_listening(scene)
-    if isinstance(listening, NotApplicable):
-        return NotApplicable(Certificates, listening.reason)
+    if not pairs:
+        return NotApplicable(Certificates, "no certificate is configured")
     if listening.local_only and not scene.host:
         return NotApplicable(Certificates, "no client on another machine can connect")
     asked = [one for protocol in listening.asked for one in listening.of(protocol)]
@@ -168,28 +182,62 @@ def _is_of(block: str, host: str, reached: Sequence[Address]) -> bool:
     return False
 
 
-def _pairs(scene: Scene) -> list[_Pair] | str:
-    """What Dovecot is set to use, by name too; or why there is nothing to look at."""
-    config = scene.config
-    if config.tree.get("ssl", "yes") == "no":
+def _served(scene: Scene) -> Listening | str:
+    """Who is served with TLS; or why there is nothing to look at."""
+    if scene.config.tree.get("ssl", "yes") == "no":
         return "TLS is off (ssl = no)"
-    if isinstance(listening := observe_listening(scene), NotApplicable):
-        return listening.reason
+    listening = observe_listening(scene)
+    return listening.reason if isinstance(listening, NotApplicable) else listening
+
+
+def _pairs(scene: Scene) -> list[_Pair]:
+    """What Dovecot is set to use, by name too."""
+    config = scene.config
     dialect = config.version.dialect
-    # 2.4's doveconf does not print the names of these files, so the configuration itself is read.
-    tree = config.tree if dialect == "2.3" else conffiles.read(Path(config.file), scene.dovecot.path)
     found: dict[_Pair, None] = {}
-    for block in tree.walk():
+    for block in config.tree.walk():
         if block.kind not in ("", "local", "local_name", "protocol"):
             continue
         only = f"{block.kind} {block.name}" if block.kind in ("local", "local_name") else ""
         for cert, key in _SETTINGS[dialect]:
-            files = [(block.get(name) or tree.get(name)).strip() for name in (cert, key)]
+            files = [_value(block, name) or _value(config.tree, name) for name in (cert, key)]
             if dialect == "2.3":
                 files = [one[1:].strip() if one.startswith("<") else "" for one in files]
             if all(files):
                 found[_Pair(cert, files[0], key, files[1], only)] = None
-    return list(found) or "no certificate is configured"
+    return list(found)
+
+
+def _value(block: Block, name: str) -> str:
+    """A setting of TLS in a block; "" where it is not set there."""
+    inside = (one.get(name.removeprefix(f"{_BLOCK_24}_")) for one in block.all(_BLOCK_24))
+    return next(filter(None, inside), block.get(name)).strip()
+
+
+def _unset(scene: Scene, listening: Listening) -> Iterator[TlsFlaw]:
+    """What a handshake needs and nobody set: Dovecot starts and offers TLS, and each handshake fails.
+
+    With the default, ssl = yes, and neither of the two, this counts where another machine's clients connect:
+    a server for a webmail beside it needs no TLS.  Clients of one address, or of some protocols, may have
+    what the others lack: then what the log says counts.  Source: openssl_iostream_use_certificate_error(),
+    src/lib-ssl-iostream/iostream-openssl-common.c of Dovecot 2.3.19.1 and 2.4.1; seen of 2.3.13 to 2.4.5.
+    """
+    tree, dialect = scene.config.tree, scene.config.version.dialect
+    pair = _SETTINGS[dialect][0]
+    values = {name: _value(tree, name) for name in pair}
+    apart = [block for block in tree.walk() if block.kind in _APART]
+    if values[pair[0]]:  # without a certificate for everyone a handshake ends before a name is heard
+        apart += [block for block in tree.walk() if block.kind == "local_name"]
+    others = any(_value(block, name) for block in apart for name in pair)
+    others |= bool(values[pair[0]] and _value(tree, _SETTINGS[dialect][1][0]))
+    wanted = tree.get("ssl") == "required" or any(values.values()) or not listening.local_only
+    if others or not wanted:
+        return
+    for name, value in values.items():
+        if not value:
+            yield TlsFlaw(name, "", "is not set", missing=False)
+        elif dialect == "2.3" and not value.startswith("<"):
+            yield TlsFlaw(name, "", 'has no "<" before the name of the file', missing=False)
 
 
 def _read(scene: Scene, file: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Ask Dovecot's userdb, as a login does after the password, and try the mail folder as the user's uid.
+"""Ask Dovecot's userdb, as a login does after the password.
 
 ``doveadm user`` makes the same lookup as an IMAP login (auth-master's USER); it needs no password and
 changes nothing.  Measured on 2.3.19.1 and 2.4.1: status 67 is an unknown user, 75 a failure.
@@ -6,19 +6,17 @@ changes nothing.  Measured on 2.3.19.1 and 2.4.1: status 67 is an unknown user, 
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
-from mailauth.dovecot import children, typed
+from mailauth import digits
+from mailauth.dovecot import typed
 from mailauth.dovecot.authconfig import FileSource, SqlSource
-from mailauth.dovecot.conf import words
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
-from mailauth.evidence import End, MailAccess, NotApplicable, UserdbAnswer
+from mailauth.evidence import End, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
 from mailauth.probes import accounts, log_added, merged, userdb_database, userdb_log, userdb_sql, userdb_steps
 from mailauth.probes.scene import Scene
@@ -26,7 +24,6 @@ from mailauth.probes.walk import walk
 from mailauth.stores import passwd_file
 
 _SECONDS = 10.0
-_Walked = tuple[bool, str, str, str]
 _IN_FOLDERS = frozenset({"maildir", "mbox", "sdbox", "mdbox", "dbox"})
 
 
@@ -308,25 +305,6 @@ def _lost(scene: Scene, values: dict[str, str]) -> str:
     return configured if needs.startswith("~") or "%h" in needs or "%{home" in needs else ""
 
 
-def observe_mail_access(scene: Scene, answer: UserdbAnswer) -> MailAccess | NotApplicable:
-    """Walk to the mail folder as the user's uid, in a child, and write nothing."""
-    uid, gid, mail = answer.uid, answer.gid, answer.folder
-    if not uid or gid is None or not mail:
-        return NotApplicable(MailAccess, "the userdb names no uid or no folder")
-    if os.geteuid() not in (0, uid):
-        raise CannotObserve(f"{mail}: only root can try it as uid {uid}.", needs_root=True)
-    tree = scene.config.tree
-    names = [tree.get("mail_privileged_group"), *words(tree, "mail_access_groups")]
-    numbers = {accounts.number(scene.dovecot, name, "group") for name in names}
-    groups = sorted(number for number in numbers if number is not None)
-
-    def walked() -> _Walked:
-        return _as_user(mail, uid, gid, groups)
-
-    exists, by, needs, mode = scene.dovecot.inside(walked, _Walked)
-    return MailAccess(f"{mail}, as uid {uid}", mail, uid, gid, exists, by, needs, mode)
-
-
 def _folder(scene: Scene, found: dict[str, str]) -> str:
     """The mail folder with its variables put in; "" where the mail is in none."""
     if scene.config.version.dialect == "2.3":
@@ -341,55 +319,10 @@ def _folder(scene: Scene, found: dict[str, str]) -> str:
     return path if driver in _IN_FOLDERS and path.startswith("/") else ""
 
 
-def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> _Walked:
-    """``_walk`` in a child of that uid: the kernel's own answer, access lists and all."""
-    if os.geteuid() != 0:
-        return _walk(path)
-
-    def walked() -> _Walked:
-        os.setgroups(groups)
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
-        return _walk(path)
-
-    try:
-        return cast(_Walked, children.ask(walked, _Walked))
-    except (OSError, RuntimeError, CannotObserve):
-        raise CannotObserve(f"{path}: cannot be tried as uid {uid}.") from None
-
-
-def _walk(path: str) -> _Walked:
-    """Whether the folder is there; the folder that stops us, what we may not do, and its mode."""
-    last = Path("/")
-    for place in [*reversed(Path(path).parents), Path(path)]:
-        try:
-            place.lstat()
-        except FileNotFoundError:
-            return False, *_may(last, os.W_OK | os.X_OK, "write")
-        except PermissionError:
-            return False, str(last), "enter", _shown(last)
-        except OSError:
-            return False, str(place), "enter", ""
-        last = place
-    return True, *_may(last, os.W_OK | os.X_OK | os.R_OK, "write")
-
-
-def _may(folder: Path, mode: int, needs: str) -> tuple[str, str, str]:
-    if os.access(folder, mode):
-        return "", "", ""
-    if not folder.is_dir():
-        return str(folder), "enter", _shown(folder)
-    return str(folder), needs, _shown(folder)
-
-
-def _shown(folder: Path) -> str:
-    state = folder.stat()
-    return f"mode {stat.S_IMODE(state.st_mode):04o}, of {state.st_uid}:{state.st_gid}"
-
-
 def _setting(scene: Scene, name: str, default: int) -> int:
     text = scene.config.tree.get(name).strip()
-    return int(text) if text.isdigit() else default
+    found = digits.number(text)
+    return default if found is None else found
 
 
 def _last(text: str) -> str:

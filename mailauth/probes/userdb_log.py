@@ -7,8 +7,8 @@ from contextlib import suppress
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import CannotObserve
-from mailauth.probes.log import events_in, read_log
 from mailauth.probes.log_added import Mark, added
+from mailauth.probes.log_tail import events_in, read_log
 from mailauth.probes.scene import Scene
 
 _TRIES, _PAUSE = 10, 0.1  # the log process may write the line a moment later than auth answers

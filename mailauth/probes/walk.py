@@ -136,7 +136,7 @@ def _walk(road: Road, matches: Callable[[WalkEntry], bool], assumed: dict[int, S
         return End(Said.FAILURE, 0, at.user, steps=tuple(at.steps))
     while len(at.steps) < _MOST:
         said = _ask(road, passdb, at, matches)
-        at.steps.append(Step(passdb.number, passdb.label, said))
+        at.steps.append(Step(passdb.number, passdb.label, said, mismatch=_stranger(road, passdb, at, said)))
         said = assumed.get(passdb.number, Said.UNKNOWN) if said is Said.UNASKED else said
         if final := _final(passdb, said):
             return _end(final, passdb, at)
@@ -259,6 +259,12 @@ def _ask(road: Road, passdb: Passdb, at: _State, matches: Callable[[WalkEntry], 
     if said in (Said.OK, Said.NEXT) and "nologin" in values and not values.keys() & PROXIED:
         at.nologin = True
     return said
+
+
+def _stranger(road: Road, passdb: Passdb, at: _State, said: Said) -> bool:
+    """Whether it says of a user whom it does not have that the password is wrong, as PAM may."""
+    entry = road.seen(passdb, at.user, at.requested) if said is Said.UNKNOWN else None
+    return entry is not None and entry.record.mismatch
 
 
 def _verified(entry: WalkEntry, at: _State, matches: Callable[[WalkEntry], bool]) -> Said:

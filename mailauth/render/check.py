@@ -6,7 +6,7 @@ Form: Monitoring Plugins Development Guidelines: one short line, "|" and perfdat
 import re
 from typing import Any
 
-from mailauth.check.outcome import KINDS, CheckReport, Metric, Outcome, Status
+from mailauth.check.outcome import KINDS, CheckLine, CheckReport, Metric, Outcome, Status
 from mailauth.schema import schema_of
 from mailauth.visible import visible
 
@@ -39,16 +39,24 @@ def _first(report: CheckReport) -> str:
 
 
 def _well(report: CheckReport) -> str:
-    """Never that all is well of a passdb that was not looked into."""
-    unseen = dict.fromkeys(said.unseen for one in report.outcomes for said in one.said if said.unseen)
+    """Never that all is well of what could not be looked at."""
+    said = [each for one in report.outcomes for each in one.said]
+    unseen = ", ".join(dict.fromkeys(each.unseen for each in said if each.unseen))
     if not unseen:
         return "all well"
-    return f"nothing wrong in what was looked at; not looked into: {', '.join(unseen)}"
+    if all(each.unseen for each in said):
+        return f"nothing could be looked at: {unseen}"
+    return f"nothing wrong in what was looked at; not looked into: {unseen}"
 
 
 def _lines(one: Outcome) -> list[str]:
     """Everything that a check said, the worst first."""
-    return [f"[{said.status.value}] {one.check}: {_safe(said.shown, _LONG)}" for said in one.said]
+    return [f"[{_label(said)}] {one.check}: {_safe(said.shown, _LONG)}" for said in one.said]
+
+
+def _label(said: CheckLine) -> str:
+    """What could not be looked at by no fault of the server's raises no alarm, and is not well either."""
+    return "NOT SEEN" if said.unseen and said.status is Status.OK else said.status.value
 
 
 def _safe(text: str, most: int) -> str:

@@ -84,11 +84,11 @@ def _floods(report: FromLogReport) -> Iterator[str]:
         if not one.code:
             continue
         size = (one.bytes_per_day or 0) / 86400
-        cure = flood_case.cure(one.text)
+        cure, meaning = flood_case.cure(one.text), flood_case.meaning(one.text, one.says)
         weight, hangs = ("BLOCKS LOGIN", flood_case.HANGS) if cure.waits else ("RISK", "")
         yield (
             f"{weight}  {one.code}  {flood_case.TITLE}\n"
-            f"  {flood_case.speed(one.rate, size)}: {one.text}{f' ({one.says})' if one.says else ''}.{hangs}"
+            f"  {flood_case.speed(one.rate, size)}: {one.text}{meaning}.{hangs}"
             f"{_full(report, size)}\n"
             f"  fix    {cure.ends}\n"
             f"         {flood_case.careful(one.text)}\n"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from mailauth.dovecot.sizes import show_size
 from mailauth.memory.measure import Measured, Spread
-from mailauth.memory.report import ShowReport
+from mailauth.memory.records import ShowReport
 
 
 def show_text(report: ShowReport) -> str:

@@ -1,6 +1,6 @@
 """``memory bench`` as text.  Returns strings; prints nothing."""
 
-from mailauth.memory.report import BenchReport
+from mailauth.memory.records import BenchReport
 from mailauth.render.memory import columns
 
 _MiB = 1024 * 1024

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.fitting import Bite, Fits, PassdbFit, ServiceFit
-from mailauth.memory.report import FitReport
+from mailauth.memory.records import FitReport
 from mailauth.render.memory import columns
 
 _MOST_SETS = 8

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.recommend import Advice, AdviceRow
-from mailauth.memory.report import Load, RecommendReport
+from mailauth.memory.records import Load, RecommendReport
 from mailauth.render.memory import columns, ms, spread_text
 
 

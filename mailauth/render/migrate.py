@@ -105,6 +105,8 @@ def removal_text(report: Report, head: Head) -> str:
         lines.append(f"{report.changed} rows hold another string than was added: left as they are.")
     if report.already:
         lines.append(f"{report.already} rows are not there.")
+    if report.unreadable:
+        lines.append(f"{report.unreadable}: the rows in them stay.")
     return "\n".join([*lines, *_named(report)]) + "\n"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailauth.migrate.bulk import Imported
-from mailauth.migrate.check import DONE, NEW, Checked
+from mailauth.migrate.listed_user import DONE, NEW, Checked
 from mailauth.schema import schema_of
 
 _SHOWN = 10  # names on a line

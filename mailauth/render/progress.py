@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mailauth.migrate.progress import OnLoginProgress
+from mailauth.migrate.rehash_progress import OnLoginProgress
 from mailauth.render.picture import axes_of
 
 _BAR = 50  # characters

@@ -13,7 +13,7 @@ What to do
     Unlock it (passwd -u USER), or set a password (passwd USER).
 """
 
-from mailauth.evidence import Logins, SystemAccounts
+from mailauth.evidence import Logins, PasswordCheck, SystemAccounts
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
@@ -32,6 +32,6 @@ _ADVICE = {
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )
-def locked(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
+def locked(accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None) -> Problem | None:
     careful = "Accounts are locked on purpose, too."
-    return account_case.problem(accounts.those(*_ADVICE), accounts, logins, _ADVICE, careful)
+    return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE, careful)

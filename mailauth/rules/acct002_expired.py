@@ -12,7 +12,7 @@ What to do
     chage -l USER shows the days; chage -E -1 USER, or a new password, lets the user in again.
 """
 
-from mailauth.evidence import Logins, SystemAccounts
+from mailauth.evidence import Logins, PasswordCheck, SystemAccounts
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
@@ -29,6 +29,6 @@ _ADVICE = {
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )
-def expired(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
+def expired(accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None) -> Problem | None:
     careful = "Accounts are given an end on purpose, too."
-    return account_case.problem(accounts.those(*_ADVICE), accounts, logins, _ADVICE, careful)
+    return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE, careful)

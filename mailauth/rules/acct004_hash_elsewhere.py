@@ -11,7 +11,7 @@ What to do
     Use passdb pam.
 """
 
-from mailauth.evidence import Logins, SystemAccounts
+from mailauth.evidence import Logins, PasswordCheck, SystemAccounts
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
@@ -20,5 +20,7 @@ _ADVICE = {Why.SHADOWED: "Use passdb pam (on 2.3, passdb shadow would do, too) i
 
 
 @rule("ACCT004", "Passdb passwd looks for the hash where it is not", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
-def hash_elsewhere(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
-    return account_case.problem(accounts.those(*_ADVICE), accounts, logins, _ADVICE)
+def hash_elsewhere(
+    accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None
+) -> Problem | None:
+    return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE)

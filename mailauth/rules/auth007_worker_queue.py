@@ -17,6 +17,7 @@ What to do
     the auth cache.
 """
 
+from mailauth import digits
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogWindow
 from mailauth.finding import Certainty, Problem, Severity, Trait, rule
@@ -64,4 +65,5 @@ def _workers(configured: Configured) -> int:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.strip().isdigit() else _DEFAULT
+    found = digits.number(text.strip())
+    return _DEFAULT if found is None else found

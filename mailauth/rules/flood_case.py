@@ -12,11 +12,15 @@ _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
 class Cure(NamedTuple):
-    """``words``: what the lines say; ``ends``: what ends them; ``waits``: while it goes on a login waits."""
+    """``words``: what the lines say; ``ends``: what ends them; ``waits``: while it goes on a login waits.
+
+    ``says``: what so many of them come to; "": no more than each of them.
+    """
 
     words: str
     ends: str
     waits: bool = False
+    says: str = ""
 
 
 # auth connects again at once as long as a login waits for that server: db_ldap_conn's ldap_input(),
@@ -28,6 +32,7 @@ _CURES = (
         "Start the LDAP server behind that port, or correct its address (ldaps:// where it takes TLS only)."
         " The lines end when it answers, or some seconds after a doveadm reload with the right address.",
         waits=True,
+        says="the LDAP port takes connections and closes them",
     ),
 )
 _OTHER = Cure("", "Mend what these lines name; they end with it.")
@@ -43,6 +48,12 @@ def flooding(log: LogWindow | None) -> list[LogTrouble]:
 def cure(text: str) -> Cure:
     """Of a line, by its words."""
     return next((one for one in _CURES if one.words in text), _OTHER)
+
+
+def meaning(text: str, says: str) -> str:
+    """What these lines come to, in brackets; ``says``: what each of them does."""
+    told = cure(text).says or says
+    return f" ({told})" if told else ""
 
 
 def careful(text: str) -> str:

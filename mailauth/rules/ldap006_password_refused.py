@@ -35,7 +35,7 @@ def password_refused(bind: UserBind, check: PasswordCheck) -> Problem | None:
     )
     return Problem(
         says=f"{bind.text}{doubt}.",
-        because=(bind, check),
+        because=(bind, check) if check.several else (bind,),
         certainty=Certainty.PROVEN if sure else Certainty.LIKELY,
         remedy=Remedy(summary=_UNLOCK if bind.since else _USE),
     )

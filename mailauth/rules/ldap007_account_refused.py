@@ -40,7 +40,7 @@ def account_refused(bind: UserBind, check: PasswordCheck) -> Problem | None:
     since = f"; the entry's pwdAccountLockedTime ({bind.since}) locks it until it is unlocked"
     return Problem(
         says=f"{bind.text}{since if bind.locked else ''}.",
-        because=(bind, check),
+        because=(bind, check) if check.several else (bind,),
         certainty=Certainty.LIKELY if bind.locked else Certainty.PROVEN,
         remedy=Remedy(summary=_ADVICE[how]),
     )

@@ -50,7 +50,7 @@ def flood(
 
 
 def _says(one: LogTrouble, *, blocks: bool) -> str:
-    meaning = f" ({one.says})" if one.says else ""
+    meaning = flood_case.meaning(one.text, one.says)
     waits = flood_case.cure(one.text).waits
     hangs = flood_case.HANGS if waits else ""
     if waits and not blocks:

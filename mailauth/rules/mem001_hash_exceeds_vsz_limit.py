@@ -8,9 +8,10 @@ Why
     asks for all its memory at once and does not get it; libsodium then returns -1, as it does for a
     wrong password, and Dovecot takes any -1 for a wrong password.
     The limit that counts is that of the process which verifies.  For passwd-file, pgsql, ldap and
-    static that is auth; for mysql, sqlite, pam and lua it is auth-worker; 2.4's
-    passdb_use_worker=yes moves a driver to auth-worker.  The manual's "raise service auth" is right
-    for half of them.  With auth_cache_verify_password_with_worker=yes a cached password is verified
+    static that is auth; for mysql, sqlite, pam, passwd, shadow, dict and lua it is auth-worker.  2.4's
+    passdb_use_worker=yes moves a driver to auth-worker; 2.3's blocking=no keeps passwd, shadow and lua in
+    auth, 2.4's passdb_use_worker=no passwd, pam and lua.  The manual's "raise service auth" is right for
+    half of them.  With auth_cache_verify_password_with_worker=yes a cached password is verified
     by auth-worker, and then both limits can count; from 2.4.5 on, what does not fit there is looked up again.
     The idle process counts too: under 256M, a hash of 256 MiB never fits.
 How we know

@@ -7,7 +7,9 @@ What you see
 Why
     The file named in ssl_cert, ssl_key (2.3), ssl_server_cert_file or ssl_server_key_file (2.4) is
     missing or damaged, the key belongs to another certificate (a renewal changed only one of them),
-    or it is encrypted and no password for it is set.  Or another TLS setting has a value that the OpenSSL of
+    or it is encrypted and no password for it is set.  Or one of the two settings is missing: Dovecot starts
+    without a certificate, and offers TLS all the same.  On 2.3 a "<" stands before the file's name; without
+    it the name itself is taken for the certificate.  Or another TLS setting has a value that the OpenSSL of
     this Dovecot does not take: ssl_min_protocol, ssl_cipher_list, ssl_curve_list.
 How we know
     Both files are read as Dovecot is set to read them, and the key is compared with the certificate.  Of the
@@ -17,9 +19,11 @@ What to do
 """
 
 from mailauth.dovecot.messages import LogKind
-from mailauth.evidence import Configured, LogWindow, TlsFiles
+from mailauth.evidence import Cleartext, Configured, LogWindow, TlsFiles
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
+
+_FORM = {"2.3": ', with "<" before its name', "2.4": ""}
 
 
 @rule(
@@ -29,22 +33,40 @@ from mailauth.remedies import RELOAD, remedy
     bears=Bears.NOTHING,
     watch="server",
 )
-def certificate_unusable(configured: Configured, files: TlsFiles, log: LogWindow | None) -> Problem | None:
+def certificate_unusable(
+    configured: Configured, files: TlsFiles, log: LogWindow | None, cleartext: Cleartext | None
+) -> Problem | None:
     if not files.flaws:
         return _by_the_log(configured, log) if log else None
-    said = "; ".join(f"{one.setting}, {one.file}: {one.problem}" for one in files.flaws)
+    said = "; ".join(
+        f"{one.setting}, {one.file}: {one.problem}" if one.file else f"{one.setting} {one.problem}"
+        for one in files.flaws
+    )
     missing = any(one.missing for one in files.flaws)
+    unset = not all(one.file for one in files.flaws)
     consequence = (
         "Dovecot refuses to start with that; one that runs goes on as before."
         if missing
         else "Every TLS handshake fails."
     )
+    if files.required and unset:
+        consequence += " With ssl = required Dovecot takes no password from another machine then" + (
+            ", but where a trusted network, a proxy or a block for an address allows it."
+            if cleartext and cleartext.excepted
+            else "."
+        )
+    sends = cleartext is not None and (cleartext.allowed or cleartext.excepted) and not files.required
+    names = ", ".join(dict.fromkeys(one.setting for one in files.flaws))
     return Problem(
         says=f"{said}. {consequence}",
         because=(files, configured),
         certainty=Certainty.PROVEN,
+        severity=Severity.RISK if sends and not files.files else None,
         remedy=remedy(
-            summary="Put the certificate and the key that belongs to it there, as PEM.",
+            summary=f"Set {names} in {configured.file} to the file with the certificate, or the key, as PEM"
+            f"{_FORM[configured.version.dialect]}."
+            if unset
+            else "Put the certificate and the key that belongs to it there, as PEM.",
             commands=(RELOAD,),
         ),
     )

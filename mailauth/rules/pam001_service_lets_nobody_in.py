@@ -13,7 +13,7 @@ What to do
     Install the module, or take its line away; pam-auth-update does that for Debian's own files.
 """
 
-from mailauth.evidence import Logins, SystemAccounts
+from mailauth.evidence import Logins, PasswordCheck, SystemAccounts
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
@@ -38,5 +38,7 @@ _ADVICE = {
     bears=Bears.ENTRY,
     watch="server",
 )
-def service_lets_nobody_in(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
-    return account_case.problem(accounts.those(*_ADVICE), accounts, logins, _ADVICE)
+def service_lets_nobody_in(
+    accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None
+) -> Problem | None:
+    return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE)

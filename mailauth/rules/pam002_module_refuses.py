@@ -12,7 +12,7 @@ What to do
     Remove what refuses, or the requirement: faillock --user USER --reset; adduser USER GROUP.
 """
 
-from mailauth.evidence import Logins, SystemAccounts
+from mailauth.evidence import Logins, PasswordCheck, SystemAccounts
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
@@ -26,6 +26,8 @@ _ADVICE = {
 
 
 @rule("PAM002", "A module of PAM refuses the user", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
-def module_refuses(accounts: SystemAccounts, logins: Logins | None) -> Problem | None:
+def module_refuses(
+    accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None
+) -> Problem | None:
     careful = "Such a rule can be meant: see whether this user is to have mail."
-    return account_case.problem(accounts.those(*_ADVICE), accounts, logins, _ADVICE, careful)
+    return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE, careful)

@@ -33,8 +33,7 @@ def never_match(surveys: Surveys) -> Problem | None:
     if not found:
         return None
     return Problem(
-        says=f"Under Dovecot {surveys.version}, "
-        + store_case.told(found, lambda one: one.damage.detail if one.damage else ""),
+        says=store_case.damaged(surveys, found),
         because=(surveys,),
         certainty=Certainty.LIKELY,
         remedy=remedy(

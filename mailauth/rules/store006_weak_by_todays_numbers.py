@@ -7,11 +7,13 @@ Why
 How we know
     Scheme and parameters of every row, against the numbers that mailauth hash show cites.
 What to do
-    New hashes need the passwords: rehash at the next login with mailauth migrate on-login.
+    New hashes need the passwords: rehash at the next login with mailauth migrate on-login, which writes
+    passwd-files and databases.  A directory hashes a new password itself: set a stronger scheme there.
 """
 
-from mailauth.evidence import Surveys
-from mailauth.finding import Bears, Certainty, Problem, Severity, rule
+from mailauth.dovecot.authconfig import FileSource, SqlSource
+from mailauth.evidence import Surveyed, Surveys
+from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.strength import Level
 from mailauth.remedies import ON_LOGIN, remedy
 from mailauth.rules import store_case
@@ -27,9 +29,25 @@ def weak_by_todays_numbers(surveys: Surveys) -> Problem | None:
         says="Rows that are weak by today's numbers: " + store_case.told(found, _why),
         because=(surveys,),
         certainty=Certainty.LIKELY,
-        remedy=remedy(summary="Make new hashes when their users log in.", commands=(ON_LOGIN,)),
+        remedy=_remedy([store for store, _ in found]),
         severity=None if any(_poor(one) for _, classes in found for one in classes) else Severity.NOTE,
     )
+
+
+def _remedy(stores: list[Surveyed]) -> Remedy:
+    """On-login writes files and tables; a directory makes its hashes itself, when a password is set in it."""
+    written = any(isinstance(one.passdb.source, FileSource | SqlSource) for one in stores)
+    summary = "Make new hashes when their users log in." if written else ""
+    if any(one.passdb.driver == "ldap" for one in stores):
+        summary += f"{' ' if summary else ''}{_OF_A_DIRECTORY}"
+    return remedy(summary=summary or _BY_HAND, commands=(ON_LOGIN,) if written else ())
+
+
+_OF_A_DIRECTORY = (
+    "Let the directory hash new passwords with a stronger scheme that Dovecot knows, too, and have the users"
+    " change theirs there: Dovecot writes no directory."
+)
+_BY_HAND = "Make new hashes with mailauth hash new, and put them in place of these."
 
 
 def _poor(one: HashClass) -> bool:

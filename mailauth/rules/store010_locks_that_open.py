@@ -29,8 +29,7 @@ def locks_that_open(surveys: Surveys) -> Problem | None:
     if not found:
         return None
     return Problem(
-        says=f"Under Dovecot {surveys.version}, "
-        + store_case.told(found, lambda one: one.damage.detail if one.damage else ""),
+        says=store_case.damaged(surveys, found),
         because=(surveys,),
         certainty=Certainty.LIKELY,
         remedy=Remedy(summary="Store {CRYPT}! in their place, which no password matches, or set passwords."),

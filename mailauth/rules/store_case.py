@@ -28,6 +28,13 @@ def told(found: Found, why: Callable[[HashClass], str]) -> str:
     return " ".join(_store(store, classes, why) for store, classes in found)
 
 
+def damaged(surveys: Surveys, found: Found) -> str:
+    """The same, by what is wrong with the rows under the version that is asked about."""
+    return f"Under Dovecot {surveys.version}, " + told(
+        found, lambda one: one.damage.detail if one.damage else ""
+    )
+
+
 def rows(number: int) -> str:
     return f"{number:,} row{'' if number == 1 else 's'}"
 

@@ -6,7 +6,8 @@ What you see
 Why
     The name that is looked up is not in any passdb: it was never added, or it is spelled otherwise; a query
     may ask for what it makes of the name (its hash, a part of it, other letters).  Where each domain has a
-    passwd-file of its own, the domain has none, or the name has no domain.
+    passwd-file of its own, the domain has none, or the name has no domain.  Or the store has the name in
+    another domain only: "Did you mean alice@example.org?".
 How we know
     Each passdb was asked, in Dovecot's order, with Dovecot's own query.
 What to do
@@ -18,7 +19,15 @@ import re
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.drivers import Question
 from mailauth.dovecot.variables import OF_THE_NAME, used
-from mailauth.evidence import Configured, DirectoryAnswers, HidesRows, LookedUp, PassdbAnswer, UserName
+from mailauth.evidence import (
+    Configured,
+    DirectoryAnswers,
+    HidesRows,
+    LookedUp,
+    NearName,
+    PassdbAnswer,
+    UserName,
+)
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
@@ -33,11 +42,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 def unknown_user(
     name: UserName, lookups: LookedUp, directories: DirectoryAnswers | None, configured: Configured | None
 ) -> Problem | None:
-    if name.refused or name.requested or not lookups.unknown:
-        return None
-    if directories and any(one.alone for one in directories.answers):  # LDAP003 and LDAP005 name the search
-        return None
-    if lookups.near or lookups.disabled or lookups.elsewhere or lookups.comparing or lookups.aliases:
+    if name.refused or name.requested or not lookups.unknown or _said_elsewhere(lookups, directories):
         return None
     asked = f"{name.looked_up!r}"
     if name.looked_up != name.given:
@@ -60,6 +65,9 @@ def unknown_user(
     if nameless := _without_the_name(configured, lookups):
         says += f" {'; '.join(nameless)}."
         summary = "Correct the query: %u, or 2.4's %{user}, stands for the name that is looked up."
+    if meant := _meant(lookups.other_domains):
+        says += f" Did you mean {meant}?"
+        summary = "Log in with the domain that the store has, or add the user to the store."
     hiding = [_hides(one) for one in lookups.hidden]
     if hiding:
         says = f"{says.removesuffix('.')}, as far as Dovecot's account sees: {'; '.join(hiding)}."
@@ -71,6 +79,21 @@ def unknown_user(
         certainty=Certainty.LIKELY if hiding else Certainty.PROVEN,
         remedy=Remedy(summary=summary),
     )
+
+
+def _said_elsewhere(lookups: LookedUp, directories: DirectoryAnswers | None) -> bool:
+    """Whether another rule says more: USER004, USER007, USER014; of a directory LDAP003 and LDAP005."""
+    if directories and any(one.alone for one in directories.answers):
+        return True
+    return bool(lookups.near or lookups.disabled or lookups.elsewhere or lookups.comparing or lookups.aliases)
+
+
+def _meant(others: tuple[NearName, ...]) -> str:
+    """The same name in the domains that the stores have, and which store."""
+    stores: dict[str, list[str]] = {}
+    for one in others:
+        stores.setdefault(one.passdb, []).append(repr(one.name))
+    return ", or ".join(f"{' or '.join(names)}, which {passdb} has" for passdb, names in stores.items())
 
 
 def _without_the_name(configured: Configured | None, lookups: LookedUp) -> list[str]:

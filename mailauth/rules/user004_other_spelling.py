@@ -48,13 +48,32 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
         made += f" ({near.passdb} asks for {near.wanted!r}, by its own format of the name)"
     has = "it with blanks or an end of line around it" if near.blanks else repr(near.name)
     has += f", the same name {near.form}" if near.form else ""
+    others = _domains(lookups, name, near)
     if near.in_a_domain:
         has = "it in a domain, and the name that is looked up has none"
+        has += f": did you mean {' or '.join(map(repr, others))}" if others else ""
+    elif len(others) > 1:
+        has = f"it in several domains: {', '.join(map(repr, others))}"
     return Problem(
         says=f"Dovecot looks up {name.looked_up!r}{made}; {near.passdb} ({near.place}) has {has}.",
         because=(name, lookups, configured),
         certainty=Certainty.PROVEN,
-        remedy=_of_the_lookup(lookups, name, near) or _remedy(configured, name, near),
+        remedy=_of_the_lookup(lookups, name, near)
+        or (_with_a_domain() if len(others) > 1 else _remedy(configured, name, near)),
+    )
+
+
+def _domains(lookups: LookedUp, name: UserName, near: NearName) -> list[str]:
+    """The names in domains that this store has, where one without a domain is looked up."""
+    if "@" in name.looked_up or not (near.in_a_domain or "@" in near.name):
+        return []
+    return [one.name for one in lookups.other_domains if one.passdb == near.passdb]
+
+
+def _with_a_domain() -> Remedy:
+    return Remedy(
+        summary="Log in as user@domain, or have Dovecot add a domain (auth_default_realm; 2.4:"
+        " auth_default_domain)."
     )
 
 
@@ -88,10 +107,7 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
             " username_format in its args (2.4: auth_username_format in its block)."
         )
     if near.in_a_domain:
-        return Remedy(
-            summary="Log in as user@domain, or have Dovecot add a domain (auth_default_realm; 2.4:"
-            " auth_default_domain)."
-        )
+        return _with_a_domain()
     if near.blanks:
         return Remedy(summary=f"Store the user as {name.looked_up!r}: take the blanks away (SQL: TRIM).")
     if near.form:

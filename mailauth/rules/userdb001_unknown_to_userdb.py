@@ -17,6 +17,7 @@ What to do
     Add the user to the userdb.  Where all mail belongs to one uid, userdb static needs no entries.
 """
 
+from mailauth import digits
 from mailauth.evidence import UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid, UserdbStep
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
@@ -96,6 +97,6 @@ def _why(refused: Refused) -> str:
         return "the line ends before its uid and gid"
     kind = "user" if refused.name == "uid" else "group"
     what = f"is no {kind} of this system"
-    if refused.text.isdigit() or refused.text == "root":
+    if digits.are(refused.text) or refused.text == "root":
         what = "is root's, which can have no mail"
     return f"its {refused.name} {refused.text!r} {what}"

@@ -8,12 +8,14 @@ Why
     Dovecot opens mail as the uid that the userdb returned.  After a restore, a copy by root or a change
     of the uid, the folders belong to somebody else.
 How we know
-    The way to the folder was walked in a child that is that uid; nothing was written.
+    The way to the folder was walked in a child that is that uid; nothing was written.  Behind a closed
+    folder the others were held open by root, and tried one by one.
 What to do
-    Give the folder to that uid, or let it enter the folder that is closed.
+    Give the folder to that uid, or let it enter each folder that is closed.
 """
 
 from mailauth.evidence import MailAccess, UserdbAnswer
+from mailauth.evidence.userdb import ClosedFolder
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import Words, of_mail, remedy
 
@@ -26,12 +28,11 @@ from mailauth.remedies import Words, of_mail, remedy
     bears=Bears.MAIL,
 )
 def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | None:
-    if not access.stopped_by:
+    if not access.closed:
         return None
     what = "open" if access.exists else "make"
     return Problem(
-        says=f"uid {access.uid} cannot {what} {access.path}: it may not {access.needs} {access.stopped_by}"
-        f" ({access.mode}).",
+        says=f"uid {access.uid} cannot {what} {access.path}: it may not {access.refused}.",
         because=(access, answer),
         certainty=Certainty.PROVEN,
         remedy=_remedy(access),
@@ -39,28 +40,45 @@ def mail_folder_closed(answer: UserdbAnswer, access: MailAccess) -> Problem | No
 
 
 def _remedy(access: MailAccess) -> Remedy:
-    """The row names the folder: by command no other user's is given away, and none of the system's."""
+    """The row names the folder: by command no other user's is given away, and none of the system's.
+
+    One remedy for all that is closed; in words only, where one of them is for a person to judge.
+    """
     careful = "Check first whose mail is there too: the uid of one user should not own another's."
-    others = access.exists and access.needs != "enter" and " of 0:" not in access.mode
-    if access.needs == "enter" and not of_mail(access.stopped_by):
-        return Remedy(
-            f"Correct what the userdb returns: {access.stopped_by} is no folder for mail; or let"
-            f" {access.uid}:{access.gid} enter it by hand.",
-            careful=careful,
+    words = [said for one in access.closed if (said := _by_hand(access, one))]
+    if not words:
+        commands = tuple(command for one in access.closed for command in _commands(access, one))
+        return remedy("Let the uid in.", commands=commands, careful=careful)
+    others = [_in_words(access, one) for one in access.closed if not _by_hand(access, one)]
+    return Remedy(" ".join([*words, *others]), careful=careful)
+
+
+def _by_hand(access: MailAccess, closed: ClosedFolder) -> str:
+    """What a person has to do about it; "" where a command does it."""
+    if closed.needs == "enter" and not of_mail(closed.folder):
+        return (
+            f"Correct what the userdb returns: {closed.folder} is no folder for mail; or let"
+            f" {access.uid}:{access.gid} enter it by hand."
         )
-    if others:
-        return Remedy(
+    if access.exists and closed.needs != "enter" and " of 0:" not in closed.mode:
+        return (
             f"Give {access.path} to {access.uid}:{access.gid}, with all that is in it, if nobody else's mail"
-            " is there; or correct what the userdb returns.",
-            careful=careful,
+            " is there; or correct what the userdb returns."
         )
-    return remedy("Let the uid in.", commands=_commands(access), careful=careful)
+    return ""
 
 
-def _commands(access: MailAccess) -> tuple[Words, ...]:
-    stop, uid, gid = access.stopped_by, str(access.uid), str(access.gid)
-    if access.needs == "enter":
-        if access.mode.startswith("mode 0700"):  # no group has anything to lose
+def _in_words(access: MailAccess, closed: ClosedFolder) -> str:
+    ids = f"{access.uid}:{access.gid}"
+    if closed.needs == "enter":
+        return f"Let {ids} enter {closed.folder}, too."
+    return f"Give {access.path} to {ids}, too." if access.exists else f"Make {access.path} for {ids}, too."
+
+
+def _commands(access: MailAccess, closed: ClosedFolder) -> tuple[Words, ...]:
+    stop, uid, gid = closed.folder, str(access.uid), str(access.gid)
+    if closed.needs == "enter":
+        if closed.mode.startswith("mode 0700"):  # no group has anything to lose
             return (("chgrp", "--", gid, stop), ("chmod", "--", "g+x", stop))
         return (("chmod", "--", "a+x", stop),)
     if access.exists:

@@ -24,6 +24,7 @@ from mailauth.stores.swaps import (
     Names,
     NotKeptError,
     Obstacle,
+    Paged,
     Row,
     Run,
     Swap,
@@ -38,25 +39,15 @@ _TWO_PARTS = re.compile(r"CONCAT\(([^,()]+), '@', ([^,()]+)\)")
 _FILLED = re.compile(r"%([und])")
 
 
-class Target(Protocol):
+class Target(Paged, Protocol):
     """Where rows are added.  A swap's row has the key and the user, its ``new`` is the string."""
 
     @property
-    def place(self) -> str:
-        """Where a person can look."""
-
-    @property
-    def width(self) -> int | None:
-        """Of the column of the strings, in characters; None: no limit."""
-
-    def identity(self) -> str:
-        """Which store this is."""
+    def whole(self) -> bool:
+        """Whether all of it is written again for each batch."""
 
     def obstacles(self) -> Sequence[Obstacle]:
         """What an administrator should know before."""
-
-    def page(self, after: Key | None, size: int) -> Sequence[Row]:
-        """Who is there: the next rows in key order."""
 
     def key(self, user: str) -> Key | str:
         """The user's key, or why the store cannot have one."""
@@ -64,17 +55,11 @@ class Target(Protocol):
     def unfit(self, new: bytes) -> str:
         """Why the store cannot hold a string; "" where it can."""
 
-    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
-        """These rows as they are."""
-
     def add(self, swaps: Sequence[Swap]) -> Swapped:
         """``changed``: somebody of that name is there by now."""
 
     def remove(self, swaps: Sequence[Swap]) -> Swapped:
         """Where the string is still the one that was added; ``changed``: where it is not."""
-
-    def close(self) -> None:
-        """End the session."""
 
 
 def folded(name: str) -> str:
@@ -104,6 +89,7 @@ class _SqlTarget:
     table: tables.SqlTable
     names: Names  # its keys are the columns of the name
     fill: Mapping[str, str]
+    whole: bool = False
 
     @classmethod
     def of(cls, found: tables.SqlTable, fill: Mapping[str, str]) -> "_SqlTarget":
@@ -246,6 +232,7 @@ class _FileTarget:
 
     file: FileTable
     width: int | None = field(default=None)
+    whole: bool = True
 
     @property
     def place(self) -> str:

@@ -7,7 +7,6 @@ goes.
 
 import re
 
-from mailauth.dovecot.authconfig import SqlDriver
 from mailauth.dovecot.version import Dialect
 
 _FROM = ("address", "source", "alias", "email")
@@ -18,24 +17,9 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 Table = tuple[str, str, str]  # its name, the column of the address, and that of where the mail goes
 
 
-def asking(driver: SqlDriver) -> str:
-    """The query for the columns of these names: "alias address,alias goto,..."."""
-    names = ", ".join(f"'{name}'" for name in (*_FROM, *_TO))
-    if driver == "sqlite":
-        return (
-            "SELECT group_concat(m.name || ' ' || p.name) AS password FROM sqlite_master AS m"  # noqa: S608 - our own words
-            f" JOIN pragma_table_info(m.name) AS p WHERE lower(p.name) IN ({names})"
-        )
-    if driver == "mysql":
-        return (
-            "SELECT GROUP_CONCAT(CONCAT(table_name, ' ', column_name)) AS password"  # noqa: S608 - our own words
-            f" FROM information_schema.columns WHERE table_schema = DATABASE() AND column_name IN ({names})"
-        )
-    return (
-        "SELECT string_agg(table_name || ' ' || column_name, ',') AS password FROM"  # noqa: S608 - our own words
-        f" information_schema.columns WHERE table_schema = ANY (current_schemas(false))"
-        f" AND column_name IN ({names})"
-    )
+def asking(named_columns: str) -> str:
+    """The query of ``SchemaQueries`` for the columns of these names: "alias address,alias goto,..."."""
+    return named_columns.format(names=", ".join(f"'{name}'" for name in (*_FROM, *_TO)))
 
 
 def tables(told: str) -> tuple[Table, ...]:
@@ -53,9 +37,8 @@ def tables(told: str) -> tuple[Table, ...]:
     return tuple(sorted(found)[:_MOST])
 
 
-def goes_to(table: Table, driver: SqlDriver, dialect: Dialect) -> str:
+def goes_to(table: Table, quote: str, dialect: Dialect) -> str:
     """The query for where the user's mail goes; NULL where it is no alias."""
-    quote = "`" if driver == "mysql" else '"'
     name, start, end = (f"{quote}{one}{quote}" for one in table)
     user = "%u" if dialect == "2.3" else "%{user}"
     return f"SELECT MIN({end}) AS password FROM {name} WHERE {start} = '{user}'"  # noqa: S608 - names only

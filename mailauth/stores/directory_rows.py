@@ -5,17 +5,17 @@ import re
 from collections.abc import Callable, Iterator
 
 from mailauth.dovecot import entryfields
-from mailauth.dovecot.directory import Directory
-from mailauth.dovecot.variables import ExpandError, filled_with
+from mailauth.dovecot.ldap_settings import Directory
+from mailauth.dovecot.variables import OF_THE_NAME, ExpandError, filled_with
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 from mailauth.stores import libldap
-from mailauth.stores.directory import prepare
+from mailauth.stores.ask_directory import prepare
 from mailauth.stores.libldap import Entry, LdapError
 from mailauth.stores.rows import Survey
-from mailauth.stores.survey import Progress, Question, Tally
+from mailauth.stores.string_counts import Progress, Question, Tally
 
-__all__ = ["prepare", "survey"]
+__all__ = ["made_of", "of_everybody", "prepare", "survey"]
 
 _SECONDS = 60  # for each page
 _PAGE = 500
@@ -35,7 +35,7 @@ def survey(
     """To be called where Dovecot lives, as ``directory.ask``.  Raises CannotObserve."""
     os.chdir("/")  # libldap reads an ldaprc where we stand
     tally = Tally(question)
-    make = _of_23(directory) if version.dialect == "2.3" else _of_24(directory, version)
+    make = made_of(directory, version)
     place = f"{text} below {base}, at {directory.uris}"
     try:
         for entry in _entries(directory, base, text):
@@ -48,6 +48,19 @@ def survey(
         says = why.says[:_MOST_WORDS]
         raise CannotObserve(f"{place}: not all entries were read: {says} ({why.code}).{also}") from None
     return Survey(place, tally.rows, tally.classes(), tally.nulls)
+
+
+def of_everybody(directory: Directory, version: Version) -> tuple[str, str]:
+    """The base, and the filter that finds whomever the directory's own finds, whoever the user is.
+
+    Raises CannotObserve where there is no one base.
+    """
+    known = dict.fromkeys(OF_THE_NAME, "*") | {"service": "imap", "mech": "PLAIN"}
+    filled = filled_with(known, version)
+    base, text = filled(directory.base, str), filled(directory.filter, str)
+    if "*" in base:
+        raise CannotObserve(f"{directory.place}: the base {directory.base!r} is another one for each user.")
+    return base, text
 
 
 def _entries(directory: Directory, base: str, text: str) -> Iterator[Entry]:
@@ -63,11 +76,16 @@ def _entries(directory: Directory, base: str, text: str) -> Iterator[Entry]:
 
 
 _PLAIN = re.compile(r"%\{ldap:(?!dn\})(\w+)\}")
-_Made = Callable[[Entry], tuple[str | None, str]]
+Made = Callable[[Entry], tuple[str | None, str]]
 """The password of an entry (None: it has none), and the user's name."""
 
 
-def _of_23(directory: Directory) -> _Made:
+def made_of(directory: Directory, version: Version) -> Made:
+    """What this Dovecot makes of an entry.  What it returns raises CannotObserve."""
+    return _of_23(directory) if version.dialect == "2.3" else _of_24(directory, version)
+
+
+def _of_23(directory: Directory) -> Made:
     filled = filled_with({}, Version(2, 3, 19, 1))
 
     def make(entry: Entry) -> tuple[str | None, str]:
@@ -80,7 +98,7 @@ def _of_23(directory: Directory) -> _Made:
     return make
 
 
-def _of_24(directory: Directory, version: Version) -> _Made:
+def _of_24(directory: Directory, version: Version) -> Made:
     templates = {one.name: one.template or "" for one in directory.fields}
     plain = {text: found[1] for text in templates.values() if (found := _PLAIN.fullmatch(text))}
     password = next((templates[name] for name in entryfields.PASSWORDS if name in templates), "")

@@ -1,10 +1,10 @@
-"""A table of another root: opened, read and written by a child that stays in there.
+"""A store of another root: opened, read and written by a child that stays in there.
 
 The same socket path is another server in another root, and the same file another file.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.staying import Staying
@@ -34,14 +34,38 @@ class Noted(Table, Protocol):
 
 
 class Elsewhere:
-    """What the other root's table answers.  One call at a time."""
+    """What another root's store answers, whatever kind of store it is.  One call at a time."""
+
+    def __init__(self, child: Staying, pid: int) -> None:
+        self._child = child
+        self.place = f"{child.ask('place')}, in the root of process {pid}"
+        self.width = cast("int | None", child.ask("width"))
+
+    def identity(self) -> str:
+        return f"{self._child.ask('identity')}, in another root"
+
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        return cast("Sequence[Row]", self._child.ask("page", after=after, size=min(size, _ROWS)))
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        return [
+            row
+            for at in range(0, len(keys), _ROWS)
+            for row in cast("Sequence[Row]", self._child.ask("now", keys=keys[at : at + _ROWS]))
+        ]
+
+    def close(self) -> None:
+        self._child.close()
+
+
+class _Table(Elsewhere):
+    """A table in another root."""
 
     apart = False
 
     def __init__(self, child: Staying, pid: int, notes: frozenset[str]) -> None:
-        self._child, self._notes = child, notes
-        self.place = f"{child.ask('place')}, in the root of process {pid}"
-        self.width = cast("int | None", child.ask("width"))
+        super().__init__(child, pid)
+        self._notes = notes
 
     @property
     def twice(self) -> Sequence[str]:
@@ -62,9 +86,6 @@ class Elsewhere:
     def _noted(self, name: str) -> object:
         return self._child.ask(name) if name in self._notes else ()
 
-    def identity(self) -> str:
-        return f"{self._child.ask('identity')}, in another root"
-
     def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
         return cast("Sequence[Obstacle]", self._child.ask("obstacles", batches=batches))
 
@@ -74,35 +95,32 @@ class Elsewhere:
     def unsortable(self) -> str:
         return cast("str", self._child.ask("unsortable"))
 
-    def page(self, after: Key | None, size: int) -> Sequence[Row]:
-        return cast("Sequence[Row]", self._child.ask("page", after=after, size=min(size, _ROWS)))
-
-    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
-        return [
-            row
-            for at in range(0, len(keys), _ROWS)
-            for row in cast("Sequence[Row]", self._child.ask("now", keys=keys[at : at + _ROWS]))
-        ]
-
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
         return cast("Sequence[Row]", self._child.ask("of_users", users=users))
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         return cast("Swapped", self._child.ask("swap", swaps=swaps))
 
-    def close(self) -> None:
-        self._child.close()
+
+_T = TypeVar("_T", bound=Elsewhere)
 
 
-def opened(dovecot: Installation, make: Callable[[], Table], notes: frozenset[str]) -> Elsewhere:
-    """``make`` opens the table where that Dovecot lives; ``notes``: what more than a Table it has.
+def entered(
+    dovecot: Installation, make: Callable[[], object], kind: type, wrap: Callable[[Staying, int], _T]
+) -> _T:
+    """``make`` opens the store where that Dovecot lives; ``kind``: the protocol that it answers by.
 
     Raises what it raises.
     """
     assert dovecot.pid
-    child = dovecot.stay(make, Noted)
+    child = dovecot.stay(make, kind)
     try:
-        return Elsewhere(child, dovecot.pid, notes)
+        return wrap(child, dovecot.pid)
     except BaseException:
         child.close()
         raise
+
+
+def opened(dovecot: Installation, make: Callable[[], Table], notes: frozenset[str]) -> Noted:
+    """A table where that Dovecot lives; ``notes``: what more than a Table it has.  Raises as ``entered``."""
+    return entered(dovecot, make, Noted, lambda child, pid: _Table(child, pid, notes))

@@ -15,6 +15,7 @@ from mailauth import lines
 from mailauth.dovecot import inroot
 from mailauth.errors import Refused
 from mailauth.stores import obstacles, passwd_file, replace
+from mailauth.stores.once import Once
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, not_kept
 
 _NOTED = 1000  # lines of a kind that are noted
@@ -36,7 +37,7 @@ class FileTable:
     twice: list[str] = field(default_factory=list)  # users of lines that Dovecot never looks at
     bad: list[int] = field(default_factory=list)  # lines without a password field
     passed_over: list[str] = field(default_factory=list)  # lines that are too long
-    _seen: set[bytes] = field(default_factory=set)
+    _seen: Once = field(default_factory=Once)
     _at: int = 0  # lines read so far
 
     @property
@@ -52,7 +53,7 @@ class FileTable:
 
     def count(self) -> int:
         with self._open() as found:
-            return len({hash(name) for line, _ in found if (name := passwd_file.name_of(line, self.mark))})
+            return sum(bool(passwd_file.name_of(line, self.mark)) for line, _ in found)
 
     def unsortable(self) -> str:
         """A reason why it cannot be read page by page: none."""
@@ -61,7 +62,7 @@ class FileTable:
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         """Pages are asked for one after the other.  Where lines moved meanwhile, it begins again."""
         if after is None:
-            self._seen, self._at, self.twice, self.bad, self.passed_over = set(), 0, [], [], []
+            self._seen, self._at, self.twice, self.bad, self.passed_over = Once(), 0, [], [], []
             with self._open() as found:
                 return list(islice(self._rows(found, 0), size))
         start, name = int(after[0]), after[1]
@@ -94,10 +95,7 @@ class FileTable:
             yield Row((number, _text(name)), shown, passwd_file.stored_of(line, self.mark))
 
     def _first(self, name: bytes) -> bool:
-        if not name or name in self._seen:
-            return False
-        self._seen.add(name)
-        return True
+        return bool(name) and self._seen.first(name)
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
         wanted = {key[1]: key for key in keys}

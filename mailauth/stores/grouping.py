@@ -10,16 +10,15 @@ between the first two "$" says which forms a string may have, so that the others
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
 from mailauth.hashes.bare import SURE_HEX
 from mailauth.hashes.schemes import ITSELF
 from mailauth.stores import conditions
+from mailauth.stores.database import Counting
 from mailauth.stores.query import VARIABLE, branches, read, user_of
 
-Engine = Literal["pgsql", "mysql"]
 GIVEN = "--rows-query"  # the place of a query that the command line names
 _ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
 
@@ -46,10 +45,6 @@ _ORDINARY = re.compile(
 )
 _MARKS = ("undefined", "SCRAM-%", "grub.%", "AQAAAA%")
 CASE = 12  # characters at a digest's end; small letters only: all of it may be so
-_LONGEST = 512  # characters that are looked at
-# PostgreSQL evaluates what is before it once a row, and groups by hashing, in each of several processes;
-# a BIGINT, since for any other constant it does not work in parallel
-_FENCE = " OFFSET BIGINT '0'"
 
 
 def ordinary(text: bytes) -> bool:
@@ -152,25 +147,17 @@ def each(rows: Rows) -> str:
     return f"SELECT {rows.column}, {rows.user or 'NULL'} FROM {rows.tables}"  # noqa: S608 - of Dovecot's own query
 
 
-def counting(engine: Engine, rows: Rows, *, text: bool) -> str:
+def counting(engine: Counting, rows: Rows, *, text: bool) -> str:
     """Stand-in or odd string, how many rows, and two of their users.
 
     ``text``: what has no scheme is a password as it is.
     """
-    if engine == "pgsql":
-        # CONCAT, not CAST: that would take the blanks off that Dovecot sees in a CHAR column
-        value = f'CASE WHEN ({rows.column}) IS NULL THEN NULL ELSE CONCAT({rows.column}) END COLLATE "C"'
-        user = f'CAST({rows.user or "NULL"} AS TEXT) COLLATE "C"'
-        method, fence, alike = "SPLIT_PART(e, '$', 2)", _FENCE, "k"
-    else:
-        value = f"CAST({rows.column} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin"
-        user = f"CAST({rows.user or 'NULL'} AS CHAR(255))"
-        method, fence = "SUBSTRING_INDEX(SUBSTRING_INDEX(e, '$', 2), '$', -1)", ""
-        alike = "k, CHAR_LENGTH(k)"  # utf8mb4_bin takes a string with blanks at its end for the same
+    value, user = engine.value.format(rows.column), engine.user.format(rows.user or "NULL")
+    fence = engine.fence
     stored = f"SELECT {value} AS e, {user} AS u FROM {rows.tables}{fence}"  # noqa: S608 - of Dovecot's own query
-    parted = f"SELECT e, u, {method} AS m FROM ({stored}) AS stored{fence}"  # noqa: S608 - the same
+    parted = f"SELECT e, u, {engine.method} AS m FROM ({stored}) AS stored{fence}"  # noqa: S608 - the same
     keyed = f"SELECT {_key(engine, text=text)} AS k, u FROM ({parted}) AS parted{fence}"  # noqa: S608 - the same
-    return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY {alike}"  # noqa: S608 - the same
+    return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY {engine.alike}"  # noqa: S608 - the same
 
 
 def twice(rows: Rows, most: int) -> str:
@@ -186,22 +173,14 @@ def one_column(rows: Rows) -> str:
     return f"SELECT {rows.column} FROM {rows.tables} LIMIT 0"  # noqa: S608 - the same
 
 
-def _find(engine: Engine) -> str:
-    return "STRPOS" if engine == "pgsql" else "INSTR"
-
-
-def _length(engine: Engine) -> str:
-    return "LENGTH" if engine == "pgsql" else "CHAR_LENGTH"
-
-
-def _clean(engine: Engine, value: str, chars: str) -> str:
+def _clean(engine: Counting, value: str, chars: str) -> str:
     """Nothing but ``chars`` is in it."""
-    return f"({value}) {'!~' if engine == 'pgsql' else 'NOT REGEXP'} '[^{chars}]'"
+    return f"({value}) {engine.differs} '[^{chars}]'"
 
 
-def _of_form(engine: Engine, one: _Form) -> str:
+def _of_form(engine: Counting, one: _Form) -> str:
     """What a hash of this form becomes: its fields filled, the rest as it is."""
-    find, tail = _find(engine), f"RIGHT(e, {one.tail})"
+    find, tail = engine.find, f"RIGHT(e, {one.tail})"
     several = len(one.fields) > 1
     tests = [f"e LIKE '{one.before}{'$'.join('_' * size for size in one.fields)}'"]
     if several:
@@ -218,11 +197,11 @@ def _of_form(engine: Engine, one: _Form) -> str:
     tests += [f"{find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
     tests.append(f"RIGHT(e, {CASE}) <> LOWER(RIGHT(e, {CASE}))")
     fill = "$".join(one.fill * size for size in one.fields)
-    return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {_length(engine)}(e) - {one.tail}), '{fill}')"
+    return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {engine.length}(e) - {one.tail}), '{fill}')"
 
 
-def _key(engine: Engine, *, text: bool) -> str:
-    find, length, clean = _find(engine), _length(engine), partial(_clean, engine)
+def _key(engine: Counting, *, text: bool) -> str:
+    find, length, clean = engine.find, engine.length, partial(_clean, engine)
     kinds: dict[tuple[str, ...], list[str]] = {}
     for one in _FORMS:
         kinds.setdefault(one.ids, []).append(_of_form(engine, one))

@@ -5,9 +5,12 @@ Source: ldap.h of OpenLDAP 2.5.13 and 2.6.10; ldap_get_option(3), ldap_sasl_bind
 
 import ctypes
 import functools
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+
+from mailauth.stores.libldap_structs import Control, LdapMod, Time, Value
 
 NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
 """Debian 13 has the first, 12 the second, 11 the third."""
@@ -21,9 +24,10 @@ _REQUIRE = {"never": 0, "hard": 1, "demand": 2, "allow": 3, "try": 4}
 _OPT_DEREF, _OPT_VERSION, _OPT_DIAGNOSTIC = 0x02, 0x11, 0x32
 _OPT_TIMEOUT, _OPT_NETWORK_TIMEOUT = 0x5002, 0x5005
 _OPT_REQUIRE_CERT, _OPT_NEW_CONTEXT = 0x6006, 0x600F
-_OPT_REFERRALS, _OPT_RESULT_CODE = 0x08, 0x31
+REFERRALS, _OPT_RESULT_CODE = 0x08, 0x31
 _PPOLICY = b"1.3.6.1.4.1.42.2.27.8.5.1"  # draft-behera-ldap-password-policy, section 6
 _PAGED = b"1.2.840.113556.1.4.319"  # RFC 2696
+_ADD, _DELETE, _BINARY = 0, 1, 0x80
 NO_POLICY_ERROR = 65535
 """ldap.h: PP_noError."""
 _TLS = {
@@ -33,29 +37,6 @@ _TLS = {
     "tls_key_file": 0x6005,
     "tls_cipher_suite": 0x6008,
 }
-
-
-class _Value(ctypes.Structure):
-    """Struct berval."""
-
-    _fields_ = (("length", ctypes.c_ulong), ("data", ctypes.c_void_p))
-
-    @classmethod
-    def of(cls, raw: bytes) -> "_Value":
-        """It keeps the buffer alive."""
-        return cls(len(raw), ctypes.cast(ctypes.c_char_p(raw), ctypes.c_void_p))
-
-
-class _Time(ctypes.Structure):
-    """Struct timeval."""
-
-    _fields_ = (("seconds", ctypes.c_long), ("micro", ctypes.c_long))
-
-
-class _Control(ctypes.Structure):
-    """Struct ldapcontrol."""
-
-    _fields_ = (("oid", ctypes.c_char_p), ("value", _Value), ("critical", ctypes.c_char))
 
 
 class LdapError(Exception):
@@ -75,6 +56,15 @@ class Entry:
     twice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answers to a request that was sent: its code and words, and the entries of a search."""
+
+    code: int
+    says: str
+    entries: tuple[Entry, ...] = field(default=(), repr=False)
+
+
 @functools.cache
 def load() -> ctypes.CDLL | None:
     """The system's; None when there is none."""
@@ -90,7 +80,7 @@ def load() -> ctypes.CDLL | None:
         found.ldap_first_attribute.restype = ctypes.c_void_p
         found.ldap_next_attribute.restype = ctypes.c_void_p
         found.ldap_control_find.restype = ctypes.c_void_p
-        found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.POINTER(_Value))
+        found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.POINTER(Value))
         return found
     return None
 
@@ -109,7 +99,7 @@ class Connection:
 
     def bind(self, name: str, password: str) -> None:
         raw = password.encode("utf-8", "surrogateescape")
-        credentials, answer = _Value.of(raw), ctypes.c_void_p()
+        credentials, answer = Value.of(raw), ctypes.c_void_p()
         self._check(
             self._library.ldap_sasl_bind_s(
                 self._handle,
@@ -127,17 +117,17 @@ class Connection:
 
         The password goes to this server only: no referral is followed.
         """
-        self.set(_OPT_REFERRALS, None)
-        wanted = _Control(_PPOLICY, _Value(), b"\0")
-        controls = (ctypes.POINTER(_Control) * 2)(ctypes.pointer(wanted))  # the last is NULL
-        credentials, number, answer = _Value.of(password), ctypes.c_int(), ctypes.c_void_p()
+        self.set(REFERRALS, None)
+        wanted = Control(_PPOLICY, Value(), b"\0")
+        controls = (ctypes.POINTER(Control) * 2)(ctypes.pointer(wanted))  # the last is NULL
+        credentials, number, answer = Value.of(password), ctypes.c_int(), ctypes.c_void_p()
         self._check(
             self._library.ldap_sasl_bind(
                 *(self._handle, _raw(name), None, ctypes.byref(credentials), controls, None),
                 ctypes.byref(number),
             )
         )
-        limit = ctypes.byref(_Time(seconds, 0))
+        limit = ctypes.byref(Time(seconds, 0))
         kind = self._library.ldap_result(self._handle, number, 1, limit, ctypes.byref(answer))
         if kind <= 0:
             code = ctypes.c_int(TIMEOUT)
@@ -145,6 +135,69 @@ class Connection:
                 self._library.ldap_get_option(self._handle, _OPT_RESULT_CODE, ctypes.byref(code))
             self._check(code.value or SERVER_DOWN)
         return self._parsed(answer)
+
+    def send_read(self, name: str, attribute: str) -> int:
+        """Ask for an entry by its name; returns the number that ``reply`` takes."""
+        wanted, number = (ctypes.c_char_p * 2)(_raw(attribute), None), ctypes.c_int()
+        self._check(
+            self._library.ldap_search_ext(
+                *(self._handle, _raw(name), _SCOPES["base"], b"(objectClass=*)", wanted, 0, None, None),
+                *(None, 0, ctypes.byref(number)),
+            )
+        )
+        return number.value
+
+    def send_exchange(
+        self,
+        name: str,
+        attribute: str,
+        steps: Sequence[Sequence[bytes]],
+        controls: Sequence[tuple[str, bool]] = (),
+    ) -> int:
+        """Delete values, and add values, by turns, in one modification; returns what ``reply`` takes.
+
+        ``controls``: OID, and whether a server that does not know it must refuse.
+        """
+        kinds = itertools.cycle((_DELETE, _ADD))
+        made = [_change(kind, attribute, some) for kind, some in zip(kinds, steps, strict=False) if some]
+        changes = (ctypes.c_void_p * (len(made) + 1))(*[ctypes.addressof(one) for one, _ in made], None)
+        asked = [Control(oid.encode(), Value(), bytes([critical])) for oid, critical in controls]
+        along = (ctypes.c_void_p * (len(asked) + 1))(*[ctypes.addressof(one) for one in asked], None)
+        number = ctypes.c_int()
+        self._check(
+            self._library.ldap_modify_ext(
+                *(self._handle, _raw(name), changes, along if asked else None, None, ctypes.byref(number))
+            )
+        )
+        return number.value
+
+    def reply(self, number: int, seconds: int, attribute: str) -> Reply:
+        """The answer to what was sent; ``attribute``: which of an entry is wanted."""
+        answer = ctypes.c_void_p()
+        limit = ctypes.byref(Time(seconds, 0))
+        kind = self._library.ldap_result(self._handle, number, 1, limit, ctypes.byref(answer))
+        if kind <= 0:
+            raise LdapError(*((SERVER_DOWN, "Can't contact LDAP server") if kind else (TIMEOUT, "Timed out")))
+        try:
+            entries, entry = [], self._library.ldap_first_entry(self._handle, answer)
+            while entry:
+                entries.append(self._read(ctypes.c_void_p(entry), (attribute,)))
+                entry = self._library.ldap_next_entry(self._handle, ctypes.c_void_p(entry))
+            return self._replied(answer, tuple(entries))
+        finally:
+            self._library.ldap_msgfree(answer)
+
+    def _replied(self, answer: ctypes.c_void_p, entries: tuple[Entry, ...]) -> Reply:
+        code, words = ctypes.c_int(), ctypes.c_void_p()
+        self._check(
+            self._library.ldap_parse_result(
+                *(self._handle, answer, ctypes.byref(code), None, ctypes.byref(words), None, None, 0)
+            )
+        )
+        more = ctypes.string_at(words).decode("utf-8", "replace").strip("\0 \n") if words.value else ""
+        self._library.ldap_memfree(words)
+        says = str(self._library.ldap_err2string(code).decode())
+        return Reply(code.value, f"{says}: {more}" if more else says, entries)
 
     def _parsed(self, answer: ctypes.c_void_p) -> tuple[int, str, int]:
         code, words, controls = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
@@ -191,7 +244,7 @@ class Connection:
         self, base: str, scope: str, text: str, attributes: tuple[str, ...], size: int
     ) -> Iterator[Entry]:
         """All entries, ``size`` in memory at a time (RFC 2696); other servers are not asked."""
-        self.set(_OPT_REFERRALS, None)
+        self.set(REFERRALS, None)
         names = [_raw(name) for name in attributes or ("1.1",)]
         wanted = (ctypes.c_char_p * (len(names) + 1))(*names, None)
         cookie = b""
@@ -220,7 +273,7 @@ class Connection:
     def _page_control(self, size: int, cookie: bytes) -> Iterator[ctypes.Array[ctypes.c_void_p]]:
         control = ctypes.c_void_p()
         made = self._library.ldap_create_page_control(
-            *(self._handle, size, ctypes.byref(_Value.of(cookie)), ctypes.c_char(b"T"), ctypes.byref(control))
+            *(self._handle, size, ctypes.byref(Value.of(cookie)), ctypes.c_char(b"T"), ctypes.byref(control))
         )
         self._check(made)
         yield (ctypes.c_void_p * 2)(control.value, None)
@@ -228,7 +281,7 @@ class Connection:
 
     def _next_page(self, found: ctypes.c_void_p) -> bytes:
         """What asks for the next page; nothing after the last."""
-        controls, count, cookie = ctypes.c_void_p(), ctypes.c_int(), _Value()
+        controls, count, cookie = ctypes.c_void_p(), ctypes.c_int(), Value()
         self._check(
             self._library.ldap_parse_result(
                 *(self._handle, found, None, None, None, None, ctypes.byref(controls), 0)
@@ -301,7 +354,7 @@ def connected(
     connection = Connection(library, handle)
     try:
         for option in (_OPT_NETWORK_TIMEOUT, _OPT_TIMEOUT):
-            connection.set(option, ctypes.byref(_Time(seconds, 0)))
+            connection.set(option, ctypes.byref(Time(seconds, 0)))
         connection.set(_OPT_DEREF, ctypes.byref(ctypes.c_int(_DEREFS.get(deref, 0))))
         connection.set(_OPT_VERSION, ctypes.byref(ctypes.c_int(3)))
         yield connection
@@ -317,6 +370,14 @@ def _set_tls(library: ctypes.CDLL, tls: tuple[tuple[str, str], ...]) -> None:
         else:
             required = ctypes.byref(ctypes.c_int(_REQUIRE.get(value, 2)))
             library.ldap_set_option(None, _OPT_REQUIRE_CERT, required)
+
+
+def _change(kind: int, attribute: str, values: Sequence[bytes]) -> tuple[LdapMod, object]:
+    """With what it points to, which has to live as long."""
+    held = [Value.of(value) for value in values]
+    array = (ctypes.c_void_p * (len(held) + 1))(*[ctypes.addressof(one) for one in held], None)
+    change = LdapMod(kind | _BINARY, _raw(attribute), ctypes.cast(array, ctypes.c_void_p))
+    return change, (held, array, values)
 
 
 def _raw(text: str) -> bytes:

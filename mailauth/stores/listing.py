@@ -16,7 +16,9 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
 from mailauth.oserrors import unseen
 from mailauth.stores import conditions, passwd_file, query, sql, streaming
-from mailauth.stores.survey import files_of
+from mailauth.stores.database import Value
+from mailauth.stores.once import Once
+from mailauth.stores.string_counts import files_of
 
 _USERDB = "userdb_"
 _AT_ONCE = 20_000
@@ -98,12 +100,12 @@ def _of_sql(source: SqlSource) -> Iterator[Listed]:
             yield Listed(_bytes(user) or b"", _bytes(stored), fields)
 
 
-def _bytes(value: streaming.Value) -> bytes | None:
+def _bytes(value: Value) -> bytes | None:
     return str(value).encode() if isinstance(value, int) else value
 
 
 def _of_file(path: Path) -> Iterator[Listed]:
-    seen: set[bytes] = set()
+    seen = Once()
     try:
         with inroot.opened(path) as file:
             for line, size in lines.sized(file):
@@ -111,8 +113,7 @@ def _of_file(path: Path) -> Iterator[Listed]:
                 if not name:
                     continue
                 never = "a line that is too long" if size > len(line) else ""
-                never = "a later line of the same name" if name in seen else never
-                seen.add(name)
+                never = never if seen.first(name) else "a later line of the same name"
                 yield Listed(name, passwd_file.stored_of(line), _fields(line), never)
     except OSError as why:
         raise unseen(str(path), why, "the passwd-file cannot be read") from None

@@ -36,6 +36,31 @@ def any_domain(query: str, percent: str) -> str:
     return _instead(query, rf"\1 LIKE '\2@{percent}'")
 
 
+def names_in_domains(query: str, percent: str) -> tuple[str, bool]:
+    """The query for the first and the last of a user's names in any domain, as ``password`` and ``last``.
+
+    And whether these are domains alone, which the table keeps in a column of their own.  "" where that is
+    not plain.
+    """
+    if len(re.findall(r"\bSELECT\b", query, re.IGNORECASE)) != 1:
+        return "", False
+    if changed := any_domain(query, percent):
+        found = _EQUALS.search(query)
+        return (_first_and_last(changed, found[1]), False) if found else ("", False)
+    of_domain = [part.text for part in parts(query) if part.of_user and conditions.of_domain(part.text)]
+    found = _EQUALS_PART.search(of_domain[0]) if len(of_domain) == 1 else None
+    changed = without_domain(query)
+    return (_first_and_last(changed, found[1]), True) if found and changed else ("", False)
+
+
+def _first_and_last(query: str, column: str) -> str:
+    """NULL where there is none: no row is no name."""
+    selected = re.compile(r"\A\s*SELECT\s.*?\sFROM\s", re.IGNORECASE | re.DOTALL)
+    asking = f"SELECT MIN({column}) AS password, MAX({column}) AS last FROM "  # noqa: S608 - a name
+    changed, count = selected.subn(lambda _: asking, query)
+    return changed if count else ""
+
+
 def without_domain(query: str) -> str:
     """The query without its conditions on the domain alone; "" where it has none beside one on the name."""
     of_user = [part for part in parts(query) if part.of_user]

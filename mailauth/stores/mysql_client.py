@@ -15,12 +15,14 @@ import glob
 import os
 import re
 import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mailauth.stores import option_files, refusal
+from mailauth import digits
+from mailauth.stores import mysql_errors, option_files
 from mailauth.stores.drivers import pymysql
 
 _CONNECT = 10.0  # seconds
@@ -64,7 +66,7 @@ def address(host: dict[str, str]) -> Address:
     name = ("" if socket else name) or options.get("host", "")
     local = name in ("", "localhost")
     port = host.get("port", "0")
-    number = int(port) if port.isdigit() else 0
+    number = digits.number(port) or 0
     given = host.get("ssl") == "yes" or bool(host.get("ssl_ca") or host.get("ssl_ca_path"))
     files = {
         "ca": (host.get("ssl_ca", "") if given else "") or options.get("ssl-ca", ""),
@@ -93,12 +95,12 @@ def address(host: dict[str, str]) -> Address:
 def connect(
     host: dict[str, str], *, seconds: float = _CONNECT, read: float | None = None, **more: Any
 ) -> Any:
-    """A connection.  ``read``: seconds that an answer may take.  Raises what ``refusal`` says of it."""
+    """A connection.  ``read``: seconds that an answer may take.  Raises what ``mysql_errors`` says of it."""
     where = address(host)
     try:
         return opened(where, seconds, read, **more)
     except (pymysql.Error, OSError, ValueError, RuntimeError, LookupError) as why:
-        raise refusal.of_mysql_connect(why, on_socket=bool(where.socket)) from None
+        raise mysql_errors.of_connect(why, on_socket=bool(where.socket)) from None
 
 
 def opened(where: Address, seconds: float, read: float | None, **more: Any) -> Any:
@@ -195,4 +197,24 @@ def _own_socket() -> str:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+    return digits.number(text or "") or 0
+
+
+def names_of(table: str) -> tuple[str | None, str]:
+    """The database, if it is named, and the table."""
+    schema, dot, name = table.replace("`", "").replace('"', "").rpartition(".")
+    return (schema if dot else None), name
+
+
+def without_transactions(
+    table: str, rows: Callable[[str, Sequence[str | None]], Sequence[Sequence[Any]]]
+) -> str | None:
+    """The table's engine, where it has no transactions: MyISAM, for one.  ``rows`` asks the server."""
+    schema, name = names_of(table)
+    found = rows(
+        "SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e"
+        " ON e.engine = t.engine WHERE t.table_name = %s AND t.table_schema = COALESCE(%s, DATABASE())"
+        " AND e.transactions <> 'YES'",
+        (name, schema),
+    )
+    return str(found[0][0]) if found else None

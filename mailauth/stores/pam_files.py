@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mailauth import digits
 from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
@@ -128,7 +129,7 @@ def _actions(text: str) -> Mapping[str, Action]:
     """Of ``[success=1 default=ignore]``; what is not named is a failure."""
     found: dict[str, Action] = {"default": "bad"}
     for name, value in re.findall(r"(\w+)\s*=\s*(\w+)", text):
-        found[name.lower()] = int(value) if value.isdigit() else value.lower()
+        found[name.lower()] = value.lower() if (jump := digits.number(value)) is None else jump
     return found
 
 

@@ -31,7 +31,7 @@ class Why(Enum):
     PREFIX = "the hash is written as Dovecot writes it"
     EXPIRED = "the account has expired"
     AGED = "the password has expired"
-    CLOSED = "auth-worker may not read /etc/shadow"
+    CLOSED = "who verifies may not read /etc/shadow"
     ABSENT = "a module is not installed"
     BROKEN = "a line that PAM cannot use"
     NOLOGIN = "logins are turned off"

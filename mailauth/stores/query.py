@@ -127,7 +127,9 @@ def without_scheme(query: str) -> bool:
 
 def other_fields(query: str) -> tuple[str, ...]:
     """Fields that a password query returns beside the user's name and the password: nologin ..."""
-    found = (re.split(r"[\s.]", item.strip())[-1].strip('"`') for item in _selected(blanked(query).strip()))
+    name = user_of(query)  # it may be a column of any name
+    items = (item.strip() for item in _selected(blanked(query).strip()))
+    found = (re.split(r"[\s.]", item)[-1].strip('"`') for item in items if item != name)
     return tuple(one for one in found if one.lower() not in _OF_A_USER and not one.startswith("userdb_"))
 
 

@@ -13,7 +13,6 @@ import fcntl
 import os
 import re
 import secrets
-import socket
 import stat
 import struct
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailauth.errors import Refused
+from mailauth.stores import lock_owner
 
 _MARK = ".mailauth-"
 _WAIT = 10.0  # seconds for another's lock
@@ -349,11 +349,11 @@ def _dotlock(place: Place, deadline: float) -> Iterator[None]:
 
 def _take(folder: int, name: str) -> int | None:
     """The lock file, ours now; None while it is another's."""
-    ours = f"{os.getpid()}:{socket.gethostname()}"
+    ours = lock_owner.ours(os.getpid())
     with suppress(FileExistsError):
         lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        os.write(lock, ours.encode())
+        os.write(lock, ours)
         return lock
     try:
         lock = _open(folder, name, os.O_RDWR, name)
@@ -362,11 +362,11 @@ def _take(folder: int, name: str) -> int | None:
     try:
         free = _lock(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
         age = time.time() - os.fstat(lock).st_mtime
-        if free and _left_behind(os.pread(lock, 300, 0).decode("utf-8", "replace"), age):
+        if free and lock_owner.left_behind(os.pread(lock, 300, 0).decode("utf-8", "replace"), age):
             there = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if (there.st_dev, there.st_ino) == (os.fstat(lock).st_dev, os.fstat(lock).st_ino):
                 os.ftruncate(lock, 0)
-                os.pwrite(lock, ours.encode(), 0)
+                os.pwrite(lock, ours, 0)
                 taken, lock = lock, -1
                 return taken
     except FileNotFoundError:
@@ -375,14 +375,6 @@ def _take(folder: int, name: str) -> int | None:
         if lock >= 0:
             os.close(lock)
     return None
-
-
-def _left_behind(text: str, age: float) -> bool:
-    """The lock's owner was a process of this machine, and is no more; or it did not get to write its name."""
-    if not text:
-        return age > _WAIT / 2
-    pid, _, host = text.strip().partition(":")
-    return pid.isdigit() and host == socket.gethostname() and not Path(f"/proc/{pid}").exists()
 
 
 def _lock(take: Callable[[], object]) -> bool:

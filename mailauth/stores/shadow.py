@@ -8,6 +8,8 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from mailauth import digits
+
 PASSWD, SHADOW, GROUP = "/etc/passwd", "/etc/shadow", "/etc/group"
 _FIELDS = {PASSWD: 7, SHADOW: 9, GROUP: 4}
 _NUMBERS = 2
@@ -57,8 +59,9 @@ def rows(text: str, file: str, name: str) -> Iterator[tuple[int, list[str]]]:
 def account(passwd: str, name: str) -> Account | None:
     """The row of /etc/passwd; None where there is none that counts."""
     for number, row in rows(passwd, PASSWD, name):
-        if row[2].isdigit() and row[3].isdigit():
-            return Account(name, int(row[2]), int(row[3]), row[5], row[6], row[1], f"{PASSWD}:{number}")
+        uid, gid = digits.number(row[2]), digits.number(row[3])
+        if uid is not None and gid is not None:
+            return Account(name, uid, gid, row[5], row[6], row[1], f"{PASSWD}:{number}")
     return None
 
 
@@ -81,7 +84,8 @@ def groups(text: str, name: str, gid: int) -> frozenset[str]:
 
 
 def _day(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else -1
+    day = digits.number(text)
+    return -1 if day is None else day
 
 
 def expiry(row: Shadow, today: int) -> tuple[frozenset[str], str]:

@@ -99,6 +99,7 @@ class Record:
     ``wanted``: what a line of a file would have to be called.
     ``several``: of a directory, an attribute with several passwords.  ``bind_as``: the server verifies, by a
     bind as this name.  ``kept``: the hash of an account that is refused whatever the password is.
+    ``mismatch``: it has no such user, and logs a password mismatch all the same.
     """
 
     outcome: Outcome
@@ -120,6 +121,7 @@ class Record:
     bind_as: str = ""
     behind: int = 0
     kept: bytes = field(default=b"", repr=False)
+    mismatch: bool = False
 
 
 def as_bytes(value: object) -> bytes | None:

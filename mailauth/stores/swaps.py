@@ -76,8 +76,8 @@ class Obstacle:
     stops: bool = False
 
 
-class Table(Protocol):
-    """Where stored strings are."""
+class Paged(Protocol):
+    """A store whose rows are read page by page, and by their keys."""
 
     @property
     def place(self) -> str:
@@ -85,14 +85,27 @@ class Table(Protocol):
 
     @property
     def width(self) -> int | None:
-        """Of the column, in characters; None: no limit."""
+        """Of the column of the strings, in characters; None: no limit."""
+
+    def identity(self) -> str:
+        """Which store this is, whatever it is called: the server and the table, or the file."""
+
+    def page(self, after: Key | None, size: int) -> Sequence[Row]:
+        """The next rows in key order.  Raises Refused where they repeat, or some were passed over."""
+
+    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
+        """These rows as they are now; those that are gone are left out."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+class Table(Paged, Protocol):
+    """Where stored strings are."""
 
     @property
     def apart(self) -> bool:
         """Whether one thread may read while another writes."""
-
-    def identity(self) -> str:
-        """Which store this is, whatever it is called: the server and the table, or the file."""
 
     def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
         """What an administrator should know before anything is written; ``batches``: many rows at a time."""
@@ -103,12 +116,6 @@ class Table(Protocol):
     def unsortable(self) -> str:
         """Why its rows cannot be read page by page, in key order; "" where they can."""
 
-    def page(self, after: Key | None, size: int) -> Sequence[Row]:
-        """The next rows in key order.  Raises Refused where they repeat, or some were passed over."""
-
-    def now(self, keys: Sequence[Key]) -> Sequence[Row]:
-        """These rows as they are now; those that are gone are left out."""
-
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
         """The rows of users, by the names that the store has; there may be none for one, and several.
 
@@ -117,9 +124,6 @@ class Table(Protocol):
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         """Write, all or nothing but for rows that changed or are locked.  Raises Refused."""
-
-    def close(self) -> None:
-        """End the session."""
 
 
 class LockedError(Exception):
@@ -231,6 +235,18 @@ def key_of(values: Sequence[Any]) -> Key:
 
 
 _PLAIN = (str, int)
+
+
+def among(names: Names, keys: Sequence[Key], mark: str, *, values: bool = False) -> tuple[str, Sequence[Any]]:
+    """A condition that is true for these keys, with its values.
+
+    ``values``: where a row has several columns, the list wants the word VALUES before it.
+    """
+    one = f"({', '.join([mark] * len(names.keys))})"
+    marks = ", ".join([one] * len(keys))
+    if values and len(names.keys) > 1:
+        marks = f"VALUES {marks}"
+    return f"({', '.join(names.keys)}) IN ({marks})", [value for key in keys for value in key]
 
 
 def utf8(key: Key) -> bool:

@@ -5,14 +5,14 @@ where the string is still the one that was read; and what was written is compare
 Old strings, which may be plaintexts, stand in no statement and in no log of the database.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
-from mailauth.stores import links, table_engines, table_pgsql
 from mailauth.stores.base_table import Base, base_of
+from mailauth.stores.databases import DATABASES
 from mailauth.stores.query import PlainSelect, columns_of_the_user, simple
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
@@ -155,9 +155,10 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
             " mailauth cannot tell what to write; name them with --rows-query (SELECT user, password FROM)."
         )
     problem = f"{source.place}: no server is named."
+    database = DATABASES[source.driver]
     for host in source.hosts:
         try:
-            engine = _ENGINES[source.driver](host)
+            engine = database.table(host)
         except CannotObserve as why:
             problem = str(why)
             continue
@@ -180,7 +181,7 @@ def _table(source: SqlSource, host: dict[str, str], base: Base, engine: Engine, 
     width = engine.width(select.tables, column)
     user, nameless = _user(source, base, engine)
     return SqlTable(
-        f"{links.place(source, host)}, {names.table}.{column}",
+        f"{DATABASES[source.driver].place(host)}, {names.table}.{column}",
         width,
         names,
         user or next(iter(keys), "''"),
@@ -225,10 +226,3 @@ def _text(value: object) -> str:
         return value
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-_ENGINES: dict[str, Callable[[dict[str, str]], Engine]] = {
-    "sqlite": table_engines.Sqlite,
-    "pgsql": table_pgsql.Pgsql,
-    "mysql": table_engines.Mysql,
-}

@@ -3,19 +3,13 @@
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from mailauth.dovecot.authconfig import FileSource, Source, SqlDriver, SqlSource
+from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
+from mailauth.stores.databases import DATABASES
 
 QUERY = "SELECT password FROM users"
-_DRIVERS: dict[str, SqlDriver] = {
-    "postgresql": "pgsql",
-    "postgres": "pgsql",
-    "pgsql": "pgsql",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "sqlite": "sqlite",
-}
+_DRIVERS = {start: name for name, one in DATABASES.items() for start in one.urls}
 
 
 def source_of(url: str, query: str | None, password: Password | None) -> Source:
@@ -33,11 +27,12 @@ def source_of(url: str, query: str | None, password: Password | None) -> Source:
         return FileSource(_absolute(unquote(parts.path)), "%u")
     if scheme not in _DRIVERS:
         raise UsageError(
-            "the URL begins with none of postgresql:, mysql:, sqlite: and passwd-file:,"
+            f"the URL begins with none of {', '.join(f'{one.urls[0]}:' for one in DATABASES.values())} and"
+            " passwd-file:,"
             " as in postgresql://user@host/database."
         )
     driver, text, place = _DRIVERS[scheme], query or QUERY, "--rows-query" if query else ""
-    if driver == "sqlite":
+    if DATABASES[driver].is_file:
         return SqlSource(
             driver, ({"path": _absolute(unquote(parts.path))},), text, "--url", query_place=place
         )

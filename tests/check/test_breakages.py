@@ -126,7 +126,11 @@ def test_memory_rows_and_passwords(watched: Make, dovecot_version: str) -> None:
 
 def test_sockets_listeners_and_limits(watched: Make, dovecot_version: str) -> None:
     """Breakages 8 to 11: between the client and auth."""
-    once = "service_count" if dovecot_version < "2.4" else "restart_request_count"
+    old = dovecot_version < "2.4"
+    once = "service_count" if old else "restart_request_count"
+    no_certificate = "ssl = required\n" + (
+        "ssl_cert =\n" if old else "ssl_server_cert_file =\nauth_allow_cleartext = no\n"
+    )
     few = f"service imap-login {{\n  process_limit = 2\n  process_min_avail = 0\n  {once} = 1\n}}\n"
     with watched(dovecot_version, "passwd-file", protocols=("imap",), tls=True) as one:
         with breakage(one, "server", "CONF017", "server", "workers"):
@@ -136,6 +140,11 @@ def test_sockets_listeners_and_limits(watched: Make, dovecot_version: str) -> No
         one.lab.restart()
         with breakage(one, "canary", "login process (imap-login)"):
             one.lab.configure("service imap-login {\n  executable = /bin/false\n}\n")
+            one.lab.reload()
+        one.lab.configure("")
+        one.lab.reload()
+        with breakage(one, "server", "NET007", "server"):
+            one.lab.configure(no_certificate)
             one.lab.reload()
         one.lab.configure("")
         one.lab.reload()

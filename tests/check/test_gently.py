@@ -17,7 +17,7 @@ import psutil
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from mailauth.check import canary, keep, survey
+from mailauth.check import canary, keep, kept_counts
 from mailauth.check.bounded import run_all
 from mailauth.check.credentials import read_credentials
 from mailauth.check.outcome import Status
@@ -84,14 +84,18 @@ def test_a_count_is_kept_and_one_that_was_cut_off_is_not_begun_again(watched: Ma
         one.asked = replace(one.asked, survey_age=3600.0, timeout=20.0)
         assert one.one("rows").status is Status.OK
         place = next(one.asked.state.rglob("survey.json"))
-        kept = keep.load(place, survey.KeptSurvey)
+        kept = keep.load(place, kept_counts.KeptSurvey)
         assert kept
         # As if it had taken twenty seconds, more than an hour for a thousandth of the time.
         slow = replace(kept, seconds=20.0)
         keep.save(place, slow)
         one.lab.set_password("large", "{NOSUCH}x")
         assert one.one("rows").status is Status.OK
-        assert keep.load(place, survey.KeptSurvey) == slow
+        assert keep.load(place, kept_counts.KeptSurvey) == slow
+        # Whose count it is that is said to fit: never one of now.
+        keep.save(place, replace(slow, began=slow.began - 600.0))
+        [line] = one.one("headroom").said
+        assert re.search(r"to spare beyond the largest.* \(of the rows counted 1\d min ago\)$", line.text)
         # A store like that is not begun with twenty seconds before us, even when it is due.
         keep.save(place, replace(slow, began=slow.began - 5000.0))
         assert one.one("rows").status is Status.OK
@@ -99,6 +103,7 @@ def test_a_count_is_kept_and_one_that_was_cut_off_is_not_begun_again(watched: Ma
         late = one.one("rows")
         assert late.status is Status.WARNING
         assert "last counted 2.2 h ago" in late.says
+        assert one.one("headroom").says == late.says
         assert one.one("rows", timeout=60.0).status is Status.CRITICAL
         # What was cut off is told, and waited with.
         place.unlink()
@@ -108,7 +113,7 @@ def test_a_count_is_kept_and_one_that_was_cut_off_is_not_begun_again(watched: Ma
             assert cut.status is Status.WARNING
             assert "were not counted within" in cut.says
         assert one.one("rows", survey_age=30.0).status is Status.CRITICAL
-        assert survey._load(place, "another configuration") is None
+        assert kept_counts._load(place, "another configuration") is None
 
 
 def test_another_configuration_is_counted_anew(watched: Make, dovecot_version: str) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from mailauth.check.outcome import Status
+from mailauth.diagnosing import Target, look
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.finding import Severity
 from tests.check.conftest import Watched
 from tests.field.chains import Part, lua, passwd_file, server
 from tests.field.conftest import rig as rig  # noqa: PLC0414 - the fixture, by its own name
@@ -90,6 +93,7 @@ def test_auth_ends_as_it_starts(rig: MakeRig, dovecot_version: str, tmp_path: Pa
     found = statuses(Watched(server(rig, dovecot_version, broken), tmp_path), "server")
     assert found["server"][0] is Status.CRITICAL
     assert "LUA001" in found["server"][1]
+    assert "AUTH012" not in found["server"][1], "one cause is told once"
     assert "login.lua" in found["server"][1]
 
 
@@ -108,7 +112,19 @@ def test_the_log_tells_of_a_passdb_that_is_not_looked_into(
     assert statuses(one, "server", "workers") == {}
     lab.write("login.lua", SCRIPT + "function auth_passdb_lookup(r) return 0, {} end\n")
     lab.reload()
+    target = Target("alice", at_pid(lab.master_pid, None))
+    before = look(target).diagnosis
+    assert not before.findings
+    open_ = {each.rule.code: each.missing.reason for each in before.undecided}
+    assert "USER001" in open_
+    assert "; run: sudo mailauth diagnose" in open_["USER001"]
     assert [lab.login(user, SECRET).ok for user in ("alice", "bob")] == [False, False]
+    [after] = look(target).diagnosis.findings
+    assert (after.rule.code, after.severity) == ("AUTH020", Severity.RISK)
+    assert f"failed: {lab.folder}/login.lua:2: ... (1 times)" in after.problem.says
+    told = [each.text for each in one.one("workers").said if each.status is not Status.OK]
+    assert len(told) == 1, told
+    assert f"{lab.folder}/login.lua:2: ..." in told[0]
     found = statuses(one, "server", "workers")
     assert found["workers"][0] is Status.CRITICAL
     assert "an error of the server's own" in found["workers"][1]

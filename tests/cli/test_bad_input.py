@@ -17,6 +17,7 @@ from mailauth.cli.main import cli, run
 from mailauth.lab import Lab, MariaDB, Postgres, builds
 from mailauth.lab.databases import Server
 from tests.cli.running import ROOT, mailauth
+from tests.conftest import missing
 from tests.proofs.story import MiB, argon2id
 
 GOOD = argon2id(memory=19 * MiB)
@@ -99,6 +100,26 @@ def test_usage_errors_of_the_command_line(words: tuple[str, ...]) -> None:
     assert done.returncode == 2
     assert "Error: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("diagnos", "alice"), "mailauth diagnose"),
+        (("help", "hash", "new"), "mailauth hash new --help"),
+        (("memory", "fitt"), "mailauth memory fit"),
+        (("hash", "verfy"), "verify"),
+        (("migrate", "on-login", "enabel"), "enable"),
+        (("diagnose", "alice", "--pasword-fd", "3"), "--password-fd"),
+    ],
+    ids=str,
+)
+def test_a_typing_error_gets_a_suggestion(words: tuple[str, ...], meant: str) -> None:
+    done = mailauth(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    last = done.stderr.splitlines()[-1]
+    assert "did you mean" in last.casefold()
+    assert meant in last
 
 
 def test_a_code_that_is_none() -> None:
@@ -301,8 +322,8 @@ def test_help_of_every_command() -> None:
 
 
 def test_the_top_level_help_is_the_same_by_both_ways() -> None:
-    """The quick one, and Click's."""
-    assert mailauth().stdout == mailauth("--help").stdout
+    """The quick one, and Click's; without a word what is on this machine comes before it."""
+    assert mailauth().stdout.endswith(mailauth("--help").stdout)
     assert CliRunner().invoke(cli, ["--help"]).output == mailauth("--help").stdout
 
 
@@ -326,3 +347,31 @@ def test_a_name_that_is_no_text(words: list[str]) -> None:
     )
     assert done.returncode == 2
     assert b"is not UTF-8; give the name as clients send it." in done.stderr
+
+
+OTHER = {
+    "2.3": "dovecot_config_version = 2.4.1\ndovecot_storage_version = 2.4.1\n"
+    "passdb passwd-file {\n  passwd_file_path = /nowhere\n}\n",
+    "2.4": "disable_plaintext_auth = no\npassdb {\n  driver = passwd-file\n  args = /nowhere\n}\n",
+}
+
+
+@pytest.mark.parametrize("command", ["audit", "memory fit", "migrate plan --prefix", "log"])
+def test_a_file_of_the_other_dialect(command: str, tmp_path: Path) -> None:
+    """One sentence: Dovecot's words, whose file it is, and what to do."""
+    if HERE is None:
+        missing("no Dovecot is installed")
+    assert HERE
+    ours, theirs = HERE.version.dialect, "2.3" if HERE.version.dialect == "2.4" else "2.4"
+    path = tmp_path / "other.conf"
+    path.write_text(OTHER[ours])
+    done = mailauth(*command.split(), "-c", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Dovecot {HERE.version} does not accept {path}" in done.stderr
+    assert f"This file is written for Dovecot {theirs}: name the Dovecot that runs with it" in done.stderr
+    assert done.stderr.endswith(f"what {ours} wants instead: mailauth checkup -c {path}\n")
+    assert len(done.stderr.splitlines()) == 1
+    path.write_text(f"{HEADER}\nno_such_setting = yes\n")
+    done = mailauth(*command.split(), "-c", str(path))
+    assert (done.returncode, "written for" in done.stderr) == (2, False)
+    assert "no_such_setting" in done.stderr

@@ -126,6 +126,17 @@ def test_what_is_not_known_is_not_counted_on() -> None:
     assert "no address" not in shown
 
 
+def test_an_empty_file_is_no_log_without_failures(tmp_path: Path) -> None:
+    """A log that was never written, or was rotated away, says nothing of any login."""
+    empty = tmp_path / "dovecot.log"
+    empty.touch()
+    for name, says in ((str(empty), f"{empty}: the file is empty"), ("-", "standard input was empty")):
+        for more in ((), ("--json",)):
+            done = mailauth("log", "--log", name, *more)
+            assert (done.returncode, done.stdout) == (3, "")
+            assert says in done.stderr
+
+
 def test_nothing_in_it() -> None:
     """Another program's log is one without failures; what is no log at all was a mistake."""
     done = mailauth("log", "--log", "-", feed="Nov 23 14:58:20 host postfix/smtpd[1]: connect from x\n")
@@ -183,7 +194,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("a_second", "seconds", "floods"), [(200, 4, True), (200, 1, False), (2, 200, False)]
+    ("a_second", "seconds", "floods"), [(200, 4, True), (200, 1, False), (2, 200, False), (1, 1, False)]
 )
 def test_a_flood_wherever_the_log_lands(
     form: str, a_second: int, seconds: int, floods: bool, tmp_path: Path
@@ -200,5 +211,7 @@ def test_a_flood_wherever_the_log_lands(
     assert report.keeps_out == floods
     shown = from_log_text(report)
     assert ("BLOCKS LOGIN  LOG006" in shown) == floods
+    assert ("the LDAP port takes connections and closes them" in shown) == floods
+    assert "the LDAP server closed the connection, and auth connects again" in shown
     assert (" GB a day: ldap(" in shown) == floods
     assert ("loses 10 GB in" in shown) == floods, "it is no log of now"

@@ -18,6 +18,7 @@ from tests.cli.running import ROOT
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 README = ROOT / "README.md"
+COMMANDS_PAGE = ROOT / "docs" / "commands.md"
 RULES_PAGE = ROOT / "docs" / "rules.md"
 MATRIX = ROOT / "bench" / "results" / "confusion-matrix.json"
 MATRIX_PAGE = ROOT / "docs" / "confusion-matrix.md"
@@ -78,6 +79,9 @@ def rules_page() -> str:
         "# What mailauth can find",
         "",
         "Made of the rules' own texts by `python -m tests.docs.generated`.",
+        "What each was tried on, and exactly what was found: [confusion-matrix.md](confusion-matrix.md).",
+        "",
+        *rules_table().splitlines(),
         "",
         "| Code | What it says | Consequence |",
         "|---|---|---|",
@@ -212,12 +216,10 @@ def settled(text: str) -> str:
 
 
 def write() -> None:
-    text = README.read_text()
-    readme = with_block(text, "rules", rules_table())
+    readme = README.read_text()
     made = settled(demo())
-    if normal(made) != normal(block(text, "demo")):  # sizes and versions alone are no reason
-        readme = with_block(readme, "demo", made)
-    README.write_text(readme)
+    if normal(made) != normal(block(readme, "demo")):  # sizes and versions alone are no reason
+        README.write_text(with_block(readme, "demo", made))
     CONTRIBUTING.write_text(with_block(CONTRIBUTING.read_text(), "evidence", evidence_table()))
     RULES_PAGE.write_text(rules_page())
     MATRIX_PAGE.write_text(matrix_page())

@@ -1,4 +1,4 @@
-"""``bin/new-rule CODE NAME``: a rule's file, its lines in the table and its proof, as skeletons.
+"""``bin/new-rule CODE NAME``: a rule's file, its line in the table and its proof, as skeletons.
 
 They fail until each mark is gone: ``bin/test tests/proofs -k CODE``, and tests/docs/test_new_rule.py.
 """
@@ -39,7 +39,7 @@ def {name}(configured: Configured) -> Problem | None:
         says="{mark}: what is wrong, with this case's values.",
         because=(configured,),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="{mark}: what to do."),
+        remedy=Remedy(summary="{mark}: what to do."),  # {mark}: settings and commands are remedies.remedy()
     )
 '''
 
@@ -55,7 +55,7 @@ GOOD = argon2id(memory=1 * MiB)
 def test_{lower}(proof: Callable[..., Proof], dovecot_version: str) -> None:
     told = proof(dovecot_version, "passwd-file", {{"alice": GOOD}})
     fault = Fault(settings="", name="{mark}: what is broken")  # {mark}: the settings, or do=
-    told.story(fault, {{"{code}"}}, answers=[False])
+    told.story(fault, {{"{code}"}}, answers=[False])  # {mark}: whether a login works while it is broken
 '''
 
 
@@ -64,7 +64,7 @@ def main(words: list[str]) -> int:
         print("usage: bin/new-rule CODE NAME, such as bin/new-rule AUTH022 session_ends", file=sys.stderr)  # noqa: T201
         return 2
     code, name = words
-    if wrong := refused(code, name, ROOT):
+    if wrong := refused(code, name):
         print(f"bin/new-rule: {wrong}", file=sys.stderr)  # noqa: T201
         return 2
     for path in make(code, name, ROOT):
@@ -73,12 +73,12 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def refused(code: str, name: str, root: Path) -> str:
+def refused(code: str, name: str) -> str:
     """Why this code or name cannot be taken, or ""."""
     groups = [group for group, _ in GROUPS]
     if not re.fullmatch(r"[A-Z]+[0-9]{3}", code) or group_of(code) not in groups:
         return f"{code}: a code is a group ({', '.join(groups)}) and three digits."
-    if not re.fullmatch(r"[a-z][a-z0-9_]+", name) or re.search(rf"\b{name},", _table(root).read_text()):
+    if not re.fullmatch(r"[a-z][a-z0-9_]+", name):
         return f"{name}: name it as a function of its own, such as session_ends."
     last = max(rule.code for rule in RULES if group_of(rule.code) == group_of(code))
     return "" if code > last else f"{code}: a code stays for ever; the next of its group comes after {last}."
@@ -95,8 +95,8 @@ def make(code: str, name: str, root: Path) -> list[Path]:
     for path, text in files.items():
         path.write_text(text.format(mark=MARK, code=code, name=name, lower=code.lower()))
     table = _table(root)
-    names = [rule.check.__name__ for rule in group]
-    table.write_text(_listed(table.read_text(), f"from mailauth.rules.{module} import {name}", name, names))
+    listed = [rule.check.__module__.rpartition(".")[2] for rule in group]
+    table.write_text(_listed(table.read_text(), module, listed))
     return [*files, table]
 
 
@@ -104,14 +104,11 @@ def _table(root: Path) -> Path:
     return root / "mailauth" / "rules" / "__init__.py"
 
 
-def _listed(text: str, line: str, name: str, group: list[str]) -> str:
-    """The table with the import in its order, and the rule after the last of its group."""
+def _listed(text: str, module: str, group: list[str]) -> str:
+    """The table with the rule after the last of its group."""
     lines = text.splitlines()
-    imports = [number for number, one in enumerate(lines) if one.startswith("from mailauth.rules.")]
-    place = next((number for number in imports if lines[number] > line), imports[-1] + 1)
-    lines.insert(place, line)
-    last = max(number for number, one in enumerate(lines) if one.strip(" ,") in group)
-    lines.insert(last + 1, f"    {name},")
+    last = max(number for number, one in enumerate(lines) if one.strip(' ,"') in group)
+    lines.insert(last + 1, f'    "{module}",')
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import matrix
 from mailauth.cli.commands import COMMANDS, EXIT_STATUSES
 from mailauth.rules import RULES
 from tests.cli.running import ROOT
@@ -18,9 +19,15 @@ def test_the_readme_shows_the_demos_true_output() -> None:
     assert generated.normal(generated.demo()) == generated.normal(shown)
 
 
-def test_the_rules_in_the_readme_and_the_rules_page_are_current() -> None:
-    """When they are not: python -m tests.docs.generated."""
-    assert generated.block(generated.README.read_text(), "rules") == generated.rules_table()
+def test_the_readme_is_read_to_its_end() -> None:
+    """120 lines at most, and the command to type before all else."""
+    text = generated.README.read_text()
+    assert len(text.splitlines()) <= 120
+    assert "sudo mailauth diagnose USER" in "\n".join(text.splitlines()[:8])
+
+
+def test_the_rules_page_is_current() -> None:
+    """When it is not: python -m tests.docs.generated."""
     assert generated.RULES_PAGE.read_text() == generated.rules_page()
 
 
@@ -51,12 +58,26 @@ def test_the_confusion_matrix_shows_what_was_measured() -> None:
     assert generated.MATRIX_PAGE.read_text() == generated.matrix_page()
 
 
-def test_every_command_and_exit_status_is_in_the_readme() -> None:
-    text = generated.README.read_text()
+def test_a_tests_rows_take_the_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one proof saw is put beside what all others did: a rule costs no run of all of them."""
+    result = tmp_path / "matrix.json"
+    monkeypatch.setattr(matrix, "RESULT", result)
+    rows = [{"test": name, "found": [code]} for name, code in (("a", "OLD"), ("b", "KEPT"))]
+    result.write_text(json.dumps({"rows": rows, "pytest": {"bin/test": "2 rows"}, "date": "2026-01-01"}))
+    matrix.add([{"test": "a", "found": ["NEW"]}, {"test": "c", "found": ["MORE"]}], {"2.4.1: c": "1 passed"})
+    written = json.loads(result.read_text())
+    assert sorted(row["found"][0] for row in written["rows"]) == ["KEPT", "MORE", "NEW"]
+    assert written["pytest"] == {"bin/test": "2 rows", "2.4.1: c": "1 passed"}
+
+
+def test_every_command_is_in_the_readme_and_among_the_examples() -> None:
+    """The exit statuses, too, stand with the examples."""
+    examples = generated.COMMANDS_PAGE.read_text()
     for name, _, _ in COMMANDS:
-        assert f"mailauth {name}" in text
+        assert f"| `mailauth {name}" in generated.README.read_text()
+        assert f"mailauth {name}" in examples
     for status, meaning in EXIT_STATUSES:
-        assert f"| {status} | {meaning} |" in text
+        assert f"| {status} | {meaning} |" in examples
 
 
 @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]), ids=str)

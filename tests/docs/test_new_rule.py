@@ -24,12 +24,11 @@ def test_nothing_is_left_to_fill_in() -> None:
         ("XYZ001", "odd", "a code is a group"),
         ("AUTH1", "odd", "a code is a group"),
         ("AUTH999", "Odd", "name it as a function"),
-        ("AUTH999", "held_back", "name it as a function"),
         ("AUTH001", "odd", "stays for ever"),
     ],
 )
 def test_what_is_refused(code: str, name: str, says: str) -> None:
-    assert says in new_rule.refused(code, name, ROOT)
+    assert says in new_rule.refused(code, name)
 
 
 def test_the_skeletons_fail_until_they_are_filled(tmp_path: Path) -> None:
@@ -47,13 +46,17 @@ def test_the_skeletons_fail_until_they_are_filled(tmp_path: Path) -> None:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    assert new_rule.refused("AUTH999", "new_fault", tmp_path) == ""
+    assert new_rule.refused("AUTH999", "new_fault") == ""
     made = new_rule.make("AUTH999", "new_fault", tmp_path)
     assert {path.name for path in made} == {
         "auth999_new_fault.py",
         "test_auth999_new_fault.py",
         "__init__.py",
     }
+    table = "mailauth/rules/__init__.py"
+    before, after = (ROOT / table).read_text().splitlines(), (tmp_path / table).read_text().splitlines()
+    assert [line.strip() for line in after if line not in before] == ['"auth999_new_fault",']
+    assert len(after) == len(before) + 1
     assert "AUTH999" in in_the_copy(tmp_path, "-m", "mailauth", "explain").stdout
     tests = ("tests/docs/test_new_rule.py::test_nothing_is_left_to_fill_in", "tests/test_house.py")
     done = in_the_copy(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)

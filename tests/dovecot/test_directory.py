@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailauth.dovecot.directory import _password_of
+from mailauth.dovecot.ldap_settings import _password_of
 
 
 @pytest.mark.parametrize(

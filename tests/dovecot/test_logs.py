@@ -22,8 +22,9 @@ from mailauth.dovecot.logcensus import Census, Pattern, count
 from mailauth.dovecot.logfiles import events_since, last_time, rotated, tail_since_start
 from mailauth.dovecot.logreading import read_logs, read_stream
 from mailauth.dovecot.logreport import Reading
-from mailauth.dovecot.logs import LogEvent, of_use, parse_line, plain
+from mailauth.dovecot.logs import LogEvent, parse_line, plain
 from mailauth.dovecot.logstamp import Stamps, stamp_pattern
+from mailauth.dovecot.loguse import of_use
 from mailauth.dovecot.messages import LogKind
 from mailauth.dovecot.redact import redacted
 from mailauth.errors import CannotObserve
@@ -378,7 +379,7 @@ def test_a_session_of_our_own_is_of_no_client() -> None:
 class _Asked(io.BytesIO):
     """A log that tells who reads it."""
 
-    def readline(self, _most: int | None = -1, /) -> bytes:
+    def read1(self, _most: int | None = -1, /) -> bytes:
         raise CannotObserve(Path("/proc/thread-self/status").read_text())
 
 

@@ -231,6 +231,29 @@ WANTED = (
 )
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("/srv/a.lua:7: attempt to index a nil value (local 'x')", "same"),
+        ("...longer/than/sixty/a.lua:7: attempt to call a nil value (global 'lookup')", "same"),
+        ("/srv/a.lua:7: attempt to index local 'x' (a nil value)", "same"),  # Lua 5.1
+        ("/srv/a.lua:7: attempt to perform arithmetic on a nil value (field 'n')", "same"),
+        ("/srv/a.lua:7: bad argument #1 to 'decode' (string expected, got nil)", "same"),
+        ("/srv/a.lua:2: bad pw secretpw", "/srv/a.lua:2: ..."),
+        ("bad pw secretpw", "..."),
+        (
+            "/srv/a.lua:2: secretpw: attempt to call a nil value",
+            "/srv/a.lua:2: ...: attempt to call a nil value",
+        ),
+    ],
+)
+def test_where_a_lua_script_ends(said: str, kept: str) -> None:
+    """Where it stopped, and Lua's own words; none of the script's, which may hold the password."""
+    begins = "passdb-lua: lua_pcall(auth_password_verify, 2, 2) failed: "
+    found = event(f"{STAMP}auth-worker(1): Error: lua(a,10.0.0.1,<s>): {begins}{said}")
+    assert found.reason == begins + (said if kept == "same" else kept)
+
+
 @pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
 def test_what_each_real_line_is(version: str) -> None:
     for form, kind in WANTED:

@@ -1,6 +1,7 @@
 """A private OpenLDAP server with a few users, on a port of its own."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -71,6 +72,15 @@ class Directory:
     def _answers(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def pause(self) -> None:
+        """Take connections and answer nobody, as one whose disk hangs."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -36,7 +36,7 @@ from tests.field.chains import (
 )
 from tests.field.directory import Directory
 from tests.field.rig import Rig
-from tests.proofs.story import SECRET, MiB, Proof, argon2id, record_of
+from tests.proofs.story import SECRET, MiB, Proof, argon2id, record_of, workers
 
 MakeRig = Callable[..., Rig]
 GOOD = argon2id(memory=1 * MiB)
@@ -91,6 +91,22 @@ def test_the_password_is_right_in_ldap(
     assert ("refused the login, so passdb" in refused.findings[0].problem.says) == bind
 
 
+def test_a_login_at_a_directory_that_hangs(rig: MakeRig, dovecot_version: str, directory: Directory) -> None:
+    """What is waited for is said meanwhile, and all ends in time: then the login is undecided."""
+    one = server(rig, dovecot_version, ldap(directory, bind=True))
+    words = ("login", "alice", "--pid", str(one.master_pid), "--password-stdin")
+    assert mailauth(*words, feed=SECRET).returncode == 0
+    directory.pause()
+    try:
+        told = mailauth(*words, "--timeout", "8", feed=SECRET)
+    finally:
+        directory.go_on()
+    assert told.returncode == 3, told
+    assert "waiting for hash, offline: no answer for 3 s; all ends within 8 s (--timeout)" in told.stderr
+    assert "NOT SEEN  doveadm auth test" in told.stdout
+    assert "give more with --timeout" in " ".join(told.stdout.split())
+
+
 @pytest.mark.parametrize(("stored", "code"), [(CUT, "HASH005"), (LARGE, "MEM001")])
 @pytest.mark.parametrize("works", [True, False], ids=["has the user", "has another"])
 def test_an_entry_that_fails_beside_one_that_is_not_seen(
@@ -112,7 +128,8 @@ def test_an_entry_that_fails_beside_one_that_is_not_seen(
 def test_a_hash_too_large_before_another(rig: MakeRig, dovecot_version: str) -> None:
     """Which of the two passwords somebody has was not given: the one fails, the other logs in."""
     parts = (passwd_file({"alice": LARGE}, "first"), passwd_file({"alice": OTHER}, "second"))
-    told = Proof(server(rig, dovecot_version, *parts))
+    one = server(rig, dovecot_version, *parts)
+    told = Proof(one)
     assert told.logins() == [False]
     (found,) = told.look().diagnosis.findings
     assert (found.rule.code, found.severity) == ("MEM001", RISK)
@@ -120,6 +137,16 @@ def test_a_hash_too_large_before_another(rig: MakeRig, dovecot_version: str) -> 
     assert found.problem.says.endswith(f"{also} logs in.")
     (found,) = told.look(password=SECRET).diagnosis.findings
     assert (found.rule.code, found.severity) == ("MEM001", BLOCKS)
+    # The one who is in the first alone, or whose hashes are too large in both, is let in by none.
+    for rows in (f"bob:{OTHER}\n", f"alice:{LARGE}\n", f"alice:{LARGE.replace('m=262144', 'm=524288')}\n"):
+        one.write("second", rows)
+        assert told.logins() == [False]
+        every = told.look().diagnosis
+        assert not every.undecided
+        assert {(each.rule.code, each.severity, each.problem.certainty) for each in every.findings} == {
+            ("MEM001", BLOCKS, PROVEN)
+        }
+        assert "That holds for this passdb alone" not in repr(every.findings)
 
 
 def test_pam_alone(rig: MakeRig, dovecot_version: str) -> None:
@@ -193,6 +220,11 @@ def test_login_and_check_past_what_is_not_looked_into(
     assert checked.returncode == 0
     first = checked.stdout.partition("\n")[0]
     assert "nothing wrong in what was looked at; not looked into: passdb 1 (lua)" in first
+    for check in ("server", "rows", "headroom"):
+        assert f"[NOT SEEN] {check}: passdb 1 (lua)" in checked.stdout
+    assert not [line for line in checked.stdout.splitlines() if line.startswith("[OK]") and "lua" in line]
+    assert "[OK] headroom: no stored hash takes memory" not in checked.stdout
+    assert "(of the rows counted 0 s ago)" in checked.stdout
 
 
 def test_check_of_a_server_whose_only_passdb_is_not_looked_into(rig: MakeRig, dovecot_version: str) -> None:
@@ -200,7 +232,9 @@ def test_check_of_a_server_whose_only_passdb_is_not_looked_into(rig: MakeRig, do
     done = mailauth("check", "rows", "headroom", "--pid", str(one.master_pid))
     assert "all well" not in done.stdout
     assert "takes memory" not in done.stdout
-    assert "nothing was counted" in done.stdout
+    assert "MAILAUTH OK - headroom, rows: nothing could be looked at: passdb 1 (pam)" in done.stdout
+    assert "[OK]" not in done.stdout
+    assert "rows_broken" not in done.stdout
     offered = mailauth("migrate", "on-login", "enable", "--pid", str(one.master_pid))
     assert (offered.returncode, "no passdb with hashes" in offered.stderr) == (2, True)
 
@@ -292,6 +326,9 @@ def test_a_dict_alone(rig: MakeRig, dovecot_version: str) -> None:
     assert told.logins() == [True], told.lab.log()
     without = told.look(password=SECRET).diagnosis
     assert (codes(without), undecided(without)) == ({}, {"USER001", "PASS001", "HASH001", "MEM001"})
+    memory = next(one.missing.reason for one in without.undecided if one.rule.code == "MEM001")
+    assert "verified by auth-worker" in memory
+    assert workers(told.lab)
     made = told.look(password=SECRET, login=True).diagnosis
     assert (codes(made), undecided(made), exit_status(made)) == ({}, set(), 0)
 

@@ -106,11 +106,11 @@ def test_no_link_leads_out(master: int, folder: Path) -> None:
         assert not inside.has(f"/srv/{name}")
         for path in (inside.path(f"/srv/{name}"), Path(f"/proc/{master}/root/srv/{name}")):
             with pytest.raises(FileNotFoundError):
-                inroot.content(path)
+                inroot.content(path, inroot.TABLE)
     with pytest.raises(OSError, match="symbolic links"):
         inside.path("/srv/round")
     with pytest.raises(OSError, match="no regular file"):
-        inroot.content(inside.path("/srv/pipe"))
+        inroot.content(inside.path("/srv/pipe"), inroot.TABLE)
     assert str(inside.path("/var/run/dovecot/auth-client")) == f"/proc/{master}/root/run/dovecot/auth-client"
     assert inroot.names("/etc/dovecot/domains/*/p*", inside.path) == [
         "/etc/dovecot/domains/example.org/passwd"
@@ -120,11 +120,11 @@ def test_no_link_leads_out(master: int, folder: Path) -> None:
 def test_without_openat2(master: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel before 5.6 says ENOSYS to its number."""
     monkeypatch.setattr(inroot, "_OPENAT2", 100_000)
-    told = inroot.content(Path(f"/proc/{master}/root/etc/dovecot/conf.d/auth.conf"))
+    told = inroot.content(Path(f"/proc/{master}/root/etc/dovecot/conf.d/auth.conf"), inroot.TABLE)
     assert told == (folder / "srv/conf.d/auth.conf").read_bytes()
     (folder / "srv/out").symlink_to(folder / "config.json")
     with pytest.raises(FileNotFoundError):
-        inroot.content(Path(f"/proc/{master}/root/srv/out"))
+        inroot.content(Path(f"/proc/{master}/root/srv/out"), inroot.TABLE)
 
 
 def test_its_programs_have_its_rights(master: int) -> None:

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from mailauth.cli import migrate_on_login_run
-from mailauth.dovecot import confining, containers, holding, inroot, typed
+from mailauth.dovecot import conffiles, confining, containers, holding, inroot, typed
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
 from mailauth.hashes import Memory, Password
 from mailauth.lab.builds import installed
@@ -113,10 +114,34 @@ def test_what_a_program_leaves_is_ended(master: int) -> None:
         time.sleep(0.01)
 
 
-def test_no_more_is_kept_than_bounded(master: int) -> None:
-    """And what was cut off is no answer."""
-    with pytest.raises(CannotObserve, match="prints more than 32 MiB"):
-        Installation(pid=master).run("rights", "flood")
+def test_no_more_is_kept_than_bounded(master: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what was cut off is no answer: a program, its configuration, its tables, its names."""
+    inside = Installation(pid=master)
+    with pytest.raises(CannotObserve, match="rights: prints more than 8 MiB"):
+        inside.run("rights", "flood")
+    (false := folder / "bin/doveconf").write_text("#!/bin/sh\nexec head -c 9000000 /dev/zero\n")
+    false.chmod(0o755)
+    try:
+        with pytest.raises(CannotObserve, match="doveconf: prints more than 8 MiB, which was not looked at"):
+            read_config(inside)
+    finally:
+        false.unlink()
+    with (folder / "srv/large").open("wb") as large:
+        large.truncate(inroot.CONFIGURATION + 1)
+        with pytest.raises(CannotObserve, match="more than 10000 files or 4 MiB"):
+            conffiles.read(Path("/srv/large"), inside.path)
+        (folder / "srv/includes").write_text("!include_try /srv/large\n")
+        with pytest.raises(CannotObserve, match="more than 10000 files or 4 MiB"):
+            conffiles.read(Path("/srv/includes"), inside.path)
+        large.truncate(inroot.TABLE + 1)
+        with pytest.raises(OSError, match="File too large"):
+            inside.read("/srv/large")
+    (many := folder / "srv/many").mkdir()
+    for name in range(11):
+        (many / str(name)).touch()
+    monkeypatch.setattr(inroot, "_MOST_NAMES", 10)
+    with pytest.raises(CannotObserve, match="more than 10 files in this folder"):
+        inroot.names("/srv/many/*", inside.path)
 
 
 def test_our_memory_is_not_shown(master: int) -> None:
@@ -155,7 +180,7 @@ def test_an_ordinary_users_files_are_opened_as_that_user(fake: int, tmp_path: Pa
     secret.write_text("root's")
     secret.chmod(0o600)
     with pytest.raises(PermissionError):
-        inroot.content(Path(f"/proc/{fake}/root{secret}"))
+        inroot.content(Path(f"/proc/{fake}/root{secret}"), inroot.TABLE)
     ran = Installation(pid=fake).execute(("cat", str(secret)))
     assert (ran.status, ran.out) == (1, "")
     told = Installation(pid=fake).execute(("cat", "/proc/self/status")).out
@@ -221,7 +246,7 @@ def test_a_process_that_ended_is_no_other() -> None:
                     with pytest.raises(CannotObserve, match=r"has ended|cannot be entered"):
                         beside.inside(os.getpid)
                     with pytest.raises(OSError, match="has ended"):
-                        inroot.content(Path(f"/proc/{number}/root/etc/passwd"))
+                        inroot.content(Path(f"/proc/{number}/root/etc/passwd"), inroot.TABLE)
                     return
             finally:
                 second.kill()

@@ -79,8 +79,11 @@ def test_a_name_without_the_domain_that_the_query_asks_for(rig: MakeRig, domain:
     assert not one.login("alice", SECRET.encode()).ok
     told = " ".join(mailauth("diagnose", "alice", "--pid", str(one.master_pid)).stdout.split())
     assert "USER004" in told, told
-    assert "in a domain, and the name that is looked up has none" in told
+    assert "in a domain, and the name that is looked up has none: did you mean 'alice@example.org'" in told
     assert "Log in as user@domain" in told
+    told = " ".join(mailauth("diagnose", "alice@exmaple.org", "--pid", str(one.master_pid)).stdout.split())
+    assert "USER001" in told, told
+    assert "Did you mean 'alice@example.org', which passdb 1 (sqlite) has?" in told
 
 
 @pytest.mark.parametrize(

@@ -258,10 +258,12 @@ def test_a_reload_while_auth_is_busy(
 
 def test_a_dovecot_that_does_not_run(fix: Fix, lab: Labs) -> None:
     """Its files can be mended all the same; that nothing was tested is said."""
-    del fix
     with lab(None, "sqlite", {"alice": GOOD}) as one:
         ready = ready_with(one, Remedy("Set.", config=both("auth_debug = yes"), file=str(one.config)))
         one.stop()
+        unseen = fix("HASH001", "alice", "-c", str(one.config))
+        assert unseen.returncode == 3
+        assert f"could not be seen: No Dovecot runs with {one.config}" in unseen.stderr
         ending = apply.apply(ready)
         assert (ending.state, ending.clean) == (FixState.APPLIED, True)
         assert "Dovecot does not run" in ending.notes[0]

@@ -17,9 +17,9 @@ from mailauth.dovecot.authsocket import AuthReply, AuthSocket
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import libcrypt
 from mailauth.lab import KINDS, STORES, Lab
-from mailauth.lab.stores.accounts import Accounts
 from mailauth.lab.stores.ldap import LdapStore
 from mailauth.lab.stores.oauth2 import Jwt
+from mailauth.lab.stores.system import Accounts
 from tests.lab.test_command import start
 
 OTHERS = [name for name in KINDS if name not in STORES]
@@ -134,7 +134,7 @@ def test_an_account_that_has_expired_and_another_service(
 
 def test_accounts_without_root_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid() == 0:
-        monkeypatch.setattr("mailauth.lab.stores.accounts.os.geteuid", lambda: 65534)
+        monkeypatch.setattr("mailauth.lab.stores.system.os.geteuid", lambda: 65534)
     with pytest.raises(CannotObserve, match=r"^Accounts for pam need root: have root start the lab\.$"):
         Lab(store="pam").__enter__()
 

@@ -26,13 +26,13 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from mailauth.lab.databases import Server
-from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.plan import LoadPlan
 from mailauth.load.pool import Bounds
 from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
 from mailauth.load.tally import Latencies, LoadTally
+from mailauth.load.users import Account, Mix
 from mailauth.load.watch import Watcher
 
 _EVENT = "event=auth_request_finished"

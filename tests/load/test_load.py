@@ -17,12 +17,12 @@ import pytest
 
 from mailauth.hashes import Password
 from mailauth.lab import Lab, MariaDB
-from mailauth.load.accounts import Account, Mix
 from mailauth.load.authpool import AuthPool
 from mailauth.load.plan import LoadPlan, Search
 from mailauth.load.pool import Bounds
 from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
+from mailauth.load.users import Account, Mix
 from mailauth.load.watch import Blind
 from mailauth.render.json import to_json
 from mailauth.render.load import load_text, schema

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
-from mailauth.load.accounts import Account, Mix, read_accounts
 from mailauth.load.imappool import _context
 from mailauth.load.plan import ImapTarget
 from mailauth.load.schedule import Always, Ramp, fixed
 from mailauth.load.tally import REFUSED, WRONG_LET_IN, Latencies, LoadTally
+from mailauth.load.users import Account, Mix, read_accounts
 
 rates = st.floats(0.1, 10_000)
 

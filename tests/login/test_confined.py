@@ -13,6 +13,7 @@ import pytest
 
 from mailauth.clients.door import Answer, Door
 from mailauth.dovecot import children
+from mailauth.dovecot.doveadm import Identity, Installation
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
 from mailauth.login.enter import attempt
@@ -40,6 +41,40 @@ def test_who_hears_a_mail_server_is_nobody(protocol: str) -> None:
     assert {name: told[name] for name in NONE} == NONE
     assert not {"0", str(os.getuid())} & {*told["Uid"].split(), *told["Gid"].split()}
     assert told["Groups"].split() == []
+
+
+def descriptors(one: psutil.Process) -> list[str]:
+    return [str(each.readlink()) for each in Path(f"/proc/{one.pid}/fd").iterdir()]
+
+
+def test_who_hears_a_stranger_has_nothing_of_ours_open(tmp_path: Path) -> None:
+    """Neither a terminal, a journal nor a folder: only where it answers, and the connection itself."""
+    found: list[list[str]] = []
+    leader, terminal = os.openpty()
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with (tmp_path / "journal").open("wb"), server(descriptors, found) as port:
+            tried(port, "pop3")
+    finally:
+        for one in (leader, terminal, folder):
+            os.close(one)
+    (told,) = found
+    assert sorted(one.partition(":")[0] for one in {*told} - {"/dev/null"}) == ["pipe", "socket"], told
+
+
+@pytest.mark.parametrize("identity", [None, Identity(65534, 65534)])
+def test_no_child_has_what_it_does_not_read(tmp_path: Path, identity: Identity | None) -> None:
+    """A child of root's, too, which opens files for a user: an answer is all that it gives."""
+
+    def work() -> tuple[str, ...]:
+        open_here = (Path(f"/proc/self/fd/{number}") for number in range(1024))
+        return tuple(str(one.readlink()) for one in open_here if os.path.lexists(one))
+
+    with (tmp_path / "secret").open("wb"), (tmp_path / "log").open("wb") as log:
+        seen = Installation().inside(work, tuple[str, ...], identity=identity, environment={})
+        read = children.nobody(work, tuple[str, ...], kept=[log.fileno()])
+    assert not [one for one in seen if one != "/dev/null" and not one.startswith("pipe:")]
+    assert {one for one in read if not one.startswith("pipe:")} == {"/dev/null", str(tmp_path / "log")}
 
 
 def test_a_client_that_is_killed_is_no_bug_and_is_not_tried_again_as_root() -> None:
@@ -82,13 +117,15 @@ def test_it_dies_with_us() -> None:
     ask = (
         "import os, time; from mailauth.dovecot import children\n"
         "def ask():\n  os.write(1, b'%d ' % os.getpid()); time.sleep(600)\n"
-        "children.nobody(ask, None)"
+        "children.nobody(ask, None, kept=[1])"
     )
     with subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         word = b""
         while not word.endswith(b" "):
-            word += os.read(parent.stdout.fileno(), 20)
+            more = os.read(parent.stdout.fileno(), 20)
+            assert more
+            word += more
         parent.kill()
         deadline = time.monotonic() + 60
         while psutil.pid_exists(int(word)) and psutil.Process(int(word)).status() != psutil.STATUS_ZOMBIE:

@@ -285,6 +285,29 @@ def test_each_fault_is_in_one_layer_and_that_is_named(lab: Callable[..., Lab], d
             assert not fault.cause or first.log.startswith(fault.service), name
 
 
+def test_a_mechanism_without_plain(lab: Callable[..., Lab], dovecot_version: str) -> None:
+    """The sentence is about what was asked: CRAM-MD5 alone is no password that was taken by another way."""
+    only = "auth_mechanisms = cram-md5\n"
+    with lab(dovecot_version, "passwd-file", {"alice": "{PLAIN}" + PASSWORD.text.decode()}, only) as one:
+        choice = Choice(timeout=PATIENT)
+        assert judged(one, choice).faults == ()
+        file = one.folder / "users"
+        one.set_password("alice", "{PLAIN}another")
+        (wrong,) = judged(one, choice).faults
+        assert (wrong.breaks, "by the stored string it must" in wrong.says) == (Breaks.HASH, True)
+        one.set_password("alice", generate("SHA512-CRYPT", PASSWORD, user="alice"))
+        (unfit,) = judged(one, choice).faults
+        assert (unfit.breaks, unfit.service) == (Breaks.MECHANISM, "CRAM-MD5")
+        assert unfit.says.startswith("the stored string matches, and auth says no by CRAM-MD5")
+        if os.geteuid():
+            return
+        file.chmod(0)
+        one.reload()
+        (closed,) = judged(one, choice).faults
+        assert closed.breaks is Breaks.PASSDB
+        assert "auth says no by CRAM-MD5 (temp_fail)" in closed.says
+
+
 SCRAM = "auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256\n"
 
 

@@ -14,7 +14,7 @@ import pytest
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.lab import Lab
-from mailauth.probes.postfix import Instance, instances, may_take_logins, observe_postfix, services
+from mailauth.probes.postfix_ports import Instance, instances, may_take_logins, observe_postfix, services
 from mailauth.probes.scene import Scene
 from tests.cli.running import ORDINARY
 

@@ -20,9 +20,9 @@ from mailauth.memory.fitting import Fits, bite, judge
 from mailauth.memory.footprint import NOTHING, argon2
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.fitting import FitQuestion, observe_fit
-from mailauth.stores import grouping, survey
+from mailauth.stores import grouping, string_counts
 from mailauth.stores.rows import Survey
-from mailauth.stores.survey import Tally
+from mailauth.stores.string_counts import Tally
 from tests.memory.conftest import Mailauth, schema_file
 
 MiB = 1024 * 1024
@@ -59,7 +59,7 @@ def test_every_store_counts_as_python_does(lab: Callable[..., Lab], store: str) 
     """In the database's own words, and in a file's lines."""
     with lab(None, store, MIXED) as one:
         report = observe_fit(FitQuestion(at_pid(one.master_pid, None))).passdbs[0]
-    tally = Tally(survey.Question(Reader((2, 4, 1))))
+    tally = Tally(string_counts.Question(Reader((2, 4, 1))))
     for stored in MIXED.values():
         tally.add((stored or "").encode(), ())
     assert report.census is not None

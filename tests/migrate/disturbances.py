@@ -5,6 +5,8 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -118,23 +120,35 @@ def other_writer(found: Bench, users: list[str]) -> None:
     for user in users[:_WRITES]:
         word = found.words[user] + b"-new"
         stored = generate("SSHA", Password(word))
-        _write(found, user, stored)
+        put(found, user, stored)
         found.words[user], found.wrote[user] = word, stored
         time.sleep(_APART)
 
 
-def _write(found: Bench, user: str, stored: str) -> None:
+def killed_beside(process: subprocess.Popen[str], write: Callable[[], None], seconds: float) -> None:
+    """Killed so many seconds after the other writer has begun."""
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        time.sleep(seconds)
+        process.kill()
+        writer.result()
+
+
+def put(found: Bench, user: str, stored: str) -> None:
+    """The user has this string then, there before or not; tried again while others hold the store."""
     for _ in range(_TRIES):
         try:
             if found.lab.driver == "passwd-file":
                 _in_file(found, user, stored)
-            else:
+            elif user in found.before:
                 statement = f"UPDATE users SET password = '{stored}' WHERE userid = '{user}'"
                 found.lab.store.execute(statement)  # type: ignore[attr-defined]
+            else:
+                found.lab.store.set_password(user, stored)
         except Refused:
             time.sleep(0.05)
-        except Exception as why:  # a driver's: the row is locked
-            if "lock" not in str(why).lower():
+        except Exception as why:  # a driver's: the row is locked, or was added by the other one meanwhile
+            if not any(word in str(why).lower() for word in ("lock", "unique", "duplicate")):
                 raise
             time.sleep(0.05)
         else:
@@ -148,5 +162,6 @@ def _in_file(found: Bench, user: str, stored: str) -> None:
     with replace.opened(path) as there, replace.locked(there) as place, place.reader() as file:
         lines = file.read().splitlines(keepends=True)
         head = user.encode() + b":"
-        changed = [head + stored.encode() + b"\n" if line.startswith(head) else line for line in lines]
-        replace.replace(place, changed)
+        ours = head + stored.encode() + b"\n"
+        changed = [ours if line.startswith(head) else line for line in lines]
+        replace.replace(place, changed if ours in changed else [*changed, ours])

@@ -6,21 +6,20 @@ put there; who could log in can; and the undo gives each old string back, byte f
 
 import json
 import random
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from mailauth.hashes import Password, Verdict, verify
-from tests.migrate.disturbances import Disk, Wire, connections_end, full_for, other_writer
-from tests.migrate.kills import DRIVERS, USERS, VERSIONS, Bench, Killed, Moment, with_service, words
+from tests.migrate.disturbances import Disk, Wire, connections_end, full_for, killed_beside, other_writer
+from tests.migrate.kills import DRIVERS, USERS, VERSIONS, Bench, Killed, Moment, with_service
 
 VERBS = ("apply", "undo", "resume", "import", "on-login")
 DISTURBANCES = ("kill", "full disk", "network cut", "restart", "another writer")
+BESIDE = 1000  # from this number on, all that a tool does is killed beside another writer
+KILLED_BESIDE = "kill beside another writer"
+ADDING = ("move", "undo of a move", "default-scheme", "undo of default-scheme")
 _RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
 _ROWS = ("--rows-query", "SELECT userid, password FROM users", "--default-scheme", "CRYPT")
 _STARTS = 20.0  # seconds, at most, until the first row is changed
@@ -51,16 +50,30 @@ class Event:
 
     @classmethod
     def of(cls, seed: int) -> "Event":
-        """100 numbers one after the other are all verbs, disturbances and stores, each once."""
+        """100 numbers one after the other are all verbs, disturbances and stores, each once.
+
+        From ``BESIDE`` on, 32 are all verbs of a tool and all stores.
+        """
+        if seed >= BESIDE:
+            return cls._beside(seed)
         verb, rest = VERBS[seed % 5], seed // 5
         what, driver = DISTURBANCES[rest % 5], DRIVERS[rest // 5 % 4]
         chance = random.Random(seed)  # noqa: S311 - to be repeated
         version = VERSIONS[(seed // 100 + seed) % 2]
         return cls(seed, version, driver, verb, what, chance.random(), chance.random() < 0.1)
 
+    @classmethod
+    def _beside(cls, seed: int) -> "Event":
+        verbs = (*ADDING, *VERBS[:4])
+        at = seed - BESIDE
+        driver, version = DRIVERS[at // 8 % 4], VERSIONS[(at // 32 + at) % 2]
+        chance = random.Random(seed)  # noqa: S311 - to be repeated
+        early = chance.random() < 0.25
+        return cls(seed, version, driver, verbs[at % 8], KILLED_BESIDE, chance.random(), early)
+
 
 @dataclass
-class _Work:
+class Work:
     """One event, while it happens."""
 
     found: Bench
@@ -101,7 +114,8 @@ class _Work:
             if self.found.stored() != before:
                 break
             time.sleep(0.02)
-        time.sleep(event.share * (event.span + event.early))
+        more = event.early + 1.5 * ("default-scheme" in event.verb)  # there the setting is changed at the end
+        time.sleep(event.share * (event.span + more))
         began = time.monotonic()
         mend = self.disturb(process)
         said, _ = process.communicate(timeout=180)
@@ -113,9 +127,12 @@ class _Work:
     def disturb(self, process: subprocess.Popen[str]) -> Callable[[], None]:
         """Returns what makes it well again."""
         found, what = self.found, self.event.what
-        if what == "another writer":
+        if what in ("another writer", KILLED_BESIDE):
             users = random.Random(self.event.seed).sample(sorted(found.words), _CHANGED_TOO)  # noqa: S311
-            other_writer(found, users)
+            if what == KILLED_BESIDE:
+                killed_beside(process, lambda: other_writer(found, users), self.event.share * 0.2)
+            else:
+                other_writer(found, users)
         elif what == "full disk":
             if self.disk.ours and self.event.seed % 3:
                 self.disk.fill()
@@ -169,37 +186,13 @@ def _by_age(name: str) -> tuple[str, int]:
 def _kind(stored: str, old: str, word: bytes, user: str) -> str:
     if stored == old:
         return "old"
-    if stored == "{BLF-CRYPT}" + old:
+    if stored in ("{BLF-CRYPT}" + old, "{CRYPT}" + old):
         return "new"
     sound = stored.startswith("{ARGON2ID}")
     return "new" if sound and verify(stored, Password(word), user=user).verdict is Verdict.MATCH else "lost"
 
 
-def carried_out(found: Bench, event: Event) -> Killed:
-    """Each moment has a state folder of its own."""
-    killed = Killed(Moment(event.seed, event.version, event.driver, event.verb, event.what, event.share))
-    with ExitStack() as stack:
-        state = found.state
-        found.state = Path(tempfile.mkdtemp(prefix="mailauth-moment"))
-        stack.callback(setattr, found, "state", state)
-        stack.callback(shutil.rmtree, found.state, ignore_errors=True)
-        disk = Disk(found.state)
-        stack.callback(disk.close)
-        wire = None
-        if event.what == "network cut" and found.server and event.verb != "on-login":
-            wire = Wire(found.server.port)
-            stack.callback(wire.close)
-        found.words, found.wrote = words(), {}
-        work = _Work(found, event, killed, disk, wire)
-        if event.verb == "on-login":
-            done = _on_login(work)
-            return replace(done, moment=killed.moment)
-        found.lab.set_users(found.before)
-        _tool(work)
-    return killed
-
-
-def _tool(work: _Work) -> None:
+def of_a_tool(work: Work) -> None:
     rules: tuple[str, ...] = (*_RULES, "--apply")
     verb, found = work.event.verb, work.found
     listed = found.state / "list.csv"
@@ -226,7 +219,7 @@ def _tool(work: _Work) -> None:
     work.judge("undone", wanted="old")
 
 
-def _gone_on_with(work: _Work, rules: tuple[str, ...], importing: tuple[str, ...]) -> None:
+def _gone_on_with(work: Work, rules: tuple[str, ...], importing: tuple[str, ...]) -> None:
     """Dovecot may have another PID by now."""
     names = work.heads()
     if work.event.verb == "import":
@@ -237,7 +230,7 @@ def _gone_on_with(work: _Work, rules: tuple[str, ...], importing: tuple[str, ...
         work.run("apply", *work.at, *rules, "--resume", names[-1])
 
 
-def _interrupted(work: _Work, rules: tuple[str, ...]) -> None:
+def _interrupted(work: Work, rules: tuple[str, ...]) -> None:
     """Half of an apply."""
     process = work.start("apply", *work.at, *rules, *work.event.slowly)
     end = time.monotonic() + _STARTS
@@ -248,7 +241,7 @@ def _interrupted(work: _Work, rules: tuple[str, ...]) -> None:
     process.communicate(timeout=180)
 
 
-def _on_login(work: _Work) -> Killed:
+def on_login(work: Work) -> Killed:
     """Logins of that moment may fail, but where the service alone was killed."""
     victims = {"kill": "service", "restart": "database" if work.found.server else "Dovecot"}
     victims["network cut"] = "connections" if work.found.server else "Dovecot"

@@ -24,10 +24,10 @@ from mailauth.hashes import Password, Verdict, generate, verify
 from mailauth.hashes.damaged import Reader
 from mailauth.lab import Lab, MariaDB
 from mailauth.migrate.bulk import Import, Imported
-from mailauth.migrate.check import Check, Checked
 from mailauth.migrate.hashing import Dask, Local
 from mailauth.migrate.import_list import opened
 from mailauth.migrate.journal import Head, State, fresh
+from mailauth.migrate.listed_user import Check, Checked
 from mailauth.migrate.named import as_written
 from mailauth.render.json import to_json
 from mailauth.render.migrate_import import import_schema

@@ -1,6 +1,7 @@
 """bin/release: a version is cut in one commit, and the same commit gives the same bytes."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -60,7 +61,12 @@ def test_a_version_is_cut_and_built_twice_with_the_same_bytes(clone: Path, tmp_p
     for path in clone.rglob("*.py"):
         os.utime(path, (1, 1))  # times of files are nobody's business
     run(clone, "bin/release", "build", "--no-deb", str(built[1]))
-    names = ["SHA256SUMS", "mailauth-9.8.7-py3-none-any.whl", "mailauth-9.8.7.tar.gz"]
+    names = [
+        "SHA256SUMS",
+        "mailauth-9.8.7-py3-none-any.whl",
+        "mailauth-9.8.7.cdx.json",
+        "mailauth-9.8.7.tar.gz",
+    ]
     for folder in built:
         assert sorted(path.name for path in folder.iterdir()) == names
     for name in names:
@@ -75,6 +81,8 @@ def has_what_it_should(folder: Path) -> None:
     for line in (folder / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split()
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    bill = json.loads((folder / "mailauth-9.8.7.cdx.json").read_text())
+    assert bill["metadata"]["component"]["version"] == "9.8.7"
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
         inside = wheel.namelist()
     assert "mailauth/rules/__init__.py" in inside

@@ -18,9 +18,8 @@ class MariaDBWithTls(MariaDB):
 
     def prepare(self, data: Path) -> None:
         super().prepare(data)
-        made = certificate.make(data)
-        self._own_file(made.cert)
-        self._own_file(made.key)
+        certificate.make(data)
+        self._own(data)
 
     def argv(self, program: str, data: Path) -> list[str]:
         return [*super().argv(program, data), f"--ssl-cert={data}/tls.crt", f"--ssl-key={data}/tls.key"]

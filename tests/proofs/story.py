@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import psutil
 from argon2.low_level import Type, hash_secret
 
 from mailauth.diagnosing import Looked, Target, look
@@ -97,7 +98,7 @@ class Proof:
         undecided = [f"{u.rule.code}: {u.missing.reason}" for u in diagnosis.undecided]
         assert undecided == [], undecided
         assert codes == {finding.rule.code for finding in diagnosis.findings}, [
-            f.problem.says for f in diagnosis.findings
+            (f.problem.says, f.problem.remedy.summary) for f in diagnosis.findings
         ]
         if codes:
             record(self.lab, "", codes)
@@ -171,6 +172,12 @@ class Proof:
         self.finds(healthy)
         record(self.lab, fault.name, (finding.rule.code for finding in found))
         return found
+
+
+def workers(lab: Lab) -> list[int]:
+    """The auth-workers that run: who verifies shows in it, since one ends long after its last request."""
+    children = psutil.Process(lab.master_pid).children()
+    return [one.pid for one in children if "-w" in one.cmdline()]
 
 
 def record(lab: Lab, name: str, codes: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailauth.diagnose_all import Checkup, look_at_all
-from mailauth.dovecot.directory import escape
 from mailauth.dovecot.doveadm import at_pid
+from mailauth.dovecot.ldap_settings import escape
 from mailauth.finding import Certainty, Finding, Severity
 from mailauth.lab import Lab
 from mailauth.lab.slapd import PEOPLE

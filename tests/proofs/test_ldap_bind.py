@@ -8,6 +8,7 @@ import pytest
 from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.errors import CannotObserve
+from mailauth.evidence import PasswordCheck
 from mailauth.finding import Certainty, Diagnosis, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab
@@ -122,13 +123,18 @@ def test_one_bind_and_the_words_of_other_servers(proof: Make, dovecot_version: s
         undecided = {one.rule.code for one in told(lab, "ad52e", binds=False).undecided}
         assert "PASS001" in undecided
         assert name_of("ad52e") not in words.binds
-        for user in WORDS:
+        for user, (code, said) in WORDS.items():
             words.binds.clear()
             diagnosis = told(lab, user)
             assert words.binds.count(name_of(user)) == 1
             wrong = user == "ad52e"
             assert codes(diagnosis) == {"LDAP006" if wrong else "LDAP007": Certainty.PROVEN}, user
-            assert TOLD.get(user, WORDS[user][1]) in diagnosis.findings[0].problem.says
+            [problem] = [one.problem for one in diagnosis.findings]
+            assert TOLD.get(user, said) in problem.says
+            [seen] = [one.seen for one in problem.because]  # the server's own answer, with its code and words
+            assert f"({code}), {said[:60]}" in seen
+            checked = next(one for one in diagnosis.evidence if isinstance(one, PasswordCheck))
+            assert f"({code}), {said[:60]}" in checked.seen
             assert not diagnosis.undecided
         words.binds.clear()
         which = ("diagnose", "--pid", str(lab.master_pid), "--password-stdin", "ad773")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from mailauth.diagnose_all import Checkup, look_at_all
+from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Finding
 from mailauth.lab.slapd import PEOPLE
 from tests.cli.running import mailauth
@@ -45,6 +47,11 @@ def test_the_stored_string_is_judged(proof: Make, dovecot_version: str) -> None:
         assert codes(one, user, None) == expected - {"PASS001"}
         if expected:
             record(one.lab, f"a directory's stored string: {user}", tuple(expected))
+    found = look_at_all(Checkup(at_pid(one.lab.master_pid, None))).diagnosis.findings
+    [weak] = [each.problem for each in found if each.rule.code == "STORE006"]
+    assert weak.remedy.commands == (), "on-login writes no directory"
+    assert "Let the directory hash new passwords" in weak.remedy.summary
+    record(one.lab, "a directory's strings are weak", (each.rule.code for each in found))
     cut = told(one, "dave", None)[0].problem
     assert cut.remedy.store is None
     assert "ldapmodify" in cut.remedy.careful

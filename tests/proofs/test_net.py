@@ -367,6 +367,62 @@ def test_net007_file_missing(start: Start) -> None:
     way.finds(host=SERVER)
 
 
+@pytest.mark.core
+def test_net007_certificate_or_key_not_set(start: Start) -> None:
+    """Dovecot starts without them, and offers TLS; a block for everyone of one protocol is as good."""
+    way = start(EVERYWHERE)
+    trust = way.authority.trust()
+    way.authority.sign(SERVER)
+    _, cert, key = way.authority.settings(way.lab.dialect).splitlines()
+    refused = "disable_plaintext_auth = yes" if way.lab.dialect == "2.3" else "auth_allow_cleartext = no"
+    head = f"{EVERYWHERE}{refused}\n"
+    names = [one.partition(" = ")[0] for one in (cert, key)]
+    cases = {
+        "no certificate and no key": ("ssl = required", names),
+        "TLS is the default, without a certificate": ("ssl = yes", names),
+        "no key": (f"ssl = required\n{cert}", names[1:]),
+        "no certificate": (f"ssl = required\n{key}", names[:1]),
+        "no certificate but for a name": (
+            f"ssl = required\nlocal_name {NAME} {{\n{cert}\n{key}\n}}",
+            names,
+        ),
+    }
+    if way.lab.dialect == "2.3":
+        cases["no < before the file"] = (f"ssl = required\n{cert}\n{key}".replace("<", ""), names)
+    for name, (settings, unset) in cases.items():
+        way.reload(f"{head}{settings}\n")
+        assert not way.arrives(SERVER)
+        assert not way.arrives(SERVER, tls=trust)
+        (found,) = way.finds("NET007", name=name)
+        assert (found.severity, found.problem.certainty) == (Severity.BLOCKS_LOGIN, Certainty.PROVEN)
+        assert [one for one in names if f"{one} " in found.problem.says] == unset
+        assert ("no password from another machine" in found.problem.says) is settings.startswith("ssl = r")
+    whole = f"ssl = required\n{cert}\n{key}\n"
+    for settings in (whole, f"ssl = required\nprotocol imap {{\n{cert}\n{key}\n}}\n"):
+        way.reload(head + settings)
+        assert way.arrives(SERVER, tls=trust)
+        way.finds()
+    if way.lab.dialect == "2.3":
+        return
+    inside = "".join(f"  {one.removeprefix('ssl_server_')}\n" for one in (cert, key))
+    way.reload(f"{head}ssl = required\nssl_server {{\n{inside}}}\n")
+    assert way.arrives(SERVER, tls=trust)
+    way.finds()
+
+
+def test_net007_not_set_and_passwords_go_without_tls(start: Start) -> None:
+    """Who does not ask for TLS logs in; on this machine nobody needs it."""
+    way = start(EVERYWHERE)
+    way.reload(EVERYWHERE + "ssl = yes\n")
+    assert way.arrives(SERVER)
+    assert not way.arrives(SERVER, tls=way.authority.trust())
+    (found,) = way.finds("NET007")
+    assert found.severity is Severity.RISK
+    way.reload("ssl = yes\n")
+    assert way.arrives("127.0.0.1", space="server")
+    way.finds()
+
+
 def test_net005_listen_names_an_address_that_is_gone(start: Start) -> None:
     """The dedicated address was added by hand, and is lost."""
     way = start(EVERYWHERE)

@@ -22,7 +22,7 @@ from mailauth.migrate.decide import Action, Rule, Wishes, decide
 from mailauth.migrate.goal import Goal
 from mailauth.stores import grouping
 from mailauth.stores.rows import Survey
-from mailauth.stores.survey import Question, Tally
+from mailauth.stores.string_counts import Question, Tally
 from tests.proofs.story import SECRET
 
 MakeLab = Callable[..., Lab]

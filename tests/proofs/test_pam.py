@@ -14,11 +14,11 @@ from mailauth.dovecot.doveadm import at_pid
 from mailauth.finding import Certainty, Severity
 from mailauth.hashes import libcrypt
 from mailauth.lab import Lab
-from mailauth.lab.stores.accounts import Accounts
+from mailauth.lab.stores.system import Accounts
 from mailauth.probes import pam_log
 from tests.conftest import PROVEN
 from tests.lab.test_stores import hashed
-from tests.proofs.story import SECRET, Proof, record
+from tests.proofs.story import SECRET, Proof, record, workers
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="accounts need root")
 Make = Callable[..., Proof]
@@ -228,7 +228,9 @@ def test_a_password_is_compared_with_what_a_refused_account_has(proof: Make, ver
     for fault in REFUSED:
         with broken(one.lab, fault):
             assert not one.lab.login("alice", b"another").ok
-            one.finds({fault.code, "PASS001"}, password=b"another", login=True)
+            told = one.finds({fault.code, "PASS001"}, password=b"another", login=True)
+            sure = {each.rule.code: each.problem.certainty for each in told}
+            assert sure == {fault.code: Certainty.LIKELY, "PASS001": Certainty.PROVEN}, "it fails anyhow"
     other = one.write("others", f"alice:{hashed(b'of the file')}\n")
     block = (
         f"passdb {{\n  driver = passwd-file\n  args = {other}\n}}\n"
@@ -255,6 +257,42 @@ def test_a_password_is_compared_with_what_a_refused_account_has(proof: Make, ver
     (slow,) = one.finds({"HASH027"})
     assert (slow.problem.remedy.commands, slow.problem.remedy.store) == ((), None)
     assert "passwd USER" in slow.problem.remedy.summary
+
+
+def test_pam_says_mismatch_of_whom_it_does_not_know(proof: Make, dovecot_version: str) -> None:
+    """Debian's stack ends in pam_deny: each login of a user of the passwd-file behind it logs a mismatch."""
+    pam = proof(dovecot_version, "pam", {"alice": HASH})
+    one = replace(pam, user="bob", password=b"of the file")
+    others = one.write("others", f"bob:{hashed(one.password)}\n")
+    block = (
+        f"passdb {{\n  driver = passwd-file\n  args = {others}\n}}\n"
+        if dovecot_version < "2.4"
+        else f"passdb others {{\n  driver = passwd-file\n  passwd_file_path = {others}\n}}\n"
+    )
+    one.lab.configure(block)
+    one.lab.reload()
+    assert one.logins() == [True]
+    assert one.lab.logs("Password mismatch?")
+    (found,) = one.finds({"CONF011"}, password=one.password, login=True)
+    assert "(pam), which has no such user, says that the password is wrong" in found.problem.says
+    assert "Put passdb 2 (passwd-file) before passdb 1 (pam)" in found.problem.remedy.summary
+    # Where PAM itself says that it has no such user, Dovecot logs that.
+    store(one.lab).set_services({"common-auth": "auth required pam_unix.so nodelay\n"})
+    assert one.logins() == [True]
+    assert one.lab.logs("nknown user")
+    one.finds(set(), password=one.password)
+    store(one.lab).set_services({"common-auth": f"{UNIX}{END}"})
+    # The remedy.
+    first = one.write("first.conf", block)
+    text = one.lab.config.read_text()
+    one.lab.config.write_text(text.replace("passdb", f"!include {first}\npassdb", 1))
+    one.lab.configure("")
+    one.lab.reload()
+    logged = len(one.lab.log())
+    assert (one.logins(), pam.logins()) == ([True], [True])
+    assert "Password mismatch" not in one.lab.log()[logged:]
+    one.finds(set(), password=one.password)
+    one.lab.configure("")
 
 
 def test_the_server_without_a_user(proof: Make, dovecot_version: str) -> None:
@@ -381,3 +419,25 @@ def test_what_pam_logs_of_a_module_that_is_not_followed(
     record(one.lab, "a module of PAM that is not followed refuses", ("AUTH016",))
     end = f"in {log}: {said} (Nov 30 00:00:02)."
     assert found.problem.says.endswith(end), found.problem.says
+
+
+@pytest.mark.parametrize("driver", ["passwd", "with shadow(5)"])
+def test_auth_itself_asks(proof: Make, dovecot_version: str, driver: str) -> None:
+    """Set not to go to a worker, auth verifies, under its own limit; as "dovecot" it reads no /etc/shadow."""
+    old, reads = dovecot_version < "2.4", driver == "passwd"
+    stay = "args = blocking=no" if old else "passdb_use_worker = no"
+    name = driver if reads else "shadow" if old else "pam"
+    one = proof(dovecot_version, name, {"alice": yescrypt("9") if reads else HASH}, passdb_extra=stay)
+    assert one.logins() == [reads]
+    assert not workers(one.lab)
+    if not reads:
+        for login in (False, True):
+            [found] = one.finds({"ACCT003"}, password=SECRET, login=login)
+            assert "auth itself asks passdb 1" in found.problem.says
+            assert "blocking=no" in found.problem.remedy.summary
+        return
+    one.finds(set(), password=SECRET)
+    one.lab.set_password("alice", yescrypt("D"))
+    assert one.logins() == [False]
+    [found] = one.finds({"MEM001"}, password=SECRET)
+    assert "the auth process that verifies it" in found.problem.says

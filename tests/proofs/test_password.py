@@ -1,6 +1,7 @@
 """A password that is wrong, and nearly right; and one that is longer than the scheme reads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -139,6 +140,8 @@ def test_time_is_bounded(proof: Make, dovecot_version: str) -> None:
     assert tried.left
     assert tried.tried + tried.left == len(variants(Password(b"something else")))
     assert f"no time was left for {tried.left} more" in tried.seen
+    none = replace(tried, tried=0, left=tried.tried + tried.left)  # as with --variants 0
+    assert none.seen.startswith("no near variant of the password was tried; --variants SECONDS")
 
 
 def test_nothing_of_the_password_is_said(proof: Make, dovecot_version: str) -> None:

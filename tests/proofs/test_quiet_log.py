@@ -9,7 +9,7 @@ import pytest
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.lab import Lab
-from mailauth.probes import log
+from mailauth.probes import log_tail
 from mailauth.probes.scene import Scene
 
 
@@ -39,7 +39,7 @@ def test_no_line_of_this_user(
         (tmp_path / file).write_text(syslog(one, ago))
         one.configure("auth_verbose = yes\nlog_path = syslog\n")
         dovecot = at_pid(one.master_pid, None)
-        monkeypatch.setattr(log, "SYSLOG_FILES", (str(tmp_path / "mail.log"),))
-        found = log.read_log(Scene(dovecot, read_config(dovecot), "alice"), {"alice"})
+        monkeypatch.setattr(log_tail, "SYSLOG_FILES", (str(tmp_path / "mail.log"),))
+        found = log_tail.read_log(Scene(dovecot, read_config(dovecot), "alice"), {"alice"})
     assert found is not None
     assert found.events == ()

@@ -16,6 +16,7 @@ from mailauth.evidence import Surveys
 from mailauth.finding import Diagnosis
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab, builds
+from mailauth.remedies import ON_LOGIN
 from tests.cli.running import mailauth
 from tests.proofs.story import SECRET, MiB, argon2id, record
 
@@ -192,7 +193,9 @@ def test_store002(lab: MakeLab, dovecot_version: str, store: str) -> None:
         one.configure(remedy.config["2.4"] + "\n")
         one.reload()
         assert failing(one, {"alice": ""}) == set()
-        assert codes(asked(one)) == {"STORE006"}
+        [weak] = asked(one).findings
+        assert weak.rule.code == "STORE006"
+        assert [command[: len(ON_LOGIN)] for command in weak.problem.remedy.commands] == [ON_LOGIN]
         mended(one)
 
 

@@ -207,6 +207,35 @@ def test_userdb004_a_closed_folder(mailbox: Open, dovecot_version: str) -> None:
     mail_story(told, close, {"USERDB004"})
 
 
+def test_userdb004_more_than_one_folder(mailbox: Open, dovecot_version: str) -> None:
+    """One remedy names all that stands in the way, and after it the mail opens."""
+    told = mailbox(dovecot_version)
+    outer = told.lab.folder / "mail"
+    inner = outer / "alice" / "deep"
+    place = inner / "Maildir"
+    where = f"mail_location = maildir:{place}" if dovecot_version < "2.4" else f"mail_path = {place}"
+
+    def there(_: Lab) -> None:
+        told.lab.configure(f"{where}\n")
+        inner.mkdir(parents=True)
+        for path in (outer, inner):
+            os.chown(path, 0, 0)
+            path.chmod(0o700)
+
+    def owned(_: Lab) -> None:
+        place.mkdir(exist_ok=True)
+        for path in (outer, inner, place):
+            os.chown(path, 0, 0)
+            path.chmod(0o700)
+
+    (found,) = mail_story(told, there, {"USERDB004"})
+    for words in (f"cannot make {place}", f"enter {outer} (", f"enter {inner} (", f"write {inner} ("):
+        assert words in found.problem.says
+    (found,) = mail_story(told, owned, {"USERDB004"}, lambda lab: lab.configure(f"{where}\n"))
+    for words in (f"cannot open {place}", f"enter {outer} (", f"enter {inner} (", f"write {place} ("):
+        assert words in found.problem.says
+
+
 @pytest.mark.parametrize("fault", ["no such column", "no number"])
 def test_userdb005(mailbox: Open, dovecot_version: str, fault: str) -> None:
     told = mailbox(dovecot_version, "sqlite")

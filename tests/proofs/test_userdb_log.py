@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailauth.probes.log import read_log
+from mailauth.probes.log_tail import read_log
 from tests.proofs.story import MiB, Proof, argon2id
 from tests.proofs.test_db_userdb import query, userdb
 

@@ -23,7 +23,7 @@ from mailauth.dovecot.variables import expand, values
 from mailauth.errors import Refused
 from mailauth.lab import Lab
 from mailauth.lab.stores import ServerStore, SqliteStore
-from mailauth.stores import change, query, replace, sql, sql_change
+from mailauth.stores import change, mysql, pgsql, query, replace, sql, sqlite
 from tests.cli.running import ROOT
 from tests.proofs.story import SECRET, MiB, argon2id
 
@@ -193,7 +193,7 @@ def test_several_rows(lab: Labs, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["mysql", "pgsql"])
 def test_a_row_locked_by_another(lab: Labs, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """We wait for a while, and then say so."""
-    monkeypatch.setattr(sql_change, "_LOCK", 1)
+    monkeypatch.setattr({"mysql": mysql, "pgsql": pgsql}[kind], "ONE_LOCK", 1)
     with lab(None, kind, {"alice": OLD}) as one:
         store = one.store
         assert isinstance(store, ServerStore)
@@ -207,7 +207,7 @@ def test_a_row_locked_by_another(lab: Labs, kind: str, monkeypatch: pytest.Monke
 
 
 def test_a_locked_sqlite(lab: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_change, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(sqlite, "TIMEOUT", 0.2)
     with lab(None, "sqlite", {"alice": OLD}) as one:
         assert one.store.path
         other = sqlite3.connect(one.store.path, isolation_level=None)
@@ -418,6 +418,20 @@ def test_another_programs_lock(users: Path, monkeypatch: pytest.MonkeyPatch) -> 
     lock.write_text(f"{ended.pid}:{socket.gethostname()}")
     write(users)
     assert alone(users)
+
+
+def test_a_lock_of_a_killed_process_that_nobody_has_waited_for(
+    users: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container whose first process waits for none, it kept everybody out for ever."""
+    monkeypatch.setattr(replace, "_WAIT", 5.0)
+    with subprocess.Popen(["/bin/sleep", "1000"]) as killed:
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its entry is still there
+        assert Path(f"/proc/{killed.pid}").exists()
+        users.with_name("users.lock").write_text(f"{killed.pid}:{socket.gethostname()}")
+        write(users)
+        assert alone(users)
 
 
 def test_fcntl_locks_are_honoured(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from mailauth.probes import survey
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.lookup import ask_each, observe_user_name
 from mailauth.probes.scene import Scene
-from mailauth.stores import directory, sql
+from mailauth.stores import ask_directory, sql
 from mailauth.stores.directed import Directed
 from mailauth.stores.store import Failing
 
@@ -117,7 +117,7 @@ def scene(folder: Path, driver: str, settings: str) -> Scene:
 
 
 def test_a_directory_that_sends_half_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "PATIENCE", _SECONDS, raising=False)
+    monkeypatch.setattr(ask_directory, "PATIENCE", _SECONDS, raising=False)
     with server(half_a_message) as port:
         answers = observe_directories(scene(tmp_path, "ldap", _LDAP.format(port=port)))
     assert isinstance(answers, DirectoryAnswers)

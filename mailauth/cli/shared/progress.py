@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from mailauth.cli.shared.patience import naming
 from mailauth.later import later
 from mailauth.visible import visible
 
@@ -66,6 +67,26 @@ def stepping(
                 tell(done, f"{what}  {last}".strip())
 
         yield step
+
+
+@contextmanager
+def asking(total: int | None, limit: float) -> Iterator[Callable[[str], None]]:
+    """Yields a function that is told what is asked now, of so many; ``limit``: seconds that all may take.
+
+    Off a terminal a line says what does not answer soon.
+    """
+    done = 0
+    with bar(total) as tell, nullcontext() if tell else naming(limit) as name:
+
+        def ask(what: str) -> None:
+            nonlocal done
+            if tell:
+                tell(done, f"waiting for {visible(what)}")
+            elif name:
+                name(what)
+            done += 1
+
+        yield ask
 
 
 @contextmanager

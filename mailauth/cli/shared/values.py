@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import click
 
+from mailauth import digits
 from mailauth.dovecot.sizes import parse_size
 from mailauth.errors import UsageError
 
@@ -58,9 +59,10 @@ def host_and_port(text: str, option: str = "--host") -> tuple[str, int]:
     name, colon, port = text.rpartition(":") if "]" not in text[-1:] else (text, "", "")
     if not colon:
         name, port = text, "0"
-    if not port.isdecimal() or not int(port) < 65536 or (text and not name):
+    number = digits.number(port)
+    if number is None or not number < 65536 or (text and not name):
         raise UsageError(f"{option} {text}: this is not a name or an address, and perhaps a port.")
-    return name.removeprefix("[").removesuffix("]"), int(port)
+    return name.removeprefix("[").removesuffix("]"), number
 
 
 def listening_address(text: str) -> tuple[str, int]:

@@ -10,7 +10,6 @@ from typing import Literal
 
 from mailauth.errors import UsageError
 from mailauth.lab.builds import Build
-from mailauth.lab.stores.accounts import Pam, Passwd, Shadow
 from mailauth.lab.stores.checkpassword import Checkpassword
 from mailauth.lab.stores.imap import Imap
 from mailauth.lab.stores.key_value import Dict
@@ -20,6 +19,7 @@ from mailauth.lab.stores.oauth2 import Jwt, OAuth2
 from mailauth.lab.stores.passwd_file import PasswdFile
 from mailauth.lab.stores.sql import ServerStore, SqliteStore, SqlStore, server_store
 from mailauth.lab.stores.store import Passdb, Site, Store, Users, Wish, share
+from mailauth.lab.stores.system import Pam, Passwd, Shadow
 
 __all__ = [
     "KINDS",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailauth.check import keep
 from mailauth.check.asked import Server
-from mailauth.check.outcome import CheckLine, Outcome, Status, of_error, of_finding, outcome, worst
+from mailauth.check.outcome import CheckLine, Outcome, Status, ago, of_error, of_finding, outcome, worst
 from mailauth.check.stores import ask_stores, not_seen
 from mailauth.check.watched import watched
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
@@ -26,7 +26,7 @@ from mailauth.probes.survey import Ask, survey_passdb
 from mailauth.stores.rows import Survey
 
 ROWS = "rows"
-NO_STORE = "there is no store that mailauth looks into, so nothing was counted"
+_LATE_COUNT = 2  # a count so many times as old as it may be is told
 _SHARE = 1000  # a count may take this part of the time
 
 
@@ -58,6 +58,16 @@ class KeptSurvey:
 
     def good(self, survey_age: float) -> bool:
         return self.age < min(survey_age, self.seconds * _SHARE)
+
+    def not_counted(self, survey_age: float) -> list[CheckLine]:
+        """What this count does not tell: of passdbs without rows to see, and of now where it is old."""
+        said = list(self.not_read)
+        if not self.stores and not said:
+            text = "there is no store that mailauth looks into, so nothing was counted"
+            said.append(CheckLine(Status.OK, text, unseen="any stored string"))
+        if self.age > _LATE_COUNT * survey_age > 0:
+            said.append(CheckLine(Status.WARNING, f"the rows were last counted {ago(self.age)}"))
+        return said
 
 
 def survey(server: Server, check: str, so_far: Callable[[Outcome], None]) -> KeptSurvey | Outcome:

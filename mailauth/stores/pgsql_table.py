@@ -1,4 +1,7 @@
-"""What a table of stored strings takes of PostgreSQL: its key, its width, a transaction of swaps."""
+"""A table of stored strings in PostgreSQL: its key, its width, a transaction of swaps.
+
+Source of what stands between: PostgreSQL's manual, "System Catalogs".
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,8 +9,11 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from mailauth.errors import CannotObserve, Refused
-from mailauth.stores import links, obstacles, refusal
+from mailauth.stores import obstacles, pgsql_client, pgsql_errors
+from mailauth.stores.database import LOCK, LONG, Host, quoted
 from mailauth.stores.drivers import psycopg
+from mailauth.stores.obstacles import Rows
+from mailauth.stores.refusal import first_line
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     REFUSED_BY_TRIGGER,
@@ -61,14 +67,14 @@ class Pgsql:
     version: tuple[str, ...]
     apart = True
 
-    def __init__(self, host: dict[str, str]) -> None:
+    def __init__(self, host: Host) -> None:
         self.version = _VERSION
         self._files: str | None = None
-        bounds = {"lock_timeout": links.LOCK * 1000, "statement_timeout": links.STATEMENT * 1000}
+        bounds = {"lock_timeout": LOCK * 1000, "statement_timeout": LONG * 1000}
         options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
         self._bounds = "; ".join(f"SET LOCAL {name} = {value}" for name, value in bounds.items())
-        self._reader = links.pgsql(host, options, autocommit=True)
-        self._writers = [links.pgsql(host, options) for _ in range(_LINKS)]
+        self._reader = pgsql_client.connect(host, options, autocommit=True)
+        self._writers = [pgsql_client.connect(host, options) for _ in range(_LINKS)]
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for writer in self._writers:
             self._idle.put(writer)
@@ -100,7 +106,7 @@ class Pgsql:
             (table,),
         )
         self._types = [str(row[1]) for row in found]
-        return tuple(links.quoted(str(row[0]), '"') for row in found)
+        return tuple(quoted(str(row[0]), '"') for row in found)
 
     def _reads(self, view: str) -> str:
         found = self.rows(
@@ -129,11 +135,7 @@ class Pgsql:
 
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
         del batches
-        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE false"  # noqa: S608 - names of the password query
-        return [
-            *obstacles.refusal_of(lambda: self.rows(update, ())),
-            *obstacles.of_pgsql(self.rows, names),
-        ]
+        return [*obstacles.of_update(self.rows, names), *_obstacles(self.rows, names)]
 
     def width(self, table: str, column: str) -> int | None:
         found = self.rows(
@@ -176,7 +178,7 @@ class Pgsql:
                 update, values = self._put_before(names, swaps, added, writers)
             keys = frozenset([one.row.key for one in swaps])
             with self._writer() as link, link.transaction():
-                if links.is_pooled(link):
+                if pgsql_client.is_pooled(link):
                     link.execute(self._bounds)
                 done = link.execute(update.encode(), values)
                 updated: frozenset[Key] = frozenset()
@@ -192,7 +194,7 @@ class Pgsql:
     @contextmanager
     def transaction(self) -> Iterator[Run]:
         with self._errors(), self._writer() as link, link.transaction():
-            if links.is_pooled(link):
+            if pgsql_client.is_pooled(link):
                 link.execute(self._bounds)
 
             def run(statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -289,16 +291,16 @@ class Pgsql:
         except psycopg.errors.RaiseException:
             raise RowRefusedError(f"PostgreSQL: {REFUSED_BY_TRIGGER}") from None
         except psycopg.errors.IntegrityError as why:
-            said = REFUSED_BY_TRIGGER if why.diag.context else refusal.first_line(why)
+            said = REFUSED_BY_TRIGGER if why.diag.context else first_line(why)
             raise RowRefusedError(f"PostgreSQL: {said}") from None
         except (psycopg.errors.GeneratedAlways, psycopg.errors.DatatypeMismatch) as why:
-            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; nothing was changed.") from None
+            raise Refused(f"PostgreSQL: {first_line(why)}; nothing was changed.") from None
         except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:
-            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; nothing was changed.") from None
+            raise Refused(f"PostgreSQL: {first_line(why)}; nothing was changed.") from None
         except psycopg.errors.DiskFull as why:
-            raise Refused(f"PostgreSQL: {refusal.first_line(why)}; this batch was not changed.") from None
+            raise Refused(f"PostgreSQL: {first_line(why)}; this batch was not changed.") from None
         except (psycopg.Error, UnicodeError) as why:
-            raise refusal.of_pgsql(why) from None
+            raise pgsql_errors.of_query(why) from None
 
 
 def _added(swaps: Sequence[Swap]) -> str | None:
@@ -322,3 +324,63 @@ def _array(values: Sequence[str | None]) -> str:
     if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
         joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in texts)
     return f'{{"{joined}"}}'
+
+
+def _obstacles(rows: Rows, names: Names) -> Iterator[Obstacle]:
+    """``rows`` asks the server."""
+    here = (names.table,)
+    yield from obstacles.each(
+        rows,
+        obstacles.GENERATED,
+        "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_attrdef d"
+        " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+        " WHERE a.attgenerated <> '' AND a.attrelid = %s::regclass AND a.attname = %s",
+        (names.table, names.column.strip('"')),
+        stops=True,
+    )
+    yield from obstacles.each(
+        rows,
+        "the column is {}, which fills up with blanks: no rule takes those away",
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE atttypid = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",
+        (names.table, names.column.strip('"')),
+    )
+    yield from obstacles.each(
+        rows,
+        obstacles.TRIGGERS,
+        "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgtype & 16 > 0"
+        " AND tgenabled <> 'D'",
+        here,
+    )
+    yield from obstacles.each(
+        rows,
+        "rules rewrite each UPDATE ({}): what they leave keeps its old string",
+        "SELECT rulename FROM pg_rewrite WHERE ev_class = %s::regclass AND ev_type = '2'",
+        here,
+    )
+    yield from obstacles.each(
+        rows,
+        obstacles.CHECKS,
+        "SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_attribute a"
+        " ON a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)"
+        " WHERE c.contype = 'c' AND c.conrelid = %s::regclass AND a.attname = %s",
+        (names.table, names.column.strip('"')),
+    )
+    yield from obstacles.each(
+        rows,
+        obstacles.VIEWS,
+        "SELECT DISTINCT v.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
+        " JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')"
+        " WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = %s::regclass",
+        here,
+    )
+    if obstacles.asked(rows, "SELECT 1 WHERE row_security_active(%s::regclass)", here):
+        yield Obstacle(
+            "row-level security holds for this account: rows that it hides are neither counted nor changed,"
+            " and rows that it may only read keep their old strings"
+        )
+    if obstacles.asked(rows, "SELECT 1 WHERE current_setting('transaction_read_only')::bool", ()):
+        yield Obstacle(
+            "this account's transactions are read-only there (a standby, or default_transaction_read_only)",
+            stops=True,
+        )

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mailauth.dovecot import entryfields
-from mailauth.dovecot.directory import Directory
+from mailauth.dovecot.ldap_settings import Directory
 from mailauth.errors import CannotObserve
 from mailauth.stores import libldap
 from mailauth.stores.directed import LOCKED_SINCE, Answer, BindTold, Bound, Directed, Told

@@ -1,15 +1,18 @@
-"""What a table of stored strings takes of MariaDB and SQLite: its key, its width, a transaction of swaps."""
+"""A table of stored strings in MariaDB and MySQL: its key, its width, a transaction of swaps.
+
+Source of what stands between: MariaDB's manual, "Information Schema".
+"""
 
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from mailauth.errors import CannotObserve, Refused
-from mailauth.stores import links, mysql_client, obstacles, refusal
+from mailauth.stores import mysql_client, mysql_errors, obstacles
+from mailauth.stores.database import LOCK, LONG, Host, quoted
 from mailauth.stores.drivers import pymysql
+from mailauth.stores.obstacles import Rows
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     REFUSED_BY_TRIGGER,
@@ -21,6 +24,7 @@ from mailauth.stores.swaps import (
     RowRefusedError,
     Run,
     Swap,
+    among,
     key_of,
     not_kept,
 )
@@ -50,23 +54,21 @@ class Mysql:
     version: tuple[str, ...] = ()
     apart = False
 
-    def __init__(self, host: dict[str, str]) -> None:
-        self._link = mysql_client.connect(
-            host, read=links.STATEMENT, client_flag=pymysql.constants.CLIENT.FOUND_ROWS
-        )
+    def __init__(self, host: Host) -> None:
+        self._link = mysql_client.connect(host, read=LONG, client_flag=pymysql.constants.CLIENT.FOUND_ROWS)
         self._made = False
         self._alone = False  # no temporary table may be made: rows are written one by one
         self._types: dict[str, str] = {}  # of the key's columns
         with self._errors(), self._link.cursor() as cursor:
-            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {links.LOCK}")
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK}")
 
     def close(self) -> None:
         self._link.close()
 
     def keys(self, table: str) -> tuple[str, ...]:
-        if engine := links.mysql_without_transactions(table, self.rows):
+        if engine := mysql_client.without_transactions(table, self.rows):
             raise Refused(f"{table}: {engine} has no transactions, so a batch could be left half done.")
-        schema, name = links.mysql_names(table)
+        schema, name = mysql_client.names_of(table)
         self._must_be_a_table(schema, name)
         found = self.rows(
             "SELECT k.column_name, c.data_type FROM information_schema.key_column_usage k"
@@ -76,7 +78,7 @@ class Mysql:
             " AND k.table_schema = COALESCE(%s, DATABASE()) ORDER BY k.ordinal_position",
             (name, schema),
         )
-        self._types = {links.quoted(str(row[0]), "`"): str(row[1]).lower() for row in found}
+        self._types = {quoted(str(row[0]), "`"): str(row[1]).lower() for row in found}
         return tuple(self._types)
 
     def unsortable(self, names: Names) -> str:
@@ -87,7 +89,7 @@ class Mysql:
 
         That is made of a network card's address and the port: MariaDB sql/mysqld.cc (calculate_server_uid).
         """
-        schema, name = links.mysql_names(table)
+        schema, name = mysql_client.names_of(table)
         try:
             [[server]] = self.rows("SELECT @@server_uuid", ())
         except (CannotObserve, Refused):
@@ -99,11 +101,10 @@ class Mysql:
         return f"mysql {_text(server)} {_text(database)}.{name}"
 
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
-        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 1 = 0"  # noqa: S608 - names of the password query
         return [
-            *obstacles.refusal_of(lambda: self.rows(update, ())),
+            *obstacles.of_update(self.rows, names),
             *(self._one_by_one(names) if batches and names.keys else ()),
-            *obstacles.of_mysql(self.rows, names, *links.mysql_names(names.table)),
+            *_obstacles(self.rows, names, *mysql_client.names_of(names.table)),
         ]
 
     def _one_by_one(self, names: Names) -> Iterator[Obstacle]:
@@ -131,7 +132,7 @@ class Mysql:
         return self._made
 
     def width(self, table: str, column: str) -> int | None:
-        schema, name = links.mysql_names(table)
+        schema, name = mysql_client.names_of(table)
         found = self.rows(
             "SELECT character_maximum_length FROM information_schema.columns WHERE table_name = %s"
             " AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
@@ -147,7 +148,7 @@ class Mysql:
             return found
 
     def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
-        return _among(names, keys, self.mark)
+        return among(names, keys, self.mark)
 
     def swap(self, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         with self._errors(), self._link.cursor() as cursor:
@@ -240,7 +241,7 @@ class Mysql:
                 raise Refused("the column is too narrow for the new strings; widen it first.") from None
             if code in (1142, 1143, 1044, 1290, 1792, 1836, 1114, 1021):
                 raise Refused(f"MariaDB/MySQL: {why.args[-1]}; this batch was not changed.") from None
-            raise refusal.of_mysql(why) from None
+            raise mysql_errors.of_query(why) from None
 
 
 def _each_alone(cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
@@ -265,126 +266,41 @@ def _each_alone(cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[K
     return frozenset(one.row.key for one in same)
 
 
-class Sqlite:
-    """SQLite: the whole file is ours while a batch is written."""
-
-    mark = "?"
-    raw = "CAST(? AS TEXT)"
-    version: tuple[str, ...] = ()
-    apart = False
-
-    def __init__(self, host: dict[str, str]) -> None:
-        self._path = Path(host.get("path", ""))
-        self._link = links.sqlite(host, timeout=links.LOCK)
-
-    def close(self) -> None:
-        self._link.close()
-
-    def keys(self, table: str) -> tuple[str, ...]:
-        name = (table.strip('"`'),)
-        if self.rows("SELECT 1 FROM sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE", name):
-            raise Refused(f"{table}: is a view; name the table that it reads, with --url and --rows-query.")
-        found = self.rows("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", name)
-        return tuple(links.quoted(str(row[0]), '"') for row in found) or ("rowid",)
-
-    def unsortable(self, names: Names) -> str:
-        """Any value may have any type: each is looked at."""
-        odd = []
-        for key in names.keys if names.keys != ("rowid",) else ():
-            found = self.rows(
-                f"SELECT typeof({key}) FROM {names.table}"  # noqa: S608 - names of the password query
-                f" WHERE typeof({key}) NOT IN ('integer', 'text') LIMIT 1",
-                (),
-            )
-            if found:
-                odd.append(f"{key} ({as_bytes(found[0][0] or b'').decode()} in some rows)")  # type: ignore[union-attr]
-        return ", ".join(odd)
-
-    def identity(self, table: str) -> str:
-        return f"sqlite {self._path.resolve()} {table}"
-
-    def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
-        del batches
-        update = f"EXPLAIN UPDATE {names.table} SET {names.column} = '' WHERE 0"  # noqa: S608 - names of the password query
-        return [
-            *obstacles.refusal_of(lambda: self.rows(update, ())),
-            *obstacles.of_sqlite(self.rows, names, self._path),
-        ]
-
-    def width(self, table: str, column: str) -> int | None:
-        del table, column
-        return None  # SQLite keeps any length in any column
-
-    def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        with self._errors():
-            return self._link.execute(statement, tuple(values)).fetchall()
-
-    def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
-        return _among(names, keys, self.mark)
-
-    def swap(self, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
-        those = " AND ".join(f"{key} = ?" for key in names.keys)
-        ask = f"SELECT {names.column} FROM {names.table} WHERE {those}"  # noqa: S608 - names of the password query
-        with self._errors():
-            self._link.execute("BEGIN IMMEDIATE")
-            try:
-                same = []
-                for one in swaps:
-                    found = self._link.execute(ask, one.row.key).fetchone()
-                    if found and as_bytes(found[0]) == one.row.stored:
-                        same.append(one)
-                self._link.executemany(
-                    f"UPDATE {names.table} SET {names.column} = ? WHERE {those}",  # noqa: S608 - the same
-                    [(one.value, *one.row.key) for one in same],
-                )
-                now = {}
-                for one in same:
-                    if found := self._link.execute(ask, one.row.key).fetchone():
-                        now[one.row.key] = as_bytes(found[0])
-                if left := not_kept(same, now):
-                    raise NotKeptError(left)
-                self._link.execute("COMMIT")
-            finally:
-                if self._link.in_transaction:
-                    self._link.execute("ROLLBACK")
-            return frozenset(one.row.key for one in same)
-
-    @contextmanager
-    def transaction(self) -> Iterator[Run]:
-        with self._errors():
-            self._link.execute("BEGIN IMMEDIATE")
-            try:
-                yield lambda statement, values: self._link.execute(statement, tuple(values)).fetchall()
-                self._link.execute("COMMIT")
-            finally:
-                if self._link.in_transaction:
-                    self._link.execute("ROLLBACK")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, sqlite3.Warning) as why:
-            name = str(getattr(why, "sqlite_errorname", ""))
-            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise LockedError from None
-            if name.startswith("SQLITE_CONSTRAINT"):
-                trigger = name == "SQLITE_CONSTRAINT_TRIGGER"
-                raise RowRefusedError(f"SQLite: {REFUSED_BY_TRIGGER if trigger else why}") from None
-            if "generated column" in str(why):
-                raise Refused(f"SQLite: {why}; name the column that it is made of.") from None
-            if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
-                raise Refused(f"SQLite: {why}; this batch was not changed.") from None
-            raise refusal.of_sqlite(why, self._path) from None
-
-
-def _among(names: Names, keys: Sequence[Key], mark: str) -> tuple[str, Sequence[Any]]:
-    one = f"({', '.join([mark] * len(names.keys))})"
-    marks = ", ".join([one] * len(keys))
-    if len(names.keys) > 1 and mark == "?":  # SQLite wants VALUES where a row has several columns
-        marks = f"VALUES {marks}"
-    return f"({', '.join(names.keys)}) IN ({marks})", [value for key in keys for value in key]
-
-
 def _text(value: object) -> str:
     return (as_bytes(value) or b"").decode("utf-8", "replace")
+
+
+def _obstacles(rows: Rows, names: Names, schema: str | None, table: str) -> Iterator[Obstacle]:
+    """``rows`` asks the server; what it does not let this account see is not said."""
+    here = (table, schema)
+    yield from obstacles.each(
+        rows,
+        obstacles.GENERATED,
+        "SELECT generation_expression FROM information_schema.columns WHERE generation_expression <> ''"
+        " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
+        (*here, names.column.strip('`"')),
+        stops=True,
+    )
+    yield from obstacles.each(
+        rows,
+        obstacles.TRIGGERS,
+        "SELECT trigger_name FROM information_schema.triggers WHERE event_manipulation = 'UPDATE'"
+        " AND event_object_table = %s AND event_object_schema = COALESCE(%s, DATABASE())",
+        here,
+    )
+    found = obstacles.asked(
+        rows,
+        "SELECT check_clause FROM information_schema.check_constraints"
+        " WHERE table_name = %s AND constraint_schema = COALESCE(%s, DATABASE())",
+        here,
+    )
+    yield from obstacles.said(obstacles.CHECKS, [one for one in found if names.column.strip('`"') in one])
+    yield from obstacles.each(
+        rows,
+        obstacles.VIEWS,
+        "SELECT table_name FROM information_schema.views"
+        " WHERE INSTR(view_definition, CONCAT('`', %s, '`')) AND table_schema = COALESCE(%s, DATABASE())",
+        here,
+    )
+    if obstacles.asked(rows, "SELECT 1 FROM DUAL WHERE @@global.read_only", ()):
+        yield Obstacle("the server is set to read_only: is it a replica? Only some accounts may write there")

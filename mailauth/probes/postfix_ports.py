@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from mailauth import digits
 from mailauth.dovecot import entering
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
@@ -174,8 +175,8 @@ def services(one: Instance, scene: Scene) -> Iterator[tuple[Smtpd | None, str]]:
 def _port(name: str) -> int:
     """Of "submission", "587", "127.0.0.1:587", "[::1]:smtp"; 0 where the name is not known."""
     word = name.rpartition(":")[2]
-    if word.isdigit():
-        return int(word)
+    if digits.are(word):
+        return digits.number(word) or 0
     with suppress(OSError):
         return _PORTS.get(word) or socket.getservbyname(word, "tcp")
     return 0

@@ -13,9 +13,10 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logcensus import Census, Trouble
 from mailauth.dovecot.logfiles import tail_since_start
-from mailauth.dovecot.logs import MOST_LINE, LogEvent, ends_a_session, of_use, parse_line
+from mailauth.dovecot.logs import MOST_LINE, LogEvent, ends_a_session, parse_line
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.logtally import Pair
+from mailauth.dovecot.loguse import of_use
 from mailauth.dovecot.messages import LogKind
 from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve

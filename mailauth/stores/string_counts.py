@@ -24,6 +24,8 @@ from mailauth.hashes.nature import judged
 from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.oserrors import unseen
 from mailauth.stores import grouping, passwd_file, streaming
+from mailauth.stores.database import Value
+from mailauth.stores.databases import DATABASES
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.rows import HashClass, Survey
 
@@ -254,13 +256,14 @@ def of_database(
     rows = grouping.rows_of(query or source.query, place)
     tally = Tally(question)
     with streaming.opened(source) as link:
-        if source.driver == "sqlite":
+        counting = DATABASES[source.driver].counting
+        if counting is None:
             for stored, user in link.rows(grouping.each(rows)):
                 tally.add(_bytes(stored), (_bytes(user) or b"",))
                 if progress and not tally.rows % _STEP:
                     progress(tally.rows)
         else:
-            counted = grouping.counting(source.driver, rows, text=question.text)
+            counted = grouping.counting(counting, rows, text=question.text)
             for stored, count, least, most in link.rows(counted):
                 tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), int(count or 0))
         twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.user and rows.single else iter(())
@@ -273,5 +276,5 @@ def _shown(name: bytes) -> str:
     return passwd_file.quoted(passwd_file.without_hash(name).decode("utf-8", "replace"))
 
 
-def _bytes(value: streaming.Value) -> bytes | None:
+def _bytes(value: Value) -> bytes | None:
     return str(value).encode() if isinstance(value, int) else value

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
+from mailauth import digits
 from mailauth.dovecot import sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.conf import Block
@@ -110,11 +111,11 @@ def _of_imap(tree: Block, block: Block, *, old: bool) -> Behind:
     else:
         host, port = effective(tree, block, "imapc_host"), effective(tree, block, "imapc_port")
         place = f"passdb {block.name}"
-    if "%" in host or not host or not port.isdigit():
+    if "%" in host or not host or (number := digits.number(port)) is None:
         raise CannotObserve(
             f"passdb imap: its host ({host or 'none'}) depends on the user; a login shows it."
         )
-    return Behind((Asked(Kind.TCP, "host", host, int(port)),), place)
+    return Behind((Asked(Kind.TCP, "host", host, number),), place)
 
 
 def _of_dict(uri: str, config: AuthConfig) -> tuple[Asked, ...]:
@@ -132,5 +133,5 @@ def _of_dict(uri: str, config: AuthConfig) -> tuple[Asked, ...]:
         if path := given.get("path", ""):
             return (Asked(Kind.SOCKET, "uri", path),)
         port = given.get("port", "6379")
-        return (Asked(Kind.TCP, "uri", given.get("host", "127.0.0.1"), int(port) if port.isdigit() else 0),)
+        return (Asked(Kind.TCP, "uri", given.get("host", "127.0.0.1"), digits.number(port) or 0),)
     return ()

@@ -1,0 +1,138 @@
+"""``mailauth`` alone: what is on this machine, the next command, and the help."""
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import click
+
+from mailauth.cli.commands import help_text
+from mailauth.cli.log_run import of_this_dovecot
+from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.logreport import FromLogReport, Reading
+from mailauth.dovecot.programs import PATH
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import read_or_refusal
+from mailauth.errors import AS_ROOT, MailauthError
+from mailauth.probes.process import NotRunning, master_process
+
+SECONDS = 0.8
+"""Seconds after which no more is looked at: who types no command waits for none."""
+_DAY = timedelta(hours=24)
+_READING = 0.4  # seconds of the log
+_USERS = 3  # who fail, by their names
+_ANY_USER = "mailauth diagnose USER"
+
+
+class _LateError(BaseException):
+    """As an interrupt, which nothing takes for an answer."""
+
+
+def show() -> None:
+    """Print it; nothing but the help where no Dovecot is installed."""
+    if shutil.which("doveconf", path=PATH):
+        for line in about(Installation(), SECONDS):
+            click.echo(line)
+        click.echo()
+        sys.stdout.flush()
+    click.echo(help_text(), nl=False)
+
+
+def about(dovecot: Installation, seconds: float) -> list[str]:
+    """A sentence for each thing: version, master, passdbs, failed logins, and last the next command.
+
+    Reads, and no more than ``seconds`` long; what was not seen by then is said.
+    """
+    said: list[str] = []
+    following = _ANY_USER
+    try:
+        with _at_most(seconds):
+            following = _look(dovecot, said.append)
+    except _LateError:
+        said.append(
+            f"More was not to be seen within {seconds:g} seconds: mailauth checkup looks at all of it."
+        )
+    except MailauthError as why:
+        said.append(_sentence(str(why)))
+        following = _ANY_USER if why.needs_root else "mailauth checkup"
+    return [*said, f"Next: {'sudo ' if os.geteuid() else ''}{following}"]
+
+
+def _look(dovecot: Installation, say: Callable[[str], None]) -> str:
+    """The command that comes next.  Raises MailauthError."""
+    found = read_or_refusal(dovecot)
+    say(f"Dovecot {found.version} is installed, with {found.file}.")
+    if isinstance(found, Refusal):
+        say(f"Dovecot does not accept its configuration: {found.place}: {found.words}")
+        return "mailauth checkup"
+    say(_passdbs(found))
+    try:
+        say(f"It is running (master process {master_process(dovecot, found).pid}).")
+        runs = True
+    except NotRunning as why:
+        say(_sentence(str(why)))
+        runs = False
+    except MailauthError as why:
+        say(f"Whether it runs was not seen: {_sentence(str(why))}")
+        runs = True
+    following = _log(dovecot, found, say)
+    return following if runs else "mailauth checkup"
+
+
+def _passdbs(config: AuthConfig) -> str:
+    names = ", ".join(one.driver for one in config.passdbs)
+    many = len(config.passdbs)
+    return f"{many} passdb{'' if many == 1 else 's'}: {names}." if many else "It has no passdb."
+
+
+def _log(dovecot: Installation, config: AuthConfig, say: Callable[[str], None]) -> str:
+    """What the log's last day says of failed logins; the command for that."""
+    try:
+        report = of_this_dovecot(dovecot, config, Reading((), _DAY, seconds=_READING))
+    except MailauthError as why:
+        say(f"The log was not read: {_sentence(str(why))}")
+        return _ANY_USER
+    say(_failures(report))
+    return "mailauth log" if report.failures or report.keeps_out else _ANY_USER
+
+
+def _failures(report: FromLogReport) -> str:
+    where = ", ".join(report.sources)
+    if not report.first:
+        return f"{where}: no login."
+    more = " or more" if any(note.startswith("Reading took longer") for note in report.notes) else ""
+    names = [shlex.quote(row.user) for row in report.rows[:_USERS] if row.user]
+    rest = report.users - len(names)
+    who = ", ".join(names) + (f" and {rest} more" if names and rest > 0 else "")
+    days = f"{where}, the 24 hours to {report.last}"
+    if not report.failures:
+        return f"{days}: no failed login, {report.logins} worked."
+    many = f"{report.failures}{more} failed login{'' if report.failures == 1 else 's'}"
+    return f"{days}: {many}{f', of {who}' if who else ''}."
+
+
+def _sentence(text: str) -> str:
+    text = text.replace(AS_ROOT, "run: sudo mailauth")
+    return text[:1].upper() + text[1:]
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raises _LateError within, once the time is over."""
+
+    def late(_signal: int, _frame: object) -> None:
+        raise _LateError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

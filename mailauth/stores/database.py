@@ -1,0 +1,178 @@
+"""What a driver of databases consists of: ask as Dovecot asks, read all rows, change some, say what is wrong.
+
+A driver is one file, ``stores/NAME.py``, that makes ``DATABASE``, and one word in ``authconfig.SQL_DRIVERS``:
+its name, as Dovecot has it.  ``databases.py`` finds it there.  Larger ones have parts beside them
+(``NAME_client.py``, ``NAME_table.py``).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from mailauth.dovecot.variables import Escape
+from mailauth.stores.rows import Column
+from mailauth.stores.schema import Place
+from mailauth.stores.store import as_bytes
+from mailauth.stores.swaps import Engine
+
+TIMEOUT = 10  # seconds to connect, and again for an answer
+BRIEF = 2  # seconds to connect to a server that is only looked at
+LONG = 300  # seconds for a question about all rows, and for a statement of a migration
+LOCK = 2  # seconds that a migration waits for someone else's row
+ONE_LOCK = 5  # seconds that the change of one row waits for it
+
+Host = dict[str, str]
+"""One server, or one file: settings in the words of Dovecot's client library."""
+Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]
+"""The names of an answer's columns, and its first two rows: each value as Dovecot gets it."""
+Ask = Callable[[str], Rows]
+"""Runs a query.  Raises what ``refusal`` says."""
+Value = bytes | int | None
+Stream = Callable[[str], Iterator[tuple[Value, ...]]]
+"""Runs a query of any length, row by row, in bounded memory.  Raises what ``refusal`` says."""
+RunOne = Callable[[str, Sequence[str | None]], tuple[Sequence[Sequence[Any]], int]]
+"""Runs a statement with its values; returns its rows, at most two, and how many rows it changed."""
+
+
+class ServerDownError(Exception):
+    """This server could not be reached; the next one may be up."""
+
+
+class NotChangedError(Exception):
+    """The server refused to change a row; ``forbidden``: because this account may not write.
+
+    ``changed``: the row is not any more what was read.
+    """
+
+    def __init__(self, says: str, *, forbidden: bool = False, changed: bool = False) -> None:
+        super().__init__(says)
+        self.forbidden, self.changed = forbidden, changed
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """``rows`` streams a query's answer; ``column`` says what its first column is, None: any text fits."""
+
+    rows: Stream
+    column: Callable[[str], Column | None]
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Updating:
+    """How one row is changed: the mark of a value, and what locks the row.
+
+    ``bare``: SET takes a column without its table's name.  ``condition``: how a condition is written in a
+    statement with values.  ``unfit``: why a table cannot be changed, "" where it can.
+    """
+
+    mark: str
+    lock: str = " FOR UPDATE"
+    bare: bool = False
+    condition: Callable[[str], str] = str
+    unfit: Callable[[str, RunOne], str] = lambda _table, _run: ""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaQueries:
+    """Queries for what a database says of its own tables, each with a field named password.
+
+    ``declared``: a column's type; ``columns``: the names of a table's columns, with commas between.
+    ``widen``: the statement that gives a column 255 characters, "" where no column has a limit.
+    ``quote``: what stands around a name.
+    ``named_columns``: "table column,table column" of the columns in {names}.
+
+    ``catalogue.py`` fills the others; "" where there is no such thing.
+    ``secured``: a table whose rows a policy may hide; ``views``: a view that may leave rows out.
+    ``tables``: one of much the same name; ``letters``: a column that is {name} in other letters.
+    """
+
+    declared: Callable[[Place, Escape], str]
+    columns: Callable[[Place, Escape], str]
+    named_columns: str
+    views: str = ""
+    secured: str = ""
+    tables: tuple[str, ...] = ()
+    letters: str = ""
+    quote: str = '"'
+    widen: Callable[[Place], str] = lambda _place: ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The SQL with which a server counts strings by their form; ``grouping.py`` says what for.
+
+    ``value``, ``user``: {0} as text, compared byte by byte.  ``method``: what stands between the first two
+    "$" of e.  ``find``, ``length``: functions of characters.  ``differs``: does not match the expression.
+    ``alike``: what rows with the same k are grouped by.  ``fence``: has a SELECT evaluated by itself.
+    """
+
+    value: str
+    user: str
+    method: str
+    find: str
+    length: str
+    differs: str
+    alike: str = "k"
+    fence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A driver.  Each function but ``place`` is called where Dovecot lives, and raises what ``refusal`` says.
+
+    ``urls``: what a --url begins with.  ``modules`` are imported before another root is entered.
+    ``ask(host, seconds, query)``: a session that is read-only; seconds to connect, the query as configured.
+    ``stream``: one for all rows, read-only.  ``change``: a transaction, committed at its end; raises
+    ServerDownError and NotChangedError.  ``table``: of stored strings, to be read in pages and changed.
+    ``counting``: None where the rows are read one by one.  ``is_file``: no server; ``beside``: the ends of
+    the names of files that reading changes.  ``with_tls``: whether the server lets the same user in with TLS,
+    which the settings do not ask for.  ``account``: where user and password come from, if not the settings.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    modules: tuple[str, ...]
+    place: Callable[[Host], str]
+    ask: Callable[[Host, float, str], AbstractContextManager[tuple[Escape, Ask]]]
+    stream: Callable[[Host], Session]
+    change: Callable[[Host], AbstractContextManager[tuple[Escape, RunOne]]]
+    updating: Updating
+    table: Callable[[Host], Engine]
+    schema: SchemaQueries
+    counting: Counting | None = None
+    is_file: bool = False
+    beside: tuple[str, ...] = ()
+    with_tls: Callable[[Host], bool] = lambda _host: False
+    account: Callable[[Host], str] = lambda _host: ""
+
+
+def at_server(name: str, host: Host, else_: str = "") -> str:
+    """A server, to be shown; ``else_``: in place of the host's name, where there is none."""
+    server = host.get("host") or host.get("hostaddr") or else_
+    port = host.get("port", "")
+    # a socket has no port, and 0 is the usual one
+    tail = (
+        f":{port}" if port not in ("", "0") and not server.startswith("/") and server != "localhost" else ""
+    )
+    return f"{name} {server or 'localhost'}{tail}/{host.get('dbname', '')}"
+
+
+def quoted(name: str, mark: str) -> str:
+    """A column's name for a statement; ``mark`` is the database's quote."""
+    return (
+        name
+        if name.isidentifier() and name == name.lower()
+        else f"{mark}{name.replace(mark, mark * 2)}{mark}"
+    )
+
+
+def streamed(cursor: Any) -> Iterator[tuple[Value, ...]]:
+    """All that a cursor has."""
+    while rows := cursor.fetchmany(_AT_ONCE):
+        for row in rows:
+            yield tuple(value if isinstance(value, int) else as_bytes(value) for value in row)
+
+
+_AT_ONCE = 10_000  # rows that are here at the same time

@@ -1,0 +1,35 @@
+"""The structures that libldap and its callers hand to one another.
+
+Source: ldap.h and lber.h of OpenLDAP 2.5.13 and 2.6.10.
+"""
+
+import ctypes
+
+
+class Value(ctypes.Structure):
+    """Struct berval."""
+
+    _fields_ = (("length", ctypes.c_ulong), ("data", ctypes.c_void_p))
+
+    @classmethod
+    def of(cls, raw: bytes) -> "Value":
+        """It keeps the buffer alive."""
+        return cls(len(raw), ctypes.cast(ctypes.c_char_p(raw), ctypes.c_void_p))
+
+
+class Time(ctypes.Structure):
+    """Struct timeval."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("micro", ctypes.c_long))
+
+
+class Control(ctypes.Structure):
+    """Struct ldapcontrol."""
+
+    _fields_ = (("oid", ctypes.c_char_p), ("value", Value), ("critical", ctypes.c_char))
+
+
+class LdapMod(ctypes.Structure):
+    """Struct ldapmod, with its values in ``mod_bvalues``."""
+
+    _fields_ = (("kind", ctypes.c_int), ("name", ctypes.c_char_p), ("values", ctypes.c_void_p))

@@ -1,0 +1,114 @@
+"""Open SQLite's files, and why that fails, by SQLite's codes and errno.
+
+SQLite has one code for a missing table, a missing column and a syntax error; its texts are never translated,
+so the first words count.
+
+Source: https://www.sqlite.org/rescode.html.
+"""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+from mailauth.dovecot import inroot
+from mailauth.errors import CannotObserve
+from mailauth.stores.database import TIMEOUT, Host
+from mailauth.stores.refusal import Refusal, without_values
+from mailauth.stores.store import Failing
+
+_LONGEST = 16 * 1024 * 1024  # bytes of a value, or of a row
+
+
+def to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
+    """Nothing is made beside the file.  Raises what sqlite3 does, and OSError."""
+    head = head_of(path)
+    # In write-ahead mode, and nobody has the log open: nothing is locked then, and opened as others
+    # do, SQLite would make files beside it.  Source: https://www.sqlite.org/fileformat.html, "18".
+    logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
+    quiet = "&immutable=1" if logged else ""
+    link = sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, timeout=timeout)
+    link.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    link.text_factory = bytes
+    return link
+
+
+def joined_names(link: sqlite3.Connection) -> None:
+    """CONCAT() for our own statements, which SQLite has of itself from 3.44 on; never for Dovecot's query."""
+    link.create_function("CONCAT", -1, lambda *parts: "".join(_text(part) for part in parts))
+
+
+def _text(part: object) -> str:
+    if isinstance(part, bytes):
+        return part.decode("utf-8", "replace")
+    return "" if part is None else str(part)
+
+
+def to_write(host: Host, *, timeout: float = TIMEOUT) -> sqlite3.Connection:
+    """For writing; the file must be there.  Transactions are begun by hand; one thread at a time."""
+    path = Path(host.get("path", ""))
+    try:
+        head_of(path)  # no pipe, which would be waited for
+        link = sqlite3.connect(
+            f"{path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except (sqlite3.Error, ValueError, OSError) as why:
+        raise refused(why, path) from None
+    link.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+    joined_names(link)
+    return link
+
+
+def refused(why: Exception, path: Path, template: str = "") -> CannotObserve:
+    """What SQLite raises, or the system on opening the file.  ``template``: the query as configured."""
+    if isinstance(why, OSError):
+        code = errno.errorcode.get(why.errno or 0, "")
+        says = f"SQLite: the file cannot be read ({why.strerror})"
+        return Refusal(Failing.FILE, code, says, by_name=why.errno in (errno.EACCES, errno.EPERM))
+    says = f"SQLite: {str(why).rstrip('.')}"
+    name = str(getattr(why, "sqlite_errorname", ""))
+    if name.startswith(_OF_THE_FILE):
+        return Refusal(Failing.FILE, name, says)
+    if not name or name.startswith(_OURS):
+        return CannotObserve(f"{says}.")
+    kind = Failing.SYNTAX
+    if "no such table" in says:
+        kind = Failing.EMPTY if _is_empty(path) else Failing.TABLE
+    elif "no such column" in says:
+        kind = Failing.COLUMN
+    return Refusal(kind, name, without_values(says, template) if kind is Failing.SYNTAX else says)
+
+
+_OF_THE_FILE = (
+    *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT"),
+    *("SQLITE_IOERR", "SQLITE_PERM", "SQLITE_FULL"),
+)
+# We may not write; or a value is larger than we take, and Dovecot takes it.
+_OURS = ("SQLITE_READONLY", "SQLITE_TOOBIG", "SQLITE_NOMEM")
+
+
+def head_of(path: Path) -> bytes:
+    """The first bytes of the file.  Raises OSError, also where it is no regular file."""
+    with inroot.opened(path) as file:
+        return file.read(100)
+
+
+# In SQLite's first page: how many entries its list of tables has.  And the largest page.
+_SCHEMA_CELLS, _PAGE_MOST = slice(103, 105), 65536
+
+
+def _is_empty(path: Path) -> bool:
+    """A file without a single table: SQLite makes one when what it is to open is not there.
+
+    Without a byte; or, as 2.4.5 sets the journal's mode, one page whose list of tables has no entry.
+    Source: "Database File Format" of SQLite's documentation, the b-tree page header.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        return False
+    with inroot.opened(path) as file:
+        head = file.read(_SCHEMA_CELLS.stop)
+    return not head or (path.stat().st_size <= _PAGE_MOST and not any(head[_SCHEMA_CELLS]))

@@ -1,0 +1,74 @@
+"""``mailauth`` alone: what is on this machine, and the next command; by the Dovecot that is installed."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mailauth.cli.this_machine import about
+from mailauth.dovecot.doveadm import Installation
+from mailauth.hashes import Password, generate
+from mailauth.lab import Lab
+from tests.cli.running import ORDINARY, ROOT, for_all_users, mailauth
+
+_LONG = 60.0  # seconds: what is tested is what is said
+
+
+def test_it_says_what_runs_who_fails_and_what_to_type(lab: Callable[..., Lab]) -> None:
+    stored = generate("SHA512-CRYPT", Password.of("secret"))
+    with lab(None, "sqlite", {"alice": stored, "o'hara": stored}) as one:
+        dovecot = Installation(str(one.config))
+        version, passdbs, runs, *_, following = about(dovecot, _LONG)
+        assert version.startswith(f"Dovecot {one.version}")
+        assert passdbs == "1 passdb: sqlite."
+        assert runs == f"It is running (master process {one.master_pid})."
+        assert following == "Next: mailauth diagnose USER"
+        for _ in range(2):
+            assert not one.login("alice", b"wrong").ok
+        assert one.logs("assword mismatch", times=2)
+        *_, failures, following = about(dovecot, _LONG)
+        assert failures.endswith(": 2 failed logins, of alice.")
+        assert following == "Next: mailauth log"
+
+        [told, following] = about(dovecot, 0.000001)
+        assert "within 1e-06 seconds" in told
+        assert following == "Next: mailauth diagnose USER"
+
+
+def test_one_that_does_not_run_or_is_not_set_right(lab: Callable[..., Lab]) -> None:
+    with lab(None, "sqlite", {"alice": None}) as one:
+        config = one.config
+        one.stop()
+        said = about(Installation(str(config)), _LONG)
+        assert any(line.startswith("Dovecot is not running with") for line in said)
+        assert said[-1] == "Next: mailauth checkup"
+
+        config.write_text(config.read_text() + "\nnosuchsetting = yes\n")
+        said = about(Installation(str(config)), _LONG)
+        assert any("nosuchsetting" in line for line in said)
+        assert said[-1] == "Next: mailauth checkup"
+
+
+def test_an_ordinary_user_reads_what_could_not_be_read(tmp_path: Path) -> None:
+    for_all_users()
+    config = tmp_path / "dovecot.conf"
+    config.write_text("log_path = /nonexistent\n")
+    tmp_path.chmod(0o700)
+    code = (
+        "from mailauth.cli.this_machine import about; from mailauth.dovecot.doveadm import Installation;"
+        f"print(*about(Installation({str(config)!r}), {_LONG}), sep='\\n')"
+    )
+    done = subprocess.run(
+        [*ORDINARY, sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.stderr == ""
+    told, following = done.stdout.splitlines()
+    assert "ermission denied" in told
+    assert following == "Next: sudo mailauth diagnose USER"
+
+
+def test_the_help_comes_last_and_alone_by_its_option() -> None:
+    done = mailauth()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(mailauth("--help").stdout)
+    assert mailauth("--help").stdout.startswith("Usage: ")
