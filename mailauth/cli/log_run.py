@@ -114,6 +114,6 @@ def _with_something_in_it(report: FromLogReport, asked: Reading) -> FromLogRepor
     if not files:
         raise CannotObserve("standard input was empty: it holds no login that could be counted.")
     raise CannotObserve(
-        f"{', '.join(map(str, files))}: the file is empty: it holds no login that could be counted; doveadm"
-        " log find shows where Dovecot logs, --rotated reads the older files, too."
+        f"{', '.join(map(str, files))}: the file is empty: it holds no login that could be counted;"
+        " mailauth log without --log reads what Dovecot writes now, --rotated the older files, too."
     )

@@ -18,7 +18,7 @@ from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_config, read_or_refusal
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.evidence import Logins, Unobserved
-from mailauth.finding import Diagnosis, Finding, Severity, Trait
+from mailauth.finding import Bears, Diagnosis, Finding, Severity, Trait
 from mailauth.fix import journal as journals
 from mailauth.fix import modes
 from mailauth.fix.entry import EntryChange, find, new_string
@@ -90,7 +90,7 @@ def plan_for(code: str, target: Target) -> Ready:
                 f"{code} is about another version of Dovecot, and the one that runs would refuse its lines:"
                 " mailauth checkup --as-if VERSION prints them; paste them when you upgrade."
             )
-        if down := next((one for one in looked.diagnosis.findings if one.rule.code == "CONF018"), None):
+        if down := next((one for one in looked.diagnosis.findings if one.rule.bears is Bears.START), None):
             raise CannotObserve(f"whether {code} is the case could not be seen: {down.problem.says}")
         others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"
         whom = f" for {target.user!r}" if target.user else ""
