@@ -79,6 +79,13 @@ def disable() -> None:
 
 @on_login.command(cls=Command)
 @partial(pid_option, text="PID of Dovecot's master, if it is not the one that it was enabled for.")
+@click.option(
+    "--workers",
+    "wanted",
+    type=click.IntRange(1, 64),
+    help="Hashes that are made at once, as far as there is memory.  [one for each core]",
+    metavar="N",
+)
 @name_option
 def serve() -> None:
     """Run the service in the foreground, until SIGTERM or Ctrl-C.

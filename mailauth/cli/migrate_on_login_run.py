@@ -21,6 +21,7 @@ from mailauth.listening.repeats import Repeats
 from mailauth.listening.sockets import listening
 from mailauth.migrate import enable as switching
 from mailauth.migrate import onlogin, sealed_password
+from mailauth.migrate.crew import workers
 from mailauth.migrate.enable import Switch
 from mailauth.migrate.limits import Seen
 from mailauth.migrate.onlogin import OnLogin, load, unfit
@@ -104,7 +105,7 @@ def disable(config: str | None, pid: int | None, name: str, do_it: bool, as_json
     _told(ending, as_json, "The service has nothing to do any more; stop it.")
 
 
-def serve(pid: int | None, name: str) -> None:
+def serve(pid: int | None, wanted: int | None, name: str) -> None:
     settings, own = _settings(name), folder(name)
     if pid is not None:
         settings = msgspec.structs.replace(settings, pid=at_pid(pid, settings.config).pid)
@@ -113,9 +114,13 @@ def serve(pid: int | None, name: str) -> None:
     if why := unfit(settings):
         raise UsageError(f"{why}.")
     say = Repeats(lambda text: click.echo(text, err=True))
-    service = RehashService(settings, OutcomeCounts(own / _TALLY), write, say, Seen(own / _SEEN))
+    count = workers(settings.goal, wanted)
+    if wanted and count < wanted:
+        click.echo(f"mailauth: note: memory is there for {count} of {wanted} hashes at once", err=True)
+    service = RehashService(settings, OutcomeCounts(own / _TALLY), write, say, Seen(own / _SEEN), count)
     listener = listening(_HOST, settings.port)
-    click.echo(f"listening on {_HOST}:{settings.port}, to make {settings.scheme}", err=True)
+    at_once = f"up to {count} at once" if count > 1 else "one at a time"
+    click.echo(f"listening on {_HOST}:{settings.port}, to make {settings.scheme}, {at_once}", err=True)
     service.run(listener)
 
 

@@ -1,7 +1,8 @@
 """The service behind rehashing on login: hears of logins, and migrates one user after the other.
 
-The ear is a thread of its own and answers at once.  What it heard waits in a bounded queue, still sealed;
-what does not fit is dropped and comes again with the user's next login.
+The ear is a thread of its own and answers at once.  What it heard waits in bounded queues, still sealed;
+what does not fit is dropped and comes again with the user's next login.  Each worker is a thread, since
+making a hash holds no lock of Python's.  A user's reports go to one worker: none is worked at beside another.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import signal
 import socket
 import threading
 import time
+import zlib
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from types import FrameType
@@ -70,7 +72,10 @@ class RehashService:
     write: Write
     say: Repeats
     seen: Seen
-    _waiting: queue.Queue[Heard] = field(default_factory=lambda: queue.Queue(WAITING))
+    workers: int = 1
+    _waiting: tuple[queue.Queue[Heard], ...] = ()
+    _reading: threading.Lock = field(default_factory=threading.Lock)
+    _limiting: threading.Lock = field(default_factory=threading.Lock)
     _known: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _config: AuthConfig | None = None
     _order: Order | None = None
@@ -83,6 +88,9 @@ class RehashService:
     _friends: frozenset[int] = frozenset({0})
     _looked_at: float = float("-inf")
 
+    def __post_init__(self) -> None:
+        self._waiting = tuple(queue.Queue(max(1, WAITING // self.workers)) for _ in range(self.workers))
+
     def run(self, listener: socket.socket) -> None:
         """Serve until SIGTERM or SIGINT."""
         stamina.instrumentation.set_on_retry_hooks(())  # it would print; what comes of it is said below
@@ -91,18 +99,29 @@ class RehashService:
         ear = threading.Thread(target=lambda: asyncio.run(server.serve(listener)), daemon=True)
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, self._stop)
-        ear.start()
-        while ear.is_alive():
-            with contextlib.suppress(queue.Empty):
-                self._one(self._waiting.get(timeout=_NOTICED))
+        crew = [threading.Thread(target=self._work, args=(its,), daemon=True) for its in self._waiting]
+        for thread in (ear, *crew):
+            thread.start()
+        while not self._is_stopped():
+            time.sleep(_NOTICED)
             self._tell_counts()
-            if self._stopped:
-                for _ in range(self._waiting.qsize()):
-                    self._count(Rehashed.DROPPED)
-                self._tell_counts(now=True)
-                self.say.close()
-                return  # those who wait come again with their next login
-        raise CannotObserve("the service hears nothing any more; start it again.")
+            if not (self._is_stopped() or all(thread.is_alive() for thread in (ear, *crew))):
+                raise CannotObserve("the service hears or does nothing any more; start it again.")
+        for worker in crew:
+            worker.join()
+        for its in self._waiting:  # they come again with their next login
+            self._count_all(Rehashed.DROPPED, its.qsize())
+        self._tell_counts(now=True)
+        self.say.close()
+
+    def _work(self, waiting: queue.Queue[Heard]) -> None:
+        """One worker, until the service is stopped."""
+        while not self._is_stopped():
+            with contextlib.suppress(queue.Empty):
+                self._one(waiting.get(timeout=_NOTICED))
+
+    def _is_stopped(self) -> bool:
+        return self._stopped  # by a signal, at any moment
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopped = True  # no more: the queue's lock may be held by what was interrupted
@@ -128,14 +147,18 @@ class RehashService:
             self._count(Rehashed.ALREADY)
             return
         try:
-            self._waiting.put_nowait(heard)
+            of_user = zlib.crc32(heard.user.encode("utf-8", "surrogatepass")) % self.workers
+            self._waiting[of_user].put_nowait(heard)
         except queue.Full:
             self._count(Rehashed.DROPPED)
 
     def _count(self, outcome: Rehashed) -> None:
         """Of what costs no work.  It is written once a second, since there may be many."""
+        self._count_all(outcome, 1)
+
+    def _count_all(self, outcome: Rehashed, count: int) -> None:
         with self._counting:
-            self._counts[outcome] += 1
+            self._counts[outcome] += count
 
     def _tell_counts(self, *, now: bool = False) -> None:
         if not now and time.monotonic() - self._told_at < _TOLD:
@@ -156,7 +179,9 @@ class RehashService:
         if self._known.get(heard.user, 0.0) > time.monotonic():
             self._count(Rehashed.ALREADY)
             return
-        if self._failures.too_many(heard.user):
+        with self._limiting:
+            passed_over = self._failures.too_many(heard.user)
+        if passed_over:
             self.say("reports were passed over: too many failed", "reports are passed over: too many failed")
             self._count(Rehashed.PASSED_OVER)
             return
@@ -166,23 +191,27 @@ class RehashService:
         elif done.outcome is not Rehashed.NOT_OURS:
             why = f" ({done.why})" if done.why else ""
             self.say(done.outcome.value, f"{heard.user!r}: {done.outcome.value}{why}")
-        if done.outcome is Rehashed.FORGED:
-            self._failures.forged.take()
-        elif done.outcome is Rehashed.NO_MATCH:
-            self._failures.add(heard.user)
+        with self._limiting:
+            if done.outcome is Rehashed.FORGED:
+                self._failures.forged.take()
+            elif done.outcome is Rehashed.NO_MATCH:
+                self._failures.add(heard.user)
         self._tally(done.outcome)
 
     def _remember(self, user: str) -> None:
-        self._known[user] = time.monotonic() + _AGAIN
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
+        with self._limiting:
+            self._known[user] = time.monotonic() + _AGAIN
+            while len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
 
     def _done(self, heard: Heard) -> Done:
         sealed = parsed(heard.sealed, heard.mac)
         password = opened(sealed, heard.user, self.settings.key, self.settings.nonce) if sealed else None
         if sealed is None or password is None:
             return Done(Rehashed.FORGED)
-        if self.seen.before(sealed.mark):
+        with self._limiting:
+            replayed = self.seen.before(sealed.mark)
+        if replayed:
             return Done(Rehashed.REPLAYED)
         try:
             for attempt in stamina.retry_context(
@@ -224,11 +253,12 @@ class RehashService:
 
     def _current(self) -> tuple[AuthConfig, Order]:
         """The configuration, and the order for new hashes, read again when they are old."""
-        if self._config is None or self._order is None or time.monotonic() - self._read_at > _FRESH:
-            self._config = read_config(self._dovecot)
-            self._order = order_for(self._dovecot, self._config, self.settings)
-            self._read_at = time.monotonic()
-        return self._config, self._order
+        with self._reading:
+            if self._config is None or self._order is None or time.monotonic() - self._read_at > _FRESH:
+                self._config = read_config(self._dovecot)
+                self._order = order_for(self._dovecot, self._config, self.settings)
+                self._read_at = time.monotonic()
+            return self._config, self._order
 
 
 def order_for(dovecot: Installation, config: AuthConfig, settings: OnLogin) -> Order:

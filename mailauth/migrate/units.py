@@ -11,6 +11,8 @@ from pathlib import Path
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
+from mailauth.hashes import batch
+from mailauth.migrate.crew import memory_of_one
 from mailauth.migrate.onlogin import OnLogin
 from mailauth.stores.databases import DATABASES
 
@@ -91,7 +93,7 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 SystemCallFilter=@system-service{calls}
 SystemCallErrorNumber=EPERM
 
-# One hash at a time, of the goal's memory; no core with a password in it.
+# One hash for each core, of the goal's memory; no core with a password in it.
 MemoryMax={memory}M
 TasksMax=64
 LimitNOFILE=1024
@@ -134,7 +136,7 @@ def service_unit(settings: OnLogin, program: str, name: str = "") -> str:
         homes="read-only" if _below((program, *_paths(config)), "/home/", "/root/") else "yes",
         private_tmp="no" if _below(_paths(config), "/tmp/", "/var/tmp/") else "yes",  # noqa: S108
         network="" if _far(config) else _HERE,
-        memory=_OWN_MIB + _hash_mib(settings),
+        memory=_OWN_MIB + batch.cores() * memory_of_one(settings.goal) // _MIB,
     )
 
 
@@ -173,12 +175,6 @@ def _far(config: AuthConfig) -> bool:
 def _hosts(config: AuthConfig) -> list[dict[str, str]]:
     sources = [one.source for one in config.passdbs if isinstance(one.source, SqlSource)]
     return [host for source in sources for host in source.hosts]
-
-
-def _hash_mib(settings: OnLogin) -> int:
-    """Argon2's memory is in KiB; it is there twice, made and verified."""
-    memory = settings.options.get("memory", 0)
-    return 2 * int(memory) * 1024 // _MIB if isinstance(memory, int) else 0
 
 
 def _quoted(path: str) -> str:

@@ -109,8 +109,14 @@ class OnLoginLab:
         small = words or ("--profile", "owasp-7")
         self.mailauth("enable", *self.at, "--port", str(self.port), "--apply", *small, *self.accepting)
 
-    def start(self, *words: str, journal: TextIO | None = None, by: tuple[str, ...] = ()) -> None:
-        """``journal``: where what it says goes.  ``by``: what runs it."""
+    def start(
+        self,
+        *words: str,
+        journal: TextIO | None = None,
+        by: tuple[str, ...] = (),
+        first: str = "listening",
+    ) -> None:
+        """``journal``: where what it says goes.  ``by``: what runs it.  ``first``: what it says first."""
         self.service = subprocess.Popen(
             [*by, *self.program("serve"), *words],
             stderr=journal or subprocess.PIPE,
@@ -122,8 +128,8 @@ class OnLoginLab:
             self._until_it_listens()
             return
         assert self.service.stderr
-        first = self.service.stderr.readline()
-        assert "listening" in first, first
+        said = self.service.stderr.readline()
+        assert first in said, said
 
     def _until_it_listens(self) -> None:
         end = time.monotonic() + 60

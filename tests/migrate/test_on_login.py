@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -170,6 +171,29 @@ def test_every_report_is_counted_and_the_status_reads_no_row(on_login: Make, dov
     assert (told["users"], told["reached"], told["left"]) == (8, 6, [])
     assert sum(told["totals"].values()) == 12, "each login was reported, and each report counted"
     assert "6 of 8 users have ARGON2ID" in found.mailauth("status").stdout
+
+
+def test_several_hashes_are_made_at_once_and_one_for_each_user(on_login: Make, dovecot_version: str) -> None:
+    """All log in four times at once, as mail clients do: nobody's row is worked at by two, and all count."""
+    found = on_login(dovecot_version, "sqlite", old_users(USERS), settings="auth_failure_delay = 0\n")
+    found.enable()
+    found.start("--workers", "3")
+    with ThreadPoolExecutor(8) as pool:
+        logins = [pool.submit(found.lab.login, f"u{n}", secret(n)) for n in range(USERS) for _ in range(4)]
+        assert all(one.result().ok for one in logins)
+    found.wait(Rehashed.MIGRATED, USERS)
+    found.wait(Rehashed.ALREADY, 3 * USERS)
+    assert sum(found.totals().values()) == 4 * USERS
+    assert found.stop() == 0
+    assert schemes(found) == {"ARGON2ID"}
+
+
+def test_no_more_are_made_at_once_than_there_is_memory_for(on_login: Make, dovecot_version: str) -> None:
+    found = on_login(dovecot_version, "sqlite", old_users(2))
+    found.enable("--profile", "owasp-46")
+    found.start("--workers", "64", by=("prlimit", "--as=1073741824"), first="memory is there for 8 of 64")
+    assert found.lab.login("u1", secret(1)).ok
+    found.wait(Rehashed.MIGRATED, 1)
 
 
 def test_two_dovecots_of_a_machine_have_an_on_login_each(on_login: Make) -> None:
