@@ -176,7 +176,7 @@ def test_nologin_of_one_passdb_of_two(rig: MakeRig, dovecot_version: str) -> Non
 def test_the_user_is_found_beside_pam(rig: MakeRig, dovecot_version: str, order: str) -> None:
     """The password is right where it was looked up; PAM comes before that, or is not reached.
 
-    Debian's common-auth ends in pam_deny: PAM says "Password mismatch?" of whom it does not know, in each login.
+    Debian's common-auth ends in pam_deny: PAM says "Password mismatch?" of whom it does not know, each time.
     """
     other = passwd_file({"bob": GOOD}, "others")
     parts: dict[str, list[Part]] = {
