@@ -15,10 +15,8 @@ from mailauth.dovecot.site import read_config
 from mailauth.dovecot.version import Version
 from mailauth.errors import UsageError
 from mailauth.evidence import Surveys
-from mailauth.migrate.sample import of_passdb
 from mailauth.probes.survey import Ask, assumed, observe_surveys, survey_alone
 from mailauth.render.audit import audit_csv, audit_report, audit_text
-from mailauth.render.audit_picture import picture
 from mailauth.render.json import to_json
 from mailauth.stores.string_counts import Progress
 from mailauth.stores.url import has_password, source_of
@@ -63,6 +61,8 @@ def audit(
     of = None if text is not None else (config, pid)
     report = audit_report(surveys, _sample(prove, surveys, rows_query, of) if prove else ())
     if png:
+        from mailauth.render.audit_picture import picture  # noqa: PLC0415 - only with --png
+
         picture(report, png)
     if as_csv:
         click.echo(audit_csv(report), nl=False)
@@ -84,6 +84,8 @@ def _sample(
         raise UsageError("--prove: give a file; it is read once for each store.")
     dovecot = chosen(*of) if of else Installation()
     config = read_config(dovecot) if of else None
+    from mailauth.migrate.sample import of_passdb  # noqa: PLC0415 - a quarter of the start, and only with --prove
+
     said: list[str] = []
     for one in surveys.stores:
         with opened(prove) as source:

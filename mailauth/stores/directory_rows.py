@@ -72,7 +72,7 @@ def _entries(directory: Directory, base: str, text: str) -> Iterator[Entry]:
         if directory.starttls:
             link.start_tls()
         link.bind(directory.name, directory.password)
-        yield from link.pages(base, directory.scope, text, wanted, _PAGE)
+        yield from link.pages(base, directory.scope, text, wanted, _PAGE, ahead=True)
 
 
 _PLAIN = re.compile(r"%\{ldap:(?!dn\})(\w+)\}")

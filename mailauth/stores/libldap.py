@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from mailauth.stores.libldap_structs import Control, LdapMod, Time, Value
+from mailauth.stores.libldap_tls import set_tls
 
 NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
 """Debian 13 has the first, 12 the second, 11 the third."""
@@ -20,23 +21,15 @@ REFERRED = (9, 10)
 SERVER_DOWN, TIMEOUT, FILTER_ERROR, CONNECT_ERROR = -1, -5, -7, -11
 _SCOPES = {"base": 0, "onelevel": 1, "subtree": 2}
 _DEREFS = {"never": 0, "searching": 1, "finding": 2, "always": 3}
-_REQUIRE = {"never": 0, "hard": 1, "demand": 2, "allow": 3, "try": 4}
 _OPT_DEREF, _OPT_VERSION, _OPT_DIAGNOSTIC = 0x02, 0x11, 0x32
 _OPT_TIMEOUT, _OPT_NETWORK_TIMEOUT = 0x5002, 0x5005
-_OPT_REQUIRE_CERT, _OPT_NEW_CONTEXT = 0x6006, 0x600F
 REFERRALS, _OPT_RESULT_CODE = 0x08, 0x31
 _PPOLICY = b"1.3.6.1.4.1.42.2.27.8.5.1"  # draft-behera-ldap-password-policy, section 6
 _PAGED = b"1.2.840.113556.1.4.319"  # RFC 2696
 _ADD, _DELETE, _BINARY = 0, 1, 0x80
+_POINTER = ctypes.sizeof(ctypes.c_void_p)
 NO_POLICY_ERROR = 65535
 """ldap.h: PP_noError."""
-_TLS = {
-    "tls_ca_cert_file": 0x6002,
-    "tls_ca_cert_dir": 0x6003,
-    "tls_cert_file": 0x6004,
-    "tls_key_file": 0x6005,
-    "tls_cipher_suite": 0x6008,
-}
 
 
 class LdapError(Exception):
@@ -74,13 +67,14 @@ def load() -> ctypes.CDLL | None:
         except OSError:
             continue
         found.ldap_err2string.restype = ctypes.c_char_p
-        found.ldap_first_entry.restype = ctypes.c_void_p
-        found.ldap_next_entry.restype = ctypes.c_void_p
-        found.ldap_get_dn.restype = ctypes.c_void_p
         found.ldap_first_attribute.restype = ctypes.c_void_p
         found.ldap_next_attribute.restype = ctypes.c_void_p
         found.ldap_control_find.restype = ctypes.c_void_p
-        found.ldap_get_values_len.restype = ctypes.POINTER(ctypes.POINTER(Value))
+        for call in (found.ldap_first_entry, found.ldap_next_entry, found.ldap_get_dn):
+            call.restype, call.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)
+        found.ldap_get_values_len.restype = ctypes.c_void_p
+        found.ldap_get_values_len.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+        found.ldap_value_free_len.argtypes = found.ldap_memfree.argtypes = (ctypes.c_void_p,)
         return found
     return None
 
@@ -88,8 +82,8 @@ def load() -> ctypes.CDLL | None:
 class Connection:
     """One to the first of some servers that answers.  Its calls raise LdapError."""
 
-    def __init__(self, library: ctypes.CDLL, handle: ctypes.c_void_p) -> None:
-        self._library, self._handle = library, handle
+    def __init__(self, library: ctypes.CDLL, handle: ctypes.c_void_p, seconds: int) -> None:
+        self._library, self._handle, self._seconds = library, handle, seconds
 
     def set(self, option: int, value: object) -> None:
         self._check(self._library.ldap_set_option(self._handle, option, value))
@@ -173,19 +167,26 @@ class Connection:
 
     def reply(self, number: int, seconds: int, attribute: str) -> Reply:
         """The answer to what was sent; ``attribute``: which of an entry is wanted."""
+        answer = self._awaited(number, seconds)
+        try:
+            return self._replied(answer, tuple(self._all(answer, (attribute,))))
+        finally:
+            self._library.ldap_msgfree(answer)
+
+    def _awaited(self, number: int, seconds: int) -> ctypes.c_void_p:
         answer = ctypes.c_void_p()
         limit = ctypes.byref(Time(seconds, 0))
         kind = self._library.ldap_result(self._handle, number, 1, limit, ctypes.byref(answer))
         if kind <= 0:
             raise LdapError(*((SERVER_DOWN, "Can't contact LDAP server") if kind else (TIMEOUT, "Timed out")))
-        try:
-            entries, entry = [], self._library.ldap_first_entry(self._handle, answer)
-            while entry:
-                entries.append(self._read(ctypes.c_void_p(entry), (attribute,)))
-                entry = self._library.ldap_next_entry(self._handle, ctypes.c_void_p(entry))
-            return self._replied(answer, tuple(entries))
-        finally:
-            self._library.ldap_msgfree(answer)
+        return answer
+
+    def _all(self, answer: ctypes.c_void_p, attributes: tuple[str, ...]) -> Iterator[Entry]:
+        names = _named(attributes)
+        entry = self._library.ldap_first_entry(self._handle, answer)
+        while entry:
+            yield self._read(entry, names)
+            entry = self._library.ldap_next_entry(self._handle, entry)
 
     def _replied(self, answer: ctypes.c_void_p, entries: tuple[Entry, ...]) -> Reply:
         code, words = ctypes.c_int(), ctypes.c_void_p()
@@ -241,33 +242,46 @@ class Connection:
                 self._library.ldap_msgfree(found)
 
     def pages(
-        self, base: str, scope: str, text: str, attributes: tuple[str, ...], size: int
+        self,
+        base: str,
+        scope: str,
+        text: str,
+        attributes: tuple[str, ...],
+        size: int,
+        *,
+        ahead: bool = False,
     ) -> Iterator[Entry]:
-        """All entries, ``size`` in memory at a time (RFC 2696); other servers are not asked."""
+        """All entries, ``size`` in memory at a time (RFC 2696); other servers are not asked.
+
+        ``ahead``: the server makes the next page while this one is used, for who is as fast as it.
+        """
         self.set(REFERRALS, None)
         names = [_raw(name) for name in attributes or ("1.1",)]
         wanted = (ctypes.c_char_p * (len(names) + 1))(*names, None)
-        cookie = b""
-        while True:
-            found = ctypes.c_void_p()
-            with self._page_control(size, cookie) as controls:
-                result = self._library.ldap_search_ext_s(
-                    *(self._handle, _raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0, controls),
-                    *(None, None, 0, ctypes.byref(found)),
-                )
+        asked = (_raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0)
+        cookie: bytes | None = b""
+        number = self._send_page(asked, size, b"")
+        while cookie is not None:
+            found = self._awaited(number, self._seconds)
             try:
-                if result not in REFERRED:
-                    self._check(result)
-                entry = self._library.ldap_first_entry(self._handle, found)
-                while entry:
-                    yield self._read(ctypes.c_void_p(entry), attributes)
-                    entry = self._library.ldap_next_entry(self._handle, ctypes.c_void_p(entry))
-                cookie = self._next_page(found)
+                cookie = self._next_page(found) or None
+                if cookie and ahead:
+                    number = self._send_page(asked, size, cookie)
+                yield from self._all(found, attributes)
             finally:
-                if found.value:
-                    self._library.ldap_msgfree(found)
-            if not cookie:
-                return
+                self._library.ldap_msgfree(found)
+            if cookie and not ahead:
+                number = self._send_page(asked, size, cookie)
+
+    def _send_page(self, asked: tuple[object, ...], size: int, cookie: bytes) -> int:
+        number = ctypes.c_int()
+        with self._page_control(size, cookie) as controls:
+            self._check(
+                self._library.ldap_search_ext(
+                    self._handle, *asked, controls, None, None, 0, ctypes.byref(number)
+                )
+            )
+        return number.value
 
     @contextmanager
     def _page_control(self, size: int, cookie: bytes) -> Iterator[ctypes.Array[ctypes.c_void_p]]:
@@ -281,12 +295,14 @@ class Connection:
 
     def _next_page(self, found: ctypes.c_void_p) -> bytes:
         """What asks for the next page; nothing after the last."""
-        controls, count, cookie = ctypes.c_void_p(), ctypes.c_int(), Value()
+        controls, count, cookie, code = ctypes.c_void_p(), ctypes.c_int(), Value(), ctypes.c_int()
         self._check(
             self._library.ldap_parse_result(
-                *(self._handle, found, None, None, None, None, ctypes.byref(controls), 0)
+                *(self._handle, found, ctypes.byref(code), None, None, None, ctypes.byref(controls), 0)
             )
         )
+        if code.value not in REFERRED:
+            self._check(code.value)
         if not controls.value:
             return b""
         control = self._library.ldap_control_find(_PAGED, controls, None)
@@ -301,8 +317,8 @@ class Connection:
 
     def _entry(self, found: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
         first = self._library.ldap_first_entry(self._handle, found)
-        entry = ctypes.c_void_p(first)
-        return replace(self._read(entry, attributes), twice=self._twice(entry))
+        read = self._read(first, _named(attributes))
+        return replace(read, twice=self._twice(ctypes.c_void_p(first)))
 
     def _twice(self, entry: ctypes.c_void_p) -> str:
         """An attribute that the entry has twice, which a server should not send (RFC 4511 section 4.5.2)."""
@@ -317,20 +333,24 @@ class Connection:
         self._library.ber_free(place, 0)
         return twice
 
-    def _read(self, entry: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
-        name = ctypes.c_void_p(self._library.ldap_get_dn(self._handle, entry))
-        told = ctypes.string_at(name).decode("utf-8", "surrogateescape") if name.value else ""
+    def _read(self, entry: int, attributes: Sequence[tuple[str, bytes]]) -> Entry:
+        """``attributes``: as ``_named`` has them."""
+        name = self._library.ldap_get_dn(self._handle, entry)
+        told = ctypes.string_at(name).decode("utf-8", "surrogateescape") if name else ""
         self._library.ldap_memfree(name)
-        return Entry(told, tuple((one.lower(), self._values(entry, one)) for one in attributes))
+        return Entry(told, tuple([(one, self._values(entry, raw)) for one, raw in attributes]))
 
-    def _values(self, entry: ctypes.c_void_p, attribute: str) -> tuple[bytes, ...]:
-        values = self._library.ldap_get_values_len(self._handle, entry, _raw(attribute))
+    def _values(self, entry: int, attribute: bytes) -> tuple[bytes, ...]:
+        values = self._library.ldap_get_values_len(self._handle, entry, attribute)
         if not values:
             return ()
-        count = self._library.ldap_count_values_len(values)
-        found = tuple(ctypes.string_at(one.contents.data, one.contents.length) for one in values[:count])
+        found, place = [], values
+        while one := ctypes.c_void_p.from_address(place).value:
+            value = Value.from_address(one)
+            found.append(ctypes.string_at(value.data, value.length))
+            place += _POINTER
         self._library.ldap_value_free_len(values)
-        return found
+        return tuple(found)
 
     def _check(self, result: int) -> None:
         if result == 0:
@@ -346,12 +366,12 @@ def connected(
     library: ctypes.CDLL, uris: str, deref: str, tls: tuple[tuple[str, str], ...], seconds: int
 ) -> Iterator[Connection]:
     """With the options that Dovecot sets.  Raises LdapError, at the first call that needs the server."""
-    _set_tls(library, tls)
+    set_tls(library, tls)
     handle = ctypes.c_void_p()
     result = library.ldap_initialize(ctypes.byref(handle), _raw(uris))
     if result:
         raise LdapError(result, library.ldap_err2string(result).decode())
-    connection = Connection(library, handle)
+    connection = Connection(library, handle, seconds)
     try:
         for option in (_OPT_NETWORK_TIMEOUT, _OPT_TIMEOUT):
             connection.set(option, ctypes.byref(Time(seconds, 0)))
@@ -362,22 +382,17 @@ def connected(
         library.ldap_unbind_ext_s(handle, None, None)
 
 
-def _set_tls(library: ctypes.CDLL, tls: tuple[tuple[str, str], ...]) -> None:
-    """Globally, as Dovecot 2.3 does; this process is one of our own that asks no other."""
-    for name, value in tls:
-        if name in _TLS:
-            library.ldap_set_option(None, _TLS[name], _raw(value))
-        else:
-            required = ctypes.byref(ctypes.c_int(_REQUIRE.get(value, 2)))
-            library.ldap_set_option(None, _OPT_REQUIRE_CERT, required)
-
-
 def _change(kind: int, attribute: str, values: Sequence[bytes]) -> tuple[LdapMod, object]:
     """With what it points to, which has to live as long."""
     held = [Value.of(value) for value in values]
     array = (ctypes.c_void_p * (len(held) + 1))(*[ctypes.addressof(one) for one in held], None)
     change = LdapMod(kind | _BINARY, _raw(attribute), ctypes.cast(array, ctypes.c_void_p))
     return change, (held, array, values)
+
+
+def _named(attributes: Sequence[str]) -> list[tuple[str, bytes]]:
+    """In small letters, and as libldap takes them."""
+    return [(one.lower(), _raw(one)) for one in attributes]
 
 
 def _raw(text: str) -> bytes:
