@@ -49,5 +49,5 @@ def log() -> None:
 
     \b
     Exit status:  0 no failed logins   1 some failed   2 wrong usage
-                  3 the log could not be read          70 a bug in mailauth
+                  3 none seen, and not all could be read   70 a bug in mailauth
     """

@@ -67,7 +67,7 @@ def log(
         click.echo(to_json(report))
     else:
         click.echo(from_log_text(report, again(), terminal=sys.stdout.isatty()), nl=False)
-    sys.exit(1 if report.failures or report.keeps_out else 0)
+    sys.exit(1 if report.failures or report.keeps_out else 3 if report.partial else 0)
 
 
 def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> FromLogReport:

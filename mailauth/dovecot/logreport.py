@@ -84,7 +84,8 @@ class FromLogReport:
     client in.  ``unexplained``: failures of which the log gives no reason (auth_verbose = no).
     ``patterns``: how many users have each.  ``size``: bytes of log that the failures wrote;
     ``bytes_per_day``: at this rate, None where the log spans less than an hour.  ``free``: bytes that the
-    filesystem of the log has left, where the log is written now.
+    filesystem of the log has left, where the log is written now.  ``partial``: reading ended in time, or a line
+    was too long: what was not looked at may hold failures.
     """
 
     sources: list[str]
@@ -107,6 +108,7 @@ class FromLogReport:
     troubles: list[TroubleRow]
     notes: list[str]
     free: int | None = None
+    partial: bool = False
 
     @property
     def keeps_out(self) -> bool:
@@ -177,6 +179,7 @@ def report(census: Census, read: Read, asked: Reading) -> FromLogReport:
             _trouble(one, census) for one in sorted(census.troubles.values(), key=lambda one: -one.count)
         ],
         notes=_notes(census, read, asked),
+        partial=bool(read.stopped or read.long),
     )
 
 

@@ -106,10 +106,11 @@ def test_a_packed_log_that_has_no_end(tmp_path: Path) -> None:
 
 def test_reading_ends_in_time_and_says_where() -> None:
     """A pipe that never ends; the clock is looked at in a long line and between short ones."""
-    for feed in ("head -c 100000000000 /dev/zero", f"yes '{FAILED.decode().strip()}'"):
+    for feed, status in (("head -c 100000000000 /dev/zero", 3), (f"yes '{FAILED.decode().strip()}'", 1)):
         script = f"{feed} | timeout 60 {sys.executable} -m mailauth log --log - --max-seconds 1"
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
         assert "it ended in standard input after" in done.stdout, feed
+        assert done.returncode == status, feed
 
 
 def test_a_line_of_a_passwd_file_without_end(tmp_path: Path) -> None:
