@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mailauth.dovecot import inroot
+from mailauth.dovecot import entering, inroot
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.oserrors import unseen
 
@@ -37,10 +38,15 @@ class AuthReply:
         return next((f.removeprefix("code=") for f in self.fields if f.startswith("code=")), "")
 
 
+class NotDovecots(CannotObserve):
+    """Another user's process listens there: no password is for it."""
+
+
 class AuthSocket:
     """A connection to Dovecot's ``auth-client`` socket.
 
-    Raises CannotObserve when the socket is absent, forbidden, silent, or not Dovecot's.
+    Raises CannotObserve when the socket is absent, forbidden, silent, or not Dovecot's; NotDovecots, before
+    anything is sent, where it is neither root's, nor of who calls, nor of the Dovecot in whose root it is.
     Use the socket named ``auth-client``: a login socket keeps a success waiting for a master request.
     """
 
@@ -55,6 +61,7 @@ class AuthSocket:
         self._file = self._socket.makefile("rwb")
         try:
             inroot.connect(self._socket, path)
+            self._refuse_others()
             # A process may hold several connections; Dovecot wants each to show another PID.
             client = os.getpid() + (next(self._connections) << 22)
             self._send(f"VERSION\t1\t2\nCPID\t{client & 0x7FFFFFFF}\n")
@@ -65,6 +72,16 @@ class AuthSocket:
         except CannotObserve:
             self.close()
             raise
+
+    def _refuse_others(self) -> None:
+        """By who listened: the master, whichever of its processes answers.  Source: unix(7), SO_PEERCRED."""
+        told = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _, user, _ = struct.unpack("3i", told)
+        if user not in {0, os.geteuid()} | entering.users_of(inroot.process_of(self._path)):
+            raise NotDovecots(
+                f"{self._path}: a process of user {user} listens there, not root's Dovecot, and nothing was"
+                " sent; if it is your Dovecot, name it by --pid."
+            )
 
     def _greeted(self, until: float) -> tuple[str, ...]:
         lines: list[str] = []

@@ -28,7 +28,7 @@ from mailauth.oserrors import unseen
 _OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
 _MOST_LINKS = 40
-_ROOT = re.compile(r"(/proc/(\d+)/root)(?=/|$)")
+_ROOT = re.compile(r"(/proc/([0-9]+)/root)(?=/|$)")
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ONLY_NAMED = os.O_PATH | os.O_CLOEXEC  # a socket: it is connected to, not opened
 _MOST_ADDRESS = 100
@@ -148,6 +148,12 @@ def connect(link: socket.socket, path: Path) -> None:
         link.connect(f"/proc/self/fd/{place}{name}")
     finally:
         os.close(place)
+
+
+def process_of(path: Path) -> int | None:
+    """The process in whose root a path is, as ``found`` writes it; None for one of our own root."""
+    elsewhere = _ROOT.match(str(path))
+    return int(elsewhere[2]) if elsewhere else None
 
 
 def _of_process(elsewhere: re.Match[str], path: Path, flags: int) -> int:

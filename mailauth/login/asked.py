@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mailauth.clients.door import Answer
 from mailauth.clients.sasl import CannotSayError, find
-from mailauth.dovecot.authsocket import AuthSocket
+from mailauth.dovecot.authsocket import AuthSocket, NotDovecots
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.evidence import LookedUp, Said, SystemAccounts
 from mailauth.hashes import Flaw, Password, Verdict
@@ -207,11 +207,14 @@ def _scene(way: Way, user: str, site: Site, address: str) -> Scene:
 
 
 def _hangs(site: Site) -> str:
-    """That auth takes a connection and does not greet, which doveadm waits for without an end; else ""."""
+    """Why doveadm is not to ask there: auth does not greet, which it waits for without an end; else "".
+
+    Or it is no Dovecot's, and doveadm would send it the password.
+    """
     try:
         AuthSocket(site.dovecot.path(site.auth_socket), timeout=_GREETING_SECONDS).close()
     except CannotObserve as why:
-        return str(why) if isinstance(why.__cause__, TimeoutError) else ""
+        return str(why) if isinstance(why, NotDovecots) or isinstance(why.__cause__, TimeoutError) else ""
     return ""
 
 

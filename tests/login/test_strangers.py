@@ -40,6 +40,22 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as place:
                 link.sendall(line.split()[0] + b" OK done\\r\\n")
 """
 
+_AUTH = """
+import contextlib, socket, sys
+place = socket.socket(socket.AF_UNIX)
+place.bind(sys.argv[1])
+place.listen()
+print("listens", flush=True)
+while True:
+    link, _ = place.accept()
+    with contextlib.suppress(OSError), link, link.makefile("rb") as lines:
+        link.sendall(b"VERSION\\t1\\t2\\nMECH\\tPLAIN\\tplaintext\\nSPID\\t1\\nCUID\\t1\\nCOOKIE\\t00\\nDONE\\n")
+        for line in lines:
+            print(line, flush=True)
+            if line.startswith(b"AUTH"):
+                link.sendall(b"OK\\t" + line.split(b"\\t")[1] + b"\\tuser=alice\\n")
+"""
+
 _SOCKET = """
 import socket, sys, time
 place = socket.socket(socket.AF_UNIX)
@@ -110,3 +126,36 @@ def test_a_socket_that_is_another_users() -> None:
                 ran.kill()
         assert load.returncode == 1, load.stdout + load.stderr
         assert f"{path}: a process of user 65534 listens there" in load.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_an_auth_socket_that_is_another_users(lab: Callable[..., Lab]) -> None:
+    """Dovecot is down, and its folder is another user's, as Postfix's private one: they answer for auth."""
+    with lab(None, "passwd-file", {"alice": "{PLAIN}a-secret"}, protocols=("imap",)) as one:
+        os.kill(one.master_pid, 15)
+        until = time.monotonic() + 60
+        while owners(one.ports["imap"]) or one.auth_socket.exists():
+            assert time.monotonic() < until
+            one.auth_socket.unlink(missing_ok=True)
+            time.sleep(0.01)
+        for place in one.auth_socket.parents[:-2]:
+            place.chmod(0o755)
+        os.chown(one.auth_socket.parent, 65534, 65534)
+        words = (*ORDINARY, "/usr/bin/python3", "-c", _AUTH, str(one.auth_socket))
+        with subprocess.Popen(words, cwd="/", stdout=subprocess.PIPE, text=True) as ran:
+            assert ran.stdout
+            assert ran.stdout.readline() == "listens\n"
+            config, given = ("-c", str(one.config)), ("--password-stdin",)
+            try:
+                done = mailauth("login", "alice", *config, *given, feed="a-secret")
+                mailauth("diagnose", "alice", "--login", *config, *given, feed="a-secret")
+                check = mailauth("check", "server", *config)
+            finally:
+                ran.kill()
+            said = ran.stdout.read()
+    assert "AUTH" not in said
+    assert said == ""
+    words_of_it = "a process of user 65534 listens there, not root's Dovecot"
+    assert words_of_it in " ".join(done.stdout.split()), done.stdout
+    assert check.returncode == 2
+    assert words_of_it in " ".join(check.stdout.split()), check.stdout
