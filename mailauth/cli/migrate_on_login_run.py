@@ -10,7 +10,7 @@ import msgspec
 
 from mailauth import private
 from mailauth.check.keep import replace_whole
-from mailauth.dovecot import typed
+from mailauth.dovecot import holding, typed
 from mailauth.dovecot.doveadm import Installation, at_pid, chosen
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, Refused, UsageError
@@ -70,6 +70,7 @@ def enable(
         options=options,
         long_too=long_passwords == "as-typed",
         pid=dovecot.pid,
+        mark=holding.mark(dovecot.pid) if dovecot.pid else "",
         accept_port=accept_port,
         accept_loss=accept_loss,
     )
@@ -108,9 +109,9 @@ def disable(config: str | None, pid: int | None, name: str, do_it: bool, as_json
 def serve(pid: int | None, wanted: int | None, name: str) -> None:
     settings, own = _settings(name), folder(name)
     if pid is not None:
-        settings = msgspec.structs.replace(settings, pid=at_pid(pid, settings.config).pid)
-    elif settings.pid is not None:
-        at_pid(settings.pid, settings.config)  # raises: another process has its number by now
+        named = at_pid(pid, settings.config).pid
+        settings = msgspec.structs.replace(settings, pid=named, mark=holding.mark(named) if named else "")
+    onlogin.dovecot_of(settings)  # raises: another process has its number by now
     if why := unfit(settings):
         raise UsageError(f"{why}.")
     say = Repeats(lambda text: click.echo(text, err=True))

@@ -268,6 +268,24 @@ def chosen(config: str | None, pid: int | None) -> Installation:
     return Installation(config)
 
 
+def as_kept(pid: int, config: str | None, mark: str, whose: str) -> Installation:
+    """The Dovecot whose PID was kept with its ``mark``; ``whose``: what of ours is about it.
+
+    Raises as ``at_pid``, and UsageError where the number is another process's by now.
+    """
+    try:
+        found = at_pid(pid, config)
+        same = holding.mark(pid) == mark
+    except (UsageError, OSError):
+        same = False
+    if not same:
+        raise UsageError(
+            f"{whose}: is about the Dovecot of process {pid}, which has ended, or was started again; name"
+            " that Dovecot as it runs now by --pid or --container."
+        )
+    return found
+
+
 def no_file(path: Path) -> str:
     """Why a path names no file, in a few words."""
     if path.is_dir():

@@ -7,6 +7,7 @@ import os
 import select
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mailauth.dovecot.processes import began
 from mailauth.errors import CannotObserve
@@ -35,6 +36,15 @@ def hold(pid: int) -> None:
     except OSError:  # an old kernel, or a sandbox that does not know the call
         descriptor = None
     _held[pid] = _Held(descriptor, began(pid))
+
+
+def mark(pid: int) -> str:
+    """To be kept with a PID: tells it from whatever has its number later.  Raises OSError.
+
+    Which start of the machine, and when in it the process began.  Source: random(4), boot_id.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return f"{boot}/{began(pid)}"
 
 
 def still(pid: int) -> bool:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.diagnosing import Looked, Target, look
-from mailauth.dovecot.doveadm import Installation, at_pid
+from mailauth.dovecot import holding
+from mailauth.dovecot.doveadm import Installation, as_kept
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_config, read_or_refusal
 from mailauth.errors import CannotObserve, Refused, UsageError
@@ -146,13 +147,20 @@ def undo(name: str, dovecot: Installation | None = None) -> Ending:
         if journal.state not in (FixState.APPLYING, FixState.APPLIED):
             raise Refused(f"{name} was {journal.state.value} already.")
         if dovecot is None:
-            dovecot = at_pid(journal.pid, journal.config) if journal.pid else Installation(journal.config)
+            dovecot = _as_then(journal)
         with Guard() as guard:
             guard.finish()
             steps = take_back(journal, dovecot)
             if not any(step.again for step in steps):
                 journal = journals.finished(journal, FixState.UNDONE)
             return Ending(name, journal.state, tuple(steps), stays=journal.stays)
+
+
+def _as_then(journal: Journal) -> Installation:
+    """The Dovecot that a fix was for.  Raises UsageError where it cannot be known again."""
+    if not journal.pid:
+        return Installation(journal.config)
+    return as_kept(journal.pid, journal.config, journal.mark, f"fix {journal.id}")
 
 
 def _journal(ready: Ready) -> Journal:
@@ -164,6 +172,7 @@ def _journal(ready: Ready) -> Journal:
         service=ready.target.service,
         config=dovecot.config or ready.looked.config.file,
         pid=dovecot.pid,
+        mark=holding.mark(dovecot.pid) if dovecot.pid else "",
         state=FixState.APPLYING,
         files=tuple(FileEntry(change.path, change.before, change.after) for change in plan.files),
         modes=tuple(_modes(plan, dovecot)),

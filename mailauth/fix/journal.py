@@ -80,6 +80,7 @@ class Journal:
     modes: tuple[ModeEntry, ...] = ()
     store: StoreEntry | None = None
     reloads: bool = False
+    mark: str = ""  # of the process ``pid``; "" in journals of before
     stays: tuple[str, ...] = ()  # what was done, or may have been, and cannot be taken back
 
 

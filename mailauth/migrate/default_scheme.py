@@ -195,11 +195,17 @@ def depending(table: Table, reader: Reader, new: str, page: int, but: Decider | 
 
 
 def put_in_order() -> str:
-    """Take back a change of the setting that was killed in the middle; its name, "" for none."""
+    """Take back a change of the setting that was killed in the middle; its name, "" for none.
+
+    Raises Refused where that fails, and UsageError where its Dovecot cannot be known again.
+    """
     left = fixes.killed()
     if left is None or not left.code.startswith(_CODE):
         return ""
-    undo(left.id)
+    ending = undo(left.id)
+    if not ending.clean:
+        said = "; ".join(f"{step.what}: {step.said}" for step in ending.steps if not step.ok)
+        raise Refused(f"{left.id} was killed in the middle, and is not wholly taken back: {said}.")
     return left.id
 
 

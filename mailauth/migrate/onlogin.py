@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from mailauth import private
+from mailauth.dovecot.doveadm import Installation, as_kept
 from mailauth.dovecot.ours import ON_LOGIN_HEADER
 from mailauth.dovecot.version import Dialect
 from mailauth.listening.sockets import only_roots, users_from
@@ -35,6 +36,7 @@ class OnLogin(msgspec.Struct, frozen=True):
     options: dict[str, int | str]
     long_too: bool = False
     pid: int | None = None  # of a Dovecot in another root
+    mark: str = ""  # of that process, by which it is known again
     nonce: str = ""  # of the reports' MAC; "" in settings of a mailauth that had none
     accept_port: bool = False  # one that an ordinary user may take while nobody listens
     accept_loss: bool = False  # of mechanisms that the old string serves, and the new hash does not
@@ -45,6 +47,13 @@ class OnLogin(msgspec.Struct, frozen=True):
     @property
     def goal(self) -> Goal:
         return Goal(self.scheme, tuple(self.options.items()))
+
+
+def dovecot_of(settings: OnLogin) -> Installation:
+    """The Dovecot that reports.  Raises UsageError where its process is another by now."""
+    if settings.pid is None:
+        return Installation(settings.config)
+    return as_kept(settings.pid, settings.config, settings.mark, f"on-login of {settings.config}")
 
 
 def load(path: Path) -> OnLogin:

@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 
 from mailauth import private
-from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.migrate.goal import Goal, reached
-from mailauth.migrate.onlogin import OnLogin
+from mailauth.migrate.onlogin import OnLogin, dovecot_of
 from mailauth.migrate.rehash import Rehashed
 from mailauth.migrate.tally import Hour, OutcomeCounts
 from mailauth.probes.survey import Ask, observe_surveys
@@ -104,9 +103,7 @@ def to_keep(found: OnLoginProgress) -> bytes:
 
 def by_rows(settings: OnLogin, tally: OutcomeCounts, now: float | None = None) -> OnLoginProgress:
     """Count the stores, too.  Raises UsageError, CannotObserve when no store can be read."""
-    dovecot = Installation(settings.config, settings.pid)
-    if settings.pid is not None:
-        at_pid(settings.pid, settings.config)  # raises: another process has its number by now
+    dovecot = dovecot_of(settings)
     seen = observe_surveys(Ask(dovecot, read_config(dovecot)))
     classes = [one for store in seen.stores for one in store.survey.classes]
     users = sum(one.rows for one in classes)

@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
-from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.hashes import batch
 from mailauth.migrate.crew import memory_of_one
-from mailauth.migrate.onlogin import OnLogin
+from mailauth.migrate.onlogin import OnLogin, dovecot_of
 from mailauth.stores.databases import DATABASES
 
 NAME = "mailauth-on-login"
@@ -120,7 +119,7 @@ def socket_unit(settings: OnLogin, name: str = "") -> str:
 
 def service_unit(settings: OnLogin, program: str, name: str = "") -> str:
     """The service's.  Raises CannotObserve where Dovecot's configuration cannot be read."""
-    config = read_config(Installation(settings.config, settings.pid))
+    config = read_config(dovecot_of(settings))
     apart = settings.pid is not None
     files = [] if apart else _written(config)
     return _SERVICE.format(

@@ -16,12 +16,14 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
+from msgspec import structs
 
 from mailauth.cli import migrate_on_login_run
 from mailauth.dovecot import conffiles, confining, containers, holding, inroot, typed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
+from mailauth.fix import journal as fix_journals
 from mailauth.hashes import Memory, Password
 from mailauth.lab.builds import installed
 from mailauth.memory.child import trial
@@ -385,7 +387,40 @@ def test_on_login_asks_whose_its_number_is(tmp_path: Path, monkeypatch: pytest.M
         done = mailauth("migrate", "on-login", "serve", MAILAUTH_STATE=str(tmp_path / "state"))
         other.kill()
     assert done.returncode == 2
-    assert "this is sleep, not a Dovecot master process" in done.stderr
+    assert f"process {other.pid}, which has ended, or was started again" in done.stderr
+
+
+def test_what_was_kept_with_a_number_is_not_for_whoever_has_it_now(
+    evil: tuple[int, Path], common: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The container was started again, and an ordinary user's "dovecot" has the number that it had.
+
+    It would get the migrated hashes, and a fix would count as taken back where it never was.
+    """
+    pid, _ = evil
+    state = common / "state"
+    monkeypatch.setenv("MAILAUTH_STATE", str(state))
+    config = str(common / "evil.conf")
+    (common / "evil.conf").write_text(f"{head()}base_dir = {common}\n")
+    before = "5d3f0f5e-0f35-4f5f-9d5c-2f6f0e6d7c11/4711"
+    file = migrate_on_login_run.folder() / migrate_on_login_run._SETTINGS
+    settings = onlogin.OnLogin("5e" * 32, "70" * 16, 410, config, "ARGON2ID", {}, pid=pid, nonce="1f" * 16)
+    file.write_bytes(onlogin.dump(structs.replace(settings, mark=before)))
+    file.chmod(0o600)
+    done = mailauth("migrate", "on-login", "serve", MAILAUTH_STATE=str(state))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"of process {pid}, which has ended, or was started again" in done.stderr
+    one = fix_journals.Journal(
+        *("20260101-000000-MEM001", "MEM001", "", "imap", config, pid, fix_journals.FixState.APPLYING),
+        files=(fix_journals.FileEntry(f"{common}/conf.d/99-mailauth.conf", None, b"service auth {\n}\n"),),
+        mark=before,
+    )
+    fix_journals.write(one)
+    done = mailauth("fix", "--undo", one.id, MAILAUTH_STATE=str(state))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "that Dovecot as it runs now by --pid or --container" in done.stderr
+    assert fix_journals.read(one.id).state is fix_journals.FixState.APPLYING
+    assert holding.mark(pid) != before
 
 
 def test_a_library_of_another_root_is_loaded_without_rights(master: int) -> None:
