@@ -37,7 +37,7 @@ def ended(why: BaseException) -> str:
     """That a process ended while we looked, where what /proc had of it is gone for that; else ""."""
     if not isinstance(why, FileNotFoundError | ProcessLookupError):
         return ""
-    found = re.match(r"/proc/(\d+)/", str(why.filename or ""))
+    found = re.match(r"/proc/([0-9]+)/", str(why.filename or ""))
     if found:
         try:
             Path(found[0], "root", ".").stat()

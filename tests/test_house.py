@@ -250,6 +250,20 @@ def test_numbers_of_others_are_read_in_one_place() -> None:
     assert not found
 
 
+def test_a_pattern_takes_no_other_scripts_digits() -> None:
+    """Of str: there \\d is every script's digit, and int() takes them all for numbers."""
+    slash_d = re.compile(r"(?<!\\)(?:\\\\)*\\d")
+    of_psql = {"user001_unknown_user.py"}  # its command \\d
+    found = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in MODULES
+        if path.name not in of_psql
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and slash_d.search(node.value)
+    ]
+    assert not found
+
+
 def test_no_function_is_longer_than_60_lines() -> None:
     """Without its decorators: what a command is called with is a table."""
     long = [

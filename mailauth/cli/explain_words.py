@@ -13,7 +13,7 @@ from mailauth.render.json import to_json
 from mailauth.render.meaning import meaning_text
 from mailauth.rules import RULES
 
-_CODE = re.compile(r"[A-Za-z]{2,8}\d{1,4}")
+_CODE = re.compile(r"[A-Za-z]{2,8}[0-9]{1,4}")
 
 
 def explain(text: str, as_json: bool) -> None:

@@ -114,7 +114,7 @@ def _ours(given: dict[str, Any]) -> frozenset[int]:
 
 
 def _host(text: str, tls: bool) -> tuple[str, int]:
-    found = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([^:\s\[\]]+)(?::(\d{1,5}))?", text)
+    found = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([^:\s\[\]]+)(?::([0-9]{1,5}))?", text)
     if not found or not 0 < int(found[2] or found[4] or 1) < 65536:
         raise UsageError(f"--host {text}: write HOST or HOST:PORT, an IPv6 address in [ ].")
     return found[1] or found[3], int(found[2] or found[4] or _PORTS[tls])

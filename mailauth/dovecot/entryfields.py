@@ -16,7 +16,7 @@ from mailauth.errors import CannotObserve
 FROM_ENTRY = re.compile(r"%\{\s*ldap:([^}|:\s]+)")
 _OTHER_WAYS = re.compile(r"ldap_(?:ptr|multi|dn)\b")
 _OF_23 = re.compile(r"%\{ldap:([^}:]+)(?::([^}]*))?\}|(%%)|(%\$)")
-_CHANGED = re.compile(r"%[-.\dA-Z]+(?:\$|\{ldap)")  # a modifier, whose result is not worked out here
+_CHANGED = re.compile(r"%[-.0-9A-Z]+(?:\$|\{ldap)")  # a modifier, whose result is not worked out here
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 _ALONE = re.compile(r"%\{\s*ldap:([A-Za-z][\w-]*)\s*\}")
 PASSWORDS = ("password", "password_noscheme")

@@ -345,7 +345,7 @@ def what_named(event: LogEvent) -> str:
         return ""
     if event.kind is LogKind.BACKEND:
         return f"{event.text.partition(': ')[0]} {event.row.words if event.row else ''}"
-    return event.row.words if event.row else re.sub(r"\d+", "N", event.text)
+    return event.row.words if event.row else re.sub(r"[0-9]+", "N", event.text)
 
 
 def count(events: Iterable[tuple[LogEvent, int]]) -> Census:

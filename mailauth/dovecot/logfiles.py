@@ -73,7 +73,8 @@ def _last_mark(data: bytes, stamps: Stamps) -> int | None:
 def rotated(path: Path) -> list[Path]:
     """The older parts of a log, oldest first: mail.log.2.gz, mail.log.1, mail.log-20261122.gz."""
     name = re.escape(path.name)
-    form = re.compile(rf"{name}(?:\.(\d+)|[-.](\d{{4}}-?\d\d-?\d\d(?:-?\d+)?))(?:\.(?:gz|bz2|xz))?")
+    day = "[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:-?[0-9]+)?"
+    form = re.compile(rf"{name}(?:\.([0-9]+)|[-.]({day}))(?:\.(?:gz|bz2|xz))?")
     with suppress(OSError):
         found = [path.parent / name for name in inroot.entries(path.parent) if form.fullmatch(name)]
         return sorted(found, key=lambda one: one.stat().st_mtime)

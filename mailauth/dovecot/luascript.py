@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"--\[(?P<comment>=*)\[.*?\](?P=comment)\]|--[^\n]*"
     r"|\[(?P<level>=*)\[(?P<long>.*?)\](?P=level)\]"
     r"|(?P<quoted>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
-    r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<number>\d[\w.]*)|(?P<sign>\.\.\.|\.\.|::|[^\s])",
+    r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<number>[0-9][\w.]*)|(?P<sign>\.\.\.|\.\.|::|[^\s])",
     re.DOTALL,
 )
 # What can define a function under a name that does not stand in the script.

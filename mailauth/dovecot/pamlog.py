@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 
 _SAID = re.compile(r"\b(pam_\w+\((?P<service>[\w@%+:,.-]+):(?:auth|account|session|setcred)\): .+)")
-_UNLOADED = re.compile(r"\bauth(?:\[\d+\])?: (PAM (?:unable to dlopen|adding faulty module).+)")
-_STAMP = re.compile(r"^(\w{3} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
+_UNLOADED = re.compile(r"\bauth(?:\[[0-9]+\])?: (PAM (?:unable to dlopen|adding faulty module).+)")
+_CLOCK = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
+_STAMP = re.compile(rf"^(\w{{3}} [ 0-9][0-9] {_CLOCK}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK})")
 
 
 def said_of(lines: Iterable[str], user: str, services: frozenset[str]) -> dict[str, str]:

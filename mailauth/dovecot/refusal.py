@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mailauth.dovecot.version import Version
 
-_PLACE = re.compile(r"Error in configuration file (?P<file>[^:]*?)(?: line (?P<line>\d+))?: (?P<what>.*)")
+_PLACE = re.compile(r"Error in configuration file (?P<file>[^:]*?)(?: line (?P<line>[0-9]+))?: (?P<what>.*)")
 # 2.3: "Unknown setting: passdb { passwd_file_path"; 2.4: "Unknown setting: args (passdb_args or ...)"
 _UNKNOWN = re.compile(r"Unknown (?:setting|section name): (?:.*\{ )?([^\s({]+)")
 

@@ -188,7 +188,7 @@ def _of_plugin(setting: Setting, way: _Way) -> Misfit:
     if is_secret(setting):
         return way.misfit(setting, "it stands at the top level in 2.4", None, secret=True)
     quota = re.fullmatch(r"\w+:([^:]*).*", value)
-    size = re.fullmatch(r"\*:storage=(\d+[A-Za-z]?)", value)
+    size = re.fullmatch(r"\*:storage=([0-9]+[A-Za-z]?)", value)
     row = in_24("plugin", name)
     if name == "sieve" and (found := re.fullmatch(r"file:([^;]+)(?:;active=(.+))?", value)):
         active = f"\n  active_path = {found[2]}" if found[2] else ""

@@ -21,7 +21,7 @@ _MAIL_PARTS = {
 # Their letters have meanings of their own, or none of Dovecot's
 _OTHER_LETTERS = frozenset({"log_timestamp", "pop3_uidl_format"})
 _UIDL = {"v": "uidvalidity", "u": "uid", "m": "md5", "f": "filename", "g": "guid"}
-_UIDL_LETTER = re.compile(r"%(0?)(\d*)(X?)([vumfg])")
+_UIDL_LETTER = re.compile(r"%(0?)([0-9]*)(X?)([vumfg])")
 _OWN_NAME = re.compile(r"\$(?!SET:|ENV:)\{?([a-z][a-z0-9_]*)\}?")
 _LOGIN_LETTERS = re.compile(r"%(?:\{[a-z_]+\}|[A-Za-z])")
 _LISTS = ("mail_plugins", "protocols", "auth_mechanisms")

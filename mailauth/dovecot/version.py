@@ -10,7 +10,7 @@ Dialect = Literal["2.3", "2.4"]
 DIALECTS: tuple[Dialect, ...] = ("2.3", "2.4")
 _FIRST, _LAST = (2, 3), (2, 4)
 
-_NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+_NUMBERS = re.compile(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)

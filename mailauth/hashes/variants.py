@@ -185,7 +185,7 @@ def _escaped(text: str) -> Iterator[_Raw]:
     yield (
         Change.ESCAPED,
         "without what a shell takes for variables ($)",
-        re.sub(r"\$(?:\w+|\{\w+\}|[*@#?!-])", "", re.sub(r"\$(\d)", "", text)).encode(),
+        re.sub(r"\$(?:\w+|\{\w+\}|[*@#?!-])", "", re.sub(r"\$([0-9])", "", text)).encode(),
     )
     yield Change.ESCAPED, "with $ for $$", text.replace("$$", "$").encode()
     yield Change.ESCAPED, "with HTML entities (&amp;)", html.escape(text).encode()

@@ -108,7 +108,7 @@ class Server:
         """The server's version, from its program."""
         program = self.find(self.daemon)
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-        found = re.search(r"\d+(\.\d+)+", told)
+        found = re.search(r"[0-9]+(\.[0-9]+)+", told)
         return found[0] if found else told.strip()
 
     def new_database(self) -> LabPlace:

@@ -74,7 +74,7 @@ def _group(root: Path, folder: Path, names: tuple[str, str, str]) -> Iterator[Ce
         return
     used = digits.number((_text(root / folder / used_name) or "0").strip()) or 0
     # File pages that nobody uses now are given back before the limit bites.
-    cache = re.search(rf"^{cache_name} (\d+)", _text(root / folder / "memory.stat") or "", re.MULTILINE)
+    cache = re.search(rf"^{cache_name} ([0-9]+)", _text(root / folder / "memory.stat") or "", re.MULTILINE)
     free = limit - used + (int(cache[1]) if cache else 0)
     yield Ceiling("the control group", f"/{folder / limit_name}", limit, min(free, limit), each=False)
 
@@ -83,7 +83,7 @@ def _unit(master: int, root: Path) -> Iterator[Ceiling]:
     """The hard limits that Dovecot's master was started with (LimitAS=, LimitDATA= of its unit)."""
     text = _text(root / f"proc/{master}/limits") or ""
     for name, what in (("Max address space", "LimitAS"), ("Max data size", "LimitDATA")):
-        found = re.search(rf"^{name}\s+\S+\s+(\d+)", text, re.MULTILINE)
+        found = re.search(rf"^{name}\s+\S+\s+([0-9]+)", text, re.MULTILINE)
         if found:
             limit = int(found[1])
             yield Ceiling(
@@ -96,7 +96,7 @@ def _unit(master: int, root: Path) -> Iterator[Ceiling]:
 
 
 def _meminfo(root: Path) -> dict[str, int]:
-    rows = re.findall(r"^(\w+):\s+(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
+    rows = re.findall(r"^(\w+):\s+([0-9]+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
     return {name: int(size) * 1024 for name, size in rows}
 
 

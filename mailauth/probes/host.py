@@ -79,7 +79,7 @@ def observe_start(scene: Scene) -> NoStart | NotApplicable:
         return NotApplicable(NoStart, f"{service.name} runs")
     asked = typed.shown(scene.dovecot, "doveadm", "log", "errors")
     said = scene.dovecot.run("doveadm", "log", "errors", timeout=10.0).out
-    mine = re.compile(rf"(?:Error|Fatal): (?:\w+: )?{service.name}(?:\(\d+\))?: (.*)")
+    mine = re.compile(rf"(?:Error|Fatal): (?:\w+: )?{service.name}(?:\([0-9]+\))?: (.*)")
     words = [found[1] for line in said.splitlines() if (found := mine.search(line))]
     short = [text for text in words[-20:] if _NO_MEMORY.search(text)]
     if not short:

@@ -28,8 +28,10 @@ from mailauth.probes.log_tail import log_paths, syslog_file
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 
-_CONTAINER = re.compile(r" (\d+:\d+) (/(?:\S*/)?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) ")
-_MOUNT = re.compile(r"^\d+ \d+ (\d+:\d+) (/\S*) (/\S*) ", re.MULTILINE)  # proc_pid_mountinfo(5)
+_CONTAINER = re.compile(
+    r" ([0-9]+:[0-9]+) (/(?:\S*/)?containers/[0-9a-f]{64})/(?:resolv\.conf|hostname|hosts) "
+)
+_MOUNT = re.compile(r"^[0-9]+ [0-9]+ ([0-9]+:[0-9]+) (/\S*) (/\S*) ", re.MULTILINE)  # proc_pid_mountinfo(5)
 _JOURNALS = ("/var/log/journal", "/run/log/journal")  # systemd-journald.service(8)
 _MOST_SETTINGS = 1024 * 1024  # bytes of hostconfig.json
 _MOST_PENALTIES = 1000

@@ -48,7 +48,9 @@ _OF_PASSWORDS = re.compile(
     r"pass|pw|crypt|clear|plain|hash|digest|secret|cred|token|key|pin|code|sha|md5|nt|lm|auth|kenn|mdp|contra",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?.*)?|\d{10}(\.\d+)?")
+_DATE = re.compile(
+    r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]([ T][0-9][0-9]:[0-9][0-9](:[0-9][0-9])?.*)?|[0-9]{10}(\.[0-9]+)?"
+)
 
 
 def column_of_something_else(source: SqlSource, stored: bytes, user: str) -> schema.Place | None:

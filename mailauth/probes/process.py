@@ -344,7 +344,7 @@ def _status(pid: int, key: str) -> int:
 
 def _size(status: str, key: str) -> int:
     """A size in bytes, of /proc/PID/status."""
-    found = re.search(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE)
+    found = re.search(rf"^{key}:\s+([0-9]+) kB", status, re.MULTILINE)
     if not found:
         raise CannotObserve("the process ended while we looked; try again.")
     return int(found[1]) * 1024

@@ -84,4 +84,4 @@ def _may_fit(trial: Trial, stored: StoredHash) -> bool:
 
 def _as_dovecot_sees_it(library: str) -> str:
     """The path without the road into another root."""
-    return re.sub(r"^/proc/\d+/root", "", library)
+    return re.sub(r"^/proc/[0-9]+/root", "", library)

@@ -22,7 +22,7 @@ from mailauth.remedies import RELOAD, remedy
 from mailauth.stores.store import OF_THE_CONNECTION
 
 # What the master says of it, which is not why.
-_MASTERS = re.compile(r"service\(auth\): (?:command startup failed|child \d+ killed)")
+_MASTERS = re.compile(r"service\(auth\): (?:command startup failed|child [0-9]+ killed)")
 
 # What names the same fault more exactly: a setting, a driver, a file or a limit.
 _NAMED = (

@@ -22,7 +22,7 @@ def problem(
     configured: Configured, log: LogWindow, trouble: LogTrouble, setting: str, careful: str
 ) -> Problem:
     """Raise ``setting`` of the service that the log names."""
-    number = re.search(r"\((\d+)\)", trouble.text.partition("): ")[2])
+    number = re.search(r"\(([0-9]+)\)", trouble.text.partition("): ")[2])
     more = max(_AT_LEAST, 2 * int(number[1]) if number else 0)
     text = [block("service", trouble.service, Setting(setting, str(more)))]
     return Problem(

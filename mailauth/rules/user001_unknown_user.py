@@ -132,7 +132,7 @@ def _shown(one: HidesRows) -> str:
     return f"SHOW CREATE VIEW {one.name}" if one.driver == "mysql" else f".schema {one.name}"
 
 
-_DOMAIN = re.compile(r"%[-.\d]*[A-Z]*d(?![A-Za-z])|%[A-Z]*\{[^}]*\bdomain")
+_DOMAIN = re.compile(r"%[-.0-9]*[A-Z]*d(?![A-Za-z])|%[A-Z]*\{[^}]*\bdomain")
 
 
 def _of_domain(absent: list[PassdbAnswer]) -> str:

@@ -38,7 +38,7 @@ _OF_DATA = {
 }
 # passwordPolicyResponse.error: draft-behera-ldap-password-policy-10 section 6.2.
 _OF_POLICY = {0: Bound.EXPIRED, 1: Bound.LOCKED, 2: Bound.CHANGE}
-_ADDRESS = re.compile(r"ldaps?://(\[[^\]]*\]|[^:/]*)(?::(\d+))?")
+_ADDRESS = re.compile(r"ldaps?://(\[[^\]]*\]|[^:/]*)(?::([0-9]+))?")
 
 
 def prepare() -> None:

@@ -5,7 +5,7 @@ Each returns one row with a field "user", the name that is shown.  Of the query 
 
 import re
 
-_WORD = re.compile(r"[^\W\d]\w*")
+_WORD = re.compile(r"[^\W0-9]\w*")
 _MOST = 60  # words of a query
 
 

@@ -15,11 +15,11 @@ _OF_USER = (
     r"user|username|domain|domain_first|domain_last|owner_user"
     r"|(?:orig|original|auth|login)_(?:user|username|domain)"
 )
-USER_VARIABLE = re.compile(rf"%[-\d.]*[A-Z]*(?:[und](?![A-Za-z])|\{{\s*(?:{_OF_USER})\b[^}}]*\}})")
-_DOMAIN = re.compile(r"%[-\d.]*[A-Z]*(?:d(?![A-Za-z])|\{[^}]*\bdomain\b[^}]*\})")
-_PASSWORD = re.compile(r"%[-\d.]*[A-Z]*(?:w(?![A-Za-z])|\{\s*password\b[^}]*\})")
+USER_VARIABLE = re.compile(rf"%[-0-9.]*[A-Z]*(?:[und](?![A-Za-z])|\{{\s*(?:{_OF_USER})\b[^}}]*\}})")
+_DOMAIN = re.compile(r"%[-0-9.]*[A-Z]*(?:d(?![A-Za-z])|\{[^}]*\bdomain\b[^}]*\})")
+_PASSWORD = re.compile(r"%[-0-9.]*[A-Z]*(?:w(?![A-Za-z])|\{\s*password\b[^}]*\})")
 _TOKEN = re.compile(
-    r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|%[-\d.]*[A-Z]*(?:\{[^}]*\}|[a-z])"
+    r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|%[-0-9.]*[A-Z]*(?:\{[^}]*\}|[a-z])"
     r"|[A-Za-z_][\w$]*(?:\.(?:[A-Za-z_][\w$]*|\"[^\"]*\"|`[^`]*`))*|[(),;]|\S"
 )
 _ENDS_WHERE = frozenset(

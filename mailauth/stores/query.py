@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-VARIABLE = re.compile(r"%(?:\{[^}]*\}|[-\d.]*[A-Z]*[a-z])")
+VARIABLE = re.compile(r"%(?:\{[^}]*\}|[-0-9.]*[A-Z]*[a-z])")
 
 
 _COMMENT = re.compile(r"(?s)'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|(?P<comment>/\*(?!!).*?\*/|--(?=\s|\Z)[^\n]*)")

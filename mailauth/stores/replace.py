@@ -65,7 +65,7 @@ def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
     Each folder is opened below the one before: what is exchanged for a link meanwhile is not followed.
     """
     shown = shown_as or str(path)
-    if re.match(r"/proc/\d+/root/", str(path)):  # whose links would lead back into our own root
+    if re.match(r"/proc/[0-9]+/root/", str(path)):  # whose links would lead back into our own root
         raise ValueError("a file in another root is changed from inside it")
     try:
         real = _real(path, shown)

@@ -34,7 +34,7 @@ def _bare(name: str) -> str:
 def width(declared: str) -> int | None:
     """How many characters a declared type takes; None where it sets no limit."""
     found = re.match(
-        r"[A-Za-z_ ]*(?:char|binary|text|character|varying)[A-Za-z_ ]*\((\d+)\)", declared, re.IGNORECASE
+        r"[A-Za-z_ ]*(?:char|binary|text|character|varying)[A-Za-z_ ]*\(([0-9]+)\)", declared, re.IGNORECASE
     )
     if found:
         return int(found[1])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import mailauth
 
 _RULES = Path(mailauth.__file__).parent / "rules"
-_CODE = re.compile(r"[a-z]{2,8}\d{3}")
+_CODE = re.compile(r"[a-z]{2,8}[0-9]{3}")
 
 
 class Explained(NamedTuple):

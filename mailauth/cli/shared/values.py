@@ -24,7 +24,7 @@ def sayable(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 def seconds(text: str) -> float:
     """10, 10s, 5m, 6h, 1d, 1w."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhdw]?)", text.strip())
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]+)?)([smhdw]?)", text.strip())
     value = float(found[1]) * _UNITS[found[2]] if found else -1.0
     if not 0 <= value <= _LONGEST:
         raise click.BadParameter(f"{text!r} is not a time; write 10s, 5m, 6h or 1d.")
@@ -35,7 +35,7 @@ def span(text: str, option: str) -> timedelta | None:
     """A number and its unit; None for all.  Raises UsageError."""
     if text == "all":
         return None
-    found = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    found = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
     if not found:
         raise UsageError(f"{option} {text}: give a number and a unit, such as 30m, 24h or 7d, or all.")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
