@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from mailauth.dovecot import holding
 from tests.check.tools import tool
 from tests.migrate.conftest import OnLoginLab, old_users
 
@@ -25,7 +26,8 @@ def test_systemd_takes_the_units_and_calls_the_service_shut_in(on_login: Make, t
     found.enable()
     settings = found.state / "on-login" / "settings.json"
     kept = json.loads(settings.read_text())
-    settings.write_text(json.dumps(kept | {"pid": found.lab.master_pid}))
+    pid = found.lab.master_pid
+    settings.write_text(json.dumps(kept | {"pid": pid, "mark": holding.mark(pid)}))
     assert "CAP_SYS_ADMIN" in found.mailauth("unit").stdout, "it has to enter another root"
     settings.write_text(json.dumps(kept | {"pid": None}))
     for kind, words in (("service", ()), ("socket", ("--socket",))):
