@@ -9,7 +9,6 @@ from dataclasses import replace
 from itertools import islice
 
 from mailauth import lines
-from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
@@ -64,7 +63,7 @@ def _in_file(passdb: Passdb, scene: Scene, ask: Ask) -> list[NearName]:
     other = "" if wanted == looked_up else wanted
     odd: list[NearName] = []
     try:
-        with inroot.opened(scene.dovecot.path(record.place)) as file:
+        with passwd_file.opened(scene.dovecot.path(record.place)) as file:
             for number, (line, _) in enumerate(islice(lines.sized(file), LINES), 1):
                 name = passwd_file.name_of(line).decode("utf-8", "replace")
                 place = f"{record.place}:{number}"

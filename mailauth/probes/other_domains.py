@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import islice
 
 from mailauth import lines
-from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NearName
@@ -52,7 +51,7 @@ def _in_file(passdb: Passdb, scene: Scene, ask: Ask, local: str) -> tuple[str, l
     record = ask(passdb, local)
     if record.absent:
         return record.place, []
-    with inroot.opened(scene.dovecot.path(record.place)) as file:
+    with passwd_file.opened(scene.dovecot.path(record.place)) as file:
         begun = (passwd_file.name_of(line) for line, _ in islice(lines.sized(file), LINES))
         names = (name.decode("utf-8", "replace") for name in begun)
         return record.place, list(islice((name for name in names if _same(name, local)), _MOST))

@@ -6,13 +6,13 @@ The first line of a name counts, as for Dovecot; later ones are left as they are
 import random
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from mailauth import lines
-from mailauth.dovecot import inroot
 from mailauth.errors import Refused
 from mailauth.stores import obstacles, passwd_file, replace
 from mailauth.stores.once import Once
@@ -158,16 +158,17 @@ class _Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._open = ExitStack()
 
     def __enter__(self) -> Iterator[tuple[bytes, int]]:
         try:
-            self._file = inroot.opened(self._path)
+            file = self._open.enter_context(passwd_file.opened(self._path))
         except OSError as why:
             raise Refused(f"{self._path}: cannot be read ({why.strerror}).") from None
-        return lines.sized(self._file)
+        return lines.sized(file)
 
     def __exit__(self, *_error: object) -> None:
-        self._file.close()
+        self._open.close()
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from mailauth import lines
-from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
@@ -107,7 +106,7 @@ def _bytes(value: Value) -> bytes | None:
 def _of_file(path: Path) -> Iterator[Listed]:
     seen = Once()
     try:
-        with inroot.opened(path) as file:
+        with passwd_file.opened(path) as file:
             for line, size in lines.sized(file):
                 name = passwd_file.name_of(line)
                 if not name:

@@ -3,8 +3,12 @@
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/db-passwd-file.c.
 """
 
+import errno
+import os
 import re
+import stat
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,8 +18,9 @@ from mailauth import lines
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.dovecot.variables import Fill
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, Refused
 from mailauth.oserrors import unseen
+from mailauth.stores import replace as replacing
 from mailauth.stores.store import Failing, Failure, Outcome, Record
 
 _EXTRA_FIELDS = 7  # the first field that holds extra fields
@@ -28,6 +33,26 @@ def place(source: FileSource, fill: Fill) -> tuple[str, str]:
     return path, fill(source.username_format or "%u", str)
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """To read.  Root, who may read more than Dovecot, follows no link of a user's to another's file.
+
+    Raises OSError.
+    """
+    if os.geteuid() != 0 or inroot.process_of(path) is not None:
+        with inroot.opened(path) as file:
+            yield file
+        return
+    with ExitStack() as both:
+        try:
+            held = both.enter_context(replacing.held(path))
+        except Refused as why:
+            raise OSError(errno.ELOOP, f"not followed: {why.reason.removesuffix('.')}") from None
+        if not stat.S_ISREG(os.fstat(held).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        yield both.enter_context(os.fdopen(os.dup(held), "rb"))
+
+
 def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -> Record:
     """Find ``user`` as Dovecot does: the first line of that name counts, later ones are ignored.
 
@@ -37,7 +62,7 @@ def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -
     shown = shown_as or str(path)
     wanted = user.encode()
     try:
-        with inroot.opened(path) as file:
+        with opened(path) as file:
             for number, (line, size) in enumerate(lines.sized(file), 1):
                 if name_of(line) == wanted:
                     if size > len(line):
@@ -76,7 +101,7 @@ def ids_of(path: Path, user: str) -> Iterator[tuple[int, str | None, str | None]
     Raises OSError.
     """
     wanted = user.encode()
-    with inroot.opened(path) as file:
+    with opened(path) as file:
         for number, (line, _) in enumerate(lines.sized(file), 1):
             if name_of(line) == wanted:
                 words = [word.decode("utf-8", "backslashreplace") for word in _entry(line).split(b":")]
@@ -188,7 +213,7 @@ def goes_on(path: Path, number: int, cut: bytes) -> bytes:
 
     Raises OSError.
     """
-    with inroot.opened(path) as file:
+    with opened(path) as file:
         line = next((one for one, _ in islice(lines.sized(file), number, number + 1)), b"")
     rest = _entry(line).partition(b":")[0].strip()
     return cut + rest if rest else b""

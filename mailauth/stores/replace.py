@@ -88,7 +88,7 @@ def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
 def held(path: Path) -> Iterator[int]:
     """A descriptor of the file or folder that a path leads to, as ``opened`` finds it.  Raises as that."""
     real = _real(path, str(path))
-    folder = _folder(real.parent)
+    folder = _folder(real.parent, os.O_PATH)
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         file = os.open(real.name or ".", flags, dir_fd=folder)
@@ -129,7 +129,7 @@ def _real(path: Path, shown: str) -> Path:
     return done
 
 
-def _folder(path: Path) -> int:
+def _folder(path: Path, to: int = os.O_RDONLY) -> int:
     """A folder, opened part by part, none of which is a link.  Raises OSError."""
     way = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     at = os.open("/", way)
@@ -138,7 +138,7 @@ def _folder(path: Path) -> int:
             below = os.open(part, way, dir_fd=at)
             os.close(at)
             at = below
-        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+        return os.open(".", to | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
     finally:
         os.close(at)
 

@@ -191,7 +191,7 @@ def of_files(
     for path in paths:
         seen: array[int] = array("q")
         try:
-            with inroot.opened(path) as file:
+            with passwd_file.opened(path) as file:
                 for number, (line, size) in enumerate(lines.sized(file), 1):
                     if line[:1] in _NO_ENTRY or not passwd_file.is_entry(line):
                         continue
@@ -222,7 +222,7 @@ def _twice(path: Path, seen: "array[int]") -> list[str]:
     if not alike:
         return []
     counts: dict[bytes, int] = {}
-    with inroot.opened(path) as file:
+    with passwd_file.opened(path) as file:
         for line, _ in lines.sized(file):
             name = line.partition(b":")[0]
             if line[:1] not in _NO_ENTRY and hash(name) in alike:

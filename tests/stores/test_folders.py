@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.errors import Refused
-from mailauth.stores import change, replace
+from mailauth.dovecot.authconfig import FileSource
+from mailauth.errors import MailauthError, Refused
+from mailauth.hashes.damaged import Reader
+from mailauth.stores import change, listing, passwd_file, replace, string_counts
 from mailauth.stores.file_table import FileTable
 from tests.met import in_time
 
@@ -52,6 +54,39 @@ def test_a_folder_that_is_a_link(file: Path, roots: Path) -> None:
     with pytest.raises(Refused, match=f"symbolic link that belongs to user {USER}"):
         write(file)
     assert OLD in roots.read_bytes()
+
+
+def _counted(file: Path) -> object:
+    return list(
+        string_counts.of_files([file], "", string_counts.Question(Reader((2, 4, 1), "PLAIN"))).classes
+    )
+
+
+@pytest.mark.parametrize("part", ["file", "folder"])
+@pytest.mark.parametrize(
+    "reading",
+    [
+        lambda file: FileTable(file).page(None, 10),
+        lambda file: list(listing.listed(FileSource(str(file), ""))),
+        lambda file: passwd_file.lookup(file, "alice"),
+        _counted,
+    ],
+    ids=["table", "listing", "lookup", "counts"],
+)
+def test_a_link_that_root_is_to_read_through(
+    file: Path, roots: Path, part: str, reading: Callable[[Path], object]
+) -> None:
+    """To root's hashes, which migrate move would carry into a store of the user's.  A link of root's counts."""
+    roots.chmod(0o600)
+    shutil.rmtree(file.parent) if part == "folder" else file.unlink()
+    (link := file.parent if part == "folder" else file).symlink_to(
+        roots.parent if part == "folder" else roots
+    )
+    os.lchown(link, USER, USER)
+    with pytest.raises(MailauthError, match=f"symbolic link that belongs to user {USER}"):
+        reading(file)
+    os.lchown(link, 0, 0)
+    assert reading(file)
 
 
 def test_a_folder_that_becomes_a_link(file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
