@@ -76,7 +76,7 @@ def _counted(file: Path) -> object:
 def test_a_link_that_root_is_to_read_through(
     file: Path, roots: Path, part: str, reading: Callable[[Path], object]
 ) -> None:
-    """To root's hashes, which migrate move would carry into a store of the user's.  A link of root's counts."""
+    """To root's hashes, which migrate move would put into the user's store.  A link of root's counts."""
     roots.chmod(0o600)
     shutil.rmtree(file.parent) if part == "folder" else file.unlink()
     (link := file.parent if part == "folder" else file).symlink_to(
