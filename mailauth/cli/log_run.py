@@ -107,7 +107,7 @@ def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> 
 
 
 def _with_something_in_it(report: FromLogReport, asked: Reading) -> FromLogReport:
-    """Raises CannotObserve for empty files: they are no log without a failure.  A note says what stopped it."""
+    """Raises CannotObserve for empty files: they are no log without a failure.  A note says why it ended."""
     files = [path for path in asked.paths if str(path) != "-"]
     if report.lines or report.notes or any(path.stat().st_size for path in files):
         return report

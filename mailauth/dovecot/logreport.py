@@ -84,8 +84,8 @@ class FromLogReport:
     client in.  ``unexplained``: failures of which the log gives no reason (auth_verbose = no).
     ``patterns``: how many users have each.  ``size``: bytes of log that the failures wrote;
     ``bytes_per_day``: at this rate, None where the log spans less than an hour.  ``free``: bytes that the
-    filesystem of the log has left, where the log is written now.  ``partial``: reading ended in time, or a line
-    was too long: what was not looked at may hold failures.
+    filesystem of the log has left, where the log is written now.  ``partial``: reading ended in time, or a
+    line was too long: what was not looked at may hold failures.
     """
 
     sources: list[str]
