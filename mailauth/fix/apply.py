@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot import holding
-from mailauth.dovecot.doveadm import Installation, as_kept
+from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_config, read_or_refusal
 from mailauth.errors import CannotObserve, Refused, UsageError
@@ -27,7 +27,7 @@ from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, FixState, Journal, ModeEntry, StoreEntry
 from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
 from mailauth.fix.reload import reload, runs
-from mailauth.fix.takeback import NOT_RELOADED, UndoStep, modes_of, put, take_back
+from mailauth.fix.takeback import NOT_RELOADED, UndoStep, dovecot_of, modes_of, put, take_back
 from mailauth.hashes import Password
 from mailauth.looking import options
 from mailauth.probes.log_place import observe_log_destination
@@ -146,21 +146,13 @@ def undo(name: str, dovecot: Installation | None = None) -> Ending:
         journal = journals.read(name)
         if journal.state not in (FixState.APPLYING, FixState.APPLIED):
             raise Refused(f"{name} was {journal.state.value} already.")
-        if dovecot is None:
-            dovecot = _as_then(journal)
+        dovecot = dovecot or dovecot_of(journal)
         with Guard() as guard:
             guard.finish()
             steps = take_back(journal, dovecot)
             if not any(step.again for step in steps):
                 journal = journals.finished(journal, FixState.UNDONE)
             return Ending(name, journal.state, tuple(steps), stays=journal.stays)
-
-
-def _as_then(journal: Journal) -> Installation:
-    """The Dovecot that a fix was for.  Raises UsageError where it cannot be known again."""
-    if not journal.pid:
-        return Installation(journal.config)
-    return as_kept(journal.pid, journal.config, journal.mark, f"fix {journal.id}")
 
 
 def _journal(ready: Ready) -> Journal:

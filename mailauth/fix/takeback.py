@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.diagnosing import Target
-from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.doveadm import Installation, as_kept
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.fix.entry import EntryChange
@@ -55,6 +55,13 @@ def _put(path: Path, before: bytes | None, after: bytes | None, like: Path) -> N
             replace.replace(place, [after])
     if after is None:
         replace.remove(path)
+
+
+def dovecot_of(journal: Journal) -> Installation:
+    """The Dovecot that a fix was for.  Raises UsageError where it cannot be known again."""
+    if not journal.pid:
+        return Installation(journal.config)
+    return as_kept(journal.pid, journal.config, journal.mark, f"fix {journal.id}")
 
 
 def take_back(journal: Journal, dovecot: Installation) -> list[UndoStep]:
