@@ -58,7 +58,8 @@ def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> _Walked:
             return exists, (*closed, *_behind(held, closed[0].folder, exists=exists))
 
         try:
-            return cast(_Walked, children.ask(walked, _Walked))
+            kept = [descriptor for _, descriptor in held]
+            return cast(_Walked, children.ask(walked, _Walked, kept=kept))
         except (OSError, RuntimeError, CannotObserve):
             raise CannotObserve(f"{path}: cannot be tried as uid {uid}.") from None
 
