@@ -333,7 +333,6 @@ SCHEMES = tuple(
     Scheme(
         name=name,
         aliases=aliases,
-        weak=False,
         parse=parse,
         verify=verify,
         generate=_generate_i if name == "ARGON2I" else generate,

@@ -12,7 +12,6 @@ import secrets
 
 from mailauth.errors import UsageError
 from mailauth.hashes import libcrypt, strength
-from mailauth.hashes.digest import memory
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 from mailauth.hashes.libraries import bcrypt
 from mailauth.hashes.md5crypt import surplus, trailing
@@ -161,12 +160,9 @@ def shape(params: Params) -> str:
 SCHEMES = (
     Scheme(
         name="BLF-CRYPT",
-        aliases=(),
-        weak=False,
         parse=parse,
         verify=verify,
         generate=generate,
-        memory=memory,
         seconds=seconds,
         shape=shape,
         options=("cost",),

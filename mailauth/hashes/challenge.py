@@ -7,8 +7,8 @@ import struct
 from collections.abc import Callable
 
 from mailauth.errors import UsageError
-from mailauth.hashes.digest import memory, shape
 from mailauth.hashes.digest import seconds as one_round
+from mailauth.hashes.digest import shape
 from mailauth.hashes.digests import md4, md5, md5_state, sha1
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 
@@ -165,7 +165,6 @@ SCHEMES = (
             parse=_parse_cram,
             verify=_verify_cram,
             generate=_generate_cram,
-            memory=memory,
             seconds=one_round,
             shape=shape,
             default_encoding="HEX",
@@ -178,12 +177,9 @@ SCHEMES = (
     ),
     Scheme(
         name="DIGEST-MD5",
-        aliases=(),
-        weak=False,
         parse=_parse_digest,
         verify=_verify_digest,
         generate=_generate_digest,
-        memory=memory,
         seconds=one_round,
         shape=shape,
         default_encoding="HEX",
@@ -193,12 +189,9 @@ SCHEMES = (
     ),
     Scheme(
         name="OTP",
-        aliases=(),
-        weak=False,
         parse=_parse_otp,
         verify=_verify_otp,
         generate=_generate_otp,
-        memory=memory,
         seconds=_seconds_otp,
         shape=_shape_otp,
         gone=(2, 4, 5),

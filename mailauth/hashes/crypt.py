@@ -167,7 +167,6 @@ def reads(params: Params) -> int | None:
 SCHEMES = tuple(
     Scheme(
         name=name,
-        aliases=(),
         weak=weak,
         parse=parse,
         verify=verify,

@@ -13,10 +13,8 @@ from mailauth.hashes.digests import md4, md5, sha1, sha256, sha512
 from mailauth.hashes.hash import (
     MATCH,
     MISMATCH,
-    NO_MEMORY,
     Flaw,
     Judgement,
-    Memory,
     Params,
     Password,
     Scheme,
@@ -24,10 +22,6 @@ from mailauth.hashes.hash import (
 )
 
 Digest = Callable[[bytes], bytes]
-
-
-def memory(_payload: bytes) -> Memory:
-    return NO_MEMORY
 
 
 def seconds(_params: Params) -> float:
@@ -66,7 +60,6 @@ def unsalted(
         parse=parse,
         verify=verify,
         generate=generate,
-        memory=memory,
         seconds=seconds,
         shape=shape,
         default_encoding=encoding,
@@ -104,12 +97,10 @@ def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
 
     return Scheme(
         name=name,
-        aliases=(),
         weak=weak,
         parse=parse,
         verify=verify,
         generate=generate,
-        memory=memory,
         seconds=seconds,
         shape=shape,
         default_encoding="BASE64",
@@ -122,7 +113,6 @@ _FAST = "unsalted and one round: equal passwords look equal, and guessing is fas
 
 SCHEMES = (
     unsalted("SHA", ("SHA1",), sha1, "BASE64", weak=False, about=_FAST, families=("sha1",)),
-    unsalted("SHA1", ("SHA",), sha1, "BASE64", weak=False, about=_FAST, families=("sha1",)),
     unsalted("SHA256", (), sha256, "BASE64", weak=False, about=_FAST),
     unsalted("SHA512", (), sha512, "BASE64", weak=False, about=_FAST),
     salted("SMD5", md5, weak=True),

@@ -119,14 +119,14 @@ class Scheme:
     """
 
     name: str
-    aliases: tuple[str, ...]  # other names of the same thing
-    weak: bool  # refused by 2.4 unless auth_allow_weak_schemes=yes
     parse: Callable[[bytes], Params | Flaw]
     verify: Callable[[bytes, Password, str], Judgement]  # payload that parses, password, user
     generate: Callable[[Password, str, dict[str, int | str]], bytes]  # -> payload
-    memory: Callable[[bytes], Memory]
     seconds: Callable[[Params], float]  # about what one verification takes, on one core
     shape: Callable[[Params], str]  # the payload as a report may show it
+    aliases: tuple[str, ...] = ()  # other names of it; one that differs in more is a Scheme beside it
+    weak: bool = False  # refused by 2.4 unless auth_allow_weak_schemes=yes
+    memory: Callable[[bytes], Memory] = lambda _payload: NO_MEMORY
     default_encoding: str = ""  # "", "HEX" or "BASE64": how the payload is written without a suffix
     raw_length: int = 0  # of the payload, where it is fixed: then hex and base64 are told apart
     since: tuple[int, ...] = ()  # first Dovecot that has it, where that matters

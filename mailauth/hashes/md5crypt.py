@@ -9,7 +9,6 @@ import hmac
 import re
 
 from mailauth.hashes import encoding
-from mailauth.hashes.digest import memory
 from mailauth.hashes.digests import md5
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 from mailauth.hashes.pbkdf2 import salt_text
@@ -140,12 +139,10 @@ def verify_md5(payload: bytes, password: Password, user: str) -> Judgement:
 SCHEMES = (
     Scheme(
         name="MD5",
-        aliases=(),
         weak=True,
         parse=parse_md5,
         verify=verify_md5,
         generate=generate,
-        memory=memory,
         seconds=seconds,
         shape=shape,
         about="MD5-CRYPT, or a bare MD5 in hex or base64",
@@ -153,12 +150,10 @@ SCHEMES = (
     ),
     Scheme(
         name="MD5-CRYPT",
-        aliases=(),
         weak=True,
         parse=parse,
         verify=verify,
         generate=generate,
-        memory=memory,
         seconds=seconds,
         shape=shape,
         about="1000 rounds of MD5 ($1$)",

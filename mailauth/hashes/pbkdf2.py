@@ -10,7 +10,6 @@ import secrets
 
 from mailauth.errors import UsageError
 from mailauth.hashes import strength
-from mailauth.hashes.digest import memory
 from mailauth.hashes.encoding import CRYPT64, first_foreign
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 
@@ -87,12 +86,9 @@ def shape(params: Params) -> str:
 SCHEMES = (
     Scheme(
         name="PBKDF2",
-        aliases=(),
-        weak=False,
         parse=parse,
         verify=verify,
         generate=generate,
-        memory=memory,
         seconds=seconds,
         shape=shape,
         options=("rounds",),

@@ -9,17 +9,13 @@ from mailauth.hashes import strength
 from mailauth.hashes.hash import (
     MATCH,
     MISMATCH,
-    NO_MEMORY,
     Flaw,
     Judgement,
-    Memory,
     Params,
     Password,
     Scheme,
     Verdict,
 )
-
-_NAMES = ("PLAIN", "CLEAR", "CLEARTEXT")
 
 
 def parse(payload: bytes) -> Params:
@@ -32,10 +28,6 @@ def verify(payload: bytes, password: Password, _user: str) -> Judgement:
 
 def generate(password: Password, _user: str, _options: dict[str, int | str]) -> bytes:
     return password.text
-
-
-def memory(_payload: bytes) -> Memory:
-    return NO_MEMORY
 
 
 def seconds(_params: Params) -> float:
@@ -98,32 +90,24 @@ def shape_trunc(params: Params) -> str:
 
 
 SCHEMES = (
-    *(
-        Scheme(
-            name=name,
-            aliases=tuple(other for other in _NAMES if other != name),
-            weak=False,
-            parse=parse,
-            verify=verify,
-            generate=generate,
-            memory=memory,
-            seconds=seconds,
-            shape=shape,
-            about="the password itself, readable by whoever reads the store",
-            stores_password=True,
-            strength=strength.password,
-            families=("plain",),
-        )
-        for name in _NAMES
+    Scheme(
+        name="PLAIN",
+        aliases=("CLEAR", "CLEARTEXT"),
+        parse=parse,
+        verify=verify,
+        generate=generate,
+        seconds=seconds,
+        shape=shape,
+        about="the password itself, readable by whoever reads the store",
+        stores_password=True,
+        strength=strength.password,
+        families=("plain",),
     ),
     Scheme(
         name="PLAIN-TRUNC",
-        aliases=(),
-        weak=False,
         parse=parse_trunc,
         verify=verify_trunc,
         generate=generate_trunc,
-        memory=memory,
         seconds=seconds,
         shape=shape_trunc,
         options=("length",),

@@ -1,12 +1,13 @@
 """The table of all schemes, and how a name is looked up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from mailauth.hashes import argon2, bcrypt, challenge, crypt, digest, md5crypt, pbkdf2, plain, scram
 from mailauth.hashes.encoding import base64_decode, hex_decode
 from mailauth.hashes.hash import Flaw, Hash, Params, Scheme
 
-SCHEMES: tuple[Scheme, ...] = (
+_LISTED: tuple[Scheme, ...] = (
     *plain.SCHEMES,
     *digest.SCHEMES,
     *md5crypt.SCHEMES,
@@ -17,6 +18,20 @@ SCHEMES: tuple[Scheme, ...] = (
     *scram.SCHEMES,
     *challenge.SCHEMES,
 )
+
+
+def _under_each_name() -> Iterator[Scheme]:
+    """Each scheme, and after it those of its aliases that differ from it in nothing but the name."""
+    listed = {one.name for one in _LISTED}
+    for one in _LISTED:
+        yield one
+        names = (one.name, *one.aliases)
+        for alias in one.aliases:
+            if alias not in listed:
+                yield replace(one, name=alias, aliases=tuple(name for name in names if name != alias))
+
+
+SCHEMES = tuple(_under_each_name())
 """All that ``doveadm pw -l`` names, on 2.3 or 2.4."""
 
 AS_TEXT = frozenset(one.name for one in SCHEMES if one.stores_password)

@@ -10,7 +10,6 @@ import secrets
 
 from mailauth.errors import UsageError
 from mailauth.hashes import strength
-from mailauth.hashes.digest import memory
 from mailauth.hashes.encoding import base64_decode, base64_decode_leniently, base64_encode
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 
@@ -78,12 +77,9 @@ def scheme(name: str, digest: str, default: int, per_round: float) -> Scheme:
 
     return Scheme(
         name=name,
-        aliases=(),
-        weak=False,
         parse=lambda payload: _parsed(payload, name, size),
         verify=verify,
         generate=generate,
-        memory=memory,
         seconds=seconds,
         shape=lambda params: f"{dict(params)['iterations']},...",
         options=("rounds",),
