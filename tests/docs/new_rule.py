@@ -61,7 +61,7 @@ def test_{lower}(proof: Callable[..., Proof], dovecot_version: str) -> None:
 
 def main(words: list[str]) -> int:
     if len(words) != 2:
-        print("usage: bin/new-rule CODE NAME, such as bin/new-rule AUTH022 session_ends", file=sys.stderr)  # noqa: T201
+        print("usage: bin/new-rule CODE NAME, such as bin/new-rule AUTH999 session_ends", file=sys.stderr)  # noqa: T201
         return 2
     code, name = words
     if wrong := refused(code, name):
