@@ -15,6 +15,7 @@ from mailauth.finding import Rule
 from mailauth.render.json import schema, to_json
 from mailauth.rules import RULES
 from tests.cli.running import ROOT
+from tests.docs import log_filters
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 README = ROOT / "README.md"
@@ -224,6 +225,7 @@ def write() -> None:
     RULES_PAGE.write_text(rules_page())
     MATRIX_PAGE.write_text(matrix_page())
     SCHEMA.write_text(to_json(schema()) + "\n")
+    log_filters.write()
 
 
 if __name__ == "__main__":
