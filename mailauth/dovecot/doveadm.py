@@ -168,7 +168,8 @@ class Installation:
 
         In a forked child when that is another root or namespace, another user (``identity``), or when it is
         to have Dovecot's ``environment`` in place of ours; what the function needs must be imported before.
-        In our own root that child changes no file but ``writes``.  ``seconds``: how long it may take.
+        In our own root that child changes no file but ``writes``.  ``seconds``: how long it may take, in
+        another root never without an end: whoever is root there can stop it.
         Its CannotObserve and Refused pass through; any other exception is a bug of ours.
         """
         if not self.pid and identity is None and environment is None:
@@ -185,6 +186,8 @@ class Installation:
             confining.die_with_parent()
             return call()
 
+        if seconds is None and self.pid:
+            seconds = _MOST_SECONDS
         return cast(_T, children.ask(work, form, self.pid, seconds=seconds))
 
     def stay(self, make: Callable[[], object], protocol: type) -> Staying:

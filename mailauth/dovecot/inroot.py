@@ -14,6 +14,7 @@ import fnmatch
 import glob
 import os
 import re
+import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ _ROOT = re.compile(r"(/proc/([0-9]+)/root)(?=/|$)")
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ONLY_NAMED = os.O_PATH | os.O_CLOEXEC  # a socket: it is connected to, not opened
 _MOST_ADDRESS = 100
+_MOST_SECONDS = 30.0  # to open a file
 _UNKNOWN = (errno.ENOSYS, errno.EPERM)  # an old kernel; a sandbox that does not know the call
 _MiB = 1024 * 1024
 # Bytes that are read of a file, one bound for each kind.
@@ -192,9 +194,15 @@ def _as_its_user(pid: int, folder: int, root: str, name: str, flags: int) -> int
         finally:
             os._exit(0)
     its.close()
-    with ours:
-        data, descriptors, _, _ = socket.recv_fds(ours, 16, 1)
-    os.waitpid(child, 0)
+    try:
+        with ours:
+            ours.settimeout(_MOST_SECONDS)  # that user can stop it
+            data, descriptors, _, _ = socket.recv_fds(ours, 16, 1)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(child, 0)
     if descriptors:
         return descriptors[0]
     code = int(data or errno.EACCES)

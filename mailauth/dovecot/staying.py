@@ -5,6 +5,9 @@ write must go where the page was read.
 """
 
 import os
+import select
+import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
@@ -13,10 +16,12 @@ from typing import Any, BinaryIO, get_type_hints
 import msgspec
 
 from mailauth.dovecot import answers, confining, entering, holding
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, NoAnswerInTime
 
 _LENGTH = 8  # bytes of a message's length
 _MOST_SECONDS = 7 * 24 * 3600.0  # of CPU, for one migration
+_MOST_WAIT = 3600.0  # seconds for one answer: whoever is root in there can stop the child
+_ENDING = 10.0  # seconds
 _ENDED = "the child in the other root has ended before it answered; run it again."
 
 
@@ -60,10 +65,22 @@ class Staying:
         if self._child:
             os.close(self._asking)
             os.close(self._answers)
-            os.waitpid(self._child, 0)
+            until = time.monotonic() + _ENDING
+            while os.waitpid(self._child, os.WNOHANG) == (0, 0):
+                if time.monotonic() > until:
+                    os.kill(self._child, signal.SIGKILL)
+                    os.waitpid(self._child, 0)
+                    break
+                time.sleep(0.002)
             self._child = 0
 
     def _answer(self, form: Any) -> Any:
+        ready = select.poll()
+        ready.register(self._answers, select.POLLIN)
+        if not ready.poll(_MOST_WAIT * 1000):
+            raise NoAnswerInTime(
+                f"the child in the other root did not answer within {_MOST_WAIT:.0f} seconds."
+            )
         data = _received(self._answers, answers.MOST)
         if data is None:
             raise CannotObserve(_ENDED)

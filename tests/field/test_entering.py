@@ -13,13 +13,14 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from msgspec import structs
 
 from mailauth.cli import migrate_on_login_run
-from mailauth.dovecot import conffiles, confining, containers, holding, inroot, typed
+from mailauth.dovecot import conffiles, confining, containers, doveadm, holding, inroot, staying, typed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
@@ -28,6 +29,7 @@ from mailauth.hashes import Memory, Password
 from mailauth.lab.builds import installed
 from mailauth.memory.child import trial
 from mailauth.migrate import onlogin
+from mailauth.stores.listing import Read
 from tests.cli.running import ORDINARY, mailauth
 from tests.field.container import CAPABILITIES, SECRET, USER, container
 
@@ -160,6 +162,31 @@ def test_our_memory_is_not_shown(master: int) -> None:
             assert "/exe: Permission denied" in told.err
     finally:
         os.waitpid(child, 0)
+
+
+def test_whoever_stops_our_child_in_there_does_not_stop_us(
+    master: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root in there may send it any signal, and one that is stopped neither answers nor ends."""
+    inside = Installation(pid=master)
+    stop = (
+        "cd /proc; for p in [0-9]*; do"
+        " [ $p != $PPID ] && grep -q p[y]test $p/cmdline && kill -STOP $p; done; exit 0"
+    )
+    monkeypatch.setattr(doveadm, "_MOST_SECONDS", 5.0)
+    monkeypatch.setattr(staying, "_MOST_WAIT", 5.0)
+    monkeypatch.setattr(staying, "_ENDING", 1.0)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(inside.inside, lambda: time.sleep(86397))
+        while not asked.done():
+            inside.execute(("sh", "-c", stop))
+        with pytest.raises(NoAnswerInTime):
+            asked.result()
+    child = inside.stay(lambda: SimpleNamespace(some=lambda: ()), Read)
+    inside.execute(("sh", "-c", stop))
+    with pytest.raises(NoAnswerInTime):
+        child.ask("some")
+    child.close()
 
 
 @pytest.fixture
