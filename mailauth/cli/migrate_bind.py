@@ -20,6 +20,8 @@ def bind_of(named: dict[str, Any]) -> Bind | None:
     """None: whom Dovecot asks as.  Raises UsageError."""
     name, descriptor, file = (named.get(f"bind_{one}") for one in ("dn", "password_fd", "password_file"))
     if name is None:
+        if named.get("insecure"):
+            raise UsageError("--insecure goes with --bind-dn.")
         if descriptor is not None or file is not None:
             raise UsageError("--bind-password-fd and --bind-password-file go with --bind-dn.")
         return None
@@ -28,7 +30,7 @@ def bind_of(named: dict[str, Any]) -> Bind | None:
     meta = click.get_current_context().meta
     if _READ not in meta:
         meta[_READ] = _password(descriptor, file)
-    return Bind(name, meta[_READ])
+    return Bind(name, meta[_READ], bool(named.get("insecure")))
 
 
 def _password(descriptor: int | None, file: Path | None) -> Password:

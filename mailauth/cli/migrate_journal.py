@@ -36,6 +36,7 @@ _STORE = {
     "bind_dn": "--bind-dn",
     "bind_password_fd": "--bind-password-fd",
     "bind_password_file": "--bind-password-file",
+    "insecure": "--insecure",
 }
 _TARGET = {"to": "--url", "to_fd": "--url-fd", "to_rows_query": "--rows-query"}
 _TARGET_PASSDB = {

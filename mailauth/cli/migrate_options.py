@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mailauth.cli.shared.options import pid_option
+from mailauth.cli.shared.options import insecure_option, pid_option
 
 
 class _Rate(click.ParamType[Any]):
@@ -83,6 +83,7 @@ def bind_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FILE",
             help="Read the password of --bind-dn from this file, which nobody else may read.",
         ),
+        insecure_option,
     ):
         command = option(command)
     return command

@@ -17,6 +17,7 @@ from mailauth.errors import CannotObserve
 _SPECIAL = frozenset(b'*,\\#+<>;"()= ')
 _FILTER_23 = "(&(objectClass=posixAccount)(uid=%u))"
 _ATTRIBUTES_23 = "uid=user,userPassword=password"
+_HERE = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?(?:/|$)")
 _TLS_23 = ("tls_ca_cert_file", "tls_ca_cert_dir", "tls_cert_file", "tls_key_file", "tls_cipher_suite")
 
 
@@ -49,6 +50,17 @@ class Directory:
     @property
     def with_tls(self) -> bool:
         return self.starttls or "ldaps:" in self.uris
+
+    @property
+    def in_the_clear(self) -> str:
+        """A server of another machine to which passwords go without verified TLS; "" for none."""
+        checked = dict(self.tls).get("tls_require_cert", "hard") in ("hard", "demand")
+        for uri in re.split(r"[\s,]+", self.uris):
+            kind, _, rest = uri.partition("://")
+            secret = checked and (self.starttls or kind == "ldaps")
+            if uri and not secret and kind != "ldapi" and not _HERE.match(rest):
+                return uri
+        return ""
 
 
 def escape(text: str) -> str:

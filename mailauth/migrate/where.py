@@ -36,6 +36,7 @@ class Bind:
 
     name: str
     password: Password
+    insecure: bool = False  # whether it may go to another machine without verified TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def of_passdb(
 def of_directory(
     dovecot: Installation, config: AuthConfig, passdb: Passdb, bind: Bind | None = None
 ) -> DirectorySource:
-    """Raises Refused where the directory verifies by itself, CannotObserve."""
+    """Raises Refused where the directory verifies by itself, UsageError, CannotObserve."""
     if passdb.how != "lookup":
         raise Refused(
             f"{passdb.label}: the directory verifies passwords itself (Dovecot binds as the user), and what"
@@ -127,6 +128,11 @@ def of_directory(
         )
     asked = ldap_settings.read(config, passdb, dovecot)
     if bind:
+        if not bind.insecure and (server := asked.in_the_clear):
+            raise UsageError(
+                f"{server}: the password of --bind-dn would go to another machine without verified TLS; set"
+                f" TLS in Dovecot's own settings ({asked.place}), or add --insecure."
+            )
         asked = replace(asked, name=bind.name, password=bind.password.raw.decode("utf-8", "surrogateescape"))
     base, text = directory_rows.of_everybody(asked, config.version)
     return DirectorySource(asked, base, text, config.version)
