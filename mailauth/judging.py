@@ -173,7 +173,7 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
         return _of_session(problem, facts)
     if bears is Bears.MAIL:
         return _of_mail(problem, facts)
-    if bears is Bears.NEXT_START and _goes_on(facts):
+    if bears is Bears.NEXT_START and problem.severity is None and _goes_on(facts):
         return replace(problem, says=f"{problem.says} {_GOES_ON}", severity=Severity.RISK)
     if bears in _SHOWN and _worked(facts):
         if bears in _OF_ANSWER:
@@ -187,6 +187,7 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     return _on_the_way(rule, bears, problem, lookups, facts)
 
 
+_LETS_ANYONE_IN = "Any password logs in all the same."
 _GOES_ON = "The auth that runs goes on with what it read before: logins work until the next reload or start."
 
 
@@ -236,6 +237,10 @@ def _on_the_way(
         unseen = list(lookups.unseen)
     if unseen:
         return _past(bears, problem, unseen, facts)
+    if bears in _OF_ENTRY | {Bears.UNKNOWN_USER} and lookups.wrong and lookups.wrong.lets_in:
+        if bears is Bears.UNKNOWN_USER:
+            return None  # HASH023 says that any password logs in
+        return replace(lowered(problem, _LETS_ANYONE_IN), certainty=problem.certainty)
     if bears is Bears.CLOSED_FILE and (by := _without_files(lookups, facts)):
         return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
     if bears in _OF_ENTRY and end.lets_in and end.decided_by != _number(rule, facts):

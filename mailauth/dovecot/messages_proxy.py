@@ -1,5 +1,7 @@
 """What a login process says of a user whom it passes on to another server: "proxy(USER,HOST:PORT): ...".
 
+Of an entry that cannot be used for it 2.4 says "proxy: ...".
+
 Source: proxy_check_start() and client_proxy_log_failure(), Dovecot 2.3.19.1 and 2.4.1
 src/login-common/client-common-auth.c; login_proxy_failed(), src/login-common/login-proxy.c.
 """
@@ -14,6 +16,10 @@ OF_A_PROXY: tuple[Message, ...] = (
             "client-common-auth.c"),
     Message(LogKind.OTHER, "Disconnected %", "", "login-proxy.c"),
     Message(_FAILED, "host not given", "the entry has the field proxy, and no host", "client-common-auth.c"),
+    Message(_FAILED, "host field not given", "the entry has the field proxy, and no host",
+            "client-common-auth.c"),
+    Message(_FAILED, "pass field is missing",
+            "the entry has the field proxy, and no password is known to send", "client-common-auth.c"),
     Message(_FAILED, "password not given", "the entry has the field proxy, and no password is known to send",
             "client-common-auth.c"),
     Message(_FAILED, "Proxying loops to itself", "the host and port of the entry are this Dovecot's own",
@@ -31,6 +37,6 @@ _ROWS = Catalogue(OF_A_PROXY)
 
 def find(what: bytes, level: str) -> Message | None:
     """The row of a line; what the login process tries again (2.4's warnings) is none."""
-    who, _, said = what.partition(b"): ")
-    row = _ROWS.find(said) if who.startswith(b"proxy(") else None
+    who, _, said = what.partition(b": " if what.startswith(b"proxy: ") else b"): ")
+    row = _ROWS.find(said) if who == b"proxy" or who.startswith(b"proxy(") else None
     return row if row and (level == "Error") == (row.kind is _FAILED) else None

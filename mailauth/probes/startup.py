@@ -17,6 +17,7 @@ from mailauth.evidence import Running, Startup
 from mailauth.oserrors import unseen
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
+from mailauth.probes.walk import without_useless
 
 _GSSAPI = ("GSSAPI", "GSS-SPNEGO")
 _READINGS = 3
@@ -50,7 +51,7 @@ def observe_startup(scene: Scene) -> Startup:
         unknown=unknown,
         unbuilt=_named(missing, "unbuilt"),
         absent=_named(missing, "absent"),
-        passdbs=sum(not one.master for one in config.passdbs),
+        passdbs=len(without_useless([one for one in config.passdbs if not one.master])),
     )
 
 

@@ -129,8 +129,8 @@ def _walk(road: Road, matches: Callable[[WalkEntry], bool], assumed: dict[int, S
     masters = [passdb for passdb in road.config.passdbs if passdb.master]
     if at.requested and not masters:
         return End(Said.REFUSED, 0, at.user, steps=())
-    rest = _without_useless(masters if at.requested else mains)
-    mains = _without_useless(mains)
+    rest = without_useless(masters if at.requested else mains)
+    mains = without_useless(mains)
     passdb, rest = _next(rest, at, road.mechanism)
     if passdb is None:
         return End(Said.FAILURE, 0, at.user, steps=tuple(at.steps))
@@ -192,8 +192,8 @@ def _end(said: Said, passdb: Passdb, at: _State) -> End:
     return End(said, number, at.user, nologin=nologin, steps=tuple(at.steps))
 
 
-def _without_useless(passdbs: list[Passdb]) -> list[Passdb]:
-    """Dovecot leaves out those at the beginning that wait for an earlier success."""
+def without_useless(passdbs: list[Passdb]) -> list[Passdb]:
+    """Dovecot leaves out those at the beginning that wait for an earlier success, when auth starts, too."""
     first = next((i for i, passdb in enumerate(passdbs) if passdb.skip != "unauthenticated"), len(passdbs))
     return passdbs[first:]
 

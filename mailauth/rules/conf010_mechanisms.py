@@ -32,6 +32,7 @@ from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD
 )
 def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
     names = startup.mechanisms
+    severity = None
     if startup.unknown:
         says = (
             f"auth_mechanisms has {' and '.join(startup.unknown).lower()}, which this Dovecot does not know:"
@@ -41,10 +42,12 @@ def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
         says = "auth_mechanisms is empty: the auth process does not start."
     elif "LOGIN" in names and "PLAIN" not in names:
         says = "auth_mechanisms has login and not plain: IMAP's LOGIN command and POP3's USER need PLAIN."
+        severity = Severity.RISK  # auth starts, and clients that use AUTHENTICATE LOGIN get in
     elif unserved := _unserved(configured, names):
         return unserved
     elif set(names) <= WITHOUT_A_PASSWORD:
         says = f"auth_mechanisms has {' and '.join(names).lower()} alone, which take no password."
+        severity = Severity.RISK  # auth starts, and clients without a password get in
     else:
         return None
     kept = [name for name in names if name not in (*startup.unknown, "PLAIN")]
@@ -53,6 +56,7 @@ def mechanisms(configured: Configured, startup: Startup) -> Problem | None:
         says=says,
         because=(startup, configured),
         certainty=Certainty.PROVEN,
+        severity=severity,
         remedy=remedy(
             summary="Name plain, and only mechanisms that are there.",
             config=both(*line),

@@ -5,9 +5,10 @@ What you see
     configuration file. PLAIN mechanism needs one".
 Why
     The passdb was commented out, is for master users only, or the file that has it is not included
-    (Debian's auth-*.conf.ext are included one by one from 10-auth.conf).
+    (Debian's auth-*.conf.ext are included one by one from 10-auth.conf).  A passdb with
+    skip = unauthenticated counts only after another: it waits for the success of one before it.
 How we know
-    doveconf reports no passdb.
+    doveconf reports no passdb that auth_preinit() (src/auth/auth.c) keeps.
 What to do
     Include the file that has the passdb, or write one.
 """
@@ -24,14 +25,18 @@ _WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
 def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
     if startup.passdbs or set(startup.mechanisms) <= _WITHOUT_A_PASSDB:
         return None
+    waiting = [one for one in configured.config.passdbs if not one.master]
     masters = " but for master users (master = yes)" if configured.config.passdbs else ""
+    has = f"have no passdb{masters}"
+    mend = "Include the file that has the passdb, or write one; doveconf -n passdb shows it then."
+    if waiting:  # nothing else makes a passdb of no use
+        skips = " and ".join(f"{one.label} ({one.place_of('skip')})" for one in waiting)
+        has = f"have no passdb that is asked first: {skips} has skip = unauthenticated, which waits for the"
+        has += " success of one before it"
+        mend = f"Take skip = unauthenticated out of {waiting[0].label}, or write the passdb before it."
     return Problem(
-        says=f"{configured.file} and the files it includes have no passdb{masters}; the auth process does not"
-        " start.",
+        says=f"{configured.file} and the files it includes {has}; the auth process does not start.",
         because=(startup, configured),
         certainty=Certainty.PROVEN,
-        remedy=remedy(
-            summary="Include the file that has the passdb, or write one; doveconf -n passdb shows it then.",
-            commands=(RELOAD,),
-        ),
+        remedy=remedy(summary=mend, commands=(RELOAD,)),
     )

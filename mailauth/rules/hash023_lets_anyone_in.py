@@ -6,18 +6,22 @@ Why
     The field nopassword tells Dovecot not to compare, whatever its value is: on 2.4 beside any password
     (a hash next to it is not looked at), on 2.3 beside none, or where Dovecot reads it first (passdb
     static, a column before the password, default_fields). {PLAIN-TRUNC}0- compares no characters;
-    {PBKDF2} with 0 rounds and zeros computes nothing. All of it measured on 2.3.19.1 and 2.4.1.
+    {PBKDF2} with 0 rounds and zeros computes nothing. A passdb's result_failure or result_internalfail of
+    return-ok or continue-ok makes a login of what that passdb refuses. All of it measured on 2.3.19.1
+    and 2.4.1.
 How we know
-    The entry's fields and the stored string, as Dovecot takes them.
+    The entry's fields and the stored string, as Dovecot takes them; the passdbs, followed with a password
+    that none of them takes.
 What to do
-    Take the field away, or set a password. Where a proxy has verified the password before, the field is
-    meant: then see that nobody else can reach this Dovecot.
+    Take the field or the setting away, or set a password. Where a proxy has verified the password before,
+    the field is meant: then see that nobody else can reach this Dovecot.
 """
 
-from mailauth.evidence import LookedUp, OpenDoors
+from mailauth.evidence import Configured, LookedUp, OpenDoors, Said
 from mailauth.evidence.stored import Opens
 from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
-from mailauth.remedies import HASH_NEW, remedy
+from mailauth.remedies import HASH_NEW, RELOAD, remedy
+from mailauth.rules import passdb_case
 
 _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
@@ -29,13 +33,15 @@ _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
     yields_to=("PAM003",),
     bears=Bears.ENTRY,
 )
-def lets_anyone_in(doors: OpenDoors, lookups: LookedUp | None) -> Problem | None:
+def lets_anyone_in(
+    doors: OpenDoors, lookups: LookedUp | None, configured: Configured | None
+) -> Problem | None:
     wrong = lookups.wrong if lookups else None
     # An earlier passdb may have to take the password before the field counts.
     shut = wrong is not None and not wrong.lets_in and not wrong.unseen
     found = tuple(door for door in doors.which(Opens.ANY, Opens.MANY) if not (door.field and shut))
     if not found:
-        return None
+        return _made_a_success(lookups, configured) if lookups and configured else None
     field = any(door.field for door in found)
     return Problem(
         says="; ".join(f"{door.opens.value.capitalize()} logs in: {door.why}" for door in found) + ".",
@@ -46,5 +52,26 @@ def lets_anyone_in(doors: OpenDoors, lookups: LookedUp | None) -> Problem | None
             commands=() if field else (HASH_NEW,),
             careful="Somebody may have logged in so: doveadm log find shows where the logins are.",
             store=None if field else StoreChange.NEW_PASSWORD,
+        ),
+    )
+
+
+def _made_a_success(lookups: LookedUp, configured: Configured) -> Problem | None:
+    """A passdb that refuses, and whose block makes that a success."""
+    end = lookups.wrong
+    if end is None or not end.lets_in:
+        return None
+    by = next((one for one in end.steps if one.number == end.decided_by and one.said is not Said.OK), None)
+    passdb = next((one for one in configured.config.passdbs if by and one.number == by.number), None)
+    if by is None or passdb is None or not (made := passdb_case.setting(passdb, by)):
+        return None
+    return Problem(
+        says=f"Any password logs in: {by.passdb} says {by.said.value}, and {made} makes that a success.",
+        because=(lookups, configured),
+        certainty=Certainty.LIKELY,
+        remedy=remedy(
+            summary=f"Take {made} away, or write continue or return-fail there.",
+            commands=(RELOAD,),
+            careful="Somebody may have logged in so: doveadm log find shows where the logins are.",
         ),
     )

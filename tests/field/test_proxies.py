@@ -69,9 +69,10 @@ def test_a_proxy_and_the_server_behind_it(rig: MakeRig, version: str) -> None:
         assert "cannot be reached" in " ".join(says.split()), says
 
 
-def test_a_proxy_without_a_host(rig: MakeRig) -> None:
+@pytest.mark.parametrize("version", _FILES)
+def test_a_proxy_without_a_host(rig: MakeRig, version: str) -> None:
     """The login process crashes over it (2.3.19.1); what it logged before that is the cause."""
-    front = server(rig, "2.3.19.1", "proxy=y")
+    front = server(rig, version, "proxy=y")
     assert "FAILS" in session(front)
     for words in ((), ("--password-stdin", "--login")):
         status, says = told(front, *words)

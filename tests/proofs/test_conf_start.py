@@ -18,7 +18,7 @@ from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
-from mailauth.finding import Finding
+from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab, builds
 from mailauth.lab.inside import binds
@@ -146,7 +146,10 @@ def test_conf009_plugin(
 @pytest.mark.parametrize("line", ["plain nosuch", "", "login"])
 def test_conf010(proof: Make, dovecot_version: str, line: str) -> None:
     told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
-    broken_story(told, lambda lab: lab.configure(f"auth_mechanisms = {line}\n"), {"CONF010"})
+    found = broken_story(told, lambda lab: lab.configure(f"auth_mechanisms = {line}\n"), {"CONF010"})
+    # With LOGIN alone auth starts: what it "read before" is that, and other clients get in
+    assert (found[0].severity is Severity.RISK) == (line == "login")
+    assert "logins work until" not in found[0].problem.says
 
 
 def test_more_mechanisms_are_fine(proof: Make, dovecot_version: str) -> None:
@@ -293,6 +296,19 @@ def test_conf014(proof: Make, dovecot_version: str) -> None:
         lab.config.write_text(re.sub(r"passdb[^\n]*\{\n.*?\n\}\n", "", before, flags=re.DOTALL))
 
     broken_story(told, take_away, {"CONF014"}, lambda lab: none(lab.config.write_text(before)))
+
+
+def test_conf014_the_only_passdb_waits_for_another(proof: Make, dovecot_version: str) -> None:
+    """It is left out as auth starts, as those for master users are."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    before = told.lab.config.read_text()
+    line = next(line for line in before.splitlines() if line.startswith("passdb"))
+    told.lab.config.write_text(before.replace(line, f"{line}\n  skip = unauthenticated", 1))
+    told.lab.restart()
+    [found] = told.look().diagnosis.findings
+    assert found.rule.code == "CONF014"
+    assert "skip = unauthenticated" in found.problem.says
+    assert "Take skip = unauthenticated out of passdb 1" in found.problem.remedy.summary
 
 
 def none(_: object) -> None:

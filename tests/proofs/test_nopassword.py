@@ -91,3 +91,28 @@ def test_a_query_that_asks_where_the_client_is(proof: Make, dovecot_version: str
     assert "AUTH013" not in codes
     if address:
         assert codes == set()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("result_failure", "return-ok"), ("result_failure", "continue-ok")]
+)
+def test_hash023_the_block_makes_a_success_of_a_refusal(
+    proof: Make, dovecot_version: str, setting: str, value: str
+) -> None:
+    """Any password logs in, and a user of no passdb does."""
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    config = told.lab.config.read_text()
+    place = next(line for line in config.splitlines() if line.startswith("passdb"))
+    told.lab.config.write_text(config.replace(place, f"{place}\n  {setting} = {value}", 1))
+    told.lab.restart()
+    for password in (b"wrong", None):
+        assert told.lab.login("alice", b"wrong").ok
+        [found] = told.finds({"HASH023"}, password=password)
+        assert f"{setting} = {value} (" in found.problem.says
+        assert f"{setting} = {value}" in found.problem.remedy.summary
+    assert told.lab.login("nobody", b"wrong").ok
+    assert of(told.lab, "nobody") == ["HASH023"]
+    told.lab.config.write_text(config)
+    told.lab.restart()
+    assert not told.lab.login("alice", b"wrong").ok
+    told.finds(set(), password=SECRET)
