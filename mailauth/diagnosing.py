@@ -25,6 +25,7 @@ from mailauth.evidence import (
     MailSession,
     NoStart,
     NotApplicable,
+    PamAnswer,
     PasswordBytes,
     PasswordCheck,
     PasswordElsewhere,
@@ -71,6 +72,7 @@ from mailauth.stores.store import OF_THE_CONNECTION, Failing
 # Seconds for a login, where a database has kept us waiting, or where Dovecot gets no connection to it: then
 # it may wait a minute for one (SQL_QUERY_TIMEOUT_SECS in 2.3.19.1's src/lib-sql/sql-api-private.h).
 _SHORT, _WITHOUT_DATABASE = 5.0, 10.0
+_OF_PASSWORD = (PasswordCheck, UserBind, PamAnswer)
 _DROPPED = 2.0  # where a directory drops its connections: who asks it waits without an end
 
 
@@ -92,6 +94,7 @@ class Target:
     address: str = ""  # where the client is; "": not known
     allowance: Allowance = field(default_factory=Allowance)  # for all tries of hashes
     binds: bool = False  # a directory may be asked about the password, by one bind: an attempt that counts
+    asks_pam: bool = False  # so may PAM, once
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def _look(target: Target) -> Looked:
         address=target.address,
         audit=target.audit,
         binds=target.binds,
+        asks_pam=target.asks_pam,
     )
     shared: Facts = {Configured: Configured("doveconf -a", config)}
     misread = cannot_look_up(config)
@@ -152,7 +156,7 @@ def _look(target: Target) -> Looked:
     elif names.refused:
         end = End(Said.REFUSED, 0, names.looked_up)
         shared[LookedUp] = LookedUp("auth_username_chars: no passdb is asked", (), (), end, end)
-        skip(shared, (PasswordCheck, UserBind, ClientAddress), "Dovecot refuses the name")
+        skip(shared, (*_OF_PASSWORD, ClientAddress), "Dovecot refuses the name")
     else:
         scene = _look_up(shared, scene, cases)
     scene = replace(scene, cases=tuple(cases))
@@ -212,8 +216,7 @@ def refused(target: Target, refusal: Refusal) -> Looked:
     """
     check_reader(target.dovecot, refusal)
     reason = f"Dovecot does not take {refusal.file}, so nothing else was looked at."
-    kinds = {kind for rule in RULES for kind in rule.needs}
-    facts: Facts = {kind: Unobserved(kind, reason) for kind in kinds}
+    facts: Facts = {kind: Unobserved(kind, reason) for rule in RULES for kind in rule.needs}
     see(facts, Accepted, lambda: observe_refusal(target.dovecot, refusal))
     seen = tuple(fact for fact in facts.values() if not isinstance(fact, Unobserved) or fact.bug)
     return Looked(concluded(target.user, [facts], seen, target.dovecot), unread(refusal), ())
@@ -240,8 +243,7 @@ def _look_at(case: Case, scene: Scene) -> Facts:
     """One passdb's case: the stored hash, the process that verifies it, the trial, and what else is asked."""
     facts: Facts = {}
     stored = see(facts, StoredHash, lambda: observe_stored(case, scene))
-    alone = replace(scene, cases=(case,))
-    look_by(probes_of(Scope.CASE), facts, alone)
+    look_by(probes_of(Scope.CASE), facts, replace(scene, cases=(case,)))
     if isinstance(facts[NoStart], NoStart):  # to wake it again would make Dovecot wait longer with the next
         skip(facts, (Verifiers, Trials), "no process that verifies starts")
     else:
@@ -255,11 +257,12 @@ def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash |
         skip(facts, (Verifiers, Trials), reason)
         return
     parsed, user = case.hash, scene.names.looked_up
-    blocks = frozenset({stored.memory.blocks})
     verifiers = see(
         facts,
         Verifiers,
-        lambda: observe_verifiers(scene.dovecot, scene.config, case.passdb, user, blocks),
+        lambda: observe_verifiers(
+            scene.dovecot, scene.config, case.passdb, user, frozenset({stored.memory.blocks})
+        ),
     )
     if verifiers is None:
         lack(facts, (Trials,), Verifiers)
@@ -292,8 +295,7 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
         skip(shared, kinds, "no password was verified")
         return
     user = scene.names.looked_up if scene.names else scene.user
-    hashes = check.verdicts[: len(suspects)]
-    right = [one for one, said in zip(suspects, hashes, strict=True) if said is Verdict.MATCH]
+    right = [one for one, said in zip(suspects, check.verdicts, strict=False) if said is Verdict.MATCH]
     if right or not suspects:
         why = "the password is right" if right else "each would be one bind more"
         skip(shared, (PasswordVariant,), why)
@@ -312,19 +314,17 @@ def _verify_password(
     shared: Facts, scene: Scene, facts: list[Facts], sound: list[tuple[Hash, Facts]], suspects: list[Suspect]
 ) -> None:
     """The password as it was given, against what accounts that are refused have, too: into ``suspects``."""
-    lookups = shared[LookedUp]
     if PasswordCheck in shared:
         return
-    if scene.password is not None and isinstance(lookups, Unobserved):
-        lack(shared, (PasswordCheck, UserBind), LookedUp)
+    if scene.password is not None and isinstance(shared[LookedUp], Unobserved):
+        lack(shared, _OF_PASSWORD, LookedUp)
         return
     binder = Binder(scene)
     if scene.password is None or not (sound or scene.refused or binder.may_bind):
-        why = "no password was given" if sound else "there is no sound hash"
-        skip(shared, (PasswordCheck, UserBind), why)
+        skip(shared, _OF_PASSWORD[:2], "no password was given" if sound else "there is no sound hash")
+        see(shared, PamAnswer, lambda: binder.observe_pam(None))
         return
-    password = scene.password
-    user = scene.names.looked_up if scene.names else scene.user
+    password, user = scene.password, scene.names.looked_up if scene.names else scene.user
 
     def check() -> PasswordCheck | NotApplicable:
         verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)
@@ -340,12 +340,12 @@ def _verify_password(
         lets_in = end.lets_in and (bool(passing) or binder.takes)
         if lets_in:
             _set_aside(facts, sorted(passing, key=lambda one: _number(one) != end.decided_by))
-        source = "the directory, by one bind" if not (sound or kept) else "verified here, without a limit"
-        bound = binder.made.text if binder.made else ""
-        return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end, bound)
+        source = binder.source if not (sound or kept) else "verified here, without a limit"
+        return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end, binder.text)
 
-    see(shared, PasswordCheck, check)
+    checked = see(shared, PasswordCheck, check)
     see(shared, UserBind, binder.observe)
+    see(shared, PamAnswer, lambda: binder.observe_pam(checked))
 
 
 def _end(scene: Scene, facts: list[Facts], passing: list[Facts], binder: Binder, refusing: set[int]) -> End:

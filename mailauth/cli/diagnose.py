@@ -15,6 +15,9 @@ from mailauth.cli.shared.values import sayable
 @password_options
 @click.option("--login", is_flag=True, help="Also make two real logins; they appear in the log.")
 @click.option(
+    "--ask-pam", is_flag=True, help="Also ask PAM about the password: one attempt, which pam_faillock counts."
+)
+@click.option(
     "--prove", is_flag=True, help="Reproduce the finding in a lab: it fails, the remedy is applied, it works."
 )
 @case_options
@@ -42,6 +45,7 @@ def diagnose() -> None:
 
     The password is optional; whether the memory suffices is answered without it.  Where an LDAP server
     verifies it, one bind is made with it, which counts as one attempt where attempts lock an account.
+    PAM is asked about the password with --ask-pam only: as Dovecot's worker asks it, once.
 
     \b
     Exit status:  0 nothing found, all decided    1 found

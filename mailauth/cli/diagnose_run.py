@@ -29,6 +29,7 @@ def diagnose(
     password_fd: int | None,
     password_stdin: bool,
     login: bool,
+    ask_pam: bool,
     prove: bool,
     service: str,
     address: str,
@@ -47,6 +48,8 @@ def diagnose(
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if login and password is None:
         raise UsageError("--login needs the password: add -p, --password-fd or --password-stdin.")
+    if ask_pam and password is None:
+        raise UsageError("--ask-pam needs the password: add -p, --password-fd or --password-stdin.")
     if password is None:
         without("variants", "diagnose without a password")
     target = target_of(
@@ -61,7 +64,7 @@ def diagnose(
         variants=variants,
         allowance=_allowance(max_memory, max_seconds),
     )
-    target = replace(target, binds=password is not None)
+    target = replace(target, binds=password is not None, asks_pam=ask_pam)
     with patience(f"looking at {visible(user)}"):
         looked = look(target)
     diagnosis = replace(looked.diagnosis, again=again())

@@ -107,7 +107,8 @@ _UNREAD: Mapping[str, Unread] = {
     "pam": Unread(
         "all accounts that PAM asks about",
         "which says yes or no itself, with the worker's memory",
-        "why it says no stands in the system's log of authentication (auth.log, or the journal)",
+        "why it says no stands in the system's log of authentication (auth.log, or the journal); mailauth"
+        " diagnose -p --ask-pam USER asks it once",
         (*_ASKED, Question.MEMORY),
         stops=True,
     ),

@@ -3,7 +3,7 @@
 Nothing here holds a secret: hashes appear as scheme and parameters, passwords not at all.
 """
 
-from mailauth.evidence.accounts import AccountFault, PamLog, SystemAccount, SystemAccounts
+from mailauth.evidence.accounts import AccountFault, PamAnswer, PamLog, SystemAccount, SystemAccounts
 from mailauth.evidence.behind import Reached, ServersBehind
 from mailauth.evidence.configured import Configured
 from mailauth.evidence.directory import DirectoryAnswer, DirectoryAnswers, UserBind
@@ -137,6 +137,7 @@ __all__ = [
     "NotApplicable",
     "OpenDoors",
     "OpenSessions",
+    "PamAnswer",
     "PamLog",
     "PassdbAnswer",
     "PasswordBytes",

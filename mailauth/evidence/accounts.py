@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mailauth.evidence.fact import Evidence
 from mailauth.stores.pam_modules import Why
+from mailauth.stores.pam_said import PamSaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,27 @@ class PamLog(Evidence):
     def seen(self) -> str:
         said = [f"{text}{f' ({when})' if when else ''}" for text, when in self.lines]
         return "; ".join(said) or "nothing of this user"
+
+
+@dataclass(frozen=True, slots=True)
+class PamAnswer(Evidence):
+    """What PAM says of the password that was given, asked on demand.  ``later``: there are later passdbs."""
+
+    passdb: str
+    service: str
+    user: str
+    told: PamSaid
+    later: bool
+    number: int  # the passdb's
+
+    @property
+    def text(self) -> str:
+        words = "; ".join(dict.fromkeys(one for one in self.told.messages if one))
+        by = f"; its modules say: {words}" if words else ""
+        said = "takes the password" if self.told.taken else f"{self.told.call}() failed: {self.told.says}"
+        code = "" if self.told.taken else f" ({self.told.code})"
+        return f"{self.passdb}, service {self.service!r}, user {self.user}: {said}{code}{by}"
+
+    @property
+    def seen(self) -> str:
+        return f"{self.text} (asked once)"

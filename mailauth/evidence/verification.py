@@ -153,6 +153,11 @@ class PasswordCheck(Evidence):
     bound: str = ""
 
     @property
+    def lets_in_by(self) -> int:
+        """The number of the passdb that takes the password; 0: none does."""
+        return self.end.decided_by if self.lets_in and self.end else 0
+
+    @property
     def several(self) -> bool:
         """More than one passdb is on the way, or more than one string was compared."""
         return self.end is not None and (len(self.end.steps) > 1 or len(self.verdicts) > 1)

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import read
 from mailauth.errors import CannotObserve
-from mailauth.evidence import NotApplicable, UserBind
+from mailauth.evidence import NotApplicable, PamAnswer, PasswordCheck, UserBind
 from mailauth.hashes import Verdict
+from mailauth.probes import asking_pam
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import WalkEntry
 from mailauth.stores import ask_directory
 from mailauth.stores.directed import LOCKED_SINCE, BindTold, Bound
+from mailauth.stores.pam_said import ENDS
 
 
 @dataclass(slots=True)
@@ -24,6 +26,7 @@ class Binder:
 
     scene: Scene
     made: UserBind | None = None
+    pam: PamAnswer | None = None
 
     @property
     def may_bind(self) -> bool:
@@ -33,12 +36,22 @@ class Binder:
 
     @property
     def takes(self) -> bool:
-        return self.made is not None and self.made.told.how is Bound.TAKEN
+        bound = self.made is not None and self.made.told.how is Bound.TAKEN
+        return bound or (self.pam is not None and self.pam.told.taken)
+
+    @property
+    def source(self) -> str:
+        return "the directory, by one bind" if self.made else "PAM, asked once"
+
+    @property
+    def text(self) -> str:
+        """What a server and PAM said; "" where neither was asked."""
+        return "; ".join(one.text for one in (self.made, self.pam) if one)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What the bind says of the password, if one was made."""
-        if self.made is None:
+        """What it comes to, if a bind was made or PAM was asked."""
+        if self.made is None and self.pam is None:
             return ()
         return (Verdict.MATCH if self.takes else Verdict.MISMATCH,)
 
@@ -47,12 +60,32 @@ class Binder:
         name = entry.record.bind_as
         if not name:
             return False
+        if entry.passdb.driver == "pam":
+            return self._by_pam(entry)
         if self.made is None:
             told = self._bind(entry)
             self.made = UserBind("the directory", entry.passdb.label, name, told, self._locked(name))
         if (self.made.passdb, self.made.name) != (entry.passdb.label, name):
             raise CannotObserve(f"{entry.passdb.label} would take a second bind, which may lock the account.")
-        return self.takes
+        return self.made.told.how is Bound.TAKEN
+
+    def _by_pam(self, entry: WalkEntry) -> bool:
+        self.pam = self.pam or asking_pam.ask(self.scene, entry)
+        told = self.pam.told
+        if told.code in ENDS and self.pam.later:
+            raise CannotObserve(f"{self.pam.text}; Dovecot asks no later passdb then.")
+        return told.taken
+
+    def observe_pam(self, check: PasswordCheck | None) -> PamAnswer | NotApplicable:
+        """Asked now where the way through the passdbs did not lead there.  Raises CannotObserve."""
+        entries = self.scene.road.entries.values() if self.scene.road else ()
+        asked = next((one for one in entries if one.passdb.driver == "pam" and not one.passdb.master), None)
+        if not self.scene.asks_pam or self.scene.password is None or asked is None:
+            return NotApplicable(PamAnswer, "PAM was not to be asked")
+        if self.pam is None and check and check.lets_in_by not in (0, asked.passdb.number):
+            return NotApplicable(PamAnswer, "another passdb lets the user in")
+        self.pam = self.pam or asking_pam.ask(self.scene, asked)
+        return self.pam
 
     def observe(self) -> UserBind | NotApplicable:
         return self.made or NotApplicable(UserBind, "no bind was needed")

@@ -351,7 +351,8 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
     if passdb.driver == "ldap":
         return directed.lookup(scene, passdb, known)
     if passdb.driver in system_accounts.DRIVERS:
-        return system_accounts.check(system_accounts.ask(scene, passdb, known["user"], filled), passdb)
+        asked = system_accounts.ask(scene, passdb, known["user"], filled)
+        return system_accounts.check(asked, passdb, on_demand=scene.asks_pam and scene.password is not None)
     raise CannotObserve(passdb.source_problem)
 
 

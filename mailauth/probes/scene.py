@@ -52,6 +52,7 @@ class Scene:
     patience: float = PATIENCE  # seconds that a login may take
     end: End | None = None  # where the password that was given leads, if it lets the user in
     binds: bool = False  # the password that was given may be tried by one bind
+    asks_pam: bool = False  # and by one question to PAM
     directories: dict[tuple[int, str, str], Answer] = field(default_factory=dict, repr=False)
     """What directories said: by the passdb's number, base and filter.  Each is asked once."""
 

@@ -275,8 +275,13 @@ def verifying(passdb: Passdb) -> Passdb:
     return replace(passdb, default_scheme="CRYPT") if passdb.driver == "pam" else passdb
 
 
-def check(asked: Asked, passdb: Passdb) -> Record:
-    """The record of a passdb whose answer is known.  Raises CannotObserve."""
+def check(asked: Asked, passdb: Passdb, *, on_demand: bool = False) -> Record:
+    """The record of a passdb whose answer is known.  Raises CannotObserve.
+
+    ``on_demand``: PAM will be asked about the password where the files leave open what it says.
+    """
+    if asked.open and on_demand and passdb.driver == "pam":
+        return Record(Outcome.FOUND, asked.account.where, bind_as=f"{asked.account.user} ({passdb.driver})")
     if asked.open:
         raise CannotObserve(f"{asked.open}; {passdb.unread.tells}")
     return asked.record

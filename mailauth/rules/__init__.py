@@ -144,6 +144,7 @@ _FILES = (
     "acct002_expired",
     "acct004_hash_elsewhere",
     "pam003_any_password",
+    "pam004_refused",
     "lua001_not_loaded",
     "lua002_no_function",
     "lua003_value_not_taken",

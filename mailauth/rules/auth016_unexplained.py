@@ -23,6 +23,7 @@ from mailauth.rules import log_case
     "The login fails, and nothing looked at explains it",
     Severity.BLOCKS_LOGIN,
     last=True,
+    yields_to=("PAM004",),
     bears=Bears.NOTHING,
 )
 def unexplained(
