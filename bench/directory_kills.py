@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,10 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=200)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    each: list[dict[str, Any]] = []
-    for at, version in enumerate(VERSIONS):
-        each += measured(version, list(range(at, given.kills, len(VERSIONS))), given.entries)
+    numbers = [list(range(at, given.kills, len(VERSIONS))) for at in range(len(VERSIONS))]
+    with ProcessPoolExecutor(len(VERSIONS)) as pool:
+        parts = pool.map(measured, VERSIONS, numbers, [given.entries] * len(VERSIONS))
+        each = [one for part in parts for one in part]
     among = sum(bool(one["old"] and one["new"]) for one in each)
     found = {
         "kills": len(each),
