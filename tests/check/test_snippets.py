@@ -19,10 +19,11 @@ from tests.cli.running import ROOT
 
 SNIPPETS = ROOT / "docs" / "monitoring"
 UNITS = sorted(path.name for path in SNIPPETS.iterdir() if path.suffix in {".service", ".timer"})
-# These run no command of ours: test_filters.py, test_dashboards.py, test_log_limits.py.
+# These run no command of ours: test_filters.py, test_dashboards.py, test_log_limits.py, test_zabbix.py.
 OF_OTHERS = {
     *("fail2ban-filter.conf", "fail2ban-jail.conf", "crowdsec-parser.yaml", "crowdsec-scenario.yaml"),
     *("grafana-dashboard.json", "logrotate", "journald.conf", "dovecot-journal.conf"),
+    "zabbix-template.yaml",
 }
 LEAST = 3.0  # of systemd's own scale, where 0 is shut and 10 open
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
