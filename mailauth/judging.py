@@ -169,6 +169,8 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     bears = rule.bears
     if bears is None or bears is Bears.NOTHING:
         return problem
+    if bears in _OF_FILE and any(isinstance(one, AuthStart) for one in problem.because):
+        return problem  # auth does not start for want of that file: no passdb is asked
     if bears in (Bears.DATABASE, Bears.CONNECTION) and _of_userdb(facts):
         return _of_session(problem, facts)
     if bears is Bears.MAIL:

@@ -13,8 +13,9 @@ What to do
 
 from dataclasses import replace
 
-from mailauth.evidence import AuthFiles
+from mailauth.evidence import AuthFiles, AuthStart
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.rules import passdb_case
 
 
 @rule(
@@ -24,13 +25,14 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
     bears=Bears.CLOSED_FILE,
     watch="server",
 )
-def file_missing(files: AuthFiles) -> Problem | None:
+def file_missing(files: AuthFiles, start: AuthStart | None) -> Problem | None:
     found = [one for one in files.files if one.missing and one.role != "configuration"]
     if not found:
         return None
+    ends, also = passdb_case.stops_auth(start, found)
     return Problem(
-        says=" ".join(f"{one.path} ({one.role}) does not exist, or is not a file." for one in found),
-        because=(replace(files, files=tuple(found)),),
+        says=" ".join(f"{one.path} ({one.role}) does not exist, or is not a file." for one in found) + also,
+        because=(replace(files, files=tuple(found)), *ends),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
             summary="Put the file there, or name the right one and reload; doveconf -n shows where it is set."

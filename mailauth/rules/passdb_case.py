@@ -1,7 +1,9 @@
 """What the rules about the way through the passdbs share: the setting that leads it on, or ends it there."""
 
+from collections.abc import Sequence
+
 from mailauth.dovecot.authconfig import Passdb
-from mailauth.evidence import Said, Step
+from mailauth.evidence import AuthFile, AuthStart, Said, Step
 
 _LEADS = {
     Said.OK: "result_success",
@@ -23,6 +25,13 @@ def setting(passdb: Passdb, step: Step) -> str:
         return ""
     short = name == "result_success" and {"pass"} == {"pass", name} & dict(passdb.places).keys()
     return _placed("pass = yes" if short else f"{name} = {value}", passdb.place_of(name, "pass"))
+
+
+def stops_auth(start: AuthStart | None, files: Sequence[AuthFile]) -> tuple[tuple[AuthStart, ...], str]:
+    """What says that auth does not start for one of these files, and the sentence; nothing where it does."""
+    if start is None or start.starts or not any(one.path in start.words for one in files):
+        return (), ""
+    return (start,), f" auth does not start, so nobody can log in. Dovecot says: {start.words}."
 
 
 def _placed(text: str, place: str) -> str:
