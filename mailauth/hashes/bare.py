@@ -181,6 +181,7 @@ _MARKED = re.compile(
         | (?:pbkdf2|scrypt|bcrypt|argon2|sha[0-9]*|md[45]|hmac|ssha[0-9]*|smd5|crypt|des|nt|ntlm|unsalted)
           [\w.-]*[:$|\}\])]
         | (?-i:grub\.|SCRAM-|AQAAAA) | base64:
+        | (?:enc|aes[0-9-]*|vault:v[0-9]+|\$ansible_vault)[;:(\[]
         | =(?:19)?=?[0-9]+,t= | [0-9]{3,10},[^,]+,[A-Za-z0-9+/]{20}""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -196,7 +197,7 @@ def may_be_hash(text: bytes) -> bool:
 
     What is left is a password, or nothing that anyone can tell from one.
     """
-    bare = text.removeprefix(_BYTE_ORDER_MARK).strip(_AROUND).lstrip(b"[(<!*")
+    bare = text.removeprefix(_BYTE_ORDER_MARK).strip(_AROUND).lstrip(b"[(<!*:")
     if _MYSQL.match(text):
         return True
     if not bare.isascii() and not _is_text(bare):
@@ -212,7 +213,24 @@ def may_be_hash(text: bytes) -> bool:
         return True
     if re.match(rb"\$\d|\$(?:argon|2[abxy])", bare) or re.search(rb"\$[./0-9A-Za-z+=]{22,}\Z", bare):
         return True
-    return bool(readings(bare)) or _reversed_hex(bare)
+    return (
+        bool(readings(bare)) or _reversed_hex(bare) or is_bigcrypt(bare) or _has_digest(text.strip(_AROUND))
+    )
+
+
+def is_bigcrypt(text: bytes) -> bool:
+    """Of crypt16 or bigcrypt: a salt, and blocks of DES, of which the last character has 4 bits each."""
+    if len(text) < 24 or len(text) % 11 != 2 or text.translate(None, CRYPT64):
+        return False
+    return all(not CRYPT64.index(text[at : at + 1]) & 3 for at in range(12, len(text), 11))
+
+
+def _has_digest(text: bytes) -> bool:
+    """A digest beside something else: iterations, a salt, a name, brackets; whatever stands between them."""
+    if _DOMINO.fullmatch(text):
+        return True
+    parts = [part for part in _BETWEEN.split(text) if part != text]
+    return any(_HEX_DIGEST.fullmatch(part) or _BASE64_DIGEST.fullmatch(part) for part in parts)
 
 
 def _reversed_hex(text: bytes) -> bool:
@@ -234,6 +252,10 @@ _LOCKED = re.compile(
        | [*!]{1,2}(?:LOCKED|DISABLED|locked|disabled)[*!]{0,2} | !!\S{13,}""",
     re.VERBOSE,
 )
+_BETWEEN = re.compile(rb"[^A-Za-z0-9+/=]+")
+_HEX_DIGEST = re.compile(rb"(?=.*[0-9])(?:[0-9a-f]{32,}|[0-9A-F]{32,})")
+_BASE64_DIGEST = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/]{22,}={0,2}")
+_DOMINO = re.compile(rb"\([GH][A-Za-z0-9+/]{19,}\)")  # Lotus Domino's salted forms
 _MYSQL = re.compile(rb"\*[0-9A-Fa-f]{40}")
 
 

@@ -109,6 +109,31 @@ OTHERS = [
     "$$6$$rounds=1000$$abc$$" + "x" * 40,
     "=19=65536,t=3,p=1/abc",
 ]
+PLACED = [  # beside what else, and how it is written, is each program's own choice
+    ":pbkdf2:sha512:30000:64:BwgJCgsMDQ4PEBESExQVFg==:" + b64(hashed("sha512")),
+    "(GDv3yZ1kL0nU7bqvXTRd)",
+    "(355E98E7C7B59BD810ED845AD0FD2FC4)",
+    "qiyh4XPJGsOZ2MEAyLkfWqeQ",
+    "qi8H8R7OM4xMUNMPuRAZxlY.",
+    "ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)",
+    "vault:v1:" + b64(hashed("sha384")),
+    "$ANSIBLE_VAULT;1.1;AES256",
+    "$AES-128-CBC$" + b64(hashed("md5")) + "$" + b64(hashed("md5")),
+    "10000." + b64(hashed("md5")) + "." + b64(hashed("sha256")),
+    b64(hashed("md5")) + "," + b64(hashed("sha256")),
+    "1~" + b64(hashed("sha1")),
+    "ab12-" + hashed("md5").hex(),
+    hashed("md5").hex() + ".ab12",
+    "ab12 " + hashed("sha1").hex(),
+    "ab12/" + hashed("sha1").hex(),
+    hashed("sha1").hex() + "@salt",
+    "<" + b64(hashed("sha1")) + ">",
+    "D3S:6a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    "0x0200" + "1A2B3C4D" + hashed("sha512").hex().upper(),
+    "$8$dsYGNam3K1SIJO$7nv/35M/qr6t.dVc7UY9zrJDWRVqncHub1PE9UlMQFs",
+    "{SASL}u@EXAMPLE.ORG",
+    hashed("sha256", b"abc" + RAW).hex() + ":abcdefghijklmnop:1",
+]
 BARE = [bare(one) for one in TAKEN]
 LOCKS = [
     "!",
@@ -173,7 +198,7 @@ def test_no_rule_takes_a_login_away_and_none_makes_another(rules: tuple[Rule, ..
 
 def test_a_string_that_may_be_a_hash_is_never_taken_for_a_plaintext() -> None:
     """Rehash acts on nothing but passwords, whatever the default scheme; and says what the rest may be."""
-    for stored, reader in product([*OTHERS, *LOCKS, *BARE[:-1], SECRET], readers()):
+    for stored, reader in product([*OTHERS, *PLACED, *LOCKS, *BARE[:-1], SECRET], readers()):
         if stored == bare(made("PLAIN.B64")):
             continue
         decision = decide(stored.encode(), Wishes((Rule(Action.REHASH),), GOAL, reader))
@@ -181,7 +206,17 @@ def test_a_string_that_may_be_a_hash_is_never_taken_for_a_plaintext() -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["correct horse", "hunter2", "Tr0ub4dor&3", "geheim!", "a:b", "!secret", "p\u00e4ss"]
+    "password",
+    [
+        "correct horse",
+        "hunter2",
+        "Tr0ub4dor&3",
+        "geheim!",
+        "a:b",
+        "!secret",
+        "p\u00e4ss",
+        "MyVeryLongPassword2024Forever",
+    ],
 )
 def test_a_plaintext_is_rehashed_where_plaintexts_are(password: str) -> None:
     reader = Reader((2, 4, 1), "PLAIN", prefixing=True)
