@@ -1,8 +1,10 @@
 """The one table that holds the password, where a query names it by an alias or joins others to it.  Pure."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from mailauth.stores import conditions
 from mailauth.stores.query import PlainSelect, parts_of_tables, read, user_of
 
 _NAME = r"(?:[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)"
@@ -17,12 +19,14 @@ _QUOTED = re.compile(r"'(?:[^']|'')*'")
 class Base:
     """``select``: of that table alone, names without qualifiers.  ``user``: "" where others make the name.
 
-    ``alone``: whether the query reads no other table.
+    ``alone``: whether the query reads no other table.  ``conditions``: those of this table's columns that are
+    the same for every user.
     """
 
     select: PlainSelect
     user: str
     alone: bool
+    conditions: tuple[str, ...] = ()
 
 
 def base_of(query: str) -> Base | None:
@@ -37,9 +41,24 @@ def base_of(query: str) -> Base | None:
         return None
     table, alias = own[0]["table"], own[0]["alias"]
     names = {one for one in (alias, table, table.rpartition(".")[2]) if one}
+    alone = len(pieces) == 1
     return Base(
-        replace(select, column=column, tables=table), _bare(user_of(query), names), alone=len(pieces) == 1
+        replace(select, column=column, tables=table),
+        _bare(user_of(query), names),
+        alone,
+        tuple(_conditions(query, names, alone)),
     )
+
+
+def _conditions(query: str, names: set[str], alone: bool) -> Iterator[str]:
+    plain = {_plain(one) for one in names}
+    for part in (part for segment in conditions.read(query) for part in segment.parts):
+        columns = conditions.columns(part.text)
+        if not columns or part.joins or "%" in part.text or re.search(r"(?i)\bSELECT\b", part.text):
+            continue
+        own = (_plain(one.rpartition(".")[0]) in plain if "." in one else alone for one in columns)
+        if all(own) and (bare := _bare(part.text, names)):
+            yield bare
 
 
 def _called(piece: re.Match[str], qualifier: str) -> bool:

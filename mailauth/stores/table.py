@@ -12,6 +12,7 @@ from typing import Any
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
 from mailauth.stores.base_table import Base, base_of
+from mailauth.stores.conditions import columns
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.query import PlainSelect, columns_of_the_user, simple
 from mailauth.stores.store import as_bytes
@@ -42,6 +43,8 @@ class SqlTable:
     engine: Engine
     nameless: str = ""  # that other tables make the user's name, and what to do; then a key stands for it
     keyless: str = ""  # that it has no primary key, and what to do; then it is one page
+    conditions: str = ""  # of the password query, the same for every user
+    only: bool = False  # whether rows that do not meet them are none of ours
     _rows_there: int = 0  # when the first page was read
     _rows_seen: int = 0
     _keys_seen: frozenset[Key] = frozenset()  # of the page before
@@ -54,10 +57,30 @@ class SqlTable:
         return f"{self.engine.identity(self.names.table)}.{self.names.column}"
 
     def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
-        return self.engine.obstacles(self.names, batches=batches)
+        return [*self.engine.obstacles(self.names, batches=batches), *self._not_taken()]
+
+    def _not_taken(self) -> Sequence[Obstacle]:
+        """Rows that Dovecot never takes, whoever logs in."""
+        if not self.conditions:
+            return []
+        every = self._counted("")
+        others = every - self._counted(f"WHERE {self.conditions}")
+        if not others:
+            return []
+        what = "left: they hold something else" if self.only else "treated as all others are"
+        table = self.names.table
+        return [
+            Obstacle(
+                f"{others} of the {every} rows of {table} are none that the password query takes"
+                f" {self.conditions}; they are {what}"
+            )
+        ]
+
+    def _counted(self, where: str) -> int:
+        return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table} {where}", ())[0][0])  # noqa: S608 - the password query's own words
 
     def count(self) -> int:
-        return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table}", ())[0][0])  # noqa: S608 - the password query's own words
+        return self._counted(f"WHERE {self.conditions}" if self.only else "")
 
     def unsortable(self) -> str:
         columns = self.engine.unsortable(self.names)
@@ -70,7 +93,7 @@ class SqlTable:
 
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         if self.keyless:
-            return self._rows("", ()) if after is None else []
+            return self._rows(f"WHERE {self.conditions}" if self.only else "", ()) if after is None else []
         if after is None:
             self._rows_there, self._rows_seen, self._keys_seen = self.count(), 0, frozenset()
         rows = self._page(after, size)
@@ -98,6 +121,8 @@ class SqlTable:
             marks = ", ".join(self.engine.mark if utf8((one,)) else self.engine.raw for one in after)
             where = f"WHERE ({keys}) > ({marks})"
             values = [one if utf8((one,)) else str(one).encode("utf-8", "surrogateescape") for one in after]
+        if self.only:
+            where = f"{where} AND {self.conditions}" if where else f"WHERE {self.conditions}"
         return self._rows(f"{where} ORDER BY {keys} LIMIT {int(size)}", values)
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
@@ -114,7 +139,8 @@ class SqlTable:
             some = users[at : at + _AT_ONCE]
             keys = self.engine.rows(
                 f"SELECT {', '.join(self.names.keys)} FROM {self.names.table}"  # noqa: S608 - the password query's own words
-                f" WHERE {self.user} IN ({', '.join([self.engine.mark] * len(some))})",
+                f" WHERE {self.user} IN ({', '.join([self.engine.mark] * len(some))})"
+                f"{f' AND {self.conditions}' if self.only else ''}",
                 some,
             )
             found += self.now([key_of(row) for row in keys])
@@ -180,6 +206,7 @@ def _table(source: SqlSource, host: dict[str, str], base: Base, engine: Engine, 
     names = Names(select.tables, column, keys)
     width = engine.width(select.tables, column)
     user, nameless = _user(source, base, engine)
+    conditions = " AND ".join(f"({one})" for one in base.conditions)
     return SqlTable(
         f"{DATABASES[source.driver].place(host)}, {names.table}.{column}",
         width,
@@ -188,7 +215,24 @@ def _table(source: SqlSource, host: dict[str, str], base: Base, engine: Engine, 
         engine,
         nameless,
         keyless,
+        conditions,
+        bool(conditions) and _several_rows_a_user(base, engine, keys, user, conditions),
     )
+
+
+def _several_rows_a_user(base: Base, engine: Engine, keys: Sequence[str], user: str, conditions: str) -> bool:
+    """Whether the conditions choose one of several rows that a user has: the others are no passwords.
+
+    They name a part of the key; or users come again in the table, and do not among the rows that are taken.
+    """
+    named = {one.strip('`"').lower() for text in base.conditions for one in columns(text)}
+    if named & {one.strip('`"').lower() for one in keys}:
+        return True
+    if not user:
+        return False
+    ask = f"SELECT COUNT(*), COUNT(DISTINCT {user}) FROM {base.select.tables}"  # noqa: S608 - the password query's own words
+    (rows, users), (taken, names) = engine.rows(ask, ())[0], engine.rows(f"{ask} WHERE {conditions}", ())[0]
+    return int(rows) > int(users) and int(taken) == int(names)
 
 
 def _user(source: SqlSource, base: Base, engine: Engine) -> tuple[str, str]:
