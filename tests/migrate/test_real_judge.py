@@ -44,12 +44,17 @@ def strings_of(store: str) -> dict[str, str | None]:
     return {f"u{number}": one for number, one in enumerate(fits)}
 
 
-def carried_out(one: Store, strings: dict[str, str | None]) -> Judged:
+def words_of(strings: dict[str, str | None]) -> dict[str, bytes]:
+    """Everybody's password."""
+    return {user: (stored if stored in PASSWORDS else SECRET).encode() for user, stored in strings.items()}
+
+
+def carried_out(one: Store, strings: dict[str, str | None], *accepting: str) -> Judged:
     """Apply all rules, log everyone in before and after, with the password and with the old string; undo."""
-    words = {user: (stored if stored in PASSWORDS else SECRET).encode() for user, stored in strings.items()}
+    words = words_of(strings)
     logged_in = dict(zip(words, judged(one.lab, list(words.items())), strict=True))
     planned = json.loads(one.at("plan", *EVERY, "--json", status=1))
-    done = json.loads(one.at("apply", *EVERY, "--apply", "--json", "--batch", "50", status=1))
+    done = json.loads(one.at("apply", *EVERY, "--apply", "--json", "--batch", "50", *accepting, status=1))
     unsure = sum(line["rows"] for line in planned["lines"] if line["unsure"])
     now = stored_of(one)
     changed = [user for user in strings if now[user] != strings[user]]
