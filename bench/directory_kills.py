@@ -15,7 +15,6 @@ import platform
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -31,7 +30,6 @@ RESULT = Path(__file__).parent / "results" / "directory-kills.json"
 VERSIONS = ("2.3.19.1", "2.4.1")
 VERBS = ("apply", "resume", "undo")
 RATE = 100  # entries a second, so that a moment can be among them
-_START = 0.4  # seconds, about, in which nothing is written
 
 
 class Bench:
@@ -58,6 +56,11 @@ class Bench:
                 odd.append(name)
         return old, new, odd
 
+    def written(self, verb: str) -> int:
+        """By the directory itself."""
+        old, new, _ = self.counts()
+        return old if verb == "undo" else new
+
     def killed(self, verb: str, chance: random.Random) -> dict[str, Any]:
         """One kill, what it left, and what became of it when it was gone on with."""
         apply = ("apply", "--prefix", "--apply", "--batch", "8", "--jobs", "1")
@@ -69,13 +72,12 @@ class Bench:
         began = self.one.head.get("id")
         resume = ("--resume", began) if began else ()
         words = ("undo", str(began), "--apply", *slowly) if verb == "undo" else (*apply, *resume, *slowly)
-        moment = _START + chance.random() * (1 + self.count / RATE)
-        until = time.monotonic() + moment
-        was_killed = self.one.killed(words, lambda: time.monotonic() > until, chance)
+        done = chance.randrange(len(self.before))  # entries, at least, when it is killed
+        was_killed = self.one.killed(words, lambda: self.written(verb) >= done, chance)
         old, new, odd = self.counts()
         problems = [f"{name} is neither old nor new" for name in odd]
         problems += list(self.finished(verb, apply))
-        left = {"after, seconds": round(moment, 2), "was running": was_killed, "old": old, "new": new}
+        left = {"at, entries": done, "was running": was_killed, "old": old, "new": new}
         return {"during": verb, **left, "problems": problems}
 
     def finished(self, verb: str, apply: tuple[str, ...]) -> Iterator[str]:
