@@ -49,12 +49,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(folder: Path) -> Path:
-    run("bin/deb", str(folder), MAILAUTH_WHEELS=str(_wheels()))
+    run("bin/deb", str(folder), MAILAUTH_WHEELS=str(wheels()))
     (built,) = folder.glob("mailauth_*.deb")
     return built
 
 
-def _wheels() -> Path:
+def wheels() -> Path:
     versions = run(sys.executable, "-m", "pip", "freeze", "--exclude-editable", "--exclude", "mailauth")
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     name = hashlib.sha256(f"{versions}{dependencies}".encode()).hexdigest()[:16]

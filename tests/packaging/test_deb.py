@@ -1,10 +1,14 @@
 """The Debian package in a clean root: installed, used on a real Dovecot, and gone without a trace."""
 
+import os
+import shutil
 import subprocess
+import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 
-from tests.packaging.conftest import build, run, sections
+from tests.cli.running import ROOT
+from tests.packaging.conftest import build, run, sections, wheels
 from tests.proofs.story import MiB, argon2id
 
 # Everything happens in a copy that is gone with this process, and without a network.
@@ -118,6 +122,27 @@ def test_built_installed_used_and_removed(package: Path, clean_root: Path, tmp_p
     assert said["written"] == ""
     assert "Removing mailauth" in said["remove"]
     assert said["left"] == ""
+
+
+def test_a_library_that_is_another_file_is_refused(tmp_path: Path) -> None:
+    """The index, or a mirror, has another wheel of the same release: it would run as root on mail servers."""
+    here = tmp_path / "wheels"
+    shutil.copytree(wheels(), here)
+    (one,) = here.glob("mdurl-*.whl")
+    with zipfile.ZipFile(one, "a") as wheel:
+        wheel.writestr("mdurl/evil.py", "")
+    done = subprocess.run(
+        ["bin/deb", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "MAILAUTH_WHEELS": str(here)},
+    )
+    assert done.returncode, done.stdout
+    assert "mdurl 0." in done.stderr
+    assert "its file is not one of those that bin/locked/demo.txt names" in done.stderr
+    assert not list(tmp_path.glob("out/*.deb"))
 
 
 def is_for_one_python_and_runs_nothing_as_root(package: Path, folder: Path) -> None:
