@@ -35,6 +35,7 @@ from mailauth.migrate.where import Where, no_directory, opened_whole
 from mailauth.render.json import to_json
 from mailauth.render.migrate import default_scheme_text, lines_text
 from mailauth.stores.swaps import Table
+from mailauth.visible import visible
 
 
 def default_scheme(
@@ -114,7 +115,7 @@ def _plan(change: Change, table: Table, wishes: Wishes, left: Open, as_json: boo
 
 
 def _in_the_way(left: Open, change: Change) -> str:
-    return (
+    return visible(
         f"{left.rows} rows ({', '.join(left.users)}{' ...' if left.rows > len(left.users) else ''}) would"
         f" mean something else under {change.new}, and no rule gives them a scheme: --prefix, --origin or"
         " --prove says what they are, or --prefix-undecided keeps them as they count today."

@@ -39,6 +39,7 @@ TWICE = "the source has it twice, or in two cases"
 NO_DOMAIN = "it has no domain, and names there have one: --domain adds one"
 DOMAIN = "it has a domain, and no name there has one"
 NO_PASSWORD = "no password is stored"  # noqa: S105 - an outcome
+NO_NAME = "the name is empty"
 NOT_UTF8 = "the name is not UTF-8"
 AS_IT_IS = "no scheme keeps its meaning: another default scheme would let others in, or nobody"
 _B64 = b"{PLAIN.B64}"
@@ -108,6 +109,8 @@ class _Planning:
             user = _named(one, self.domain)
             if user is None:
                 self._is(one.user.decode("utf-8", "replace"), "left", NOT_UTF8)
+            elif not user:
+                self._is(user, "left", NO_NAME)
             elif one.fields and not self.accept_fields:
                 self._is(user, "left", f"it has {', '.join(one.fields)}, which would be lost")
             elif not one.stored:

@@ -14,7 +14,7 @@ from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
 from mailauth.stores.rows import HashClass
-from mailauth.visible import visible_cell
+from mailauth.visible import visible, visible_cell
 
 SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value
 REFUSED, UNKNOWN = Fate.REFUSED.value, Fate.UNKNOWN.value
@@ -146,7 +146,7 @@ def audit_text(report: AuditReport) -> str:
     parts += report.sample
     if report.nobody:
         parts.append("Nobody can log in: no row has a password.")
-    return "\n".join(parts) + "\n"
+    return "".join(f"{visible(part)}\n" for part in parts)
 
 
 def _store_text(store: StoreReport, dovecot: str) -> list[str]:

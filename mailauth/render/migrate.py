@@ -2,7 +2,7 @@
 
 import datetime as dt
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mailauth.fix.takeback import UndoStep
@@ -12,6 +12,12 @@ from mailauth.migrate.decide import Action, Line
 from mailauth.migrate.journal import Head, State
 from mailauth.migrate.mechanisms import refusal
 from mailauth.migrate.move import Moving
+from mailauth.visible import visible
+
+
+def _text(lines: Iterable[str], *commands: str) -> str:
+    """Each line is one, whatever users are called; ``commands`` stand among them, and are to be pasted."""
+    return "".join(f"{one if one in commands else visible(one)}\n" for one in lines)
 
 
 def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
@@ -48,17 +54,18 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
     if plan.keyless:
         lines.append(plan.keyless)
     changes = f"{plan.changes} row{'' if plan.changes == 1 else 's'}"
+    command = f"  {_apply(again)}"
     if plan.changes:
-        lines += [f"{changes} would be changed, and none was. To do it:", f"  {_apply(again)}"]
+        lines += [f"{changes} would be changed, and none was. To do it:", command]
     else:
         lines.append(f"{changes} would be changed.")
-    return "\n".join(lines) + "\n"
+    return _text(lines, command)
 
 
 def lines_text(plan: Plan, scheme: str) -> str:
     """What becomes of the rows before the default scheme, which is ``scheme``, is changed."""
     first = f"{plan.place}: {plan.rows} rows; what has no {{SCHEME}} is {scheme}"
-    return "\n".join([first, *map(_line, plan.lines), *_in_the_way(plan)]) + "\n"
+    return _text([first, *map(_line, plan.lines), *_in_the_way(plan)])
 
 
 def default_scheme_text(
@@ -80,8 +87,8 @@ def default_scheme_text(
         lines.append("Strings that got their scheme are right under either; nobody was locked out.")
     else:
         lines.append(f"The default scheme was {old}, and is {new}.")
-    lines.append(f"  take it back: {back}")
-    return "\n".join(lines) + "\n"
+    lines.append(command := f"  take it back: {back}")
+    return _text(lines, command)
 
 
 def move_text(moving: Moving, source: str, again: str) -> str:
@@ -95,7 +102,7 @@ def move_text(moving: Moving, source: str, again: str) -> str:
         lines += [f"{len(moving.swaps)} rows would be added, and none was. To do it:", f"  {again}"]
     else:
         lines.append("0 rows would be added.")
-    return "\n".join(lines) + "\n"
+    return _text(lines, f"  {again}")
 
 
 def removal_text(report: Report, head: Head) -> str:
@@ -107,7 +114,7 @@ def removal_text(report: Report, head: Head) -> str:
         lines.append(f"{report.already} rows are not there.")
     if report.unreadable:
         lines.append(f"{report.unreadable}: the rows in them stay.")
-    return "\n".join([*lines, *_named(report)]) + "\n"
+    return _text([*lines, *_named(report)])
 
 
 def _in_the_way(plan: Plan) -> Iterator[str]:
@@ -149,7 +156,7 @@ def _apply(again: Sequence[str]) -> str:
 def counted_text(lines: Sequence[Line], what: str) -> str:
     """Values that no store of ours has, by what becomes of them."""
     counted = [_line(one) for one in lines] or [f"  no {what} is there"]
-    return "\n".join([f"{sum(one.rows for one in lines)} values of {what}", *counted]) + "\n"
+    return _text([f"{sum(one.rows for one in lines)} values of {what}", *counted])
 
 
 def _line(one: Line) -> str:
@@ -198,7 +205,7 @@ def report_text(report: Report, head: Head, again: str, back: str, key: str = ""
     elif head.state is State.APPLIED:
         lines.append(f"  take it back: {back}")
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
-    return "\n".join(lines) + "\n"
+    return _text(lines, f"  go on: {again}", f"  take it back: {back}")
 
 
 def prospect_text(report: Report, head: Head) -> str:
@@ -224,7 +231,7 @@ def prospect_text(report: Report, head: Head) -> str:
         lines.append(f"{report.already} rows have their old strings already.")
     if report.unreadable:
         lines.append(f"{report.unreadable}: the rows in them keep the strings that they have now.")
-    return "\n".join([*lines, *_named(report)]) + "\n"
+    return _text([*lines, *_named(report)])
 
 
 def _named(report: Report) -> list[str]:

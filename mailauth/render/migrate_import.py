@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mailauth.migrate.bulk import Imported
 from mailauth.migrate.listed_user import DONE, NEW, Checked
 from mailauth.schema import schema_of
+from mailauth.visible import visible
 
 _SHOWN = 10  # names on a line
 
@@ -63,6 +64,7 @@ def import_text(found: Imported, place: str, back: str, *, verifying: bool, key:
     """
     told = f"; {found.seconds:.1f} s, {found.lines / found.seconds:.0f} lines/s" if found.seconds else ""
     lines = [f"{place}: {found.lines} lines{told}", *_counts(found, "" if back else "would be ")]
+    command = f"  take it back: {back}"
     if found.not_kept:
         lines.append(f"  kept in no journal: {found.not_kept} of the old strings (plaintexts)")
     if found.problem:
@@ -71,11 +73,11 @@ def import_text(found: Imported, place: str, back: str, *, verifying: bool, key:
         again = "  interrupted; " if found.stopped else "  "
         lines.append(f"{again}to continue, run it again; users who are done are skipped")
     if back and found.new:
-        lines.append(f"  take it back: {back}")
+        lines.append(command)
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
     elif not back and not verifying:
         lines.append("Nothing was changed; --apply does it.")
-    return "\n".join(lines) + "\n"
+    return "".join(f"{one if one == command else visible(one)}\n" for one in lines)
 
 
 def _counts(found: Imported, would: str) -> list[str]:

@@ -135,8 +135,8 @@ class _SqlTarget:
 
     def key(self, user: str) -> Key | str:
         name, at, domain = user.rpartition("@")
-        if self.fill and ("/" in user or {name, domain} & {".", ".."}):
-            return "--fill would put a name that leads to another folder into a column"
+        if self.fill and ("/" in user or {name, domain} & {".", ".."} or not user.isprintable()):
+            return "--fill would put a name that leads to another folder, or hides something, into a column"
         if len(self.names.keys) == 1:
             return (user,)
         return (name, domain) if at and name and domain else "the table has a column for the domain"
@@ -248,7 +248,7 @@ class _FileTarget:
         return self.file.page(after, size)
 
     def key(self, user: str) -> Key | str:
-        if set(user) & set(":\n\r\0") or user[:1] == "#":
+        if not user or set(user) & set(":\n\r\0") or user[:1] == "#":
             return "a passwd-file cannot hold this name"
         return (user,)
 

@@ -23,6 +23,10 @@ from mailauth.evidence import Configured, LogDestination, Unobserved
 from mailauth.finding import Certainty, Diagnosis, Finding, Problem, Remedy, Severity, Undecided, rule
 from mailauth.fix.report import FixReport
 from mailauth.migrate import users_out
+from mailauth.migrate.apply import Plan, Report
+from mailauth.migrate.journal import Head
+from mailauth.migrate.move import Moving
+from mailauth.render import migrate
 from mailauth.render.audit import AuditReport, audit_csv, audit_text
 from mailauth.render.check import check_text
 from mailauth.render.check_metrics import check_metrics
@@ -87,6 +91,13 @@ def checks() -> CheckReport:
     return CheckReport(Status.CRITICAL, EVIL, 0.0, [Outcome("canary", Status.CRITICAL, EVIL, said, [metric])])
 
 
+def migrate_report() -> Report:
+    report = Report()
+    report.reasons[EVIL] = report.failed = 1
+    report.note(EVIL, [EVIL])
+    return report
+
+
 TEXTS: dict[str, Callable[[], str]] = {
     "diagnosis": lambda: diagnosis_text(diagnosis(), "2.3"),
     "diagnosis as JSON": lambda: to_json(report(diagnosis(), EVIL)),
@@ -101,8 +112,15 @@ TEXTS: dict[str, Callable[[], str]] = {
     "load as JSON": lambda: to_json(load_result(EVIL)),
     "from the log": lambda: from_log_text(filled(FromLogReport)),
     "from the log, on a terminal": lambda: from_log_text(filled(FromLogReport), terminal=True),
+    "migrate plan": lambda: migrate.plan_text(filled(Plan)),
+    "migrate apply": lambda: migrate.report_text(migrate_report(), filled(Head), "go on", "take it back"),
+    "migrate undo": lambda: migrate.prospect_text(migrate_report(), filled(Head)),
+    "migrate move": lambda: migrate.move_text(filled(Moving), EVIL, "again"),
     "from the log as JSON": lambda: to_json(filled(FromLogReport)),
 }
+
+
+_OF_MIGRATE = [name for name in TEXTS if name.startswith("migrate")]
 
 
 @pytest.fixture
@@ -147,7 +165,7 @@ def _values(value: Any) -> str:
     return "".join(map(_values, value)) if isinstance(value, list) else str(value)
 
 
-@pytest.mark.parametrize("name", ["diagnosis", "fix", "check"])
+@pytest.mark.parametrize("name", ["diagnosis", "fix", "check", "audit", *_OF_MIGRATE])
 def test_no_value_makes_a_line_of_its_own(name: str) -> None:
     """A user named so says that nothing was found."""
     lines = TEXTS[name]().split("\n")
