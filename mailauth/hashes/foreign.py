@@ -29,15 +29,15 @@ def convert(
     text = judge.raw(stored).strip(b"\r\n")
     if sure and origin is None and (open_ := bare.undecided(text)):
         return no("undecided", f"it may be {open_}")
-    found = readings(text, origin)
+    found = readings(text, origin, "" if sure else user)
     if not found:
         return no("unknown", "no format that mailauth knows")
     checked = [_checked(one, password, user, dovecot) for one in found]
     return next((one for one in checked if one.dovecot is not None), checked[0])
 
 
-def readings(text: bytes, origin: str | None = None) -> tuple[Found, ...]:  # noqa: C901 - the order matters
-    """Whose hash it may be, the likeliest first."""
+def readings(text: bytes, origin: str | None = None, role: str = "") -> tuple[Found, ...]:  # noqa: C901 - the order matters
+    """Whose hash it may be, the likeliest first.  ``role``: the user, where a database hashed that, too."""
     if origin is not None:
         found = origins.reading(text, origin)
         if found or bare.undecided(text):
@@ -49,6 +49,8 @@ def readings(text: bytes, origin: str | None = None) -> tuple[Found, ...]:  # no
     as_is = judge.parse(text, default_scheme=None)
     if not isinstance(as_is, Flaw) and text.startswith(b"{"):
         return (yes(f"Dovecot's {{{as_is.scheme.name}}}", text, "as is"),)
+    if of_role := foreign_text.postgresql_md5(text, role):
+        return (of_role,)
     several = foreign_text.bare_hex(text)
     if several:
         return several

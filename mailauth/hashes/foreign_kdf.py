@@ -116,9 +116,9 @@ def passlib(text: bytes) -> Found | None:
     source = "passlib pbkdf2"
     if not found:
         found = re.fullmatch(
-            rb"\{PBKDF2(?:-(SHA\d+))?\}(\d{1,10})\$([./A-Za-z0-9+]*)\$([./A-Za-z0-9+]+)", text
+            rb"\{PBKDF2(?:-(SHA\d+))?\}(\d{1,10})\$([./A-Za-z0-9+]*=*)\$([./A-Za-z0-9+]+=*)", text
         )
-        source = "OpenLDAP pw-pbkdf2"
+        source = "OpenLDAP pw-pbkdf2, 389 Directory Server"
     if found:
         digest, rounds, salt, key = found.groups()
         return pbkdf2(source, (digest or b"sha1").decode().lower(), int(rounds), _b64(salt), _b64(key))
@@ -170,15 +170,39 @@ def spring(text: bytes) -> Found | None:
     return None
 
 
-def postgresql(text: bytes) -> Found | None:
+def phc_pbkdf2(text: bytes) -> Found | None:
+    """The PHC string of RustCrypto's crate pbkdf2, which Stalwart stores: i rounds, l bytes."""
     found = re.fullmatch(
-        rb"SCRAM-SHA-256\$(\d{1,10}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)", text
+        rb"\$pbkdf2(?:-(sha\d+))?\$i=(\d{1,10})(?:,l=\d+)?\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)", text
     )
     if not found:
         return None
-    if int(found[1]) < LEAST:
-        return no("PostgreSQL", f"{int(found[1])} rounds: Dovecot takes no fewer than {LEAST}")
-    return yes("PostgreSQL rolpassword", b"{SCRAM-SHA-256}" + b",".join(found.groups()))
+    digest, rounds, salt, key = found.groups()
+    return pbkdf2("PBKDF2 as a PHC string", (digest or b"sha1").decode(), int(rounds), _b64(salt), _b64(key))
+
+
+def ds389(text: bytes) -> Found | None:
+    """389 Directory Server's {PBKDF2_SHA256}: rounds (4 bytes), salt (64) and key (256), pbkdf2_pwd.c."""
+    if not text.startswith(b"{PBKDF2_SHA256}"):
+        return None
+    source, raw = "389 Directory Server {PBKDF2_SHA256}", _b64(text[15:])
+    if len(raw) != 324:
+        return no(source, f"it has {len(raw)} bytes, not 324: cut off?")
+    return pbkdf2(source, "sha256", int.from_bytes(raw[:4], "big"), raw[4:68], raw[68:])
+
+
+def scram_keys(text: bytes) -> Found | None:
+    """PostgreSQL's rolpassword, which is RFC 5803's authPassword."""
+    found = re.fullmatch(
+        rb"SCRAM-SHA-(1|256)\$(\d{1,10}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)", text
+    )
+    if not found:
+        return None
+    digest, rounds, *fields = found.groups()
+    source = "PostgreSQL rolpassword" if digest == b"256" else "authPassword (RFC 5803)"
+    if int(rounds) < LEAST:
+        return no(source, f"{int(rounds)} rounds: Dovecot takes no fewer than {LEAST}")
+    return yes(source, b"{SCRAM-SHA-%b}" % digest + b",".join((rounds, *fields)))
 
 
 def keycloak(text: bytes) -> Found | None:
@@ -244,4 +268,7 @@ def aspnet(text: bytes) -> Found | None:
     )
 
 
-READERS = (django, werkzeug, passlib, p5k2, atlassian, spring, postgresql, keycloak, aspnet)
+READERS = (
+    *(django, werkzeug, passlib, phc_pbkdf2, p5k2, atlassian, spring, ds389, scram_keys, keycloak),
+    aspnet,
+)

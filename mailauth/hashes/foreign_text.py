@@ -97,7 +97,7 @@ def crypt(text: bytes) -> Found | None:
 
 
 _HEX = {
-    32: ((b"{CRYPT}$3$$", "NT hash", "weak; if it is an unsalted MD5 instead, say so (--from md5)"),
+    32: ((b"{CRYPT}$3$$", "NT hash", "weak, and of ASCII passwords only; if it is an MD5: --from md5"),
          (b"{PLAIN-MD5}", "unsalted MD5", "weak: Dovecot 2.4 refuses it")),
     40: ((b"{SHA.HEX}", "unsalted SHA-1", ""),),
     64: ((b"{SHA256.HEX}", "unsalted SHA-256", "if it is Courier's hmac-md5, say so (--from courier)"),
@@ -174,6 +174,49 @@ def hopeless(text: bytes) -> Found | None:
     return None
 
 
+_NT_NOTE = "needs libxcrypt; unsalted MD4; passwords that are not ASCII do not match"
+
+
+def named_nt(text: bytes) -> Found | None:
+    """As Samba's and FreeIPA's directories export them, and as Kanidm takes them: attribute and value."""
+    found = re.fullmatch(
+        rb"(?:sambaNTPassword: ([0-9A-Fa-f]{32})|ipaNTHash: ([A-Za-z0-9+/_-]{22}(?:==)?))", text
+    )
+    if not found:
+        return None
+    digits = (
+        found[1]
+        or base64.urlsafe_b64decode(found[2].translate(bytes.maketrans(b"+/", b"-_")).rstrip(b"=") + b"==")
+        .hex()
+        .encode()
+    )
+    return yes("NT hash of a directory", b"{CRYPT}$3$$" + digits.lower(), _NT_NOTE)
+
+
+def salted_md5(text: bytes) -> Found | None:
+    """ZITADEL's passwap: the salt is text."""
+    found = re.fullmatch(rb"\$md5salted-(suffix|prefix)\$([^$ ]+)\$([A-Za-z0-9+/]{22}==)", text)
+    if not found:
+        return None
+    if found[1] == b"prefix":
+        return no("ZITADEL md5salted", "the salt came before the password; Dovecot's follows it")
+    return yes("ZITADEL md5salted", b"{SMD5}" + base64.b64encode(base64.b64decode(found[3]) + found[2]))
+
+
+def postgresql_md5(text: bytes, role: str) -> Found | None:
+    """``md5`` and MD5 of password and role, which Dovecot has as a salted MD5 with the role as its salt.
+
+    Source: pg_md5_encrypt() in PostgreSQL 15 src/common/md5_common.c.
+    """
+    found = re.fullmatch(rb"md5([0-9a-f]{32})", text)
+    if not found:
+        return None
+    if not role:
+        return no("PostgreSQL md5", "the role's name is hashed with the password: say it with --user")
+    raw = binascii.unhexlify(found[1]) + role.encode(errors="surrogateescape")
+    return yes("PostgreSQL md5", b"{SMD5}" + base64.b64encode(raw), "if the user is the role's name")
+
+
 _RENAMED = (
     (b"{MD5RAW}", "Courier {MD5RAW}", b"{PLAIN-MD5}"),
     (b"{noop}", "Spring Security noop", b"{PLAIN}"),
@@ -191,4 +234,4 @@ def renamed(text: bytes) -> Found | None:
     return None
 
 
-READERS = (django_digest, argon2, bcrypt, crypt, salted_hex, renamed, hopeless)
+READERS = (django_digest, argon2, bcrypt, crypt, salted_hex, salted_md5, named_nt, renamed, hopeless)

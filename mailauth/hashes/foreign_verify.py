@@ -43,7 +43,7 @@ def verify(stored: bytes, password: Password, user: str = "") -> ForeignAnswer |
     for pattern, source, work in _FORMS:
         if found := re.fullmatch(pattern, stored, re.DOTALL):
             return _answer(source, lambda work=work, found=found: work(found, text))  # type: ignore[misc]
-    for one in readings(stored):
+    for one in readings(stored, role=user):
         if one.derived is not None:
             derived = one.derived
             return _answer(one.source, lambda derived=derived: _same(derived, text))  # type: ignore[misc]

@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import pickle
 
 import pytest
+from passlib.hash import nthash
 
 from mailauth.errors import UsageError
 from mailauth.hashes import (
@@ -211,6 +213,14 @@ def pbkdf2(digest: str, rounds: int, salt: bytes, size: int) -> bytes:
     return hashlib.pbkdf2_hmac(digest, b"s3cret", salt, rounds, size)
 
 
+def scram_keys(digest: str, name: str, salt: bytes) -> str:
+    """RFC 5803."""
+    salted = hashlib.pbkdf2_hmac(digest, b"s3cret", salt, 4096)
+    client, server = (hmac.digest(salted, words, digest) for words in (b"Client Key", b"Server Key"))
+    fields = (base64.b64encode(one).decode() for one in (salt, hashlib.new(digest, client).digest(), server))
+    return "{}$4096:{}${}:{}".format(name, *fields)
+
+
 def foreign_examples() -> list[tuple[str, str | None]]:
     """Made here by each format's definition; None where there is no Dovecot form."""
 
@@ -239,6 +249,25 @@ def foreign_examples() -> list[tuple[str, str | None]]:
         (f"$pbkdf2$10000${ab64(raw)}${ab64(pbkdf2('sha1', 10000, raw, 20))}", "SCRAM-SHA-1"),
         (f"{{PBKDF2-SHA256}}10000${ab64(raw)}${ab64(pbkdf2('sha256', 10000, raw, 32))}", "SCRAM-SHA-256"),
         (f"{dlitz.decode()}${ab64(pbkdf2('sha1', 5000, dlitz, 24))}", "SCRAM-SHA-1"),
+        (
+            "$pbkdf2-sha256$i=10000,l=32$"
+            + "$".join(b64(one).rstrip("=") for one in (raw, pbkdf2("sha256", 10000, raw, 32))),
+            "SCRAM-SHA-256",
+        ),
+        (f"{{PBKDF2-SHA1}}10000${b64(raw)}${b64(pbkdf2('sha1', 10000, raw, 20))}", "SCRAM-SHA-1"),
+        (
+            "{PBKDF2_SHA256}"
+            + b64((8192).to_bytes(4, "big") + raw * 4 + pbkdf2("sha256", 8192, raw * 4, 256)),
+            "SCRAM-SHA-256",
+        ),
+        ("{PBKDF2_SHA256}" + b64(raw), None),
+        (scram_keys("sha1", "SCRAM-SHA-1", raw), "SCRAM-SHA-1"),
+        (scram_keys("sha256", "SCRAM-SHA-256", raw), "SCRAM-SHA-256"),
+        (f"$md5salted-suffix$salt${b64(hashlib.md5(b's3cretsalt', usedforsecurity=False).digest())}", "SMD5"),
+        (f"$md5salted-prefix$salt${b64(raw)}", None),
+        ("sambaNTPassword: " + nthash.hash("s3cret").upper(), "CRYPT"),
+        ("ipaNTHash: " + b64(bytes.fromhex(nthash.hash("s3cret"))), "CRYPT"),
+        (f"md5{md5}", None),
         (f"pbkdf2_sha256$1000$salt${b64(pbkdf2('sha256', 1000, b'salt', 32))}", None),
         (f"pbkdf2_sha512$9000$salt${b64(pbkdf2('sha512', 9000, b'salt', 64))}", None),
         (md5, "PLAIN-MD5"),
@@ -267,6 +296,18 @@ def test_formats_made_by_their_definition_are_converted(stored: str, scheme: str
     assert isinstance(parsed, Hash)
     assert parsed.scheme.name == scheme
     assert verify(found.dovecot, SECRET).verdict is Verdict.MATCH
+
+
+def test_postgresqls_md5_has_the_role_for_its_salt() -> None:
+    stored = "md5" + hashlib.md5(b"s3cretalice", usedforsecurity=False).hexdigest()
+    found = convert(stored, password=SECRET, user="alice")
+    assert found.dovecot is not None
+    assert found.dovecot.startswith(b"{SMD5}")
+    assert convert(stored, password=SECRET, user="bob").dovecot is None
+    assert "--user" in convert(stored).reason
+    assert (
+        convert(stored, user="alice", sure=True).dovecot is None
+    )  # whether the user is the role is not known
 
 
 def test_a_given_password_exposes_a_pepper() -> None:
