@@ -1,7 +1,8 @@
-"""``mailauth hash``: verify, show and convert; ``new`` is in hash_new."""
+"""``mailauth hash``: verify and show; ``new`` is in hash_new, ``convert`` in hash_convert."""
 
 import click
 
+from mailauth.cli.hash_convert import convert
 from mailauth.cli.hash_new import new
 from mailauth.cli.hash_options import (
     EXITS,
@@ -25,6 +26,7 @@ def hash_() -> None:
 
 
 hash_.add_command(new)
+hash_.add_command(convert)
 
 
 @hash_.command(cls=Command, epilog=EXITS)
@@ -72,23 +74,4 @@ def show() -> None:
     """Explain a stored string: what it is, what it needs, which Dovecot reads it, what is wrong.
 
     Prints neither salt nor digest, except in a repaired string.
-    """
-
-
-@hash_.command(cls=Command, epilog=EXITS)
-@stored_options
-@password_options
-@click.option(
-    "--from",
-    "origin",
-    metavar="ORIGIN",
-    help="Software that made the bare digest: nt, md5, courier, mysql ...",
-)
-@for_option
-@json_option
-@jobs_option
-def convert() -> None:
-    """Convert another software's hash to Dovecot's format, without the password.
-
-    With a password (also in a batch's lines) the result is verified before it is given.
     """

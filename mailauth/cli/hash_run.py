@@ -14,7 +14,7 @@ from mailauth.cli.shared.patience import patience
 from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
-from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, foreign, judge, printed, verify_hash
+from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, judge, printed, verify_hash
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.interruptible import interruptible
@@ -70,7 +70,7 @@ def _verifier(vsz_limit: str | None, idle: str, limits: Limits) -> _UnderLimit |
     return None if limit is None else _UnderLimit(limit - parse_size(idle), limits)
 
 
-def _run_batch(name: str, settings: Any, jobs: int | None) -> None:
+def run_batch(name: str, settings: Any, jobs: int | None) -> None:
     out = sys.stdout.buffer
     with opened(name) as source:
         for line in batching.run(source, settings, jobs=jobs or batching.cores()):
@@ -78,7 +78,7 @@ def _run_batch(name: str, settings: Any, jobs: int | None) -> None:
             out.flush()
 
 
-def _one(stored: str | None, stored_fd: int | None, *, password_from_stdin: bool = False) -> bytes:
+def one_string(stored: str | None, stored_fd: int | None, *, password_from_stdin: bool = False) -> bytes:
     """The string, from the command line, a descriptor, or standard input."""
     if stored is not None and stored != "-" and stored_fd is None:
         return stored.encode(errors="surrogateescape")
@@ -130,9 +130,9 @@ def verify(
         verifier=_verifier(vsz_limit, idle, limits),
     )
     if batch is not None:
-        _run_batch(batch, settings, jobs)
+        run_batch(batch, settings, jobs)
         return
-    text = _one(stored, stored_fd, password_from_stdin=stdin)
+    text = one_string(stored, stored_fd, password_from_stdin=stdin)
     ask = ask_password or (password_fd is None and not stdin)
     if ask:
         need_terminal()
@@ -178,10 +178,10 @@ def show(
         settings = batching.Settings(
             "show", default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak
         )
-        _run_batch(batch, settings, jobs)
+        run_batch(batch, settings, jobs)
         return
     it = explain(
-        _one(stored, stored_fd), default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak
+        one_string(stored, stored_fd), default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak
     )
     if as_json:
         click.echo(json.dumps(printed.of_explanation(it)))
@@ -203,33 +203,3 @@ def _table(rows: list[tuple[str, str, str]]) -> None:
             rich.text.Text(visible(text), {"good": "green", "bad": "red"}.get(mood, "")),
         )
     rich.console.Console(file=sys.__stdout__, highlight=False).print(table)
-
-
-def convert(
-    stored: str | None,
-    stored_fd: int | None,
-    batch: str | None,
-    ask_password: bool,
-    password_fd: int | None,
-    stdin: bool,
-    origin: str | None,
-    dovecot: tuple[int, ...] | None,
-    as_json: bool,
-    jobs: int | None,
-) -> None:
-    if batch is not None:
-        _run_batch(batch, batching.Settings("convert", dovecot=dovecot, origin=origin), jobs)
-        return
-    text = _one(stored, stored_fd, password_from_stdin=stdin)
-    password = read_password(ask=ask_password, descriptor=password_fd, stdin=stdin)
-    found = foreign.convert(text, password=password, origin=origin, dovecot=dovecot)
-    record = printed.of_found(found)
-    if as_json:
-        click.echo(json.dumps(record))
-    elif found.dovecot is None:
-        click.echo(f"{found.source}: cannot, because {found.reason}", err=True)
-    else:
-        click.echo(record["dovecot"])
-        if found.reason:
-            click.echo(f"{found.source}: {found.reason}", err=True)
-    sys.exit(0 if found.dovecot is not None else 1)

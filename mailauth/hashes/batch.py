@@ -22,6 +22,7 @@ from mailauth.hashes import judge, printed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import LIMITS, Flaw, Hash, Judgement, Limits, Password
+from mailauth.hashes.passport import issue
 
 LONGEST_LINE = 1024 * 1024
 _LINES_A_TASK = 16
@@ -54,6 +55,7 @@ class Settings:
     allow_weak: bool = False
     limits: Limits = LIMITS
     origin: str | None = None
+    to: str | None = None  # other software's form is wanted, not Dovecot's
     verifier: Callable[[Hash, Password, str], Judgement] | None = None  # in place of verify_hash()
 
 
@@ -173,14 +175,7 @@ def answer(line: bytes, settings: Settings) -> bytes:
 
 def _answer(request: Request, settings: Settings) -> dict[str, Any]:
     if settings.what == "convert":
-        found = convert(
-            request.stored,
-            password=request.password,
-            user=request.user,
-            origin=settings.origin,
-            dovecot=settings.dovecot,
-        )
-        return printed.of_found(found)
+        return converted(request.stored, request.password, request.user, settings)
     if settings.what == "show":
         return printed.of_explanation(
             explain(
@@ -195,6 +190,19 @@ def _answer(request: Request, settings: Settings) -> dict[str, Any]:
     judgement = verify(request.stored, request.password, request.user, settings)
     return printed.of_judgement(
         judgement, judge.shown(request.stored, default_scheme=settings.default_scheme)
+    )
+
+
+def converted(stored: bytes, password: Password | None, user: str, settings: Settings) -> dict[str, Any]:
+    """Dovecot's form of another software's string, or with ``to`` the other way, as JSON has it."""
+    scheme = settings.default_scheme
+    if settings.to is not None:
+        found = issue(stored, settings.to, password=password, user=user, default_scheme=scheme)
+        return printed.of_passport(found)
+    if scheme and not stored.startswith(b"{"):
+        stored = b"{%b}%b" % (scheme.encode(), stored)
+    return printed.of_found(
+        convert(stored, password=password, user=user, origin=settings.origin, dovecot=settings.dovecot)
     )
 
 

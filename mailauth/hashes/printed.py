@@ -5,6 +5,7 @@ from typing import Any
 from mailauth.hashes.explain import Explanation
 from mailauth.hashes.foreign_found import Found
 from mailauth.hashes.hash import Flaw, Judgement
+from mailauth.hashes.passport import Passport
 
 _SILENT = "Dovecot logs only: Password mismatch"
 
@@ -24,6 +25,11 @@ def of_judgement(judgement: Judgement, shown: str) -> dict[str, Any]:
 def of_found(found: Found) -> dict[str, Any]:
     dovecot = None if found.dovecot is None else text(found.dovecot)
     return {"dovecot": dovecot, "reason": found.reason, "source": found.source}
+
+
+def of_passport(found: Passport) -> dict[str, Any]:
+    stored = None if found.stored is None else text(found.stored)
+    return {"reason": found.reason, "source": found.source, "stored": stored, "target": found.target}
 
 
 def of_flaw(flaw: Flaw | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,13 +20,14 @@ _SECONDS = 60.0
 
 
 class Directory:
-    """slapd with these users: uid -> userPassword."""
+    """slapd with these users: uid -> userPassword.  ``modules``: loaded besides back_mdb."""
 
-    def __init__(self, folder: Path, users: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, users: Mapping[str, str], modules: Sequence[str] = ()) -> None:
         slapd = shutil.which("slapd", path="/usr/sbin:/usr/local/sbin")
         if slapd is None:
             missing("slapd is not here; install slapd")
         self._slapd, self._folder, self._users = str(slapd), folder, dict(users)
+        self._modules = ("back_mdb", *modules)
         self._ports = Ports()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -41,7 +42,9 @@ class Directory:
         config = self._folder / "slapd.conf"
         config.write_text(
             "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in _SCHEMAS)
-            + f"pidfile {self._folder}/pid\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\ndatabase mdb\n"
+            + f"pidfile {self._folder}/pid\nmodulepath /usr/lib/ldap\n"
+            + "".join(f"moduleload {name}\n" for name in self._modules)
+            + "database mdb\n"
             f'suffix "{SUFFIX}"\nrootdn "{ADMIN}"\nrootpw "{SECRET}"\ndirectory {self._folder}/data\n'
         )
         entries = [f"dn: {SUFFIX}\nobjectClass: dcObject\nobjectClass: organization\no: example\n"]
