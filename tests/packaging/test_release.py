@@ -36,9 +36,11 @@ def run(folder: Path, *words: str, ok: bool = True) -> str:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This tree, as one commit of its own."""
+    """This tree with a change to be released, as one commit of its own."""
     folder = tmp_path_factory.mktemp("release") / "mailauth"
     shutil.copytree(ROOT, folder, ignore=_NOT_OURS)
+    changes = folder / "CHANGELOG.md"
+    changes.write_text(changes.read_text().replace("## Unreleased\n", "## Unreleased\n\n- A change.\n", 1))
     run(folder, "git", "init", "--quiet")
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--message", "all of it")
@@ -59,7 +61,7 @@ def test_a_version_is_cut_and_built_twice_with_the_same_bytes(clone: Path, tmp_p
     built = [tmp_path / "one", tmp_path / "two"]
     run(clone, "bin/release", "build", "--no-deb", str(built[0]))
     for path in clone.rglob("*.py"):
-        os.utime(path, (1, 1))  # times of files are nobody's business
+        os.utime(path, (1, 1))  # times of files count for nothing
     run(clone, "bin/release", "build", "--no-deb", str(built[1]))
     names = [
         "SHA256SUMS",
