@@ -22,7 +22,7 @@ class _Pasted(Command):
 def explain() -> None:
     """Explain a finding, a message of Dovecot's log, or what a mail client shows.
 
-    CODE is a finding's, such as MEM001: symptom, cause, evidence, remedy.
+    CODE names a finding, such as MEM001: symptom, cause, evidence, remedy.
     WORDS are a line of the log, a part of it, or a word: what it means, which findings it can stand for, and
     the command that finds out which; "-" reads the line from standard input.
     Without both, list all findings.

@@ -48,7 +48,7 @@ hash_.add_command(convert)
 @click.option(
     "--max-seconds",
     type=float,
-    metavar="S",
+    metavar="SECONDS",
     default=60.0,
     show_default=True,
     help="Refuse hashes that would take longer, in seconds.",

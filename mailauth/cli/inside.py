@@ -13,7 +13,7 @@ def inside() -> None:
     """Run a program where another Dovecot lives, such as doveadm reload, as mailauth itself does it.
 
     It gets the user, the capabilities, the namespaces and the limits of that Dovecot, and no terminal.
-    nsenter gives it all rights of root's here, and whoever owns that root may have put anything in its place.
+    nsenter would give it all of root's rights here, and the owner of that root may have replaced it.
 
     \b
     Exit status:  the program's own   2 wrong usage   70 a bug in mailauth

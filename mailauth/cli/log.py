@@ -44,8 +44,8 @@ from mailauth.cli.shared.values import sayable
 def log() -> None:
     """Report from Dovecot's log which users fail to log in, why, how often and from where.
 
-    With USER: only this user's.  Where Dovecot logs to syslog and no file in /var/log has its lines, the
-    journal is read.  A copied log is read without a Dovecot.  Changes nothing.
+    With USER: only that user's failures.  Where Dovecot logs to syslog and no file in /var/log has its lines,
+    the journal is read.  A copied log is read without a Dovecot.  Changes nothing.
 
     \b
     Exit status:  0 no failed logins   1 some failed   2 wrong usage

@@ -32,7 +32,7 @@ _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", 
     "--workers",
     type=click.IntRange(min=1),
     default=30,
-    help="Without a Dovecot: number of auth-workers.",
+    help="Without a Dovecot: number of auth-workers.  [30]",
     metavar="N",
 )
 @click.option("--stdin", is_flag=True, help="Without a Dovecot: read the stored hash from standard input.")

@@ -45,7 +45,12 @@ _DRIVERS = ("passwd-file", "pgsql", "mysql", "sqlite")
     "--idle", metavar="SIZE", default=_LARGEST_IDLE, show_default=True, help="Size of the idle process."
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=30, show_default=True, help="At most.", metavar="N"
+    "--workers",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="Most auth-workers to plan for.",
+    metavar="N",
 )
 @click.option(
     "--seconds",

@@ -33,7 +33,12 @@ _PAGE = 25_000
 @seal_options
 @rate_option
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=_PAGE, metavar="N", help="Rows in one transaction."
+    "--batch",
+    type=click.IntRange(min=1),
+    default=_PAGE,
+    show_default=True,
+    metavar="N",
+    help="Rows in one transaction.",
 )
 @click.option("--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown.")
 @json_option

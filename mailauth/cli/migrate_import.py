@@ -33,7 +33,7 @@ _PAGE = 256
     type=click.Choice(["leave", "as-listed"]),
     default="leave",
     show_default=True,
-    help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
+    help="What to do where a password is longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
 )
 @click.option(
     "--apply",
@@ -63,10 +63,14 @@ _PAGE = 256
     "--encoding", metavar="NAME", help="Encoding of FILE.csv, if it is not UTF-8: cp1252, utf-16, ..."
 )
 @click.option(
-    "--delimiter", metavar="CHAR", help='Between the columns; "tab" for a tab. Default: as line 1 has it.'
+    "--delimiter", metavar="CHAR", help='Character between columns; "tab" for a tab.  [as in line 1]'
 )
 @click.option(
-    "--quote", metavar="CHAR", default='"', show_default=True, help='Around a field; "none" for none.'
+    "--quote",
+    metavar="CHAR",
+    default='"',
+    show_default=True,
+    help='Character around a field; "none" for none.',
 )
 @click.option(
     "--user-column", metavar="NAME|N", default="", help="The column of the user, by name or number."

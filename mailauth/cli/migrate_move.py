@@ -52,7 +52,7 @@ def move() -> None:
 
     Moves and merges alike.  Those whom the password query lets in are read (conditions such as active = 1
     hold), each string gets the scheme that counts for it, and each row is read back in the transaction that
-    adds it.  Nobody who is there is written over: names with another string, in other letters, or twice in
+    adds it.  No user of the target is overwritten: names with another string, in other letters, or twice in
     the source are listed and left.  Nothing is removed from the source.  mailauth migrate undo ID, with the
     target as --url, removes what was added and is still the same.
 

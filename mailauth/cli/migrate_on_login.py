@@ -15,7 +15,7 @@ name_option = click.option(
     "--name",
     default="",
     metavar="NAME",
-    help="Which one, where several Dovecots of a machine have one each; each has a --port of its own.",
+    help="Name of this service, where several Dovecots of a machine have one each, on ports of their own.",
 )
 
 
@@ -47,14 +47,14 @@ def on_login() -> None:
     type=click.Choice(["leave", "as-typed"]),
     default="leave",
     show_default=True,
-    help="Passwords longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
+    help="What to do where a password is longer than the old scheme reads (bcrypt 72 bytes, DES 8).",
 )
 @click.option(
     "--accept-unprivileged-port",
     "accept_port",
     is_flag=True,
-    help="Take a --port that an ordinary user may take too: while the service is down, that user gets the"
-    " token, and passwords that are sealed.",
+    help="Allow a --port that any user of the machine may open: while the service is down, that user could"
+    " receive its token, and passwords, encrypted.",
 )
 @name_option
 @loss_option
@@ -90,7 +90,7 @@ def disable() -> None:
 def serve() -> None:
     """Run the service in the foreground, until SIGTERM or Ctrl-C.
 
-    --container, or --pid, is for a Dovecot in a container that was started again.
+    Give --container or --pid again where the container of that Dovecot was restarted.
 
     Exit status 2 when it is not enabled, or its port is taken.
     """

@@ -69,7 +69,7 @@ def bind_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--bind-dn",
             metavar="DN",
-            help="The name that may write to a directory.  Its password is asked for.  [Dovecot's own]",
+            help="Bind to the directory as this DN, to write; asks for its password.  [Dovecot's own]",
         ),
         click.option(
             "--bind-password-fd",

@@ -56,7 +56,12 @@ def plan() -> None:
 @click.option("--resume", metavar="ID", help="Continue the interrupted migration with this ID.")
 @seal_options
 @rate_option
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Rows in one transaction.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Rows in one transaction.  [100 with --rate auto, 512 with --rehash, else 1000 to 100000 by store]",
+)
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes that make hashes.  [one for each core]", metavar="N"
 )

@@ -27,14 +27,14 @@ from mailauth.cli.shared.command import Command
 def undo() -> None:
     """Restore the old strings where the new ones are unchanged.  Exit status as for apply.
 
-    1 also where some rows were plaintexts that the journal does not hold (--no-undo-for-plaintexts): they
-    keep their new strings.
+    It is 1 also where some rows were plaintexts that the journal does not hold (--no-undo-for-plaintexts):
+    they keep their new strings.
     Without --apply the rows are only looked at and counted.
 
     A journal knows its store by the server's own identity, or by the file.  Where that is another now, undo
     says what it finds, and --store with those words accepts it.
 
-    Of migrate move it removes the rows that were added and are still the same; name the target with --url.
+    After migrate move it removes the rows that were added and are still the same; name the target with --url.
 
     What migrate default-scheme did to Dovecot's configuration goes back first.  Where the default scheme is
     another one than it was, strings without a scheme are not put back: nobody would get in with them.

@@ -107,11 +107,14 @@ def lacks(option: click.Option, ctx: click.Context) -> str:
     default = option.default not in {None, False, "", ()} and "UNSET" not in repr(option.default)
     if not re.match(r"[A-Za-z].* .*[^\s]", text):
         return f"no sentence: {text!r}"
+    if option.metavar == "S":
+        return "no unit: SECONDS"
     if number and not option.metavar:
         return "no metavar: of what is it a number?"
     if option.metavar in _UNITS and not re.search(_UNITS[option.metavar], text):
         return f"no unit: {text!r}"
-    if default and not option.is_flag and "[" not in text:
+    shown = re.sub(r"\[(?!default)[^\[]*[<>]=?[^\[]*\]", "", text)  # without the range
+    if default and not option.is_flag and "[" not in shown:
         return f"no default ({option.default}): {text!r}"
     return ", ".join(unused(text))
 
