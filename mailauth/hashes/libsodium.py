@@ -6,7 +6,6 @@ the "$argon2i$" or "$argon2id$" in the string and never by the name in braces
 """
 
 import ctypes
-import ctypes.util
 import mmap
 
 from mailauth.hashes.system_library import first_of
