@@ -8,12 +8,18 @@ src/lib-sql/driver-sqlpool.c, driver-mysql.c; mysql_setting_defines, driver_mysq
 driver_pgsql_connect() of 2.4.1; conninfo_parse(), PostgreSQL's src/interfaces/libpq/fe-connect.c.
 """
 
-import difflib
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mailauth import digits
 from mailauth.dovecot import conf
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = later("difflib")  # only for a typing error
 
 Host = dict[str, str]
 

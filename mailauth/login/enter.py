@@ -4,9 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-
-import stamina
-import stamina.instrumentation
+from typing import TYPE_CHECKING
 
 from mailauth.clients.door import Answer, Step, Told
 from mailauth.clients.sasl import find
@@ -15,9 +13,16 @@ from mailauth.dovecot.children import nobody
 from mailauth.dovecot.entering import users_of
 from mailauth.errors import CannotObserve
 from mailauth.hashes import Password
+from mailauth.later import later
 from mailauth.login import asked
 from mailauth.login.site import Site
 from mailauth.login.way import HANGS, LATE, PROXIED, Attempt, Layer, Way
+
+if TYPE_CHECKING:
+    import stamina
+    import stamina.instrumentation
+else:
+    stamina = later("stamina")  # asyncio comes with it: 40 ms that a check without a login need not pay
 
 REFUSALS = 8  # logins with a refused password, of all ways together
 _CONNECTS = 3  # attempts to connect, with a wait between them

@@ -5,10 +5,10 @@ hash is needed: what a verification takes depends on neither.
 """
 
 import base64
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailauth import hashes, private
 from mailauth.dovecot import confining
@@ -16,8 +16,14 @@ from mailauth.errors import CannotObserve
 from mailauth.hashes import Flaw, Hash, Password, libcrypt
 from mailauth.hashes.hash import Library
 from mailauth.hashes.judge import parse
+from mailauth.later import later
 from mailauth.memory.child import LIBRARIES, ask, check_physical
 from mailauth.memory.footprint import of
+
+if TYPE_CHECKING:
+    import statistics
+else:
+    statistics = later("statistics")  # only where it is measured
 
 _SCRIPT = Path(__file__).with_name("gauge.py")
 _STAND_IN = Password(b"a stand-in, and nobody's password")

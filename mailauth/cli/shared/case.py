@@ -1,15 +1,17 @@
 """The options that say which login is meant: of which client, by which service, from where."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailauth.errors import UsageError
+from mailauth.later import later
 
 if TYPE_CHECKING:
-    pass
+    import difflib
+else:
+    difflib = later("difflib")  # only for a typing error
 
 # The services that ask Dovecot's auth: its own, and those that mail servers beside it name.
 _SERVICES = ("imap", "pop3", "submission", "sieve", "smtp", "lmtp", "doveadm", "xmpp")
@@ -34,7 +36,7 @@ def _mechanism(_context: click.Context, _parameter: click.Parameter, name: str) 
 
 def _known(option: str, given: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
-        near = get_close_matches(name, known, 1)
+        near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(known)}."
         raise UsageError(f"{option} {given}: not known; {hint}")
 
