@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mailauth.hashes import judge
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
 from mailauth.hashes.passport_forms import NoFormError
-from mailauth.hashes.passport_parts import KINDS, Part, taken_apart
+from mailauth.hashes.passport_parts import KINDS, Pieces, taken_apart
 from mailauth.hashes.passport_targets import Destination, destination
 
 
@@ -82,7 +82,7 @@ def _issued(parsed: Hash, name: str, there: Destination, password: Password | No
     return Passport(name, source, made_text, f"{said}; {note}" if note else said)
 
 
-def _written(part: Part, there: Destination) -> tuple[bytes, str]:
+def _written(part: Pieces, there: Destination) -> tuple[bytes, str]:
     """The string there, and what is to be known of it.  Raises NoFormError."""
     entry = there.forms.get(part.kind)
     if entry is None:

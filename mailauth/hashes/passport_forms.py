@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 
 from mailauth.hashes.encoding import base64_encode
-from mailauth.hashes.passport_parts import Part
+from mailauth.hashes.passport_parts import Pieces
 
-Writer = Callable[[Part], bytes]
+Writer = Callable[[Pieces], bytes]
 
 
 class NoFormError(Exception):
@@ -29,7 +29,7 @@ _USUAL = re.compile(
 def usual_salt(prefix: bytes = b"") -> Writer:
     """MD5-, SHA- or DES-crypt whose salt everybody takes: crypt(3) itself takes other characters, too."""
 
-    def write(part: Part) -> bytes:
+    def write(part: Pieces) -> bytes:
         if not _USUAL.fullmatch(part.text):
             raise NoFormError("its salt is none, longer than usual, or has other characters than ./0-9A-Za-z")
         return prefix + part.text
@@ -45,7 +45,7 @@ def bcrypt(prefix: bytes = b"") -> Writer:
 def phc_argon2(prefix: bytes = b"") -> Writer:
     """Where the Rust crate password-hash reads it: 64 characters of salt and 64 bytes of tag at most."""
 
-    def write(part: Part) -> bytes:
+    def write(part: Pieces) -> bytes:
         if len(part.salt) > 48 or len(part.key) > 64:
             raise NoFormError(
                 f"the salt has {len(part.salt)} bytes, the tag {len(part.key)}; 48 and 64 are the most there"
@@ -82,7 +82,7 @@ def adapted_pbkdf2(prefix: bytes, least: int = 1, most: int = 2**32 - 1, salt: i
     ``salt``: the bytes that it must have, 0 for any.
     """
 
-    def write(part: Part) -> bytes:
+    def write(part: Pieces) -> bytes:
         [rounds] = part.numbers
         if not least <= rounds <= most:
             raise NoFormError(f"{rounds} rounds, where {least} to {most} are taken")
@@ -94,7 +94,7 @@ def adapted_pbkdf2(prefix: bytes, least: int = 1, most: int = 2**32 - 1, salt: i
     return write
 
 
-def django_pbkdf2(part: Part) -> bytes:
+def django_pbkdf2(part: Pieces) -> bytes:
     [rounds] = part.numbers
     if not part.salt or not part.salt.isascii() or not rounds:
         raise NoFormError("Django wants one round or more, and a salt of text")
@@ -104,14 +104,14 @@ def django_pbkdf2(part: Part) -> bytes:
 def scram(prefix: bytes) -> Writer:
     """RFC 5803's authPassword, which is PostgreSQL's rolpassword: ``rounds:salt$StoredKey:ServerKey``."""
 
-    def write(part: Part) -> bytes:
+    def write(part: Pieces) -> bytes:
         salt, key, server = (base64_encode(one) for one in (part.salt, part.key, part.server))
         return prefix + b"%d:%b$%b:%b" % (part.numbers[0], salt, key, server)
 
     return write
 
 
-def zitadel_argon2(part: Part) -> bytes:
+def zitadel_argon2(part: Pieces) -> bytes:
     """Within the bounds that passwap has unless they are set (argon2.go): KiB, passes, lanes."""
     m, t, p = part.numbers
     if not (8 * 1024 <= m <= 512 * 1024 and t <= 10 and p <= 16):
@@ -122,13 +122,13 @@ def zitadel_argon2(part: Part) -> bytes:
     return part.text
 
 
-def zitadel_salted_md5(part: Part) -> bytes:
+def zitadel_salted_md5(part: Pieces) -> bytes:
     if re.search(rb"[^\x21-\x7e]|\$", part.salt):
         raise NoFormError("ZITADEL reads the salt as text, and this one has other bytes")
     return b"$md5salted-suffix$%b$%b" % (part.salt, base64_encode(part.key))
 
 
-def keycloak_argon2(part: Part) -> bytes:
+def keycloak_argon2(part: Pieces) -> bytes:
     m, t, p = part.numbers
     numbers = {"hashLength": len(part.key), "memory": m, "parallelism": p}
     more = {"type": part.kind.removeprefix("argon2"), "version": "1.3"}
@@ -136,14 +136,14 @@ def keycloak_argon2(part: Part) -> bytes:
     return _keycloak("argon2", t, part, extra)
 
 
-def keycloak_pbkdf2(part: Part) -> bytes:
+def keycloak_pbkdf2(part: Pieces) -> bytes:
     [rounds] = part.numbers
     if not part.salt or not 1 <= rounds < 2**31:
         raise NoFormError("Java wants a salt, and 1 to 2147483647 rounds")
     return _keycloak("pbkdf2", rounds, part, {})
 
 
-def _keycloak(algorithm: str, rounds: int, part: Part, extra: dict[str, list[str]]) -> bytes:
+def _keycloak(algorithm: str, rounds: int, part: Pieces, extra: dict[str, list[str]]) -> bytes:
     """A credential as the realm's export and the Admin API have it: JSON within JSON."""
     salt, value = (base64_encode(one).decode() for one in (part.salt, part.key))
     secret = {"value": value, "salt": salt, "additionalParameters": {}}

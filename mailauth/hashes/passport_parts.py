@@ -81,7 +81,7 @@ _OTHERS = {"CRAM-MD5": "cram-md5", "HMAC-MD5": "cram-md5", "DIGEST-MD5": "digest
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Pieces:
     """What a stored string holds.
 
     ``text``: as the scheme writes it, without its name.  ``numbers``: Argon2's m (KiB), t and p; rounds of
@@ -96,35 +96,35 @@ class Part:
     server: bytes = field(default=b"", repr=False)
 
 
-def taken_apart(hash_: Hash) -> Part:
+def taken_apart(hash_: Hash) -> Pieces:
     """Of a hash that parses."""
     scheme, text = hash_.scheme, hash_.payload.partition(b"\0")[0]
     values = dict(hash_.params)
     if scheme.stores_password:
-        return Part("plain-trunc") if scheme.partly else Part("plain", hash_.payload)
+        return Pieces("plain-trunc") if scheme.partly else Pieces("plain", hash_.payload)
     if scheme.name in _DIGESTS:
         kind, size = _DIGESTS[scheme.name]
-        return Part(kind, key=hash_.payload[:size], salt=hash_.payload[size:])
+        return Pieces(kind, key=hash_.payload[:size], salt=hash_.payload[size:])
     if scheme.name in _OTHERS:
-        return Part(_OTHERS[scheme.name])
+        return Pieces(_OTHERS[scheme.name])
     if "argon2" in scheme.families:
         salt, tag = (base64_decode_leniently(part) for part in text.rsplit(b"$", 2)[1:])
         numbers = tuple(int(values[name]) for name in "mtp")
-        return Part(str(values["type"]), text, numbers, salt, tag)
+        return Pieces(str(values["type"]), text, numbers, salt, tag)
     if "pbkdf2" in scheme.families:
         salt, rounds, key = text[3:].split(b"$")
-        return Part("pbkdf2", text, (int(rounds),), salt, bytes.fromhex(key.decode("ascii")))
+        return Pieces("pbkdf2", text, (int(rounds),), salt, bytes.fromhex(key.decode("ascii")))
     if scheme.name.startswith("SCRAM-"):
         rounds, salt, stored, server = text.split(b",")
         keys = (base64_decode(stored) or b"", base64_decode(server) or b"")
-        return Part(scheme.name.lower(), text, (int(rounds),), base64_decode_leniently(salt), *keys)
+        return Pieces(scheme.name.lower(), text, (int(rounds),), base64_decode_leniently(salt), *keys)
     return _of_crypt(text, str(values["kind"]))
 
 
-def _of_crypt(text: bytes, kind: str) -> Part:
+def _of_crypt(text: bytes, kind: str) -> Pieces:
     """What crypt(3) makes, and the scheme MD5, which has a bare MD5 besides."""
     if kind == "digest":
         raw = hex_decode(text) if len(text) == 32 else base64_decode(text)
-        return Part("md5", key=raw or b"")
+        return Pieces("md5", key=raw or b"")
     odd = isinstance(crypt.parse(text), Flaw)  # Dovecot's own MD5-CRYPT takes salts that crypt(3) does not
-    return Part("md5crypt-odd" if odd else _CRYPT[kind], text)
+    return Pieces("md5crypt-odd" if odd else _CRYPT[kind], text)

@@ -157,28 +157,29 @@ SSHA = (
 ARGON2 = generate("ARGON2ID", Password.of("s3cret"), memory=8192, time=1)
 
 
-@pytest.mark.parametrize(
-    ("stored", "target", "says"),
-    [
-        (SSHA, "keycloak", "no salted SHA-1 there, only Argon2id, Argon2i, PBKDF2 with SHA-1"),
-        (SSHA, "django", "Django puts the salt before the password"),
-        ("{CRYPT}ab", "php", "Dovecot does not take it"),
-        ("{CRYPT}$1$a$" + "b" * 21, "php", "Dovecot does not take it"),
-        ("pbkdf2_sha256$1$a$b", "keycloak", "go without --to first"),
-        (generate("SCRAM-SHA-1", Password.of("x"), rounds=4096), "postgresql", "cannot be computed back"),
-        (generate("PBKDF2", Password.of("x"), rounds=999), "zitadel", "999 rounds, where 1000 to 10000000"),
-        (
-            generate("ARGON2ID", Password.of("x"), memory=1024, time=1),
-            "zitadel",
-            "m=1024,t=1,p=1: ZITADEL takes",
-        ),
-        ("{PBKDF2}$1$short$10$" + "0" * 40, "openldap", "its salt has 5 bytes, where 16 are taken"),
-        ("{PBKDF2}$1$$10$" + "0" * 40, "django", "wants one round or more, and a salt of text"),
-        ("{MD5-CRYPT}$1$a!$" + "." * 22, "shadow", "a salt that crypt(3) refuses"),
-        ("{CRYPT}ab" + "." * 22, "php", "its salt is none, longer than usual"),
-        ("{PLAIN-TRUNC}3-abc", "shadow", "the rest of the password is not stored"),
-    ],
-)
+CANNOT = [
+    (SSHA, "keycloak", "no salted SHA-1 there, only Argon2id, Argon2i, PBKDF2 with SHA-1"),
+    (SSHA, "django", "Django puts the salt before the password"),
+    ("{CRYPT}ab", "php", "Dovecot does not take it"),
+    ("{CRYPT}$1$a$" + "b" * 21, "php", "Dovecot does not take it"),
+    ("pbkdf2_sha256$1$a$b", "keycloak", "go without --to first"),
+    (generate("SCRAM-SHA-1", Password.of("x"), rounds=4096), "postgresql", "cannot be computed back"),
+    (generate("PBKDF2", Password.of("x"), rounds=999), "zitadel", "999 rounds, where 1000 to 10000000"),
+    (
+        generate("ARGON2ID", Password.of("x"), memory=1024, time=1),
+        "zitadel",
+        "m=1024,t=1,p=1: ZITADEL takes",
+    ),
+    ("{PBKDF2}$1$short$10$" + "0" * 40, "openldap", "its salt has 5 bytes, where 16 are taken"),
+    ("{PBKDF2}$1$$10$" + "0" * 40, "django", "wants one round or more, and a salt of text"),
+    ("{MD5-CRYPT}$1$a!$" + "." * 22, "shadow", "a salt that crypt(3) refuses"),
+    ("{CRYPT}ab" + "." * 22, "php", "its salt is none, longer than usual"),
+    ("{PLAIN-TRUNC}3-abc", "shadow", "the rest of the password is not stored"),
+]
+
+
+# Named by what is said: a salt is another one in each process.
+@pytest.mark.parametrize(("stored", "target", "says"), CANNOT, ids=[says for *_, says in CANNOT])
 def test_what_cannot_be_converted_is_said_in_words(stored: str, target: str, says: str) -> None:
     found = issue(stored, target)
     assert found.stored is None
