@@ -114,10 +114,10 @@ def taken_apart(hash_: Hash) -> Pieces:
     if "pbkdf2" in scheme.families:
         salt, rounds, key = text[3:].split(b"$")
         return Pieces("pbkdf2", text, (int(rounds),), salt, bytes.fromhex(key.decode("ascii")))
-    if scheme.name.startswith("SCRAM-"):
+    if {"scram-sha-1", "scram-sha-256"} & set(scheme.families):
         rounds, salt, stored, server = text.split(b",")
         keys = (base64_decode(stored) or b"", base64_decode(server) or b"")
-        return Pieces(scheme.name.lower(), text, (int(rounds),), base64_decode_leniently(salt), *keys)
+        return Pieces(scheme.families[0], text, (int(rounds),), base64_decode_leniently(salt), *keys)
     return _of_crypt(text, str(values["kind"]))
 
 

@@ -1,5 +1,6 @@
 """logrotate and journald, with the files of docs/monitoring: Dovecot writes on into the new file."""
 
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -21,7 +22,7 @@ def test_logrotate_takes_it_as_it_is(tmp_path: Path) -> None:
     status, said = logrotate(tmp_path, "--debug")
     assert status == 0, said
     assert "error" not in said
-    assert "after 1 days (14 rotations)" in said
+    assert re.search(r"after 1 days .*\(14 rotations\)", said)  # Debian 13's says more between the two
     (tmp_path / "logrotate").write_text((SNIPPETS / "logrotate").read_text().replace("daily", "dayly"))
     assert "unknown option 'dayly'" in logrotate(tmp_path, "--debug")[1]
 

@@ -171,7 +171,7 @@ def test_whoever_stops_our_child_in_there_does_not_stop_us(
     inside = Installation(pid=master)
     stop = (
         "cd /proc; for p in [0-9]*; do"
-        " [ $p != $PPID ] && grep -q p[y]test $p/cmdline && kill -STOP $p; done; exit 0"
+        " [ $p != $PPID ] && grep -q p[y]thon $p/cmdline && kill -STOP $p; done; exit 0"
     )
     monkeypatch.setattr(doveadm, "_MOST_SECONDS", 5.0)
     monkeypatch.setattr(staying, "_MOST_WAIT", 5.0)
