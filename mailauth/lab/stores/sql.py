@@ -121,7 +121,11 @@ class SqliteStore(SqlStore):
     def _connect(self) -> sqlite3.Connection:
         assert self.path
         link = sqlite3.connect(self.path, timeout=60)
-        link.execute("PRAGMA synchronous = OFF")
+        try:
+            link.execute("PRAGMA synchronous = OFF")
+        except sqlite3.Error:
+            link.close()
+            raise
         return link
 
 
