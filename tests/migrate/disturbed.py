@@ -22,7 +22,7 @@ KILLED_BESIDE = "kill beside another writer"
 ADDING = ("move", "undo of a move", "default-scheme", "undo of default-scheme")
 _RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
 _ROWS = ("--rows-query", "SELECT userid, password FROM users", "--default-scheme", "CRYPT")
-_STARTS = 20.0  # seconds, at most, until the first row is changed
+_STARTS = 90.0  # seconds, at most, until the first row is changed
 _CHANGED_TOO = 5  # rows of 24 that the other writer may choose from
 
 
