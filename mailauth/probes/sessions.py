@@ -19,8 +19,8 @@ def observe_sessions(scene: Scene) -> OpenSessions | NotApplicable:
     if isinstance(told, NotApplicable) or not any(one.startswith(_TURNED_AWAY) for one in told.reasons):
         return NotApplicable(OpenSessions, "no session of this user was turned away")
     name = scene.names.looked_up if scene.names else scene.user
-    asked = typed.shown(scene.dovecot, "doveadm", "who", name)
-    ran = scene.dovecot.run("doveadm", "-f", "tab", "who", "-1", name)
+    asked = typed.shown(scene.dovecot, "doveadm", "who", "--", name)
+    ran = scene.dovecot.run("doveadm", "-f", "tab", "who", "-1", "--", name)
     if ran.status:
         raise CannotObserve(f"{asked}: {ran.err.strip() or 'no answer'}")
     rows = [line.split("\t") for line in ran.out.splitlines()[1:]]
