@@ -194,9 +194,13 @@ class Installation:
         """Call a function with all the rights of this Dovecot's master: it may write, and run programs.
 
         For what somebody asked for and what cannot be had with less.  As ``inside`` otherwise.
+        Raises CannotObserve for another root or user namespace, whatever files of ours are seen in it: what
+        its owner put there would be mapped by our process, or run by it, and be given our interpreter.
         """
         if self.pid:
             holding.check(self.pid)
+            if not entering.in_our_root(self.pid):
+                raise CannotObserve("Dovecot has another root: run mailauth in there.")
 
         def work() -> object:
             if self.pid:

@@ -52,6 +52,17 @@ def differing(pid: int) -> list[str]:
     return [kind for kind in _KINDS if namespace(pid, kind) != namespace("self", kind)]
 
 
+def in_our_root(pid: int) -> bool:
+    """Whether its files are ours, and only our root can have mounted others over them.
+
+    False where that may not be seen.
+    """
+    try:
+        return Path(f"/proc/{pid}/root").samefile("/") and "user" not in differing(pid)
+    except OSError:
+        return False
+
+
 def rights(pid: int) -> Rights:
     """Raises OSError when there is no such process."""
     process = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY)
