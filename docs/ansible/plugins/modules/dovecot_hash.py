@@ -167,7 +167,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "password": {"type": "str", "required": True, "no_log": True},
-            "stored": {"type": "str", "default": "", "no_log": False},
+            "stored": {"type": "str", "default": "", "no_log": True},  # for the host's log
             "scheme": {"type": "str", "default": "ARGON2ID"},
             "user": text,
             "profile": text,
@@ -183,11 +183,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     now = module.params["stored"]
+    if now != module.params["password"]:
+        module.no_log_values.discard(now)  # else Ansible would put asterisks in place of the answer
     try:
         check(module.params["password"])
         verdict, shape = verify(module) if now else ("", "")
         stored, new_shape = make(module)
+        module.params["stored"] = ""  # what the answer repeats of the question
     except Failed as why:
+        module.params["stored"] = ""
         module.fail_json(msg=str(why))
     if verdict == "match" and shape == new_shape:
         module.exit_json(changed=False, stored=now, verdict=verdict)
