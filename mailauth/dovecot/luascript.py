@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-VERIFY, LOOKUP = "auth_password_verify", "auth_passdb_lookup"
+VERIFY, LOOKUP, USERDB = "auth_password_verify", "auth_passdb_lookup", "auth_userdb_lookup"
 CALLED = (VERIFY, LOOKUP)  # a passdb calls the first if it is there, else the second
 MOST = 4 * 1024 * 1024  # bytes of a script that is read
 
@@ -40,7 +40,10 @@ class LuaType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """``return dovecot.auth.RESULT, VALUE``, and the type of that value; ``function``: the last named one."""
+    """``return dovecot.auth.RESULT, VALUE``, and the type of that value; ``function``: that it returns from.
+
+    A function without a name has the name "".
+    """
 
     result: str  # "PASSDB_RESULT_OK"
     value: LuaType
@@ -66,7 +69,8 @@ class Script:
     """``defined``: names that are given a value for all to see; ``local``: what only the script sees.
 
     ``mentioned``: the names that Dovecot calls and that stand anywhere in it; ``dynamic``: it has what can
-    define names that do not stand in it, ``requires`` aside.
+    define names that do not stand in it, ``requires`` aside.  ``handed_on``: a function, and another whose
+    values it returns as they are; ``unclear``: functions that return what does not stand there plainly.
     """
 
     defined: frozenset[str]
@@ -76,6 +80,16 @@ class Script:
     requires: tuple[Require, ...]
     own_paths: bool  # it says itself where modules are
     returns: tuple[Return, ...]
+    handed_on: tuple[tuple[str, str], ...]
+    unclear: frozenset[str]
+
+    def heard(self, called: str) -> frozenset[str]:
+        """The functions whose values reach Dovecot where it calls this one."""
+        found, more = frozenset[str](), frozenset({called})
+        while more:
+            found |= more
+            more = frozenset(to for of, to in self.handed_on if of in more) - found
+        return found
 
     @property
     def lacks(self) -> bool:
@@ -97,6 +111,9 @@ def read(source: str) -> Script:
     tokens = list(_tokens(source))
     names = [("" if one.string else one.text) for one in tokens]
     words = frozenset(one.text for one in tokens)
+    said = tuple(_said(tokens))
+    handed = (*(one for one in said if isinstance(one, tuple)), *_aliases(names))
+    own = {_name(tokens, at) for at, name in enumerate(names) if name == "function"}
     return Script(
         defined=frozenset(_defined(names)),
         local=frozenset(_local(names)),
@@ -104,7 +121,11 @@ def read(source: str) -> Script:
         dynamic=bool(_DYNAMIC & set(names)),
         requires=tuple(_requires(tokens)),
         own_paths="package" in names,
-        returns=tuple(_returns(tokens)),
+        returns=tuple(one for one in said if isinstance(one, Return)),
+        handed_on=handed,
+        unclear=frozenset(
+            [one for one in said if isinstance(one, str)] + [of for of, to in handed if to not in own]
+        ),
     )
 
 
@@ -159,26 +180,57 @@ def _requires(tokens: list[_Token]) -> Iterator[Require]:
             yield Require(following[0].text, one.line, at_start="function" not in opened)
 
 
-def _returns(tokens: list[_Token]) -> Iterator[Return]:
-    """Those that name one of Dovecot's results."""
-    function = ""
+def _said(tokens: list[_Token]) -> Iterator[Return | tuple[str, str] | str]:
+    """Of each return statement: a result of Dovecot, a function and whose values it hands on, or its name."""
+    opened: list[str | None] = []  # a function's name, or a block that is none
     for at, one in enumerate(tokens):
-        if not one.string and one.text == "function" and (named := _at(tokens, at + 1).text) != "(":
-            function = named
-        if one.string or one.text != "return":
+        if one.string:
             continue
-        end = at + 1
-        while (
-            end < len(tokens)
-            and not tokens[end].string
-            and re.fullmatch(r"[A-Za-z_]\w*|\.", tokens[end].text)
-        ):
-            end += 1
-            if _RESULT.fullmatch(tokens[end - 1].text):
-                break
-        result = tokens[end - 1].text
-        if _RESULT.fullmatch(result):
-            yield Return(result, _value(tokens[end:]), one.line, function)
+        if one.text in _OPENS:
+            opened.append(_name(tokens, at) if one.text == "function" else None)
+        elif one.text in ("end", "until") and opened:
+            opened.pop()
+        elif one.text == "return":
+            function = next((each for each in reversed(opened) if each is not None), "")
+            yield _of(tokens[at + 1 :], one.line, function)
+
+
+def _of(rest: list[_Token], line: int, function: str) -> Return | tuple[str, str] | str:
+    end = 0
+    while _part_of_name(_at(rest, end)):
+        end += 1
+        if _RESULT.fullmatch(rest[end - 1].text):
+            if _at(rest, end).text in ("and", "or"):
+                return function
+            return Return(rest[end - 1].text, _value(rest[end:]), line, function)
+    alone = not {"and", "or", "not"} & {one.text for one in rest[:end]}
+    if end and alone and not _at(rest, end).string and _at(rest, end).text == "(":
+        closes = end + 1 + _closing(rest[end + 1 :], "(", ")")
+        if _ended(_at(rest, closes)):
+            return function, rest[end - 1].text
+    return function
+
+
+def _part_of_name(one: _Token) -> bool:
+    name = not one.string and re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*|[.:]", one.text)
+    return bool(name) and one.text not in _ENDS and one.text != "function"
+
+
+def _name(tokens: list[_Token], at: int) -> str:
+    """Of ``function A.NAME(``, and of ``NAME = function(``; "" for one without a name."""
+    end = at + 1
+    while _at(tokens, end).text not in ("(", ""):
+        end += 1
+    if end > at + 1:
+        return tokens[end - 1].text
+    return tokens[at - 2].text if at > 1 and tokens[at - 1].text == "=" else ""
+
+
+def _aliases(names: list[str]) -> Iterator[tuple[str, str]]:
+    """``auth_password_verify = NAME``: what one that Dovecot calls is another name of."""
+    for first, second, third in zip(names, names[1:], names[2:], strict=False):
+        if first in (*CALLED, USERDB) and second == "=" and third not in ("=", "function"):
+            yield first, third
 
 
 def _value(rest: list[_Token]) -> LuaType:
@@ -209,11 +261,11 @@ def _plain(rest: list[_Token]) -> bool:
     return True
 
 
-def _closing(rest: list[_Token]) -> int:
+def _closing(rest: list[_Token], opens: str = "{", closes: str = "}") -> int:
     """How many tokens there are up to and with the brace that closes."""
     depth = 1
     for at, one in enumerate(rest):
-        depth += 0 if one.string else {"{": 1, "}": -1}.get(one.text, 0)
+        depth += 0 if one.string else {opens: 1, closes: -1}.get(one.text, 0)
         if not depth:
             return at + 1
     return len(rest)

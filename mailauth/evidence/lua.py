@@ -22,8 +22,9 @@ class LuaScript:
     """``fault``: why auth does not load it, with ``words`` of it; ``open``: what could not be judged.
 
     ``lacks``: no function is defined that a passdb calls; ``hidden``: one is, as a local one; ``sure``:
-    nothing in the script could define it otherwise.  ``refused``: returns with a value that this version does
-    not take.  ``modules``: those that it asks for and that are not in Lua's folders.
+    nothing in the script could define it otherwise.  ``returns``: what Dovecot gets, as far as it stands
+    there plainly; ``unclear``: a passdb's lookup may come to others.  ``refused``: those with a value that
+    this version does not take.  ``modules``: those that it asks for and that are not in Lua's folders.
     """
 
     passdb: str
@@ -37,6 +38,7 @@ class LuaScript:
     hidden: str = ""
     sure: bool = False
     returns: tuple[Return, ...] = ()
+    unclear: bool = False
     refused: tuple[Return, ...] = ()
     modules: tuple[Require, ...] = ()
 
@@ -44,7 +46,7 @@ class LuaScript:
     def lets_nobody_in(self) -> bool:
         """Every success that stands in it is refused."""
         let_in = [one for one in self.returns if one.ok and one.result.startswith("PASSDB")]
-        return bool(let_in) and all(one in self.refused for one in let_in)
+        return bool(let_in) and not self.unclear and all(one in self.refused for one in let_in)
 
     @property
     def text(self) -> str:

@@ -99,7 +99,9 @@ def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> L
     script = read.script
     if script is None:
         return replace(seen, open="Lua's library is not on this machine, so the script was not looked into")
-    returns = tuple(one for one in script.returns if _is_called(scene, script, one))
+    called = script.heard(luascript.VERIFY if luascript.VERIFY in script.defined else luascript.LOOKUP)
+    asked = script.heard(luascript.USERDB) if _of_userdbs(scene) else frozenset()
+    returns = tuple(one for one in script.returns if one.function in called | asked)
     refused = tuple(
         one
         for one in returns
@@ -112,16 +114,14 @@ def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> L
         hidden=hidden,
         sure=not script.dynamic and not script.requires and script.mentioned <= {hidden},
         returns=returns,
+        unclear=bool(called & script.unclear),
         refused=refused,
         modules=_missing(scene, script, read.compiled.paths) if read.compiled else (),
     )
 
 
-def _is_called(scene: Scene, script: luascript.Script, one: luascript.Return) -> bool:
-    """Whether Dovecot calls for what is returned there: passdb_lua_verify_plain(), src/auth/passdb-lua.c."""
-    if one.result.startswith("USERDB"):
-        return any(userdb.driver == "lua" for userdb in scene.config.userdbs)
-    return one.function != luascript.LOOKUP or luascript.VERIFY not in script.defined
+def _of_userdbs(scene: Scene) -> bool:
+    return any(userdb.driver == "lua" for userdb in scene.config.userdbs)
 
 
 def _read(source: bytes, name: str) -> _Read:
