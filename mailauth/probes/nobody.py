@@ -13,6 +13,7 @@ from mailauth.probes import lookup
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.scene import Scene
 from mailauth.probes.system_look import look_for_anybody
+from mailauth.probes.walk import walk
 
 
 def ask_passdbs(scene: Scene) -> LookedUp:
@@ -36,15 +37,21 @@ def ask_accounts(scene: Scene) -> SystemAccounts | NotApplicable:
 
 
 def ask_stores(scene: Scene) -> LookedUp:
-    """Every passdb, and the userdbs' databases.  Raises CannotObserve, also where no store can be asked."""
-    seen = ask_passdbs(scene)
+    """Every passdb, and the userdbs' databases; where a block makes a success of a refusal, its end, too.
+
+    Raises CannotObserve, also where no store can be asked.
+    """
+    seen, passdbs = ask_passdbs(scene), scene.config.passdbs
     missed = {one.number for one in seen.unseen}
-    stores = {one.number for one in scene.config.passdbs if one.source}
+    stores = {one.number for one in passdbs if one.source}
     if stores and stores <= missed:
         raise joined([one for one in seen.unseen if one.number in stores])
     source = f"the passdbs, asked about {NOBODY}, a user that nobody has"
     with suppress(CannotObserve):  # what a passdb's store says is told all the same
         seen = replace(seen, userdbs=ask_userdbs(scene).userdbs)
+    if any(one.result_failure.endswith("-ok") or one.result_internalfail.endswith("-ok") for one in passdbs):
+        with suppress(CannotObserve):
+            seen = replace(seen, wrong=walk(lookup.make_road(of_nobody(scene)), lambda _: False))
     return replace(seen, source=source)
 
 

@@ -34,14 +34,15 @@ _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
     bears=Bears.ENTRY,
 )
 def lets_anyone_in(
-    doors: OpenDoors, lookups: LookedUp | None, configured: Configured | None
+    configured: Configured, doors: OpenDoors | None, lookups: LookedUp | None
 ) -> Problem | None:
     wrong = lookups.wrong if lookups else None
     # An earlier passdb may have to take the password before the field counts.
     shut = wrong is not None and not wrong.lets_in and not wrong.unseen
-    found = tuple(door for door in doors.which(Opens.ANY, Opens.MANY) if not (door.field and shut))
-    if not found:
-        return _made_a_success(lookups, configured) if lookups and configured else None
+    open_doors = doors.which(Opens.ANY, Opens.MANY) if doors else ()
+    found = tuple(door for door in open_doors if not (door.field and shut))
+    if not doors or not found:
+        return _made_a_success(lookups, configured) if lookups else None
     field = any(door.field for door in found)
     return Problem(
         says="; ".join(f"{door.opens.value.capitalize()} logs in: {door.why}" for door in found) + ".",

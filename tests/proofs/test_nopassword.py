@@ -1,9 +1,12 @@
 """nopassword where any password logs in, and where the database has compared: HASH023, CONF022, PASS012."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
+from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.hashes import Password
@@ -112,7 +115,36 @@ def test_hash023_the_block_makes_a_success_of_a_refusal(
         assert f"{setting} = {value}" in found.problem.remedy.summary
     assert told.lab.login("nobody", b"wrong").ok
     assert of(told.lab, "nobody") == ["HASH023"]
+    assert opened(told) == [f"{setting} = {value}"]
     told.lab.config.write_text(config)
     told.lab.restart()
     assert not told.lab.login("alice", b"wrong").ok
     told.finds(set(), password=SECRET)
+    assert opened(told) == []
+
+
+def test_hash023_the_block_makes_a_success_of_a_store_that_fails(proof: Make, dovecot_version: str) -> None:
+    """Without a user, too; and not while the store answers."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    config = told.lab.config.read_text()
+    place = next(line for line in config.splitlines() if line.startswith("passdb"))
+    setting = "result_internalfail = return-ok"
+    told.lab.config.write_text(config.replace(place, f"{place}\n  {setting}", 1))
+    told.lab.restart()
+    assert not told.lab.login("alice", b"wrong").ok
+    assert opened(told) == []
+    assert told.lab.store.path
+    with closing(sqlite3.connect(told.lab.store.path, isolation_level=None)) as link:
+        link.execute("ALTER TABLE users RENAME TO away")
+    assert told.lab.login("alice", b"wrong").ok
+    assert opened(told) == [setting]
+
+
+def opened(told: Proof) -> list[str]:
+    """The settings that checkup names, which asks about nobody."""
+    found = look_at_all(Checkup(at_pid(told.lab.master_pid, None))).diagnosis.findings
+    return [
+        one.problem.remedy.summary.removeprefix("Take ").partition(" (")[0]
+        for one in found
+        if one.rule.code == "HASH023"
+    ]
