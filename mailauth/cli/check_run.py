@@ -20,6 +20,7 @@ from mailauth.check.outcome import CheckLine, CheckReport, Status, outcome, repo
 from mailauth.check.run import run
 from mailauth.cli.check import CHECKS, SERVE
 from mailauth.cli.login_run import named_doors
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.options import not_both
 from mailauth.clients.door import Door
 from mailauth.dovecot import processes
@@ -54,6 +55,9 @@ def check(  # what only _asked reads is in given
         return
     if listen is not None:
         raise UsageError("--listen goes with serve: mailauth check serve --listen HOST:PORT.")
+    without("interval", "check without serve")
+    if as_json:
+        without("form", "check --json")
     with _ending(checks, timeout, shown):
         told = _run(_asked(checks, timeout, given), textfile)
     click.echo(_shown(told, shown), nl=False)

@@ -112,6 +112,8 @@ def test_odd_labels_are_escaped() -> None:
         (("--timeout", "soon"), "is not a time"),
         (("--textfile", "mailauth.txt"), "end in .prom"),
         (("--listen", "127.0.0.1:1"), "goes with serve"),
+        (("--interval", "10s"), "makes no use of --interval"),
+        (("--json", "--format", "prometheus"), "makes no use of --format"),
         (("serve", "--listen", "nowhere"), "HOST:PORT"),
         (("serve", "--json"), "leave out"),
         (("serve", "--interval", "0"), "5 s at the least"),
