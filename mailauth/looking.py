@@ -144,6 +144,10 @@ def auth_starts(facts: Facts, scene: Scene) -> bool:
     see(facts, AuthAnswer, lambda: observe_answer(scene))
     start = see(facts, AuthStart, lambda: observe_auth_start(scene))
     if start is None or start.starts:
+        answer = facts[AuthAnswer]
+        if isinstance(answer, NotApplicable) and answer.reason == NO_AUTH:
+            # An idle auth had ended, and on a busy machine the next one took longer than that to start.
+            see(facts, AuthAnswer, lambda: observe_answer(scene))
         return True
     skip(facts, (AuthAnswer, Logins, MailSession, UserdbAnswer), NO_AUTH)
     return False

@@ -12,13 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mailauth import looking
+from mailauth.dovecot.authsocket import AuthSocket
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.site import read_config
-from mailauth.evidence import AuthAnswer, NotApplicable
-from mailauth.probes import log_answer
+from mailauth.evidence import AuthAnswer, AuthStart, NotApplicable
+from mailauth.probes import log_answer, log_start
 from mailauth.probes.host import stays
 from mailauth.probes.log_answer import answer_at
 from mailauth.probes.process import observe_verifiers, running
+from mailauth.probes.scene import Scene
 from tests.proofs.story import Proof
 
 
@@ -79,3 +82,35 @@ def test_an_auth_that_has_just_begun_is_not_taken_for_a_small_one(
                 assert time.monotonic() < end
             seen = observe_verifiers(dovecot, config, config.passdbs[0], "alice").miss
         assert seen.size > at_rest * 3 // 4
+
+
+def test_an_auth_that_starts_slowly_is_asked_again(
+    proof: Callable[..., Proof], dovecot_version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle auth had ended, and the machine is busy: that none greets at once is not that none runs."""
+    lab = proof(dovecot_version, "passwd-file", {"alice": "{PLAIN}x"}).lab
+    dovecot = at_pid(lab.master_pid, None)
+    scene = Scene(dovecot, read_config(dovecot))
+    master = psutil.Process(lab.master_pid)
+    monkeypatch.setattr(log_answer, "_START", 0.5)
+
+    def when_it_started(scene: Scene) -> AuthStart | NotApplicable:
+        master.resume()
+        with AuthSocket(lab.auth_socket, timeout=60.0):
+            return log_start.observe_auth_start(scene)
+
+    monkeypatch.setattr(looking, "observe_auth_start", when_it_started)
+    facts: looking.Facts = {}
+    idle = [psutil.Process(pid) for pid in running(master, "auth")]
+    try:
+        master.suspend()  # it starts none in the place of those that end
+        for one in idle:
+            one.kill()
+        end = time.monotonic() + 60
+        while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in idle):
+            assert time.monotonic() < end
+        assert looking.auth_starts(facts, scene)
+    finally:
+        master.resume()
+    assert facts[AuthStart] == AuthStart(f"{scene.config.base_dir}/auth-client", starts=True)
+    assert isinstance(facts[AuthAnswer], AuthAnswer)
