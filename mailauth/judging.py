@@ -338,6 +338,7 @@ def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
     if not dead and not silent:
         return findings, []
     cause = dead[0].rule.code if dead else NO_AUTH
+    first = f"{cause[0].upper()}{cause[1:]}: mend that first."
     kept: list[Finding] = []
     undecided: list[Undecided] = []
     for one in findings:
@@ -348,7 +349,7 @@ def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
         elif not dead and bears is Bears.CONNECTION:
             kept.append(one)
         elif bears in _OF_ENTRY and one.severity is Severity.BLOCKS_LOGIN:
-            kept.append(replace(one, problem=lowered(one.problem, f"First comes {cause}.")))
+            kept.append(replace(one, problem=lowered(one.problem, first)))
         else:
             kept.append(one)
     return kept, undecided
