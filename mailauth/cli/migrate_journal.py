@@ -59,11 +59,13 @@ def taking_back(name: str) -> str:
 def must_be_of(head: Head, where: Where, table: Table | Target, said: str | None = None) -> None:
     """Raises UsageError where the journal belongs to another store, by what that is and not by its name.
 
-    ``said``: the store's identity, by who knows that it is the same.
+    ``said``: the store's identity, by who knows that it is the same.  An undo of a move, interrupted or at
+    its end, has taken the first and the last row away.
     """
     now, then = table.identity(), head.identity
     accept = f"if it is the same one, add --store {shlex.quote(now)}."
-    if now == then != said and head.keys and not table.now(head.keys):
+    taken_away = head.kind and head.state not in (journals.State.APPLYING, journals.State.APPLIED)
+    if now == then != said and head.keys and not taken_away and not table.now(head.keys):
         keys = " nor ".join(", ".join(map(str, key)) for key in head.keys)
         raise UsageError(
             f"{head.id} changed {head.store}, and neither the first nor the last row of that ({keys}) is in"

@@ -206,6 +206,29 @@ def printed(text: str, before: str = "") -> list[str]:
     return shlex.split(line.removeprefix(f"  {before}"))[1:]
 
 
+def test_an_undo_that_has_taken_every_row_away_can_be_run_again(tmp_path: Path) -> None:
+    """Neither the first nor the last row is there any more; before the undo, that is another store."""
+    state = {"MAILAUTH_STATE": str(tmp_path / "state")}
+    base, file = tmp_path / "users.sqlite", tmp_path / "passwd"
+    file.write_text("".join(f"u{n}:{{PLAIN}}x{n}\n" for n in range(9)))
+    rows = ("--to", f"sqlite:{base}", "--to-rows-query", "SELECT user, password FROM users")
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("CREATE TABLE users (user TEXT PRIMARY KEY, password TEXT)")
+    done = mailauth("migrate", "move", "--url", f"passwd-file:{file}", *rows, "--apply", **state)
+    back = printed(done.stdout, "take it back: ")
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("DELETE FROM users")
+        link.commit()
+    other = mailauth(*back, **state)
+    assert (other.returncode, "neither the first nor the last row" in other.stderr) == (2, True)
+    [head] = tmp_path.glob("state/migrate/*/head.json")
+    head.write_text(head.read_text().replace('"applied"', '"undoing"'))
+    for _ in ("after its last row", "once more"):
+        undone = mailauth(*back, **state)
+        assert (undone.returncode, undone.stderr) == (0, "")
+        assert '"undone"' in head.read_text()
+
+
 def test_each_printed_command_is_one_that_runs(tmp_path: Path) -> None:
     """Of the plan, of a move that was done, of one that was interrupted, and of apply on a URL."""
     state = {"MAILAUTH_STATE": str(tmp_path / "state")}
