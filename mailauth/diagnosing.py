@@ -257,12 +257,11 @@ def _look_at_memory(facts: Facts, case: Case, scene: Scene, stored: StoredHash |
         skip(facts, (Verifiers, Trials), reason)
         return
     parsed, user = case.hash, scene.names.looked_up
+    blocks = frozenset({stored.memory.blocks})
     verifiers = see(
         facts,
         Verifiers,
-        lambda: observe_verifiers(
-            scene.dovecot, scene.config, case.passdb, user, frozenset({stored.memory.blocks})
-        ),
+        lambda: observe_verifiers(scene.dovecot, scene.config, case.passdb, user, blocks),
     )
     if verifiers is None:
         lack(facts, (Trials,), Verifiers)
@@ -294,8 +293,9 @@ def _check_password(shared: Facts, scene: Scene, facts: list[Facts]) -> None:
     if password is None or not isinstance(check, PasswordCheck):
         skip(shared, kinds, "no password was verified")
         return
-    user = scene.names.looked_up if scene.names else scene.user
-    right = [one for one, said in zip(suspects, check.verdicts, strict=False) if said is Verdict.MATCH]
+    user = scene.looked_up
+    hashes = check.verdicts[: len(suspects)]
+    right = [one for one, said in zip(suspects, hashes, strict=True) if said is Verdict.MATCH]
     if right or not suspects:
         why = "the password is right" if right else "each would be one bind more"
         skip(shared, (PasswordVariant,), why)
@@ -324,7 +324,7 @@ def _verify_password(
         skip(shared, _OF_PASSWORD[:2], "no password was given" if sound else "there is no sound hash")
         see(shared, PamAnswer, lambda: binder.observe_pam(None))
         return
-    password, user = scene.password, scene.names.looked_up if scene.names else scene.user
+    password, user = scene.password, scene.looked_up
 
     def check() -> PasswordCheck | NotApplicable:
         verdicts = tuple(_verify(parsed, one, password, user) for parsed, one in sound)

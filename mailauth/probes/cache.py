@@ -22,7 +22,7 @@ def observe_cache(scene: Scene) -> CacheAnswer | NotApplicable:
     if not scene.login or scene.password is None:
         return NotApplicable(CacheAnswer, "no login was asked for")
     config = scene.config
-    user = scene.names.looked_up if scene.names else scene.user
+    user = scene.looked_up
     on = config.tree.get("auth_cache_ttl", "1 hours").strip() not in ("0", "0 secs")
     cached = [case for case in scene.cases if case.passdb.hit_verified_by is not None]
     if not (on and config.cache_size and cached):

@@ -71,7 +71,7 @@ def observe_start(scene: Scene) -> NoStart | NotApplicable:
     if limit is None or limit >= _AMPLE:
         return NotApplicable(NoStart, "its vsz_limit is ample for a start")
     master = master_process(scene.dovecot, scene.config)
-    user = scene.names.looked_up if scene.names else scene.user
+    user = scene.looked_up
     if not running(master, service.name):
         with suppress(CannotObserve):
             wake(scene.dovecot, scene.config, master, service.name, user, _WAKE)

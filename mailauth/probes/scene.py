@@ -57,6 +57,11 @@ class Scene:
     """What directories said: by the passdb's number, base and filter.  Each is asked once."""
 
     @property
+    def looked_up(self) -> str:
+        """The name that Dovecot looks up, or as it was given where that could not be worked out."""
+        return self.names.looked_up if self.names else self.user
+
+    @property
     def refused(self) -> list[WalkEntry]:
         """Accounts on the way that are refused whatever the password is, and have a hash all the same."""
         entries = self.road.entries.values() if self.road else ()

@@ -18,7 +18,7 @@ def observe_sessions(scene: Scene) -> OpenSessions | NotApplicable:
     told = observe_user_in_log(scene)
     if isinstance(told, NotApplicable) or not any(one.startswith(_TURNED_AWAY) for one in told.reasons):
         return NotApplicable(OpenSessions, "no session of this user was turned away")
-    name = scene.names.looked_up if scene.names else scene.user
+    name = scene.looked_up
     asked = typed.shown(scene.dovecot, "doveadm", "who", "--", name)
     ran = scene.dovecot.run("doveadm", "-f", "tab", "who", "-1", "--", name)
     if ran.status:

@@ -68,7 +68,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
 def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:
     """What the damaged string is made of; of a text also, whether another column was meant."""
     source = case.passdb.source
-    user = scene.names.looked_up if scene.names else scene.user
+    user = scene.looked_up
     as_text = isinstance(case.hash, Hash) and case.hash.scheme.stores_password
     if not isinstance(source, SqlSource) or not (damaged or as_text):
         return None
@@ -114,7 +114,7 @@ def _damage(case: Case, scene: Scene) -> Damage | None:
         return None
     from mailauth.hashes.nature import judged  # noqa: PLC0415 - 20 ms that a sound string need not
 
-    user = scene.names.looked_up if scene.names else scene.user
+    user = scene.looked_up
     reader = reader_of(scene.config, case.passdb, noscheme=case.record.noscheme, user=user)
     return judged(case.record.stored, reader, scene.password).damage
 
@@ -238,9 +238,9 @@ def _opens(case: Case, scene: Scene) -> list[tuple[Opens, str]]:
         if length < _FEW:
             return [(Opens.MANY, f"PLAIN-TRUNC compares the first {length} characters")]
     if parsed.scheme.seconds(parsed.params) < _CHEAP and not parsed.scheme.memory(parsed.payload).total:
-        names = scene.names
-        user = names.looked_up if names else scene.user
-        found = [_matches(parsed, text, user) for text in (b"", b"mailauth: no password of anyone")]
+        found = [
+            _matches(parsed, text, scene.looked_up) for text in (b"", b"mailauth: no password of anyone")
+        ]
         if all(found):
             return [(Opens.ANY, "it is compared with nothing that depends on the password")]
         if found[0]:
