@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import BinaryIO
 
 from mailauth.errors import MailauthError
@@ -92,14 +93,8 @@ def _fields(text: str, columns: _Columns) -> list[str]:
 
 def tasks(rows: Iterator[StoredRow]) -> Iterator[list[StoredRow]]:
     """A few rows at a time, for a process."""
-    task: list[StoredRow] = []
-    for row in rows:
-        task.append(row)
-        if len(task) == _ROWS_A_TASK:
-            yield task
-            task = []
-    if task:
-        yield task
+    while some := list(islice(rows, _ROWS_A_TASK)):
+        yield some
 
 
 @dataclass(frozen=True, slots=True)

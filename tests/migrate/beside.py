@@ -16,7 +16,7 @@ from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.site import read_config
 from mailauth.hashes import Password, generate
 from tests.migrate.disturbances import killed_beside, put
-from tests.migrate.disturbed import Work
+from tests.migrate.disturbed import STARTS, Work
 from tests.migrate.kills import words as secrets
 
 DEFAULT = "SSHA512"  # the new one
@@ -27,7 +27,6 @@ _WRITES, _APART = 3, 0.08  # by another writer; seconds between them
 _ROWS = "SELECT userid, password FROM users"
 _NAMES = {"sqlite": "sqlite", "mysql": "mysql", "pgsql": "postgresql"}
 _BATCH = 500  # rows of a batch of a move
-_STARTS = 20.0  # seconds, at most
 
 
 def carried_out(work: Work) -> None:
@@ -122,7 +121,7 @@ class _Move:
         work = self.work
         size = self.journaled()
         process = work.found.run(*words, feed=self.url)
-        end = time.monotonic() + _STARTS
+        end = time.monotonic() + STARTS
         undoing = words[0] == "undo"
         before = work.found.stored() if undoing else {}
         while not work.event.early and process.poll() is None and time.monotonic() < end:
@@ -175,7 +174,7 @@ class _Move:
 
     def gets_in(self, user: str, word: bytes) -> bool:
         """Dovecot looks at a passwd-file once a second."""
-        end = time.monotonic() + _STARTS
+        end = time.monotonic() + STARTS
         while not self.work.found.lab.login(user, word).ok:
             if time.monotonic() > end:
                 return False

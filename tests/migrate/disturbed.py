@@ -22,7 +22,7 @@ KILLED_BESIDE = "kill beside another writer"
 ADDING = ("move", "undo of a move", "default-scheme", "undo of default-scheme")
 _RULES = ("--prefix", "--rehash", "ARGON2ID", "--profile", "owasp-7")
 _ROWS = ("--rows-query", "SELECT userid, password FROM users", "--default-scheme", "CRYPT")
-_STARTS = 90.0  # seconds, at most, until the first row is changed
+STARTS = 90.0  # seconds, at most, until the first row is changed
 _CHANGED_TOO = 5  # rows of 24 that the other writer may choose from
 
 
@@ -109,7 +109,7 @@ class Work:
         """At a moment after the first row was changed, or, early, after the program was started."""
         event, before = self.event, self.found.stored()
         process = self.start(*words)
-        end = time.monotonic() + _STARTS
+        end = time.monotonic() + STARTS
         while not event.early and process.poll() is None and time.monotonic() < end:
             if self.found.stored() != before:
                 break
@@ -233,7 +233,7 @@ def _gone_on_with(work: Work, rules: tuple[str, ...], importing: tuple[str, ...]
 def _interrupted(work: Work, rules: tuple[str, ...]) -> None:
     """Half of an apply."""
     process = work.start("apply", *work.at, *rules, *work.event.slowly)
-    end = time.monotonic() + _STARTS
+    end = time.monotonic() + STARTS
     while not work.heads() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(work.event.span / 3)
