@@ -107,9 +107,9 @@ def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> 
 
 
 def _with_something_in_it(report: FromLogReport, asked: Reading) -> FromLogReport:
-    """Raises CannotObserve for empty files: they are no log without a failure.  A note says why it ended."""
+    """Raises CannotObserve for empty files: they are no log without a failure."""
     files = [path for path in asked.paths if str(path) != "-"]
-    if report.lines or report.notes or any(path.stat().st_size for path in files):
+    if report.lines or report.partial or any(path.stat().st_size for path in files):
         return report
     if not files:
         raise CannotObserve("standard input was empty: it holds no login that could be counted.")
