@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mailauth.dovecot import entering, inroot
+from mailauth.dovecot import entering, inroot, processes
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.oserrors import unseen
 
@@ -74,9 +73,7 @@ class AuthSocket:
             raise
 
     def _refuse_others(self) -> None:
-        """By who listened: the master, whichever of its processes answers.  Source: unix(7), SO_PEERCRED."""
-        told = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        _, user, _ = struct.unpack("3i", told)
+        _, user = processes.peer(self._socket)
         if user not in {0, os.geteuid()} | entering.users_of(inroot.process_of(self._path)):
             raise NotDovecots(
                 f"{self._path}: a process of user {user} listens there, not root's Dovecot, and nothing was"

@@ -4,6 +4,8 @@ On a mail server there are thousands of them.
 """
 
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -45,3 +47,14 @@ def parent(pid: int) -> int:
 def began(pid: int | str) -> int:
     """When it was started, in ticks since the machine was.  Raises OSError when it has ended."""
     return int(stat(pid)[19])
+
+
+def peer(link: socket.socket) -> tuple[int, int]:
+    """The PID and the user of whoever listens at a Unix socket: of a Dovecot the master, whichever answers.
+
+    The PID is 0 for a process of another PID namespace.  Raises OSError.  Source: unix(7), SO_PEERCRED.
+    """
+    pid, user, _ = struct.unpack(
+        "3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return int(pid), int(user)

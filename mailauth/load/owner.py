@@ -4,8 +4,6 @@ A socket's listener is Dovecot's master: SO_PEERCRED of a Unix socket, the table
 for TCP.  A lab's master runs with a configuration in a folder of the lab's own.
 """
 
-import socket
-import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,9 +83,8 @@ def _unix_listener(path: Path) -> int | None:
 def _peer(path: Path) -> tuple[int | None, int | None]:
     """The process that listens at a socket, and its user."""
     with suppress(OSError), connected(path) as link:
-        size = struct.calcsize("3i")
-        pid, uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-        return int(pid) or None, int(uid)
+        pid, uid = processes.peer(link)
+        return pid or None, uid
     return None, None
 
 
