@@ -1,6 +1,7 @@
 """Which names of a file were there before: in memory while they are few, else in a file without a name."""
 
 import sqlite3
+import weakref
 
 from mailauth.errors import Refused
 
@@ -53,4 +54,5 @@ class Once:
             link.close()
             self._most = float("inf")
             return
+        weakref.finalize(self, link.close)
         self._link, self._names = link, set()
