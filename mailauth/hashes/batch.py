@@ -107,6 +107,9 @@ def pool(jobs: int) -> ProcessPoolExecutor:
 
     Not fork: the caller may have threads (a progress bar is one).
     """
+    # What multiprocessing starts would import its own modules from the folder that we stand in first, which
+    # may be any user's.  It starts them anew when they are killed, so the environment says it for good.
+    os.environ["PYTHONSAFEPATH"] = "1"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mailauth.hashes.batch"])
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
