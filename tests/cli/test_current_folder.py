@@ -49,7 +49,7 @@ def test_no_process_of_ours_imports_from_the_current_folder(
         argv,
         cwd=theirs,
         input=feed,
-        env=environment,
+        env=env,
         text=True,
         capture_output=True,
         check=False,
@@ -61,7 +61,7 @@ def test_no_process_of_ours_imports_from_the_current_folder(
 
 
 def test_each_python_that_we_start_is_isolated() -> None:
-    """ "-I", or the current folder and the environment of who calls say what it imports."""
+    """It has -I, or the current folder and the environment of who calls say what it imports."""
     for file in (ROOT / "mailauth").rglob("*.py"):
         tree = ast.parse(file.read_text())
         for node in ast.walk(tree):
