@@ -27,7 +27,7 @@ from mailauth.cli.shared.options import config_option, pid_option
 @click.option(
     "--rows-query",
     metavar="SQL",
-    help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
 )
 @click.option("--default-scheme", metavar="NAME", help="With --url: scheme of strings without {SCHEME}.")
 @click.option(
@@ -61,15 +61,15 @@ def audit() -> None:
     """List what a store holds: every row, by scheme, parameters, length and verdict.
 
     Reads the stores that Dovecot's configuration names, or one given as a URL.  A database counts its own
-    rows.
-    Shows no salt, no digest and no password.  Changes nothing.
+    rows.  Shows no salt, no digest and no password.  Changes nothing.
 
-    A URL: postgresql://user@host/db  mysql://user@host/db  sqlite:///path  passwd-file:/path, with
-    --rows-query 'SELECT username AS user, password FROM mailbox'.  What follows ? goes to the driver.
-    The password: -p, --password-fd, --url-fd, PGPASSFILE, or ?option_file=~/.my.cnf.
+    A URL is postgresql://user@host/db, mysql://user@host/db, sqlite:///path or passwd-file:/path.  A
+    database also needs --rows-query 'SELECT username AS user, password FROM mailbox'.  Options after ? in the
+    URL are passed to the driver.  Give the database's password by -p, --password-fd, --url-fd, PGPASSFILE, or
+    ?option_file=~/.my.cnf.
 
     \b
-    Exit status:  0 every row is sound     1 some are not, a user has several, a name is odd,
-                                             or no row lets anybody in
+    Exit status:  0 every row is sound     1 a row is not sound, a user has several rows, a name is
+                                             unusual, or no row lets anybody in
                   2 wrong usage            3 a store could not be read
     """

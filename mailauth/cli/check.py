@@ -45,10 +45,10 @@ def check() -> None:
     \b
     server     Dovecot runs and greets, its ports are open, its stores answer
     canary     a user logs in by each way: the auth socket, and every open port (needs --canary)
-    headroom   what is free beyond the largest stored hash, under the live vsz_limit
+    headroom   memory that is free beyond the largest stored hash, under the live vsz_limit
     rows       rows that this Dovecot refuses or never matches (counted again after --survey-age)
     workers    auth-workers against their limit; queues, limits and crashes in the log
-    failures   failed logins by reason, from what the log has had added since the last run
+    failures   failed logins by reason, in what was added to the log since the last run
 
     Without CHECK: all of them.  The canary's FILE has two lines, user = NAME and password = WORDS.
     A pair of limits is WARNING CRITICAL: --failures 100 1000, --headroom 32M 8M, --greeting 2s 10s.
@@ -57,6 +57,6 @@ def check() -> None:
     is scraped.
 
     \b
-    Exit status:  0 OK   1 WARNING   2 CRITICAL: also what hangs, is down or is refused
+    Exit status:  0 OK   1 WARNING   2 CRITICAL: also what hangs, is down or refuses
                   3 UNKNOWN: wrong usage, or not allowed to look
     """

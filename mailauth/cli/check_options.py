@@ -119,7 +119,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--rows-query",
         metavar="SQL",
-        help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+        help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
     ),
     click.option(
         "--log-window",
@@ -127,7 +127,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="TIME",
         default="10m",
         show_default=True,
-        help="Ignore warnings in the log that are older.",
+        help="Ignore warnings in the log that are older than this.",
     ),
     click.option(
         "--failures",

@@ -12,12 +12,12 @@ from mailauth.cli.shared.options import config_option, pid_option
 @click.option(
     "--as-if",
     metavar="VERSION",
-    help="Report what this Dovecot version would make of the configuration and the rows.",
+    help="Judge the configuration and the rows as this Dovecot version would.",
 )
 @click.option(
     "--rows-query",
     metavar="SQL",
-    help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 def checkup() -> None:
@@ -27,7 +27,7 @@ def checkup() -> None:
     version of Dovecot breaks, and for whom.
 
     \b
-    Exit status:  0 nothing found, all decided    1 found
+    Exit status:  0 nothing found, all decided    1 something found
                   2 wrong usage or configuration  3 nothing found, something undecided
                   70 a bug in mailauth
     """

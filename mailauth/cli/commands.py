@@ -16,21 +16,25 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "login",
         "mailauth.cli.login:login",
-        "Log in by every protocol and mechanism, and find the layer that refuses.",
+        "Log in by every protocol, and name the layer that refuses.",
     ),
     (
         "memory",
         "mailauth.cli.memory:memory",
         "Measure what a hash costs, and whether it fits into vsz_limit.",
     ),
-    ("inside", "mailauth.cli.inside:inside", "Run a program where another Dovecot lives, with its rights."),
+    (
+        "inside",
+        "mailauth.cli.inside:inside",
+        "Run a program in a container's Dovecot, with that Dovecot's rights.",
+    ),
     ("load", "mailauth.cli.load:load", "Measure the login rate that Dovecot sustains."),
     ("check", "mailauth.cli.check:check", "Monitoring checks for Nagios, Icinga and Prometheus."),
     ("lab", "mailauth.cli.lab:lab", "Start a real, disposable Dovecot with a real store."),
     (
         "demo",
         "mailauth.cli.demo:demo",
-        "Show a failing login, its diagnosis and the fix, on a disposable Dovecot.",
+        "Show a failing login, its diagnosis and its fix, in a lab.",
     ),
 )
 
@@ -69,8 +73,9 @@ def help_text() -> str:
     lines = [
         "Usage: mailauth COMMAND [OPTIONS] [ARGUMENTS]",
         "",
-        "  mailauth finds out why a Dovecot login fails, and proves it.  It reads, and writes nothing",
-        "  unless asked; it never prints a password and never logs in unless asked.",
+        "  mailauth finds out why a Dovecot login fails, and proves it.  It changes",
+        "  nothing and makes no login unless you ask for it, and it never prints a",
+        "  password.",
         "",
         "Commands:",
         *(f"  {name:<{width}}  {text}" for name, _, text in COMMANDS),
@@ -78,7 +83,7 @@ def help_text() -> str:
         "Exit status:",
         *(f"  {status:<{width}}  {text}" for status, text in EXIT_STATUSES),
         "",
-        "  mailauth COMMAND --help has more.  Without one: mailauth diagnose USER",
+        "  mailauth COMMAND --help has more.  Start with: mailauth diagnose USER",
         "",
     ]
     return "\n".join(lines)

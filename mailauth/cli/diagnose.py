@@ -18,7 +18,9 @@ from mailauth.cli.shared.values import sayable
     "--ask-pam", is_flag=True, help="Also ask PAM about the password: one attempt, which pam_faillock counts."
 )
 @click.option(
-    "--prove", is_flag=True, help="Reproduce the finding in a lab: it fails, the remedy is applied, it works."
+    "--prove",
+    is_flag=True,
+    help="Reproduce the finding in a lab: the login fails, the remedy is applied, the login works.",
 )
 @case_options
 @click.option(
@@ -29,26 +31,26 @@ from mailauth.cli.shared.values import sayable
     metavar="SECONDS",
     help="Time to try near variants of a wrong password; 0 tries none.",
 )
-@click.option("--max-memory", metavar="SIZE", help="Do not compute a hash that needs more memory.  [1280M]")
+@click.option("--max-memory", metavar="SIZE", help="Skip hashes that need more memory than this.  [1280M]")
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="Do not compute a hash for longer; three times this for all together.  [20]",
+    help="Longest time for one hash; all hashes together get three times as long.  [20]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 def diagnose() -> None:
     """Find out why USER cannot log in, and prove it.
 
-    Reads Dovecot's configuration, looks the user up in the real store, and tries the stored hash in
-    a child process with exactly the room that the verifying process has.  Changes nothing.
+    Reads Dovecot's configuration, looks the user up in the real store, and verifies the stored hash in
+    a child process that has exactly as much memory as Dovecot's own process.  Changes nothing.
 
-    The password is optional; whether the memory suffices is answered without it.  Where an LDAP server
-    verifies it, one bind is made with it, which counts as one attempt where attempts lock an account.
-    PAM is asked about the password with --ask-pam only: as Dovecot's worker asks it, once.
+    The password is optional: without it, mailauth still finds out whether the memory is enough.  Where an
+    LDAP server verifies passwords, mailauth makes one bind with the password, which counts as an attempt
+    if failed attempts lock accounts.  PAM is asked only with --ask-pam, once, as Dovecot's worker asks it.
 
     \b
-    Exit status:  0 nothing found, all decided    1 found
+    Exit status:  0 nothing found, all decided    1 something found
                   2 wrong usage or configuration  3 nothing found, something undecided
                   70 a bug in mailauth
     """

@@ -25,5 +25,5 @@ def explain() -> None:
     CODE names a finding, such as MEM001: symptom, cause, evidence, remedy.
     WORDS are a line of the log, a part of it, or a word: what it means, which findings it can stand for, and
     the command that finds out which; "-" reads the line from standard input.
-    Without both, list all findings.
+    Without arguments, list all findings.
     """

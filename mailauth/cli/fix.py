@@ -32,11 +32,11 @@ def fix() -> None:
     Looks again, as mailauth diagnose does (without USER: as mailauth checkup), and prints what would change:
     files as a unified diff, the commands, the entry in the store.  Changes nothing without --apply.
 
-    With --apply each step is checked: doveconf must accept the files, Dovecot must come back from its
-    reload, the finding must be gone, and the login must work where the password is given.  If one does
-    not, or if you interrupt it, all is put back as it was.  What was applied can be taken back later.
+    With --apply each step is checked: doveconf must accept the files, Dovecot must run again after its
+    reload, the finding must be gone, and the login must work if you give the password.  If a step fails,
+    or if you interrupt it, everything is put back as it was.  --undo takes an applied fix back later.
 
-    Where the password must be set again, the one given (or asked for) becomes the new one.
+    Where the remedy sets the password again, the one that you give becomes the new one.
 
     \b
     Exit status:  0 printed, applied, or taken back  1 refused, or failed and rolled back

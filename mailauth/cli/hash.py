@@ -56,9 +56,9 @@ hash_.add_command(convert)
 @json_option
 @jobs_option
 def verify() -> None:
-    """Verify a password as Dovecot would, and say why not.
+    """Verify a password as Dovecot would, and say why it fails.
 
-    The stored string is visible to others on this machine while it is an argument; --stored-fd, "-"
+    Other users of this machine can see the stored string while it is an argument; --stored-fd, "-"
     and --batch avoid that. A string without {SCHEME} is malformed unless --default-scheme is given.
     """
 
@@ -71,7 +71,8 @@ def verify() -> None:
 @json_option
 @jobs_option
 def show() -> None:
-    """Explain a stored string: what it is, what it needs, which Dovecot reads it, what is wrong.
+    """Explain a stored string, and what is wrong with it.
 
-    Prints neither salt nor digest, except in a repaired string.
+    Says which scheme it is, how much memory it needs, and which Dovecot versions read it.  Prints neither
+    salt nor digest, except in a repaired string.
     """

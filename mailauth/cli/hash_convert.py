@@ -11,7 +11,7 @@ from mailauth.cli.hash_options import (
     for_option,
     jobs_option,
     json_option,
-    password_options,
+    optional_password_options,
     stored_options,
 )
 from mailauth.cli.shared.command import Command
@@ -25,13 +25,13 @@ def _targets(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> li
 
 @click.command(cls=Command, epilog=EXITS)
 @stored_options
-@password_options
+@optional_password_options
 @click.option(
     "--to",
     "to",
     metavar="TARGET",
     shell_complete=_targets,
-    help="Convert Dovecot's string for this software (keycloak, openldap, php ...); list shows all.",
+    help="Convert Dovecot's string for this software (keycloak, openldap, php ...); --to list shows all.",
 )
 @click.option(
     "--from",
@@ -46,16 +46,20 @@ def _targets(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> li
     help="Read CSV user,stored or a passwd-file; write CSV user,stored,note,error.",
 )
 @click.option(
-    "--user", default="", metavar="NAME", help="User name, which DIGEST-MD5 and PostgreSQL's md5 hash, too."
+    "--user",
+    default="",
+    metavar="NAME",
+    help="User name, which is part of a DIGEST-MD5 and of a PostgreSQL md5 hash.",
 )
 @default_option
 @for_option
 @json_option
 @jobs_option
 def convert() -> None:
-    """Convert another software's hash to Dovecot's format, or with --to the other way; no password needed.
+    """Convert hashes from or to the formats of other software.
 
-    With a password (also in a batch's lines) the string is verified first. With --to, a string that is the
-    password itself is hashed again for the target, and so is one that has no form there, if the password is
-    given.
+    Without --to, another software's hash becomes Dovecot's; with --to, Dovecot's becomes the other
+    software's.  No password is needed.  If one is given (in a batch: in its line), the string is verified
+    first.  With --to, a plaintext is hashed for the target; so is a string that has no equivalent there, if
+    the password is given.
     """

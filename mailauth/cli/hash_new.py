@@ -28,12 +28,12 @@ from mailauth.cli.shared.command import Command
 @click.option(
     "--profile",
     metavar="NAME",
-    help="Argon2 parameters by name (owasp, rfc9106-second, moderate, dovecot ...); list shows all.",
+    help="Argon2 parameters by name (owasp, rfc9106-second, moderate ...); --profile list shows all.",
 )
 @click.option(
     "--fit",
     is_flag=True,
-    help="Use the strongest Argon2 that fits under --vsz-limit, or the limit of the Dovecot here.",
+    help="Use the strongest Argon2 that fits under --vsz-limit, or under this machine's Dovecot's limit.",
 )
 @click.option("--memory", metavar="SIZE", help="Argon2 memory: a size such as 64M, or a number of KiB.")
 @click.option("--time", type=int, metavar="N", help="Argon2 passes.")
@@ -57,8 +57,9 @@ from mailauth.cli.shared.command import Command
 @json_option
 @jobs_option
 def new() -> None:
-    """Make a new hash by today's recommendations; asks for the password twice.
+    """Make a new hash by today's recommendations.
 
-    Refuses what the target Dovecot could not verify: a scheme it lacks or refuses (--for), or more
-    memory than --vsz-limit leaves (256M if not given; "unlimited" turns this off).
+    Asks for the password twice.  Refuses to make what the target Dovecot could not verify: a scheme that
+    it lacks or refuses (--for), or a hash that needs more memory than --vsz-limit leaves (256M if not given;
+    "unlimited" turns this off).
     """

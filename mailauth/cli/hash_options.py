@@ -65,18 +65,16 @@ stored_options = _options(
     click.option(
         "--stored-fd", type=int, metavar="FD", help="Read the stored string from this file descriptor."
     ),
-    click.option("--batch", metavar="FILE|-", help='JSON lines in, JSON lines out: {"stored": "...", ...}.'),
+    click.option(
+        "--batch",
+        metavar="FILE|-",
+        help='Read JSON lines such as {"stored": "..."}, and write one JSON line for each.',
+    ),
 )
 default_option = click.option(
     "--default-scheme", metavar="SCHEME", help="Scheme of strings without {SCHEME}, as the passdb sets it."
 )
-password_options = _options(
-    click.option(
-        "-p",
-        "--ask-password",
-        is_flag=True,
-        help="Ask for the password.  [if no other password option is given]",
-    ),
+_given_options = _options(
     click.option(
         "--password-fd", type=int, metavar="FD", help="Read the password from this file descriptor."
     ),
@@ -84,6 +82,14 @@ password_options = _options(
         "--stdin", "--password-stdin", "stdin", is_flag=True, help="Read the password from standard input."
     ),
 )
+
+
+def _password(text: str) -> Callable[[_F], _F]:
+    return _options(click.option("-p", "--ask-password", is_flag=True, help=text), _given_options)
+
+
+password_options = _password("Ask for the password.  [if no other password option is given]")
+optional_password_options = _password("Ask for the password, and verify the string with it first.")
 user_option = click.option(
     "--user", default="", help="User name, which is part of a DIGEST-MD5 hash.", metavar="NAME"
 )

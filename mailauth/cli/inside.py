@@ -10,10 +10,11 @@ from mailauth.cli.shared.options import pid_option
 @pid_option
 @click.argument("words", nargs=-1, required=True, metavar="PROGRAM [WORD]...", type=click.UNPROCESSED)
 def inside() -> None:
-    """Run a program where another Dovecot lives, such as doveadm reload, as mailauth itself does it.
+    """Run a program, such as doveadm reload, where another Dovecot runs.
 
-    It gets the user, the capabilities, the namespaces and the limits of that Dovecot, and no terminal.
-    nsenter would give it all of root's rights here, and the owner of that root may have replaced it.
+    The program gets the user, the capabilities, the namespaces and the limits of that Dovecot, and no
+    terminal.  nsenter would run it with all of root's rights on this machine, although the container's owner
+    may have replaced the program.
 
     \b
     Exit status:  the program's own   2 wrong usage   70 a bug in mailauth

@@ -45,7 +45,7 @@ def lab() -> None:
 
 @lab.command(name="list")
 def list_() -> None:
-    """List the versions of Dovecot that the lab can run, and where they are."""
+    """List the Dovecot versions that the lab can run."""
     here = str(build.version) if (build := builds.installed()) else ""
     if here and here not in [release.version for release in builds.RELEASES]:
         click.echo(f"{here:<10} installed")
@@ -61,7 +61,10 @@ def list_() -> None:
 @lab.command()
 @click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
 def fetch(versions: tuple[str, ...]) -> None:
-    """Unpack Dovecots of other Debian releases into the cache (MAILAUTH_CACHE, else ~/.cache/mailauth)."""
+    """Fetch and unpack Dovecots of other Debian releases.
+
+    They go into the cache folder: MAILAUTH_CACHE, or else ~/.cache/mailauth.
+    """
     _end_tidily()
     for version in versions:
         build = builds.ensure(version, click.echo)
@@ -85,8 +88,8 @@ def fetch(versions: tuple[str, ...]) -> None:
     "--users",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Users, one a line: NAME:STORED, the stored string as it is, such as {ARGON2ID}$argon2id$...",
-    metavar="N",
+    help="Read users from this file, one line each: NAME:STORED, such as alice:{ARGON2ID}$argon2id$...",
+    metavar="FILE",
 )
 @click.option(
     "--stored",
@@ -123,7 +126,10 @@ def run(
     postfix: bool,
     as_json: bool,
 ) -> None:
-    """Start a disposable Dovecot and print how to reach it; Ctrl-C removes it."""
+    """Start a disposable Dovecot; Ctrl-C removes it.
+
+    Prints how to reach it.
+    """
     _end_tidily()
     users = _read_users(file) if file else {}
     passwords = {name: secrets.token_urlsafe(9) for name in names}

@@ -14,7 +14,7 @@ mailauth load --lab --by imap --ramp 5:50
 Exit status:  0 nothing failed, or a knee was found
               1 some failed, were lost or unsent, a --stop ended it, or there is no knee
               2 wrong usage
-              3 the server is not reached
+              3 the server could not be reached
               130 interrupted; the report has what was measured
 """
 
@@ -24,7 +24,7 @@ Exit status:  0 nothing failed, or a knee was found
 def load() -> None:
     """Measure the login rate that Dovecot sustains, and what happens above it.
 
-    Asks at the auth socket, or by IMAP, at a rate that does not wait for answers; latency counts from
-    the time when the request was due.  Loads a lab's Dovecot, this machine's, or any with
-    --i-own-this-server.
+    Sends logins to the auth socket, or by IMAP, at a rate that does not wait for answers; latency is
+    measured from the time when the request was due.  Loads a lab's Dovecot, this machine's, or with
+    --i-own-this-server any other.
     """

@@ -116,7 +116,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--find-knee",
         is_flag=True,
-        help="Search the highest rate without failures whose p95 is within --p95.",
+        help="Search for the highest rate without failures whose p95 is within --p95.",
     ),
     click.option(
         "--p95",
@@ -148,7 +148,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=2.0,
         show_default=True,
         metavar="SECONDS",
-        help="Load before it, which is not measured, in seconds.",
+        help="Length of the load before that, which is not measured, in seconds.",
     ),
     click.option(
         "--connections",
@@ -162,7 +162,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--in-flight",
         type=click.IntRange(1, 100_000),
         metavar="N",
-        help="Most requests without an answer at one time.  [1000; by IMAP 100]",
+        help="Most requests that wait for an answer at one time.  [1000; by IMAP 100]",
     ),
     click.option(
         "--timeout",
@@ -183,7 +183,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--stop-errors",
         type=_share,
         metavar="PERCENT",
-        help="Stop when a larger share failed or was lost, in percent.",
+        help="Stop when more than this share failed or was lost, in percent.",
     ),
     # the lab
     click.option("--dovecot", metavar="VERSION", help="With --lab: Dovecot version.  [the installed one]"),

@@ -45,9 +45,10 @@ def log() -> None:
     """Report from Dovecot's log which users fail to log in, why, how often and from where.
 
     With USER: only that user's failures.  Where Dovecot logs to syslog and no file in /var/log has its lines,
-    the journal is read.  A copied log is read without a Dovecot.  Changes nothing.
+    mailauth reads the journal.  A copied log (--log) can be read on a machine without Dovecot.  Changes
+    nothing.
 
     \b
     Exit status:  0 no failed logins   1 some failed   2 wrong usage
-                  3 none seen, and not all could be read   70 a bug in mailauth
+                  3 none seen, but not all of the log could be read   70 a bug in mailauth
     """

@@ -6,10 +6,10 @@ import click
 
 _COMMANDS = (
     # name, module, what it does
-    ("show", "mailauth.cli.memory_show", "What verifying a hash takes, predicted and measured."),
-    ("fit", "mailauth.cli.memory_fit", "Whether the hashes in the store fit, and what limit is enough."),
-    ("recommend", "mailauth.cli.memory_recommend", "The strongest Argon2id that this machine can afford."),
-    ("bench", "mailauth.cli.memory_bench", "Measure a grid of hashes on this machine."),
+    ("show", "mailauth.cli.memory_show", "Show the memory that verifying a hash needs."),
+    ("fit", "mailauth.cli.memory_fit", "Check whether the hashes in the store fit into vsz_limit."),
+    ("recommend", "mailauth.cli.memory_recommend", "Recommend the strongest Argon2id for this machine."),
+    ("bench", "mailauth.cli.memory_bench", "Measure memory and time of many hashes on this machine."),
 )
 
 

@@ -57,9 +57,9 @@ from mailauth.cli.shared.command import Command
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-bench.json).")
 def command() -> None:
-    """Measure a grid of hashes on this machine: memory and time of each.
+    """Measure memory and time of many hashes on this machine.
 
-    Every result is kept at once: interrupt it, and the same command goes on from there.
+    Each result is written at once: after an interruption the same command goes on from there.
 
     \b
     Exit status:  0 all measured   2 wrong usage   3 something cannot be measured here   130 interrupted

@@ -16,7 +16,7 @@ _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", 
 @click.option(
     "--rows-query",
     metavar="SQL",
-    help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
 )
 @click.option(
     "--vsz-limit",
@@ -52,9 +52,9 @@ def command() -> None:
 
     On a server: reads the configuration, counts the parameters of all rows in the store, reads size and
     limits of the processes that verify, and prints the smallest vsz_limit that is enough.  Changes nothing;
-    a worker that does not run yet is started by looking up a user that does not exist.
+    if no worker runs yet, a lookup of a user who does not exist starts one.
 
-    Without one: give --vsz-limit, --driver and a HASH (or --stdin, --memory).
+    Without a Dovecot: give --vsz-limit, --driver and a HASH (or --stdin, --memory).
 
     \b
     Exit status:  0 all fits               1 something does not, or would not at peak

@@ -60,14 +60,14 @@ _DRIVERS = ("passwd-file", "pgsql", "mysql", "sqlite")
     help="Time to measure each candidate, in seconds.",
     metavar="SECONDS",
 )
-@click.option("--apply-to", type=click.Choice(["lab"]), help="Test the choice in a lab, under load.")
+@click.option("--apply-to", type=click.Choice(["lab"]), help="Test the recommendation in a lab, under load.")
 @click.option("--dovecot", metavar="VERSION", help="Dovecot version of the lab.  [the installed one]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-recommend.json).")
 def command() -> None:
     """Recommend the strongest Argon2id for this machine, and Dovecot's limits for it.
 
-    Measures the rows that fit, here and now, on as many cores as Dovecot would use.
+    Measures the parameters that fit, on as many cores as Dovecot would use.
 
     \b
-    Exit status:  0 recommended   1 no row fits, or the proof failed   2 wrong usage   3 cannot measure
+    Exit status:  0 recommended   1 nothing fits, or the test failed   2 wrong usage   3 cannot measure
     """

@@ -21,7 +21,12 @@ from mailauth.cli.shared.command import Command
     "--measure", "wanted", is_flag=True, help="Also measure it, with the library that Dovecot calls."
 )
 @click.option(
-    "--runs", type=click.IntRange(1, 1000), default=20, show_default=True, help="Runs to time.", metavar="N"
+    "--runs",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Runs whose time is measured.",
+    metavar="N",
 )
 @click.option("--library", metavar="FILE", help="Measure with this libsodium or libcrypt.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-show.json).")
@@ -29,8 +34,8 @@ def command() -> None:
     """Show the memory that verifying HASH needs on top of the idle process, to the byte.
 
     HASH is a stored string such as {ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$...; other users of this
-    machine can see arguments, so prefer --stdin.  With --measure a stand-in of the same parameters is
-    verified in a fresh child: VmPeak and a bisection of RLIMIT_AS must agree.
+    machine can see arguments, so prefer --stdin.  With --measure another hash with the same parameters is
+    verified in a new child process, and the need is measured in two ways, by VmPeak and by RLIMIT_AS.
 
     \b
     Exit status:  0 shown    2 wrong usage    3 could not be measured

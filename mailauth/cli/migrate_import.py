@@ -72,28 +72,28 @@ _PAGE = 256
     show_default=True,
     help='Character around a field; "none" for none.',
 )
+@click.option("--user-column", metavar="NAME|N", default="", help="Column of the user, by name or number.")
 @click.option(
-    "--user-column", metavar="NAME|N", default="", help="The column of the user, by name or number."
+    "--password-column", metavar="NAME|N", default="", help="Column of the password, by name or number."
 )
-@click.option("--password-column", metavar="NAME|N", default="", help="The column of the password.")
 @users_out_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/migrate-import.json).")
 def import_() -> None:
-    """Make new hashes for the users of a CSV file, from the passwords that it has.
+    """Make new hashes from a CSV file of users and passwords.
 
-    FILE.csv has a user and a password on each line; a first line that names them may put them in other
-    columns, as exports of Google Workspace, Microsoft 365, cPanel, Plesk, hMailServer and MDaemon do.  It is
-    UTF-8, begins with a byte order mark, or --encoding names its encoding: passwords are hashed in UTF-8, as
-    mail clients send them ("bytes" hashes them byte for byte).
+    FILE.csv has a user and a password on each line.  A header line may name other columns, as in exports of
+    Google Workspace, Microsoft 365, cPanel, Plesk, hMailServer and MDaemon.  The file is UTF-8, begins with
+    a byte order mark, or has the encoding that --encoding names.  Passwords are hashed in UTF-8, as mail
+    clients send them; --encoding bytes hashes them byte for byte.
 
-    A user's row gets a new hash only where the password matches what is stored, also where that is a hash of
-    other software (phpass, WordPress, Django, Drupal, MySQL, hMailServer, ...).
-    Without --apply the list is only verified, and the hashes counted that would be made.
+    A user's row gets a new hash only if the password matches what is stored; that may be a hash of other
+    software (phpass, WordPress, Django, Drupal, MySQL, hMailServer, ...).  Without --apply the passwords are
+    only verified, and the new hashes are counted.
 
-    It can be interrupted and killed: run it again; users who are done are skipped.  mailauth migrate undo
-    takes it back, as it does for apply.
+    You can interrupt or kill it; run it again, and users who are done are skipped.  mailauth migrate undo
+    takes the changes back.
 
     \b
-    Exit status:  0 all fine           1 some lines were left, and are named; or it ended early
+    Exit status:  0 all lines done     1 some lines were left, and are listed; or it ended early
                   2 wrong usage        3 the store or the cluster does not answer       130 interrupted
     """

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from mailauth.cli.hash_options import json_option
-from mailauth.cli.migrate_options import rule_options
+from mailauth.cli.migrate_options import json_option, rule_options
 from mailauth.cli.shared.command import Command
 
 
@@ -30,26 +29,30 @@ from mailauth.cli.shared.command import Command
     "--dovecot",
     "judge",
     metavar="VERSION",
-    help="Version that is to read the strings.  [default: the newest]",
+    help="Dovecot version that will read the strings.  [default: the newest]",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the modifications there, mode 0600."
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the modifications to this file, mode 0600.",
 )
 @click.option(
     "--undo-out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write what takes them back there, mode 0600.",
+    help="Write modifications that undo them to this file, mode 0600.",
 )
 @json_option
 def ldif() -> None:
-    """Turn a directory's entries (slapcat, ldapsearch) into modifications for ldapmodify, by the same rules.
+    """Turn a directory's LDIF into changes for ldapmodify.
 
-    Each modification deletes the old value and adds the new one, so a directory makes it only where the old
-    value still is: ldapmodify -c reports the others.  Without --out it is only counted.  Plaintexts are not
-    made into hashes here.
+    Reads entries as slapcat and ldapsearch print them, and applies the same rules as migrate plan, except
+    --rehash and --prove.  Each modification deletes the old value and adds the new one, so a directory
+    accepts it only while the old value is there: ldapmodify -c reports the others.  Without --out the
+    modifications are only counted.
 
     \b
-    Exit status:  0 nothing is to be done     1 something is, or some values are left or broken
+    Exit status:  0 nothing to change     1 something to change, or some values are left or broken
                   2 wrong usage
     """

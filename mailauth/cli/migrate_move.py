@@ -33,14 +33,14 @@ class _Filled(click.ParamType[Any]):
     type=_Filled(),
     multiple=True,
     metavar="COLUMN=VALUE",
-    help="What another column of the target gets; %u, %n and %d are the user's name and its parts.",
+    help="Value for another column of the target; %u is the user, %n and %d the parts around the @.",
 )
 @click.option("--domain", default="", metavar="DOMAIN", help="Add @DOMAIN to names without a domain.")
 @click.option(
     "--accept-field-loss",
     "accept_fields",
     is_flag=True,
-    help="Also move users with other fields (nologin, allow_nets), which are lost.",
+    help="Also move users with extra fields (nologin, allow_nets); these fields are lost.",
 )
 @click.option("--seal-to", metavar="KEY", help="Encrypt the journal to this key (migrate keygen).")
 @rate_option
@@ -48,15 +48,17 @@ class _Filled(click.ParamType[Any]):
 @click.option("--apply", "do_it", is_flag=True, help="Add the rows.  Without it they are only counted.")
 @json_option
 def move() -> None:
-    """Add the users of one store to another: passwd-file, SQLite, MariaDB or PostgreSQL, in any direction.
+    """Add the users of one store to another.
 
-    Moves and merges alike.  Those whom the password query lets in are read (conditions such as active = 1
-    hold), each string gets the scheme that counts for it, and each row is read back in the transaction that
-    adds it.  No user of the target is overwritten: names with another string, in other letters, or twice in
-    the source are listed and left.  Nothing is removed from the source.  mailauth migrate undo ID, with the
-    target as --url, removes what was added and is still the same.
+    Works between passwd-file, SQLite, MariaDB and PostgreSQL, in any direction, also where the target has
+    users already.  It reads the users whom the password query lets in (conditions such as active = 1 apply),
+    adds to each string the scheme that it has by default, and reads each row back in the transaction that
+    adds it.  Nothing is removed from the source, and no user of the target is overwritten: users who are
+    there with another string or in other upper and lower case, or twice in the source, are listed and left.
+
+    mailauth migrate undo ID, with the target as --url, removes the added rows that are unchanged.
 
     \b
-    Exit status:  0 all are there       1 some would be added, or are left and listed; or it ended early
+    Exit status:  0 all users are there  1 some would be added, or are left and listed; or it ended early
                   2 wrong usage         3 a store does not answer               130 interrupted
     """

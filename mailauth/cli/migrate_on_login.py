@@ -15,17 +15,17 @@ name_option = click.option(
     "--name",
     default="",
     metavar="NAME",
-    help="Name of this service, where several Dovecots of a machine have one each, on ports of their own.",
+    help="Name of this service, if several Dovecots of this machine have one; each needs its own port.",
 )
 
 
 @click.group("on-login")
 def on_login() -> None:
-    """Give each user a new hash at the next login, without a password reset.
+    """Give each user a new hash at the next login.
 
-    Dovecot reports each login, after it has answered the client, to a small service on loopback; the
-    password is in the report, encrypted by Dovecot itself.  The service verifies it against the row, makes
-    the new hash, and sets it where the row is still the same.  Nothing that goes wrong there can make a
+    No password is reset.  After it has answered the client, Dovecot reports each login to a small service on
+    loopback; the report has the password, encrypted by Dovecot itself.  The service verifies it against the
+    row, makes the new hash, and writes it if the row is unchanged.  A fault in the service cannot make a
     login fail.
     """
 
@@ -74,7 +74,10 @@ def enable() -> None:
 @apply_option
 @json_option
 def disable() -> None:
-    """Remove it from Dovecot's configuration; hashes that were migrated stay."""
+    """Stop Dovecot's reports; the new hashes stay.
+
+    Takes on-login's settings out of Dovecot's configuration.
+    """
 
 
 @on_login.command(cls=Command)
@@ -83,26 +86,26 @@ def disable() -> None:
     "--workers",
     "wanted",
     type=click.IntRange(1, 64),
-    help="Hashes that are made at once, as far as there is memory.  [one for each core]",
+    help="Hashes to make at the same time, if there is memory for them.  [one for each core]",
     metavar="N",
 )
 @name_option
 def serve() -> None:
     """Run the service in the foreground, until SIGTERM or Ctrl-C.
 
-    Give --container or --pid again where the container of that Dovecot was restarted.
+    If the container of that Dovecot was restarted, give --container or --pid again.
 
-    Exit status 2 when it is not enabled, or its port is taken.
+    Exit status 2: on-login is not enabled, or its port is in use.
     """
 
 
 @on_login.command(cls=Command)
-@click.option("--socket", "holds", is_flag=True, help="Print the socket unit, which holds the port.")
+@click.option("--socket", "holds", is_flag=True, help="Print the socket unit, which keeps the port.")
 @name_option
 def unit() -> None:
-    """Print the systemd unit of the service, or with --socket that of its socket.
+    """Print the service's systemd unit; with --socket, its socket.
 
-    The socket unit holds the port also while the service is stopped.  Enable on-login first: the units have
+    The socket unit keeps the port while the service is stopped.  Enable on-login first: the units contain
     its port, and the folders that the service may write.
     """
 
@@ -111,13 +114,16 @@ def unit() -> None:
 @name_option
 @json_option
 @click.option(
-    "--rows", is_flag=True, help="Read all rows too: who is left, by scheme.  Takes long in a large store."
+    "--rows",
+    is_flag=True,
+    help="Also read all rows, and count who is left by scheme; slow in a large store.",
 )
 @click.option(
     "--png", type=click.Path(dir_okay=False), help="Also draw the progress to this PNG file.", metavar="FILE"
 )
 def status() -> None:
-    """Show the progress: what became of every report, and when it may end; with --rows, who is left.
+    """Show the progress, and when on-login may be disabled.
 
-    Without --rows it is from counters alone, and takes no longer in a large store.
+    Counts what happened after each report.  Without --rows it reads counters only, which is quick however
+    large the store is; with --rows it also counts the users who have not logged in yet.
     """

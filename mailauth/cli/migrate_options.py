@@ -41,13 +41,15 @@ def store_options(command: Callable[..., None]) -> Callable[..., None]:
             "--passdb", type=int, metavar="N", help="Number of the passdb, where there are several."
         ),
         click.option(
-            "--url", metavar="URL", help="Change this store instead, written as for mailauth audit."
+            "--url",
+            metavar="URL",
+            help="Use this store instead of a passdb's; written as for mailauth audit.",
         ),
         click.option("--url-fd", type=int, metavar="FD", help="Read the URL from this file descriptor."),
         click.option(
             "--rows-query",
             metavar="SQL",
-            help="The query that lists the rows: SELECT user, password FROM table.",
+            help="Query that lists the rows: SELECT user, password FROM table.",
         ),
         click.option(
             "--default-scheme", metavar="NAME", help="With --url: scheme of strings without {SCHEME}."
@@ -120,13 +122,13 @@ loss_option = click.option(
     "--accept-mechanism-loss",
     "accept_loss",
     is_flag=True,
-    help="Also migrate rows that serve CRAM-MD5, SCRAM and the like; the new hashes cannot.",
+    help="Also migrate rows that CRAM-MD5, SCRAM and the like use; these then stop working for them.",
 )
 users_out_option = click.option(
     "--users-out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="List every user with what becomes of the row: .csv or .json, mode 0600.",
+    help="Write each user, and what happens to the row, to this .csv or .json file, mode 0600.",
 )
 
 
@@ -159,7 +161,7 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
             help="TOML file with rules of your own (docs/migrate.md).",
             metavar="FILE",
         ),
-        click.option("--prefix", is_flag=True, help="Add {SCHEME} to bare hashes whose format shows it."),
+        click.option("--prefix", is_flag=True, help="Add {SCHEME} to hashes whose format shows it."),
         click.option(
             "--prefix-default",
             is_flag=True,
@@ -173,16 +175,21 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
             is_flag=True,
             help="Repair strings that were cut, padded, quoted or misnamed, where nothing is lost.",
         ),
-        click.option("--rehash", metavar="SCHEME", help="Make plaintexts into hashes of this scheme."),
+        click.option("--rehash", metavar="SCHEME", help="Hash plaintext passwords with this scheme."),
         _profile,
-        click.option("--origin", metavar="NAME", help="Software that made bare strings: md5, nt, plain ..."),
+        click.option(
+            "--origin", metavar="NAME", help="Software that made strings without {SCHEME}: md5, nt, plain ..."
+        ),
         click.option(
             "--prove",
             metavar="FILE.csv",
-            help="CSV of users whose passwords are known; they decide what bare strings are.",
+            help="CSV user,password of known passwords, which show what strings without {SCHEME} are.",
         ),
         click.option(
-            "--only", multiple=True, metavar="SCHEME", help="Change only strings that become this scheme."
+            "--only",
+            multiple=True,
+            metavar="SCHEME",
+            help="Change only strings whose new scheme is this one.",
         ),
     ):
         command = option(command)

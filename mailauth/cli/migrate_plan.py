@@ -34,13 +34,15 @@ _PLANNING = 600.0  # seconds of a plan
 @users_out_option
 @json_option
 def plan() -> None:
-    """Show which stored strings would change, how, and how many, with examples.
+    """Show how many stored strings would change, and how.
 
-    Reads every row, changes nothing.  Rules go in their order: trim, prefix, relabel, convert, mend,
-    prefix-default, rehash, or as the TOML file has them; each works on what the one before made.  What may be
-    several things (hex digits, 13 characters, hex:salt, base64) is left and listed, until --origin says whose
-    strings they are, or known passwords do: --prove has a user and a password on each line, in a file that
-    nobody else may read ("-": standard input).
+    Reads every row, shows examples, changes nothing.  The rules are applied in this order: trim, prefix,
+    relabel, convert, mend, prefix-default, rehash, or in the order of the TOML file; each gets the result of
+    the one before.
+
+    A string whose format is ambiguous (hex digits, 13 characters, hex:salt, base64) is left and listed.
+    --origin says which software made such strings; --prove finds it out with known passwords.  That file has
+    a user and a password on each line, and nobody else may read it; "-" is standard input.
 
     \b
     Exit status:  0 nothing to change        1 something to change, or rows that stay broken or undecided
@@ -70,16 +72,18 @@ def plan() -> None:
 @users_out_option
 @json_option
 def apply() -> None:
-    """Carry out the plan in batches; a row that changed meanwhile is left alone.
+    """Carry out the plan in batches.
 
-    Can be interrupted (Ctrl-C ends after the batch) and killed; --resume continues.  What was changed can be
-    taken back: mailauth migrate undo.  The journal, with old plaintexts, is encrypted to a key stored beside
-    it for root, or to the key of --seal-to; --no-undo-for-plaintexts keeps no plaintext.
+    A row that changed meanwhile is left alone.  You can interrupt it (Ctrl-C stops after the current batch)
+    or kill it; --resume continues.  mailauth migrate undo takes the changes back.
+
+    The journal of what was changed holds old plaintexts, too.  It is encrypted to a key beside it that only
+    root can read, or to the key of --seal-to; with --no-undo-for-plaintexts it holds no plaintext.
 
     \b
     Exit status:  0 all done, and a plan made now would find nothing
-                  1 some rows are left: changed meanwhile, locked, refused, undecided (they may be several
-                    things) or broken; --json counts each; or it ended early
+                  1 some rows are left: changed meanwhile, locked, refused, ambiguous or broken;
+                    --json counts each; or it ended early
                   2 wrong usage      3 the store does not answer (any more)       130 interrupted
     """
 
@@ -90,14 +94,15 @@ def status() -> None:
     """List the migrations and how far each got.
 
     \b
-    Exit status:  0 listed     1 a journal is damaged     3 those of root were not looked at
+    Exit status:  0 listed     1 a journal is damaged     3 root's journals could not be read
     """
 
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 def keygen() -> None:
-    """Make a key pair for encrypted journals, and print the public key for --seal-to.
+    """Make a key pair for encrypted journals.
 
-    Keep FILE away from this server: only an undo needs it.
+    Writes the private key to FILE and prints the public key, for --seal-to.  Keep FILE away from this server:
+    only an undo needs it.
     """

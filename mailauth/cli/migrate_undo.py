@@ -25,17 +25,19 @@ from mailauth.cli.shared.command import Command
 )
 @json_option
 def undo() -> None:
-    """Restore the old strings where the new ones are unchanged.  Exit status as for apply.
+    """Restore the old strings where the new ones are unchanged.
 
-    It is 1 also where some rows were plaintexts that the journal does not hold (--no-undo-for-plaintexts):
-    they keep their new strings.
-    Without --apply the rows are only looked at and counted.
+    Without --apply the rows are only read and counted.
 
-    A journal knows its store by the server's own identity, or by the file.  Where that is another now, undo
-    says what it finds, and --store with those words accepts it.
+    A journal records which store it belongs to, by the server's identity or by the file.  If undo finds
+    another store, it prints what it found; repeat that as --store if it is the right one.
 
-    After migrate move it removes the rows that were added and are still the same; name the target with --url.
+    After migrate move it removes the added rows that are unchanged; name the target with --url.
 
-    What migrate default-scheme did to Dovecot's configuration goes back first.  Where the default scheme is
-    another one than it was, strings without a scheme are not put back: nobody would get in with them.
+    A change by migrate default-scheme to Dovecot's configuration is taken back first.  If the default scheme
+    is not the one of that time, strings without a scheme are not restored: with them, nobody could log in.
+
+    \b
+    Exit status:  as for apply; 1 also if some rows were plaintexts that the journal does not hold
+                  (--no-undo-for-plaintexts), which keep their new strings
     """

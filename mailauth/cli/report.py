@@ -31,20 +31,20 @@ from mailauth.cli.shared.values import sayable
 @click.option(
     "--rows-query",
     metavar="SQL",
-    help="A SELECT of all users and passwords, if Dovecot's query does not show it.",
+    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
 )
 @password_options
 def report() -> None:
     """Write one HTML file with all results about this server, to send to a colleague.
 
-    What mailauth checkup finds, what the stores hold, whether the hashes fit into memory; with USER also
-    what diagnose USER finds, with --load also the login rate that it sustains.  The file needs
+    The file shows what mailauth checkup finds, what the stores hold, and whether the hashes fit into memory;
+    with USER also what diagnose USER finds, with --load also the login rate that Dovecot sustains.  It needs
     neither network nor scripts, and can be read on a phone and printed.  It holds no password and no
     hash.  It names users, hosts and addresses; --anonymous replaces these.  Only you can read the
-    file.  Changes nothing else.
+    file.  Nothing else is changed.
 
     \b
-    Exit status:  0 nothing found, all decided    1 found
+    Exit status:  0 nothing found, all decided    1 something found
                   2 wrong usage or configuration  3 nothing found, something not looked at
                   70 a bug in mailauth
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from mailauth.cli.commands import help_text
 from mailauth.cli.manual import contexts
 from mailauth.rules import RULES
 from tests.cli.running import ROOT
@@ -117,6 +118,17 @@ def lacks(option: click.Option, ctx: click.Context) -> str:
     if default and not option.is_flag and "[" not in shown:
         return f"no default ({option.default}): {text!r}"
     return ", ".join(unused(text))
+
+
+def test_a_list_of_commands_fits_a_terminal() -> None:
+    """Of 80 columns; Click cuts what is longer."""
+    lines = {
+        f"  {name}  {command.get_short_help_str(limit=200)}"
+        for ctx in contexts()
+        if isinstance(ctx.command, click.Group) and ctx.parent
+        for name, command in ((one.ljust(14), ctx.command.commands[one]) for one in ctx.command.commands)
+    }
+    assert [line for line in [*sorted(lines), *help_text().splitlines()] if len(line) > 80] == []
 
 
 def test_summaries() -> None:
