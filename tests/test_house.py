@@ -71,6 +71,16 @@ def test_no_module_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
 
 
+def test_no_test_and_no_benchmark_is_longer_than_400_lines() -> None:
+    """A file of tests is split by its subject; what two then need is a helper beside them."""
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for folder in ("tests", "bench", "bin")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert not {name: lines for name, lines in lengths.items() if lines > 400}
+
+
 def test_there_is_no_utils() -> None:
     assert not [path for path in MODULES if path.stem in {"utils", "util", "helpers", "common", "misc"}]
 

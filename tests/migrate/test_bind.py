@@ -7,7 +7,7 @@ import pytest
 
 from mailauth.dovecot.ldap_settings import Directory
 from tests.cli.running import mailauth
-from tests.field.test_entering import head
+from tests.field.test_entering_users import head
 
 _DEMAND, _NEVER = ("tls_require_cert", "demand"), ("tls_require_cert", "never")
 

@@ -1,10 +1,6 @@
 """The DB rules: a database that gives Dovecot no answer, and why."""
 
-import os
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,8 +18,7 @@ from mailauth.dovecot.logreport import Reading
 from mailauth.dovecot.releases import SQLITE_WAL
 from mailauth.errors import CannotObserve
 from mailauth.finding import Certainty, Diagnosis, Severity
-from mailauth.lab import Lab, MariaDB, Postgres
-from mailauth.lab.databases import Server
+from mailauth.lab import Lab
 from mailauth.lab.ports import HOST
 from mailauth.render.text import summary
 from tests.proofs.story import Fault, MiB, Proof, argon2id, record
@@ -236,63 +231,6 @@ def checked_up(lab: Lab) -> Diagnosis:
 
 
 @SERVERS
-def test_db005(proof: Make, dovecot_version: str, kind: str) -> None:
-    """Logins work, and each waits for the database."""
-    told = proof(dovecot_version, kind, {"alice": GOOD})
-    wait = "SLEEP(1.3) = 0" if kind == "mysql" else "pg_sleep(1.3) IS NOT NULL"
-    view = f"CREATE VIEW users AS SELECT userid, password FROM mailbox WHERE userid <> '' AND {wait}"
-    fault = Fault(
-        name="slow database",
-        do=sql("ALTER TABLE users RENAME TO mailbox", view),
-        undo=sql_again("DROP VIEW users", "ALTER TABLE mailbox RENAME TO users"),
-    )
-    found = told.story(fault, {"DB005"}, answers=[True])
-    assert "took long" in found[0].problem.says
-    assert found[0].severity is Severity.RISK
-
-
-@contextmanager
-def locked(lab: Lab) -> Iterator[None]:
-    """Another program holds the table."""
-    with administrator(lab) as cursor:
-        lock = "LOCK TABLES users WRITE" if lab.driver == "mysql" else "LOCK TABLE users"
-        cursor.execute(lock)
-        yield
-
-
-LOCKS = {
-    "mysql": ("SET GLOBAL lock_wait_timeout = 1", "SET GLOBAL lock_wait_timeout = DEFAULT"),
-    "pgsql": ("ALTER ROLE {} SET lock_timeout = '1s'", "ALTER ROLE {} RESET lock_timeout"),
-    "statement": ("ALTER ROLE {} SET statement_timeout = '1s'", "ALTER ROLE {} RESET statement_timeout"),
-}
-
-
-@pytest.mark.parametrize("limit", LOCKS)
-def test_db005_blocks_where_the_server_ends_the_query(proof: Make, dovecot_version: str, limit: str) -> None:
-    """A lock that another holds, and a limit of the server's: Dovecot gets no answer, and the login fails."""
-    told = proof(dovecot_version, "mysql" if limit == "mysql" else "pgsql", {"alice": GOOD})
-    if limit != "mysql":
-        as_reader(told.lab)
-    begin, end = (text.format(reader(told.lab)) for text in LOCKS[limit])
-    sql(begin)(told.lab)
-    try:
-        told.lab.reload()
-        assert told.logins() == [True]
-        told.finds(set(), password=told.password)
-        with locked(told.lab):
-            assert told.logins() == [False]
-            (found,) = told.finds({"DB005"}, password=told.password)
-        assert (found.severity, found.problem.certainty) == (Severity.BLOCKS_LOGIN, Certainty.PROVEN)
-        assert told.logins() == [True]
-        told.finds(set(), password=told.password)
-    finally:
-        sql(end)(told.lab)
-        if limit != "mysql":
-            no_reader(told.lab)
-    record(told.lab, f"a lock, and the server's limit ({limit})", {"DB005"})
-
-
-@SERVERS
 def test_db006(proof: Make, dovecot_version: str, kind: str) -> None:
     told = proof(dovecot_version, kind, {"alice": GOOD})
     right = value(told.lab, "dbname", told.lab.store.place.database)
@@ -380,106 +318,6 @@ def test_db008(proof: Make, dovecot_version: str, kind: str) -> None:
     told.story(fault, {"DB008"}, answers=[False])
 
 
-def move(old: Path, new: Path) -> Do:
-    def run(lab: Lab) -> None:
-        del lab
-        old.rename(new)
-
-    return run
-
-
-def test_db009_no_such_folder(proof: Make, dovecot_version: str) -> None:
-    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    folder = told.lab.folder / "sqlite"
-    away = folder.with_name("away")
-    fault = Fault(
-        name="SQLite file missing",
-        do=move(folder, away),
-        undo=move(away, folder),
-    )
-    told.story(fault, {"DB009"}, answers=[False])
-
-
-def test_db009_locked(proof: Make, dovecot_version: str) -> None:
-    """Another program holds the lock for longer than Dovecot waits."""
-    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    holder: list[subprocess.Popen[bytes]] = []
-
-    def lock(lab: Lab) -> None:
-        lab.stop()  # 2.4.5's workers have the file open, and would not let the lock be taken
-        one = subprocess.Popen([sys.executable, "-c", _LOCK, str(lab.store.path)], stdout=subprocess.PIPE)
-        holder.append(one)
-        assert one.stdout
-        assert one.stdout.readline() == b"locked\n"
-        lab.restart()
-
-    def unlock(lab: Lab) -> None:
-        del lab
-        while holder:
-            with holder.pop() as one:
-                one.kill()
-
-    fault = Fault(name="SQLite file locked", do=lock, undo=unlock)
-    try:
-        found = told.story(fault, {"DB009"}, answers=[False])
-    finally:
-        unlock(told.lab)
-    assert "SQLITE_BUSY" in found[0].problem.says
-
-
-# In a process of its own: the system takes a process's locks away as soon as it closes the file once.
-_LOCK = """
-import sqlite3, sys, time
-link = sqlite3.connect(sys.argv[1], isolation_level=None)
-link.execute("PRAGMA locking_mode = EXCLUSIVE")  # or readers of a write-ahead log, which 2.4.5 has, go on
-link.execute("BEGIN EXCLUSIVE")
-print("locked", flush=True)
-time.sleep(60)
-"""
-
-
-def test_db009_no_database(proof: Make, dovecot_version: str) -> None:
-    """The path is that of something else."""
-    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    other = told.lab.folder / "sqlite" / "notes.txt"
-    other.write_text("This is no database, however long it is read.\n" * 30)
-    right = str(told.lab.store.path)
-    fault = Fault(
-        name="SQLite path of another file",
-        do=settings(right, str(other)),
-        undo=settings(str(other), right),
-    )
-    told.story(fault, {"DB009"}, answers=[False])
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run the service as another user")
-def test_db009_unreadable_to_the_service(proof: Make, dovecot_version: str) -> None:
-    """Root can read the file, the user that auth-worker is set to cannot; mailauth asks as that user."""
-    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    path = told.lab.store.path
-    assert path
-    as_user = "service auth-worker {\n  user = $default_internal_user\n}\n"
-    if told.lab.dialect == "2.4":
-        as_user = as_user.replace("$default", "$SET:default")
-    fault = Fault(
-        name="SQLite file unreadable to auth-worker",
-        settings=as_user,
-        do=lambda _: path.chmod(0o600),
-        undo=lambda _: path.chmod(0o660),
-    )
-    found = told.story(fault, {"DB009"}, answers=[False])
-    assert "EACCES" in found[0].problem.says
-
-
-def test_db009_no_passwd_file(proof: Make, dovecot_version: str) -> None:
-    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
-    right = str(told.lab.store.path)
-    fault = Fault(
-        name="passwd-file missing", do=settings(right, f"{right}.new2"), undo=settings(f"{right}.new2", right)
-    )
-    told.story(fault, {"CONF015"}, answers=[False])
-
-
 @SQL
 def test_db010(proof: Make, dovecot_version: str, kind: str) -> None:
     told = proof(dovecot_version, kind, {"alice": GOOD})
@@ -489,99 +327,6 @@ def test_db010(proof: Make, dovecot_version: str, kind: str) -> None:
         undo=settings("password AS crypt FROM users", "password FROM users"),
     )
     told.story(fault, {"DB010"}, answers=[False])
-
-
-@pytest.mark.parametrize("server", [Postgres, MariaDB])
-def test_db011(server: type[Server], dovecot_version: str) -> None:
-    """Other programs have taken every connection; then Dovecot is started anew."""
-    store = "pgsql" if server is Postgres else "mysql"
-    with server() as database, Lab(dovecot_version, store, {"alice": GOOD}, database=database) as lab:
-        told = Proof(lab)
-        as_reader(lab)
-        lab.restart()
-        held: list[Any] = []
-
-        def fill(lab: Lab) -> None:
-            lab.stop()
-            narrow(lab)
-            end = time.monotonic() + 60
-            while len(held) < _MOST:  # one that Dovecot had may still be on its way out
-                full(held, lab)
-                assert time.monotonic() < end
-
-        def release(lab: Lab) -> None:
-            while held:
-                held.pop().close()
-            end = time.monotonic() + 60
-            while connected(lab) > _MOST // 2:  # the server hears of it later
-                assert time.monotonic() < end
-
-        try:
-            says = outage(told, "no connection left", "DB011", fill, release)
-        finally:
-            release(lab)
-    assert ("1040" if store == "mysql" else "53300") in says
-
-
-_MOST = 10  # the least that MariaDB can be told to have
-
-
-def narrow(lab: Lab) -> None:
-    """Let the server have so many connections of that user's."""
-    role = f"ALTER ROLE {reader(lab)} CONNECTION LIMIT {_MOST}"
-    sql(f"SET GLOBAL max_connections = {_MOST}" if lab.driver == "mysql" else role)(lab)
-
-
-def connected(lab: Lab) -> int:
-    """How many connections that user has, as the server counts them."""
-    table = "information_schema.processlist" if lab.driver == "mysql" else "pg_stat_activity"
-    column = "user" if lab.driver == "mysql" else "usename"
-    with administrator(lab) as cursor:
-        cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} = 'reader_{lab.store.place.database}'")
-        return int(cursor.fetchone()[0])
-
-
-def full(held: list[Any], lab: Lab) -> bool:
-    """Take one more connection; whether there was none."""
-    place = lab.store.place
-    who: dict[str, Any] = {
-        "host": HOST,
-        "port": place.port,
-        "user": f"reader_{place.database}",
-        "password": "pw",
-    }
-    try:
-        held.append(
-            pymysql.connect(**who) if lab.driver == "mysql" else psycopg.connect(**who, dbname=place.database)
-        )
-    except (pymysql.Error, psycopg.Error):
-        return True
-    assert len(held) < 200
-    return False
-
-
-@pytest.mark.parametrize("server", [Postgres, MariaDB])
-def test_full_for_us_only_is_not_full(server: type[Server], dovecot_version: str) -> None:
-    """Dovecot has its connection and answers; what cannot be asked is undecided, not found."""
-    store = "pgsql" if server is Postgres else "mysql"
-    with server() as database, Lab(dovecot_version, store, {"alice": GOOD}, database=database) as lab:
-        told = Proof(lab)
-        as_reader(lab)
-        lab.restart()
-        assert told.logins() == [True]
-        narrow(lab)
-        held: list[Any] = []
-        end = time.monotonic() + 60
-        while not full(held, lab) or connected(lab) < _MOST:  # an administrator may have had the last one
-            assert time.monotonic() < end
-        try:
-            diagnosis = told.look(password=told.password).diagnosis
-            assert told.logins() == [True]
-        finally:
-            for link in held:
-                link.close()
-    assert not diagnosis.findings
-    assert "Dovecot has its connection" in diagnosis.undecided[0].missing.reason
 
 
 @SERVERS

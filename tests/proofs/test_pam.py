@@ -18,7 +18,7 @@ from mailauth.lab.stores.system import Accounts
 from mailauth.probes import pam_log
 from tests.conftest import PROVEN
 from tests.lab.test_stores import hashed
-from tests.proofs.story import SECRET, Proof, record, workers
+from tests.proofs.story import SECRET, Proof, record
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="accounts need root")
 Make = Callable[..., Proof]
@@ -311,46 +311,6 @@ def test_the_server_without_a_user(proof: Make, dovecot_version: str) -> None:
     assert not codes()
 
 
-def test_passwd_takes_the_x_for_the_hash(proof: Make, dovecot_version: str) -> None:
-    """With shadow passwords no password matches what passdb passwd reads."""
-    one = proof(dovecot_version, "passwd", {"alice": HASH})
-    one.finds(set(), password=SECRET)
-    for stored, code in (("x", "ACCT004"), (None, "ACCT001"), (f"!{HASH}", "ACCT001")):
-        one.lab.set_password("alice", stored)
-        assert not one.lab.login("alice", SECRET).ok
-        found = one.finds({code}, password=SECRET, login=True)
-        assert "alice" in found[0].problem.says or '"x"' in found[0].problem.says
-    one.lab.set_password("alice", HASH)
-    one.finds({"PASS001"}, password=b"another")
-
-
-@pytest.mark.dovecot("< 2.4")
-def test_shadow_without_pam(proof: Make, dovecot_version: str) -> None:
-    """2.3's passdb shadow refuses what is locked, knows no expiry, and must be asked as root."""
-    one = proof(dovecot_version, "shadow", {"alice": HASH})
-    for stored in (f"!{HASH}", "", None):
-        one.lab.set_password("alice", stored)
-        assert not one.lab.login("alice", SECRET).ok
-        one.finds({"ACCT001"}, password=SECRET, login=True)
-    one.lab.set_password("alice", f"!{HASH}")
-    one.finds({"ACCT001", "PASS001"}, password=b"another")
-    other = one.write("others", f"alice:{hashed(b'of the file')}\n")
-    one.lab.configure(f"passdb {{\n  driver = passwd-file\n  args = {other}\n}}\n")
-    one.lab.reload()
-    assert not one.lab.login("alice", b"of the file").ok
-    one.finds({"ACCT001"}, password=b"of the file")
-    one.lab.configure("")
-    one.lab.reload()
-    one.lab.set_password("alice", HASH)
-    store(one.lab).set_aging("alice", "0:0:90:7::1")
-    assert one.lab.login("alice", SECRET).ok
-    one.finds(set(), password=SECRET)
-    one.lab.configure("service auth-worker {\n  user = dovecot\n}\n")
-    one.lab.reload()
-    assert not one.lab.login("alice", SECRET).ok
-    one.finds({"ACCT003"}, password=SECRET, login=True)
-
-
 def test_yescrypt_takes_memory(proof: Make, dovecot_version: str) -> None:
     """In auth-worker on Debian 12, in a helper with the same limit on Debian 13: what fits there is open."""
     helper = dovecot_version.startswith("2.4")
@@ -419,25 +379,3 @@ def test_what_pam_logs_of_a_module_that_is_not_followed(
     record(one.lab, "a module of PAM that is not followed refuses", ("AUTH016",))
     end = f"in {log}: {said} (Nov 30 00:00:02)."
     assert found.problem.says.endswith(end), found.problem.says
-
-
-@pytest.mark.parametrize("driver", ["passwd", "with shadow(5)"])
-def test_auth_itself_asks(proof: Make, dovecot_version: str, driver: str) -> None:
-    """Set not to go to a worker, auth verifies, under its own limit; as "dovecot" it reads no /etc/shadow."""
-    old, reads = dovecot_version < "2.4", driver == "passwd"
-    stay = "args = blocking=no" if old else "passdb_use_worker = no"
-    name = driver if reads else "shadow" if old else "pam"
-    one = proof(dovecot_version, name, {"alice": yescrypt("9") if reads else HASH}, passdb_extra=stay)
-    assert one.logins() == [reads]
-    assert not workers(one.lab)
-    if not reads:
-        for login in (False, True):
-            [found] = one.finds({"ACCT003"}, password=SECRET, login=login)
-            assert "auth itself asks passdb 1" in found.problem.says
-            assert "blocking=no" in found.problem.remedy.summary
-        return
-    one.finds(set(), password=SECRET)
-    one.lab.set_password("alice", yescrypt("D"))
-    assert one.logins() == [False]
-    [found] = one.finds({"MEM001"}, password=SECRET)
-    assert "the auth process that verifies it" in found.problem.says
