@@ -29,9 +29,14 @@ def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
 
 
 def visible_cell(text: str) -> str:
-    """The same for a cell of a table: no spreadsheet takes it for a formula."""
+    """The same for a cell of a table: no spreadsheet takes it for a formula; ``cell_text`` takes it back."""
     text = visible(text)
-    return f"'{text}" if text.lstrip()[:1] in _FORMULAS else text
+    return f"'{text}" if _is_formula(text) else text
+
+
+def cell_text(cell: str) -> str:
+    """What ``visible_cell`` made the cell of, where nothing was hidden in it."""
+    return cell[1:] if cell[:1] == "'" and _is_formula(cell[1:]) else cell
 
 
 def visible_json(text: str) -> str:
@@ -39,6 +44,11 @@ def visible_json(text: str) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return "".join(_escaped_json(one) if _hidden(one) and one != "\n" else one for one in text)
+
+
+def _is_formula(text: str) -> bool:
+    """Also one with apostrophes before it already, so that one of them can be taken back."""
+    return text.lstrip("'").lstrip()[:1] in _FORMULAS if text else False
 
 
 def _hidden(character: str) -> bool:

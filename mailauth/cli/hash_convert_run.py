@@ -1,6 +1,5 @@
 """What ``hash_convert`` does; its options are in ``hash_convert.py``."""
 
-import csv
 import json
 import sys
 
@@ -10,6 +9,7 @@ from mailauth.cli.hash_run import one_string, run_batch
 from mailauth.cli.shared.files import opened
 from mailauth.cli.shared.progress import stepping
 from mailauth.cli.shared.secrets import read_password
+from mailauth.cli.shared.sheet import csv_printed
 from mailauth.errors import UsageError
 from mailauth.hashes import batch as batching
 from mailauth.hashes import stored_rows
@@ -71,11 +71,10 @@ def _list() -> None:
 
 
 def _rows(name: str, settings: batching.Settings, jobs: int | None) -> None:
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(("user", "stored", "note", "error"))
-    with opened(name) as binary, stepping(None, "converting", rows_on_stdout=True) as step:
+    progress = stepping(None, "converting", rows_on_stdout=True)
+    with opened(name) as binary, csv_printed(stored_rows.COLUMNS) as write, progress as step:
         tasks = stored_rows.tasks(stored_rows.read(binary))
         work = stored_rows.Converter(settings)
         for answers in batching.in_order(work, tasks, jobs=jobs or batching.cores(), lost=work.lost):
-            out.writerows(answers)
+            write(answers)
             step(more=len(answers))

@@ -1,6 +1,5 @@
 """What ``hash_new`` does; its options are in ``hash_new.py``."""
 
-import csv
 import json
 import sys
 
@@ -12,6 +11,7 @@ from mailauth.cli.shared.files import opened
 from mailauth.cli.shared.patience import patience
 from mailauth.cli.shared.progress import stepping
 from mailauth.cli.shared.secrets import need_terminal, read_password
+from mailauth.cli.shared.sheet import csv_printed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.dovecot.sizes import parse_limit, parse_size
@@ -93,11 +93,10 @@ def _limit_in_force() -> int | None:
 
 
 def _make_many(order: making.Order, name: str, jobs: int | None) -> None:
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(("user", "stored", "error"))
-    with opened(name) as binary, stepping(None, "hashing", rows_on_stdout=True) as step:
+    progress = stepping(None, "hashing", rows_on_stdout=True)
+    with opened(name) as binary, csv_printed(making.COLUMNS) as write, progress as step:
         tasks = ([row] for row in csv_rows.read_csv(binary))
         maker = making.Maker(order)
         for answers in batch.in_order(maker, tasks, jobs=jobs or batch.cores(), lost=maker.lost):
-            out.writerows(answers)
+            write(answers)
             step(more=len(answers))

@@ -55,6 +55,7 @@ class Dialect:
 
 
 AS_SEEN = Dialect()
+UNSEEN_NAME = "the name has characters that are not shown (or are not UTF-8), which a CSV here cannot hold"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from mailauth.errors import MailauthError, Refused, UsageError
 from mailauth.hashes import accepts, judge
 from mailauth.hashes.argon2 import footprint
-from mailauth.hashes.csv_rows import CsvRow
+from mailauth.hashes.csv_rows import UNSEEN_NAME, CsvRow
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
 from mailauth.hashes.schemes import lookup, named
 from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
+from mailauth.visible import is_visible
 
 IDLE = 24 * MiB
 """What an idle auth process takes, assumed: 6 to 26 MiB were measured, by version and drivers."""
@@ -138,6 +139,9 @@ def must_fit(order: Order) -> None:
         )
 
 
+COLUMNS = ("user", "stored", "error")
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """``make`` for rows, to be sent to other processes."""
@@ -151,6 +155,8 @@ class Maker:
         """User, stored string and error, of which one is empty."""
         if row.password is None:
             return row.user, "", row.error
+        if not is_visible(row.user):
+            return row.user, "", f"line {row.line}: {UNSEEN_NAME}"
         try:
             made = make(self.order, row.password, row.user)
         except MailauthError as why:

@@ -7,12 +7,16 @@ from itertools import islice
 from typing import BinaryIO
 
 from mailauth.errors import MailauthError
-from mailauth.hashes import batch
+from mailauth.hashes import batch, making
+from mailauth.hashes.csv_rows import UNSEEN_NAME
+from mailauth.visible import cell_text, is_visible
 
 _SEPARATORS = ",;\t:"
 _USERS = ("user", "username", "email", "mail", "login", "uid")
 _STORED = ("stored", "password", "hash", "userpassword", "passwordhash")
 _ROWS_A_TASK = 16
+COLUMNS = ("user", "stored", "note", "error")
+_OURS = {COLUMNS, making.COLUMNS}  # a first line of our own: apostrophes were put before formulas
 
 Answer = tuple[str, str, str, str]
 """User, string, note and error; of string and error one is empty."""
@@ -25,6 +29,7 @@ class StoredRow:
     user: str
     stored: bytes = field(default=b"", repr=False)
     error: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class _Columns:
     user: int = 0
     stored: int = 1
     named: int = 0
+    ours: bool = False
 
 
 def read(file: BinaryIO) -> Iterator[StoredRow]:
@@ -62,7 +68,7 @@ def _columns(text: str) -> _Columns:
     users = [names.index(name) for name in _USERS if name in names]
     stored = [names.index(name) for name in _STORED if name in names]
     if users and stored:
-        return _Columns(separator, users[0], stored[0], len(names))
+        return _Columns(separator, users[0], stored[0], len(names), tuple(names) in _OURS)
     return _Columns(separator)
 
 
@@ -75,7 +81,11 @@ def _row(number: int, raw: bytes, text: str, columns: _Columns) -> StoredRow:
     if columns.named and columns.separator != ":" and len(fields) != columns.named:
         many = f"{len(fields)} fields, where the first line has {columns.named}"
         return StoredRow("", error=f"line {number}: {many}; a string with a comma wants quotes")
-    return StoredRow(fields[columns.user], fields[columns.stored].encode("utf-8", "surrogateescape"))
+    if columns.ours:
+        fields = [cell_text(one) for one in fields]
+    return StoredRow(
+        fields[columns.user], fields[columns.stored].encode("utf-8", "surrogateescape"), line=number
+    )
 
 
 def _fields(text: str, columns: _Columns) -> list[str]:
@@ -109,6 +119,8 @@ class Converter:
     def one(self, row: StoredRow) -> Answer:
         if row.error:
             return row.user, "", "", row.error
+        if not is_visible(row.user):
+            return row.user, "", "", f"line {row.line}: {UNSEEN_NAME}"
         try:
             record = batch.converted(row.stored, None, row.user, self.settings)
         except MailauthError as why:
@@ -118,6 +130,13 @@ class Converter:
         made = record["dovecot" if self.settings.to is None else "stored"]
         if made is None:
             return row.user, "", "", f"{record['source']}: cannot, because {record['reason']}"
+        if not is_visible(made):
+            return (
+                row.user,
+                "",
+                "",
+                f"{record['source']}: it has characters that are not shown; --batch has them",
+            )
         return row.user, made, record["reason"], ""
 
     @staticmethod

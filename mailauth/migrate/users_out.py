@@ -3,7 +3,6 @@
 It is never shown a stored string, only what a plan shows of one.
 """
 
-import csv
 import io
 import json
 import os
@@ -12,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mailauth import handed
+from mailauth.cells import Sheet
 from mailauth.errors import Refused, UsageError
 from mailauth.stores.passwd_file import without_hash
-from mailauth.visible import visible, visible_cell
+from mailauth.visible import visible
 
 FIELDS = ("user", "what", "before", "after", "why")
 
@@ -43,9 +43,9 @@ def opened(path: Path | None) -> Iterator[Each | None]:
 
 
 def _csv(file: io.TextIOBase) -> Iterator[Each]:
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(FIELDS)
-    yield lambda user, *rest: rows.writerow(map(visible_cell, (_name(user), *rest)))
+    rows = Sheet(file)
+    rows.write(FIELDS)
+    yield lambda user, *rest: rows.write((_name(user), *rest))
 
 
 def _json(file: io.TextIOBase) -> Iterator[Each]:

@@ -1,11 +1,11 @@
 """An audit of whole stores: as records (their JSON schema is made of them), as a table, as CSV."""
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mailauth.cells import Sheet
 from mailauth.dovecot.sizes import show_size
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damaged import Fate
@@ -14,7 +14,7 @@ from mailauth.memory.footprint import of
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
 from mailauth.stores.rows import HashClass
-from mailauth.visible import visible, visible_cell
+from mailauth.visible import visible
 
 SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value
 REFUSED, UNKNOWN = Fate.REFUSED.value, Fate.UNKNOWN.value
@@ -74,7 +74,7 @@ class AuditReport:
 
     @property
     def broken(self) -> int:
-        """Rows that this Dovecot does not let in."""
+        """Sheet that this Dovecot does not let in."""
         return sum(one.rows for store in self.stores for one in store.classes if one.fate not in _WELL)
 
 
@@ -209,13 +209,11 @@ def _fates(store: StoreReport) -> dict[str, int]:
 def audit_csv(report: AuditReport) -> str:
     """One line for each class."""
     out = io.StringIO()
-    lines = csv.writer(out, lineterminator="\n")
+    lines = Sheet(out)
     names = ["hash", "scheme", "prefixed", "length", "rows", "fate", "why", "strength", "memory"]
-    lines.writerow(["passdb", "place", *names, "users"])
+    lines.write(["passdb", "place", *names, "users"])
     for store in report.stores:
         for one in store.classes:
             own = [getattr(one, name) for name in names]
-            lines.writerow(
-                visible_cell(str(value)) for value in (store.passdb, store.place, *own, " ".join(one.users))
-            )
+            lines.write(map(str, (store.passdb, store.place, *own, " ".join(one.users))))
     return out.getvalue()
