@@ -239,6 +239,38 @@ def test_no_decision_is_taken_by_words() -> None:
     assert not found
 
 
+# Where a library, or Dovecot, has nothing but its text for a kind of error: one table each, with its source.
+_BY_TEXT = {"stores/sqlite_client.py": "told_apart", "probes/variables.py": "unknown_to"}
+
+
+def _looks_at_text(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        return isinstance(node.ops[0], ast.In | ast.NotIn)
+    looks = {"startswith", "endswith", "find", "search", "match", "fullmatch"}
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in looks
+
+
+def test_no_decision_is_taken_by_an_exceptions_text() -> None:
+    """By its class, its code or a field: texts are worded anew, translated, and hold what strangers wrote."""
+    found = {}
+    for path in MODULES:
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            nodes = list(ast.walk(function))
+            errors = {one.name for one in nodes if isinstance(one, ast.ExceptHandler) and one.name}
+            errors |= {
+                one.arg
+                for one in (*function.args.args, *function.args.kwonlyargs)
+                if one.annotation and re.search(r"(Error|Exception|Refus\w+)\b", ast.unparse(one.annotation))
+            }
+            named = "|".join(errors)
+            text = re.compile(rf"\bstr\(({named})\)|\b({named})\.(says|reason)\b")
+            if errors and any(text.search(ast.unparse(one)) for one in nodes if _looks_at_text(one)):
+                found[str(path.relative_to(PACKAGE))] = function.name
+    assert found == _BY_TEXT
+
+
 def test_no_file_of_another_root_is_opened_by_its_name() -> None:
     """Whoever owns that root exchanges it for a link, a pipe or a device in between: inroot opens it."""
     by_name = re.compile(r"\.path\(.*\)\s*\.(?:read_text|read_bytes|open)\(")

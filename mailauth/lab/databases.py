@@ -23,6 +23,7 @@ from mailauth.lab.ports import HOST, Ports
 from mailauth.lab.settings import LabPlace
 from mailauth.stores.drivers import psycopg, pymysql
 
+_OBJECT_IN_USE = "55006"  # SQLSTATE
 _READY_SECONDS = 60.0
 USER = "lab"
 
@@ -127,7 +128,8 @@ class Server:
             try:
                 self.execute(f"DROP DATABASE {place.database}{self.force}")
             except Exception as why:  # PostgreSQL gives the others in it 5 s to leave
-                if "accessed by other users" not in str(why) or time.monotonic() > deadline:
+                in_use = getattr(why, "sqlstate", None) == _OBJECT_IN_USE
+                if not in_use or time.monotonic() > deadline:
                     raise
             else:
                 return

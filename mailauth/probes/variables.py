@@ -100,6 +100,8 @@ _GIVEN = (
     "passwd:",
     "pam:",
 )
+# Whether no user's values would help is told by Dovecot's own words: a template has no other kind of answer
+# there, in C neither.  Source: var-expand.c, expansion-filter-if.c and expansion-program.c of Dovecot 2.4.1.
 _FOR_ANYBODY = (
     "Unknown variable",
     "No such function",

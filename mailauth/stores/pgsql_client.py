@@ -32,8 +32,9 @@ def connect(
         try:
             link = psycopg.connect(**parameters, autocommit=autocommit or later)
         except psycopg.OperationalError as why:
-            if "unsupported startup parameter" not in str(why):
-                raise
+            ended = pgsql_errors.ended_by(parameters)
+            if not (pgsql_errors.refuses_parameters(ended) and parameters["options"]):
+                raise pgsql_errors.of_connect(why, parameters, ended) from None
             link = _pooled(parameters, autocommit=autocommit, read_only=read_only)
             later = False
         if link.info.encoding == "ascii":  # a database of SQL_ASCII: its text would come as bytes

@@ -6,7 +6,7 @@ Source: PostgreSQL's appendix "Error Codes".
 import os
 import re
 import select
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailauth.dovecot import clients
 from mailauth.errors import CannotObserve
@@ -33,6 +33,13 @@ _READ_ONLY = "25006"
 _OPTION = re.compile(r'(?<=invalid connection option )"(.*)"', re.DOTALL)
 
 
+class Ended(NamedTuple):
+    """A connection attempt that failed: the SQLSTATE, and whether a server said anything at all."""
+
+    code: str
+    spoke: bool
+
+
 def of_query(why: Exception, template: str = "") -> CannotObserve:
     """A query that PostgreSQL refuses, or a connection that broke.  ``template``: the query as configured."""
     code = str(getattr(why, "sqlstate", None) or "")
@@ -45,12 +52,15 @@ def of_query(why: Exception, template: str = "") -> CannotObserve:
     return Refusal(kind, code, f"PostgreSQL: {text}")
 
 
-def of_connect(why: Exception, parameters: dict[str, Any]) -> CannotObserve:
-    """A connection that is not made: libpq gives a text only, so it is tried again and read along."""
+def of_connect(why: Exception, parameters: dict[str, Any], ended: Ended | None = None) -> CannotObserve:
+    """A connection that is not made: libpq gives a text only, so it is tried again and read along.
+
+    ``ended``: what that showed, where it was done.
+    """
     says = f"PostgreSQL: {first_line(why)}"
     if _is_misuse(why):
         return Refusal(Failing.SETTINGS, "", _OPTION.sub(lambda found: clients.shown(found[1]), says))
-    code, spoke = _sqlstate(parameters)
+    code, spoke = ended or ended_by(parameters)
     if code:
         kind = _SQLSTATE.get(code, Failing.CREDENTIALS)
         # "peer" asks the system who the process belongs to
@@ -77,7 +87,7 @@ def _is_of_tls(parameters: dict[str, Any]) -> bool:
     if not any(name.startswith("ssl") for name in parameters):
         return False
     plain = {name: value for name, value in parameters.items() if not name.startswith("ssl")}
-    code, spoke = _sqlstate({**plain, "sslmode": "disable"})
+    code, spoke = ended_by({**plain, "sslmode": "disable"})
     return bool(code) or spoke
 
 
@@ -86,8 +96,16 @@ def _on_socket(parameters: dict[str, Any]) -> bool:
     return not host or host.startswith("/")
 
 
-def _sqlstate(parameters: dict[str, Any]) -> tuple[str, bool]:
-    """The SQLSTATE that ends a connection attempt, and whether a server said anything at all.
+def refuses_parameters(ended: Ended) -> bool:
+    """Whether that may be a pgbouncer that does not take our "options"; 08P01 has other reasons, too.
+
+    Its words differ by release.  Source: disconnect_client() of pgbouncer's src/objects.c.
+    """
+    return ended.code == "08P01"  # protocol_violation
+
+
+def ended_by(parameters: dict[str, Any]) -> Ended:
+    """How a connection attempt ends.
 
     libpq's trace of the protocol has it.  It is written to memory that only we can read.
     """
@@ -108,4 +126,4 @@ def _sqlstate(parameters: dict[str, Any]) -> tuple[str, bool]:
         os.close(memory)
         connection.finish()
     found = re.search(rb"ErrorResponse\t.*? C \"([0-9A-Z]{5})\"", told)
-    return (found[1].decode() if found else ""), b"\tB\t" in told or told.startswith(b"B\t")
+    return Ended(found[1].decode() if found else "", b"\tB\t" in told or told.startswith(b"B\t"))

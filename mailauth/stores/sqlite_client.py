@@ -1,8 +1,5 @@
 """Open SQLite's files, and why that fails, by SQLite's codes and errno.
 
-SQLite has one code for a missing table, a missing column and a syntax error; its texts are never translated,
-so the first words count.
-
 Source: https://www.sqlite.org/rescode.html.
 """
 
@@ -74,12 +71,28 @@ def refused(why: Exception, path: Path, template: str = "") -> CannotObserve:
         return Refusal(Failing.FILE, name, says)
     if not name or name.startswith(_OURS):
         return CannotObserve(f"{says}.")
-    kind = Failing.SYNTAX
-    if "no such table" in says:
-        kind = Failing.EMPTY if _is_empty(path) else Failing.TABLE
-    elif "no such column" in says:
-        kind = Failing.COLUMN
+    kind = _KINDS.get(told_apart(why), Failing.SYNTAX)
+    if kind is Failing.TABLE and _is_empty(path):
+        kind = Failing.EMPTY
     return Refusal(kind, name, without_values(says, template) if kind is Failing.SYNTAX else says)
+
+
+# What SQLite gives one code, SQLITE_ERROR, and tells apart by a text only, which it never translates.
+# Source: rescode.html, "(1) SQLITE_ERROR"; the words are those of sqlite3LocateTable() in src/build.c,
+# lookupName() in src/resolve.c and sqlite3Update() in src/update.c.
+NO_TABLE, NO_COLUMN, GENERATED = TEXTS = (
+    "no such table: ",
+    "no such column: ",
+    "cannot UPDATE generated column ",
+)
+_KINDS = {NO_TABLE: Failing.TABLE, NO_COLUMN: Failing.COLUMN}
+
+
+def told_apart(why: Exception) -> str:
+    """Which of ``TEXTS`` SQLite says; "" for none of them."""
+    if getattr(why, "sqlite_errorname", "") != "SQLITE_ERROR":
+        return ""
+    return next((text for text in TEXTS if text in str(why)), "")
 
 
 _OF_THE_FILE = (

@@ -132,7 +132,7 @@ class Sqlite:
             if name.startswith("SQLITE_CONSTRAINT"):
                 trigger = name == "SQLITE_CONSTRAINT_TRIGGER"
                 raise RowRefusedError(f"SQLite: {REFUSED_BY_TRIGGER if trigger else why}") from None
-            if "generated column" in str(why):
+            if sqlite_client.told_apart(why) == sqlite_client.GENERATED:
                 raise Refused(f"SQLite: {why}; name the column that it is made of.") from None
             if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
                 raise Refused(f"SQLite: {why}; this batch was not changed.") from None
