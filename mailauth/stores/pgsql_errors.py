@@ -33,7 +33,7 @@ _READ_ONLY = "25006"
 _OPTION = re.compile(r'(?<=invalid connection option )"(.*)"', re.DOTALL)
 
 
-class Ended(NamedTuple):
+class BrokenOff(NamedTuple):
     """A connection attempt that failed: the SQLSTATE, and whether a server said anything at all."""
 
     code: str
@@ -52,7 +52,7 @@ def of_query(why: Exception, template: str = "") -> CannotObserve:
     return Refusal(kind, code, f"PostgreSQL: {text}")
 
 
-def of_connect(why: Exception, parameters: dict[str, Any], ended: Ended | None = None) -> CannotObserve:
+def of_connect(why: Exception, parameters: dict[str, Any], ended: BrokenOff | None = None) -> CannotObserve:
     """A connection that is not made: libpq gives a text only, so it is tried again and read along.
 
     ``ended``: what that showed, where it was done.
@@ -96,7 +96,7 @@ def _on_socket(parameters: dict[str, Any]) -> bool:
     return not host or host.startswith("/")
 
 
-def refuses_parameters(ended: Ended) -> bool:
+def refuses_parameters(ended: BrokenOff) -> bool:
     """Whether that may be a pgbouncer that does not take our "options"; 08P01 has other reasons, too.
 
     Its words differ by release.  Source: disconnect_client() of pgbouncer's src/objects.c.
@@ -104,7 +104,7 @@ def refuses_parameters(ended: Ended) -> bool:
     return ended.code == "08P01"  # protocol_violation
 
 
-def ended_by(parameters: dict[str, Any]) -> Ended:
+def ended_by(parameters: dict[str, Any]) -> BrokenOff:
     """How a connection attempt ends.
 
     libpq's trace of the protocol has it.  It is written to memory that only we can read.
@@ -126,4 +126,4 @@ def ended_by(parameters: dict[str, Any]) -> Ended:
         os.close(memory)
         connection.finish()
     found = re.search(rb"ErrorResponse\t.*? C \"([0-9A-Z]{5})\"", told)
-    return Ended(found[1].decode() if found else "", b"\tB\t" in told or told.startswith(b"B\t"))
+    return BrokenOff(found[1].decode() if found else "", b"\tB\t" in told or told.startswith(b"B\t"))
