@@ -19,9 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mailauth.check.outcome import KINDS, CheckLine, CheckReport, Metric, Outcome, Status, outcome, report
 from mailauth.cli.check import check
-from mailauth.render.check import check_schema, check_text
+from mailauth.render.check import check_text
 from mailauth.render.check_metrics import check_metrics
-from mailauth.render.json import to_json
 from tests.check.conftest import PATIENT, credentials
 from tests.check.tools import tool
 from tests.cli.running import ROOT, mailauth
@@ -65,11 +64,6 @@ def test_a_healthy_server_in_every_form(watched: Callable[..., Any], tmp_path: P
         assert kept
         assert SECRET not in kept
         assert SECRET.decode() not in f"{output}{told}{text}"
-
-
-def test_the_schema_in_the_tree_is_current() -> None:
-    """When it is not: write to_json(check_schema()) there."""
-    assert json.loads(SCHEMA.read_text()) == json.loads(to_json(check_schema()))
 
 
 def _reported(status: Status, says: str, *names: str) -> CheckReport:

@@ -12,10 +12,9 @@ from collections import defaultdict
 
 from mailauth.evidence import Evidence
 from mailauth.finding import Rule
-from mailauth.render.json import schema, to_json
 from mailauth.rules import RULES
 from tests.cli.running import ROOT
-from tests.docs import log_filters
+from tests.docs import log_filters, schemas
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 README = ROOT / "README.md"
@@ -24,7 +23,6 @@ RULES_PAGE = ROOT / "docs" / "rules.md"
 MATRIX = ROOT / "bench" / "results" / "confusion-matrix.json"
 MATRIX_PAGE = ROOT / "docs" / "confusion-matrix.md"
 FIELD_PAGE = ROOT / "docs" / "field-cases.md"
-SCHEMA = ROOT / "mailauth" / "schemas" / "diagnosis.json"
 
 
 def block(text: str, name: str) -> str:
@@ -231,7 +229,7 @@ def write() -> None:
     CONTRIBUTING.write_text(with_block(CONTRIBUTING.read_text(), "evidence", evidence_table()))
     RULES_PAGE.write_text(rules_page())
     MATRIX_PAGE.write_text(matrix_page())
-    SCHEMA.write_text(to_json(schema()) + "\n")
+    schemas.write()
     log_filters.write()
 
 

@@ -24,8 +24,7 @@ from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
 from mailauth.load.users import Account, Mix
 from mailauth.load.watch import Blind
-from mailauth.render.json import to_json
-from mailauth.render.load import load_text, schema
+from mailauth.render.load import load_text
 from tests.cli.running import ROOT, mailauth
 from tests.load.faults import SETTINGS, StatsReaders, keep_books
 
@@ -58,11 +57,6 @@ def of_lab(lab: Lab) -> tuple[str, ...]:
 
 def imap(lab: Lab) -> tuple[str, ...]:
     return ("--by", "imap", "--host", f"127.0.0.1:{lab.ports['imap']}", "--users", "-")
-
-
-def test_the_schema_in_the_tree_is_current() -> None:
-    """When it is not: python -c 'from mailauth.render.load import *; ...to_json(schema())'."""
-    assert json.loads(SCHEMA.read_text()) == json.loads(to_json(schema()))
 
 
 @pytest.fixture

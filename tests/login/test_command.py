@@ -12,19 +12,12 @@ import jsonschema
 import pytest
 
 from mailauth.lab import Lab
-from mailauth.render.json import to_json
-from mailauth.render.login import login_schema
 from tests.cli.running import ORDINARY, ROOT, for_all_users, mailauth
 
 SCHEMA = ROOT / "mailauth" / "schemas" / "login.json"
 SECRET = "correct horse"
 USERS = {"alice": "{PLAIN}" + SECRET}
 OFFERED = "auth_mechanisms = plain cram-md5 scram-sha-256\n"
-
-
-def test_the_schema_in_the_tree_is_current() -> None:
-    """When it is not: python -c 'from mailauth.render.login import *; print(to_json(login_schema()))'."""
-    assert json.loads(SCHEMA.read_text()) == json.loads(to_json(login_schema()))
 
 
 def test_right_and_wrong_passwords(lab: Callable[..., Lab], dovecot_version: str) -> None:

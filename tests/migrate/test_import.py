@@ -15,8 +15,6 @@ import pytest
 
 from mailauth.hashes import Password, Verdict, generate, verify
 from mailauth.lab import Lab, MariaDB
-from mailauth.render.json import to_json
-from mailauth.render.migrate_import import import_schema
 from tests.cli.running import ROOT, mailauth
 from tests.migrate.conftest import old_users, secret
 from tests.migrate.test_apply import Make, migrated
@@ -76,11 +74,6 @@ def connected(lab: Lab) -> "psycopg.Connection[tuple[object, ...]]":
 
 def journals(state: Path) -> bytes:
     return b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
-
-
-def test_the_schema_in_the_tree_is_current() -> None:
-    """When it is not: write to_json(import_schema()) into it."""
-    assert json.loads(SCHEMA.read_text()) == json.loads(to_json(import_schema()))
 
 
 def test_who_is_listed_has_his_new_hash_and_who_is_not_keeps_the_old(
