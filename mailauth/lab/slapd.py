@@ -126,6 +126,11 @@ class Slapd:
         if entries:
             self._ask("ldapadd", input="".join(_ldif(name, entry) for name, entry in entries.items()))
 
+    def change(self, name: str, values: Mapping[str, str]) -> None:
+        """Give an entry these values of attributes, in place of those that it has."""
+        changes = "".join(f"replace: {one}\n{one}:: {_coded(value)}\n-\n" for one, value in values.items())
+        self._ask("ldapmodify", input=f"dn:: {_coded(name)}\nchangetype: modify\n{changes}\n")
+
     def remove(self, names: Sequence[str]) -> None:
         """Remove entries; one that is not there is none."""
         if names:

@@ -18,7 +18,7 @@ from mailauth.dovecot.ldap_settings import Directory, escape
 from mailauth.dovecot.variables import ExpandError, filled_with, values
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, Refused
-from mailauth.stores import directory_rows, directory_writes, dry_run, libldap
+from mailauth.stores import directory_rows, directory_writes, dry_run, libldap, password_policy
 from mailauth.stores.libldap import Connection, Entry, LdapError
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped
 
@@ -26,7 +26,7 @@ _SECONDS = 60  # for each answer
 _PAGE = 500
 _SIZE_LIMIT = 4
 _TRIES = 3  # of an entry that others change
-_INSUFFICIENT = 50  # insufficientAccessRights
+_INSUFFICIENT, _UNWILLING = 50, 53  # insufficientAccessRights, unwillingToPerform: RFC 4511 appendix A.1
 _LIKE_A_HASH = b"{SHA512-CRYPT}$6$mailauth.tries$" + b"." * 86
 _BOUND = (
     "programs that bind to this directory as a user have the directory verify {attribute}, and it may not"
@@ -35,6 +35,10 @@ _BOUND = (
 _NO_DRY_RUN = (
     "this server makes no trial of a change (slapd's no-op control), so whether it takes the new strings is"
     " seen at the first entry, and apply stops where it makes another string of that"
+)
+NO_TRIAL = (
+    "this server makes no trial of a change (slapd's no-op control): should it make another string of a new"
+    " one, the first user to log in would be locked out"
 )
 
 
@@ -68,6 +72,7 @@ class DirectoryTable:
     place: str
     _identity: str
     _dry: bool  # whether the server can try a change
+    _policy: bool  # whether it is slapd with a password policy
     width: int | None = None
     apart: bool = False
     _pages: Generator[Row] | None = None
@@ -132,13 +137,14 @@ class DirectoryTable:
         return found
 
     def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
-        del batches
-        common = self.attribute.lower() == "userpassword"
+        common = self.attribute.lower() == password_policy.ATTRIBUTE
         found = [Obstacle(_BOUND.format(attribute=self.attribute))] if common else []
         if not self._dry:
-            return [*found, Obstacle(_NO_DRY_RUN)]
+            return [*found, Obstacle(_NO_DRY_RUN) if batches else Obstacle(NO_TRIAL, stops=True)]
         with self._linked() as link:
             says = self._refusing(link)
+            if self._policy:
+                found += password_policy.obstacles(link, self.source.base)
         return [Obstacle(says, stops=True), *found] if says else found
 
     def _refusing(self, link: Connection) -> str:
@@ -160,13 +166,15 @@ class DirectoryTable:
             return directory_writes.MAKES_OTHER if done.made_other else ""
         who = directory.name or "anonymous"
         more = ": give a name that may, with --bind-dn" if done.code == _INSUFFICIENT else ""
+        if self._policy and done.code == _UNWILLING:
+            more = ": where a password policy (ppolicy) counts, the database's rootdn alone may"
         return f"{who} may not exchange {attribute}: the server says {done.says!r} ({done.code}){more}"
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         if self._stop:
             raise Refused(f"{self.place}: {self._stop}; stopped.")
         with self._linked() as link:
-            work = directory_writes.Writing(link, self.attribute, trial=self._dry)
+            work = directory_writes.Writing(link, self.attribute, trial=self._dry, policy=self._policy)
             done = work.all(swaps)
         self._stop = work.stop
         return done
@@ -182,7 +190,7 @@ class DirectoryTable:
 
     @contextmanager
     def _linked(self) -> Iterator[Connection]:
-        with _linked(self.source.directory) as link:
+        with linked(self.source.directory) as link:
             yield link
 
 
@@ -195,14 +203,15 @@ def opened(source: DirectorySource) -> DirectoryTable:
     """Raises Refused where it cannot be told what to write, or the server refuses us; CannotObserve."""
     attribute, directory = source.attribute, source.directory
     _begun(directory)
-    with _linked(directory) as link:
+    with linked(directory) as link:
         _, base = link.search(source.base, "base", "(objectClass=*)", ("entryUUID",), most=1)
         dry = dry_run.possible(link)
+        policy = dry and attribute.lower() == password_policy.ATTRIBUTE and password_policy.there(link)
     known = dict(base.values).get("entryuuid", ())
     which = f"entryUUID {known[0].decode('ascii', 'replace')}" if known else directory.uris
     identity = f"directory {which}, {source.base}, {attribute}"
     return DirectoryTable(
-        source, attribute, f"{attribute} below {source.base}, at {directory.uris}", identity, dry
+        source, attribute, f"{attribute} below {source.base}, at {directory.uris}", identity, dry, policy
     )
 
 
@@ -225,7 +234,7 @@ def _begun(directory: Directory) -> None:
 
 
 @contextmanager
-def _linked(directory: Directory) -> Iterator[Connection]:
+def linked(directory: Directory) -> Iterator[Connection]:
     """Bound.  Raises CannotObserve where there is no answer, Refused where the server says no."""
     library = libldap.load()
     assert library

@@ -6,7 +6,8 @@ What was read back counts: a server may make another value of what it was given,
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailauth.stores import dry_run
+from mailauth.stores import dry_run, password_policy
+from mailauth.stores.directed import LOCKED_SINCE
 from mailauth.stores.libldap import CONNECT_ERROR, SERVER_DOWN, TIMEOUT, Connection, LdapError, Reply
 from mailauth.stores.swaps import Key, Swap, Swapped
 
@@ -50,11 +51,15 @@ def read(link: Connection, names: Sequence[str], attribute: str) -> dict[str, tu
 
 @dataclass(slots=True)
 class Writing:
-    """One batch.  ``trial``: the first exchange is tried before it is made.  ``stop``: why no more are."""
+    """One batch.  ``trial``: the first exchange is tried before it is made.  ``stop``: why no more are.
+
+    ``policy``: the server has a password policy, which would unlock who is locked.
+    """
 
     link: Connection
     attribute: str
     trial: bool
+    policy: bool = False
     stop: str = ""
     _tried: bool = field(default=False)
 
@@ -69,6 +74,21 @@ class Writing:
         return done | Swapped(frozenset(), left=left)
 
     def _some(self, swaps: Sequence[Swap]) -> Swapped:
+        held = self._held(swaps) if self.policy else {}
+        done = self._exchanged([one for one in swaps if one.row.key not in held])
+        return done | Swapped(frozenset(), left=tuple(held.items()))
+
+    def _held(self, swaps: Sequence[Swap]) -> dict[Key, str]:
+        """Entries that are left alone, and why."""
+        names = [_name(one) for one in swaps]
+        marks = {one: read(self.link, names, one) for one in (LOCKED_SINCE, password_policy.RESET)}
+        told = {}
+        for one in swaps:
+            values = {mark: found.get(_name(one), ()) for mark, found in marks.items()}
+            told[one.row.key] = password_policy.held(values)
+        return {key: why for key, why in told.items() if why}
+
+    def _exchanged(self, swaps: Sequence[Swap]) -> Swapped:
         before = read(self.link, [_name(one) for one in swaps], self.attribute)
         ready = [one for one in swaps if _as_read(one, before.get(_name(one)))]
         changed = frozenset(one.row.key for one in swaps) - {one.row.key for one in ready}
