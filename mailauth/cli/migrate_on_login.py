@@ -4,7 +4,13 @@ from functools import partial
 
 import click
 
-from mailauth.cli.migrate_options import apply_option, json_option, loss_option, scheme_options
+from mailauth.cli.migrate_options import (
+    apply_option,
+    bind_options,
+    json_option,
+    loss_option,
+    scheme_options,
+)
 from mailauth.cli.shared.command import Command
 from mailauth.cli.shared.options import config_option, pid_option
 
@@ -56,6 +62,7 @@ def on_login() -> None:
     help="Allow a --port that any user of the machine may open: while the service is down, that user could"
     " receive its token, and passwords, encrypted.",
 )
+@bind_options
 @name_option
 @loss_option
 @apply_option
@@ -64,6 +71,8 @@ def enable() -> None:
     """Make Dovecot report its logins.  Shows the change; --apply makes it.
 
     Then run the service: mailauth migrate on-login serve, or by systemd (mailauth migrate on-login unit).
+
+    In a directory the service writes as --bind-dn; the password is kept beside its other secrets.
     """
 
 

@@ -3,13 +3,16 @@
 import re
 import secrets
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from mailauth import private
 from mailauth.check.keep import replace_whole
+from mailauth.cli.migrate_bind import bind_of
 from mailauth.dovecot import holding, typed
 from mailauth.dovecot.doveadm import Installation, at_pid, chosen
 from mailauth.dovecot.site import read_config
@@ -56,8 +59,9 @@ def enable(
     accept_loss: bool,
     do_it: bool,
     as_json: bool,
+    **named: Any,
 ) -> None:
-    dovecot = chosen(config, pid)
+    dovecot, bind = chosen(config, pid), bind_of(named)
     found = read_config(dovecot)
     options = options_of(scheme, profile, cost, rounds)
     settings = onlogin.OnLogin(
@@ -73,6 +77,9 @@ def enable(
         mark=holding.mark(dovecot.pid) if dovecot.pid else "",
         accept_port=accept_port,
         accept_loss=accept_loss,
+        bind_name=bind.name if bind else "",
+        bind_password=bind.password.raw if bind else b"",
+        insecure=bool(bind and bind.insecure),
     )
     if why := onlogin.unfit(settings):
         raise Refused(f"{why}.")
@@ -80,7 +87,7 @@ def enable(
     if not accept_loss:
         must_serve(dovecot, found, settings.goal)
     must_fit(order := order_for(dovecot, found, settings))
-    for note in must_be_writable(dovecot, found, length_of(order)):
+    for note in must_be_writable(dovecot, found, length_of(order), bind):
         click.echo(f"mailauth: note: {note}", err=True)
     switch = switching.to_enable(settings, found, dovecot)
     if not do_it:
@@ -118,7 +125,8 @@ def serve(pid: int | None, wanted: int | None, name: str) -> None:
     count = workers(settings.goal, wanted)
     if wanted and count < wanted:
         click.echo(f"mailauth: note: memory is there for {count} of {wanted} hashes at once", err=True)
-    service = RehashService(settings, OutcomeCounts(own / _TALLY), write, say, Seen(own / _SEEN), count)
+    ours = partial(write, bind=settings.bind)
+    service = RehashService(settings, OutcomeCounts(own / _TALLY), ours, say, Seen(own / _SEEN), count)
     listener = listening(_HOST, settings.port)
     at_once = f"up to {count} at once" if count > 1 else "one at a time"
     click.echo(f"listening on {_HOST}:{settings.port}, to make {settings.scheme}, {at_once}", err=True)

@@ -131,6 +131,11 @@ class Passdb:
         return self.source is not None or self.how == "lookup"
 
     @property
+    def changeable(self) -> bool:
+        """Whether mailauth knows where its users' strings are, each in a place of its own."""
+        return isinstance(self.source, SqlSource | FileSource) or self.how == "lookup"
+
+    @property
     def unread(self) -> drivers.Unread:
         """What is not known of a passdb that has no source."""
         return drivers.unread(self.driver, self.how)

@@ -6,6 +6,7 @@ passdb-ldap.c; 2.4.1 src/auth/db-ldap-settings.c, db-ldap.c, src/lib-ldap/ldap-u
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from mailauth.dovecot import entryfields, environment, secrets, sqlfile, v24
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
@@ -61,6 +62,19 @@ class Directory:
             if uri and not secret and kind != "ldapi" and not _HERE.match(rest):
                 return uri
         return ""
+
+    @property
+    def far(self) -> bool:
+        """Whether a server may be on another machine."""
+        servers = (one.partition("://") for one in re.split(r"[\s,]+", self.uris) if one)
+        return any(kind != "ldapi" and not _HERE.match(rest) for kind, _, rest in servers)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Files and sockets by which a server is asked: its sockets, certificates, and those of a client."""
+        sockets = [unquote(one) for one in re.findall(r"ldapi://([^/\s,]*)", self.uris)]
+        named = [value for _, value in (*self.tls, *self.environment)]
+        return tuple(path for path in (*sockets, *named) if path.startswith("/"))
 
 
 def escape(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import conffiles
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
+from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Diagnosis
@@ -23,7 +23,6 @@ from mailauth.migrate.desk import Desk
 from mailauth.migrate.onlogin import FIELD, OnLogin, passdb_settings, policy_settings
 from mailauth.remedies import RELOAD
 
-_DRIVERS = ("passwd-file", "sql")
 _NO_STORE = "{}: there is no passdb with hashes that could be migrated."
 
 
@@ -45,7 +44,7 @@ def to_enable(settings: OnLogin, config: AuthConfig, dovecot: Installation) -> S
     if url := config.tree.get("auth_policy_server_url"):
         ours = "on-login is enabled already" if FIELD in _text_of(config) else f"it is set to {url}"
         raise Refused(f"auth_policy_server_url: {ours}; Dovecot has one such server, and it is not changed.")
-    if not any(isinstance(one.source, FileSource | SqlSource) for one in config.passdbs):
+    if not any(one.changeable for one in config.passdbs):
         raise UsageError(_NO_STORE.format(config.file))
     dialect = config.version.dialect
     folder = Path(config.file).parent
@@ -117,11 +116,8 @@ def _seal_in_passdbs(settings: OnLogin, config: AuthConfig, desk: Desk, folder: 
     """2.3: each passdb that has hashes includes a line that makes the sealed field."""
     secret: dict[str, bytes] = {}
     blocks = conffiles.read(Path(config.file), desk.dovecot.path).all("passdb")
-    wanted = [
-        (number, block)
-        for number, block in enumerate(blocks, 1)
-        if block.get("driver") in _DRIVERS and block.get("deny") != "yes" and block.get("master") != "yes"
-    ]
+    ours = {one.number for one in config.passdbs if one.changeable and not (one.deny or one.master)}
+    wanted = [(number, block) for number, block in enumerate(blocks, 1) if number in ours]
     if not wanted:
         raise UsageError(_NO_STORE.format(config.file))
     # From the last to the first, so that the numbers of the lines stay true.

@@ -18,15 +18,17 @@ from mailauth import private
 from mailauth.dovecot.doveadm import Installation, as_kept
 from mailauth.dovecot.ours import ON_LOGIN_HEADER
 from mailauth.dovecot.version import Dialect
+from mailauth.hashes import Password
 from mailauth.listening.sockets import only_roots, users_from
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.sealed_password import MAC_BYTES
+from mailauth.migrate.where import Bind
 
 FIELD = "mailauth_sealed"
 
 
 class OnLogin(msgspec.Struct, frozen=True):
-    """The service's settings.  The key and the token are secrets: the file is readable by root only."""
+    """The service's settings.  Key, token and password are secrets: the file is readable by root only."""
 
     key: str
     token: str
@@ -40,6 +42,9 @@ class OnLogin(msgspec.Struct, frozen=True):
     nonce: str = ""  # of the reports' MAC; "" in settings of a mailauth that had none
     accept_port: bool = False  # one that an ordinary user may take while nobody listens
     accept_loss: bool = False  # of mechanisms that the old string serves, and the new hash does not
+    bind_name: str = ""  # who writes to a directory; "": whom Dovecot asks as
+    bind_password: bytes = b""
+    insecure: bool = False  # that password may go to another machine without verified TLS
 
     def __repr__(self) -> str:
         return f"OnLogin(port={self.port}, scheme={self.scheme!r})"
@@ -47,6 +52,11 @@ class OnLogin(msgspec.Struct, frozen=True):
     @property
     def goal(self) -> Goal:
         return Goal(self.scheme, tuple(self.options.items()))
+
+    @property
+    def bind(self) -> Bind | None:
+        """Who writes to a directory; None: whom Dovecot asks as."""
+        return Bind(self.bind_name, Password(self.bind_password), self.insecure) if self.bind_name else None
 
 
 def dovecot_of(settings: OnLogin) -> Installation:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from mailauth import hashes
-from mailauth.dovecot.authconfig import FileSource, SqlSource
 from mailauth.errors import CannotObserve, MailauthError, RowChanged
 from mailauth.hashes import Hash, Password, Verdict
 from mailauth.hashes.making import Order, make
@@ -72,12 +71,13 @@ def rehash(
         answers = look_up(scene, cases).answers
     except CannotObserve as why:
         return Done(Rehashed.NOT_READ, str(why))
-    writable = [case for case in cases if isinstance(case.passdb.source, FileSource | SqlSource)]
+    writable = [case for case in cases if case.passdb.changeable]
     sound = [(case, case.hash) for case in writable if isinstance(case.hash, Hash)]
     if failed := [answer for answer in answers if answer.failure]:
         return Done(Rehashed.NOT_READ, f"{failed[0].place}: {failed[0].outcome.value}")
     if not sound:
-        return Done(Rehashed.NOT_OURS)
+        unread = _unread(scene)
+        return Done(Rehashed.NOT_READ, unread) if unread else Done(Rehashed.NOT_OURS)
     if all(reached(parsed, goal) for _, parsed in sound):
         return Done(Rehashed.ALREADY)
     matching = next((pair for pair in sound if _matches(pair[1], password, scene.user)), None)
@@ -93,6 +93,13 @@ def rehash(
     if losing and not accept_loss:
         return Done(Rehashed.MECHANISM, ", ".join(losing))
     return _renewed(scene, case, order, password, write)
+
+
+def _unread(scene: Scene) -> str:
+    """Why a passdb that may have the user was not read; "" where all were."""
+    unasked = scene.road.unasked if scene.road else {}
+    missed = (one for one in scene.config.passdbs if one.changeable and one.number in unasked)
+    return next((f"{one.label}: {unasked[one.number]}" for one in missed), "")
 
 
 def _matches(parsed: Hash, password: Password, user: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
+from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
@@ -14,7 +14,7 @@ def room_of(dovecot: Installation, config: AuthConfig, passdbs: Sequence[Passdb]
     """Limit and idle size, in bytes, of the process with the least room; no limit is None."""
     limit, idle, least = None, IDLE, float("inf")
     for passdb in passdbs:
-        if passdb.how != "lookup" and not isinstance(passdb.source, FileSource | SqlSource):
+        if not passdb.changeable:
             continue
         try:
             seen = observe_verifiers(dovecot, config, passdb, NOBODY).processes

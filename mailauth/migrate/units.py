@@ -8,6 +8,7 @@ Source: systemd.exec(5), systemd.socket(5), systemd.resource-control(5); capabil
 from collections.abc import Iterable
 from pathlib import Path
 
+from mailauth.dovecot import ldap_settings
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
 from mailauth.dovecot.site import read_config
 from mailauth.hashes import batch
@@ -63,7 +64,7 @@ ProtectSystem=strict
 StateDirectory=mailauth
 StateDirectoryMode=0700
 UMask=0077
-{writes}# A store or a database's socket in a home or in /tmp has to be seen.
+{writes}# A store, or the socket or certificate of a server, in a home or in /tmp has to be seen.
 ProtectHome={homes}
 PrivateTmp={private_tmp}
 PrivateDevices=yes
@@ -86,7 +87,7 @@ MemoryDenyWriteExecute=yes
 KeyringMode=private
 RemoveIPC=yes
 
-# Databases and Dovecot by TCP and sockets of files; whose a connection is, by netlink.
+# Databases, directories and Dovecot by TCP and sockets of files; whose a connection is, by netlink.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 {network}SystemCallArchitectures=native
 SystemCallFilter=@system-service{calls}
@@ -101,7 +102,7 @@ LimitCORE=0
 [Install]
 WantedBy=multi-user.target
 """
-_HERE = "IPAddressDeny=any\nIPAddressAllow=localhost\n"  # all its databases are on this machine
+_HERE = "IPAddressDeny=any\nIPAddressAllow=localhost\n"  # all its servers are on this machine
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 # Into a container: its namespaces, root and control groups, with its own filter and limits after that.
 _ENTERING = " CAP_SYS_ADMIN CAP_SYS_CHROOT CAP_SETPCAP CAP_SYS_RESOURCE"
@@ -119,9 +120,12 @@ def socket_unit(settings: OnLogin, name: str = "") -> str:
 
 def service_unit(settings: OnLogin, program: str, name: str = "") -> str:
     """The service's.  Raises CannotObserve where Dovecot's configuration cannot be read."""
-    config = read_config(dovecot_of(settings))
+    dovecot = dovecot_of(settings)
+    config = read_config(dovecot)
     apart = settings.pid is not None
     files = [] if apart else _written(config)
+    directories = [ldap_settings.read(config, one, dovecot) for one in config.passdbs if one.how == "lookup"]
+    paths = (program, *_paths(config), *(path for one in directories for path in one.paths))
     return _SERVICE.format(
         name=_named(name),
         program=program,
@@ -132,9 +136,9 @@ def service_unit(settings: OnLogin, program: str, name: str = "") -> str:
         groups="no" if apart else "yes",
         files="no" if apart else "yes",  # it takes openat2() away, by which a container's files are opened
         writes="".join(f"ReadWritePaths={_quoted(path)}\n" for path in files),
-        homes="read-only" if _below((program, *_paths(config)), "/home/", "/root/") else "yes",
-        private_tmp="no" if _below(_paths(config), "/tmp/", "/var/tmp/") else "yes",  # noqa: S108
-        network="" if _far(config) else _HERE,
+        homes="read-only" if _below(paths, "/home/", "/root/") else "yes",
+        private_tmp="no" if _below(paths[1:], "/tmp/", "/var/tmp/") else "yes",  # noqa: S108
+        network="" if _far(config) or any(one.far for one in directories) else _HERE,
         memory=_OWN_MIB + batch.cores() * memory_of_one(settings.goal) // _MIB,
     )
 

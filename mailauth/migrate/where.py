@@ -74,11 +74,7 @@ def of_passdb(
 
     Raises UsageError, Refused, CannotObserve.
     """
-    usable = [
-        one
-        for one in config.passdbs
-        if (isinstance(one.source, FileSource | SqlSource) or one.how == "lookup") and not one.deny
-    ]
+    usable = [one for one in config.passdbs if one.changeable and not one.deny]
     named = [one for one in config.passdbs if number is None or one.number == number]
     chosen = [one for one in usable if one in named] or [one for one in named if one.how][:1]
     if not chosen:
@@ -124,7 +120,8 @@ def of_directory(
     if passdb.how != "lookup":
         raise Refused(
             f"{passdb.label}: the directory verifies passwords itself (Dovecot binds as the user), and what"
-            " is stored there is for it alone: mailauth does not change it."
+            " is stored there is for it alone: Dovecot never reads it, and mailauth does not change it. The"
+            " server's own settings say how it hashes (slapd: password-hash)."
         )
     asked = ldap_settings.read(config, passdb, dovecot)
     if bind:

@@ -5,25 +5,31 @@ from collections.abc import Iterator
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.variables import OF_THE_CLIENT, used, written
-from mailauth.errors import MailauthError, Refused
-from mailauth.migrate.where import table_of
+from mailauth.errors import MailauthError, Refused, UsageError
+from mailauth.migrate.where import Bind, of_directory, table_of
 from mailauth.stores import query
 from mailauth.stores.change import by_hand
 from mailauth.stores.swaps import Obstacle
 
 
-def must_be_writable(dovecot: Installation, config: AuthConfig, length: int) -> list[str]:
+def must_be_writable(
+    dovecot: Installation, config: AuthConfig, length: int, bind: Bind | None = None
+) -> list[str]:
     """What an administrator should know.  ``length``: characters of the new hashes.
 
-    Raises Refused, with all of it, where no passdb can be written.
+    ``bind``: who writes to a directory; None: whom Dovecot asks as.
+
+    Raises Refused, with all of it, where no passdb can be written, and UsageError.
     """
+    if bind and not any(one.how for one in config.passdbs):
+        raise UsageError(f"{config.file}: no passdb is a directory: leave out --bind-dn.")
     notes: list[str] = []
     stops: list[str] = []
     able = 0
     for passdb in config.passdbs:
-        if passdb.deny or not isinstance(passdb.source, FileSource | SqlSource):
+        if passdb.deny or not (passdb.changeable or passdb.how):
             continue
-        found = list(_of(dovecot, config, passdb, length))
+        found = list(_of(dovecot, config, passdb, length, bind))
         stopped = [one.says for one in found if one.stops]
         able += not stopped
         stops += [f"{passdb.label}: {says}" for says in stopped]
@@ -33,9 +39,11 @@ def must_be_writable(dovecot: Installation, config: AuthConfig, length: int) -> 
     return [f"{says}; its users are not migrated" for says in stops] + notes
 
 
-def _of(dovecot: Installation, config: AuthConfig, passdb: Passdb, length: int) -> Iterator[Obstacle]:
+def _of(
+    dovecot: Installation, config: AuthConfig, passdb: Passdb, length: int, bind: Bind | None
+) -> Iterator[Obstacle]:
     source = passdb.source
-    assert isinstance(source, FileSource | SqlSource)
+    assert source is None or isinstance(source, FileSource | SqlSource)
     if isinstance(source, SqlSource):
         dialect = config.version.dialect
         if query.without_scheme(source.query):
@@ -54,7 +62,8 @@ def _of(dovecot: Installation, config: AuthConfig, passdb: Passdb, length: int) 
                 f"the password query decides by {names}, of which a report of a login says nothing"
             )
     try:
-        table = table_of(dovecot, source, reading=True)
+        asked = source or of_directory(dovecot, config, passdb, bind)
+        table = table_of(dovecot, asked, reading=True)
     except MailauthError as why:
         yield Obstacle(str(why).rstrip("."), stops=True)
         return

@@ -35,7 +35,7 @@ def weak_by_todays_numbers(surveys: Surveys) -> Problem | None:
 
 
 def _remedy(stores: list[Surveyed]) -> Remedy:
-    """On-login writes files and tables; a directory makes its hashes itself, when a password is set in it."""
+    """On-login needs a name that may write to a directory, and programs that bind may not know its hashes."""
     written = any(isinstance(one.passdb.source, FileSource | SqlSource) for one in stores)
     summary = "Make new hashes when their users log in." if written else ""
     if any(one.passdb.driver == "ldap" for one in stores):
@@ -45,7 +45,8 @@ def _remedy(stores: list[Surveyed]) -> Remedy:
 
 _OF_A_DIRECTORY = (
     "Let the directory hash new passwords with a stronger scheme that Dovecot knows, too, and have the users"
-    " change theirs there: Dovecot writes no directory."
+    " change theirs there; or, where no program binds as the users, make new hashes when they log in:"
+    " mailauth migrate on-login enable, with the --bind-dn of who may write."
 )
 _BY_HAND = "Make new hashes with mailauth hash new, and put them in place of these."
 

@@ -49,7 +49,7 @@ def test_the_stored_string_is_judged(proof: Make, dovecot_version: str) -> None:
             record(one.lab, f"a directory's stored string: {user}", tuple(expected))
     found = look_at_all(Checkup(at_pid(one.lab.master_pid, None))).diagnosis.findings
     [weak] = [each.problem for each in found if each.rule.code == "STORE006"]
-    assert weak.remedy.commands == (), "on-login writes no directory"
+    assert weak.remedy.commands == (), "a directory needs a name that may write"
     assert "Let the directory hash new passwords" in weak.remedy.summary
     record(one.lab, "a directory's strings are weak", (each.rule.code for each in found))
     cut = told(one, "dave", None)[0].problem
