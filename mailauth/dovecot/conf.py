@@ -11,6 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mailauth.dovecot.statements import Statement, printed, statements
+from mailauth.errors import CannotObserve
+
+LONGEST = 64 * 1024
+"""Characters of a value: whoever is in a container can write more, and a query is looked at many times."""
+
+
+class TooMuchError(CannotObserve):
+    """There is more of it than is read: nothing is said of the rest, either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +113,27 @@ def parse(text: str, file: str = "", *, include: Include | None = None, ext: boo
     """Read configuration text; ``ext``: of one of 2.3's files for a driver.
 
     Never raises for odd lines: doveconf is the judge of syntax, and it has spoken before.
+    Raises TooMuchError for a value that is too long.
     """
     return _tree(statements(text, ext=ext), file, include)
 
 
 def parse_printed(text: str) -> Block:
-    """Read what ``doveconf -a -P`` or ``doveconf -n -P`` printed.  Without -P it cannot be read back."""
+    """Read what ``doveconf -a -P`` or ``doveconf -n -P`` printed.  Without -P it cannot be read back.
+
+    Raises TooMuchError for a value that is too long.
+    """
     return _tree(printed(text), "", None)
 
 
 _DEEPEST = 64  # blocks in blocks; what is in more stands beside them: who walks through them is not lost
+
+
+def _too_long(name: str, place: str) -> TooMuchError:
+    return TooMuchError(
+        f"{place}: the value of {name[:100]} has more than {LONGEST} characters;"
+        " the configuration was not read."
+    )
 
 
 def _tree(found: Iterable[Statement], file: str, include: Include | None) -> Block:
@@ -122,6 +141,8 @@ def _tree(found: Iterable[Statement], file: str, include: Include | None) -> Blo
     for one in found:
         match one.kind:
             case "setting":
+                if len(one.text) > LONGEST:
+                    raise _too_long(one.name, f"{file}:{one.line}" if file else "doveconf")
                 stack[-1].settings.append(Setting(one.name, one.text, file, one.line, one.last))
             case "begin":
                 stack.append(_Open(one.name, one.text, file, one.line))

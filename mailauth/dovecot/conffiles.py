@@ -8,17 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailauth.dovecot import inroot
-from mailauth.dovecot.conf import Block, parse
+from mailauth.dovecot.conf import Block, TooMuchError, parse
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 
 _MAX_DEPTH = 20  # of includes: deeper is a loop
 # Of one configuration, with all it includes: a file may include itself many times.
 _MOST_FILES, _MOST_BYTES = 10_000, inroot.CONFIGURATION
-
-
-class _TooMuchError(CannotObserve):
-    """No file of it is passed over then."""
 
 
 def read(
@@ -95,15 +91,15 @@ class _Reader:
         for match in every:
             try:
                 yield self.read(match, depth)
-            except _TooMuchError:
+            except TooMuchError:
                 raise
             except CannotObserve:
                 if not os.access(self.locate(match), os.R_OK):
                     self.hidden.append(match)
 
 
-def _too_much(name: str) -> _TooMuchError:
-    return _TooMuchError(
+def _too_much(name: str) -> TooMuchError:
+    return TooMuchError(
         f"{name}: the configuration with all that it includes has more than {_MOST_FILES} files or"
         f" {_MOST_BYTES // 1024**2} MiB; it was not read."
     )

@@ -7,6 +7,7 @@ config_dump_human_output() of src/config/doveconf.c for what doveconf prints.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -38,6 +39,7 @@ def statements(text: str, *, ext: bool = False) -> Iterator[Statement]:
     a comment or an empty line in it; elsewhere it is lost.
     """
     lines = text.split("\n")
+    documents = _Documents(lines)
     at, first, held = 0, 0, ""
     while at < len(lines):
         line = lines[at].strip(BLANKS)
@@ -52,7 +54,7 @@ def statements(text: str, *, ext: bool = False) -> Iterator[Statement]:
             continue
         held, whole = "", held + line
         found = _statement(whole, first, at)
-        if found and found.kind == "setting" and (end := _document_end(lines, at, found.text)):
+        if found and found.kind == "setting" and (end := documents.end(at, found.text)):
             found = Statement("setting", found.name, _document(lines[at : end - 1]), first, end)
             at = end
         elif found and found.kind == "setting":
@@ -68,6 +70,7 @@ def printed(text: str) -> Iterator[Statement]:
     value's own.
     """
     lines = text.split("\n")
+    documents = _Documents(lines)
     at, depth = 0, 0
     while at < len(lines):
         found = _printed_statement(lines[at], depth, at + 1)
@@ -75,7 +78,7 @@ def printed(text: str) -> Iterator[Statement]:
         if found is None:
             continue
         depth += {"begin": 1, "end": -1}.get(found.kind, 0)
-        if found.kind == "setting" and (end := _document_end(lines, at, found.text)):
+        if found.kind == "setting" and (end := documents.end(at, found.text)):
             found = Statement("setting", found.name, _document(lines[at : end - 1]), found.line, end)
             at = end
         elif found.kind == "setting":
@@ -137,12 +140,24 @@ def _word(text: str) -> tuple[str, str]:
     return text[:end], text[end:].lstrip(BLANKS)
 
 
-def _document_end(lines: list[str], at: int, value: str) -> int:
-    """The number of the line that ends the here-document that ``value`` begins; 0 where it begins none."""
-    marker = value[2:].lstrip(BLANKS) if value.startswith("<<") else ""
-    if not marker:
-        return 0
-    return next((at + n for n, line in enumerate(lines[at:], 1) if line.removesuffix("\r") == marker), 0)
+class _Documents:
+    """Where the here-documents of a text end: each line may begin one, so they are gone through once."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self._numbers: dict[str, list[int]] = {}
+
+    def end(self, at: int, value: str) -> int:
+        """The number of the line that ends the one that ``value``, before line ``at``, begins; 0 for none."""
+        marker = value[2:].lstrip(BLANKS) if value.startswith("<<") else ""
+        if not marker:
+            return 0
+        if not self._numbers:
+            for number, line in enumerate(self._lines, 1):
+                self._numbers.setdefault(line.removesuffix("\r"), []).append(number)
+        found = self._numbers.get(marker, [])
+        nearest = bisect_right(found, at)
+        return found[nearest] if nearest < len(found) else 0
 
 
 def _document(lines: list[str]) -> str:

@@ -100,7 +100,7 @@ _OF_THE_LOGIN: dict[str, Callable[[Scene], str]] = {
     "login_domain": lambda _: "",
 }
 _QUOTED = re.compile(r"'[^']*'")
-_OPERATOR = re.compile(r"\s*(=|<>|!=|\b(?:NOT\s+)?(?:I?LIKE|IN)\b)\s*", re.IGNORECASE)
+_OPERATOR = re.compile(r"(=|<>|!=|\b(?:NOT\s+)?(?:I?LIKE|IN)\b)", re.IGNORECASE)
 
 
 def _needed(condition: str, dialect: Dialect) -> str:
@@ -108,7 +108,7 @@ def _needed(condition: str, dialect: Dialect) -> str:
     text = condition.strip()
     while text.startswith("(") and text.endswith(")") and text.count("(") == 1:
         text = text[1:-1].strip()
-    parts = _OPERATOR.split(text)
+    parts = [part.strip() for part in _OPERATOR.split(text)]
     if len(parts) != 3 or re.search(r"\b(?:AND|OR)\b", text, re.IGNORECASE):
         return ""
     left, operator, right = parts

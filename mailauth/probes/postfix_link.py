@@ -24,8 +24,9 @@ from mailauth.probes.scene import Scene
 
 _TAIL = 256 * 1024
 _SAYS = re.compile(
-    rb"postfix\S*/smtpd\[\d+\]: ((?:warning: SASL: Connect to |fatal: no SASL authentication mechanisms"
-    rb"|warning: SASL authentication failure: |warning: xsasl_dovecot_)[^\n]*)"
+    rb"postfix\S{0,100}/smtpd\[\d+\]: ((?:warning: SASL: Connect to "
+    rb"|fatal: no SASL authentication mechanisms|warning: SASL authentication failure: "
+    rb"|warning: xsasl_dovecot_)[^\n]*)"
 )
 # What auth takes for something else than a client, by the last word of the socket's name.
 _OTHERS = ("userdb", "master", "login", "token")

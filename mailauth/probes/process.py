@@ -353,20 +353,27 @@ def _size(status: str, key: str) -> int:
 def _libsodium(pid: int) -> str | None:
     """The library that this very process has mapped; None when we may not see."""
     try:
-        found = re.search(r"(/\S*libsodium\.so\S*)$", _proc(pid, "maps"), re.MULTILINE)
+        maps = _proc(pid, "maps")
     except CannotObserve:
         return None
-    if not found:
+    mapped = next(filter(None, map(_mapped, maps.splitlines())), "")
+    if not mapped:
         return None
     # The kernel shows the path from our root where it can, and from that process's where it cannot.
     try:
         root = f"/proc/{pid}/root"
-        paths = [Path(found[1])]
+        paths = [Path(mapped)]
         if not Path(root).samefile("/"):
-            paths.insert(0, inroot.found(root, found[1]))
+            paths.insert(0, inroot.found(root, mapped))
         return next((str(path) for path in paths if path.exists() and _is_roots(pid, path)), None)
     except OSError:
         return None
+
+
+def _mapped(line: str) -> str:
+    """The file of a line of /proc/PID/maps, where that is libsodium and has no blank; "" where not."""
+    path = line[line.find("/") :] if "/" in line else ""
+    return path if "libsodium.so" in path.rpartition("/")[2] and not any(map(str.isspace, path)) else ""
 
 
 def _is_roots(pid: int, library: Path) -> bool:

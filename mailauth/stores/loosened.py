@@ -8,7 +8,7 @@ import re
 from mailauth.stores import conditions
 from mailauth.stores.conditions import Part
 
-_COLUMN = r"((?:[A-Za-z_]\w*\.)?[\"`]?[A-Za-z_]\w*[\"`]?)"
+_COLUMN = r"(?<!\w)((?:[A-Za-z_]\w*\.)?[\"`]?[A-Za-z_]\w*[\"`]?)"
 _NAME = r"'(%(?:[LU]?u|\{user(?:\s*\|\s*(?:lower|upper))?\}))'"
 _EQUALS = re.compile(rf"{_COLUMN}\s*=\s*{_NAME}", re.IGNORECASE)
 _PART = r"'(%(?:[LU]?[und]|\{(?:user|username|domain)(?:\s*\|\s*(?:username|domain|lower|upper))*\s*\}))'"

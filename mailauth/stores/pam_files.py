@@ -128,7 +128,7 @@ def _tokens(line: str) -> Iterator[tuple[str, str]]:
 def _actions(text: str) -> Mapping[str, Action]:
     """Of ``[success=1 default=ignore]``; what is not named is a failure."""
     found: dict[str, Action] = {"default": "bad"}
-    for name, value in re.findall(r"(\w+)\s*=\s*(\w+)", text):
+    for name, value in re.findall(r"\b(\w+)\s*=\s*(\w+)", text):
         found[name.lower()] = value.lower() if (jump := digits.number(value)) is None else jump
     return found
 

@@ -103,7 +103,7 @@ def simple(select: PlainSelect, *, any_column: bool = False, any_rows: bool = Fa
 
 
 _KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
-_ALIAS = re.compile(r"(?s)(.*?)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
+_ALIAS = re.compile(r"(?s)(.*?\S)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
 _NO_SCHEME = re.compile(r"(?i)(?:^|[\s.\"`'])password_noscheme[\"`']?$")
 _COLUMN = re.compile(r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?", re.IGNORECASE)
 
@@ -184,7 +184,7 @@ def parts_of_tables(tables: str) -> list[str]:
 
 
 _USER_AND_PASSWORD = 2  # columns of a query for every user
-_USER_ALIAS = re.compile(r"(?s)(.*?)\s+AS\s+[\"`]?(user|username)[\"`]?", re.IGNORECASE)
+_USER_ALIAS = re.compile(r"(?s)(.*?\S)\s+AS\s+[\"`]?(user|username)[\"`]?", re.IGNORECASE)
 _KEEPS = r"(?:\s*\|\s*(?:lower|upper|text))*\s*"  # 2.4's filters that leave the name whole
 _USER_VARIABLE = rf"%(?:[LUT]*u|[LUT]*\{{user{_KEEPS}\}})"
 _NAME_VARIABLE = rf"%(?:[LUT]*n|[LUT]*\{{username\}}|\{{user\s*\|\s*username{_KEEPS}\}})"
@@ -217,7 +217,7 @@ def columns_of_the_user(query: str) -> tuple[str, ...]:
     plain = read(query)
     where = plain.where if plain else ""
     whole, name, domain = (
-        re.search(rf"({_NAMES.pattern})\s*=\s*'{variable}'", where)
+        re.search(rf"(?<![\w.\"`])({_NAMES.pattern})\s*=\s*'{variable}'", where)
         for variable in (_USER_VARIABLE, _NAME_VARIABLE, _DOMAIN_VARIABLE)
     )
     if whole is None and name and domain:

@@ -33,9 +33,7 @@ def _bare(name: str) -> str:
 
 def width(declared: str) -> int | None:
     """How many characters a declared type takes; None where it sets no limit."""
-    found = re.match(
-        r"[A-Za-z_ ]*(?:char|binary|text|character|varying)[A-Za-z_ ]*\(([0-9]+)\)", declared, re.IGNORECASE
-    )
-    if found:
-        return int(found[1])
+    found = re.match(r"([A-Za-z_ ]*)\(([0-9]{1,9})\)", declared)
+    if found and any(kind in found[1].lower() for kind in ("char", "binary", "text", "varying")):
+        return int(found[2])
     return 255 if re.fullmatch(r"tiny(?:text|blob)", declared.strip(), re.IGNORECASE) else None

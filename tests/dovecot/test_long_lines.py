@@ -1,0 +1,80 @@
+"""What others write may be as long as they like: no look at it takes more than its length, times a number.
+
+At these lengths a pattern that tries each place from each place would need hours.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailauth.dovecot import conf, conffiles
+from mailauth.errors import CannotObserve
+from mailauth.probes import postfix_link, process
+from mailauth.stores import loosened, pam_files, query, schema
+
+_SECONDS = 60  # what has to be given up
+
+
+@pytest.fixture(autouse=True)
+def given_up() -> Iterator[None]:
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("text", ["a" * 300_000, "a." * 150_000, "a" + " " * 300_000 + "b", "a_=" * 100_000])
+@pytest.mark.parametrize(
+    "look",
+    [
+        query.read,
+        query.other_fields,
+        query.user_of,
+        query.columns_of_the_user,
+        loosened.any_case,
+        loosened.any_blanks,
+        schema.width,
+        pam_files._actions,
+        process._mapped,
+    ],
+    ids=lambda look: getattr(look, "__name__", ""),
+)
+def test_a_long_query(look: Callable[[str], object], text: str) -> None:
+    look(text)
+    look(f"SELECT {text} FROM users WHERE userid = '%u'")
+    look(f"SELECT password FROM users WHERE {text} = '%u'")
+
+
+@pytest.mark.parametrize("text", [b"postfix" * 40_000, b"/" * 250_000, b"char" * 60_000])
+def test_a_long_line_of_postfix(text: bytes) -> None:
+    assert not postfix_link._SAYS.findall(text)
+
+
+def test_many_documents_that_do_not_end() -> None:
+    text = "".join(f"a{number} = <<b{number}\n" for number in range(50_000))
+    assert len(conf.parse(text).settings) == 50_000
+    assert len(conf.parse_printed(text).settings) == 50_000
+
+
+def test_documents_end_where_dovecot_ends_them() -> None:
+    text = "a = <<X\none\nX\ntwo\nX\nb = <<X\nthree\nX\nc = <<Y\nd = <<X\n"
+    found = {one.name: (one.value, one.line, one.last) for one in conf.parse(text).settings}
+    assert found == {"a": ("one\n", 1, 3), "b": ("three\n", 6, 8), "c": ("<<Y", 9, 9), "d": ("<<X", 10, 10)}
+
+
+def test_a_value_without_end(tmp_path: Path) -> None:
+    """Also in a file that is included: it is not passed over, as one that may not be read."""
+    long = f"password_query = {'a' * (conf.LONGEST + 1)}\n"
+    (main := tmp_path / "main.conf").write_text("!include long.conf\n")
+    (tmp_path / "long.conf").write_text(long)
+    words = "value of password_query has more than 65536 characters"
+    with pytest.raises(CannotObserve, match=words):
+        conffiles.read(main)
+    with pytest.raises(CannotObserve, match=words):
+        conf.parse_printed(long)
