@@ -4,9 +4,9 @@ import socket
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
+from mailauth import loopback
 from mailauth.clients.listening import us
 from mailauth.later import later
 
@@ -114,7 +114,7 @@ def connect(door: Door) -> socket.socket:
 def leaves(link: socket.socket) -> bool:
     """Whether the connection goes to another machine, as the kernel has it."""
     here, there = link.getsockname()[0], link.getpeername()[0]
-    return bool(here != there) and not ip_address(there.partition("%")[0]).is_loopback
+    return bool(here != there) and not loopback.is_here(there)
 
 
 @cache

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from mailauth import loopback
 from mailauth.dovecot import entryfields, environment, secrets, sqlfile, v24
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.conf import Block
@@ -18,7 +19,6 @@ from mailauth.errors import CannotObserve
 _SPECIAL = frozenset(b'*,\\#+<>;"()= ')
 _FILTER_23 = "(&(objectClass=posixAccount)(uid=%u))"
 _ATTRIBUTES_23 = "uid=user,userPassword=password"
-_HERE = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?(?:/|$)")
 _TLS_23 = ("tls_ca_cert_file", "tls_ca_cert_dir", "tls_cert_file", "tls_key_file", "tls_cipher_suite")
 
 
@@ -59,7 +59,7 @@ class Directory:
         for uri in re.split(r"[\s,]+", self.uris):
             kind, _, rest = uri.partition("://")
             secret = checked and (self.starttls or kind == "ldaps")
-            if uri and not secret and kind != "ldapi" and not _HERE.match(rest):
+            if uri and not secret and kind != "ldapi" and not _is_here(rest):
                 return uri
         return ""
 
@@ -67,7 +67,7 @@ class Directory:
     def far(self) -> bool:
         """Whether a server may be on another machine."""
         servers = (one.partition("://") for one in re.split(r"[\s,]+", self.uris) if one)
-        return any(kind != "ldapi" and not _HERE.match(rest) for kind, _, rest in servers)
+        return any(kind != "ldapi" and not _is_here(rest) for kind, _, rest in servers)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -75,6 +75,11 @@ class Directory:
         sockets = [unquote(one) for one in re.findall(r"ldapi://([^/\s,]*)", self.uris)]
         named = [value for _, value in (*self.tls, *self.environment)]
         return tuple(path for path in (*sockets, *named) if path.startswith("/"))
+
+
+def _is_here(rest: str) -> bool:
+    """Of what follows ldap:// or ldaps://."""
+    return loopback.is_here(rest.partition("/")[0])
 
 
 def escape(text: str) -> str:

@@ -1,10 +1,9 @@
 """What a load shall be."""
 
-import ipaddress
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailauth import loopback
 from mailauth.clients.listening import us
 
 
@@ -89,8 +88,4 @@ Target = AuthTarget | ImapTarget
 
 def on_this_machine(target: Target) -> bool:
     """Whether it is a Unix socket or a loopback address."""
-    if isinstance(target, AuthTarget) or target.host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(target.host).is_loopback
-    return False
+    return isinstance(target, AuthTarget) or loopback.is_here(target.host)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from mailauth import loopback
 from mailauth.errors import CannotObserve, MailauthError, UsageError
 from mailauth.hashes import Password, batch
 from mailauth.hashes.making import Order, make
@@ -121,14 +121,9 @@ class Local:
 def must_be_private(address: str) -> None:
     """Passwords and hashes go to the cluster.  Raises UsageError where others could read them on the way."""
     scheme, _, place = address.rpartition("://")
-    host = place.rpartition(":")[0].strip("[]")
     if scheme in ("tls", "inproc"):
         return
-    try:
-        here = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        here = False
-    if scheme not in ("", "tcp") or not here:
+    if scheme not in ("", "tcp") or not loopback.is_here(place):
         raise UsageError(f"--dask {address}: passwords would go there in the clear; use tls://HOST:PORT.")
 
 

@@ -8,6 +8,7 @@ Source: systemd.exec(5), systemd.socket(5), systemd.resource-control(5); capabil
 from collections.abc import Iterable
 from pathlib import Path
 
+from mailauth import loopback
 from mailauth.dovecot import ldap_settings
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, SqlSource
 from mailauth.dovecot.site import read_config
@@ -103,7 +104,6 @@ LimitCORE=0
 WantedBy=multi-user.target
 """
 _HERE = "IPAddressDeny=any\nIPAddressAllow=localhost\n"  # all its servers are on this machine
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 # Into a container: its namespaces, root and control groups, with its own filter and limits after that.
 _ENTERING = " CAP_SYS_ADMIN CAP_SYS_CHROOT CAP_SETPCAP CAP_SYS_RESOURCE"
 _ENTERING_CALLS = " setns unshare chroot"
@@ -172,7 +172,7 @@ def _below(paths: Iterable[str], *folders: str) -> bool:
 def _far(config: AuthConfig) -> bool:
     """Whether a database may be on another machine."""
     names = [host.get("host", "") or host.get("hostaddr", "") for host in _hosts(config)]
-    return any(name and name not in _LOCAL and not name.startswith("/") for name in names)
+    return any(name and not loopback.is_here(name) and not name.startswith("/") for name in names)
 
 
 def _hosts(config: AuthConfig) -> list[dict[str, str]]:
