@@ -170,6 +170,7 @@ SCHEMES = (
             default_encoding="HEX",
             raw_length=32,
             about="as good as the password for CRAM-MD5; fast to guess",
+            kind="cram-md5",
             mechanisms=("CRAM-MD5",),
             families=("cram-md5",),
         )
@@ -185,6 +186,7 @@ SCHEMES = (
         default_encoding="HEX",
         raw_length=16,
         about="MD5 of user:realm:password; worthless when the user is renamed",
+        kind="digest-md5",
         mechanisms=("DIGEST-MD5",),
     ),
     Scheme(
@@ -195,6 +197,7 @@ SCHEMES = (
         seconds=_seconds_otp,
         shape=_shape_otp,
         gone=(2, 4, 5),
+        kind="otp",
         options=("rounds",),
         about="one-time passwords (RFC 2289)",
     ),

@@ -303,7 +303,7 @@ def _of_base64(entry: Entry, payload: bytes) -> Said | None:
     padded = usual + b"=" * (-len(usual) % 4)
     raw = base64_decode(padded) if len(usual) % 4 != 1 else None
     length = None if raw is None else len(raw)
-    whole = scheme.raw_length or {"SMD5": 16, "SSHA": 20, "SSHA256": 32, "SSHA512": 64}.get(scheme.name, 0)
+    whole = scheme.raw_length or scheme.digest_length
     if not whole or entry[2] == "HEX":
         return None
     fits = length == whole if scheme.raw_length else length is not None and length - whole in mend.USUAL_SALTS

@@ -40,6 +40,7 @@ def unsalted(
     *,
     weak: bool,
     about: str,
+    kind: str = "",
     families: tuple[str, ...] = (),
 ) -> Scheme:
     length = len(digest(b""))
@@ -64,6 +65,8 @@ def unsalted(
         shape=shape,
         default_encoding=encoding,
         raw_length=length,
+        digest_length=length,
+        kind=kind or name.lower(),
         about=about,
         families=families,
     )
@@ -104,6 +107,8 @@ def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
         seconds=seconds,
         shape=shape,
         default_encoding="BASE64",
+        digest_length=length,
+        kind=name.lower(),
         options=("salt",),
         about="salted, but one round: fast to guess",
     )
@@ -112,14 +117,16 @@ def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
 _FAST = "unsalted and one round: equal passwords look equal, and guessing is fast"
 
 SCHEMES = (
-    unsalted("SHA", ("SHA1",), sha1, "BASE64", weak=False, about=_FAST, families=("sha1",)),
+    unsalted("SHA", ("SHA1",), sha1, "BASE64", weak=False, about=_FAST, kind="sha1", families=("sha1",)),
     unsalted("SHA256", (), sha256, "BASE64", weak=False, about=_FAST),
     unsalted("SHA512", (), sha512, "BASE64", weak=False, about=_FAST),
     salted("SMD5", md5, weak=True),
     salted("SSHA", sha1),
     salted("SSHA256", sha256),
     salted("SSHA512", sha512),
-    unsalted("LDAP-MD5", ("PLAIN-MD5",), md5, "BASE64", weak=True, about=_FAST, families=("md5",)),
-    unsalted("PLAIN-MD5", ("LDAP-MD5",), md5, "HEX", weak=True, about=_FAST, families=("md5",)),
-    unsalted("PLAIN-MD4", (), md4, "HEX", weak=True, about=_FAST),
+    unsalted(
+        "LDAP-MD5", ("PLAIN-MD5",), md5, "BASE64", weak=True, about=_FAST, kind="md5", families=("md5",)
+    ),
+    unsalted("PLAIN-MD5", ("LDAP-MD5",), md5, "HEX", weak=True, about=_FAST, kind="md5", families=("md5",)),
+    unsalted("PLAIN-MD4", (), md4, "HEX", weak=True, about=_FAST, kind="md4"),
 )

@@ -48,7 +48,7 @@ def in_hex(payload: bytes, name: bytes | None, parsed: Hash) -> Said | None:
         return by_form(payload)
     forms = bare.likely(payload)
     right = [one.scheme for one in forms if one.scheme]
-    salted = len(payload) // 2 > _SALTED.get(parsed.scheme.name, len(payload))
+    salted = len(payload) // 2 > parsed.scheme.digest_length > 0
     if f"{parsed.scheme.name}.HEX" in right or (salted and not right):
         written = f"{parsed.scheme.name}.HEX"
         return (
@@ -62,7 +62,6 @@ def in_hex(payload: bytes, name: bytes | None, parsed: Hash) -> Said | None:
 
 
 _WHOLE_HEX = 32  # digits
-_SALTED = {"SMD5": 16, "SSHA": 20, "SSHA256": 32, "SSHA512": 64}  # bytes of the digest; the salt follows
 
 
 def by_form(text: bytes) -> Said | None:

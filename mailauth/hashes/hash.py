@@ -129,6 +129,8 @@ class Scheme:
     memory: Callable[[bytes], Memory] = lambda _payload: NO_MEMORY
     default_encoding: str = ""  # "", "HEX" or "BASE64": how the payload is written without a suffix
     raw_length: int = 0  # of the payload, where it is fixed: then hex and base64 are told apart
+    digest_length: int = 0  # bytes of the digest, of which a salt may follow in the payload
+    kind: str = ""  # what other software calls the payload (passport_parts.KINDS), where that is always one
     since: tuple[int, ...] = ()  # first Dovecot that has it, where that matters
     gone: tuple[int, ...] = ()  # first Dovecot without it
     options: tuple[str, ...] = ()  # what generate understands

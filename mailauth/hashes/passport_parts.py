@@ -64,20 +64,6 @@ _CRYPT = {
     "_": "bsdi",
     "DES": "des",
 }
-_DIGESTS = {
-    "SSHA512": ("ssha512", 64),
-    "SSHA256": ("ssha256", 32),
-    "SSHA": ("ssha", 20),
-    "SMD5": ("smd5", 16),
-    "SHA512": ("sha512", 64),
-    "SHA256": ("sha256", 32),
-    "SHA1": ("sha1", 20),
-    "SHA": ("sha1", 20),
-    "PLAIN-MD5": ("md5", 16),
-    "LDAP-MD5": ("md5", 16),
-    "PLAIN-MD4": ("md4", 16),
-}
-_OTHERS = {"CRAM-MD5": "cram-md5", "HMAC-MD5": "cram-md5", "DIGEST-MD5": "digest-md5", "OTP": "otp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +88,10 @@ def taken_apart(hash_: Hash) -> Pieces:
     values = dict(hash_.params)
     if scheme.stores_password:
         return Pieces("plain-trunc") if scheme.partly else Pieces("plain", hash_.payload)
-    if scheme.name in _DIGESTS:
-        kind, size = _DIGESTS[scheme.name]
-        return Pieces(kind, key=hash_.payload[:size], salt=hash_.payload[size:])
-    if scheme.name in _OTHERS:
-        return Pieces(_OTHERS[scheme.name])
+    if size := scheme.digest_length:
+        return Pieces(scheme.kind, key=hash_.payload[:size], salt=hash_.payload[size:])
+    if scheme.kind:
+        return Pieces(scheme.kind)
     if "argon2" in scheme.families:
         salt, tag = (base64_decode_leniently(part) for part in text.rsplit(b"$", 2)[1:])
         numbers = tuple(int(values[name]) for name in "mtp")
