@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mailauth.cli.shared.command import Command
-from mailauth.cli.shared.options import config_option, pid_option
+from mailauth.cli.shared.options import config_option, pid_option, rows_query_option
 
 
 @click.command(cls=Command)
@@ -24,11 +24,7 @@ from mailauth.cli.shared.options import config_option, pid_option
 @click.option(
     "--password-fd", type=int, metavar="FD", help="Read the database's password from this file descriptor."
 )
-@click.option(
-    "--rows-query",
-    metavar="SQL",
-    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
-)
+@rows_query_option
 @click.option("--default-scheme", metavar="NAME", help="With --url: scheme of strings without {SCHEME}.")
 @click.option(
     "--dovecot",

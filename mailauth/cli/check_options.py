@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mailauth.cli.shared.options import config_option, insecure_option
+from mailauth.cli.shared.options import config_option, insecure_option, rows_query_option
 from mailauth.cli.shared.values import listening_address, seconds, size
 
 _FORMATS = ("nagios", "prometheus", "json")
@@ -116,11 +116,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="Reuse row counts up to this age.",
     ),
-    click.option(
-        "--rows-query",
-        metavar="SQL",
-        help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
-    ),
+    rows_query_option,
     click.option(
         "--log-window",
         type=seconds,

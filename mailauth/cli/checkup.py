@@ -3,7 +3,7 @@
 import click
 
 from mailauth.cli.shared.command import Command
-from mailauth.cli.shared.options import config_option, pid_option
+from mailauth.cli.shared.options import config_option, pid_option, rows_query_option
 
 
 @click.command(cls=Command)
@@ -14,11 +14,7 @@ from mailauth.cli.shared.options import config_option, pid_option
     metavar="VERSION",
     help="Judge the configuration and the rows as this Dovecot version would.",
 )
-@click.option(
-    "--rows-query",
-    metavar="SQL",
-    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
-)
+@rows_query_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
 def checkup() -> None:
     """Check the whole server: its settings, ports, certificates, logs and every row of its stores.

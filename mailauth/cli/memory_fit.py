@@ -4,7 +4,7 @@ import click
 
 from mailauth.cli.memory_options import hash_argument
 from mailauth.cli.shared.command import Command
-from mailauth.cli.shared.options import config_option, pid_option
+from mailauth.cli.shared.options import config_option, pid_option, rows_query_option
 
 _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", "lua")
 
@@ -13,11 +13,7 @@ _DRIVERS = ("passwd-file", "pgsql", "ldap", "static", "mysql", "sqlite", "pam", 
 @hash_argument
 @config_option
 @pid_option
-@click.option(
-    "--rows-query",
-    metavar="SQL",
-    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
-)
+@rows_query_option
 @click.option(
     "--vsz-limit",
     metavar="SIZE",

@@ -2,7 +2,7 @@
 
 import click
 
-from mailauth.cli.migrate_options import json_option, rate_option, seal_options
+from mailauth.cli.migrate_options import batch_option, json_option, rate_option, seal_options
 from mailauth.cli.shared.command import Command
 from mailauth.cli.shared.options import config_option, pid_option
 
@@ -34,14 +34,7 @@ _PAGE = 25_000
 )
 @seal_options
 @rate_option
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=_PAGE,
-    show_default=True,
-    metavar="N",
-    help="Rows in one transaction.",
-)
+@batch_option(_PAGE)
 @click.option("--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown.")
 @json_option
 def default_scheme() -> None:

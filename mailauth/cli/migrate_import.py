@@ -3,6 +3,7 @@
 import click
 
 from mailauth.cli.migrate_options import (
+    batch_option,
     bind_options,
     loss_option,
     rate_option,
@@ -43,14 +44,7 @@ _PAGE = 256
 )
 @seal_options
 @rate_option
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=_PAGE,
-    show_default=True,
-    metavar="N",
-    help="Rows in one transaction.",
-)
+@batch_option(_PAGE)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 256),

@@ -32,6 +32,18 @@ rate_option = click.option(
 )
 
 
+def batch_option(rows: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``rows``: the default."""
+    return click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        default=rows,
+        show_default=True,
+        metavar="N",
+        help="Rows in one transaction.",
+    )
+
+
 def store_options(command: Callable[..., None]) -> Callable[..., None]:
     """Which store: a passdb of a Dovecot's, or a URL."""
     for option in (

@@ -3,7 +3,7 @@
 import click
 
 from mailauth.cli.shared.command import Command
-from mailauth.cli.shared.options import config_option, password_options, pid_option
+from mailauth.cli.shared.options import config_option, password_options, pid_option, rows_query_option
 from mailauth.cli.shared.values import sayable
 
 
@@ -28,11 +28,7 @@ from mailauth.cli.shared.values import sayable
 @click.option("--anonymous", is_flag=True, help="Replace the names of users and hosts, and addresses.")
 @config_option
 @pid_option
-@click.option(
-    "--rows-query",
-    metavar="SQL",
-    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
-)
+@rows_query_option
 @password_options
 def report() -> None:
     """Write one HTML file with all results about this server, to send to a colleague.

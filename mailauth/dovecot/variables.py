@@ -25,6 +25,18 @@ _BOTH = (
     *("user", "home", "password", "secured", "cert", "login_user", "session", "domain_first", "domain_last"),
     *("master_user", "session_pid", "auth_user", "local_name", "client_id"),
 )
+_LONG = {
+    "local_ip": "lip",
+    "remote_ip": "rip",
+    "local_port": "lport",
+    "remote_port": "rport",
+    "real_local_ip": "real_lip",
+    "real_remote_ip": "real_rip",
+    "real_local_port": "real_lport",
+    "real_remote_port": "real_rport",
+    "mechanism": "mech",
+    "original_user": "orig_user",
+}
 _NAMES: dict[Dialect, dict[str, str]] = {
     "2.3": {name: name for name in _BOTH}
     | {
@@ -35,36 +47,18 @@ _NAMES: dict[Dialect, dict[str, str]] = {
             *("orig_user", "orig_username", "orig_domain", "auth_username", "auth_domain"),
         )
     }
+    | _LONG
     | {
         "!": "id",
-        "local_ip": "lip",
-        "remote_ip": "rip",
-        "local_port": "lport",
-        "remote_port": "rport",
-        "real_local_ip": "real_lip",
-        "real_remote_ip": "real_rip",
-        "real_local_port": "real_lport",
-        "real_remote_port": "real_rport",
-        "mechanism": "mech",
-        "original_user": "orig_user",
         "original_username": "orig_username",
         "original_domain": "orig_domain",
     },
     "2.4": {name: name for name in _BOTH}
+    | _LONG
     | {
         "protocol": "service",
-        "local_ip": "lip",
-        "remote_ip": "rip",
         "client_pid": "pid",
         "id": "id",
-        "mechanism": "mech",
-        "local_port": "lport",
-        "remote_port": "rport",
-        "real_local_ip": "real_lip",
-        "real_remote_ip": "real_rip",
-        "real_local_port": "real_lport",
-        "real_remote_port": "real_rport",
-        "original_user": "orig_user",
         "ssl_ja3_hash": "ssl_ja3_hash",
         "ssl_client_cert_fp": "ssl_client_cert_fp",
         "ssl_client_cert_pubkey_fp": "ssl_client_cert_pubkey_fp",

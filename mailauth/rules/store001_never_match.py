@@ -14,7 +14,7 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Bears, Certainty, Problem, Severity, rule
+from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.hashes.damaged import Fate
 from mailauth.remedies import remedy
 from mailauth.rules import store_case
@@ -29,14 +29,10 @@ from mailauth.stores.rows import HashClass
     watch="rows",
 )
 def never_match(surveys: Surveys) -> Problem | None:
-    found = store_case.which(surveys, _never)
-    if not found:
-        return None
-    return Problem(
-        says=store_case.damaged(surveys, found),
-        because=(surveys,),
-        certainty=Certainty.LIKELY,
-        remedy=remedy(
+    return store_case.damage(
+        surveys,
+        _never,
+        lambda found: remedy(
             summary="Mend what can be mended, and set the other users' passwords again.",
             commands=store_case.plans(surveys, found, lambda _: "--mend"),
         ),

@@ -13,7 +13,7 @@ What to do
 """
 
 from mailauth.evidence import Surveys
-from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
+from mailauth.finding import Problem, Remedy, Severity, rule
 from mailauth.hashes.damaged import Fate
 from mailauth.rules import store_case
 
@@ -25,12 +25,5 @@ from mailauth.rules import store_case
     watch="rows",
 )
 def locks_that_open(surveys: Surveys) -> Problem | None:
-    found = store_case.which(surveys, lambda one: one.fate is Fate.OPEN)
-    if not found:
-        return None
-    return Problem(
-        says=store_case.damaged(surveys, found),
-        because=(surveys,),
-        certainty=Certainty.LIKELY,
-        remedy=Remedy(summary="Store {CRYPT}! in their place, which no password matches, or set passwords."),
-    )
+    mended = Remedy(summary="Store {CRYPT}! in their place, which no password matches, or set passwords.")
+    return store_case.damage(surveys, lambda one: one.fate is Fate.OPEN, lambda _: mended)

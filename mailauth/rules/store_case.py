@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from mailauth.evidence import Surveyed, Surveys
+from mailauth.finding import Certainty, Problem, Remedy
 from mailauth.hashes.damaged import Kind
 from mailauth.remedies import Words, plan
 from mailauth.stores.rows import HashClass
@@ -32,6 +33,21 @@ def damaged(surveys: Surveys, found: Found) -> str:
     """The same, by what is wrong with the rows under the version that is asked about."""
     return f"Under Dovecot {surveys.version}, " + told(
         found, lambda one: one.damage.detail if one.damage else ""
+    )
+
+
+def damage(
+    surveys: Surveys, wanted: Callable[[HashClass], bool], remedy: Callable[[Found], Remedy]
+) -> Problem | None:
+    """What is wrong with the rows that are wanted; None where there are none."""
+    found = which(surveys, wanted)
+    if not found:
+        return None
+    return Problem(
+        says=damaged(surveys, found),
+        because=(surveys,),
+        certainty=Certainty.LIKELY,
+        remedy=remedy(found),
     )
 
 

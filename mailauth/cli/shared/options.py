@@ -71,6 +71,11 @@ def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+rows_query_option = click.option(
+    "--rows-query",
+    metavar="SQL",
+    help="SELECT that lists all users and passwords, if Dovecot's own query does not show it.",
+)
 insecure_option = click.option(
     "--insecure", is_flag=True, help="Allow the password to go to another machine without verified TLS."
 )
