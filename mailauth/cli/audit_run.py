@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.progress import counting
 from mailauth.cli.shared.secrets import read_line, read_password
 from mailauth.dovecot.as_if import as_if
@@ -38,8 +39,8 @@ def audit(
     as_csv: bool,
     png: Path | None,
 ) -> None:
-    if as_json and as_csv:
-        raise UsageError("--json and --csv: one of the two.")
+    if as_csv:
+        without("audit --csv", "as_json", "prove")
     if default_scheme and url is None and url_fd is None:
         raise UsageError("--default-scheme goes with --url: the configuration says it otherwise.")
     version = Version.known(judge) if judge else None

@@ -30,6 +30,16 @@ from mailauth.render.check import check_text
 from mailauth.render.json import to_json
 
 _GRACE = 1.0  # seconds behind --timeout
+_READ_BY = {  # which checks make use of an option
+    **dict.fromkeys(("smtp", "smtps", "insecure", "login_time", "pause"), ("canary",)),
+    "canary": ("canary", "workers", "failures"),
+    **dict.fromkeys(("host", "greeting", "certificate"), ("server",)),
+    "headroom": ("headroom",),
+    "rows": ("rows",),
+    **dict.fromkeys(("survey_age", "rows_query"), ("headroom", "rows")),
+    "log_window": ("workers",),
+    **dict.fromkeys(("failures", "window"), ("failures",)),
+}
 
 
 def check(  # what only _asked reads is in given
@@ -55,9 +65,9 @@ def check(  # what only _asked reads is in given
         return
     if listen is not None:
         raise UsageError("--listen goes with serve: mailauth check serve --listen HOST:PORT.")
-    without("interval", "check without serve")
+    without("check without serve", "interval")
     if as_json:
-        without("form", "check --json")
+        without("check --json", "form")
     with _ending(checks, timeout, shown):
         told = _run(_asked(checks, timeout, given), textfile)
     click.echo(_shown(told, shown), nl=False)
@@ -157,6 +167,9 @@ def _asked(checks: tuple[str, ...], timeout: float, given: dict[str, Any]) -> Ch
     wanted = tuple(one for one in CHECKS if one in checks) or tuple(
         one for one in CHECKS if one != "canary" or canary
     )
+    for option, readers in _READ_BY.items():
+        if not {*readers} & {*wanted}:
+            without(f"check {' '.join(wanted)}", option)
     if "canary" in wanted and canary is None:
         raise UsageError("the canary needs a user: --canary FILE, with two lines, user = and password =.")
     if timeout < 1:
@@ -165,7 +178,7 @@ def _asked(checks: tuple[str, ...], timeout: float, given: dict[str, Any]) -> Ch
         checks=wanted,
         which=Which(given["config"], given["pid"], given["container"]),
         state=given["state"] or folder(),
-        canary=read_credentials(canary) if canary and "canary" in (*wanted, *checks) else None,
+        canary=read_credentials(canary) if canary else None,
         limits=_limits(given),
         smtp=_postfix(given["smtp"], given["smtps"], insecure=given["insecure"]),
         host=given["host"] or "",

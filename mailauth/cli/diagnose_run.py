@@ -51,7 +51,7 @@ def diagnose(
     if ask_pam and password is None:
         raise UsageError("--ask-pam needs the password: add -p, --password-fd or --password-stdin.")
     if password is None:
-        without("variants", "diagnose without a password")
+        without("diagnose without a password", "variants")
     target = target_of(
         user,
         chosen(config, pid),

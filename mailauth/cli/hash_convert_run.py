@@ -5,8 +5,9 @@ import sys
 
 import click
 
-from mailauth.cli.hash_run import one_string, run_batch
+from mailauth.cli.hash_run import of_a_batch, one_string, run_batch
 from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.given import only, without
 from mailauth.cli.shared.progress import stepping
 from mailauth.cli.shared.secrets import read_password
 from mailauth.cli.shared.sheet import csv_printed
@@ -33,6 +34,7 @@ def convert(
     jobs: int | None,
 ) -> None:
     if to == "list":
+        only("hash convert --to list", frozenset({"to"}))
         _list()
         return
     if to is not None:
@@ -44,10 +46,13 @@ def convert(
     )
     if csv_file is not None:
         if stored is not None or stored_fd is not None or batch is not None:
-            raise UsageError("give strings in one way only: as an argument, with --batch or with --csv.")
+            raise UsageError(
+                "give strings in one way only: as an argument, with --stored-fd, --batch or --csv."
+            )
+        without("hash convert --csv", "ask_password", "password_fd", "stdin", "user", "as_json")
         _rows(csv_file, settings, jobs)
         return
-    if batch is not None:
+    if of_a_batch(batch) and batch is not None:
         run_batch(batch, settings, jobs)
         return
     text = one_string(stored, stored_fd, password_from_stdin=stdin)

@@ -8,6 +8,7 @@ import click
 from mailauth import digits
 from mailauth.cli.hash_status import STATUS
 from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.given import only, without
 from mailauth.cli.shared.patience import patience
 from mailauth.cli.shared.progress import stepping
 from mailauth.cli.shared.secrets import need_terminal, read_password
@@ -38,9 +39,11 @@ def new(
     **numbers: int | str | None,
 ) -> None:
     if profile == "list":
+        only("hash new --profile list", frozenset({"profile"}))
         for name, (about, params) in strength.PROFILES.items():
             click.echo(f"{name:<16} {about} (m={params['memory']},t={params['time']},p={params['lanes']})")
         return
+    _one_way(csv_file, profile, fit=fit)
     limit = making.DEFAULT_LIMIT if vsz_limit is None else parse_limit(vsz_limit)
     if fit and vsz_limit is None:
         limit = _limit_in_force()
@@ -69,6 +72,16 @@ def new(
             click.echo(f"mailauth: not made: {made.reason}", err=True)
         sys.exit(STATUS[made.verdict])
     click.echo(json.dumps({"stored": made, "shown": judge.shown(made)}) if as_json else made)
+
+
+def _one_way(csv_file: str | None, profile: str | None, *, fit: bool) -> None:
+    """Raises UsageError for an option that another one leaves without a use."""
+    if profile and fit:
+        raise UsageError("--profile and --fit: one of the two.")
+    if csv_file is None:
+        without("hash new without --csv", "jobs")
+    else:
+        without("hash new --csv", "ask_password", "password_fd", "stdin", "user", "as_json")
 
 
 def _new_password(ask: bool, descriptor: int | None, stdin: bool) -> Password:

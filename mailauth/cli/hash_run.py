@@ -10,6 +10,7 @@ import click
 
 from mailauth.cli.hash_status import STATUS
 from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.patience import patience
 from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
@@ -70,6 +71,18 @@ def _verifier(vsz_limit: str | None, idle: str, limits: Limits) -> _UnderLimit |
     return None if limit is None else _UnderLimit(limit - parse_size(idle), limits)
 
 
+_OF_ONE = ("stored", "stored_fd", "ask_password", "password_fd", "stdin", "user", "as_json")
+
+
+def of_a_batch(batch: str | None) -> bool:
+    """Whether many strings are asked about.  Raises UsageError for what the other mode makes use of."""
+    if batch is None:
+        without("one stored string", "jobs")
+    else:
+        without("a batch, whose lines say all of each string,", *_OF_ONE)
+    return batch is not None
+
+
 def run_batch(name: str, settings: Any, jobs: int | None) -> None:
     out = sys.stdout.buffer
     with opened(name) as source:
@@ -120,6 +133,9 @@ def verify(
     as_json: bool,
     jobs: int | None,
 ) -> None:
+    many = of_a_batch(batch)
+    if vsz_limit is None:
+        without("hash verify without --vsz-limit", "idle")
     limits = Limits(parse_size(max_memory), max_seconds)
     settings = batching.Settings(
         "verify",
@@ -129,7 +145,7 @@ def verify(
         limits=limits,
         verifier=_verifier(vsz_limit, idle, limits),
     )
-    if batch is not None:
+    if many and batch is not None:
         run_batch(batch, settings, jobs)
         return
     text = one_string(stored, stored_fd, password_from_stdin=stdin)
@@ -174,7 +190,7 @@ def show(
     as_json: bool,
     jobs: int | None,
 ) -> None:
-    if batch is not None:
+    if of_a_batch(batch) and batch is not None:
         settings = batching.Settings(
             "show", default_scheme=default_scheme, dovecot=dovecot, allow_weak=allow_weak
         )

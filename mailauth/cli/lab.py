@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from mailauth import handed
+from mailauth.cli.shared.given import without
 from mailauth.errors import UsageError
 from mailauth.lab import KINDS, Lab, builds
 from mailauth.lab.settings import PROTOCOLS
@@ -131,6 +132,10 @@ def run(
     Prints how to reach it.
     """
     _end_tidily()
+    if not names:
+        without("lab run without --user", "stored")
+    if not protocols and not postfix:
+        without("lab run without --protocol and --postfix", "tls")
     users = _read_users(file) if file else {}
     passwords = {name: secrets.token_urlsafe(9) for name in names}
     if not users and not passwords:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mailauth.cli.shared.given import without
 from mailauth.errors import UsageError
 from mailauth.load.notes import PENALTY
 from mailauth.load.plan import LoadPlan, Search, Stops
@@ -13,6 +14,14 @@ def plan_of(given: dict[str, Any]) -> LoadPlan:
     if len(ways) > 1:
         raise UsageError("--rate, --ramp, --max and --find-knee: one of them.")
     imap = given["by"] == "imap"
+    if given["find_knee"]:
+        without("load --find-knee", "duration")
+    else:
+        without("load without --find-knee", "p95", "step")
+    if imap:
+        without("load --by imap", "connections")
+    else:
+        without("load --by auth", "penalties")
     if imap and given["wrong"] and not given["penalties"] and not given["lab"]:
         raise UsageError(PENALTY)
     if given["find_knee"] and given["wrong"] == 100:

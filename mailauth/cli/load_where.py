@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from mailauth import handed
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.secrets import read_password
 from mailauth.clients.listening import us
 from mailauth.dovecot.authconfig import AuthConfig
@@ -33,8 +34,9 @@ from mailauth.probes.log_tail import stamps_of, syslog_file
 
 _OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", "auth-userdb", "auth-master"})
 _PORTS = {False: 143, True: 993}
-_LAB_OPTIONS = ("dovecot", "profile", "settings")
-_OTHERS_OPTIONS = ("config", "pid", "socket", "host", "users", "user", "tls")
+_LAB_OPTIONS = ("dovecot", "store", "scheme", "profile", "lab_users", "settings")
+_OTHERS_OPTIONS = ("config", "pid", "socket", "host", "users", "user", "tls", "owned", "penalties")
+_PASSWORDS = ("ask_password", "password_fd", "password_stdin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ def where(given: dict[str, Any], plan: LoadPlan) -> Iterator[Where]:
 
 
 def _there(given: dict[str, Any], plan: LoadPlan) -> Where:
-    for name in _LAB_OPTIONS:
-        if given[name]:
-            raise UsageError(f"--{name} goes with --lab.")
+    without("load without --lab", *_LAB_OPTIONS)
+    if given["users"]:
+        without("load --users", *_PASSWORDS)
     target = _target(given)
     if given["sources"] and not on_this_machine(target):
         raise UsageError("--sources are addresses of this machine: they reach no other one.")
@@ -169,9 +171,7 @@ def _warnings(dovecot: Installation, config: AuthConfig) -> Path | None:
 def _lab(given: dict[str, Any]) -> Iterator[Where]:
     from mailauth.lab import Lab, builds  # noqa: PLC0415 - only with --lab
 
-    for name in _OTHERS_OPTIONS:
-        if given[name]:
-            raise UsageError(f"--lab has its own server and users: leave out --{name}.")
+    without("load --lab, which has its own server and users,", *_OTHERS_OPTIONS, *_PASSWORDS)
     builds.ensure(given["dovecot"], lambda line: click.echo(line, err=True))
     settings = handed.text(given["settings"], "surrogateescape") if given["settings"] else ""
     imap = given["by"] == "imap"

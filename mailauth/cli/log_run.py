@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mailauth.cli.shared.given import again
+from mailauth.cli.shared.given import again, without
 from mailauth.cli.shared.values import span
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation, chosen, no_file
@@ -37,6 +37,8 @@ def log(
 ) -> None:
     if logs and (config is not None or pid is not None):
         raise UsageError("--log names the file to read: leave out -c, --pid and --container.")
+    if not logs:
+        without("log without --log, which reads Dovecot's own setting,", "log_timestamp")
     if log_timestamp and stamp_pattern(log_timestamp) is None:
         raise UsageError(f"--log-timestamp {log_timestamp}: this form of a time cannot be read.")
     asked = Reading(
@@ -50,7 +52,7 @@ def log(
     )
     if "-" in logs:
         if len(logs) > 1 or rotated:
-            raise UsageError("--log - reads standard input only: leave the other files out.")
+            raise UsageError("--log - reads standard input only: leave --rotated and each other --log out.")
         report = _with_something_in_it(read_stream(sys.stdin.buffer, asked), asked)
     elif logs:
         for path in asked.paths:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.progress import asking
 from mailauth.cli.shared.secrets import read_password
 from mailauth.cli.shared.target import address_of
@@ -57,6 +58,10 @@ def login(
         )
     if as_json and watch:
         raise UsageError("--json and --watch: one of the two.")
+    if protocols and "smtp" not in protocols:
+        without(f"login --way {' --way '.join(protocols)}", "smtp", "smtps")
+    if not (host or smtp or smtps):
+        without("login without --host, --smtp and --smtps", "insecure")
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     if password is None:
         raise UsageError("a login needs the password: add -p, --password-fd or --password-stdin.")

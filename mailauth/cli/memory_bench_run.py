@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.progress import stepping
 from mailauth.dovecot.sizes import parse_size, show_size
 from mailauth.errors import UsageError
@@ -28,6 +29,8 @@ def command(
     latency: float,
     as_json: bool,
 ) -> None:
+    if not picture:
+        without("memory bench without --picture", "limits", "latency")
     drawn = [parse_size(text) for text in limits or ("256M", "1G")]
     points = grid.grid(most=parse_size(most) // 1024, quick=quick)
     if picture:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from mailauth.cli.memory_hash import take_hash
+from mailauth.cli.shared.given import without
 from mailauth.dovecot.authconfig import who_verifies
 from mailauth.dovecot.doveadm import chosen
 from mailauth.dovecot.sizes import parse_limit, parse_size
@@ -43,13 +44,16 @@ def command(
             )
         if vsz_limit is None or driver is None:
             raise UsageError("without a Dovecot, give both --vsz-limit and --driver.")
+        without("memory fit without a Dovecot", "rows_query")
         parsed = take_hash(stored, stdin=stdin, descriptor=fd, memory=memory, time=None, lanes=lanes)
         report = by_hand(parsed, vsz_limit, driver, use_worker=use_worker, idle=idle, workers=workers)
     else:
         if stored is not None or stdin or fd is not None or memory is not None:
             raise UsageError(
-                "a hash of your own needs --vsz-limit and --driver; without, the store's are taken."
+                "a hash of your own needs --vsz-limit and --driver; without them leave out HASH, --stdin,"
+                " --fd and --memory: the store's are taken."
             )
+        without("memory fit of a Dovecot", "use_worker", "idle", "workers", "lanes")
         report = on_server(config, pid, rows_query)
     click.echo(to_json(report) if as_json else fit_text(report), nl=as_json)
     sys.exit(exit_status(report))
@@ -64,6 +68,8 @@ def by_hand(
 ) -> FitReport:
     """For a limit and a driver named on the command line."""
     service, _ = who_verifies(driver, use_worker=use_worker, use_cache=False, cache_with_worker=False)
+    if service != "auth-worker":
+        without(f"--driver {driver}, which auth itself verifies,", "workers")
     footprint = of(parsed)
     sets = (ParameterSet(parsed.shown, 1, footprint),) if footprint.parts else ()
     counted = Census("the command line", 1, sets, 0)

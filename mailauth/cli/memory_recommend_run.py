@@ -6,6 +6,7 @@ import sys
 import click
 
 from mailauth.cli.memory_hash import with_parameters
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.progress import stepping
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import UsageError
@@ -49,6 +50,8 @@ def command(
         users=users,
         use_worker=use_worker,
     )
+    if wish.service != "auth-worker":
+        without(f"--driver {driver}, which auth itself verifies,", "workers")
     advice = measured(wish, seconds)
     proof = None
     if apply_to and advice.chosen:

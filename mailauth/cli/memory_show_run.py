@@ -3,6 +3,7 @@
 import click
 
 from mailauth.cli.memory_hash import take_hash
+from mailauth.cli.shared.given import without
 from mailauth.memory.footprint import of
 from mailauth.memory.measure import kind_of, measure
 from mailauth.memory.records import show_report
@@ -23,6 +24,8 @@ def command(
     library: str | None,
     as_json: bool,
 ) -> None:
+    if not wanted:
+        without("memory show without --measure", "runs", "library")
     parsed = take_hash(stored, stdin=stdin, descriptor=fd, memory=memory, time=time, lanes=lanes)
     measured = None
     if wanted:

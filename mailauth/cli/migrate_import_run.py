@@ -12,8 +12,10 @@ import msgspec
 
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, taking_back
 from mailauth.cli.migrate_plan_run import flush, hashers_of, where_of, workers_of
+from mailauth.cli.migrate_scheme import new_hashes
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.progress import changing
 from mailauth.errors import UsageError
 from mailauth.hashes.csv_rows import Dialect
@@ -33,6 +35,9 @@ from mailauth.render.json import to_json
 from mailauth.render.migrate_import import import_report, import_text
 from mailauth.stores.swaps import Table
 
+_OF_NEW_HASHES = ("scheme", "profile", "cost", "rounds", "long_passwords", "accept_loss")
+_OF_CHANGES = ("seal_to", "no_plaintexts", "rate")
+
 
 def import_(
     file: str,
@@ -51,8 +56,7 @@ def import_(
     as_json: bool,
     **named: Any,
 ) -> None:
-    if verify_only and (do_it or overwrite):
-        raise UsageError("--verify-only changes nothing: leave out --apply and --set.")
+    _one_way(named["scheme"], verify_only=verify_only, changes=do_it or overwrite)
     dialect, goal = _dialect(named), _goal(named)
     where = where_of(named, goal)
     assert where.order
@@ -94,6 +98,15 @@ def import_(
         ).run()
     flush(where, named, report.new if do_it else 0)
     _told(report, table.place, journal.head if journal else None, as_json, verify_only)
+
+
+def _one_way(scheme: str, *, verify_only: bool, changes: bool) -> None:
+    """Raises UsageError for an option that another one leaves without a use."""
+    if verify_only and changes:
+        raise UsageError("--verify-only changes nothing: leave out --apply and --set.")
+    if verify_only:
+        without("migrate import --verify-only", *_OF_NEW_HASHES, *_OF_CHANGES)
+    new_hashes("migrate import", scheme)
 
 
 def _goal(named: dict[str, Any]) -> Goal:

@@ -42,7 +42,8 @@ def move(
     as_json: bool,
     **named: Any,
 ) -> None:
-    where, there = where_of(named, None), _target(named, to, to_fd, to_passdb, to_rows_query)
+    there = _target(named, to, to_fd, to_passdb, to_rows_query)
+    where = where_of(named, None)
     filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
     target, aside = opened_target(there.dovecot, no_directory(there), filled), Aside()
     try:

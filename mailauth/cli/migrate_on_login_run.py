@@ -13,6 +13,7 @@ import msgspec
 from mailauth import private
 from mailauth.check.keep import replace_whole
 from mailauth.cli.migrate_bind import bind_of
+from mailauth.cli.migrate_scheme import new_hashes
 from mailauth.dovecot import holding, typed
 from mailauth.dovecot.doveadm import Installation, at_pid, chosen
 from mailauth.dovecot.site import read_config
@@ -61,6 +62,7 @@ def enable(
     as_json: bool,
     **named: Any,
 ) -> None:
+    new_hashes("on-login enable", scheme)
     dovecot, bind = chosen(config, pid), bind_of(named)
     found = read_config(dovecot)
     options = options_of(scheme, profile, cost, rounds)

@@ -17,7 +17,7 @@ from mailauth.cli.migrate_loss import losing_of, none_loses
 from mailauth.cli.migrate_plan import _PLANNING
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
-from mailauth.cli.shared.given import words
+from mailauth.cli.shared.given import without, words
 from mailauth.cli.shared.progress import changing
 from mailauth.dovecot.as_if import as_if
 from mailauth.dovecot.doveadm import chosen
@@ -181,6 +181,13 @@ def rules_of(named: dict[str, Any]) -> tuple[tuple[Rule, ...], Goal, str]:
     rules = file.rule + flags + ((Rule(Action.REHASH),) if named["rehash"] else ())
     if not rules:
         raise UsageError("say what is to be done: --prefix, --trim, --relabel, --mend ..., or --rules FILE.")
+    what = f"migrate {click.get_current_context().info_name}"
+    if not flags:
+        without(f"{what} without --trim, --prefix, --relabel and the like", "only")
+    if not any(rule.action is Action.REHASH for rule in rules):
+        without(f"{what} without --rehash", "profile", "jobs", "dask", "accept_loss")
+    elif not has_profile(scheme):
+        without(f"--rehash {scheme.upper()}", "profile")
     return rules, Goal(scheme.upper(), tuple(options.items())), _origin(named["origin"])
 
 

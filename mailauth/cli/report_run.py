@@ -15,6 +15,7 @@ import msgspec
 
 from mailauth.cli.main import BUG
 from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.given import without
 from mailauth.cli.shared.output import exit_status
 from mailauth.cli.shared.progress import counting
 from mailauth.cli.shared.secrets import read_password
@@ -49,8 +50,10 @@ def report(
     password_stdin: bool,
 ) -> None:
     if user is None and (ask_password or password_stdin or password_fd is not None):
-        raise UsageError("a password is for a USER: mailauth report USER.")
-    if output != _STDOUT:
+        raise UsageError("a password is for a USER: mailauth report USER -p.")
+    if output == _STDOUT:
+        without("report to standard output", "force")
+    else:
         _check_free(Path(output), force=force)
     password = read_password(ask=ask_password, descriptor=password_fd, stdin=password_stdin)
     load = _load(loaded) if loaded else None

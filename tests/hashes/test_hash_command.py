@@ -157,13 +157,19 @@ def test_show_names_memory_strength_and_versions_and_hides_the_rest() -> None:
         (("-s", "MD5-CRYPT", "--for", "2.4"), 5, b"auth_allow_weak_schemes"),
         (("-s", "ARGON2", "--for", "2.3"), 4, b"since 2.4"),
         (("-s", "DIGEST-MD5"), 2, b"user"),
-        (("--profile", "list"), 0, b"rfc9106-second"),
     ],
 )
 def test_new_makes_or_says_why_not(args: tuple[str, ...], status: int, words: bytes) -> None:
     ran = run("new", *args, "--stdin", given=SECRET.encode())
     assert status == ran.returncode, ran.stderr
     assert words in ran.stdout + ran.stderr
+
+
+def test_profiles_are_listed_without_a_password() -> None:
+    ran = run("new", "--profile", "list")
+    assert (ran.returncode, b"rfc9106-second" in ran.stdout) == (0, True)
+    refused = run("new", "--profile", "list", "--stdin", given=SECRET.encode())
+    assert (refused.returncode, refused.stdout) == (2, b"")
 
 
 def test_new_as_json_keeps_to_its_schema() -> None:

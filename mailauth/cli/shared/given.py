@@ -21,11 +21,12 @@ def only(mode: str, used: frozenset[str]) -> None:
             raise UsageError(f"{mode} makes no use of {what}: leave it out.")
 
 
-def without(name: str, mode: str) -> None:
-    """Refuse this one where it was typed and ``mode`` makes no use of it.  Raises UsageError."""
+def without(mode: str, *names: str) -> None:
+    """Refuse those of these that were typed: ``mode`` makes no use of them.  Raises UsageError."""
     for parameter in _typed():
-        if parameter.name == name:
-            raise UsageError(f"{mode} makes no use of {parameter.opts[-1]}: leave it out.")
+        if parameter.name in names:
+            what = parameter.name.upper() if isinstance(parameter, click.Argument) else parameter.opts[-1]
+            raise UsageError(f"{mode} makes no use of {what}: leave it out.")
 
 
 def again() -> tuple[str, ...]:
