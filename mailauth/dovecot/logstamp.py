@@ -10,6 +10,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1 src/lib/failures.c (get_log_stamp_format, "%{
 
 import json
 import re
+from calendar import isleap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -162,6 +163,8 @@ class Stamps:
             ).astimezone()
             if year := number("year"):
                 return _in_zone(make(year), parts.get("zone"))
+            if (month, number("day")) == (2, 29) and not isleap(self.latest.year):
+                return make(self.latest.year - 1)
             when = make(self.latest.year)
             # Written before the turn of the year.
             return when if when <= self.latest + timedelta(days=1) else make(self.latest.year - 1)
