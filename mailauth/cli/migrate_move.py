@@ -50,11 +50,12 @@ class _Filled(click.ParamType[Any]):
 def move() -> None:
     """Add the users of one store to another.
 
-    Works between passwd-file, SQLite, MariaDB and PostgreSQL, in any direction, also where the target has
-    users already.  It reads the users whom the password query lets in (conditions such as active = 1 apply),
-    adds to each string the scheme that it has by default, and reads each row back in the transaction that
-    adds it.  Nothing is removed from the source, and no user of the target is overwritten: users who are
-    there with another string or in other upper and lower case, or twice in the source, are listed and left.
+    Works between passwd-file, SQLite, MariaDB and PostgreSQL, in any direction, and out of a directory (the
+    passdb ldap), also where the target has users already.  It reads the users whom the password query lets
+    in (conditions such as active = 1 apply), adds to each string the scheme that it has by default, and reads
+    each row back in the transaction that adds it.  Nothing is removed from the source, and no user of the
+    target is overwritten: users who are there with another string or in other upper and lower case, or twice
+    in the source, are listed and left.
 
     mailauth migrate undo ID, with the target as --url, removes the added rows that are unchanged.
 

@@ -48,7 +48,7 @@ def move(
     target, aside = opened_target(there.dovecot, no_directory(there), filled), Aside()
     try:
         with opened(users_out) as each:
-            rows = read(where.dovecot, no_directory(where))
+            rows = read(where.dovecot, where.source)
             found = moving.plan(
                 rows,
                 where.reader,

@@ -24,7 +24,7 @@ from mailauth.migrate.journal import Entry, Journal
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
 from mailauth.stores.adding import Target, folded
-from mailauth.stores.listing import Listed
+from mailauth.stores.rows import Listed
 from mailauth.stores.swaps import Row, Swap
 
 KIND = "move"  # of its journal

@@ -147,9 +147,9 @@ def of_url(
 
 
 def no_directory(where: Where) -> Source:
-    """The store of a command that knows no directories.  Raises Refused."""
+    """The store of a command that writes to no directory.  Raises Refused."""
     if isinstance(where.source, DirectorySource):
-        raise Refused(f"{where.label}: of a directory's entries only plan, apply, import and undo know.")
+        raise Refused(f"{where.label}: this command does not write to a directory.")
     return where.source
 
 

@@ -202,7 +202,7 @@ def prepare() -> None:
 def opened(source: DirectorySource) -> DirectoryTable:
     """Raises Refused where it cannot be told what to write, or the server refuses us; CannotObserve."""
     attribute, directory = source.attribute, source.directory
-    _begun(directory)
+    begin(directory)
     with linked(directory) as link:
         _, base = link.search(source.base, "base", "(objectClass=*)", ("entryUUID",), most=1)
         dry = dry_run.possible(link)
@@ -215,7 +215,7 @@ def opened(source: DirectorySource) -> DirectoryTable:
     )
 
 
-def _begun(directory: Directory) -> None:
+def begin(directory: Directory) -> None:
     """Let libldap read its settings: once, as Dovecot's own does, and not from our home or folder."""
     library = libldap.load()
     if library is None or not directory.uris:

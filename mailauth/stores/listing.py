@@ -14,9 +14,11 @@ from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
 from mailauth.oserrors import unseen
-from mailauth.stores import conditions, passwd_file, query, sql, streaming
+from mailauth.stores import conditions, directory_listing, directory_table, passwd_file, query, sql, streaming
 from mailauth.stores.database import Value
+from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.once import Once
+from mailauth.stores.rows import Listed
 from mailauth.stores.string_counts import files_of
 
 _USERDB = "userdb_"
@@ -24,25 +26,11 @@ _AT_ONCE = 20_000
 _STORED, _LAST = 1, 7  # fields of a line: the password, and the first one with extra fields
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One user.  ``stored`` is a secret.  ``fields``: what else the store says of a login (nologin ...).
-
-    ``never``: Dovecot never looks at it, and why.
-    """
-
-    user: bytes
-    stored: bytes | None
-    fields: tuple[str, ...] = ()
-    never: str = ""
-
-    def __repr__(self) -> str:
-        return "Listed(...)"
-
-
-def listed(source: Source) -> Iterator[Listed]:
+def listed(source: Source | DirectorySource) -> Iterator[Listed]:
     """To be asked where the store is.  Raises Refused, CannotObserve."""
-    if isinstance(source, SqlSource):
+    if isinstance(source, DirectorySource):
+        yield from directory_listing.listed(source)
+    elif isinstance(source, SqlSource):
         yield from _of_sql(source)
     elif isinstance(source, FileSource):
         for path in map(Path, files_of(source.path)) if query.VARIABLE.search(source.path) else [source.path]:
@@ -64,8 +52,10 @@ class _Reading:
         return list(islice(self.rows, _AT_ONCE))
 
 
-def read(dovecot: Installation, source: Source) -> Iterator[Listed]:
+def read(dovecot: Installation, source: Source | DirectorySource) -> Iterator[Listed]:
     """The same, where that Dovecot lives."""
+    if isinstance(source, DirectorySource):
+        directory_table.prepare()
     if not dovecot.pid:
         yield from listed(source)
         return

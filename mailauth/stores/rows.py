@@ -75,3 +75,19 @@ class Survey:
     def broken(self) -> tuple[HashClass, ...]:
         """What lets nobody in, or somebody else; but not what was locked on purpose."""
         return tuple(one for one in self.classes if one.fate not in (Fate.SOUND, Fate.LOCKED))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One user.  ``stored`` is a secret.  ``fields``: what else the store says of a login (nologin ...).
+
+    ``never``: Dovecot never looks at it, and why.
+    """
+
+    user: bytes
+    stored: bytes | None
+    fields: tuple[str, ...] = ()
+    never: str = ""
+
+    def __repr__(self) -> str:
+        return "Listed(...)"

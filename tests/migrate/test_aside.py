@@ -14,8 +14,8 @@ from mailauth.migrate.aside import Aside
 from mailauth.migrate.where import of_url
 from mailauth.stores import once
 from mailauth.stores.adding import target_of
-from mailauth.stores.listing import Listed
 from mailauth.stores.once import Once
+from mailauth.stores.rows import Listed
 from tests.cli.running import ROOT
 
 STORED = b"{SHA512-CRYPT}$6$rounds=1000$saltsalt$" + b"a" * 85 + b"."
