@@ -37,6 +37,7 @@ from mailauth.probes.scene import Scene
 from mailauth.probes.table import Probe
 from mailauth.remedies import placed
 from mailauth.rules import RULES
+from mailauth.waiting import for_auth
 
 _DEFAULT = Installation()
 _E = TypeVar("_E", bound=Evidence)
@@ -53,7 +54,7 @@ def concluded(
     login = shlex.join(["sudo", "mailauth", "diagnose", *which, "--login", "-p", user or "USER"])
     merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
     seen = tuple(_with(command, fact) for fact in seen)
-    findings, undecided = apply(RULES, merged)
+    findings, undecided = for_auth(*apply(RULES, merged), merged[0].get(LookedUp))
     findings = [_placed(dovecot, login, _by_hand(one, seen)) for one in findings]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}

@@ -305,8 +305,11 @@ def test_conf014_the_only_passdb_waits_for_another(proof: Make, dovecot_version:
     line = next(line for line in before.splitlines() if line.startswith("passdb"))
     told.lab.config.write_text(before.replace(line, f"{line}\n  skip = unauthenticated", 1))
     told.lab.restart()
-    [found] = told.look().diagnosis.findings
+    seen = told.look().diagnosis
+    [found] = seen.findings
     assert found.rule.code == "CONF014"
+    assert seen.undecided == ()  # one sentence stands for all that waits for a passdb
+    assert re.search(r"Until that is mended, \d\d other checks have nothing to look at", found.problem.says)
     assert "skip = unauthenticated" in found.problem.says
     assert "Take skip = unauthenticated out of passdb 1" in found.problem.remedy.summary
 
