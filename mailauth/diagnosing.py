@@ -210,7 +210,7 @@ def _log_in(shared: Facts, scene: Scene) -> Scene:
 
 
 def refused(target: Target, refusal: Refusal) -> Looked:
-    """Dovecot does not take its configuration: that is found, and nothing else can be looked at.
+    """Dovecot refuses its configuration: that is found, and nothing else can be looked at.
 
     Raises CannotObserve where another Dovecot runs with it, which may well take it.
     """

@@ -76,7 +76,7 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
     undecided += more
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     undecided += [one for facts in cases[:1] for one in _open(rules, facts) if one.rule.code not in loud]
-    # What is said last is for want of a weightier cause; a note is none.
+    # What is said last is for lack of a weightier cause; a note is none.
     others = (one.severity for one in findings if not one.rule.last and one.severity is not Severity.NOTE)
     heaviest = min(map(_WEIGHT.index, others), default=len(_WEIGHT))
     findings = [one for one in findings if not one.rule.last or _WEIGHT.index(one.severity) < heaviest]
@@ -170,7 +170,7 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     if bears is None or bears is Bears.NOTHING:
         return problem
     if bears in _OF_FILE and any(isinstance(one, AuthStart) for one in problem.because):
-        return problem  # auth does not start for want of that file: no passdb is asked
+        return problem  # auth does not start for lack of that file: no passdb is asked
     if bears in (Bears.DATABASE, Bears.CONNECTION) and _of_userdb(facts):
         return _of_session(problem, facts)
     if bears is Bears.MAIL:

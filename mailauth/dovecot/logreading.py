@@ -146,7 +146,7 @@ def _no_collector() -> Iterator[None]:
 
 @contextmanager
 def _said_where(read: Read) -> Iterator[None]:
-    """Where it ended for want of time, if it did."""
+    """Where it ended for lack of time, if it did."""
     before = read.size
     try:
         yield

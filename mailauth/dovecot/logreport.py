@@ -143,7 +143,7 @@ class Read:
     size: int = 0
     long: int = 0  # lines that are none of Dovecot's for their length
     own: int = 0  # lines of logins that mailauth made
-    stopped: str = ""  # where, for want of time
+    stopped: str = ""  # where, for lack of time
     sources: list[str] = field(default_factory=list)
 
 

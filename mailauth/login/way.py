@@ -80,7 +80,7 @@ class Attempt:
     offered: tuple[str, ...] = field(default=())  # the mechanisms
     depends: str = ""
     memory: int = 0  # of the stored hash: bytes to verify it
-    ours: bool = False  # not seen for want of a right or an option of ours
+    ours: bool = False  # not seen for lack of a right or an option of ours
 
     @property
     def ok(self) -> bool:

@@ -152,5 +152,5 @@ class PassdbFit:
 
     @property
     def short(self) -> bool:
-        """A login fails, or would at peak for want of something other than vsz_limit."""
+        """A login fails, or would at peak for lack of something other than vsz_limit."""
         return any(one.harms for one in self.services) or any(one.bites != "no" for one in self.beyond)

@@ -60,7 +60,7 @@ class Plan:
     keyless: str = ""  # that the table has no primary key, and what to do before apply
     sample: tuple[str, ...] = ()  # what known passwords say of strings whose form leaves them open
     asked: str = ""  # the same as a question, where no configuration says what is offered
-    stopped: bool = False  # for want of time: later rows were not looked at
+    stopped: bool = False  # for lack of time: later rows were not looked at
 
     @property
     def changes(self) -> int:

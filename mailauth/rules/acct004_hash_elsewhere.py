@@ -1,4 +1,4 @@
-"""Passdb passwd looks for the hash where it is not.
+"""Passdb passwd looks for the hash in the wrong place.
 
 What you see
     Every login fails as if the password were wrong.
@@ -19,7 +19,9 @@ from mailauth.stores.pam_modules import Why
 _ADVICE = {Why.SHADOWED: "Use passdb pam (on 2.3, passdb shadow would do, too) in place of passdb passwd."}
 
 
-@rule("ACCT004", "Passdb passwd looks for the hash where it is not", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule(
+    "ACCT004", "Passdb passwd looks for the hash in the wrong place", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY
+)
 def hash_elsewhere(
     accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None
 ) -> Problem | None:

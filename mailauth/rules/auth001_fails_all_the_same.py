@@ -35,7 +35,7 @@ _NAMED = (
 
 @rule(
     "AUTH001",
-    "The password is right, the hash fits, and the login fails",
+    "The password is right, the hash fits, but the login fails",
     Severity.BLOCKS_LOGIN,
     yields_to=_NAMED,
     bears=Bears.NOTHING,

@@ -24,7 +24,7 @@ _FROM = 2  # one failure is a typing error: 4 seconds
 _OFF = [block("service", "anvil", block("unix_listener", "anvil-auth-penalty", Setting("mode", "0")))]
 
 
-@rule("AUTH006", "The user's address is held back after failed logins", Severity.RISK)
+@rule("AUTH006", "Dovecot delays logins from the user's address after failures", Severity.RISK)
 def held_back(configured: Configured, penalties: Penalties, log: UserInLog) -> Problem | None:
     found = [one for one in penalties.addresses if one.level >= _FROM and one.ip in log.addresses]
     if not found:

@@ -32,7 +32,7 @@ _TOO_MANY = "Maximum number of connections from user+IP"
 
 @rule(
     "AUTH013",
-    "auth takes the login, and the mail service fails",
+    "auth accepts the login, but the mail service fails",
     Severity.BLOCKS_LOGIN,
     yields_to=_NAMED,
     bears=Bears.NOTHING,

@@ -11,7 +11,7 @@ Why
 How we know
     auth was asked for and did not greet, no process of it was there, and the log has its last words.
 What to do
-    Mend what the line names.  doveadm reload starts auth again at once.
+    Fix what the line names.  doveadm reload starts auth again at once.
 """
 
 import re

@@ -11,7 +11,7 @@ How we know
     Dovecot logged it, since it last started or was reloaded, and no session has ended as it should.  What it
     logged of one other user only, whose mail may be what is broken, is a risk.
 What to do
-    Mend what the line names, then doveadm reload.
+    Fix what the line names, then doveadm reload.
 """
 
 from mailauth.evidence import Configured, LogTrouble, LogWindow, UserName

@@ -20,7 +20,7 @@ from mailauth.rules import log_case
 
 @rule(
     "AUTH016",
-    "The login fails, and nothing looked at explains it",
+    "The login fails, and no check explains it",
     Severity.BLOCKS_LOGIN,
     last=True,
     yields_to=("PAM004",),

@@ -1,4 +1,4 @@
-"""A user has as many sessions from one address as may be, and the next login is refused.
+"""A user has reached the limit of sessions from one address, and the next login is refused.
 
 What you see
     The password is right, and one device or program does not get in: "[LIMIT] Maximum number of connections
@@ -26,7 +26,7 @@ _ROOM = 2  # times as many as now
 
 @rule(
     "AUTH019",
-    "A user has as many sessions from one address as may be",
+    "A user has reached the limit of sessions from one address",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
 )

@@ -9,7 +9,7 @@ How we know
     Dovecot logged the failures since it last started or was reloaded, and no login of this user that worked
     after them.  Where all were for a wrong password, that is a note: the user may have mistyped it.
 What to do
-    Mend what the words name; mailauth diagnose --login -p USER shows whether it still fails.
+    Fix what these words name; mailauth diagnose --login -p USER shows whether it still fails.
 """
 
 from mailauth.dovecot.messages import Why
@@ -23,7 +23,7 @@ _TYPED = frozenset({Why.MISMATCH, Why.EMPTY})
 _OF_A_PASSDB = _TYPED | {Why.UNKNOWN, Why.SCHEME, Why.NAME, Why.OTHER, Why.NOT_TOLD}
 
 
-@rule("AUTH020", "Logins of this user fail, by the log", Severity.RISK, last=True, bears=Bears.NOTHING)
+@rule("AUTH020", "The log has failed logins of this user", Severity.RISK, last=True, bears=Bears.NOTHING)
 def fails_in_the_log(
     log: UserInLog, lookups: LookedUp | None, logins: Logins | None, window: LogWindow | None
 ) -> Problem | None:

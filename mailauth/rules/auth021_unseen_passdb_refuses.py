@@ -9,7 +9,7 @@ How we know
     after them.  Where all were for a wrong password or an unknown user, that is a note: on any server users
     mistype, and others guess.
 What to do
-    Mend what the words name; mailauth diagnose --login -p USER shows whether one of them still fails.
+    Fix what these words name; mailauth diagnose --login -p USER shows whether one of them still fails.
 """
 
 from mailauth.dovecot.messages import Why
@@ -23,7 +23,7 @@ _SHOWN = 3
 
 @rule(
     "AUTH021",
-    "Logins fail by a passdb that was not looked into",
+    "Logins fail at a passdb that could not be checked",
     Severity.RISK,
     yields_to=("LUA004",),
     bears=Bears.NOTHING,

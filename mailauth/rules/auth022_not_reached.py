@@ -1,4 +1,4 @@
-"""What a passdb asks is not reached: OAuth2's server, an IMAP server, a dict, or checkpassword's program.
+"""What a passdb asks cannot be reached: OAuth2's server, an IMAP server, a dict, or checkpassword's program.
 
 What you see
     Logins fail with "Temporary authentication failure" ([UNAVAILABLE]), or as a wrong password, whatever the
@@ -19,7 +19,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 @rule(
     "AUTH022",
-    "What a passdb asks is not reached",
+    "What a passdb asks cannot be reached",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
     watch="server",

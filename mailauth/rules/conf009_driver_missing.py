@@ -31,7 +31,7 @@ _PACKAGES = {
 
 @rule(
     "CONF009",
-    "The driver of a passdb or userdb is not there",
+    "The driver of a passdb or userdb is not available",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NEXT_START,
     watch="server",

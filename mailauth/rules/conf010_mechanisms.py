@@ -25,7 +25,7 @@ from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD
 
 @rule(
     "CONF010",
-    "auth_mechanisms cannot work as it is",
+    "auth_mechanisms cannot work as it is set",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NEXT_START,
     watch="server",

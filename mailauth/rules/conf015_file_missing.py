@@ -20,7 +20,7 @@ from mailauth.rules import passdb_case
 
 @rule(
     "CONF015",
-    "A file that a passdb reads is not there",
+    "A file that a passdb reads is missing",
     Severity.BLOCKS_LOGIN,
     bears=Bears.CLOSED_FILE,
     watch="server",

@@ -4,7 +4,7 @@ What you see
     Clients cannot connect: "Connection refused".
 Why
     It was stopped, it did not start again after an upgrade or a change of its configuration, or the
-    kernel killed it for want of memory.
+    kernel killed it for lack of memory.
 How we know
     master.pid in base_dir names no running master.  The log's last error line is shown, where it has one:
     "service(imap-login): listen(*, 143) failed: Address already in use".

@@ -9,7 +9,7 @@ Why
 How we know
     doveconf was asked; its words are shown.
 What to do
-    Mend the line that is named, ask doveconf -n again, and reload when it is silent.
+    Correct the line that is named, ask doveconf -n again, and reload when it is silent.
 """
 
 from mailauth.evidence import Accepted
@@ -17,7 +17,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import misfit_remedy
 
 
-@rule("CONF019", "Dovecot does not take its configuration", Severity.BLOCKS_LOGIN, bears=Bears.START)
+@rule("CONF019", "Dovecot refuses its configuration", Severity.BLOCKS_LOGIN, bears=Bears.START)
 def refused(accepted: Accepted) -> Problem | None:
     words = accepted.words
     if not words or "dovecot_config_version" in words or "dovecot_storage_version" in words:

@@ -1,4 +1,4 @@
-"""The password query names a column that is not there.
+"""The password query names a column that does not exist.
 
 What you see
     Every login fails with a temporary error.  The log says "Password query failed" and the server's
@@ -30,7 +30,7 @@ def _is_the_name(user: str, says: str) -> bool:
 
 @rule(
     "DB004",
-    "The password query names a column that is not there",
+    "The password query names a column that does not exist",
     Severity.BLOCKS_LOGIN,
     bears=Bears.DATABASE,
     watch="server",

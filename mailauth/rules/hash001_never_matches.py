@@ -13,7 +13,7 @@ How we know
     doveadm of 2.3 and 2.4; the first place where it breaks them is named.
 What to do
     Set the user's password again, or mend the string: mailauth hash show says where it is broken,
-    and gives the mended string where nothing is lost by mending.
+    and gives the repaired string where nothing is lost by mending.
 """
 
 from mailauth.dovecot.drivers import Question

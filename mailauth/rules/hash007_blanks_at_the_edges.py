@@ -13,7 +13,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; without the blanks it is a sound hash.
 What to do
-    Take it away: mailauth hash show prints the mended string, and the password stays the same. In a
+    Take it away: mailauth hash show prints the repaired string, and the password stays the same. In a
     CHAR column that lasts only once the column is VARCHAR: ALTER TABLE ... ALTER COLUMN ... TYPE
     VARCHAR(255), then UPDATE ... SET password = RTRIM(password).
 """
@@ -24,7 +24,7 @@ from mailauth.hashes.damaged import WRAPPED, Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH007", "Blanks or line ends stand around the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule("HASH007", "Blanks or line ends surround the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BLANKS)
     if found is None:

@@ -9,7 +9,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; without the quotes it is a sound hash, or the password given.
 What to do
-    Take it away: mailauth hash show prints the mended string, and the password stays the same.
+    Take it away: mailauth hash show prints the repaired string, and the password stays the same.
 """
 
 from mailauth.evidence import StoredHash
@@ -18,7 +18,7 @@ from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH008", "Quotes stand around the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule("HASH008", "Quotes surround the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def quotes_around(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.QUOTES)
     return None if found is None else hash_case.around(stored, found)

@@ -10,7 +10,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; without the first scheme it is a sound hash.
 What to do
-    Take the first one away: mailauth hash show prints the mended string, and the password stays the
+    Take the first one away: mailauth hash show prints the repaired string, and the password stays the
     same. Let only one tool write it.
 """
 
@@ -20,7 +20,7 @@ from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH009", "Two {SCHEME} stand before the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule("HASH009", "The stored hash has two {SCHEME} prefixes", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def two_prefixes(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.TWO_PREFIXES)
     if found is None:

@@ -12,7 +12,7 @@ How we know
     twice.
 What to do
     Set the password again, with the hash in single quotes. Where each $ is doubled or has a
-    backslash before it, mailauth hash show prints the mended string.
+    backslash before it, mailauth hash show prints the repaired string.
 """
 
 from mailauth.evidence import StoredHash

@@ -11,7 +11,7 @@ How we know
     The hash's own beginning, or its length, says which scheme made it, and under that name it is
     sound.
 What to do
-    Give it its right name: mailauth hash show prints the mended string, and the password stays the
+    Give it its right name: mailauth hash show prints the repaired string, and the password stays the
     same. Then correct what writes it, often a setting of the panel or a CONCAT in the query.
 """
 
@@ -21,7 +21,7 @@ from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
-@rule("HASH012", "The hash stands under another scheme's name", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule("HASH012", "The hash is labelled with another scheme's name", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def wrong_label(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.MISLABELLED)
     if found is None:

@@ -1,4 +1,4 @@
-"""The Argon2 salt or tag is shorter than libsodium takes.
+"""The Argon2 salt or tag is too short for libsodium.
 
 What you see
     Every password fails. The log says "Password mismatch", as for a wrong password.
@@ -21,7 +21,7 @@ from mailauth.rules import hash_case
 
 @rule(
     "HASH017",
-    "The Argon2 salt or tag is shorter than libsodium takes",
+    "The Argon2 salt or tag is too short for libsodium",
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )

@@ -9,7 +9,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the first parameter that it does not take is named.
 What to do
-    Where only the order is wrong, mailauth hash show prints the mended string; else set the
+    Where only the order is wrong, mailauth hash show prints the repaired string; else set the
     password again.
 """
 
@@ -21,7 +21,7 @@ from mailauth.rules import hash_case
 
 @rule(
     "HASH018",
-    "The Argon2 parameters are not written as libsodium takes them",
+    "The Argon2 parameters are not written as libsodium requires",
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )

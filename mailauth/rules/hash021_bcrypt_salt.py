@@ -10,7 +10,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the place that is refused is named.
 What to do
-    Where only the salt's last character is another, mailauth hash show prints the mended string;
+    Where only the salt's last character is another, mailauth hash show prints the repaired string;
     else set the password again.
 """
 

@@ -22,7 +22,7 @@ from mailauth.rules import hash_case
 
 @rule(
     "HASH030",
-    "The hash is another software's, in a form that Dovecot does not have",
+    "The hash is in another software's format, which Dovecot does not read",
     Severity.BLOCKS_LOGIN,
     yields_to=("HASH036",),
     bears=Bears.ENTRY,

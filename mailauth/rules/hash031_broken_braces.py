@@ -8,7 +8,7 @@ Why
 How we know
     With whole braces it is a sound hash, or the password given.
 What to do
-    Put the braces right: mailauth hash show prints the mended string, and the password stays the
+    Put the braces right: mailauth hash show prints the repaired string, and the password stays the
     same. Braces around a password that is stored as it is: take them away.
 """
 

@@ -11,7 +11,7 @@ How we know
     filter, as the user of the system that auth runs as.  The code is the server's (RFC 4511), or libldap's
     where it is below 0.  The user's own password was sent to nobody.
 What to do
-    Mend what the server's words name.
+    Fix what the server's message names.
 """
 
 from mailauth.evidence import DirectoryAnswers, Logins, LogWindow

@@ -1,4 +1,4 @@
-"""The directory returns no password of the user's entry.
+"""The directory returns no password for the user's entry.
 
 What you see
     The login fails.  2.3 logs "No password returned (and no nopassword)"; 2.4 "No such attribute", with a
@@ -29,7 +29,7 @@ _ADVICE = {
 
 @rule(
     "LDAP004",
-    "The directory returns no password of the user's entry",
+    "The directory returns no password for the user's entry",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
 )

@@ -1,4 +1,4 @@
-"""No entry of the directory is this user's.
+"""The directory has no entry for this user.
 
 What you see
     The login fails as if the password were wrong; the log says "unknown user".
@@ -24,7 +24,7 @@ _ADVICE = {
 }
 
 
-@rule("LDAP005", "No entry of the directory is this user's", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
+@rule("LDAP005", "The directory has no entry for this user", Severity.BLOCKS_LOGIN, bears=Bears.NOTHING)
 def no_entry(answers: DirectoryAnswers, _user: UserName, logins: Logins | None) -> Problem | None:
     # Of a user who is asked about: that nobody has no entry is well.
     found = tuple(one for one in answers.those(Directed.NOBODY) if one.alone)

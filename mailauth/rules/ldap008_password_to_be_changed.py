@@ -1,4 +1,4 @@
-"""The directory takes the password, and wants it changed.
+"""The directory accepts the password but requires a change.
 
 What you see
     Logins work.  Nothing in Dovecot's log says that the server has the password marked (pwdReset).
@@ -15,7 +15,9 @@ from mailauth.evidence import UserBind
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
-@rule("LDAP008", "The directory takes the password, and wants it changed", Severity.NOTE, bears=Bears.NOTHING)
+@rule(
+    "LDAP008", "The directory accepts the password but requires a change", Severity.NOTE, bears=Bears.NOTHING
+)
 def password_to_be_changed(bind: UserBind) -> Problem | None:
     if not bind.told.change:
         return None

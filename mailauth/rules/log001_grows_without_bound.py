@@ -51,7 +51,7 @@ class _Room(Enum):
     OPEN = "not known"
 
 
-@rule("LOG001", "A client retries a failing login for ever", Severity.RISK)
+@rule("LOG001", "A client retries a failing login without end", Severity.RISK)
 def grows_without_bound(
     log: LogStreams,
     name: UserName | None,

@@ -11,7 +11,7 @@ How we know
     Dovecot's log has at least 200 such lines without a pause, 20 a second or more, the last one less than 5
     seconds before it was read.  Bytes a day are those of these lines; the filesystem is asked what is free.
 What to do
-    Mend what the lines name.  logrotate does not help: it runs once a day, or once an hour.
+    Fix what the lines name.  logrotate does not help: it runs once a day, or once an hour.
 """
 
 from mailauth.evidence import ContainerLog, Filesystems, Logins, LogTrouble, LogWindow, LookedUp, Said

@@ -11,7 +11,7 @@ How we know
     The file's mode was compared with auth's user, and Lua's own library compiled it in a child without
     rights; nothing of it was run.  Modules were looked for in the library's own folders.
 What to do
-    Mend what is named, and reload.
+    Fix what is named, and reload.
 """
 
 from mailauth.evidence import AuthStart, Logins, LuaScripts

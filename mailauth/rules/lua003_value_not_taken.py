@@ -1,4 +1,4 @@
-"""The Lua script returns a value that this Dovecot does not take.
+"""The Lua script returns a value that this Dovecot does not accept.
 
 What you see
     Logins fail with a temporary error ([UNAVAILABLE]) with the right password, or with a wrong one where it
@@ -25,7 +25,7 @@ _SHOWN = 4
 
 @rule(
     "LUA003",
-    "The Lua script returns a value that this Dovecot does not take",
+    "The Lua script returns a value that this Dovecot does not accept",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
     watch="server",

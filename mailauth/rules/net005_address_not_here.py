@@ -25,7 +25,7 @@ _NOBODY = frozenset({"no route to host", "host is unreachable", "network is unre
 
 @rule(
     "NET005",
-    "The server's address is not here, or nothing leads to it",
+    "The server's address is not on this machine, or no route leads to it",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
 )

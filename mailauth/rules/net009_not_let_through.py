@@ -22,7 +22,7 @@ _SILENCE = "does not answer"  # a login service with no process free would be si
 
 @rule(
     "NET009",
-    "A connection is not let through to where Dovecot listens",
+    "Connections to the port where Dovecot listens are blocked",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
 )

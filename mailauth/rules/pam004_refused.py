@@ -1,4 +1,4 @@
-"""PAM, asked about the password, says no.
+"""PAM refuses the password or the account.
 
 What you see
     The login fails; Dovecot logs "pam_authenticate() failed" or "pam_acct_mgmt() failed", and no word of what
@@ -11,7 +11,7 @@ How we know
     same service, name and rights, and no session opened.  The function, its code and the modules' words are
     PAM's own.
 What to do
-    7 from pam_authenticate() is a wrong password, or a module that says no more.  Otherwise mend what the
+    7 from pam_authenticate() is a wrong password, or a module that says no more.  Otherwise fix what the
     words and the code name (pam(3), "RETURN VALUES"); the modules' own reasons stand in auth.log or the
     journal.
 """
@@ -25,7 +25,7 @@ _OTHER = "Mend what PAM's words and code name; the modules' own reasons stand in
 
 
 @rule(
-    "PAM004", "PAM, asked about the password, says no", Severity.BLOCKS_LOGIN, last=True, bears=Bears.ANSWER
+    "PAM004", "PAM refuses the password or the account", Severity.BLOCKS_LOGIN, last=True, bears=Bears.ANSWER
 )
 def refused(answer: PamAnswer, check: PasswordCheck | None) -> Problem | None:
     if answer.told.taken or (check and check.lets_in_by not in (0, answer.number)):

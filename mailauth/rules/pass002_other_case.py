@@ -1,4 +1,4 @@
-"""The password is right but for capitals and small letters.
+"""The password is right except for upper and lower case.
 
 What you see
     The login fails.  The log says "Password mismatch".
@@ -19,7 +19,7 @@ from mailauth.rules.variant_case import right_but_for
 
 @rule(
     "PASS002",
-    "The password is right but for capitals and small letters",
+    "The password is right except for upper and lower case",
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )

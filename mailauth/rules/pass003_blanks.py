@@ -19,7 +19,7 @@ from mailauth.rules.variant_case import right_but_for
 
 @rule(
     "PASS003",
-    "The password is right but for blanks or invisible characters",
+    "The password is right except for blanks or invisible characters",
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )

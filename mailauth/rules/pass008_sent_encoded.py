@@ -1,4 +1,4 @@
-"""The password is right but for escapes: %40, &amp;, a backslash, a variable of a shell.
+"""The password is right except for escapes: %40, &amp;, a backslash, a variable of a shell.
 
 What you see
     Only users with special characters in the password cannot log in, or only by way of one program: a
@@ -20,7 +20,7 @@ from mailauth.remedies import HASH_NEW, remedy
 from mailauth.rules.variant_case import right_but_for
 
 
-@rule("PASS008", "The password is right but for escapes", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
+@rule("PASS008", "The password is right except for escapes", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def sent_encoded(variant: PasswordVariant) -> Problem | None:
     return right_but_for(
         variant,

@@ -1,4 +1,4 @@
-"""Users stand in a passwd-file several times: only the first line counts.
+"""A passwd-file lists users several times: only the first line counts.
 
 What you see
     A new password is set, and the old one goes on working.
@@ -16,7 +16,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import store_case
 
 
-@rule("STORE008", "Users stand in a passwd-file several times", Severity.RISK, bears=Bears.ROWS)
+@rule("STORE008", "A passwd-file lists users several times", Severity.RISK, bears=Bears.ROWS)
 def names_twice_in_file(surveys: Surveys) -> Problem | None:
     found = [one for one in surveys.stores if one.survey.twice and one.passdb.driver == "passwd-file"]
     if not found:

@@ -20,7 +20,7 @@ from mailauth.rules import store_case
 
 @rule(
     "STORE010",
-    "Rows of the store accept their lock, or nothing, as the password",
+    "Rows of the store accept a lock mark, or nothing, as the password",
     Severity.RISK,
     watch="rows",
 )

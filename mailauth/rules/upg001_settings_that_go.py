@@ -17,7 +17,7 @@ from mailauth.rules import misfit_remedy
 
 @rule(
     "UPG001",
-    "Settings that the version asked about refuses",
+    "The version asked about refuses settings of this configuration",
     Severity.BLOCKS_LOGIN,
     bears=Bears.NOTHING,
     traits=[Trait.OF_UPGRADE],

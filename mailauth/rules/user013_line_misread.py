@@ -21,7 +21,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 @rule(
     "USER013",
-    "A line of the passwd-file is not read as it was meant",
+    "Dovecot reads a line of the passwd-file differently than intended",
     Severity.BLOCKS_LOGIN,
     bears=Bears.ENTRY,
 )

@@ -1,4 +1,4 @@
-"""A passdb lets the user in, and the userdbs do not know the user.
+"""A passdb accepts the user, but no userdb knows the user.
 
 What you see
     doveadm auth test succeeds, and an IMAP login fails: the connection is closed, or "Internal error
@@ -25,7 +25,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 @rule(
     "USERDB001",
-    "A passdb lets the user in, and the userdbs do not know the user",
+    "A passdb accepts the user, but no userdb knows the user",
     Severity.BLOCKS_LOGIN,
     bears=Bears.MAIL,
 )
