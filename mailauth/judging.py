@@ -50,7 +50,7 @@ _OF_AUTH = _STARTS | {Bears.AUTH}
 _SHOWN = _OF_ENTRY | _OF_FILE | _OF_ANSWER | _OF_AUTH
 # What is said of these rests on the files, which need not be what runs (CONF016).
 _BY_THE_FILES = _OF_ENTRY - {Bears.RUNNING} | _OF_ANSWER | {Bears.MECHANISM}
-_LET_IN = "A login made now was let in all the same: by the auth cache, or by another passdb or entry."
+_LET_IN = "A login made now still worked: by the auth cache, or by another passdb or entry."
 _WEIGHT = (Severity.BLOCKS_LOGIN, Severity.RISK, Severity.NOTE)
 
 
@@ -189,7 +189,7 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
     return _on_the_way(rule, bears, problem, lookups, facts)
 
 
-_LETS_ANYONE_IN = "Any password logs in all the same."
+_LETS_ANYONE_IN = "Any password still logs in."
 _GOES_ON = "The auth that runs goes on with what it read before: logins work until the next reload or start."
 
 
@@ -213,7 +213,7 @@ def _of_mail(problem: Problem, facts: Facts) -> Problem:
 def _of_session(problem: Problem, facts: Facts) -> Problem:
     session = facts.get(MailSession)
     worked = isinstance(session, MailSession) and not session.ended_at
-    return lowered(problem, "A session made now worked all the same.") if worked else problem
+    return lowered(problem, "A session made now still worked.") if worked else problem
 
 
 def _of_userdb(facts: Facts) -> bool:
@@ -244,12 +244,12 @@ def _on_the_way(
             return None  # HASH023 says that any password logs in
         return replace(lowered(problem, _LETS_ANYONE_IN), certainty=problem.certainty)
     if bears is Bears.CLOSED_FILE and (by := _without_files(lookups, facts)):
-        return replace(lowered(problem, f"{by} lets the user in all the same."), certainty=problem.certainty)
+        return replace(lowered(problem, f"{by} still lets the user in."), certainty=problem.certainty)
     if bears in _OF_ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
         by = next((step.passdb for step in end.steps if step.number == end.decided_by), "another passdb")
         also = f"That holds for this passdb alone: a password that {by} takes logs in."
         if isinstance(facts.get(PasswordCheck), PasswordCheck):  # else whose password it is is not known
-            also = f"{by} lets the user in all the same."
+            also = f"{by} still lets the user in."
         return replace(lowered(problem, also), certainty=problem.certainty)
     return problem
 
@@ -338,7 +338,7 @@ def _without_auth(findings: list[Finding], cases: Sequence[Facts]) -> Judged:
     if not dead and not silent:
         return findings, []
     cause = dead[0].rule.code if dead else NO_AUTH
-    first = f"{cause[0].upper()}{cause[1:]}: mend that first."
+    first = f"{cause[0].upper()}{cause[1:]}: fix that first."
     kept: list[Finding] = []
     undecided: list[Undecided] = []
     for one in findings:

@@ -67,7 +67,7 @@ def prepare(door: Door, mechanism: Mechanism | None) -> None:
             verified()
 
 
-_INSECURE = "--insecure sends it all the same"
+_INSECURE = "--insecure sends it anyway"
 _GRACE = 0.2  # seconds more for a step than for each of its answers
 
 

@@ -95,7 +95,7 @@ def plan_for(code: str, target: Target) -> Ready:
             raise CannotObserve(f"whether {code} is the case could not be seen: {down.problem.says}")
         others = ", ".join(dict.fromkeys(one.rule.code for one in looked.diagnosis.findings)) or "nothing"
         whom = f" for {target.user!r}" if target.user else ""
-        raise UsageError(f"{code} is not found now{whom} (found: {others}); nothing to mend.")
+        raise UsageError(f"{code} is not found now{whom} (found: {others}); there is nothing to fix.")
     return planned(found, looked, target)
 
 
@@ -373,7 +373,7 @@ class _Work:
         if left:
             words = ["mailauth", "fix", blocking[0].rule.code, *([target.user] if target.user else [])]
             again = shlex.join([*words, *options(target.dovecot)])
-            self.notes.append(f"still found: {left}; mend it next: {again}")
+            self.notes.append(f"still found: {left}; fix it next: {again}")
         self.notes += [
             f"{one.rule.code} could not be decided." for one in after.undecided if one.rule.code in codes
         ]

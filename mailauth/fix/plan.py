@@ -190,7 +190,7 @@ class _Desk:
         for change in self.changes():
             if said := generated(change.before or b""):
                 yield (
-                    f"{change.path} says of itself: {visible(said)!r}. What writes it takes this change away:"
+                    f"{change.path} says of itself: {visible(said)!r}. Its writer will remove this change:"
                     " make the change there, too."
                 )
 

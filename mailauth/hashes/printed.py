@@ -70,7 +70,7 @@ def rows(it: Explanation) -> list[tuple[str, str, str]]:
     if it.params:
         lines.append(("parameters", ", ".join(f"{name}={value}" for name, value in it.params), ""))
     if it.scheme:
-        memory = f"{it.memory.total / 2**20:.1f} MiB" if it.memory.total else "no memory to speak of"
+        memory = f"{it.memory.total / 2**20:.1f} MiB" if it.memory.total else "hardly any memory"
         lines.append(("takes", f"{memory}, about {_duration(it.seconds)} of one core", ""))
     if it.strength:
         mood = "good" if it.strength.level.value == "good" else "bad"

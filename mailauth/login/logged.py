@@ -30,7 +30,7 @@ _TELLING = (Breaks.LOGIN_PROCESS, Breaks.MAIL)
 _CAUSES = (
     (
         r"not permitted \(see (first|last)_valid_",
-        "the uid or gid is not allowed (first_valid_uid and its like)",
+        "the uid or gid is not allowed (first_valid_uid and similar settings)",
     ),
     (r"missing UID|User is missing", "the userdb gives no uid"),
     (r"[Hh]ome dir|Can't expand ~|chdir\(", "the home folder"),

@@ -56,7 +56,7 @@ class Change:
     def careful(self) -> tuple[str, ...]:
         """Of each file that says that a program writes it: what follows."""
         return tuple(
-            f"{one.path} says of itself: {said!r}. What writes it takes this change away: make it there, too"
+            f"{one.path} says of itself: {said!r}. Its writer will remove this change: make it there, too"
             for one in self.files
             if (said := generated(one.before or b""))
         )
@@ -247,7 +247,9 @@ def not_proven(change: Change, table: Table, page: int, reader: Reader, in_befor
             " something still writes such strings"
         )
     shut_out = set(map(_name, in_before)) - set(map(_name, who_gets_in(change, in_before)))
-    return f"these users got in before, and do not now: {', '.join(sorted(shut_out))}" if shut_out else ""
+    return (
+        f"these users could log in before, and cannot now: {', '.join(sorted(shut_out))}" if shut_out else ""
+    )
 
 
 def _name(known: Known) -> str:

@@ -67,9 +67,9 @@ def _end(told: FixReport) -> Iterator[str]:
             yield from _stays(told)
         case "undone":
             left = [step.what for step in told.steps if not step.ok]
-            yield f"Taken back, but for: {'; '.join(left)}" if left else "Taken back."
+            yield f"Taken back, except: {'; '.join(left)}" if left else "Taken back."
             yield from _stays(told)
         case _:
             why = f" ({told.problem})" if told.problem else ""
             again = f"mailauth fix --undo {told.id}"
-            yield f"HALF DONE{why}: not all could be taken back; mend what failed above, then: {again}"
+            yield f"HALF DONE{why}: not all could be taken back; correct what failed above, then: {again}"

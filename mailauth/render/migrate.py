@@ -189,7 +189,7 @@ def report_text(report: Report, head: Head, again: str, back: str, key: str = ""
         ("locked by someone else, left alone", report.locked),
         ("were left alone, for the reasons below", report.failed),
         ("may be several things, and were left alone: plan lists them", report.undecided),
-        ("match no password, and no rule mends them: plan lists them", report.broken),
+        ("match no password, and no rule repairs them: plan lists them", report.broken),
         ("plaintexts that the journal does not hold", report.not_kept),
     ):
         if count:

@@ -31,7 +31,7 @@ def problem(
     wrong = check is not None and bool(check.verdicts) and Verdict.MATCH not in check.verdicts
     said = dict.fromkeys(fault.says for _, fault in found)
     unless = found[0][0].unless
-    also = f" {unless} may let the user in all the same." if unless else ""
+    also = f" {unless} may still let the user in." if unless else ""
     if unless and failed:
         also = f" {unless} did not let the user in either."
     return Problem(

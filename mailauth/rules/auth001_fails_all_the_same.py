@@ -1,4 +1,4 @@
-"""The password is right and its hash fits, and the login fails all the same.
+"""The password is right and its hash fits, but the login still fails.
 
 What you see
     A real login fails although the stored hash matches and the verifying process has room for it.

@@ -1,4 +1,4 @@
-"""A service has as many clients as it may have, and Dovecot turns others away.
+"""A service has reached its limit of clients, and Dovecot turns others away.
 
 What you see
     Logins hang or fail when many are connected.  The log says "service(auth): client_limit (1000)

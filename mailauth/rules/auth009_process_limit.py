@@ -1,4 +1,4 @@
-"""A service has as many processes as it may have, and Dovecot turns clients away.
+"""A service has reached its limit of processes, and Dovecot turns clients away.
 
 What you see
     Connections are accepted and nothing follows, or they end at once.  The log says
@@ -11,8 +11,8 @@ How we know
     The log says it, since Dovecot last started or was reloaded.
 What to do
     Raise process_limit of the service that is named; for login services one process may serve many
-    (service_count = 0 on 2.3, restart_request_count = unlimited on 2.4).  Look who holds the
-    connections: mailauth log.
+    (service_count = 0 on 2.3, restart_request_count = unlimited on 2.4).  mailauth log shows who holds the
+    connections.
 """
 
 from mailauth.evidence import Configured, LogWindow

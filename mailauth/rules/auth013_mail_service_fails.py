@@ -1,4 +1,4 @@
-"""auth takes the login, and the service behind it sends the client away.
+"""auth accepts the login, but the service after it sends the client away.
 
 What you see
     doveadm auth test succeeds, and every mail client fails: the connection is closed before the
@@ -55,7 +55,7 @@ def mail_service_fails(
         because=(logins, session, log) if log and last else (logins, session),
         certainty=Certainty.PROVEN,
         remedy=remedy(
-            summary="Mend what that line names." if last else "Read what Dovecot logs of it.",
+            summary="Fix what that line names." if last else "Read what Dovecot logs of it.",
             commands=() if last else (LOG_ERRORS, LOG_FIND),
         ),
     )

@@ -1,4 +1,4 @@
-"""auth ends as it starts: nobody can log in.
+"""auth ends when it starts: nobody can log in.
 
 What you see
     A client gets no greeting, or "* BYE Disconnected: Auth process broken"; doveadm auth test ends with
@@ -50,7 +50,7 @@ def auth_does_not_start(start: AuthStart, lookups: LookedUp | None) -> Problem |
         because=(start,),
         certainty=Certainty.PROVEN,
         remedy=remedy(
-            summary="Mend what that line names; auth starts with the next reload.",
+            summary="Fix what that line names; auth starts with the next reload.",
             commands=(RELOAD,),
         ),
     )

@@ -1,7 +1,7 @@
 """The mail service ends each session after the login, and the log says why.
 
 What you see
-    The password is taken, and then the connection is closed: "* BYE Internal error occurred", or
+    The password is accepted, and then the connection is closed: "* BYE Internal error occurred", or
     nothing at all.  doveadm auth test succeeds.
 Why
     The mail process cannot begin the session: a plugin that is not installed or lacks another one, a
@@ -80,7 +80,7 @@ def _one_other(found: LogTrouble, name: UserName | None) -> str:
     return "" if user.casefold() in asked else user
 
 
-_MEND = remedy(summary="Mend what that line names, and reload.", commands=(RELOAD,))
+_MEND = remedy(summary="Fix what that line names, and reload.", commands=(RELOAD,))
 
 
 def _room(configured: Configured, found: LogTrouble) -> Remedy:

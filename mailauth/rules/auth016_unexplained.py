@@ -1,10 +1,11 @@
-"""The login fails, and nothing that was looked at explains it.
+"""The login fails, and no check explains it.
 
 What you see
-    A real login was refused, and every check that mailauth has found nothing that blocks it.
+    A real login was refused, and all of mailauth's checks found nothing that blocks it.
 Why
-    What says no was not looked into: a passdb whose driver mailauth does not read yet (PAM, LDAP, Lua, an
-    OAuth2 server, ...), a plugin, a policy server; or it is a cause that mailauth does not know.
+    The refusal comes from a part that was not checked: a passdb whose driver mailauth does not read yet
+    (PAM, LDAP, Lua, an OAuth2 server, ...), a plugin, a policy server; or it is a cause that mailauth
+    does not know.
 How we know
     The login was made now, through the auth socket and with doveadm auth test, and failed.
 What to do

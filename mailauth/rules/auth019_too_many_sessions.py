@@ -1,7 +1,7 @@
 """A user has reached the limit of sessions from one address, and the next login is refused.
 
 What you see
-    The password is right, and one device or program does not get in: "[LIMIT] Maximum number of connections
+    The password is right, but one device or program cannot log in: "[LIMIT] Maximum number of connections
     from user+IP exceeded (mail_max_userip_connections=10)".  Others of the same user work.
 Why
     Dovecot counts a user's sessions by service and address.  A program that opens a connection for each

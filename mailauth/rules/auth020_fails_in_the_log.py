@@ -1,10 +1,10 @@
-"""The log has failed logins of this user, and what it says of them is not in what was looked at.
+"""The log has failed logins of this user, for a reason that the checks did not find.
 
 What you see
-    mailauth finds nothing wrong with what it can look into, and the user does not get in.
+    mailauth finds no fault in what it can read, but the user cannot log in.
 Why
-    What says no is not among that: a passdb whose driver mailauth does not read yet, a policy server, a rule
-    for the client's address.  Dovecot logs what it said.
+    The refusal comes from a part that was not checked: a passdb whose driver mailauth does not read yet, a
+    policy server, a rule for the client's address.  Dovecot logs its answer.
 How we know
     Dovecot logged the failures since it last started or was reloaded, and no login of this user that worked
     after them.  Where all were for a wrong password, that is a note: the user may have mistyped it.
@@ -41,7 +41,7 @@ def fails_in_the_log(
         certainty=Certainty.PROVEN,
         severity=Severity.NOTE if told.whys <= _TYPED else None,
         remedy=remedy(
-            summary="Mend what these words name; a real login (--login) shows whether it still fails.",
+            summary="Fix what these words name; a real login (--login) shows whether it still fails.",
             commands=(LOG_FIND, LOG_ERRORS),
         ),
     )

@@ -1,7 +1,7 @@
-"""The log has failed logins of users, by the words of a passdb that was not looked into.
+"""The log has failed logins of users, which a passdb refused that could not be checked.
 
 What you see
-    mailauth finds nothing wrong with what it can look into, and users do not get in.
+    mailauth finds no fault in what it can read, but users cannot log in.
 Why
     A passdb whose driver mailauth does not read yet (PAM, LDAP, Lua, ...) says no.  Dovecot logs its words.
 How we know
@@ -43,7 +43,7 @@ def unseen_passdb_refuses(log: UnseenFailures) -> Problem | None:
         certainty=Certainty.PROVEN,
         severity=Severity.NOTE if log.whys <= _EVERYWHERE else None,
         remedy=remedy(
-            summary="Mend what these words name; a real login shows whether it still fails:"
+            summary="Fix what these words name; a real login shows whether it still fails:"
             " mailauth diagnose --login -p USER.",
             commands=(LOG_FIND, LOG_ERRORS),
         ),

@@ -10,7 +10,7 @@ Why
 How we know
     A child connected to each, or looked at it, as the user of the process that asks; nothing was sent.
 What to do
-    Start what is to be asked, or correct where it is set.
+    Start the server or program, or correct the setting that names it.
 """
 
 from mailauth.evidence import Logins, Reached, ServersBehind
@@ -30,7 +30,7 @@ def not_reached(servers: ServersBehind, logins: Logins | None) -> Problem | None
         return None
     worked = logins is not None and any(reply.ok for reply in logins.replies)
     blocks = any(one.alone for one in found) and not worked
-    also = " A login made now worked all the same." if worked else ""
+    also = " A login made now still worked." if worked else ""
     return Problem(
         says="; ".join(f"{one.text} (asked as {one.user})" for one in found) + f".{also}",
         because=(servers, *((logins,) if logins else ())),

@@ -45,7 +45,7 @@ def oauth2_without_mechanism(configured: Configured) -> Problem | None:
     elif served and not offered:
         says = (
             f"{served[0]} takes tokens, and auth_mechanisms ({' '.join(names).lower()}) has neither xoauth2"
-            " nor oauthbearer: only who sends a token as a password gets in."
+            " nor oauthbearer: only clients that send a token as a password can log in."
         )
         summary = "Offer the mechanisms that bring a token."
         severity = Severity.NOTE if config.version.dialect == "2.3" else Severity.RISK
@@ -79,7 +79,10 @@ def _nobody_takes(config: AuthConfig, offered: list[str]) -> tuple[str, Severity
     drivers = {one.driver for one in config.passdbs if not one.deny and not one.master}
     if "oauth2" in drivers or drivers & _SCRIPTS:
         return None
-    return f"auth offers {named}, and no passdb takes tokens: who uses these does not get in.", Severity.RISK
+    return (
+        f"auth offers {named}, and no passdb takes tokens: clients that use these cannot log in.",
+        Severity.RISK,
+    )
 
 
 def _is_set(tree: Block) -> bool:

@@ -1,10 +1,10 @@
-"""2.3's %u, %n or %d in a query, a path or a format: 2.4 takes them for ordinary characters.
+"""A query, a path or a format has 2.3's %u, %n or %d, which 2.4 takes for ordinary characters.
 
 What you see
     Dovecot starts, and no user is ever found: "unknown user", or "missing passwd file: .../%d" with
     the variable in clear.
 Why
-    2.4 has only %{user}, %{user | username}, %{user | domain} and their like.  Anything else after a
+    2.4 has only %{user}, %{user | username}, %{user | domain} and similar ones.  Anything else after a
     percent sign is text, so the query asks for a user whose name is %u.
 How we know
     The queries, paths and formats that doveconf reports were searched for 2.3's variables.

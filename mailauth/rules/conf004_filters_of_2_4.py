@@ -1,4 +1,4 @@
-"""2.4's %{user | lower} in a query, a path or a format: 2.3 does not know such a name.
+"""A query, a path or a format has a filter such as 2.4's %{user | lower}, which 2.3 does not know.
 
 What you see
     Dovecot starts, and no user is ever found.  In auth_username_format the log says

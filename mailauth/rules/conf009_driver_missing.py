@@ -13,7 +13,7 @@ How we know
     The drivers of each version are a table, from Dovecot's source; of those that configure can leave out
     dovecot --build-options says what is built in, and of plugins the folder of auth's plugins what is there.
 What to do
-    Install the package, or take the passdb away; then doveadm reload.
+    Install the package, or remove the passdb; then doveadm reload.
 """
 
 from mailauth.evidence import Startup
@@ -47,5 +47,5 @@ def driver_missing(startup: Startup) -> Problem | None:
         says=" ".join(says) + " The auth process does not start without it.",
         because=(startup,),
         certainty=Certainty.PROVEN,
-        remedy=remedy(summary=f"{install}, or take the passdb away; then reload.", commands=(RELOAD,)),
+        remedy=remedy(summary=f"{install}, or remove the passdb; then reload.", commands=(RELOAD,)),
     )

@@ -1,4 +1,4 @@
-"""auth_mechanisms cannot work: what is not known, nothing, LOGIN without PLAIN, or what no passdb is for.
+"""auth_mechanisms cannot work: an unknown mechanism, none, LOGIN without PLAIN, or one that no passdb serves.
 
 What you see
     A mechanism that is not known, or an empty list: no login works, since the auth process does not
@@ -14,7 +14,7 @@ How we know
     The list that doveconf reports is compared with those that src/auth/mech.c of this version
     registers, and with the plugins that are installed.
 What to do
-    auth_mechanisms = plain login, and the others that are wanted and there.
+    auth_mechanisms = plain login, and the others that you want and that are installed.
 """
 
 from mailauth.evidence import Configured, Startup
@@ -83,7 +83,7 @@ def _unserved(configured: Configured, names: tuple[str, ...]) -> Problem | None:
         certainty=Certainty.PROVEN,
         severity=Severity.RISK,
         remedy=remedy(
-            "Add plain to the mechanisms of the passdb that is to be asked, or take its filter away; where"
+            "Add plain to the mechanisms of the passdb that should be asked, or remove its filter; where"
             " no client uses PLAIN, take plain out of auth_mechanisms."
         ),
     )

@@ -1,4 +1,4 @@
-"""The process that has to read a passwd-file may not.
+"""The process that has to read a passwd-file may not read it.
 
 What you see
     Every login fails with "Temporary authentication failure"; the log says "open(...) failed:

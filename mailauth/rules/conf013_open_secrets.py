@@ -11,8 +11,8 @@ What to do
     A passwd-file belongs to root and to the group that auth runs with, mode 0640; 2.3's SQL file is read
     by root, so mode 0600 will do.  The configuration is read by others, too: doveadm pw and dovecot-lda,
     run by any user, stop with status 89 where they cannot read it.  So its secrets go into a file of
-    their own, mode 0600, that it includes with !include_try: who cannot read that goes on without it
-    (measured on 2.3.19.1 and 2.4.1).
+    their own, mode 0600, that it includes with !include_try: a process that cannot read it continues
+    without it (measured on 2.3.19.1 and 2.4.1).
 """
 
 from dataclasses import replace

@@ -26,7 +26,7 @@ def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
     if startup.passdbs or set(startup.mechanisms) <= _WITHOUT_A_PASSDB:
         return None
     waiting = [one for one in configured.config.passdbs if not one.master]
-    masters = " but for master users (master = yes)" if configured.config.passdbs else ""
+    masters = " except for master users (master = yes)" if configured.config.passdbs else ""
     has = f"have no passdb{masters}"
     mend = "Include the file that has the passdb, or write one; doveconf -n passdb shows it then."
     if waiting:  # nothing else makes a passdb of no use

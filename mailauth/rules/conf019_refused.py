@@ -31,7 +31,7 @@ def refused(accepted: Accepted) -> Problem | None:
         because=(accepted,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary=f"Mend {accepted.place}; doveconf -n shows the next line that Dovecot does not take.",
+            summary=f"Correct {accepted.place}; doveconf -n shows the next line that Dovecot refuses.",
             careful="Do not restart before that: the running Dovecot works on, a stopped one does not start.",
         ),
     )

@@ -4,8 +4,8 @@ What you see
     Every login fails with a temporary error, or waits up to a minute and fails then.  The log says
     "Connect failed to database" and "no free connections"; on 2.3 auth itself can die of it.
 Why
-    Nothing answers at the host and port, or the socket, that Dovecot is given: the server is stopped,
-    listens elsewhere, or something on the way refuses.  With MariaDB and MySQL "localhost" means the
+    Nothing answers at the host and port, or the socket, that Dovecot is set to use: the server is stopped,
+    listens elsewhere, or a firewall refuses.  With MariaDB and MySQL "localhost" means the
     socket of the client library, and not 127.0.0.1.
 How we know
     The password query was sent to the same server, with the same credentials, as the same user of the

@@ -8,7 +8,7 @@ Why
 How we know
     The password query was sent to the database, and the names of its columns were read.
 What to do
-    Name it so: SELECT crypt AS password ...
+    Name the column password: SELECT crypt AS password ...
 """
 
 from mailauth.evidence import LookedUp

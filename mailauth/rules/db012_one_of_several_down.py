@@ -1,11 +1,11 @@
 """One of several database servers cannot be used.
 
 What you see
-    Logins work, but for one now and then that fails or waits.  The log has "Connect failed to database"
+    Most logins work, but now and then one fails or waits.  The log has "Connect failed to database"
     for one host.
 Why
-    Dovecot is given several servers and goes on to the next where one fails.  What was to be a spare
-    is none: with the next failure nobody can log in.
+    Dovecot is set to use several servers and goes on to the next if one fails.  Now there is no
+    spare: with the next failure nobody can log in.
 How we know
     Each server was connected to with Dovecot's credentials.
 What to do

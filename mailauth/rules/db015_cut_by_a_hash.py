@@ -1,7 +1,7 @@
 """A "#" cuts a value of the SQL settings short.
 
 What you see
-    Nothing, where the rest of the line means nothing.  Where it was a part of a password, the database
+    Nothing, if the rest of the line is not needed.  If it was a part of a password, the database
     refuses Dovecot.  When it starts, Dovecot logs "Ambiguous '#' character in line, treating it as comment".
 Why
     In dovecot-sql.conf.ext, and in 2.4's dovecot.conf, a "#" outside of quotes begins a comment, with or

@@ -8,9 +8,7 @@ from mailauth.finding import Certainty, Problem, Remedy, Severity
 from mailauth.stores.directed import Directed
 
 _FROM_BEFORE = " Dovecot may have a connection from before, on which logins still work."
-_WORKED = (
-    " A login made now worked all the same: on a connection from before, or by the cache or another passdb."
-)
+_WORKED = " A login made now still worked: on a connection from before, or by the cache or another passdb."
 
 
 def problem(

@@ -35,7 +35,7 @@ _CURES = (
         says="the LDAP port takes connections and closes them",
     ),
 )
-_OTHER = Cure("", "Mend what these lines name; they end with it.")
+_OTHER = Cure("", "Fix what these lines name; then they end.")
 _STOP = "Until then the log grows: doveadm stop ends it, or that passdb taken out and doveadm reload."
 _STOP_OTHER = "Until then the log grows; doveadm stop ends it."
 

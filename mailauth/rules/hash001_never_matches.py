@@ -12,8 +12,8 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the first place where it breaks them is named.
 What to do
-    Set the user's password again, or mend the string: mailauth hash show says where it is broken,
-    and gives the repaired string where nothing is lost by mending.
+    Set the user's password again, or repair the string: mailauth hash show says where it is broken,
+    and gives the repaired string where nothing is lost by it.
 """
 
 from mailauth.dovecot.drivers import Question

@@ -3,16 +3,16 @@
 What you see
     Every password fails. The log says "Password mismatch", as for a wrong password.
 Why
-    The end is missing: it was copied by hand, cut by a form, a script or an export, or by a column
-    that was too narrow once. What is gone cannot be computed. In a passwd-file the rest can stand in the
-    next line: an editor or a mail has wrapped it.
+    The end is missing: it was copied by hand, or cut by a form, a script, an export, or a column
+    that was once too narrow. The missing part cannot be computed. In a passwd-file the rest can be in the
+    next line, if an editor or a mail program wrapped it.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the place where it ends is named. The database's schema, if there is
     one, does not have a column of just that width (that would be HASH006).
 What to do
-    Set the user's password again. Then look for others that are too short: whole are 97 characters
-    and more of Argon2, 60 of bcrypt, 106 of SHA512-CRYPT, and the {SCHEME} before it.
+    Set the user's password again. Then look for others that are too short: without the {SCHEME}, a whole
+    Argon2 hash has 97 characters or more, bcrypt 60, SHA512-CRYPT 106.
 """
 
 from mailauth.evidence import StoredColumn, StoredHash

@@ -1,18 +1,18 @@
 """The hash was cut off by a column that is too narrow for it.
 
 What you see
-    Every password fails. The log says "Password mismatch", as for a wrong password. It hits all
+    Every password fails. The log says "Password mismatch", as for a wrong password. It affects all users
     whose password was set since the hashes became longer.
 Why
-    The column takes fewer characters than the hash has: 107 of {ARGON2ID} with libsodium's usual
-    numbers, 71 of {BLF-CRYPT}. MariaDB and MySQL cut silently unless sql_mode is strict, and a cast
+    The column takes fewer characters than the hash has: {ARGON2ID} has 107 with libsodium's usual
+    parameters, {BLF-CRYPT} 71. MariaDB and MySQL cut silently unless sql_mode is strict, and a cast
     or an import does so in every database. (SQLite itself never cuts; what was imported into it may
     be cut.)
 How we know
-    The schema says that the column takes just as many characters as are there of the hash.
+    The schema says that the column takes exactly as many characters as the stored string has.
 What to do
-    Widen the column first, then set the passwords again: what is gone cannot be computed. Every
-    entry of just that length is cut.
+    Widen the column first, then set the passwords again: the missing part cannot be computed. Every
+    entry of exactly that length was cut.
 """
 
 from mailauth.evidence import StoredColumn, StoredHash

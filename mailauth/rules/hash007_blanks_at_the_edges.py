@@ -1,19 +1,19 @@
-"""A blank, a line end or the padding of a CHAR column stands before or after the hash.
+"""There is a blank, a line end or the padding of a CHAR column before or after the hash.
 
 What you see
     Every password fails. The log says "Password mismatch", as for a wrong password. The string
     looks right in every tool that shows it.
 Why
     A file was read with its newline, a CSV with CR LF, or the column is CHAR, which PostgreSQL
-    fills with blanks up to its width (MariaDB and MySQL give them back only with
+    fills with blanks up to its width (MariaDB and MySQL return them only with
     PAD_CHAR_TO_FULL_LENGTH in sql_mode). Argon2, bcrypt and crypt compare the whole string, and no
-    password makes a blank. (Base64 digests such as SSHA do not mind; passwd-file takes one CR
-    away.)  A hash that a mail or a form wrapped has a line break in it.
+    password gives a hash with a blank. (Base64 digests such as SSHA still work; a passwd-file may have
+    one CR.)  A hash that a mail program or a form wrapped has a line break in it.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; without the blanks it is a sound hash.
 What to do
-    Take it away: mailauth hash show prints the repaired string, and the password stays the same. In a
+    Remove it: mailauth hash show prints the repaired string, and the password stays the same. In a
     CHAR column that lasts only once the column is VARCHAR: ALTER TABLE ... ALTER COLUMN ... TYPE
     VARCHAR(255), then UPDATE ... SET password = RTRIM(password).
 """
@@ -34,7 +34,7 @@ def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
     return hash_case.problem(
         stored,
         found,
-        f"The hash is sound but for {where}: {found.detail}.",
+        f"The hash is sound except for {where}: {found.detail}.",
         careful=_CHAR if padded else "",
     )
 

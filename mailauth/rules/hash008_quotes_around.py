@@ -9,7 +9,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; without the quotes it is a sound hash, or the password given.
 What to do
-    Take it away: mailauth hash show prints the repaired string, and the password stays the same.
+    Remove them: mailauth hash show prints the repaired string, and the password stays the same.
 """
 
 from mailauth.evidence import StoredHash

@@ -10,7 +10,7 @@ How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; without the first scheme it is a sound hash.
 What to do
-    Take the first one away: mailauth hash show prints the repaired string, and the password stays the
+    Remove the first one: mailauth hash show prints the repaired string, and the password stays the
     same. Let only one tool write it.
 """
 
@@ -25,4 +25,4 @@ def two_prefixes(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.TWO_PREFIXES)
     if found is None:
         return None
-    return hash_case.problem(stored, found, f"The hash is sound but for this: {found.detail}.")
+    return hash_case.problem(stored, found, f"The hash is sound except for this: {found.detail}.")

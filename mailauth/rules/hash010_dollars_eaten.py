@@ -1,14 +1,13 @@
-"""What begins with $ was replaced by nothing, or protected from that and stored so.
+"""Parts that begin with $ were replaced by nothing, or the $ was escaped and stored so.
 
 What you see
     Every password fails. The log says "Password mismatch", as for a wrong password.
 Why
-    In double quotes a shell puts in the value of $argon2id, $v, $m, $2 or $6, and these are empty;
-    Docker Compose and .env files do so too. Against that people write a
-    backslash before each $, or each $ twice, and this is then stored as it is where nothing was to
-    be put in.
+    In double quotes a shell replaces $argon2id, $v, $m, $2 or $6 by its value, which is empty;
+    Docker Compose and .env files do the same. To prevent that, people write a
+    backslash before each $, or each $ twice; where nothing is replaced, this is stored unchanged.
 How we know
-    What is left is what a shell leaves of such a hash: the parameters without their $, or each $
+    The string looks as a shell leaves such a hash: the parameters without their $, or each $
     twice.
 What to do
     Set the password again, with the hash in single quotes. Where each $ is doubled or has a

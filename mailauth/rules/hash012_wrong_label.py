@@ -1,4 +1,4 @@
-"""The scheme in braces is not that of the hash.
+"""The scheme in braces is not the one that made the hash.
 
 What you see
     Every password fails. For {CRYPT} before Argon2 the log says only "Password mismatch"; for
@@ -11,7 +11,7 @@ How we know
     The hash's own beginning, or its length, says which scheme made it, and under that name it is
     sound.
 What to do
-    Give it its right name: mailauth hash show prints the repaired string, and the password stays the
+    Store it under the right name: mailauth hash show prints the repaired string, and the password stays the
     same. Then correct what writes it, often a setting of the panel or a CONCAT in the query.
 """
 

@@ -1,4 +1,4 @@
-"""{ARGON2} is a name to Dovecot 2.4 only.
+"""Only Dovecot 2.4 knows the name {ARGON2}.
 
 What you see
     Every password fails on 2.3. The log says "Unknown scheme ARGON2".

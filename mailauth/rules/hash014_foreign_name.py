@@ -1,9 +1,9 @@
-"""{BCRYPT}, {SHA-256}, {noop}: what other programs call a scheme that Dovecot has.
+"""The scheme has the name that another program gives it, such as {BCRYPT}, {SHA-256} or {noop}.
 
 What you see
     Every password fails. The log says "Unknown scheme ...".
 Why
-    LDAP servers, Spring Security, PHP and panels have names of their own. Dovecot calls bcrypt
+    LDAP servers, Spring Security, PHP and panels use their own names. Dovecot calls bcrypt
     BLF-CRYPT.
 How we know
     The name is one that such programs write, and under Dovecot's name the hash is sound.

@@ -3,8 +3,8 @@
 What you see
     Every password fails. The log says "Password mismatch", as for a wrong password.
 Why
-    The argon2 command makes Argon2i unless told -id, and -d makes Argon2d; so do libraries with a
-    type to choose. Dovecot verifies through libsodium.
+    The argon2 command makes Argon2i, with -id Argon2id, and with -d Argon2d; some libraries also let one
+    choose the type. Dovecot verifies through libsodium.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real
     doveadm of 2.3 and 2.4; the hash names its own type.

@@ -10,7 +10,7 @@ How we know
     doveadm of 2.3 and 2.4; salt and tag are whole base64, and too short. Source: validate_inputs()
     of libsodium 1.0.18.
 What to do
-    Set the user's password again. Take 16 bytes of salt and 32 of tag, as everyone does.
+    Set the user's password again. Use a salt of 16 bytes and a tag of 32, as is usual.
 """
 
 from mailauth.evidence import StoredColumn, StoredHash

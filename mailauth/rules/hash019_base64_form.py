@@ -1,4 +1,4 @@
-"""Padding where there must be none, none where it must be, or - and _ for + and /.
+"""The base64 has padding that it must not have, lacks padding that it needs, or has - and _ for + and /.
 
 What you see
     Every password fails. For Argon2 the log says only "Password mismatch"; for digests "Input isn't
@@ -29,4 +29,4 @@ def base64_form(stored: StoredHash) -> Problem | None:
     found = hash_case.damage(stored, Kind.BASE64)
     if found is None:
         return None
-    return hash_case.problem(stored, found, f"The hash is sound but for its writing: {found.detail}.")
+    return hash_case.problem(stored, found, f"The hash is sound, but its base64 is not: {found.detail}.")

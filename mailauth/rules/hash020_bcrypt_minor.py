@@ -1,10 +1,10 @@
-"""Dovecot has $2a$, $2b$, $2x$ and $2y$.
+"""The hash has a bcrypt variant other than $2a$, $2b$, $2x$ and $2y$.
 
 What you see
     Every password fails. The log says "Password is not blowfish password" for $2$,
     "crypt_blowfish_rn failed" for others.
 Why
-    $2$ is the first bcrypt, of 1997; other letters were mistyped, or somebody's own. Source:
+    $2$ is the first bcrypt, of 1997; other letters are typing errors or private variants. Source:
     flags_by_subtype in Dovecot 2.3.19.1 src/auth/crypt-blowfish.c.
 How we know
     The string is read by the rules of this Dovecot's version, which are tested against the real

@@ -1,4 +1,4 @@
-"""What stands under {CRYPT} is verified by the system's libcrypt, which does not know this id.
+"""A hash under {CRYPT} is verified by the system's libcrypt, which does not know this algorithm.
 
 What you see
     Every password fails. The log says "Password mismatch", as for a wrong password. Or it says

@@ -1,7 +1,7 @@
-"""The entry lets in whoever knows the name, or nearly so.
+"""Whoever knows the name can log in, or nearly so.
 
 What you see
-    Any password logs in, or any that begins alike. Nobody complains.
+    Any password logs in, or any with the same beginning.  Nobody complains.
 Why
     The field nopassword tells Dovecot not to compare, whatever its value is: on 2.4 beside any password
     (a hash next to it is not looked at), on 2.3 beside none, or where Dovecot reads it first (passdb
@@ -13,8 +13,8 @@ How we know
     The entry's fields and the stored string, as Dovecot takes them; the passdbs, followed with a password
     that none of them takes.
 What to do
-    Take the field or the setting away, or set a password. Where a proxy has verified the password before,
-    the field is meant: then see that nobody else can reach this Dovecot.
+    Remove the field or the setting, or set a password. If a proxy has verified the password before,
+    the field is intended: then make sure that nobody else can reach this Dovecot.
 """
 
 from mailauth.evidence import Configured, LookedUp, OpenDoors, Said
@@ -71,7 +71,7 @@ def _made_a_success(lookups: LookedUp, configured: Configured) -> Problem | None
         because=(lookups, configured),
         certainty=Certainty.LIKELY,
         remedy=remedy(
-            summary=f"Take {made} away, or write continue or return-fail there.",
+            summary=f"Remove {made}, or write continue or return-fail there.",
             commands=(RELOAD,),
             careful="Somebody may have logged in so: doveadm log find shows where the logins are.",
         ),

@@ -6,10 +6,10 @@ Why
     A hash without {SCHEME} is taken for a plaintext password where the default scheme is PLAIN, as
     on 2.4.0 to 2.4.2 unless it is set; and so is any hash under {PLAIN} or {CLEARTEXT}.
 How we know
-    The string is plainly a hash, and the scheme that this Dovecot takes it for stores passwords as
-    they are.  A string of hex digits may be a password, too: the user's password shows which.
+    The string is clearly a hash, and the scheme that this Dovecot takes it for stores plaintext passwords.
+    A string of hex digits may be a password, too: the user's password shows which.
 What to do
-    Mend the entry as the other finding says. Whoever could read the store could log in: set the
+    Correct the entry as the other finding says. Whoever could read the store could log in: set the
     password again if others could.
 """
 
@@ -34,7 +34,7 @@ def the_hash_logs_in(doors: OpenDoors, text: StoredText) -> Problem | None:
         because=(doors, text),
         certainty=Certainty.LIKELY,
         remedy=Remedy(
-            summary="Mend the entry, as the finding about it says: with its scheme it is a hash again.",
+            summary="Correct the entry, as the finding about it says: with its scheme it is a hash again.",
             careful="Whoever could read the store could log in: backups and replicas count.",
         ),
     )

@@ -7,7 +7,7 @@ Why
     or {PLAIN} with nothing after it; or the hash is that of the empty password, as scripts make it
     when a variable was not set. Measured on 2.3.19.1 and 2.4.1.
 How we know
-    The empty password is verified against the stored string, where that takes no time to speak of.
+    The empty password is verified against the stored string, if that takes little time.
 What to do
     Set the user's password again.
 """

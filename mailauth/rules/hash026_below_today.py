@@ -1,12 +1,12 @@
 """The hash is weaker than today's recommendations.
 
 What you see
-    Nothing: logins work. Whoever steals the store finds passwords faster than need be.
+    Nothing: logins work. Whoever steals the store finds passwords faster than necessary.
 Why
-    The scheme is a single digest, or its numbers are below those that OWASP gives
+    The scheme is a single digest, or its parameters are below OWASP's
     (mailauth/hashes/strength.py has them).
 How we know
-    The stored hash names its scheme and its numbers. Asked by an audit only: see
+    The stored hash names its scheme and its parameters. Only an audit checks this: see
     docs/decisions/310-strength-is-asked-by-an-audit.md.
 What to do
     Make new hashes with today's numbers as users set passwords: mailauth hash new, mailauth memory

@@ -4,7 +4,7 @@ What you see
     Logins succeed after seconds, or the client gives up first; webmail, which logs in for every
     page, is slow. passwd-file and PostgreSQL verify one after another, and everybody waits.
 Why
-    The cost of the hash is far above what anyone recommends: OWASP's rows take a tenth of a second.
+    The cost of the hash is far above all recommendations: OWASP's parameters take a tenth of a second.
 How we know
     The seconds follow from the parameters, by the speed of one core of 2025 (docs/memory.md); yours
     may take half or double.

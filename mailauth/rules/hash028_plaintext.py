@@ -7,10 +7,10 @@ Why
     Somebody wrote the password into the store by hand, or a panel is set to cleartext, while the
     scheme, written or the default one, is a hash.
 How we know
-    The string has the look of no hash: too short, or with characters that no hash has. With the
-    password given it is compared.
+    The string does not look like a hash: it is too short, or has characters that no hash has. If the
+    password is given, the two are compared.
 What to do
-    Store a hash of it: mailauth hash new. Or {PLAIN} before it, and the password works as it is. For
+    Store a hash of it: mailauth hash new. Or put {PLAIN} before it, and the plaintext works. For
     all such rows: mailauth migrate plan --rehash ARGON2ID --origin plain. Whoever read the store knows
     the password: let the user choose another.
 """

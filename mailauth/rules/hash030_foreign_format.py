@@ -1,11 +1,11 @@
-"""phpass, apr1, Django, WordPress, MySQL and others write hashes of their own.
+"""phpass, apr1, Django, WordPress, MySQL and others write hashes in their own formats.
 
 What you see
     Every password fails. The log says "Password mismatch", as for a wrong password. Or it says
     "Unknown scheme".
 Why
-    Each of them has a format of its own. Some hold the same hash as a scheme of Dovecot's in
-    another writing, and can be converted without the password; others hold one that Dovecot does
+    Each of them has its own format. Some contain the same hash as one of Dovecot's schemes, written
+    differently, and can be converted without the password; others contain one that Dovecot does
     not have.
 How we know
     The format is recognised by its own marks (docs/hashes.md lists them).

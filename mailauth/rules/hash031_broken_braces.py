@@ -1,15 +1,15 @@
-"""[MD5-CRYPT], {ARGON2ID without its }, or another half of a pair.
+"""The braces are wrong: [MD5-CRYPT], {ARGON2ID without its }, or another half of a pair.
 
 What you see
     Every password fails. Dovecot sees no scheme, and the default one decides: the log says
     "Password mismatch" or "Not a valid MD5-CRYPT ...".
 Why
-    An import, an editor or a template language took a brace, or wrote another.
+    An import, an editor or a template language removed a brace, or wrote another one.
 How we know
     With whole braces it is a sound hash, or the password given.
 What to do
-    Put the braces right: mailauth hash show prints the repaired string, and the password stays the
-    same. Braces around a password that is stored as it is: take them away.
+    Correct the braces: mailauth hash show prints the repaired string, and the password stays the
+    same. If there are braces around a plaintext password, remove them.
 """
 
 from mailauth.evidence import StoredHash

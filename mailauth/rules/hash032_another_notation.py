@@ -7,9 +7,9 @@ Why
     the string, a text processor put in characters of no width.  A bytea column of PostgreSQL comes to
     Dovecot as \x and hex (the text of its values; Dovecot asks for no other).
 How we know
-    Read as it was meant, the string is a sound hash of a scheme that this Dovecot has.
+    Decoded, the string is a sound hash of a scheme that this Dovecot has.
 What to do
-    Write the hash as it was meant; the password stays the same.  Where the column is bytea, only
+    Store the decoded hash; the password stays the same.  Where the column is bytea, only
     another type helps: ALTER TABLE ... TYPE text USING convert_from(password, 'UTF8').
 """
 

@@ -9,7 +9,7 @@ How we know
     The digest has letters of one case only; of 43 characters that happens to one hash in five
     thousand million.
 What to do
-    Take the function away where the store applies it to the hash; what is stored so is lost: set
+    Remove the function where it is applied to the hash.  The stored hash is lost: set
     the password again.
 """
 

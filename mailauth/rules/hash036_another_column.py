@@ -6,8 +6,8 @@ Why
     The query names the wrong column: the row's number, the address, a date.  Or a table was changed, and the
     query was not.
 How we know
-    What comes is a number, a date, an address or the user's own name, its column's name is none of a
-    password's, and another column of the same row holds a string that a password can match.
+    The returned value is a number, a date, an address or the user's own name, its column is not named like a
+    password, and another column of the same row has a string that a password can match.
 What to do
     Have the query return that column as password.
 """

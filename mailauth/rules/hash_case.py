@@ -39,7 +39,7 @@ def remedy(found: Damage, mended: str = "", careful: str = "", lost: str = _LOST
     """Mend the entry where nothing is lost by it, else set the password again."""
     if found.mendable:
         return remedies.remedy(
-            summary=mended or "Mend the stored string; the password stays the same.",
+            summary=mended or "Repair the stored string; the password stays the same.",
             commands=(HASH_SHOW,),
             careful=careful,
             store=StoreChange.MEND,
@@ -93,10 +93,10 @@ def around(stored: StoredHash, found: Damage) -> Problem:
     if found.scheme in AS_TEXT:
         says, lost = (
             "The password given is the one stored",
-            "Take them away, or set the user's password again.",
+            "Remove them, or set the user's password again.",
         )
-        return problem(stored, found, f"{says} but for this: {found.detail}.", lost=lost)
-    return problem(stored, found, f"The hash is sound but for this: {found.detail}.")
+        return problem(stored, found, f"{says} except for this: {found.detail}.", lost=lost)
+    return problem(stored, found, f"The hash is sound except for this: {found.detail}.")
 
 
 def takes_long(stored: StoredHash, says: str) -> Problem:

@@ -1,4 +1,4 @@
-"""The directory refuses the account, and not the password.
+"""The directory refuses the account, not the password.
 
 What you see
     The right password fails; Dovecot logs "Password mismatch (for LDAP bind)", as for a wrong one.
@@ -28,7 +28,7 @@ _ADVICE = {
     Bound.HOURS: "Change the hours in which the account may log in, or wait.",
     Bound.STATION: "Let the account log in from the mail server, in the directory.",
     Bound.NO_USER: "Correct the name to bind as, in the LDAP settings: the server does not know it.",
-    Bound.OTHER: "Mend what the server's words and its code name (RFC 4511 appendix A.2).",
+    Bound.OTHER: "Fix what the server's message and its code name (RFC 4511 appendix A.2).",
 }
 
 

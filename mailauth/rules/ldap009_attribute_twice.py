@@ -11,7 +11,7 @@ How we know
     The directory was searched as Dovecot searches it, and its entry had the attribute twice.  That auth dies
     of it was measured on 2.3.19.1 and 2.4.1.
 What to do
-    Update or mend the directory server; until then, leave the attribute out of what Dovecot asks for.
+    Update or repair the directory server; until then, leave the attribute out of what Dovecot asks for.
 """
 
 from mailauth.evidence import DirectoryAnswers, Logins
@@ -21,7 +21,7 @@ from mailauth.stores.directed import Directed
 
 _ADVICE = {
     Directed.FOUND: (
-        "Update or mend the directory server, which sends the attribute twice; until then leave it out of"
+        "Update or repair the directory server, which sends the attribute twice; until then leave it out of"
         " what Dovecot asks for, in <settings>."
     )
 }

@@ -1,4 +1,4 @@
-"""One client retries a failing login for ever, and the log grows with it.
+"""One client retries a failing login without end, and the log grows with it.
 
 What you see
     The log, or the disk, fills with the same failure: one user, one address, at steady intervals.
@@ -11,12 +11,12 @@ How we know
     one address, at steady intervals, the last one not long ago.  Where there are several passdbs, and the
     client has no session in the log (Postfix, Exim), one passdb's no is not counted: the next may say yes.
 What to do
-    It depends on why it fails, which the log has.  "Password mismatch" is also what Dovecot says where the
-    process that verifies has no memory for the hash: then the client is right, and the limit is to be raised.
-    Where the password is wrong, set the right one in that client, or take its account away, and ban the
-    address until then (fail2ban's filter "dovecot").  Where the server fails ("Temporary authentication
-    failure"), the client is right to come again: mend the server.  Without an address it is a program on this
-    machine: a script, a health check.  mailauth log shows who else fails.
+    It depends on why it fails, which the log has.  "Password mismatch" is also what Dovecot says where
+    the process that verifies has no memory for the hash: then the client is right, and the limit is to be
+    raised.  Where the password is wrong, set the right one in that client, or remove its account, and ban
+    the address until then (fail2ban's filter "dovecot").  Where the server fails ("Temporary
+    authentication failure"), the client is right to try again: repair the server.  Without an address it
+    is a program on this machine: a script, a health check.  mailauth log shows who else fails.
 """
 
 from enum import Enum
@@ -115,7 +115,7 @@ _ADVICE = {
     Why.ADDRESS: "Allow {user} to log in from {ip} (allow_nets), or take the account out of that client.",
     Why.POLICY: "Ask the policy server why it refuses {user} from {ip}.",
     Why.NAME: f"Correct the user name in that client; {_BAN}",
-    Why.SCHEME: "Mend what is stored for {user}, which no password matches: mailauth diagnose says why.",
+    Why.SCHEME: "Repair what is stored for {user}, which no password matches: mailauth diagnose says why.",
     Why.SERVER: (
         "Leave that client alone: it fails by an error of the server's own, whatever its password is. See"
         " what mailauth diagnose says of {user}, and doveadm log errors."

@@ -4,7 +4,7 @@ What you see
     The disk fills within hours: thousands of equal lines a second.  Where LDAP is behind it, logins hang.
 Why
     auth connects to an LDAP server again immediately while a login waits for it.  Where the port takes the
-    connection and closes it (a proxy whose backend is away, ldap:// on a port for TLS), nothing slows that
+    connection and closes it (a proxy whose backend is down, ldap:// on a port for TLS), nothing slows that
     down: 1,300 to 8,200 lines a second, 12 to 72 GB a day, measured on 2.3.19.1 and 2.4.1.  Source:
     ldap_input(), src/auth/db-ldap.c of both.
 How we know
@@ -54,7 +54,7 @@ def _says(one: LogTrouble, *, blocks: bool) -> str:
     waits = flood_case.cure(one.text).waits
     hangs = flood_case.HANGS if waits else ""
     if waits and not blocks:
-        hangs += " This user gets in without it."
+        hangs += " This user can log in without it."
     return f"Dovecot says, {flood_case.speed(one.rate, one.bytes_rate)}: {one.text}{meaning}.{hangs}"
 
 

@@ -3,7 +3,7 @@
 What you see
     The log has "Password mismatch" for one user after the other, and no login that worked since.
 Why
-    A script that asks a web service or a database answers PASSWORD_MISMATCH where that is away, though
+    A script that asks a web service or a database answers PASSWORD_MISMATCH if that does not answer, though
     Dovecot has INTERNAL_FAILURE for it.  Then an outage looks like wrong passwords, mail clients ask for a
     new one, and fail2ban bans their addresses.  Or somebody guesses passwords: the log cannot tell.
 How we know
@@ -32,13 +32,13 @@ def everybody_mismatches(log: UnseenFailures) -> Problem | None:
     return Problem(
         says=f"The last logins of {len(log.users)} users{before} all failed with a password mismatch of"
         f" {' and '.join(lua)}, and nobody has logged in since the first of them. Perhaps what the script"
-        " asks is away; or somebody guesses passwords.",
+        " asks does not answer; or somebody guesses passwords.",
         because=(log,),
         certainty=Certainty.LIKELY,
         severity=None if len(log.returned) >= _MANY else Severity.NOTE,
         remedy=remedy(
             summary="See that what the script asks is there; let it return PASSDB_RESULT_INTERNAL_FAILURE"
-            " where that is away.",
+            " if that does not answer.",
             commands=(LOG_FIND,),
         ),
     )

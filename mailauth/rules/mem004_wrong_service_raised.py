@@ -44,7 +44,7 @@ def wrong_service_raised(
         says=(
             f"vsz_limit of service {other.name} is raised to {show_limit(other.vsz_limit)} ({other.place}),"
             f" but with the driver {verifiers.driver} it is {counts.name} that verifies, and it still has"
-            f" {show_limit(counts.vsz_limit)}, the default. This hash fits all the same."
+            f" {show_limit(counts.vsz_limit)}, the default. This hash still fits."
         ),
         because=(configured, stored, verifiers),
         certainty=Certainty.PROVEN,

@@ -11,7 +11,7 @@ How we know
     nothing answers, the files.  Certificates for other names, by local_name, are found by what is
     presented.
 What to do
-    Let clients use a name that the certificate has, or get a certificate with this name as well.
+    Let clients use a name that the certificate has, or get a certificate that also has this name.
 """
 
 from mailauth.evidence import Certificates

@@ -1,4 +1,4 @@
-"""The server's own address is not on the machine, or nothing leads to it.
+"""The server's own address is not on the machine, or no route leads to it.
 
 What you see
     The client says "no route to host", "network is unreachable", or waits until it times out.  If

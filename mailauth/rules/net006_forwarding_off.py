@@ -1,4 +1,4 @@
-"""The machine has a route to the server's address behind it, and does not pass packets on.
+"""The machine has a route to the server's address, but does not forward packets to it.
 
 What you see
     Clients time out, while a login from the machine itself works.  Dovecot logs nothing.
@@ -11,7 +11,7 @@ How we know
     The route is for this address alone and goes through a virtual device; the kernel's settings are read,
     those of the interfaces, too.
 What to do
-    Switch forwarding on, now with sysctl and for good in /etc/sysctl.d.
+    Switch forwarding on, now with sysctl and permanently in /etc/sysctl.d.
 """
 
 from mailauth.evidence import Approach, Reachable

@@ -8,7 +8,7 @@ Why
     The file named in ssl_cert, ssl_key (2.3), ssl_server_cert_file or ssl_server_key_file (2.4) is
     missing or damaged, the key belongs to another certificate (a renewal changed only one of them),
     or it is encrypted and no password for it is set.  Or one of the two settings is missing: Dovecot starts
-    without a certificate, and offers TLS all the same.  On 2.3 a "<" stands before the file's name; without
+    without a certificate, but still offers TLS.  On 2.3 a "<" stands before the file's name; without
     it the name itself is taken for the certificate.  Or another TLS setting has a value that the OpenSSL of
     this Dovecot does not take: ssl_min_protocol, ssl_cipher_list, ssl_curve_list.
 How we know

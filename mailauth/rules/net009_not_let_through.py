@@ -1,9 +1,9 @@
-"""Dovecot listens there, and a connection is not let through to it.
+"""Dovecot listens there, but connections to it are blocked.
 
 What you see
     The client times out, or is refused at once, while Dovecot runs and listens.  Dovecot logs nothing.
 Why
-    A packet filter on the way drops or rejects what is for the port: nftables, iptables or firewalld on
+    A packet filter drops or rejects packets to the port: nftables, iptables or firewalld on
     the machine, or on the one that carries its address.
 How we know
     The kernel of Dovecot's network has a socket that listens on the very address and port, and a
@@ -11,7 +11,7 @@ How we know
     Dovecot is in a container or another namespace, this sees what is between; a filter farther away is
     seen only from there.
 What to do
-    Let the port through: nft list ruleset, or iptables-save, shows what does not.
+    Open the port: nft list ruleset, or iptables-save, shows the rule that blocks it.
 """
 
 from mailauth.evidence import Approach, Listening, Reachable

@@ -1,4 +1,4 @@
-"""A listener takes connections through HAProxy only, and clients do not come so.
+"""A listener accepts connections through HAProxy only, but clients connect directly.
 
 What you see
     The server closes the connection at once, or after haproxy_timeout (3 s), without a greeting.  Dovecot

@@ -10,7 +10,7 @@ How we know
     The service's files were read with all that they include, and the modules were followed as libpam follows
     them, by their control fields: a module that is not there does no harm where it is optional or sufficient.
 What to do
-    Install the module, or take its line away; pam-auth-update does that for Debian's own files.
+    Install the module, or remove its line; pam-auth-update does that for Debian's own files.
 """
 
 from mailauth.evidence import Logins, PasswordCheck, SystemAccounts
@@ -20,7 +20,7 @@ from mailauth.stores.pam_modules import Why
 
 _ADVICE = {
     Why.ABSENT: (
-        "Install the package that has the module (apt-file search MODULE), or take the line away:"
+        "Install the package that has the module (apt-file search MODULE), or remove the line:"
         " pam-auth-update."
     ),
     Why.BROKEN: "Correct the line, or restore the file that it includes: pam-auth-update --package.",

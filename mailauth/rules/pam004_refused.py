@@ -1,7 +1,7 @@
 """PAM refuses the password or the account.
 
 What you see
-    The login fails; Dovecot logs "pam_authenticate() failed" or "pam_acct_mgmt() failed", and no word of what
+    The login fails; Dovecot logs "pam_authenticate() failed" or "pam_acct_mgmt() failed", but not what
     PAM's modules said.
 Why
     A module of the service that mailauth does not follow (pam_sss, pam_ldap, pam_winbind, pam_userdb, ...)
@@ -21,7 +21,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 _AUTH_ERR = 7
 _WRONG = "Use the right password, or set a new one where the module keeps it; its reason stands in auth.log."
-_OTHER = "Mend what PAM's words and code name; the modules' own reasons stand in auth.log or the journal."
+_OTHER = "Fix what PAM's words and code name; the modules' own reasons stand in auth.log or the journal."
 
 
 @rule(

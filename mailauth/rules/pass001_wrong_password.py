@@ -1,12 +1,12 @@
 """The password given is not the one that was hashed.
 
 What you see
-    The login fails.  The log says "Password mismatch", letter for letter as for a lack of memory.
+    The login fails.  The log says "Password mismatch", exactly as for a lack of memory.
 Why
-    It is another password, perhaps that of a passdb which is not asked.  Or the hash is: somebody changed
-    it, or it is another user's, and nothing in the hash shows that.
+    It is another password, perhaps that of a passdb which is not asked.  Or it is another hash: somebody
+    changed it, or it is another user's, and nothing in the hash shows that.
 How we know
-    The stored hash was verified with all the memory that it takes, and says no; so it says to the near
+    The stored hash was verified with all the memory that it needs, and does not match; nor do near
     variants of the password, as far as there was time for them.
 What to do
     Use the right password, or set a new one.

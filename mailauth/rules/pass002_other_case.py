@@ -8,7 +8,7 @@ Why
 How we know
     The stored hash was verified with the letters in the other case, and that matches.
 What to do
-    Type it as it was set; look at Caps Lock.
+    Type it as it was set; check Caps Lock.
 """
 
 from mailauth.evidence import PasswordVariant

@@ -1,4 +1,4 @@
-"""The password is right but for blanks or characters that cannot be seen.
+"""The password is right except for blanks or characters that cannot be seen.
 
 What you see
     The login fails.  The log says "Password mismatch".

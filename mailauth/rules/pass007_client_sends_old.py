@@ -1,8 +1,8 @@
 """The client sends another password than the right one, again and again.
 
 What you see
-    The right password works where it is typed, and the user's mail program or telephone fails all the
-    same.  The log says "Password mismatch (SHA1 of given password: ...)" with the same SHA1 each time.
+    The right password works where it is typed, but the user's mail program or telephone still fails.
+    The log says "Password mismatch (SHA1 of given password: ...)" with the same SHA1 each time.
 Why
     A client keeps the password that it was given, and goes on after the password was changed.  Each
     device, each account in it (also the one for sending) and each app has its own copy.

@@ -10,7 +10,7 @@ Why
 How we know
     The stored hash was verified with the escapes resolved, or made, and that matches.
 What to do
-    Mend the program that escapes, and set the password again with one that does not.
+    Correct the program that escapes, and set the password again with one that does not.
 """
 
 from mailauth.evidence import PasswordVariant
@@ -26,9 +26,9 @@ def sent_encoded(variant: PasswordVariant) -> Problem | None:
         variant,
         Change.ESCAPED,
         remedy(
-            summary="Mend the program that escapes the password, and set the password again.",
+            summary="Correct the program that escapes the password, and set the password again.",
             commands=(HASH_NEW,),
-            careful="If it is the client that escapes, the stored hash is right: mend the client only.",
+            careful="If it is the client that escapes, the stored hash is right: correct the client only.",
             store=StoreChange.NEW_PASSWORD,
         ),
     )

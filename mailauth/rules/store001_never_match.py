@@ -1,7 +1,7 @@
 """Rows of the store can match no password, whoever logs in with it.
 
 What you see
-    Some users cannot log in, and each of them asks alone.  The log says "Password mismatch".
+    Some users cannot log in.  The log says "Password mismatch".
 Why
     Their stored strings are cut off, padded, quoted, named wrongly, or made by software with other
     rules; or they have no {SCHEME}, and the default scheme takes them for something else.
@@ -10,7 +10,7 @@ How we know
     ordinary form itself; whatever is odd is read and judged one by one.
 What to do
     mailauth diagnose USER says what happened to one user's string and what to do.  What can be
-    mended without the password: mailauth migrate plan --mend; the others need a new password.
+    repaired without the password: mailauth migrate plan --mend; the others need a new password.
 """
 
 from mailauth.evidence import Surveys
@@ -33,7 +33,7 @@ def never_match(surveys: Surveys) -> Problem | None:
         surveys,
         _never,
         lambda found: remedy(
-            summary="Mend what can be mended, and set the other users' passwords again.",
+            summary="Repair what can be repaired, and set the other users' passwords again.",
             commands=store_case.plans(surveys, found, lambda _: "--mend"),
         ),
     )

@@ -4,7 +4,7 @@ What you see
     After the upgrade to 2.4 some users cannot log in.  The log says "Weak password scheme ... used and
     refused".
 Why
-    See HASH002: 2.4 takes MD5, MD5-CRYPT, DES-CRYPT and their like only with auth_allow_weak_schemes.
+    See HASH002: 2.4 takes MD5, MD5-CRYPT, DES-CRYPT and the like only with auth_allow_weak_schemes.
 How we know
     Every row's scheme, the version, and the setting as doveconf reports it.
 What to do

@@ -3,12 +3,12 @@
 What you see
     A new password is set, and the old one goes on working.
 Why
-    Dovecot takes the first line of a name and ignores later ones; it logs "User ... exists more than
+    Dovecot uses the first line of a name and ignores later ones; it logs "User ... exists more than
     once" when it reads the file.  A script that appends instead of replacing makes such lines.
 How we know
     Every line's name.
 What to do
-    Take the lines that are not meant away.
+    Remove the lines that are not wanted.
 """
 
 from mailauth.evidence import Surveys

@@ -1,4 +1,4 @@
-"""Users have several rows in the database: Dovecot takes none of them.
+"""Users have several rows in the database: Dovecot accepts none of them.
 
 What you see
     These users cannot log in.  The log says "Password query returned multiple matches".
@@ -8,7 +8,7 @@ Why
 How we know
     The database counts the rows of every name, as it compares names.
 What to do
-    Delete the rows that are not meant, and make the name a unique key.
+    Delete the rows that are not wanted, and make the name a unique key.
 """
 
 from mailauth.evidence import Surveys

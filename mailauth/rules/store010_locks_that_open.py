@@ -1,4 +1,4 @@
-"""Rows of the store let in whoever types what locks an account elsewhere, or nothing.
+"""For some rows of the store, a lock mark or an empty password logs in.
 
 What you see
     Nothing.  Accounts that somebody locked are open.

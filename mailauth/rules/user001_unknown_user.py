@@ -46,7 +46,7 @@ def unknown_user(
         return None
     asked = f"{name.looked_up!r}"
     if name.looked_up != name.given:
-        asked += f" (made of {name.given!r} by auth_username_format and its like)"
+        asked += f" (made of {name.given!r} by auth_username_format and similar settings)"
     absent = [one for one in lookups.answers if one.absent]
     told = "; ".join(f"{one.passdb}: {one.absent} is not there" for one in absent)
     where = "the passdb that was asked" if len(lookups.answers) == 1 else "any of the passdbs that were asked"

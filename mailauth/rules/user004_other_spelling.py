@@ -40,7 +40,7 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
             " sets the query again: only the last one counts, and that finds nobody.",
             because=(name, lookups, configured),
             certainty=Certainty.PROVEN,
-            remedy=Remedy(summary="Keep the query that is meant, and take the other one away; then reload."),
+            remedy=Remedy(summary="Keep the right query, and remove the other one; then reload."),
         )
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
     made += "".join(f" ({one.passdb} asked for {one.asked_for})" for one in lookups.answers if one.asked_for)
@@ -109,7 +109,7 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
     if near.in_a_domain:
         return _with_a_domain()
     if near.blanks:
-        return Remedy(summary=f"Store the user as {name.looked_up!r}: take the blanks away (SQL: TRIM).")
+        return Remedy(summary=f"Store the user as {name.looked_up!r}: remove the blanks (SQL: TRIM).")
     if near.form:
         return Remedy(
             summary=f"Log in with the name {near.form}, or store the user as the client sends it: Dovecot"

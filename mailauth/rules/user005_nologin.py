@@ -1,7 +1,7 @@
 """The entry forbids logging in (nologin).
 
 What you see
-    The right password is accepted and the client is sent away all the same.  doveadm auth test says
+    The right password is accepted, but the client is still sent away.  doveadm auth test says
     that it succeeded.
 Why
     The passdb's entry has the field nologin.  Whether it has a value does not matter, nor which:

@@ -11,7 +11,7 @@ How we know
     The address given with --from-address was compared with the field as Dovecot does; without it the one
     from where the log has the user's last login that worked, or else was refused for its address.
 What to do
-    Add the client's network to the field, or take the field away.
+    Add the client's network to the field, or remove the field.
 """
 
 from mailauth.evidence import ClientAddress, LookedUp
@@ -35,7 +35,7 @@ def address_not_allowed(lookups: LookedUp, client: ClientAddress) -> Problem | N
         because=(lookups, client),
         certainty=Certainty.LIKELY if client.logged else Certainty.PROVEN,
         remedy=Remedy(
-            summary="Add the client's network to allow_nets, or take the field away.",
+            summary="Add the client's network to allow_nets, or remove the field.",
             careful="allow_nets may be there for a reason; ask who set it.",
         ),
     )

@@ -7,7 +7,7 @@ Why
 How we know
     The password query was sent to the database, and two rows came.
 What to do
-    Remove the row that is too many, and have the table forbid it: UNIQUE.  Or correct the join.
+    Remove the extra row, and make the table refuse it: UNIQUE.  Or correct the join.
 """
 
 from mailauth.evidence import LookedUp, UserName

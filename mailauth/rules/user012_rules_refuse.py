@@ -32,7 +32,7 @@ class _Whose(Enum):
 
     ANY = "With the right password"
     GIVEN = "With the password given, which a hash matches"
-    OF_ALL = "With a password that every passdb takes which has the user, while another may get in"
+    OF_ALL = "With a password that every passdb takes which has the user, while another may work"
 
 
 _FAILED = (Said.UNKNOWN, Said.MISMATCH, Said.REFUSED, Said.FAILURE)

@@ -1,4 +1,4 @@
-"""A line of the passwd-file has the user, and Dovecot does not read it so.
+"""A line of the passwd-file has the user, but Dovecot reads it differently.
 
 What you see
     Every password fails for this user, and often for all, or for the one in the first line.  The log

@@ -8,7 +8,7 @@ Why
 How we know
     The query was asked with each value that the client's variables can have on this server.
 What to do
-    Nothing, where it is meant so.  Otherwise correct the condition, or the user's row.
+    Nothing, if that is intended.  Otherwise correct the condition, or the user's row.
 """
 
 from mailauth.evidence import LookedUp, UserName

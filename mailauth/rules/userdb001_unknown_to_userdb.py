@@ -34,7 +34,7 @@ def unknown_to_userdb(answer: UserdbAnswer) -> Problem | None:
         return None
     says, summary = _told(answer)
     return Problem(
-        says=f"{says}: where the password is right the login fails all the same.",
+        says=f"{says}: the login fails even with the right password.",
         because=(answer,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(summary=summary),

@@ -1,10 +1,10 @@
-"""The userdb gives no home, and the place of the mail needs one.
+"""The userdb returns no home, but the mail location needs one.
 
 What you see
     The password is accepted, and the session ends at once: "Home directory not set for user. Can't
     expand ~/ for mail root dir" or "Mail storage autodetection failed with home=(not set)".
 Why
-    The place of the mail begins with ~ or %h, or is not set at all so that Dovecot searches the home;
+    The mail location begins with ~ or %h, or is not set at all, so that Dovecot searches the home;
     the userdb returned no home, and mail_home is not set.  A home that does not begin with / is refused
     ("Relative home directory paths not supported", src/lib-storage/mail-storage-service.c of 2.3.19.1).
 How we know

@@ -1,4 +1,4 @@
-"""The user's uid or gid is outside the range that may have mail.
+"""The user's uid or gid is outside the range that Dovecot allows for mail.
 
 What you see
     The password is accepted, and the session ends with "Internal error occurred".  The log says "Mail

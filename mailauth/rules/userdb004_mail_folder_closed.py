@@ -1,4 +1,4 @@
-"""The user's uid does not get at the mail folder, or cannot make it.
+"""The user's uid may not open the mail folder, or cannot make it.
 
 What you see
     The password is accepted, the session begins, and opening the inbox fails with "[SERVERBUG] Internal
@@ -8,8 +8,8 @@ Why
     Dovecot opens mail as the uid that the userdb returned.  After a restore, a copy by root or a change
     of the uid, the folders belong to somebody else.
 How we know
-    The way to the folder was walked in a child that is that uid; nothing was written.  Behind a closed
-    folder the others were held open by root, and tried one by one.
+    A child process with that uid tried each folder of the path; nothing was written.  Behind a closed
+    folder, root held the next ones open, and the child tried them one by one.
 What to do
     Give the folder to that uid, or let it enter each folder that is closed.
 """

@@ -7,7 +7,7 @@ What you see
 Why
     The userdb asks with a query of its own (user_query; userdb_sql_query in 2.4), which can be wrong
     where the password query is right; uid and gid must be numbers, or names of this system; userdb
-    prefetch finds nothing unless the password query returns userdb_uid and its like.
+    prefetch finds nothing unless the password query returns userdb_uid and similar fields.
 How we know
     doveadm user made the lookup that an IMAP login makes, and it failed.
 What to do

@@ -1,4 +1,4 @@
-"""Nobody says which uid the user's mail belongs to.
+"""No setting and no userdb says which uid the user's mail belongs to.
 
 What you see
     The password is accepted, and the session ends with "Internal error occurred".  The log says

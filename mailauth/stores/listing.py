@@ -75,7 +75,7 @@ def rows_query(text: str, place: str) -> str:
     select, user = query.read(conditions.without(text, tuple(own))), query.user_of(text)
     name_them = "name the rows with --rows-query (SELECT user, password FROM ... WHERE ...)."
     if select is None or not select.column or not user or {"GROUP", "HAVING"} & set(select.after):
-        raise Refused(f"{place}: who is let in does not show in the password query: {name_them}")
+        raise Refused(f"{place}: the password query does not show which users can log in: {name_them}")
     if "%" in select.where + select.tables:
         raise Refused(f"{place}: the password query has a condition with a variable: {name_them}")
     where = f" WHERE {select.where}" if select.where else ""

@@ -340,7 +340,7 @@ def _obstacles(rows: Rows, names: Names) -> Iterator[Obstacle]:
     )
     yield from obstacles.each(
         rows,
-        "the column is {}, which fills up with blanks: no rule takes those away",
+        "the column is {}, which fills up with blanks: no rule removes those",
         "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE atttypid = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",
         (names.table, names.column.strip('"')),

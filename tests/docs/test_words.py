@@ -31,6 +31,18 @@ UNUSED = {
     r"perchance|whence|thereof|hereby|lest|save for|withal": "plain words",
     r"[Nn]or longer|[Aa]gain and again: |[Oo]nly so;": "a sentence with a verb",
     r"[Ii]s it well": "Monitoring checks",
+    r"all the same\b(?! \w+s\b)": "still, nevertheless",
+    r"but for (?:a|the|this|its|what|one|two|those|blanks|capitals|escapes)": "except for",
+    r"for want of": "for lack of",
+    r"(?:its|their) like": "and similar",
+    r"(?:gets?|got) in(?! touch)": "can log in, works",
+    r"letter for letter": "exactly",
+    r"to speak of": "a clear amount",
+    r"(?:is|are|was|were) away": "does not answer, is down",
+    r"(?<!-)[Mm]end(?:s|ed|ing)?(?= [a-z{])(?! the stored string\")": "repair, fix, correct",
+    r"whom there is not": "who does not exist",
+    r"(?<=[.;] )[Ww]ho (?:is|has|wants|may|can|cannot|loses|needs|knows|takes|asks)": "a user who, whoever",
+    r"[Tt]akes? (?:it|them|[a-z]+ [a-z]+) away": "remove",
 }
 _UNUSED = re.compile(rf"\b({'|'.join(UNUSED)})\b")
 _NUMBERS = (click.types.IntParamType, click.types.FloatParamType)  # their ranges, too

@@ -307,7 +307,7 @@ def test_no_command_shows_a_secret_of_the_log(proof: Make, dovecot_version: str)
         ("alice", b"the old one", "give it the right password; ban its address", "server's own"),
         ("nobody", SECRET, "Take the account of 'nobody', whom no passdb has, out of that client", "right"),
         ("bob", SECRET, "Allow 'bob' to log in from 10.0.0.1 (allow_nets)", "ban its address"),
-        ("carol", SECRET, "Mend what is stored for 'carol'", "ban its address"),
+        ("carol", SECRET, "Repair what is stored for 'carol'", "ban its address"),
     ],
     ids=["mismatch", "unknown", "address", "scheme"],
 )
