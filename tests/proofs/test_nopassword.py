@@ -144,7 +144,7 @@ def opened(told: Proof) -> list[str]:
     """The settings that checkup names, which asks about nobody."""
     found = look_at_all(Checkup(at_pid(told.lab.master_pid, None))).diagnosis.findings
     return [
-        one.problem.remedy.summary.removeprefix("Take ").partition(" (")[0]
+        one.problem.remedy.summary.removeprefix("Remove ").partition(" (")[0]
         for one in found
         if one.rule.code == "HASH023"
     ]
