@@ -54,7 +54,8 @@ class UserdbAnswer(Evidence):
     ``refused``: what stands where a uid or gid must, and is none of this system.
     ``steps``: what each userdb says, of a user whom they together do not know; ``set_otherwise``: settings of
     how these count that are not Dovecot's defaults.  ``logged``: what Dovecot's log has of a failure.
-    ``renamed``: which passdb gave an unknown user this name, and by what.
+    ``renamed``: which passdb gave an unknown user this name, and by what.  ``forced``: who hands on the field
+    tempfail, which makes a login fail whatever its value is.
     """
 
     user: str
@@ -75,6 +76,7 @@ class UserdbAnswer(Evidence):
     set_otherwise: tuple[str, ...] = ()
     logged: str = ""
     renamed: str = ""
+    forced: str = ""
 
     @property
     def seen(self) -> str:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mailauth import digits
@@ -53,6 +54,11 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
 
 def _of(scene: Scene, end: End) -> UserdbAnswer:
     brought = merged.of_passdbs(scene, end)
+    if userdb_sql.TEMPFAIL in (brought or {}):
+        # Whatever the userdbs say.  Source: auth_request_userdb_callback(), src/auth/auth-request.c.
+        forced = f"the passdb that lets {end.user!r} in returns userdb_{userdb_sql.TEMPFAIL}"
+        source = "the userdb_ fields of the passdb"
+        return UserdbAnswer(source, end.user, _labels(scene), UserdbSaid.FAILED, forced=forced)
     prefetch = next((one for one in scene.config.userdbs if one.driver == "prefetch"), None)
     if prefetch is not None and brought is not None:
         if prefetch.number != 1 or (prefetch.skip, prefetch.result_success) != ("never", "return-ok"):
@@ -77,6 +83,8 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
     ran = looked if looked and looked.status else _doveadm(scene, "--", user)
     if not ran.status and not merged.WANTED & set(brought or ()) and not _own_place(scene):
         return _found(scene, command, user, _fields(_PLAIN, ran), asked=True)
+    if ran.status and (forced := _forced_by_a_block(scene)):
+        return replace(_failed(scene, user, ran, ""), forced=forced)
     if ran.status and "static" in drivers:
         # It takes whoever has logged in; asked by others it asks the passdbs whether there is such a user,
         # who refuse what allow_nets and the like do, and fail where a stored string is damaged.
@@ -184,7 +192,16 @@ def _failed(scene: Scene, user: str, ran: Ran, logged: str) -> UserdbAnswer:
         _labels(scene),
         UserdbSaid.FAILED,
     )
-    return UserdbAnswer(source, user, labels, failed, words, logged=logged, refused=refused)
+    forced = userdb_sql.forced(scene, user)
+    return UserdbAnswer(source, user, labels, failed, words, logged=logged, refused=refused, forced=forced)
+
+
+def _forced_by_a_block(scene: Scene) -> str:
+    """Which userdb has tempfail among its own fields, where no other stands before it; "" for none."""
+    for userdb in scene.config.userdbs[:1]:
+        if any(name.partition(":")[0] == userdb_sql.TEMPFAIL for name, _ in userdb.sets):
+            return f"{userdb.label} sets {userdb_sql.TEMPFAIL}"
+    return ""
 
 
 def _labels(scene: Scene) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 What you see
     doveadm auth test succeeds, and an IMAP login fails with "Internal error occurred".  The log says
-    "User query failed: no such column", "Invalid UID value 'x'", or "userdb lookup not possible with
-    only userdb prefetch".
+    "User query failed: no such column", "Invalid UID value 'x'", "userdb lookup not possible with
+    only userdb prefetch", or nothing more than "Internal auth failure".
 Why
     The userdb asks with a query of its own (user_query; userdb_sql_query in 2.4), which can be wrong
     where the password query is right; uid and gid must be numbers, or names of this system; userdb
-    prefetch finds nothing unless the password query returns userdb_uid and similar fields.
+    prefetch finds nothing unless the password query returns userdb_uid and similar fields.  The field
+    tempfail (userdb_tempfail of a passdb) makes each login fail, whatever its value is.
 How we know
     doveadm user made the lookup that an IMAP login makes, and it failed.
 What to do
@@ -35,7 +36,11 @@ _KINDS = {"uid": "user", "gid": "group"}
 def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     if answer.said is not UserdbSaid.FAILED:
         return None
-    says = f"The userdbs ({', '.join(answer.userdbs)}) fail for {answer.user!r}: {answer.words}"
+    says = f"The userdbs ({', '.join(answer.userdbs)}) fail for {answer.user!r}"
+    says += f": {answer.words}" if answer.words else ""
+    if answer.forced:
+        says += f": {answer.forced}" if not answer.words else f". {_capital(answer.forced)}"
+        says += ", and with that field each login fails, whatever its value is"
     if answer.refused:
         told = " and ".join(f"{one.name} = {visible(one.text, _SHOWN)!r}" for one in answer.refused)
         says += f". The query returns {told}, which is no number, and no name of this system"
@@ -51,12 +56,18 @@ def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     )
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _mend(answer: UserdbAnswer) -> str:
     if answer.userdbs and all(label.endswith("(prefetch)") for label in answer.userdbs):
         return (
             "Have the passdb return userdb_uid, userdb_gid and userdb_home, or add a second userdb behind"
             " prefetch, which doveadm user and LMTP need in any case."
         )
+    if answer.forced:
+        return "Take tempfail out of there, or name it only for those who are to be kept out."
     if answer.refused:
         one = answer.refused[0]
         return (

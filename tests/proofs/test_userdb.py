@@ -265,6 +265,43 @@ def test_userdb005(mailbox: Open, dovecot_version: str, fault: str) -> None:
         assert "Invalid UID value '... (the userdb gives a user" in found.problem.says
 
 
+@pytest.mark.parametrize("value", ["yes", "no"])
+def test_userdb005_the_passdb_brings_tempfail(mailbox: Open, dovecot_version: str, value: str) -> None:
+    """Each login fails with "Internal auth failure", and doveadm user finds the user."""
+    told = mailbox(dovecot_version, users={"alice": f"{GOOD}::::::userdb_tempfail={value}"})
+    assert not opens(told.lab)
+    [found] = told.finds({"USERDB005"}, password=told.password)
+    assert "returns userdb_tempfail" in found.problem.says
+    told.lab.set_password("alice", GOOD)
+    assert opens(told.lab)
+    told.finds(set(), password=told.password)
+
+
+@pytest.mark.parametrize("how", ["query", "block"])
+def test_userdb005_the_userdb_has_tempfail(mailbox: Open, dovecot_version: str, how: str) -> None:
+    told = mailbox(dovecot_version, "sqlite")
+    if how == "block":
+        old = "userdb {\n  driver = static\n  args = uid=65534 gid=65534 home=/tmp tempfail=no\n}\n"
+        fields = "uid = 65534\n gid = 65534\n home = /tmp\n tempfail = no\n"
+        new = f"userdb static {{\n  fields {{\n {fields} }}\n}}\n"
+        userdb(old, new)(told.lab)
+    else:
+        sql = "userdb {\n  driver = sql\n  args = FOLDER/dovecot-sql.conf.ext\n}\n"
+        userdb(sql, "userdb sql {\n}\n")(told.lab)
+        asked = (
+            "SELECT 65534 AS uid, 65534 AS gid, '/tmp' AS home, 'no' AS tempfail FROM users WHERE userid ="
+        )
+        if told.lab.dialect == "2.3":
+            file = told.lab.folder / "dovecot-sql.conf.ext"
+            file.write_text(f"{file.read_text()}user_query = {asked} '%u'\n")
+        else:
+            told.lab.configure(f"userdb_sql_query = {asked} '%{{user}}'\n")
+    told.lab.restart()
+    assert not opens(told.lab)
+    [found] = told.finds({"USERDB005"}, password=told.password)
+    assert "tempfail" in found.problem.says
+
+
 def test_userdb005_prefetch(mailbox: Open, dovecot_version: str) -> None:
     """Only prefetch, and the passdb brings nothing along."""
     told = mailbox(dovecot_version)
