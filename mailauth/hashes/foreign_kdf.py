@@ -217,15 +217,17 @@ def keycloak(text: bytes) -> Found | None:
             _b64(fields["salt"].encode()),
             _b64(fields["value"].encode()),
         )
-    except (ValueError, KeyError, AttributeError, TypeError):
+        m, p = (int(fields[name]) if algorithm == "argon2" else 0 for name in ("memory", "parallelism"))
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return no(
             "Keycloak",
-            "wanted: JSON with value, salt, hashIterations and algorithm (secretData, credentialData)",
+            "wanted: JSON with value, salt, hashIterations and algorithm (secretData, credentialData),"
+            " for argon2 memory and parallelism, too",
         )
     if algorithm == "argon2":
         if fields.get("version", "1.3") != "1.3" or fields.get("type", "id") not in ("id", "i"):
             return no("Keycloak argon2", "libsodium takes argon2id and argon2i of version 1.3 only")
-        kind, m, p = fields.get("type", "id"), int(fields["memory"]), int(fields["parallelism"])
+        kind = fields.get("type", "id")
         parts = tuple(base64.b64encode(part).rstrip(b"=") for part in (salt, key))
         prefix = f"{{ARGON2{kind.upper()}}}$argon2{kind}$v=19$m={m},t={rounds},p={p}$".encode()
         return yes("Keycloak argon2", prefix + b"$".join(parts))
