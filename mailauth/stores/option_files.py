@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailauth.dovecot import inroot
+from mailauth.errors import CannotObserve
 
 _SYSTEM = ("/etc", "/etc/mysql")  # as Debian builds it
 _ALWAYS = ("client", "client-server", "client-mariadb")
 _MOST = 64  # files within files
+_MOST_FILES = 1000  # in all: one may include itself twice, and that one twice again
 _LARGEST = 1024 * 1024  # bytes
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "s": " ", '"': '"', "'": "'", "\\": "\\"}
 
@@ -24,20 +26,21 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "s": " ", '"': '"', "'":
 def read(file: str, group: str) -> dict[str, str]:
     """The options that count, "_" as "-"; "" is the value of those that have none.
 
-    What cannot be read is passed over, as the client does.
+    What cannot be read is passed over, as the client does.  Raises CannotObserve where they never end.
     """
     return {key: value for key, value, _ in _all(file, group)}
 
 
 def places(file: str, group: str) -> dict[str, str]:
-    """Where the options stand that count: "/etc/mysql/my.cnf, group [client]"."""
+    """Where the options stand that count: "/etc/mysql/my.cnf, group [client]".  Raises as ``read``."""
     return {key: place for key, _, place in _all(file, group)}
 
 
 def _all(file: str, group: str) -> Iterator[tuple[str, str, str]]:
     groups = {*_ALWAYS, group or "client"}
+    left = iter(range(_MOST_FILES))
     for name in [file] if file else _of_the_system():
-        for key, value, place in _options(Path(name), groups, 0):
+        for key, value, place in _options(Path(name), groups, 0, left):
             yield key.replace("_", "-"), value, place
 
 
@@ -49,7 +52,9 @@ def _of_the_system() -> Iterator[str]:
         yield f"{home}/.my.cnf"
 
 
-def _options(file: Path, groups: set[str], depth: int) -> Iterator[tuple[str, str, str]]:
+def _options(file: Path, groups: set[str], depth: int, left: Iterator[int]) -> Iterator[tuple[str, str, str]]:
+    if next(left, None) is None:
+        raise CannotObserve(f"{file}: MariaDB's option files include more than {_MOST_FILES} files.")
     try:
         with inroot.opened(file) as stream:
             text = stream.read(_LARGEST).decode("utf-8", "surrogateescape")
@@ -62,7 +67,7 @@ def _options(file: Path, groups: set[str], depth: int) -> Iterator[tuple[str, st
             if depth < _MOST and word in ("include", "includedir"):
                 # A folder's my.cnf only: so the C client reads it, and the server otherwise.
                 inner = Path(path.strip()) / "my.cnf" if word == "includedir" else Path(path.strip())
-                yield from _options(inner, groups, depth + 1)
+                yield from _options(inner, groups, depth + 1, left)
         elif line.startswith("["):
             group = line[1:].partition("]")[0].rstrip()
             wanted = group in groups

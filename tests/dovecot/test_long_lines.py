@@ -12,7 +12,7 @@ import pytest
 from mailauth.dovecot import conf, conffiles
 from mailauth.errors import CannotObserve
 from mailauth.probes import postfix_link, process
-from mailauth.stores import loosened, pam_files, query, schema
+from mailauth.stores import loosened, option_files, pam_files, query, schema
 
 _SECONDS = 60  # what has to be given up
 
@@ -54,6 +54,13 @@ def test_a_long_query(look: Callable[[str], object], text: str) -> None:
 @pytest.mark.parametrize("text", [b"postfix" * 40_000, b"/" * 250_000, b"char" * 60_000])
 def test_a_long_line_of_postfix(text: bytes) -> None:
     assert not postfix_link._SAYS.findall(text)
+
+
+def test_option_files_that_include_themselves(tmp_path: Path) -> None:
+    """Each twice, 64 deep, as the C client has it."""
+    (file := tmp_path / "my.cnf").write_text(f"!include {tmp_path}/my.cnf\n" * 2)
+    with pytest.raises(CannotObserve, match="more than 1000 files"):
+        option_files.read(str(file), "")
 
 
 def test_many_documents_that_do_not_end() -> None:
