@@ -12,7 +12,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from mailauth import loopback
 from mailauth.errors import CannotObserve, MailauthError, UsageError
 from mailauth.hashes import Password, batch
 from mailauth.hashes.making import Order, make
@@ -119,12 +118,18 @@ class Local:
 
 
 def must_be_private(address: str) -> None:
-    """Passwords and hashes go to the cluster.  Raises UsageError where others could read them on the way."""
-    scheme, _, place = address.rpartition("://")
-    if scheme in ("tls", "inproc"):
-        return
-    if scheme not in ("", "tcp") or not loopback.is_here(place):
-        raise UsageError(f"--dask {address}: passwords would go there in the clear; use tls://HOST:PORT.")
+    """Passwords and hashes go to the cluster, and what it answers is unpickled here.
+
+    Without TLS a scheduler takes work, which is code, from whoever can connect: on a loopback address too,
+    where that is each user of the machine.  Dask's TLS wants a certificate of both sides.
+
+    Raises UsageError.
+    """
+    if not address.startswith("tls://"):
+        raise UsageError(
+            f"--dask {address}: passwords would go there in the clear, and a scheduler without TLS does what"
+            " any user of its machine says; use tls://HOST:PORT."
+        )
 
 
 class Dask:

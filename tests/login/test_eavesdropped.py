@@ -124,10 +124,13 @@ def test_named_hosts_are_guarded_unless_told() -> None:
         "192.0.2.1:8786",
         "ws://127.0.0.1:1",
         "ucx://h:1",
+        "tcp://127.0.0.1:8786",
+        "127.0.0.1:8786",
+        "tcp://[::1]:8786",
+        "inproc://127.0.0.1/1/1",
     ],
 )
 def test_hashes_go_to_no_cluster_in_the_clear(address: str) -> None:
     with pytest.raises(UsageError, match="in the clear"):
         must_be_private(address)
-    for allowed in ("tcp://127.0.0.1:8786", "127.0.0.1:8786", "tcp://[::1]:8786", "tls://192.0.2.1:8786"):
-        must_be_private(allowed)
+    must_be_private("tls://192.0.2.1:8786")

@@ -1,5 +1,6 @@
 """Plaintexts made into hashes on a real Dask cluster of several processes, one of which is killed."""
 
+import json
 import os
 import re
 import signal
@@ -18,11 +19,13 @@ import pytest
 from mailauth.errors import UsageError
 from mailauth.hashes import Password, Verdict, verify
 from mailauth.hashes.argon2 import footprint
+from mailauth.lab import certificate
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.hashing import Dask, Local
 from tests.cli.running import ROOT, mailauth
 from tests.migrate.conftest import secret
 
+dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 
 GOAL = Goal("ARGON2ID", (("memory", 7168), ("time", 5)))
@@ -54,14 +57,30 @@ def started(*words: str, until: str) -> Iterator[tuple[subprocess.Popen[str], st
 
 
 @contextmanager
+def certified() -> Iterator[None]:
+    """Dask's settings, for us and for whom we start: each side's certificate, and who signed it."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        authority, pair = certificate.issue(Path(folder), "cluster")
+        tls: dict[str, object] = {"ca-file": str(authority)}
+        for role in ("client", "scheduler", "worker"):
+            tls[role] = {"cert": str(pair.cert), "key": str(pair.key)}
+        settings = {"distributed": {"comm": {"tls": tls}}}
+        (Path(folder) / "tls.yaml").write_text(json.dumps(settings))  # YAML has JSON in it
+        patch.setenv("DASK_CONFIG", folder)
+        with dask.config.set({f"distributed.comm.tls.{name}": value for name, value in tls.items()}):
+            yield
+
+
+@contextmanager
 def cluster(workers: int, memory: int = 2 * MEMORY) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
     """A scheduler, and workers of a process each, that declare so much memory (bytes)."""
     with ExitStack() as stack:
-        quiet = ("--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+        stack.enter_context(certified())
+        quiet = ("--port", "0", "--no-dashboard", "--host", "127.0.0.1", "--protocol", "tls")
         _, line = stack.enter_context(
             started("distributed.cli.dask_scheduler", *quiet, until="Scheduler at:")
         )
-        found = re.search(r"tcp://[\d.:]+", line)
+        found = re.search(r"tls://[\d.:]+", line)
         assert found
         options = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--host", "127.0.0.1")
         each = [
@@ -81,7 +100,7 @@ def cluster(workers: int, memory: int = 2 * MEMORY) -> Iterator[tuple[str, list[
 def killed_at_work(hashers: Dask, worker: subprocess.Popen[str]) -> Iterator[None]:
     """It is stopped, so that it ends no task, and killed once the scheduler has given it some."""
     doors = psutil.Process(worker.pid).net_connections("tcp")
-    here = [f"tcp://{door.laddr[0]}:{door.laddr[1]}" for door in doors if door.status == "LISTEN"]
+    here = [f"tls://{door.laddr[0]}:{door.laddr[1]}" for door in doors if door.status == "LISTEN"]
     worker.send_signal(signal.SIGSTOP)
     client = hashers._client
     given: list[str] = []
@@ -165,6 +184,7 @@ def test_nothing_is_written_twice_with_a_worker_killed(tmp_path: Path) -> None:
             *("migrate", "apply", "--url", f"passwd-file:{file}", "--dask", address, "--apply"),
             *("--rehash", "ARGON2ID", "--profile", "owasp-7", "--batch", "40"),
             MAILAUTH_STATE=str(tmp_path / "state"),
+            DASK_CONFIG=os.environ["DASK_CONFIG"],
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "changed 120" in done.stdout

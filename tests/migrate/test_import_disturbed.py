@@ -115,6 +115,7 @@ def test_on_a_dask_cluster_with_a_worker_killed(tmp_path: Path) -> None:
             *(*FAST, "--batch", "40", "--json"),
             feed="".join(f"{line}\n" for line in known(range(101))),
             MAILAUTH_STATE=str(tmp_path / "state"),
+            DASK_CONFIG=os.environ["DASK_CONFIG"],
         )
     assert done.returncode == 1, done.stdout + done.stderr
     assert json.loads(done.stdout)["counts"] == {"migrated": 100, "broken": 1}
