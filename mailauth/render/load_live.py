@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mailauth.later import later
 from mailauth.load.result import Counts, Sample
 from mailauth.render.load import ms, reasons_text
+from mailauth.visible import visible
 
 if TYPE_CHECKING:
     import rich.console
@@ -37,7 +38,7 @@ class Board:
         grid.add_row("p95", rich.text.Text(f"{ms(sample.p95):>11}  {bars(self._p95)}"))
         spread = f"p50 {ms(sample.p50)}  p99 {ms(sample.p99)}  {sample.in_flight} in flight"
         grid.add_row("", rich.text.Text(spread))
-        reasons = reasons_text(counts)
+        reasons = visible(reasons_text(counts))  # a server's own words may be among them
         refused = f"{counts.refused} wrong ones refused" if counts.refused else ""
         grid.add_row("failures", rich.text.Text(reasons or "none", style="bold red" if reasons else ""))
         if refused:

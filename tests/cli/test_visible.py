@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rich.console
 
 import mailauth
 from mailauth.check.outcome import KINDS, CheckLine, CheckReport, Metric, Outcome, Status
+from mailauth.cli.shared.progress import stepping
 from mailauth.cli.streams import guard
 from mailauth.dovecot.logreport import FromLogReport
 from mailauth.dovecot.logs import plain
 from mailauth.evidence import Configured, LogDestination, Unobserved
 from mailauth.finding import Certainty, Diagnosis, Finding, Problem, Remedy, Severity, Undecided, rule
 from mailauth.fix.report import FixReport
+from mailauth.load.result import Counts, Sample
 from mailauth.migrate import users_out
 from mailauth.migrate.apply import Plan, Report
 from mailauth.migrate.journal import Head
@@ -37,6 +40,7 @@ from mailauth.render.fix import fix_text
 from mailauth.render.from_log import from_log_text
 from mailauth.render.json import report, to_json
 from mailauth.render.load import load_text
+from mailauth.render.load_live import Board
 from mailauth.render.text import diagnosis_text
 from mailauth.visible import cell_text, visible, visible_cell
 from tests.report.conftest import load_result
@@ -249,6 +253,40 @@ def test_prometheus_labels_hide_nothing() -> None:
     text = check_metrics(checks())
     assert hidden(text) == set()
     assert all(line.startswith(("#", "mailauth_")) for line in text.splitlines())
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+_COMMANDS = "\x1b]0;owned\x07 \x9b2J [blink]x[/] \u202e"
+
+
+def test_no_progress_commands_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which passes no filter of the streams: it moves the cursor itself."""
+    shown = _Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setattr(sys, "__stderr__", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    with stepping(2, "users") as step:
+        step(_COMMANDS)
+    assert "owned" in shown.getvalue()
+    assert "[blink]" in shown.getvalue()
+    for one in ("\x1b]", "\x07", "\x9b", "\u202e", "\x1b[5m"):
+        assert one not in shown.getvalue()
+
+
+def test_no_load_commands_a_terminal() -> None:
+    """A server says why it refuses."""
+    sample = Sample(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0, 0, None, None, 0)
+    counts = Counts(1, 0, 0, {_COMMANDS: 1}, {}, 0)
+    console = rich.console.Console(file=io.StringIO(), force_terminal=True, width=200)
+    with console.capture() as captured:
+        console.print(Board().update("a load", sample, counts))
+    assert "owned" in captured.get()
+    for one in ("\x1b]", "\x07", "\x9b", "\u202e"):
+        assert one not in captured.get()
 
 
 def test_a_text_of_a_log_is_bounded() -> None:

@@ -30,7 +30,7 @@ def bar(
     if not sys.stderr.isatty() or (rows_on_stdout and sys.stdout.isatty()):
         yield None
         return
-    text = (rich.progress.MofNCompleteColumn(), rich.progress.TextColumn("{task.description}"))
+    text = (rich.progress.MofNCompleteColumn(), rich.progress.TextColumn("{task.description}", markup=False))
     endless = (rich.progress.SpinnerColumn(), *text, rich.progress.TimeElapsedColumn())
     columns = (
         endless
@@ -41,7 +41,7 @@ def bar(
         *columns, console=rich.console.Console(file=sys.__stderr__), transient=True
     ) as shown:
         task = shown.add_task(what, total=total)
-        yield lambda done, text: shown.update(task, completed=done, description=text or what)
+        yield lambda done, text: shown.update(task, completed=done, description=visible(text or what))
 
 
 @contextmanager
