@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailauth import private
 from mailauth.dovecot.version import Version
-from mailauth.errors import CannotObserve, UsageError
+from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.later import later
 
 if TYPE_CHECKING:
@@ -110,11 +111,21 @@ class Build:
 
 
 def cache() -> Path:
-    """The folder for what is slow to make: MAILAUTH_CACHE, else mailauth in the user's cache folder."""
+    """The folder for what is slow to make: MAILAUTH_CACHE, else mailauth in the user's cache folder.
+
+    Raises Refused where root's HOME is another user's: what is in there is run.
+    """
     if named := os.environ.get("MAILAUTH_CACHE"):
         return Path(named).absolute()
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "mailauth"
+    folder = (Path(home) if home else Path.home() / ".cache") / "mailauth"
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if os.geteuid() == 0 and not private.trusted(there):
+        raise Refused(
+            f"{folder}: root would run what is in there, and another user can change it; set HOME=/root, or"
+            " name a folder by MAILAUTH_CACHE."
+        )
+    return folder
 
 
 def installed() -> Build | None:

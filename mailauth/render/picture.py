@@ -4,7 +4,7 @@ import importlib.util
 import io
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ def axes_of(file: Path, width: float, height: float) -> Iterator[Any]:
     Raises UsageError without matplotlib, for an ending it does not know, and where it cannot write.
     """
     need_matplotlib()
+    with chdir("/"):  # it takes its settings, and what programs to run, from the folder that we stand in
+        mpl.rcdefaults()
     mpl.use("Agg")
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
     try:

@@ -60,6 +60,20 @@ def test_no_process_of_ours_imports_from_the_current_folder(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_no_picture_is_drawn_by_the_current_folders_settings(theirs: Path) -> None:
+    """Matplotlib reads them there before it looks at its own: here it is to run latex."""
+    pytest.importorskip("matplotlib")
+    (theirs / "matplotlibrc").write_text("text.usetex: True\n")
+    (theirs / "users").write_text("alice:{PLAIN}a-secret\n")
+    (script := theirs.parent / "mailauth").write_text(_SCRIPT.format(root=str(ROOT)))
+    words = ("audit", "--url", f"passwd-file:{theirs}/users", "--png", str(theirs.parent / "a.png"))
+    env = {"PATH": str(theirs), "MPLCONFIGDIR": str(theirs.parent)}
+    argv = [sys.executable, str(script), *words]
+    done = subprocess.run(argv, cwd=theirs, env=env, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (theirs.parent / "a.png").exists(), done.stdout + done.stderr
+
+
 def test_each_python_that_we_start_is_isolated() -> None:
     """It has -I, or the current folder and the environment of who calls say what it imports."""
     for file in (ROOT / "mailauth").rglob("*.py"):

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from mailauth import private
-from mailauth.errors import UsageError
+from mailauth.errors import Refused, UsageError
 from mailauth.fix import journal
 from mailauth.fix.journal import FileEntry, FixState, Journal
+from mailauth.lab import builds
 from mailauth.render.picture import put
 from tests.cli.running import ROOT, mailauth
 
@@ -111,3 +112,20 @@ def test_nobody_reads_our_memory() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "0 (0, 0)"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs what another user can change")
+@pytest.mark.parametrize("name", ["HOME", "XDG_CACHE_HOME"])
+def test_root_runs_no_dovecot_of_another_users_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Some sudo keeps HOME."""
+    (home := tmp_path / "home").mkdir()
+    os.chown(home, 65534, 65534)
+    for one in ("HOME", "XDG_CACHE_HOME", "MAILAUTH_CACHE"):
+        monkeypatch.delenv(one, raising=False)
+    monkeypatch.setenv(name, str(home))
+    with pytest.raises(Refused, match="root would run what is in there"):
+        builds.cache()
+    monkeypatch.setenv("MAILAUTH_CACHE", str(home))
+    assert builds.cache() == home
