@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.reader import check_reader
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal, unread
 from mailauth.errors import CannotObserve, UsageError
@@ -56,7 +57,7 @@ from mailauth.probes.mail_access import observe_mail_access
 from mailauth.probes.password import Suspect, observe_bytes, observe_kept, observe_part, observe_variants
 from mailauth.probes.process import observe_verifiers
 from mailauth.probes.real_login import observe_logins, without_login
-from mailauth.probes.refused import check_reader, observe_refusal
+from mailauth.probes.refused import observe_refusal
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.session import observe_session
 from mailauth.probes.stored import observe_stored

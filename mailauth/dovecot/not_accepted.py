@@ -7,12 +7,17 @@ from pathlib import Path
 from mailauth.dovecot import conffiles
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.misfits import misfits
+from mailauth.dovecot.reader import check_reader
 from mailauth.dovecot.refusal import Refusal
 from mailauth.errors import CannotObserve
 
 
 def sentence(dovecot: Installation, refusal: Refusal) -> str:
-    """Dovecot's own words; and where it is the other dialect's file, that it is, and what then to ask."""
+    """Dovecot's own words; and where it is the other dialect's file, that it is, and what then to ask.
+
+    Raises CannotObserve where another Dovecot runs with that file, which is the one to ask.
+    """
+    check_reader(dovecot, refusal)
     place = refusal.place if refusal.at == refusal.file else f"{refusal.file} ({refusal.place})"
     says = f"Dovecot {refusal.version} does not accept {place}: {refusal.words.removesuffix('.')}."
     other = "2.3" if refusal.version.dialect == "2.4" else "2.4"

@@ -28,7 +28,7 @@ def read_config(dovecot: Installation, service: str = "") -> AuthConfig:
     """The configuration that decides a login, as doveconf reports it; ``service`` as below.
 
     Raises UsageError with Dovecot's own words when it does not accept the file, and CannotObserve when
-    Dovecot is not installed or the file cannot be read.
+    Dovecot is not installed, the file cannot be read, or another Dovecot runs with it.
     """
     config = read_or_refusal(dovecot, service)
     if isinstance(config, Refusal):

@@ -199,6 +199,11 @@ def test_what_refuses_it_is_not_what_runs(proof: Make, dovecot_version: str) -> 
     with pytest.raises(CannotObserve, match=rf"has another root: name it by --pid {lab.master_pid}\.$"):
         diagnose(Target("alice", Installation(str(lab.config))))
     assert not look(lab).findings
+    for command in ("log", "audit", "memory fit", "diagnose alice"):
+        done = mailauth(*command.split(), "-c", str(lab.config))
+        assert done.returncode == 3, (command, done.stderr)
+        assert f"has another root: name it by --pid {lab.master_pid}.\n" in done.stderr, command
+        assert "written for" not in done.stderr, command
     checked = mailauth("check", "server", "-c", str(lab.config))
     assert checked.returncode == 3, checked.stdout  # UNKNOWN: the server is well
     lab.stop()  # what this machine's would say at its next start
