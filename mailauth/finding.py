@@ -8,7 +8,7 @@ from enum import Enum
 
 from mailauth.dovecot.drivers import Question
 from mailauth.dovecot.version import Dialect
-from mailauth.evidence import Evidence, Fact, Logins, LookedUp, Surveys, Unobserved
+from mailauth.evidence import Evidence, Fact, Logins, LookedUp, Running, Surveys, Unobserved
 
 
 class Severity(Enum):
@@ -70,6 +70,7 @@ class Remedy:
     ``file`` is where the text goes: at its end, so that nothing after it sets the same again.
     ``edits`` are lines to change where they stand, since nothing at the end can take them back.
     ``commands``, a list of words each, are run as they are, after the files were changed.
+    ``by_hand``: a part that only the administrator can do comes first; applying the rest alone mends nothing.
 
     Rules make one with more than words by mailauth/remedies.py only, which knows what may stand where.
 
@@ -83,6 +84,7 @@ class Remedy:
     careful: str = ""
     edits: tuple[Edit, ...] = ()
     store: StoreChange | None = None
+    by_hand: bool = False
 
     def __post_init__(self) -> None:
         if any(self.config.values()) and not self.file:
@@ -233,6 +235,11 @@ class Diagnosis:
         """Something is undecided; or, where every row was asked about, a passdb was not looked into."""
         rows = any(isinstance(fact, Surveys) and fact.unasked for fact in self.evidence)
         return bool(self.undecided) or rows
+
+    @property
+    def down(self) -> bool:
+        """No Dovecot runs: what needs a reload then needs a start."""
+        return any(isinstance(fact, Running) and fact.pid is None for fact in self.evidence)
 
     @property
     def let_in(self) -> bool:

@@ -35,7 +35,7 @@ from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_start import observe_auth_start
 from mailauth.probes.scene import Scene
 from mailauth.probes.table import Probe
-from mailauth.remedies import placed
+from mailauth.remedies import of_a_stopped, placed
 from mailauth.rules import RULES
 from mailauth.waiting import for_auth
 
@@ -55,11 +55,17 @@ def concluded(
     merged = [{kind: _with(command, fact) for kind, fact in facts.items()} for facts in merged]
     seen = tuple(_with(command, fact) for fact in seen)
     findings, undecided = for_auth(*apply(RULES, merged), merged[0].get(LookedUp))
-    findings = [_placed(dovecot, login, _by_hand(one, seen)) for one in findings]
+    down = Diagnosis(user, (), (), (), seen).down
+    findings = [_placed(dovecot, login, _by_hand(_started(one) if down else one, seen)) for one in findings]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud and judged(rule, merged))
     return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
+
+
+def _started(finding: Finding) -> Finding:
+    remedy = of_a_stopped(finding.problem.remedy)
+    return replace(finding, problem=replace(finding.problem, remedy=remedy))
 
 
 def _with(command: str, fact: Fact) -> Fact:

@@ -31,6 +31,8 @@ LIST_SCHEMES: Words = ("doveadm", "pw", "-l")
 _MIGRATE: Words = ("mailauth", "migrate")
 PLANS = ("--mend", "--prefix", "--rehash=ARGON2ID")  # what a plan of all rows may be asked for
 ON_LOGIN: Words = ("mailauth", "migrate", "on-login", "enable")
+# What reads again, or looks: by itself it mends nothing that a person has not mended before.
+_MENDS_NOTHING = frozenset({RELOAD, REOPEN, LOG_FIND, LOG_ERRORS, HASH_NEW, HASH_SHOW, LIST_SCHEMES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,13 @@ def remedy(
     careful: str = "",
     edits: Iterable[Edit] = (),
     store: StoreChange | None = None,
+    by_hand: bool = False,
+    whole: bool = False,
 ) -> Remedy:
-    """The remedy; in words only, where one value in it has not the form of its place."""
+    """The remedy; in words only, where one value in it has not the form of its place.
+
+    ``whole``: a reload is all that it takes; else the words say what to do before it, by hand.
+    """
     parts = {dialect: tuple(each) for dialect, each in (config or {}).items()}
     commands, edits = tuple(commands), tuple(edits)
     unfit = [one for each in parts.values() for part in each for one in _unfit_part(part)]
@@ -86,7 +93,8 @@ def remedy(
             f"{summary} By hand: mailauth writes and runs nothing here, since {told}.", careful=careful
         )
     text = {dialect: "\n".join(map(_text, each)) for dialect, each in parts.items() if each}
-    return Remedy(summary, text, file, commands, careful, edits, store)
+    nothing = not (text or edits or store or whole) and _MENDS_NOTHING.issuperset(commands)
+    return Remedy(summary, text, file, commands, careful, edits, store, by_hand or nothing)
 
 
 def plan(action: str, passdb: int | None, version: str) -> Words:
@@ -96,6 +104,20 @@ def plan(action: str, passdb: int | None, version: str) -> Words:
     """
     store = () if passdb is None else ("--passdb", str(passdb))
     return (*_MIGRATE, "plan", action, *store, *(("--dovecot", version) if version else ()))
+
+
+def of_a_stopped(found: Remedy) -> Remedy:
+    """For a Dovecot that does not run: it reads its files, and opens its log, as it starts."""
+    kept = tuple(one for one in found.commands if one not in (RELOAD, REOPEN))
+    if len(kept) == len(found.commands):
+        return found
+    summary = _RELOADS.sub(lambda at: at[0].replace(at["what"], "start Dovecot"), found.summary)
+    if summary == found.summary:
+        summary = f"{summary} Then start Dovecot: systemctl start dovecot."
+    return replace(found, summary=summary, commands=kept)
+
+
+_RELOADS = re.compile(r"\b(?:then|and) (?P<what>reload)\b")
 
 
 def placed(

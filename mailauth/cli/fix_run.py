@@ -100,6 +100,7 @@ def _fix(code: str, target: Target, *, do_it: bool) -> tuple[Ready, Ending | Non
     password = target.password
     if not do_it:
         return ready, None
+    apply.check_use(ready)  # before a password is asked for
     if ready.plan.store is StoreChange.NEW_PASSWORD and password is None:
         password = _ask_new()
         ready = replace(ready, target=replace(ready.target, password=password))

@@ -22,7 +22,7 @@ from mailauth.evidence import Logins, Unobserved
 from mailauth.finding import Bears, Diagnosis, Finding, Severity, Trait
 from mailauth.fix import journal as journals
 from mailauth.fix import modes
-from mailauth.fix.entry import EntryChange, find, new_string
+from mailauth.fix.entry import EntryChange, find, new_string, why_not
 from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, FixState, Journal, ModeEntry, StoreEntry
 from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
@@ -48,6 +48,15 @@ class Ready:
     target: Target
     entry: EntryChange | None = None
     new: bytes | None = field(default=None, repr=False)
+
+    @property
+    def hindrance(self) -> str:
+        """Why to apply it mends nothing; "" where nothing is in the way."""
+        if self.plan.by_hand:
+            return "a part of it is to be done by hand first"
+        if self.entry is None or self.plan.store is None:
+            return ""
+        return why_not(self.entry, self.plan.store)
 
     @property
     def lasting(self) -> tuple[str, ...]:
@@ -121,6 +130,15 @@ def with_string(ready: Ready, password: Password | None) -> Ready:
     return replace(ready, new=new)
 
 
+def check_use(ready: Ready) -> None:
+    """Raises Refused where to apply it mends nothing."""
+    plan = ready.plan
+    if not (plan.files or plan.commands or ready.entry):
+        raise Refused(f"there is nothing that mailauth could do here: {' '.join(plan.summary)}")
+    if why := ready.hindrance:
+        raise Refused(f"--apply would not mend it: {why.rstrip('.')}. {' '.join(plan.summary)}")
+
+
 def apply(ready: Ready, *, verify: bool = True, tell: Callable[[str], None] = lambda _: None) -> Ending:
     """Do it.  Raises Refused before anything is done where it cannot begin.
 
@@ -128,9 +146,7 @@ def apply(ready: Ready, *, verify: bool = True, tell: Callable[[str], None] = la
     ``verify``: diagnose again, and log in where the target has a password; not of use where several
     faults are mended at once.
     """
-    plan = ready.plan
-    if not (plan.files or plan.commands or ready.entry):
-        raise Refused(f"there is nothing that mailauth could do here: {' '.join(plan.summary)}")
+    check_use(ready)
     _need_rights(ready)
     with journals.alone():
         if left := journals.killed():

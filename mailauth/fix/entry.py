@@ -118,24 +118,30 @@ def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> EntryCh
 
 def new_string(entry: EntryChange, wanted: StoreChange, looked: Looked, password: Password | None) -> bytes:
     """What is to be stored.  Raises UsageError without a password where one is needed, and Refused."""
-    if entry.noscheme:
-        raise Refused(
-            f"{entry.place}: the query returns password_noscheme, so the scheme is fixed by the"
-            f" configuration ({entry.passdb.default_scheme}); set the password with your own tools."
-        )
+    if why := why_not(entry, wanted):
+        raise Refused(why)
     if wanted is StoreChange.MEND:
-        return _mended(entry)
+        return _mended(entry) or b""
     if password is None:
         raise UsageError("the new password is needed: give -p, --password-fd or --password-stdin.")
     return _hash_of(password, entry, looked)
 
 
-def _mended(entry: EntryChange) -> bytes:
+def why_not(entry: EntryChange, wanted: StoreChange) -> str:
+    """Why nothing can be stored there that mends it; "" where something can."""
+    if entry.noscheme:
+        return (
+            f"{entry.place}: the query returns password_noscheme, so the scheme is fixed by the"
+            f" configuration ({entry.passdb.default_scheme}); set the password with your own tools."
+        )
+    if wanted is StoreChange.MEND and _mended(entry) is None:
+        return f"{entry.place}: the stored string cannot be mended; the password must be set again."
+    return ""
+
+
+def _mended(entry: EntryChange) -> bytes | None:
     reader = reader_of(entry.config, entry.passdb, user=entry.names.looked_up)
-    found = mended(entry.old or b"", reader, entry.target.password)
-    if found is None:
-        raise Refused(f"{entry.place}: the stored string cannot be mended; the password must be set again.")
-    return found
+    return mended(entry.old or b"", reader, entry.target.password)
 
 
 def _hash_of(password: Password, entry: EntryChange, looked: Looked) -> bytes:

@@ -46,6 +46,7 @@ class Plan:
     store: StoreChange | None
     commands: tuple[Words, ...]
     followed: tuple[Words, ...] = ()  # commands of mailauth's own, for the reader
+    by_hand: bool = False  # what only the administrator can do comes first
 
     @property
     def lasting(self) -> tuple[str, ...]:
@@ -89,6 +90,7 @@ def make(findings: Sequence[Finding], config: AuthConfig, dovecot: Installation)
         store=_store(remedies),
         commands=tuple(commands),
         followed=tuple(command for command in named if command not in commands),
+        by_hand=all(remedy.by_hand for remedy in remedies),
     )
 
 

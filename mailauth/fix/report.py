@@ -9,6 +9,7 @@ from mailauth.fix.apply import Ending, Ready
 from mailauth.fix.entry import shown
 from mailauth.fix.journal import FixState
 from mailauth.fix.patch import diff
+from mailauth.remedies import RELOAD, Words
 from mailauth.schema import schema_of
 
 
@@ -59,6 +60,7 @@ class FixReport:
     followed: list[str]
     lasting: list[str]  # what cannot be taken back once it is done
     steps: list[StepReport]
+    hindrance: str  # why to apply it mends nothing, or ""
     problem: str
     notes: list[str]
     stays: list[str]  # what was done and cannot be taken back
@@ -78,10 +80,11 @@ def report(ready: Ready, ending: Ending | None = None) -> FixReport:
         careful=list(plan.careful),
         files=[FileReport(change.path, change.before is None, diff(change)) for change in plan.files],
         entry=_entry(ready),
-        commands=[typed.shown(ready.target.dovecot, *one) for one in plan.commands],
+        commands=[_command(ready, one) for one in plan.commands],
         followed=list(map(shlex.join, plan.followed)),
         lasting=list(ready.lasting),
         steps=_steps(ending),
+        hindrance=ready.hindrance,
         problem=ending.problem if ending else "",
         notes=list(ending.notes) if ending else [],
         stays=list(ending.stays) if ending else [],
@@ -93,6 +96,7 @@ def undone(ending: Ending) -> FixReport:
     return FixReport(
         *(_state(ending), ending.id, "", "", "", "", [], [], [], None, [], [], []),
         steps=_steps(ending),
+        hindrance="",
         problem=ending.problem,
         notes=list(ending.notes),
         stays=list(ending.stays),
@@ -112,6 +116,13 @@ def _state(ending: Ending | None) -> str:
 
 def _steps(ending: Ending | None) -> list[StepReport]:
     return [StepReport(step.what, step.ok, step.said) for step in ending.steps] if ending else []
+
+
+def _command(ready: Ready, words: Words) -> str:
+    """As it is typed; a Dovecot that does not run has nothing to reload."""
+    if words == RELOAD and ready.looked.diagnosis.down:
+        return "systemctl start dovecot"
+    return typed.shown(ready.target.dovecot, *words)
 
 
 def _entry(ready: Ready) -> EntryReport | None:

@@ -107,7 +107,7 @@ def finding_text(
     body.append(_labelled("seen", map(_seen, problem.because), width))
     body.append(_remedy_text(problem.remedy, dialect, width))
     remedy = problem.remedy
-    if fixable and (remedy.config.get(dialect) or remedy.edits or remedy.store):
+    if fixable and not remedy.by_hand and (remedy.config.get(dialect) or remedy.edits or remedy.store):
         option = user.startswith("-")  # only to look at
         words = ["mailauth", "fix", *(again if option else ()), *(["--"] if option else []), rule.code]
         words += [*([user] if user else []), *(() if option else again)]

@@ -64,6 +64,7 @@ def _problem(because: tuple[Evidence, ...], says: str, *, now: bool) -> Problem:
         remedy=remedy(
             summary="See what auth and its workers wait for, and restart auth by a reload.",
             commands=(RELOAD,),
+            whole=True,
         ),
         severity=Severity.BLOCKS_LOGIN if now else None,
     )

@@ -33,5 +33,5 @@ def not_loaded(running: Running, logins: Logins | None, check: PasswordCheck | N
         because=(running, logins) if refused and logins else (running,),
         severity=Severity.BLOCKS_LOGIN if refused else None,
         certainty=Certainty.LIKELY,
-        remedy=remedy(summary="Reload, then look again.", commands=(RELOAD,)),
+        remedy=remedy(summary="Reload, then look again.", commands=(RELOAD,), whole=True),
     )

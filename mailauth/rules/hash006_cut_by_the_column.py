@@ -40,5 +40,6 @@ def cut_by_the_column(stored: StoredHash, column: StoredColumn) -> Problem | Non
             commands=(HASH_NEW,),
             careful="ALTER TABLE locks the table; set the passwords again only after it.",
             store=StoreChange.NEW_PASSWORD,
+            by_hand=bool(column.widen),
         ),
     )

@@ -36,6 +36,7 @@ def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
         found,
         f"The hash is sound except for {where}: {found.detail}.",
         careful=_CHAR if padded else "",
+        by_hand=padded,
     )
 
 

@@ -35,20 +35,27 @@ UNKNOWN = (
 )
 
 
-def remedy(found: Damage, mended: str = "", careful: str = "", lost: str = _LOST) -> Remedy:
-    """Mend the entry where nothing is lost by it, else set the password again."""
+def remedy(
+    found: Damage, mended: str = "", careful: str = "", lost: str = _LOST, *, by_hand: bool = False
+) -> Remedy:
+    """Mend the entry where nothing is lost by it, else set the password again.
+
+    ``by_hand``: what made it so would do it again, and only the administrator can change that.
+    """
     if found.mendable:
         return remedies.remedy(
             summary=mended or "Repair the stored string; the password stays the same.",
             commands=(HASH_SHOW,),
             careful=careful,
             store=StoreChange.MEND,
+            by_hand=by_hand,
         )
     return remedies.remedy(
         summary=lost,
         commands=(HASH_NEW,),
         careful=careful,
         store=StoreChange.NEW_PASSWORD,
+        by_hand=by_hand,
     )
 
 
@@ -60,10 +67,11 @@ def problem(
     mended: str = "",
     careful: str = "",
     lost: str = _LOST,
+    by_hand: bool = False,
 ) -> Problem:
     """A damaged string: the damage follows from how it reads, and from what the query makes it of."""
     made = stored.made
-    mend = remedy(found, mended, careful, lost)
+    mend = remedy(found, mended, careful, lost, by_hand=by_hand)
     if made:
         says += f" The query makes it of {made.expression} ({made.place})"
         says += f"; {' and '.join(made.whole)} by itself is sound." if made.whole else "."

@@ -40,5 +40,6 @@ def not_written(log: LogDestination) -> Problem | None:
         remedy=remedy(
             summary="Have Dovecot reopen its log, and do so whenever it is rotated.",
             commands=(REOPEN,),
+            whole=True,
         ),
     )

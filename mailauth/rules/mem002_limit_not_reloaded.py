@@ -42,5 +42,5 @@ def limit_not_reloaded(
         ),
         because=(stored, configured, verifiers, trials),
         certainty=Certainty.PROVEN,
-        remedy=remedy(summary="Reload Dovecot.", commands=(RELOAD,)),
+        remedy=remedy(summary="Reload Dovecot.", commands=(RELOAD,), whole=True),
     )

@@ -20,6 +20,7 @@ def remedy(variables: Variables) -> Remedy:
         summary="Write the variables as this Dovecot does, and reload." + hand,
         edits=tuple(dict.fromkeys(sorted(edits, key=lambda edit: (edit.file, edit.line), reverse=True))),
         commands=(RELOAD,),
+        by_hand=bool(rest),
     )
 
 

@@ -51,7 +51,7 @@ def nothing_listens(configured: Configured, listening: Listening) -> Problem | N
                 mend = Remedy("Start Dovecot: systemctl start dovecot. If it ends again, its log says why.")
             else:
                 says = f"Dovecot runs, but nothing listens on port {ports} ({protocol}), as configured."
-                mend = remedy("Let Dovecot read its configuration again.", commands=(RELOAD,))
+                mend = remedy("Let Dovecot read its configuration again.", commands=(RELOAD,), whole=True)
             return _problem(configured, listening, says, mend)
     return None
 

@@ -47,6 +47,7 @@ def certificate_expired(certificates: Certificates) -> Problem | None:
                 else "Renew the certificate, or correct the clock; then let Dovecot read it."
             ),
             commands=(RELOAD,),
+            whole=renewed,
         ),
     )
 
