@@ -170,7 +170,11 @@ ENDS: dict[bytes, Message] = {
     for words, says, why in (
         (b"auth failed", "the log does not say why", Why.NOT_TOLD),
         (b"authorization failed", "auth lets the user in, and not as that other user", Why.OTHER),
-        (b"auth service reported temporary failure", "auth failed within: a server that it asks", Why.SERVER),
+        (
+            b"auth service reported temporary failure",
+            "a temporary failure in auth: its own lines say of what",
+            Why.SERVER,
+        ),
         (b"user disabled", "the user is disabled", Why.DISABLED),
         (b"password expired", "the password has expired", Why.DISABLED),
         (b"login disabled", "logins are disabled", Why.DISABLED),

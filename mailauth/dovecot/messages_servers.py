@@ -4,6 +4,8 @@ A row of LogKind.FAILED ends one login; one of LogKind.BACKEND concerns the serv
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth, src/lib-sql, src/lib-dict; the file is named in each row.
 """
 
+from collections.abc import Iterator
+
 from mailauth.dovecot.messages import LogKind, Message, Why
 
 _FAILED, _BACKEND, _OTHER = LogKind.FAILED, LogKind.BACKEND, LogKind.OTHER
@@ -50,6 +52,27 @@ _LDAP = (
     Message(_OTHER, "iterate: %", "", "userdb-ldap.c"),
 )  # fmt: skip
 
+# How the client libraries of PostgreSQL, MariaDB and MySQL, and Dovecot itself, say that the server is away:
+# fe-misc.c and fe-exec.c of libpq, errmsg.c of libmariadb; sql-api.c.  Whatever else stands there the
+# database has answered.
+_AWAY = (
+    "Not connected%",
+    "Cannot connect to database%",
+    "%erver closed the connection%",
+    "%no connection to the server%",
+    "%terminating connection%",
+    "%gone away%",
+    "%Lost connection%",
+    "%imed out%",
+)
+
+
+def _failed_queries(head: str, what: str, source: str) -> Iterator[Message]:
+    for words in _AWAY:
+        yield Message(_FAILED, head + words, f"the database does not answer {what}", source, Why.SERVER)
+    yield Message(_FAILED, f"{head}%", f"the database answers {what} with an error", source, Why.SERVER)
+
+
 _REFUSED = "the database was reached, and refuses Dovecot's account"
 _SQL = (
     Message(_BACKEND, "Connect failed to database%Access denied for user %", _REFUSED, "driver-mysql.c"),
@@ -60,20 +83,18 @@ _SQL = (
     Message(_BACKEND, "Connect failed: %", "the database cannot be reached", "driver-pgsql.c"),
     Message(_BACKEND, "open(%) failed: %", "the database's file cannot be opened", "driver-sqlite.c"),
     Message(_BACKEND, "PQsetnonblocking() failed", "the database cannot be reached", "driver-pgsql.c"),
-    Message(_BACKEND, "Query failed, aborting: %!", "the database does not answer the query",
+    Message(_BACKEND, "Query failed, aborting: %!", "the database is away, or refuses the query",
             "driver-sqlpool.c"),
     Message(_OTHER, "Query failed, retrying: %!", "", "driver-sqlpool.c"),
     Message(_OTHER, "Disconnected from database, retrying commit", "", "driver-mysql.c"),
     Message(_OTHER, "DNS lookup took %", "", "driver-pgsql.c"),
     Message(_OTHER, "finalize failed: %", "", "driver-sqlite.c"),
-    Message(_FAILED, "Password query failed: %", "the database does not answer Dovecot's query",
-            "passdb-sql.c", Why.SERVER),
+    *_failed_queries("Password query failed: ", "Dovecot's query", "passdb-sql.c"),
     Message(_FAILED, "Password query must return a field named 'password'", "the query returns no password",
             "passdb-sql.c", Why.SERVER),
     Message(_FAILED, "Password query returned multiple matches", "the query returns several rows",
             "passdb-sql.c", Why.SERVER),
-    Message(_FAILED, "User query failed: %", "the database does not answer the userdb's query",
-            "userdb-sql.c", Why.SERVER),
+    *_failed_queries("User query failed: ", "the userdb's query", "userdb-sql.c"),
     Message(_OTHER, "Set credentials query failed: %!", "", "passdb-sql.c"),
     Message(_OTHER, "sql: Iterate query %", "", "userdb-sql.c"),
     Message(_OTHER, "sql: Ignoring changed %", "", "db-sql.c"),
@@ -218,10 +239,10 @@ _OTHERS = (
     Message(_BACKEND, "Connection timed out%", "the IMAP server behind does not answer",
             "imapc-connection.c"),
     Message(_BACKEND, "dns_lookup(%) failed: %", "that host does not resolve", "imapc-connection.c"),
-    Message(_FAILED, "imapc(%): %", "the IMAP server behind does not answer", "2.4 imapc-connection.c",
+    Message(_FAILED, "imapc(%): %", "the login at the IMAP server behind fails", "2.4 imapc-connection.c",
             Why.SERVER),
-    Message(_FAILED, "Disconnected from server", "the IMAP server behind does not answer", "passdb-imap.c",
-            Why.SERVER),
+    Message(_FAILED, "Disconnected from server", "the IMAP server behind closed the connection, or did not"
+            " answer", "passdb-imap.c", Why.SERVER),
     Message(_BACKEND, "Server disconnected%", "the IMAP server behind closes the connection",
             "imapc-connection.c"),
     Message(_FAILED, "write() failed: %", "checkpassword takes no input", "db-checkpassword.c", Why.SERVER),

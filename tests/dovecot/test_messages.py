@@ -305,7 +305,7 @@ def test_a_servers_trouble_is_the_reason() -> None:
     ):
         census.add(event(STAMP + line))
     assert list(census.users) == ["alice"]
-    assert census.users["alice"].reasons == {"auth failed within: a server that it asks": 1}
+    assert census.users["alice"].reasons == {"a temporary failure in auth: its own lines say of what": 1}
     assert [(one.kind, one.says) for one in census.troubles.values()] == [
         (LogKind.BACKEND, "nothing answers at the LDAP server's address")
     ]
@@ -345,3 +345,32 @@ def test_what_oauth2s_server_answers(said: str, says: str, why: Why) -> None:
         assert found.row
         assert says in found.row.says
         assert found.why is why
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        ("Not connected to database", False),
+        ("Cannot connect to database: creat(/none/db) failed: Permission denied", False),
+        ("server closed the connection unexpectedly", False),
+        ("MySQL server has gone away", False),
+        ("Lost connection to MySQL server during query", False),
+        ("Query timed out", False),
+        ("no such table: users", True),
+        ("ERROR:  column users.passwd does not exist at character 8", True),
+        ("You have an error in your SQL syntax; check the manual", True),
+        ("Table 'lab.users_x' doesn't exist", True),
+    ],
+)
+@pytest.mark.parametrize("query", ["Password", "User"])
+def test_what_a_database_answers(query: str, said: str, answers: bool) -> None:
+    """One that says no has answered; the words are Dovecot's and its client libraries'."""
+    for line in (
+        f"auth-worker(1): Error: sql(alice,10.0.0.1): {query} query failed: {said}",
+        f"auth-worker(alice,10.0.0.1)<1><s>: Error: sql: {query} query failed: {said}",
+    ):
+        found = event(STAMP + line)
+        assert found.row
+        assert found.row.says.startswith("the database answers" if answers else "the database does not")
+        assert found.row.says.endswith("with an error") is answers
+        assert found.why is Why.SERVER

@@ -18,6 +18,7 @@ from mailauth.evidence import AuthStart
 from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab, builds
+from mailauth.lab.stores import SqlStore
 from mailauth.render.text import summary
 from tests.cli.running import mailauth
 from tests.dovecot.test_messages import SECRET_LINES
@@ -371,3 +372,16 @@ def test_log001_of_a_script_on_this_machine(proof: Make, dovecot_version: str) -
     assert "'alice' fails from this machine: 35 times" in found.problem.says
     assert "a program on this machine" in found.problem.remedy.summary
     assert "ban" not in found.problem.remedy.summary
+
+
+def test_a_database_that_answers_with_an_error(proof: Make, dovecot_version: str) -> None:
+    """DB003: the server is there, and says that the table is not."""
+    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
+    assert isinstance(told.lab.store, SqlStore)
+    told.lab.store.execute("ALTER TABLE users RENAME TO members")
+    assert told.logins() == [False]
+    report = read_logs(Reading((told.lab.folder / "log",)))
+    says = " ".join((*(one.cause for one in report.rows), *(one.says for one in report.troubles)))
+    assert "with an error" in says, report
+    assert "does not answer" not in says
+    assert "server that it asks" not in says
