@@ -1,7 +1,6 @@
 """Logins side by side: as records (their JSON schema is made of them) and as text."""
 
 import shlex
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from mailauth.errors import AS_ROOT
 from mailauth.login.judge import Fault, Judgement
 from mailauth.login.way import Attempt, Layer
 from mailauth.render.memory import columns
+from mailauth.render.wrapped import wrap
 from mailauth.schema import schema_of
 
 _STEPS = (Step.CONNECT, Step.TLS, Step.GREETING, Step.AUTH, Step.MAIL)
@@ -187,14 +187,7 @@ def _words(tried: Sequence[Attempt]) -> list[str]:
 
 
 def _wrapped(text: str, label: str) -> str:
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=label,
-        subsequent_indent=" " * len(label),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return "\n".join(wrap(text, " " * len(label), _WIDTH, label))
 
 
 def _count(attempts: Sequence[Attempt]) -> str:

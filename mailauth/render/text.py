@@ -1,7 +1,6 @@
 """A diagnosis as text for a terminal or a bug report.  Returns strings; prints nothing."""
 
 import shlex
-import textwrap
 from collections.abc import Iterable, Sequence
 
 from mailauth.dovecot.version import Dialect
@@ -19,6 +18,7 @@ from mailauth.evidence import (
     Verifiers,
 )
 from mailauth.finding import Bears, Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
+from mailauth.render.wrapped import wrap
 from mailauth.visible import visible
 
 _INDENT = "  "
@@ -213,7 +213,4 @@ def _labelled(label: str, items: Iterable[str], width: int) -> str:
 
 
 def _wrap(text: str, margin: str, width: int) -> str:
-    return textwrap.fill(
-        text, max(width, len(margin) + 20), initial_indent=margin, subsequent_indent=margin,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    return "\n".join(wrap(text, margin, width))

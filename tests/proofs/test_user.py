@@ -8,6 +8,7 @@ import pytest
 from mailauth.finding import Certainty
 from mailauth.lab import Lab
 from mailauth.lab.stores import share
+from mailauth.render.text import finding_text
 from tests.proofs.story import Fault, MiB, Proof, argon2id, record
 from tests.proofs.test_db import rewrite, settings
 
@@ -332,6 +333,8 @@ def test_user013(proof: Make, dovecot_version: str) -> None:
             assert told.logins() == [False]
         (found,) = told.finds({"USER013"}, password=told.password)
         assert says in found.problem.says
+        if name == "a blank before the name":  # at whatever width it is wrapped
+            assert all("' alice'" in finding_text(found, "2.3", width=width) for width in range(60, 120))
         record(told.lab, f"passwd-file with {name}", {"USER013"})
     path.write_bytes(good)
     told.lab.reload()
