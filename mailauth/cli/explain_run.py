@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailauth.cli.shared.explained import explained
+from mailauth.cli.shared.files import awaited
 from mailauth.errors import UsageError
 from mailauth.later import later
 
@@ -21,6 +22,7 @@ _MOST = 64 * 1024  # bytes of standard input
 def explain(words: Sequence[str], as_json: bool) -> None:
     text = " ".join(words).strip()
     if text == "-":
+        awaited(sys.stdin.fileno(), "a line of Dovecot's log")
         text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace").strip()
         if not text:
             raise UsageError("standard input has no line to explain.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailauth.cli.hash_status import STATUS
-from mailauth.cli.shared.files import opened
+from mailauth.cli.shared.files import awaited, opened
 from mailauth.cli.shared.given import without
 from mailauth.cli.shared.patience import patience
 from mailauth.cli.shared.secrets import need_terminal, read_password
@@ -99,6 +99,7 @@ def one_string(stored: str | None, stored_fd: int | None, *, password_from_stdin
         raise UsageError("give the string in one way only: as an argument or with --stored-fd.")
     if stored_fd is None and (stored != "-" or password_from_stdin):
         raise UsageError('give a stored string in quotes, "-" for standard input, --stored-fd or --batch.')
+    awaited(stored_fd or 0, "the stored string")
     try:
         with open(0 if stored_fd is None else stored_fd, "rb", closefd=False) as file:
             text = file.read(1024 * 1024)

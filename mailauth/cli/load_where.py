@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from mailauth import handed
+from mailauth.cli.shared.files import awaited
 from mailauth.cli.shared.given import without
 from mailauth.cli.shared.secrets import read_password
 from mailauth.clients.listening import us
@@ -134,6 +135,7 @@ def _accounts(given: dict[str, Any]) -> tuple[Account, ...]:
         return (Account(given["user"], password),)
     name = given["users"]
     if name == "-":
+        awaited(sys.stdin.fileno(), "lines of user,password")
         return read_accounts(sys.stdin.buffer, "standard input")
     try:
         with handed.opened(name) as file:

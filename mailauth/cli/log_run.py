@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mailauth.cli.shared.files import awaited
 from mailauth.cli.shared.given import again, without
 from mailauth.cli.shared.values import span
 from mailauth.dovecot.authconfig import AuthConfig
@@ -53,6 +54,7 @@ def log(
     if "-" in logs:
         if len(logs) > 1 or rotated:
             raise UsageError("--log - reads standard input only: leave --rotated and each other --log out.")
+        awaited(sys.stdin.fileno(), "lines of Dovecot's log")
         report = _with_something_in_it(read_stream(sys.stdin.buffer, asked), asked)
     elif logs:
         for path in asked.paths:

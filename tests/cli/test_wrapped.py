@@ -4,7 +4,6 @@ import pytest
 
 from mailauth.render.wrapped import wrap
 
-
 VALUES = [" alice", "alice ", "  ", "al  ice", " a b "]
 SHOWN = [quote(one) for quote in (repr, '"{}"'.format) for one in VALUES] + [repr("o'brien ")]
 

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from mailauth.cli.shared.files import awaited
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
 
@@ -44,6 +45,7 @@ def need_terminal() -> None:
 def read_line(descriptor: int, what: str) -> bytes:
     """All up to the first line end.  Raises UsageError where there is nothing, or too much."""
     taken = b""
+    awaited(descriptor, f"one line for {what}", "Enter")
     try:
         while b"\n" not in taken and len(taken) <= _MAX and (more := os.read(descriptor, 4096)):
             taken += more
