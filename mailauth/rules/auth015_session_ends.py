@@ -11,13 +11,14 @@ How we know
     Dovecot logged it, since it last started or was reloaded, and no session has ended as it should.  What it
     logged of one other user only, whose mail may be what is broken, is a risk.
 What to do
-    Fix what the line names, then doveadm reload.
+    mailauth diagnose --login -p USER shows whether it still fails; if it does, fix what the line names, then
+    doveadm reload.
 """
 
 from mailauth.evidence import Configured, LogTrouble, LogWindow, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
-from mailauth.rules import session_case
+from mailauth.rules import log_case, session_case
 
 _SHOWN = 3  # users
 _NAMED = (
@@ -80,7 +81,7 @@ def _one_other(found: LogTrouble, name: UserName | None) -> str:
     return "" if user.casefold() in asked else user
 
 
-_MEND = remedy(summary="Fix what that line names, and reload.", commands=(RELOAD,))
+_MEND = remedy(summary=f"{log_case.STILL} fix what that line names, and reload.", commands=(RELOAD,))
 
 
 def _room(configured: Configured, found: LogTrouble) -> Remedy:

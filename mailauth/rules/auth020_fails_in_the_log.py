@@ -9,7 +9,7 @@ How we know
     Dovecot logged the failures since it last started or was reloaded, and no login of this user that worked
     after them.  Where all were for a wrong password, that is a note: the user may have mistyped it.
 What to do
-    Fix what these words name; mailauth diagnose --login -p USER shows whether it still fails.
+    mailauth diagnose --login -p USER shows whether it still fails; if it does, fix what the words name.
 """
 
 from mailauth.dovecot.messages import Why
@@ -41,7 +41,7 @@ def fails_in_the_log(
         certainty=Certainty.PROVEN,
         severity=Severity.NOTE if told.whys <= _TYPED else None,
         remedy=remedy(
-            summary="Fix what these words name; a real login (--login) shows whether it still fails.",
+            summary=f"{log_case.STILL} fix what these words name.",
             commands=(LOG_FIND, LOG_ERRORS),
         ),
     )

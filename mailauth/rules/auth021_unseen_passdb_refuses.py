@@ -9,13 +9,14 @@ How we know
     after them.  Where all were for a wrong password or an unknown user, that is a note: on any server users
     mistype, and others guess.
 What to do
-    Fix what these words name; mailauth diagnose --login -p USER shows whether one of them still fails.
+    mailauth diagnose --login -p USER shows whether one of them still fails; if so, fix what the words name.
 """
 
 from mailauth.dovecot.messages import Why
 from mailauth.evidence import UnseenFailures
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
+from mailauth.rules import log_case
 
 _EVERYWHERE = frozenset({Why.MISMATCH, Why.EMPTY, Why.UNKNOWN, Why.NAME, Why.NOT_TOLD})
 _SHOWN = 3
@@ -43,8 +44,7 @@ def unseen_passdb_refuses(log: UnseenFailures) -> Problem | None:
         certainty=Certainty.PROVEN,
         severity=Severity.NOTE if log.whys <= _EVERYWHERE else None,
         remedy=remedy(
-            summary="Fix what these words name; a real login shows whether it still fails:"
-            " mailauth diagnose --login -p USER.",
+            summary=f"{log_case.STILL} fix what these words name.",
             commands=(LOG_FIND, LOG_ERRORS),
         ),
     )

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -385,3 +386,25 @@ def test_a_database_that_answers_with_an_error(proof: Make, dovecot_version: str
     assert "with an error" in says, report
     assert "does not answer" not in says
     assert "server that it asks" not in says
+
+
+def test_auth015_once_it_is_mended(proof: Make, dovecot_version: str) -> None:
+    """Without a reload the log goes on from before: first a login is to show whether it still fails."""
+    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
+    folder = one.lab.folder / "plugins"
+    folder.mkdir(mode=0o755)
+    plugins = Path(one.lab.run("doveconf", "-h", "mail_plugin_dir").stdout.strip())
+    one.lab.configure(f"mail_plugin_dir = {folder}\nprotocol imap {{\n  mail_plugins = quota\n}}\n")
+    one.lab.reload()
+    with contextlib.suppress(imaplib.IMAP4.error, OSError):
+        imap(one.lab)
+    assert one.lab.logs("Plugin 'quota' not found")
+    (told,) = one.finds({"AUTH015"})
+    for each in at_pid(one.lab.master_pid, None).path(str(plugins)).iterdir():
+        (folder / each.name).symlink_to(plugins / each.name)
+    (told,) = one.finds({"AUTH015"})
+    summary = told.problem.remedy.summary
+    assert "mailauth diagnose" in summary
+    assert summary.index("--login -p alice") < summary.index("fix what that line names")
+    one.finds(set(), password=SECRET, login=True)
+    one.finds(set())
