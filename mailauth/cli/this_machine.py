@@ -5,7 +5,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -13,7 +13,9 @@ import click
 
 from mailauth.cli.commands import help_text
 from mailauth.cli.log_run import of_this_dovecot
+from mailauth.dovecot import containers
 from mailauth.dovecot.authconfig import AuthConfig
+from mailauth.dovecot.containers import Runs
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logreport import FromLogReport, Reading
 from mailauth.dovecot.programs import PATH
@@ -21,12 +23,15 @@ from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal
 from mailauth.errors import AS_ROOT, MailauthError
 from mailauth.probes.process import NotRunning, master_process
+from mailauth.visible import visible
 
 SECONDS = 0.8
 """Seconds after which no more is looked at: who types no command waits for none."""
 _DAY = timedelta(hours=24)
 _READING = 0.4  # seconds of the log
 _USERS = 3  # who fail, by their names
+_OTHERS = 4  # Dovecots beside the one that is looked at
+_WIDTH = 80  # characters of a file's name that others chose
 _ANY_USER = "mailauth diagnose USER"
 
 
@@ -35,13 +40,19 @@ class _LateError(BaseException):
 
 
 def show() -> None:
-    """Print it; nothing but the help where no Dovecot is installed."""
-    if shutil.which("doveconf", path=PATH):
-        for line in about(Installation(), SECONDS):
-            click.echo(line)
+    """Print it; nothing but the help where no Dovecot is installed, and none runs in a container."""
+    said = about(Installation(), SECONDS) if shutil.which("doveconf", path=PATH) else elsewhere()
+    if said:
+        click.echo("\n".join(said))
         click.echo()
         sys.stdout.flush()
     click.echo(help_text(), nl=False)
+
+
+def elsewhere() -> list[str]:
+    """The Dovecots that run here though none is installed, and the next command; nothing where none does."""
+    beside = containers.every()
+    return [*_beside(beside), _next(_ask(beside))] if beside else []
 
 
 def about(dovecot: Installation, seconds: float) -> list[str]:
@@ -61,7 +72,11 @@ def about(dovecot: Installation, seconds: float) -> list[str]:
     except MailauthError as why:
         said.append(_sentence(str(why)))
         following = _ANY_USER if why.needs_root else "mailauth checkup"
-    return [*said, f"Next: {'sudo ' if os.geteuid() else ''}{following}"]
+    return [*said, _next(following)]
+
+
+def _next(command: str) -> str:
+    return f"Next: {'sudo ' if os.geteuid() else ''}{command}"
 
 
 def _look(dovecot: Installation, say: Callable[[str], None]) -> str:
@@ -72,17 +87,38 @@ def _look(dovecot: Installation, say: Callable[[str], None]) -> str:
         say(f"Dovecot does not accept its configuration: {found.place}: {found.words}")
         return "mailauth checkup"
     say(_passdbs(found))
+    master, runs = 0, True
     try:
-        say(f"It is running (master process {master_process(dovecot, found).pid}).")
-        runs = True
+        master = master_process(dovecot, found).pid
+        say(f"It is running (master process {master}).")
     except NotRunning as why:
         say(_sentence(str(why)))
         runs = False
     except MailauthError as why:
         say(f"Whether it runs was not seen: {_sentence(str(why))}")
-        runs = True
+    beside = [one for one in containers.every() if not _is_ours(one, master, found.file)]
+    for line in _beside(beside):
+        say(line)
     following = _log(dovecot, found, say)
-    return following if runs else "mailauth checkup"
+    return following if runs else _ask(beside) if len(beside) == 1 else "mailauth checkup"
+
+
+def _is_ours(one: Runs, master: int, file: str) -> bool:
+    """Whether it is the one that was looked at: by its number, or, where that was not seen, by its file."""
+    return one.pid == master or (not master and not one.apart and one.config in ("", file))
+
+
+def _beside(found: Sequence[Runs]) -> Iterator[str]:
+    for one in found[:_OTHERS]:
+        where = f"in the container {one.container}" if one.container else f"here, process {one.pid}"
+        of = f", with {visible(one.config, _WIDTH)}" if one.config else ""
+        yield f"Another Dovecot runs {where}{of}: add {shlex.join(one.option)}."
+    if rest := found[_OTHERS:]:
+        yield f"{len(rest)} more run here."
+
+
+def _ask(found: Sequence[Runs]) -> str:
+    return shlex.join(["mailauth", "diagnose", *found[0].option, "USER"])
 
 
 def _passdbs(config: AuthConfig) -> str:

@@ -11,9 +11,10 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from mailauth.dovecot import entering
+from mailauth.dovecot import entering, processes
 from mailauth.dovecot.processes import named, parent
 from mailauth.dovecot.programs import PATH
 from mailauth.errors import CannotObserve, UsageError
@@ -62,12 +63,40 @@ def dovecot_in(name: str) -> int:
 
 def offer() -> str:
     """Where a Dovecot runs in exactly one container, and none beside: what to add.  "" otherwise."""
-    masters = list(_masters())
-    names = {_group_of(pid) for pid in masters if _apart(pid)}
-    if len(names) != 1 or "" in names or not all(_apart(pid) for pid in masters):
-        return ""
-    (name,) = names
-    return f"a Dovecot runs in the container {name}: add --container {name}"
+    found = every()
+    name = found[0].container if len(found) == 1 else ""
+    return f"a Dovecot runs in the container {name}: add --container {name}" if name else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A process that looks like a Dovecot's master: its file as it was named, and where it is.
+
+    ``option``: what names it to mailauth.  ``apart``: it has another root; None: not seen.
+    """
+
+    pid: int
+    config: str
+    apart: bool | None
+    container: str
+
+    @property
+    def option(self) -> tuple[str, str]:
+        return ("--container", self.container) if self.container else ("--pid", str(self.pid))
+
+
+def every() -> list[Runs]:
+    """All that run here, in containers too, by their numbers; what ends meanwhile is left out."""
+    found = []
+    for pid in sorted(_masters()):
+        with suppress(OSError):
+            words = [word.decode("utf-8", "replace") for word in processes.command(pid)]
+            config = words[words.index("-c") + 1] if "-c" in words[:-1] else ""
+            found.append((pid, config, _apart(pid)))
+    names = [_group_of(pid) if apart else "" for pid, _, apart in found]
+    return [
+        Runs(*one, name if names.count(name) == 1 else "") for one, name in zip(found, names, strict=True)
+    ]
 
 
 def _asked(name: str) -> int | None:
@@ -97,11 +126,12 @@ def _masters() -> Iterator[int]:
     yield from (pid for pid, over in every.items() if over not in every)
 
 
-def _apart(pid: int) -> bool:
-    """Whether it is in mounts of its own, with a root that is not ours."""
-    with suppress(OSError):
+def _apart(pid: int) -> bool | None:
+    """Whether it is in mounts of its own, with a root that is not ours; None where we may not see that."""
+    try:
         return "mnt" in entering.differing(pid) and not Path(f"/proc/{pid}/root").samefile("/")
-    return False
+    except OSError:
+        return None
 
 
 def _beside(first: int) -> Iterator[int]:

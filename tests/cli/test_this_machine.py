@@ -49,6 +49,19 @@ def test_one_that_does_not_run_or_is_not_set_right(lab: Callable[..., Lab]) -> N
         assert said[-1] == "Next: mailauth checkup"
 
 
+def test_others_that_run_beside_it(lab: Callable[..., Lab]) -> None:
+    """Each by what names it to mailauth; the one that was looked at is not among them."""
+    with lab(None, "sqlite", {"alice": None}) as one, lab(None, "passwd-file", {"bob": None}) as two:
+        said = about(Installation(str(one.config)), _LONG)
+        other = f"process {two.master_pid}, with {two.config}: add --pid {two.master_pid}."
+        beside = [line for line in said if line.startswith("Another Dovecot runs here")]
+        # Beside this test others run theirs, and four are named.
+        assert any(other in line for line in beside) or any("more run here" in line for line in said)
+        assert not any(f"--pid {one.master_pid}." in line for line in beside)
+        done = mailauth("diagnose", "bob", "--pid", str(two.master_pid))
+        assert "HASH029" in done.stdout, done.stdout + done.stderr
+
+
 def test_an_ordinary_user_reads_what_could_not_be_read(tmp_path: Path) -> None:
     for_all_users()
     config = tmp_path / "dovecot.conf"

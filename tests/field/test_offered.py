@@ -32,15 +32,21 @@ subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
 with container(Path(sys.argv[1])):
     ran = subprocess.run([*mailauth, "diagnose", sys.argv[3]], capture_output=True, text=True)
     print("STOPPED", *(ran.stdout + ran.stderr).split())
+    ran = subprocess.run(mailauth, capture_output=True, text=True)
+    print("ALONE", *ran.stdout.partition("Usage")[0].split())
     subprocess.run(["mount", "--bind", "/dev/null", "/usr/bin/doveconf"], check=True)
     ran = subprocess.run([*mailauth, "diagnose", sys.argv[3]], capture_output=True, text=True)
     print("ABSENT", *(ran.stdout + ran.stderr).split())
+    ran = subprocess.run(mailauth, capture_output=True, text=True)
+    print("ELSEWHERE", *ran.stdout.partition("Usage")[0].split())
     name = containers.offer().rpartition("--container ")[2]
     words = ["check", "server", "--timeout", "2m", "--container", name]
     ran = subprocess.run([*mailauth, *words], capture_output=True, text=True)
     print("TAKEN", name, ran.returncode, *(ran.stdout.split() if ran.returncode else ()))
     with container(Path(sys.argv[2])):
         print("TWO", repr(containers.offer()))
+        ran = subprocess.run(mailauth, capture_output=True, text=True)
+        print("BOTH", *ran.stdout.partition("Usage")[0].split())
 print("NONE", repr(containers.offer()))
 """
 
@@ -55,9 +61,17 @@ def test_a_dovecot_in_exactly_one_container_is_offered(tmp_path: Path) -> None:
     told = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     name = f"mailauth-{one.name}"
     offered = f"a Dovecot runs in the container {name}: add --container {name}."
-    assert set(told) == {"STOPPED", "ABSENT", "TAKEN", "TWO", "NONE"}, done.stdout + done.stderr
+    named = {"ALONE", "ELSEWHERE", "BOTH"}
+    assert set(told) == {"STOPPED", "ABSENT", "TAKEN", "TWO", "NONE", *named}, done.stdout + done.stderr
     assert offered in told["STOPPED"]
     assert f"there is no doveconf; {offered}" in told["ABSENT"]
+    beside = f"Another Dovecot runs in the container {name}: add --container {name}."
+    following = f"Next: mailauth diagnose --container {name} USER"
+    assert beside in told["ALONE"]
+    assert told["ALONE"].endswith(following)
+    assert told["ELSEWHERE"] == f"{beside} {following}"
+    assert beside in told["BOTH"]
+    assert f"--container mailauth-{two.name}." in told["BOTH"]
     assert told["TAKEN"] == f"{name} 0"
     assert (told["TWO"], told["NONE"]) == ("''", "''")
 
