@@ -3,12 +3,18 @@
 A control character moves the cursor or begins a terminal's command (ECMA-48: C0, C1, OSC), a format character
 turns the order of others around or is not seen (UAX 9, UAX 44: Cf), a line separator makes two lines of one.
 Each is written as Python writes it: ``\\x1b``, ``\\u202e``; so are surrogates, code points of no character
-and blanks that are not the usual one.
+and blanks that are not the usual one.  A byte that is not UTF-8 is kept by Python as a surrogate of its own
+(PEP 383), and is written as the byte: ``\\xff``.
 """
+
+import re
 
 # OWASP, CSV Injection: the full-width ones, too, since some programs take them for the same.
 _FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 _CUT = "\u2026"
+_SURROGATES = frozenset(map(chr, range(0xD800, 0xE000)))
+_BYTE = range(0xDC80, 0xDD00)
+_WRITTEN = re.compile(r"(?<!\\)((?:\\\\)*)\\udc([89a-f][0-9a-f])")
 
 
 def is_visible(text: str) -> bool:
@@ -26,6 +32,20 @@ def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
     if not bare.isprintable():
         text = "".join(_escaped(one) if _hidden(one) and one not in keep else one for one in text)
     return text if most is None or len(text) <= most else text[: most - 1] + _CUT
+
+
+def unicode_of(text: str) -> str:
+    """The text with no surrogate in it, which no encoding has: each is written as ``visible`` writes it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(_escaped(one) if one in _SURROGATES else one for one in text)
+    return text
+
+
+def with_bytes(text: str) -> str:
+    """A text in which ``repr`` wrote bytes that are not UTF-8 as surrogates: with the bytes themselves."""
+    return _WRITTEN.sub(r"\1\\x\2", text)
 
 
 def visible_cell(text: str) -> str:
@@ -56,6 +76,8 @@ def _hidden(character: str) -> bool:
 
 
 def _escaped(character: str) -> str:
+    if ord(character) in _BYTE:
+        return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape", "surrogatepass").decode()
 
 

@@ -7,6 +7,7 @@ import click
 from mailauth.cli.check_options import options
 from mailauth.cli.shared.command import Command
 from mailauth.errors import MailauthError
+from mailauth.visible import with_bytes
 
 CHECKS = ("server", "canary", "headroom", "rows", "workers", "failures")
 SERVE = "serve"
@@ -32,7 +33,7 @@ class _Plugin(Command):
 
 
 def _unknown(why: str) -> NoReturn:
-    click.echo(f"MAILAUTH UNKNOWN - {why.replace('|', '/')}")
+    click.echo(f"MAILAUTH UNKNOWN - {with_bytes(why).replace('|', '/')}")
     raise click.exceptions.Exit(_UNKNOWN)
 
 

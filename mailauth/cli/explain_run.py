@@ -23,7 +23,7 @@ def explain(words: Sequence[str], as_json: bool) -> None:
     text = " ".join(words).strip()
     if text == "-":
         awaited(sys.stdin.fileno(), "a line of Dovecot's log")
-        text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace").strip()
+        text = sys.stdin.buffer.read(_MOST).decode("utf-8", "surrogateescape").strip()
         if not text:
             raise UsageError("standard input has no line to explain.")
     if not as_json and (found := explained(text)):

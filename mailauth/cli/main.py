@@ -14,6 +14,7 @@ from mailauth.cli import streams
 from mailauth.cli.commands import COMMANDS, help_text, modern, version_text
 from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused
 from mailauth.oserrors import ended, place_of
+from mailauth.visible import with_bytes
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -115,11 +116,12 @@ def run() -> None:
         click.echo("mailauth: interrupted.", err=True)
         status = 130
     except click.ClickException as wrong:
+        wrong.message = with_bytes(wrong.message)
         wrong.show()
         status = 2
     except MailauthError as known:
         command = f"run: {shlex.join(['sudo', 'mailauth', *modern(sys.argv[1:])[0]])}"
-        click.echo(f"mailauth: {str(known).replace(AS_ROOT, command)}", err=True)
+        click.echo(f"mailauth: {with_bytes(str(known)).replace(AS_ROOT, command)}", err=True)
         status = 3 if isinstance(known, CannotObserve) else 1 if isinstance(known, Refused) else 2
     except BrokenPipeError:
         # The reader went away (| head): nothing is left to say.

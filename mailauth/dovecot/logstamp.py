@@ -55,7 +55,7 @@ def stamp_pattern(strftime: str) -> re.Pattern[bytes] | None:
     parts, seen = [], set()
     for word in re.split(r"(%\{usecs\}|%.)", strftime):
         if not word.startswith("%"):
-            parts.append(re.escape(word.encode()))
+            parts.append(re.escape(word.encode("utf-8", "surrogateescape")))
         elif word not in _DIRECTIVES or (word in seen and word not in ("%%", "%{usecs}")):
             return None
         else:

@@ -203,7 +203,7 @@ def converted(stored: bytes, password: Password | None, user: str, settings: Set
         found = issue(stored, settings.to, password=password, user=user, default_scheme=scheme)
         return printed.of_passport(found)
     if scheme and not stored.startswith(b"{"):
-        stored = b"{%b}%b" % (scheme.encode(), stored)
+        stored = b"{%b}%b" % (scheme.encode("utf-8", "surrogateescape"), stored)
     return printed.of_found(
         convert(stored, password=password, user=user, origin=settings.origin, dovecot=settings.dovecot)
     )

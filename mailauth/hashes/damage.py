@@ -311,7 +311,9 @@ class _Look:
 
     def _by_form(self, name: bytes | None, payload: bytes) -> Said | None:
         """By its length; what has no name may be the beginning of a digest of the default scheme."""
-        entry = lookup(self._reader.default_scheme.encode()) if name is None else None
+        entry = (
+            lookup(self._reader.default_scheme.encode("utf-8", "surrogateescape")) if name is None else None
+        )
         said = damage_forms.of_digest(entry, payload, self._flaw) if entry else None
         if said and said[0] is Kind.CUT and bare.cut_base64(payload):
             return said

@@ -112,7 +112,7 @@ def _parse(text: bytes, default_scheme: str | None, dovecot: Release | None, all
     if name is None:
         if default_scheme is None:
             return _no_scheme(text)
-        name = default_scheme.encode()
+        name = default_scheme.encode("utf-8", "surrogateescape")
     entry = lookup(name)
     if entry is None:
         return accepts.unknown(name.decode(errors="replace"))
@@ -276,7 +276,7 @@ def generate(scheme: str, password: Password, *, user: str = "", **params: int |
     ``scheme`` may have an encoding, as in "SSHA512.HEX". Raises UsageError for a scheme or
     parameter that does not exist, and for a password with a NUL, which Dovecot would cut there.
     """
-    entry = lookup(scheme.encode())
+    entry = lookup(scheme.encode("utf-8", "surrogateescape"))
     if entry is None:
         raise UsageError(f"{accepts.unknown(scheme).reason}.")
     if b"\0" in password.raw:

@@ -115,7 +115,7 @@ def length_of(order: Order | None) -> int:
 
 def refused_before(order: Order) -> Judgement | None:
     """The same refusal before anyone has to type a password twice."""
-    scheme = lookup(order.scheme.encode())
+    scheme = lookup(order.scheme.encode("utf-8", "surrogateescape"))
     if scheme is None:
         flaw = accepts.unknown(order.scheme)
         return Judgement(flaw.verdict, flaw.reason)

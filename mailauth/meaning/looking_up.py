@@ -94,7 +94,7 @@ def meaning_of(text: str, now: datetime) -> Meaning | None:
     ``now``: the latest time that a line may have.
     """
     text = text.strip()[:_MOST]
-    raw = text.encode()
+    raw = text.encode("utf-8", "surrogateescape")
     event = parse_line(raw, Stamps(now)) or parse_message(None, raw)
     if event and (event.row or event.kind not in (LogKind.OTHER, LogKind.TROUBLE)):
         return _of_event(event)

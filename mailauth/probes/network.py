@@ -129,7 +129,8 @@ def addresses(host: str) -> list[Address]:
     try:
         told = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as why:
-        raise CannotObserve(f"{host} has no address here ({why}); ask with: getent ahosts {host}") from None
+        said = "it is no host name" if isinstance(why, UnicodeError) else why
+        raise CannotObserve(f"{host} has no address here ({said}); ask with: getent ahosts {host}") from None
     found = (ip_address(one[4][0].partition("%")[0]) for one in told if isinstance(one[4][0], str))
     return list(dict.fromkeys(found))[:_MANY]
 

@@ -9,7 +9,7 @@ import msgspec
 from mailauth.evidence import Evidence, NotApplicable, Unobserved
 from mailauth.finding import Diagnosis, Edit, Problem, ProofStep, StoreChange
 from mailauth.schema import schema_of
-from mailauth.visible import visible_json
+from mailauth.visible import unicode_of, visible_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _of_unicode(value: Any) -> Any:
         return {_of_unicode(name): _of_unicode(one) for name, one in value.items()}
     if isinstance(value, list):
         return list(map(_of_unicode, value))
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    return unicode_of(value) if isinstance(value, str) else value
 
 
 def schema() -> dict[str, object]:
