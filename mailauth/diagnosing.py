@@ -211,10 +211,7 @@ def _log_in(shared: Facts, scene: Scene) -> Scene:
 
 
 def refused(target: Target, refusal: Refusal) -> Looked:
-    """Dovecot refuses its configuration: that is found, and nothing else can be looked at.
-
-    Raises CannotObserve where another Dovecot runs with it, which may well take it.
-    """
+    """Dovecot refuses it, and no more is seen.  Raises CannotObserve where another Dovecot runs with it."""
     check_reader(target.dovecot, refusal)
     reason = f"Dovecot does not take {refusal.file}, so nothing else was looked at."
     facts: Facts = {kind: Unobserved(kind, reason) for rule in RULES for kind in rule.needs}

@@ -15,8 +15,9 @@ from mailauth.dovecot.doveadm import chosen
 from mailauth.errors import UsageError
 from mailauth.finding import StoreChange
 from mailauth.fix import apply, report
-from mailauth.fix.apply import Ending, Ready
+from mailauth.fix.apply import Ending
 from mailauth.fix.journal import left_over
+from mailauth.fix.ready import Ready, check_use
 from mailauth.hashes import Password
 from mailauth.render.fix import fix_text
 from mailauth.render.json import to_json
@@ -100,7 +101,7 @@ def _fix(code: str, target: Target, *, do_it: bool) -> tuple[Ready, Ending | Non
     password = target.password
     if not do_it:
         return ready, None
-    apply.check_use(ready)  # before a password is asked for
+    check_use(ready)  # before a password is asked for
     if ready.plan.store is StoreChange.NEW_PASSWORD and password is None:
         password = _ask_new()
         ready = replace(ready, target=replace(ready.target, password=password))

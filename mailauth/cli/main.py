@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import io
 import os
 import resource
 import shlex
@@ -116,8 +117,9 @@ def run() -> None:
         click.echo("mailauth: interrupted.", err=True)
         status = 130
     except click.ClickException as wrong:
-        wrong.message = with_bytes(wrong.message)
-        wrong.show()
+        usage = io.StringIO()
+        wrong.show(usage)
+        click.echo(with_bytes(usage.getvalue()), nl=False, err=True)
         status = 2
     except MailauthError as known:
         command = f"run: {shlex.join(['sudo', 'mailauth', *modern(sys.argv[1:])[0]])}"

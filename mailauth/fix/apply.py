@@ -22,10 +22,11 @@ from mailauth.evidence import Logins, Unobserved
 from mailauth.finding import Bears, Diagnosis, Finding, Severity, Trait
 from mailauth.fix import journal as journals
 from mailauth.fix import modes
-from mailauth.fix.entry import EntryChange, find, new_string, why_not
+from mailauth.fix.entry import find, new_string
 from mailauth.fix.guard import Guard, Interrupted
 from mailauth.fix.journal import FileEntry, FixState, Journal, ModeEntry, StoreEntry
 from mailauth.fix.plan import OF_FILES, Plan, can_go_back, make
+from mailauth.fix.ready import Ready, check_use
 from mailauth.fix.reload import reload, runs
 from mailauth.fix.takeback import NOT_RELOADED, UndoStep, dovecot_of, modes_of, put, take_back
 from mailauth.hashes import Password
@@ -37,34 +38,6 @@ from mailauth.rules import RULES
 
 _COMMAND_SECONDS = 60.0
 _LOG_SECONDS = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A finding with its plan, and the new stored string where there is to be one (a secret)."""
-
-    plan: Plan
-    looked: Looked
-    target: Target
-    entry: EntryChange | None = None
-    new: bytes | None = field(default=None, repr=False)
-
-    @property
-    def hindrance(self) -> str:
-        """Why to apply it mends nothing; "" where nothing is in the way."""
-        if self.plan.by_hand:
-            return "a part of it is to be done by hand first"
-        if self.entry is None or self.plan.store is None:
-            return ""
-        return why_not(self.entry, self.plan.store)
-
-    @property
-    def lasting(self) -> tuple[str, ...]:
-        """What cannot be taken back once it is done."""
-        entry = self.entry
-        plain = entry is not None and entry.old is not None and journals.is_plain(entry.old)
-        told = (f"{entry.place}: the old string is a plaintext, and is not kept",) if entry and plain else ()
-        return (*told, *self.plan.lasting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +101,6 @@ def with_string(ready: Ready, password: Password | None) -> Ready:
     if new == ready.entry.old:
         raise Refused(f"{ready.entry.place}: the stored string is as it should be; nothing to change.")
     return replace(ready, new=new)
-
-
-def check_use(ready: Ready) -> None:
-    """Raises Refused where to apply it mends nothing."""
-    plan = ready.plan
-    if not (plan.files or plan.commands or ready.entry):
-        raise Refused(f"there is nothing that mailauth could do here: {' '.join(plan.summary)}")
-    if why := ready.hindrance:
-        raise Refused(f"--apply would not mend it: {why.rstrip('.')}. {' '.join(plan.summary)}")
 
 
 def apply(ready: Ready, *, verify: bool = True, tell: Callable[[str], None] = lambda _: None) -> Ending:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from mailauth.dovecot import typed
 from mailauth.finding import StoreChange
-from mailauth.fix.apply import Ending, Ready
+from mailauth.fix.apply import Ending
 from mailauth.fix.entry import shown
 from mailauth.fix.journal import FixState
 from mailauth.fix.patch import diff
+from mailauth.fix.ready import Ready
 from mailauth.remedies import RELOAD, Words
 from mailauth.schema import schema_of
 

@@ -119,5 +119,5 @@ def lookup(name: bytes) -> Entry | None:
 
 def named(name: str) -> Scheme | None:
     """The scheme of that name, which may have an encoding after a dot."""
-    entry = lookup(name.encode())
+    entry = lookup(name.encode("utf-8", "surrogateescape"))
     return entry[0] if entry else None

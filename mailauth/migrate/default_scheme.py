@@ -19,8 +19,9 @@ from mailauth.dovecot.site import read_config
 from mailauth.errors import Refused, UsageError
 from mailauth.finding import Diagnosis
 from mailauth.fix import journal as fixes
-from mailauth.fix.apply import Ending, Ready, apply, undo
+from mailauth.fix.apply import Ending, apply, undo
 from mailauth.fix.plan import FileChange, Plan, generated
+from mailauth.fix.ready import Ready
 from mailauth.hashes import Flaw, accepts
 from mailauth.hashes.damaged import Reader, has_scheme
 from mailauth.hashes.nature import parsed_by

@@ -16,9 +16,10 @@ from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.finding import Diagnosis
-from mailauth.fix.apply import Ending, Ready, apply
+from mailauth.fix.apply import Ending, apply
 from mailauth.fix.journal import FixState
 from mailauth.fix.plan import Plan
+from mailauth.fix.ready import Ready
 from mailauth.migrate.desk import Desk
 from mailauth.migrate.onlogin import FIELD, OnLogin, passdb_settings, policy_settings
 from mailauth.remedies import RELOAD

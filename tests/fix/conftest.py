@@ -13,7 +13,7 @@ from mailauth.dovecot.doveadm import at_pid
 from mailauth.evidence import Configured, StoredHash
 from mailauth.finding import Certainty, Finding, Problem, Remedy, Severity, rule
 from mailauth.fix import apply
-from mailauth.fix.apply import Ready
+from mailauth.fix.ready import Ready
 from mailauth.hashes import Password
 from mailauth.lab import Lab
 from tests.cli.running import mailauth

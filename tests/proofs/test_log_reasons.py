@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,6 @@ from mailauth.evidence import AuthStart
 from mailauth.finding import Finding, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab, builds
-from mailauth.lab.stores import SqlStore
 from mailauth.render.text import summary
 from tests.cli.running import mailauth
 from tests.dovecot.test_messages import SECRET_LINES
@@ -373,38 +371,3 @@ def test_log001_of_a_script_on_this_machine(proof: Make, dovecot_version: str) -
     assert "'alice' fails from this machine: 35 times" in found.problem.says
     assert "a program on this machine" in found.problem.remedy.summary
     assert "ban" not in found.problem.remedy.summary
-
-
-def test_a_database_that_answers_with_an_error(proof: Make, dovecot_version: str) -> None:
-    """DB003: the server is there, and says that the table is not."""
-    told = proof(dovecot_version, "sqlite", {"alice": GOOD})
-    assert isinstance(told.lab.store, SqlStore)
-    told.lab.store.execute("ALTER TABLE users RENAME TO members")
-    assert told.logins() == [False]
-    report = read_logs(Reading((told.lab.folder / "log",)))
-    says = " ".join((*(one.cause for one in report.rows), *(one.says for one in report.troubles)))
-    assert "with an error" in says, report
-    assert "does not answer" not in says
-    assert "server that it asks" not in says
-
-
-def test_auth015_once_it_is_mended(proof: Make, dovecot_version: str) -> None:
-    """Without a reload the log goes on from before: first a login is to show whether it still fails."""
-    one = proof(dovecot_version, "passwd-file", {"alice": GOOD}, protocols=("imap",))
-    folder = one.lab.folder / "plugins"
-    folder.mkdir(mode=0o755)
-    plugins = Path(one.lab.run("doveconf", "-h", "mail_plugin_dir").stdout.strip())
-    one.lab.configure(f"mail_plugin_dir = {folder}\nprotocol imap {{\n  mail_plugins = quota\n}}\n")
-    one.lab.reload()
-    with contextlib.suppress(imaplib.IMAP4.error, OSError):
-        imap(one.lab)
-    assert one.lab.logs("Plugin 'quota' not found")
-    (told,) = one.finds({"AUTH015"})
-    for each in at_pid(one.lab.master_pid, None).path(str(plugins)).iterdir():
-        (folder / each.name).symlink_to(plugins / each.name)
-    (told,) = one.finds({"AUTH015"})
-    summary = told.problem.remedy.summary
-    assert "mailauth diagnose" in summary
-    assert summary.index("--login -p alice") < summary.index("fix what that line names")
-    one.finds(set(), password=SECRET, login=True)
-    one.finds(set())
