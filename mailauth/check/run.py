@@ -30,6 +30,7 @@ from mailauth.dovecot.site import read_or_refusal
 from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, UsageError
 from mailauth.oserrors import from_world
 from mailauth.stores import sql
+from mailauth.visible import with_bytes
 
 _SPARE = 0.3  # seconds before the end for ourselves
 _BUG = "a bug in mailauth: {}; please report this line"
@@ -107,7 +108,7 @@ def _known(why: Exception) -> CheckLine:
         raise why
     if isinstance(why, PermissionError):
         return CheckLine(Status.UNKNOWN, f"{why.filename}: may not be read by us; {AS_ROOT}.")
-    return CheckLine(of_error(known), str(known))
+    return CheckLine(of_error(known), with_bytes(str(known)))
 
 
 def _outcome(name: str, ended: Ended[Outcome], asked: CheckRun) -> Outcome:
