@@ -103,7 +103,7 @@ unbroken() {
     [ ! -e .venv-unfinished ] && .venv/bin/python -c 'import pip' 2>/dev/null
 }
 
-# environment demo|test: .venv with what that needs, at the releases and with the hashes of bin/locked, renewed when
+# environment demo|docs|test: .venv with what that needs, at the releases and with the hashes of bin/locked, renewed when
 # those or pyproject.toml change.
 environment() {
     exec 9<pyproject.toml
@@ -117,7 +117,9 @@ environment() {
     fi
     hash=$(cat pyproject.toml bin/locked/*.txt | sha256sum | cut -d' ' -f1)
     stamp=".venv/installed-for-$1"
-    if [ "$(cat .venv/installed-for-test 2>/dev/null)" != "$hash" ] && [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ]; then
+    larger=$stamp
+    [ "$1" != demo ] || larger=".venv/installed-for-test" # has all of it
+    if [ "$(cat "$larger" 2>/dev/null)" != "$hash" ] && [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ]; then
         say "Installing Python packages into .venv"
         mkdir -p .venv-unfinished
         pip --require-hashes --requirement "bin/locked/$1.txt"

@@ -39,13 +39,14 @@ _PREFIX = re.compile(
 )
 
 
-def _rows() -> tuple[Message, ...]:
+def every_row() -> tuple[Message, ...]:
+    """All messages that are known, of Dovecot and of a proxy, each once."""
     catalogues: tuple[Catalogue, ...] = (logs.REQUESTS, logs.AUTH, logs.MASTER, logs.MAIL, logs.TLS)
     rows = [row for one in catalogues for row in one.rows]
     return tuple(dict.fromkeys((*rows, *messages_proxy.OF_A_PROXY, *AFTER_AUTH, *ENDS.values())))
 
 
-_ALL = _rows()
+_ALL = every_row()
 
 
 @dataclass(frozen=True, slots=True)

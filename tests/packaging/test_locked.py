@@ -45,9 +45,17 @@ def test_what_is_locked_is_what_pyproject_asks_for() -> None:
     groups = asked["dependency-groups"]
     demo = [*asked["project"]["dependencies"], *groups["build"]]
     for python in PYTHONS:
-        for name, wanted in (("demo", demo), ("test", [*demo, *groups["dev"]])):
+        for name, wanted in (
+            ("demo", demo),
+            ("test", [*demo, *groups["dev"]]),
+            ("docs", [*demo, *groups["docs"]]),
+        ):
             there = _locked(name, python)
             for one in map(Requirement, wanted):
                 version = there.get(_normal(one.name), "none")
                 assert one.specifier.contains(version), f"{name}.txt: {one}: {version}"
-        assert _locked("demo", python).items() <= _locked("test", python).items()
+        test, docs = _locked("test", python), _locked("docs", python)
+        assert _locked("demo", python).items() <= test.items()
+        assert {
+            name: docs[name] for name in test if name in docs
+        }.items() <= test.items()  # one .venv has both
