@@ -17,7 +17,7 @@ from mailauth.finding import Rule
 from mailauth.meaning import stand_for
 from mailauth.meaning.looking_up import every_row
 from mailauth.rules import RULES
-from tests.docs.generated import GROUPS, group_of
+from tests.docs.groups import GROUPS, group_of
 
 ROOT = Path(__file__).parent.parent.parent
 _PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
