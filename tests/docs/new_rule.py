@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mailauth.rules import RULES
-from tests.docs.generated import GROUPS, group_of
+from tests.docs.groups import GROUPS, group_of
 
 ROOT = Path(__file__).parent.parent.parent
 MARK = "FILL " + "IN"  # in two, so that this file has none itself
