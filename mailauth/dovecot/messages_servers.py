@@ -83,7 +83,7 @@ _SQL = (
     Message(_BACKEND, "Connect failed: %", "the database cannot be reached", "driver-pgsql.c"),
     Message(_BACKEND, "open(%) failed: %", "the database's file cannot be opened", "driver-sqlite.c"),
     Message(_BACKEND, "PQsetnonblocking() failed", "the database cannot be reached", "driver-pgsql.c"),
-    Message(_BACKEND, "Query failed, aborting: %!", "the database is away, or refuses the query",
+    Message(_BACKEND, "Query failed, aborting: %!", "the database is down, or reports an error",
             "driver-sqlpool.c"),
     Message(_OTHER, "Query failed, retrying: %!", "", "driver-sqlpool.c"),
     Message(_OTHER, "Disconnected from database, retrying commit", "", "driver-mysql.c"),

@@ -43,4 +43,4 @@ def check_use(ready: Ready) -> None:
     if not (plan.files or plan.commands or ready.entry):
         raise Refused(f"there is nothing that mailauth could do here: {' '.join(plan.summary)}")
     if why := ready.hindrance:
-        raise Refused(f"--apply would not mend it: {why.rstrip('.')}. {' '.join(plan.summary)}")
+        raise Refused(f"--apply would not fix it: {why.rstrip('.')}. {' '.join(plan.summary)}")

@@ -58,7 +58,7 @@ def _end(told: FixReport) -> Iterator[str]:
         case "planned" if not (told.files or told.entry or told.commands):
             yield "mailauth can do none of this itself.  Do it, and run mailauth diagnose again."
         case "planned" if told.hindrance:
-            yield f"Nothing was changed, and --apply would not mend it: {told.hindrance.rstrip('.')}."
+            yield f"Nothing was changed, and --apply would not fix it: {told.hindrance.rstrip('.')}."
             yield "Do it, and run mailauth diagnose again."
         case "planned":
             yield "Nothing was changed.  To do it, and to take it back if it does not help: add --apply"

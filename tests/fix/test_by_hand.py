@@ -45,7 +45,7 @@ def test_a_line_that_is_not_rewritten(fix: Fix, lab: Labs, dovecot_version: str)
         assert planned.returncode == 0
         assert f"has {variable}" in planned.stdout
         assert "add --apply" not in planned.stdout
-        assert "--apply would not mend it: a part of it is to be done by hand first." in planned.stdout
+        assert "--apply would not fix it: a part of it is to be done by hand first." in planned.stdout
         done = fix(code, "alice", "--pid", pid, "--apply")
         assert (done.returncode, done.stdout) == (1, "")
         assert "by hand first" in done.stderr
@@ -67,7 +67,7 @@ def test_a_column_that_does_it_again(
         planned = fix(code, "alice", "--pid", pid)
         assert planned.returncode == 0, planned.stderr
         assert "ALTER TABLE" in planned.stdout
-        assert "--apply would not mend it" in planned.stdout
+        assert "--apply would not fix it" in planned.stdout
         done = fix(code, "alice", "--pid", pid, "--apply", feed="a new one\n")
         assert (done.returncode, done.stdout) == (1, "")
         assert "ALTER TABLE" in done.stderr or "by hand first" in done.stderr
@@ -84,6 +84,6 @@ def test_what_mends_nothing_by_itself(fix: Fix, lab: Labs, command: tuple[str, .
     with lab(None, "passwd-file", {"alice": GOOD}) as one:
         ready = ready_with(one, remedy("Mend the line.", commands=(command,)))
         assert "add --apply" not in fix_text(report.report(ready))
-        with pytest.raises(Refused, match=r"there is nothing|--apply would not mend it.*Mend the line"):
+        with pytest.raises(Refused, match=r"there is nothing|--apply would not fix it.*Mend the line"):
             apply.apply(ready)
     assert not remedy("Reload Dovecot.", commands=(command,), whole=True).by_hand
