@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from mailauth import loopback
-from mailauth.clients.listening import us
+from mailauth.clients.listening import passed_on, us
 from mailauth.later import later
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def connect(door: Door) -> socket.socket:
 
 
 def leaves(link: socket.socket) -> bool:
-    """Whether the connection goes to another machine, as the kernel has it."""
+    """Whether the connection goes to another machine, as the kernel has it, or is sent on to one."""
     here, there = link.getsockname()[0], link.getpeername()[0]
-    return bool(here != there) and not loopback.is_here(there)
+    return (bool(here != there) and not loopback.is_here(there)) or passed_on(link)
 
 
 @cache

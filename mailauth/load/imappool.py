@@ -11,7 +11,7 @@ import socket
 import ssl
 from contextlib import suppress
 
-from mailauth.clients.door import unchecked
+from mailauth.clients.door import leaves, unchecked
 from mailauth.clients.listening import stranger
 from mailauth.errors import CannotObserve
 from mailauth.load.plan import ImapTarget, on_this_machine
@@ -22,6 +22,7 @@ from mailauth.load.users import Mix
 _GREETING_SECONDS = 10.0
 _LOGOUT_SECONDS = 5.0
 _MOST = 65536
+_SENT_ON = "the hosts file or a packet filter leads to another machine; name that one by --host"
 _CODE = re.compile(rb"\[([A-Z-]+)")
 
 
@@ -46,6 +47,8 @@ class ImapPool(Pool):
             async with asyncio.timeout(_GREETING_SECONDS):
                 reader, writer = await self._connect(0)
                 greeting = await reader.readline()
+                if self._here and leaves(writer.get_extra_info("socket")):
+                    raise self._wrong_server(writer, _SENT_ON)
                 writer.close()
         except TimeoutError:
             hint = "" if self._tls else "; a port for TLS wants --tls"
@@ -149,10 +152,14 @@ class ImapPool(Pool):
             self._target.host, self._target.port, ssl=self._tls, local_addr=source, limit=_MOST
         )
         if self._here and stranger(self._target.port, self._target.ours) is not None:
-            self.gone = "another user's process took Dovecot's port"
-            writer.close()
-            raise ConnectionRefusedError(errno.ECONNREFUSED, self.gone)
+            raise self._wrong_server(writer, "another user's process took Dovecot's port")
         return reader, writer
+
+    def _wrong_server(self, writer: asyncio.StreamWriter, why: str) -> OSError:
+        """To be raised: nothing more is sent."""
+        self.gone = why
+        writer.close()
+        return ConnectionRefusedError(errno.ECONNREFUSED, why)
 
 
 def _told(why: OSError) -> str:

@@ -14,6 +14,7 @@ from mailauth.dovecot import processes
 from mailauth.errors import Refused
 from mailauth.load.authpool import connected
 from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
+from mailauth.visible import visible
 
 _LAB_FOLDER = "mailauth-lab-"
 
@@ -40,19 +41,21 @@ def is_lab(master: int | None) -> bool:
 def check_owner(target: Target, master: int | None, plan: LoadPlan, *, said: bool) -> bool:
     """Whether it is somebody's server, and not a lab's: whoever logs in meanwhile is to be thought of.
 
-    Raises Refused where ``--i-own-this-server`` was not ``said`` and is needed: on another machine, and
-    where the plan looks for what the server does not hold.
+    Raises Refused where ``--i-own-this-server`` was not ``said`` and is needed: on another machine, at a
+    proxy, and where the plan looks for what the server does not hold.
     """
     if is_lab(master):
         return False
-    if said or (on_this_machine(target) and not plan.to_the_limit):
+    other = _proxy(target) if master is None and on_this_machine(target) else ""
+    if said or (on_this_machine(target) and not plan.to_the_limit and not other):
         return True
     what = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
-    where = (
-        "is not a lab's Dovecot, and this load goes on until logins wait"
-        if on_this_machine(target)
-        else "is not a loopback address"
-    )
+    if not on_this_machine(target):
+        where = "is not a loopback address"
+    elif other:
+        where = f"{other} listens there, not Dovecot, and may pass logins on to another machine"
+    else:
+        where = "is not a lab's Dovecot, and this load goes on until logins wait"
     raise Refused(
         f"{what}: {where}; say --i-own-this-server if you may do that, or rehearse it: mailauth load --lab."
     )
@@ -90,17 +93,31 @@ def _peer(path: Path) -> tuple[int | None, int | None]:
 
 def _tcp_listener(target: ImapTarget) -> int | None:
     """Of the processes that have the socket, the master is the one whose parent has it not."""
-    holders: set[int] = set()
-    with suppress(psutil.Error, OSError):
-        holders = {
-            one.pid
-            for one in psutil.net_connections("tcp")
-            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == target.port and one.pid
-        }
     parents: dict[int, int] = {}
-    for pid in holders:
+    for pid in _holders(target.port):
         with suppress(psutil.Error):  # login processes come and go
             process = psutil.Process(pid)
             if process.name() == "dovecot":  # a child that has just begun, too
                 parents[pid] = process.ppid()
     return next((pid for pid, parent in parents.items() if parent not in parents), None)
+
+
+def _holders(port: int) -> set[int]:
+    """The processes that listen there, as far as they may be seen."""
+    with suppress(psutil.Error, OSError):
+        return {
+            one.pid
+            for one in psutil.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid
+        }
+    return set()
+
+
+def _proxy(target: Target) -> str:
+    """The name of what listens in Dovecot's place; "" where nothing does, or it is not seen."""
+    if isinstance(target, AuthTarget):
+        return ""
+    for pid in sorted(_holders(target.port)):
+        with suppress(psutil.Error):
+            return visible(psutil.Process(pid).name())
+    return ""

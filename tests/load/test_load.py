@@ -256,3 +256,12 @@ def test_an_interrupted_load_tells_what_it_did(lab: Callable[..., Lab], dovecot_
         readers.close()
         assert counts.answered + warm.answered == after["requests"] - before["requests"]
         assert counts.ok + warm.ok == after["right"] - before["right"]
+
+
+def test_a_proxy_needs_the_word_of_its_owner() -> None:
+    """It listens on this machine, and the logins are another's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = ("--by", "imap", "--host", f"127.0.0.1:{server.getsockname()[1]}", "--users", "-")
+        done = mailauth("load", *where, *QUICK, "--rate", "1", feed=CSV)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "listens there, not Dovecot, and may pass logins on to another machine; say --i-own" in done.stderr

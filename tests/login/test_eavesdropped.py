@@ -2,8 +2,11 @@
 
 import base64
 import os
+import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -13,11 +16,13 @@ import pytest
 
 from mailauth.cli.login_run import named_doors
 from mailauth.clients import talk
-from mailauth.clients.door import Answer, Door, Tls
+from mailauth.clients.door import Answer, Door, Tls, leaves
 from mailauth.clients.sasl import find
 from mailauth.clients.talk import converse
 from mailauth.errors import UsageError
 from mailauth.migrate.hashing import must_be_private
+from tests.cli.running import ROOT
+from tests.conftest import missing
 from tests.proofs.networks import Authority, Networks
 
 PASSWORD = b"correct horse battery"
@@ -109,6 +114,71 @@ def test_a_verified_certificate_is_enough(
         converse(Door("imap", HOST, PORT, tls, guarded=True), find("PLAIN"), "alice", PASSWORD)
     thief.close()
     assert SENT in thief.heard
+
+
+REDIRECT = f"""table ip sent_on {{
+    chain out {{
+        type nat hook output priority -100;
+        ip daddr 127.0.0.1 tcp dport {PORT} dnat to {HOST}
+    }}
+    chain after {{
+        type nat hook postrouting priority 100;
+        ip daddr {HOST} masquerade
+    }}
+}}
+"""
+
+
+@pytest.fixture
+def sent_on(nets: Networks) -> Networks:
+    """127.0.0.1 leads to the other machine, by a rule of the packet filter."""
+    if shutil.which("nft") is None:
+        missing("nftables is not installed")
+    with nets.inside("client"):
+        Path("/proc/sys/net/ipv4/conf/all/route_localnet").write_text("1")
+        subprocess.run(["nft", "-f", "-"], input=REDIRECT, text=True, check=True)
+    return nets
+
+
+def test_an_address_of_this_machine_may_lead_to_another(sent_on: Networks, tmp_path: Path) -> None:
+    """What counts is where the connection ends: the same address without the rule is this machine's."""
+    door = Door("imap", "127.0.0.1", PORT, "plain", guarded=True)
+    thief = Thief(sent_on, "plain", tmp_path)
+    with sent_on.inside("client"):
+        told = converse(door, find("PLAIN"), "alice", PASSWORD)
+    thief.close()
+    assert thief.heard
+    assert SENT not in thief.heard
+    assert told.answer is Answer.NOT_TRIED
+    assert "another machine" in told.said
+    for address in ("127.0.0.1", "::1"):
+        with (
+            socket.create_server((address, 0), family=family_of(address)) as server,
+            socket.create_connection(server.getsockname()[:2]) as link,
+        ):
+            assert not leaves(link)
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def test_no_load_is_sent_on(sent_on: Networks, tmp_path: Path) -> None:
+    """``load`` trusts an address of this machine without a certificate, and needs no word for it."""
+    words = ["--by", "imap", "--host", f"127.0.0.1:{PORT}", "--users", "-", "--rate", "1", "--duration", "1"]
+    thief = Thief(sent_on, "plain", tmp_path)
+    with sent_on.inside("client"):
+        done = subprocess.run(
+            [sys.executable, "-m", "mailauth", "load", *words],
+            input=b"alice," + PASSWORD + b"\n",
+            capture_output=True,
+            check=False,
+            cwd=ROOT,
+        )
+    thief.close()
+    assert (done.returncode, thief.heard) == (3, b""), done.stderr
+    assert b"a packet filter leads to another machine" in done.stderr
+    assert b"no password was sent" in done.stderr
 
 
 def test_named_hosts_are_guarded_unless_told() -> None:
