@@ -1,6 +1,6 @@
 """Everything that can be said of a stored string without its password: for ``hash show``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailauth.hashes import accepts, judge
 from mailauth.hashes.cryptforms import FORMS
@@ -94,9 +94,16 @@ def explain(
 def _headline(
     text: bytes, default_scheme: str | None, dovecot: tuple[int, ...] | None, *, allow_weak: bool
 ) -> str:
-    """As the newest Dovecot has it, where none is named, and a crypt scheme is its default."""
+    """As the newest Dovecot has it, where none is named, and a crypt scheme is its default.
+
+    A bare "$1$" is another thing to a database's passdb (see ``Reader.taken``): where a default scheme is
+    named, both are said.
+    """
     reader = Reader(dovecot or accepts.RELEASES[-1], default_scheme or "CRYPT", allow_weak or dovecot is None)
-    return headline(text, judged(text, reader))
+    seen = judged(text, reader)
+    said = headline(text, seen)
+    in_sql = judged(text, replace(reader, prefixing=True)) if default_scheme else seen
+    return said if in_sql.fate is seen.fate else f"{said}; in a database: {headline(text, in_sql)}"
 
 
 def _taken(text: bytes, release: tuple[int, ...], default_scheme: str | None, allow_weak: bool) -> Taken:

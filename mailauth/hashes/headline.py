@@ -31,7 +31,10 @@ def headline(stored: bytes, seen: Judged) -> str:
     if seen.damage.kind is Kind.PLAINTEXT:
         return f"no hash, but a password, it seems: {detail}"
     if seen.fate is Fate.OPEN:
-        return detail if seen.damage.kind is Kind.LOCKED else "nothing: the empty password logs in"
+        if seen.damage.kind is Kind.LOCKED:
+            return detail
+        word = judge.split(stored)[1].strip()
+        return f"{detail}: that word is the password" if word else "nothing: the empty password logs in"
     if seen.fate is Fate.REFUSED:
         return f"{kind or 'a hash'}, sound, and refused as weak by Dovecot 2.4"
     if seen.damage.kind in _WHOLE and (not kind or kind[2:] in detail):
