@@ -22,6 +22,7 @@ from tests.docs.groups import GROUPS, group_of
 ROOT = Path(__file__).parent.parent.parent
 _PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _LINES = 12  # of the log, on a finding's page
+_FIRST = 3  # of them, before all else: a search for them finds the page
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]*)\]\((?P<to>[^)\s]+)\)")
 _HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -46,11 +47,15 @@ def write(folder: Path) -> None:
 
 def finding(rule: Rule) -> str:
     """A rule's own text, and the lines of Dovecot's log that can stand for it."""
-    parts = [f"# {rule.code}: {rule.title}", "", f"Consequence: {rule.severity.value}.", ""]
+    # What a search for the words of any failed login is to begin with.
+    first = ["---", "search:", "  boost: 20", "---", ""] if rule.code in stand_for.REFUSED[:2] else []
+    parts = [*first, f"# {rule.code}: {rule.title}", "", f"Consequence: {rule.severity.value}.", ""]
+    rows = [row for row in every_row() if rule in stand_for.of_message(row)]
+    if rows:
+        parts += [f"Words of the log: {', '.join(f'`{_shown(row)}`' for row in rows[:_FIRST])}.", ""]
     for line in rule.explanation.splitlines():
         heading = bool(line) and not line.startswith(" ") and rule.explanation.find(f"\n{line}\n    ") >= 0
         parts += ["", f"## {line}", ""] if heading else [_plain(line.strip())]
-    rows = [row for row in every_row() if rule in stand_for.of_message(row)]
     if rows:
         parts += ["", "## In Dovecot's log", "", "Lines with these words can stand for it, among others:", ""]
         parts += [f"- `{_shown(row)}`{f': {_plain(row.says)}' if row.says else ''}" for row in rows[:_LINES]]
