@@ -31,7 +31,7 @@ _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 def write(folder: Path) -> None:
     """The whole tree, made anew."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "docs", folder)
+    shutil.copytree(ROOT / "docs", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for name in _PAGES:
         page = folder / ("index.md" if name == "README.md" else name.lower())
         page.write_text((ROOT / name).read_text().replace("](docs/", "]("))
