@@ -14,6 +14,7 @@ from mailauth.errors import CannotObserve, Refused
 from mailauth.stores.base_table import Base, base_of
 from mailauth.stores.conditions import columns
 from mailauth.stores.databases import DATABASES
+from mailauth.stores.kinds import of_kind
 from mailauth.stores.query import PlainSelect, columns_of_the_user, simple
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
@@ -30,6 +31,11 @@ from mailauth.stores.swaps import (
 )
 
 _AT_ONCE = 500  # names in a statement
+_NAMED = 5
+_LEFT = (
+    "left, since they may hold something else; --rows-query without that condition takes them, too (SELECT"
+    " user, password FROM)"
+)
 
 
 @dataclass(slots=True)
@@ -67,14 +73,23 @@ class SqlTable:
         others = every - self._counted(f"WHERE {self.conditions}")
         if not others:
             return []
-        what = "left: they hold something else" if self.only else "treated as all others are"
-        table = self.names.table
+        what = _LEFT if self.only else "treated as all others are"
         return [
             Obstacle(
-                f"{others} of the {every} rows of {table} are none that the password query takes"
-                f" {self.conditions}; they are {what}"
+                f"{others} of the {every} rows of {self.names.table} are none that the password query takes"
+                f" {self.conditions}{self._some_not_taken(others)}; they are {what}"
             )
         ]
+
+    def _some_not_taken(self, count: int) -> str:
+        """Whose they are, in brackets; "" where nothing names them."""
+        found = self.engine.rows(
+            f"SELECT DISTINCT {self.user} FROM {self.names.table}"  # noqa: S608 - the password query's own words
+            f" WHERE CASE WHEN {self.conditions} THEN 0 ELSE 1 END = 1 ORDER BY 1 LIMIT {_NAMED}",
+            (),
+        )
+        names = ", ".join(_text(row[0]) for row in found if row[0])
+        return f" ({names}{', ...' if count > _NAMED else ''})" if names else ""
 
     def _counted(self, where: str) -> int:
         return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table} {where}", ())[0][0])  # noqa: S608 - the password query's own words
@@ -216,7 +231,8 @@ def _table(source: SqlSource, host: dict[str, str], base: Base, engine: Engine, 
         nameless,
         keyless,
         conditions,
-        bool(conditions) and _several_rows_a_user(base, engine, keys, user, conditions),
+        any(map(of_kind, base.conditions))
+        or (bool(conditions) and _several_rows_a_user(base, engine, keys, user, conditions)),
     )
 
 

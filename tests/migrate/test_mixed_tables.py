@@ -67,3 +67,33 @@ def _columns(table: str) -> str:
 def _row(table: str, number: int, *values: str) -> str:
     quoted = ", ".join(f"'{value}'" for value in values)
     return f"({number}, {quoted})" if table == NUMBERED else f"({quoted})"
+
+
+KINDS = "CREATE TABLE members (userid VARCHAR(99) PRIMARY KEY, what INT, kind VARCHAR(9), value VARCHAR(255))"
+OF_KINDS = "SELECT userid AS user, value AS password FROM members WHERE userid = '%{user}' AND "
+
+
+@pytest.mark.parametrize(("store", "condition"), [("sqlite", "kind = 'box'"), ("mysql", "what = 1")])
+def test_rows_of_another_kind_are_named_and_left(migrated: Make, store: str, condition: str) -> None:
+    """An alias' target is a plaintext to the column's default scheme, too, though each name is there once."""
+    users: dict[str, str | None] = {f"u{n}": "not it" for n in range(COUNT)}
+    one = migrated(
+        "2.4.1", store, users, query=OF_KINDS + condition, sql_extra="passdb_default_password_scheme = PLAIN"
+    )
+    assert isinstance(one.lab.store, SqlStore)
+    boxes = [f"('u{n}', 1, 'box', '{secret(n).decode()}')" for n in range(COUNT)]
+    others = [
+        "('sales', 2, 'alias', 'u1@example.org')",
+        "('all', 3, 'list', NULL)",
+        "('odd', NULL, NULL, 'x')",
+    ]
+    one.lab.store.execute(KINDS, *(f"INSERT INTO members VALUES {row}" for row in (*boxes, *others)))
+    told = one.at("plan", "--rehash", "SSHA512", status=1)
+    assert f"3 of the {COUNT + 3} rows of members" in told
+    assert "(all, odd, sales); they are left" in told
+    done = json.loads(one.at("apply", "--rehash", "SSHA512", "--apply", "--json"))
+    assert done["report"]["written"] == COUNT
+    assert one.logins(COUNT) == [True] * COUNT
+    with one.lab.store._cursor() as cursor:
+        cursor.execute("SELECT userid, value FROM members WHERE userid IN ('sales', 'all', 'odd')")
+        assert dict(cursor.fetchall()) == {"sales": "u1@example.org", "all": None, "odd": "x"}
