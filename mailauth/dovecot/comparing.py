@@ -22,10 +22,27 @@ NUMBERS: dict[str, Callable[[int, int], bool]] = {
 
 def wild(text: bytes, mask: bytes) -> bool:
     """wildcard_match() of src/lib/wildcard-match.c: "*" and "?"."""
-    parts = {b"*": b".*", b"?": b"."}
-    letters = (mask[at : at + 1] for at in range(len(mask)))
-    pattern = b"".join(parts.get(letter, re.escape(letter)) for letter in letters)
-    return re.fullmatch(pattern, text, re.DOTALL) is not None
+    first, *others = mask.split(b"*")
+    if not others:
+        return len(text) == len(first) and _found(text, first, 0, 0) == 0
+    *others, last = others
+    if _found(text, first, 0, 0) != 0 or len(text) < len(first) + len(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in others:
+        at = _found(text, part, at, end - len(part))
+        if at < 0:
+            return False
+        at += len(part)
+    return at <= end and _found(text, last, end, end) == end
+
+
+def _found(text: bytes, part: bytes, first: int, last: int) -> int:
+    """Where a part without "*" is, from one place to another; -1 for nowhere."""
+    for at in range(first, min(last, len(text) - len(part)) + 1):
+        if all(want in (b"?"[0], has) for want, has in zip(part, text[at : at + len(part)], strict=True)):
+            return at
+    return -1
 
 
 _TEXTS: dict[str, Callable[[bytes, bytes], bool]] = {
@@ -53,12 +70,45 @@ def expression(pattern: bytes) -> re.Pattern[bytes]:
     """Raises CannotObserve for one whose meaning is not the same in every language."""
     if _PLAIN.fullmatch(pattern) is None:
         raise CannotObserve("mailauth does not read this regular expression as Dovecot does.")
+    if _has_many_ways(pattern):
+        raise CannotObserve("a regular expression in a variable could take hours, and was not tried.")
     try:
         return re.compile(pattern)
     except re.error:
         raise CannotObserve("a regular expression in a variable cannot be read.") from None
 
 
+_SIGN = re.compile(rb"\[\^?[\w@./%+-]+\]|\\.|[()|*+?]")
+_MOST_REPEATS, _MOST_WAYS = 4, 1024
+
+
+def _has_many_ways(pattern: bytes) -> bool:
+    """Whether a text that does not match may be tried in too many ways; ``pattern`` is one of ``_PLAIN``."""
+    repeats, ways, closed_at, closed = 0, 1, -1, (1, 0)
+    inside = [[1, 0]]  # of each group that is open: its alternatives, and what in it may take several forms
+    for found in _SIGN.finditer(pattern):
+        match found[0]:
+            case b"(":
+                inside.append([1, 0])
+            case b")" if len(inside) > 1:
+                alternatives, forms = inside.pop()
+                closed_at, closed = found.end(), (alternatives, forms)
+                inside[-1][1] += forms + (alternatives > 1)
+                ways *= alternatives
+            case b"|":
+                inside[-1][0] += 1
+            case b"*" | b"+" | b"?" as sign:
+                if sign != b"?" and found.start() == closed_at and closed != (1, 0):
+                    return True
+                inside[-1][1] += 1
+                repeats, ways = (repeats, ways * 2) if sign == b"?" else (repeats + 1, ways)
+    return repeats > _MOST_REPEATS or ways > _MOST_WAYS
+
+
+_INTMAX = 2**63
+
+
 def number(text: bytes) -> int | None:
-    """str_to_intmax(): digits, perhaps after a minus; None for anything else."""
-    return int(text) if re.fullmatch(rb"-?[0-9]+", text) else None
+    """str_to_intmax(): digits, perhaps after a minus, and no more than 64 bits; None for anything else."""
+    found = int(text) if re.fullmatch(rb"-?0*[0-9]{1,19}", text) and len(text) < 64 else None
+    return found if found is not None and -_INTMAX <= found < _INTMAX else None

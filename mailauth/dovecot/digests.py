@@ -17,12 +17,17 @@ _KNOWN: dict[str, str] = {
     "sha3-256": "sha3_256",
     "sha3-512": "sha3_512",
 }
+_MOST_ROUNDS = 100_000  # pkcs5 has 2048; whoever is in a container can ask for any number
 NAMES = frozenset({*_KNOWN, "md4", "size"})
 
 
 def digest(name: str, value: bytes, salt: bytes = b"", rounds: int = 1) -> bytes:
-    """The salt and the value, hashed ``rounds`` times.  Raises CannotObserve for what this machine lacks."""
+    """The salt and the value, hashed ``rounds`` times.
+
+    Raises CannotObserve for what this machine lacks, and for too many rounds.
+    """
     method = _method(name)
+    _bound(rounds)
     for _ in range(rounds):
         value = method(salt + value)
     return value
@@ -37,8 +42,14 @@ def _method(name: str) -> Callable[[bytes], bytes]:
     return lambda data: hashlib.new(algorithm, data, usedforsecurity=False).digest()
 
 
+def _bound(rounds: int) -> None:
+    if rounds > _MOST_ROUNDS:
+        raise CannotObserve(f"a variable is hashed more than {_MOST_ROUNDS} times, which was not tried.")
+
+
 def pbkdf2(value: bytes, salt: bytes, rounds: int, size: int) -> bytes:
-    """2.3's ``%{pkcs5:...}``: PBKDF2 with SHA-256."""
+    """2.3's ``%{pkcs5:...}``: PBKDF2 with SHA-256.  Raises CannotObserve for too many rounds."""
+    _bound(rounds)
     return hashlib.pbkdf2_hmac("sha256", value, salt, rounds, size)
 
 

@@ -18,6 +18,7 @@ from mailauth.dovecot.variables_v24 import (
     FilterError,
     State,
     any_of,
+    bounded,
     number_of,
     plain,
     shown,
@@ -26,6 +27,9 @@ from mailauth.dovecot.variables_v24 import (
 from mailauth.errors import CannotObserve
 
 _MOST_PADDING = 256
+_MOST_WIDTH = 64 * 1024  # of an older release, which takes any
+_INTMAX = 2**63
+_MOST_GROWN = 16 * 1024 * 1024  # bytes of what one step makes
 _LIMITS_PADDING = (2, 4, 3)  # the first that refuses more
 _TRUNCATES_SHORT = (2, 4, 3)  # the first that does not crash: buffer_set_used_size() beyond the end
 SINCE = {"switch": (2, 4, 3), "safe": (2, 4, 1)}  # Debian's 2.4.1 has safe, which came with 2.4.3
@@ -75,7 +79,7 @@ def _calculate(step: FilterCall, state: State) -> None:
         raise FilterError("Input is not a number")
     if sign in "/%" and (right == 0 or (right < 0 and state.since >= _LIMITS_PADDING)):
         raise FilterError("Division by zero" if sign == "/" else "Modulo by zero")
-    state.put(b"%d" % _CALCULATE[sign](left, right))
+    state.put(b"%d" % bounded(_CALCULATE[sign](left, right), _INTMAX))
 
 
 def _quotient(left: int, right: int) -> int:
@@ -161,6 +165,7 @@ def _hex(step: FilterCall, state: State) -> None:
         raise FilterError("Input is not a number")
     if abs(width) > _MOST_PADDING and state.since >= _LIMITS_PADDING:
         raise FilterError("Excessive padding")
+    bounded(width, _MOST_WIDTH)
     text = b"%x" % number
     if width < 0:
         text = text.ljust(-width, b"0")[:-width]
@@ -172,7 +177,7 @@ def _hex(step: FilterCall, state: State) -> None:
 def _unhex(given: bytes) -> bytes:
     if re.fullmatch(rb"[0-9a-fA-F]+", given) is None:
         raise FilterError("Input is not a hex number")
-    return b"%d" % int(given, 16)
+    return b"%d" % bounded(int(given, 16) if len(given) <= 16 else 2 * _INTMAX + 1, 2 * _INTMAX)
 
 
 def _hexlify(step: FilterCall, state: State) -> None:
@@ -182,6 +187,7 @@ def _hexlify(step: FilterCall, state: State) -> None:
     text = state.given("hexlify").hex().encode()
     if width - len(text) > _MOST_PADDING and state.since >= _LIMITS_PADDING:
         raise FilterError("Excessive padding")
+    bounded(width, _MOST_WIDTH)
     state.put((text.rjust(width, b"0") if width > len(text) else text[:width]) if width else text)
 
 
@@ -245,6 +251,7 @@ def _regexp(step: FilterCall, state: State) -> None:
 
     if re.search(rb"\\(?![0-9])", new):
         raise CannotObserve("mailauth does not read the replacement of this regexp() as Dovecot does.")
+    bounded(len(new) * (1 + found.end() - found.start()), _MOST_GROWN)
     told = re.sub(rb"\\([0-9])", group, new)
     if state.since >= (2, 4, 2):  # PCRE2 there puts it into the text; POSIX's took the text's place
         given = state.given("regexp")
@@ -284,6 +291,7 @@ def _list(step: FilterCall, state: State) -> None:
     given = state.given("generate list from")
     if b"\1" in given:
         raise CannotObserve("mailauth does not read a list with escaped parts.")
+    bounded(len(separator) * (1 + given.count(b"\t")), _MOST_GROWN)
     state.put(separator.join(given.split(b"\t")))
 
 
@@ -294,6 +302,7 @@ def _fill(side: str) -> Filter:
         filler = text_of(arguments[1], state) if len(arguments) > 1 else b"0"
         if size < 1:
             raise FilterError("Fill length out of bounds")
+        bounded(size, _MOST_WIDTH)
         value = state.given("fill")
         while filler and len(value) < size:
             value = filler + value if side == "left" else value + filler

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mailauth.dovecot import comparing, digests
+from mailauth.errors import CannotObserve
 
 _LARGER_DIGESTS = (2, 3, 14)
 
@@ -54,6 +55,7 @@ SHORT = {
     "%": "%",
 }
 _MOST_MODIFIERS = 10
+_MOST_DIGITS = 5  # of a width: what is padded takes memory
 _HEAD = re.compile(
     r"(-?)(0?)([0-9]*)(?:(\.)(0?)(-?)([0-9]*))?([LUEXRHNMDT]{0,%d})" % _MOST_MODIFIERS  # noqa: UP031 - braces
 )
@@ -172,6 +174,8 @@ def _value(name: tuple[bool, str], table: Table) -> tuple[bytes, str]:
 
 def _field(head: re.Match[str]) -> _Field:
     minus, zero, digits, point, zero_2, minus_2, digits_2 = (head[i] or "" for i in range(1, 8))
+    if max(len(digits), len(digits_2)) > _MOST_DIGITS:
+        raise CannotObserve(f"a variable has a width of more than {_MOST_DIGITS} digits; not tried.")
     first = int(digits or 0)
     if not point:
         return _Field(0, first, bool(zero))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mailauth.dovecot import comparing
+from mailauth.errors import CannotObserve
 
 Find = Callable[[str], bytes]
 """The value of a variable.  Raises FilterError where Dovecot has none of that name."""
@@ -53,6 +54,8 @@ class State:
     failed: str = ""
 
     def put(self, value: bytes, *, binary: bool = False) -> None:
+        """Raises CannotObserve for more than a few filters make of a name: each may double it."""
+        bounded(len(value), _MOST_VALUE)
         self.value, self.binary = value, binary
 
     def given(self, verb: str) -> bytes:
@@ -63,6 +66,8 @@ class State:
 
 
 Filter = Callable[[FilterCall, State], None]
+_MOST_VALUE = 1024 * 1024  # bytes
+_MOST_DIGITS = 19
 
 # Text, a variable, "%%{", or a "%" that is none
 _PIECE = re.compile(r"%%\{|%\{|%|[^%]+")
@@ -258,6 +263,15 @@ def text_of(argument: Argument, state: State) -> bytes:
     return _bytes(argument.value)
 
 
+def bounded(number: int, most: int) -> int:
+    """Raises CannotObserve for one that is not between -most and most: a container's may be any."""
+    if not -most <= number <= most:
+        raise CannotObserve(
+            f"a variable in a setting makes a number or a text of more than {most}; not tried."
+        )
+    return number
+
+
 def any_of(argument: Argument, state: State) -> bytes:
     return _bytes(argument.value) if argument.kind == "number" else text_of(argument, state)
 
@@ -267,6 +281,8 @@ def number_of(argument: Argument, state: State) -> int:
     if argument.kind == "text":
         raise FilterError(f"'{argument.value}' is not a number")
     if argument.kind == "number":
+        if len(argument.value) > _MOST_DIGITS:
+            raise CannotObserve(f"a variable in a setting has a number of more than {_MOST_DIGITS} digits.")
         return int(argument.value)
     value = state.find(argument.value)
     number = comparing.number(value)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.dovecot import conf, conffiles
+from mailauth.dovecot import comparing, conf, conffiles
+from mailauth.dovecot.variables import expand
+from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 from mailauth.probes import postfix_link, process
 from mailauth.stores import loosened, option_files, pam_files, query, schema
@@ -85,3 +87,50 @@ def test_a_value_without_end(tmp_path: Path) -> None:
         conffiles.read(main)
     with pytest.raises(CannotObserve, match=words):
         conf.parse_printed(long)
+
+
+_24, _23 = Version.parse("2.4.1 (x)"), Version.parse("2.3.19.1 (x)")
+
+
+@pytest.mark.parametrize(
+    ("version", "template"),
+    [
+        (_23, "%{sha256;rounds=999999999999:user}"),
+        (_23, "%{pkcs5;rounds=999999999:user}"),
+        (_23, "%09999999999u"),
+        (_23, "%0" + "9" * 5000 + "u"),
+        (_23, "%99999999999.0Hu"),
+        (_23, "%{if;%u;~;(.*)*(.*)*(.*)*x;a;b}"),
+        (_23, "%{if;%u;~;(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)x;a;b}"),
+        (_24, "%{user | sha256(rounds=999999999999)}"),
+        (_24, "%{user | lfill(9999999999)}"),
+        (_24, "%{user | hexlify(9999999999)}"),
+        (_24, "%{literal('1') | hex(9999999999)}"),
+        (_24, "%{user" + " | hexlify" * 64 + "}"),
+        (_24, "%{user" + " | regexp('(.*)', '\\\\1\\\\1')" * 64 + "}"),
+        (_24, "%{user | regexp('((.+)+)+x', 'y')}"),
+        (_24, "%{literal('9') | calculate('*', 9223372036854775807)}"),
+        (_24, "%{literal('9') | calculate('*', " + "9" * 6000 + ")}"),
+    ],
+)
+def test_a_variable_that_asks_for_the_machine(version: Version, template: str) -> None:
+    known = {"user": "a" * 60, "username": "a" * 60}
+    with pytest.raises(CannotObserve):
+        expand(template, known, version.dialect, version=version)
+
+
+def test_wildcards_are_matched_in_one_pass() -> None:
+    """As an expression, each "*" would be tried at each place."""
+    assert not comparing.wild(b"a" * 1000, b"*a" * 300 + b"b")
+    for text, mask, is_one in [
+        (b"", b"", True), (b"", b"*", True), (b"", b"?", False), (b"a", b"?", True), (b"ab", b"?", False),
+        (b"info@example.org", b"*@example.*", True), (b"info@example.com", b"*@*.org", False),
+        (b"aXbXc", b"a*X?", True), (b"ab", b"a*b*b", False), (b"abb", b"a*b*b", True), (b"a", b"a*a", False),
+        (b"x.y", b"x?y", True), (b"xay", b"x.y", False), (b"a\nb", b"a*b", True), (b"abc", b"**", True),
+    ]:  # fmt: skip
+        assert comparing.wild(text, mask) is is_one, (text, mask)
+
+
+@pytest.mark.parametrize("pattern", [rb"^(.*)@(.*)$", rb"^([a-z]+)\+.*@(.+)$", rb"(ab)*c?"])
+def test_expressions_as_they_are_used_are_tried(pattern: bytes) -> None:
+    comparing.expression(pattern)
