@@ -182,12 +182,14 @@ _MARKED = re.compile(
           [\w.-]*[:$|\}\])]
         | (?-i:grub\.|SCRAM-|AQAAAA) | base64:
         | (?:enc|aes[0-9-]*|vault:v[0-9]+|\$ansible_vault)[;:(\[]
-        | =(?:19)?=?[0-9]+,t= | [0-9]{3,10},[^,]+,[A-Za-z0-9+/]{20}""",
+        | =(?:19)?=?[0-9]+,t= | [0-9]{3,10},[^,]+,[A-Za-z0-9+/]{20}
+        | (?:[\w+/]{4}){2,}[\w+/]{2}(?:==|[\w+/]=)\Z | obf: | otp-(?:md[45]|sha1)[ ] | -----BEGIN[ ]""",
     re.VERBOSE | re.IGNORECASE,
 )
-_WRITTEN_OVER = re.compile(rb"(?i)%24|&#0*36;|&#x0*24;|&dollar;|\\\$|\\u0024|\\x24")
+_WRITTEN_OVER = re.compile(rb"(?i)%24|&#0*36;|&#x0*24;|&dollar;|\\\$|\\u0024|\\x24|=24.{1,40}=24")
 _AROUND = b" \t\r\n\v\f\0\"'`"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_RAW = (16, 20, 24, 28, 32, 48, 64)  # bytes of digests, and of what is encrypted in blocks
 _LONG = 40  # characters of base64: nobody's password, whatever it holds
 _FOLDED = re.compile(rb"[A-Za-z0-9+/._-]{40,}={0,2}")
 
@@ -201,6 +203,8 @@ def may_be_hash(text: bytes) -> bool:
     if _MYSQL.match(text):
         return True
     if not bare.isascii() and not _is_text(bare):
+        return True
+    if _grouped_hex(bare) or (len(bare) == _LEAST_HEX and bare.isdigit()):
         return True
     if _MARKED.match(bare) or _SALT_BESIDE.fullmatch(bare) or _WRITTEN_OVER.search(bare):
         return True
@@ -238,11 +242,22 @@ def _reversed_hex(text: bytes) -> bool:
     return re.fullmatch(rb".{1,32}?(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})", text, re.DOTALL) is not None
 
 
+def _grouped_hex(text: bytes) -> bool:
+    """Hex digits as fingerprints and UUIDs are written: in groups, with one sign between them."""
+    parts = re.split(rb"[: .-]", text)
+    signs = set(text.translate(None, b"0123456789ABCDEFabcdef"))
+    even = all(part and not len(part) % 2 for part in parts)
+    return len(parts) > 1 and len(signs) == 1 and even and hexed(b"".join(parts))
+
+
 def _is_text(text: bytes) -> bool:
-    """UTF-8, or a text of one byte a character: those have no control characters."""
+    """UTF-8, or a text of one byte a character: no control characters, and not as long as a raw digest."""
     try:
         return text.decode().isprintable()
     except UnicodeDecodeError:
+        foreign = sum(byte >= 128 for byte in text)
+        if len(text) in _RAW or (len(text) > _RAW[0] and 4 * foreign > len(text)):
+            return False
         return not any(byte < 32 or 127 <= byte < 160 for byte in text)
 
 

@@ -250,11 +250,19 @@ def _hides_a_hash(parsed: Hash) -> bool:
     return parsed.scheme.itself and parsed.payload[:1] in (b"{", b"$")
 
 
+def _another_password(was: Hash | Flaw, parsed: Hash) -> bool:
+    """What is a password that is stored as it is may hide a hash; it is never a misspelt password."""
+    if isinstance(was, Flaw) or not was.scheme.stores_password or was.payload[:1] == b"{":
+        return False
+    return parsed.scheme.stores_password and parsed.payload != was.payload
+
+
 def mend(
     stored: bytes | str, *, dovecot: tuple[int, ...] | None = None, allow_weak: bool = False
 ) -> Mended | None:
     """The nearest string that Dovecot can match, found by undoing up to three known accidents."""
     start = judge.raw(stored)
+    was = judge.parse(start, default_scheme=None, dovecot=dovecot, allow_weak=allow_weak)
     tried = {start}
     ways: list[Mended] = [Mended(start, ())]
     for _ in range(_STEPS_AT_MOST):
@@ -268,9 +276,10 @@ def mend(
                     tried.add(again)
                     mended = Mended(again, (*way.steps, done))
                     parsed = judge.parse(again, default_scheme=None, dovecot=dovecot, allow_weak=allow_weak)
-                    if not isinstance(parsed, Flaw) and not _hides_a_hash(parsed):
+                    if isinstance(parsed, Flaw) or _hides_a_hash(parsed) or _another_password(was, parsed):
+                        more.append(mended)
+                    else:
                         return mended
-                    more.append(mended)
         ways = more
     return None
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import uuid
 from dataclasses import replace
 from itertools import product
 
@@ -133,6 +134,22 @@ PLACED = [  # beside what else, and how it is written, is each program's own cho
     "$8$dsYGNam3K1SIJO$7nv/35M/qr6t.dVc7UY9zrJDWRVqncHub1PE9UlMQFs",
     "{SASL}u@EXAMPLE.ORG",
     hashed("sha256", b"abc" + RAW).hex() + ":abcdefghijklmnop:1",
+    hashed("md5").hex(":"),
+    hashed("md5").hex(" "),
+    hashed("md5").hex("-", 2).upper(),
+    str(uuid.UUID(hashed("md5").hex())),
+    "8461372950183746",
+    "OBF:1vny1zlo1x8e1vnw1vn61x8g1zlu1vn4",
+    "otp-md5 99 ab1234 d2a2c3d4",
+    b64(b"geheim99"),
+    bare(made("SHA512-CRYPT", rounds=1000)).replace("=", "=3D").replace("$", "=24"),
+]
+RAW_BYTES = [  # as a BINARY column has them; the last are all signs of Latin-1
+    hashed("md5"),
+    hashed("sha1"),
+    bytes(range(160, 176)),
+    b"abcdefgh\xe4\xf6\xfcABCDE",
+    bytes(range(190, 240)),
 ]
 BARE = [bare(one) for one in TAKEN]
 LOCKS = [
@@ -198,11 +215,35 @@ def test_no_rule_takes_a_login_away_and_none_makes_another(rules: tuple[Rule, ..
 
 def test_a_string_that_may_be_a_hash_is_never_taken_for_a_plaintext() -> None:
     """Rehash acts on nothing but passwords, whatever the default scheme; and says what the rest may be."""
-    for stored, reader in product([*OTHERS, *PLACED, *LOCKS, *BARE[:-1], SECRET], readers()):
-        if stored == bare(made("PLAIN.B64")):
-            continue
-        decision = decide(stored.encode(), Wishes((Rule(Action.REHASH),), GOAL, reader))
+    strings = [one.encode() for one in [*OTHERS, *PLACED, *LOCKS, *BARE[:-1], SECRET]]
+    for stored, reader in product([*strings, *RAW_BYTES], readers()):
+        decision = decide(stored, Wishes((Rule(Action.REHASH),), GOAL, reader))
         assert decision.password is None, (stored, reader)
+
+
+@pytest.mark.parametrize("label", ["", "{PLAIN}", "{CLEARTEXT}", "{plain}"])
+def test_a_password_stored_as_it_is_is_never_another_one(label: str) -> None:
+    """Blanks, quotes, dollars, what locks elsewhere: it is what is typed, and no rule puts it right."""
+    reader = Reader((2, 4, 1), "PLAIN", prefixing=True)
+    words = ["!!", "!!!", "*0", "*LK*", "*LK*secret-1", "!!Geheim-2024-Geheim", "!!Geheim2024Geheim'"]
+    words += [
+        '"quoted"',
+        " padded ",
+        "'a'",
+        "abc$",
+        "\\$6\\$a",
+        "%24a",
+        "&#36;a",
+        "a-b_c",
+        "abc=",
+        "\ufeffabc",
+        "b'x'",
+    ]
+    for word, rules in product([one.encode() for one in words], [*((rule,) for rule in RULES), RULES]):
+        stored = label.encode() + word
+        decision = decide(stored, Wishes(rules, GOAL, reader))
+        after = becomes(decision, reader) if decision.acts else stored
+        assert lets_in(after, reader, (word,)) == (True,), (stored, after)
 
 
 @pytest.mark.parametrize(
