@@ -56,15 +56,17 @@ def concluded(
     seen = tuple(_with(command, fact) for fact in seen)
     findings, undecided = for_auth(*apply(RULES, merged), merged[0].get(LookedUp))
     down = Diagnosis(user, (), (), (), seen).down
-    findings = [_placed(dovecot, login, _by_hand(_started(one) if down else one, seen)) for one in findings]
+    findings = [
+        _placed(dovecot, login, _by_hand(_started(one, dovecot) if down else one, seen)) for one in findings
+    ]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
     silent = tuple(rule for rule in RULES if rule.code not in loud and judged(rule, merged))
     return Diagnosis(user, tuple(findings), tuple(undecided), silent, seen)
 
 
-def _started(finding: Finding) -> Finding:
-    remedy = of_a_stopped(finding.problem.remedy)
+def _started(finding: Finding, dovecot: Installation) -> Finding:
+    remedy = of_a_stopped(finding.problem.remedy, dovecot.config)
     return replace(finding, problem=replace(finding.problem, remedy=remedy))
 
 

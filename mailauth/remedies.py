@@ -10,6 +10,7 @@ src/config/config-parser.c of Dovecot 2.3.19.1 and 2.4.1.  None of these is in a
 """
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product, starmap
@@ -106,14 +107,24 @@ def plan(action: str, passdb: int | None, version: str) -> Words:
     return (*_MIGRATE, "plan", action, *store, *(("--dovecot", version) if version else ()))
 
 
-def of_a_stopped(found: Remedy) -> Remedy:
-    """For a Dovecot that does not run: it reads its files, and opens its log, as it starts."""
+def start(file: str | None) -> str:
+    """The command that starts the Dovecot with this main file: the system's unit has Debian's own."""
+    if not file or file == _OF_THE_UNIT or not _path(file):
+        return "systemctl start dovecot"
+    return shlex.join(("dovecot", "-c", file))
+
+
+_OF_THE_UNIT = "/etc/dovecot/dovecot.conf"
+
+
+def of_a_stopped(found: Remedy, file: str | None) -> Remedy:
+    """For a Dovecot that does not run: it reads its files, and opens its log, as it starts with ``file``."""
     kept = tuple(one for one in found.commands if one not in (RELOAD, REOPEN))
     if len(kept) == len(found.commands):
         return found
     summary = _RELOADS.sub(lambda at: at[0].replace(at["what"], "start Dovecot"), found.summary)
     if summary == found.summary:
-        summary = f"{summary} Then start Dovecot: systemctl start dovecot."
+        summary = f"{summary} Then start Dovecot: {start(file)}."
     return replace(found, summary=summary, commands=kept)
 
 

@@ -10,7 +10,7 @@ from mailauth.fix.entry import shown
 from mailauth.fix.journal import FixState
 from mailauth.fix.patch import diff
 from mailauth.fix.ready import Ready
-from mailauth.remedies import RELOAD, Words
+from mailauth.remedies import RELOAD, Words, start
 from mailauth.schema import schema_of
 
 
@@ -122,7 +122,7 @@ def _steps(ending: Ending | None) -> list[StepReport]:
 def _command(ready: Ready, words: Words) -> str:
     """As it is typed; a Dovecot that does not run has nothing to reload."""
     if words == RELOAD and ready.looked.diagnosis.down:
-        return "systemctl start dovecot"
+        return start(ready.target.dovecot.config)
     return typed.shown(ready.target.dovecot, *words)
 
 

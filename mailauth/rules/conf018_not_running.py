@@ -14,6 +14,7 @@ What to do
 
 from mailauth.evidence import Configured, LastWords, Running
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import start
 
 
 @rule("CONF018", "Dovecot is not running", Severity.BLOCKS_LOGIN, bears=Bears.START, watch="server")
@@ -28,7 +29,7 @@ def not_running(configured: Configured, running: Running, last: LastWords | None
         because=(running, configured, last) if last and last.words else (running, configured),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary="Start it: systemctl start dovecot; journalctl -u dovecot says why it stopped.",
+            summary=f"Start it: {start(configured.file)}; journalctl -u dovecot says why it stopped.",
             careful="Another Dovecot that runs with another file is named with --pid or -c.",
         ),
     )

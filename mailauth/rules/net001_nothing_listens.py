@@ -14,7 +14,7 @@ What to do
 
 from mailauth.evidence import Configured, Listening
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
-from mailauth.remedies import RELOAD, Setting, block, both, remedy
+from mailauth.remedies import RELOAD, Setting, block, both, remedy, start
 
 _PORTS = {"imap": 143, "pop3": 110, "submission": 587, "sieve": 4190}
 
@@ -48,7 +48,7 @@ def nothing_listens(configured: Configured, listening: Listening) -> Problem | N
             ports = " and ".join(str(one.port) for one in listening.of(protocol))
             if not listening.runs:
                 says = f"Dovecot does not run; nothing listens on port {ports} ({protocol})."
-                mend = Remedy("Start Dovecot: systemctl start dovecot. If it ends again, its log says why.")
+                mend = Remedy(f"Start Dovecot: {start(configured.file)}. If it ends again, its log says why.")
             else:
                 says = f"Dovecot runs, but nothing listens on port {ports} ({protocol}), as configured."
                 mend = remedy("Let Dovecot read its configuration again.", commands=(RELOAD,), whole=True)

@@ -1,7 +1,7 @@
 """A Dovecot that does not run has nothing to reload: each remedy ends on its start."""
 
 from mailauth.dovecot.doveadm import Installation
-from mailauth.remedies import RELOAD, of_a_stopped, remedy
+from mailauth.remedies import RELOAD, of_a_stopped, remedy, start
 from tests.cli.running import mailauth
 from tests.fix.conftest import Fix, Labs
 from tests.proofs.story import MiB, argon2id
@@ -21,7 +21,7 @@ def test_a_certificate_that_is_missing(fix: Fix, lab: Labs) -> None:
         told = mailauth("checkup", "-c", str(one.config)).stdout
         assert {"CONF018", "NET007"} <= set(told.split()), told
         assert "doveadm reload" not in told
-        assert "Then start Dovecot: systemctl start dovecot." in " ".join(told.split())
+        assert f"Then start Dovecot: dovecot -c {one.config}." in " ".join(told.split())
         planned = fix("NET007", "-c", str(one.config))
         assert planned.returncode == 0, planned.stderr
         assert "reload" not in planned.stdout
@@ -36,7 +36,14 @@ def test_the_words_say_start() -> None:
         ("Install it; then reload.", "Install it; then start Dovecot."),
         ("Mend it.", "Mend it. Then start Dovecot: systemctl start dovecot."),
     ):
-        found = of_a_stopped(remedy(before, commands=(("mkdir", "-p", "--", "/var/log/x"), RELOAD)))
+        found = of_a_stopped(remedy(before, commands=(("mkdir", "-p", "--", "/var/log/x"), RELOAD)), None)
         assert (found.summary, found.commands) == (after, (("mkdir", "-p", "--", "/var/log/x"),))
     other = remedy("Look.", commands=(("mkdir", "-p", "--", "/var/log/x"),))
-    assert of_a_stopped(other) is other
+    assert of_a_stopped(other, None) is other
+
+
+def test_who_starts_which() -> None:
+    """The system's unit starts Dovecot with Debian's own file; what is no path of a file is in no command."""
+    for file in (None, "", "/etc/dovecot/dovecot.conf", "/etc/../x", "/etc/a\nb"):
+        assert start(file) == "systemctl start dovecot"
+    assert start("/srv/a b/dovecot.conf") == "dovecot -c '/srv/a b/dovecot.conf'"
