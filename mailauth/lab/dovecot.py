@@ -312,7 +312,7 @@ class Lab:
             root=self.build.root,
             free_port=self.free_port,
             database=self._database,
-            neighbour=lambda: Lab(self._wanted, protocols=("imap",)),
+            neighbour=lambda: Lab(self._wanted, protocols=("imap",)).__enter__(),
         )
 
     def _write(self, file: Path, text: str) -> None:

@@ -15,7 +15,7 @@ class Imap:
     binds: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, site: Site) -> None:
-        self.other = site.neighbour().__enter__()
+        self.other = site.neighbour()
         self.place = LabPlace(host=HOST, port=self.other.ports["imap"])
 
     def passdb(self, wish: Wish) -> Passdb:

@@ -13,7 +13,6 @@ from mailauth.lab.settings import LabPlace
 
 if TYPE_CHECKING:
     from mailauth.lab.databases import Server
-    from mailauth.lab.dovecot import Lab
 
 Users = Mapping[str, str | None]
 
@@ -31,7 +30,7 @@ class Site:
     root: Path | None  # of the Dovecot; None: this machine
     free_port: Callable[[], int]
     database: "Server | None"  # a running one to use
-    neighbour: "Callable[[], Lab]"  # another lab of the same Dovecot, which serves IMAP; not yet started
+    neighbour: "Callable[[], Neighbour]"  # starts another lab of the same Dovecot, which serves IMAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,20 @@ class Store(Protocol):
     def set_users(self, users: Users) -> None: ...
     def set_password(self, user: str, stored: str | None) -> None: ...
     def remove(self, user: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Neighbour(Protocol):
+    """Another lab, as far as whoever asks it for its users has to do with it."""
+
+    @property
+    def ports(self) -> Mapping[str, int]: ...
+    @property
+    def store(self) -> Store: ...
+    def set_users(self, users: Users) -> None: ...
+    def set_password(self, user: str, stored: str | None) -> None: ...
+    def remove_user(self, user: str) -> None: ...
+    def stop(self) -> None: ...
     def close(self) -> None: ...
 
 
