@@ -2,7 +2,8 @@
 
 A driver is one file, ``stores/NAME.py``, that makes ``DATABASE``, and one word in ``authconfig.SQL_DRIVERS``:
 its name, as Dovecot has it.  ``databases.py`` finds it there.  Larger ones have parts beside them
-(``NAME_client.py``, ``NAME_table.py``).
+(``NAME_client.py``, ``NAME_table.py``).  What a driver is made of stands here, in ``swaps.py`` (Engine),
+``schema.py`` (Place) and ``refusal.py``; ``table.py`` and all that imports ``databases.py`` are above it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
