@@ -100,7 +100,9 @@ def _look(dovecot: Installation, say: Callable[[str], None]) -> str:
     for line in _beside(beside):
         say(line)
     following = _log(dovecot, found, say)
-    return following if runs else _ask(beside) if len(beside) == 1 else "mailauth checkup"
+    if runs:
+        return following
+    return _ask(beside) if len(beside) == 1 and not dovecot.config else "mailauth checkup"
 
 
 def _is_ours(one: Runs, master: int, file: str) -> bool:

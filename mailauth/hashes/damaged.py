@@ -93,7 +93,7 @@ class Reader:
         """
         if (has_scheme(stored) and not self.noscheme) or not self.prefixing:
             return stored
-        return b"{%b}%b" % (self.default_scheme.encode(), stored)
+        return b"{%b}%b" % (self.default_scheme.encode("utf-8", "surrogateescape"), stored)
 
 
 _UNKNOWN = frozenset({Kind.UNKNOWN, Kind.NEWER_NAME, Kind.FOREIGN_NAME})

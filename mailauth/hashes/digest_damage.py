@@ -32,7 +32,7 @@ def of_password(
 
 def _another(name: bytes, scheme: str) -> bool:
     """Whether a name that Dovecot has says another scheme; else it is not the name that is wrong."""
-    entry, found = lookup(name), lookup(scheme.encode())
+    entry, found = lookup(name), lookup(scheme.encode("utf-8", "surrogateescape"))
     if entry is None:
         return False
     return found is None or found[0].name not in (entry[0].name, *entry[0].aliases)
