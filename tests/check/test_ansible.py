@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mailauth.hashes import Password, Verdict, verify
+from mailauth.hashes import Password, Verdict, generate, verify
 from tests.check.conftest import Watched
 from tests.cli.running import ROOT
 from tests.proofs.story import SECRET
@@ -150,6 +151,56 @@ def test_the_module_says_in_one_sentence_what_is_wrong(asked: dict[str, object],
     assert told["failed"]
     assert says in told["msg"]
     assert "\n" not in told["msg"]
+
+
+# syslog(3) writes to /dev/log; what else is in /dev is what Python wants.
+_DEV = """
+mkdir "$1/dev"
+mount --bind /dev "$1/dev"
+mount -t tmpfs none /dev
+for one in null zero full random urandom; do touch "/dev/$one"; mount --bind "$1/dev/$one" "/dev/$one"; done
+mkdir -m 1777 /dev/shm
+touch /dev/log
+mount --bind "$1/log" /dev/log
+shift
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root puts a log of its own into a namespace")
+def test_no_password_and_no_string_is_in_the_hosts_log(tmp_path: Path) -> None:
+    """Ansible logs how each module was invoked: a change, and a failure."""
+    old = generate("SSHA512", Password(b"an old one"))
+    refused = {"password": PASSWORD, "stored": old, "scheme": "NO-SUCH"}
+    asked: list[dict[str, object]] = [
+        {"password": PASSWORD, "stored": old, "memory": "1024", "time": 1},
+        refused,
+    ]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(10)
+        for number, given in enumerate(asked):
+            place = tmp_path / str(number)
+            place.mkdir()
+            (place / "log").hardlink_to(tmp_path / "log")
+            apart = ("unshare", "--mount", "--", "sh", "-ec", _DEV, "sh", str(place))
+            done = subprocess.run(
+                [*apart, sys.executable, str(COLLECTION / "plugins/modules/dovecot_hash.py")],
+                input=json.dumps({"ANSIBLE_MODULE_ARGS": {"executable": str(MAILAUTH), **given}}),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            told = json.loads(done.stdout)
+            assert bool(told.get("failed")) is (given is refused), told
+            logged = log.recv(65536).decode()
+            assert "Invoked with" in logged
+            assert "scheme=" in logged
+            for secret in (PASSWORD, old, old[12:40], told.get("stored") or PASSWORD):
+                assert secret not in logged
+            said = told["invocation"]["module_args"]
+            assert said["password"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+            assert old not in json.dumps(told), said
 
 
 def test_the_playbook_changes_one_user_once(control: Control, tmp_path: Path) -> None:
