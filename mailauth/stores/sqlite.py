@@ -72,8 +72,9 @@ def _stream(host: Host) -> Session:
 @contextmanager
 def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
     try:
-        uri = f"{Path(host.get('path', '')).as_uri()}?mode=rw"
-        link = sqlite3.connect(uri, uri=True, timeout=TIMEOUT, isolation_level=None)
+        link = sqlite_client.to_change(Path(host.get("path", "")), timeout=TIMEOUT)
+    except OSError as why:
+        raise ServerDownError(f"SQLite: the file cannot be opened ({why.strerror})") from None
     except (sqlite3.Error, ValueError) as why:
         raise ServerDownError(f"SQLite: {why}") from None
     with closing(link):

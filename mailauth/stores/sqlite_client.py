@@ -4,26 +4,34 @@ Source: https://www.sqlite.org/rescode.html.
 """
 
 import errno
+import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve
+from mailauth.stores import passwd_file
 from mailauth.stores.database import TIMEOUT, Host
 from mailauth.stores.refusal import Refusal, without_values
 from mailauth.stores.store import Failing
 
+_FDS = Path("/proc/self/fd")
 _LONGEST = 16 * 1024 * 1024  # bytes of a value, or of a row
 
 
 def to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
     """Nothing is made beside the file.  Raises what sqlite3 does, and OSError."""
-    head = head_of(path)
-    # In write-ahead mode, and nobody has the log open: nothing is locked then, and opened as others
-    # do, SQLite would make files beside it.  Source: https://www.sqlite.org/fileformat.html, "18".
-    logged = head[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
-    quiet = "&immutable=1" if logged else ""
-    link = sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, timeout=timeout)
+
+    def mode(real: Path, head: bytes) -> str:
+        # In write-ahead mode, and nobody has the log open: nothing is locked then, and opened as others
+        # do, SQLite would make files beside it.  Source: https://www.sqlite.org/fileformat.html, "18".
+        logged = head[18:19] == b"\x02" and not real.with_name(f"{real.name}-wal").exists()
+        return "ro&immutable=1" if logged else "ro"
+
+    link = _opened(path, mode, timeout=timeout)
     link.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     link.text_factory = bytes
     return link
@@ -44,19 +52,57 @@ def to_write(host: Host, *, timeout: float = TIMEOUT) -> sqlite3.Connection:
     """For writing; the file must be there.  Transactions are begun by hand; one thread at a time."""
     path = Path(host.get("path", ""))
     try:
-        head_of(path)  # no pipe, which would be waited for
-        link = sqlite3.connect(
-            f"{path.as_uri()}?mode=rw",
-            uri=True,
-            timeout=timeout,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        link = to_change(path, timeout=timeout, check_same_thread=False)
     except (sqlite3.Error, ValueError, OSError) as why:
         raise refused(why, path) from None
     link.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
     joined_names(link)
     return link
+
+
+def to_change(path: Path, *, timeout: float, check_same_thread: bool = True) -> sqlite3.Connection:
+    """For writing, transactions by hand.  Raises what sqlite3 does, and OSError."""
+    return _opened(
+        path,
+        lambda _real, _head: "rw",
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+    )
+
+
+def _opened(path: Path, mode: Callable[[Path, bytes], str], **more: Any) -> sqlite3.Connection:
+    """SQLite opens by name: what it has opened must be the file that was looked at, by no link of a user's.
+
+    ``mode`` is asked with the real name and the file's first bytes.  No pipe is waited for.
+    """
+    with passwd_file.opened(path) as file:
+        real, guarded = path, os.geteuid() == 0 and inroot.process_of(path) is None and _FDS.is_dir()
+        if guarded:
+            real = (_FDS / str(file.fileno())).readlink()
+        before = _times(file.fileno()) if guarded else 0
+        link: sqlite3.Connection = sqlite3.connect(
+            f"{real.as_uri()}?mode={mode(real, file.read(100))}", uri=True, **more
+        )
+        if guarded and _times(file.fileno()) == before and not _is_at(file.fileno(), real):
+            link.close()
+            raise OSError(errno.ESTALE, "it was exchanged while it was opened")
+    return link
+
+
+def _times(file: int) -> int:
+    """How many descriptors of ours have the file open."""
+    wanted, found = os.fstat(file), 0
+    for one in _FDS.iterdir():
+        with suppress(OSError):
+            found += os.path.samestat(os.fstat(int(one.name)), wanted)
+    return found
+
+
+def _is_at(file: int, path: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(file), path.lstat())
+    return False
 
 
 def refused(why: Exception, path: Path, template: str = "") -> CannotObserve:

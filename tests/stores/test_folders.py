@@ -2,17 +2,20 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from mailauth.dovecot.authconfig import FileSource
-from mailauth.errors import MailauthError, Refused
+from mailauth.errors import CannotObserve, MailauthError, Refused
 from mailauth.hashes.damaged import Reader
 from mailauth.stores import change, listing, passwd_file, replace, string_counts
+from mailauth.stores.database import ServerDownError
 from mailauth.stores.file_table import FileTable
+from mailauth.stores.sqlite import DATABASE as SQLITE
 from tests.met import in_time
 
 USER = 12345
@@ -87,6 +90,68 @@ def test_a_link_that_root_is_to_read_through(
         reading(file)
     os.lchown(link, 0, 0)
     assert reading(file)
+
+
+@pytest.mark.parametrize("part", ["file", "folder"])
+@pytest.mark.parametrize(
+    "using",
+    [
+        lambda host: SQLITE.stream(host).close(),
+        lambda host: SQLITE.table(host).close(),
+        lambda host: entered(SQLITE.ask(host, 1.0, "")),
+        lambda host: entered(SQLITE.change(host)),
+    ],
+    ids=["stream", "table", "ask", "change"],
+)
+def test_a_database_behind_a_link(
+    file: Path, roots: Path, part: str, using: Callable[[dict[str, str]], object]
+) -> None:
+    """SQLite would follow it: to root's rows, to read and to write.  A link of root's counts."""
+    database(roots)
+    shutil.rmtree(file.parent) if part == "folder" else file.unlink()
+    (link := file.parent if part == "folder" else file).symlink_to(
+        roots.parent if part == "folder" else roots
+    )
+    os.lchown(link, USER, USER)
+    with pytest.raises((MailauthError, ServerDownError), match=f"symbolic link that belongs to user {USER}"):
+        using({"path": str(file)})
+    os.lchown(link, 0, 0)
+    using({"path": str(file)})
+
+
+def entered(made: AbstractContextManager[object]) -> None:
+    with made:
+        pass
+
+
+def database(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as link:
+        link.execute("CREATE TABLE users (userid TEXT, password TEXT)")
+        link.commit()
+
+
+def test_a_database_whose_folder_becomes_a_link(
+    file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it was looked at, and before SQLite opens it; without that, SQLite has the file that was seen."""
+    database(file)
+    database(roots)
+    real = sqlite3.connect
+    opened: list[sqlite3.Connection] = []
+
+    def late(*words: object, **more: object) -> sqlite3.Connection:
+        file.parent.rename(file.parent.with_name("away"))
+        file.parent.symlink_to(roots.parent)
+        opened.append(real(*words, **more))  # type: ignore[call-overload]
+        return opened[-1]
+
+    SQLITE.table({"path": str(file)}).close()
+    monkeypatch.setattr(sqlite3, "connect", late)
+    with pytest.raises(CannotObserve, match="exchanged while it was opened"):
+        SQLITE.table({"path": str(file)})
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
 
 
 def test_a_folder_that_becomes_a_link(file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
