@@ -171,7 +171,7 @@ exec "$@"
 def test_no_password_and_no_string_is_in_the_hosts_log(tmp_path: Path) -> None:
     """Ansible logs how each module was invoked: a change, and a failure."""
     old = generate("SSHA512", Password(b"an old one"))
-    refused = {"password": PASSWORD, "stored": old, "scheme": "NO-SUCH"}
+    refused: dict[str, object] = {"password": PASSWORD, "stored": old, "scheme": "NO-SUCH"}
     asked: list[dict[str, object]] = [
         {"password": PASSWORD, "stored": old, "memory": "1024", "time": 1},
         refused,
