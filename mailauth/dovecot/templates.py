@@ -30,13 +30,18 @@ _OF_23 = re.compile(
     r"(?<!%)%(?:([LUR]*)([undsh])(?![A-Za-z0-9_{])|([LUR]+)([lrcabkmw])(?![A-Za-z0-9_{])|(?<='%)([lrcabkmw])(?='))"
 )
 _LIKE = re.compile(r"\bI?LIKE\s*['\"]$", re.IGNORECASE)
+_MOST_BEFORE = 100  # characters
 _OF_24 = re.compile(r"%\{\s*([a-z_]+)\s*((?:\|[^{}|]*)+)\}")
+
+
+def _after_like(text: str, at: int) -> bool:
+    return _LIKE.search(text[max(0, at - _MOST_BEFORE) : at]) is not None
 
 
 def misread(text: str, dialect: Dialect) -> tuple[str, ...]:
     """The variables in ``text`` that a Dovecot of ``dialect`` does not take for what they are meant."""
     pattern = _OF_23 if dialect == "2.4" else _OF_24
-    meant = (found for found in pattern.finditer(text) if not _LIKE.search(text[: found.start()]))
+    meant = (found for found in pattern.finditer(text) if not _after_like(text, found.start()))
     return tuple(dict.fromkeys(found[0] for found in meant))
 
 
@@ -44,7 +49,7 @@ def to_24(text: str) -> str:
     """2.3's variables in 2.4's words."""
 
     def put(found: re.Match[str]) -> str:
-        if _LIKE.search(text[: found.start()]):
+        if _after_like(text, found.start()):
             return found[0]
         filters = "".join(f" | {_FILTERS[letter]}" for letter in found[1] or found[3] or "")
         return f"%{{{_NAMES[found[2] or found[4] or found[5]]}{filters}}}"

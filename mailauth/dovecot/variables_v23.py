@@ -9,7 +9,7 @@ Source: Dovecot 2.3.19.1 src/lib/var-expand.c, src/lib/var-expand-if.c, src/auth
 import base64
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailauth.dovecot import comparing, digests
 from mailauth.errors import CannotObserve
@@ -26,6 +26,7 @@ class Table:
 
     find: Callable[[str], bytes | None]
     version: tuple[int, ...] = (2, 3, 21)
+    depth: int = 0  # of variables within the arguments of others
 
     @property
     def digests(self) -> frozenset[str]:
@@ -55,6 +56,7 @@ SHORT = {
     "%": "%",
 }
 _MOST_MODIFIERS = 10
+_DEEPEST = 16
 _MOST_DIGITS = 5  # of a width: what is padded takes memory
 _HEAD = re.compile(
     r"(-?)(0?)([0-9]*)(?:(\.)(0?)(-?)([0-9]*))?([LUEXRHNMDT]{0,%d})" % _MOST_MODIFIERS  # noqa: UP031 - braces
@@ -81,7 +83,12 @@ class Expanded:
 
 
 def expanded(template: str, table: Table) -> Expanded:
-    """``template`` with its variables replaced; what is unknown leaves a mark in the text, and an error."""
+    """``template`` with its variables replaced; what is unknown leaves a mark in the text, and an error.
+
+    Raises CannotObserve.
+    """
+    if table.depth > _DEEPEST:
+        raise CannotObserve(f"variables stand within variables, more than {_DEEPEST} deep; not tried.")
     out, error, at = b"", "", 0
     while at < len(template):
         char = template[at]
@@ -101,9 +108,14 @@ def expanded(template: str, table: Table) -> Expanded:
     return Expanded(out, error)
 
 
-def names_in(template: str) -> tuple[str, ...]:
-    """The long names of the variables in it, those in the arguments of ``if`` and digests as well."""
+def names_in(template: str, depth: int = 0) -> tuple[str, ...]:
+    """The long names of the variables in it, those in the arguments of ``if`` and digests as well.
+
+    What is deeper than ``expanded`` goes is left out.
+    """
     found = []
+    if depth > _DEEPEST:
+        return ()
     for _, name in _variables(template):
         long = SHORT.get(name[1], name[1]) if name[0] else name[1]
         function, _, data = long.partition(":")
@@ -111,7 +123,7 @@ def names_in(template: str) -> tuple[str, ...]:
             found.append(data)
         elif not function.startswith("if;"):
             found.append(long)
-        found += names_in(long.partition(";")[2])
+        found += names_in(long.partition(";")[2], depth + 1)
     return tuple(dict.fromkeys(name for name in found if name != "%"))
 
 
@@ -158,7 +170,9 @@ def _value(name: tuple[bool, str], table: Table) -> tuple[bytes, str]:
             return b"%", ""
         found = table.find(SHORT[key]) if key in SHORT else None
         if found is None:
-            return f"UNSUPPORTED_VARIABLE_{key}".encode(), f"Unknown variable '%{key}'"
+            return f"UNSUPPORTED_VARIABLE_{key}".encode(
+                "utf-8", "surrogateescape"
+            ), f"Unknown variable '%{key}'"
         return found, ""
     found = table.find(key) if key != "!" else None
     if found is not None:
@@ -169,7 +183,9 @@ def _value(name: tuple[bool, str], table: Table) -> tuple[bytes, str]:
         return _digest(function, kind, data, table)
     if kind == "if":
         return _if(key, table)
-    return f"UNSUPPORTED_VARIABLE_{function}".encode(), f"Unknown variable '%{function}'"
+    return f"UNSUPPORTED_VARIABLE_{function}".encode(
+        "utf-8", "surrogateescape"
+    ), f"Unknown variable '%{function}'"
 
 
 def _field(head: re.Match[str]) -> _Field:
@@ -247,7 +263,7 @@ def _options(
     function: str, salted: str, rounds: int, table: Table
 ) -> tuple[tuple[bytes, int, int, str], str]:
     """Salt, rounds, bits and format of a digest; or what Dovecot says is wrong."""
-    salt, bits, form = salted.encode(), 0, "hex"
+    salt, bits, form = salted.encode("utf-8", "surrogateescape"), 0, "hex"
     words = function.partition(";")[2]
     for word in words.split(",") if words else ():
         name, equals, value = word.partition("=")
@@ -261,7 +277,7 @@ def _options(
                 return (salt, rounds, bits, form), f"{_MISREAD}rounds must be at least 1"
             rounds, bits = (int(value), bits) if name == "rounds" else (rounds, int(value))
         elif name == "salt":
-            told = expanded(value, table)
+            told = expanded(value, replace(table, depth=table.depth + 1))
             salt = told.text
             break
         elif name == "format":
@@ -284,7 +300,7 @@ def _if(key: str, table: Table) -> tuple[bytes, str]:
         return b"", f"if: requires four or five parameters, got {len(parts)}"
     told = []
     for part in parts:
-        one = expanded(part, table)
+        one = expanded(part, replace(table, depth=table.depth + 1))
         if one.error:
             return b"", one.error
         told.append(one.text)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.dovecot import comparing, conf, conffiles
-from mailauth.dovecot.variables import expand
+from mailauth.dovecot import comparing, conf, conffiles, templates
+from mailauth.dovecot.variables import ExpandError, expand, used
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 from mailauth.probes import postfix_link, process
@@ -100,6 +100,7 @@ _24, _23 = Version.parse("2.4.1 (x)"), Version.parse("2.3.19.1 (x)")
         (_23, "%09999999999u"),
         (_23, "%0" + "9" * 5000 + "u"),
         (_23, "%99999999999.0Hu"),
+        (_23, "%{if;%u;==;%u;" * 3000 + "}" * 3000),
         (_23, "%{if;%u;~;(.*)*(.*)*(.*)*x;a;b}"),
         (_23, "%{if;%u;~;(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)(a|a|a|a)x;a;b}"),
         (_24, "%{user | sha256(rounds=999999999999)}"),
@@ -134,3 +135,15 @@ def test_wildcards_are_matched_in_one_pass() -> None:
 @pytest.mark.parametrize("pattern", [rb"^(.*)@(.*)$", rb"^([a-z]+)\+.*@(.+)$", rb"(ab)*c?"])
 def test_expressions_as_they_are_used_are_tried(pattern: bytes) -> None:
     comparing.expression(pattern)
+
+
+def test_bytes_that_are_no_text_stay_what_they_are() -> None:
+    with pytest.raises(ExpandError):
+        expand("%{no\udcff}", {}, "2.3", version=_23)
+
+
+@pytest.mark.parametrize("text", ["%{if;%u;==;%u;" * 4000 + "}" * 4000, "'%u' " * 13_000])
+def test_a_template_of_many_variables(text: str) -> None:
+    templates.to_24(text)
+    templates.misread(text, "2.4")
+    used(text, "2.3")
