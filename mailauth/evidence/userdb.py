@@ -55,7 +55,8 @@ class UserdbAnswer(Evidence):
     ``steps``: what each userdb says, of a user whom they together do not know; ``set_otherwise``: settings of
     how these count that are not Dovecot's defaults.  ``logged``: what Dovecot's log has of a failure.
     ``renamed``: which passdb gave an unknown user this name, and by what.  ``forced``: who hands on the field
-    tempfail, which makes a login fail whatever its value is.
+    tempfail, which makes a login fail whatever its value is.  ``fileless``: which userdb passwd-file has no
+    file, and what to write.
     """
 
     user: str
@@ -77,6 +78,7 @@ class UserdbAnswer(Evidence):
     logged: str = ""
     renamed: str = ""
     forced: str = ""
+    fileless: tuple[str, str] = ("", "")
 
     @property
     def seen(self) -> str:

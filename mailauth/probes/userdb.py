@@ -19,7 +19,16 @@ from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
 from mailauth.evidence import End, NotApplicable, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid
-from mailauth.probes import accounts, log_added, merged, userdb_database, userdb_log, userdb_sql, userdb_steps
+from mailauth.probes import (
+    accounts,
+    log_added,
+    merged,
+    userdb_database,
+    userdb_file,
+    userdb_log,
+    userdb_sql,
+    userdb_steps,
+)
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import walk
 from mailauth.stores import passwd_file
@@ -159,6 +168,8 @@ def _fields(pattern: re.Pattern[str], ran: Ran) -> merged.Fields:
 
 
 def _unknown(scene: Scene, user: str, ran: Ran) -> UserdbAnswer:
+    if userdb_file.fileless(scene.config)[0]:
+        return _failed(scene, user, ran, "")  # Dovecot says now this, now that
     return UserdbAnswer(
         source=_command(scene, user),
         user=user,
@@ -193,7 +204,17 @@ def _failed(scene: Scene, user: str, ran: Ran, logged: str) -> UserdbAnswer:
         UserdbSaid.FAILED,
     )
     forced = userdb_sql.forced(scene, user)
-    return UserdbAnswer(source, user, labels, failed, words, logged=logged, refused=refused, forced=forced)
+    return UserdbAnswer(
+        source,
+        user,
+        labels,
+        failed,
+        words,
+        logged=logged,
+        refused=refused,
+        forced=forced,
+        fileless=userdb_file.fileless(scene.config),
+    )
 
 
 def _forced_by_a_block(scene: Scene) -> str:

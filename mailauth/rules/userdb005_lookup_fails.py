@@ -38,6 +38,8 @@ def lookup_fails(answer: UserdbAnswer) -> Problem | None:
         return None
     says = f"The userdbs ({', '.join(answer.userdbs)}) fail for {answer.user!r}"
     says += f": {answer.words}" if answer.words else ""
+    if answer.fileless[0]:
+        says += f". {answer.fileless[0]}"
     if answer.forced:
         says += f": {answer.forced}" if not answer.words else f". {_capital(answer.forced)}"
         says += ", and with that field each login fails, whatever its value is"
@@ -66,6 +68,8 @@ def _mend(answer: UserdbAnswer) -> str:
             "Have the passdb return userdb_uid, userdb_gid and userdb_home, or add a second userdb behind"
             " prefetch, which doveadm user and LMTP need in any case."
         )
+    if answer.fileless[1]:
+        return answer.fileless[1]
     if answer.forced:
         return "Take tempfail out of there, or name it only for those who are to be kept out."
     if answer.refused:

@@ -302,6 +302,23 @@ def test_userdb005_the_userdb_has_tempfail(mailbox: Open, dovecot_version: str, 
     assert "tempfail" in found.problem.says
 
 
+@pytest.mark.parametrize("home", ["/var/mail", "/var/mail/%u"])
+def test_a_passwd_file_with_what_static_takes(mailbox: Open, dovecot_version: str, home: str) -> None:
+    """2.3's args are a path to it, and CONF015 is no cause; 2.4 has no args: it has fields, and no file."""
+    told = mailbox(dovecot_version)
+    before = restored(told.lab)
+    fields = f"uid = 65534\n gid = 65534\n home = {home.replace('%u', '%{user}')}\n"
+    old = f"userdb {{\n  driver = passwd-file\n  args = uid=65534 gid=65534 home={home}\n}}\n"
+    broken = userdb(old, f"userdb passwd-file {{\n  fields {{\n {fields} }}\n}}\n")
+    [found] = mail_story(told, broken, {"USERDB005"}, before)
+    if told.lab.dialect == "2.3":
+        assert "has static's arguments (uid, gid, home) where the path" in found.problem.says
+        assert "driver = static" in found.problem.remedy.summary
+    else:
+        assert "userdb 1 (passwd-file) names no file: passwd_file_path is not set" in found.problem.says
+        assert "passwd_file_path" in found.problem.remedy.summary
+
+
 def test_userdb005_prefetch(mailbox: Open, dovecot_version: str) -> None:
     """Only prefetch, and the passdb brings nothing along."""
     told = mailbox(dovecot_version)
