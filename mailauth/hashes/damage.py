@@ -19,14 +19,15 @@ from mailauth.hashes import (
     way_back,
 )
 from mailauth.hashes.damage_forms import Said
-from mailauth.hashes.damaged import WRAPPED, Damage, Kind, Reader
+from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
 from mailauth.hashes.schemes import SCHEMES, lookup
 
 _CRYPTS = frozenset(one.name for one in SCHEMES if one.library == "libcrypt")
 _REVERSIBLE = frozenset(
-    {Kind.BLANKS, Kind.QUOTES, Kind.BRACES, Kind.TWO_PREFIXES, Kind.MISLABELLED, Kind.NO_PREFIX}
+    {Kind.BLANKS, Kind.PADDED, Kind.WRAPPED, Kind.BYTEA}
+    | {Kind.QUOTES, Kind.BRACES, Kind.TWO_PREFIXES, Kind.MISLABELLED, Kind.NO_PREFIX}
     | {Kind.NEWER_NAME, Kind.FOREIGN_NAME, Kind.BASE64, Kind.NOTATION}
 )
 _LOST = frozenset(
@@ -220,14 +221,15 @@ class _Look:
         prefix = b"" if name is None else b"{%b}" % name
         bare = payload.strip(mend.BLANKS).removeprefix(mend.BYTE_ORDER_MARK)
         if bare != payload:
-            yield Kind.BLANKS, _where(payload), prefix + bare
+            yield Kind.PADDED if _padded(payload) else Kind.BLANKS, _where(payload), prefix + bare
         unwrapped = mend.unwrapped(payload)
         if unwrapped not in (payload, bare):
-            yield Kind.BLANKS, WRAPPED, prefix + unwrapped
+            yield Kind.WRAPPED, "a line break stands in it", prefix + unwrapped
         if name is not None and name.strip() != name:
             yield Kind.BLANKS, "blanks stand between { and }", b"{%b}%b" % (name.strip(), payload)
         for what, again in notation.readings(payload):
-            yield Kind.NOTATION, what, again if again.startswith(b"{") else prefix + again
+            kind = Kind.BYTEA if payload.startswith(notation.BYTEA) else Kind.NOTATION
+            yield kind, what, again if again.startswith(b"{") else prefix + again
         bare = payload.strip(mend.QUOTES)
         if bare != payload:
             yield Kind.QUOTES, "quotes stand around it, and count", prefix + bare
@@ -371,6 +373,12 @@ def _foreign(text: bytes, name: bytes | None) -> Said | None:
         scheme = found.dovecot[1:].partition(b"}")[0].decode()
         return Kind.FOREIGN_NAME, f"{found.source}: Dovecot's name for it is {scheme}", scheme
     return Kind.FOREIGN_FORMAT, f"{found.source}: Dovecot takes it in another form", ""
+
+
+def _padded(payload: bytes) -> bool:
+    """Whether several blanks end it, as a column of a fixed width has them."""
+    rest = payload[len(payload.rstrip(mend.BLANKS)) :]
+    return len(rest) > 1 and not rest.strip(b" ")
 
 
 def _where(payload: bytes) -> str:

@@ -13,6 +13,8 @@ class Kind(Enum):
     NO_PREFIX = "no scheme before it"
     CUT = "cut off"
     BLANKS = "blanks around it"
+    PADDED = "filled up with blanks"
+    WRAPPED = "line breaks in it"
     QUOTES = "quotes around it"
     TWO_PREFIXES = "two schemes before it"
     SHELL = "parts taken for variables"
@@ -32,11 +34,9 @@ class Kind(Enum):
     FOREIGN_FORMAT = "another software's form"
     BRACES = "other braces"
     NOTATION = "another notation"
+    BYTEA = "PostgreSQL's text of bytes"
     ONE_CASE = "letters that have lost their case"
     LOCKED = "locked"  # where the characters are a password; else no fault, but somebody's wish
-
-
-WRAPPED = "a line break stands in it"
 
 
 class Fate(Enum):

@@ -44,10 +44,13 @@ def readings(payload: bytes) -> Iterator[tuple[str, bytes]]:
     for pattern, what in _CUTS:
         if found := pattern.fullmatch(payload):
             yield from _if_hash(what, found[2])
-    digits = payload.removeprefix(b"\\x")
+    digits = payload.removeprefix(BYTEA)
     if len(digits) >= 40 and (raw := hex_decode(digits)):
         yield from _if_hash(
-            "it is hex of the hash" if digits == payload else f"it is {BYTEA}: \\x and hex of the hash", raw
+            "it is hex of the hash"
+            if digits == payload
+            else "it is PostgreSQL's text of a bytea column: \\x and hex of the hash",
+            raw,
         )
     elif len(payload) >= 28 and (raw := base64_decode(payload)):
         yield from _if_hash("it is base64 of the hash", raw)
@@ -66,7 +69,7 @@ def _escaped(payload: bytes) -> Iterator[tuple[str, bytes]]:
         yield from _if_plain("JSON's escapes (\\/ and the like) stand in it", again)
 
 
-BYTEA = "PostgreSQL's text of a bytea column"
+BYTEA = b"\\x"  # what PostgreSQL puts before the hex of a bytea column
 
 
 def _text(payload: bytes) -> str:

@@ -30,7 +30,7 @@ def unknown_default_scheme(configured: Configured, stored: StoredHash) -> Proble
     if stored.refused_as is not Verdict.UNSUPPORTED or damage is None or damage.kind not in _BARE:
         return None
     passdbs = configured.config.passdbs
-    passdb = next((one for one in passdbs if stored.source.startswith(one.label)), None)
+    passdb = next((one for one in passdbs if one.number == stored.passdb), None)
     if passdb is None or passdb.default_scheme != stored.scheme:
         return None
     return Problem(

@@ -18,19 +18,20 @@ What to do
     VARCHAR(255), then UPDATE ... SET password = RTRIM(password).
 """
 
-from mailauth.evidence import StoredHash
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.evidence import Configured, StoredHash
 from mailauth.finding import Bears, Problem, Severity, rule
-from mailauth.hashes.damaged import WRAPPED, Kind
+from mailauth.hashes.damaged import Kind
 from mailauth.rules import hash_case
 
 
 @rule("HASH007", "Blanks or line ends surround the stored hash", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
-def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
-    found = hash_case.damage(stored, Kind.BLANKS)
+def blanks_at_the_edges(stored: StoredHash, configured: Configured | None) -> Problem | None:
+    found = hash_case.damage(stored, Kind.BLANKS, Kind.PADDED, Kind.WRAPPED)
     if found is None:
         return None
-    where = "this" if found.detail == WRAPPED else "its edges"
-    padded = found.detail.endswith("blanks") and "passdb" in stored.source and "pgsql" in stored.source
+    where = "this" if found.kind is Kind.WRAPPED else "its edges"
+    padded = found.kind is Kind.PADDED and configured is not None and _by_postgres(stored, configured)
     return hash_case.problem(
         stored,
         found,
@@ -38,6 +39,11 @@ def blanks_at_the_edges(stored: StoredHash) -> Problem | None:
         careful=_CHAR if padded else "",
         by_hand=padded,
     )
+
+
+def _by_postgres(stored: StoredHash, configured: Configured) -> bool:
+    sources = [one.source for one in configured.config.passdbs if one.number == stored.passdb]
+    return any(isinstance(one, SqlSource) and one.driver == "pgsql" for one in sources)
 
 
 _CHAR = (

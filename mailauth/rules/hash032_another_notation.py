@@ -21,7 +21,7 @@ from mailauth.rules import hash_case
 
 @rule("HASH032", "The hash was written in another notation", Severity.BLOCKS_LOGIN, bears=Bears.ENTRY)
 def another_notation(stored: StoredHash) -> Problem | None:
-    found = hash_case.damage(stored, Kind.NOTATION)
+    found = hash_case.damage(stored, Kind.NOTATION, Kind.BYTEA)
     if found is None:
         return None
     return hash_case.problem(
@@ -30,6 +30,6 @@ def another_notation(stored: StoredHash) -> Problem | None:
         f"The stored string ({stored.length} bytes) is a hash in another notation: {found.detail}.",
         careful="A bytea column gives the same again: make it text, ALTER TABLE ... ALTER COLUMN ... TYPE"
         " text USING convert_from(..., 'UTF8')."
-        if "bytea" in found.detail
+        if found.kind is Kind.BYTEA
         else "",
     )

@@ -42,7 +42,7 @@ MENDED = [
     (ARGON2 + " ", Kind.BLANKS),
     (ARGON2 + "\n", Kind.BLANKS),
     (ARGON2 + "\r", Kind.BLANKS),
-    (ARGON2 + " " * 60, Kind.BLANKS),
+    (ARGON2 + " " * 60, Kind.PADDED),
     (" " + ARGON2, Kind.BLANKS),
     ("\ufeff" + ARGON2, Kind.BLANKS),
     (ARGON2.replace("}", "} "), Kind.BLANKS),
