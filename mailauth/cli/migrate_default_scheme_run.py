@@ -24,6 +24,7 @@ from mailauth.migrate import default_scheme as changing_it
 from mailauth.migrate import import_list
 from mailauth.migrate.alike import Decider
 from mailauth.migrate.apply import Report, plan
+from mailauth.migrate.computed import must_be_as_it_is
 from mailauth.migrate.decide import Action, Rule, Wishes
 from mailauth.migrate.default_scheme import Change, Open
 from mailauth.migrate.goal import Goal
@@ -59,6 +60,7 @@ def default_scheme(
     change = changing_it.to_change(where.dovecot, *where.passdb, scheme.upper())
     table = opened_whole(where, reading=not do_it)
     try:
+        must_be_as_it_is(where, table)
         wishes, sample = sampled(where, wishes, table, prove)
         for line in sample if not as_json else ():
             click.echo(line, err=True)

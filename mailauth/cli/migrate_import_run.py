@@ -23,6 +23,7 @@ from mailauth.hashes.making import options_of
 from mailauth.migrate import bulk, import_list
 from mailauth.migrate.apply import must_be_possible
 from mailauth.migrate.bulk import Imported
+from mailauth.migrate.computed import must_be_as_it_is
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.journal import Head, own_key
 from mailauth.migrate.listed_user import Check
@@ -84,6 +85,7 @@ def import_(
         stack.callback(table.close)
         workers = stack.enter_context(hashing)
         assert workers
+        must_be_as_it_is(where, table)
         if do_it:
             must_be_possible(table)
         seal = Sealing(seal_to, no_plaintexts)

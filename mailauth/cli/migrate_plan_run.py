@@ -32,6 +32,7 @@ from mailauth.migrate import apply as applying
 from mailauth.migrate import journal as journals
 from mailauth.migrate import where
 from mailauth.migrate.apply import Report
+from mailauth.migrate.computed import must_be_as_it_is
 from mailauth.migrate.decide import Action, Rule, RuleFile, Wishes, load
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.hashing import Dask, Hashers, Local
@@ -69,6 +70,7 @@ def _plan(
         must_fit(where.order)
     table = opened_whole(where, reading=True)
     try:
+        must_be_as_it_is(where, table)
         wishes, sample = sampled(where, wishes, table, named["prove"])
         with changing(None) as tell, opened(out) as each:
             page = _page(where, reading=True)
@@ -109,6 +111,7 @@ def apply(
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
     table = opened_whole(where)
     applying.must_be_possible(table)
+    must_be_as_it_is(where, table)
     wishes, sample = sampled(where, wishes, table, named["prove"])
     if not accept_loss and (losing := losing_of(where, wishes)):
         none_loses(where, wishes, losing, _page(where, reading=True))
