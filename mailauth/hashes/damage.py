@@ -363,7 +363,7 @@ def _foreign(text: bytes, name: bytes | None) -> Said | None:
     if not damage_forms.MARKED.match(text):
         return None
     found = convert(text)
-    if found.source in ("unknown", "a locked account") or found.reason == "as is":
+    if found.source in ("unknown", "a locked account") or found.ours:
         return None
     if found.dovecot is None and found.source == "Keycloak":
         return None  # not JSON after all

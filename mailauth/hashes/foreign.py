@@ -8,7 +8,7 @@ NT or MD5) is in the reason, and a password given with it decides.
 import binascii
 
 from mailauth.hashes import bare, foreign_kdf, foreign_text, judge, origins
-from mailauth.hashes.foreign_found import Found, no, yes
+from mailauth.hashes.foreign_found import Found, no
 from mailauth.hashes.hash import Flaw, Password, Verdict
 
 
@@ -48,7 +48,7 @@ def readings(text: bytes, origin: str | None = None, role: str = "") -> tuple[Fo
             return (found,)
     as_is = judge.parse(text, default_scheme=None)
     if not isinstance(as_is, Flaw) and text.startswith(b"{"):
-        return (yes(f"Dovecot's {{{as_is.scheme.name}}}", text, "as is"),)
+        return (Found(f"Dovecot's {{{as_is.scheme.name}}}", text, "as is", ours=True),)
     if of_role := foreign_text.postgresql_md5(text, role):
         return (of_role,)
     several = foreign_text.bare_hex(text)

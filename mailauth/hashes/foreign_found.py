@@ -24,6 +24,7 @@ class Found:
     dovecot: bytes | None = field(repr=False)
     reason: str = ""
     derived: Derived | None = None
+    ours: bool = False  # Dovecot's own form, as it stands
 
 
 def yes(source: str, dovecot: bytes, reason: str = "") -> Found:

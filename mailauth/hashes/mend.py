@@ -220,7 +220,7 @@ def _zero_loose_bits(text: bytes) -> bytes:
 def _foreign(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     for text in (_with(name, payload), payload):
         found = convert(text, sure=True)
-        if found.dovecot is not None and found.reason != "as is":
+        if found.dovecot is not None and not found.ours:
             yield (
                 found.dovecot,
                 f"made from {found.source}'s form" + (f" ({found.reason})" if found.reason else ""),
