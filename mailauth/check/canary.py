@@ -134,7 +134,7 @@ def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], other
             continue
         name = one.way.name.removesuffix(one.way.mechanism).strip()
         if one.answer is Answer.NOT_TRIED:
-            why_not = one.said or "the ways before took too long for it"
+            why_not = one.said or "the earlier logins took too long"
             said.append(CheckLine(Status.WARNING, f"{name} was not tried: {why_not}"))
             continue
         if one.answer in (Answer.UNSEEN, Answer.NOT_OFFERED):
@@ -155,7 +155,11 @@ def _outcome(server: Server, done: list[Attempt], held: Mapping[str, int], other
         elif not judged.faults:
             said.append(CheckLine(Status.CRITICAL, f"{name}: {one.answer.value}: {one.said}"))
     if not said or not any(one.ok or one.answer is Answer.UNSEEN for one in done):
-        said = said if judged.faults else [*said, CheckLine(Status.CRITICAL, "no way lets the canary in")]
+        said = (
+            said
+            if judged.faults
+            else [*said, CheckLine(Status.CRITICAL, "the canary cannot log in by any way")]
+        )
     if otherwise:
         said.append(CheckLine(Status.CRITICAL, otherwise))
     return outcome(NAME, said, metrics)

@@ -48,7 +48,7 @@ def check_failures(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
         keep.save(path, kept)
     notes = []
     if seen.passed_over:
-        text = f"{seen.passed_over} bytes of the log were too many for one run: not counted"
+        text = f"{seen.passed_over} bytes of the log were skipped: too many for one run"
         notes.append(CheckLine(Status.OK, text, unseen="a part of the log"))
     if before is None:
         notes.append(CheckLine(Status.OK, "the first run: the log was read from the start of the window on"))

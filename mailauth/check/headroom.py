@@ -43,7 +43,7 @@ def check_headroom(server: Server, so_far: Callable[[Outcome], None]) -> Outcome
             said += _spare(server, fit, service)
             metrics += _metrics(server, fit, service)
     if not said and kept.stores and all(one.unseen for one in kept.not_read):
-        said.append(CheckLine(Status.OK, "no stored hash takes memory worth the name"))
+        said.append(CheckLine(Status.OK, "no stored hash needs much memory"))
     aged = [_aged(one, kept) for one in said]
     return outcome(NAME, [*aged, *kept.not_counted(server.asked.survey_age)], metrics)
 

@@ -35,7 +35,7 @@ from mailauth.cli.shared.options import config_option, pid_option, rows_query_op
 @click.option(
     "--prove",
     metavar="FILE.csv",
-    help="CSV of users whose passwords are known; they decide what bare strings are.",
+    help="CSV user,password of known passwords, which show what strings without {SCHEME} are.",
 )
 @click.option(
     "--names",

@@ -109,8 +109,8 @@ def _plan(change: Change, table: Table, wishes: Wishes, left: Open, as_json: boo
         then = f"then: {shown(change.dovecot, 'doveadm', 'reload')}"
         click.echo("\n".join([*diffs, then, *(f"Note: {one}." for one in change.careful)]))
         click.echo(
-            "Who writes these strings (a panel, webmail)? What it writes without a scheme afterwards is"
-            f" {change.new} to Dovecot."
+            "Which program writes these strings (a panel, webmail)? Dovecot will take what it writes without"
+            f" a scheme for {change.new}."
         )
         click.echo(_in_the_way(left, change) if left.rows else "Nothing was changed; --apply does it.")
     sys.exit(1)
@@ -198,7 +198,7 @@ def _told(
             click.echo(
                 f"{logins} users of --prove logged in as before."
                 if logins
-                else "No login was tried: --prove FILE.csv (users and known passwords) has some tried."
+                else "No login was tried; --prove FILE.csv (users and known passwords) tries some."
             )
     if report.stopped or (ending and ending.interrupted):
         sys.exit(130)

@@ -243,7 +243,7 @@ def _to_go_on_with(name: str) -> str:
     """The ID of a migration that was interrupted.  Raises UsageError where it is none."""
     state = journals.read_head(name).state
     if state is not journals.State.APPLYING:
-        raise UsageError(f"{name} is {state.value}, so there is nothing to go on with.")
+        raise UsageError(f"{name} is {state.value}, so there is nothing to resume.")
     return name
 
 

@@ -67,7 +67,7 @@ def about(dovecot: Installation, seconds: float) -> list[str]:
             following = _look(dovecot, said.append)
     except _LateError:
         said.append(
-            f"More was not to be seen within {seconds:g} seconds: mailauth checkup looks at all of it."
+            f"mailauth stopped looking after {seconds:g} seconds: mailauth checkup looks at everything."
         )
     except MailauthError as why:
         said.append(_sentence(str(why)))
@@ -95,7 +95,7 @@ def _look(dovecot: Installation, say: Callable[[str], None]) -> str:
         say(_sentence(str(why)))
         runs = False
     except MailauthError as why:
-        say(f"Whether it runs was not seen: {_sentence(str(why))}")
+        say(f"It could not be seen whether it runs: {_sentence(str(why))}")
     beside = [one for one in containers.every() if not _is_ours(one, master, found.file)]
     for line in _beside(beside):
         say(line)

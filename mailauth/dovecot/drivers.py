@@ -99,7 +99,7 @@ class Unread:
 
 _ASKED = (Question.USER, Question.PASSWORD)
 _READ = (*_ASKED, Question.STRING, Question.MEMORY)  # a stored string comes, and Dovecot verifies it
-_LOG = "what it says of a login stands in Dovecot's log, with auth_verbose = yes"
+_LOG = "Dovecot's log has what it says of a login, with auth_verbose = yes"
 
 # What each returns.  Source: verify_plain() and lookup_credentials() of src/auth/passdb-*.c, 2.3.19.1 and
 # 2.4.1; measured on both, but for bsdauth.

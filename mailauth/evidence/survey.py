@@ -81,7 +81,7 @@ class StoreMemory(Evidence):
             for one in self.fits
             if one.census and one.census.largest
         ]
-        return "; ".join(found) or "no hash takes memory worth the name"
+        return "; ".join(found) or "no hash needs much memory"
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def why_not(entry: EntryChange, wanted: StoreChange) -> str:
             f" configuration ({entry.passdb.default_scheme}); set the password with your own tools."
         )
     if wanted is StoreChange.MEND and _mended(entry) is None:
-        return f"{entry.place}: the stored string cannot be mended; the password must be set again."
+        return f"{entry.place}: the stored string cannot be repaired; the password must be set again."
     return ""
 
 

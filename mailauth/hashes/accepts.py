@@ -60,13 +60,11 @@ def unknown(name: str) -> Flaw:
     upper = name.upper()
     plain, dot, encoding = upper.partition(".")
     if dot and encoding not in ("HEX", "B64", "BASE64"):
-        return Flaw(
-            Verdict.UNSUPPORTED, "Unknown scheme: after the dot stands hex, b64 or base64 and nothing else", 1
-        )
+        return Flaw(Verdict.UNSUPPORTED, "Unknown scheme: only hex, b64 or base64 may follow the dot", 1)
     if not plain.strip():
-        return Flaw(Verdict.UNSUPPORTED, "Unknown scheme: nothing stands between { and }", 1)
+        return Flaw(Verdict.UNSUPPORTED, "Unknown scheme: there is nothing between { and }", 1)
     if plain != plain.strip():
-        return Flaw(Verdict.UNSUPPORTED, "Unknown scheme: blanks stand between { and }", 1)
+        return Flaw(Verdict.UNSUPPORTED, "Unknown scheme: there are blanks between { and }", 1)
     if plain in _MEANT:
         meant = _MEANT[plain]
         hint = f"Dovecot's name for it is {meant}" if meant else "Dovecot has nothing like it"

@@ -157,7 +157,7 @@ def _no_prefix(text: bytes) -> Flaw:
     at = text.find(b"$argon2")
     if at > 0:
         what = "blanks or line ends" if not text[:at].strip() else f"{at} characters"
-        return _no(f"{what} stand before $argon2", 0)
+        return _no(f"{what} before $argon2", 0)
     if not text:
         return _no("nothing follows the scheme", 0)
     return _no("does not begin with $argon2i$ or $argon2id$ (a shell may have eaten $...)", 0)
@@ -168,7 +168,7 @@ def _no_field(text: bytes, at: int, name: str, meaning: str) -> Flaw:
         return _no("no v=: that means v=16, and libsodium takes only v=19", at + 1)
     if at >= len(text):
         return _no(f"cut off before {name}= ({meaning}): {len(text)} characters are there", at, cut=True)
-    return _no(f"{name}= ({meaning}) must stand here: libsodium wants the order m, t, p", at + 1)
+    return _no(f"{name}= ({meaning}) must be here: libsodium wants the order m, t, p", at + 1)
 
 
 def _no_dollar(text: bytes, at: int, part: str) -> Flaw:

@@ -256,4 +256,4 @@ def _raw(name: str, value: object) -> bytes:
     except UnicodeEncodeError:
         raise BadLineError(f"{name} is not Unicode text; write raw bytes as hex:") from None
     except ValueError:
-        raise BadLineError(f"{name}: after hex: stand pairs of hex digits") from None
+        raise BadLineError(f"{name}: hex: must be followed by pairs of hex digits") from None

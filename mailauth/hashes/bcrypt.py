@@ -87,15 +87,15 @@ def canonical_salt_end(char: int) -> bytes:
 def _not_blowfish(text: bytes) -> str:
     at = text.find(b"$2")
     if at > 0 and not text[:at].strip():
-        return "blanks or line ends stand before $2"
+        return "there are blanks or line ends before $2"
     if text.startswith((b"bcrypt_sha256$", b"$bcrypt-sha256$", b"$wp$")):
         return "bcrypt of a hash of the password, where Dovecot hashes the password itself"
     if text.startswith(b"bcrypt"):
-        return "Django's name stands before $2"
+        return "Django's name is before $2"
     if text.startswith(b"$2$"):
         return "$2$ is the first bcrypt, of 1997, which Dovecot does not have"
     if text.startswith(b"$2"):
-        return "after $2 stands a small letter, then $"
+        return "$2 must be followed by a small letter, then $"
     if text.startswith(b"$"):
         return "another algorithm's hash: it does not begin with $2"
     return "it does not begin with $2 (a shell may have eaten $...)"

@@ -81,7 +81,7 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         return _as_text(text, payload, name, parsed, password, reader)
     named = name is not None and not damage_forms.wants_hash(name)
     if password is not None and password.text and password.text == name and not payload:
-        return Kind.BRACES, "the password itself stands between the braces", "PLAIN"
+        return Kind.BRACES, "the password itself is between the braces", "PLAIN"
     if password is not None and password.text and password.text in (text, payload) and not named:
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
     if isinstance(parsed, Hash):
@@ -224,19 +224,19 @@ class _Look:
             yield Kind.PADDED if _padded(payload) else Kind.BLANKS, _where(payload), prefix + bare
         unwrapped = mend.unwrapped(payload)
         if unwrapped not in (payload, bare):
-            yield Kind.WRAPPED, "a line break stands in it", prefix + unwrapped
+            yield Kind.WRAPPED, "there is a line break in it", prefix + unwrapped
         if name is not None and name.strip() != name:
-            yield Kind.BLANKS, "blanks stand between { and }", b"{%b}%b" % (name.strip(), payload)
+            yield Kind.BLANKS, "there are blanks between { and }", b"{%b}%b" % (name.strip(), payload)
         for what, again in notation.readings(payload):
             kind = Kind.BYTEA if payload.startswith(notation.BYTEA) else Kind.NOTATION
             yield kind, what, again if again.startswith(b"{") else prefix + again
         bare = payload.strip(mend.QUOTES)
         if bare != payload:
-            yield Kind.QUOTES, "quotes stand around it, and count", prefix + bare
+            yield Kind.QUOTES, "there are quotes around it, which count", prefix + bare
         whole = braces.repaired(payload) if name is None else None
         if whole is not None:
             yield Kind.BRACES, "the braces around the scheme are not { and }", whole
-        for written, what in ((b"\\$", "a backslash stands before each $"), (b"$$", "each $ is doubled")):
+        for written, what in ((b"\\$", "there is a backslash before each $"), (b"$$", "each $ is doubled")):
             if payload.startswith(written):
                 yield Kind.SHELL, what, prefix + payload.replace(written, b"$")
         second = _written(payload) if name is not None else None
@@ -394,4 +394,4 @@ def _where(payload: bytes) -> str:
         }
         many = f"{len(rest)} blanks" if not rest.strip(b" ") else f"{len(rest)} blanks or line ends"
         return f"it ends in {what.get(rest, many)}"
-    return f"{before} blanks or line ends stand before it" if before else "a byte order mark stands before it"
+    return f"{before} blanks or line ends before it" if before else "there is a byte order mark before it"

@@ -105,7 +105,7 @@ def wrapped(text: bytes, password: Password) -> Said | None:
     """The password itself, with quotes or braces around it that are taken for a part of it."""
     for kind, what, around in ((Kind.QUOTES, "quotes", mend.QUOTES), (Kind.BRACES, "braces", _BRACES)):
         if text != password.text and text.strip(around) == password.text:
-            return kind, f"{what} stand around the password, and count", "PLAIN"
+            return kind, f"{what} around the password count as part of it", "PLAIN"
     whole = braces.repaired(text)
     if whole is not None and whole.partition(b"}")[2].strip(mend.BLANKS) == password.text:
         return Kind.BRACES, "the braces around the scheme are not { and }", "PLAIN"
@@ -187,7 +187,7 @@ def _parameters(text: bytes) -> str:
     pairs = [pair.partition(b"=")[::2] for pair in text.split(b",")]
     names = [name for name, _ in pairs]
     if sorted(names) == [b"m", b"p", b"t"] and names != [b"m", b"t", b"p"]:
-        return "the parameters stand in another order than m, t, p"
+        return "the parameters are in another order than m, t, p"
     if names != [b"m", b"t", b"p"]:
         return "libsodium takes m, t and p and nothing else"
     values = [value for _, value in pairs]

@@ -35,12 +35,12 @@ def readings(payload: bytes) -> Iterator[tuple[str, bytes]]:
         seen = _INVISIBLE.sub("", text)
         if seen == text:
             seen = unicodedata.normalize("NFKC", text)
-            what = "full-width characters stand in it, in place of ASCII"
+            what = "it has full-width characters in place of ASCII"
         else:
-            what = "invisible characters stand in it, such as a blank of no width"
+            what = "it has invisible characters, such as a blank of no width"
         yield from _if_plain(what, seen.encode("utf-8", "surrogateescape"))
     elif (again := payload.translate(None, _CONTROL)) != payload:
-        yield from _if_plain("a control character stands in it", again)
+        yield from _if_plain("it has a control character", again)
     for pattern, what in _CUTS:
         if found := pattern.fullmatch(payload):
             yield from _if_hash(what, found[2])
@@ -62,11 +62,11 @@ def _escaped(payload: bytes) -> Iterator[tuple[str, bytes]]:
         b"&" in payload
         and (again := html.unescape(_text(payload)).encode("utf-8", "surrogateescape")) != payload
     ):
-        yield from _if_plain("HTML's escapes (&#36; and the like) stand in it", again)
+        yield from _if_plain("it has HTML's escapes (&#36; and the like)", again)
     if b"%" in payload and (again := unquote_to_bytes(payload)) != payload:
-        yield from _if_plain("the escapes of a URL (%24 and the like) stand in it", again)
+        yield from _if_plain("it has the escapes of a URL (%24 and the like)", again)
     if b"\\" in payload and (again := _JSON.sub(_unescaped, payload)) != payload:
-        yield from _if_plain("JSON's escapes (\\/ and the like) stand in it", again)
+        yield from _if_plain("it has JSON's escapes (\\/ and the like)", again)
 
 
 BYTEA = b"\\x"  # what PostgreSQL puts before the hex of a bytea column

@@ -28,7 +28,7 @@ class Passport:
 _NEVER = {
     "scram-sha-256": "the PBKDF2 result that it is made of cannot be computed back from the keys",
     "scram-sha-1": "the PBKDF2 result that it is made of cannot be computed back from the keys",
-    "cram-md5": "it is of use to CRAM-MD5 only",
+    "cram-md5": "only CRAM-MD5 can use it",
     "digest-md5": "it hashes the user's name and realm, too",
     "otp": "it changes with every login",
     "plain-trunc": "the rest of the password is not stored",

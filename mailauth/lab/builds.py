@@ -188,7 +188,7 @@ def find(version: str) -> Release:
     if here and str(here.version) not in versions:
         versions.insert(0, str(here.version))
     shown = [f"{one} (installed)" if here and one == str(here.version) else one for one in versions]
-    raise UsageError(f"There is no Dovecot {version} to be had; there are {', '.join(shown)}.")
+    raise UsageError(f"There is no Dovecot {version} here; there are {', '.join(shown)}.")
 
 
 def ensure(version: str | None = None, say: Say = lambda _: None) -> Build:

@@ -142,7 +142,7 @@ def _result(
 def _late(answers: int) -> list[str]:
     if not answers:
         return []
-    return [f"{answers} answers came after --timeout: lost to us, counted by Dovecot."]
+    return [f"{answers} answers came after --timeout: counted as lost here, and as finished by Dovecot."]
 
 
 def _schedule(plan: LoadPlan, seconds: float, *, warm: bool = False) -> Schedule:

@@ -104,8 +104,8 @@ def _bite(one: Bite) -> Iterator[str]:
     ceiling = one.ceiling
     says = {
         "no": f"holds {show_size(one.peak)} at peak",
-        "at peak": f"BITES: all at once take {show_size(one.peak)}",
-        "always": f"BITES: one login takes {show_size(one.one)}",
+        "at peak": f"TOO LITTLE: all at once take {show_size(one.peak)}",
+        "always": f"TOO LITTLE: one login takes {show_size(one.one)}",
     }[one.bites]
     yield f"    {ceiling.what}: {show_size(max(ceiling.free, 0))} free of {show_size(ceiling.limit)}; {says}"
     yield f"      {ceiling.source}"

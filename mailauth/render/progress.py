@@ -20,7 +20,7 @@ def progress_text(found: OnLoginProgress) -> str:
     if not found.counted:
         return "\n".join(lines) + "\n"
     if found.days_left is None:
-        lines.append("No user was migrated lately, so when it ends cannot be said.")
+        lines.append("No user was migrated lately, so the end cannot be estimated.")
     elif found.reached < found.users:
         lines.append(f"At {found.per_day:.1f} users a day the rest takes {found.days_left:.0f} days.")
     return "\n".join(lines) + "\n"

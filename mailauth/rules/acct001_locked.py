@@ -21,7 +21,7 @@ from mailauth.stores.pam_modules import Why
 _ADVICE = {
     Why.LOCKED: "Unlock the account: passwd -u USER.",
     Why.NO_PASSWORD: "Set a password: passwd USER.",
-    Why.PREFIX: "Take the braces out of /etc/shadow (vipw -s), or set the password again: passwd USER.",
+    Why.PREFIX: "Remove the braces from /etc/shadow (vipw -s), or set the password again: passwd USER.",
     Why.NO_ROW: "Make the row: pwconv; then set a password: passwd USER.",
 }
 
@@ -33,5 +33,5 @@ _ADVICE = {
     bears=Bears.ENTRY,
 )
 def locked(accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None) -> Problem | None:
-    careful = "Accounts are locked on purpose, too."
+    careful = "The account may be locked on purpose."
     return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE, careful)

@@ -30,5 +30,5 @@ _ADVICE = {
     bears=Bears.ENTRY,
 )
 def expired(accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None) -> Problem | None:
-    careful = "Accounts are given an end on purpose, too."
+    careful = "The account may have an end on purpose."
     return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE, careful)

@@ -32,7 +32,7 @@ def fails_in_the_log(
     if not told.failing or logins or (not unseen and told.whys <= _OF_A_PASSDB):
         return None
     names = " and ".join(one.passdb for one in unseen)
-    says = f"{log_case.of_user(told)} No login of this user that worked stands in the log after them."
+    says = f"{log_case.of_user(told)} The log has no login of this user that worked after them."
     says += log_case.of_auth(window)
     says += f" {names} was not looked into." if names else ""
     return Problem(

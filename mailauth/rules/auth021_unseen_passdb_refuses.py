@@ -37,7 +37,7 @@ def unseen_passdb_refuses(log: UnseenFailures) -> Problem | None:
     says = f"By the log, the last login of {many} failed. Dovecot logs of {' and '.join(log.passdbs)}:"
     says += f" {', '.join(log.reasons)}."
     says += f" That is: {'; '.join(log.causes)}." if log.causes else ""
-    says += " No login of anybody that worked stands in the log." if log.last_login is None else ""
+    says += " The log has no login of anybody that worked." if log.last_login is None else ""
     return Problem(
         says=says,
         because=(log,),

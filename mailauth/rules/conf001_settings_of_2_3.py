@@ -31,7 +31,7 @@ def settings_of_2_3(accepted: Accepted) -> Problem | None:
         return None
     says = f"Dovecot {accepted.version} says of {accepted.place}: {accepted.words}."
     if found:
-        says += f" Of 2.3 are: {misfit_remedy.told(found)}"
+        says += f" These belong to 2.3: {misfit_remedy.told(found)}"
     return Problem(
         says=says,
         because=(accepted,),

@@ -31,7 +31,7 @@ def settings_of_2_4(accepted: Accepted) -> Problem | None:
         return None
     return Problem(
         says=f"Dovecot {accepted.version} says of {accepted.place}: {accepted.words}."
-        f" Of 2.4 are: {misfit_remedy.told(accepted.misfits)}",
+        f" These belong to 2.4: {misfit_remedy.told(accepted.misfits)}",
         because=(accepted,),
         certainty=Certainty.PROVEN,
         remedy=misfit_remedy.remedy("Write these lines as 2.3 does.", accepted.misfits),

@@ -58,7 +58,7 @@ def _remedy(configured: Configured, passdb: Passdb, scheme: str) -> Remedy:
     of_23 = [Setting("default_pass_scheme", scheme)]
     of_24 = [block("passdb", passdb.name or passdb.driver, Setting("default_password_scheme", scheme))]
     return remedy(
-        summary=f"Name {scheme}, which this hash is of.",
+        summary=f"Name {scheme}, the scheme of this hash.",
         config={"2.3": of_23, "2.4": of_24},
         file=file if configured.version.dialect == "2.3" else configured.file,
         commands=(RELOAD,),

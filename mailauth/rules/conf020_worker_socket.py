@@ -26,7 +26,7 @@ def worker_socket(configured: Configured, socket: WorkerSocket) -> Problem | Non
     text = [block("service", "auth-worker", block("unix_listener", "auth-worker", *inner))]
     return Problem(
         says=(
-            f"{socket.path} has mode {socket.mode:04o} and is of {socket.owner}: auth, which runs as"
+            f"{socket.path} has mode {socket.mode:04o} and belongs to {socket.owner}: auth, which runs as"
             f" {socket.user}, cannot connect."
         ),
         because=(socket, configured),

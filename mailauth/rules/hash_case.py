@@ -30,7 +30,7 @@ _LOST = "Set the user's password again: nothing can bring back what is lost."
 
 
 UNKNOWN = (
-    "Set the user's password again. If the string is the password itself, {PLAIN} before it makes it count;"
+    "Set the user's password again. If the string is the password itself, put {PLAIN} before it;"
     " if another program made it, mailauth hash convert knows many."
 )
 

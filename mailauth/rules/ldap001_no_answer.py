@@ -22,7 +22,7 @@ from mailauth.stores.directed import Directed
 _ADVICE = {
     Directed.DOWN: "Start the directory server, or correct its address in <settings>.",
     Directed.DROPS: (
-        "See what listens there: a proxy whose server is away, a port for ldaps, or a server that fails."
+        "See what listens there: a proxy whose server is down, a port for ldaps, or a server that fails."
         " The address is in <settings>."
     ),
     Directed.SLOW: "See why the directory server does not answer in time.",

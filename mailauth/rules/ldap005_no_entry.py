@@ -19,7 +19,7 @@ from mailauth.stores.directed import Directed
 
 _ADVICE = {
     Directed.NOBODY: (
-        "Add the entry, or correct filter and base in <settings>; what <name> may see is the server's to say."
+        "Add the entry, or correct filter and base in <settings>; its rules decide what <name> may see."
     )
 }
 

@@ -39,5 +39,5 @@ def remedy(summary: str, found: Sequence[Misfit], more: Sequence[Edit] = ()) -> 
     return remedies.remedy(
         summary=summary + hand,
         edits=tuple(edits),
-        careful="doveconf -n shows the next line that Dovecot does not take; restart when it is silent.",
+        careful="doveconf -n shows the next line that Dovecot refuses; restart when it is silent.",
     )

@@ -74,7 +74,7 @@ def _remedy(configured: Configured, listening: Listening, port: int) -> Remedy:
         config={"2.3": old, "2.4": new},
         file=configured.file,
         commands=(RELOAD,),
-        careful="Whoever reaches the machine then reaches Dovecot; a packet filter may be meant to say who.",
+        careful="Whoever reaches the machine then reaches Dovecot; a packet filter can restrict that.",
     )
 
 

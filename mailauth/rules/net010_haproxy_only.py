@@ -39,14 +39,14 @@ def haproxy_only(configured: Configured, listening: Listening, log: LogWindow | 
     if words(configured.config.tree, "haproxy_trusted_networks"):
         return _by_the_log(configured, log, found) if log else None
     return Problem(
-        says=f"haproxy = yes stands at {_shown(found)}, and haproxy_trusted_networks is empty: Dovecot closes"
+        says=f"haproxy = yes is set at {_shown(found)}, and haproxy_trusted_networks is empty: Dovecot closes"
         " each connection there.",
         because=(configured, listening),
         certainty=Certainty.PROVEN,
         severity=None if len(found) == len(every) else Severity.RISK,
         remedy=remedy(
-            summary="Set haproxy_trusted_networks to the address of the proxy. Where there is none, take"
-            " haproxy = yes away.",
+            summary="Set haproxy_trusted_networks to the address of the proxy. If there is none, remove"
+            " haproxy = yes.",
             commands=(RELOAD,),
         ),
     )
@@ -62,7 +62,7 @@ def _by_the_log(configured: Configured, log: LogWindow, found: list[Listener]) -
         return None
     said = "; ".join(f"{one.text} ({one.count} times: {one.says})" for one in told)
     return Problem(
-        says=f"haproxy = yes stands at {_shown(found)}. Dovecot logs of connections there: {said}.",
+        says=f"haproxy = yes is set at {_shown(found)}. Dovecot logs of connections there: {said}.",
         because=(configured, log),
         certainty=Certainty.PROVEN,
         severity=Severity.RISK if any("not trusted" in one.what for one in told) else Severity.NOTE,

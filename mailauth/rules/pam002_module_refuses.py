@@ -29,5 +29,5 @@ _ADVICE = {
 def module_refuses(
     accounts: SystemAccounts, logins: Logins | None, check: PasswordCheck | None
 ) -> Problem | None:
-    careful = "Such a rule can be meant: see whether this user is to have mail."
+    careful = "Such a rule can be intended: check whether this user should have mail."
     return account_case.problem(accounts.those(*_ADVICE), accounts, (logins, check), _ADVICE, careful)

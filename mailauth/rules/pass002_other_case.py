@@ -27,5 +27,5 @@ def other_case(variant: PasswordVariant) -> Problem | None:
     return right_but_for(
         variant,
         Change.CASE,
-        Remedy(summary="Give the password as it was set: look at Caps Lock and the first letter."),
+        Remedy(summary="Give the password as it was set: check Caps Lock and the first letter."),
     )

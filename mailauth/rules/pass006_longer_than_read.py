@@ -24,7 +24,7 @@ def longer_than_read(part: PasswordPart) -> Problem | None:
     return Problem(
         says=(
             f"{part.scheme} reads the first {part.reads} bytes of a password. The one given is longer, and"
-            " its beginning alone lets in."
+            " its beginning alone is accepted."
         ),
         because=(part,),
         certainty=Certainty.PROVEN,

@@ -23,11 +23,11 @@ def names_twice_in_file(surveys: Surveys) -> Problem | None:
         return None
     return Problem(
         says=" ".join(
-            f"{one.passdb.label}, {one.survey.place}: {len(one.survey.twice):,} names stand in several lines"
+            f"{one.passdb.label}, {one.survey.place}: {len(one.survey.twice):,} names are in several lines"
             f"{store_case.some(one.survey.twice, len(one.survey.twice))}; only the first of each counts."
             for one in found
         ),
         because=(surveys,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(summary="Take the lines that are not meant out of the file."),
+        remedy=Remedy(summary="Remove the lines that are not wanted from the file."),
     )

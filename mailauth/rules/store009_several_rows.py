@@ -36,5 +36,5 @@ def several_rows(surveys: Surveys) -> Problem | None:
         ),
         because=(surveys,),
         certainty=Certainty.LIKELY,
-        remedy=Remedy(summary="Delete the rows that are not meant, and make the name a unique key."),
+        remedy=Remedy(summary="Delete the rows that are not wanted, and make the name a unique key."),
     )

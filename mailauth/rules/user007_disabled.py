@@ -40,13 +40,13 @@ def disabled(name: UserName, lookups: LookedUp) -> Problem | None:
 _JOIN = Remedy(
     summary="Add the row that is missing in that table, or correct the join (LEFT JOIN keeps a user who has"
     " none).",
-    careful="A domain or a service is taken away on purpose, too.",
+    careful="The domain or the service may have been removed on purpose.",
 )
 
 
 _ENABLE = Remedy(
     summary="Enable the user where it was disabled, or correct the condition.",
-    careful="Users are disabled on purpose, too.",
+    careful="The user may be disabled on purpose.",
 )
 
 
@@ -61,5 +61,5 @@ def _of_the_client(sent: tuple[Sent, ...]) -> Remedy:
     told = " and ".join(f"{one.variable} {one.needed or 'is another'}" for one in sent)
     return Remedy(
         summary=f"Log in with a client for which {told}, or correct the condition.",
-        careful="Such a condition can be meant: for webmail only, or with TLS only.",
+        careful="Such a condition can be intended: for webmail only, or with TLS only.",
     )

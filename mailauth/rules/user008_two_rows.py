@@ -25,5 +25,5 @@ def two_rows(name: UserName, lookups: LookedUp) -> Problem | None:
         says=f"{answer.passdb}, {failure.place}: more than one row comes for {name.looked_up!r}.",
         because=(name, lookups),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Remove the row that is too many, or correct the join that doubles it."),
+        remedy=Remedy(summary="Remove the extra row, or correct the join that doubles it."),
     )

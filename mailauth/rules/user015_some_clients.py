@@ -32,6 +32,6 @@ def some_clients(name: UserName, lookups: LookedUp) -> Problem | None:
         because=(name, lookups),
         certainty=Certainty.PROVEN,
         remedy=Remedy(
-            summary="If it is not meant so, correct the condition on the client or the user's row."
+            summary="If that is not intended, correct the condition on the client or the user's row."
         ),
     )

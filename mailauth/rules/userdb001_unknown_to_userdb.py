@@ -71,7 +71,7 @@ _TAKEN = (
 )
 _COUNT = (
     "Add the user to each userdb whose answer decides; or have a userdb that has the user end the lookup"
-    " (result_success = return-ok), or count (continue-ok) with result_failure = continue in those behind it."
+    " (result_success = return-ok), or count (continue-ok) with result_failure = continue in those after it."
 )
 _RENAME = (
     "Have the passdb return as user the name that the userdb has, or none (then the name that was looked up"

@@ -65,7 +65,7 @@ def _capital(text: str) -> str:
 def _mend(answer: UserdbAnswer) -> str:
     if answer.userdbs and all(label.endswith("(prefetch)") for label in answer.userdbs):
         return (
-            "Have the passdb return userdb_uid, userdb_gid and userdb_home, or add a second userdb behind"
+            "Have the passdb return userdb_uid, userdb_gid and userdb_home, or add a second userdb after"
             " prefetch, which doveadm user and LMTP need in any case."
         )
     if answer.fileless[1]:

@@ -134,7 +134,7 @@ def misread(line: bytes, wanted: bytes, number: int) -> str:
     if re.match(rb"#[ \t]*" + re.escape(wanted) + rb":", line):
         return "the line is a comment"
     if found := re.match(rb"[\"']?" + re.escape(wanted) + rb"[\"']?[ ]*([\t,;=|])", line):
-        return f"{found[1].decode()!a} stands after the name, where a colon must"
+        return f"{found[1].decode()!a} follows the name, where a colon must"
     if b"\r" + wanted + b":" in line:
         return "the line before it ends in CR alone"
     return ""
@@ -163,7 +163,7 @@ def odd(line: bytes, number: int) -> str:
     if core == text or _is_no_name(core):
         return ""
     if text.startswith(_BYTE_ORDER):
-        return f"a byte order mark stands before the name: {text!r}"
+        return f"there is a byte order mark before the name: {text!r}"
     return f"its name is {text!r}"
 
 

@@ -387,6 +387,6 @@ def _lock(take: Callable[[], object]) -> bool:
 def _wait(place: Place, deadline: float, what: str) -> None:
     if time.monotonic() > deadline:
         raise Refused(
-            f"{what} is held by another program since {_WAIT:.0f} s; {place.shown} was not changed."
+            f"{what} has been held by another program for {_WAIT:.0f} s; {place.shown} was not changed."
         )
     time.sleep(0.02)

@@ -31,7 +31,7 @@ def test_it_says_what_runs_who_fails_and_what_to_type(lab: Callable[..., Lab]) -
         assert following == "Next: mailauth log"
 
         [told, following] = about(dovecot, 0.000001)
-        assert "within 1e-06 seconds" in told
+        assert "after 1e-06 seconds" in told
         assert following == "Next: mailauth diagnose USER"
 
 

@@ -43,7 +43,7 @@ def test_a_passdb_that_nobody_looks_into_refuses_users(rig: MakeRig, version: st
     record_of(version, "lua", "a script refuses users as disabled", heads(told))
     assert "'alice', 'bob' failed" in told
     assert "disabled" in told.lower()
-    assert "No login of anybody that worked" in told
+    assert "The log has no login of anybody that worked" in told
     status, words = checked(one)
     assert status == 1, words
     assert "AUTH021" in words

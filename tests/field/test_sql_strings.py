@@ -50,7 +50,7 @@ def test_a_line_break_in_a_hash(rig: MakeRig) -> None:
     assert not one.login(USER, SECRET.encode()).ok
     told = said(one)
     assert "HASH007" in told, told
-    assert "a line break stands in it" in told
+    assert "there is a line break in it" in told
     done = mailauth("hash", "show", "--stored-fd", "0", feed=f"{STORED[:76]}\n  {STORED[76:]}")
     assert STORED in done.stdout, done.stdout + done.stderr
 

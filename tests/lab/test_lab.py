@@ -110,9 +110,7 @@ def test_a_configuration_that_dovecot_refuses_is_told_in_its_words(
 
 
 def test_an_unknown_version_gets_one_sentence() -> None:
-    with pytest.raises(
-        UsageError, match=r"^There is no Dovecot 2\.2\.1 to be had; there are 2\.3\.13, [^\n]*\.$"
-    ):
+    with pytest.raises(UsageError, match=r"^There is no Dovecot 2\.2\.1 here; there are 2\.3\.13, [^\n]*\.$"):
         builds.ensure("2.2.1")
 
 

@@ -311,7 +311,7 @@ def test_store008(lab: MakeLab, dovecot_version: str) -> None:
         one.restart()
         found = asked(one)
         assert codes(found) == {"STORE008"}
-        assert "1 names stand in several lines (alice)" in says(found)
+        assert "1 names are in several lines (alice)" in says(found)
         assert failing(one, {"alice": "", "bob": ""}) == set()
         path.write_text(good)
         one.restart()

@@ -311,8 +311,8 @@ MISREAD: dict[str, tuple[bytes, str]] = {
     "a blank before the name": (b"# users\n alice:%b\n", "its name is ' alice'"),
     "a tab after the name": (b"alice\t:%b\n", r"its name is 'alice\t'"),
     "a quoted line": (b'bob:x\n"alice:%b"\n', "its name is '\"alice'"),
-    "a tab for the colon": (b"alice\t%b\n", r"'\t' stands after the name, where a colon must"),
-    "CSV": (b"alice,%b\n", "',' stands after the name, where a colon must"),
+    "a tab for the colon": (b"alice\t%b\n", r"'\t' follows the name, where a colon must"),
+    "CSV": (b"alice,%b\n", "',' follows the name, where a colon must"),
     "a comment": (b"#alice:%b\n", "the line is a comment"),
     "lines that end in CR": (b"bob:x\ralice:%b\r", "the line before it ends in CR alone"),
 }

@@ -79,8 +79,8 @@ def _name(reader: int, limit: float) -> None:
         ready, _, _ = select.select([reader], [], [], _SILENCE if asked else None)
         if not ready:
             sys.stderr.write(
-                f"mailauth: waiting for {asked}: no answer for {_SILENCE:g} s; all ends within {limit:g} s"
-                " (--timeout)\n"
+                f"mailauth: waiting for {asked}: no answer for {_SILENCE:g} s;"
+                f" everything ends within {limit:g} s (--timeout)\n"
             )
             sys.stderr.flush()
             asked = ""
