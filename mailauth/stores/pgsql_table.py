@@ -48,6 +48,12 @@ _ODD = frozenset({"bytea", "interval", "jsonb"})  # keys that are not read as Po
 
 _Update = tuple[str, Sequence[Any]]  # a statement and its values
 
+# The type of a column, or what a domain is made of, also a domain of a domain
+_BASE = (
+    "LATERAL (WITH RECURSIVE base(kind, modifier) AS (SELECT a.atttypid, a.atttypmod UNION ALL"
+    " SELECT t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = kind WHERE t.typtype = 'd')"
+    " SELECT kind, modifier FROM base JOIN pg_type t ON t.oid = kind WHERE t.typtype <> 'd') b"
+)
 # Of the table or of one of its parts; those that PostgreSQL makes for foreign keys change no string.
 _TRIGGERS = (
     "EXISTS (WITH RECURSIVE part AS (SELECT c.oid UNION ALL"
@@ -139,16 +145,16 @@ class Pgsql:
 
     def width(self, table: str, column: str) -> int | None:
         found = self.rows(
-            f"SELECT atttypid::regtype::text, atttypmod - 4, c.relhasrules OR {_TRIGGERS}"  # noqa: S608 - ours
-            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            f"SELECT b.kind::regtype::text, b.modifier - 4, c.relhasrules OR {_TRIGGERS}, b.kind = a.atttypid"  # noqa: S608 - ours
+            f" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, {_BASE}"
             " WHERE a.attrelid = %s::regclass AND a.attname = %s",
             (table, column.strip('"')),
         )
         if not found:
             return None
-        kind, width, changing = found[0]
+        kind, width, changing, own = found[0]
         self._changing = changing or kind == "character"  # which = compares without the blanks at the end
-        self._as_is = kind in ("text", "character varying") and not self._changing
+        self._as_is = own and kind in ("text", "character varying") and not self._changing
         return int(width) if width > 0 and kind in ("character varying", "character") else None
 
     def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -341,8 +347,8 @@ def _obstacles(rows: Rows, names: Names) -> Iterator[Obstacle]:
     yield from obstacles.each(
         rows,
         "the column is {}, which fills up with blanks: no rule removes those",
-        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
-        " WHERE atttypid = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",
+        f"SELECT format_type(b.kind, b.modifier) FROM pg_attribute a, {_BASE}"  # noqa: S608 - ours
+        " WHERE b.kind = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",
         (names.table, names.column.strip('"')),
     )
     yield from obstacles.each(
@@ -362,8 +368,8 @@ def _obstacles(rows: Rows, names: Names) -> Iterator[Obstacle]:
         rows,
         obstacles.CHECKS,
         "SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_attribute a"
-        " ON a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)"
-        " WHERE c.contype = 'c' AND c.conrelid = %s::regclass AND a.attname = %s",
+        " ON (a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)) OR a.atttypid = c.contypid"
+        " WHERE c.contype = 'c' AND a.attrelid = %s::regclass AND a.attname = %s",
         (names.table, names.column.strip('"')),
     )
     yield from obstacles.each(

@@ -147,6 +147,33 @@ def test_blanks_that_the_column_itself_puts_there_are_not_taken_away(migrated: M
     assert (report["written"], report["changed"], report["failed"]) == (0, 0, COUNT)
 
 
+def test_a_domain_is_what_it_is_made_of(migrated: Make) -> None:
+    """Of one over character(n), strings counted as written, and undo called them changed meanwhile."""
+    users = {f"u{n}": "{PLAIN}" + secret(n).decode() for n in range(COUNT)}
+    one = migrated("2.3.19.1", "pgsql", users)
+    base = one.lab.store
+    assert isinstance(base, SqlStore)
+    base.execute(
+        "CREATE DOMAIN fixed AS character(120) CHECK (VALUE <> 'x')",
+        "CREATE DOMAIN secret AS fixed",
+        "ALTER TABLE users ALTER password TYPE secret",
+    )
+    before = base.users()
+    words = ("--rehash", "SSHA512")
+    said = " ".join(
+        each["says"] for each in json.loads(one.at("plan", *words, "--json", status=1))["obstacles"]
+    )
+    assert "the column is character(120), which fills up with blanks" in said
+    done = json.loads(one.at("apply", *words, "--apply", "--json", status=1))
+    assert (done["report"]["written"], done["report"]["failed"]) == (0, COUNT)
+    assert base.users() == before
+    base.execute(
+        "CREATE DOMAIN narrow AS varchar(60)",
+        "ALTER TABLE users ALTER password TYPE narrow USING btrim(password)",
+    )
+    assert json.loads(one.at("plan", *words, "--json", status=1))["too_long"] == COUNT
+
+
 def test_hashes_that_would_not_fit_are_counted_beforehand(migrated: Make) -> None:
     users = {f"u{n}": "{PLAIN}" + secret(n).decode() for n in range(COUNT)}
     one = migrated("2.3.19.1", "mysql", users)
