@@ -27,6 +27,7 @@ from mailauth.hashes.hash import Hash, Limits
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.lab import Lab, builds
 from mailauth.stores import sql
+from tests.cli import bad_rows
 from tests.cli.running import ROOT
 
 MiB = 1024 * 1024
@@ -124,6 +125,16 @@ def test_a_line_of_a_passwd_file_without_end(tmp_path: Path) -> None:
         assert says in out
         assert f"{path}:1: the line has {LONG + 16} bytes" in out
         assert most < MOST
+
+
+def test_very_many_bad_rows(tmp_path: Path) -> None:
+    """Each is bad in a way of its own; a million of them: bench/bad_rows.py."""
+    path = tmp_path / "users"
+    bad_rows.write(path, 30_000)
+    limit = ("--url", f"passwd-file:{path}", "--dovecot", "2.4.1", "--max-seconds", "1")
+    out, _, most = peak("migrate", "plan", "--mend", *limit)
+    assert "--max-seconds" in out
+    assert most < MOST
 
 
 ARGON2 = "{ARGON2ID}$argon2id$v=19$m=%d,t=%d,p=1$" + HASH
