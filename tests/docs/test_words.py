@@ -57,7 +57,7 @@ _BEGINS = {
 _UNITS = {"SECONDS": "second|[Tt]ime|SECONDS", "MS": r"\bms\b", "PERCENT": "percent", "RATE": "second"}
 _PAGES = sorted(
     page
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     # What these are made of is looked at itself; the changelog says what there was.
     if page.name not in {"rules.md", "confusion-matrix.md", "CHANGELOG.md", "field-cases.md"}
 )
