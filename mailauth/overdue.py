@@ -1,5 +1,6 @@
 """What is done where something takes too long: from a thread, since who waits for a disk hears no signal."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
@@ -15,3 +16,19 @@ def overdue(seconds: float, late: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         clock.cancel()
+
+
+@contextmanager
+def ended(seconds: float, why: Exception) -> Iterator[None]:
+    """``why`` is raised inside after so many seconds, whoever is waited for.  In the main thread only."""
+
+    def late(_signal: int, _frame: object) -> None:
+        raise why
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from mailauth import overdue
 from mailauth.cli.audit_run import url_of
 from mailauth.cli.migrate_bind import bind_of
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, taking_back
@@ -23,7 +24,7 @@ from mailauth.dovecot.as_if import as_if
 from mailauth.dovecot.doveadm import chosen
 from mailauth.dovecot.site import read_config
 from mailauth.dovecot.version import Version
-from mailauth.errors import UsageError
+from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import origins
 from mailauth.hashes.argon2 import footprint
 from mailauth.hashes.making import Order, has_profile, length_of, must_fit, profile
@@ -54,6 +55,7 @@ _FILE_PAGE, _SQL_PAGE, _HASHING_PAGE = 100_000, 25_000, 512
 _DIRECTORY_PAGE = 1000  # each entry is a transaction of its own
 
 
+_GRACE = 30.0  # seconds
 _GENTLE_PAGE = 100  # rows between two looks at the store's latency
 
 
@@ -68,23 +70,36 @@ def _plan(
     where, wishes = _asked(named)
     if where.order is not None:
         must_fit(where.order)
-    table = opened_whole(where, reading=True)
+    silent = CannotObserve(
+        f"the store has not answered within {seconds + _GRACE:.0f} s, and nothing was counted; see whether"
+        " another holds its lock, or raise --max-seconds."
+    )
+    found = _found(where, wishes, named, (seconds, silent), out)
+    click.echo(to_json(found) if as_json else plan_text(found, again), nl=as_json)
+    more = found.stopped or found.changes or any(line.broken or line.unsure for line in found.lines)
+    sys.exit(1 if more else 0)
+
+
+def _found(
+    where: Where, wishes: Wishes, named: dict[str, Any], limit: tuple[float, Exception], out: Path | None
+) -> applying.Plan:
+    seconds, silent = limit
+    with overdue.ended(seconds + _GRACE, silent):
+        table = opened_whole(where, reading=True)
     try:
         must_be_as_it_is(where, table)
         wishes, sample = sampled(where, wishes, table, named["prove"])
         with changing(None) as tell, opened(out) as each:
             page = _page(where, reading=True)
             made = length_of(where.order) if table.width is not None else 0
-            found = applying.plan(table, wishes, tell, page=page, seconds=seconds, made=made, each=each)
+            with overdue.ended(seconds + _GRACE, silent):  # rows that come slowly end by the plan's own clock
+                found = applying.plan(table, wishes, tell, page=page, seconds=seconds, made=made, each=each)
             hashing = any(line.action == "rehash" for line in found.lines)
             losing = losing_of(where, wishes) if hashing else ()
             asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
-            found = replace(found, assumed=where.assumed, losing=losing, asked=asked, sample=sample)
+            return replace(found, assumed=where.assumed, losing=losing, asked=asked, sample=sample)
     finally:
         table.close()
-    click.echo(to_json(found) if as_json else plan_text(found, again), nl=as_json)
-    more = found.stopped or found.changes or any(line.broken or line.unsure for line in found.lines)
-    sys.exit(1 if more else 0)
 
 
 def apply(

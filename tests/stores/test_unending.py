@@ -10,7 +10,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from click.testing import CliRunner
 
+from mailauth.cli import migrate_plan_run
+from mailauth.cli.main import cli
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve
@@ -141,3 +144,15 @@ def test_a_whole_store_that_never_comes_to_its_end(tmp_path: Path, monkeypatch: 
         where = scene(tmp_path, "sql", _SQL.format(driver="pgsql", port=port))
         with pytest.raises(CannotObserve, match="no answer came"):
             survey.observe_surveys(survey.Ask(where.dovecot, where.config))
+
+
+def test_a_plan_of_a_database_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No row comes after which the plan could see that its time is over."""
+    monkeypatch.setattr(migrate_plan_run, "_GRACE", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mysql://mail@127.0.0.1:{silent.getsockname()[1]}/mail"
+        query = ("--rows-query", "SELECT userid AS user, password FROM users")
+        words = ["migrate", "plan", "--mend", "--max-seconds", "1", "--url", url, *query]
+        done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, CannotObserve)
+    assert "has not answered within 1 s, and nothing was counted" in str(done.exception)
