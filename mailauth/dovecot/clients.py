@@ -33,7 +33,8 @@ def of_connect(driver: str, connect: str) -> tuple[Host, ...]:
     if driver == "sqlite":
         return ({"path": connect},)
     words = [word for word in connect.split(" ") if word]
-    hosts = [word.removeprefix("host=") for word in words if word.startswith("host=")]
+    # "host" without a value is one, too.  Source: Dovecot 2.3.19.1 src/lib-sql/driver-sqlpool.c.
+    hosts = [word.partition("=")[2] for word in words if word.partition("=")[0] == "host"]
     rest = [word for word in words if word.partition("=")[0] not in ("host", "maxconns")]
     read = _mysql if driver == "mysql" else _conninfo
     lines = [[f"host={host}", *rest] for host in hosts] or [rest]
@@ -82,7 +83,7 @@ def _mysql(line: str) -> Host:
     return found
 
 
-_NAME = re.compile(r"\s*([^\s=]+)\s*(=?)\s*")
+_NAME = re.compile(r"\s*([^\s=]*)\s*(=?)\s*")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _BARE = re.compile(r"(?:[^\s\\]|\\.)*", re.DOTALL)
 
@@ -93,7 +94,9 @@ def _conninfo(line: str) -> Host:
     at, line = 0, line.strip()
     while at < len(line):
         name = _NAME.match(line, at)
-        assert name
+        assert name, "it matches nothing, too"
+        if not name[1]:
+            raise ConnectError('invalid connection option ""')
         if not name[2]:
             raise ConnectError('missing "=" in connection info string: a value with blanks needs quotes')
         at = name.end()

@@ -83,7 +83,7 @@ def address(host: dict[str, str]) -> Address:
         user=host.get("user") or options.get("user", ""),
         password=host.get("password") or options.get("password") or os.environ.get("MYSQL_PWD", ""),
         database=host.get("dbname") or options.get("database", ""),
-        charset=options.get("default-character-set") or _CHARSET,
+        charset=_charset(options.get("default-character-set", "")),
         init=options.get("init-command", ""),
         tls=given or any(files.values()),
         demanded=verify,
@@ -92,11 +92,18 @@ def address(host: dict[str, str]) -> Address:
     )
 
 
+def _charset(named: str) -> str:
+    """MariaDB's "auto" is that of the locale, and Dovecot has none of its own."""
+    return _CHARSET if named in ("", "auto") else named
+
+
 def connect(
     host: dict[str, str], *, seconds: float = _CONNECT, read: float | None = None, **more: Any
 ) -> Any:
     """A connection.  ``read``: seconds that an answer may take.  Raises what ``mysql_errors`` says of it."""
     where = address(host)
+    if pymysql.charset.charset_by_name(where.charset) is None:
+        raise mysql_errors.of_charset(where.charset)
     try:
         return opened(where, seconds, read, **more)
     except (pymysql.Error, OSError, ValueError, RuntimeError, LookupError) as why:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from mailauth.errors import CannotObserve
 from mailauth.stores.refusal import Refusal, unreachable, without_values
 from mailauth.stores.store import Failing
+from mailauth.visible import visible
 
 _OF_CONNECT = {
     1044: Failing.PERMISSION,  # also said of a database that is not there, to a user of few rights
@@ -63,6 +64,12 @@ def of_connect(why: Exception, *, on_socket: bool) -> CannotObserve:
     # the plugin unix_socket asks the system who the process belongs to
     kind = _OF_CONNECT.get(number, Failing.CREDENTIALS)
     return Refusal(kind, str(number), says, by_name=kind is Failing.CREDENTIALS and on_socket)
+
+
+def of_charset(name: str) -> CannotObserve:
+    """A character set, of an option file, that the client library does not have: it connects nowhere."""
+    shown = visible(name, 40)
+    return Refusal(Failing.SETTINGS, "2019", f"MariaDB/MySQL: Can't initialize character set {shown}")
 
 
 def of_query(

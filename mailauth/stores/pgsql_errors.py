@@ -30,6 +30,7 @@ _SQLSTATE = {
     "57P03": Failing.DOWN,  # "the database system is starting up"
 }
 _READ_ONLY = "25006"
+_OF_A_PARAMETER = frozenset({"22023", "42704"})  # a value, or a name, that the server does not know
 _OPTION = re.compile(r'(?<=invalid connection option )"(.*)"', re.DOTALL)
 
 
@@ -62,7 +63,7 @@ def of_connect(why: Exception, parameters: dict[str, Any], ended: BrokenOff | No
         return Refusal(Failing.SETTINGS, "", _OPTION.sub(lambda found: clients.shown(found[1]), says))
     code, spoke = ended or ended_by(parameters)
     if code:
-        kind = _SQLSTATE.get(code, Failing.CREDENTIALS)
+        kind = Failing.SETTINGS if code in _OF_A_PARAMETER else _SQLSTATE.get(code, Failing.CREDENTIALS)
         # "peer" asks the system who the process belongs to
         by_name = kind is Failing.CREDENTIALS and _on_socket(parameters)
         return Refusal(kind, code, says, by_name=by_name)

@@ -87,6 +87,10 @@ CONNECT: dict[tuple[str, str], tuple[Case, ...]] = {
         Case("unknown name", (("password={pw}", "password={pw} sslmode=require"),)),
         Case("word without =", (("password={pw}", "password={pw} word"),)),
         Case("two hosts", (("host={host}", "host=127.0.0.9 host={host}"),)),
+        Case("blanks around =", (("host={host}", "host = {host}"),)),
+        Case("blanks between", (("host={host}", "  host={host}   "),)),
+        Case("character set", (("password={pw}", "password={pw} option_file={latin}"),)),
+        Case("character set that is not there", (("password={pw}", "password={pw} option_file={nosuch}"),)),
         Case("no database", (("dbname={db}", "dbname=elsewhere"),)),
     ),
     ("mysql", "2.4"): (
@@ -116,6 +120,11 @@ CONNECT: dict[tuple[str, str], tuple[Case, ...]] = {
         Case(
             "option file",
             (("mysql {host} {", "mysql {host} {\n  option_file = {cnf}"), ("port = {port}", "")),
+        ),
+        Case("character set", (("mysql {host} {", "mysql {host} {\n  option_file = {latin}"),)),
+        Case(
+            "character set that is not there",
+            (("mysql {host} {", "mysql {host} {\n  option_file = {nosuch}"),),
         ),
         Case("no database", (("dbname = {db}", "dbname = elsewhere"),)),
     ),
@@ -152,6 +161,14 @@ CONNECT: dict[tuple[str, str], tuple[Case, ...]] = {
         ),
         Case("secret in a file", (("password = {pw}", "password = <{file}"),)),
         Case("unknown name", (("password = {pw}", "password = {pw}\n    ssl_ca = /x"),)),
+        # not two blocks with the first one down: auth of 2.4.1 is killed by signal 11
+        Case("a blank", (("password = {pw}", "password = {pw}\n    application_name = a b"),)),
+        Case("a quote", (("password = {pw}", "password = {pw}\n    application_name = a'b"),)),
+        Case("character set", (("password = {pw}", "password = {pw}\n    client_encoding = LATIN1"),)),
+        Case(
+            "character set that is not there",
+            (("password = {pw}", "password = {pw}\n    client_encoding = nosuch"),),
+        ),
     ),
 }
 
@@ -205,6 +222,8 @@ def files(lab: Lab, server: Server) -> Iterator[Mapping[str, str]]:
         "cnf": f"[client]\nhost = {place.host}\nport = {place.port}\n",
         "file": place.password,
         "broken": f"{place.password}\n",
+        "latin": "[client]\ndefault-character-set = latin1\n",
+        "nosuch": "[client]\ndefault-character-set = nosuch\n",
     }
     for name, text in contents.items():
         (lab.folder / name).write_text(text)

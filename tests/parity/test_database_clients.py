@@ -38,7 +38,7 @@ _REASONS = {
     Failing.CREDENTIALS: r"Access denied|password authentication failed|pg_hba\.conf",
     Failing.TLS: r"TLS/SSL error|SSL error|certificate|does not support SSL",
     Failing.DATABASE: r"Unknown database|database \"\w+\" does not exist",
-    Failing.SETTINGS: r"connect string|connection option|connection info string",
+    Failing.SETTINGS: r"connect string|connection (option|info string)|character set|client_encoding",
     Failing.PERMISSION: r"Access denied",
     Failing.NO_FIELD: r"must return a field named",
     Failing.ROWS: r"returned multiple matches",
