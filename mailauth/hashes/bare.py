@@ -187,6 +187,7 @@ _MARKED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _WRITTEN_OVER = re.compile(rb"(?i)%24|&#0*36;|&#x0*24;|&dollar;|\\\$|\\u0024|\\x24|=24.{1,40}=24")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")  # nobody types one: what a line end belongs to was damaged
 _AROUND = b" \t\r\n\v\f\0\"'`"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _RAW = (16, 20, 24, 28, 32, 48, 64)  # bytes of digests, and of what is encrypted in blocks
@@ -200,7 +201,7 @@ def may_be_hash(text: bytes) -> bool:
     What is left is a password, or nothing that anyone can tell from one.
     """
     bare = text.removeprefix(_BYTE_ORDER_MARK).strip(_AROUND).lstrip(b"[(<!*:")
-    if _MYSQL.match(text):
+    if _MYSQL.match(text) or _CONTROL.search(text.rstrip(b"\0")):
         return True
     if not bare.isascii() and not _is_text(bare):
         return True

@@ -78,9 +78,9 @@ _RAW = (16, 20, 24, 28, 32, 36, 40, 48, 64, 72, 80)  # bytes of digests, with a 
 
 
 def _is_raw(text: bytes) -> bool:
-    """Neither UTF-8 nor a text of one byte a character: those have no control characters."""
+    """Neither UTF-8 nor a text of one byte a character: those have no control characters but a line end."""
     try:
-        return not text.decode().isprintable()
+        return not text.decode().strip("\t\r\n").isprintable()
     except UnicodeDecodeError:
         return any(byte < 32 or byte == 127 for byte in text)
 

@@ -150,6 +150,9 @@ RAW_BYTES = [  # as a BINARY column has them; the last are all signs of Latin-1
     bytes(range(160, 176)),
     b"abcdefgh\xe4\xf6\xfcABCDE",
     bytes(range(190, 240)),
+    b"Geheim-000-wort\r",  # of a list with Windows's line ends: not what is typed
+    b"geheim\n",
+    b"ge\theim",
 ]
 BARE = [bare(one) for one in TAKEN]
 LOCKS = [
