@@ -241,6 +241,7 @@ def test_the_role_puts_the_checks_in_place(
             "mailauth_check_timer": False,
             "mailauth_check_options": [
                 "server",
+                "canary",
                 *named,
                 "--state",
                 str(tmp_path / "kept"),

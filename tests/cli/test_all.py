@@ -113,7 +113,7 @@ def from_file(file: Path, *words: str) -> str:
         (["audit", "--url", "postgresql://h:x/d"], "the URL is none"),
         (["audit", "--url", "sqlite:///x", "--pid", "1"], "leave one out"),
         (["audit", "--default-scheme", "CRYPT"], "goes with --url"),
-        (["audit", "--json", "--csv"], "one of the two"),
+        (["audit", "--json", "--csv"], "audit --csv makes no use of --json: leave it out."),
         (["checkup", "alice"], "unexpected extra argument"),
         (["checkup", "--login"], "No such option"),
         (["diagnose", "alice", "--as-if", "2.4.1"], "No such option"),

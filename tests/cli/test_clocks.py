@@ -104,7 +104,7 @@ def test_a_fix_is_taken_back_by_any_clock(at: Run, lab: Callable[..., Lab], dove
 def test_a_state_of_the_future_is_not_believed(at: Run, lab: Callable[..., Lab], tmp_path: Path) -> None:
     """Rows are counted again where the clock went back, and no check takes a wrong age for a fault."""
     with lab(None, "sqlite", {"alice": argon2id(memory=4 * MiB)}) as one:
-        words = ("-c", str(one.config), "--state", str(tmp_path / "kept"), *PATIENT)
+        words = ("-c", str(one.config), "--state", str(tmp_path / "kept"), *PATIENT[:2])
         for clock in (END, BEGINNING, SIGNED):
             done = at(clock, "check", "rows", "failures", "headroom", *words, "--format", "json")
             told = json.loads(done.stdout)
