@@ -115,7 +115,7 @@ def test_another_programs_lock(users: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(replace, "_WAIT", 0.2)
     lock = users.with_name("users.lock")
     lock.write_text(f"{os.getpid()}:{socket.gethostname()}")
-    with pytest.raises(Refused, match=r"users\.lock is held"):
+    with pytest.raises(Refused, match=r"users\.lock has been held"):
         write(users)
     assert lock.exists()
     ended = subprocess.Popen(["/bin/true"])

@@ -247,7 +247,7 @@ def test_a_made_file_that_becomes_roots(file: Path, roots: Path, monkeypatch: py
 def test_a_lock_that_is_a_fifo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replace, "_WAIT", 0.1)
     os.mkfifo(file.with_name("passwd.lock"))
-    with pytest.raises(Refused, match=r"passwd\.lock is held"):
+    with pytest.raises(Refused, match=r"passwd\.lock has been held"):
         write(file)
     assert file.with_name("passwd.lock").exists()
 
