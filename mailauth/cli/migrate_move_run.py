@@ -16,6 +16,7 @@ from mailauth.cli.shared.progress import changing
 from mailauth.errors import Refused, UsageError
 from mailauth.migrate import move as moving
 from mailauth.migrate.aside import Aside
+from mailauth.migrate.computed import must_be_what_is_read
 from mailauth.migrate.move import Moving
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import opened
@@ -44,6 +45,7 @@ def move(
 ) -> None:
     there = _target(named, to, to_fd, to_passdb, to_rows_query)
     where = where_of(named, None)
+    must_be_what_is_read(where)
     filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
     target, aside = opened_target(there.dovecot, no_directory(there), filled), Aside()
     try:

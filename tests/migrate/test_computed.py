@@ -1,5 +1,7 @@
 """A password query that makes the password of a column: nothing is written that Dovecot would not get."""
 
+from pathlib import Path
+
 import pytest
 
 from mailauth.lab.stores import SqlStore
@@ -32,6 +34,26 @@ def test_a_column_that_the_query_puts_something_before_is_not_written(migrated: 
         assert "another string than the column" in said
     assert one.lab.store.users() == before
     assert one.logins(2) == [True] * 2
+
+
+COMPUTES = "SELECT userid AS user, '{BLF-CRYPT}' || password AS password FROM users WHERE userid = '%u'"
+
+
+@pytest.mark.parametrize("more", ["", " AND ('%s' = 'imap' OR '%s' <> 'imap')"], ids=["plain", "by service"])
+def test_what_the_query_does_not_return_is_not_moved(migrated: Make, tmp_path: Path, more: str) -> None:
+    """It would go with the default scheme before it: {PLAIN} before a hash that is bcrypt."""
+    one = migrated("2.3.19.1", "sqlite", bare_bcrypt(COUNT), query=COMPUTES + more)
+    assert one.logins(2) == [True] * 2
+    there = tmp_path / "there"
+    there.write_text("")
+    to = ("--to", f"passwd-file:{there}", "--apply")
+    said = one.run("move", *one.pid, *ROWS, *to, status=1, told=True)
+    assert "another string than --rows-query" in said
+    assert not there.read_text()
+    same = ("--rows-query", COMPUTES.partition(" WHERE")[0])
+    one.run("move", *one.pid, *same, *to)
+    assert all(":{BLF-CRYPT}$2y$" in line for line in there.read_text().splitlines())
+    assert len(there.read_text().splitlines()) == COUNT
 
 
 def test_a_column_that_the_query_returns_for_most_is_written(migrated: Make) -> None:

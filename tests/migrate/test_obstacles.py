@@ -187,6 +187,8 @@ def test_hashes_that_would_not_fit_are_counted_beforehand(migrated: Make) -> Non
 
 _QUERY = "SELECT {} FROM {} WHERE {}"
 COMPUTED = _QUERY.format("CONCAT('', password) AS password", "users", "userid = '%u'")
+VIEWED = _QUERY.format("password", "logins", "userid = '%u'")
+COMPUTING = "CREATE VIEW logins AS SELECT userid, CONCAT('{SSHA}', password) AS password FROM users"
 JOINED = _QUERY.format("users.password", "users JOIN users o USING (userid)", "userid = '%u'")
 
 
@@ -197,8 +199,9 @@ JOINED = _QUERY.format("users.password", "users JOIN users o USING (userid)", "u
         (JOINED, (), "reads users JOIN users o USING (userid) in a way that names no one row"),
         ("", (NARROW,), "holds 60 characters"),
         ("", GENERATED["mysql"][1:], "is generated"),
+        (VIEWED, (COMPUTING,), "logins: is a view of"),
     ],
-    ids=["computed", "joined", "narrow", "generated"],
+    ids=["computed", "joined", "narrow", "generated", "view"],
 )
 def test_on_login_is_not_enabled_where_nothing_can_be_written(
     on_login: Callable[..., OnLoginLab], query: str, change: tuple[str, ...], said: str
