@@ -195,6 +195,12 @@ _LONG = 40  # characters of base64: nobody's password, whatever it holds
 _FOLDED = re.compile(rb"[A-Za-z0-9+/._-]{40,}={0,2}")
 
 
+_OF_64 = (16, 22, 27, 32, 38)  # characters: 12 bytes (Cisco's PIX and ASA), 16, 20, 24, 28
+_ALPHABET = re.compile(rb"[A-Za-z0-9+/._-]+")  # of base64, of URLs, of crypt(3)
+_PIECE = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[+/.]+")  # - and _ stand between words
+_A_PIECE = 4  # characters, on the average: a word's at least
+
+
 def may_be_hash(text: bytes) -> bool:
     """Whether a string may be a hash of any software, whole or damaged: then it is no plaintext for certain.
 
@@ -221,6 +227,17 @@ def may_be_hash(text: bytes) -> bool:
     return (
         bool(readings(bare)) or _reversed_hex(bare) or is_bigcrypt(bare) or _has_digest(text.strip(_AROUND))
     )
+
+
+def at_random(text: bytes) -> bool:
+    """As long as a digest in 64 characters, and in pieces as chance makes them and no words are.
+
+    A piece is a word in one case (a capital may begin it), or a number.  Of 1,500 random strings of 16
+    characters 8 have so few pieces as a password of words has (docs/decisions/405).
+    """
+    if len(text) not in _OF_64 or _ALPHABET.fullmatch(text) is None or text in (text.lower(), text.upper()):
+        return False
+    return _A_PIECE * len(_PIECE.findall(text)) > len(text)
 
 
 def is_bigcrypt(text: bytes) -> bool:

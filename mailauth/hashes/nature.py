@@ -3,12 +3,14 @@
 diagnose, checkup, audit, check, migrate and ``hash show`` all ask here, so that they say the same.
 """
 
+import re
 from dataclasses import dataclass
 
 from mailauth.hashes import bare, judge
 from mailauth.hashes.damage import classify
 from mailauth.hashes.damaged import Damage, Fate, Reader, fate
 from mailauth.hashes.hash import Flaw, Hash, Password
+from mailauth.hashes.schemes import lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ def _perhaps(stored: bytes, parsed: Hash | Flaw) -> tuple[str, ...]:
     if isinstance(parsed, Flaw) or not parsed.scheme.itself:
         return ()
     text = bytes(parsed.payload)
-    if not bare.may_be_hash(text) and (stored[:1] == b"{" or not bare.may_be_hash(stored)):
+    read_as = (text,) if stored[:1] == b"{" else (text, stored)
+    open_ = any(bare.may_be_hash(one) or bare.at_random(one) for one in read_as)
+    second = _SCHEME.match(text)  # what follows may be the password
+    if not open_ and not (second and lookup(second[1])):
         return ()
     return tuple(one.what for one in bare.likely(text)) or ("another program's hash, or a damaged one",)
+
+
+_SCHEME = re.compile(rb"\{([A-Za-z0-9.-]{2,20})\}")

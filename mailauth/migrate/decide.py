@@ -310,15 +310,17 @@ def _of(parsed: Hash | Flaw, schemes: tuple[str, ...]) -> bool:
 
 
 def _said_plain(stored: bytes, seen: Judged, wishes: Wishes) -> Password | None:
-    """A bare string of which somebody says that it is a password, and nothing in it contradicts."""
-    by_origin = wishes.origin and stored[:1] != b"{" and origins.is_password(stored, wishes.origin)
-    if not by_origin and stored not in wishes.proofs.plain:
-        return None
+    """What somebody says is a password, bare or stored as it is, and nothing in it contradicts."""
     if isinstance(seen.parsed, Hash) and seen.parsed.scheme.name not in ITSELF:
         return None  # a hash that matches, whatever is said
     if seen.fate is Fate.LOCKED or (seen.damage and seen.damage.opens):
         return None
-    return Password(stored)
+    if stored in wishes.proofs.plain:
+        return Password(stored)
+    text = bytes(seen.parsed.payload) if stored[:1] == b"{" and isinstance(seen.parsed, Hash) else stored
+    if not wishes.origin or text[:1] == b"{" or not origins.is_password(text, wishes.origin):
+        return None
+    return Password(text)
 
 
 _ACTIONS = {

@@ -10,6 +10,7 @@ from enum import Enum
 from mailauth import hashes
 from mailauth.errors import MailauthError
 from mailauth.hashes import Flaw, Hash, Password, Verdict, foreign_verify
+from mailauth.hashes.bare import at_random
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import Order, make
 from mailauth.hashes.nature import judged
@@ -143,7 +144,8 @@ def _verified(check: Check, claim: Claim) -> tuple[Checked, str]:
         return (bare and _elsewhere(check, claim)) or (Checked.NO_MATCH, "")
     if verdict.verdict is not Verdict.MATCH:
         return Checked.BROKEN, verdict.reason
-    if parsed.scheme.name in ITSELF and judged(claim.stored, check.reader).plaintext is None:
+    plain = judged(claim.stored, check.reader).plaintext is not None or at_random(claim.password.text)
+    if parsed.scheme.name in ITSELF and not plain:
         return Checked.BROKEN, "the list has the stored string itself, and that looks like a hash"
     if check.goal is None:
         return Checked.MATCHES, ""

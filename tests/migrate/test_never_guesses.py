@@ -11,6 +11,7 @@ import pytest
 from mailauth.hashes import Password, Verdict, generate, verify
 from mailauth.hashes.damaged import Reader
 from mailauth.hashes.digests import md4
+from mailauth.hashes.encoding import CRYPT64
 from mailauth.hashes.making import Order, make
 from mailauth.migrate.decide import Action, Decision, Rule, Wishes, decide
 from mailauth.migrate.default_scheme import depends
@@ -65,6 +66,15 @@ TAKEN = [
     "{CLEARTEXT}" + SECRET,
 ]
 SALT = b"ab"
+
+
+def pix(raw: bytes) -> str:
+    """Cisco's PIX: three of each four bytes of MD5, in crypt(3)'s alphabet."""
+    md5 = hashed("md5", raw.ljust(16, b"\0"))
+    numbers = (int.from_bytes(md5[at : at + 3], "little") for at in range(0, 16, 4))
+    return "".join(chr(CRYPT64[number >> bits & 63]) for number in numbers for bits in (0, 6, 12, 18))
+
+
 OTHERS = [
     "3|" + bare(made("ARGON2ID", memory=1024, time=1)),
     "1|" + bare(made("BLF-CRYPT", cost=4)),
@@ -110,6 +120,16 @@ OTHERS = [
     "$$6$$rounds=1000$$abc$$" + "x" * 40,
     "=19=65536,t=3,p=1/abc",
 ]
+AT_RANDOM = [  # in 64 characters, as a password of a generator is
+    pix(RAW),
+    pix(RAW + b"user"),
+    b64(hashed("sha224")[:24]),
+    *(
+        base64.urlsafe_b64encode(hashed(name)[:size]).decode().rstrip("=")
+        for name, size in (("md5", 16), ("sha1", 20), ("sha256", 16), ("sha512", 24), ("sha224", 28))
+    ),
+    "kz0xtzggToUR2bA8A.n4Z.",
+]
 PLACED = [  # beside what else, and how it is written, is each program's own choice
     ":pbkdf2:sha512:30000:64:BwgJCgsMDQ4PEBESExQVFg==:" + b64(hashed("sha512")),
     "(GDv3yZ1kL0nU7bqvXTRd)",
@@ -144,6 +164,7 @@ PLACED = [  # beside what else, and how it is written, is each program's own cho
     b64(b"geheim99"),
     bare(made("SHA512-CRYPT", rounds=1000)).replace("=", "=3D").replace("$", "=24"),
 ]
+TWICE = ["{PLAIN}{PLAIN}x", "{CLEARTEXT}{PLAIN}x", "{PLAIN}{SSHA}x", "{PLAIN}{plain}" + SECRET]
 RAW_BYTES = [  # as a BINARY column has them; the last are all signs of Latin-1
     hashed("md5"),
     hashed("sha1"),
@@ -218,7 +239,7 @@ def test_no_rule_takes_a_login_away_and_none_makes_another(rules: tuple[Rule, ..
 
 def test_a_string_that_may_be_a_hash_is_never_taken_for_a_plaintext() -> None:
     """Rehash acts on nothing but passwords, whatever the default scheme; and says what the rest may be."""
-    strings = [one.encode() for one in [*OTHERS, *PLACED, *LOCKS, *BARE[:-1], SECRET]]
+    strings = [one.encode() for one in [*OTHERS, *PLACED, *AT_RANDOM, *TWICE, *LOCKS, *BARE[:-1], SECRET]]
     for stored, reader in product([*strings, *RAW_BYTES], readers()):
         decision = decide(stored, Wishes((Rule(Action.REHASH),), GOAL, reader))
         assert decision.password is None, (stored, reader)
@@ -260,6 +281,15 @@ def test_a_password_stored_as_it_is_is_never_another_one(label: str) -> None:
         "!secret",
         "p\u00e4ss",
         "MyVeryLongPassword2024Forever",
+        "Summer2024Garden",  # 16 characters, as Cisco's hashes have
+        "JohnSmith1975abc",
+        "correcthorsebatt",
+        "CORRECT-HORSE-42",
+        "Garden-Of-Eden-1990-ab",  # 22, as 16 bytes have in base64
+        "12345678",
+        "deadbeef",
+        "1984abc",
+        "{hello}",
     ],
 )
 def test_a_plaintext_is_rehashed_where_plaintexts_are(password: str) -> None:
@@ -319,6 +349,21 @@ def test_a_plaintext_under_a_hash_scheme_is_hashed_when_somebody_says_so() -> No
         assert said.password.raw == stored.encode()
     for stored in (TAKEN[0], bare(TAKEN[2]), "$P$BzcZRWTyILUTvwOlTVgIOiIZb1UkKu.", "!"):
         assert not decide(stored.encode(), Wishes(rules, GOAL, reader, "plain")).acts
+
+
+@pytest.mark.parametrize("label", ["", "{PLAIN}", "{CLEARTEXT}"])
+def test_a_password_made_at_random_is_hashed_when_somebody_says_so(label: str) -> None:
+    reader = Reader((2, 4, 1), "PLAIN", prefixing=True)
+    for word in [*AT_RANDOM, hashed("md5").hex()]:
+        stored = (label + word).encode()
+        left = decide(stored, Wishes((Rule(Action.REHASH),), GOAL, reader))
+        assert not left.acts
+        assert left.unsure or left.broken
+        said = decide(stored, Wishes((Rule(Action.REHASH),), GOAL, reader, "plain"))
+        assert said.password
+        assert said.password.raw == word.encode()
+    for stored in [*TWICE, "{PLAIN}", "{PLAIN}" + bare(made("MD5-CRYPT"))]:
+        assert not decide(stored.encode(), Wishes((Rule(Action.REHASH),), GOAL, reader, "plain")).acts
 
 
 def lets_in(stored: bytes, reader: Reader, words: tuple[bytes, ...]) -> tuple[bool, ...]:
