@@ -131,7 +131,7 @@ def _prefixed(
     rules = msgspec.json.encode([wishes.rules, wishes.goal, wishes.origin]).decode()
     journal = fresh_journal(where, table, rules, seal)
     try:
-        with changing(table.count()) as tell, Stop() as stop:
+        with changing(table.count(), rate.says if rate else None) as tell, Stop() as stop:
             work = applying.Applier(table, wishes, None, journal, tell, stop.asked, batch, rate)
             report = work.run()
     finally:

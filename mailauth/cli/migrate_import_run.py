@@ -94,7 +94,8 @@ def import_(
             stack.callback(journal.close)
         if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
             click.echo(f"mailauth: {asked}", err=True)
-        tell, stop = stack.enter_context(changing(users.lines)), stack.enter_context(Stop())
+        tell = stack.enter_context(changing(users.lines, rate.says if rate else None))
+        stop = stack.enter_context(Stop())
         bulk.Import(
             table, users, naming, check, workers, journal, report, tell, stop.asked, batch, rate
         ).run()

@@ -136,7 +136,7 @@ def apply(
             click.echo(line, err=True, nl=bool(line))
         stop = Stop()
         try:
-            with hashing as hashers, changing(table.count()) as tell, stop:
+            with hashing as hashers, changing(table.count(), rate.says if rate else None) as tell, stop:
                 page = batch or (_GENTLE_PAGE if rate and rate.auto else _page(where))
                 work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate, each)
                 report = work.run()

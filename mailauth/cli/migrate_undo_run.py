@@ -61,7 +61,7 @@ def undo(
         journal = journals.reopened(name)
         stop = Stop()
         try:
-            with changing(entries or None) as tell, stop:
+            with changing(entries or None, rate.says if rate else None) as tell, stop:
                 report = undoing.undo(work, batches, damaged, journal, tell, stop.asked, rate)
         finally:
             journal.close()

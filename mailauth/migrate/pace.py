@@ -22,21 +22,29 @@ class Pace:
     _began: float | None = None
     _before: int = 0  # rows that were changed when it waited last
     _best: float = field(default=0.0)
+    _last: float = 0.0  # seconds
 
     def __str__(self) -> str:
         """As the option is written."""
         return "auto" if self.auto else f"{self.rate:.15g}"
 
     def probe(self, ask: Callable[[], object]) -> None:
-        """Measure an answer of the store, where that counts."""
-        if not self.auto:
-            return
+        """Measure an answer of the store."""
         began = time.monotonic()
         ask()
-        self.answered(time.monotonic() - began)
+        self._last = time.monotonic() - began
+        if self.auto:
+            self.answered(self._last)
+
+    def says(self) -> str:
+        """How the store bears it: how long one row's answer took last; "" before the first."""
+        if not self._last:
+            return ""
+        limit = f", so at most {self.rate:.0f} rows/s" if self.auto else ""
+        return f"the store answers in {self._last * 1000:.1f} ms{limit}"
 
     def answered(self, seconds: float) -> None:
-        """An answer that took so long."""
+        """An answer that took so long, in seconds: the rate follows it."""
         self._best = min(seconds, self._best * _FORGET) if self._best else seconds
         slow = seconds > self._best * _SLOW + _NOISE
         self.rate = max(_LEAST, self.rate * (_SLOWER if slow else _FASTER))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailauth.cli.shared import progress
 from mailauth.migrate.pace import Pace, auto
 from tests.cli.running import mailauth
 from tests.migrate.test_apply import Make, bare_bcrypt, migrated
@@ -34,6 +35,32 @@ def test_a_stop_ends_the_waiting() -> None:
     pace = Pace(0.001)
     pace.wait(0, lambda: False)
     pace.wait(10_000, lambda: True)  # a hundred days
+
+
+def test_what_the_store_bears_is_said() -> None:
+    """Each probe is an answer of the store; the limit follows it where that was asked for."""
+    for pace, limit in ((auto(), True), (Pace(50.0), False)):
+        assert not pace.says()
+        pace.probe(lambda: sum(range(1000)))
+        assert pace.says().startswith("the store answers in ")
+        assert (f", so at most {pace.rate:.0f} rows/s" in pace.says()) == limit
+    assert Pace(50.0).rate == 50
+
+
+def test_each_line_of_a_log_says_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_A_LINE", -1.0)  # each time, not once a minute
+    pace = auto()
+    with progress.changing(10, pace.says) as tell:
+        tell(2, 1)
+        pace.probe(lambda: None)
+        tell(5, 4)
+    first, then = capsys.readouterr().err.splitlines()
+    assert "2 of 10 rows, 1 changed" in first
+    assert "answers" not in first
+    assert "5 of 10 rows, 4 changed" in then
+    assert f" rows/s, {pace.says()}, " in then
 
 
 def test_auto_changes_all_rows_of_a_store_and_takes_them_back(migrated: Make, store: str) -> None:

@@ -90,8 +90,13 @@ def asking(total: int | None, limit: float) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def changing(total: int | None) -> Iterator[Callable[[int, int], None]]:
-    """Rows looked at and rows changed, with the rate; off a terminal a line each minute, for a log."""
+def changing(
+    total: int | None, bears: Callable[[], str] | None = None
+) -> Iterator[Callable[[int, int], None]]:
+    """Rows looked at and rows changed, with the rate; off a terminal a line each minute, for a log.
+
+    ``bears`` says how the store bears it.
+    """
     began = said = time.monotonic()
     with bar(total) as tell:
 
@@ -100,6 +105,8 @@ def changing(total: int | None) -> Iterator[Callable[[int, int], None]]:
             now = time.monotonic()
             rate = looked / max(now - began, 0.001)
             text = f"{written} changed, {rate:.0f} rows/s"
+            if bears and (load := bears()):
+                text += f", {load}"
             if tell:
                 tell(looked, text)
             elif total and now - said > _A_LINE:
