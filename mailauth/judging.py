@@ -171,7 +171,7 @@ def _weighed(rule: Rule, problem: Problem, facts: Facts) -> Problem | Unobserved
         return problem
     if bears in _OF_FILE and any(isinstance(one, AuthStart) for one in problem.because):
         return problem  # auth does not start for lack of that file: no passdb is asked
-    if bears in (Bears.DATABASE, Bears.CONNECTION) and _of_userdb(facts):
+    if _of_userdbs(bears, problem, facts):
         return _of_session(problem, facts)
     if bears is Bears.MAIL:
         return _of_mail(problem, facts)
@@ -216,10 +216,13 @@ def _of_session(problem: Problem, facts: Facts) -> Problem:
     return lowered(problem, "A session made now still worked.") if worked else problem
 
 
-def _of_userdb(facts: Facts) -> bool:
-    """Whether it is a userdb's database that fails, and none of a passdb."""
+def _of_userdbs(bears: Bears, problem: Problem, facts: Facts) -> bool:
+    """Whether it is a userdb's file or database that fails, and none of a passdb."""
     lookups = facts.get(LookedUp)
-    if not isinstance(lookups, LookedUp):
+    if bears is Bears.CLOSED_FILE:
+        files = [one for fact in problem.because if isinstance(fact, AuthFiles) for one in fact.files]
+        return bool(files) and all(one.by_userdbs for one in files)
+    if bears not in (Bears.DATABASE, Bears.CONNECTION) or not isinstance(lookups, LookedUp):
         return False
     return bool(lookups.userdbs) and not any(one.failure for one in lookups.answers)
 

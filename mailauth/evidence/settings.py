@@ -71,7 +71,7 @@ class AuthFile:
     """A file that a passdb or Dovecot reads: its mode, who reads it, and what stops that reader.
 
     ``open_to_all``: every user of the machine can read it, and it has a secret in it; ``secrets``: the
-    settings that are one, "FILE:LINE NAME".
+    settings that are one, "FILE:LINE NAME".  ``by_userdbs``: no passdb reads it.
     """
 
     path: str
@@ -86,6 +86,7 @@ class AuthFile:
     secrets: tuple[str, ...] = ()
     other_group: str = ""  # the group that reads the file instead, where there is one
     closed: bool = False  # it is the file itself
+    by_userdbs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

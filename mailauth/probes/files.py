@@ -42,38 +42,50 @@ class _Account:
     group: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file to look at, and the user that reads it; ``secrets``: their places in it, None: it has none."""
+
+    path: str
+    role: str
+    reader: str
+    secrets: tuple[str, ...] | None
+    by_userdb: bool = False
+
+
 def observe_files(scene: Scene) -> AuthFiles:
     """Every file once.  Raises CannotObserve when even their names are unknown."""
     found: dict[str, AuthFile] = {}
-    for path, role, reader, secrets in _wanted(scene):
-        if path not in found:
-            seen = _look_at(scene, path, role, reader, secret=secrets is not None)
-            found[path] = replace(seen, secrets=secrets or ())
+    for one in _wanted(scene):
+        if one.path not in found:
+            seen = _look_at(scene, one.path, one.role, one.reader, secret=one.secrets is not None)
+            found[one.path] = replace(seen, secrets=one.secrets or (), by_userdbs=one.by_userdb)
     return AuthFiles("the files' modes", tuple(found.values()))
 
 
-def _wanted(scene: Scene) -> Iterator[tuple[str, str, str, tuple[str, ...] | None]]:
-    """Path, role, the user that reads it, and the places of secrets in it; None where it has none.
+def _wanted(scene: Scene) -> Iterator[_Wanted]:
+    """Those of the passdbs first: a path that comes up for a userdb first is read by userdbs alone.
 
-    The passwd-file of a passdb is one as a whole, but for a list of those who are denied.
+    The passwd-file of a passdb is a secret as a whole, but for a list of those who are denied.
     """
     config = scene.config
     for passdb in config.passdbs:
         if isinstance(passdb.source, FileSource):
             for path in _passwd_files(scene, passdb.source):
-                yield path, "passwd-file", config.runs_as(passdb.verified_by), None if passdb.deny else ()
+                secret = None if passdb.deny else ()
+                yield _Wanted(path, "passwd-file", config.runs_as(passdb.verified_by), secret)
     for userdb in config.userdbs:
         if isinstance(userdb.source, FileSource):
             for path in _passwd_files(scene, userdb.source):
-                yield path, "passwd-file", config.runs_as("auth"), None
+                yield _Wanted(path, "passwd-file", config.runs_as("auth"), None, by_userdb=True)
     for block in (*config.tree.all("passdb"), *config.tree.all("userdb")):
         if config.version.dialect == "2.3" and block.get("driver") in ("sql", "ldap"):
             place = block.get("args")
             role = f"{block.get('driver').upper()} settings"
-            yield place, role, "root", _secrets(scene, place, ext=True).get(place)
+            yield _Wanted(place, role, "root", _secrets(scene, place, ext=True).get(place))
     secrets = _secrets(scene, config.file)
     for path in _names(scene):
-        yield path, "configuration", "root", secrets.get(path)
+        yield _Wanted(path, "configuration", "root", secrets.get(path))
 
 
 def _passwd_files(scene: Scene, source: FileSource) -> Iterator[str]:

@@ -168,7 +168,7 @@ def _fields(pattern: re.Pattern[str], ran: Ran) -> merged.Fields:
 
 
 def _unknown(scene: Scene, user: str, ran: Ran) -> UserdbAnswer:
-    if userdb_file.fileless(scene.config)[0]:
+    if userdb_file.fileless(scene)[0]:
         return _failed(scene, user, ran, "")  # Dovecot says now this, now that
     return UserdbAnswer(
         source=_command(scene, user),
@@ -213,7 +213,7 @@ def _failed(scene: Scene, user: str, ran: Ran, logged: str) -> UserdbAnswer:
         logged=logged,
         refused=refused,
         forced=forced,
-        fileless=userdb_file.fileless(scene.config),
+        fileless=userdb_file.fileless(scene),
     )
 
 

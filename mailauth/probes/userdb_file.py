@@ -1,20 +1,28 @@
-"""A userdb passwd-file without a file: static's arguments or fields stand in it, or nothing at all."""
+"""A userdb passwd-file without a file: static's arguments or fields stand in it, nothing, or a wrong path."""
 
-from mailauth.dovecot.authconfig import AuthConfig, FileSource
+import stat
+
+from mailauth.dovecot.authconfig import FileSource
+from mailauth.probes.scene import Scene
 
 _OWN = frozenset({"username_format", "scheme"})  # 2.3's passwd-file takes these before the path
 
 
-def fileless(config: AuthConfig) -> tuple[str, str]:
+def fileless(scene: Scene) -> tuple[str, str]:
     """Which one, and what to write; both "" where each has its file.
 
     2.3 takes the rest of args as the path, 2.4 an unset passwd_file_path as "" (measured: 2.3.19.1 logs
     "Path is outside 'uid=...'" or "missing passwd file", 2.4.1 "missing passwd file: ").
     """
+    config = scene.config
     blocks = list(config.tree.all("userdb"))
     for userdb in config.userdbs:
         path = userdb.source.path if isinstance(userdb.source, FileSource) else ""
-        if userdb.driver != "passwd-file" or path.startswith("/"):
+        if userdb.driver != "passwd-file":
+            continue
+        if path.startswith("/"):
+            if "%" not in path and _absent(scene, path):
+                return f"{userdb.label} reads {path}, which does not exist, or is not a file", _PUT
             continue
         args = blocks[userdb.number - 1].get("args") if userdb.number <= len(blocks) else ""
         names = [one.partition("=")[0] for one in args.split() if "=" in one and one[0] != "/"]
@@ -29,3 +37,16 @@ def fileless(config: AuthConfig) -> tuple[str, str]:
                 " uid, gid and home."
             )
     return "", ""
+
+
+_PUT = "Put the file there, or name the right one and reload; doveconf -n shows where it is set."
+
+
+def _absent(scene: Scene, path: str) -> bool:
+    """What cannot be looked at is not said to be absent."""
+    try:
+        return not stat.S_ISREG(scene.dovecot.state(scene.dovecot.path(path)).st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False

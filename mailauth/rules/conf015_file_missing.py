@@ -13,7 +13,8 @@ What to do
 
 from dataclasses import replace
 
-from mailauth.evidence import AuthFiles, AuthStart
+from mailauth.evidence import AuthFile, AuthFiles, AuthStart, UserdbAnswer
+from mailauth.evidence.userdb import UserdbSaid
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.rules import passdb_case
 
@@ -25,16 +26,29 @@ from mailauth.rules import passdb_case
     bears=Bears.CLOSED_FILE,
     watch="server",
 )
-def file_missing(files: AuthFiles, start: AuthStart | None) -> Problem | None:
+def file_missing(files: AuthFiles, start: AuthStart | None, answer: UserdbAnswer | None) -> Problem | None:
     found = [one for one in files.files if one.missing and one.role != "configuration"]
+    if answer is not None and answer.fileless[0]:
+        found = [one for one in found if not one.by_userdbs]  # USERDB005 names it
     if not found:
         return None
     ends, also = passdb_case.stops_auth(start, found)
+    spared = _spared(found, answer)
     return Problem(
-        says=" ".join(f"{one.path} ({one.role}) does not exist, or is not a file." for one in found) + also,
+        says=" ".join(f"{one.path} ({one.role}) does not exist, or is not a file." for one in found)
+        + also
+        + spared,
         because=(replace(files, files=tuple(found)), *ends),
-        certainty=Certainty.PROVEN,
+        certainty=Certainty.LIKELY if spared else Certainty.PROVEN,
+        severity=Severity.RISK if spared else None,
         remedy=Remedy(
             summary="Put the file there, or name the right one and reload; doveconf -n shows where it is set."
         ),
     )
+
+
+def _spared(found: list[AuthFile], answer: UserdbAnswer | None) -> str:
+    """That a user gets along without these files, by another userdb; "" where none is seen to."""
+    if answer is None or answer.said is not UserdbSaid.FOUND or not all(one.by_userdbs for one in found):
+        return ""
+    return f" The other userdbs still find {answer.user!r}."

@@ -3,6 +3,8 @@
 A real login is the judge of each case: auth lets the user in, and IMAP does not.
 """
 
+import json
+import os
 from collections.abc import Callable
 
 import pytest
@@ -138,3 +140,44 @@ def test_an_id_of_a_query_that_is_none(rig: MakeRig, version: str, uid: str, sho
     told = told_of(one)
     assert "USERDB005" in told
     assert f"The query returns uid = {shown}, which is no number" in told
+
+
+def _found(one: Rig, *words: str) -> dict[str, tuple[str, str]]:
+    """The findings of a diagnosis with the right password: code -> severity and certainty."""
+    asked = ("diagnose", USER, "--password-stdin", *words, "--json", "--pid", str(one.master_pid))
+    told = json.loads(mailauth(*asked, feed=SECRET).stdout)
+    return {each["code"]: (each["severity"], each["certainty"]) for each in told["findings"]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_file_that_is_not_there_is_one_finding(rig: MakeRig, version: str) -> None:
+    """Auth lets the user in without it, so that its answer shows nothing of it."""
+    one = server(rig, version, file_db(version, "userdb", "homes"))
+    told = told_of(one)
+    assert "USERDB005" in told
+    assert "homes, which does not exist" in told
+    assert "Put the file there" in told
+    for words in ((), ("--login",)):
+        assert _found(one, *words) == {"USERDB005": ("blocks login", "proven")}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_file_that_is_not_there_beside_a_userdb_that_finds(rig: MakeRig, version: str) -> None:
+    userdbs = file_db(version, "userdb", "gone") + file_db(version, "userdb", "homes")
+    one = server(rig, version, userdbs, homes=_GOOD)
+    assert _opens(one)
+    for words in ((), ("--login",)):
+        assert _found(one, *words) == {"CONF015": ("risk", "likely")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file of root's alone")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_closed_file_of_a_userdb_and_a_login(rig: MakeRig, version: str) -> None:
+    """That auth takes the password is no sign that the session opens."""
+    one = server(rig, version, file_db(version, "userdb", "homes"), homes=_GOOD)
+    os.chown(one.folder / "homes", 0, 0)
+    (one.folder / "homes").chmod(0o600)
+    one.restart()
+    assert not _opens(one)
+    for words in ((), ("--login",)):
+        assert _found(one, *words) == {"CONF012": ("blocks login", "likely")}
