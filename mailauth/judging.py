@@ -217,14 +217,16 @@ def _of_session(problem: Problem, facts: Facts) -> Problem:
 
 
 def _of_userdbs(bears: Bears, problem: Problem, facts: Facts) -> bool:
-    """Whether it is a userdb's file or database that fails, and none of a passdb."""
-    lookups = facts.get(LookedUp)
+    """Whether a userdb fails by it: none makes up for that (else its answer is no failure)."""
     if bears is Bears.CLOSED_FILE:
         files = [one for fact in problem.because if isinstance(fact, AuthFiles) for one in fact.files]
         return bool(files) and all(one.by_userdbs for one in files)
-    if bears not in (Bears.DATABASE, Bears.CONNECTION) or not isinstance(lookups, LookedUp):
+    if bears not in (Bears.DATABASE, Bears.CONNECTION):
         return False
-    return bool(lookups.userdbs) and not any(one.failure for one in lookups.answers)
+    lookups = facts.get(LookedUp)
+    alone = isinstance(lookups, LookedUp) and not any(one.failure for one in lookups.answers)
+    told = [one for one in problem.because if isinstance(one, LookedUp)]
+    return any(one.userdb_fails or (one.userdbs and alone) for one in told)
 
 
 def _on_the_way(

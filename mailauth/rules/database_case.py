@@ -1,5 +1,7 @@
 """What the DB rules share: which database failed, and the problem that this is."""
 
+from dataclasses import replace
+
 from mailauth.evidence import Logins, LookedUp, PassdbAnswer
 from mailauth.finding import Certainty, Problem, Remedy
 from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure
@@ -18,12 +20,13 @@ def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
         return None
     if failed[0][0].passdb.startswith("userdb"):
         advice = advice.replace("password query", "user query")
+    userdbs = tuple(answer for answer, _ in failed if answer in lookups.userdbs)
     served = all(failure.still_served for _, failure in failed)
     return Problem(
         says="; ".join(dict.fromkeys(_told(a, f) for a, f in failed))
         + "."
         + (" Dovecot is still served on a connection from before; a new one will fail." if served else ""),
-        because=(lookups,),
+        because=(replace(lookups, userdbs=userdbs),),
         certainty=Certainty.LIKELY if served else Certainty.PROVEN,
         remedy=Remedy(summary=advice.replace("<place>", place_of(*failed[0]))),
     )

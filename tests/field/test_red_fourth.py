@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.field.chains import Part, passwd_file, server
+from tests.field.chains import Part, passwd_file, server, sqlite
 from tests.field.rig import Rig
 from tests.field.test_red_other import GOOD, codes, said, session
 
@@ -48,3 +48,25 @@ def test_what_is_wrong_beside_an_open_door(
     for words in ((), ("--password-stdin",), ("--password-stdin", "--login")):
         found = codes(one, *words)
         assert {name: severity for name, (severity, _) in found.items()} == {code: "risk", "HASH023": "risk"}
+
+
+@_VERSIONS
+def test_a_database_that_fails_behind_the_passdb_that_lets_in(rig: MakeRig, version: str) -> None:
+    """It is the userdb's, too: what lets the user in before it makes up for nothing."""
+    query = "SELECT 65534 AS uid, 65534 AS gid, '@DIR@/mail/a' AS home FROM accounts WHERE login = "
+    part = sqlite()
+    settings = part.files["sql.conf"] + f"user_query = {query}'%u'\n"
+    userdb = "userdb {\n  driver = sql\n  args = @DIR@/sql.conf\n}\n"
+    if version >= "2.4":
+        userdb = f"userdb sql {{\n  query = {query}'%{{user}}'\n}}\n"
+    part = Part(part.old, part.new, {"sql.conf": settings})
+    file = passwd_file({"alice": GOOD})
+    one = server(rig, version, file, part, rows={"alice": GOOD}, userdb=(userdb, {}))
+    with session(one):
+        pass
+    one.sql("DROP TABLE accounts")
+    one.restart()
+    with pytest.raises(imaplib.IMAP4.error), session(one):
+        pass
+    for words in ((), ("--password-stdin",), ("--password-stdin", "--login")):
+        assert codes(one, *words) == {"DB003": ("blocks login", "proven")}
