@@ -117,8 +117,9 @@ class Census:
     def add(self, event: LogEvent, size: int = 0) -> None:
         self.lines += 1
         if event.when is not None:
-            self.first = self.first or event.when
-            self.last = event.when
+            # clocks are set back, and files are not in order
+            self.first = min(self.first or event.when, event.when)
+            self.last = max(self.last or event.when, event.when)
         if event.kind is LogKind.FAILED:
             if not event.goes_on and of_client(event):
                 self._fail(event, 1, size)

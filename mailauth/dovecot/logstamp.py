@@ -45,6 +45,7 @@ _STREAM = re.compile(rb"std(?:out|err) [FP] ")  # Kubernetes'
 _REPEATED = re.compile(rb"message repeated \d+ times: \[ (.*)\]")  # rsyslog's $RepeatedMsgReduction
 _NAMED = 3  # forms with a program's name: those without must not come before them
 _WITHIN = 4  # beginnings: Compose's, Kubernetes', an engine's, Dovecot's
+_AHEAD = timedelta(minutes=5)  # written since the clock was read, or by one that is fast
 _MOST_MEMORY = 4096  # stamps kept; a log has many lines a second
 
 
@@ -165,6 +166,9 @@ class Stamps:
                 return _in_zone(make(year), parts.get("zone"))
             if (month, number("day")) == (2, 29) and not isleap(self.latest.year):
                 return make(self.latest.year - 1)
+            soon = self.latest + _AHEAD
+            if (month, number("day")) == (1, 1) and soon.year > self.latest.year and make(soon.year) <= soon:
+                return make(soon.year)
             when = make(self.latest.year)
             # Written before the turn of the year.
             return when if when <= self.latest + timedelta(days=1) else make(self.latest.year - 1)

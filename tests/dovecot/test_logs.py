@@ -240,6 +240,31 @@ def test_a_stamp_without_a_year_is_not_of_the_future() -> None:
     assert event.when.year == 2025
 
 
+def test_new_year_comes_while_the_log_is_read() -> None:
+    last_second = datetime(2099, 12, 31, 23, 59, 59).astimezone()
+    stamps, census = Stamps(last_second), Census()
+    for day in (b"Dec 31 23:59:58", b"Jan 01 00:00:01"):
+        event = parse_line(day + FAILED[15:], stamps)
+        assert event
+        census.add(event)
+    assert census.first == datetime(2099, 12, 31, 23, 59, 58).astimezone()
+    assert census.last == datetime(2100, 1, 1, 0, 0, 1).astimezone()
+    event = parse_line(b"Jan 01 12:00:00" + FAILED[15:], stamps)
+    assert event
+    assert event.when == datetime(2099, 1, 1, 12).astimezone()
+
+
+def test_a_clock_that_was_set_back_turns_no_range_round() -> None:
+    census = Census()
+    for minute in (b"Nov 23 15:30:00", b"Nov 23 14:30:00"):
+        event = parse_line(minute + FAILED[15:], Stamps(NOW))
+        assert event
+        census.add(event)
+    assert census.first
+    assert census.last
+    assert (census.last - census.first).total_seconds() == 3600
+
+
 def test_only_what_came_after_the_last_start_is_read(tmp_path: Path) -> None:
     log = tmp_path / "log"
     mark = b"Nov 23 15:00:00 master: Warning: SIGHUP received - reloading configuration\n"
