@@ -85,7 +85,7 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
             return cursor.fetchmany(2), cursor.rowcount
 
         try:
-            link.execute("BEGIN IMMEDIATE")
+            sqlite_client.begin(link)
             yield _double_quotes, run
             link.execute("COMMIT")
         except (sqlite3.Error, sqlite3.Warning, ValueError) as why:

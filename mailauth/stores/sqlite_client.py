@@ -77,17 +77,56 @@ def _opened(path: Path, mode: Callable[[Path, bytes], str], **more: Any) -> sqli
     ``mode`` is asked with the real name and the file's first bytes.  No pipe is waited for.
     """
     with passwd_file.opened(path) as file:
-        real, guarded = path, os.geteuid() == 0 and inroot.process_of(path) is None and _FDS.is_dir()
+        real, guarded = path, _guarded(path)
         if guarded:
             real = (_FDS / str(file.fileno())).readlink()
         before = _times(file.fileno()) if guarded else 0
+        head = file.read(100)
         link: sqlite3.Connection = sqlite3.connect(
-            f"{real.as_uri()}?mode={mode(real, file.read(100))}", uri=True, **more
+            f"{real.as_uri()}?mode={mode(real, head)}", uri=True, **more
         )
-        if guarded and _times(file.fileno()) == before and not _is_at(file.fileno(), real):
+        try:
+            unseen = guarded and _times(file.fileno()) == before and not _is_at(file.fileno(), real)
+            anothers = unseen or (guarded and head[18:19] == b"\x02" and _log_is_anothers(link))
+        except sqlite3.Error:
             link.close()
-            raise OSError(errno.ESTALE, "it was exchanged while it was opened")
+            raise
+        if anothers:
+            link.close()
+            raise OSError(errno.ESTALE, _EXCHANGED)
     return link
+
+
+_EXCHANGED = "it was exchanged while it was opened"
+
+
+def begin(link: sqlite3.Connection) -> None:
+    """A transaction that writes: SQLite may open the file's log only now.  Raises what sqlite3 does."""
+    link.execute("BEGIN IMMEDIATE")
+    if _log_is_anothers(link):
+        link.execute("ROLLBACK")
+        raise sqlite3.OperationalError(_EXCHANGED)
+
+
+def _log_is_anothers(link: sqlite3.Connection) -> bool:
+    """SQLite opens the write-ahead log by name, at the first look into the file: a folder that became a link
+    by then has the log of another database of that name.  (A rollback journal is not made there: measured.)
+    """
+    link.execute("PRAGMA schema_version").fetchone()
+    [[mode]] = link.execute("PRAGMA journal_mode").fetchall()
+    path = Path(os.fsdecode(link.execute("PRAGMA database_list").fetchone()[2]))
+    if mode not in ("wal", b"wal") or not _guarded(path):
+        return False
+    log = path.with_name(f"{path.name}-wal")
+    for one in _FDS.iterdir():
+        with suppress(OSError):
+            if one.readlink() == log:
+                return False
+    return True
+
+
+def _guarded(path: Path) -> bool:
+    return os.geteuid() == 0 and inroot.process_of(path) is None and _FDS.is_dir()
 
 
 def _times(file: int) -> int:

@@ -87,7 +87,7 @@ class Sqlite:
         those = " AND ".join(f"{key} = ?" for key in names.keys)
         ask = f"SELECT {names.column} FROM {names.table} WHERE {those}"  # noqa: S608 - names of the password query
         with self._errors():
-            self._link.execute("BEGIN IMMEDIATE")
+            sqlite_client.begin(self._link)
             try:
                 same = []
                 for one in swaps:
@@ -113,7 +113,7 @@ class Sqlite:
     @contextmanager
     def transaction(self) -> Iterator[Run]:
         with self._errors():
-            self._link.execute("BEGIN IMMEDIATE")
+            sqlite_client.begin(self._link)
             try:
                 yield lambda statement, values: self._link.execute(statement, tuple(values)).fetchall()
                 self._link.execute("COMMIT")

@@ -12,8 +12,8 @@ import pytest
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.errors import CannotObserve, MailauthError, Refused
 from mailauth.hashes.damaged import Reader
-from mailauth.stores import change, listing, passwd_file, replace, string_counts
-from mailauth.stores.database import ServerDownError
+from mailauth.stores import change, listing, passwd_file, replace, sqlite_client, string_counts
+from mailauth.stores.database import NotChangedError, ServerDownError
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.sqlite import DATABASE as SQLITE
 from tests.met import in_time
@@ -124,9 +124,10 @@ def entered(made: AbstractContextManager[object]) -> None:
         pass
 
 
-def database(path: Path) -> None:
+def database(path: Path, *, logged: bool = False) -> None:
     path.unlink()
     with closing(sqlite3.connect(path)) as link:
+        link.execute(f"PRAGMA journal_mode = {'WAL' if logged else 'DELETE'}")
         link.execute("CREATE TABLE users (userid TEXT, password TEXT)")
         link.commit()
 
@@ -152,6 +153,44 @@ def test_a_database_whose_folder_becomes_a_link(
         SQLITE.table({"path": str(file)})
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("SELECT 1")
+
+
+@pytest.mark.parametrize("end", ["-journal", "-wal", "-shm"])
+def test_a_link_beside_a_database(file: Path, roots: Path, end: str) -> None:
+    """SQLite follows none."""
+    database(file, logged=end != "-journal")
+    file.with_name(file.name + end).symlink_to(roots)
+    with pytest.raises((CannotObserve, NotChangedError, ServerDownError)):
+        _add(file)
+    assert roots.read_bytes() == b"alice:" + OLD + b"\n"
+
+
+@pytest.mark.parametrize("logged", [False, True], ids=["journal", "log"])
+def test_a_database_whose_folder_becomes_a_link_once_it_is_open(
+    file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
+) -> None:
+    """Then SQLite opened the log of root's database, and our rows went there."""
+    database(file, logged=logged)
+    database(roots, logged=logged)
+    times = iter((0, 1))
+
+    def late(_number: int) -> int:
+        if found := next(times):
+            file.parent.rename(file.parent.with_name("away"))
+            file.parent.symlink_to(roots.parent)
+        return found
+
+    monkeypatch.setattr(sqlite_client, "_times", late)
+    with pytest.raises((CannotObserve, NotChangedError, ServerDownError)):
+        _add(file)
+    with closing(sqlite3.connect(roots)) as link:
+        assert not link.execute("SELECT * FROM users").fetchall()
+    assert [one.name for one in roots.parent.iterdir()] == [roots.name]
+
+
+def _add(file: Path) -> None:
+    with SQLITE.change({"path": str(file)}) as (_, run):
+        run("INSERT INTO users VALUES ('eve', 'x')", ())
 
 
 def test_a_folder_that_becomes_a_link(file: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
