@@ -11,6 +11,7 @@ import msgspec
 from mailauth.cli.migrate_default_scheme import _PAGE
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, taking_back
 from mailauth.cli.migrate_plan_run import flush, sampled, where_of
+from mailauth.cli.migrate_silent import answering
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
 from mailauth.cli.shared.progress import changing
@@ -58,9 +59,11 @@ def default_scheme(
     where, wishes = _asked(named, every=every)
     assert where.passdb
     change = changing_it.to_change(where.dovecot, *where.passdb, scheme.upper())
-    table = opened_whole(where, reading=not do_it)
+    with answering():
+        table = opened_whole(where, reading=not do_it)
     try:
-        must_be_as_it_is(where, table)
+        with answering():
+            must_be_as_it_is(where, table)
         wishes, sample = sampled(where, wishes, table, prove)
         for line in sample if not as_json else ():
             click.echo(line, err=True)

@@ -13,6 +13,7 @@ import msgspec
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, taking_back
 from mailauth.cli.migrate_plan_run import flush, hashers_of, where_of, workers_of
 from mailauth.cli.migrate_scheme import new_hashes
+from mailauth.cli.migrate_silent import answering
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
 from mailauth.cli.shared.given import without
@@ -81,13 +82,16 @@ def import_(
             import_list.opened(source, naming, report.add, named["encoding"], dialect)
         )
         report.lines = users.lines
-        table = opened(where)
+        with answering():
+            table = opened(where)
         stack.callback(table.close)
         workers = stack.enter_context(hashing)
         assert workers
-        must_be_as_it_is(where, table)
+        with answering():
+            must_be_as_it_is(where, table)
         if do_it:
-            must_be_possible(table)
+            with answering():
+                must_be_possible(table)
         seal = Sealing(seal_to, no_plaintexts)
         journal = _journal(where, table, goal, seal, overwrite) if do_it else None
         if journal:

@@ -16,6 +16,7 @@ from mailauth.cli.migrate_bind import bind_of
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, taking_back
 from mailauth.cli.migrate_loss import losing_of, none_loses
 from mailauth.cli.migrate_plan import _PLANNING
+from mailauth.cli.migrate_silent import answering
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
 from mailauth.cli.shared.given import without, words
@@ -124,9 +125,11 @@ def apply(
         return
     where, wishes = _asked(named)
     hashing = hashers_of(where.order, wishes.goal, jobs, dask)
-    table = opened_whole(where)
-    applying.must_be_possible(table)
-    must_be_as_it_is(where, table)
+    with answering():
+        table = opened_whole(where)
+        applying.must_be_possible(table)
+    with answering():
+        must_be_as_it_is(where, table)
     wishes, sample = sampled(where, wishes, table, named["prove"])
     if not accept_loss and (losing := losing_of(where, wishes)):
         none_loses(where, wishes, losing, _page(where, reading=True))
@@ -136,7 +139,9 @@ def apply(
             click.echo(line, err=True, nl=bool(line))
         stop = Stop()
         try:
-            with hashing as hashers, changing(table.count(), rate.says if rate else None) as tell, stop:
+            with answering():
+                count = table.count()
+            with hashing as hashers, changing(count, rate.says if rate else None) as tell, stop:
                 page = batch or (_GENTLE_PAGE if rate and rate.auto else _page(where))
                 work = applying.Applier(table, wishes, hashers, journal, tell, stop.asked, page, rate, each)
                 report = work.run()

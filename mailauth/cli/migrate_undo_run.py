@@ -8,6 +8,7 @@ import click
 
 from mailauth.cli.migrate_journal import must_be_of
 from mailauth.cli.migrate_plan_run import flush, told, where_of
+from mailauth.cli.migrate_silent import answering
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.progress import changing
 from mailauth.migrate import default_scheme
@@ -75,7 +76,8 @@ def _work(head: Head, where: Where, *, do_it: bool) -> Undoing | Removing:
     """What takes its batches back.  Raises UsageError, Refused, CannotObserve."""
     if head.kind:
         return Removing(opened_target(where.dovecot, no_directory(where), {}), do_it)
-    return Undoing(opened(where, reading=not do_it), do_it)
+    with answering():
+        return Undoing(opened(where, reading=not do_it), do_it)
 
 
 def _bare_stays(head: Head, where: Where) -> str:

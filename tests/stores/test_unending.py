@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 from click.testing import CliRunner
 
-from mailauth.cli import migrate_plan_run
+from mailauth.cli import migrate_plan_run, migrate_silent
 from mailauth.cli.main import cli
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.site import read_config
@@ -156,3 +156,14 @@ def test_a_plan_of_a_database_that_is_silent(monkeypatch: pytest.MonkeyPatch) ->
         done = CliRunner().invoke(cli, words)
     assert isinstance(done.exception, CannotObserve)
     assert "has not answered within 1 s, and nothing was counted" in str(done.exception)
+
+
+def test_an_apply_to_a_database_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libpq has no limit for an answer, and a silent server keeps none of its own."""
+    monkeypatch.setattr(migrate_silent, "_MOST", 1.0)
+    with server(silent_after_the_login) as port:
+        url = f"postgresql://mail@127.0.0.1:{port}/mail"
+        query = ("--rows-query", "SELECT userid AS user, password FROM users")
+        done = CliRunner().invoke(cli, ["migrate", "apply", "--apply", "--mend", "--url", url, *query])
+    assert isinstance(done.exception, CannotObserve)
+    assert "has not answered within 1 s, and this run changed nothing" in str(done.exception)
