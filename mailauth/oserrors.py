@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from mailauth.errors import CannotObserve, Ended
@@ -47,6 +48,21 @@ def ended(why: BaseException) -> str:
             return ""
     # /proc says ESRCH, and not which process, when one ends between open(2) and read(2): proc(5).
     return "a process ended while we looked" if isinstance(why, ProcessLookupError) else ""
+
+
+def raised_in(why: BaseException, libraries: Collection[str], begins: tuple[str, ...] = ("",)) -> bool:
+    """Whether one of these libraries raised it, at work for us: they read whatever a server answers.
+
+    ``begins``: how the names of those of its functions begin that read.  What it calls of ours is ours.
+    """
+    frame, found = why.__traceback__, False
+    while frame is not None:
+        name = str(frame.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        found = name != "mailauth" and (
+            found or (name in libraries and frame.tb_frame.f_code.co_name.startswith(begins))
+        )
+        frame = frame.tb_next
+    return found
 
 
 def place_of(bug: BaseException) -> str:

@@ -22,6 +22,7 @@ from mailauth.clients.door import (
 )
 from mailauth.clients.listening import stranger
 from mailauth.clients.sasl import CannotSayError, Exchange, Mechanism, load
+from mailauth.oserrors import raised_in
 from mailauth.overdue import overdue
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def prepare(door: Door, mechanism: Mechanism | None) -> None:
             verified()
 
 
+_LIBRARIES = ("imaplib", "poplib", "smtplib", "scramp")  # an empty line is an IndexError to poplib
 _INSECURE = "--insecure sends it anyway"
 _GRACE = 0.2  # seconds more for a step than for each of its answers
 
@@ -139,6 +141,10 @@ def converse(door: Door, mechanism: Mechanism | None, user: str, password: bytes
         return course.ended(answer, why.strerror or why)
     except ValueError as why:  # a number without end, or what else a library does not take
         return course.ended(Answer.BROKEN, f"the answer makes no sense ({why})")
+    except Exception as why:
+        if not raised_in(why, _LIBRARIES):
+            raise
+        return course.ended(Answer.BROKEN, f"the answer is not of the protocol {door.protocol}")
 
 
 def _session(course: _Course, door: Door, mechanism: Mechanism | None, user: str, password: bytes) -> Told:

@@ -159,7 +159,7 @@ class AuthSocket:
                 if not rest or rest[0] != number:
                     continue
                 if kind == "CONT":
-                    said = answer(base64.b64decode(rest[1] if len(rest) > 1 else ""))
+                    said = answer(self._challenge(rest[1] if len(rest) > 1 else ""))
                     self._send(f"CONT\t{number}\t{base64.b64encode(said).decode()}\n")
                 elif kind in ("OK", "FAIL"):
                     fields = tuple(field for field in rest[1:] if field)
@@ -170,6 +170,15 @@ class AuthSocket:
             raise NoAnswerInTime(f"{self._path}: auth did not answer within {waited:.0f} s.") from why
         except OSError as why:
             raise CannotObserve(f"{self._path}: the auth process stopped answering ({why}).") from why
+
+    def _challenge(self, told: str) -> bytes:
+        try:
+            return base64.b64decode(told)
+        except ValueError:
+            raise CannotObserve(
+                f"{self._path}: what listens there does not speak Dovecot's auth protocol (a challenge is no"
+                " base64)."
+            ) from None
 
     def _send(self, text: str) -> None:
         self._file.write(text.encode())

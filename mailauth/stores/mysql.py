@@ -43,7 +43,7 @@ def _ask(host: Host, timeout: float, template: str) -> Iterator[tuple[Escape, As
     raw = {kind: how for kind, how in pymysql.converters.conversions.items() if not isinstance(kind, int)}
     connection = mysql_client.connect(host, seconds=timeout, read=TIMEOUT, use_unicode=False, conv=raw)
     try:
-        with closing(connection):
+        with mysql_errors.understood(host), closing(connection):
             connection.query("SET SESSION TRANSACTION READ ONLY")
             number = connection.thread_id()
 
@@ -55,7 +55,8 @@ def _ask(host: Host, timeout: float, template: str) -> Iterator[tuple[Escape, As
                 cursor = connection.cursor(pymysql.cursors.SSCursor)
                 waits: list[str] = []
                 try:
-                    with waiting.watched(lambda: _waits_for(number, again), TIMEOUT / 2) as waits:
+                    watched = waiting.watched(lambda: _waits_for(number, again), TIMEOUT / 2)
+                    with mysql_errors.understood(host), watched as waits:
                         cursor.execute(query.encode("utf-8", "surrogateescape"))
                 except problems as why:
                     by_definer = why.args and why.args[0] in mysql_errors.BY_DEFINER
@@ -64,7 +65,8 @@ def _ask(host: Host, timeout: float, template: str) -> Iterator[tuple[Escape, As
                     raise refusal.waiting(refused, lambda: "".join(waits)) from None
                 names = [column[0] for column in cursor.description or ()]
                 try:
-                    return names, cursor.fetchmany(2) if names else ()
+                    with mysql_errors.understood(host), mysql_errors.unbuffered(cursor):
+                        return names, cursor.fetchmany(2) if names else ()
                 except problems as why:
                     # Then Dovecot takes it for a query without a row: driver_mysql_query_s() asks
                     # mysql_next_result() before it asks for the error, which that clears.  Measured.
@@ -149,14 +151,15 @@ _UTF8MB4 = 4  # bytes a character
 def _stream(host: Host) -> Session:
     link = mysql_client.connect(host, seconds=TIMEOUT, read=LONG)
     try:
-        with link.cursor() as cursor:
+        with mysql_errors.understood(host), link.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
     except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
         raise mysql_errors.of_query(why) from None
 
     def rows(query: str) -> Iterator[tuple[Value, ...]]:
         try:
-            with link.cursor(pymysql.cursors.SSCursor) as cursor:
+            asked = mysql_errors.unbuffered(link.cursor(pymysql.cursors.SSCursor))
+            with mysql_errors.understood(host), asked as cursor:
                 cursor.execute(query)
                 yield from streamed(cursor)
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
@@ -164,9 +167,9 @@ def _stream(host: Host) -> Session:
 
     def column(query: str) -> Column | None:
         try:
-            with link.cursor() as cursor:
+            with mysql_errors.understood(host), link.cursor() as cursor:
                 cursor.execute(query)
-                found = cursor.description[0]
+                found = (cursor.description or [(None, None)])[0]
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
             raise mysql_errors.of_query(why) from None
         kind = _TEXTS.get(found[1])
@@ -196,10 +199,11 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
             return cursor.fetchmany(2) if cursor.description else (), cursor.rowcount
 
         try:
-            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {ONE_LOCK}")
-            # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
-            yield lambda text: link.escape(text)[1:-1], run
-            link.commit()
+            with mysql_errors.understood(host):
+                cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {ONE_LOCK}")
+                # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
+                yield lambda text: link.escape(text)[1:-1], run
+                link.commit()
         except problems as why:
             code = why.args[0] if why.args else 0
             # table and column access denied; --read-only; a read-only transaction

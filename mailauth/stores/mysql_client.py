@@ -105,7 +105,8 @@ def connect(
     if pymysql.charset.charset_by_name(where.charset) is None:
         raise mysql_errors.of_charset(where.charset)
     try:
-        return opened(where, seconds, read, **more)
+        with mysql_errors.understood(host):
+            return opened(where, seconds, read, **more)
     except (pymysql.Error, OSError, ValueError, RuntimeError, LookupError) as why:
         raise mysql_errors.of_connect(why, on_socket=bool(where.socket)) from None
 
@@ -148,7 +149,8 @@ def with_tls(host: dict[str, str], seconds: float) -> bool:
     if where.tls:
         return False
     try:
-        opened(replace(where, tls=True, demanded=True), seconds, seconds).close()
+        with mysql_errors.understood(host):
+            opened(replace(where, tls=True, demanded=True), seconds, seconds).close()
     except (pymysql.Error, OSError, ValueError, RuntimeError, LookupError):
         return False
     return True

@@ -5,9 +5,14 @@ Source: MariaDB's "Error Code Reference".
 
 import errno
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from mailauth.errors import CannotObserve
+from mailauth.oserrors import raised_in
+from mailauth.stores.database import Host, at_server
+from mailauth.stores.drivers import pymysql
 from mailauth.stores.refusal import Refusal, unreachable, without_values
 from mailauth.stores.store import Failing
 from mailauth.visible import visible
@@ -43,6 +48,43 @@ _OF_THE_LINK = frozenset({2002, 2003, 2006, 2013, 2055})
 _TLS_ERROR = 2026
 _FIRST_OF_SERVER = 1000
 _OF_THE_CLIENT = range(2000, 3000)
+
+
+@contextmanager
+def understood(host: Host) -> Iterator[None]:
+    """Bytes that are not of the protocol end in an error of PyMySQL's, which raises whatever it runs into."""
+    try:
+        yield
+    except (pymysql.Error, OSError) as why:
+        if not str(why).startswith(_NO_PACKET):
+            raise
+        raise pymysql.InterfaceError(_STRANGE.format(at_server("mysql", host))) from None
+    except Exception as why:
+        if isinstance(why, RuntimeError) or not raised_in(why, ("pymysql",), _READING):
+            raise
+        raise pymysql.InterfaceError(_STRANGE.format(at_server("mysql", host))) from None
+
+
+@contextmanager
+def unbuffered(cursor: Any) -> Iterator[Any]:
+    """A cursor whose rows come as they are asked for, closed.
+
+    A result that broke off is forgotten: PyMySQL would read on as it is collected, and say that it cannot.
+    """
+    try:
+        yield cursor
+    except Exception:
+        if (result := cursor._result) is not None:  # noqa: SLF001 - it has no other name
+            result.unbuffered_active = False
+        cursor.connection = None
+        raise
+    finally:
+        cursor.close()
+
+
+_NO_PACKET = "Packet sequence number wrong"  # PyMySQL's: what most other protocols begin with
+_READING = ("_read", "_get_server", "_request_auth", "_get_desc", "_finish")  # its functions that do
+_STRANGE = "what {} answers is not of MariaDB's or MySQL's protocol; see what listens there"
 
 
 def of_connect(why: Exception, *, on_socket: bool) -> CannotObserve:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mailauth.errors import CannotObserve, Refused
 from mailauth.stores import mysql_client, mysql_errors, obstacles
-from mailauth.stores.database import LOCK, LONG, Host, quoted
+from mailauth.stores.database import LOCK, LONG, Host, at_server, quoted
 from mailauth.stores.drivers import pymysql
 from mailauth.stores.obstacles import Rows
 from mailauth.stores.store import as_bytes
@@ -55,6 +55,7 @@ class Mysql:
     apart = False
 
     def __init__(self, host: Host) -> None:
+        self._host = host
         self._link = mysql_client.connect(host, read=LONG, client_flag=pymysql.constants.CLIENT.FOUND_ROWS)
         self._made = False
         self._alone = False  # no temporary table may be made: rows are written one by one
@@ -91,13 +92,13 @@ class Mysql:
         """
         schema, name = mysql_client.names_of(table)
         try:
-            [[server]] = self.rows("SELECT @@server_uuid", ())
+            [server] = self._one("SELECT @@server_uuid", ())
         except (CannotObserve, Refused):
-            [[server]] = self.rows("SELECT CONCAT(@@hostname, ' ', @@datadir)", ())
+            [server] = self._one("SELECT CONCAT(@@hostname, ' ', @@datadir)", ())
             with suppress(CannotObserve, Refused):  # an older one
-                [[own]] = self.rows("SELECT @@server_uid", ())
+                [own] = self._one("SELECT @@server_uid", ())
                 server = f"{_text(server)} {_text(own)}"
-        [[database]] = self.rows("SELECT COALESCE(%s, DATABASE())", (schema,))
+        [database] = self._one("SELECT COALESCE(%s, DATABASE())", (schema,))
         return f"mysql {_text(server)} {_text(database)}.{name}"
 
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
@@ -146,6 +147,13 @@ class Mysql:
             found: Sequence[Sequence[Any]] = cursor.fetchall()
             self._link.commit()
             return found
+
+    def _one(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        """The one row, of one column, of a query that has no other."""
+        found = self.rows(statement, values)
+        if [len(row) for row in found] != [1]:
+            raise CannotObserve(f"{at_server('mysql', self._host)} answers {statement} with no single value.")
+        return found[0]
 
     def among(self, names: Names, keys: Sequence[Key]) -> tuple[str, Sequence[Any]]:
         return among(names, keys, self.mark)
@@ -226,7 +234,8 @@ class Mysql:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
+            with mysql_errors.understood(self._host):
+                yield
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
             code = why.args[0] if why.args else 0
             if code in _BUSY:

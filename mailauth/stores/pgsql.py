@@ -126,7 +126,9 @@ def _copied(field: bytes) -> Value:
     """A field of COPY's text form."""
     if b"\\" not in field:
         return field
-    return None if field == rb"\N" else _ESCAPE.sub(lambda found: bytes([_COPIED[found[0][1]]]), field)
+    if field == rb"\N":
+        return None
+    return _ESCAPE.sub(lambda found: bytes([_COPIED.get(found[0][1], found[0][1])]), field)
 
 
 def _stream(host: Host) -> Session:
