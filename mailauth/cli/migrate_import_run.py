@@ -73,7 +73,6 @@ def import_(
         mechanisms=() if accept_loss else where.offered,
     )
     naming, report = named_by(*where.passdb) if where.passdb else as_written, bulk.Imported()
-    rate = rate if do_it else None  # of rows that are changed
     with ExitStack() as stack:
         source = stack.enter_context(opened_file(file))
         report.each = stack.enter_context(listed(users_out))
@@ -89,22 +88,24 @@ def import_(
         assert workers
         with answering():
             must_be_as_it_is(where, table)
-        if do_it:
-            with answering():
+            if do_it:
                 must_be_possible(table)
-        seal = Sealing(seal_to, no_plaintexts)
-        journal = _journal(where, table, goal, seal, overwrite) if do_it else None
+        journal = _journal(where, table, goal, Sealing(seal_to, no_plaintexts), overwrite) if do_it else None
         if journal:
             stack.callback(journal.close)
-        if where.passdb is None and not (verify_only or accept_loss) and (asked := question(goal.scheme)):
-            click.echo(f"mailauth: {asked}", err=True)
-        tell = stack.enter_context(changing(users.lines, rate.says if rate else None))
-        stop = stack.enter_context(Stop())
-        bulk.Import(
-            table, users, naming, check, workers, journal, report, tell, stop.asked, batch, rate
-        ).run()
+        if not (where.passdb or verify_only or accept_loss):
+            _asked(goal)
+        pace = rate if do_it else None  # of rows that are changed
+        tell = stack.enter_context(changing(users.lines, pace.says if pace else None))
+        asks = stack.enter_context(Stop()).asked
+        bulk.Import(table, users, naming, check, workers, journal, report, tell, asks, batch, pace).run()
     flush(where, named, report.new if do_it else 0)
     _told(report, table.place, journal.head if journal else None, as_json, verify_only)
+
+
+def _asked(goal: Goal) -> None:
+    if asked := question(goal.scheme):
+        click.echo(f"mailauth: {asked}", err=True)
 
 
 def _one_way(scheme: str, *, verify_only: bool, changes: bool) -> None:

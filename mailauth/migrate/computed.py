@@ -56,7 +56,8 @@ def must_be_what_is_read(where: Where) -> None:
 
 
 def _place(where: Where) -> str:
-    return where.passdb[1].source.place if where.passdb and where.passdb[1].source else where.label
+    source = where.passdb[1].source if where.passdb else None
+    return source.place if isinstance(source, SqlSource) else where.label
 
 
 def _asked(where: Where) -> dict[str, bytes | None]:
