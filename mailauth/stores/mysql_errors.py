@@ -56,7 +56,8 @@ def understood(host: Host) -> Iterator[None]:
     try:
         yield
     except (pymysql.Error, OSError) as why:
-        if not str(why).startswith(_NO_PACKET):
+        # one without a number is PyMySQL's own, of a packet out of turn: most other protocols begin so
+        if not isinstance(why, pymysql.InternalError) or (why.args and isinstance(why.args[0], int)):
             raise
         raise pymysql.InterfaceError(_STRANGE.format(at_server("mysql", host))) from None
     except Exception as why:
@@ -82,7 +83,6 @@ def unbuffered(cursor: Any) -> Iterator[Any]:
         cursor.close()
 
 
-_NO_PACKET = "Packet sequence number wrong"  # PyMySQL's: what most other protocols begin with
 _READING = ("_read", "_get_server", "_request_auth", "_get_desc", "_finish")  # its functions that do
 _STRANGE = "what {} answers is not of MariaDB's or MySQL's protocol; see what listens there"
 
