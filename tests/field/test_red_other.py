@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -55,9 +55,18 @@ def checked(one: Rig) -> tuple[int, str]:
 @contextmanager
 def session(one: Rig, user: str = USER) -> Iterator[imaplib.IMAP4]:
     """A mail client that has logged in; it logs out."""
-    with imaplib.IMAP4("127.0.0.1", one.ports["imap"], timeout=60) as client:
+    with ExitStack() as stack:
+        client = imaplib.IMAP4("127.0.0.1", one.ports["imap"], timeout=60)
+        stack.callback(_closed, client)
+        stack.enter_context(client)
         client.login(user, SECRET)
         yield client
+
+
+def _closed(client: imaplib.IMAP4) -> None:
+    """Also where the server hung up, which imaplib's own end leaves open."""
+    with suppress(OSError):
+        client.shutdown()
 
 
 def test_a_program_that_cannot_be_run(rig: MakeRig) -> None:
