@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from mailauth.cli.migrate_options import json_option, rule_options
+from mailauth.cli.migrate_options import json_option, ldif_rule_options
 from mailauth.cli.shared.command import Command
 
 
 @click.command(cls=Command)
 @click.argument("entries", metavar="FILE.ldif|-")
-@rule_options
+@ldif_rule_options
 @click.option(
     "--attribute",
     default="userPassword",

@@ -163,8 +163,25 @@ def seal_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_rehash = click.option("--rehash", metavar="SCHEME", help="Hash plaintext passwords with this scheme.")
+_prove = click.option(
+    "--prove",
+    metavar="FILE.csv",
+    help="CSV user,password of known passwords, which show what strings without {SCHEME} are.",
+)
+
+
 def rule_options(command: Callable[..., None]) -> Callable[..., None]:
     """What is to be done."""
+    return _rule_options(command)
+
+
+def ldif_rule_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What is to be done with strings of a file: the options that need a store are left out."""
+    return _rule_options(command, left_out=(_rehash, _prove))
+
+
+def _rule_options(command: Callable[..., None], left_out: tuple[object, ...] = ()) -> Callable[..., None]:
     for option in (
         click.option(
             "--rules",
@@ -187,16 +204,12 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
             is_flag=True,
             help="Repair strings that were cut, padded, quoted or misnamed, where nothing is lost.",
         ),
-        click.option("--rehash", metavar="SCHEME", help="Hash plaintext passwords with this scheme."),
+        _rehash,
         _profile,
         click.option(
             "--origin", metavar="NAME", help="Software that made strings without {SCHEME}: md5, nt, plain ..."
         ),
-        click.option(
-            "--prove",
-            metavar="FILE.csv",
-            help="CSV user,password of known passwords, which show what strings without {SCHEME} are.",
-        ),
+        _prove,
         click.option(
             "--only",
             multiple=True,
@@ -204,5 +217,6 @@ def rule_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Change only strings whose new scheme is this one.",
         ),
     ):
-        command = option(command)
+        if option not in left_out:
+            command = option(command)
     return command

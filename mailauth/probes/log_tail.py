@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailauth.dovecot import journalctl, typed
-from mailauth.dovecot.authconfig import SqlSource
+from mailauth.dovecot.authconfig import SQL_DRIVERS, SqlSource
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logcensus import Census, Trouble
@@ -283,7 +283,7 @@ def _is_start(line: bytes, stamps: Stamps) -> bool:
 
 
 def _lost_database(event: LogEvent) -> bool:
-    return event.kind is LogKind.BACKEND and event.driver in ("mysql", "pgsql", "sqlite")
+    return event.kind is LogKind.BACKEND and event.driver in SQL_DRIVERS
 
 
 def _trouble(what: str, one: Trouble, now: datetime) -> LogTrouble:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailauth import digits
 from mailauth.dovecot import typed
-from mailauth.dovecot.authconfig import FileSource, SqlSource
+from mailauth.dovecot.authconfig import SQL_DRIVERS, FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
@@ -121,7 +121,7 @@ def _own_place(scene: Scene) -> bool:
 
 
 # Those that say of any name whether it is there.  static asks the passdbs, prefetch knows nobody.
-_SAYING = frozenset({"sql", "mysql", "pgsql", "sqlite", "ldap", "passwd", "passwd-file", "lua", "dict"})
+_SAYING = frozenset({*SQL_DRIVERS, "sql", "ldap", "passwd", "passwd-file", "lua", "dict"})
 
 
 def userdbs_fail(scene: Scene) -> str:

@@ -21,9 +21,8 @@ _CASE = "--service --from-address=127.0.0.1 --host --mechanism=PLAIN --login"
 _DOVECOT = "--config --pid --container"
 _STORE = f"{_DOVECOT} --passdb --url --url-fd --rows-query --default-scheme --dovecot"
 _BIND = "--bind-dn --bind-password-fd --bind-password-file --insecure"
-_RULES = (
-    "--rules --prefix --prefix-default --trim --relabel --convert --mend --rehash --origin --prove --only"
-)
+_RULES_OF_STRINGS = "--rules --prefix --prefix-default --trim --relabel --convert --mend --origin --only"
+_RULES = f"{_RULES_OF_STRINGS} --rehash --prove"
 _SEAL = "--seal-to --no-undo-for-plaintexts --rate"
 _OF_A_STORE = {
     "": "--default-scheme=PLAIN --insecure --bind-password-fd --bind-password-file",
@@ -129,8 +128,8 @@ ROWS: dict[str, Row] = {
     ),
     "migrate keygen": Row(),
     "migrate ldif": Row(
-        f"{_RULES} --attribute --default-scheme --dovecot --out --undo-out --json",
-        {"x --prefix": "--rehash=CRYPT --prove=x --profile"},
+        f"{_RULES_OF_STRINGS} --attribute --default-scheme --dovecot --out --undo-out --json",
+        {"x --prefix": "--profile"},
     ),
     "migrate move": Row(
         f"{_STORE} --to --to-passdb --to-rows-query --fill --domain --accept-field-loss --seal-to --rate"
