@@ -43,14 +43,21 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         with inroot.opened(path) as file:
             yield file
         return
-    with ExitStack() as both:
+    with held(path) as ours, os.fdopen(os.dup(ours), "rb") as reader:
+        yield reader
+
+
+@contextmanager
+def held(path: Path, how: int = os.O_RDONLY) -> Iterator[int]:
+    """A descriptor of a regular file in our own root, which no link of a user's leads to.  Raises OSError."""
+    with ExitStack() as stack:
         try:
-            held = both.enter_context(replacing.held(path))
+            file = stack.enter_context(replacing.held(path, how))
         except Refused as why:
             raise OSError(errno.ELOOP, f"not followed: {why.reason.removesuffix('.')}") from None
-        if not stat.S_ISREG(os.fstat(held).st_mode):
+        if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
-        yield both.enter_context(os.fdopen(os.dup(held), "rb"))
+        yield file
 
 
 def lookup(path: Path, user: str, shown_as: str = "", *, varies: bool = False) -> Record:

@@ -85,12 +85,12 @@ def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[int]:
+def held(path: Path, how: int = os.O_RDONLY) -> Iterator[int]:
     """A descriptor of the file or folder that a path leads to, as ``opened`` finds it.  Raises as that."""
     real = _real(path, str(path))
     folder = _folder(real.parent, os.O_PATH)
     try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        flags = how | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         file = os.open(real.name or ".", flags, dir_fd=folder)
     finally:
         os.close(folder)

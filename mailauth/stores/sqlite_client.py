@@ -13,12 +13,12 @@ from typing import Any
 
 from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve
-from mailauth.stores import passwd_file
+from mailauth.stores import sqlite_file
 from mailauth.stores.database import TIMEOUT, Host
 from mailauth.stores.refusal import Refusal, without_values
+from mailauth.stores.sqlite_file import FDS
 from mailauth.stores.store import Failing
 
-_FDS = Path("/proc/self/fd")
 _LONGEST = 16 * 1024 * 1024  # bytes of a value, or of a row
 
 
@@ -74,19 +74,18 @@ def to_change(path: Path, *, timeout: float, check_same_thread: bool = True) -> 
 def _opened(path: Path, mode: Callable[[Path, bytes], str], **more: Any) -> sqlite3.Connection:
     """SQLite opens by name: what it has opened must be the file that was looked at, by no link of a user's.
 
-    ``mode`` is asked with the real name and the file's first bytes.  No pipe is waited for.
+    ``mode`` is asked with the real name and the file's first bytes.
     """
-    with passwd_file.opened(path) as file:
+    with sqlite_file.looked_at(path) as (file, head):
         real, guarded = path, _guarded(path)
         if guarded:
-            real = (_FDS / str(file.fileno())).readlink()
-        before = _times(file.fileno()) if guarded else 0
-        head = file.read(100)
+            real = (FDS / str(file)).readlink()
+        before = _times(file) if guarded else 0
         link: sqlite3.Connection = sqlite3.connect(
             f"{real.as_uri()}?mode={mode(real, head)}", uri=True, **more
         )
         try:
-            unseen = guarded and _times(file.fileno()) == before and not _is_at(file.fileno(), real)
+            unseen = guarded and _times(file) == before and not _is_at(file, real)
             anothers = unseen or (guarded and head[18:19] == b"\x02" and _log_is_anothers(link))
         except sqlite3.Error:
             link.close()
@@ -118,7 +117,7 @@ def _log_is_anothers(link: sqlite3.Connection) -> bool:
     if mode not in ("wal", b"wal") or not _guarded(path):
         return False
     log = path.with_name(f"{path.name}-wal")
-    for one in _FDS.iterdir():
+    for one in FDS.iterdir():
         with suppress(OSError):
             if one.readlink() == log:
                 return False
@@ -126,13 +125,13 @@ def _log_is_anothers(link: sqlite3.Connection) -> bool:
 
 
 def _guarded(path: Path) -> bool:
-    return os.geteuid() == 0 and inroot.process_of(path) is None and _FDS.is_dir()
+    return os.geteuid() == 0 and inroot.process_of(path) is None and FDS.is_dir()
 
 
 def _times(file: int) -> int:
     """How many descriptors of ours have the file open."""
     wanted, found = os.fstat(file), 0
-    for one in _FDS.iterdir():
+    for one in FDS.iterdir():
         with suppress(OSError):
             found += os.path.samestat(os.fstat(int(one.name)), wanted)
     return found
@@ -188,12 +187,6 @@ _OF_THE_FILE = (
 _OURS = ("SQLITE_READONLY", "SQLITE_TOOBIG", "SQLITE_NOMEM")
 
 
-def head_of(path: Path) -> bytes:
-    """The first bytes of the file.  Raises OSError, also where it is no regular file."""
-    with inroot.opened(path) as file:
-        return file.read(100)
-
-
 # In SQLite's first page: how many entries its list of tables has.  And the largest page.
 _SCHEMA_CELLS, _PAGE_MOST = slice(103, 105), 65536
 
@@ -207,6 +200,5 @@ def _is_empty(path: Path) -> bool:
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
         return False
-    with inroot.opened(path) as file:
-        head = file.read(_SCHEMA_CELLS.stop)
-    return not head or (path.stat().st_size <= _PAGE_MOST and not any(head[_SCHEMA_CELLS]))
+    with sqlite_file.looked_at(path) as (_, head):
+        return not head or (path.stat().st_size <= _PAGE_MOST and not any(head[_SCHEMA_CELLS]))
