@@ -3,10 +3,13 @@
 import ast
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -27,8 +30,29 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mailauth"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 RULE_FILES = sorted(p for p in (PACKAGE / "rules").glob("*.py") if re.match(r"[a-z]+\d{3}_", p.name))
+TOP = frozenset(
+    {".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"}
+    | {"bench", "bin", "docs", "mailauth", "mkdocs.yml", "notebooks", "pyproject.toml", "tests"}
+)
+NOT_OURS = frozenset({".git", "PKG-INFO"})  # git's own, and what an sdist has beside the tree
 HEADINGS = ["What you see", "Why", "How we know", "What to do"]
 RETIRED: frozenset[str] = frozenset()  # codes that were used once; they never come back
+
+
+def _at_the_top() -> set[str]:
+    """What is committed; without git, as in an sdist or another Debian's root, what is not ignored."""
+    with suppress(OSError, subprocess.CalledProcessError):
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        if listed:
+            return {os.fsdecode(name.partition(b"/")[0]) for name in listed.split(b"\0") if name}
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    names = {path.name for path in ROOT.iterdir()} - NOT_OURS
+    return {name for name in names if not any(fnmatch(name, one) for one in ignored)}
+
+
+def test_no_stray_file_is_at_the_top_of_the_repository() -> None:
+    """A command that was tried there left its report, and it was committed: what belongs there is listed."""
+    assert _at_the_top() == TOP
 
 
 def test_every_rule_file_is_in_the_table_and_the_table_has_no_other() -> None:
