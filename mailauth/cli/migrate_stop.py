@@ -1,9 +1,9 @@
 """How a migration is asked to stop."""
 
+import os
 import signal
+from contextlib import suppress
 from typing import Any, Self
-
-import click
 
 
 class Stop:
@@ -30,4 +30,5 @@ class Stop:
             signal.signal(kind, signal.SIG_DFL)
             signal.raise_signal(kind)
         self._asked = True
-        click.echo("stopping after this batch; once more ends at once", err=True)
+        with suppress(OSError):  # nobody may read it any more; and what is written now was not, perhaps
+            os.write(2, b"stopping after this batch; once more ends at once\n")

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from mailauth.cli.shared.patience import naming
@@ -112,7 +112,7 @@ def changing(
             elif total and now - said > _A_LINE:
                 said = now
                 left = max(total - looked, 0) / max(rate, 0.001)
-                sys.stderr.write(f"mailauth: {looked} of {total} rows, {text}, {left:.0f} s left\n")
+                _line(f"{looked} of {total} rows, {text}, {left:.0f} s left")
 
         yield told
 
@@ -129,7 +129,13 @@ def saying(*, on: bool) -> Iterator[Callable[[str], None]]:
             if tell:
                 tell(done, visible(what))
             elif on:
-                sys.stderr.write(f"mailauth: {visible(what)} ...\n")
-                sys.stderr.flush()
+                _line(f"{visible(what)} ...")
 
         yield step
+
+
+def _line(text: str) -> None:
+    """Where nobody reads any more, what is being changed must not end half done for that."""
+    with suppress(OSError):
+        sys.stderr.write(f"mailauth: {text}\n")
+        sys.stderr.flush()
