@@ -49,7 +49,7 @@ def move(
     filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
     target, aside = opened_target(there.dovecot, no_directory(there), filled), Aside()
     try:
-        with opened(users_out) as each:
+        with opened(users_out) as each, changing(None) as tell:
             rows = read(where.dovecot, where.source)
             found = moving.plan(
                 rows,
@@ -60,6 +60,7 @@ def move(
                 each,
                 reads=there.reader,
                 accept_fields=accept_fields,
+                tell=tell,
             )
         if fields := _own_fields(where):
             note = f"{where.label} gives every user {', '.join(fields)}: whoever reads the target must, too"
@@ -122,7 +123,7 @@ def _carry_out(
     journal.head = replace(journal.head, kind=moving.KIND)
     journal.save()
     try:
-        with changing(len(found.swaps)) as tell, Stop() as stop:
+        with changing(len(found.swaps), rate.says if rate else None) as tell, Stop() as stop:
             report = moving.Mover(target, journal, tell, stop.asked, rate).run(found)
     finally:
         journal.close()

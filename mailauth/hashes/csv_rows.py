@@ -4,7 +4,6 @@ Headers: Google Workspace's bulk upload, Microsoft 365's and Entra's bulk create
 cPanel's address importer, Plesk's mail_auth_view, hMailServer's hm_accounts, MDaemon's account export.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import BinaryIO
 
 from mailauth import digits
 from mailauth.errors import UsageError
-from mailauth.hashes import batch
+from mailauth.hashes import csv_lines
 from mailauth.hashes.hash import Password
 
 _DELIMITERS = ",;\t|"
@@ -89,7 +88,7 @@ def read_csv(file: BinaryIO, dialect: Dialect = AS_SEEN) -> Iterator[CsvRow]:
     that should have been quoted, spoils its own line only, and no half of a password is taken for one.
     Raises UsageError where the columns are not plain.
     """
-    lines = _lines(file)
+    lines = (one for one in csv_lines.numbered(file) if one[1])
     first = list(islice(lines, _LOOKED_AT))
     if not first:
         return
@@ -103,14 +102,6 @@ def read_csv(file: BinaryIO, dialect: Dialect = AS_SEEN) -> Iterator[CsvRow]:
     for number, text in chain(first[1:] if layout.header else first, lines):
         if not (layout.framed and re.fullmatch(r"\+[-+]+\+", text)):
             yield _row(number, text, layout, dialect.quote)
-
-
-def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(batch.read_lines(file), 1):
-        text = raw.decode("utf-8", "surrogateescape")
-        text = text.removeprefix("\ufeff") if number == 1 else text
-        if text:
-            yield number, text
 
 
 def _row(number: int, text: str, layout: _Layout, quote: str) -> CsvRow:
@@ -138,12 +129,7 @@ def _fields(text: str, delimiter: str, quote: str, *, framed: bool) -> list[str]
         if not (bare.startswith("|") and bare.endswith("|") and len(bare) > 1):
             return []
         return [field.strip() for field in bare[1:-1].split("|")]
-    if not quote:
-        return text.split(delimiter)
-    try:
-        return next(csv.reader([text], strict=True, delimiter=delimiter, quotechar=quote), [])
-    except csv.Error:
-        return []
+    return csv_lines.fields(text, delimiter, quote)
 
 
 @dataclass(frozen=True, slots=True)

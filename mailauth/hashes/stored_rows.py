@@ -1,13 +1,12 @@
 """Users and their stored strings: a CSV, or lines as a passwd-file, htpasswd or shadow has them."""
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO
 
 from mailauth.errors import MailauthError
-from mailauth.hashes import batch, making
+from mailauth.hashes import batch, csv_lines, making
 from mailauth.hashes.csv_rows import UNSEEN_NAME
 from mailauth.visible import cell_text, is_visible
 
@@ -50,16 +49,14 @@ def read(file: BinaryIO) -> Iterator[StoredRow]:
     or not: hashes have commas.
     """
     columns: _Columns | None = None
-    for number, raw in enumerate(batch.read_lines(file), 1):
-        text = raw.decode("utf-8", "surrogateescape")
-        text = text.removeprefix("\ufeff") if number == 1 else text
+    for number, text in csv_lines.numbered(file):
         if not text.strip() or (text.startswith("#") and (columns is None or columns.separator == ":")):
             continue
         if columns is None:
             columns = _columns(text)
             if columns.named:
                 continue
-        yield _row(number, raw, text, columns)
+        yield _row(number, text, columns)
 
 
 def _columns(text: str) -> _Columns:
@@ -72,8 +69,8 @@ def _columns(text: str) -> _Columns:
     return _Columns(separator)
 
 
-def _row(number: int, raw: bytes, text: str, columns: _Columns) -> StoredRow:
-    if len(raw) > batch.LONGEST_LINE:
+def _row(number: int, text: str, columns: _Columns) -> StoredRow:
+    if csv_lines.too_long(text):
         return StoredRow("", error=f"line {number}: longer than {batch.LONGEST_LINE} bytes")
     fields = _fields(text, columns)
     if len(fields) <= max(columns.user, columns.stored) or not fields[columns.user]:
@@ -89,16 +86,12 @@ def _row(number: int, raw: bytes, text: str, columns: _Columns) -> StoredRow:
 
 
 def _fields(text: str, columns: _Columns) -> list[str]:
-    """None for what is no line of a CSV."""
     if columns.separator == ":":
         return text.split(":")
     two = columns.named in {0, 2} and (columns.user, columns.stored) == (0, 1)
     if two and '"' not in text:
         return text.split(columns.separator, 1)
-    try:
-        return next(csv.reader([text], strict=True, delimiter=columns.separator), [])
-    except csv.Error:
-        return []
+    return csv_lines.fields(text, columns.separator)
 
 
 def tasks(rows: Iterator[StoredRow]) -> Iterator[list[StoredRow]]:

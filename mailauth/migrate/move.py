@@ -9,6 +9,7 @@ import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from mailauth.stores.swaps import Row, Swap
 
 KIND = "move"  # of its journal
 BATCH = 500
+_GENTLE = 100
 _PAGE = 20_000
 _SHARE = 20  # a file is written again for a twentieth of its lines
 _NAMED = 5
@@ -197,8 +199,11 @@ def plan(
     *,
     reads: Reader | None = None,
     accept_fields: bool = False,
+    tell: Tell,
 ) -> Moving:
     """Reads both, changes nothing; ``reads``: who reads the strings there.  ``aside`` holds what is found.
+
+    ``tell`` counts the rows of both stores, and then those of the source again, which are judged.
 
     The source is read once, and whole, before anything is judged.
 
@@ -206,19 +211,23 @@ def plan(
     """
     if stops := [one.says for one in target.obstacles() if one.stops]:
         raise Refused(f"CANNOT BE DONE: {'; '.join(stops)}.")
+    looked = 0
     for rows in pages(target, None, _PAGE):
         aside.there(rows)
+        tell(looked := looked + len(rows), 0)
     source = aside.pile(Listed)
     for some in _by(iter(found), lambda: _PAGE):
         rows_of = [one for one in some if not one.never]
         aside.ours(user for one in rows_of if (user := _named(one, domain)) is not None)
         for one in rows_of:
             source.add(one)
+        tell(looked := looked + len(some), 0)
     aside.ready()
     adds = aside.pile(Swap)
     planning = _Planning(reader, reads or reader, target, aside, domain, accept_fields, each, adds)
     for some in _by(iter(source), lambda: BATCH):
         planning.page(some)
+        tell(looked := looked + len(some), 0)
     return Moving(target.place, planning.kinds(), tuple(planning.notes()), adds, aside.rows)
 
 
@@ -256,7 +265,10 @@ class Mover:
     def _to_the_end(self, found: Moving) -> bool:
         """Whether it got there."""
         rows = iter(found.swaps)
-        for some in _by(rows, lambda: batch_of(self.target, found.there + self.report.written)):
+        gentle = self.pace is not None and self.pace.auto
+        for some in _by(
+            rows, lambda: batch_of(self.target, found.there + self.report.written, gentle=gentle)
+        ):
             if self.stopped():
                 self.report.stopped = True
                 return False
@@ -272,6 +284,7 @@ class Mover:
         self.report.looked_at += len(some)
         self.tell(self.report.looked_at, self.report.written)
         if self.pace:
+            self.pace.probe(partial(self.target.now, [some[0].row.key]))
             self.pace.wait(self.report.written, self.stopped)
 
     def _save(self) -> None:
@@ -279,6 +292,10 @@ class Mover:
         self.journal.save()
 
 
-def batch_of(target: Target, rows: int) -> int:
-    """How many rows go at once into a target of so many: what is replaced whole is not for each few."""
-    return min(_PAGE, max(BATCH, rows // _SHARE)) if target.whole else BATCH
+def batch_of(target: Target, rows: int, *, gentle: bool = False) -> int:
+    """How many rows go at once into a target of so many: what is replaced whole is not for each few.
+
+    ``gentle``: the rate follows the store's answers, which are measured between two batches.
+    """
+    least = _GENTLE if gentle else BATCH
+    return min(_PAGE, max(least, rows // _SHARE)) if target.whole else least

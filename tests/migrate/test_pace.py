@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from mailauth.cli.main import cli
 from mailauth.cli.shared import progress
 from mailauth.migrate.pace import Pace, auto
 from tests.cli.running import mailauth
@@ -61,6 +63,24 @@ def test_each_line_of_a_log_says_it(
     assert "answers" not in first
     assert "5 of 10 rows, 4 changed" in then
     assert f" rows/s, {pace.says()}, " in then
+
+
+@pytest.mark.parametrize(("rate", "limit"), [("auto", ", so at most "), ("5000", " s left")])
+def test_a_move_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: str, limit: str) -> None:
+    """How the store answers, the rate and the time left, between the batches and at the end."""
+    monkeypatch.setattr(progress, "_A_LINE", -1.0)
+    monkeypatch.setenv("MAILAUTH_STATE", str(tmp_path / "state"))
+    source, to, rows = tmp_path / "from", tmp_path / "to", 510
+    source.write_text("".join(f"u{n}:{{PLAIN}}x{n}\n" for n in range(rows)))
+    to.touch()
+    words = ["--url", f"passwd-file:{source}", "--to", f"passwd-file:{to}", "--rate", rate, "--apply"]
+    done = CliRunner().invoke(cli, ["migrate", "move", *words])
+    assert done.exit_code == 0, done.output
+    said = [line for line in done.stderr.splitlines() if f" of {rows} rows, " in line]
+    assert len(said) == (6 if rate == "auto" else 2)
+    assert f"{rows} of {rows} rows, {rows} changed, " in said[-1]
+    assert "the store answers in " in said[-1]
+    assert limit in said[-1]
 
 
 def test_auto_changes_all_rows_of_a_store_and_takes_them_back(migrated: Make, store: str) -> None:
