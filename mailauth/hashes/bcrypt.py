@@ -72,7 +72,7 @@ def _why_not(payload: bytes) -> Params | Flaw:  # noqa: C901, PLR0912 - crypt_bl
     if len(text) > LENGTH:
         more = text[LENGTH:]
         if not more.translate(None, ALPHABET):
-            return _never(surplus(len(more), f"a bcrypt hash has {LENGTH}"), LENGTH)
+            return surplus(len(more), f"a bcrypt hash has {LENGTH}", LENGTH)
         return _never(f"after {LENGTH} characters it {trailing(more)}", LENGTH)
     if ALPHABET.index(text[59]) & 3:
         return _never("the last character of the digest is not canonical: bcrypt never writes it", 59)

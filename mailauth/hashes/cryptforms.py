@@ -347,7 +347,7 @@ def _in_form(form: Form, text: bytes) -> Flaw:  # noqa: C901, PLR0912 - one sent
         return _no(f"cut off: {len(text)} of {whole} characters", len(text), cut=True)
     if length > form.digest:
         has = f"a {form.kind} hash has a digest of {form.digest}"
-        return _no(surplus(length - form.digest, has), digest_at + form.digest)
+        return surplus(length - form.digest, has, digest_at + form.digest)
     if form.kind == "$3$":
         return _no("libxcrypt writes $3$$ and the hex in small letters", at)
     foreign = first_foreign(text[digest_at:], CRYPT64)

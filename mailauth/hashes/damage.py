@@ -52,16 +52,15 @@ def classify(
     opens = kind in (Kind.LOCKED, Kind.EMPTY) and isinstance(parsed, Hash) and parsed.scheme.stores_password
     can_be = tuple(one.what for one in bare.likely(text)) if kind is Kind.NO_PREFIX and not scheme else ()
     mendable = kind not in _LOST and _mends(text, kind, reader, password)
+    if isinstance(detail, Flaw):
+        return Damage(kind, detail.reason, mendable, scheme, can_be, opens, detail.surplus)
     return Damage(kind, detail, mendable, scheme, can_be, opens)
-
-
-_GUESSED = ("named for", "made from")
 
 
 def _mends(text: bytes, kind: Kind, reader: Reader, password: Password | None) -> bool:
     if kind is Kind.OTHER:
         again = mend.mend(text, dovecot=reader.dovecot, allow_weak=reader.allow_weak)
-        return again is not None and not any(step.startswith(_GUESSED) for step in again.steps)
+        return again is not None and not again.guessed
     return way_back.mended(text, reader, password) is not None
 
 
@@ -99,12 +98,12 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
             return Kind.WEAK, parsed.reason, ""
         parsed = allowed  # 2.4 calls all DES that stands under {CRYPT} and begins with no $
     if reader.noscheme and text.startswith(b"{"):
-        return Kind.OTHER, parsed.reason, ""
+        return Kind.OTHER, parsed, ""
     if name is None and (said := damage_forms.leftover(text)):
         return said
     if said := digest_damage.of_password(payload, name, None, password, reader.user):
         return said
-    return _Look(reader, parsed).at(text) or (Kind.OTHER, parsed.reason, "")
+    return _Look(reader, parsed).at(text) or (Kind.OTHER, parsed, "")
 
 
 _LOCKS = (b"!", b"*")
@@ -244,7 +243,7 @@ class _Look:
             yield Kind.TWO_PREFIXES, "a second {SCHEME} follows the first", payload
 
     def _of(self, name: bytes | None, payload: bytes, flaw: Flaw | None, depth: int) -> Said:
-        reason = (self._flaw or flaw or Flaw(Verdict.MISMATCH, "no hash that this Dovecot has")).reason
+        told = self._flaw or flaw or Flaw(Verdict.MISMATCH, "no hash that this Dovecot has")
         if one_case := notation.one_case(payload):
             return Kind.ONE_CASE, one_case, ""
         eaten = damage_forms.eaten(name, payload)
@@ -257,12 +256,8 @@ class _Look:
         if label and known not in damage_forms.takers(label):
             return self._relabelled(name, label, payload, depth)
         if label:
-            return damage_forms.within(label, payload, flaw) or (
-                Kind.OTHER,
-                (flaw or self._flaw or Flaw(Verdict.MISMATCH, reason)).reason,
-                "",
-            )
-        return self._unlabelled(name, payload, flaw, reason)
+            return damage_forms.within(label, payload, flaw) or (Kind.OTHER, flaw or told, "")
+        return self._unlabelled(name, payload, flaw, told)
 
     def _relabelled(self, name: bytes | None, label: str, payload: bytes, depth: int) -> Said:
         """The hash is another scheme's than the name says, or has no name."""
@@ -286,7 +281,7 @@ class _Look:
             return Kind.UNKNOWN, missing.reason, label
         return Kind.MISLABELLED, f"named {shown}, and it is a {label} hash", label
 
-    def _unlabelled(self, name: bytes | None, payload: bytes, flaw: Flaw | None, reason: str) -> Said:
+    def _unlabelled(self, name: bytes | None, payload: bytes, flaw: Flaw | None, told: Flaw) -> Said:
         """No prefix inside the hash tells what it is: digests, other software's formats, no hash at all."""
         if name is not None:
             found = self._named(name, payload, flaw)
@@ -307,9 +302,7 @@ class _Look:
         text = damage_forms.is_text(payload) or (name is None and damage_forms.is_password(payload))
         if text and (name is None or damage_forms.wants_hash(name)):
             return Kind.PLAINTEXT, "it looks like no hash at all, but like a password", ""
-        if flaw is not None and name is not None:
-            reason = flaw.reason
-        return Kind.OTHER, reason, ""
+        return Kind.OTHER, flaw if flaw is not None and name is not None else told, ""
 
     def _by_form(self, name: bytes | None, payload: bytes) -> Said | None:
         """By its length; what has no name may be the beginning of a digest of the default scheme."""
@@ -363,10 +356,8 @@ def _foreign(text: bytes, name: bytes | None) -> Said | None:
     if not damage_forms.MARKED.match(text):
         return None
     found = convert(text)
-    if found.source in ("unknown", "a locked account") or found.ours:
+    if found.ours or not found.is_hash:
         return None
-    if found.dovecot is None and found.source == "Keycloak":
-        return None  # not JSON after all
     if found.dovecot is None:
         return Kind.FOREIGN_FORMAT, f"{found.source}: {found.reason}", ""
     if name is not None and found.dovecot.endswith(b"}" + text.partition(b"}")[2]):

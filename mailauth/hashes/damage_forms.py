@@ -12,8 +12,8 @@ from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode
 from mailauth.hashes.hash import Flaw, Password
 from mailauth.hashes.schemes import SCHEMES, Entry, known_as, lookup, of_family
 
-Said = tuple[Kind, str, str]
-"""Kind, detail, and the scheme that it should have; "" where that is not the matter."""
+Said = tuple[Kind, str | Flaw, str]
+"""Kind, detail or the flaw that has it, and the scheme that it should have; "" where that is not the matter."""
 
 _ARGON2 = of_family("argon2")
 _SCRAM = of_family("scram-sha-1", "scram-sha-256")

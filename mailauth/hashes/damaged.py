@@ -56,7 +56,7 @@ class Damage:
 
     ``mendable``: mend() gives a string that this Dovecot takes.  ``scheme``: the scheme that should
     stand before it, where that is known.  ``can_be``: what it may be by its form, where that is several
-    things.  ``opens``: the characters that are stored log in.
+    things.  ``opens``: the characters that are stored log in.  ``surplus``: what follows a whole hash.
     """
 
     kind: Kind
@@ -65,6 +65,7 @@ class Damage:
     scheme: str = ""
     can_be: tuple[str, ...] = ()
     opens: bool = False
+    surplus: str = ""
 
 
 def has_scheme(stored: bytes) -> bool:

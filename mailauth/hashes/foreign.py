@@ -8,7 +8,7 @@ NT or MD5) is in the reason, and a password given with it decides.
 import binascii
 
 from mailauth.hashes import bare, foreign_kdf, foreign_text, judge, origins
-from mailauth.hashes.foreign_found import Found, no
+from mailauth.hashes.foreign_found import Found, no, none
 from mailauth.hashes.hash import Flaw, Password, Verdict
 
 
@@ -31,7 +31,7 @@ def convert(
         return no("undecided", f"it may be {open_}")
     found = readings(text, origin, "" if sure else user)
     if not found:
-        return no("unknown", "no format that mailauth knows")
+        return none("unknown", "no format that mailauth knows")
     checked = [_checked(one, password, user, dovecot) for one in found]
     return next((one for one in checked if one.dovecot is not None), checked[0])
 
@@ -62,7 +62,7 @@ def readings(text: bytes, origin: str | None = None, role: str = "") -> tuple[Fo
         if found:
             return (found,)
     if isinstance(as_is, Flaw) and text.startswith(b"{"):
-        return (no("unknown", as_is.reason),)
+        return (none("unknown", as_is.reason),)
     return ()
 
 

@@ -25,6 +25,7 @@ class Found:
     reason: str = ""
     derived: Derived | None = None
     ours: bool = False  # Dovecot's own form, as it stands
+    is_hash: bool = True  # False: it only begins as one does, or locks an account
 
 
 def yes(source: str, dovecot: bytes, reason: str = "") -> Found:
@@ -33,3 +34,8 @@ def yes(source: str, dovecot: bytes, reason: str = "") -> Found:
 
 def no(source: str, reason: str, derived: Derived | None = None) -> Found:
     return Found(source, None, reason, derived)
+
+
+def none(source: str, reason: str) -> Found:
+    """What is no software's hash."""
+    return Found(source, None, reason, is_hash=False)

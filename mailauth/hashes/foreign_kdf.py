@@ -12,7 +12,7 @@ import re
 import struct
 
 from mailauth.hashes.encoding import CRYPT64
-from mailauth.hashes.foreign_found import Derived, Found, no, yes
+from mailauth.hashes.foreign_found import Derived, Found, no, none, yes
 from mailauth.hashes.scram import LEAST, MOST, keys, written
 
 _SIZES = {"sha1": 20, "sha256": 32}
@@ -219,7 +219,7 @@ def keycloak(text: bytes) -> Found | None:
         )
         m, p = (int(fields[name]) if algorithm == "argon2" else 0 for name in ("memory", "parallelism"))
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return no(
+        return none(
             "Keycloak",
             "wanted: JSON with value, salt, hashIterations and algorithm (secretData, credentialData),"
             " for argon2 memory and parallelism, too",

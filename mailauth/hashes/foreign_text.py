@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 
-from mailauth.hashes.foreign_found import Found, no, yes
+from mailauth.hashes.foreign_found import Found, no, none, yes
 
 _ARGON2 = re.compile(
     rb"\$argon2(id|i|d)\$(?:v=(\d+)\$)?([a-z0-9=,A-Z+/]+)\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)"
@@ -163,7 +163,6 @@ _HOPELESS = (
     (rb"\{scrypt(?:@.*)?\}.*", "Spring Security scrypt", "its salt is raw bytes, crypt(3)'s $7$ takes text"),
     (rb"\{sha256\}[0-9a-f]{80}", "Spring's StandardPasswordEncoder", "iterated SHA-256: Dovecot has none"),
     (rb"\{SASL\}.*", "OpenLDAP {SASL}", "it names an account elsewhere and holds no password"),
-    (rb"[!*]+.*", "a locked account", "no password matches it"),
 )  # fmt: skip
 
 
@@ -171,7 +170,7 @@ def hopeless(text: bytes) -> Found | None:
     for pattern, source, reason in _HOPELESS:
         if re.fullmatch(pattern, text, re.DOTALL):
             return no(source, reason)
-    return None
+    return none("a locked account", "no password matches it") if text[:1] in (b"!", b"*") else None
 
 
 _NT_NOTE = "needs libxcrypt; unsalted MD4; passwords that are not ASCII do not match"

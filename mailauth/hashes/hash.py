@@ -69,12 +69,14 @@ class Flaw:
     ``verdict`` is the answer that Dovecot gives for it, which is often MISMATCH: libsodium and
     crypt(3) say no more than that. ``position`` is a 0-based offset: in the payload as a scheme's
     ``parse`` returns it, in the whole stored string as ``parse()`` does.  ``cut``: it ends too soon, or may.
+    ``surplus``: what follows a hash that is whole up to there ("one character too many").
     """
 
     verdict: Verdict
     reason: str
     position: int | None = None
     cut: bool = False
+    surplus: str = ""
 
 
 @dataclass(frozen=True, slots=True)

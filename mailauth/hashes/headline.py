@@ -26,8 +26,8 @@ def headline(stored: bytes, seen: Judged) -> str:
             return f"a password stored as it is{also}"
         return f"{kind}, sound"
     detail = seen.damage.detail
-    if "too many: " in detail:
-        return f"{kind or 'a hash'} with {detail.partition(': ')[0]}"
+    if seen.damage.surplus:
+        return f"{kind or 'a hash'} with {seen.damage.surplus}"
     if seen.damage.kind is Kind.PLAINTEXT:
         return f"no hash, but a password, it seems: {detail}"
     if seen.fate is Fate.OPEN:

@@ -69,13 +69,14 @@ def why_not(text: bytes) -> Flaw:
     if len(rest) < 22:
         return no(f"cut off: {len(rest)} of 22 characters after the salt", at + len(rest), cut=True)
     if len(rest) > 22:
-        return no(surplus(len(rest) - 22, "an MD5-CRYPT hash has 22 after the salt"), at + 22)
+        return surplus(len(rest) - 22, "an MD5-CRYPT hash has 22 after the salt", at + 22)
     return no("the last character is one that MD5-CRYPT never makes", at + 21)
 
 
-def surplus(count: int, whole: str) -> str:
+def surplus(count: int, whole: str, at: int) -> Flaw:
     """Whole, and then something more."""
-    return f"{'one character' if count == 1 else f'{count} characters'} too many: {whole}"
+    more = f"{'one character' if count == 1 else f'{count} characters'} too many"
+    return Flaw(Verdict.MISMATCH, f"{more}: {whole}", at, surplus=more)
 
 
 def trailing(rest: bytes) -> str:

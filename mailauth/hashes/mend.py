@@ -22,6 +22,7 @@ class Mended:
 
     stored: bytes = field(repr=False)
     steps: tuple[str, ...]
+    guessed: bool = False  # a step named it by its look alone
 
 
 BLANKS = b" \t\r\n\v\f"
@@ -132,25 +133,28 @@ _BY_LOOK = (
 _COMPILED = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _BY_LOOK)
 
 
-def _scheme(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+def _second(_name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     second, inner, at = judge.split(payload)
     if second is not None and at:
         yield _with(second, inner), "the first of two {SCHEME} taken away"
+
+
+def _scheme(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
     named = (name or b"").upper().partition(b".")[0]
     for pattern, wanted in _COMPILED[:-1]:  # the last is a guess
         if named != wanted and pattern.fullmatch(payload):
             yield _with(wanted, payload), f"named for what it is: {{{wanted.decode()}}}"
 
 
-def _digest(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
-    """Another digest than the name says, or another program's name for it: the length tells which."""
-    if name is None:
-        return
-    meant = accepts.meant(name)
-    if meant:
+def _meant(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    """Another program's name for it."""
+    if name is not None and (meant := accepts.meant(name)):
         yield _with(meant.encode(), payload), f"{{{meant}}} is Dovecot's name for it"
-    wanted = renamed_digest(name, payload)
-    if wanted:
+
+
+def _digest(name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:
+    """Another digest than the name says: the length tells which."""
+    if name is not None and (wanted := renamed_digest(name, payload)):
         yield _with(wanted, payload), f"named for what it is by its length: {{{wanted.decode()}}}"
 
 
@@ -239,10 +243,13 @@ _STEPS: tuple[Step, ...] = (
     _dollar,
     _padding,
     _encoding,
+    _second,
     _scheme,
+    _meant,
     _digest,
     _foreign,
 )
+_GUESSES = frozenset({_scheme, _digest, _foreign})
 
 
 def _hides_a_hash(parsed: Hash) -> bool:
@@ -274,7 +281,7 @@ def mend(
                     if again in tried:
                         continue
                     tried.add(again)
-                    mended = Mended(again, (*way.steps, done))
+                    mended = Mended(again, (*way.steps, done), way.guessed or step in _GUESSES)
                     parsed = judge.parse(again, default_scheme=None, dovecot=dovecot, allow_weak=allow_weak)
                     if isinstance(parsed, Flaw) or _hides_a_hash(parsed) or _another_password(was, parsed):
                         more.append(mended)
