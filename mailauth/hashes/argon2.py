@@ -342,13 +342,20 @@ SCHEMES = tuple(
         since=since,
         options=("memory", "time", "lanes"),
         about=about,
+        called=lambda _params, called=called: called,  # type: ignore[misc]
         library="libsodium",
         strength=strength.argon2,
         families=("argon2",),
     )
-    for name, aliases, since, about in (
-        ("ARGON2I", (), (), "Argon2i; the string decides, an argon2id one verifies as well"),
-        ("ARGON2ID", ("ARGON2",), (), "Argon2id, today's first choice"),
-        ("ARGON2", ("ARGON2ID",), (2, 4), "ARGON2ID under another name"),
+    for name, aliases, since, called, about in (
+        (
+            "ARGON2I",
+            (),
+            (),
+            "an Argon2i hash",
+            "Argon2i; the string decides, an argon2id one verifies as well",
+        ),
+        ("ARGON2ID", ("ARGON2",), (), "an Argon2id hash", "Argon2id, today's first choice"),
+        ("ARGON2", ("ARGON2ID",), (2, 4), "an Argon2 hash", "ARGON2ID under another name"),
     )
 )

@@ -27,6 +27,7 @@ _DIGEST_ENDS = ALPHABET[::4]
 _SETTING_LENGTH = 29
 LENGTH = 60
 LONGEST = 72  # bytes of a password that count
+CALLED = "a bcrypt hash"
 
 
 def parse(payload: bytes) -> Params | Flaw:
@@ -168,6 +169,7 @@ SCHEMES = (
         options=("cost",),
         about="bcrypt; only the first 72 bytes of a password count",
         reads=lambda _params: LONGEST,
+        called=lambda _params: CALLED,
         strength=strength.bcrypt,
         families=("crypt",),
     ),

@@ -170,11 +170,15 @@ SCHEMES = (
             default_encoding="HEX",
             raw_length=32,
             about="as good as the password for CRAM-MD5; fast to guess",
+            called=lambda _params, called=called: called,  # type: ignore[misc]
             kind="cram-md5",
             mechanisms=("CRAM-MD5",),
             families=("cram-md5",),
         )
-        for name, other, weak in (("CRAM-MD5", "HMAC-MD5", False), ("HMAC-MD5", "CRAM-MD5", True))
+        for name, other, weak, called in (
+            ("CRAM-MD5", "HMAC-MD5", False, "a CRAM-MD5 hash"),
+            ("HMAC-MD5", "CRAM-MD5", True, "an HMAC-MD5 hash"),
+        )
     ),
     Scheme(
         name="DIGEST-MD5",
@@ -198,6 +202,7 @@ SCHEMES = (
         shape=_shape_otp,
         gone=(2, 4, 5),
         kind="otp",
+        called=lambda _params: "an OTP hash",
         options=("rounds",),
         about="one-time passwords (RFC 2289)",
     ),

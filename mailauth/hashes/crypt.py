@@ -164,6 +164,13 @@ def reads(params: Params) -> int | None:
     return 8 * int(values["blocks"]) if values.get("kind") == "DES" else None
 
 
+def called(name: str, params: Params) -> str:
+    kind = str(dict(params).get("kind", ""))
+    if kind[:1] == "2":
+        return bcrypt.CALLED
+    return "a DES hash" if kind == "DES" or name == "DES-CRYPT" else f"a {name} hash"
+
+
 SCHEMES = tuple(
     Scheme(
         name=name,
@@ -177,6 +184,7 @@ SCHEMES = tuple(
         options=options,
         about=about,
         library="libcrypt",
+        called=lambda params, name=name: called(name, params),  # type: ignore[misc]
         reads=reads,
         strength=strength.crypt,
         families=("crypt",),

@@ -22,7 +22,7 @@ from mailauth.hashes.damage_forms import Said
 from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
-from mailauth.hashes.schemes import SCHEMES, lookup
+from mailauth.hashes.schemes import SCHEMES, called, lookup
 
 _CRYPTS = frozenset(one.name for one in SCHEMES if one.library == "libcrypt")
 _REVERSIBLE = frozenset(
@@ -266,7 +266,7 @@ class _Look:
             if inner is not None:
                 return inner
         if name is None:
-            return Kind.NO_PREFIX, f"a {label} hash without {{{label}}} before it", label
+            return Kind.NO_PREFIX, f"{called(label)} without {{{label}}} before it", label
         shown = damage_forms.shown(name)
         entry = lookup(name)
         if entry is None:
@@ -279,7 +279,7 @@ class _Look:
             return Kind.NEWER_NAME, missing.reason, label
         if missing is not None:
             return Kind.UNKNOWN, missing.reason, label
-        return Kind.MISLABELLED, f"named {shown}, and it is a {label} hash", label
+        return Kind.MISLABELLED, f"named {shown}, and it is {called(label)}", label
 
     def _unlabelled(self, name: bytes | None, payload: bytes, flaw: Flaw | None, told: Flaw) -> Said:
         """No prefix inside the hash tells what it is: digests, other software's formats, no hash at all."""
@@ -298,7 +298,7 @@ class _Look:
         if crypts and damage_forms.unknown_id(payload):
             return Kind.LIBC, "crypt(3) has no algorithm of this id", ""
         if name is None and damage_forms.is_des(payload):
-            return Kind.NO_PREFIX, "a DES-CRYPT hash without {DES-CRYPT} before it", "DES-CRYPT"
+            return Kind.NO_PREFIX, f"{called('DES-CRYPT')} without {{DES-CRYPT}} before it", "DES-CRYPT"
         text = damage_forms.is_text(payload) or (name is None and damage_forms.is_password(payload))
         if text and (name is None or damage_forms.wants_hash(name)):
             return Kind.PLAINTEXT, "it looks like no hash at all, but like a password", ""

@@ -13,7 +13,7 @@ from mailauth.hashes.hash import Flaw, Password
 from mailauth.hashes.schemes import SCHEMES, Entry, known_as, lookup, of_family
 
 Said = tuple[Kind, str | Flaw, str]
-"""Kind, detail or the flaw that has it, and the scheme that it should have; "" where that is not the matter."""
+"""Kind, detail or the flaw that has it, and the scheme that it should have; "" where none is meant."""
 
 _ARGON2 = of_family("argon2")
 _SCRAM = of_family("scram-sha-1", "scram-sha-256")

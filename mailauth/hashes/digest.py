@@ -41,6 +41,7 @@ def unsalted(
     weak: bool,
     about: str,
     kind: str = "",
+    called: str = "",
     families: tuple[str, ...] = (),
 ) -> Scheme:
     length = len(digest(b""))
@@ -67,6 +68,7 @@ def unsalted(
         raw_length=length,
         digest_length=length,
         kind=kind or name.lower(),
+        called=(lambda _params: called) if called else None,
         about=about,
         families=families,
     )
@@ -109,6 +111,7 @@ def salted(name: str, digest: Digest, *, weak: bool = False) -> Scheme:
         default_encoding="BASE64",
         digest_length=length,
         kind=name.lower(),
+        called=lambda _params: f"an {name} hash",
         options=("salt",),
         about="salted, but one round: fast to guess",
     )
@@ -125,7 +128,15 @@ SCHEMES = (
     salted("SSHA256", sha256),
     salted("SSHA512", sha512),
     unsalted(
-        "LDAP-MD5", ("PLAIN-MD5",), md5, "BASE64", weak=True, about=_FAST, kind="md5", families=("md5",)
+        "LDAP-MD5",
+        ("PLAIN-MD5",),
+        md5,
+        "BASE64",
+        weak=True,
+        about=_FAST,
+        kind="md5",
+        called="an LDAP-MD5 hash",
+        families=("md5",),
     ),
     unsalted("PLAIN-MD5", ("LDAP-MD5",), md5, "HEX", weak=True, about=_FAST, kind="md5", families=("md5",)),
     unsalted("PLAIN-MD4", (), md4, "HEX", weak=True, about=_FAST, kind="md4"),

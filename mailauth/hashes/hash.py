@@ -137,6 +137,7 @@ class Scheme:
     gone: tuple[int, ...] = ()  # first Dovecot without it
     options: tuple[str, ...] = ()  # what generate understands
     about: str = ""  # one line for people
+    called: Callable[[Params], str] | None = None  # its hashes ("a bcrypt hash"); None: "a NAME hash"
     library: Library = ""
     stores_password: bool = False  # the payload is the password
     partly: bool = False  # or its beginning only

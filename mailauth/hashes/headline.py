@@ -4,16 +4,8 @@ from mailauth.hashes import damage_forms, judge
 from mailauth.hashes.damaged import Fate, Kind
 from mailauth.hashes.hash import Hash
 from mailauth.hashes.nature import Judged
-from mailauth.hashes.schemes import ITSELF, lookup
+from mailauth.hashes.schemes import called, lookup, named
 
-_NAMES = {
-    "BLF-CRYPT": "bcrypt",
-    "ARGON2ID": "Argon2id",
-    "ARGON2I": "Argon2i",
-    "ARGON2": "Argon2",
-    "DES-CRYPT": "DES",
-}
-_AN = ("Argon2", "MD5", "SSHA", "SMD5", "LDAP", "HMAC", "OTP")
 _WHOLE = frozenset({Kind.FOREIGN_FORMAT, Kind.NO_PREFIX, Kind.EMPTY, Kind.LOCKED, Kind.UNKNOWN, Kind.OTHER})
 
 
@@ -37,7 +29,7 @@ def headline(stored: bytes, seen: Judged) -> str:
         return f"{detail}: that word is the password" if word else "nothing: the empty password logs in"
     if seen.fate is Fate.REFUSED:
         return f"{kind or 'a hash'}, sound, and refused as weak by Dovecot 2.4"
-    if seen.damage.kind in _WHOLE and (not kind or kind[2:] in detail):
+    if seen.damage.kind in _WHOLE and (not kind or seen.damage.kind is Kind.NO_PREFIX):
         return detail
     return f"{kind or 'a hash'}: {detail}"
 
@@ -45,16 +37,12 @@ def headline(stored: bytes, seen: Judged) -> str:
 def _kind(stored: bytes, seen: Judged) -> str:
     """As in "a bcrypt hash"; "" for a password as it is, and for what is unknown."""
     if isinstance(seen.parsed, Hash) and (seen.damage is None or seen.fate is Fate.REFUSED):
-        name = seen.parsed.scheme.name
-        kind = str(dict(seen.parsed.params).get("kind", ""))
-        if name in ITSELF:
-            return ""
-        name = "BLF-CRYPT" if kind[:1] == "2" else "DES-CRYPT" if kind == "DES" else name
+        scheme, params = seen.parsed.scheme, seen.parsed.params
     else:
         written, payload, _ = judge.split(stored)
         entry = lookup(written) if written else None
-        name = damage_forms.label(payload) or (entry[0].name if entry else "")
-        if name in ITSELF:
+        found = named(damage_forms.label(payload)) or (entry[0] if entry else None)
+        if found is None:
             return ""
-    shown = _NAMES.get(name, name)
-    return f"{'an' if shown.startswith(_AN) else 'a'} {shown} hash" if shown else ""
+        scheme, params = found, ()
+    return "" if scheme.itself else called(scheme.name, params)

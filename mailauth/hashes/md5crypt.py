@@ -147,6 +147,7 @@ SCHEMES = (
         seconds=seconds,
         shape=shape,
         about="MD5-CRYPT, or a bare MD5 in hex or base64",
+        called=lambda _params: "an MD5 hash",
         families=("crypt", "md5"),
     ),
     Scheme(
@@ -158,6 +159,7 @@ SCHEMES = (
         seconds=seconds,
         shape=shape,
         about="1000 rounds of MD5 ($1$)",
+        called=lambda _params: "an MD5-CRYPT hash",
         families=("crypt",),
     ),
 )

@@ -41,6 +41,12 @@ ITSELF = frozenset(one.name for one in SCHEMES if one.itself)
 """The schemes that compare the password with what is stored, letter by letter."""
 
 
+def called(name: str, params: Params = ()) -> str:
+    """What people call a hash of this scheme, with the article."""
+    scheme = _BY_NAME[name][0]
+    return scheme.called(params) if scheme.called else f"a {scheme.name} hash"
+
+
 def of_family(*names: str) -> tuple[str, ...]:
     """The names of the schemes of these families."""
     return tuple(one.name for one in SCHEMES if set(one.families) & set(names))

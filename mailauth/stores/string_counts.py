@@ -21,7 +21,7 @@ from mailauth.hashes import Flaw, Hash, Params, notation
 from mailauth.hashes.bare import is_hex
 from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.nature import judged
-from mailauth.hashes.schemes import AS_TEXT, ITSELF
+from mailauth.hashes.schemes import AS_TEXT, ITSELF, called
 from mailauth.oserrors import unseen
 from mailauth.stores import grouping, passwd_file, streaming
 from mailauth.stores.database import Value
@@ -135,7 +135,7 @@ class Tally:
         judgement = judged(stored, reader)
         parsed, damage, perhaps = judgement.parsed, judgement.damage, judgement.perhaps
         if damage is None and (now := self._today(stored)):
-            damage = Damage(Kind.NO_PREFIX, f"a {now} hash without {{{now}}} before it", True, now)
+            damage = Damage(Kind.NO_PREFIX, f"{called(now)} without {{{now}}} before it", True, now)
             perhaps = ()
         known = (
             parsed
