@@ -46,7 +46,7 @@ def _opened(step: FilterCall, state: State) -> tuple[Argument | bytes, str, tupl
 
 def _known(sign: str) -> str:
     if sign not in comparing.OPERATORS:
-        raise FilterError(f"Unsupported comparator '{sign}'")
+        raise FilterError(f"Unsupported comparator '{sign}'", always=True)
     return sign
 
 

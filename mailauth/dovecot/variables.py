@@ -78,11 +78,14 @@ _NEWEST = (99,)
 
 
 class ExpandError(CannotObserve):
-    """Dovecot itself cannot expand it: ``says`` are its words, ``text`` what it goes on with, if it does."""
+    """Dovecot itself cannot expand it: ``says`` are its words, ``text`` what it goes on with, if it does.
 
-    def __init__(self, says: str, text: str = "") -> None:
+    ``always``: whoever the user is.  ``unknown``: the variable that it does not know, if that is why.
+    """
+
+    def __init__(self, says: str, text: str = "", *, always: bool = False, unknown: str = "") -> None:
         super().__init__(f"Dovecot cannot expand it: {says}.")
-        self.says, self.text = says, text
+        self.says, self.text, self.always, self.unknown = says, text, always, unknown
 
 
 class ClientValueError(CannotObserve):
@@ -150,8 +153,8 @@ def expand(
         told = variables_v23.expanded(
             template, variables_v23.Table(lambda name: _of_23(name, known, escape), since)
         )
-        if told.error:
-            raise ExpandError(told.error, _text(told.text))
+        if error := told.error:
+            raise ExpandError(error.says, _text(told.text), always=error.always, unknown=error.unknown)
         return _text(told.text)
     since = version.numbers if version else _NEWEST
     try:
@@ -160,7 +163,7 @@ def expand(
             for part in variables_v24.parsed(template)
         )
     except variables_v24.FilterError as why:
-        raise ExpandError(str(why)) from None
+        raise ExpandError(str(why), always=why.always, unknown=why.unknown) from None
 
 
 def used(template: str, dialect: Dialect) -> tuple[str, ...]:
@@ -260,12 +263,16 @@ def _of_24(
     return found if state.safe else escape(found)
 
 
+def _not_there(says: str, name: str) -> variables_v24.FilterError:
+    return variables_v24.FilterError(says, always=True, unknown=name)
+
+
 def _found_24(name: str, known: Mapping[str, str], since: tuple[int, ...]) -> str:
     prefix, colon, field = name.partition(":")
     if not colon:
         own = _NAMES["2.4"].get(name)
         if own is None or _SINCE.get(own, ()) > since:
-            raise variables_v24.FilterError(f"Unknown variable '{name}'")
+            raise _not_there(f"Unknown variable '{name}'", name)
         return _given(own, known)
     if prefix in ("passdb", "userdb"):
         return known.get(name, "")
@@ -275,12 +282,12 @@ def _found_24(name: str, known: Mapping[str, str], since: tuple[int, ...]) -> st
         return _now(prefix, field)
     if prefix in _FIELDS:
         if _FIELDS[prefix] and field not in _FIELDS[prefix]:
-            raise variables_v24.FilterError(f"{prefix}: Unsupported field '{field}'")
+            raise _not_there(f"{prefix}: Unsupported field '{field}'", name)
         return _given(name, known)
     if f"{prefix}:" not in known:
-        raise variables_v24.FilterError(f"Unsupported prefix '{prefix}'")
+        raise _not_there(f"Unsupported prefix '{prefix}'", name)
     if name not in known:
-        raise variables_v24.FilterError(f"{prefix}: No such field '{field}'")
+        raise variables_v24.FilterError(f"{prefix}: No such field '{field}'", unknown=name)
     return known[name]
 
 
@@ -302,5 +309,5 @@ def _now(prefix: str, field: str) -> str:
     if field not in _CLOCK[prefix]:
         if field in ("us", "usec"):
             raise CannotObserve(f"the variable %{{time:{field}}} is another one each time.")
-        raise variables_v24.FilterError(f"{prefix}: Unsupported key '{field}'")
+        raise _not_there(f"{prefix}: Unsupported key '{field}'", f"{prefix}:{field}")
     return time.strftime(_CLOCK[prefix][field])

@@ -74,12 +74,25 @@ class _Field:
     zeros: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NotExpanded:
+    """What Dovecot logs of a variable.  ``always``: whoever the user is.  ``unknown``: what it has not."""
+
+    says: str
+    always: bool = False
+    unknown: str = ""
+
+
 @dataclass(slots=True)
 class Expanded:
-    """The text, and why Dovecot does not take it ("" where it does)."""
+    """The text, and why Dovecot does not take it (None where it does)."""
 
     text: bytes
-    error: str = ""
+    error: NotExpanded | None = None
+
+
+Value = tuple[bytes, NotExpanded | None]
+"""The value; or the mark that Dovecot leaves, and what it logs."""
 
 
 def expanded(template: str, table: Table) -> Expanded:
@@ -89,7 +102,8 @@ def expanded(template: str, table: Table) -> Expanded:
     """
     if table.depth > _DEEPEST:
         raise CannotObserve(f"variables stand within variables, more than {_DEEPEST} deep; not tried.")
-    out, error, at = b"", "", 0
+    out, at = b"", 0
+    error: NotExpanded | None = None
     while at < len(template):
         char = template[at]
         at += 1
@@ -162,30 +176,28 @@ def _name(template: str, at: int) -> tuple[tuple[bool, str], int]:
     return (False, template[at + 1 : end - 1 if not depth else end]), end
 
 
-def _value(name: tuple[bool, str], table: Table) -> tuple[bytes, str]:
-    """The value; or the mark that Dovecot leaves, and what it logs."""
+def _unknown(name: str) -> Value:
+    mark = f"UNSUPPORTED_VARIABLE_{name}".encode("utf-8", "surrogateescape")
+    return mark, NotExpanded(f"Unknown variable '%{name}'", always=True, unknown=name)
+
+
+def _value(name: tuple[bool, str], table: Table) -> Value:
     short, key = name
     if short:
         if key == "%":
-            return b"%", ""
+            return b"%", None
         found = table.find(SHORT[key]) if key in SHORT else None
-        if found is None:
-            return f"UNSUPPORTED_VARIABLE_{key}".encode(
-                "utf-8", "surrogateescape"
-            ), f"Unknown variable '%{key}'"
-        return found, ""
+        return _unknown(key) if found is None else (found, None)
     found = table.find(key) if key != "!" else None
     if found is not None:
-        return found, ""
+        return found, None
     function, _, data = key.partition(":")
     kind = function.partition(";")[0].lower()
     if kind in table.digests or kind == "pkcs5":
         return _digest(function, kind, data, table)
     if kind == "if":
         return _if(key, table)
-    return f"UNSUPPORTED_VARIABLE_{function}".encode(
-        "utf-8", "surrogateescape"
-    ), f"Unknown variable '%{function}'"
+    return _unknown(function)
 
 
 def _field(head: re.Match[str]) -> _Field:
@@ -238,7 +250,7 @@ _MODIFIERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def _digest(function: str, kind: str, data: str, table: Table) -> tuple[bytes, str]:
+def _digest(function: str, kind: str, data: str, table: Table) -> Value:
     """``%{sha256;rounds=2,truncate=64,salt=x,format=base64:user}``."""
     value, error = _value((False, data), table)
     if error:
@@ -248,7 +260,7 @@ def _digest(function: str, kind: str, data: str, table: Table) -> tuple[bytes, s
     if error:
         return b"", error
     if function.partition(";")[0] != kind:  # found in any case, and then not
-        return b"", "(null)"
+        return b"", NotExpanded("(null)")
     salt, rounds, bits, form = options
     found = (
         digests.pbkdf2(value, salt, rounds, table.pbkdf2_bytes)
@@ -256,12 +268,12 @@ def _digest(function: str, kind: str, data: str, table: Table) -> tuple[bytes, s
         else digests.digest(kind, value, salt, rounds)
     )
     found = digests.cut_to_bits(found, min(bits, len(found) * 8)) if bits else found
-    return base64.b64encode(found) if form == "base64" else found.hex().encode(), ""
+    return base64.b64encode(found) if form == "base64" else found.hex().encode(), None
 
 
 def _options(
     function: str, salted: str, rounds: int, table: Table
-) -> tuple[tuple[bytes, int, int, str], str]:
+) -> tuple[tuple[bytes, int, int, str], NotExpanded | None]:
     """Salt, rounds, bits and format of a digest; or what Dovecot says is wrong."""
     salt, bits, form = salted.encode("utf-8", "surrogateescape"), 0, "hex"
     words = function.partition(";")[2]
@@ -272,9 +284,9 @@ def _options(
         if name in ("rounds", "truncate"):
             if not re.fullmatch("[0-9]+", value):
                 what = "rounds" if name == "rounds" else "truncbits"
-                return (salt, rounds, bits, form), f"{_MISREAD}'{value}' is not number for {what}"
+                return (salt, rounds, bits, form), _misread(f"'{value}' is not number for {what}")
             if name == "rounds" and not int(value):
-                return (salt, rounds, bits, form), f"{_MISREAD}rounds must be at least 1"
+                return (salt, rounds, bits, form), _misread("rounds must be at least 1")
             rounds, bits = (int(value), bits) if name == "rounds" else (rounds, int(value))
         elif name == "salt":
             told = expanded(value, replace(table, depth=table.depth + 1))
@@ -282,22 +294,25 @@ def _options(
             break
         elif name == "format":
             if value not in ("hex", "hexuc", "base64"):
-                return (salt, rounds, bits, form), f"{_MISREAD}'{value}' is not supported format"
+                return (salt, rounds, bits, form), _misread(f"'{value}' is not supported format")
             form = value
-    return (salt, rounds, bits, form), ""
+    return (salt, rounds, bits, form), None
 
 
-_MISREAD = "Cannot parse hash arguments:"
+def _misread(why: str) -> NotExpanded:
+    return NotExpanded(f"Cannot parse hash arguments:{why}")
+
+
 _IF_PARTS = 5
 
 
-def _if(key: str, table: Table) -> tuple[bytes, str]:
+def _if(key: str, table: Table) -> Value:
     """``%{if;left;operator;right;then;else}``, each with variables of its own."""
     parts = _if_parts(key)
     if len(parts) == _IF_PARTS - 1:
         parts.append("")
     if len(parts) != _IF_PARTS:
-        return b"", f"if: requires four or five parameters, got {len(parts)}"
+        return b"", NotExpanded(f"if: requires four or five parameters, got {len(parts)}")
     told = []
     for part in parts:
         one = expanded(part, replace(table, depth=table.depth + 1))
@@ -307,14 +322,14 @@ def _if(key: str, table: Table) -> tuple[bytes, str]:
     left, sign, right, then, other = told
     name = sign.decode("utf-8", "replace")
     if name not in comparing.OPERATORS:
-        return b"", f"if: Unsupported comparator '{name}'"
+        return b"", NotExpanded(f"if: Unsupported comparator '{name}'", always=True)
     if name in comparing.NUMBERS:
         first, second = comparing.number(left), comparing.number(right)
         if first is None or second is None:
             text, side = (left, "lhs") if first is None else (right, "rhs")
-            return b"", f"if: {text.decode('utf-8', 'replace')} ({side}) is not a number"
-        return (then if comparing.NUMBERS[name](first, second) else other), ""
-    return (then if comparing.texts(name, left, right) else other), ""
+            return b"", NotExpanded(f"if: {text.decode('utf-8', 'replace')} ({side}) is not a number")
+        return (then if comparing.NUMBERS[name](first, second) else other), None
+    return (then if comparing.texts(name, left, right) else other), None
 
 
 def _if_parts(key: str) -> list[str]:

@@ -22,7 +22,14 @@ Kind = Literal["text", "number", "variable"]
 
 
 class FilterError(Exception):
-    """What Dovecot says of a variable or a filter that it cannot work out."""
+    """What Dovecot says of a variable or a filter that it cannot work out.
+
+    ``always``: whoever the user is.  ``unknown``: what it looked for in vain, if that is why.
+    """
+
+    def __init__(self, says: str, *, always: bool = False, unknown: str = "") -> None:
+        super().__init__(says)
+        self.always, self.unknown = always, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class State:
     value: bytes | None = None
     binary: bool = False
     safe: bool = False
-    failed: str = ""
+    failed: FilterError | None = None
 
     def put(self, value: bytes, *, binary: bool = False) -> None:
         """Raises CannotObserve for more than a few filters make of a name: each may double it."""
@@ -61,7 +68,7 @@ class State:
     def given(self, verb: str) -> bytes:
         """What there is.  Raises FilterError for nothing."""
         if self.value is None:
-            raise FilterError(f"No value to {verb}")
+            raise FilterError(f"No value to {verb}", always=True)
         return self.value
 
 
@@ -93,7 +100,7 @@ class _Reader:
         while True:
             found = _TOKEN.match(self.text, self.at)
             if found is None:
-                raise FilterError("syntax error")
+                raise FilterError("syntax error", always=True)
             self.at = found.end()
             kind = found.lastgroup
             if kind == "quote":
@@ -115,13 +122,13 @@ class _Reader:
                 continue
             found = _ESCAPED.match(self.text, self.at)
             if found is None:
-                raise FilterError("Invalid character escape")
+                raise FilterError("Invalid character escape", always=True)
             self.at = found.end()
             if found[3]:
                 out += _LETTERS.get(found[3], found[3])
             else:
                 out += chr(int(found[1], 16) if found[1] else int(found[2], 8))
-        raise FilterError("syntax error, unexpected end of file")
+        raise FilterError("syntax error, unexpected end of file", always=True)
 
 
 def parsed(template: str) -> tuple[str | tuple[FilterCall, ...], ...]:
@@ -161,14 +168,14 @@ def _steps(tokens: list[tuple[str, str]]) -> tuple[FilterCall, ...]:
             at += 1
             continue
         if tokens[at][0] != "name":
-            raise FilterError("syntax error")
+            raise FilterError("syntax error", always=True)
         name = tokens[at][1]
         arguments: tuple[Argument, ...] = ()
         at += 1
         if at < size and tokens[at][0] == "(":
             end = next((i for i in range(at, size) if tokens[i][0] == ")"), -1)
             if end <= at + 1:
-                raise FilterError("syntax error")
+                raise FilterError("syntax error", always=True)
             arguments = _arguments(tokens[at + 1 : end])
             at = end + 1
         steps.append(FilterCall(name, arguments))
@@ -176,7 +183,7 @@ def _steps(tokens: list[tuple[str, str]]) -> tuple[FilterCall, ...]:
             sign, operand, at = tokens[at][0], *_operand(tokens, at + 1)
             steps.append(FilterCall("calculate", (Argument("text", sign), operand)))
         if at < size and tokens[at][0] != "|":
-            raise FilterError("syntax error")
+            raise FilterError("syntax error", always=True)
     return tuple(steps)
 
 
@@ -184,7 +191,7 @@ def _operand(tokens: list[tuple[str, str]], at: int) -> tuple[Argument, int]:
     minus = at < len(tokens) and tokens[at][0] == "-"
     at += minus
     if at >= len(tokens) or tokens[at][0] not in ("number", "name") or (minus and tokens[at][0] == "name"):
-        raise FilterError("syntax error")
+        raise FilterError("syntax error", always=True)
     kind: Kind = "number" if tokens[at][0] == "number" else "variable"
     return Argument(kind, "-" * minus + tokens[at][1]), at + 1
 
@@ -205,7 +212,7 @@ def _arguments(tokens: list[tuple[str, str]]) -> tuple[Argument, ...]:
         found.append(Argument(argument.kind, argument.value, key))
         if at < len(tokens):
             if tokens[at][0] != "," or at + 1 == len(tokens):
-                raise FilterError("syntax error")
+                raise FilterError("syntax error", always=True)
             at += 1
     named = sorted((one for one in found if one.key), key=lambda one: one.key)
     return (*(one for one in found if not one.key), *named)
@@ -228,29 +235,33 @@ def names_in(template: str) -> tuple[str, ...]:
 def worked_out(steps: tuple[FilterCall, ...], state: State, filters: Callable[[str], Filter | None]) -> bytes:
     """The value of one variable with its filters.  Raises FilterError."""
     for number, step in enumerate(steps):
-        failed = ""
+        failed: FilterError | None = None
         if not number:
             try:
                 state.put(state.find(step.name))
             except FilterError as why:
-                state.value, failed = None, str(why)
+                state.value, failed = None, why
             else:
                 continue
         work = filters(step.name)
         if work is not None:
-            failed = ""
+            failed = None
             try:
                 work(step, state)
             except FilterError as why:
                 state.value = None
                 if state.failed:
-                    raise FilterError(state.failed) from None
-                failed = f"{step.name}: {why}"
+                    raise state.failed from None
+                # an argument of if or switch is looked up for some users only
+                always = why.always and not why.unknown
+                unknown = "" if number else step.name
+                failed = FilterError(f"{step.name}: {why}", always=always, unknown=unknown)
         elif number:
-            raise FilterError(f"No such function '{step.name}'")
+            raise FilterError(f"No such function '{step.name}'", always=True)
         state.failed = failed
     if state.value is None:
-        raise FilterError(state.failed)
+        assert state.failed is not None, "what has no value has failed"
+        raise state.failed
     return state.value.hex().encode() if state.binary else state.value
 
 
@@ -303,7 +314,7 @@ def plain(step: FilterCall, least: int, most: int) -> tuple[Argument, ...]:
     """The arguments, which have no names.  Raises FilterError."""
     named = next((one.key for one in step.arguments if one.key), "")
     if named:
-        raise FilterError(f"Unsupported key '{named}'")
+        raise FilterError(f"Unsupported key '{named}'", always=True)
     if len(step.arguments) > most:
         raise FilterError("Too many positional parameters")
     if len(step.arguments) < least:

@@ -45,11 +45,16 @@ class MisreadVariable:
 
 @dataclass(frozen=True, slots=True)
 class UnknownVariable:
-    """A template that this Dovecot cannot expand: where it is, and what Dovecot says of it."""
+    """A template that this Dovecot cannot expand: where it is, and what Dovecot says of it.
+
+    ``place``: the file and the line, where they are known.  ``name``: the variable that is not there, if that
+    is why.
+    """
 
     where: str
     says: str
-    place: str = ""  # the file and the line, where they are known
+    place: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Find the templates of lookups that have variables of the other dialect, and the lines they stand on."""
 
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mailauth.dovecot import conf, conffiles
@@ -58,32 +58,32 @@ def observe_variables(scene: Scene) -> Variables:
         "doveconf -a",
         tuple(_placed(one, settings, scene) for one in found),
         tuple(
-            UnknownVariable(where, says, next((s.place for s in reversed(settings) if text in s.value), ""))
-            for where, text, says in unknown
+            replace(one, place=next((s.place for s in reversed(settings) if text in s.value), ""))
+            for text, one in unknown.items()
         ),
     )
 
 
-def unknown_to(config: AuthConfig) -> tuple[tuple[str, str, str], ...]:
-    """The templates that this Dovecot cannot expand for anybody: where, the text, and what Dovecot says.
+def unknown_to(config: AuthConfig) -> dict[str, UnknownVariable]:
+    """By its text, each template that this Dovecot cannot expand for anybody.
 
     Those with variables of the other dialect are ``misread_by``'s.
     """
     dialect = config.version.dialect
     anybody = values("u@d", original="u@d", service="imap", dialect=dialect)
     known = anybody | dict.fromkeys((*OF_THE_CLIENT, *_GIVEN), "1") | {"env:": "", "home": ""}
-    found = {}
+    found: dict[str, UnknownVariable] = {}
     for where, text in templates(config):
         if misread(text, dialect):
             continue
         try:
             expand(text, known, dialect, version=config.version)
         except ExpandError as why:
-            if why.says.startswith(_FOR_ANYBODY) or _NO_SUCH_FIELD.search(why.says):
-                found[text] = (where, text, why.says)
+            if why.always:
+                found[text] = UnknownVariable(where, why.says, name=why.unknown)
         except CannotObserve:
             continue
-    return tuple(found.values())
+    return found
 
 
 # What a lookup is given beside; the fields that drivers hand on are known only then
@@ -100,16 +100,6 @@ _GIVEN = (
     "passwd:",
     "pam:",
 )
-# Whether no user's values would help is told by Dovecot's own words: a template has no other kind of answer
-# there, in C neither.  Source: var-expand.c, expansion-filter-if.c and expansion-program.c of Dovecot 2.4.1.
-_FOR_ANYBODY = (
-    "Unknown variable",
-    "No such function",
-    "Unsupported prefix",
-    "syntax error",
-    "if: Unsupported",
-)
-_NO_SUCH_FIELD = re.compile(r"^(?:process|system|dovecot|date|time): Unsupported|^\w+: No value to ")
 
 
 def _settings(scene: Scene) -> Iterator[conf.Setting]:

@@ -66,7 +66,7 @@ def unknown_variable(configured: Configured, variables: Variables) -> Problem | 
     meant = [
         f"{name} is {right} in Dovecot {configured.version.dialect}"
         for name, right in called.items()
-        if any(_names(one.says, name) for one in variables.unknown)
+        if any(one.name == name for one in variables.unknown)
     ]
     alone = len(configured.config.passdbs) == 1 and all(
         "userdb" not in one.where for one in variables.unknown
@@ -77,11 +77,4 @@ def unknown_variable(configured: Configured, variables: Variables) -> Problem | 
         because=(variables, configured),
         certainty=Certainty.PROVEN if alone else Certainty.LIKELY,
         remedy=Remedy(summary=summary),
-    )
-
-
-def _names(says: str, name: str) -> bool:
-    """Whether Dovecot's words name this variable; a filter's name alone is none."""
-    return says in (f"Unknown variable '{name}'", f"Unknown variable '%{name}'") or says.startswith(
-        f"{name}: No value"
     )
