@@ -66,5 +66,13 @@ class Refused(MailauthError):  # noqa: N818 - our decision, not a fault
     """We would not: writing without ``--apply``, a row that changed under us."""
 
 
+class BatchRefused(Refused):
+    """The store would not write; ``why`` is its own word."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; this batch was not changed.")
+        self.why, self.args = why, (why,)  # what it is made of again in another process
+
+
 class RowChanged(Refused):
     """Somebody else changed the row since it was read; nothing was written."""

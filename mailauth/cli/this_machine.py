@@ -144,7 +144,7 @@ def _failures(report: FromLogReport) -> str:
     where = ", ".join(report.sources)
     if not report.first:
         return f"{where}: no login."
-    more = " or more" if any(note.startswith("Reading took longer") for note in report.notes) else ""
+    more = " or more" if report.partial else ""
     names = [shlex.quote(row.user) for row in report.rows[:_USERS] if row.user]
     rest = report.users - len(names)
     who = ", ".join(names) + (f" and {rest} more" if names and rest > 0 else "")

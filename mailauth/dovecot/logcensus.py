@@ -54,6 +54,7 @@ class Trouble:
     first: datetime | None = None
     last: datetime | None = None
     text: str = ""
+    why: Why = Why.OTHER
     users: set[str] = field(default_factory=set)
     run: Run = field(default_factory=Run)
 
@@ -66,7 +67,10 @@ _TROUBLES = frozenset(
     }
 )
 # Of several passdbs' answers to one attempt, the one that tells most.
-_TELLING_FIRST = (Why.SERVER, Why.DISABLED, Why.ADDRESS, Why.SCHEME, Why.MISMATCH, Why.OTHER, Why.UNKNOWN)
+_TELLING_FIRST = (
+    *(Why.SERVER, Why.DISABLED, Why.ADDRESS, Why.SCHEME, Why.MISMATCH),
+    *(Why.SESSIONS, Why.PROXY, Why.OTHER, Why.UNKNOWN),
+)
 
 
 def _rank(event: LogEvent) -> int:
@@ -273,7 +277,7 @@ class Census:
         trouble.run.add(event.when, size)
         trouble.first = trouble.first or event.when
         trouble.last, trouble.text = event.when, event.text
-        trouble.says = event.row.says if event.row else ""
+        trouble.says, trouble.why = event.row.says if event.row else "", event.why
         if event.user and len(trouble.users) < _MOST_NAMED:
             trouble.users.add(event.user)
 

@@ -48,6 +48,8 @@ class Why(Enum):
     NAME = "refused name"
     SCHEME = "scheme not usable"
     SERVER = "server error"
+    SESSIONS = "too many sessions"
+    PROXY = "proxy not trusted"
     NOT_TOLD = "not told"
     OTHER = "other"
 

@@ -158,7 +158,7 @@ OF_AUTH: tuple[Message, ...] = (
 AFTER_AUTH: tuple[Message, ...] = (
     Message(LogKind.LOGIN_FAILED, "Maximum number of connections from user+IP exceeded",
             "the user has as many sessions from that address as mail_max_userip_connections allows",
-            "sasl-server.c"),
+            "sasl-server.c", Why.SESSIONS),
     Message(LogKind.LOGIN_FAILED, "Internal login failure",
             "auth takes the login, and no mail process takes the session over", "client-common-auth.c",
             Why.SERVER),
@@ -194,7 +194,7 @@ OF_TLS: tuple[Message, ...] = (
             "the TLS settings cannot be used", "2.4 login-common/client-common.c"),
     Message(LogKind.NO_PROXY, "haproxy: Client not trusted %",
             "haproxy_trusted_networks does not have the address that the connection comes from",
-            "lib-master/master-service-haproxy.c"),
+            "lib-master/master-service-haproxy.c", Why.PROXY),
     Message(LogKind.NO_PROXY, "haproxy: Client timed out %",
             "whoever connects sends no HAProxy header: a client that connects directly, or a proxy without"
             " send-proxy", "lib-master/master-service-haproxy.c"),

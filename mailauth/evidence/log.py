@@ -28,6 +28,7 @@ class LogTrouble:
     users: tuple[str, ...] = ()
     bytes_rate: float = 0.0
     floods: bool = False
+    why: Why = Why.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ class UserInLog(Evidence):
     unexplained: int = 0
     of_clients: ClientFailures = ClientFailures()
     of_ours: ClientFailures = ClientFailures()
+    whys: frozenset[Why] = frozenset()
 
     @property
     def seen(self) -> str:

@@ -1,6 +1,7 @@
 """The ports of a Postfix whose logins a Dovecot answers."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from mailauth.evidence.fact import Evidence
 
@@ -34,9 +35,18 @@ class PostfixPorts(Evidence):
         return "; ".join([*told, *self.notes]) or "no Postfix asks this Dovecot"
 
 
+class SocketFault(Enum):
+    """What is wrong with a socket that a client of auth's asks."""
+
+    MISSING = "it is not there"
+    NO_SOCKET = "it is another kind of file"
+    NOT_FOR_CLIENTS = "it answers other requests"
+    CLOSED = "the client may not write to it"
+
+
 @dataclass(frozen=True, slots=True)
 class PostfixLink(Evidence):
-    """The socket at which a Postfix asks auth: what is wrong with it, "" where nothing is.
+    """The socket at which a Postfix asks auth: what is wrong with it, "" and None where nothing is.
 
     ``mode`` and ``owner`` are None and "" where there is no socket; ``user``: whom smtpd runs as; ``logged``:
     Postfix's own last line of it, where it has one; ``listener``: the socket's setting in Dovecot, or "".
@@ -50,6 +60,7 @@ class PostfixLink(Evidence):
     user: str
     logged: str
     listener: str
+    fault: SocketFault | None
 
     @property
     def seen(self) -> str:

@@ -59,12 +59,17 @@ UNSEEN_NAME = "the name has characters that are not shown (or are not UTF-8), wh
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One line of a CSV: a user and a password, or what is wrong, in words that hold nothing of it."""
+    """One line of a CSV: a user and a password, or the ``flaw``, in words that hold nothing of them."""
 
     user: str
     password: Password | None
-    error: str = ""
+    flaw: str = ""
     line: int = 0
+
+    @property
+    def error(self) -> str:
+        """The flaw with the line that has it."""
+        return f"line {self.line}: {self.flaw}" if self.flaw else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +116,9 @@ def _row(number: int, text: str, layout: _Layout, quote: str) -> CsvRow:
         wants = "a user and a password" if plain else f"{layout.fields} fields"
         mark = {",": "a comma", "\t": "a tab"}.get(layout.delimiter, f"a {layout.delimiter}")
         quotes = f", in quotes where {mark} or a quote is part of it" if quote else f", with {mark} between"
-        return CsvRow("", None, f"line {number}: wants {wants}{quotes}", number)
+        return CsvRow("", None, f"wants {wants}{quotes}", number)
     if layout.kind is not None and fields[layout.kind].strip().lower() not in _PLAIN:
-        return CsvRow(
-            "", None, f"line {number}: a hash stands there, by its own column, and no password", number
-        )
+        return CsvRow("", None, "a hash stands there, by its own column, and no password", number)
     user = fields[layout.user]
     if layout.domain is not None and user and "@" not in user and fields[layout.domain]:
         user = f"{user}@{fields[layout.domain]}"

@@ -51,7 +51,7 @@ class UserList:
     def users(self) -> Iterator[Known]:
         """Those of whom the list says one thing, each once.  Raises Refused where it is another list now."""
         for row in self._rows():
-            if row.password is None or _flaw(row):
+            if row.password is None or _flaw(row, row.password):
                 continue
             user, wrong = self._named(row.user)
             if wrong:
@@ -70,9 +70,9 @@ class UserList:
         """The first time.  Raises UsageError where there is nothing in it."""
         for row in self._rows():
             self.lines += 1
-            if row.password is None or (flaw := _flaw(row)):
-                why = row.error.partition(": ")[2] if row.password is None else flaw
-                left(Checked.MALFORMED, 1, f"line {row.line}", why)
+            flaw = row.flaw if row.password is None else _flaw(row, row.password)
+            if row.password is None or flaw:
+                left(Checked.MALFORMED, 1, f"line {row.line}", flaw)
                 continue
             user, wrong = self._named(row.user)
             if wrong:
@@ -114,18 +114,17 @@ def _twice(file: BinaryIO) -> Iterator[BinaryIO]:
         yield kept
 
 
-def _flaw(row: CsvRow) -> str:
+def _flaw(row: CsvRow, password: Password) -> str:
     """Why a user or a password cannot be one."""
-    assert row.password is not None
     try:
         row.user.encode()
     except UnicodeEncodeError:
         return "the user is not UTF-8"
     if not row.user.isprintable() or not row.user:
         return "no user, or one with control characters"
-    if not row.password.raw:
+    if not password.raw:
         return "the password is empty"
-    return "the password holds a NUL byte" if b"\0" in row.password.raw else ""
+    return "the password holds a NUL byte" if b"\0" in password.raw else ""
 
 
 class _Seen:

@@ -8,7 +8,7 @@ from mailauth.dovecot.variables import OF_THE_CLIENT, used, written
 from mailauth.errors import MailauthError, Refused, UsageError
 from mailauth.migrate.where import Bind, of_directory, table_of
 from mailauth.stores import query
-from mailauth.stores.change import by_hand
+from mailauth.stores.change import not_written
 from mailauth.stores.swaps import Obstacle
 
 
@@ -53,7 +53,7 @@ def _of(
             return
         select = query.read(source.query)
         if select is None or not query.simple(select):
-            yield Obstacle(by_hand(source, select).partition(". As the")[0], stops=True)
+            yield Obstacle(not_written(source, select).removesuffix("."), stops=True)
             return
         of_client = sorted(set(used(select.where, dialect)) & OF_THE_CLIENT)
         if of_client:

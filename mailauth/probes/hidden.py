@@ -18,7 +18,7 @@ from mailauth.stores.store import Failing, Outcome, Record
 
 _FUNCTION = re.compile(r"\bFROM\s+([A-Za-z_][\w.]*)\s*\(", re.IGNORECASE)
 Ask = Callable[[Passdb], Record]
-_MISSING = re.compile(r"column:?\s+[\"'`]?(?:\w+\.)?(\w+)")
+_COLUMN = re.compile(r"(?:\w+\.)?(\w+)")
 
 
 def find(passdbs: Iterable[Passdb], ask: Ask) -> tuple[HidesRows, ...]:
@@ -52,10 +52,10 @@ def _alike(passdb: Passdb, record: Record, ask: Ask) -> str:
         texts = [catalogue.filled(one, source.query) for one in schema.tables]
         names = (_named(passdb, source, text, ask) for text in texts)
         return next((f"there is {name}, in other letters or another schema" for name in names if name), "")
-    missing = _MISSING.search(failure.says) if failure.kind is Failing.COLUMN else None
-    if missing is None:
+    column = _COLUMN.fullmatch(failure.missing)
+    if column is None:
         return ""
-    name = _named(passdb, source, catalogue.letters(schema.letters, source.query, missing[1]), ask)
+    name = _named(passdb, source, catalogue.letters(schema.letters, source.query, column[1]), ask)
     return f"there is {name}, in other letters" if name else ""
 
 

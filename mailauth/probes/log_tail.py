@@ -299,6 +299,7 @@ def _trouble(what: str, one: Trouble, now: datetime) -> LogTrouble:
         tuple(sorted(one.users)),
         one.run.bytes_rate,
         one.run.floods and bool(one.last and (now - one.last).total_seconds() <= _STILL),
+        one.why,
     )
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
-from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.messages import LogKind, Why
 from mailauth.dovecot.messages_servers import VERIFY_ENDS
 from mailauth.dovecot.typed import shown
 from mailauth.errors import CannotObserve
@@ -51,6 +51,7 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
         unexplained=census.unexplained,
         of_clients=_of_clients(log, names, several=several),
         of_ours=ClientFailures(ours.total(), _shown(ours), tuple(filter(None, means))),
+        whys=_whys(census),
     )
 
 
@@ -61,8 +62,13 @@ def _of_clients(log: Log, names: set[str], *, several: bool) -> ClientFailures:
         if event.user.casefold() in names and (event.session or event.row == VERIFY_ENDS):
             census.add(event, size)
     reasons = _reasons(census)
-    whys = {why for pair in census.pairs.values() for why, count in (pair.whys or {}).items() if count > 0}
-    return ClientFailures(census.failing, _shown(reasons), _causes(census, reasons), frozenset(whys))
+    return ClientFailures(census.failing, _shown(reasons), _causes(census, reasons), _whys(census))
+
+
+def _whys(census: Census) -> frozenset[Why]:
+    return frozenset(
+        why for pair in census.pairs.values() for why, count in (pair.whys or {}).items() if count > 0
+    )
 
 
 def _reasons(census: Census) -> Counter[str]:

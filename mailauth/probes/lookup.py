@@ -374,7 +374,8 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
 
 def _without_words(failure: Failure) -> Failure:
     """Servers quote a statement in their errors; this one has the password in it."""
-    return replace(failure, says=f"{failure.kind.value} (the server's words may quote the password)")
+    says = f"{failure.kind.value} (the server's words may quote the password)"
+    return replace(failure, says=says, missing="")
 
 
 def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: ServiceName) -> Record:

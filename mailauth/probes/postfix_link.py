@@ -17,7 +17,7 @@ from mailauth.dovecot.logs import plain
 from mailauth.dovecot.redact import redacted
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, PostfixLink
-from mailauth.evidence.postfix import Smtpd
+from mailauth.evidence.postfix import Smtpd, SocketFault
 from mailauth.probes.log_tail import SYSLOG_FILES
 from mailauth.probes.postfix_ports import Instance, instances, services
 from mailauth.probes.scene import Scene
@@ -51,7 +51,9 @@ def _link(one: Instance, smtpd: Smtpd, scene: Scene) -> PostfixLink:
     who = one.root.identity(user)
     place = one.root.path(smtpd.asks)
     listener = _listener(smtpd.asks, scene)
-    mode, owner, problem = None, "", "there is no such socket"
+    mode, owner = None, ""
+    fault: SocketFault | None
+    fault, problem = SocketFault.MISSING, "there is no such socket"
     try:
         found = place.stat()
     except FileNotFoundError:
@@ -60,21 +62,26 @@ def _link(one: Instance, smtpd: Smtpd, scene: Scene) -> PostfixLink:
     else:
         mode = stat.S_IMODE(found.st_mode)
         owner = f"of {_named(one, 'passwd', found.st_uid)}:{_named(one, 'group', found.st_gid)}"
-        problem = _problem(smtpd.asks, found, user, who)
+        fault, problem = _problem(smtpd.asks, found, user, who)
     logged = _logged(one) if problem else ""
-    return PostfixLink("postconf", smtpd.name, smtpd.asks, problem, mode, owner, user, logged, listener)
+    return PostfixLink(
+        "postconf", smtpd.name, smtpd.asks, problem, mode, owner, user, logged, listener, fault
+    )
 
 
-def _problem(path: str, found: os.stat_result, user: str, who: Identity | None) -> str:
+def _problem(
+    path: str, found: os.stat_result, user: str, who: Identity | None
+) -> tuple[SocketFault | None, str]:
     """Why a socket that is there cannot be used."""
     kind = path.rpartition("/")[2].rpartition("-")[2]
     if not stat.S_ISSOCK(found.st_mode):
-        return "that is no socket"
+        return SocketFault.NO_SOCKET, "that is no socket"
     if kind in _OTHERS:
-        return f"that socket answers {kind} requests, and takes no logins of a client"
+        says = f"that socket answers {kind} requests, and takes no logins of a client"
+        return SocketFault.NOT_FOR_CLIENTS, says
     if who and not _may(found, who):
-        return f"{user}, whom smtpd runs as, may not write to it"
-    return ""
+        return SocketFault.CLOSED, f"{user}, whom smtpd runs as, may not write to it"
+    return None, ""
 
 
 def _may(found: os.stat_result, who: Identity) -> bool:

@@ -4,19 +4,19 @@ from collections import Counter
 
 from mailauth import digits
 from mailauth.dovecot import typed
+from mailauth.dovecot.messages import Why
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable, OpenSessions
 from mailauth.probes.log_user import observe_user_in_log
 from mailauth.probes.scene import Scene
 
-_TURNED_AWAY = "Maximum number of connections from user+IP exceeded"
 _COLUMNS = 4  # user, protocol, pid, address
 
 
 def observe_sessions(scene: Scene) -> OpenSessions | NotApplicable:
     """Ask anvil, by ``doveadm who``.  Raises CannotObserve when it does not answer."""
     told = observe_user_in_log(scene)
-    if isinstance(told, NotApplicable) or not any(one.startswith(_TURNED_AWAY) for one in told.reasons):
+    if isinstance(told, NotApplicable) or Why.SESSIONS not in told.whys:
         return NotApplicable(OpenSessions, "no session of this user was turned away")
     name = scene.looked_up
     asked = typed.shown(scene.dovecot, "doveadm", "who", "--", name)

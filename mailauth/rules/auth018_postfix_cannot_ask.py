@@ -16,8 +16,11 @@ What to do
 """
 
 from mailauth.evidence import Configured, PostfixLink
+from mailauth.evidence.postfix import SocketFault
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
+
+_ANOTHER = frozenset({SocketFault.NO_SOCKET, SocketFault.NOT_FOR_CLIENTS})
 
 
 @rule(
@@ -34,11 +37,10 @@ def postfix_cannot_ask(configured: Configured, link: PostfixLink) -> Problem | N
     how = f" (mode {link.mode:04o}, {link.owner})" if link.mode is not None else ""
     says = f"Postfix's {link.name} asks auth at {link.path}{how}: {link.problem}."
     says += f" Postfix logs: {link.logged}" if link.logged else ""
-    other = "no socket" in link.problem or "takes no logins" in link.problem
-    name = link.path if other or not link.listener else link.listener
+    name = link.path if link.fault in _ANOTHER or not link.listener else link.listener
     inner = (Setting("mode", "0660"), Setting("user", link.user), Setting("group", link.user))
     text = [block("service", "auth", block("unix_listener", name, *inner))]
-    if "takes no logins" in link.problem:
+    if link.fault is SocketFault.NOT_FOR_CLIENTS:
         mend = Remedy(
             summary=(
                 "Point smtpd_sasl_path at a socket of service auth for clients, such as private/auth, and"

@@ -20,7 +20,7 @@ from mailauth.rules import log_case
 
 _TYPED = frozenset({Why.MISMATCH, Why.EMPTY})
 # Words of a passdb that mailauth looks into say no more than what it finds there.
-_OF_A_PASSDB = _TYPED | {Why.UNKNOWN, Why.SCHEME, Why.NAME, Why.OTHER, Why.NOT_TOLD}
+_OF_A_PASSDB = _TYPED | {Why.UNKNOWN, Why.SCHEME, Why.NAME, Why.SESSIONS, Why.OTHER, Why.NOT_TOLD}
 
 
 @rule("AUTH020", "The log has failed logins of this user", Severity.RISK, last=True, bears=Bears.NOTHING)

@@ -14,18 +14,10 @@ What to do
     DESCRIBE, information_schema or .schema.
 """
 
-import re
-
 from mailauth.evidence import LookedUp
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import database_case
 from mailauth.stores.store import Failing
-
-
-def _is_the_name(user: str, says: str) -> bool:
-    """The column that the database misses is the user's name, or a part of it."""
-    found = re.search(r"column:?\s+[\"'`]?([^\"'`\s]+)", says)
-    return found is not None and user != "" and found[1] in {user, *user.partition("@")[::2]}
 
 
 @rule(
@@ -37,7 +29,10 @@ def _is_the_name(user: str, says: str) -> bool:
 )
 def no_such_column(lookups: LookedUp) -> Problem | None:
     advice = "Correct the column's name in the password query (<place>)."
-    if any(_is_the_name(answer.user, failure.says) for answer, failure in lookups.failures(Failing.COLUMN)):
+    if any(
+        failure.missing and failure.missing in {answer.user, *answer.user.partition("@")[::2]}
+        for answer, failure in lookups.failures(Failing.COLUMN)
+    ):
         advice = "Put '...' around the variable in the password query (<place>): without, or in \"...\", the"
         advice += " database takes the user's name for a column's."
     return database_case.problem(lookups, advice, Failing.COLUMN)

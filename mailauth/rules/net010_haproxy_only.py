@@ -16,7 +16,7 @@ What to do
 """
 
 from mailauth.dovecot.conf import words
-from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.messages import LogKind, Why
 from mailauth.evidence import Configured, Listener, Listening, LogWindow
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
@@ -65,7 +65,7 @@ def _by_the_log(configured: Configured, log: LogWindow, found: list[Listener]) -
         says=f"haproxy = yes is set at {_shown(found)}. Dovecot logs of connections there: {said}.",
         because=(configured, log),
         certainty=Certainty.PROVEN,
-        severity=Severity.RISK if any("not trusted" in one.what for one in told) else Severity.NOTE,
+        severity=Severity.RISK if any(one.why is Why.PROXY for one in told) else Severity.NOTE,
         remedy=remedy(
             summary="Add the proxy's address to haproxy_trusted_networks, and have it send the header"
             " (send-proxy); clients that connect directly need a listener without haproxy = yes.",

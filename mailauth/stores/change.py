@@ -116,7 +116,7 @@ def in_database(
     ``sql.prepare``.
     """
     if select is None or not simple(select):
-        raise Refused(by_hand(source, select))
+        raise Refused(f"{not_written(source, select)} As the database's administrator run: {_to_run(select)}")
     try:
         (new or b"").decode()
     except UnicodeDecodeError:
@@ -124,19 +124,22 @@ def in_database(
     return Changed(sql_change.change(source, select, fill, old, new), old, new)
 
 
-def by_hand(source: SqlSource, select: PlainSelect | None) -> str:
-    """Why mailauth does not write here, and what an administrator would run; with placeholders only."""
+def not_written(source: SqlSource, select: PlainSelect | None) -> str:
+    """Why mailauth does not write here, as a sentence."""
     if select is None:
-        why, table, where = "the password query is no plain SELECT", "<table>", "<this user's row>"
+        why = "the password query is no plain SELECT"
+    elif simple(select, any_column=True):
+        why = f"the password is computed ({select.column})"
     else:
-        table = select.tables or "<table>"
-        where = select.where or "<this user's row>"
-        why = (
-            f"the password is computed ({select.column})"
-            if simple(select, any_column=True)
-            else f"the password query reads {table} in a way that names no one row of one table"
-        )
-    return (
-        f"{source.place}: {why}, so mailauth does not know what to write, and changed nothing. As the"
-        f" database's administrator run: {sql_change.to_run(table, '<column>', where)}"
-    )
+        table = select.tables or _TABLE
+        why = f"the password query reads {table} in a way that names no one row of one table"
+    return f"{source.place}: {why}, so mailauth does not know what to write, and changed nothing."
+
+
+_TABLE = "<table>"
+
+
+def _to_run(select: PlainSelect | None) -> str:
+    """What an administrator would run, with placeholders only."""
+    table, where = (select.tables, select.where) if select else ("", "")
+    return sql_change.to_run(table or _TABLE, "<column>", where or "<this user's row>")

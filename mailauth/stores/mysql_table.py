@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from mailauth.errors import CannotObserve, Refused
+from mailauth.errors import BatchRefused, CannotObserve, Refused
 from mailauth.stores import mysql_client, mysql_errors, obstacles
 from mailauth.stores.database import LOCK, LONG, Host, at_server, quoted
 from mailauth.stores.drivers import pymysql
@@ -249,7 +249,7 @@ class Mysql:
             if code in (1406, 1265):
                 raise Refused("the column is too narrow for the new strings; widen it first.") from None
             if code in (1142, 1143, 1044, 1290, 1792, 1836, 1114, 1021):
-                raise Refused(f"MariaDB/MySQL: {why.args[-1]}; this batch was not changed.") from None
+                raise BatchRefused(f"MariaDB/MySQL: {why.args[-1]}") from None
             raise mysql_errors.of_query(why) from None
 
 

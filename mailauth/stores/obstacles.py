@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mailauth.errors import CannotObserve, Refused
+from mailauth.errors import BatchRefused, CannotObserve, Refused
 from mailauth.stores.swaps import Names, Obstacle
 
 Rows = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
@@ -51,7 +51,8 @@ def refusal_of(ask: Callable[[], object], needs: str = "") -> Iterator[Obstacle]
     try:
         ask()
     except Refused as why:
-        yield Obstacle(f"{needs}{str(why).partition('; this batch')[0].rstrip('.')}", stops=True)
+        says = why.why if isinstance(why, BatchRefused) else str(why)
+        yield Obstacle(f"{needs}{says.rstrip('.')}", stops=True)
     except CannotObserve as why:
         yield Obstacle(f"whether the column can be written is not known: {why}".rstrip("."))
 
@@ -60,7 +61,7 @@ def asked(rows: Rows, statement: str, values: Sequence[Any]) -> list[str]:
     """The first column, as text; [] where this server does not know, or does not say."""
     try:
         found = rows(statement, values)
-    except (CannotObserve, Refused):
+    except (BatchRefused, CannotObserve, Refused):
         return []
     return [one[0].decode("utf-8", "replace") if isinstance(one[0], bytes) else str(one[0]) for one in found]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, cast
 
-from mailauth.errors import CannotObserve, Refused
+from mailauth.errors import BatchRefused, CannotObserve, Refused
 from mailauth.stores import obstacles, pgsql_client, pgsql_errors
 from mailauth.stores.database import LOCK, LONG, Host, quoted
 from mailauth.stores.drivers import psycopg
@@ -304,7 +304,7 @@ class Pgsql:
         except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:
             raise Refused(f"PostgreSQL: {first_line(why)}; nothing was changed.") from None
         except psycopg.errors.DiskFull as why:
-            raise Refused(f"PostgreSQL: {first_line(why)}; this batch was not changed.") from None
+            raise BatchRefused(f"PostgreSQL: {first_line(why)}") from None
         except (psycopg.Error, UnicodeError) as why:
             raise pgsql_errors.of_query(why) from None
 

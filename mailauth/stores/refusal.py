@@ -21,6 +21,7 @@ class Refusal(CannotObserve):
     """What refuses us refuses Dovecot, too; ``by_name``: if it asks as the same user of the system.
 
     ``late``: it was said while the rows were read.  ``waits``: it is known what the query waited for.
+    ``missing``: the column that is not there, as the server names it; "" where it is none, or not named.
     """
 
     waits = False
@@ -30,6 +31,12 @@ class Refusal(CannotObserve):
     ) -> None:
         super().__init__(says)
         self.kind, self.code, self.says, self.by_name, self.late = kind, code, says, by_name, late
+        named = _COLUMN.search(says) if kind is Failing.COLUMN else None
+        self.missing = named[1] if named else ""
+
+
+# No server has a field for it: PostgreSQL's is empty for 42703, 1054 and SQLite have a text alone.
+_COLUMN = re.compile(r"column:?\s+[\"'`]?([^\"'`\s]+)", re.IGNORECASE)
 
 
 def without_values(text: str, template: str) -> str:

@@ -109,7 +109,16 @@ def _failure(source: SqlSource, host: dict[str, str], why: refusal.Refusal) -> F
     with_tls = refused and database.with_tls(host)
     account = database.account(host) if refused else ""
     place = database.place(host)
-    return Failure(why.kind, place, why.code, why.says, with_tls=with_tls, account=account, waits=why.waits)
+    return Failure(
+        why.kind,
+        place,
+        why.code,
+        why.says,
+        with_tls=with_tls,
+        account=account,
+        waits=why.waits,
+        missing=why.missing,
+    )
 
 
 def patience(source: SqlSource) -> float:

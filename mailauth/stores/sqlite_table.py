@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mailauth.errors import Refused
+from mailauth.errors import BatchRefused, Refused
 from mailauth.stores import obstacles, sqlite_client
 from mailauth.stores.database import LOCK, Host, quoted
 from mailauth.stores.obstacles import Rows
@@ -135,7 +135,7 @@ class Sqlite:
             if sqlite_client.told_apart(why) == sqlite_client.GENERATED:
                 raise Refused(f"SQLite: {why}; name the column that it is made of.") from None
             if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM")):
-                raise Refused(f"SQLite: {why}; this batch was not changed.") from None
+                raise BatchRefused(f"SQLite: {why}") from None
             raise sqlite_client.refused(why, self._path) from None
 
 

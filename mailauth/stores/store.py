@@ -54,6 +54,7 @@ class Failure:
     ``client``: with which client it fails, where that matters ("%{secured} = 'TLS'").
     ``account``: which option files user and password come from, where they do not stand in the settings.
     ``waits``: the server says what the query waited for.
+    ``missing``: the column that is not there, as the server names it; "" where it does not.
     ``alike``: what there is in the place of what is missing.
     ``with_tls``: with TLS, which the settings do not ask for, the server lets the same user in.
     """
@@ -67,6 +68,7 @@ class Failure:
     client: str = ""
     account: str = ""
     waits: bool = False
+    missing: str = ""
     alike: str = ""
 
 
