@@ -19,6 +19,7 @@ from mailauth import rules
 from mailauth.check.checks import CHECKS
 from mailauth.cli.manual import contexts
 from mailauth.cli.shared.command import Command
+from mailauth.cli.shared.request import AskingCommand, declared
 from mailauth.dovecot.authconfig import SQL_DRIVERS
 from mailauth.dovecot.version import DIALECTS
 from mailauth.finding import Rule
@@ -211,7 +212,15 @@ def test_a_command_does_what_its_options_say(ctx: click.Context) -> None:
     """The function that runs it takes each of its options, and nothing else: no type checker sees the two."""
     asked = ctx.command.callback
     assert asked is not None
-    work = getattr(importlib.import_module(f"{asked.__module__}_run"), asked.__name__)
+    module = importlib.import_module(f"{asked.__module__}_run")
+    work = getattr(module, asked.__name__)
+    if isinstance(ctx.command, AskingCommand):
+        names = {one.name for one in declared(ctx.command.record)}
+        nodes = ast.walk(ast.parse(inspect.getsource(module)))
+        read = {one.attr for one in nodes if isinstance(one, ast.Attribute)}
+        assert names == {one.name for one in ctx.command.params if one.expose_value}
+        assert names <= read, "options that nothing reads"
+        return
     taken = inspect.signature(work).parameters
     named = {one.name for one in taken.values() if one.kind is not inspect.Parameter.VAR_KEYWORD}
     options = {one.name for one in ctx.command.params if one.expose_value}

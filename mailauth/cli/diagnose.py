@@ -1,44 +1,63 @@
 """``mailauth diagnose USER``."""
 
+from dataclasses import dataclass
+
 import click
 
-from mailauth.cli.shared.case import case_options
-from mailauth.cli.shared.command import Command
-from mailauth.cli.shared.options import config_option, password_options, pid_option
+from mailauth.cli.shared.case import Case
+from mailauth.cli.shared.options import PasswordSource, config_option, pid_option
+from mailauth.cli.shared.request import argument, asking, group, option, shared
 from mailauth.cli.shared.values import sayable
 
 
-@click.command(cls=Command)
-@click.argument("user", required=False, callback=sayable)
-@config_option
-@pid_option
-@password_options
-@click.option("--login", is_flag=True, help="Also make two real logins; they appear in the log.")
-@click.option(
-    "--ask-pam", is_flag=True, help="Also ask PAM about the password: one attempt, which pam_faillock counts."
-)
-@click.option(
-    "--prove",
-    is_flag=True,
-    help="Reproduce the finding in a lab: the login fails, the remedy is applied, the login works.",
-)
-@case_options
-@click.option(
-    "--variants",
-    type=click.FloatRange(0, 600),
-    default=3.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time to try near variants of a wrong password; 0 tries none.",
-)
-@click.option("--max-memory", metavar="SIZE", help="Skip hashes that need more memory than this.  [1280M]")
-@click.option(
-    "--max-seconds",
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
-    help="Longest time for one hash; all hashes together get three times as long.  [20]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
+@dataclass(frozen=True, slots=True)
+class DiagnoseOptions:
+    """What diagnose is asked: a field is an option, in the order of its --help."""
+
+    user: str | None = argument(required=False, callback=sayable)
+    config: str | None = shared(config_option)
+    pid: int | None = shared(pid_option)
+    password: PasswordSource = group(PasswordSource)
+    login: bool = option(
+        "--login",
+        is_flag=True,
+        needs_password=True,
+        help="Also make two real logins; they appear in the log.",
+    )
+    ask_pam: bool = option(
+        "--ask-pam",
+        is_flag=True,
+        needs_password=True,
+        help="Also ask PAM about the password: one attempt, which pam_faillock counts.",
+    )
+    prove: bool = option(
+        "--prove",
+        is_flag=True,
+        help="Reproduce the finding in a lab: the login fails, the remedy is applied, the login works.",
+    )
+    case: Case = group(Case)
+    variants: float = option(
+        "--variants",
+        type=click.FloatRange(0, 600),
+        default=3.0,
+        show_default=True,
+        metavar="SECONDS",
+        needs_password=True,
+        help="Time to try near variants of a wrong password; 0 tries none.",
+    )
+    max_memory: str | None = option(
+        "--max-memory", metavar="SIZE", help="Skip hashes that need more memory than this.  [1280M]"
+    )
+    max_seconds: float | None = option(
+        "--max-seconds",
+        type=click.FloatRange(min=1),
+        metavar="SECONDS",
+        help="Longest time for one hash; all hashes together get three times as long.  [20]",
+    )
+    as_json: bool = option("--json", is_flag=True, help="Print JSON (mailauth/schemas/diagnosis.json).")
+
+
+@asking(DiagnoseOptions)
 def diagnose() -> None:
     """Find out why USER cannot log in, and prove it.
 

@@ -34,13 +34,11 @@ _OF_NO_RULE = {
     "--rehash BLF-CRYPT": "--profile",
 }
 
+WITHOUT_PASSWORD = {"diagnose": "alice"}
+"""Commands whose options are a record's fields, which say which of them this mode refuses."""
+
 ROWS: dict[str, Row] = {
     "": Row("--version"),
-    "diagnose": Row(
-        # the last two without a password, too: the trial that asks whether a hash fits keeps to them
-        f"{_DOVECOT} {_PASSWORDS} --prove {_CASE} --json --max-memory --max-seconds",
-        {"alice": "--login --ask-pam --variants=9"},
-    ),
     "checkup": Row(f"{_DOVECOT} --as-if --rows-query --json"),
     "log": Row(
         f"{_DOVECOT} --log --since --rotated --top --max-seconds --json",

@@ -1,6 +1,7 @@
 """No option is ignored: in each mode of each command it is used, or refused in one sentence.
 
-The options are those of the click tree itself, so that a new one without a word in ``every_option.py`` fails.
+The options are those of the click tree itself, so that a new one without a word in ``every_option.py`` fails;
+where they are a record's fields (cli/shared/request.py), the record says it.
 No Dovecot is reached: what a mode makes no use of is refused before anything is looked at.
 """
 
@@ -12,8 +13,9 @@ import click
 import pytest
 
 from mailauth.cli.main import cli
+from mailauth.cli.shared.request import AskingCommand, needing_password
 from mailauth.errors import UsageError
-from tests.cli.every_option import ROWS
+from tests.cli.every_option import ROWS, WITHOUT_PASSWORD, Row
 
 _VALUES = {"--profile": "owasp"}
 
@@ -34,8 +36,21 @@ def _commands(command: click.Command = cli, name: str = "") -> Iterator[tuple[st
 COMMANDS = dict(_commands())
 
 
+def _row(name: str, command: AskingCommand) -> Row:
+    """What the record's own fields say."""
+    needing = needing_password(command.record)
+    options = {opt: one.name in needing for opt, one in _options(command).items()}
+    return Row(
+        " ".join(opt for opt, refused in options.items() if not refused),
+        {WITHOUT_PASSWORD[name]: " ".join(opt for opt, refused in options.items() if refused)},
+    )
+
+
 def _options(command: click.Command) -> dict[str, click.Option]:
     return {one.opts[-1]: one for one in command.params if isinstance(one, click.Option)}
+
+
+ALL = ROWS | {name: _row(name, one) for name, one in COMMANDS.items() if isinstance(one, AskingCommand)}
 
 
 def _names(words: str) -> set[str]:
@@ -43,17 +58,17 @@ def _names(words: str) -> set[str]:
 
 
 def test_every_option_of_every_command_has_its_word() -> None:
-    assert ROWS.keys() == COMMANDS.keys()
+    assert ALL.keys() == COMMANDS.keys()
     for name, command in COMMANDS.items():
-        row = ROWS[name]
+        row = ALL[name]
         said = _names(" ".join((row.used, *row.refused.values())))
         assert said == _options(command).keys(), f"mailauth {name}: options that ROWS lacks, or has too many"
 
 
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.refused])
+@pytest.mark.parametrize("name", [name for name, row in ALL.items() if row.refused])
 def test_what_a_mode_makes_no_use_of_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = []
-    for mode, refused in ROWS[name].refused.items():
+    for mode, refused in ALL[name].refused.items():
         for word in refused.split():
             words = [*name.split(), *shlex.split(mode), *_typed(name, word)]
             said = _refusal(words, capsys)

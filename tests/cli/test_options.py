@@ -32,7 +32,10 @@ STORED = generate("SHA512-CRYPT", Password.of(SECRET), user="", rounds=1000)
         ("diagnose alice --since 3h", "No such option '--since'"),
         ("diagnose alice --rows-query x", "No such option '--rows-query'"),
         ("diagnose", "mailauth checkup"),
-        ("diagnose alice --variants 9", "diagnose without a password makes no use of --variants"),
+        (
+            "diagnose alice --variants 9",
+            "--variants needs the password: add -p, --password-fd",
+        ),
         ("fix MEM001 -p", "fix without a USER makes no use of --ask-password"),
         ("fix MEM001 --mechanism PLAIN", "fix without a USER makes no use of --mechanism"),
         ("fix --undo x MEM001", "fix --undo makes no use of"),

@@ -1,10 +1,11 @@
 """The options that say which login is meant: of which client, by which service, from where."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
+from mailauth.cli.shared.request import option, options_of
 from mailauth.errors import UsageError
 from mailauth.later import later
 
@@ -41,34 +42,33 @@ def _known(option: str, given: str, name: str, known: tuple[str, ...]) -> None:
         raise UsageError(f"{option} {given}: not known; {hint}")
 
 
-_OPTIONS = (
-    click.option(
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Which login is meant."""
+
+    service: str = option(
         "--service",
         metavar="NAME",
         default="imap",
         show_default=True,
         callback=_service,
         help="Service that the client uses, such as imap or pop3.",
-    ),
-    click.option("--from-address", "address", metavar="IP", default="", help="IP address of the client."),
-    click.option(
+    )
+    address: str = option("--from-address", metavar="IP", default="", help="IP address of the client.")
+    host: str = option(
         "--host",
         metavar="NAME[:PORT]",
         default="",
         help="Host name or address that the client connects to; checks TLS, routes and filters.",
-    ),
-    click.option(
+    )
+    mechanism: str = option(
         "--mechanism",
         metavar="NAME",
         default="",
         callback=_mechanism,
         help="SASL mechanism that the client uses, such as PLAIN or CRAM-MD5.",
-    ),
-)
+    )
 
 
-def case_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What ``target_of`` is given: service, address, host, mechanism."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+case_options = options_of(Case)
+"""What ``target_of`` is given: service, address, host, mechanism."""

@@ -19,4 +19,8 @@ class Command(click.Command):
         asked = self.callback
         assert asked is not None
         work = importlib.import_module(f"{asked.__module__}_run")
-        return ctx.invoke(getattr(work, asked.__name__), **ctx.params)
+        return ctx.invoke(getattr(work, asked.__name__), **self.given(ctx))
+
+    def given(self, ctx: click.Context) -> dict[str, Any]:
+        """What that function takes: the options by their names."""
+        return ctx.params

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import click
 from click.core import ParameterSource
 
+from mailauth.cli.shared.request import needing_password
 from mailauth.errors import UsageError
 
 # With these the same case is found again, by another command; a password is asked for.
@@ -27,6 +28,15 @@ def without(mode: str, *names: str) -> None:
         if parameter.name in names:
             what = parameter.name.upper() if isinstance(parameter, click.Argument) else parameter.opts[-1]
             raise UsageError(f"{mode} makes no use of {what}: leave it out.")
+
+
+def unused_without_password(record: type) -> None:
+    """Refuse what was typed and needs the user's password, where none is given.  Raises UsageError."""
+    for parameter in _typed():
+        if parameter.name in needing_password(record):
+            raise UsageError(
+                f"{parameter.opts[-1]} needs the password: add -p, --password-fd or --password-stdin."
+            )
 
 
 def again() -> tuple[str, ...]:

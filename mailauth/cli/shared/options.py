@@ -1,11 +1,13 @@
 """Options that several commands have."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from mailauth.cli.shared.given import CONTAINER
+from mailauth.cli.shared.request import option, options_of
 from mailauth.errors import UsageError
 
 config_option = click.option(
@@ -55,21 +57,21 @@ def pid_option(
     return pid(container(command))
 
 
-_PASSWORD = (
-    click.option("-p", "--ask-password", is_flag=True, help="Ask for the user's password."),
-    click.option(
+@dataclass(frozen=True, slots=True)
+class PasswordSource:
+    """Where the user's password comes from: one of them at most."""
+
+    ask_password: bool = option("-p", "--ask-password", is_flag=True, help="Ask for the user's password.")
+    password_fd: int | None = option(
         "--password-fd", type=int, metavar="FD", help="Read the password from this file descriptor."
-    ),
-    click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
-)
+    )
+    password_stdin: bool = option(
+        "--password-stdin", is_flag=True, help="Read the password from standard input."
+    )
 
 
-def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What ``read_password`` is given: ask_password, password_fd, password_stdin."""
-    for option in reversed(_PASSWORD):
-        command = option(command)
-    return command
-
+password_options = options_of(PasswordSource)
+"""What ``read_password`` is given: ask_password, password_fd, password_stdin."""
 
 rows_query_option = click.option(
     "--rows-query",
