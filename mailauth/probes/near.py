@@ -96,10 +96,11 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
     forms = dict(name_forms.others(looked_up))
     tries += [(source.query, form) for form in forms]
     tries.append((loosened.any_case(source.query), looked_up))
-    domainless = ""
+    domainless = in_domains = ""
     if "@" not in looked_up:
         domainless = loosened.without_domain(source.query)
-        tries += [(loosened.any_domain(source.query, percent), looked_up), (domainless, looked_up)]
+        in_domains = loosened.any_domain(source.query, percent)
+        tries += [(in_domains, looked_up), (domainless, looked_up)]
     elif "@" not in given:  # another domain than the one that was added
         tries.append((loosened.any_domain(source.query, percent), given))
     blanks = loosened.any_blanks(source.query), loosened.any_blanks(source.query, loosened.UNSEEN)
@@ -110,10 +111,13 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
         record = ask(replace(passdb, source=replace(source, query=query)), name)
         several = query == domainless and record.failure and record.failure.kind is Failing.ROWS
         if record.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD) or several:
-            stored = dict(record.values).get("user") or dict(record.values).get("userid") or name
-            if query == source.query and stored == looked_up:
+            stored = dict(record.values).get("user") or dict(record.values).get("userid") or ""
+            if query == source.query and stored in ("", looked_up):
                 stored = name  # the row has a part of the name that it was asked for
-            in_a_domain = query == domainless and "@" not in stored
+            elif not stored and query not in blanks:
+                stored = _called(passdb, source, query, name, ask)
+            stored = stored or name
+            in_a_domain = "@" not in stored and query in (domainless, in_domains) and query != source.query
             return [
                 NearName(
                     passdb.label,
@@ -125,6 +129,19 @@ def _in_database(passdb: Passdb, source: SqlSource, scene: Scene, ask: Ask) -> l
                 )
             ]
     return []
+
+
+def _called(passdb: Passdb, source: SqlSource, loose: str, name: str, ask: Ask) -> str:
+    """What the table calls the one row that a loosened query finds; "" where it does not tell."""
+    query = loosened.names_found(loose, source.query)
+    if not query:
+        return ""
+    with suppress(CannotObserve):
+        record = ask(replace(passdb, source=replace(source, query=query)), name)
+        if record.outcome is Outcome.FOUND:
+            first, last = record.stored.decode("utf-8", "replace"), dict(record.values).get("last", "")
+            return first if first == last else ""
+    return ""
 
 
 def comparing(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> tuple[Disabled, ...]:

@@ -16,7 +16,11 @@ What to do
     Store the name as it is looked up, or have Dovecot look up the name that the store has.
 """
 
+from contextlib import suppress
+
+from mailauth.dovecot.username import normalise
 from mailauth.dovecot.version import Dialect
+from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, LookedUp, NearName, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Part, Setting, remedy
@@ -147,4 +151,12 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
             commands=(RELOAD,),
             careful=careful,
         )
-    return Remedy(summary=f"Store the user as {name.looked_up!r}, or log in as {near.name!r}.")
+    login = f", or log in as {near.name!r}" if _looked_up_so(configured, near.name) else ""
+    return Remedy(summary=f"Store the user as {name.looked_up!r}{login}.")
+
+
+def _looked_up_so(configured: Configured, name: str) -> bool:
+    """Whether who types this name is looked up by it: the format may make it lower case."""
+    with suppress(CannotObserve):
+        return normalise(name, configured.config, "imap").looked_up == name
+    return False

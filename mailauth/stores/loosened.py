@@ -53,6 +53,17 @@ def names_in_domains(query: str, percent: str) -> tuple[str, bool]:
     return (_first_and_last(changed, found[1]), True) if found and changed else ("", False)
 
 
+def names_found(changed: str, query: str) -> str:
+    """What the table calls those whom ``changed`` finds, the first and the last of them, as for the domains.
+
+    ``changed``: ``query`` loosened by one of the above.  "" where the column of the name is not plain.
+    """
+    found = _EQUALS_PART.findall(query)
+    if len(found) != 1 or len(re.findall(r"\bSELECT\b", query, re.IGNORECASE)) != 1:
+        return ""
+    return _first_and_last(changed, found[0][0])
+
+
 def _first_and_last(query: str, column: str) -> str:
     """NULL where there is none: no row is no name."""
     selected = re.compile(r"\A\s*SELECT\s.*?\sFROM\s", re.IGNORECASE | re.DOTALL)

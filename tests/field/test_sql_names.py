@@ -125,3 +125,27 @@ def test_a_blank_that_nobody_sees(rig: MakeRig) -> None:
     told = said(one)
     assert "USER004" in told, told
     assert "with blanks or an end of line around it" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "words"),
+    [
+        (USER, "alice", f"Dovecot looks up 'alice'; passdb 1 (sqlite) (sqlite @FILE@) has '{USER}'."),
+        (
+            "Alice@example.org",
+            USER,
+            f"looks up '{USER}'; passdb 1 (sqlite) (sqlite @FILE@) has 'Alice@example.org'.",
+        ),
+    ],
+    ids=["in a domain", "capital letter"],
+)
+def test_a_query_that_returns_no_name(rig: MakeRig, name: str, typed: str, words: str) -> None:
+    """What the table calls the user is asked for: never "looks up 'alice', has 'alice'"."""
+    one = sqlite(rig, "SELECT password FROM mailbox WHERE username = '%u' AND active = 1")
+    one.sql(f"UPDATE mailbox SET username = '{name}'")
+    assert not one.login(typed, SECRET.encode()).ok
+    told = " ".join(mailauth("diagnose", typed, "--pid", str(one.master_pid)).stdout.split())
+    assert "USER004" in told, told
+    assert one.filled(words) in told, told
+    assert "as it is given" not in told
+    assert "or log in as 'Alice@example.org'" not in told, "it is looked up in lower case, whatever is typed"
