@@ -362,7 +362,7 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
     failure = record.failure
     of_query = failure and failure.kind not in OF_THE_CONNECTION
     if failure and of_query and "password" in used(source.query, scene.config.version.dialect):
-        record = replace(record, failure=_without_words(failure))
+        record = replace(record, failure=failure.without_words())
     failure = record.failure
     renewed = failure and failure.kind in _OF_NEW_CONNECTIONS and not source.userdb
     if failure and renewed and own_lookup.is_answered(scene, source, failure):
@@ -370,12 +370,6 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
             raise CannotObserve(f"{failure.place}: {failure.says}; Dovecot has its connection, we got none.")
         return replace(record, failure=replace(failure, still_served=True))
     return record
-
-
-def _without_words(failure: Failure) -> Failure:
-    """Servers quote a statement in their errors; this one has the password in it."""
-    says = f"{failure.kind.value} (the server's words may quote the password)"
-    return replace(failure, says=says, missing="")
 
 
 def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: ServiceName) -> Record:

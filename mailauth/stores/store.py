@@ -1,6 +1,6 @@
 """What a store answers when a user is looked up."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 
@@ -70,6 +70,11 @@ class Failure:
     waits: bool = False
     missing: str = ""
     alike: str = ""
+
+    def without_words(self) -> "Failure":
+        """Of a statement that has the password in it: servers quote that in their errors."""
+        says = f"{self.kind.value} (the server's words may quote the password)"
+        return replace(self, says=says, missing="")
 
 
 @dataclass(frozen=True, slots=True)
