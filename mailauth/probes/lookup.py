@@ -93,16 +93,16 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
 
 def _unknown_user(scene: Scene, found: LookedUp, asked: tuple[Passdb, ...]) -> LookedUp:
     """With what is asked of a user only whom no passdb knows."""
-    looked_up = _looked_up(scene)
-    ask = partial(_ask, scene, user=looked_up, requested="")
+    ask = partial(_ask, scene, user=_looked_up(scene), requested="")
+    by_name = partial(_ask, scene, requested="")
     return replace(
         found,
         elsewhere=_elsewhere(scene, asked),
-        near=near.names(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
-        other_domains=other_domains.find(asked, scene, lambda passdb, user: _ask(scene, passdb, user, "")),
+        near=near.names(asked, scene, by_name),
+        other_domains=other_domains.find(asked, scene, by_name),
         disabled=near.disabled(asked, scene, ask),
         comparing=near.comparing(asked, ask),
-        aliases=aliases.find(asked, looked_up, scene.config.version.dialect, ask),
+        aliases=aliases.find(asked, _looked_up(scene), scene.config.version.dialect, ask),
         hidden=hidden.find(asked, ask),
     )
 

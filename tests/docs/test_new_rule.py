@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.running import ROOT
 from tests.docs import new_rule
+from tests.test_house import TOP
 
 
 def test_nothing_is_left_to_fill_in() -> None:
@@ -32,15 +33,7 @@ def test_what_is_refused(code: str, name: str, says: str) -> None:
 
 
 def test_the_skeletons_fail_until_they_are_filled(tmp_path: Path) -> None:
-    for name in (
-        "mailauth",
-        "tests",
-        "docs",
-        "bench/results",
-        "pyproject.toml",
-        "README.md",
-        "CONTRIBUTING.md",
-    ):
+    for name in TOP:
         source, target = ROOT / name, tmp_path / name
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
