@@ -19,7 +19,7 @@ def overdue(seconds: float, late: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def ended(seconds: float, why: Exception) -> Iterator[None]:
+def ended(seconds: float, why: BaseException) -> Iterator[None]:
     """``why`` is raised inside after so many seconds, whoever is waited for.  In the main thread only."""
 
     def late(_signal: int, _frame: object) -> None:

@@ -3,14 +3,13 @@
 import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 
 import click
 
+from mailauth import overdue
 from mailauth.cli.commands import help_text
 from mailauth.cli.log_run import of_this_dovecot
 from mailauth.dovecot import containers
@@ -63,7 +62,7 @@ def about(dovecot: Installation, seconds: float) -> list[str]:
     said: list[str] = []
     following = _ANY_USER
     try:
-        with _at_most(seconds):
+        with overdue.ended(seconds, _LateError()):
             following = _look(dovecot, said.append)
     except _LateError:
         said.append(
@@ -158,19 +157,3 @@ def _failures(report: FromLogReport) -> str:
 def _sentence(text: str) -> str:
     text = text.replace(AS_ROOT, "run: sudo mailauth")
     return text[:1].upper() + text[1:]
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raises _LateError within, once the time is over."""
-
-    def late(_signal: int, _frame: object) -> None:
-        raise _LateError
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
