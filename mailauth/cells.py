@@ -2,10 +2,11 @@
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import TextIOBase
 from typing import Any, TextIO
 
+from mailauth.records import dataclass
 from mailauth.visible import visible_cell
 
 

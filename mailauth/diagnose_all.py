@@ -1,7 +1,7 @@
 """Look at the server and at every row of its stores, without a user: a health check before an upgrade."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailauth.diagnosing import Looked, Target, refused
 from mailauth.dovecot.as_if import as_if
@@ -32,6 +32,7 @@ from mailauth.probes.scene import Scene
 from mailauth.probes.survey import Ask, observe_surveys
 from mailauth.probes.table import Scope, probes_of
 from mailauth.probes.variables import cannot_look_up
+from mailauth.records import dataclass
 from mailauth.rules import RULES
 
 

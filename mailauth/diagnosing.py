@@ -3,7 +3,7 @@
 Reads top to bottom; ``looking`` has the probes that are asked one after the other.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
@@ -66,6 +66,7 @@ from mailauth.probes.trial import observe_trials
 from mailauth.probes.unreached import observe_elsewhere
 from mailauth.probes.variables import cannot_look_up
 from mailauth.probes.walk import walk
+from mailauth.records import dataclass
 from mailauth.rules import RULES, memory_case
 from mailauth.stores.directed import Directed
 from mailauth.stores.store import OF_THE_CONNECTION, Failing

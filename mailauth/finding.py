@@ -3,12 +3,13 @@
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from mailauth.dovecot.drivers import Question
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import Evidence, Fact, Logins, LookedUp, Running, Surveys, Unobserved
+from mailauth.records import dataclass
 
 
 class Severity(Enum):

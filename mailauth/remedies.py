@@ -12,11 +12,12 @@ src/config/config-parser.c of Dovecot 2.3.19.1 and 2.4.1.  None of these is in a
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product, starmap
 
 from mailauth.dovecot.version import DIALECTS, Dialect
 from mailauth.finding import Edit, Remedy, StoreChange
+from mailauth.records import dataclass
 from mailauth.visible import is_visible, visible
 
 Words = tuple[str, ...]

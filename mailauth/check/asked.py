@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from mailauth.dovecot.containers import dovecot_in
 from mailauth.dovecot.doveadm import Installation, at_pid
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
+from mailauth.records import dataclass
 
 _MiB = 1024 * 1024
 

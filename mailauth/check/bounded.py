@@ -11,11 +11,11 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar, cast
 
 from mailauth.oserrors import place_of
+from mailauth.records import dataclass
 
 _PR_SET_PDEATHSIG = 1
 _DYING = 0.2  # seconds

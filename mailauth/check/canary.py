@@ -7,7 +7,6 @@ look like somebody who guesses.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from mailauth.check import keep
 from mailauth.check.asked import Credentials, Server
@@ -23,6 +22,7 @@ from mailauth.login.ways import Choice, mechanisms, ways
 from mailauth.probes.log_place import observe_penalties
 from mailauth.probes.network import observe_listening
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 NAME = "canary"
 _SURELY = 3  # times as long as the slowest way so far: then the next one surely ends in time

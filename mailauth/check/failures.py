@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.check import keep
 from mailauth.check.asked import Server
@@ -17,6 +17,7 @@ from mailauth.dovecot.nobody import NOBODY
 from mailauth.errors import CannotObserve
 from mailauth.probes.log_tail import verbose
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 NAME = "failures"
 _MINUTE = 60.0

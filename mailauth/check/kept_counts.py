@@ -8,7 +8,7 @@ that was cut off is not begun again before ``survey_age``.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth.check import keep
@@ -23,6 +23,7 @@ from mailauth.hashes.damaged import Fate
 from mailauth.judging import apply
 from mailauth.memory.census import Census, census
 from mailauth.probes.survey import Ask, survey_passdb
+from mailauth.records import dataclass
 from mailauth.stores.rows import Survey
 
 ROWS = "rows"

@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -19,6 +18,7 @@ from mailauth.dovecot.logstamp import Stamps
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 from mailauth.probes.log_tail import SYSLOG_FILES, log_paths, stamps_of, syslog_file
+from mailauth.records import dataclass
 
 _MOST = 16 * 1024 * 1024  # bytes in one run: half a second's parsing
 _HEAD = 512  # bytes by which a file is known again

@@ -1,11 +1,12 @@
 """What a check answers: a status, a sentence, numbers.  Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from mailauth.errors import MailauthError
 from mailauth.finding import Finding, Severity
+from mailauth.records import dataclass
 
 
 class Status(Enum):

@@ -1,13 +1,12 @@
 """``mailauth diagnose USER``."""
 
-from dataclasses import dataclass
-
 import click
 
 from mailauth.cli.shared.case import Case
 from mailauth.cli.shared.options import PasswordSource, config_option, pid_option
 from mailauth.cli.shared.request import argument, asking, group, option, shared
 from mailauth.cli.shared.values import sayable
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +19,7 @@ from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.explain import explain
 from mailauth.hashes.interruptible import interruptible
 from mailauth.later import later
+from mailauth.records import dataclass
 from mailauth.visible import visible
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from mailauth.load.users import Account, read_accounts
 from mailauth.load.watch import Blind, Watch, Watcher
 from mailauth.oserrors import unseen
 from mailauth.probes.log_tail import stamps_of, syslog_file
+from mailauth.records import dataclass
 
 _OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", "auth-userdb", "auth-master"})
 _PORTS = {False: 143, True: 993}

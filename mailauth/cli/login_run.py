@@ -2,7 +2,6 @@
 
 import sys
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
@@ -25,6 +24,7 @@ from mailauth.login.watch import REFUSED_AGAIN, Round, after, changes, wait
 from mailauth.login.way import Attempt
 from mailauth.login.ways import Choice, not_tried, smtp_doors, ways
 from mailauth.probes.log_added import Mark
+from mailauth.records import dataclass
 from mailauth.render.json import to_json
 from mailauth.render.login import login_report, login_text
 

@@ -2,7 +2,6 @@
 
 import shlex
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from mailauth.migrate import journal as journals
 from mailauth.migrate import sealing
 from mailauth.migrate.journal import Head
 from mailauth.migrate.where import Where
+from mailauth.records import dataclass
 from mailauth.stores.adding import Target
 from mailauth.stores.swaps import Table
 

@@ -1,7 +1,7 @@
 """A place where a mail client comes in, how far it came, and what it was answered."""
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from mailauth import loopback
 from mailauth.clients.listening import passed_on, us
 from mailauth.later import later
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     import ssl

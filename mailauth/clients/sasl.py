@@ -7,10 +7,10 @@ draft-murchison-sasl-login-00 (LOGIN); RFC 7628 (OAUTHBEARER), and Dovecot 2.3.1
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mailauth.later import import_now, later
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     import scramp

@@ -6,13 +6,13 @@ The child may have met a library or a file of that root's owner; whatever it wri
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
 
 from mailauth.errors import CannotObserve, Refused
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 
 PLAIN = None | bool | int | float | str  # what is answered where no other form is asked for
 MOST = 64 * 1024 * 1024  # bytes of one answer

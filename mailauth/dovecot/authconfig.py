@@ -1,12 +1,13 @@
 """The model both dialects are read into: what Dovecot asks, in which order, and who verifies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mailauth.dovecot import drivers
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.version import Dialect, Version
+from mailauth.records import dataclass
 
 ServiceName = Literal["auth", "auth-worker"]
 SQL_DRIVERS = ("pgsql", "mysql", "sqlite")  # each is a file of stores/

@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +17,7 @@ from typing import Self
 from mailauth.dovecot import entering, inroot, processes
 from mailauth.errors import CannotObserve, NoAnswerInTime
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 
 _MAX_LINE, _MAX_LINES = 8192, 1000
 _SECURED = ("secured",)

@@ -5,7 +5,6 @@ Source: Dovecot 2.3.19.1 src/auth/db-oauth2.c (setting_defs, db_oauth2_lookup())
 passdb-checkpassword.c; 2.4.1 src/auth/db-oauth2.c, passdb-imap.c.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.v24 import effective
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 DRIVERS = ("oauth2", "imap", "dict", "checkpassword")
 _URLS = ("tokeninfo_url", "introspection_url", "grant_url")

@@ -8,10 +8,11 @@ What one statement is, ``statements.py`` knows; ``conffiles.py`` reads the files
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.dovecot.statements import Statement, printed, statements
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 LONGEST = 64 * 1024
 """Characters of a value: whoever is in a container can write more, and a query is looked at many times."""

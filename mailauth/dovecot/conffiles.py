@@ -4,13 +4,14 @@ import errno
 import glob
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth.dovecot import inroot
 from mailauth.dovecot.conf import Block, TooMuchError, parse
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 
 _MAX_DEPTH = 20  # of includes: deeper is a loop
 # Of one configuration, with all it includes: a file may include itself many times.

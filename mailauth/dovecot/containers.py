@@ -11,13 +11,13 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.dovecot import entering, processes
 from mailauth.dovecot.processes import named, parent
 from mailauth.dovecot.programs import PATH
 from mailauth.errors import CannotObserve, UsageError
+from mailauth.records import dataclass
 
 _SECONDS = 10.0  # for one engine to answer
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,252}")

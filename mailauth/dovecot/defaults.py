@@ -4,9 +4,8 @@ From 2.4 on it follows ``dovecot_config_version``, not the binary alone, and wha
 the defaults of single drivers are not shown, and 2.4.5's SQL drivers do not follow it.
 """
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.version import Version
+from mailauth.records import dataclass
 
 _FIRST, _NEVER = Version(2, 3), Version(99, 0)
 _SQL = ("sql", "mysql", "pgsql", "sqlite")

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -29,6 +28,7 @@ from mailauth.dovecot.programs import PATH
 from mailauth.dovecot.staying import Staying
 from mailauth.errors import CannotObserve, NoAnswerInTime, UsageError
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 
 _T = TypeVar("_T")
 _MOST_SECONDS = 900.0  # that a look into another root takes

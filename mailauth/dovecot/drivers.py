@@ -6,10 +6,10 @@ that configure can leave out, and neither dict, static, oauth2, imap nor lua (me
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.dovecot.version import Dialect
+from mailauth.records import dataclass
 
 
 class Home(Enum):

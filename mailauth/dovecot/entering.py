@@ -18,13 +18,13 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from pathlib import Path
 
 import psutil
 
 from mailauth.dovecot import confining, holding
+from mailauth.records import dataclass
 
 # The user namespace first: it gives the right to enter the others.  That of the mounts last: /proc is in it.
 _KINDS = ("user", "cgroup", "ipc", "uts", "net", "pid", "mnt")

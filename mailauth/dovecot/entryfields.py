@@ -9,9 +9,10 @@ ldap_query_get_fields(), db_ldap_field_single_expand(), 2.4.1 src/auth/db-ldap.c
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 FROM_ENTRY = re.compile(r"%\{\s*ldap:([^}|:\s]+)")
 _OTHER_WAYS = re.compile(r"ldap_(?:ptr|multi|dn)\b")

@@ -6,11 +6,11 @@ Source: pidfd_open(2), Linux 5.3; field 22 of proc_pid_stat(5), when it started,
 import os
 import select
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.dovecot.processes import began
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ passdb-ldap.c; 2.4.1 src/auth/db-ldap-settings.c, db-ldap.c, src/lib-ldap/ldap-u
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote
 
 from mailauth import loopback
@@ -15,6 +15,7 @@ from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.entryfields import Field
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 _SPECIAL = frozenset(b'*,\\#+<>;"()= ')
 _FILTER_23 = "(&(objectClass=posixAccount)(uid=%u))"

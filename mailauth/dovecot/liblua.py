@@ -5,8 +5,9 @@ Only text is taken: a compiled script is not checked by Lua, and a hostile one c
 """
 
 import ctypes
-from dataclasses import dataclass
 from functools import lru_cache
+
+from mailauth.records import dataclass
 
 NAMES = ("liblua5.4.so.0", "liblua5.3.so.0", "liblua-5.4.so", "liblua.so.5.4")
 _REGISTRY = -1_000_000 - 1000  # LUA_REGISTRYINDEX: -LUAI_MAXSTACK - 1000, lua.h of 5.3 and 5.4

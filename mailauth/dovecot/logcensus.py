@@ -3,7 +3,7 @@
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import TypeVar
@@ -12,6 +12,7 @@ from mailauth.dovecot.logclients import OF_LOOKUPS, of_client
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Run, Tally, Unserved
 from mailauth.dovecot.messages import LogKind, Why
+from mailauth.records import dataclass
 
 _MOST_KEYS = 20_000  # users, addresses and pairs kept: some 30 MiB
 _MOST_SESSIONS = 4096

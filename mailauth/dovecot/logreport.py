@@ -1,7 +1,7 @@
 """What a log tells of failed logins, as a report: who fails, why, how often, from where."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mailauth.dovecot.logs import MOST_LINE
 from mailauth.dovecot.logstamp import DEFAULT_STAMP
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
 from mailauth.dovecot.messages import LogKind
+from mailauth.records import dataclass
 
 _HOUR, _DAY = 3600.0, 86400.0
 _STILL = 15.0  # seconds before the log's end in which a flood that goes on has a line

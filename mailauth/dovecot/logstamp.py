@@ -12,8 +12,10 @@ import json
 import re
 from calendar import isleap
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta, timezone
+
+from mailauth.records import dataclass
 
 DEFAULT_STAMP = "%b %d %H:%M:%S "
 _MONTHS = {name: n for n, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}

@@ -1,11 +1,12 @@
 """Failures of a user, of an address, and of a user from an address, as they are counted.  Pure."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import Why
+from mailauth.records import dataclass
 
 MOST_OTHERS = 200  # different users of an address, and addresses of a user, counted one by one
 STALE_FROM = 5  # failures before a pattern is told

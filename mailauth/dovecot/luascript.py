@@ -6,8 +6,9 @@ that Dovecot calls: src/auth/db-lua.c of 2.3.19.1 and 2.4.1.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from mailauth.records import dataclass
 
 VERIFY, LOOKUP, USERDB = "auth_password_verify", "auth_passdb_lookup", "auth_userdb_lookup"
 CALLED = (VERIFY, LOOKUP)  # a passdb calls the first if it is there, else the second

@@ -10,12 +10,12 @@ of Dovecot 2.3.19.1 and 2.4.1: the master opens all sockets below base_dir, and 
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from mailauth.dovecot import entering, holding, inroot, processes
 from mailauth.errors import CannotObserve, UsageError
+from mailauth.records import dataclass
 
 _LISTENS = "00010000"  # flags: __SO_ACCEPTCON
 _MOST_DESCRIPTORS = 65536

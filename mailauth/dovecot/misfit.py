@@ -1,9 +1,9 @@
 """A line of a configuration that the other dialect writes otherwise."""
 
 import re
-from dataclasses import dataclass
 
 from mailauth.dovecot.conf import Setting
+from mailauth.records import dataclass
 
 _SECRET = re.compile(r"password|_key\b|connect|secret|nonce|token|api_header|dnpass|static", re.IGNORECASE)
 _PASSWORD = re.compile(r"(?<![a-z])password=")

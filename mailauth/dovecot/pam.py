@@ -3,10 +3,9 @@
 Source: Dovecot 2.3.19.1 src/auth/passdb-pam.c, pam_preinit(); 2.4.1 the same file, auth_pam_default_settings.
 """
 
-from dataclasses import dataclass
-
 from mailauth.dovecot import v24
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
+from mailauth.records import dataclass
 
 _DEFAULT = "dovecot"
 _FLAGS = ("-session", "session=yes", "setcred=yes", "blocking=yes", "failure_show_msg=yes")

@@ -14,10 +14,10 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import IO
 
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a program is looked for
 _MiB = 1024 * 1024

@@ -5,9 +5,9 @@ first error.
 """
 
 import re
-from dataclasses import dataclass
 
 from mailauth.dovecot.version import Version
+from mailauth.records import dataclass
 
 _PLACE = re.compile(r"Error in configuration file (?P<file>[^:]*?)(?: line (?P<line>[0-9]+))?: (?P<what>.*)")
 # 2.3: "Unknown setting: passdb { passwd_file_path"; 2.4: "Unknown setting: args (passdb_args or ...)"

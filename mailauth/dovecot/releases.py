@@ -5,9 +5,8 @@ What else differs by version stands in tables of its own: settings in ``renamed.
 ``mailauth.hashes`` (``since`` and ``gone`` of each).
 """
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.version import Version
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

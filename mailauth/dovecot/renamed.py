@@ -10,8 +10,9 @@ src/lib-storage/mail-storage-settings.c and src/lib-master/service-settings.c of
 define.  tests/dovecot/test_renamed.py holds the table to what the doveconf of each version takes.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from mailauth.records import dataclass
 
 # "": the file's top level (and protocol, local, remote blocks); "sql": 2.3's dovecot-sql.conf.ext; "plugin":
 # 2.3's plugin { }, whose settings stand at the top level in 2.4

@@ -9,11 +9,12 @@ src/lib-settings/settings.c; db_sql_init(), src/auth/db-sql.c.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth.dovecot import conf, conffiles, environment
 from mailauth.dovecot.statements import ambiguous
+from mailauth.records import dataclass
 
 _ENVIRONMENT = re.compile(r"(?:(?<![^ \t]))\$ENV:([^ ]*)")
 _QUOTED = re.compile(r"[^=]*=\s*[\"']")

@@ -9,8 +9,10 @@ config_dump_human_output() of src/config/doveconf.c for what doveconf prints.
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
+
+from mailauth.records import dataclass
 
 BLANKS = " \t\r\v\f"  # no other: a no-break space is a part of the value
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)

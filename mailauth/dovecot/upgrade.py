@@ -5,7 +5,7 @@ What it makes of a configuration is started on a real 2.4.1 by tests/dovecot/tes
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.dovecot.conf import Block, Setting
 from mailauth.dovecot.misfit import Misfit, is_secret
@@ -14,6 +14,7 @@ from mailauth.dovecot.upgrade_drivers import ReadExt, args_24
 from mailauth.dovecot.upgrade_values import is_literal, line_24, mail_24
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 _SCOPES: dict[str, Scope] = {"passdb": "passdb", "userdb": "userdb", "service": "service"}
 # Blocks in which settings of the top level stand; others have settings of their own, or are lists.

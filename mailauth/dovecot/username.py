@@ -3,10 +3,9 @@
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/auth-request-fields.c (auth_request_fix_username).
 """
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.variables import ExpandError, expand, values
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

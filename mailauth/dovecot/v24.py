@@ -8,7 +8,7 @@ src/lib-sql/driver-{mysql,pgsql,sqlite}.c.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.dovecot import clients, conf, conffiles, drivers, environment, secrets
 from mailauth.dovecot.authconfig import (
@@ -26,6 +26,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.statements import ambiguous
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 _VERSION = Version(2, 4, 1)
 

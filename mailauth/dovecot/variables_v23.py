@@ -9,10 +9,11 @@ Source: Dovecot 2.3.19.1 src/lib/var-expand.c, src/lib/var-expand-if.c, src/auth
 import base64
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailauth.dovecot import comparing, digests
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 _LARGER_DIGESTS = (2, 3, 14)
 

@@ -9,11 +9,12 @@ expansion-statement.c.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mailauth.dovecot import comparing
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 Find = Callable[[str], bytes]
 """The value of a variable.  Raises FilterError where Dovecot has none of that name."""

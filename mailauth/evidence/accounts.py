@@ -1,8 +1,7 @@
 """Accounts of the system: what PAM, /etc/shadow and /etc/passwd make of a user."""
 
-from dataclasses import dataclass
-
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 from mailauth.stores.pam_modules import Why
 from mailauth.stores.pam_said import PamSaid
 

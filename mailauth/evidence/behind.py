@@ -1,8 +1,7 @@
 """What passdbs of the drivers oauth2, imap, dict and checkpassword ask, and whether that can be reached."""
 
-from dataclasses import dataclass
-
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """What Dovecot is set to."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.dovecot.authconfig import AuthConfig, Service, ServiceName
 from mailauth.dovecot.sizes import show_limit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

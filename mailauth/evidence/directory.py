@@ -1,8 +1,7 @@
 """What the directories of passdbs of the driver ldap answer, asked as Dovecot asks them."""
 
-from dataclasses import dataclass
-
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 from mailauth.stores.directed import BindTold, Bound, Directed, Told
 
 # With these a new connection fails; Dovecot may have one from before, on which it is answered.

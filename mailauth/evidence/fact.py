@@ -1,6 +1,6 @@
 """What a fact is: seen, not to be seen, or nothing there to see."""
 
-from dataclasses import dataclass
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,10 @@
 """What a machine gives Dovecot's processes: memory, and whether they start at all."""
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.authconfig import ServiceName
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence.fact import Evidence
 from mailauth.memory.fitting import Ceiling
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

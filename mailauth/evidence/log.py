@@ -1,11 +1,11 @@
 """What the log says, and where it goes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from mailauth.dovecot.logtally import Unserved
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

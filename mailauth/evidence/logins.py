@@ -1,8 +1,7 @@
 """Real logins."""
 
-from dataclasses import dataclass
-
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 NO_ANSWER = "no answer"  # the code of a login that was given up while it waited for a database
 

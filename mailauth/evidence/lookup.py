@@ -1,10 +1,10 @@
 """The user: the name that is looked up, and what every passdb says of it."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.dovecot.drivers import Question
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 from mailauth.stores.store import Failing, Failure, Otherwise, Outcome
 
 

@@ -1,10 +1,10 @@
 """The Lua scripts of passdbs, as they are written: nothing of them was run."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.dovecot.luascript import LuaType, Require, Return
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 class LuaFault(Enum):

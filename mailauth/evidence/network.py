@@ -1,10 +1,10 @@
 """The way to the server: what listens, how its address is reached, and what its certificates say."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 Address = IPv4Address | IPv6Address
 ANY = {4: ip_address("0.0.0.0"), 6: ip_address("::")}  # noqa: S104 - what a socket is bound to

@@ -1,8 +1,7 @@
 """How a client may authenticate, and what the auth cache answers."""
 
-from dataclasses import dataclass
-
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """What was tried with the given password beyond itself.  Nothing here tells anything of the password."""
 
-from dataclasses import dataclass
-
 from mailauth.evidence.fact import Evidence
 from mailauth.evidence.lookup import NearName
 from mailauth.hashes.variants import Change
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The ports of a Postfix whose logins a Dovecot answers."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

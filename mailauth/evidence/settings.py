@@ -1,10 +1,9 @@
 """The configuration as files and as programs: whether Dovecot takes it, reads it, and can start with it."""
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Where the stored string stands, and whom it lets in besides those who know the password."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
 """Every row of the stores: what a Dovecot makes of them, and whether the largest fits."""
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.authconfig import Passdb, SqlSource
 from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
 from mailauth.evidence.lookup import Unseen
 from mailauth.memory.fitting import PassdbFit
+from mailauth.records import dataclass
 from mailauth.stores.rows import Survey
 
 # With these fields an entry needs no password, or is asked for something else than a login.

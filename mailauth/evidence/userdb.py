@@ -1,9 +1,9 @@
 """What comes after the password: the userdb's answer, and whether its user gets at the mail."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.evidence.fact import Evidence
+from mailauth.records import dataclass
 
 
 class UserdbSaid(Enum):

@@ -1,13 +1,12 @@
 """The stored hash, the process that verifies it, and the trials."""
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.authconfig import Service, ServiceName
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence.fact import Evidence
 from mailauth.evidence.lookup import End, Made
 from mailauth.hashes import Memory, Verdict
 from mailauth.hashes.damaged import Damage
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

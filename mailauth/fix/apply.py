@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.diagnosing import Looked, Target, look
@@ -33,6 +33,7 @@ from mailauth.hashes import Password
 from mailauth.looking import options
 from mailauth.probes.log_place import observe_log_destination
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 from mailauth.remedies import RELOAD, REOPEN, Words
 from mailauth.rules import RULES
 

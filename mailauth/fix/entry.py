@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth import hashes
@@ -16,6 +16,7 @@ from mailauth.hashes import Judgement, Password, making
 from mailauth.hashes.way_back import mended
 from mailauth.probes.lookup import fill_for, reader_of
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 from mailauth.stores import change, passwd_file, replace, sql
 from mailauth.stores.change import Changed
 from mailauth.stores.store import Outcome, Record

@@ -10,7 +10,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mailauth import private
 from mailauth.errors import Refused, UsageError
 from mailauth.hashes.schemes import lookup
 from mailauth.private import NotOurs
+from mailauth.records import dataclass
 
 _ENDING = 3.0  # seconds
 

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from mailauth.dovecot import inroot
@@ -17,6 +17,7 @@ from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.typed import plain
 from mailauth.errors import CannotObserve, Refused
 from mailauth.finding import Edit, Finding, Remedy, StoreChange
+from mailauth.records import dataclass
 from mailauth.remedies import RELOAD, REOPEN, Words, unfit
 from mailauth.visible import visible
 

@@ -1,12 +1,13 @@
 """A finding with its plan, ready to be applied; or why to apply it mends nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.diagnosing import Looked, Target
 from mailauth.errors import Refused
 from mailauth.fix import journal as journals
 from mailauth.fix.entry import EntryChange, why_not
 from mailauth.fix.plan import Plan
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What ``mailauth fix`` says, as plain data: mailauth/schemas/fix.json is made of it.  Holds no secret."""
 
 import shlex
-from dataclasses import dataclass
 
 from mailauth.dovecot import typed
 from mailauth.finding import StoreChange
@@ -10,6 +9,7 @@ from mailauth.fix.entry import shown
 from mailauth.fix.journal import FixState
 from mailauth.fix.patch import diff
 from mailauth.fix.ready import Ready
+from mailauth.records import dataclass
 from mailauth.remedies import RELOAD, Words, start
 from mailauth.schema import schema_of
 

@@ -8,7 +8,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.diagnosing import Target
@@ -21,6 +20,7 @@ from mailauth.fix.plan import OF_FILES, read
 from mailauth.fix.reload import reload, runs
 from mailauth.probes.lookup import observe_user_name
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 from mailauth.remedies import Words
 from mailauth.stores import replace
 

@@ -4,9 +4,9 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from mailauth.hashes.hash import LIMITS, Judgement, Limits, Verdict
+from mailauth.records import dataclass
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ Lengths: Dovecot 2.3.19.1 and 2.4.1 src/auth/password-scheme.c and src/lib-auth/
 """
 
 import re
-from dataclasses import dataclass
 
 from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode
 from mailauth.hashes.foreign_found import Found, no, yes
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

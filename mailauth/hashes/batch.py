@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from itertools import chain
 from multiprocessing.connection import wait
 from typing import Any, BinaryIO, Literal, TypeVar
@@ -23,6 +22,7 @@ from mailauth.hashes.explain import explain
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import LIMITS, Flaw, Hash, Judgement, Limits, Password
 from mailauth.hashes.passport import issue
+from mailauth.records import dataclass
 
 LONGEST_LINE = 1024 * 1024
 _LINES_A_TASK = 16

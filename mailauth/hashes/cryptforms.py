@@ -6,11 +6,11 @@ what it writes. Source: libxcrypt 4.4.33 lib/crypt-*.c, lib/alg-yescrypt-common.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailauth.hashes.encoding import CRYPT64, first_foreign
 from mailauth.hashes.hash import Flaw, Params, Verdict
 from mailauth.hashes.md5crypt import surplus, trailing
+from mailauth.records import dataclass
 
 _SALT = rb"[^\x00-\x20\x7f-\xff!*:;$\\]"
 _PLAIN = CRYPT64 + b"$"

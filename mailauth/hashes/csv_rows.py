@@ -6,7 +6,7 @@ cPanel's address importer, Plesk's mail_auth_view, hMailServer's hm_accounts, MD
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain, islice
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from mailauth import digits
 from mailauth.errors import UsageError
 from mailauth.hashes import csv_lines
 from mailauth.hashes.hash import Password
+from mailauth.records import dataclass
 
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 5  # lines that are tried before a list is refused whole

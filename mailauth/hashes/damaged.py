@@ -1,7 +1,8 @@
 """The ways in which a stored string is damaged, by name."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from mailauth.records import dataclass
 
 
 class Kind(Enum):

@@ -1,6 +1,6 @@
 """Everything that can be said of a stored string without its password: for ``hash show``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailauth.hashes import accepts, judge
 from mailauth.hashes.cryptforms import FORMS
@@ -10,6 +10,7 @@ from mailauth.hashes.headline import headline
 from mailauth.hashes.mend import Mended, mend
 from mailauth.hashes.nature import judged
 from mailauth.hashes.strength import Strength
+from mailauth.records import dataclass
 
 DEFAULT_SCHEMES = ("CRYPT", "PLAIN", "MD5", "SHA512-CRYPT", "SSHA512", "BLF-CRYPT", "ARGON2ID")
 """Dovecot's own defaults (2.3 sql MD5, passwd-file CRYPT; 2.4.0 to 2.4.2 PLAIN), and common settings."""

@@ -1,6 +1,8 @@
 """What a look at another software's hash finds."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

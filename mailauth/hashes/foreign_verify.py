@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailauth.hashes import judge
 from mailauth.hashes.allowance import here
@@ -19,6 +18,7 @@ from mailauth.hashes.foreign import readings
 from mailauth.hashes.foreign_found import Derived
 from mailauth.hashes.hash import MiB, Password, Verdict
 from mailauth.hashes.libraries import passlib
+from mailauth.records import dataclass
 
 _ROUND = 2e-6  # seconds for one of an iterated hash, at most: OpenSSL's SHA-512 and Python's loop
 _SCRYPT_BLOCK = 1e-6  # for 128 bytes of scrypt

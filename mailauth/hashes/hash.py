@@ -1,13 +1,14 @@
 """The words of this package: Password, Verdict, Judgement, Flaw, Memory, Limits, Hash, Scheme."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Literal
 
 import msgspec
 
 from mailauth.hashes.strength import Level, Strength
+from mailauth.records import dataclass
 
 Params = tuple[tuple[str, int | str], ...]
 """What a stored string says of itself, in its own order: (("m", 65536), ("t", 3), ("p", 1))."""

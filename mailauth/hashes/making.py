@@ -1,7 +1,6 @@
 """New hashes: profiles, the strongest that fits a limit, and a refusal of what could not be verified."""
 
 import secrets
-from dataclasses import dataclass
 
 from mailauth.errors import MailauthError, Refused, UsageError
 from mailauth.hashes import accepts, judge
@@ -10,6 +9,7 @@ from mailauth.hashes.csv_rows import UNSEEN_NAME, CsvRow
 from mailauth.hashes.hash import Flaw, Judgement, MiB, Password, Verdict
 from mailauth.hashes.schemes import lookup, named
 from mailauth.hashes.strength import OWASP_ARGON2, PROFILES
+from mailauth.records import dataclass
 from mailauth.visible import is_visible
 
 IDLE = 24 * MiB

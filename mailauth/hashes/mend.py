@@ -6,12 +6,13 @@ claimed to match.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.hashes import accepts, bcrypt, braces, judge, notation
 from mailauth.hashes.encoding import BASE64, base64_decode, hex_decode
 from mailauth.hashes.foreign import convert
 from mailauth.hashes.hash import Flaw, Hash
+from mailauth.records import dataclass
 
 _STEPS_AT_MOST = 3
 

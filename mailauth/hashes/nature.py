@@ -4,13 +4,13 @@ diagnose, checkup, audit, check, migrate and ``hash show`` all ask here, so that
 """
 
 import re
-from dataclasses import dataclass
 
 from mailauth.hashes import bare, judge
 from mailauth.hashes.damage import classify
 from mailauth.hashes.damaged import Damage, Fate, Reader, fate
 from mailauth.hashes.hash import Flaw, Hash, Password
 from mailauth.hashes.schemes import lookup
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

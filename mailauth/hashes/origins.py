@@ -5,12 +5,13 @@ that one store may hold several.  Where Dovecot has no such hash, that is said, 
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.errors import UsageError
 from mailauth.hashes.bare import is_des, is_hex, may_be_hash
 from mailauth.hashes.encoding import base64_encode, hex_decode
 from mailauth.hashes.foreign_found import Found, no, yes
+from mailauth.records import dataclass
 
 PLAIN = "plain"
 """The origin that says: what is no hash for certain is a password."""

@@ -4,13 +4,14 @@ No password is needed, as the same digest, salt and cost are written in another 
 password itself, or the password is given, one that has no form there is hashed again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.hashes import judge
 from mailauth.hashes.hash import Flaw, Hash, Password, Verdict
 from mailauth.hashes.passport_forms import NoFormError
 from mailauth.hashes.passport_parts import KINDS, Pieces, taken_apart
 from mailauth.hashes.passport_targets import Destination, destination
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """A stored string of Dovecot's taken apart into what other software writes in its own way."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.hashes import crypt
 from mailauth.hashes.encoding import base64_decode, base64_decode_leniently, hex_decode
 from mailauth.hashes.hash import Flaw, Hash
+from mailauth.records import dataclass
 
 KINDS = {
     "argon2id": "Argon2id",

@@ -8,11 +8,12 @@ apr-util crypto/apr_passwd.c; Cyrus SASL 2.1.28 plugins/scram.c; RFC 5803.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.errors import UsageError
 from mailauth.hashes import passport_forms as form
 from mailauth.hashes.passport_forms import Writer
+from mailauth.records import dataclass
 
 Forms = Mapping[str, Writer | tuple[Writer, str]]
 

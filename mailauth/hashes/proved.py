@@ -7,13 +7,14 @@ no time are tried.
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.hashes import judge
 from mailauth.hashes.bare import is_hex, readings
 from mailauth.hashes.digests import md4
 from mailauth.hashes.encoding import base64_decode, base64_encode, hex_decode
 from mailauth.hashes.hash import Password, Verdict
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ taken to be so, too.  One that contradicts leaves the form open.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.hashes.bare import hexed, in_base64, is_des
 from mailauth.hashes.foreign_found import Found, no, yes
 from mailauth.hashes.hash import Password
 from mailauth.hashes.proved import Proof, Way, alike, prove
+from mailauth.records import dataclass
 
 ENOUGH = 3
 """Rows of a form whose passwords have to agree before the others of that form are taken to be alike."""

@@ -5,7 +5,9 @@ nobody sets become nothing, and so does what a command in backquotes prints.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailauth.records import dataclass
 
 _NAME = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|[A-Za-z_]\w*|[0-9*@#?!$-])")
 _ENDS = frozenset(";&|<>()\n")

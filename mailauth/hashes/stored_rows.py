@@ -1,13 +1,14 @@
 """Users and their stored strings: a CSV, or lines as a passwd-file, htpasswd or shadow has them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import BinaryIO
 
 from mailauth.errors import MailauthError
 from mailauth.hashes import batch, csv_lines, making
 from mailauth.hashes.csv_rows import UNSEEN_NAME
+from mailauth.records import dataclass
 from mailauth.visible import cell_text, is_visible
 
 _SEPARATORS = ",;\t:"

@@ -5,8 +5,9 @@ crypto_pwhash_argon2id.h, Dovecot's password-scheme-sodium.c.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+
+from mailauth.records import dataclass
 
 OWASP_ARGON2 = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 """(m in KiB, t), all with p=1 and all equally strong; the first two not for Argon2i."""

@@ -13,13 +13,13 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote, unquote_to_bytes
 
 from mailauth.hashes.hash import Password
 from mailauth.hashes.layouts import retyped
 from mailauth.hashes.written import BEGINNINGS, RARELY, SHELL, WRITTEN, Way, scalars
+from mailauth.records import dataclass
 
 
 class Change(Enum):

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from mailauth import private
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.later import later
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     import stamina

@@ -10,11 +10,11 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _REPLY_SECONDS = 30.0

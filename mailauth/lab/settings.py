@@ -1,10 +1,11 @@
 """The configuration text of a lab's Dovecot, in either dialect. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth.dovecot.version import Version
+from mailauth.records import dataclass
 
 AUTH_POSTFIX = "auth-postfix"
 PROTOCOLS = ("imap", "pop3", "submission", "sieve")

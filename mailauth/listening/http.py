@@ -12,13 +12,14 @@ import contextlib
 import socket
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import h11
 
 from mailauth.listening import peers
 from mailauth.listening.repeats import Repeats
+from mailauth.records import dataclass
 
 _PIECE = 16 * 1024  # bytes read at once
 _PAUSE = 0.1  # seconds, where the system has no descriptor for us

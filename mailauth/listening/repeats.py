@@ -6,8 +6,9 @@ Whoever can connect can make a service say something, and must not fill a disk w
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailauth.records import dataclass
 from mailauth.visible import visible
 
 Say = Callable[[str], None]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.load.plan import Stops
 from mailauth.load.pool import Pool, now
@@ -12,6 +12,7 @@ from mailauth.load.schedule import ALL, Schedule
 from mailauth.load.tally import REFUSED, Latencies, LoadTally
 from mailauth.load.users import Mix
 from mailauth.load.watch import Watch
+from mailauth.records import dataclass
 
 DURATION = "the time was up"
 INTERRUPTED = "interrupted"

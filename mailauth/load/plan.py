@@ -1,10 +1,11 @@
 """What a load shall be."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth import loopback
 from mailauth.clients.listening import us
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

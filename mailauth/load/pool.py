@@ -3,10 +3,10 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailauth.load.tally import LoadTally
+from mailauth.records import dataclass
 
 Batch = Sequence[tuple[int, bool, float]]
 """An account's index, whether its password is wrong, and when it was due by the loop's clock."""

@@ -5,7 +5,9 @@
 Times are seconds, sizes bytes, rates requests a second.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailauth.load.drive import DURATION, INTERRUPTED, Session
@@ -18,6 +17,7 @@ from mailauth.load.schedule import Always, Ramp, Schedule, fixed
 from mailauth.load.tally import LoadTally
 from mailauth.load.users import Mix
 from mailauth.load.watch import Watch
+from mailauth.records import dataclass
 
 Show = Callable[[str, Sample, LoadTally], None]
 """Called each second with what is being done ("warm-up", "load", "41.2/s") and how it goes."""

@@ -1,8 +1,9 @@
 """When requests are due.  The plan does not wait for answers: that is what makes the loop open."""
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
+
+from mailauth.records import dataclass
 
 ALL = 1 << 60
 """More requests than can be sent."""

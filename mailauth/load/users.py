@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
 from mailauth.hashes.csv_rows import read_csv
+from mailauth.records import dataclass
 
 MOST = 1_000_000
 

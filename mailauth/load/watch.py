@@ -6,7 +6,6 @@ the machine for its parent takes longer.
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +14,7 @@ from mailauth.dovecot import inroot, processes
 from mailauth.dovecot.logs import parse_line
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.messages import LogKind
+from mailauth.records import dataclass
 
 _MOST_LOG = 1 << 20  # bytes of log to read in one look
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from mailauth.clients.door import Answer, Step, Told
@@ -17,6 +17,7 @@ from mailauth.later import later
 from mailauth.login import asked
 from mailauth.login.site import Site
 from mailauth.login.way import HANGS, LATE, PROXIED, Attempt, Layer, Way
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     import stamina

@@ -1,13 +1,14 @@
 """Which layer breaks: a pure function of what came of each way."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from mailauth.clients.door import Answer, Step
 from mailauth.clients.sasl import MECHANISMS
 from mailauth.dovecot.sizes import show_size
 from mailauth.login.way import LATE, NETS, NO_ENTRY, NOT_ASKED, PROXIED, Attempt, Layer
+from mailauth.records import dataclass
 
 _NO = (Answer.REFUSED, Answer.TEMPORARY)
 _UNASKED = "auth cannot be asked"

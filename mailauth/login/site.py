@@ -1,7 +1,6 @@
 """The Dovecot that is logged in to: its configuration, and what listens."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mailauth.dovecot.authconfig import AuthConfig
@@ -13,6 +12,7 @@ from mailauth.evidence.postfix import PostfixPorts
 from mailauth.probes.network import configured, in_network, observe_listening, served
 from mailauth.probes.postfix_ports import observe_postfix
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 _T = TypeVar("_T")
 

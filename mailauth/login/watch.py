@@ -1,11 +1,11 @@
 """What changed between two rounds of logins, and how long to wait for the next.  Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mailauth.clients.door import Answer
 from mailauth.login.judge import judge
 from mailauth.login.way import Attempt
+from mailauth.records import dataclass
 
 _LONGEST = 3600.0  # seconds between two rounds while passwords are refused
 REFUSED_AGAIN = 2  # logins that may be refused in a round after one that was

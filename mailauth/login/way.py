@@ -1,9 +1,10 @@
 """A way in, and what came of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from mailauth.clients.door import Answer, Door, Step, Tls
+from mailauth.records import dataclass
 
 
 class Layer(Enum):

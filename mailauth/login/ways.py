@@ -1,13 +1,13 @@
 """Which ways there are: the layers, then each protocol as the server listens, with what is offered."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mailauth.clients.door import Door, Tls
 from mailauth.clients.sasl import MECHANISMS, TOKENS
 from mailauth.login.site import Site
 from mailauth.login.way import Layer, Way
 from mailauth.probes.doors import doors, proxied
+from mailauth.records import dataclass
 
 PROTOCOLS = ("imap", "pop3", "submission", "sieve")  # Dovecot's own; smtp is Postfix's
 _TIMEOUT = 5.0  # seconds: who greets does so at once

@@ -6,7 +6,6 @@ Nothing of what was pasted is given back but the user's name: a line may hold a 
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -18,6 +17,7 @@ from mailauth.dovecot.messages_processes import AFTER_AUTH, ENDS
 from mailauth.finding import Rule
 from mailauth.meaning import stand_for
 from mailauth.meaning.client_words import CLIENT_WORDS, shown_by_clients
+from mailauth.records import dataclass
 from mailauth.rules import RULES
 
 _MOST = 4096  # bytes that are looked at

@@ -1,9 +1,8 @@
 """What the hashes of a whole store take: the largest decides what limit is enough."""
 
-from dataclasses import dataclass
-
 from mailauth.hashes.damaged import Kind
 from mailauth.memory.footprint import Footprint, of
+from mailauth.records import dataclass
 from mailauth.stores.rows import Survey
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +17,7 @@ from mailauth.hashes import Memory, Password, Verdict
 from mailauth.hashes.allowance import here
 from mailauth.hashes.hash import Library
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 
 _SCRIPT = Path(__file__).with_name("trial.py")
 _NOT_STARTED = 127  # by the dynamic linker: a library of the interpreter's is not found

@@ -1,13 +1,13 @@
 """Whether a store's hashes fit into the processes that verify them, and what else would stop them.  Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.dovecot.authconfig import ServiceName
 from mailauth.memory import fit
 from mailauth.memory.census import Census
 from mailauth.memory.footprint import Footprint
+from mailauth.records import dataclass
 
 _MiB = 1024 * 1024
 

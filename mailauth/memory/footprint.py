@@ -5,11 +5,10 @@ Source: libsodium 1.0.18 crypto_pwhash/argon2/argon2-core.c (allocate_memory, ar
 libxcrypt 4.4.33 lib/alg-yescrypt-opt.c (yescrypt_kdf_body, alloc_region).  Measured, see docs/memory.md.
 """
 
-from dataclasses import dataclass
-
 from mailauth.hashes import Hash, Memory
 from mailauth.hashes.crypt import scrypt_parts
 from mailauth.memory import fit
+from mailauth.records import dataclass
 
 _PAGE = 4096
 _MALLOC_HEADER = 16

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from mailauth import handed, hashes
@@ -12,6 +12,7 @@ from mailauth.errors import UsageError
 from mailauth.hashes import Flaw, Hash, Password
 from mailauth.memory.footprint import of
 from mailauth.memory.measure import Spread, measure
+from mailauth.records import dataclass
 
 _PASSWORD = Password.of("a stand-in, and nobody's password")
 _MEMORIES = (7168, 12288, 19456, 32768, 47104, 65536, 131072, 262144, 524288, 1048576)

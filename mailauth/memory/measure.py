@@ -6,7 +6,6 @@ hash is needed: what a verification takes depends on neither.
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from mailauth.hashes.judge import parse
 from mailauth.later import later
 from mailauth.memory.child import LIBRARIES, ask, check_physical
 from mailauth.memory.footprint import of
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     import statistics

@@ -6,13 +6,13 @@ strength all come to 1.1 by it.  One lane throughout: libsodium runs lanes one a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mailauth.dovecot.authconfig import ServiceName, who_verifies
 from mailauth.dovecot.sizes import show_size
 from mailauth.memory import fit
 from mailauth.memory.footprint import argon2
 from mailauth.memory.speed import Speed
+from mailauth.records import dataclass
 
 _MiB = 1024 * 1024
 _FLOOR = 93750 * 0.95

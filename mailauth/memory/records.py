@@ -1,13 +1,12 @@
 """What the ``memory`` commands answer, as records; their JSON schemas are made of them."""
 
-from dataclasses import dataclass
-
 from mailauth.hashes import Hash
 from mailauth.memory.fitting import PassdbFit
 from mailauth.memory.footprint import Footprint, Part
 from mailauth.memory.grid import Result
 from mailauth.memory.measure import Measured, Spread
 from mailauth.memory.recommend import Advice
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

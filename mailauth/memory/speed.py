@@ -1,11 +1,11 @@
 """How many verifications a second this machine does: one after another, or on several cores at once."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailauth.hashes import Hash
 from mailauth.later import later
 from mailauth.memory.measure import Measured, Spread, measure, spread
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     from concurrent import futures

@@ -7,10 +7,11 @@ else is decided one by one.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.hashes import Password
 from mailauth.migrate.decide import Decision, Wishes, decide
+from mailauth.records import dataclass
 from mailauth.stores.swaps import Row, Swap
 
 _KEPT = 10_000  # forms

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 import msgspec
@@ -26,6 +26,7 @@ from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
+from mailauth.records import dataclass
 from mailauth.stores.swaps import Key, Obstacle, Paged, Row, Swap, Swapped, Table, utf8
 
 _NAMED = 100  # rows that are named in a report

@@ -11,13 +11,14 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from mailauth.errors import Refused
 from mailauth.later import later
+from mailauth.records import dataclass
 from mailauth.stores.adding import folded
 from mailauth.stores.swaps import Row
 

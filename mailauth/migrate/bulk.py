@@ -8,7 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import islice
 
@@ -21,6 +21,7 @@ from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.listed_user import DONE, NEW, Check, Checked, Claim, check_some, plaintext
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
+from mailauth.records import dataclass
 from mailauth.stores.swaps import Key, Row, Swap, Table, utf8
 
 _NAMED = 100  # lines or users of an outcome that are named

@@ -7,7 +7,7 @@ is said.
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from mailauth.hashes.nature import Judged, judged, parsed_by
 from mailauth.hashes.sampled import Proofs
 from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.migrate.goal import Goal
+from mailauth.records import dataclass
 
 
 class Action(Enum):

@@ -7,7 +7,7 @@ taken back, too, where the proof afterwards fails.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import sqlfile
@@ -31,6 +31,7 @@ from mailauth.migrate.apply import pages
 from mailauth.migrate.decide import same_passwords
 from mailauth.migrate.desk import Desk
 from mailauth.migrate.import_list import Known
+from mailauth.records import dataclass
 from mailauth.remedies import RELOAD
 from mailauth.stores.swaps import Table
 

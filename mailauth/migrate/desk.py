@@ -1,10 +1,11 @@
 """Dovecot's files as they will be, line by line."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.fix.plan import FileChange, read
+from mailauth.records import dataclass
 
 
 @dataclass

@@ -7,7 +7,7 @@ fails.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth.diagnosing import Looked, Target
@@ -22,6 +22,7 @@ from mailauth.fix.plan import Plan
 from mailauth.fix.ready import Ready
 from mailauth.migrate.desk import Desk
 from mailauth.migrate.onlogin import FIELD, OnLogin, passdb_settings, policy_settings
+from mailauth.records import dataclass
 from mailauth.remedies import RELOAD
 
 _NO_STORE = "{}: there is no passdb with hashes that could be migrated."

@@ -1,10 +1,9 @@
 """What the hashes are to become, and whether one is there already."""
 
-from dataclasses import dataclass
-
 from mailauth.hashes import Hash
 from mailauth.hashes.making import Order, profile
 from mailauth.hashes.strength import Level
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

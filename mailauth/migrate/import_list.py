@@ -11,7 +11,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO
 
 from mailauth.errors import Refused, UsageError
@@ -19,6 +19,7 @@ from mailauth.hashes import Password
 from mailauth.hashes.csv_rows import AS_SEEN, CsvRow, Dialect, read_csv
 from mailauth.migrate.list_encoding import SPOOL, as_utf8
 from mailauth.migrate.listed_user import Checked
+from mailauth.records import dataclass
 
 _DIGEST = 16  # bytes
 

@@ -12,7 +12,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from io import FileIO
 from pathlib import Path
@@ -23,6 +23,7 @@ import msgspec
 from mailauth import private
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.migrate import sealing
+from mailauth.records import dataclass
 from mailauth.stores.swaps import Key
 from mailauth.stores.url import shown
 

@@ -3,8 +3,10 @@
 import os
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from mailauth.records import dataclass
 
 _MARK_BYTES = 16
 _USERS = 10_000  # remembered at once

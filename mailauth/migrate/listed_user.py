@@ -4,7 +4,7 @@ Runs anywhere, on rows that were read before; it looks nothing up and writes not
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from mailauth import hashes
@@ -18,6 +18,7 @@ from mailauth.hashes.proved import prove
 from mailauth.hashes.schemes import AS_TEXT, ITSELF
 from mailauth.hashes.serving import lost
 from mailauth.migrate.goal import Goal, reached
+from mailauth.records import dataclass
 
 
 class Checked(Enum):

@@ -8,7 +8,7 @@ string, in other case, or twice, is listed and left.
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -24,6 +24,7 @@ from mailauth.migrate.decide import same_passwords
 from mailauth.migrate.journal import Entry, Journal
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import Each
+from mailauth.records import dataclass
 from mailauth.stores.adding import Target, folded
 from mailauth.stores.rows import Listed
 from mailauth.stores.swaps import Row, Swap

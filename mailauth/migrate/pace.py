@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailauth.records import dataclass
 
 _FIRST = 200.0  # rows a second, to begin with
 _LEAST = 5.0

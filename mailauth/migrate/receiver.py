@@ -8,7 +8,7 @@ Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-policy.c (auth_policy_report), 
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import msgspec
 
@@ -16,6 +16,7 @@ from mailauth.dovecot.ours import ON_LOGIN_HEADER
 from mailauth.listening.http import HttpRequest, Response
 from mailauth.listening.repeats import Repeats
 from mailauth.migrate.rehash import Rehashed
+from mailauth.records import dataclass
 
 _JSON = (("Content-Type", "application/json"),)
 _GO_ON = Response(200, b'{"status":0,"msg":""}', _JSON)  # what a policy server says to let a login go on

@@ -5,7 +5,7 @@ password.  The row is changed only where it is still the one that was read.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from mailauth import hashes
@@ -17,6 +17,7 @@ from mailauth.migrate.goal import Goal, reached
 from mailauth.migrate.mechanisms import offered
 from mailauth.probes.lookup import look_up, make_road, observe_user_name
 from mailauth.probes.scene import Case, Scene
+from mailauth.records import dataclass
 
 
 class Rehashed(Enum):

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ from mailauth.migrate.onlogin import OnLogin, dovecot_of
 from mailauth.migrate.rehash import Rehashed
 from mailauth.migrate.tally import Hour, OutcomeCounts
 from mailauth.probes.survey import Ask, observe_surveys
+from mailauth.records import dataclass
 from mailauth.stores.rows import HashClass
 
 _DAYS = 7  # of which the rate is taken

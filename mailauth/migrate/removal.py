@@ -1,12 +1,13 @@
 """Remove rows that a move added, where they are still the same; or count them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.migrate.apply import Report, count
 from mailauth.migrate.journal import Entry
 from mailauth.migrate.move import BATCH
 from mailauth.migrate.undo import CHANGED
+from mailauth.records import dataclass
 from mailauth.stores.adding import Target
 from mailauth.stores.swaps import Key, Row, Swap
 

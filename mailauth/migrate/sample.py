@@ -4,7 +4,7 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -18,6 +18,7 @@ from mailauth.migrate.import_list import Known, Named
 from mailauth.migrate.listed_user import Checked
 from mailauth.migrate.named import as_written, named_by
 from mailauth.migrate.where import of_directory, table_of
+from mailauth.records import dataclass
 from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.swaps import Table
 

@@ -16,11 +16,12 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from mailauth.hashes import Password
 from mailauth.later import later
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives import ciphers

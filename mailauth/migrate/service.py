@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import FrameType
 
 import psutil
@@ -39,6 +39,7 @@ from mailauth.migrate.sealed_password import opened, parsed
 from mailauth.migrate.tally import OutcomeCounts
 from mailauth.probes.process import master_process, running
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 WAITING = 1000  # logins that may wait
 _KNOWN = 100_000  # users remembered as done

@@ -3,10 +3,10 @@
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.migrate.rehash import Rehashed
+from mailauth.records import dataclass
 
 _HOUR = 3600
 _KEPT = 400 * 24 * _HOUR  # seconds

@@ -7,7 +7,7 @@ old strings are put back (``Undoing``), or rows that were added are removed (``r
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Protocol
@@ -18,6 +18,7 @@ from mailauth.hashes import Password, Verdict
 from mailauth.migrate.apply import Report, Stopped, Tell
 from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.pace import Pace
+from mailauth.records import dataclass
 from mailauth.stores.swaps import Key, Paged, Row, Swap, Swapped, Table
 
 CHANGED = "changed meanwhile"

@@ -1,7 +1,7 @@
 """The table that a migration changes: of a passdb, or of a store given as a URL."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from mailauth.migrate.goal import Goal
 from mailauth.migrate.mechanisms import offered
 from mailauth.probes.lookup import reader_of
 from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
+from mailauth.records import dataclass
 from mailauth.stores import directory_rows, directory_table, elsewhere, file_tables, sql, table
 from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.file_table import FileTable

@@ -4,8 +4,6 @@ A bind with a wrong password counts as an attempt, and attempts can lock an acco
 one, and none for a password that nobody gave.
 """
 
-from dataclasses import dataclass
-
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import read
 from mailauth.errors import CannotObserve
@@ -15,6 +13,7 @@ from mailauth.probes import asking_pam
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import WalkEntry
+from mailauth.records import dataclass
 from mailauth.stores import ask_directory
 from mailauth.stores.directed import LOCKED_SINCE, BindTold, Bound
 from mailauth.stores.pam_said import ENDS

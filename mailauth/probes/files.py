@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mailauth import digits
@@ -25,6 +25,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import AuthFile, AuthFiles, LoginSocket, NotApplicable, WorkerSocket
 from mailauth.oserrors import unseen
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 from mailauth.stores.string_counts import files_of
 
 # Settings that hold a secret; where a value holds one among other words, it has password= in it.

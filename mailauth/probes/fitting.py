@@ -1,7 +1,6 @@
 """Look at every passdb of a server: its hashes, who verifies them, under which limits."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 import psutil
 
@@ -19,6 +18,7 @@ from mailauth.memory.records import FitReport
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.process import idle_size, master_process, observe_verifiers
 from mailauth.probes.survey import Ask, survey_passdb
+from mailauth.records import dataclass
 
 _WORKERS = 30  # auth_worker_max_count's and, in 2.4, process_limit's default
 

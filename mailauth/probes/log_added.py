@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +12,7 @@ from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.probes.log_tail import log_paths, stamps_of, syslog_file
+from mailauth.records import dataclass
 
 _MOST = 4 * 1024 * 1024  # bytes of a file that are read at a time
 _JOURNAL_MOST = 32 * 1024 * 1024  # bytes

@@ -3,7 +3,7 @@
 import re
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from mailauth.evidence import (
     NotApplicable,
 )
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 SYSLOG_FILES = (
     "/var/log/mail.log",

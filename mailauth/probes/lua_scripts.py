@@ -5,7 +5,7 @@ Measured: 2.3.19.1 loads a script as the user that auth runs as, 2.4.1 as root; 
 
 import errno
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailauth.dovecot import children, conf, inroot, liblua, luascript, v24
 from mailauth.dovecot.authconfig import Passdb
@@ -16,6 +16,7 @@ from mailauth.evidence.lua import LuaFault, LuaScript, LuaScripts, taken
 from mailauth.oserrors import unseen
 from mailauth.probes.files import kept_from
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 _TOO_LARGE = f"it is larger than {luascript.MOST // 1024 // 1024} MiB, and was not read"
 # Options of args, src/auth/passdb-lua.c of 2.3.19.1.

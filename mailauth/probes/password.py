@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
@@ -15,6 +15,7 @@ from mailauth.probes.lookup import parsed
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.stored import observe_stored
 from mailauth.probes.system_accounts import verifying
+from mailauth.records import dataclass
 
 _SOURCE = "verified here, without a limit"
 _MOST = 120  # variants, against each hash

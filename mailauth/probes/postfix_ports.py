@@ -10,7 +10,6 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -24,6 +23,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence.postfix import PostfixPorts, Smtpd
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 _DEFAULT = "/etc/postfix"
 _SECONDS = 10.0  # for each postconf, which takes some milliseconds

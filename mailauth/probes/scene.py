@@ -1,12 +1,13 @@
 """What every probe is given: which user of which Dovecot, as configured."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
 from mailauth.evidence import End, UserName
 from mailauth.hashes import Flaw, Hash, Password
 from mailauth.probes.walk import Road, WalkEntry
+from mailauth.records import dataclass
 from mailauth.stores.directed import Answer
 from mailauth.stores.store import Record
 

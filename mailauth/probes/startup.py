@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from mailauth.oserrors import unseen
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import without_useless
+from mailauth.records import dataclass
 
 _GSSAPI = ("GSSAPI", "GSS-SPNEGO")
 _READINGS = 3

@@ -1,7 +1,7 @@
 """Look at every stored string of every passdb."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailauth.dovecot import children, ldap_settings
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
@@ -17,6 +17,7 @@ from mailauth.evidence.survey import NEEDS_NONE
 from mailauth.hashes.damaged import Reader
 from mailauth.probes import accounts
 from mailauth.probes.lookup import reader_of
+from mailauth.records import dataclass
 from mailauth.stores import directory_rows, sql, string_counts
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.rows import Survey

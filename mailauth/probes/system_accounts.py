@@ -4,7 +4,7 @@ The password is sent to nobody: where other modules than pam_unix have a say, wh
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailauth.dovecot import pam
 from mailauth.dovecot.authconfig import Passdb
@@ -13,6 +13,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import AccountFault, SystemAccount
 from mailauth.probes.scene import Scene
 from mailauth.probes.system_files import System, seen
+from mailauth.records import dataclass
 from mailauth.stores import pam_files, pam_modules, pam_stack, shadow
 from mailauth.stores.pam_line import Line, Service
 from mailauth.stores.pam_modules import Said, Seen, Why

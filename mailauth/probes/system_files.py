@@ -3,7 +3,7 @@
 import datetime as dt
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth import digits
 from mailauth.dovecot import inroot
@@ -13,6 +13,7 @@ from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 from mailauth.probes import accounts, pam_library
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 from mailauth.stores import shadow
 from mailauth.stores.pam_line import Line, Service
 from mailauth.stores.pam_modules import Seen

@@ -4,7 +4,6 @@ Everything that looks at a server takes its probes from here: diagnose, checkup 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from mailauth.evidence import (
@@ -79,6 +78,7 @@ from mailauth.probes.system_look import observe_system_accounts
 from mailauth.probes.tls import observe_certificates, observe_tls_files
 from mailauth.probes.userdb import observe_userdb
 from mailauth.probes.variables import observe_variables
+from mailauth.records import dataclass
 
 
 class Scope(Enum):

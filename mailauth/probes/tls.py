@@ -4,7 +4,7 @@ import socket
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from mailauth.later import import_now, later
 from mailauth.oserrors import unseen
 from mailauth.probes.network import addresses, observe_listening
 from mailauth.probes.scene import Scene
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     import ssl

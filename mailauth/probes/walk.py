@@ -12,11 +12,12 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.errors import CannotObserve
 from mailauth.evidence import End, Said, Step, UserName
+from mailauth.records import dataclass
 from mailauth.stores.store import Outcome, Record
 
 _MOST = 64  # steps: what goes on longer goes in circles

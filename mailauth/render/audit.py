@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailauth.cells import Sheet
@@ -11,6 +10,7 @@ from mailauth.evidence import Surveyed, Surveys
 from mailauth.hashes.damaged import Fate
 from mailauth.hashes.strength import Level
 from mailauth.memory.footprint import of
+from mailauth.records import dataclass
 from mailauth.render.memory import columns
 from mailauth.schema import schema_of
 from mailauth.stores.rows import HashClass

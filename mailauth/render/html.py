@@ -5,7 +5,7 @@ Everything is shown as text: names, log lines and settings were written by other
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.load.result import LoadResult
 from mailauth.memory.fitting import PassdbFit
+from mailauth.records import dataclass
 from mailauth.render.audit import AuditReport, StoreReport
 from mailauth.render.html_curves import load_curves, number
 from mailauth.render.html_picture import Chart, memory_chart, stores_chart

@@ -6,7 +6,7 @@ address, a host name or an IP address.  Loopback and wildcard addresses stay: th
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import field, fields, is_dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,6 +21,7 @@ from mailauth.evidence import (
     UserdbAnswer,
     UserName,
 )
+from mailauth.records import dataclass
 from mailauth.render.html import Page
 from mailauth.stores.rows import HashClass, Survey
 

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from mailauth.load.result import Knee, LoadResult, Sample
+from mailauth.records import dataclass
 
 # The plane that is drawn on, in the units of the picture: 340 wide, as a phone shows it.
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 332.0, 12.0, 168.0

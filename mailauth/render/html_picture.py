@@ -1,9 +1,8 @@
 """The report's pictures as numbers: the template draws them.  Lengths are parts of 100."""
 
-from dataclasses import dataclass
-
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.fitting import Fits, PassdbFit, ServiceFit
+from mailauth.records import dataclass
 from mailauth.render.audit import LOCKED, NEVER, OPEN, REFUSED, SOUND, UNKNOWN, StoreReport
 
 _MOST_BARS = 12

@@ -1,13 +1,14 @@
 """A diagnosis as JSON.  The records here are the schema: mailauth/schemas/diagnosis.json is made of them."""
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import msgspec
 
 from mailauth.evidence import Evidence, NotApplicable, Unobserved
 from mailauth.finding import Diagnosis, Edit, Problem, ProofStep, StoreChange
+from mailauth.records import dataclass
 from mailauth.schema import schema_of
 from mailauth.visible import unicode_of, visible_json
 

@@ -2,13 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailauth.clients.door import Answer, Step
 from mailauth.errors import AS_ROOT
 from mailauth.login.judge import Fault, Judgement
 from mailauth.login.way import Attempt, Layer
+from mailauth.records import dataclass
 from mailauth.render.memory import columns
 from mailauth.render.wrapped import wrap
 from mailauth.schema import schema_of

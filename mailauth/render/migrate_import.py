@@ -1,9 +1,8 @@
 """What became of an imported list, as a record (its JSON schema is made of it) and as text."""
 
-from dataclasses import dataclass
-
 from mailauth.migrate.bulk import Imported
 from mailauth.migrate.listed_user import DONE, NEW, Checked
+from mailauth.records import dataclass
 from mailauth.schema import schema_of
 from mailauth.visible import visible
 

@@ -8,12 +8,13 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
 from mailauth.errors import CannotObserve, Refused, UsageError
+from mailauth.records import dataclass
 from mailauth.stores import passwd_file, replace, sql
 from mailauth.stores import table as tables
 from mailauth.stores.file_table import PAUSES, FileTable

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from mailauth.records import dataclass
 from mailauth.stores import conditions
 from mailauth.stores.query import PlainSelect, parts_of_tables, read, user_of
 

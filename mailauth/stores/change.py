@@ -8,7 +8,7 @@ Raises Refused, with nothing changed, for whatever keeps it from being exactly t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailauth import lines
@@ -16,6 +16,7 @@ from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.variables import Fill
 from mailauth.errors import Refused, RowChanged
+from mailauth.records import dataclass
 from mailauth.stores import passwd_file, query, replace, sql, sql_change
 from mailauth.stores.query import PlainSelect, simple
 

@@ -6,8 +6,9 @@ too.  Pure.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailauth.records import dataclass
 from mailauth.stores.query import blanked
 
 # Of the user's name; the other variables are of the service and the client

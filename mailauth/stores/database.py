@@ -8,10 +8,10 @@ its name, as Dovecot has it.  ``databases.py`` finds it there.  Larger ones have
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from mailauth.dovecot.variables import Escape
+from mailauth.records import dataclass
 from mailauth.stores.rows import Column
 from mailauth.stores.schema import Place
 from mailauth.stores.store import as_bytes

@@ -1,7 +1,9 @@
 """What a directory answers when it is asked about a user."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from mailauth.records import dataclass
 
 
 class Directed(Enum):

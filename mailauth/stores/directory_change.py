@@ -5,9 +5,9 @@ So a server that makes no trial of a change is left alone.
 """
 
 import os
-from dataclasses import dataclass
 
 from mailauth.errors import Refused
+from mailauth.records import dataclass
 from mailauth.stores import dry_run, password_policy
 from mailauth.stores.directory_table import NO_TRIAL, DirectorySource, linked
 from mailauth.stores.directory_writes import Writing

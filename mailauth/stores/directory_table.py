@@ -10,7 +10,7 @@ Source: RFC 4511, 4.6; RFC 2696.
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 
 from mailauth.dovecot import entryfields
@@ -18,6 +18,7 @@ from mailauth.dovecot.ldap_settings import Directory, escape
 from mailauth.dovecot.variables import ExpandError, filled_with, values
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, Refused
+from mailauth.records import dataclass
 from mailauth.stores import directory_rows, directory_writes, dry_run, libldap, password_policy
 from mailauth.stores.libldap import Connection, Entry, LdapError
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped

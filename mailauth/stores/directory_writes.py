@@ -4,8 +4,9 @@ What was read back counts: a server may make another value of what it was given,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailauth.records import dataclass
 from mailauth.stores import dry_run, password_policy
 from mailauth.stores.directed import LOCKED_SINCE
 from mailauth.stores.libldap import CONNECT_ERROR, SERVER_DOWN, TIMEOUT, Connection, LdapError, Reply

@@ -5,8 +5,8 @@ LDAP_NO_OPERATION); servers/slapd/overlays/ppolicy.c (ppolicy_modify), and measu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from mailauth.records import dataclass
 from mailauth.stores.libldap import Connection, LdapError
 
 _NOOP = "1.3.6.1.4.1.4203.666.5.2"  # draft-zeilenga-ldap-noop; slapd knows it and does not list it

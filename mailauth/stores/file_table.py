@@ -7,13 +7,14 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from mailauth import lines
 from mailauth.errors import Refused
+from mailauth.records import dataclass
 from mailauth.stores import obstacles, passwd_file, replace
 from mailauth.stores.once import Once
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped, not_kept

@@ -1,10 +1,10 @@
 """The passwd-files of a path with variables, read and changed one after the other as one table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.errors import Refused
+from mailauth.records import dataclass
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped
 

@@ -8,13 +8,13 @@ between the first two "$" says which forms a string may have, so that the others
 """
 
 import re
-from dataclasses import dataclass
 from functools import partial
 
 from mailauth import hashes
 from mailauth.errors import CannotObserve
 from mailauth.hashes.bare import SURE_HEX
 from mailauth.hashes.schemes import ITSELF
+from mailauth.records import dataclass
 from mailauth.stores import conditions
 from mailauth.stores.database import Counting
 from mailauth.stores.query import VARIABLE, branches, read, user_of

@@ -1,8 +1,8 @@
 """The joins of a password query, and the query that keeps the user's row without them.  Pure."""
 
 import re
-from dataclasses import dataclass
 
+from mailauth.records import dataclass
 from mailauth.stores import conditions, query
 from mailauth.stores.conditions import Part
 

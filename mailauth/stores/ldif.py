@@ -7,11 +7,12 @@ is not there fails.
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO
 
 from mailauth import lines
 from mailauth.errors import UsageError
+from mailauth.records import dataclass
 
 _NAMES = ("uid", "mail", "cn")  # of a user, the first that is there
 

@@ -8,8 +8,9 @@ import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from mailauth.records import dataclass
 from mailauth.stores.libldap_structs import Control, LdapMod, Time, Value
 from mailauth.stores.libldap_tls import set_tls
 

@@ -4,7 +4,6 @@ A query's condition on the user's name is taken away, and every other one holds 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +13,7 @@ from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 from mailauth.stores import conditions, directory_listing, directory_table, passwd_file, query, sql, streaming
 from mailauth.stores.database import Value
 from mailauth.stores.directory_table import DirectorySource

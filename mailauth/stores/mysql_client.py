@@ -16,12 +16,13 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mailauth import digits
+from mailauth.records import dataclass
 from mailauth.stores import mysql_errors, option_files
 from mailauth.stores.drivers import pymysql
 

@@ -6,13 +6,14 @@ pam_misc.c (_pam_assemble_line(), _pam_tokenize(), _pam_parse_control()); pam.d(
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from mailauth import digits
 from mailauth.dovecot import inroot
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 from mailauth.stores.pam_line import Action, Line, Service
 
 KINDS = ("auth", "account", "password", "session")

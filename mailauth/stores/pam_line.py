@@ -1,7 +1,8 @@
 """The lines of a PAM service: its modules in order, and what becomes of what each returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from mailauth.records import dataclass
 
 Action = str | int
 

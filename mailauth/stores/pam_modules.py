@@ -5,9 +5,9 @@ rows of pam_unix, pam_succeed_if, pam_nologin and pam_faillock were measured wit
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from mailauth.records import dataclass
 from mailauth.stores import shadow
 from mailauth.stores.pam_line import Line
 from mailauth.stores.pam_requirement import requirement

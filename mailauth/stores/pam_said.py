@@ -1,6 +1,6 @@
 """What PAM says when it is asked about a password.  Pure."""
 
-from dataclasses import dataclass
+from mailauth.records import dataclass
 
 SUCCESS = 0
 ENDS = frozenset({12, 13})

@@ -5,8 +5,9 @@ Source: Linux-PAM 1.5.2 and 1.7.2, libpam/pam_dispatch.c (_pam_dispatch_aux()).
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailauth.records import dataclass
 from mailauth.stores.pam_line import Line
 
 SUCCESS, FAILS = "success", "perm_denied"

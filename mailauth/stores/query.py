@@ -7,7 +7,8 @@ answer says what an administrator can do instead.
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mailauth.records import dataclass
 
 VARIABLE = re.compile(r"%(?:\{[^}]*\}|[-0-9.]*[A-Z]*[a-z])")
 

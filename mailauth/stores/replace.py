@@ -18,11 +18,11 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mailauth.errors import Refused
+from mailauth.records import dataclass
 from mailauth.stores import lock_owner
 
 _MARK = ".mailauth-"

@@ -1,11 +1,10 @@
 """What a store holds, as records: classes of rows, and their column.  Pure: rules read them."""
 
-from dataclasses import dataclass
-
 from mailauth import hashes
 from mailauth.hashes import Hash, Params
 from mailauth.hashes.damaged import Damage, Fate, fate
 from mailauth.hashes.schemes import AS_TEXT
+from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """What a database's schema says of the column that the password comes from.  Pure."""
 
 import re
-from dataclasses import dataclass
 
+from mailauth.records import dataclass
 from mailauth.stores.query import PlainSelect
 
 _NAME = r"(?:[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)"

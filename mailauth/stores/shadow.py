@@ -6,9 +6,10 @@ check_shadow_expiry()).
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailauth import digits
+from mailauth.records import dataclass
 
 PASSWD, SHADOW, GROUP = "/etc/passwd", "/etc/shadow", "/etc/group"
 _FIELDS = {PASSWD: 7, SHADOW: 9, GROUP: 4}

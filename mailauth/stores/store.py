@@ -1,7 +1,9 @@
 """What a store answers when a user is looked up."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
+
+from mailauth.records import dataclass
 
 
 class Outcome(Enum):

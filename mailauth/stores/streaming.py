@@ -6,10 +6,10 @@ Unlike ``sql``, which asks for one row as Dovecot does, this one asks questions 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve
+from mailauth.records import dataclass
 from mailauth.stores import refusal, sql
 from mailauth.stores.database import Stream
 from mailauth.stores.databases import DATABASES

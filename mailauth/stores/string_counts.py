@@ -10,7 +10,7 @@ import string
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from mailauth import hashes, lines
@@ -23,6 +23,7 @@ from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.nature import judged
 from mailauth.hashes.schemes import AS_TEXT, ITSELF, called
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 from mailauth.stores import grouping, passwd_file, streaming
 from mailauth.stores.database import Value
 from mailauth.stores.databases import DATABASES

@@ -6,11 +6,11 @@ Old strings, which may be plaintexts, stand in no statement and in no log of the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
+from mailauth.records import dataclass
 from mailauth.stores.base_table import Base, base_of
 from mailauth.stores.conditions import columns
 from mailauth.stores.databases import DATABASES

@@ -1,6 +1,5 @@
 """The options that say which login is meant: of which client, by which service, from where."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +7,7 @@ import click
 from mailauth.cli.shared.request import option, options_of
 from mailauth.errors import UsageError
 from mailauth.later import later
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     import difflib

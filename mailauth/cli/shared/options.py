@@ -1,7 +1,6 @@
 """Options that several commands have."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -9,6 +8,7 @@ import click
 from mailauth.cli.shared.given import CONTAINER
 from mailauth.cli.shared.request import option, options_of
 from mailauth.errors import UsageError
+from mailauth.records import dataclass
 
 config_option = click.option(
     "-c",

@@ -4,7 +4,6 @@ To add one, write its file and add a Kind to KINDS.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -20,6 +19,7 @@ from mailauth.lab.stores.passwd_file import PasswdFile
 from mailauth.lab.stores.sql import ServerStore, SqliteStore, SqlStore, server_store
 from mailauth.lab.stores.store import Passdb, Site, Store, Users, Wish, share
 from mailauth.lab.stores.system import Pam, Passwd, Shadow
+from mailauth.records import dataclass
 
 __all__ = [
     "KINDS",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -10,6 +10,7 @@ from mailauth.dovecot.version import Dialect
 from mailauth.errors import UsageError
 from mailauth.lab.household import Household
 from mailauth.lab.settings import LabPlace
+from mailauth.records import dataclass
 
 if TYPE_CHECKING:
     from mailauth.lab.databases import Server
