@@ -17,7 +17,8 @@ from mailauth.cli.shared.given import words
 from mailauth.dovecot.version import Version
 from mailauth.errors import UsageError
 from mailauth.hashes.damaged import Reader
-from mailauth.migrate.decide import Counts, Wishes, decide
+from mailauth.migrate.counts import Counts
+from mailauth.migrate.decide import Wishes, decide
 from mailauth.probes.survey import NEWEST
 from mailauth.render.json import to_json
 from mailauth.render.migrate import counted_text

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from mailauth import overdue
 from mailauth.cli.audit_run import url_of
 from mailauth.cli.migrate_bind import bind_of
 from mailauth.cli.migrate_journal import Sealing, fresh_journal, must_be_of, taking_back
-from mailauth.cli.migrate_loss import losing_of, none_loses
+from mailauth.cli.migrate_loss import beside_others, losing_of, none_loses
 from mailauth.cli.migrate_plan import _PLANNING
 from mailauth.cli.migrate_silent import answering
 from mailauth.cli.migrate_stop import Stop
@@ -31,8 +32,8 @@ from mailauth.hashes.argon2 import footprint
 from mailauth.hashes.making import Order, has_profile, length_of, must_fit, profile
 from mailauth.hashes.proved import Way
 from mailauth.migrate import apply as applying
+from mailauth.migrate import column, where
 from mailauth.migrate import journal as journals
-from mailauth.migrate import where
 from mailauth.migrate.apply import Report
 from mailauth.migrate.computed import must_be_as_it_is
 from mailauth.migrate.decide import Action, Rule, RuleFile, Wishes, load
@@ -85,6 +86,7 @@ def _found(
     where: Where, wishes: Wishes, named: dict[str, Any], limit: tuple[float, Exception], out: Path | None
 ) -> applying.Plan:
     seconds, silent = limit
+    until = time.monotonic() + seconds
     with overdue.ended(seconds + _GRACE, silent):
         table = opened_whole(where, reading=True)
     try:
@@ -94,7 +96,9 @@ def _found(
             page = _page(where, reading=True)
             made = length_of(where.order) if table.width is not None else 0
             with overdue.ended(seconds + _GRACE, silent):  # rows that come slowly end by the plan's own clock
-                found = applying.plan(table, wishes, tell, page=page, seconds=seconds, made=made, each=each)
+                wishes = replace(wishes, made=column.made(table, wishes, page, tell, seconds / 2))
+                left = max(until - time.monotonic(), 0.0)
+                found = applying.plan(table, wishes, tell, page=page, seconds=left, made=made, each=each)
             hashing = any(line.action == "rehash" for line in found.lines)
             losing = losing_of(where, wishes) if hashing else ()
             asked = question(wishes.goal.scheme) if hashing and where.passdb is None else ""
@@ -131,8 +135,9 @@ def apply(
     with answering():
         must_be_as_it_is(where, table)
     wishes, sample = sampled(where, wishes, table, named["prove"])
+    wishes = beside_others(where, wishes)
     if not accept_loss and (losing := losing_of(where, wishes)):
-        none_loses(where, wishes, losing, _page(where, reading=True))
+        none_loses(where, wishes, losing)
     with opened(users_out) as each:
         journal, wishes = _journal(where, table, wishes, resume, Sealing(seal_to, no_plaintexts))
         for line in [where.assumed, *sample] if not as_json else ():
@@ -270,12 +275,10 @@ def _to_go_on_with(name: str) -> str:
 def _journal(
     where: Where, table: Table, wishes: Wishes, resume: str | None, seal: Sealing
 ) -> tuple[Journal, Wishes]:
-    """One that goes on takes the forms that its sample proved then: those rows are proved no more."""
+    """One that goes on takes what its sample proved then, and its column showed: those rows are gone."""
     asked = [wishes.rules, wishes.goal, wishes.origin]
     if resume is None:
-        rules = msgspec.json.encode(
-            [*asked, *([wishes.proofs.forms] if wishes.proofs.forms else [])]
-        ).decode()
+        rules = msgspec.json.encode([*asked, wishes.proofs.forms, sorted(wishes.made)]).decode()
         return fresh_journal(where, table, rules, seal), wishes
     journal = journals.reopened(_to_go_on_with(resume))
     must_be_of(journal.head, where, table)
@@ -283,7 +286,8 @@ def _journal(
     if msgspec.convert(then[:3], tuple[tuple[Rule, ...], Goal, str]) != tuple(asked):
         raise UsageError(f"{resume} had other rules; give the same as then.")
     forms = msgspec.convert(then[3] if then[3:] else {}, dict[str, Way])
-    wishes = replace(wishes, proofs=replace(wishes.proofs, forms=forms))
+    made = frozenset(then[4]) if then[4:] else wishes.made
+    wishes = replace(wishes, proofs=replace(wishes.proofs, forms=forms), made=made)
     if seal.without_plaintexts and journal.head.keeps_plaintexts:
         raise UsageError(f"{resume} was begun without --no-undo-for-plaintexts, and holds plaintexts.")
     return journal, wishes

@@ -183,7 +183,8 @@ _MARKED = re.compile(
         | (?-i:grub\.|SCRAM-|AQAAAA) | base64:
         | (?:enc|aes[0-9-]*|vault:v[0-9]+|\$ansible_vault)[;:(\[]
         | =(?:19)?=?[0-9]+,t= | [0-9]{3,10},[^,]+,[A-Za-z0-9+/]{20}
-        | (?:[\w+/]{4}){2,}[\w+/]{2}(?:==|[\w+/]=)\Z | obf: | otp-(?:md[45]|sha1)[ ] | -----BEGIN[ ]""",
+        | (?:[\w+/]{4}){2,}[\w+/]{2}(?:==|[\w+/]=)\Z | obf: | \\0[0-7]{2}
+        | otp-(?:md[45]|sha1)[ ] | -----BEGIN[ ]""",
     re.VERBOSE | re.IGNORECASE,
 )
 _WRITTEN_OVER = re.compile(rb"(?i)%24|&#0*36;|&#x0*24;|&dollar;|\\\$|\\u0024|\\x24|=24.{1,40}=24")
@@ -238,6 +239,16 @@ def at_random(text: bytes) -> bool:
     if len(text) not in _OF_64 or _ALPHABET.fullmatch(text) is None or text in (text.lower(), text.upper()):
         return False
     return _A_PIECE * len(_PIECE.findall(text)) > len(text)
+
+
+LEAST = 13
+"""Characters of the shortest hash that mail software stores (docs/decisions/405)."""
+_PIECES = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^-_ ]", re.DOTALL)
+
+
+def by_chance(text: bytes) -> bool:
+    """The same of any length and alphabet: it says something of many strings together, nothing of one."""
+    return len(text) >= LEAST and _A_PIECE * len(_PIECES.findall(text)) > len(text)
 
 
 def is_bigcrypt(text: bytes) -> bool:

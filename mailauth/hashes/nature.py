@@ -29,14 +29,18 @@ class Judged:
         return fate(self.damage)
 
     @property
+    def text(self) -> bytes:
+        """What counts as the password as it stands, whatever it is; b"" for all else."""
+        parsed = self.parsed
+        if isinstance(parsed, Flaw) or not parsed.scheme.itself or self.damage is not None:
+            return b""
+        return bytes(parsed.payload)
+
+    @property
     def plaintext(self) -> Password | None:
         """The password that is stored as it is; None where it may be anything else."""
-        parsed = self.parsed
-        if isinstance(parsed, Flaw) or not parsed.scheme.itself:
-            return None
-        if self.damage is not None or self.perhaps or not parsed.payload:
-            return None
-        return Password(bytes(parsed.payload))
+        text = b"" if self.perhaps else self.text
+        return Password(text) if text else None
 
 
 def parsed_by(reader: Reader, stored: bytes) -> Hash | Flaw:

@@ -28,6 +28,11 @@ _FORM = re.compile(
 )
 
 
+def formed(stored: bytes) -> bool:
+    """Whether it has one of these forms."""
+    return _FORM.match(stored) is not None
+
+
 @dataclass(slots=True)
 class Decider:
     """``decide``, remembered by form."""

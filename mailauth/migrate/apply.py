@@ -21,7 +21,8 @@ from mailauth.errors import CannotObserve, Refused
 from mailauth.hashes import Password
 from mailauth.hashes.accepts import version_text
 from mailauth.migrate.alike import Decider
-from mailauth.migrate.decide import Counts, Decision, Line, Wishes
+from mailauth.migrate.counts import Counts, Line
+from mailauth.migrate.decide import Decision, Wishes
 from mailauth.migrate.hashing import Hashers
 from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.pace import Pace

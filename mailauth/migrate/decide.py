@@ -5,7 +5,6 @@ is said.
 """
 
 import tomllib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import field
 from enum import Enum
@@ -65,6 +64,7 @@ class Wishes:
 
     ``origin``: whose strings they are where the form leaves that open (hashes/origins.py); "": nobody says.
     ``proofs``: what a sample of known passwords says of them; it counts before the origin.
+    ``made``: lengths, in bytes, of which a program made most strings of the column (migrate/column.py).
     """
 
     rules: tuple[Rule, ...]
@@ -72,6 +72,7 @@ class Wishes:
     reader: Reader
     origin: str = ""
     proofs: Proofs = field(default_factory=Proofs)
+    made: frozenset[int] = frozenset()
 
     def reading(self, stored: bytes) -> Found | None:
         """Dovecot's form of a string whose form leaves it open, or why there is none; None: nobody says."""
@@ -124,7 +125,7 @@ def decide(stored: bytes, wishes: Wishes) -> Decision:
     before = _shown(stored, seen, wishes)
     if seen.fate is Fate.LOCKED:
         return Decision(None, "a locked account")
-    if unsure := _unsure(stored, seen):
+    if unsure := _unsure(stored, seen, wishes):
         return Decision(None, before, unsure=unsure + _refused(stored, wishes))
     return Decision(None, before, broken=seen.damage.detail if seen.damage else "")
 
@@ -168,10 +169,13 @@ def _refused(stored: bytes, wishes: Wishes) -> str:
     return f"; by {found.source}: {why}" if why else ""
 
 
-def _unsure(stored: bytes, seen: Judged) -> str:
+def _unsure(stored: bytes, seen: Judged, wishes: Wishes) -> str:
     """What may be several things, so that no rule touches it until somebody says which."""
     if seen.perhaps:
         return ", ".join(dict.fromkeys([*seen.perhaps, "or a password"]))
+    if seen.plaintext is not None and len(seen.text) in wishes.made:
+        what = f"a program made most strings of {len(seen.text)} characters here"
+        return f"another program's hash, or a password ({what})"
     if isinstance(seen.parsed, Hash) or stored[:1] in (b"{", b"$"):
         return ""
     kind = seen.damage.kind if seen.damage else None
@@ -299,7 +303,8 @@ def _mend(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision |
 
 
 def _rehash(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision | None:
-    password = seen.plaintext or _said_plain(stored, seen, wishes)
+    password = None if len(seen.text) in wishes.made else seen.plaintext
+    password = password or _said_plain(stored, seen, wishes)
     if password is None or (rule.schemes and not _of(seen.parsed, rule.schemes)):
         return None
     scheme = seen.parsed.scheme.name if isinstance(seen.parsed, Hash) else "PLAIN"
@@ -333,57 +338,3 @@ _ACTIONS = {
     Action.MEND: _mend,
     Action.REHASH: _rehash,
 }
-
-
-_MOST_KINDS = 2000  # that are counted apart
-
-
-@dataclass(slots=True)
-class Counts:
-    """Decisions counted by what they do, with some users of each."""
-
-    names: int = 5
-    rows: int = 0
-    nulls: int = 0
-    _counts: Counter["_Kind"] = field(default_factory=Counter)
-    _users: dict["_Kind", list[str]] = field(default_factory=dict)
-
-    def add(self, decision: Decision, user: str) -> None:
-        action = decision.what
-        broken = decision.broken
-        key = (action, decision.before, decision.after, broken, decision.unsure)
-        self.rows += 1
-        if key not in self._counts and len(self._counts) >= _MOST_KINDS:
-            what = "in many ways"
-            key = (action, what, what if action else "", broken and what, decision.unsure and what)
-        self._counts[key] += 1
-        users = self._users.setdefault(key, [])
-        if len(users) < self.names:
-            users.append(user)
-
-    def lines(self) -> list["Line"]:
-        """What is to be done first, then what is not decided, what is broken and stays so, what is sound."""
-        found = [
-            Line(*key[:4], count, tuple(self._users[key]), key[4]) for key, count in self._counts.items()
-        ]
-        order = sorted(found, key=lambda one: (-one.rows, one.before))
-        return sorted(order, key=lambda one: (not one.action, not one.unsure, not one.broken))
-
-
-_Kind = tuple[str, str, str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One kind of decision; ``action`` is "" for rows that stay as they are.
-
-    ``broken``: why no password matches them; ``unsure``: what they may be, which a rule would have to guess.
-    """
-
-    action: str
-    before: str
-    after: str
-    broken: str
-    rows: int
-    users: tuple[str, ...]
-    unsure: str = ""

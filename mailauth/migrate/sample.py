@@ -23,6 +23,7 @@ from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.swaps import Table
 
 _AT_ONCE = 500  # users
+_MOST = 10_000  # lines: each is tried in some dozen ways, and what it proves is kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,15 @@ class Sample:
 
 
 def of_file(file: BinaryIO, name: str, table: Table, named: Named) -> Sample:
-    """Raises UsageError where others may read it, or nothing in it can be used; Refused, CannotObserve."""
+    """Raises UsageError where others may read it, or it is empty or too long; Refused, CannotObserve."""
     _only_ours(file, name)
     unused: Counter[Checked] = Counter()
     with import_list.opened(file, named, lambda why, count, *_: unused.update({why: count})) as users:
+        if users.lines > _MOST:
+            raise UsageError(
+                f"{name}: it has {users.lines} lines, and --prove takes {_MOST} at most: a few users of each"
+                " format are enough. mailauth migrate import reads a list of all passwords."
+            )
         found = list(_rows(users.users(), table, named))
         return Sample(users.lines, len(found), of_sample(found))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from mailauth.fix.takeback import UndoStep
 from mailauth.hashes.origins import ORIGINS
 from mailauth.migrate.apply import Plan, Report
-from mailauth.migrate.decide import Action, Line
+from mailauth.migrate.counts import Line
+from mailauth.migrate.decide import Action
 from mailauth.migrate.journal import Head, State
 from mailauth.migrate.mechanisms import refusal
 from mailauth.migrate.move import Moving

@@ -163,6 +163,17 @@ def test_a_sample_that_others_may_read_is_refused(migrated: Make, tmp_path: Path
     assert "3 of 3" in one.run(*words, feed=Path(open_).read_text(), status=1)
 
 
+def test_a_list_of_everybody_is_no_sample(migrated: Make, tmp_path: Path) -> None:
+    """Each line is tried in many ways, and what it proves is kept: 10,000 lines at most."""
+    one = migrated("2.3.19.1", "sqlite", stored_as("md5"), **PLAIN)
+    most = sample(tmp_path, *known(*range(10_000)))
+    words = ("plan", "--pid", str(one.lab.master_pid), "--prefix", "--prove", most)
+    assert f"sample: {COUNT} of 10000 lines" in one.run(*words, status=1)
+    assert "takes 10000 at most" in one.run(
+        *words[:-1], sample(tmp_path, *known(*range(10_001))), status=2, told=True
+    )
+
+
 def test_a_migration_that_goes_on_knows_what_was_proved(migrated: Make, tmp_path: Path) -> None:
     """The sampled rows have their new strings by then, and prove nothing any more."""
     one = migrated("2.3.19.1", "sqlite", stored_as("md5"), **PLAIN)
