@@ -172,6 +172,7 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
         raise ServerDownError(str(why).rstrip(".")) from None
     try:
         with link:  # commits, or rolls back when anything is raised
+            link.execute(pgsql_client.AT_ONCE)
             raw = link.pgconn
 
             def run(statement: str, values: Sequence[str | None]) -> tuple[Sequence[Sequence[Any]], int]:

@@ -6,6 +6,8 @@ from mailauth.stores import pgsql_errors
 from mailauth.stores.database import TIMEOUT, Host
 from mailauth.stores.drivers import psycopg
 
+AT_ONCE = "SET CONSTRAINTS ALL IMMEDIATE"
+"""In a transaction: triggers that are deferred to its end run after each statement, and can be seen."""
 _READ_ONLY = "default_transaction_read_only"
 
 

@@ -1,7 +1,4 @@
-"""A table of stored strings in PostgreSQL: its key, its width, a transaction of swaps.
-
-Source of what stands between: PostgreSQL's manual, "System Catalogs".
-"""
+"""A table of stored strings in PostgreSQL: its key, its width, a transaction of swaps."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,10 +6,10 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from mailauth.errors import BatchRefused, CannotObserve, Refused
-from mailauth.stores import obstacles, pgsql_client, pgsql_errors
+from mailauth.stores import obstacles, pgsql_client, pgsql_errors, pgsql_obstacles
 from mailauth.stores.database import LOCK, LONG, Host, quoted
 from mailauth.stores.drivers import psycopg
-from mailauth.stores.obstacles import Rows
+from mailauth.stores.pgsql_obstacles import BASE
 from mailauth.stores.refusal import first_line
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
@@ -48,12 +45,6 @@ _ODD = frozenset({"bytea", "interval", "jsonb"})  # keys that are not read as Po
 
 _Update = tuple[str, Sequence[Any]]  # a statement and its values
 
-# The type of a column, or what a domain is made of, also a domain of a domain
-_BASE = (
-    "LATERAL (WITH RECURSIVE base(kind, modifier) AS (SELECT a.atttypid, a.atttypmod UNION ALL"
-    " SELECT t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = kind WHERE t.typtype = 'd')"
-    " SELECT kind, modifier FROM base JOIN pg_type t ON t.oid = kind WHERE t.typtype <> 'd') b"
-)
 # Of the table or of one of its parts; those that PostgreSQL makes for foreign keys change no string.
 _TRIGGERS = (
     "EXISTS (WITH RECURSIVE part AS (SELECT c.oid UNION ALL"
@@ -141,12 +132,12 @@ class Pgsql:
 
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
         del batches
-        return [*obstacles.of_update(self.rows, names), *_obstacles(self.rows, names)]
+        return [*obstacles.of_update(self.rows, names), *pgsql_obstacles.of_table(self.rows, names)]
 
     def width(self, table: str, column: str) -> int | None:
         found = self.rows(
             f"SELECT b.kind::regtype::text, b.modifier - 4, c.relhasrules OR {_TRIGGERS}, b.kind = a.atttypid"  # noqa: S608 - ours
-            f" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, {_BASE}"
+            f" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, {BASE}"
             " WHERE a.attrelid = %s::regclass AND a.attname = %s",
             (table, column.strip('"')),
         )
@@ -184,8 +175,7 @@ class Pgsql:
                 update, values = self._put_before(names, swaps, added, writers)
             keys = frozenset([one.row.key for one in swaps])
             with self._writer() as link, link.transaction():
-                if pgsql_client.is_pooled(link):
-                    link.execute(self._bounds)
+                self._begun(link)
                 done = link.execute(update.encode(), values)
                 updated: frozenset[Key] = frozenset()
                 if self._changing:  # RETURNING does not see what AFTER triggers do
@@ -200,8 +190,7 @@ class Pgsql:
     @contextmanager
     def transaction(self) -> Iterator[Run]:
         with self._errors(), self._writer() as link, link.transaction():
-            if pgsql_client.is_pooled(link):
-                link.execute(self._bounds)
+            self._begun(link)
 
             def run(statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
                 done = link.execute(statement.encode(), values or None)
@@ -209,6 +198,13 @@ class Pgsql:
                 return found
 
             yield run
+
+    def _begun(self, link: Any) -> None:
+        """What is set for one transaction: a trigger must not change at its end what was read back."""
+        if pgsql_client.is_pooled(link):
+            link.execute(self._bounds)
+        if self._changing:
+            link.execute(pgsql_client.AT_ONCE)
 
     @contextmanager
     def _writer(self) -> Iterator[Any]:
@@ -330,63 +326,3 @@ def _array(values: Sequence[str | None]) -> str:
     if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
         joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in texts)
     return f'{{"{joined}"}}'
-
-
-def _obstacles(rows: Rows, names: Names) -> Iterator[Obstacle]:
-    """``rows`` asks the server."""
-    here = (names.table,)
-    yield from obstacles.each(
-        rows,
-        obstacles.GENERATED,
-        "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_attrdef d"
-        " ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-        " WHERE a.attgenerated <> '' AND a.attrelid = %s::regclass AND a.attname = %s",
-        (names.table, names.column.strip('"')),
-        stops=True,
-    )
-    yield from obstacles.each(
-        rows,
-        "the column is {}, which fills up with blanks: no rule removes those",
-        f"SELECT format_type(b.kind, b.modifier) FROM pg_attribute a, {_BASE}"  # noqa: S608 - ours
-        " WHERE b.kind = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",
-        (names.table, names.column.strip('"')),
-    )
-    yield from obstacles.each(
-        rows,
-        obstacles.TRIGGERS,
-        "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgtype & 16 > 0"
-        " AND tgenabled <> 'D'",
-        here,
-    )
-    yield from obstacles.each(
-        rows,
-        "rules rewrite each UPDATE ({}): what they leave keeps its old string",
-        "SELECT rulename FROM pg_rewrite WHERE ev_class = %s::regclass AND ev_type = '2'",
-        here,
-    )
-    yield from obstacles.each(
-        rows,
-        obstacles.CHECKS,
-        "SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_attribute a"
-        " ON (a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)) OR a.atttypid = c.contypid"
-        " WHERE c.contype = 'c' AND a.attrelid = %s::regclass AND a.attname = %s",
-        (names.table, names.column.strip('"')),
-    )
-    yield from obstacles.each(
-        rows,
-        obstacles.VIEWS,
-        "SELECT DISTINCT v.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
-        " JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')"
-        " WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = %s::regclass",
-        here,
-    )
-    if obstacles.asked(rows, "SELECT 1 WHERE row_security_active(%s::regclass)", here):
-        yield Obstacle(
-            "row-level security holds for this account: rows that it hides are neither counted nor changed,"
-            " and rows that it may only read keep their old strings"
-        )
-    if obstacles.asked(rows, "SELECT 1 WHERE current_setting('transaction_read_only')::bool", ()):
-        yield Obstacle(
-            "this account's transactions are read-only there (a standby, or default_transaction_read_only)",
-            stops=True,
-        )

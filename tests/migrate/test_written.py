@@ -110,16 +110,23 @@ _PARTED = (
 )
 
 
+_AT_ONCE = "CREATE TRIGGER after AFTER UPDATE ON {}"
+_AT_COMMIT = "CREATE CONSTRAINT TRIGGER after AFTER UPDATE ON {} DEFERRABLE INITIALLY DEFERRED"
+
+
 @pytest.mark.parametrize("sql_store", ["pgsql"])
-@pytest.mark.parametrize(("made", "table"), [((), "users"), (_PARTED, "part")], ids=["users", "part"])
+@pytest.mark.parametrize(
+    ("made", "trigger"),
+    [((), _AT_ONCE.format("users")), (_PARTED, _AT_ONCE.format("part")), ((), _AT_COMMIT.format("users"))],
+    ids=["users", "part", "at the commit"],
+)
 def test_what_triggers_do_after_the_update_is_seen_too(
-    database: Store, made: tuple[str, ...], table: str
+    database: Store, made: tuple[str, ...], trigger: str
 ) -> None:
     """UPDATE ... RETURNING is evaluated before them; BEGIN ... EXCEPTION writes with another xmin."""
     before = database.lab.store.users()
     assert isinstance(database.lab.store, SqlStore)
-    trigger = f"CREATE TRIGGER after AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION after()"
-    database.lab.store.execute(*made, _AFTER, trigger)
+    database.lab.store.execute(*made, _AFTER, f"{trigger} FOR EACH ROW EXECUTE FUNCTION after()")
     report = json.loads(database.at("apply", "--prefix", "--apply", "--json", status=1))["report"]
     assert (report["written"], report["changed"], report["failed"]) == (USERS - 3, 0, 3)
     assert "$2y$" not in json.dumps(report)
@@ -150,6 +157,27 @@ def test_rows_under_a_policy_that_lets_them_be_read_only_are_not_called_changed(
     report = json.loads(database.run(*words, status=1))["report"]
     assert (report["written"], report["changed"], report["failed"]) == (USERS - 1, 0, 1)
     assert report["rows"]["failed"] == ["u4"]
+
+
+@pytest.mark.parametrize("sql_store", ["pgsql"])
+def test_a_rule_in_place_of_the_update_is_refused_and_one_beside_it_is_not(database: Store) -> None:
+    before = database.lab.store.users()
+    assert isinstance(database.lab.store, SqlStore)
+    database.lab.store.execute(
+        "CREATE RULE r AS ON UPDATE TO users WHERE NEW.userid = 'u4' DO INSTEAD NOTHING"
+    )
+    assert "CANNOT BE DONE: rules do something else in place" in database.at("plan", "--prefix", status=1)
+    database.at("apply", "--prefix", "--apply", status=1)
+    assert database.lab.store.users() == before
+    database.lab.store.execute(
+        "DROP RULE r ON users",
+        "CREATE TABLE seen (userid VARCHAR(190))",
+        "GRANT ALL ON seen TO PUBLIC",
+        "CREATE RULE r AS ON UPDATE TO users DO ALSO INSERT INTO seen VALUES (NEW.userid)",
+    )
+    assert "rules do more on each UPDATE (r)" in database.at("plan", "--prefix", status=1)
+    database.at("apply", "--prefix", "--apply")
+    assert database.logins(USERS) == [True] * USERS
 
 
 @pytest.mark.parametrize("sql_store", list(TRIGGERS))
