@@ -45,8 +45,9 @@ def log() -> None:
     """Report from Dovecot's log which users fail to log in, why, how often and from where.
 
     With USER: only that user's failures.  Where Dovecot logs to syslog and no file in /var/log has its lines,
-    mailauth reads the journal.  A copied log (--log) can be read on a machine without Dovecot.  Changes
-    nothing.
+    mailauth reads the journal.  Of the users who fail most, the stored strings are looked at for what
+    keeps them out, without a password.  A copied log (--log) can be read on a machine without Dovecot, and
+    nothing else is looked at.  Changes nothing.
 
     \b
     Exit status:  0 no failed logins   1 some failed   2 wrong usage

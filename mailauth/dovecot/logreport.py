@@ -42,6 +42,30 @@ class UserRow:
     last: str
 
 
+def nameable(name: str) -> bool:
+    """Whether a row shows the user's name whole: nothing of it was cut off or escaped."""
+    return bool(name) and "\\" not in name and not name.endswith("\u2026")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """A finding that keeps a user out: its code and title, how certain it is, and what it says."""
+
+    code: str
+    title: str
+    certainty: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserLooked:
+    """A user of the log, looked at without a password: what blocks each login, and what is undecided."""
+
+    user: str
+    blocking: list[KeptOut]
+    undecided: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class AddressRow:
     """An address that tries many names; ``users`` counts up to 200 of them."""
@@ -86,7 +110,8 @@ class FromLogReport:
     ``patterns``: how many users have each.  ``size``: bytes of log that the failures wrote;
     ``bytes_per_day``: at this rate, None where the log spans less than an hour.  ``free``: bytes that the
     filesystem of the log has left, where the log is written now.  ``partial``: reading ended in time, or a
-    line was too long: what was not looked at may hold failures.
+    line was too long: what was not looked at may hold failures.  ``looked``: of the users who fail most, what
+    keeps each out now; none where a copied log is read.
     """
 
     sources: list[str]
@@ -110,6 +135,7 @@ class FromLogReport:
     notes: list[str]
     free: int | None = None
     partial: bool = False
+    looked: list[UserLooked] = field(default_factory=list)
 
     @property
     def keeps_out(self) -> bool:

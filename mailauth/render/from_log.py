@@ -1,13 +1,15 @@
 """What a log tells, as text: tables on a terminal, plain columns elsewhere."""
 
 import shlex
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mailauth.dovecot.logreport import FromLogReport, TroubleRow, UserRow
+from mailauth.dovecot.logreport import FromLogReport, KeptOut, TroubleRow, UserLooked, UserRow, nameable
 from mailauth.dovecot.logtally import MOST_OTHERS
 from mailauth.dovecot.messages_requests import MISMATCHES
 from mailauth.later import later
+from mailauth.visible import visible
 
 if TYPE_CHECKING:
     import rich.console
@@ -41,7 +43,8 @@ def from_log_text(report: FromLogReport, which: tuple[str, ...] = (), *, termina
             for row in report.rows
         ]
         parts.append(_table(("user", "failed", "why", "from", "last", "looks like"), cells, terminal))
-        parts += [_causes(report), _next(report, which)]
+        parts.append(_causes(report))
+        parts += _kept_out(report.looked, which) if report.looked else [_next(report, which)]
         if report.more_users:
             parts.append(f"  and {report.more_users} more users (--top N shows more)\n")
     if report.guessing:
@@ -72,10 +75,39 @@ def _next(report: FromLogReport, which: tuple[str, ...]) -> str:
     None of a name that is not shown whole, or has a part that was escaped.
     """
     for row in report.rows:
-        if row.cause == MISMATCHES and row.user and "\\" not in row.user and not row.user.endswith("\u2026"):
-            named = ["--", row.user] if row.user.startswith("-") else [row.user]
-            return f"  To find out which: {shlex.join(['mailauth', 'diagnose', *which, *named])}\n"
+        if row.cause == MISMATCHES and nameable(row.user):
+            return f"  To find out which: {_diagnose(which, row.user)}\n"
     return ""
+
+
+def _diagnose(which: tuple[str, ...], user: str) -> str:
+    """The command, as it is typed."""
+    named = ["--", user] if user.startswith("-") else [user]
+    return shlex.join(["mailauth", "diagnose", *which, *named])
+
+
+def _kept_out(looked: list[UserLooked], which: tuple[str, ...]) -> Iterator[str]:
+    """What keeps those out who fail most, each finding once; and whom it was not found of."""
+    yield "\nWhat keeps them out now, looked at without a password:\n\n"
+    found: dict[str, list[tuple[str, KeptOut]]] = {}
+    for one in looked:
+        for each in one.blocking:
+            found.setdefault(each.code, []).append((one.user, each))
+    for code, cases in found.items():
+        user, first = cases[0]
+        names = ", ".join(visible(name) for name, _ in cases)
+        yield f"  {code}  {first.title}  ({first.certainty}): {names}\n"
+        yield (
+            textwrap.fill(visible(first.says), 100, initial_indent=" " * 10, subsequent_indent=" " * 10)
+            + "\n"
+        )
+        yield f"          {_diagnose(which, user)}\n"
+    others = [one for one in looked if not one.blocking]
+    if others:
+        open_of = sorted({code for one in others for code in one.undecided})
+        yield f"  nothing found: {', '.join(visible(one.user) for one in others)}"
+        yield f"; undecided: {', '.join(open_of)}\n" if open_of else "\n"
+        yield f"          with the password: {_diagnose((*which, '-p'), others[0].user)}\n"
 
 
 def _floods(report: FromLogReport) -> Iterator[str]:

@@ -1,0 +1,43 @@
+"""What keeps out the users whom a log names: each is diagnosed without a password."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from mailauth.diagnosing import Target, diagnose
+from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.logreport import KeptOut, UserLooked, UserRow, nameable
+from mailauth.errors import UsageError
+from mailauth.finding import Diagnosis, Severity
+
+MOST = 5
+"""Users that are looked at: those who fail most."""
+_SECONDS = 20.0  # after which no further one is begun
+
+
+def look_at(
+    rows: Sequence[UserRow], dovecot: Installation, step: Callable[[str], None] = lambda _: None
+) -> list[UserLooked]:
+    """The first of these users.  No login is made, no password verified, nothing changed.
+
+    ``step`` is told whose turn it is.  A user who cannot be looked at is left out.  Raises CannotObserve
+    where none can be, which holds for the rest as well.
+    """
+    found: list[UserLooked] = []
+    end = time.monotonic() + _SECONDS
+    for row in [one for one in rows if nameable(one.user)][:MOST]:
+        if found and time.monotonic() > end:
+            break
+        step(row.user)
+        with suppress(UsageError):
+            found.append(_looked(row.user, diagnose(Target(row.user, dovecot))))
+    return found
+
+
+def _looked(user: str, diagnosis: Diagnosis) -> UserLooked:
+    blocking = [
+        KeptOut(one.rule.code, one.rule.title, one.problem.certainty.value, one.problem.says)
+        for one in diagnosis.findings
+        if one.severity is Severity.BLOCKS_LOGIN
+    ]
+    return UserLooked(user, blocking, [one.rule.code for one in diagnosis.undecided])
