@@ -66,7 +66,8 @@ def _end(told: FixReport) -> Iterator[str]:
             yield f"Applied.  To take it back: mailauth fix --undo {told.id}"
         case "rolled back":
             what = "all but what is named below" if told.stays else "all that mailauth wrote"
-            yield f"Rolled back, {what} is as it was: {told.problem}"
+            told_above = any(not step.ok and told.problem == step.said for step in told.steps)
+            yield f"Rolled back, {what} is as it was{'.' if told_above else f': {told.problem}'}"
             yield from _stays(told)
         case "undone":
             left = [step.what for step in told.steps if not step.ok]

@@ -69,7 +69,9 @@ def test_a_remedy_that_fails_is_rolled_back(
         assert re.search(why, ending.problem), ending.problem
         assert config_of(one) == before
         assert one.login("alice", SECRET).ok
-        assert "Rolled back" in fix_text(report.report(ready, ending))
+        told = fix_text(report.report(ready, ending))
+        assert "Rolled back" in told
+        assert told.count(ending.problem) == 1, "the reason is said once"
         assert journal.read(ending.id).state is FixState.ROLLED_BACK
         assert len(fix.journals) == 1
 
