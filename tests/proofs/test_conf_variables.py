@@ -95,8 +95,13 @@ def test_long_names_are_known_to_both(proof: Make, dovecot_version: str) -> None
 
 @pytest.mark.parametrize(
     ("wrong_23", "wrong_24"),
-    [("%{protocol}", "%{username}"), ("%i", "%{user | lowr}"), ("%{nothing:x}", "%{nothing:x}")],
-    ids=["the other dialect's name", "misspelled", "no such prefix"],
+    [
+        ("%{protocol}", "%{username}"),
+        ("%i", "%{user | lowr}"),
+        ("%{nothing:x}", "%{nothing:x}"),
+        ("%{if;a;is;b;c}", "%{user | lower(as=1)}"),
+    ],
+    ids=["the other dialect's name", "misspelled", "no such prefix", "another comparison, or key"],
 )
 def test_conf024(proof: Make, dovecot_version: str, wrong_23: str, wrong_24: str) -> None:
     """A condition of a query that this Dovecot cannot expand: no lookup is made."""
