@@ -75,7 +75,7 @@ def read(data: bytes, form: Any) -> tuple[str, Any]:
             return kind, msgspec.convert(value, form if kind == "ok" else _FORMS[kind])
     except Exception:  # noqa: BLE001, S110 - whatever is made of it, MemoryError and RecursionError too
         pass
-    raise CannotObserve("what the child in the other root answered is no answer of ours.")
+    raise CannotObserve("the child process in the other root sent an answer that mailauth cannot read.")
 
 
 def unpacked(data: bytes, form: Any) -> Any:

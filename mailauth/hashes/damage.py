@@ -181,7 +181,7 @@ def _shortened(parsed: Hash, password: Password | None, user: str) -> Said | Non
         and judge.verify_hash(parsed, password, user=user).verdict is not Verdict.MISMATCH
     ):
         return None
-    return Kind.CUT, f"cut off, it seems: {odd}", ""
+    return Kind.CUT, f"probably cut off: {odd}", ""
 
 
 def _written(text: bytes) -> bytes | None:

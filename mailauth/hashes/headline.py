@@ -21,7 +21,7 @@ def headline(stored: bytes, seen: Judged) -> str:
     if seen.damage.surplus:
         return f"{kind or 'a hash'} with {seen.damage.surplus}"
     if seen.damage.kind is Kind.PLAINTEXT:
-        return f"no hash, but a password, it seems: {detail}"
+        return f"probably a password, and not a hash: {detail}"
     if seen.fate is Fate.OPEN:
         if seen.damage.kind is Kind.LOCKED:
             return detail

@@ -108,7 +108,7 @@ def _hash(point: Point) -> Hash:
         made = hashes.generate(point.scheme, _PASSWORD, user="", **values)
     parsed = hashes.parse(made)
     if isinstance(parsed, Flaw):
-        raise UsageError(f"{point.name} is no hash: {parsed.reason}.")
+        raise UsageError(f"{point.name} is not a hash: {parsed.reason}.")
     return parsed
 
 

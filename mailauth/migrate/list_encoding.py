@@ -84,7 +84,7 @@ def _decoded(file: BinaryIO, encoding: str) -> Iterator[bytes]:
             part = decoder.decode(chunk, final=not chunk).encode()
         except UnicodeError:
             raise UsageError(
-                f"the list is not {encoding}: some of its bytes are no characters there."
+                f"the list is not {encoding}: some of its bytes are not characters of that encoding."
             ) from None
         yield part
         if not chunk:

@@ -1,4 +1,4 @@
-"""Look up a user that nobody has: whether each store answers at all, whoever the user is.
+"""Look up a user who does not exist: whether each store answers at all, whoever the user is.
 
 check and checkup ask so; that no store has this user is no fault.
 """

@@ -27,6 +27,6 @@ def case_lost(stored: StoredHash) -> Problem | None:
     return hash_case.problem(
         stored,
         found,
-        f"The stored string ({stored.length} bytes) is no hash that hashing makes: {found.detail}.",
+        f"The stored string ({stored.length} bytes) cannot come from hashing: {found.detail}.",
         careful="Look first whether the password query or a view changes the case: LOWER, UPPER.",
     )

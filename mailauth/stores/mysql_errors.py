@@ -131,7 +131,7 @@ def of_query(
         return CannotObserve(f"{says}.")
     if number in BY_DEFINER:
         of = f"the view {' or '.join(views)}" if views else "a view or a routine that the query uses"
-        says += f" (it is said of the DEFINER of {of})"
+        says += f" (the server means the DEFINER of {of})"
     elif number not in _ONLY_NAMES:
         says = without_values(says, template)
     return Refusal(_OF_QUERY.get(number, Failing.SYNTAX), str(number), says, late=late)
