@@ -1,9 +1,9 @@
-"""``mailauth hash``: verify and show; ``new`` is in hash_new, ``convert`` in hash_convert."""
+"""``mailauth hash``: verify and show; ``new`` and ``convert`` are modules that are imported when called."""
+
+import importlib
 
 import click
 
-from mailauth.cli.hash_convert import convert
-from mailauth.cli.hash_new import new
 from mailauth.cli.hash_options import (
     EXITS,
     default_option,
@@ -19,14 +19,25 @@ from mailauth.cli.hash_options import (
 )
 from mailauth.cli.shared.command import Command
 
+_LATER = (("new", "mailauth.cli.hash_new"), ("convert", "mailauth.cli.hash_convert"))
 
-@click.group("hash", epilog=EXITS)
+
+class _Hashes(click.Group):
+    """A group that imports those when they are called, or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(name for name, _ in _LATER)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands:  # for a name that there is not, too: Click suggests another
+            for name, module in _LATER:
+                self.add_command(getattr(importlib.import_module(module), name))
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group("hash", cls=_Hashes, epilog=EXITS)
 def hash_() -> None:
     """Make, verify, explain and convert password hashes, exactly as Dovecot judges them."""
-
-
-hash_.add_command(new)
-hash_.add_command(convert)
 
 
 @hash_.command(cls=Command, epilog=EXITS)

@@ -5,10 +5,13 @@ prints it.  ``cli/X_run.py`` has a function of the same name that does it, and i
 needs.  It is imported here, when the command is called.
 """
 
+import gc
 import importlib
 from typing import Any
 
 import click
+
+_ALLOCATIONS = 50_000  # objects between two looks for circles, while a command runs
 
 
 class Command(click.Command):
@@ -19,6 +22,11 @@ class Command(click.Command):
         asked = self.callback
         assert asked is not None
         work = importlib.import_module(f"{asked.__module__}_run")
+        if (
+            gc.get_threshold()[0] > _ALLOCATIONS
+        ):  # so __main__ has set it; other programs collect as they like
+            gc.freeze()  # what is imported stays, and no child copies it to look through it
+            gc.set_threshold(_ALLOCATIONS)
         return ctx.invoke(getattr(work, asked.__name__), **self.given(ctx))
 
     def given(self, ctx: click.Context) -> dict[str, Any]:
