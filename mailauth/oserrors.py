@@ -4,9 +4,15 @@ import os
 import re
 import sys
 from collections.abc import Collection
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailauth.errors import CannotObserve, Ended
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import pathlib
+else:
+    pathlib = later("pathlib")  # every command imports this module, and --help needs no path
 
 
 def unseen(what: str, why: OSError, verb: str = "cannot be read") -> CannotObserve:
@@ -41,7 +47,7 @@ def ended(why: BaseException) -> str:
     found = re.match(r"/proc/([0-9]+)/", str(why.filename or ""))
     if found:
         try:
-            Path(found[0], "root", ".").stat()
+            pathlib.Path(found[0], "root", ".").stat()
         except (FileNotFoundError, ProcessLookupError):
             return f"process {found[1]} ended while we looked"
         except OSError:

@@ -18,7 +18,14 @@ import struct
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailauth.later import later
+
+if TYPE_CHECKING:
+    import pathlib
+else:
+    pathlib = later("pathlib")  # every command imports this module
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP = 1, 4, 8, 22
 _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 24, 36, 38
@@ -176,7 +183,7 @@ def filter_of_askers() -> bytes:
     return filter_code(_REFUSED | _RUN | _MODES, loads=True)
 
 
-def write_nothing(but: Iterable[Path] = ()) -> None:
+def write_nothing(but: "Iterable[pathlib.Path]" = ()) -> None:
     """Make, change and remove no file any more, whoever it belongs to, as far as this kernel can (5.13).
 
     ``but``: files that may be written to.  Source: landlock(7).
@@ -224,12 +231,14 @@ def filter_calls(*, program: bool) -> None:
     call("prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(told), 0, 0)
 
 
-def take_label(pid: int | str, of: Path = Path("/proc")) -> None:
+def take_label(pid: int | str, of: "pathlib.Path | None" = None) -> None:
     """The AppArmor profile of that process, for the program that is run next from here, or from a child.
 
     Where there is none, or we may not change to it, nothing is changed; ours can only be less than it.
+    ``of``: what stands for /proc.
     Source: aa_change_onexec(2); Linux security/apparmor/lsm.c, apparmor_setprocattr().
     """
+    of = of or pathlib.Path("/proc")
     with suppress(OSError, UnicodeDecodeError):
         folder = "attr/apparmor" if (of / "self/attr/apparmor").is_dir() else "attr"
         profile = (of / f"{pid}/{folder}/current").read_text("ascii").rstrip("\0\n")
