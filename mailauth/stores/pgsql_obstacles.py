@@ -46,6 +46,15 @@ def _of_column(rows: Rows, names: Names) -> Iterator[Obstacle]:
     )
     yield from obstacles.each(
         rows,
+        "the column is {}, and Dovecot reads that type as another text than a string that is written there:"
+        " make it text (ALTER TABLE ... TYPE text USING ...)",
+        f"SELECT format_type(b.kind, b.modifier) FROM pg_type t, pg_attribute a, {BASE}"  # noqa: S608 - ours
+        " WHERE t.oid = b.kind AND t.typcategory <> 'S' AND attrelid = %s::regclass AND attname = %s",
+        (names.table, names.column.strip('"')),
+        stops=True,
+    )
+    yield from obstacles.each(
+        rows,
         "the column is {}, which fills up with blanks: no rule removes those",
         f"SELECT format_type(b.kind, b.modifier) FROM pg_attribute a, {BASE}"  # noqa: S608 - ours
         " WHERE b.kind = 'bpchar'::regtype AND attrelid = %s::regclass AND attname = %s",

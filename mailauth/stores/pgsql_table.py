@@ -297,7 +297,12 @@ class Pgsql:
             raise RowRefusedError(f"PostgreSQL: {said}") from None
         except (psycopg.errors.GeneratedAlways, psycopg.errors.DatatypeMismatch) as why:
             raise Refused(f"PostgreSQL: {first_line(why)}; nothing was changed.") from None
-        except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege) as why:
+        except (
+            psycopg.errors.ReadOnlySqlTransaction,
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.ObjectNotInPrerequisiteState,  # published, without a replica identity
+            psycopg.errors.FeatureNotSupported,
+        ) as why:
             raise Refused(f"PostgreSQL: {first_line(why)}; nothing was changed.") from None
         except psycopg.errors.DiskFull as why:
             raise BatchRefused(f"PostgreSQL: {first_line(why)}") from None

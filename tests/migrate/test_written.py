@@ -180,6 +180,28 @@ def test_a_rule_in_place_of_the_update_is_refused_and_one_beside_it_is_not(datab
     assert database.logins(USERS) == [True] * USERS
 
 
+_AS_BYTES = "ALTER TABLE users ALTER password TYPE {0} USING convert_to(password, 'UTF8')"
+_PUBLISHED = ("CREATE PUBLICATION p FOR TABLE users", "ALTER TABLE users REPLICA IDENTITY NOTHING")
+CANNOT = {
+    "bytea": (_AS_BYTES.format("bytea"),),
+    "a domain of bytea": ("CREATE DOMAIN raw AS bytea", _AS_BYTES.format("raw")),
+    "json": ("ALTER TABLE users ALTER password TYPE json USING to_json(password)",),
+    "replica identity": _PUBLISHED,
+}
+
+
+@pytest.mark.parametrize("sql_store", ["pgsql"])
+@pytest.mark.parametrize("what", list(CANNOT))
+def test_what_postgresql_takes_no_string_into_is_refused_at_the_plan(database: Store, what: str) -> None:
+    """The plan promised each row, and apply said that the store does not answer."""
+    assert isinstance(database.lab.store, SqlStore)
+    database.lab.store.execute(*CANNOT[what])
+    before = database.lab.store.users()
+    assert what.rpartition(" ")[2] in database.at("plan", "--prefix", status=1).partition("CANNOT BE DONE")[2]
+    database.at("apply", "--prefix", "--apply", status=1)
+    assert database.lab.store.users() == before
+
+
 @pytest.mark.parametrize("sql_store", list(TRIGGERS))
 def test_a_check_that_refuses_one_row_stops_no_other(database: Store) -> None:
     assert isinstance(database.lab.store, SqlStore)
