@@ -107,7 +107,8 @@ def _keep_secrets() -> None:
 def run() -> None:
     """Run, and exit with the documented status.  A bug shows where, never with which values."""
     streams.guard()
-    if not os.environ.get("_MAILAUTH_COMPLETE"):  # a shell waits for names, which is all that it is told
+    # A shell waits for names, which is all that it is told; a command's help, asked for alone, reads nothing.
+    if not os.environ.get("_MAILAUTH_COMPLETE") and sys.argv[2:] != ["--help"]:
         _keep_secrets()
     try:
         status = cli.main(prog_name="mailauth", standalone_mode=False)
