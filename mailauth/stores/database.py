@@ -22,6 +22,7 @@ BRIEF = 2  # seconds to connect to a server that is only looked at
 LONG = 300  # seconds for a question about all rows, and for a statement of a migration
 LOCK = 2  # seconds that a migration waits for someone else's row
 ONE_LOCK = 5  # seconds that the change of one row waits for it
+ONE_CHANGE = 60.0  # seconds that all of that change may take
 
 Host = dict[str, str]
 """One server, or one file: settings in the words of Dovecot's client library."""

@@ -24,6 +24,7 @@ from mailauth.stores.libldap import Connection, Entry, LdapError
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped
 
 _SECONDS = 60  # for each answer
+_MOST = 1800.0  # seconds that a batch may take, whatever the server says
 _PAGE = 500
 _SIZE_LIMIT = 4
 _TRIES = 3  # of an entry that others change
@@ -176,7 +177,8 @@ class DirectoryTable:
             raise Refused(f"{self.place}: {self._stop}; stopped.")
         with self._linked() as link:
             work = directory_writes.Writing(link, self.attribute, trial=self._dry, policy=self._policy)
-            done = work.all(swaps)
+            with link.ending(_MOST):
+                done = work.all(swaps)
         self._stop = work.stop
         return done
 

@@ -7,11 +7,12 @@ import ctypes
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import field, replace
 
 from mailauth.records import dataclass
-from mailauth.stores.libldap_structs import Control, LdapMod, Time, Value
+from mailauth.stores import silence
+from mailauth.stores.libldap_structs import Control, Time, Value, change
 from mailauth.stores.libldap_tls import set_tls
 
 NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
@@ -23,11 +24,13 @@ SERVER_DOWN, TIMEOUT, FILTER_ERROR, CONNECT_ERROR = -1, -5, -7, -11
 _SCOPES = {"base": 0, "onelevel": 1, "subtree": 2}
 _DEREFS = {"never": 0, "searching": 1, "finding": 2, "always": 3}
 _OPT_DEREF, _OPT_VERSION, _OPT_DIAGNOSTIC = 0x02, 0x11, 0x32
+_OPT_DESCRIPTOR, _LATER = 0x01, 5.0  # seconds after its own limit, which half a message puts off
+_EMPTY = 1000  # pages without an entry, one after the other
 _OPT_TIMEOUT, _OPT_NETWORK_TIMEOUT = 0x5002, 0x5005
 REFERRALS, _OPT_RESULT_CODE = 0x08, 0x31
 _PPOLICY = b"1.3.6.1.4.1.42.2.27.8.5.1"  # draft-behera-ldap-password-policy, section 6
 _PAGED = b"1.2.840.113556.1.4.319"  # RFC 2696
-_ADD, _DELETE, _BINARY = 0, 1, 0x80
+_ADD, _DELETE = 0, 1
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
 NO_POLICY_ERROR = 65535
 """ldap.h: PP_noError."""
@@ -90,22 +93,15 @@ class Connection:
         self._check(self._library.ldap_set_option(self._handle, option, value))
 
     def start_tls(self) -> None:
-        self._check(self._library.ldap_start_tls_s(self._handle, None, None))
+        with self.ending(self._seconds):
+            self._check(self._library.ldap_start_tls_s(self._handle, None, None))
 
     def bind(self, name: str, password: str) -> None:
         raw = password.encode("utf-8", "surrogateescape")
         credentials, answer = Value.of(raw), ctypes.c_void_p()
-        self._check(
-            self._library.ldap_sasl_bind_s(
-                self._handle,
-                _raw(name),
-                None,
-                ctypes.byref(credentials),
-                None,
-                None,
-                ctypes.byref(answer),
-            )
-        )
+        words = (_raw(name), None, ctypes.byref(credentials), None, None, ctypes.byref(answer))
+        with self.ending(self._seconds):
+            self._check(self._library.ldap_sasl_bind_s(self._handle, *words))
 
     def bind_as_user(self, name: str, password: bytes, seconds: int) -> tuple[int, str, int]:
         """One bind: its result code, the server's words, and the error of its password policy, if any.
@@ -154,7 +150,7 @@ class Connection:
         ``controls``: OID, and whether a server that does not know it must refuse.
         """
         kinds = itertools.cycle((_DELETE, _ADD))
-        made = [_change(kind, attribute, some) for kind, some in zip(kinds, steps, strict=False) if some]
+        made = [change(kind, _raw(attribute), some) for kind, some in zip(kinds, steps, strict=False) if some]
         changes = (ctypes.c_void_p * (len(made) + 1))(*[ctypes.addressof(one) for one, _ in made], None)
         asked = [Control(oid.encode(), Value(), bytes([critical])) for oid, critical in controls]
         along = (ctypes.c_void_p * (len(asked) + 1))(*[ctypes.addressof(one) for one in asked], None)
@@ -181,6 +177,16 @@ class Connection:
         if kind <= 0:
             raise LdapError(*((SERVER_DOWN, "Can't contact LDAP server") if kind else (TIMEOUT, "Timed out")))
         return answer
+
+    def ending(self, seconds: float) -> AbstractContextManager[None]:
+        """What is asked inside may take so long: libldap waits without end for the rest of a message."""
+
+        def descriptor() -> int:
+            found = ctypes.c_int(-1)
+            self._library.ldap_get_option(self._handle, _OPT_DESCRIPTOR, ctypes.byref(found))
+            return found.value
+
+        return silence.ending(seconds + _LATER, descriptor)
 
     def _all(self, answer: ctypes.c_void_p, attributes: tuple[str, ...]) -> Iterator[Entry]:
         names = _named(attributes)
@@ -261,13 +267,18 @@ class Connection:
         wanted = (ctypes.c_char_p * (len(names) + 1))(*names, None)
         asked = (_raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0)
         cookie: bytes | None = b""
+        empty = 0
         number = self._send_page(asked, size, b"")
         while cookie is not None:
-            found = self._awaited(number, self._seconds)
+            with self.ending(self._seconds):
+                found = self._awaited(number, self._seconds)
             try:
                 cookie = self._next_page(found) or None
                 if cookie and ahead:
                     number = self._send_page(asked, size, cookie)
+                empty = 0 if self._library.ldap_count_entries(self._handle, found) > 0 else empty + 1
+                if empty > _EMPTY:
+                    raise LdapError(SERVER_DOWN, "the server sends empty pages without end")
                 yield from self._all(found, attributes)
             finally:
                 self._library.ldap_msgfree(found)
@@ -277,11 +288,8 @@ class Connection:
     def _send_page(self, asked: tuple[object, ...], size: int, cookie: bytes) -> int:
         number = ctypes.c_int()
         with self._page_control(size, cookie) as controls:
-            self._check(
-                self._library.ldap_search_ext(
-                    self._handle, *asked, controls, None, None, 0, ctypes.byref(number)
-                )
-            )
+            words = (*asked, controls, None, None, 0, ctypes.byref(number))
+            self._check(self._library.ldap_search_ext(self._handle, *words))
         return number.value
 
     @contextmanager
@@ -381,14 +389,6 @@ def connected(
         yield connection
     finally:
         library.ldap_unbind_ext_s(handle, None, None)
-
-
-def _change(kind: int, attribute: str, values: Sequence[bytes]) -> tuple[LdapMod, object]:
-    """With what it points to, which has to live as long."""
-    held = [Value.of(value) for value in values]
-    array = (ctypes.c_void_p * (len(held) + 1))(*[ctypes.addressof(one) for one in held], None)
-    change = LdapMod(kind | _BINARY, _raw(attribute), ctypes.cast(array, ctypes.c_void_p))
-    return change, (held, array, values)
 
 
 def _named(attributes: Sequence[str]) -> list[tuple[str, bytes]]:

@@ -4,6 +4,9 @@ Source: ldap.h and lber.h of OpenLDAP 2.5.13 and 2.6.10.
 """
 
 import ctypes
+from collections.abc import Sequence
+
+_BINARY = 0x80
 
 
 class Value(ctypes.Structure):
@@ -33,3 +36,11 @@ class LdapMod(ctypes.Structure):
     """Struct ldapmod, with its values in ``mod_bvalues``."""
 
     _fields_ = (("kind", ctypes.c_int), ("name", ctypes.c_char_p), ("values", ctypes.c_void_p))
+
+
+def change(kind: int, attribute: bytes, values: Sequence[bytes]) -> tuple[LdapMod, object]:
+    """With what it points to, which has to live as long."""
+    held = [Value.of(value) for value in values]
+    array = (ctypes.c_void_p * (len(held) + 1))(*[ctypes.addressof(one) for one in held], None)
+    made = LdapMod(kind | _BINARY, attribute, ctypes.cast(array, ctypes.c_void_p))
+    return made, (held, array, values)

@@ -10,10 +10,11 @@ from typing import Any
 
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve
-from mailauth.stores import mysql_client, mysql_errors, mysql_table, refusal, waiting
+from mailauth.stores import mysql_client, mysql_errors, mysql_table, refusal, silence, waiting
 from mailauth.stores.database import (
     BRIEF,
     LONG,
+    ONE_CHANGE,
     ONE_LOCK,
     TIMEOUT,
     Ask,
@@ -199,7 +200,8 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
             return cursor.fetchmany(2) if cursor.description else (), cursor.rowcount
 
         try:
-            with mysql_errors.understood(host):
+            late = silence.ending(ONE_CHANGE, lambda: mysql_client.descriptor(link))
+            with mysql_errors.understood(host), late:
                 cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {ONE_LOCK}")
                 # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
                 yield lambda text: link.escape(text)[1:-1], run

@@ -144,6 +144,11 @@ def opened(where: Address, seconds: float, read: float | None, **more: Any) -> A
     return once(ssl_disabled=True)
 
 
+def descriptor(link: Any) -> int:
+    """Its socket's."""
+    return int(link._sock.fileno())  # noqa: SLF001 - it has no other name
+
+
 def with_tls(host: dict[str, str], seconds: float) -> bool:
     """Whether the same user and password are let in with TLS, where the settings ask for none."""
     where = address(host)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mailauth.errors import BatchRefused, CannotObserve, Refused
-from mailauth.stores import mysql_client, mysql_errors, obstacles
+from mailauth.stores import mysql_client, mysql_errors, obstacles, silence
 from mailauth.stores.database import LOCK, LONG, Host, at_server, quoted
 from mailauth.stores.drivers import pymysql
 from mailauth.stores.obstacles import Rows
@@ -44,6 +44,7 @@ _CHECK = (3819, 4025)
 # as text (FLOAT), or no text at all (BINARY).
 _ODD = frozenset({"enum", "set", "time", "float", "double", "bit", "binary"})
 _FORBIDDEN = (1044, 1142, 1227, 1290, 3152)  # no right, or not in this mode of the server
+_MOST = LONG + 30.0  # seconds that a batch may take, whatever the server says
 _SWAP = "mailauth_swap"  # MariaDB's temporary table
 
 
@@ -234,7 +235,8 @@ class Mysql:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            with mysql_errors.understood(self._host):
+            late = silence.ending(_MOST, lambda: mysql_client.descriptor(self._link))
+            with mysql_errors.understood(self._host), late:
                 yield
         except (pymysql.Error, OSError, ValueError, RuntimeError) as why:
             code = why.args[0] if why.args else 0

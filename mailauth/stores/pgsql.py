@@ -11,10 +11,11 @@ from typing import Any
 
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve
-from mailauth.stores import pgsql_client, pgsql_errors, pgsql_table, refusal, waiting
+from mailauth.stores import pgsql_client, pgsql_errors, pgsql_table, refusal, silence, waiting
 from mailauth.stores.database import (
     BRIEF,
     LONG,
+    ONE_CHANGE,
     ONE_LOCK,
     TIMEOUT,
     Ask,
@@ -171,7 +172,8 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
     except CannotObserve as why:
         raise ServerDownError(str(why).rstrip(".")) from None
     try:
-        with link:  # commits, or rolls back when anything is raised
+        # commits, or rolls back when anything is raised
+        with silence.ending(ONE_CHANGE, link.fileno), link:
             link.execute(pgsql_client.AT_ONCE)
             raw = link.pgconn
 

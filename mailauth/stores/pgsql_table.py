@@ -6,7 +6,7 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from mailauth.errors import BatchRefused, CannotObserve, Refused
-from mailauth.stores import obstacles, pgsql_client, pgsql_errors, pgsql_obstacles
+from mailauth.stores import obstacles, pgsql_client, pgsql_errors, pgsql_obstacles, silence
 from mailauth.stores.database import LOCK, LONG, Host, quoted
 from mailauth.stores.drivers import psycopg
 from mailauth.stores.pgsql_obstacles import BASE
@@ -27,6 +27,7 @@ from mailauth.stores.swaps import (
 )
 
 _LINKS = 2  # that write at the same time
+_MOST = LONG + 30.0  # seconds that a batch may take, whatever the server says
 _WRITERS = 50  # transactions that wrote the rows of a batch
 
 _VERSION: tuple[str, ...] = ("ctid", "xmin")
@@ -149,7 +150,7 @@ class Pgsql:
         return int(width) if width > 0 and kind in ("character varying", "character") else None
 
     def rows(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        with self._errors():
+        with self._errors(), silence.ending(_MOST, self._reader.fileno):
             found: list[Sequence[Any]] = self._reader.execute(statement.encode(), values or None).fetchall()
             return found
 
@@ -211,7 +212,8 @@ class Pgsql:
         """A link that nobody writes over."""
         link = self._idle.get()
         try:
-            yield link
+            with silence.ending(_MOST, link.fileno):
+                yield link
         finally:
             self._idle.put(link)
 
