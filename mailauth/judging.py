@@ -29,11 +29,13 @@ from mailauth.evidence import (
     StoredHash,
     Surveys,
     Unobserved,
+    UserdbAnswer,
     UserName,
 )
 from mailauth.evidence.log import NO_AUTH
 from mailauth.evidence.logins import NO_ANSWER
 from mailauth.evidence.lookup import Unseen
+from mailauth.evidence.userdb import PROXIED
 from mailauth.finding import Bears, Certainty, Finding, Problem, Rule, Severity, Undecided
 from mailauth.stores.store import Outcome
 
@@ -70,8 +72,7 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
                 findings.append(told)
             elif isinstance(told, Undecided) and told not in undecided:
                 undecided.append(told)
-    codes = {finding.rule.code for finding in findings}
-    findings = [finding for finding in findings if not finding.rule.yields_to & codes]
+    findings = [one for one in findings if not _gives_way(one, findings)]
     findings, more = _without_auth(findings, cases)
     undecided += more
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
@@ -82,6 +83,13 @@ def apply(rules: Iterable[Rule], cases: Iterable[Facts]) -> Judged:
     findings = [one for one in findings if not one.rule.last or _WEIGHT.index(one.severity) < heaviest]
     findings.sort(key=lambda one: (_WEIGHT.index(one.severity), one.problem.certainty is Certainty.LIKELY))
     return findings, undecided
+
+
+def _gives_way(one: Finding, findings: Iterable[Finding]) -> bool:
+    """Whether another rule says more of the same fault; what was lowered below this one is another."""
+    named = [other for other in findings if other.rule.code in one.rule.yields_to]
+    least = [max(one.severity, other.rule.severity, key=_WEIGHT.index) for other in named]
+    return any(_WEIGHT.index(a.severity) <= _WEIGHT.index(b) for a, b in zip(named, least, strict=True))
 
 
 def _none_left(rules: Sequence[Rule], cases: list[Facts]) -> list[Facts]:
@@ -211,9 +219,11 @@ def _of_mail(problem: Problem, facts: Facts) -> Problem:
 
 
 def _of_session(problem: Problem, facts: Facts) -> Problem:
-    session = facts.get(MailSession)
-    worked = isinstance(session, MailSession) and not session.ended_at
-    return lowered(problem, "A session made now still worked.") if worked else problem
+    session, userdb = facts.get(MailSession), facts.get(UserdbAnswer)
+    if isinstance(session, MailSession) and not session.ended_at:
+        return lowered(problem, "A session made now still worked.")
+    proxied = isinstance(userdb, NotApplicable) and userdb.reason == PROXIED
+    return lowered(problem, "This user's login goes on to another server (proxy).") if proxied else problem
 
 
 def _of_userdbs(bears: Bears, problem: Problem, facts: Facts) -> bool:
@@ -239,9 +249,8 @@ def _on_the_way(
     if bears in _OF_ANSWER and end.said is Said.FAILURE and any(one.failure for one in lookups.answers):
         failing = " and ".join(one.passdb for one in lookups.answers if one.failure)
         return Unobserved(LookedUp, f"{failing} gives no answer, which another finding names.")
-    unseen = [one for one in lookups.unseen if one.number in end.unseen]
-    if bears in (Bears.MECHANISM, Bears.UNKNOWN_USER):  # that is said of every passdb
-        unseen = list(lookups.unseen)
+    of_all = bears in (Bears.MECHANISM, Bears.UNKNOWN_USER)  # that is said of every passdb
+    unseen = [one for one in lookups.unseen if of_all or one.number in end.unseen]
     if unseen:
         return _past(bears, problem, unseen, facts)
     if bears in _OF_ENTRY | {Bears.UNKNOWN_USER} and lookups.wrong and lookups.wrong.lets_in:
@@ -327,9 +336,7 @@ def _worked(facts: Facts) -> bool:
 def _refused(facts: Facts) -> frozenset[str] | None:
     """The codes of the real logins of this run, if every one failed."""
     logins = facts.get(Logins)
-    if not isinstance(logins, Logins):
-        return None
-    if any(reply.ok or reply.code == NO_ANSWER for reply in logins.replies):
+    if not isinstance(logins, Logins) or any(one.ok or one.code == NO_ANSWER for one in logins.replies):
         return None
     return frozenset(reply.code for reply in logins.replies)
 

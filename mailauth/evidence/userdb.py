@@ -5,6 +5,8 @@ from enum import Enum
 from mailauth.evidence.fact import Evidence
 from mailauth.records import dataclass
 
+PROXIED = "the login goes on to another server (proxy)"  # why no userdb is asked
+
 
 class UserdbSaid(Enum):
     """What Dovecot's own userdb lookup ends with."""

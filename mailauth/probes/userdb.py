@@ -18,7 +18,7 @@ from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
 from mailauth.evidence import End, NotApplicable, UserdbAnswer
-from mailauth.evidence.userdb import Refused, UserdbSaid
+from mailauth.evidence.userdb import PROXIED, Refused, UserdbSaid
 from mailauth.probes import (
     accounts,
     log_added,
@@ -42,9 +42,9 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
 
     Raises CannotObserve when doveadm cannot ask, and where only a login shows what Dovecot makes of it.
     """
-    if scene.userdb_fails:
-        return NotApplicable(UserdbAnswer, f"the database of {scene.userdb_fails} fails")
     end = _end(scene)
+    if scene.userdb_fails and end != PROXIED:
+        return NotApplicable(UserdbAnswer, f"the database of {scene.userdb_fails} fails")
     if isinstance(end, str):
         return NotApplicable(UserdbAnswer, end)
     found = _of(scene, end)
@@ -291,10 +291,13 @@ def _end(scene: Scene) -> End | str:
         return "no passdb lets the user in"
     if _open(scene, end) and any(one.driver == "prefetch" for one in config.userdbs):
         return "a passdb that was not looked into may bring the userdb's fields along (prefetch)"
-    fields = {field for case in scene.cases for field in case.record.fields}
-    fields |= {name for case in scene.cases for name, _ in case.passdb.override_fields}
-    if fields & {"proxy", "proxy_maybe"}:
-        return "the login goes on to another server (proxy)"
+    fields = [
+        {*case.record.fields, *(name for name, _ in case.passdb.override_fields)} for case in scene.cases
+    ]
+    if fields and all("proxy" in one for one in fields):
+        return PROXIED
+    if any(one & {"proxy", "proxy_maybe"} for one in fields):
+        return "the login may go on to another server (proxy)"
     return end
 
 

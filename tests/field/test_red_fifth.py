@@ -1,0 +1,102 @@
+"""What a fifth look found: a blocking fault gave way to a risk, and proxied users need no userdb."""
+
+import imaplib
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.running import mailauth
+from tests.field.chains import Part, passwd_file, server, sqlite, static, userdb_file
+from tests.field.rig import Rig
+from tests.field.test_red_other import GOOD, codes, said, session
+
+MakeRig = Callable[..., Rig]
+_VERSIONS = pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
+_WITHOUT, _GIVEN, _LOGIN = (), ("--password-stdin",), ("--password-stdin", "--login")
+
+
+def fails(one: Rig) -> None:
+    with pytest.raises((imaplib.IMAP4.error, OSError)), session(one):
+        pass
+
+
+@_VERSIONS
+def test_a_userdb_that_fails_behind_a_closed_file(rig: MakeRig, version: str) -> None:
+    """The second passdb lets the user in, so the file is a risk, and the userdb keeps everybody out."""
+    userdb = static(version).replace("uid=5000", "tempfail=yes uid=5000")
+    userdb = userdb.replace("    uid = 5000", "    tempfail = yes\n    uid = 5000")
+    files = passwd_file({"bob": GOOD}, "first"), passwd_file({"alice": GOOD})
+    one = server(rig, version, *files, userdb=(userdb, {}))
+    (one.folder / "first").chmod(0)
+    one.restart()
+    fails(one)
+    for words in (_WITHOUT, _GIVEN, _LOGIN):
+        found = codes(one, *words)
+        assert {code: severity for code, (severity, _) in found.items()} == {
+            "USERDB005": "blocks login",
+            "CONF012": "risk",
+        }
+
+
+@_VERSIONS
+def test_a_session_that_ends_beside_a_database_that_fails(rig: MakeRig, version: str) -> None:
+    """The passdb behind the database lets the user in, and then the mail process finds no such group."""
+    one = server(
+        rig,
+        version,
+        sqlite(),
+        passwd_file({"alice": GOOD}),
+        rows={"alice": GOOD},
+        more="mail_access_groups = nosuchgroup\n",
+    )
+    one.sql("DROP TABLE accounts")
+    one.restart()
+    fails(one)
+    found = codes(one, *_LOGIN)
+    assert {code: severity for code, (severity, _) in found.items()} == {
+        "AUTH013": "blocks login",
+        "DB006": "risk",
+    }
+
+
+@_VERSIONS
+@pytest.mark.parametrize("how", ["missing", "closed"])
+def test_a_userdbs_file_beside_a_proxied_user(rig: MakeRig, version: str, how: str) -> None:
+    """The login goes on to another server, and asks no userdb of this one."""
+    behind = server(rig, version, passwd_file({"alice": GOOD}))
+    stored = f"{GOOD}::::::proxy=y host=127.0.0.1 port={behind.ports['imap']}"
+    block, files = userdb_file(version, "alice")
+    front = server(rig, version, passwd_file({"alice": stored}), userdb=(block, files))
+    if how == "missing":
+        (front.folder / "homes").unlink()
+    else:
+        (front.folder / "homes").chmod(0)
+    front.restart()
+    with session(front):
+        pass
+    code = "CONF015" if how == "missing" else "CONF012"
+    for words in (_WITHOUT, _GIVEN, _LOGIN):
+        assert codes(front, *words) == {code: ("risk", "likely")}
+
+
+@_VERSIONS
+def test_a_userdbs_database_beside_a_proxied_user(rig: MakeRig, version: str) -> None:
+    behind = server(rig, version, passwd_file({"alice": GOOD}))
+    stored = f"{GOOD}::::::proxy=y host=127.0.0.1 port={behind.ports['imap']}"
+    query = "SELECT 5000 AS uid, 5000 AS gid FROM nowhere WHERE login = "
+    settings = f"driver = sqlite\nconnect = @FILE@\nuser_query = {query}'%u'\n"
+    userdb = "userdb {\n  driver = sql\n  args = @DIR@/sql.conf\n}\n"
+    if version >= "2.4":
+        userdb = (
+            f"sql_driver = sqlite\nsqlite_path = @FILE@\nuserdb sql {{\n  query = {query}'%{{user}}'\n}}\n"
+        )
+    front = server(
+        rig, version, passwd_file({"alice": stored}), rows={}, userdb=(userdb, {"sql.conf": settings})
+    )
+    with session(front):
+        pass
+    for words in (_WITHOUT, _LOGIN):
+        found = codes(front, *words)
+        found.pop("AUTH011", None)  # 2.4.1's auth dies of signal 11 there, now and then
+        assert found == {"DB003": ("risk", "likely")}
