@@ -113,7 +113,8 @@ class Startup(Evidence):
     """What the auth process needs to start: mechanisms and drivers of this build.
 
     ``unbuilt``: drivers that this Dovecot does not have; ``absent``: drivers whose plugin is not in
-    ``source``; ``unknown``: mechanisms that it does not know.
+    ``source``; ``unknown``: mechanisms that it does not know; ``nameless``: blocks of 2.4 that have no driver
+    setting, so that their name counts as one ("passdb files"), each with the driver of its settings, or "".
     """
 
     mechanisms: tuple[str, ...]
@@ -121,6 +122,7 @@ class Startup(Evidence):
     unbuilt: tuple[str, ...]
     absent: tuple[str, ...]
     passdbs: int
+    nameless: tuple[tuple[str, str], ...] = ()
 
     @property
     def seen(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mailauth.dovecot import conffiles, drivers, inroot, processes
 from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
+from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.releases import mechanisms as mechanisms_of
 from mailauth.dovecot.version import Dialect
@@ -45,11 +46,13 @@ def observe_startup(scene: Scene) -> Startup:
     missing += [_missing(beside, "userdb", userdb) for userdb in config.userdbs]
     mechanisms = config.mechanisms or _unnamed(scene)
     unknown = tuple(name for name in mechanisms if name not in known)
+    unbuilt = _named(missing, "unbuilt")
     return Startup(
         source=folder,
         mechanisms=mechanisms,
         unknown=unknown,
-        unbuilt=_named(missing, "unbuilt"),
+        unbuilt=unbuilt,
+        nameless=_nameless(config.tree, unbuilt) if config.version.dialect == "2.4" else (),
         absent=_named(missing, "absent"),
         passdbs=len(without_useless([one for one in config.passdbs if not one.master])),
     )
@@ -115,6 +118,30 @@ def _missing(beside: _Beside, kind: str, one: Passdb | Userdb) -> tuple[str, str
             return one.driver, "" if inside else beside.plugin(drivers.plugin(one.driver))
         case _:
             return one.driver, "unbuilt"
+
+
+# Settings that blocks of one driver have.  Source: 2.4.1, src/auth: passdb-*.c, userdb-*.c, db-*.c.
+_OF_DRIVER = {
+    "passwd_file_path": "passwd-file",
+    "query": "sql",
+    "sql_query": "sql",
+    "filter": "ldap",
+    "bind_userdn": "ldap",
+    "service_name": "pam",
+    "lua_file": "lua",
+}
+
+
+def _nameless(tree: Block, unbuilt: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """2.4's blocks that name no driver, where their own name is none either."""
+    found = []
+    for kind in ("passdb", "userdb"):
+        for block in tree.all(kind):
+            if block.name in unbuilt and not block.find("driver") and not block.find(f"{kind}_driver"):
+                names = [setting.name.removeprefix(f"{kind}_") for setting in block.settings]
+                meant = next((_OF_DRIVER[name] for name in names if name in _OF_DRIVER), "")
+                found.append((f"{kind} {block.name}", meant))
+    return tuple(found)
 
 
 def _named(missing: list[tuple[str, str]], how: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ What you see
 Why
     The drivers of databases, ldap and lua are plugins in packages of their own (Debian: dovecot-mysql,
     dovecot-pgsql, dovecot-sqlite, dovecot-ldap, dovecot-auth-lua).  2.4 also has no checkpassword, shadow,
-    vpopmail and dict drivers any more.  One driver that is missing ends auth, for the users of all the other
+    vpopmail and dict drivers any more, and takes the name of a block without a driver setting (passdb users
+    { ... }) for its driver.  One driver that is missing ends auth, for the users of all the other
     passdbs, too.
 How we know
     The drivers of each version are a table, from Dovecot's source; of those that configure can leave out
@@ -41,8 +42,14 @@ def driver_missing(startup: Startup) -> Problem | None:
         return None
     says = [f"{startup.source} has no plugin for the driver {name}." for name in startup.absent]
     says += [f"This Dovecot has no driver {name}." for name in startup.unbuilt]
+    says += [
+        f"{block} has no setting driver, so its name counts as the driver." for block, _ in startup.nameless
+    ]
     packages = [_PACKAGES[name] for name in startup.absent if name in _PACKAGES]
     install = f"Install {' and '.join(packages)} (as Debian calls it)" if packages else "Use another driver"
+    if startup.nameless:
+        block, meant = startup.nameless[0]
+        install = f"Write driver = {meant or 'passwd-file, sql, ldap or what it is'} into {block}"
     return Problem(
         says=" ".join(says) + " The auth process does not start without it.",
         because=(startup,),

@@ -97,6 +97,18 @@ def test_conf009(proof: Make, dovecot_version: str, kind: str) -> None:
     assert "nosuch" in found[0].problem.says
 
 
+@pytest.mark.parametrize("kind", ["passdb", "userdb"])
+def test_conf009_a_block_that_names_no_driver(proof: Make, dovecot_version: str, kind: str) -> None:
+    """2.4 takes the block's name for it."""
+    if dovecot_version < "2.4":
+        pytest.skip("2.3's blocks have no names")
+    told = proof(dovecot_version, "passwd-file", {"alice": GOOD})
+    text = f"{kind} files {{\n  passwd_file_path = /dev/null\n}}\n"
+    found = broken_story(told, lambda lab: lab.configure(text), {"CONF009"}, take_back)
+    assert f"{kind} files has no setting driver" in found[0].problem.says
+    assert f"Write driver = passwd-file into {kind} files" in found[0].problem.remedy.summary
+
+
 @pytest.mark.parametrize(
     ("version", "kind", "file"),
     [
