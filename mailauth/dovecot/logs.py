@@ -389,7 +389,7 @@ def _of_a_login_process(when: datetime | None, process: str, level: str, text: b
     if level in ("Fatal", "Panic"):
         return _server(when, LogKind.NO_START, process, level, text)
     row = (TLS.find(text) or MAIL.find(text)) if level in ("Error", "Warning") else None
-    if row and row.kind in (LogKind.NO_START, LogKind.TLS_FAILED, LogKind.NO_PROXY):
+    if row and (row in OF_TLS or row.kind is LogKind.NO_START):
         return _server(when, row.kind, process, level, text, row)
     return _server(when, LogKind.OTHER, process, level, b"")
 

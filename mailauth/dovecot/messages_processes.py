@@ -186,7 +186,7 @@ ENDS: dict[bytes, Message] = {
     )
 }
 
-# What a login process says of TLS, and of HAProxy, before a client logs in; in 2.3 the client's part follows.
+# What a login process says of TLS, of HAProxy and of sockets; in 2.3 the client's part follows that of TLS.
 OF_TLS: tuple[Message, ...] = (
     Message(LogKind.TLS_FAILED, "Failed to initialize SSL server context: %",
             "the TLS settings cannot be used", "login-common/client-common.c"),
@@ -198,6 +198,12 @@ OF_TLS: tuple[Message, ...] = (
     Message(LogKind.NO_PROXY, "haproxy: Client timed out %",
             "whoever connects sends no HAProxy header: a client that connects directly, or a proxy without"
             " send-proxy", "lib-master/master-service-haproxy.c"),
+    Message(_MAIL, "master(%): net_connect_unix(%) failed: %",
+            "the login process does not reach the mail service's socket, below base_dir in login/",
+            "login-common/login-client.c, lib/connection.c"),
+    Message(_MAIL, "connect(tcpwrap) failed: %",
+            "login_access_sockets names tcpwrap, and no service has the socket login/tcpwrap",
+            "2.3 login-common/access-lookup.c"),
 )  # fmt: skip
 
 # Of imap, pop3 and others, for a user who has logged in.

@@ -100,3 +100,26 @@ def test_a_userdbs_database_beside_a_proxied_user(rig: MakeRig, version: str) ->
         found = codes(front, *words)
         found.pop("AUTH011", None)  # 2.4.1's auth dies of signal 11 there, now and then
         assert found == {"DB003": ("risk", "likely")}
+
+
+@_VERSIONS
+def test_the_socket_of_the_mail_service_is_closed(rig: MakeRig, version: str) -> None:
+    """The login process may not hand the session over, and logs why."""
+    socket = "service imap {\n  unix_listener login/imap {\n    mode = 0600\n    user = root\n  }\n}\n"
+    one = server(rig, version, passwd_file({"alice": GOOD}), more=socket)
+    fails(one)
+    for words, code in ((_WITHOUT, "AUTH015"), (_GIVEN, "AUTH015"), (_LOGIN, "AUTH013")):
+        assert set(codes(one, *words)) == {code}
+        told = said(one, *words)
+        assert "net_connect_unix(imap) failed: Permission denied" in told
+        assert f"BLOCKS LOGIN {code}" in told
+
+
+def test_login_access_sockets_without_the_service(rig: MakeRig) -> None:
+    """2.3 only: every connection ends before the greeting."""
+    part = passwd_file({"alice": GOOD})
+    one = server(rig, "2.3.19.1", part, more="login_access_sockets = tcpwrap\n")
+    fails(one)
+    for words, code in ((_WITHOUT, "AUTH015"), (_LOGIN, "AUTH013")):
+        assert set(codes(one, *words)) == {code}
+        assert "no service has the socket login/tcpwrap" in said(one, *words)
