@@ -122,8 +122,12 @@ def server(
     rows: Mapping[str, str] | None = None,
     more: str = "",
     userdb: tuple[str, Mapping[str, str]] | None = None,
+    store: str = "sqlite",
 ) -> Rig:
-    """A Dovecot with these passdbs in this order; ``rows``: of sqlite(); ``userdb``: static() by default."""
+    """A Dovecot with these passdbs in this order; ``userdb``: static() by default.
+
+    ``rows``: of the table "accounts", in a database of the kind ``store``.
+    """
     old = version < "2.4"
     head = "" if old else "dovecot_config_version = @VERSION@\ndovecot_storage_version = @VERSION@\n"
     plain = "disable_plaintext_auth = no\n" if old else "auth_allow_cleartext = yes\n"
@@ -132,5 +136,9 @@ def server(
     passdbs = "".join(f"passdb {{\n  {one.old}\n}}\n" if old else one.new for one in parts)
     text = f"{head}protocols = imap\nssl = no\nauth_verbose = yes\n{plain}{mail}{users}{passdbs}{more}"
     files = {name: text for one in parts for name, text in one.files.items()}
-    store = "passwd-file" if rows is None else "sqlite"
-    return rig(version, store, {"dovecot.conf": text, **files, **homes}, accounts(rows or {}))
+    return rig(
+        version,
+        "passwd-file" if rows is None else store,
+        {"dovecot.conf": text, **files, **homes},
+        accounts(rows or {}),
+    )

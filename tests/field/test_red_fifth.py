@@ -123,3 +123,50 @@ def test_login_access_sockets_without_the_service(rig: MakeRig) -> None:
     for words, code in ((_WITHOUT, "AUTH015"), (_LOGIN, "AUTH013")):
         assert set(codes(one, *words)) == {code}
         assert "no service has the socket login/tcpwrap" in said(one, *words)
+
+
+def two_hosts(rig: MakeRig, version: str, first: str, second: str) -> Rig:
+    """Two servers of PostgreSQL, as either dialect writes them."""
+    query = "SELECT login AS user, secret AS password FROM accounts WHERE login = "
+    blocks = "".join(
+        f"pgsql {host} {{\n  parameters {{\n    port = @PORT@\n    dbname = @NAME@\n    user = @USER@\n"
+        "    password = @PASSWORD@\n  }\n}\n"
+        for host in (first, second)
+    )
+    connect = f"host={first} host={second} port=@PORT@ dbname=@NAME@ user=@USER@ password=@PASSWORD@"
+    settings = f"driver = pgsql\nconnect = {connect}\npassword_query = {query}'%u'\n"
+    part = Part(
+        "driver = sql\n  args = @DIR@/sql.conf",
+        f"sql_driver = pgsql\n{blocks}passdb sql {{\n  query = {query}'%{{user}}'\n}}\n",
+        {"sql.conf": settings},
+    )
+    return server(rig, version, part, rows={"alice": GOOD}, store="pgsql")
+
+
+@_VERSIONS
+@pytest.mark.parametrize("first", ["down", "up"])
+def test_one_of_two_servers_of_postgresql(rig: MakeRig, version: str, first: str) -> None:
+    """Dovecot goes on to the other, but signal 11 kills 2.3.19.1's auth where the first is down."""
+    hosts = ("127.0.0.9", "@HOST@") if first == "down" else ("@HOST@", "127.0.0.9")
+    one = two_hosts(rig, version, *hosts)
+    killed = version < "2.4" and first == "down"
+    if killed:
+        fails(one)
+    else:
+        with session(one):
+            pass
+    wanted = {"DB012": "risk"} | ({"AUTH014": "blocks login"} if killed else {})
+    for words in (_WITHOUT, _LOGIN):
+        found = {code: severity for code, (severity, _) in codes(one, *words).items()}
+        found.pop("AUTH011", None)  # 2.4.1's auth may die of it, too
+        assert found == wanted
+    assert not killed or "killed with signal 11" in said(one)
+
+
+@_VERSIONS
+def test_both_servers_of_postgresql_are_down(rig: MakeRig, version: str) -> None:
+    one = two_hosts(rig, version, "127.0.0.8", "127.0.0.9")
+    fails(one)
+    found = codes(one)
+    found.pop("AUTH011", None)
+    assert found == {"DB001": ("blocks login", "proven")}

@@ -142,7 +142,8 @@ CONNECT: dict[tuple[str, str], tuple[Case, ...]] = {
         Case("# in the password", (("password={pw}", "password={pw}#cd"),)),
         Case("unknown name", (("password={pw}", "password={pw} ssl_ca=/x"),)),
         Case("no database", (("dbname={db}", "dbname=elsewhere"),)),
-        # not two hosts: with the first one down, auth of 2.3.19.1 is killed by signal 11
+        # With the first one down auth of 2.3.19.1 is killed by signal 11: tests/field/test_red_fifth.py
+        Case("two hosts, the second one down", (("host={host}", "host={host} host=127.0.0.9"),)),
     ),
     ("pgsql", "2.4"): (
         Case("as it is"),
@@ -161,7 +162,8 @@ CONNECT: dict[tuple[str, str], tuple[Case, ...]] = {
         ),
         Case("secret in a file", (("password = {pw}", "password = <{file}"),)),
         Case("unknown name", (("password = {pw}", "password = {pw}\n    ssl_ca = /x"),)),
-        # not two blocks with the first one down: auth of 2.4.1 is killed by signal 11
+        # With the first one down auth of 2.4.1 is killed now and then: tests/field/test_red_fifth.py
+        Case("two blocks, the second one down", (("passdb sql {", "pgsql 127.0.0.9 {{\n}}\npassdb sql {"),)),
         Case("a blank", (("password = {pw}", "password = {pw}\n    application_name = a b"),)),
         Case("a quote", (("password = {pw}", "password = {pw}\n    application_name = a'b"),)),
         Case("character set", (("password = {pw}", "password = {pw}\n    client_encoding = LATIN1"),)),
