@@ -17,7 +17,7 @@ from mailauth.hashes.schemes import ITSELF
 from mailauth.records import dataclass
 from mailauth.stores import conditions
 from mailauth.stores.database import Counting
-from mailauth.stores.query import VARIABLE, branches, read, user_of
+from mailauth.stores.query import VARIABLE, branches, compared, is_name, read, user_of
 
 GIVEN = "--rows-query"  # the place of a query that the command line names
 _ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
@@ -96,13 +96,16 @@ _FORMS = (
 class Rows:
     """The parts of a passdb's rows: the password, the user ("" where it is not plain), and the tables.
 
-    ``single``: each user has one row, as far as the query goes.
+    ``single``: each user has one row, as far as the query goes.  ``key``: what the query looks for, which is
+    not the name that it returns where it renames its users.  ``chosen``: the conditions on each row.
     """
 
     column: str
     user: str
     tables: str
     single: bool = True
+    key: str = ""
+    chosen: str = ""
 
 
 def _not_plain(place: str, says: str) -> CannotObserve:
@@ -121,18 +124,32 @@ def rows_of(query: str, place: str) -> Rows:
         raise _not_plain(place, "{} is not a plain one")
     if not plain.column or VARIABLE.search(plain.tables):
         raise _not_plain(place, "which column of {} has the passwords of all users is not plain")
-    if not _several(plain.tables):
-        return Rows(plain.column, user_of(query), plain.tables)
     parts = [
         part for segment in conditions.read(f"SELECT FROM WHERE {plain.where}") for part in segment.parts
     ]
     kept = [part for part in parts if not VARIABLE.search(part.text)]
+    asked = [part for part in parts if part not in kept]
+    # Without what picks one of a user's rows by the service, a user may have one for each; so without a LIMIT
+    single = all(part.of_user for part in asked) and not set(plain.after) - {"ORDER"}
+    user, key = user_of(query), _key_of(query, any(conditions.of_domain(part.text) for part in asked))
+    chosen = " AND ".join(part.text for part in kept)
+    if not _several(plain.tables):
+        return Rows(plain.column, user, plain.tables, single, key, chosen)
     if plain.tables.count(",") > sum(part.joins for part in kept):
         raise _not_plain(place, "how the tables of {} are joined is not plain")
-    # Without what picks one of a user's rows by the service, a user may have one for each
-    single = all(part.of_user for part in parts if part not in kept)
-    tables = f"{plain.tables} WHERE {' AND '.join(part.text for part in kept)}" if kept else plain.tables
-    return Rows(plain.column, user_of(query), tables, single)
+    tables = f"{plain.tables} WHERE {chosen}" if kept else plain.tables
+    return Rows(plain.column, user, tables, single, key)
+
+
+def _key_of(query: str, by_domain: bool) -> str:
+    """What the condition compares with the name; else the name that is returned, where it is a column.
+
+    A value that is returned as the name is the same in every row.
+    """
+    found, user = compared(query), user_of(query)
+    if found and (found.startswith("CONCAT(") or not by_domain):
+        return found
+    return user if is_name(user) or user.startswith("CONCAT(") else ""
 
 
 def _several(tables: str) -> bool:
@@ -162,8 +179,9 @@ def counting(engine: Counting, rows: Rows, *, text: bool) -> str:
 
 def twice(rows: Rows, most: int) -> str:
     """The users that have several rows, as the database compares names."""
+    tables = f"{rows.tables} WHERE {rows.chosen}" if rows.chosen else rows.tables
     return (
-        f"SELECT u, COUNT(*) AS n FROM (SELECT {rows.user} AS u FROM {rows.tables}) AS users"  # noqa: S608 - the same
+        f"SELECT u, COUNT(*) AS n FROM (SELECT {rows.key} AS u FROM {tables}) AS users"  # noqa: S608 - the same
         f" WHERE u IS NOT NULL GROUP BY u HAVING COUNT(*) > 1 ORDER BY u LIMIT {most}"
     )
 

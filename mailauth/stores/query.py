@@ -210,7 +210,7 @@ def user_of(query: str) -> str:
         return aliased or bare.get("user") or bare["username"]
     if "WHERE" not in [word for word, _ in words] and len(items) == _USER_AND_PASSWORD:
         return items[0] if _NAMES.fullmatch(items[0]) else ""
-    return _compared(query)
+    return compared(query)
 
 
 def columns_of_the_user(query: str) -> tuple[str, ...]:
@@ -227,7 +227,8 @@ def columns_of_the_user(query: str) -> tuple[str, ...]:
     return (found[1],) if found else ()
 
 
-def _compared(query: str) -> str:
+def compared(query: str) -> str:
+    """The expression that the condition compares with the user's name; "" where it is not plain."""
     match columns_of_the_user(query):
         case name, domain:
             return f"CONCAT({name}, '@', {domain})"

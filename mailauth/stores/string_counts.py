@@ -267,7 +267,7 @@ def of_database(
             counted = grouping.counting(counting, rows, text=question.text)
             for stored, count, least, most in link.rows(counted):
                 tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), int(count or 0))
-        twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.user and rows.single else iter(())
+        twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.key and rows.single else iter(())
         names = tuple(_shown(_bytes(user) or b"") for user, _ in twice)
         column = link.column(grouping.one_column(rows))
         return Survey(link.place, tally.rows, tally.classes(), tally.nulls, names, column)

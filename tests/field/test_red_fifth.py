@@ -170,3 +170,42 @@ def test_both_servers_of_postgresql_are_down(rig: MakeRig, version: str) -> None
     found = codes(one)
     found.pop("AUTH011", None)
     assert found == {"DB001": ("blocks login", "proven")}
+
+
+_ROWS = {
+    "one of them is not active": (
+        "SELECT login AS user, secret AS password FROM many WHERE login = '%u' AND active = 1",
+        ["('alice', '@HASH@', 1)", "('alice', '@HASH@', 0)"],
+    ),
+    "one for each service": (
+        "SELECT login AS user, secret AS password FROM many WHERE login = '%u' AND active = '%s'",
+        ["('alice', '@HASH@', 'imap')", "('alice', '@HASH@', 'pop3')"],
+    ),
+    "one is taken": (
+        "SELECT login AS user, secret AS password FROM many WHERE login = '%u' ORDER BY active LIMIT 1",
+        ["('alice', '@HASH@', 1)", "('alice', '@HASH@', 2)"],
+    ),
+    "another column is the name": (
+        "SELECT active AS user, secret AS password FROM many WHERE login = '%u'",
+        ["('alice', '@HASH@', 'alice')", "('info', '@HASH@', 'alice')"],
+    ),
+}
+
+
+@_VERSIONS
+@pytest.mark.parametrize("how", _ROWS)
+def test_several_rows_that_dovecot_never_gets_at_once(rig: MakeRig, version: str, how: str) -> None:
+    query, rows = _ROWS[how]
+    new = query.replace("%u", "%{user}").replace("%s", "%{protocol}")
+    part = Part(
+        "driver = sql\n  args = @DIR@/sql.conf",
+        f"sql_driver = sqlite\nsqlite_path = @FILE@\npassdb sql {{\n  query = {new}\n}}\n",
+        {"sql.conf": f"driver = sqlite\nconnect = @FILE@\npassword_query = {query}\n"},
+    )
+    one = server(rig, version, part, rows={})
+    inserts = [f"INSERT INTO many VALUES {row.replace('@HASH@', GOOD)}" for row in rows]
+    one.sql("CREATE TABLE many (login VARCHAR(99), secret VARCHAR(255), active VARCHAR(9))", *inserts)
+    with session(one):
+        pass
+    found = mailauth("checkup", "--json", "--pid", str(one.master_pid))
+    assert {each["code"] for each in json.loads(found.stdout)["findings"]} == {"STORE006"}  # SHA512-CRYPT
