@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from mailauth.dovecot.logreport import READING, FromLogReport, Reading
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, stamp_pattern
 from mailauth.dovecot.site import read_config
 from mailauth.dovecot.typed import shown
+from mailauth.dovecot.username import normalise
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.later import later
 from mailauth.probes.log_tail import log_paths, stamps_of, written_by_syslog
@@ -107,6 +109,7 @@ def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> 
         log_timestamp=tree.get("log_timestamp") or asked.log_timestamp,
         ident=tree.get("instance_name") or asked.ident,
         several=several,
+        looked_up=_looked_up(asked.user, site),
     )
     names = log_paths(tree)
     if console := next((name for name in names if name.startswith("/dev/")), ""):
@@ -130,6 +133,15 @@ def of_this_dovecot(dovecot: Installation, site: AuthConfig, asked: Reading) -> 
         )
     places = {dovecot.path(name): name for name in found}
     return read_logs(replace(asked, paths=tuple(places)), lambda path: places.get(path, str(path)))
+
+
+def _looked_up(user: str, site: AuthConfig) -> str:
+    """What auth makes of the name (auth_username_format, auth_default_realm), which is what it logs."""
+    if not user:
+        return ""
+    with suppress(CannotObserve):
+        return normalise(user, site, "imap").looked_up
+    return ""
 
 
 def _with_something_in_it(report: FromLogReport, asked: Reading) -> FromLogReport:

@@ -181,7 +181,7 @@ def _take(
     census: Census, events: Iterable[tuple[LogEvent, int]], asked: Reading, read: Read, until: float
 ) -> None:
     """Raises OutOfTime where ``until`` comes before their end."""
-    wanted = plain(asked.user, 80).casefold()
+    wanted = {plain(name, 80).casefold() for name in (asked.user, asked.looked_up) if name}
     for number, (event, size) in enumerate(events):
         if not number % _LOOK and time.monotonic() > until:
             raise OutOfTime
@@ -191,5 +191,5 @@ def _take(
             read.own += event.kind is not LogKind.OTHER
             continue
         read.dated += event.when is not None
-        if not wanted or not event.user or event.user.casefold() == wanted:
+        if not wanted or not event.user or event.user.casefold() in wanted:
             census.add(event, size)

@@ -148,7 +148,10 @@ class FromLogReport:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What to read: files, how far back from the last line (None: all), one user only, or everyone."""
+    """What to read: files, how far back from the last line (None: all), one user only, or everyone.
+
+    ``looked_up``: the name that auth makes of the user's, and logs; "" where that is not known.
+    """
 
     paths: tuple[Path, ...]
     since: timedelta | None = timedelta(hours=24)
@@ -159,6 +162,7 @@ class Reading:
     ident: str = "dovecot"
     several: bool | None = None  # passdbs; None: not known
     seconds: float = READING
+    looked_up: str = ""
 
 
 @dataclass(slots=True)

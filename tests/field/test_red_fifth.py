@@ -209,3 +209,16 @@ def test_several_rows_that_dovecot_never_gets_at_once(rig: MakeRig, version: str
         pass
     found = mailauth("checkup", "--json", "--pid", str(one.master_pid))
     assert {each["code"] for each in json.loads(found.stdout)["findings"]} == {"STORE006"}  # SHA512-CRYPT
+
+
+@_VERSIONS
+def test_the_log_has_the_name_that_auth_makes_of_it(rig: MakeRig, version: str) -> None:
+    """``log`` and an address, where auth_username_format takes the domain away."""
+    shape = "%Ln" if version < "2.4" else "%{user | username | lower}"
+    one = server(rig, version, passwd_file({"bob": GOOD}), more=f"auth_username_format = {shape}\n")
+    with pytest.raises(imaplib.IMAP4.error), session(one, "alice@example.org"):
+        pass
+    for name in ("alice@example.org", "alice"):
+        told = mailauth("log", name, "--pid", str(one.master_pid))
+        assert told.returncode == 1, told.stdout
+        assert "1 failed login of 1 user" in told.stdout
