@@ -48,6 +48,9 @@ def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | 
             f" {database_case.place_of(answer, failure)}, and have it not expire (PASSWORD EXPIRE NEVER)."
         )
         return replace(found, says=f"{found.says} The account's password has expired.", remedy=mend)
+    told = [mend for code, said, mend in _BARRED if failure.code == code and said in failure.says]
+    if told:
+        return replace(found, remedy=Remedy(summary=told[0]))
     if failure.account:
         mend = remedy(
             summary="Correct user and password in that option file, name the group that has them with"
@@ -65,6 +68,12 @@ def credentials_refused(lookups: LookedUp, configured: Configured) -> Problem | 
 
 
 _EXPIRED = ("1820", "1862")
+# The account is there, and lets nobody in: the code, some of the server's words, what to do.
+_BARRED = (
+    ("4151", "locked", "Unlock that account on the server: ALTER USER ... ACCOUNT UNLOCK."),
+    ("3118", "locked", "Unlock that account on the server: ALTER USER ... ACCOUNT UNLOCK."),
+    ("28000", "not permitted to log in", "Let that role log in: ALTER ROLE ... LOGIN."),
+)
 _TLS: dict[tuple[str, Dialect], str] = {
     ("mysql", "2.3"): "ssl_ca=FILE, with the CA of the server's certificate, in connect",
     ("mysql", "2.4"): "ssl = yes in the mysql block, and ssl_client_ca_file = FILE",

@@ -49,8 +49,9 @@ _GRANT = "GRANT SELECT ON @NAME@.* TO 'own_@NAME@'@'%'"
     [
         ("ALTER USER 'own_@NAME@'@'%' PASSWORD EXPIRE", "DB002", "PASSWORD EXPIRE NEVER"),
         ("ALTER USER 'own_@NAME@'@'%' WITH MAX_QUERIES_PER_HOUR 1", "DB011", "MAX_QUERIES_PER_HOUR 0"),
+        ("ALTER USER 'own_@NAME@'@'%' ACCOUNT LOCK", "DB002", "ACCOUNT UNLOCK"),
     ],
-    ids=["expired", "limit"],
+    ids=["expired", "limit", "locked"],
 )
 def test_what_the_account_may(rig: MakeRig, change: str, code: str, remedy: str) -> None:
     """Neither the query nor the server's max_connections is to blame."""
@@ -62,6 +63,15 @@ def test_what_the_account_may(rig: MakeRig, change: str, code: str, remedy: str)
     assert remedy in told
     assert "max_connections" not in told
     assert "Correct the password query" not in told
+
+
+def test_a_role_that_may_not_log_in(rig: MakeRig) -> None:
+    one = own_account(rig, "pgsql")
+    as_root(one, "CREATE ROLE own_@NAME@ NOLOGIN PASSWORD '@PASSWORD@'")
+    one.restart()
+    told = said(one)
+    assert "DB002" in told, told
+    assert "ALTER ROLE ... LOGIN" in told
 
 
 @pytest.mark.parametrize("variable", ["%u", '"%u"'], ids=["bare", "a name's quotes"])
