@@ -18,7 +18,6 @@ from mailauth.errors import UsageError
 from mailauth.evidence import Surveys
 from mailauth.probes.survey import Ask, assumed, observe_surveys, survey_alone
 from mailauth.render.audit import audit_csv, audit_report, audit_text
-from mailauth.render.json import to_json
 from mailauth.stores.string_counts import Progress
 from mailauth.stores.url import has_password, source_of
 
@@ -68,6 +67,8 @@ def audit(
     if as_csv:
         click.echo(audit_csv(report), nl=False)
     elif as_json:
+        from mailauth.render.json import to_json  # noqa: PLC0415 - only with --json
+
         click.echo(to_json(report))
     else:
         click.echo(audit_text(report), nl=False)

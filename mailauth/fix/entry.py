@@ -14,7 +14,8 @@ from mailauth.evidence import LookedUp, StoredHash, UserName, Verifiers
 from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Judgement, Password, making
 from mailauth.hashes.way_back import mended
-from mailauth.probes.lookup import fill_for, reader_of
+from mailauth.probes.lookup import fill_for
+from mailauth.probes.readers import reader_of
 from mailauth.probes.scene import Scene
 from mailauth.records import dataclass
 from mailauth.stores import change, passwd_file, replace, sql

@@ -15,7 +15,7 @@ from mailauth.hashes.damaged import Reader
 from mailauth.hashes.making import DEFAULT_LIMIT, LARGEST_IDLE, Order
 from mailauth.migrate.goal import Goal
 from mailauth.migrate.mechanisms import offered
-from mailauth.probes.lookup import reader_of
+from mailauth.probes.readers import reader_of
 from mailauth.probes.survey import NEWEST, alone, assumption, reader_alone
 from mailauth.records import dataclass
 from mailauth.stores import directory_rows, directory_table, elsewhere, file_tables, sql, table

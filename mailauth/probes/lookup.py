@@ -13,7 +13,6 @@ from mailauth.dovecot.username import UserNames, normalise
 from mailauth.dovecot.variables import ExpandError, Fill, expand, filled_with, used, values
 from mailauth.errors import CannotObserve, NoAnswerInTime, joined
 from mailauth.evidence import LookedUp, Made, NearName, PassdbAnswer, Said, Unseen, UserName
-from mailauth.hashes.damaged import Reader
 from mailauth.hashes.nature import parsed_by
 from mailauth.probes import (
     accounts,
@@ -31,6 +30,7 @@ from mailauth.probes import (
     unseen,
     userdb_database,
 )
+from mailauth.probes.readers import reader_of
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Road, WalkEntry, walk
 from mailauth.stores import passwd_file, sql
@@ -235,19 +235,6 @@ def _case(entry: WalkEntry, config: AuthConfig) -> Case:
 def parsed(record: Record, passdb: Passdb, config: AuthConfig) -> hashes.Hash | hashes.Flaw:
     """The stored string of a record as the passdb takes it."""
     return parsed_by(reader_of(config, passdb, noscheme=record.noscheme), record.stored)
-
-
-def reader_of(config: AuthConfig, passdb: Passdb, *, noscheme: bool = False, user: str = "") -> Reader:
-    """Who reads a passdb's strings."""
-    by_pam = passdb.driver == "pam"  # pam_unix verifies, by crypt(3), and asks nothing of Dovecot
-    return Reader(
-        config.version.numbers,
-        "CRYPT" if by_pam else passdb.default_scheme,
-        by_pam or config.allow_weak,
-        noscheme,
-        user,
-        isinstance(passdb.source, SqlSource) or passdb.driver == "ldap",
-    )
 
 
 def _known(scene: Scene, passdb: Passdb, user: str, requested: str) -> dict[str, str]:

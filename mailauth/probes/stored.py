@@ -24,7 +24,8 @@ from mailauth.hashes.schemes import AS_TEXT, is_digest
 from mailauth.hashes.strength import Level
 from mailauth.probes import made
 from mailauth.probes.crypt_library import lacks
-from mailauth.probes.lookup import ask_sql, fill_for, parsed, reader_of
+from mailauth.probes.lookup import ask_sql, fill_for, parsed
+from mailauth.probes.readers import reader_of
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.system_accounts import DRIVERS
 from mailauth.probes.walk import WalkEntry

@@ -16,7 +16,7 @@ from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.evidence.survey import NEEDS_NONE
 from mailauth.hashes.damaged import Reader
 from mailauth.probes import accounts
-from mailauth.probes.lookup import reader_of
+from mailauth.probes.readers import reader_of
 from mailauth.records import dataclass
 from mailauth.stores import directory_rows, sql, string_counts
 from mailauth.stores.query import VARIABLE

@@ -10,7 +10,7 @@ from mailauth.hashes import Hash, Verdict
 from mailauth.hashes.interruptible import verify_hash
 from mailauth.hashes.nature import parsed_by
 from mailauth.memory.child import check_physical
-from mailauth.probes.lookup import reader_of
+from mailauth.probes.readers import reader_of
 from mailauth.probes.scene import Scene
 from mailauth.stores.store import Outcome
 

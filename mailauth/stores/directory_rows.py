@@ -15,7 +15,7 @@ from mailauth.stores.libldap import Entry, LdapError
 from mailauth.stores.rows import Survey
 from mailauth.stores.string_counts import Progress, Question, Tally
 
-__all__ = ["made_of", "of_everybody", "prepare", "survey"]
+__all__ = ["counted_of", "made_of", "of_everybody", "prepare", "survey"]
 
 _SECONDS = 60  # for each page
 _PAGE = 500
@@ -35,12 +35,12 @@ def survey(
     """To be called where Dovecot lives, as ``directory.ask``.  Raises CannotObserve."""
     os.chdir("/")  # libldap reads an ldaprc where we stand
     tally = Tally(question)
-    make = made_of(directory, version)
+    make = counted_of(directory, version)
     place = f"{text} below {base}, at {directory.uris}"
     try:
         for entry in _entries(directory, base, text):
             stored, user = make(entry)
-            tally.add(_bytes(stored), (_bytes(user or entry.name) or b"",))
+            tally.add(stored, (user,))
             if progress and not tally.rows % _STEP:
                 progress(tally.rows)
     except LdapError as why:
@@ -83,6 +83,59 @@ Made = Callable[[Entry], tuple[str | None, str]]
 def made_of(directory: Directory, version: Version) -> Made:
     """What this Dovecot makes of an entry.  What it returns raises CannotObserve."""
     return _of_23(directory) if version.dialect == "2.3" else _of_24(directory, version)
+
+
+Counted = Callable[[Entry], tuple[bytes | None, bytes]]
+"""The same as bytes; an entry in which no field names the user has its own name there."""
+
+
+def counted_of(directory: Directory, version: Version) -> Counted:
+    """As ``made_of``, three times as fast where each field that counts is one attribute as it is."""
+    return _as_they_are(directory, version) or _made(made_of(directory, version))
+
+
+def _made(make: Made) -> Counted:
+    def counted(entry: Entry) -> tuple[bytes | None, bytes]:
+        stored, user = make(entry)
+        return _bytes(stored), _bytes(user or entry.name) or b""
+
+    return counted
+
+
+def _as_they_are(directory: Directory, version: Version) -> Counted | None:
+    """None where a field is made of more than one attribute, or there are two of a name."""
+    new = version.dialect == "2.4"
+    counts = [one for one in directory.fields if one.name in (*entryfields.PASSWORDS, "user")]
+    taken = {one.name: (_alone(one) if new else entryfields.alone(one)).lower() for one in counts}
+    plain = new or all(one.template is None for one in directory.fields)
+    if not plain or "dn" in taken.values() or not all(taken.values()) or len(taken) < len(counts):
+        return None
+    passwords = [taken[name] for name in entryfields.PASSWORDS if name in taken]
+    if new:  # its first field is the one, whether the entry has it or not
+        del passwords[1:]
+    user = taken.get("user", "")
+
+    def counted(entry: Entry) -> tuple[bytes | None, bytes]:
+        values, stored = dict(entry.values), None
+        for attribute in passwords:
+            if found := values.get(attribute):
+                stored = _until_nul(found[0])
+                break
+        if new and not stored:
+            stored = None
+        named = values.get(user)
+        return stored, (_until_nul(named[0]) if named else b"") or _bytes(entry.name) or b""
+
+    return counted
+
+
+def _alone(one: entryfields.Field) -> str:
+    found = _PLAIN.fullmatch(one.template or "")
+    return found[1] if found else ""
+
+
+def _until_nul(value: bytes) -> bytes:
+    return value.partition(b"\0")[0] if b"\0" in value else value
 
 
 def _of_23(directory: Directory) -> Made:

@@ -9,7 +9,6 @@ from mailauth.hashes import Password
 from mailauth.stores.databases import DATABASES
 
 QUERY = "SELECT password FROM users"
-_DRIVERS = {start: name for name, one in DATABASES.items() for start in one.urls}
 
 
 def source_of(url: str, query: str | None, password: Password | None) -> Source:
@@ -25,13 +24,14 @@ def source_of(url: str, query: str | None, password: Password | None) -> Source:
     scheme = parts.scheme.partition("+")[0]
     if scheme == "passwd-file":
         return FileSource(_absolute(unquote(parts.path)), "%u")
-    if scheme not in _DRIVERS:
+    drivers = {start: name for name, one in DATABASES.items() for start in one.urls}
+    if scheme not in drivers:
         raise UsageError(
             f"the URL begins with none of {', '.join(f'{one.urls[0]}:' for one in DATABASES.values())} and"
             " passwd-file:,"
             " as in postgresql://user@host/database."
         )
-    driver, text, place = _DRIVERS[scheme], query or QUERY, "--rows-query" if query else ""
+    driver, text, place = drivers[scheme], query or QUERY, "--rows-query" if query else ""
     if DATABASES[driver].is_file:
         return SqlSource(
             driver, ({"path": _absolute(unquote(parts.path))},), text, "--url", query_place=place

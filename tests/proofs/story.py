@@ -22,7 +22,7 @@ from mailauth.hashes import Password
 from mailauth.hashes.way_back import mended as mended_form
 from mailauth.lab import STORES, Lab
 from mailauth.lab.stores import share
-from mailauth.probes.lookup import reader_of
+from mailauth.probes.readers import reader_of
 from mailauth.remedies import RELOAD
 from tests.conftest import DOVECOTS, PROVEN
 from tests.proofs import hostile

@@ -16,7 +16,7 @@ from mailauth.hashes.digests import md4
 from mailauth.hashes.way_back import mended
 from mailauth.lab import Lab
 from mailauth.lab.stores import SqlStore
-from mailauth.probes.lookup import reader_of
+from mailauth.probes.readers import reader_of
 from tests.proofs.story import SECRET
 
 DEFAULTS = ("SHA512-CRYPT", "CRYPT", "MD5-CRYPT", "BLF-CRYPT", "SSHA512", "MD5", "PLAIN")
