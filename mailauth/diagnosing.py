@@ -71,8 +71,7 @@ from mailauth.rules import RULES, memory_case
 from mailauth.stores.directed import Directed
 from mailauth.stores.store import OF_THE_CONNECTION, Failing
 
-# Seconds for a login, where a database has kept us waiting, or where Dovecot gets no connection to it: then
-# it may wait a minute for one (SQL_QUERY_TIMEOUT_SECS in 2.3.19.1's src/lib-sql/sql-api-private.h).
+# Seconds for a login where a database keeps Dovecot waiting, a minute at most: sql-api-private.h of 2.3.19.1.
 _SHORT, _WITHOUT_DATABASE = 5.0, 10.0
 _OF_PASSWORD = (PasswordCheck, UserBind, PamAnswer)
 _DROPPED = 2.0  # where a directory drops its connections: who asks it waits without an end
@@ -97,6 +96,7 @@ class Target:
     allowance: Allowance = field(default_factory=Allowance)  # for all tries of hashes
     binds: bool = False  # a directory may be asked about the password, by one bind: an attempt that counts
     asks_pam: bool = False  # so may PAM, once
+    asks_lua: bool = False  # the Lua scripts of passdbs may be run, without any right
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,7 @@ def _look(target: Target) -> Looked:
         audit=target.audit,
         binds=target.binds,
         asks_pam=target.asks_pam,
+        asks_lua=target.asks_lua,
     )
     shared: Facts = {Configured: Configured("doveconf -a", config)}
     misread = cannot_look_up(config)

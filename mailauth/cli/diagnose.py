@@ -29,6 +29,9 @@ class DiagnoseOptions:
         needs_password=True,
         help="Also ask PAM about the password: one attempt, which pam_faillock counts.",
     )
+    ask_lua: bool = option(
+        "--ask-lua", is_flag=True, help="Also run the Lua script of a passdb, without any right."
+    )
     prove: bool = option(
         "--prove",
         is_flag=True,
@@ -66,6 +69,8 @@ def diagnose() -> None:
     The password is optional: without it, mailauth still finds out whether the memory is enough.  Where an
     LDAP server verifies passwords, mailauth makes one bind with the password, which counts as an attempt
     if failed attempts lock accounts.  PAM is asked only with --ask-pam, once, as Dovecot's worker asks it.
+    A Lua script is run only with --ask-lua, in a child that may open no socket, run no program and write
+    no file; where the script asks for more, its answer stays open.
 
     \b
     Exit status:  0 nothing found, all decided    1 something found

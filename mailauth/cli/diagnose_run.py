@@ -46,7 +46,7 @@ def diagnose(asked: DiagnoseOptions) -> None:
         variants=asked.variants,
         allowance=_allowance(asked.max_memory, asked.max_seconds),
     )
-    target = replace(target, binds=password is not None, asks_pam=asked.ask_pam)
+    target = replace(target, binds=password is not None, asks_pam=asked.ask_pam, asks_lua=asked.ask_lua)
     with patience(f"looking at {visible(asked.user)}"):
         looked = look(target)
     diagnosis = replace(looked.diagnosis, again=again())

@@ -148,6 +148,32 @@ def nobody(call: Callable[[], _T], form: Any, *, seconds: int = _SECONDS, kept: 
     return found
 
 
+def confined(call: Callable[[], _T], form: Any, *, cpu: int, seconds: float, memory: int) -> _T:
+    """Call what a stranger wrote, always in a child: nobody, where root asks; no sockets, no programs.
+
+    It writes no file, and starts no process.  ``cpu``: seconds of it; ``seconds``: whatever it waits for;
+    ``memory``: bytes.  Raises NoAnswerInTime, CannotObserve.
+    """
+
+    def work() -> object:
+        confining.limit_memory(memory)
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        if os.geteuid() == 0:
+            _become_nobody()
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+        confining.write_nothing()
+        confining.lessen()
+        confining.be_alone()
+        confining.die_with_parent()
+        os.chdir("/")
+        return call()
+
+    confining.alone()  # made before the fork
+    found: _T = ask(work, form, seconds=seconds)
+    return found
+
+
 def _become_nobody() -> None:
     """As far as this user namespace has such a user, and we may."""
     for uid in (_NO_USERS + os.getpid(), _NOBODY):

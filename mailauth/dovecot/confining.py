@@ -247,6 +247,17 @@ def take_label(pid: int | str, of: "pathlib.Path | None" = None) -> None:
             (of / f"self/{folder}/exec").write_text(f"exec {name['name']}", "ascii")
 
 
+def be_alone() -> None:
+    """No program and no socket any more, for who may take them.  Raises OSError where the kernel cannot."""
+    code = alone()
+    if not code:
+        raise OSError(errno.ENOSYS, "no filter of system calls is known for this machine", "seccomp")
+    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    told = _Program(len(code) // 8, code)
+    call("prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(told), 0, 0)
+
+
+@cache
 def alone() -> bytes:
     """The filter for a process that computes: no program, no socket; b"" where none is known."""
     return filter_code(_REFUSED | _RUN | {"socket": _SOCKET, "socketpair": (53, 199)}, loads=True)

@@ -131,7 +131,7 @@ _UNREAD: Mapping[str, Unread] = {
     ),
     "lua": Unread(
         "what a Lua script answers",
-        "yes or no, or a stored string; no script is run",
+        "yes or no, or a stored string; mailauth diagnose --ask-lua USER runs it, without any right",
         _LOG,
         _READ,
         stops=True,

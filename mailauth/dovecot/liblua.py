@@ -10,7 +10,7 @@ from functools import lru_cache
 from mailauth.records import dataclass
 
 NAMES = ("liblua5.4.so.0", "liblua5.3.so.0", "liblua-5.4.so", "liblua.so.5.4")
-_REGISTRY = -1_000_000 - 1000  # LUA_REGISTRYINDEX: -LUAI_MAXSTACK - 1000, lua.h of 5.3 and 5.4
+REGISTRY = -1_000_000 - 1000  # LUAREGISTRYINDEX: -LUAI_MAXSTACK - 1000, lua.h of 5.3 and 5.4
 _OK = 0
 _MOST_WORDS = 500  # bytes of a message
 
@@ -58,6 +58,12 @@ def _declare(lua: ctypes.CDLL) -> None:
     lua.lua_getfield.restype = number
     lua.lua_getglobal.argtypes = [state, text]
     lua.lua_getglobal.restype = number
+    lua.lua_pushnil.argtypes = [state]
+    lua.lua_pushnil.restype = None
+    lua.lua_pushlstring.argtypes = [state, text, ctypes.c_size_t]
+    lua.lua_pushlstring.restype = state
+    lua.lua_pcallk.argtypes = [state, number, number, number, ctypes.c_ssize_t, ctypes.c_void_p]
+    lua.lua_pcallk.restype = number
 
 
 def compile_text(source: bytes, name: str) -> Compiled | None:
@@ -74,27 +80,41 @@ def compile_text(source: bytes, name: str) -> Compiled | None:
             source = b"--" + source  # the first line, luaL_loadfilex()
         chunk = b"@" + name.encode("utf-8", "surrogateescape")
         failed = lua.luaL_loadbufferx(state, source, len(source), chunk, b"t") != _OK
-        words = _text(lua, state) if failed else ""
+        words = text(lua, state) if failed else ""
         lua.lua_settop(state, 0)
         return Compiled(words, _paths(lua, state), library)
     finally:
         lua.lua_close(state)
 
 
+@lru_cache(maxsize=1)
+def folders() -> tuple[str, ...]:
+    """Where the library looks for a module "?"; none where it is not here."""
+    found = load()
+    state = found[1].luaL_newstate() if found else None
+    if not found or not state:
+        return ()
+    try:
+        return _paths(found[1], state)
+    finally:
+        found[1].lua_close(state)
+
+
 def _paths(lua: ctypes.CDLL, state: int) -> tuple[str, ...]:
     """What the library has built in, whatever our environment says: package.path and package.cpath."""
     lua.lua_pushboolean(state, 1)
-    lua.lua_setfield(state, _REGISTRY, b"LUA_NOENV")
+    lua.lua_setfield(state, REGISTRY, b"LUA_NOENV")
     lua.luaL_openlibs(state)
     lua.lua_getglobal(state, b"package")
     found = []
     for field in (b"path", b"cpath"):
         lua.lua_getfield(state, -1, field)
-        found += _text(lua, state).split(";")
+        found += text(lua, state).split(";")
         lua.lua_settop(state, -2)
     return tuple(one for one in found if one.startswith("/"))
 
 
-def _text(lua: ctypes.CDLL, state: int) -> str:
+def text(lua: ctypes.CDLL, state: int) -> str:
+    """What is on top of the stack."""
     told = lua.lua_tolstring(state, -1, None) or b""
     return str(told[:_MOST_WORDS].decode("utf-8", "replace"))

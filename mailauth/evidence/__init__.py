@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         Unseen,
         UserName,
     )
-    from mailauth.evidence.lua import LuaScripts
+    from mailauth.evidence.lua import LuaAnswer, LuaAnswers, LuaScripts
     from mailauth.evidence.network import (
         Approach,
         Certificate,
@@ -133,6 +133,8 @@ __all__ = [
     "LoginSocket",
     "Logins",
     "LookedUp",
+    "LuaAnswer",
+    "LuaAnswers",
     "LuaScripts",
     "Made",
     "MailAccess",
@@ -210,7 +212,7 @@ _FILES = {
         "ClientAddress Disabled End HidesRows LookedUp Made NearName PassdbAnswer Said Sent "
         "Step Unseen UserName"
     ),
-    "lua": "LuaScripts",
+    "lua": "LuaAnswer LuaAnswers LuaScripts",
     "network": "Approach Certificate Certificates Endpoint Listener Listening Reachable TlsFiles TlsFlaw",
     "offered": "CacheAnswer Cleartext Mechanisms",
     "password": "PasswordBytes PasswordElsewhere PasswordPart PasswordVariant",

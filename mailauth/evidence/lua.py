@@ -1,4 +1,4 @@
-"""The Lua scripts of passdbs, as they are written: nothing of them was run."""
+"""The Lua scripts of passdbs: as they are written, and, on demand, what one returned where it was run."""
 
 from enum import Enum
 
@@ -69,6 +69,40 @@ class LuaScripts(Evidence):
     @property
     def seen(self) -> str:
         return "; ".join(one.text for one in self.scripts)
+
+
+@dataclass(frozen=True, slots=True)
+class LuaAnswer:
+    """What one script came to where it was run; ``says`` has no secret.
+
+    ``takes``: its auth_password_verify takes the password; ``refuses``: it lets the user in by no stored
+    string; ``unknown``: it has no such user; ``fails``: Dovecot has no answer of it.
+    """
+
+    passdb: str
+    file: str
+    user: str
+    number: int  # the passdb's
+    says: str
+    takes: bool
+    refuses: bool
+    unknown: bool
+    fails: bool
+
+    @property
+    def text(self) -> str:
+        return f"{self.passdb}, {self.file}: {self.says}"
+
+
+@dataclass(frozen=True, slots=True)
+class LuaAnswers(Evidence):
+    """One of each script that was run."""
+
+    answers: tuple[LuaAnswer, ...]
+
+    @property
+    def seen(self) -> str:
+        return "; ".join(one.text for one in self.answers)
 
 
 # What a function may return beside its result: with success, and with any other.

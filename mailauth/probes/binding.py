@@ -7,7 +7,7 @@ one, and none for a password that nobody gave.
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import read
 from mailauth.errors import CannotObserve
-from mailauth.evidence import NotApplicable, PamAnswer, PasswordCheck, UserBind
+from mailauth.evidence import LuaAnswer, NotApplicable, PamAnswer, PasswordCheck, UserBind
 from mailauth.hashes import Verdict
 from mailauth.probes import asking_pam
 from mailauth.probes.accounts import as_dovecot
@@ -26,6 +26,7 @@ class Binder:
     scene: Scene
     made: UserBind | None = None
     pam: PamAnswer | None = None
+    script: LuaAnswer | None = None
 
     @property
     def may_bind(self) -> bool:
@@ -36,21 +37,24 @@ class Binder:
     @property
     def takes(self) -> bool:
         bound = self.made is not None and self.made.told.how is Bound.TAKEN
-        return bound or (self.pam is not None and self.pam.told.taken)
+        by_script = self.script is not None and self.script.takes
+        return bound or by_script or (self.pam is not None and self.pam.told.taken)
 
     @property
     def source(self) -> str:
-        return "the directory, by one bind" if self.made else "PAM, asked once"
+        if self.made:
+            return "the directory, by one bind"
+        return "PAM, asked once" if self.pam else "the Lua script, run here"
 
     @property
     def text(self) -> str:
-        """What a server and PAM said; "" where neither was asked."""
-        return "; ".join(one.text for one in (self.made, self.pam) if one)
+        """What a server, PAM and a script said; "" where none was asked."""
+        return "; ".join(one.text for one in (self.made, self.pam, self.script) if one)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What it comes to, if a bind was made or PAM was asked."""
-        if self.made is None and self.pam is None:
+        """What it comes to, if a bind was made, or PAM or a script was asked."""
+        if self.made is None and self.pam is None and self.script is None:
             return ()
         return (Verdict.MATCH if self.takes else Verdict.MISMATCH,)
 
@@ -61,6 +65,9 @@ class Binder:
             return False
         if entry.passdb.driver == "pam":
             return self._by_pam(entry)
+        if entry.passdb.driver == "lua":
+            self.script = next(one for (n, _), one in self.scene.scripts.items() if n == entry.passdb.number)
+            return self.script.takes
         if self.made is None:
             told = self._bind(entry)
             self.made = UserBind("the directory", entry.passdb.label, name, told, self._locked(name))

@@ -18,6 +18,7 @@ from mailauth.probes import (
     accounts,
     aliases,
     altered,
+    asking_lua,
     client_values,
     directed,
     hidden,
@@ -340,6 +341,8 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
     if passdb.driver in system_accounts.DRIVERS:
         asked = system_accounts.ask(scene, passdb, known["user"], filled)
         return system_accounts.check(asked, passdb, on_demand=scene.asks_pam and scene.password is not None)
+    if passdb.driver == "lua" and scene.asks_lua:
+        return asking_lua.lookup(scene, passdb, known)
     raise CannotObserve(passdb.source_problem)
 
 

@@ -7,20 +7,19 @@ import errno
 import stat
 from dataclasses import replace
 
-from mailauth.dovecot import children, conf, inroot, liblua, luascript, v24
+from mailauth.dovecot import children, inroot, liblua, luascript
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.lua import LuaFault, LuaScript, LuaScripts, taken
 from mailauth.oserrors import unseen
+from mailauth.probes import lua_files
 from mailauth.probes.files import kept_from
 from mailauth.probes.scene import Scene
 from mailauth.records import dataclass
 
 _TOO_LARGE = f"it is larger than {luascript.MOST // 1024 // 1024} MiB, and was not read"
-# Options of args, src/auth/passdb-lua.c of 2.3.19.1.
-_OPTIONS = ("file=", "blocking=", "cache_key=", "scheme=")
 # What luaL_openlibs() has loaded before the script asks for it.
 _BUILT_IN = frozenset(
     {"_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8", "dovecot"}
@@ -45,9 +44,8 @@ def observe_lua(scene: Scene, dialect: Dialect | None = None) -> LuaScripts | No
 
 
 def _look_at(scene: Scene, passdb: Passdb, dialect: Dialect) -> LuaScript:
-    block = scene.config.tree.all("passdb")[passdb.number - 1]
     others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
-    file, wrong = _set_to(scene, block)
+    file, wrong = lua_files.set_to(scene, passdb)
     seen = LuaScript(passdb.label, file, passdb.verified_by, alone=not others)
     if wrong:
         return replace(seen, fault=LuaFault.OPTION, words=wrong)
@@ -69,22 +67,6 @@ def _look_at(scene: Scene, passdb: Passdb, dialect: Dialect) -> LuaScript:
         closed = f"{by} is {why_not}; auth runs as {reader}"
         return replace(seen, fault=LuaFault.CLOSED, words=closed)
     return _judged(scene, seen, source, dialect)
-
-
-def _set_to(scene: Scene, block: conf.Block) -> tuple[str, str]:
-    """The script's file, and an option that Dovecot does not take."""
-    if scene.config.version.dialect == "2.4":
-        return v24.effective(scene.config.tree, block, "lua_file"), ""
-    words = block.get("args").split()
-    file = next((one.removeprefix("file=") for one in reversed(words) if one.startswith("file=")), "")
-    wrong = (
-        one for one in words if not one.startswith(_OPTIONS) or (one.startswith("blocking=") and _bad(one))
-    )
-    return file, next(wrong, "")
-
-
-def _bad(option: str) -> bool:
-    return option not in ("blocking=yes", "blocking=no")
 
 
 def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> LuaScript:

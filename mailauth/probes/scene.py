@@ -4,7 +4,7 @@ from dataclasses import field
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
-from mailauth.evidence import End, UserName
+from mailauth.evidence import End, LuaAnswer, UserName
 from mailauth.hashes import Flaw, Hash, Password
 from mailauth.probes.walk import Road, WalkEntry
 from mailauth.records import dataclass
@@ -54,6 +54,9 @@ class Scene:
     end: End | None = None  # where the password that was given leads, if it lets the user in
     binds: bool = False  # the password that was given may be tried by one bind
     asks_pam: bool = False  # and by one question to PAM
+    asks_lua: bool = False  # the scripts of passdbs may be run
+    scripts: dict[tuple[int, str], LuaAnswer] = field(default_factory=dict, repr=False)
+    """What scripts that were run came to: by the passdb's number and the name."""
     directories: dict[tuple[int, str, str], Answer] = field(default_factory=dict, repr=False)
     """What directories said: by the passdb's number, base and filter.  Each is asked once."""
 

@@ -25,6 +25,7 @@ from mailauth.evidence import (
     LoginSocket,
     LogStreams,
     LogWindow,
+    LuaAnswers,
     LuaScripts,
     Mechanisms,
     NoStart,
@@ -49,6 +50,7 @@ from mailauth.evidence import (
     Variables,
     WorkerSocket,
 )
+from mailauth.probes.asking_lua import observe_lua_answers
 from mailauth.probes.behind import observe_behind
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.directory import observe_directories
@@ -131,6 +133,7 @@ PROBES: tuple[Probe, ...] = (
     Probe(DirectoryAnswers, Scope.USER, observe_directories),
     Probe(SystemAccounts, Scope.USER, observe_system_accounts),
     Probe(PamLog, Scope.USER, observe_pam_log),
+    Probe(LuaAnswers, Scope.USER, observe_lua_answers),
     Probe(UserInLog, Scope.USER, observe_user_in_log),
     Probe(OpenSessions, Scope.USER, observe_sessions),
     Probe(SentPasswords, Scope.USER, observe_sent),

@@ -149,6 +149,8 @@ _FILES = (
     "lua002_no_function",
     "lua003_value_not_taken",
     "lua004_everybody_mismatches",
+    "lua005_refuses",
+    "lua006_fails",
     "user004_other_spelling",
     "user005_nologin",
     "user006_address_not_allowed",

@@ -37,6 +37,7 @@ class Failing(Enum):
     ROWS = "the query returns several rows"
     VARIABLE = "a variable cannot be expanded"
     DIRECTORY = "the directory's answer cannot be used"
+    SCRIPT = "the script fails"
 
 
 # What is wrong with these stands where the server and the credentials are set; with others, in the query.

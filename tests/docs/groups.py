@@ -11,7 +11,10 @@ GROUPS = (
     ("PAM", "PAM: its service and modules, and what lets any password in"),
     ("ACCT", "the system's accounts: locked, expired, a hash that cannot be read"),
     ("LDAP", "the directory: no answer, several entries, a wrong base, no password, no entry"),
-    ("LUA", "Lua scripts: not loaded, without the function, a value that is not taken, everybody refused"),
+    (
+        "LUA",
+        "Lua scripts: not loaded, without the function, a value that is not taken, what a run says",
+    ),
     ("USERDB", "after the password: no user, home, uid, permissions"),
     ("NET", "the network: nothing listens, certificates, routes, forwarding, filters"),
     ("LOG", "the log: clients that retry for ever, disks, logs that go nowhere"),
