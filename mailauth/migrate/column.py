@@ -9,13 +9,14 @@ ever leaves what would be hashed.
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.hashes import bare
 from mailauth.hashes.nature import Judged, judged
 from mailauth.migrate.alike import formed
 from mailauth.migrate.apply import Tell, pages
 from mailauth.migrate.decide import Action, Wishes
+from mailauth.records import dataclass
 from mailauth.stores.swaps import Paged
 
 _ENOUGH = 8  # strings of a length, before their number says anything

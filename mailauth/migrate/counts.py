@@ -1,9 +1,10 @@
 """Decisions of a plan, counted by kind."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailauth.migrate.decide import Decision
+from mailauth.records import dataclass
 
 _MOST_KINDS = 2000  # that are counted apart
 
