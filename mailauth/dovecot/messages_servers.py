@@ -115,6 +115,9 @@ _FILES = (
     Message(_OTHER, "read(%) failed: %", "", "userdb-passwd-file.c"),
 )  # fmt: skip
 
+_PAM_FAILS = "a PAM module could not do its work, whatever the password is"
+_PAM_UNREAD = "a PAM module could not read what is stored, whatever the password is"
+
 _PAM = (
     Message(_FAILED, "pam_authenticate() failed: Authentication failure (Password mismatch?)",
             "PAM says no: the password is wrong, the user unknown or locked, or memory is short",
@@ -123,6 +126,24 @@ _PAM = (
             "passdb-pam.c", Why.UNKNOWN),
     Message(_FAILED, "pam_authenticate() failed: Module is unknown%", "a PAM module is not installed",
             "passdb-pam.c", Why.SERVER),
+    # Of a module, not of a password: pam_strerror() of Linux-PAM, libpam/pam_strerror.c
+    Message(_FAILED, "pam_authenticate() failed: Error in service module%", _PAM_FAILS, "passdb-pam.c",
+            Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: System error%",
+            "a PAM module had an error, or the program of pam_exec said no", "passdb-pam.c", Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: Failed to load module%", _PAM_FAILS, "passdb-pam.c",
+            Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: Symbol not found%", _PAM_FAILS, "passdb-pam.c", Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: Memory buffer error%", _PAM_FAILS, "passdb-pam.c",
+            Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: Critical error - immediate abort%", _PAM_FAILS,
+            "passdb-pam.c", Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: Authentication service cannot retrieve authentication info%",
+            _PAM_UNREAD, "passdb-pam.c", Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: Insufficient credentials to access authentication data%",
+            _PAM_UNREAD, "passdb-pam.c", Why.SERVER),
+    Message(_FAILED, "pam_authenticate() failed: Permission denied%",
+            "a PAM module does not let this user in, whatever the password is", "passdb-pam.c"),
     Message(_FAILED, "pam_authenticate() failed: %", "PAM says no", "passdb-pam.c", Why.MISMATCH),
     Message(_FAILED, "pam_acct_mgmt() failed: Authentication token is no longer valid%",
             "the password has expired", "passdb-pam.c", Why.DISABLED),
