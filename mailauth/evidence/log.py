@@ -195,7 +195,8 @@ class UserInLog(Evidence):
     """What the log says of this user since Dovecot last started or was reloaded.
 
     ``unexplained``: failures of which it gives no reason; ``of_ours``: those of mailauth's own logins, which
-    are no others'.
+    are no others'; ``of_our_address``: the last of these was
+    refused for the address that it came from, which was not named as the client's.
     """
 
     failures: int
@@ -209,6 +210,7 @@ class UserInLog(Evidence):
     of_clients: ClientFailures = ClientFailures()
     of_ours: ClientFailures = ClientFailures()
     whys: frozenset[Why] = frozenset()
+    of_our_address: bool = False
 
     @property
     def seen(self) -> str:

@@ -30,11 +30,13 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
     sent: Counter[tuple[str, int | None, bool | None]] = Counter()
     ours: Counter[str] = Counter()
     means: dict[str, None] = {}
+    last: Why | None = None
     for event, size in log.events:
         if event.user.casefold() in names:
             census.add(event, size)
             if event.ours and event.kind is LogKind.FAILED:
                 ours[event.reason] += 1
+                last = event.why
                 means[event.row.says if event.row else ""] = None
             elif event.kind is LogKind.FAILED and event.given is not None:
                 sent[event.ip, event.given, _as_given(event, scene)] += 1
@@ -52,6 +54,7 @@ def observe_user_in_log(scene: Scene) -> UserInLog | NotApplicable:
         of_clients=_of_clients(log, names, several=several),
         of_ours=ClientFailures(ours.total(), _shown(ours), tuple(filter(None, means))),
         whys=_whys(census),
+        of_our_address=last is Why.ADDRESS and not scene.address,
     )
 
 

@@ -26,8 +26,8 @@ def address(scene: Scene) -> str:
     return client_values.sent(scene)["rip"]
 
 
-def to_doveadm(scene: Scene) -> tuple[str, ...]:
-    """The same as options; the address where it was named, or a passdb decides by it.
+def to_doveadm(scene: Scene, *, with_address: bool = False) -> tuple[str, ...]:
+    """The same as options; the address where it was named, a passdb decides by it, or ``with_address``.
 
     2.3 counts a failure of doveadm towards the penalty of the address (measured on 2.3.19.1).
     """
@@ -35,7 +35,7 @@ def to_doveadm(scene: Scene) -> tuple[str, ...]:
     words = [f"{name}={client[name]}" for name in _SAID if name in client]
     if "secured" in client:
         words += _secured(client)
-    if scene.address or by_address(scene):
+    if scene.address or with_address or by_address(scene):
         words.append(f"rip={client['rip']}")
     return tuple(word for one in words for word in ("-x", one))
 

@@ -68,16 +68,20 @@ def observe_logins(scene: Scene) -> Logins:
         return Logins(path, (at_socket,))  # auth waited for its database; doveadm asks the same auth
     if not at_socket.ok and not scene.address and own_client.by_address(scene):
         return Logins(path, (at_socket,))  # doveadm's failure would hold back who comes from this machine
-    return Logins(path, (at_socket, *_by_doveadm(scene, password)))
+    return Logins(path, (at_socket, *_by_doveadm(scene, password, with_address=at_socket.ok)))
 
 
-def _by_doveadm(scene: Scene, password: Password) -> tuple[LoginReply, ...]:
-    """The same asked by ``doveadm auth test``; nothing where doveadm itself does not start."""
+def _by_doveadm(scene: Scene, password: Password, *, with_address: bool) -> tuple[LoginReply, ...]:
+    """The same asked by ``doveadm auth test``; nothing where doveadm itself does not start.
+
+    ``with_address``: as from the address of which auth took the login: a passdb that was not looked into may
+    let in from there only, and no failure is to be expected that would count as a penalty.
+    """
     began = time.monotonic()
     # Without a password argument doveadm reads it from standard input (doveadm-auth.c, t_askpass).
     ran = scene.dovecot.run(
         *("doveadm", "auth", "test", "-x", f"service={scene.service}"),
-        *own_client.to_doveadm(scene),
+        *own_client.to_doveadm(scene, with_address=with_address),
         *("--", scene.user),
         feed=password.raw + b"\n",
         timeout=PATIENCE,

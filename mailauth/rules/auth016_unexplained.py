@@ -7,7 +7,8 @@ Why
     (PAM, LDAP, Lua, an OAuth2 server, ...), a plugin, a policy server; or it is a cause that mailauth
     does not know.
 How we know
-    The login was made now, through the auth socket and with doveadm auth test, and failed.
+    The login was made now, through the auth socket and with doveadm auth test, and failed.  Where Dovecot
+    logs that it was refused for its address, that is a risk: the client's own address may be an allowed one.
 What to do
     Read what Dovecot logs of it, with auth_verbose = yes, and the log of what it asks: PAM's is the
     system's log of authentication, an LDAP server has its own.
@@ -17,6 +18,9 @@ from mailauth.evidence import Logins, LogWindow, LookedUp, PamLog, UserInLog
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
+
+_ELSEWHERE = " It was refused for the address of mailauth's own login; from the client's it may work."
+_FROM = "Name the client's address: mailauth diagnose --login --from-address ADDRESS -p USER."
 
 
 @rule(
@@ -50,14 +54,17 @@ def unexplained(
         says += f" {logged}{log_case.of_auth(window)}"
     if pam and pam.lines:
         says += f" PAM's modules say of this user, in {pam.source}: {pam.seen}."
+    of_address = log is not None and log.of_our_address
+    says += _ELSEWHERE if of_address else ""
     told = (lookups, log if logged else None, pam if pam and pam.lines else None)
     also = tuple(one for one in told if one)
     return Problem(
         says=says,
         because=(logins, *also),
         certainty=Certainty.PROVEN,
+        severity=Severity.RISK if of_address else None,
         remedy=remedy(
-            summary="Read what Dovecot logs of it, with auth_verbose = yes.",
+            summary=_FROM if of_address else "Read what Dovecot logs of it, with auth_verbose = yes.",
             commands=(LOG_FIND, LOG_ERRORS),
         ),
     )

@@ -3,11 +3,13 @@
 import imaplib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from mailauth.lab.databases import Postgres
 from tests.cli.running import mailauth
+from tests.field.chains import lua, server
 from tests.field.rig import Rig
 from tests.field.stacks import SECRET
 from tests.field.test_red import SCHEMA, USER, sqlite
@@ -122,3 +124,26 @@ def test_refused_settings_do_not_make_auth_panic(rig: MakeRig, postgres: Postgre
         assert "(proven)" in told.stdout
     assert "Panic" not in one.log()
     assert one.log().count("Query timed out") <= 1
+
+
+@pytest.mark.parametrize("nets", ["127.0.0.0/8", "192.168.0.0/16"])
+def test_a_script_lets_in_from_some_addresses(rig: MakeRig, dovecot_version: str, nets: str) -> None:
+    """Of a passdb that is not looked into nobody knows it before; our own login comes from this machine."""
+    part = lua(USER, SECRET)
+    text = part.files["login.lua"].replace("OK, {}", f'OK, {{allow_nets="{nets}"}}')
+    one = server(rig, dovecot_version, replace(part, files={"login.lua": text}))
+    here = nets.startswith("127")
+    assert _gets_in(one) is here
+    pid = ("--password-stdin", "--pid", str(one.master_pid), "--json", "--login")
+    told = json.loads(mailauth("diagnose", USER, *pid, feed=SECRET).stdout)
+    found = {each["code"]: each for each in told["findings"]}
+    if here:
+        assert found == {}
+        return
+    assert set(found) == {"AUTH016"}
+    assert found["AUTH016"]["severity"] == "risk"
+    assert "from the client's it may work" in found["AUTH016"]["says"]
+    told = json.loads(mailauth("diagnose", USER, *pid, "--from-address", "192.168.7.8", feed=SECRET).stdout)
+    assert told["findings"] == [], told["findings"]
+    told = json.loads(mailauth("diagnose", USER, *pid, "--from-address", "10.9.8.7", feed=SECRET).stdout)
+    assert {each["code"]: each["severity"] for each in told["findings"]} == {"AUTH016": "blocks login"}
