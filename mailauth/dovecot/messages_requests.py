@@ -10,6 +10,8 @@ _FAILED, _TROUBLE, _OTHER = LogKind.FAILED, LogKind.TROUBLE, LogKind.OTHER
 # Dovecot logs the same of an Argon2 hash that did not fit: libsodium's -1 is both
 # (2.3.19.1 src/auth/password-scheme-sodium.c, verify_argon2).
 MISMATCHES = "the password does not match, or the process had no memory for the hash"
+# Dovecot verifies nothing itself there, and logs no word of the server's (passdb-ldap.c).
+BIND_REFUSED = "the directory refuses this name and password, or the account: Dovecot does not log which"
 
 # Of a lookup (doveadm user, LMTP) and never of a login, which has verified the password by then
 # (userdb-static.c, static_lookup).
@@ -18,6 +20,7 @@ ONLY_VERIFIES = "passdb doesn't support lookups, can't verify user's existence"
 OF_REQUESTS: tuple[Message, ...] = (
     # The answer of a passdb
     Message(_FAILED, "Password mismatch", MISMATCHES, "auth-request.c", Why.MISMATCH),
+    Message(_FAILED, "Password mismatch (for LDAP bind)", BIND_REFUSED, "passdb-ldap.c", Why.MISMATCH),
     Message(_FAILED, "password mismatch", MISMATCHES, "auth-request.c", Why.MISMATCH),
     Message(_FAILED, "unknown user", "no such user there", "auth-request.c", Why.UNKNOWN),
     Message(_FAILED, "Unknown user", "no such user there", "auth-request.c", Why.UNKNOWN),

@@ -143,6 +143,7 @@ class PassdbAnswer:
     altered: tuple[tuple[str, str], ...] = ()  # variables whose value is no part of the name, and the value
     made: Made | None = None  # of what a password that is NULL is made
     several: str = ""  # a directory's attribute with several passwords
+    verified_there: bool = False  # by a bind: what is stored was not looked at
 
     @property
     def asked_for(self) -> str:

@@ -224,6 +224,7 @@ def _answer(entry: WalkEntry, user: str) -> PassdbAnswer:
         otherwise=record.otherwise,
         absent=record.absent,
         several=record.several,
+        verified_there=bool(record.bind_as),
         path=passdb.source.path if isinstance(passdb.source, FileSource) else "",
     )
 

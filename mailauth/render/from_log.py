@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailauth.dovecot.logreport import FromLogReport, KeptOut, TroubleRow, UserLooked, UserRow, nameable
 from mailauth.dovecot.logtally import MOST_OTHERS
-from mailauth.dovecot.messages_requests import MISMATCHES
+from mailauth.dovecot.messages_requests import BIND_REFUSED, MISMATCHES
 from mailauth.later import later
 from mailauth.visible import visible
 
@@ -70,12 +70,12 @@ def _addresses(row: UserRow) -> str:
 
 
 def _next(report: FromLogReport, which: tuple[str, ...]) -> str:
-    """The command that tells a wrong password from a lack of memory, for the first of those users.
+    """The command that tells a wrong password from what is logged alike, for the first of those users.
 
     None of a name that is not shown whole, or has a part that was escaped.
     """
     for row in report.rows:
-        if row.cause == MISMATCHES and nameable(row.user):
+        if row.cause in (MISMATCHES, BIND_REFUSED) and nameable(row.user):
             return f"  To find out which: {_diagnose(which, row.user)}\n"
     return ""
 

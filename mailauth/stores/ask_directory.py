@@ -1,5 +1,6 @@
 """Ask a directory as Dovecot asks it: the same servers, name, TLS, base and filter, by the same library."""
 
+import ctypes
 import os
 import re
 import socket
@@ -10,7 +11,7 @@ from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import Directory
 from mailauth.errors import CannotObserve
 from mailauth.stores import libldap
-from mailauth.stores.directed import LOCKED_SINCE, Answer, BindTold, Bound, Directed, Told
+from mailauth.stores.directed import LOCKED_SINCE, Answer, BindTold, Bound, Directed, Named, Told
 from mailauth.stores.libldap import LdapError
 
 _SECONDS = 10  # for each step that libldap has a limit for
@@ -103,7 +104,23 @@ def bind(directory: Directory, name: str, password: bytes) -> BindTold:
         raise CannotObserve(
             f"{directory.uris}: the bind as {name} has no answer: {why.says[:_MOST_WORDS]}."
         ) from None
-    return _of_bind(code, says[:_MOST_WORDS], policy)
+    told = _of_bind(code, says[:_MOST_WORDS], policy)
+    if directory.template and told.how is Bound.WRONG and not told.plain:
+        return replace(told, named=_named(library, directory, name))
+    return told
+
+
+def _named(library: ctypes.CDLL, directory: Directory, name: str) -> Named:
+    """Whether an entry has this name, as Dovecot may see the directory: a template makes no search."""
+    try:
+        with libldap.connected(library, directory.uris, directory.deref, directory.tls, _SECONDS) as link:
+            if directory.starttls:
+                link.start_tls()
+            link.bind(directory.name, directory.password)
+            count, _ = link.search(name, "base", "(objectClass=*)", (), most=1)
+    except LdapError as why:
+        return Named.NOBODY if why.code == _NO_SUCH_OBJECT else Named.OPEN
+    return Named.ENTRY if count else Named.NOBODY
 
 
 def _of_bind(code: int, says: str, policy: int) -> BindTold:

@@ -46,11 +46,20 @@ class Bound(Enum):
     OTHER = "the server refuses the bind"
 
 
+class Named(Enum):
+    """Whether the name that was bound as is an entry's."""
+
+    ENTRY = "an entry has it"
+    NOBODY = "no entry has it, or the entry is hidden"
+    OPEN = "it was not looked up"
+
+
 @dataclass(frozen=True, slots=True)
 class BindTold:
     """``code``, ``says``: the server's.  ``plain``: it tells by a code of its own what it is.
 
-    ``change``: the server takes the password, and wants it changed.
+    ``change``: the server takes the password, and wants it changed.  ``named``: of a name that was made of a
+    template, and refused.
     """
 
     how: Bound
@@ -58,6 +67,7 @@ class BindTold:
     says: str = ""
     plain: bool = False
     change: bool = False
+    named: Named = Named.ENTRY
 
 
 @dataclass(frozen=True, slots=True)

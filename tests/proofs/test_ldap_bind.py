@@ -1,5 +1,6 @@
 """What a directory says to the one bind as the user: by a password policy, and in others' words."""
 
+import imaplib
 import time
 from collections.abc import Callable
 
@@ -150,7 +151,13 @@ def test_the_name_of_a_template(proof: Make, dovecot_version: str) -> None:
     lab = proof(dovecot_version, "ldap-template", {"alice": hashed(SECRET)}).lab
     assert judged(lab, "alice") == {}
     assert judged(lab, "alice", b"wrong") == {"LDAP006": Certainty.LIKELY}
+    nobody = told(lab, "nobody").findings[0].problem
     assert judged(lab, "nobody") == {"LDAP006": Certainty.LIKELY}
+    assert "No entry has that name, or it is hidden" in nobody.says
+    assert "auth_bind_userdn" in nobody.remedy.summary
+    assert "an entry without a password" in told(lab, "alice", b"wrong").findings[0].problem.says
+    record(lab, "the template makes a name that no entry has", ("LDAP006",))
+    assert lab.login("alice", SECRET).ok
     without = told(lab, "alice", None)
     assert {one.rule.code for one in without.undecided} == {"USER001"}
 
@@ -171,3 +178,34 @@ def test_an_attribute_that_comes_twice(proof: Make, dovecot_version: str) -> Non
             one.problem.says for one in diagnosis.findings if one.rule.code == "LDAP009"
         )
         record(lab, "the directory sends an attribute twice", ("LDAP009",))
+
+
+def by_imap(lab: Lab, password: bytes) -> bool:
+    """A mail client's login: Dovecot logs it with a session."""
+    client = imaplib.IMAP4("127.0.0.1", lab.ports["imap"], timeout=60)
+    try:
+        client.login("alice", password.decode())
+    except imaplib.IMAP4.error:
+        return False
+    else:
+        return True
+    finally:
+        client.shutdown()
+
+
+def test_a_refusal_in_the_log_is_said_without_the_password(proof: Make, dovecot_version: str) -> None:
+    """What the entry holds was not looked at: it may have no password, or be locked."""
+    lab = proof(dovecot_version, "ldap-bind", {"alice": None}, protocols=("imap",)).lab
+    assert codes(told(lab, "alice", None)) == {}
+    assert not by_imap(lab, SECRET)
+    assert lab.logs("Password mismatch (for LDAP bind)")
+    [found] = told(lab, "alice", None).findings
+    assert (found.rule.code, found.severity) == ("AUTH020", Severity.NOTE)
+    assert "the directory refuses this name and password, or the account" in found.problem.says
+    assert "whether its server takes the password was not asked" in found.problem.says
+    assert judged(lab, "alice") == {"LDAP006": Certainty.LIKELY}
+    record(lab, "an entry of the directory has no password", ("LDAP006",))
+    lab.set_password("alice", hashed(SECRET))
+    assert by_imap(lab, SECRET)
+    assert lab.logs("imap(alice)")
+    assert codes(told(lab, "alice", None)) == {}
