@@ -22,6 +22,11 @@ class Surveyed:
     default_is_set: bool = False
 
     @property
+    def of_the_system(self) -> bool:
+        """Its rows are the machine's accounts: passwd(1) changes their passwords, and mailauth does not."""
+        return self.passdb.driver in ("pam", "shadow", "passwd")
+
+    @property
     def several(self) -> tuple[str, ...]:
         """Users with several rows in a database: Dovecot takes none.  Of a file it takes the first."""
         return () if self.passdb.driver == "passwd-file" else self.survey.twice

@@ -105,7 +105,9 @@ def by_rows(settings: OnLogin, tally: OutcomeCounts, now: float | None = None) -
     """Count the stores, too.  Raises UsageError, CannotObserve when no store can be read."""
     dovecot = dovecot_of(settings)
     seen = observe_surveys(Ask(dovecot, read_config(dovecot)))
-    classes = [one for store in seen.stores for one in store.survey.classes]
+    # What the system's accounts have is changed by passwd(1).
+    stores = [one for one in seen.stores if one.passdb.has_rows]
+    classes = [one for store in stores for one in store.survey.classes]
     users = sum(one.rows for one in classes)
     waiting = [one for one in classes if not _there(one, settings.goal)]
     there = users - sum(one.rows for one in waiting)

@@ -23,7 +23,7 @@ def must_serve(dovecot: Installation, config: AuthConfig, goal: Goal) -> None:
         raise Refused(refusal(losing, goal.scheme, f"users (whose rows could not be read: {why})")) from None
     names: dict[str, None] = {}
     rows = 0
-    for store in seen.stores:
+    for store in (one for one in seen.stores if one.passdb.has_rows):
         for one in store.survey.classes:
             if (
                 found := lost(offered(config, store.passdb), one.scheme, goal.scheme)

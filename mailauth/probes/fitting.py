@@ -15,6 +15,7 @@ from mailauth.evidence import StoreMemory, Surveys, Verifiers, VerifyingProcess
 from mailauth.memory.census import Census, census
 from mailauth.memory.fitting import PassdbFit, Process, ServiceFit, bite, service_fit, stanza
 from mailauth.memory.records import FitReport
+from mailauth.probes import pam_library
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.process import idle_size, master_process, observe_verifiers
 from mailauth.probes.survey import Ask, survey_passdb
@@ -67,6 +68,9 @@ def fit_passdb(question: FitQuestion, config: AuthConfig, passdb: Passdb, counte
     verifiers = observe_verifiers(question.dovecot, config, passdb, question.user, blocks)
     master = master_process(question.dovecot, config).pid
     services = tuple(_services(question.dovecot, config, verifiers, counted))
+    limit, blocks_of_one = verifiers.miss.limit, counted.largest.footprint.memory.blocks
+    if verifiers.helper and any(one.harms for one in services) and limit and blocks_of_one < limit:
+        raise pam_library.is_smaller(verifiers.helper, verifiers.miss.service)
     pid = verifiers.miss.pid or master
     ceilings = observe_ceilings(pid, master)
     bites = tuple(bite(one, services, counted.largest.footprint) for one in ceilings)

@@ -2,6 +2,7 @@
 
 from mailauth.dovecot import inroot
 from mailauth.dovecot.doveadm import Installation
+from mailauth.errors import CannotObserve
 
 _PLACES = (
     *("/lib/*/security", "/usr/lib/*/security", "/lib/security", "/lib64/security"),
@@ -29,3 +30,11 @@ def helper(dovecot: Installation) -> str:
             continue
         return "" if b"getspnam" in content else HELPER
     return ""
+
+
+def is_smaller(helper: str, service: str) -> CannotObserve:
+    """Why it cannot be said whether a hash fits that does not fit into the service's own process."""
+    return CannotObserve(
+        f"pam_unix has {helper} verify, which has the limit of {service} and is smaller: whether the hash"
+        " fits into it is not known; a real login shows what comes of it."
+    )

@@ -15,7 +15,7 @@ from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.evidence.survey import NEEDS_NONE
 from mailauth.hashes.damaged import Reader
-from mailauth.probes import accounts
+from mailauth.probes import accounts, system_accounts, system_survey
 from mailauth.probes.readers import reader_of
 from mailauth.records import dataclass
 from mailauth.stores import directory_rows, sql, string_counts
@@ -55,7 +55,10 @@ def observe_surveys(ask: Ask) -> Surveys:
         except CannotObserve as why:
             problems.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
         else:
-            found.append(Surveyed(passdb, seen, passdb.scheme_set))
+            of_the_system = passdb.driver in system_accounts.DRIVERS  # crypt(3)'s strings, by any default
+            found.append(
+                Surveyed(system_accounts.verifying(passdb), seen, passdb.scheme_set or of_the_system)
+            )
     if not found:
         if problems:
             raise joined(problems)
@@ -75,6 +78,8 @@ def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
     question = Question(reader_of(ask.config, passdb), ask.names, today)
     if passdb.how == "lookup":
         return _of_directory(ask, passdb, question)
+    if passdb.driver in system_accounts.DRIVERS:
+        return system_survey.survey(ask.dovecot, ask.today or ask.config, passdb, question)
     if source is None:
         raise CannotObserve(passdb.source_problem)
     return _survey(source, question, ask, passdb)

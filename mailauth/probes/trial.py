@@ -9,6 +9,7 @@ from mailauth.hashes.crypt import unknown_here
 from mailauth.hashes.hash import Library
 from mailauth.memory import fit
 from mailauth.memory.child import TrialResult, trial
+from mailauth.probes import pam_library
 
 _STAND_IN = Password(b"no password was given")
 _LONG = 2.5  # seconds: memory is then tried with one pass, which takes the same blocks
@@ -54,10 +55,7 @@ def observe_trials(
 
     miss = one(verifiers.miss)
     if verifiers.helper and _may_fit(miss, stored):
-        raise CannotObserve(
-            f"pam_unix has {verifiers.helper} verify, which has the limit of {verifiers.miss.service} and is"
-            " smaller: whether the hash fits into it is not known; a real login shows what comes of it."
-        )
+        raise pam_library.is_smaller(verifiers.helper, verifiers.miss.service)
     hit = one(verifiers.hit) if verifiers.hit is not None else None
     known = next((t.later for t in (miss, hit) if t and t.later is not Verdict.OUT_OF_MEMORY), None)
     unlimited = None

@@ -40,6 +40,8 @@ def _remedy(stores: list[Surveyed]) -> Remedy:
     summary = "Make new hashes when their users log in." if written else ""
     if any(one.passdb.driver == "ldap" for one in stores):
         summary += f"{' ' if summary else ''}{_OF_A_DIRECTORY}"
+    if any(one.of_the_system for one in stores):
+        summary += f"{' ' if summary else ''}{_OF_THE_SYSTEM}"
     return remedy(summary=summary or _BY_HAND, commands=(ON_LOGIN,) if written else ())
 
 
@@ -47,6 +49,9 @@ _OF_A_DIRECTORY = (
     "Let the directory hash new passwords with a stronger scheme that Dovecot knows, too, and have the users"
     " change theirs there; or, where no program binds as the users, make new hashes when they log in:"
     " mailauth migrate on-login enable, with the --bind-dn of who may write."
+)
+_OF_THE_SYSTEM = (
+    "Have the owners of these accounts change their passwords by passwd, which makes yescrypt hashes."
 )
 _BY_HAND = "Make new hashes with mailauth hash new, and put them in place of these."
 

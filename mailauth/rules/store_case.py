@@ -56,11 +56,13 @@ def rows(number: int) -> str:
 
 
 def plans(surveys: Surveys, found: Found, action: Callable[[list[HashClass]], str]) -> list[Words]:
-    """One plan for each store that has such rows."""
+    """One plan for each store that has such rows and is no system's: passwd(1) changes those."""
     several = len(surveys.stores) > 1
     version = str(surveys.version) if surveys.as_if else ""
     return [
-        plan(action(classes), store.passdb.number if several else None, version) for store, classes in found
+        plan(action(classes), store.passdb.number if several else None, version)
+        for store, classes in found
+        if not store.of_the_system
     ]
 
 
