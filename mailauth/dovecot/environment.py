@@ -13,6 +13,7 @@ from mailauth.dovecot import conf
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.errors import CannotObserve
 
+_OF_CLIENTS = ("PG", "MYSQL_", "MARIADB_", "LDAP", "KRB5", "OPENSSL_", "SSL_CERT_")
 _ITSELF = re.compile(r"%\{env:([^}]+)\}")
 # Dovecot's default: what these hold is in nobody's query
 _USUAL = frozenset(
@@ -37,6 +38,17 @@ def environment(config: AuthConfig) -> dict[str, str]:
 def given(tree: conf.Block) -> dict[str, str]:
     """The variables that the configuration itself gives a value."""
     return {name: value for name, value in _imported(tree).items() if value is not None}
+
+
+def take_on(tree: conf.Block) -> None:
+    """From now on, and for good, what database clients look for in our environment is what Dovecot's find.
+
+    PGHOSTADDR or MYSQL_UNIX_PORT of whoever called us (sudo may keep them) would lead a change to another
+    server than Dovecot's.  PGPASSFILE stays: it counts where no password is named, and for a --url, too.
+    """
+    for name in [one for one in os.environ if one.startswith(_OF_CLIENTS) and one != "PGPASSFILE"]:
+        del os.environ[name]
+    os.environ.update({name: text for name, text in given(tree).items() if name.startswith(_OF_CLIENTS)})
 
 
 def value(name: str, tree: conf.Block) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mailauth import hashes
 from mailauth.diagnosing import Looked, Target
+from mailauth.dovecot import environment
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import Refused, UsageError
@@ -38,11 +39,13 @@ class EntryChange:
 
     def write(self, old: bytes | None, new: bytes | None) -> Changed:
         """Compare and set.  Raises Refused, with nothing changed."""
+        environment.take_on(self.config.tree)
         return change.in_passdb(self.target.dovecot, self.passdb, self._fill, old, new)
 
     def now(self) -> bytes | None:
         """What is stored at this moment.  Raises CannotObserve, and Refused when the user is not there."""
         source, dovecot = self.passdb.source, self.target.dovecot
+        environment.take_on(self.config.tree)
         if isinstance(source, FileSource):
             path, user = passwd_file.place(source, self._fill)
             record = passwd_file.lookup(dovecot.path(path), user, shown_as=path)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mailauth.dovecot import ldap_settings
+from mailauth.dovecot import environment, ldap_settings
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.version import Version
@@ -93,6 +93,7 @@ def of_passdb(
             f" taken for a part of it, and all strings are {passdb.default_scheme}. Let it return the column"
             " as password first."
         )
+    environment.take_on(config.tree)
     if rows_query:
         if not isinstance(source, SqlSource):
             raise UsageError(f"{passdb.label} is no database: leave out --rows-query.")
