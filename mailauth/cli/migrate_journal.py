@@ -26,6 +26,12 @@ class Sealing:
 
 
 # The options that name the store that is changed, and what undo calls them.
+_BIND = {
+    "bind_dn": "--bind-dn",
+    "bind_password_fd": "--bind-password-fd",
+    "bind_password_file": "--bind-password-file",
+    "insecure": "--insecure",
+}
 _STORE = {
     "config": "--config",
     "pid": "--pid",
@@ -33,10 +39,7 @@ _STORE = {
     "url": "--url",
     "url_fd": "--url-fd",
     "rows_query": "--rows-query",
-    "bind_dn": "--bind-dn",
-    "bind_password_fd": "--bind-password-fd",
-    "bind_password_file": "--bind-password-file",
-    "insecure": "--insecure",
+    **_BIND,
 }
 _TARGET = {"to": "--url", "to_fd": "--url-fd", "to_rows_query": "--rows-query"}
 _TARGET_PASSDB = {
@@ -44,6 +47,7 @@ _TARGET_PASSDB = {
     "pid": "--pid",
     "to_passdb": "--passdb",
     "to_rows_query": "--rows-query",
+    **_BIND,
 }
 
 

@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from mailauth.cli.migrate_options import json_option, rate_option, store_options, users_out_option
+from mailauth.cli.migrate_options import (
+    bind_options,
+    json_option,
+    rate_option,
+    store_options,
+    users_out_option,
+)
 from mailauth.cli.shared.command import Command
 
 
@@ -24,10 +30,11 @@ class _Filled(click.ParamType[Any]):
 @store_options
 @click.option("--to", metavar="URL", help="Put the rows into this store, written as for --url.")
 @click.option("--to-fd", type=int, metavar="FD", help="Read that URL from this file descriptor.")
-@click.option("--to-passdb", type=int, metavar="N", help="Put them into this passdb of the same Dovecot.")
+@click.option("--to-passdb", type=int, metavar="N", help="Put them into this passdb of the Dovecot.")
 @click.option(
     "--to-rows-query", metavar="SQL", help="The target's columns: SELECT user, password FROM table."
 )
+@bind_options
 @click.option(
     "--fill",
     type=_Filled(),
@@ -50,12 +57,15 @@ class _Filled(click.ParamType[Any]):
 def move() -> None:
     """Add the users of one store to another.
 
-    Works between passwd-file, SQLite, MariaDB and PostgreSQL, in any direction, and out of a directory (the
-    passdb ldap), also where the target has users already.  It reads the users whom the password query lets
-    in (conditions such as active = 1 apply), adds to each string the scheme that it has by default, and reads
-    each row back in the transaction that adds it.  Nothing is removed from the source, and no user of the
-    target is overwritten: users who are there with another string or in other upper and lower case, or twice
-    in the source, are listed and left.
+    Works between passwd-file, SQLite, MariaDB, PostgreSQL and directories (the passdb ldap, as source or as
+    --to-passdb), in any direction, also where the target has users already.  It reads the users whom the
+    password query lets in (conditions such as active = 1 apply), adds to each string the scheme that it has
+    by default, and reads back each row that it has added.  Nothing is removed from the source, and no user of
+    the target is overwritten: users who are there with another string or in other upper and lower case, or
+    twice in the source, are listed and left.
+
+    In a directory a user's entry must exist: mailauth gives it the string if it has none, and makes no
+    entries.  --bind-dn names who may write there.
 
     mailauth migrate undo ID, with the target as --url, removes the added rows that are unchanged.
 

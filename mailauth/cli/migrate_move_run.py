@@ -9,23 +9,27 @@ from typing import Any
 import click
 
 from mailauth.cli.migrate_journal import Sealing, fresh_journal
-from mailauth.cli.migrate_plan_run import told, where_of
+from mailauth.cli.migrate_plan_run import flush, told, where_of
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.given import words
 from mailauth.cli.shared.progress import changing
 from mailauth.errors import Refused, UsageError
 from mailauth.migrate import move as moving
+from mailauth.migrate.apply import Report
 from mailauth.migrate.aside import Aside
 from mailauth.migrate.computed import must_be_what_is_read
+from mailauth.migrate.journal import Head
 from mailauth.migrate.move import Moving
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.users_out import opened
-from mailauth.migrate.where import Where, no_directory
+from mailauth.migrate.where import Where
 from mailauth.render.json import to_json
 from mailauth.render.migrate import move_text
 from mailauth.stores.adding import Target
 from mailauth.stores.adding_elsewhere import opened as opened_target
 from mailauth.stores.listing import read
+
+_BIND = ("bind_dn", "bind_password_fd", "bind_password_file", "insecure")
 
 
 def move(
@@ -44,10 +48,10 @@ def move(
     **named: Any,
 ) -> None:
     there = _target(named, to, to_fd, to_passdb, to_rows_query)
-    where = where_of(named, None)
+    where = where_of(_of_source(named, to_passdb), None)
     must_be_what_is_read(where)
     filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
-    target, aside = opened_target(there.dovecot, no_directory(there), filled), Aside()
+    target, aside = opened_target(there.dovecot, there.source, filled), Aside()
     try:
         with opened(users_out) as each, changing(None) as tell:
             rows = read(where.dovecot, where.source)
@@ -69,7 +73,9 @@ def move(
             raise Refused(f"{where.label}: nobody is in it.")
         if not do_it:
             _show(found, where, as_json)
-        _carry_out(found, where, there, target, Sealing(seal_to, False), rate, as_json)
+        report, head = _carry_out(found, where, there, target, Sealing(seal_to, False), rate)
+        flush(there, named, report.written)
+        told(report, head, as_json)
     finally:
         aside.close()
         target.close()
@@ -81,12 +87,19 @@ def _target(
     """Raises UsageError."""
     if sum(one is not None for one in (to, to_fd, number)) != 1:
         raise UsageError("say where to: --to URL, --to-fd FD or --to-passdb N.")
-    own = dict.fromkeys(named) | {"rows_query": query}
+    own = dict.fromkeys(named) | {"rows_query": query} | {name: named[name] for name in _BIND}
     if number is not None:
-        if named["url"] is not None or named["url_fd"] is not None:
-            raise UsageError("--to-passdb is for the passdbs of one Dovecot: leave out --url.")
-        return where_of(own | {"config": named["config"], "pid": named["pid"], "passdb": number}, None)
-    return where_of(own | {"url": to, "url_fd": to_fd}, None)
+        own |= {"config": named["config"], "pid": named["pid"], "passdb": number}
+        return where_of(own, None, target=True)
+    return where_of(own | {"url": to, "url_fd": to_fd}, None, target=True)
+
+
+def _of_source(named: dict[str, Any], to_passdb: int | None) -> dict[str, Any]:
+    """The store that is read: who writes is of the target, and with a URL the Dovecot that is named, too."""
+    own = {name: value for name, value in named.items() if name not in _BIND}
+    if to_passdb is not None and (named["url"] is not None or named["url_fd"] is not None):
+        own |= {"config": None, "pid": None}
+    return own
 
 
 def _own_fields(where: Where) -> list[str]:
@@ -116,9 +129,7 @@ def _carry_out(
     target: Target,
     seal: Sealing,
     rate: Pace | None,
-    as_json: bool,
-) -> None:
-    """Ends the program."""
+) -> tuple[Report, Head]:
     journal = fresh_journal(there, target, f'["move", "from", {where.label!a}]', seal)
     journal.head = replace(journal.head, kind=moving.KIND)
     journal.save()
@@ -132,4 +143,4 @@ def _carry_out(
             report.failed += one.rows
             report.reasons[one.why] += one.rows
             report.note("left", one.users)
-    told(report, journal.head, as_json)
+    return report, journal.head

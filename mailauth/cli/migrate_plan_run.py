@@ -219,7 +219,8 @@ def rules_of(named: dict[str, Any]) -> tuple[tuple[Rule, ...], Goal, str]:
     return rules, Goal(scheme.upper(), tuple(options.items())), _origin(named["origin"])
 
 
-def where_of(named: dict[str, Any], goal: Goal | None) -> Where:
+def where_of(named: dict[str, Any], goal: Goal | None, *, target: bool = False) -> Where:
+    """``target``: rows are to be added there, or were.  Raises UsageError, Refused, CannotObserve."""
     url = url_of(named["url"], named["url_fd"])
     version = Version.known(named["judge"]) if named["judge"] else None
     if url is None:
@@ -229,7 +230,8 @@ def where_of(named: dict[str, Any], goal: Goal | None) -> Where:
         config = read_config(dovecot)
         config = as_if(config, version) if version else config
         bind = bind_of(named)
-        return where.of_passdb(dovecot, config, named["passdb"], goal, named["rows_query"], bind)
+        number, query = named["passdb"], named["rows_query"]
+        return where.of_passdb(dovecot, config, number, goal, query, bind, target=target)
     if named.get("bind_dn") is not None:
         raise UsageError("--bind-dn is for the directory of a passdb, and --url names none: leave one out.")
     if named["config"] is not None or named["pid"] is not None or named["passdb"] is not None:

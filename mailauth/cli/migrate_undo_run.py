@@ -18,7 +18,7 @@ from mailauth.migrate.journal import Head
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.removal import Removing
 from mailauth.migrate.undo import Undoing
-from mailauth.migrate.where import Where, no_directory, opened
+from mailauth.migrate.where import Where, opened
 from mailauth.render.json import to_json
 from mailauth.render.migrate import prospect_text, removal_text
 from mailauth.stores.adding_elsewhere import opened as opened_target
@@ -36,7 +36,7 @@ def undo(
     head = journals.read_head(name)
     if all(named[one] is None for one in ("config", "pid", "url", "url_fd")):
         named["config"] = head.config
-    where = where_of(named, None)
+    where = where_of(named, None, target=bool(head.kind))
     damaged: list[int] = []
     batches = journals.entries(name, key, damaged)
     entries = sum(head.done.get(name, 0) for name in ("written", "changed", "locked"))
@@ -75,7 +75,7 @@ def undo(
 def _work(head: Head, where: Where, *, do_it: bool) -> Undoing | Removing:
     """What takes its batches back.  Raises UsageError, Refused, CannotObserve."""
     if head.kind:
-        return Removing(opened_target(where.dovecot, no_directory(where), {}), do_it)
+        return Removing(opened_target(where.dovecot, where.source, {}), do_it)
     with answering():
         return Undoing(opened(where, reading=not do_it), do_it)
 

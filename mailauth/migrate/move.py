@@ -5,7 +5,6 @@ the default scheme is where it goes.  Who is there already is never written over
 string, in other case, or twice, is listed and left.
 """
 
-import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -45,7 +44,6 @@ NO_PASSWORD = "no password is stored"  # noqa: S105 - an outcome
 NO_NAME = "the name is empty"
 NOT_UTF8 = "the name is not UTF-8"
 AS_IT_IS = "no scheme keeps its meaning: another default scheme would let others in, or nobody"
-_B64 = b"{PLAIN.B64}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +98,8 @@ class _Planning:
     accept_fields: bool
     each: Each | None
     adds: Pile[Swap]
+    known: Sequence[str]  # what the target said before
+    asked: list[tuple[Swap, bytes]] = field(default_factory=list, repr=False)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     users: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     shut: list[str] = field(default_factory=list)  # some of them
@@ -122,6 +122,7 @@ class _Planning:
                 self._is(user, "left", TWICE)
             else:
                 self._one(user, one.stored, there.get(folded(user), {}))
+        self._tried()
 
     def _is(self, user: str, what: str, why: str = "", beside: str = "") -> None:
         """``beside``: what belongs to this user alone."""
@@ -133,12 +134,11 @@ class _Planning:
 
     def _one(self, user: str, stored: bytes, names: Mapping[str, bytes]) -> None:
         """``names``: who has this name there, in any letters, with the digest of the string."""
-        new = carried(stored, self.reader)
-        if new is None:
+        own = carried(stored, self.reader)
+        if own is None:
             self._is(user, "left", AS_IT_IS)
             return
-        if self.target.unfit(new) and new.startswith(b"{PLAIN}"):
-            new = _B64 + base64.b64encode(new.removeprefix(b"{PLAIN}"))
+        new = self.target.form(own)
         if user in names:
             same = names[user] in (self.aside.digest(new), self.aside.digest(stored))
             self._is(user, *((THERE,) if same else ("left", OTHER)))
@@ -147,7 +147,7 @@ class _Planning:
         elif why := self._not_by_domain(user):
             self._is(user, "left", why)
         else:
-            self._added(user, new)
+            self._added(user, new, own)
 
     def _not_by_domain(self, user: str) -> str:
         with_domain, rows = self.aside.with_domain, self.aside.rows
@@ -155,16 +155,28 @@ class _Planning:
             return NO_DOMAIN if rows and with_domain == rows else ""
         return DOMAIN if rows and not with_domain else ""
 
-    def _added(self, user: str, new: bytes) -> None:
-        key = self.target.key(user)
-        if isinstance(key, str) or self.target.unfit(new):
-            self._is(user, "left", key if isinstance(key, str) else self.target.unfit(new))
-            return
-        self.adds.add(Swap(Row(key, user, None), new))
-        self._is(user, ADD)
-        if isinstance(parsed_by(self.reads, new), Flaw):
-            self.shut_out += 1
-            self.shut += [user] if len(self.shut) < _NAMED else []
+    def _added(self, user: str, new: bytes, own: bytes) -> None:
+        """``own``: the string in Dovecot's form."""
+        why = self.target.unfit(new)
+        key = why or self.target.key(user)
+        if isinstance(key, str):
+            self._is(user, "left", key)
+        else:
+            self.asked.append((Swap(Row(key, user, None), new), own))
+
+    def _tried(self) -> None:
+        """Those of a page that are to be added: the store may say of some that it will not."""
+        refused = dict(self.target.refused([one for one, _ in self.asked]))
+        for one, own in self.asked:
+            if why := refused.get(one.row.key):
+                self._is(one.row.user, "left", why)
+                continue
+            self.adds.add(one)
+            self._is(one.row.user, ADD)
+            if isinstance(parsed_by(self.reads, own), Flaw):
+                self.shut_out += 1
+                self.shut += [one.row.user] if len(self.shut) < _NAMED else []
+        self.asked.clear()
 
     def kinds(self) -> tuple[MoveKind, ...]:
         found = [
@@ -184,6 +196,7 @@ class _Planning:
             )
         if alike := self.aside.without_domain(_NAMED):
             yield f"names without a domain may be these users there: {', '.join(alike)}"
+        yield from (*self.known, *self.target.notes())
         yield (
             "strings alone are moved: uid, gid, home, quota and aliases are not; and nothing is removed where"
             f" they come from. Nobody is asked at {self.target.place} before Dovecot has it as a passdb"
@@ -210,7 +223,8 @@ def plan(
 
     Raises CannotObserve, and Refused with all that stops it.
     """
-    if stops := [one.says for one in target.obstacles() if one.stops]:
+    obstacles = target.obstacles()
+    if stops := [one.says for one in obstacles if one.stops]:
         raise Refused(f"CANNOT BE DONE: {'; '.join(stops)}.")
     looked = 0
     for rows in pages(target, None, _PAGE):
@@ -225,7 +239,8 @@ def plan(
         tell(looked := looked + len(some), 0)
     aside.ready()
     adds = aside.pile(Swap)
-    planning = _Planning(reader, reads or reader, target, aside, domain, accept_fields, each, adds)
+    known = [one.says for one in obstacles]
+    planning = _Planning(reader, reads or reader, target, aside, domain, accept_fields, each, adds, known)
     for some in _by(iter(source), lambda: BATCH):
         planning.page(some)
         tell(looked := looked + len(some), 0)

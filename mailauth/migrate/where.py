@@ -67,11 +67,13 @@ def of_passdb(
     goal: Goal | None,
     rows_query: str | None = None,
     bind: Bind | None = None,
+    *,
+    target: bool = False,
 ) -> Where:
     """``number``: which passdb, where there are several.  ``goal``: where hashes are to be made.
 
     ``rows_query``: SELECT user, password FROM the table, where the password query is not plain.
-    ``bind``: who writes to a directory; None: whom Dovecot asks as.
+    ``bind``: who writes to a directory; None: whom Dovecot asks as.  ``target``: rows are to be added.
 
     Raises UsageError, Refused, CannotObserve.
     """
@@ -84,7 +86,7 @@ def of_passdb(
         labels = ", ".join(one.label for one in chosen)
         raise UsageError(f"there are several passdbs ({labels}): choose one with --passdb NUMBER.")
     passdb = chosen[0]
-    source = passdb.source or of_directory(dovecot, config, passdb, bind)
+    source = passdb.source or of_directory(dovecot, config, passdb, bind, target=target)
     if bind and not isinstance(source, DirectorySource):
         raise UsageError(f"{passdb.label} is no directory: leave out --bind-dn.")
     if isinstance(source, SqlSource) and without_scheme(source.query):
@@ -116,16 +118,29 @@ def of_passdb(
 
 
 def of_directory(
-    dovecot: Installation, config: AuthConfig, passdb: Passdb, bind: Bind | None = None
+    dovecot: Installation,
+    config: AuthConfig,
+    passdb: Passdb,
+    bind: Bind | None = None,
+    *,
+    target: bool = False,
 ) -> DirectorySource:
-    """Raises Refused where the directory verifies by itself, UsageError, CannotObserve."""
-    if passdb.how != "lookup":
+    """``target``: strings are to be added, of the kind that its verifier takes.
+
+    Raises Refused where the directory verifies by itself what is there, UsageError, CannotObserve.
+    """
+    if passdb.how != "lookup" and not target:
         raise Refused(
             f"{passdb.label}: the directory verifies passwords itself (Dovecot binds as the user), and what"
             " is stored there is for it alone: Dovecot never reads it, and mailauth does not change it. The"
             " server's own settings say how it hashes (slapd: password-hash)."
         )
     asked = ldap_settings.read(config, passdb, dovecot)
+    if asked.template:
+        raise Refused(
+            f"{passdb.label}: Dovecot makes the name to bind as of a template ({asked.template}) and searches"
+            " nobody, so who has an entry does not show: name a configuration (-c) whose passdb has a filter."
+        )
     if bind:
         if not bind.insecure and (server := asked.in_the_clear):
             raise UsageError(
@@ -134,7 +149,7 @@ def of_directory(
             )
         asked = replace(asked, name=bind.name, password=bind.password.raw.decode("utf-8", "surrogateescape"))
     base, text = directory_rows.of_everybody(asked, config.version)
-    return DirectorySource(asked, base, text, config.version)
+    return DirectorySource(asked, base, text, config.version, verifies=asked.bind)
 
 
 def of_url(
@@ -148,11 +163,10 @@ def of_url(
     return Where(shown(url), source, reader, order, None, assumed=said)
 
 
-def no_directory(where: Where) -> Source:
-    """The store of a command that writes to no directory.  Raises Refused."""
+def no_directory(where: Where) -> None:
+    """For a command that writes to no directory.  Raises Refused."""
     if isinstance(where.source, DirectorySource):
         raise Refused(f"{where.label}: this command does not write to a directory.")
-    return where.source
 
 
 def opened(where: Where, *, reading: bool = False) -> Table:

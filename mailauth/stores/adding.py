@@ -3,6 +3,7 @@
 Written means read back in the same transaction.  A row that is there already is never touched.
 """
 
+import base64
 import random
 import re
 import time
@@ -37,6 +38,7 @@ from mailauth.stores.swaps import (
 _NOT_KEPT = "the store does not keep the row as it was written (a trigger, a rule, a policy, a column's type)"
 _STAYED = "the store does not let the row go (a trigger, a rule or a policy)"
 _TWO_PARTS = re.compile(r"CONCAT\(([^,()]+), '@', ([^,()]+)\)")
+_B64 = b"{PLAIN.B64}"
 _FILLED = re.compile(r"%([und])")
 
 
@@ -53,8 +55,17 @@ class Target(Paged, Protocol):
     def key(self, user: str) -> Key | str:
         """The user's key, or why the store cannot have one."""
 
+    def form(self, new: bytes) -> bytes:
+        """A string with its scheme, as the store has to hold it."""
+
     def unfit(self, new: bytes) -> str:
-        """Why the store cannot hold a string; "" where it can."""
+        """Why the store cannot hold a string in its form; "" where it can."""
+
+    def refused(self, swaps: Sequence[Swap]) -> Sequence[tuple[Key, str]]:
+        """Which would not be added, and why, where the store lets that be tried."""
+
+    def notes(self) -> Sequence[str]:
+        """What an administrator should know of those whom ``refused`` was asked about."""
 
     def add(self, swaps: Sequence[Swap]) -> Swapped:
         """``changed``: somebody of that name is there by now."""
@@ -83,8 +94,24 @@ def target_of(source: Source, fill: Mapping[str, str]) -> Target:
     return _FileTarget(FileTable(Path(source.path)))
 
 
+class _Untried:
+    """A store that says what it refuses when it is written, and holds any string as it is."""
+
+    __slots__ = ()
+
+    def form(self, new: bytes) -> bytes:
+        return new
+
+    def refused(self, swaps: Sequence[Swap]) -> Sequence[tuple[Key, str]]:
+        del swaps
+        return ()
+
+    def notes(self) -> Sequence[str]:
+        return ()
+
+
 @dataclass(slots=True)
-class _SqlTarget:
+class _SqlTarget(_Untried):
     """A database's table: the columns of the name, that of the string, and others that are filled."""
 
     table: tables.SqlTable
@@ -228,7 +255,7 @@ def _name(key: Key) -> str:
 
 
 @dataclass(slots=True)
-class _FileTarget:
+class _FileTarget(_Untried):
     """A passwd-file: new lines stand at its end."""
 
     file: FileTable
@@ -252,6 +279,11 @@ class _FileTarget:
         if not user or set(user) & set(":\n\r\0") or user[:1] == "#":
             return "a passwd-file cannot hold this name"
         return (user,)
+
+    def form(self, new: bytes) -> bytes:
+        if self.unfit(new) and new.startswith(b"{PLAIN}"):
+            return _B64 + base64.b64encode(new.removeprefix(b"{PLAIN}"))
+        return new
 
     def unfit(self, new: bytes) -> str:
         bad = set(new) & set(b":\n\r\0")

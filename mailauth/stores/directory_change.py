@@ -8,7 +8,7 @@ import os
 
 from mailauth.errors import Refused
 from mailauth.records import dataclass
-from mailauth.stores import dry_run, password_policy
+from mailauth.stores import directory_writes, dry_run, password_policy
 from mailauth.stores.directory_table import NO_TRIAL, DirectorySource, linked
 from mailauth.stores.directory_writes import Writing
 from mailauth.stores.swaps import Row, Swap
@@ -33,7 +33,8 @@ def exchange(source: DirectorySource, name: str, old: bytes, new: bytes) -> Exch
     with linked(source.directory) as link:
         if not dry_run.possible(link):
             raise Refused(f"{place}: {NO_TRIAL}.")
-        work = Writing(link, attribute, trial=True, policy=password_policy.there(link))
+        policy, asserts = password_policy.there(link), directory_writes.asserts(link)
+        work = Writing(link, attribute, trial=True, policy=policy, asserts=asserts)
         done = work.all([Swap(Row((name,), "", old), new)])
     if done.written:
         return Exchanged()

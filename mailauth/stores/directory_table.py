@@ -19,8 +19,15 @@ from mailauth.dovecot.variables import ExpandError, filled_with, values
 from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve, Refused
 from mailauth.records import dataclass
-from mailauth.stores import directory_rows, directory_writes, dry_run, libldap, password_policy
-from mailauth.stores.libldap import Connection, Entry, LdapError
+from mailauth.stores import (
+    directory_rows,
+    directory_verifies,
+    directory_writes,
+    dry_run,
+    libldap,
+    password_policy,
+)
+from mailauth.stores.libldap import Connection, Entry, LdapError, Reply
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped
 
 _SECONDS = 60  # for each answer
@@ -46,16 +53,22 @@ NO_TRIAL = (
 
 @dataclass(frozen=True, slots=True)
 class DirectorySource:
-    """A directory as whoever may write there asks it; ``base`` and ``text`` find all of its users."""
+    """A directory as whoever may write there asks it; ``base`` and ``text`` find all of its users.
+
+    ``verifies``: the directory itself does, when somebody binds, and Dovecot does not read the strings.
+    """
 
     directory: Directory
     base: str
     text: str
     version: Version
+    verifies: bool = False
 
     @property
     def attribute(self) -> str:
         """The one that is the password as it is.  Raises Refused."""
+        if self.verifies:
+            return directory_verifies.ATTRIBUTE
         named = [one for one in self.directory.fields if one.name in entryfields.PASSWORDS]
         if len(named) == 1 and named[0].name == "password" and (found := entryfields.alone(named[0])):
             return found
@@ -75,6 +88,7 @@ class DirectoryTable:
     _identity: str
     _dry: bool  # whether the server can try a change
     _policy: bool  # whether it is slapd with a password policy
+    _asserts: bool  # whether it can see to it that nothing is there before a change
     width: int | None = None
     apart: bool = False
     _pages: Generator[Row] | None = None
@@ -115,13 +129,20 @@ class DirectoryTable:
         return Row((entry.name,), _shown(user), found[0] if found else None)
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
-        with self._linked() as link:
-            there = directory_writes.read(link, [str(key[0]) for key in keys], self.attribute)
         return [
             Row(key, _shown(str(key[0])), found[0] if found else None)
-            for key in keys
-            if (found := there.get(str(key[0]))) is not None
+            for key, found in self.values(keys).items()
         ]
+
+    def values(self, keys: Sequence[Key]) -> dict[Key, tuple[bytes, ...]]:
+        """All strings of each entry; those that are gone are left out."""
+        with self._linked() as link:
+            there = directory_writes.read(link, [str(key[0]) for key in keys], self.attribute)
+        return {key: found for key in keys if (found := there.get(str(key[0]))) is not None}
+
+    @property
+    def is_slapd(self) -> bool:
+        return self._dry
 
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
         directory, version = self.source.directory, self.source.version
@@ -149,6 +170,41 @@ class DirectoryTable:
                 found += password_policy.obstacles(link, self.source.base)
         return [Obstacle(says, stops=True), *found] if says else found
 
+    def refused(self, swaps: Sequence[Swap]) -> dict[Key, str]:
+        """Entries without a string that would not take the new one, and why: each is tried, and none written.
+
+        Nothing of a server that makes no trial.
+        """
+        if not self._dry:
+            return {}
+        with self._linked() as link:
+            found = directory_writes.held(link, swaps) if self._policy else {}
+            for one in swaps:
+                if one.row.key not in found and (says := self._tried(link, one)):
+                    found[one.row.key] = says
+        return found
+
+    def _tried(self, link: Connection, one: Swap) -> str:
+        pair = ((), (one.new,))
+        controls = [directory_writes.absent(self.attribute)] if self._asserts else []
+        done = dry_run.exchange(link, str(one.row.key[0]), self.attribute, pair, _SECONDS, controls)
+        if done.code in directory_writes.CHANGED:
+            return f"the entry is gone, or has a string that {self._who} may not read"
+        if done.code:
+            return directory_writes.why(Reply(done.code, done.says), pair)
+        return directory_writes.MAKES_OTHER if done.made_other else ""
+
+    @property
+    def _who(self) -> str:
+        return self.source.directory.name or "anonymous"
+
+    def adding(self) -> Sequence[Obstacle]:
+        """What to know before strings are put where none are; what stops one of them, ``refused`` says."""
+        if not self._dry:
+            return (Obstacle(_NO_DRY_RUN),)
+        with self._linked() as link:
+            return tuple(password_policy.obstacles(link, self.source.base)) if self._policy else ()
+
     def _refusing(self, link: Connection) -> str:
         """Why the server would not exchange the string of the first entry that has one; "" where it would."""
         directory, attribute = self.source.directory, self.attribute
@@ -166,17 +222,18 @@ class DirectoryTable:
             return ""
         if not done.code:
             return directory_writes.MAKES_OTHER if done.made_other else ""
-        who = directory.name or "anonymous"
         more = ": give a name that may, with --bind-dn" if done.code == _INSUFFICIENT else ""
         if self._policy and done.code == _UNWILLING:
             more = ": where a password policy (ppolicy) counts, the database's rootdn alone may"
-        return f"{who} may not exchange {attribute}: the server says {done.says!r} ({done.code}){more}"
+        return f"{self._who} may not exchange {attribute}: the server says {done.says!r} ({done.code}){more}"
 
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         if self._stop:
             raise Refused(f"{self.place}: {self._stop}; stopped.")
         with self._linked() as link:
-            work = directory_writes.Writing(link, self.attribute, trial=self._dry, policy=self._policy)
+            work = directory_writes.Writing(
+                link, self.attribute, trial=self._dry, policy=self._policy, asserts=self._asserts
+            )
             with link.ending(_MOST):
                 done = work.all(swaps)
         self._stop = work.stop
@@ -209,13 +266,13 @@ def opened(source: DirectorySource) -> DirectoryTable:
     with linked(directory) as link:
         _, base = link.search(source.base, "base", "(objectClass=*)", ("entryUUID",), most=1)
         dry = dry_run.possible(link)
+        asserts = directory_writes.asserts(link)
         policy = dry and attribute.lower() == password_policy.ATTRIBUTE and password_policy.there(link)
     known = dict(base.values).get("entryuuid", ())
     which = f"entryUUID {known[0].decode('ascii', 'replace')}" if known else directory.uris
     identity = f"directory {which}, {source.base}, {attribute}"
-    return DirectoryTable(
-        source, attribute, f"{attribute} below {source.base}, at {directory.uris}", identity, dry, policy
-    )
+    place = f"{attribute} below {source.base}, at {directory.uris}"
+    return DirectoryTable(source, attribute, place, identity, dry, policy, asserts)
 
 
 def begin(directory: Directory) -> None:
@@ -249,11 +306,16 @@ def linked(directory: Directory) -> Iterator[Connection]:
             link.bind(directory.name, directory.password)
             yield link
     except LdapError as why:
-        says = f"{directory.uris}: as {directory.name or 'anonymous'}: {directory_writes.words(why.says)}"
-        if why.code in directory_writes.NO_ANSWER:
-            raise CannotObserve(f"{says} ({why.code}).") from None
-        also = "; not all entries were read: its limit must be raised" if why.code == _SIZE_LIMIT else ""
-        raise Refused(f"{says} ({why.code}){also}.") from None
+        raise refusal(directory, why) from None
+
+
+def refusal(directory: Directory, why: LdapError) -> Refused | CannotObserve:
+    """CannotObserve where there is no answer, Refused where the server says no."""
+    says = f"{directory.uris}: as {directory.name or 'anonymous'}: {directory_writes.words(why.says)}"
+    if why.code in directory_writes.NO_ANSWER:
+        return CannotObserve(f"{says} ({why.code}).")
+    also = "; not all entries were read: its limit must be raised" if why.code == _SIZE_LIMIT else ""
+    return Refused(f"{says} ({why.code}){also}.")
 
 
 def _bracketed(text: str) -> str:

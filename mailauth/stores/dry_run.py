@@ -36,7 +36,12 @@ def possible(link: Connection) -> bool:
 
 
 def exchange(
-    link: Connection, name: str, attribute: str, values: tuple[Sequence[bytes], Sequence[bytes]], seconds: int
+    link: Connection,
+    name: str,
+    attribute: str,
+    values: tuple[Sequence[bytes], Sequence[bytes]],
+    seconds: int,
+    controls: Sequence[tuple[str, bytes]] = (),
 ) -> Dry:
     """Of the first values for the others.  Raises LdapError where there is no answer.
 
@@ -44,7 +49,7 @@ def exchange(
     """
 
     def tried(steps: Steps) -> Dry:
-        number = link.send_exchange(name, attribute, steps, ((_NOOP, True),))
+        number = link.send_exchange(name, attribute, steps, ((_NOOP, b""), *controls))
         reply = link.reply(number, seconds, attribute)
         if reply.code == 0:  # what no slapd of ours does
             link.reply(link.send_exchange(name, attribute, values[::-1]), seconds, attribute)

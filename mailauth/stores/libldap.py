@@ -143,16 +143,16 @@ class Connection:
         name: str,
         attribute: str,
         steps: Sequence[Sequence[bytes]],
-        controls: Sequence[tuple[str, bool]] = (),
+        controls: Sequence[tuple[str, bytes]] = (),
     ) -> int:
         """Delete values, and add values, by turns, in one modification; returns what ``reply`` takes.
 
-        ``controls``: OID, and whether a server that does not know it must refuse.
+        ``controls``: OID and value, b"" for none; a server that does not know one must refuse.
         """
         kinds = itertools.cycle((_DELETE, _ADD))
         made = [change(kind, _raw(attribute), some) for kind, some in zip(kinds, steps, strict=False) if some]
         changes = (ctypes.c_void_p * (len(made) + 1))(*[ctypes.addressof(one) for one, _ in made], None)
-        asked = [Control(oid.encode(), Value(), bytes([critical])) for oid, critical in controls]
+        asked = [Control(oid.encode(), Value.of(raw) if raw else Value(), b"\1") for oid, raw in controls]
         along = (ctypes.c_void_p * (len(asked) + 1))(*[ctypes.addressof(one) for one in asked], None)
         number = ctypes.c_int()
         self._check(
