@@ -45,7 +45,6 @@ EVERYWHERE: tuple[tuple[str, str, bool, set[str]], ...] = (
     ("disabled", lookup('return dovecot.auth.PASSDB_RESULT_USER_DISABLED, "x"'), False, {"LUA005"}),
     ("unknown", lookup('return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, "x"'), False, {"USER001"}),
     ("an error", lookup("local none = nil; return none.more"), False, {"LUA006"}),
-    ("no number", lookup('return "x", {}'), False, {"LUA003"}),
     ("an internal failure", lookup(f'{AWAY}, "x"'), False, {"LUA006"}),
 )
 
