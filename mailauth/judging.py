@@ -38,6 +38,7 @@ from mailauth.evidence.lookup import Unseen
 from mailauth.evidence.userdb import PROXIED
 from mailauth.finding import Bears, Certainty, Finding, Problem, Rule, Severity, Undecided
 from mailauth.stores.store import Outcome
+from mailauth.unread_files import without_files
 
 Facts = Mapping[type[Evidence], Fact]
 Judged = tuple[list[Finding], list[Undecided]]
@@ -257,8 +258,8 @@ def _on_the_way(
         if bears is Bears.UNKNOWN_USER:
             return None  # HASH023 says that any password logs in
         return replace(lowered(problem, _LETS_ANYONE_IN), certainty=problem.certainty)
-    if bears is Bears.CLOSED_FILE and (by := _without_files(lookups, facts)):
-        return replace(lowered(problem, f"{by} still lets the user in."), certainty=problem.certainty)
+    if bears is Bears.CLOSED_FILE and (by := without_files(lookups, facts)):
+        return replace(lowered(problem, by), certainty=problem.certainty)
     if bears in _OF_ENTRY and end.lets_in and end.decided_by != _number(rule, facts):
         by = next((step.passdb for step in end.steps if step.number == end.decided_by), "another passdb")
         also = f"That holds for this passdb alone: a password that {by} takes logs in."
@@ -266,23 +267,6 @@ def _on_the_way(
             also = f"{by} still lets the user in."
         return replace(lowered(problem, also), certainty=problem.certainty)
     return problem
-
-
-def _without_files(lookups: LookedUp, facts: Facts) -> str:
-    """The passdb that lets the user in where only files of other passdbs cannot be read; "" for none.
-
-    To Dovecot that is an internal failure of theirs, and result_internalfail lets it go on.
-    """
-    files, right = facts.get(AuthFiles), lookups.right
-    if not isinstance(files, AuthFiles) or right is None or not right.lets_in:
-        return ""
-    closed = {one.path for one in files.files if one.missing or one.stopped_by}
-    places = {one.number: one.place.rpartition(":")[0] or one.place for one in lookups.answers}
-    whole = {one.place for one in lookups.answers if one.failure}
-    decides = next((one for one in lookups.answers if one.number == right.decided_by), None)
-    if not closed or decides is None or not closed <= whole | set(places.values()):
-        return ""
-    return "" if places[decides.number] in closed else decides.passdb
 
 
 def _past(bears: Bears, problem: Problem, unseen: Sequence[Unseen], facts: Facts) -> Problem | Unobserved:

@@ -5,8 +5,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from tests.cli.running import mailauth
+from tests.field.chains import passwd_file
+from tests.field.chains import server as chained
 from tests.field.rig import Rig
 from tests.field.stacks import SECRET, by_name
 from tests.field.test_red import USER, sqlite
@@ -103,3 +106,25 @@ def test_a_file_that_is_not_there_before_a_database(rig: Callable[..., Rig]) -> 
     assert {found["severity"] for found in nobody["findings"] if found["code"] == "CONF015"} == {
         "blocks login"
     }
+
+
+def test_a_user_in_a_closed_file_and_in_another(rig: Callable[..., Rig], dovecot_version: str) -> None:
+    """Dovecot goes on to the second file: which password logs in depends on whose it is."""
+    words = ("of the first", SECRET)
+    first, second = (generate("SHA512-CRYPT", Password.of(one), user="") for one in words)
+    parts = passwd_file({USER: first}, "a"), passwd_file({USER: second}, "b")
+    one = chained(rig, dovecot_version, *parts)
+    (one.folder / "a").chmod(0o600)
+    os.chown(one.folder / "a", 0, 0)
+    one.restart()
+    assert [one.login(USER, word.encode()).ok for word in words] == [False, True]
+    for given, severity, says in (
+        (None, "risk", "a password that passdb 2 (passwd-file) takes logs in"),
+        (SECRET, "risk", "passdb 2 (passwd-file) still lets the user in"),
+        ("of the first", "blocks login", ""),
+    ):
+        how = ("--password-stdin",) if given else ()
+        told = mailauth("diagnose", USER, *how, "--json", "--pid", str(one.master_pid), feed=given or "")
+        found = {each["code"]: each for each in json.loads(told.stdout)["findings"]}
+        assert found["CONF012"]["severity"] == severity, (given, told.stdout)
+        assert says in found["CONF012"]["says"]
