@@ -14,6 +14,7 @@ ATTRIBUTE = "userPassword"
 """Whose values slapd verifies: RFC 4513 section 5.1.3, RFC 4519 section 2.41."""
 _SCHEME = re.compile(rb"\{([^}]*)\}")
 _CORE = frozenset({"", "SSHA", "SHA", "SMD5", "MD5", "CLEARTEXT"})
+_ALONE = _CORE | {"CRYPT"}  # crypt(3) is built in
 _MODULES = {
     "CRYPT": "a crypt(3) that has their kind, as Linux's libxcrypt",
     "ARGON2": "the module argon2",
@@ -36,7 +37,7 @@ def is_known(stored: bytes) -> bool:
 
 def by_itself(scheme: str) -> bool:
     """Whether slapd verifies strings of that scheme without a module."""
-    return scheme in _CORE or scheme == "CRYPT"
+    return scheme in _ALONE
 
 
 def needs(stored: bytes) -> str:
