@@ -30,6 +30,7 @@ from mailauth.stores.string_counts import files_of
 
 # Settings that hold a secret; where a value holds one among other words, it has password= in it.
 _SECRETS = re.compile(r"(?:^|_)(?:password|dnpass|api_key|api_header|client_secret|hash_nonce)$")
+_VARIABLE = re.compile(r"%\{[^{}]*\}")
 _WITH_SECRETS = frozenset({"connect", "args", "uris"})
 _MOST_FILES = 1000  # of a path with variables
 
@@ -137,8 +138,8 @@ def _secrets(scene: Scene, file: str, *, ext: bool = False) -> dict[str, tuple[s
     except CannotObserve:
         return {}
     for one in (setting for block in tree.walk() for setting in block.settings):
-        if one.value.startswith(("<", "%{env:")):
-            continue
+        if one.value.startswith("<") or not _VARIABLE.sub("", one.value).strip():
+            continue  # in another file, or what a variable brings: %{env:...}, %{ldap:userPassword}
         hidden = one.name in _WITH_SECRETS and "password=" in one.value
         if hidden or (one.value and _SECRETS.search(one.name)):
             found.setdefault(one.file, []).append(f"{one.place} {one.name}")

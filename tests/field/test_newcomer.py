@@ -1,5 +1,6 @@
 """What somebody stumbled over who typed what is printed, on a server that is not where it usually is."""
 
+import json
 import os
 import re
 import subprocess
@@ -278,3 +279,14 @@ def test_default_fields_count_where_no_worker_asks(lab: Callable[..., Lab], stor
         assert forbidden == (store == "passwd-file")
         found = {each.rule.code for each in diagnose(Target("alice", at_pid(one.master_pid, None))).findings}
         assert found == ({"USER005"} if forbidden else set())
+
+
+def test_a_variable_is_no_secret(lab: Callable[..., Lab]) -> None:
+    """The password with which Dovecot binds is one; a template that takes the hash from an entry is not."""
+    with lab("2.4.1", "ldap", {"alice": GOOD}) as one:
+        assert "password = %{ldap:" in one.config.read_text()
+        one.config.chmod(0o644)
+        told = mailauth("diagnose", "alice", "--json", "--pid", str(one.master_pid))
+        [found] = [each for each in json.loads(told.stdout)["findings"] if each["code"] == "CONF013"]
+        assert " ldap_auth_dn_password" in found["says"]
+        assert " password" not in found["says"]
