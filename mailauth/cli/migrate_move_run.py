@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mailauth.cli.migrate_bind import bind_of
 from mailauth.cli.migrate_journal import Sealing, fresh_journal
 from mailauth.cli.migrate_plan_run import flush, told, where_of
 from mailauth.cli.migrate_stop import Stop
@@ -87,6 +88,8 @@ def _target(
     """Raises UsageError."""
     if sum(one is not None for one in (to, to_fd, number)) != 1:
         raise UsageError("say where to: --to URL, --to-fd FD or --to-passdb N.")
+    if named["bind_dn"] is None:
+        bind_of(named)  # what goes with it is refused
     own = dict.fromkeys(named) | {"rows_query": query} | {name: named[name] for name in _BIND}
     if number is not None:
         own |= {"config": named["config"], "pid": named["pid"], "passdb": number}

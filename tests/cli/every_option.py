@@ -131,8 +131,12 @@ ROWS: dict[str, Row] = {
     ),
     "migrate move": Row(
         f"{_STORE} --to --to-passdb --to-rows-query --fill --domain --accept-field-loss --seal-to --rate"
-        " --users-out --apply --json",
-        {"--to sqlite:x": "--to-fd --to-passdb=1 --default-scheme=PLAIN"},
+        f" --users-out --apply --json {_BIND}",
+        {
+            "--to sqlite:x": "--to-fd --to-passdb=1 --default-scheme=PLAIN --bind-dn=x --insecure"
+            " --bind-password-fd --bind-password-file",
+            "--to-passdb 1": "--insecure --bind-password-fd --bind-password-file",
+        },
     ),
     "migrate on-login disable": Row(f"{_DOVECOT} --name --apply --json"),
     "migrate on-login enable": Row(
