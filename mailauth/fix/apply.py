@@ -355,6 +355,8 @@ class _Work:
             words = ["mailauth", "fix", blocking[0].rule.code, *([target.user] if target.user else [])]
             again = shlex.join([*words, *options(target.dovecot)])
             self.notes.append(f"still found: {left}; fix it next: {again}")
+        elif target.user and target.password is None:
+            self.notes.append("nothing found blocks the login any more; none was tried: -p has one made.")
         self.notes += [
             f"{one.rule.code} could not be decided." for one in after.undecided if one.rule.code in codes
         ]
