@@ -244,11 +244,12 @@ def test_the_cache_is_verified_by_another_service(lab: Callable[..., Lab]) -> No
 def test_a_passdb_that_cannot_be_read_is_undecided(
     lab: Callable[..., Lab], memory: Mailauth, dovecot_version: str
 ) -> None:
-    pam = "passdb {\n  driver = pam\n}\n" if dovecot_version < "2.4" else "passdb pam {\n}\n"
-    with lab(dovecot_version, "passwd-file", {"alice": "{PLAIN}secret"}, pam) as one:
+    old, new = "driver = imap\n  args = host=127.0.0.1 port=1", "imapc_host = 127.0.0.1\n  imapc_port = 1"
+    imap = f"passdb {{\n  {old}\n}}\n" if dovecot_version < "2.4" else f"passdb imap {{\n  {new}\n}}\n"
+    with lab(dovecot_version, "passwd-file", {"alice": "{PLAIN}secret"}, imap) as one:
         ran = memory("fit", "--pid", str(one.master_pid))
     assert ran.status == 3
-    assert "passdb 2 (pam): UNDECIDED" in ran.out
+    assert "passdb 2 (imap): UNDECIDED" in ran.out
     assert "no hash there takes memory worth mentioning." in ran.out
 
 
