@@ -35,4 +35,9 @@ def no_such_column(lookups: LookedUp) -> Problem | None:
     ):
         advice = "Put '...' around the variable in the password query (<place>): without, or in \"...\", the"
         advice += " database takes the user's name for a column's."
+    elif any(failure.missing.lower() == "password" for _, failure in lookups.failures(Failing.COLUMN)):
+        advice = (
+            "In the password query (<place>) select the column that has the hash AS password: by that name"
+        )
+        advice += " Dovecot takes it from the result."
     return database_case.problem(lookups, advice, Failing.COLUMN)

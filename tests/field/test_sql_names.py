@@ -149,3 +149,15 @@ def test_a_query_that_returns_no_name(rig: MakeRig, name: str, typed: str, words
     assert one.filled(words) in told, told
     assert "as it is given" not in told
     assert "or log in as 'Alice@example.org'" not in told, "it is looked up in lower case, whatever is typed"
+
+
+def test_the_hash_is_in_a_column_of_another_name(rig: MakeRig) -> None:
+    """Its name alone in the query would be DB010: the result's column has to be called password."""
+    one = sqlite(rig, "SELECT password FROM mailbox WHERE username = '%u'")
+    one.sql("ALTER TABLE mailbox RENAME COLUMN password TO crypted")
+    told = said(one)
+    assert "DB004" in told, told
+    assert "select the column that has the hash AS password" in told
+    one.edit("sql.conf", "SELECT password", "SELECT crypted AS password")
+    one.restart()
+    assert one.login(USER, SECRET.encode()).ok
