@@ -19,10 +19,10 @@ from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
 
 _ADVICE = {
-    Why.LOCKED: "Unlock the account: passwd -u USER.",
-    Why.NO_PASSWORD: "Set a password: passwd USER.",
-    Why.PREFIX: "Remove the braces from /etc/shadow (vipw -s), or set the password again: passwd USER.",
-    Why.NO_ROW: "Make the row: pwconv; then set a password: passwd USER.",
+    Why.LOCKED: "passwd -u USER unlocks the account.",
+    Why.NO_PASSWORD: "Set a password (passwd USER).",
+    Why.PREFIX: "Remove the braces from /etc/shadow (vipw -s), or set the password again (passwd USER).",
+    Why.NO_ROW: "Make the row (pwconv), then set a password (passwd USER).",
 }
 
 

@@ -18,8 +18,8 @@ from mailauth.rules import account_case
 from mailauth.stores.pam_modules import Why
 
 _ADVICE = {
-    Why.EXPIRED: "Let the account go on: chage -E -1 USER.",
-    Why.AGED: "Set a new password (passwd USER), or let it get older: chage -M -1 USER.",
+    Why.EXPIRED: "chage -E -1 USER lets the account go on.",
+    Why.AGED: "Set a new password (passwd USER), or let it get older (chage -M -1 USER).",
 }
 
 

@@ -25,7 +25,7 @@ def column_cut_it(stored: StoredHash, column: StoredColumn) -> bool:
 
 
 # What hash new prints has a {SCHEME} before it, which crypt(3) does not take.
-BY_THE_SYSTEM = Remedy(summary="Set the user's password again with the system's tools: passwd USER.")
+BY_THE_SYSTEM = Remedy(summary="Set the user's password again with the system's tools (passwd USER).")
 _LOST = "Set the user's password again: nothing can bring back what is lost."
 
 

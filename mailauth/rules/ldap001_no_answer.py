@@ -11,7 +11,8 @@ How we know
     filter, as the user of the system that auth runs as.  The code is the server's (RFC 4511), or libldap's
     where it is below 0.  The user's own password was sent to nobody.
 What to do
-    Fix what the server's message names.
+    Fix what the server's message names.  Where the bind is refused, ldapwhoami -x -H ADDRESS -D NAME -W shows
+    whether name and password are right; ask whoever runs the directory for them.
 """
 
 from mailauth.evidence import DirectoryAnswers, Logins, LogWindow
@@ -31,7 +32,8 @@ _ADVICE = {
     ),
     Directed.WANTS_TLS: "Turn TLS on in <settings>: StartTLS, or an address with ldaps.",
     Directed.CREDENTIALS: (
-        "Correct the name or the password with which Dovecot binds (<name>), in <settings>."
+        "Correct the name or the password with which Dovecot binds (<name>): ldap_auth_dn and"
+        " ldap_auth_dn_password (2.3: dn and dnpass) of <settings>; then reload."
     ),
     Directed.FILTER: "Correct the filter in <settings>: count its parentheses.",
     Directed.REFUSED: "Let <name> search there, by the server's rules; it is set in <settings>.",

@@ -201,7 +201,7 @@ def test_what_stays_open_and_what_does_not(proof: Make, dovecot_version: str) ->
     one.finds({"PASS001"}, password=b"another")
     one.lab.set_password("alice", HASH[:-4])
     (cut,) = one.finds({"HASH005"}, password=SECRET)
-    assert cut.problem.remedy.summary.endswith("with the system's tools: passwd USER.")
+    assert cut.problem.remedy.summary.endswith("with the system's tools (passwd USER).")
     one.lab.set_password("alice", HASH)
     deep = "auth substack common-auth\naccount include common-account\n"
     store(one.lab).set_services({"dovecot": deep})
