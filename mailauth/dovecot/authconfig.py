@@ -16,6 +16,8 @@ SERVICES: tuple[ServiceName, ...] = ("auth", "auth-worker")
 # These block, so Dovecot gives them to a worker, which also verifies the hash.
 # Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/passdb-*.c ("blocking"), driver-{mysql,sqlite}.c
 # (SQL_DB_FLAG_BLOCKING); mysql, sqlite, pam, passwd, shadow, lua and dict measured.
+OF_THE_SYSTEM = frozenset({"pam", "shadow", "passwd"})
+"""Drivers whose users are the machine's accounts."""
 BLOCKING_DRIVERS = frozenset({"mysql", "sqlite", "pam", "shadow", "passwd", "bsdauth", "lua", "dict"})
 # Those of them that can be set not to go to the worker: by "blocking=no" in args (2.3), by
 # passdb_use_worker = no (2.4).  Source: the preinit functions of 2.3.13 to 2.3.21.1; passdb_preinit() of

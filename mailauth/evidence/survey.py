@@ -1,6 +1,6 @@
 """Every row of the stores: what a Dovecot makes of them, and whether the largest fits."""
 
-from mailauth.dovecot.authconfig import Passdb, SqlSource
+from mailauth.dovecot.authconfig import OF_THE_SYSTEM, Passdb, SqlSource
 from mailauth.dovecot.misfit import Misfit
 from mailauth.dovecot.version import Version
 from mailauth.evidence.fact import Evidence
@@ -24,7 +24,7 @@ class Surveyed:
     @property
     def of_the_system(self) -> bool:
         """Its rows are the machine's accounts: passwd(1) changes their passwords, and mailauth does not."""
-        return self.passdb.driver in ("pam", "shadow", "passwd")
+        return self.passdb.driver in OF_THE_SYSTEM
 
     @property
     def several(self) -> tuple[str, ...]:

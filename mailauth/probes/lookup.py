@@ -6,7 +6,15 @@ from dataclasses import replace
 from functools import partial
 
 from mailauth import hashes
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, ServiceName, SqlSource, StaticSource
+from mailauth.dovecot.authconfig import (
+    OF_THE_SYSTEM,
+    AuthConfig,
+    FileSource,
+    Passdb,
+    ServiceName,
+    SqlSource,
+    StaticSource,
+)
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.environment import environment, of_this_machine
 from mailauth.dovecot.username import UserNames, normalise
@@ -339,7 +347,7 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
         )
     if passdb.driver == "ldap":
         return directed.lookup(scene, passdb, known)
-    if passdb.driver in system_accounts.DRIVERS:
+    if passdb.driver in OF_THE_SYSTEM:
         asked = system_accounts.ask(scene, passdb, known["user"], filled)
         return system_accounts.check(asked, passdb, on_demand=scene.asks_pam and scene.password is not None)
     if passdb.driver == "lua" and scene.asks_lua:

@@ -9,12 +9,11 @@ from dataclasses import replace
 from itertools import islice
 
 from mailauth import lines
-from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
+from mailauth.dovecot.authconfig import OF_THE_SYSTEM, FileSource, Passdb, SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Disabled, NearName
 from mailauth.probes import client_values, name_forms
 from mailauth.probes.scene import Scene
-from mailauth.probes.system_accounts import DRIVERS
 from mailauth.stores import joined, loosened, passwd_file
 from mailauth.stores.conditions import Part
 from mailauth.stores.store import Failing, Outcome, Record
@@ -34,7 +33,7 @@ def names(passdbs: tuple[Passdb, ...], scene: Scene, ask: Ask) -> tuple[NearName
                 found += _in_file(passdb, scene, ask)
             elif isinstance(passdb.source, SqlSource):
                 found += _in_database(passdb, passdb.source, scene, ask)
-            elif passdb.driver in DRIVERS:
+            elif passdb.driver in OF_THE_SYSTEM:
                 found += _of_the_system(passdb, scene, ask)
         except CannotObserve:
             continue  # what could not be asked is no finding; that nobody was found has been said

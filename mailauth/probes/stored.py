@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mailauth import digits, hashes
-from mailauth.dovecot.authconfig import FileSource, Passdb, SqlSource
+from mailauth.dovecot.authconfig import OF_THE_SYSTEM, FileSource, Passdb, SqlSource
 from mailauth.dovecot.variables import used
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
@@ -27,7 +27,6 @@ from mailauth.probes.crypt_library import lacks
 from mailauth.probes.lookup import ask_sql, fill_for, parsed
 from mailauth.probes.readers import reader_of
 from mailauth.probes.scene import Case, Scene
-from mailauth.probes.system_accounts import DRIVERS
 from mailauth.probes.walk import WalkEntry
 from mailauth.stores import passwd_file, query, schema
 from mailauth.stores.databases import DATABASES
@@ -51,7 +50,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
             *(source, shown, named, length, memory, flaw.reason, flaw.verdict, damage),
             passdb=case.passdb.number,
             made=of,
-            of_system=case.passdb.driver in DRIVERS,
+            of_system=case.passdb.driver in OF_THE_SYSTEM,
             goes_on=_goes_on(case, scene) if damage and damage.kind is Kind.CUT else 0,
             behind=case.record.behind,
         )
@@ -62,7 +61,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
         *(source, parsed.shown, parsed.scheme.name, length, memory, "", None, damage, seconds),
         passdb=case.passdb.number,
         made=of,
-        of_system=case.passdb.driver in DRIVERS,
+        of_system=case.passdb.driver in OF_THE_SYSTEM,
     )
 
 

@@ -2,9 +2,10 @@
 
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mailauth.dovecot import children, ldap_settings
-from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, Source, SqlSource
+from mailauth.dovecot.authconfig import OF_THE_SYSTEM, AuthConfig, FileSource, Passdb, Source, SqlSource
 from mailauth.dovecot.defaults import default_scheme as usual_scheme
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.ldap_settings import Directory
@@ -15,13 +16,20 @@ from mailauth.errors import CannotObserve, joined
 from mailauth.evidence import Surveyed, Surveys, Unseen
 from mailauth.evidence.survey import NEEDS_NONE
 from mailauth.hashes.damaged import Reader
-from mailauth.probes import accounts, system_accounts, system_survey
+from mailauth.later import later
+from mailauth.probes import accounts
 from mailauth.probes.readers import reader_of
 from mailauth.records import dataclass
 from mailauth.stores import directory_rows, sql, string_counts
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.rows import Survey
 from mailauth.stores.string_counts import Progress, Question, Tally
+
+if TYPE_CHECKING:
+    from mailauth.probes import system_accounts, system_survey
+else:
+    system_accounts = later("mailauth.probes.system_accounts")  # a part of every check's start
+    system_survey = later("mailauth.probes.system_survey")
 
 _WHOLE = 3600.0  # seconds for all of one store; a server that never ends its answer would keep us for ever
 
@@ -55,10 +63,9 @@ def observe_surveys(ask: Ask) -> Surveys:
         except CannotObserve as why:
             problems.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
         else:
-            of_the_system = passdb.driver in system_accounts.DRIVERS  # crypt(3)'s strings, by any default
-            found.append(
-                Surveyed(system_accounts.verifying(passdb), seen, passdb.scheme_set or of_the_system)
-            )
+            of_the_system = passdb.driver in OF_THE_SYSTEM  # crypt(3)'s strings, by any default
+            read = system_accounts.verifying(passdb) if of_the_system else passdb
+            found.append(Surveyed(read, seen, passdb.scheme_set or of_the_system))
     if not found:
         if problems:
             raise joined(problems)
@@ -78,7 +85,7 @@ def survey_passdb(ask: Ask, passdb: Passdb) -> Survey:
     question = Question(reader_of(ask.config, passdb), ask.names, today)
     if passdb.how == "lookup":
         return _of_directory(ask, passdb, question)
-    if passdb.driver in system_accounts.DRIVERS:
+    if passdb.driver in OF_THE_SYSTEM:
         return system_survey.survey(ask.dovecot, ask.today or ask.config, passdb, question)
     if source is None:
         raise CannotObserve(passdb.source_problem)

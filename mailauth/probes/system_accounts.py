@@ -19,7 +19,6 @@ from mailauth.stores.pam_line import Line, Service
 from mailauth.stores.pam_modules import Said, Seen, Why
 from mailauth.stores.store import Outcome, Record
 
-DRIVERS = ("pam", "shadow", "passwd")
 _NO_MATCH = ("", "*", "!")  # IS_VALID_PASSWD, src/auth/passdb-*.c: what such a field begins with
 # What of PAM ends the login: pam_verify_plain_call(), src/auth/passdb-pam.c of 2.3.19.1 and 2.4.1.
 _ENDS = frozenset({"new_authtok_reqd", "acct_expired"})

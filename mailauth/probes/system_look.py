@@ -1,6 +1,6 @@
 """Look at the system's accounts for the rules about them: this user's, or one that is well."""
 
-from mailauth.dovecot.authconfig import Passdb
+from mailauth.dovecot.authconfig import OF_THE_SYSTEM, Passdb
 from mailauth.evidence import NotApplicable, SystemAccounts
 from mailauth.probes import system_accounts
 from mailauth.probes.lookup import fill_for
@@ -34,5 +34,5 @@ def of_accounts(scene: Scene) -> list[Passdb]:
     return [
         one
         for one in scene.config.passdbs
-        if one.driver in system_accounts.DRIVERS and not one.deny and not one.master and one.takes(mechanism)
+        if one.driver in OF_THE_SYSTEM and not one.deny and not one.master and one.takes(mechanism)
     ]

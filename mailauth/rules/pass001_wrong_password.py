@@ -12,6 +12,7 @@ What to do
     Use the right password, or set a new one.
 """
 
+from mailauth.dovecot.authconfig import OF_THE_SYSTEM
 from mailauth.dovecot.drivers import Question
 from mailauth.evidence import Configured, LookedUp, PasswordCheck, PasswordElsewhere, PasswordVariant
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
@@ -19,8 +20,6 @@ from mailauth.hashes import Verdict
 from mailauth.remedies import HASH_NEW, RELOAD, remedy
 from mailauth.rules import passdb_case
 from mailauth.stores.store import Outcome
-
-_OF_SYSTEM = frozenset({"pam", "shadow", "passwd"})
 
 
 def _whose(lookups: LookedUp) -> str:
@@ -83,9 +82,9 @@ def wrong_password(
 def _of_system(lookups: LookedUp) -> Remedy | None:
     """How a password is set where the system has it: crypt(3) does not take what hash new prints."""
     have = {answer.driver for answer in lookups.answers if answer.outcome is not Outcome.UNKNOWN_USER}
-    if not have & _OF_SYSTEM:
+    if not have & OF_THE_SYSTEM:
         return None
-    if have <= _OF_SYSTEM:
+    if have <= OF_THE_SYSTEM:
         return Remedy(summary="Use the right password, or set a new one: passwd USER.")
     return remedy(
         summary="Use the right password, or set a new one: passwd USER for the account of the system, and"
