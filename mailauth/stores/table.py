@@ -15,6 +15,7 @@ from mailauth.stores.base_table import Base, base_of
 from mailauth.stores.conditions import columns
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.kinds import of_kind
+from mailauth.stores.nonsense import named, naming
 from mailauth.stores.query import PlainSelect, columns_of_the_user, simple
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
@@ -59,9 +60,11 @@ class SqlTable:
     def apart(self) -> bool:
         return self.engine.apart
 
+    @naming
     def identity(self) -> str:
         return f"{self.engine.identity(self.names.table)}.{self.names.column}"
 
+    @naming
     def obstacles(self, *, batches: bool = True) -> Sequence[Obstacle]:
         return [*self.engine.obstacles(self.names, batches=batches), *self._not_taken()]
 
@@ -94,9 +97,11 @@ class SqlTable:
     def _counted(self, where: str) -> int:
         return int(self.engine.rows(f"SELECT COUNT(*) FROM {self.names.table} {where}", ())[0][0])  # noqa: S608 - the password query's own words
 
+    @naming
     def count(self) -> int:
         return self._counted(f"WHERE {self.conditions}" if self.only else "")
 
+    @naming
     def unsortable(self) -> str:
         columns = self.engine.unsortable(self.names)
         if not columns:
@@ -106,6 +111,7 @@ class SqlTable:
             " be read page by page: give the table a key of whole numbers or text"
         )
 
+    @naming
     def page(self, after: Key | None, size: int) -> Sequence[Row]:
         if self.keyless:
             return self._rows(f"WHERE {self.conditions}" if self.only else "", ()) if after is None else []
@@ -140,12 +146,14 @@ class SqlTable:
             where = f"{where} AND {self.conditions}" if where else f"WHERE {self.conditions}"
         return self._rows(f"{where} ORDER BY {keys} LIMIT {int(size)}", values)
 
+    @naming
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
         if not keys:
             return []
         where, values = self.engine.among(self.names, keys)
         return self._rows(f"WHERE {where}", values)
 
+    @naming
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
         if self.nameless:
             raise Refused(self.nameless)
@@ -170,6 +178,7 @@ class SqlTable:
         at = 2 + len(version)
         return [Row(key_of(row[at:]), _text(row[0]), as_bytes(row[1]), tuple(row[2:at])) for row in found]
 
+    @naming
     def swap(self, swaps: Sequence[Swap]) -> Swapped:
         return halved(self._swap, swaps)
 
@@ -204,7 +213,8 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
             problem = str(why)
             continue
         try:
-            return _table(source, host, base, engine, reading=reading)
+            with named(database.place(host)):
+                return _table(source, host, base, engine, reading=reading)
         except BaseException:
             engine.close()
             raise
