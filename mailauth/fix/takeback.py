@@ -96,16 +96,13 @@ def _mode_back(entry: ModeEntry, dovecot: Installation) -> UndoStep:
 
     def back() -> None:
         try:
-            file = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
+            with replace.held(Path(entry.path)) as file:
                 now = os.fstat(file)
                 same = (now.st_dev, now.st_ino) == (entry.device, entry.inode)
                 if not same and (entry.inode or now.st_nlink > 1):
                     raise Refused(f"{entry.path}: is another file by now, so it was left alone.")
                 os.fchown(file, entry.uid, entry.gid)
                 os.fchmod(file, entry.mode)
-            finally:
-                os.close(file)
         except OSError as why:
             raise Refused(f"{entry.path}: cannot be given back ({why.strerror}).") from None
 

@@ -12,6 +12,8 @@ import pytest
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import Refused
 from mailauth.fix import modes
+from mailauth.fix.journal import FixState, Journal, ModeEntry
+from mailauth.fix.takeback import take_back
 
 HERE = Installation()
 
@@ -112,3 +114,23 @@ def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
         over.set()
         user.join()
     assert owners(roots) == {(0, 0)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+@pytest.mark.parametrize("how", ["link", "folder that is a link"])
+def test_what_a_user_put_there_since_is_not_given_back(tmp_path: Path, how: str) -> None:
+    """A file that the fix wrote again is known by its path only: its folder leads elsewhere by now."""
+    secret, home = tmp_path / "root" / "conf", tmp_path / "home"
+    secret.parent.mkdir()
+    secret.touch(0o600)
+    home.mkdir()
+    os.chown(home, 12345, 12345)
+    put, to = (home / "sub", secret.parent) if how != "link" else (home / "conf", secret)
+    put.symlink_to(to)
+    os.lchown(put, 12345, 12345)
+    path = str(put / "conf") if how != "link" else str(put)
+    entry = ModeEntry(path, 0o644, 12345, 12345)
+    journal = Journal("x", "x", "", "imap", None, None, FixState.APPLYING, modes=(entry,))
+    (step,) = take_back(journal, HERE)
+    assert not step.ok
+    assert (stat.S_IMODE(secret.stat().st_mode), secret.stat().st_uid) == (0o600, 0)
