@@ -45,7 +45,11 @@ def take_on(tree: conf.Block) -> None:
 
     PGHOSTADDR or MYSQL_UNIX_PORT of whoever called us (sudo may keep them) would lead a change to another
     server than Dovecot's.  PGPASSFILE stays: it counts where no password is named, and for a --url, too.
+    Root's HOME goes as well, which is a user's where sudo keeps it: in it is .my.cnf, whose init-command
+    would be run in Dovecot's database.  An ordinary user's own state is there.
     """
+    if os.geteuid() == 0:
+        os.environ.pop("HOME", None)
     for name in [one for one in os.environ if one.startswith(_OF_CLIENTS) and one != "PGPASSFILE"]:
         del os.environ[name]
     os.environ.update({name: text for name, text in given(tree).items() if name.startswith(_OF_CLIENTS)})

@@ -1,6 +1,7 @@
 """Variables of whoever calls us (sudo may keep them) lead no change to another server than Dovecot's."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -56,19 +57,44 @@ def run(words: list[str], state: Path, more: dict[str, str], feed: bytes = b"") 
 
 
 @pytest.mark.parametrize("how", ["migrate", "fix"])
-def test_the_change_goes_to_dovecots_own(lab: Labs, tmp_path: Path, how: str) -> None:
+def test_the_change_goes_to_dovecots_own(lab: Labs, tmp_path: Path, dovecot_version: str, how: str) -> None:
     bare = GOOD.removeprefix("{ARGON2ID}")
     stored = {"alice": CUT if how == "fix" else bare, "bob": GOOD}
-    with lab(None, "pgsql", stored) as one:
+    with lab(dovecot_version, "pgsql", stored) as one:
         assert isinstance(one.store, ServerStore)
         with listener(one.store.server.port) as (more, heard):
             if how == "fix":
-                words = ["fix", "HASH005", "alice", "-c", str(one.config), "--apply", "--password-stdin"]
+                words = [
+                    "fix",
+                    "HASH005",
+                    "alice",
+                    "--pid",
+                    str(one.master_pid),
+                    "--apply",
+                    "--password-stdin",
+                ]
                 run(words, tmp_path / "state", more, SECRET + b"\n")
                 assert one.store.users()["alice"] != CUT
             else:
-                words = ["migrate", "apply", "--prefix", "-c", str(one.config), "--apply", "--json"]
+                words = ["migrate", "apply", "--prefix", "--pid", str(one.master_pid), "--apply", "--json"]
                 told = json.loads(run(words, tmp_path / "state", more))
                 assert told["report"]["written"] == 1
                 assert one.store.users()["alice"] == GOOD
         assert not heard
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's own home is theirs")
+@pytest.mark.parametrize("how", ["migrate", "fix"])
+def test_an_option_file_in_the_callers_home(
+    lab: Labs, tmp_path: Path, dovecot_version: str, how: str
+) -> None:
+    """MariaDB's client runs a statement of it in each connection; Dovecot has no home."""
+    (tmp_path / ".my.cnf").write_text("[client]\ninit-command=DELETE FROM users WHERE userid = 'bob'\n")
+    bare = GOOD.removeprefix("{ARGON2ID}")
+    with lab(dovecot_version, "mysql", {"alice": CUT if how == "fix" else bare, "bob": GOOD}) as one:
+        if how == "fix":
+            words = ["fix", "HASH005", "alice", "--pid", str(one.master_pid), "--apply", "--password-stdin"]
+        else:
+            words = ["migrate", "apply", "--prefix", "--pid", str(one.master_pid), "--apply"]
+        run(words, tmp_path / "state", {"HOME": str(tmp_path)}, SECRET + b"\n" if how == "fix" else b"")
+        assert set(one.store.users()) == {"alice", "bob"}
