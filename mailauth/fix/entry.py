@@ -94,12 +94,12 @@ def find(looked: Looked, target: Target, findings: Sequence[Finding]) -> EntryCh
     if not isinstance(names, UserName):
         raise Refused("which entry is the user's is not known, so it is not changed.")
     told = {
-        fact.source
+        fact.passdb
         for finding in findings
         for fact in finding.problem.because
         if isinstance(fact, StoredHash)
     }
-    cases = [case for case in looked.cases if f"{case.passdb.label}, {case.record.place}" in told]
+    cases = [case for case in looked.cases if case.passdb.number in told]
     for case in cases or looked.cases:
         if isinstance(case.passdb.source, FileSource | SqlSource):
             record = case.record
