@@ -323,6 +323,8 @@ def _presented(
     host: str, reached: Sequence[Address], listeners: list[Listener]
 ) -> Iterator[tuple[str, "x509.Certificate"]]:
     """What a client gets that connects to the host: from the first listener that answers."""
+    if not reached:
+        return  # the child without a host has no TLS loaded
     context = unchecked()  # to look is not to trust
     for address in reached:
         for one in sorted(listeners, key=lambda listener: not listener.tls):
