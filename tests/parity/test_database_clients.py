@@ -109,7 +109,7 @@ def _compare(lab: Lab) -> str:
         return ""
     reason = _REASONS.get(ours.failure.kind)
     if reason is None:  # a query's: the server's words, but for what it quotes
-        words = ours.failure.says.partition(": ")[2].partition(" (it is said of")[0]
+        words = ours.failure.says.partition(": ")[2].partition(" (the server means")[0]
         reason = ".*".join(re.escape(part) for part in words.split("..."))
     if outcome is Outcome.UNKNOWN_USER or _logs(lab, start, reason):
         return ""
