@@ -10,8 +10,6 @@ from contextlib import ExitStack
 from dataclasses import field
 from itertools import islice
 
-from mailauth.dovecot.ldap_settings import escape
-from mailauth.dovecot.variables import ExpandError, filled_with, values
 from mailauth.errors import Refused
 from mailauth.records import dataclass
 from mailauth.stores import directory_listing, directory_table, directory_verifies
@@ -94,13 +92,8 @@ class DirectoryTarget:
         return (entry.name,)
 
     def _found(self, user: str) -> list[Entry]:
-        source = self.table.source
-        directory, version = source.directory, source.version
-        filled = filled_with(values(user, original=user, service="imap", dialect=version.dialect), version)
-        try:
-            base, text = filled(directory.base, escape), filled(directory.filter, escape)
-        except ExpandError as why:
-            raise Refused(f"{directory.place}: {why}.") from None
+        directory = self.table.source.directory
+        base, text = self.table.source.asked_for(user)
         wanted = (self.named, self.table.attribute)
         if self._asked is None:
             self._asked = self._open.enter_context(directory_table.linked(directory))

@@ -64,6 +64,15 @@ class DirectorySource:
     version: Version
     verifies: bool = False
 
+    def asked_for(self, user: str) -> tuple[str, str]:
+        """The base and the filter with which the passdb finds this user.  Raises Refused."""
+        known = values(user, original=user, service="imap", dialect=self.version.dialect)
+        filled = filled_with(known, self.version)
+        try:
+            return filled(self.directory.base, escape), filled(self.directory.filter, escape)
+        except ExpandError as why:
+            raise Refused(f"{self.directory.place}: {why}.") from None
+
     @property
     def attribute(self) -> str:
         """The one that is the password as it is.  Raises Refused."""
@@ -145,17 +154,12 @@ class DirectoryTable:
         return self._dry
 
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
-        directory, version = self.source.directory, self.source.version
+        scope = self.source.directory.scope
         found: list[Row] = []
         with self._linked() as link:
             for user in users:
-                known = values(user, original=user, service="imap", dialect=version.dialect)
-                filled = filled_with(known, version)
-                try:
-                    base, text = filled(directory.base, escape), filled(directory.filter, escape)
-                except ExpandError as why:
-                    raise Refused(f"{directory.place}: {why}.") from None
-                entries = link.pages(base, directory.scope, text, (self.attribute,), _PAGE)
+                base, text = self.source.asked_for(user)
+                entries = link.pages(base, scope, text, (self.attribute,), _PAGE)
                 found += [self._row(entry, user) for entry in entries]
         return found
 
