@@ -17,9 +17,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mailauth.lab import Lab
 from mailauth.lab.slapd import PEOPLE
@@ -97,31 +99,52 @@ class Bench:
             yield "undone: not what it was"
 
 
-def measured(version: str, numbers: list[int], count: int) -> list[dict[str, Any]]:
+class Killed(Protocol):
+    """What is killed: one directory with entries."""
+
+    def __init__(self, one: Commands, count: int) -> None: ...
+
+    def killed(self, verb: str, chance: random.Random) -> dict[str, Any]:
+        """One kill, what it left, and what became of it when it was gone on with."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``stay``: entries that stay old, whatever is done; ``entries``: if not said."""
+
+    bench: type[Killed]
+    verbs: tuple[str, ...]
+    result: Path
+    entries: int
+    stay: int = 0
+
+
+def measured(plan: Plan, version: str, numbers: list[int], count: int) -> list[dict[str, Any]]:
     found = []
     with tempfile.TemporaryDirectory() as folder, commands(Lab, Path(folder), version) as one:
-        bench = Bench(one, count)
+        bench = plan.bench(one, count)
         for number in numbers:
             chance = random.Random(number)  # noqa: S311 - to be repeated
             one.folder = Path(folder) / str(number)  # a state of its own
             one.folder.mkdir(mode=0o700)
-            told = {"kill": number, "dovecot": version, **bench.killed(VERBS[number // 2 % 3], chance)}
+            verb = plan.verbs[number // 2 % len(plan.verbs)]
+            told = {"kill": number, "dovecot": version, **bench.killed(verb, chance)}
             print(json.dumps(told), flush=True)
             found.append(told)
     return found
 
 
-def main() -> None:
+def main(plan: Plan) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--entries", type=int, default=200)
+    parser.add_argument("--entries", type=int, default=plan.entries)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     numbers = [list(range(at, given.kills, len(VERSIONS))) for at in range(len(VERSIONS))]
     with ProcessPoolExecutor(len(VERSIONS)) as pool:
-        parts = pool.map(measured, VERSIONS, numbers, [given.entries] * len(VERSIONS))
+        parts = pool.map(partial(measured, plan), VERSIONS, numbers, [given.entries] * len(VERSIONS))
         each = [one for part in parts for one in part]
-    among = sum(bool(one["old"] and one["new"]) for one in each)
+    among = sum(one["old"] > plan.stay and one["new"] > 0 for one in each)
     found = {
         "kills": len(each),
         "while it ran": sum(one["was running"] for one in each),
@@ -139,9 +162,9 @@ def main() -> None:
     }
     print(json.dumps({name: value for name, value in found.items() if name != "each"}, indent=2))
     if given.write:
-        RESULT.write_text(json.dumps(found, indent=2) + "\n")
+        plan.result.write_text(json.dumps(found, indent=2) + "\n")
     sys.exit(bool(found["with a problem"]))
 
 
 if __name__ == "__main__":
-    main()
+    main(Plan(Bench, VERBS, RESULT, entries=200))

@@ -8,26 +8,18 @@ it came from.  Then it is gone on with: all have it; and all that was done is un
 bench/results/directory-move-kills.json
 """
 
-import argparse
 import json
-import os
-import platform
 import random
-import sys
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mailauth.lab import Lab
+from bench.directory_kills import Plan, main
 from mailauth.lab.stores.ldap import name_of
 from tests.migrate.conftest import secret
-from tests.migrate.test_directory import Commands, bare, commands, entry, held, slapd
+from tests.migrate.test_directory import Commands, bare, entry, held, slapd
 
 RESULT = Path(__file__).parent / "results" / "directory-move-kills.json"
-VERSIONS = ("2.3.19.1", "2.4.1")
 VERBS = ("move", "again", "undo")
 RATE = ("--rate", "auto")  # some at a time, so that a moment can be among them
 
@@ -99,50 +91,5 @@ class Bench:
             yield "undone: not what it was"
 
 
-def measured(version: str, numbers: list[int], count: int) -> list[dict[str, Any]]:
-    found = []
-    with tempfile.TemporaryDirectory() as folder, commands(Lab, Path(folder), version) as one:
-        bench = Bench(one, count)
-        for number in numbers:
-            chance = random.Random(number)  # noqa: S311 - to be repeated
-            one.folder = Path(folder) / str(number)  # a state of its own
-            one.folder.mkdir(mode=0o700)
-            told = {"kill": number, "dovecot": version, **bench.killed(VERBS[number // 2 % 3], chance)}
-            print(json.dumps(told), flush=True)
-            found.append(told)
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--entries", type=int, default=400)
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    numbers = [list(range(at, given.kills, len(VERSIONS))) for at in range(len(VERSIONS))]
-    with ProcessPoolExecutor(len(VERSIONS)) as pool:
-        parts = pool.map(measured, VERSIONS, numbers, [given.entries] * len(VERSIONS))
-        each = [one for part in parts for one in part]
-    found = {
-        "kills": len(each),
-        "while it ran": sum(one["was running"] for one in each),
-        "with some entries old and some new": sum(one["old"] > 1 and one["new"] > 0 for one in each),
-        "entries": given.entries + 1,
-        "with a problem": sum(bool(one["problems"]) for one in each),
-        "date": datetime.now(UTC).date().isoformat(),
-        "host": {
-            "cores": os.cpu_count(),
-            "kernel": platform.release(),
-            "python": platform.python_version(),
-            "load": round(os.getloadavg()[0], 2),
-        },
-        "each": sorted(each, key=lambda one: int(one["kill"])),
-    }
-    print(json.dumps({name: value for name, value in found.items() if name != "each"}, indent=2))
-    if given.write:
-        RESULT.write_text(json.dumps(found, indent=2) + "\n")
-    sys.exit(bool(found["with a problem"]))
-
-
 if __name__ == "__main__":
-    main()
+    main(Plan(Bench, VERBS, RESULT, entries=400, stay=1))
