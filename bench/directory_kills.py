@@ -65,7 +65,7 @@ class Bench:
 
     def killed(self, verb: str, chance: random.Random) -> dict[str, Any]:
         """One kill, what it left, and what became of it when it was gone on with."""
-        apply = ("apply", "--prefix", "--apply", "--batch", "8", "--jobs", "1")
+        apply = ("apply", "--prefix", "--apply", "--batch", "8")
         slowly = ("--rate", str(RATE))
         if verb == "resume":
             self.one.killed((*apply, *slowly), lambda: self.one.journal() > 0, chance)

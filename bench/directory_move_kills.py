@@ -67,7 +67,7 @@ class Bench:
             self.one.run(*self.move)
         words = ("undo", self.ids()[0], "--apply") if verb == "undo" else self.move
         there = self.counts()[1]
-        done = chance.randrange(most if verb != "again" else most - there)
+        done = chance.randrange(max(1, most if verb != "again" else most - there))  # it may be done by then
         was_killed = self.one.killed((*words, *RATE), lambda: abs(self.counts()[1] - there) >= done, chance)
         old, new, odd = self.counts()
         problems = [f"{name} is neither old nor new" for name in odd]
