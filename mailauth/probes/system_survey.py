@@ -50,22 +50,13 @@ def _must_compare(scene: Scene, passdb: Passdb) -> None:
 
 def _fields(system: System, driver: str) -> list[tuple[str, str]]:
     """The names, each once, and the field that is compared."""
-    own = _rows(system.text(shadow.SHADOW)) if driver != "passwd" else {}
+    own = shadow.passwords(system.text(shadow.SHADOW)) if driver != "passwd" else {}
     if driver == "shadow":
         return list(own.items())
-    fields = _rows(system.text(shadow.PASSWD))
+    fields = shadow.passwords(system.text(shadow.PASSWD))
     if driver == "passwd":
         return [(name, text) for name, text in fields.items() if text != "x"]
     return [
-        (name, own.get(name, "") if text in ("x", f"##{name}") else text) for name, text in fields.items()
+        (name, own.get(name, "") if shadow.is_elsewhere(name, text) else text)
+        for name, text in fields.items()
     ]
-
-
-def _rows(text: str) -> dict[str, str]:
-    """The second field of each name; the first row of a name counts."""
-    found: dict[str, str] = {}
-    for line in text.split("\n"):
-        name, colon, rest = line.partition(":")
-        if name and colon and rest.count(":") >= 2:
-            found.setdefault(name, rest.partition(":")[0])
-    return found

@@ -34,7 +34,7 @@ class Account:
 
     @property
     def shadowed(self) -> bool:
-        return self.field in ("x", f"##{self.name}")
+        return is_elsewhere(self.name, self.field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,29 @@ class Shadow:
     expires: int = -1
 
 
+def is_elsewhere(name: str, field: str) -> bool:
+    """Whether a field of passwd(5) says that the hash is in /etc/shadow."""
+    return field in ("x", f"##{name}")
+
+
+_LEAST = 4  # fields, without which a line is no row
+
+
+def passwords(text: str) -> dict[str, str]:
+    """The password field of each name, of either file; the first row of a name counts."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        parts = line.split(":")
+        if parts[0] and len(parts) >= _LEAST:
+            found.setdefault(parts[0], parts[1])
+    return found
+
+
 def rows(text: str, file: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """The rows of a name, with their lines' numbers; the first one counts."""
     for number, line in enumerate(text.split("\n"), 1):
         parts = line.split(":")
-        if parts[0] == name and len(parts) >= min(_FIELDS[file], 4):
+        if parts[0] == name and len(parts) >= _LEAST:
             yield number, [*parts, *[""] * (_FIELDS[file] - len(parts))]
 
 
