@@ -26,7 +26,7 @@ def too_long(text: str) -> bool:
 
 
 def fields(text: str, delimiter: str, quote: str = '"') -> list[str]:
-    """None for what is no line of a CSV; ``quote``: "" for none."""
+    """Nothing for what is no line of a CSV; ``quote``: "" for none."""
     if not quote:
         return text.split(delimiter)
     try:
