@@ -39,7 +39,7 @@ from mailauth.probes import (
     unseen,
     userdb_database,
 )
-from mailauth.probes.readers import reader_of
+from mailauth.probes.readers import reader_of, verifying
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Road, WalkEntry, walk
 from mailauth.stores import passwd_file, sql
@@ -238,7 +238,7 @@ def _answer(entry: WalkEntry, user: str) -> PassdbAnswer:
 
 
 def _case(entry: WalkEntry, config: AuthConfig) -> Case:
-    passdb = system_accounts.verifying(entry.passdb)
+    passdb = verifying(entry.passdb)
     return Case(passdb, entry.record, parsed(entry.record, passdb, config))
 
 

@@ -12,9 +12,9 @@ from mailauth.hashes.interruptible import verify_hash
 from mailauth.hashes.variants import variants
 from mailauth.memory.child import check_physical
 from mailauth.probes.lookup import parsed
+from mailauth.probes.readers import verifying
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.stored import observe_stored
-from mailauth.probes.system_accounts import verifying
 from mailauth.records import dataclass
 
 _SOURCE = "verified here, without a limit"

@@ -18,7 +18,7 @@ from mailauth.evidence.survey import NEEDS_NONE
 from mailauth.hashes.damaged import Reader
 from mailauth.later import later
 from mailauth.probes import accounts
-from mailauth.probes.readers import reader_of
+from mailauth.probes.readers import reader_of, verifying
 from mailauth.records import dataclass
 from mailauth.stores import directory_rows, sql, string_counts
 from mailauth.stores.query import VARIABLE
@@ -26,10 +26,9 @@ from mailauth.stores.rows import Survey
 from mailauth.stores.string_counts import Progress, Question, Tally
 
 if TYPE_CHECKING:
-    from mailauth.probes import system_accounts, system_survey
+    from mailauth.probes import system_survey
 else:
-    system_accounts = later("mailauth.probes.system_accounts")  # a part of every check's start
-    system_survey = later("mailauth.probes.system_survey")
+    system_survey = later("mailauth.probes.system_survey")  # a part of every check's start
 
 _WHOLE = 3600.0  # seconds for all of one store; a server that never ends its answer would keep us for ever
 
@@ -63,9 +62,7 @@ def observe_surveys(ask: Ask) -> Surveys:
         except CannotObserve as why:
             problems.append(Unseen(passdb.number, passdb.label, str(why), needs_root=why.needs_root))
         else:
-            of_the_system = passdb.driver in OF_THE_SYSTEM  # crypt(3)'s strings, by any default
-            read = system_accounts.verifying(passdb) if of_the_system else passdb
-            found.append(Surveyed(read, seen, passdb.scheme_set or of_the_system))
+            found.append(Surveyed(verifying(passdb), seen, passdb.scheme_set))
     if not found:
         if problems:
             raise joined(problems)

@@ -270,11 +270,6 @@ def _unknown(stacks: list[tuple[Line, ...]], given: Seen) -> str:
     return ", ".join(dict.fromkeys(names)) or "its modules"
 
 
-def verifying(passdb: Passdb) -> Passdb:
-    """The passdb as one of crypt(3)'s strings: pam_unix verifies them; Dovecot's default is for its cache."""
-    return replace(passdb, default_scheme="CRYPT") if passdb.driver == "pam" else passdb
-
-
 def check(asked: Asked, passdb: Passdb, *, on_demand: bool = False) -> Record:
     """The record of a passdb whose answer is known.  Raises CannotObserve.
 

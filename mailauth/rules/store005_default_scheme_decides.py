@@ -26,8 +26,12 @@ from mailauth.stores.rows import HashClass
 )
 def default_scheme_decides(surveys: Surveys) -> Problem | None:
     found = store_case.which(surveys, lambda one: one.damage is None and not one.prefixed)
-    # What static has stands in the configuration itself, as it is.
-    found = [(s, classes) for s, classes in found if not s.default_is_set and s.passdb.driver != "static"]
+    # What static has stands in the configuration itself, as it is; what accounts have crypt(3) reads.
+    found = [
+        (one, classes)
+        for one, classes in found
+        if not (one.default_is_set or one.of_the_system or one.passdb.driver == "static")
+    ]
     if not found:
         return None
     defaults = ", ".join(sorted({store.passdb.default_scheme for store, _ in found}))
