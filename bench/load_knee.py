@@ -24,7 +24,7 @@ from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
 from mailauth.lab.stores.sql import QUERY
 from mailauth.load.authpool import AuthPool
-from mailauth.load.plan import LoadPlan, Search
+from mailauth.load.plan import LoadPlan, Search, Span
 from mailauth.load.pool import Bounds
 from mailauth.load.result import Knee
 from mailauth.load.run import About, load
@@ -41,7 +41,7 @@ ASLEEP, WORKERS = 0.05, 4
 
 
 def searched(lab: Lab, mix: Mix) -> Knee:
-    plan = LoadPlan(None, None, 1.0, 1.0, 0.0, 4, 1000, 30.0, search=Search(LIMIT, STEP))
+    plan = LoadPlan(None, None, 1.0, 1.0, 0.0, 4, 1000, 30.0, search=Search(LIMIT, Span(STEP)))
     result = load(
         plan,
         About("auth socket", "a lab"),

@@ -75,8 +75,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--i-own-this-server",
         "owned",
         is_flag=True,
-        help="Confirm that you may load this server; needed for another machine, and for --max and"
-        " --find-knee outside a lab.",
+        help="Confirm that you may load this server; needed for another machine, and for --max,"
+        " --find-knee and --attack outside a lab.",
     ),
     # who
     click.option(
@@ -102,10 +102,16 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--sources",
         type=click.IntRange(1, 10_000),
         metavar="N",
-        help="Send the logins from N addresses of 127.0.0.0/8.",
+        help="Send the logins from N addresses of 127.0.0.0/8; with --attack the wrong passwords."
+        "  [with --attack 100]",
     ),
     # how much
-    click.option("--rate", type=_rates, metavar="N", help="Requests a second.  [10]"),
+    click.option(
+        "--rate",
+        type=_rates,
+        metavar="N",
+        help="Requests a second; with --attack right logins.  [10; with --attack 5]",
+    ),
     click.option(
         "--ramp",
         callback=_ramp,
@@ -117,6 +123,25 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--find-knee",
         is_flag=True,
         help="Search for the highest rate without failures whose p95 is within --p95.",
+    ),
+    click.option(
+        "--attack",
+        is_flag=True,
+        help="Search for the highest rate of wrong passwords beside which every right login is answered"
+        " within --wait.",
+    ),
+    click.option(
+        "--wait",
+        type=_ms,
+        default=1000.0,
+        show_default=True,
+        metavar="MS",
+        help="With --attack: longest time that a right login may wait, in ms.",
+    ),
+    click.option(
+        "--same-address",
+        is_flag=True,
+        help="With --attack: users log in from the attack's addresses, as behind a webmail or NAT.",
     ),
     click.option(
         "--p95",
@@ -131,16 +156,15 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=_seconds,
         default=4.0,
         show_default=True,
-        help="With --find-knee: length of one step, in seconds.",
+        help="With --find-knee and --attack: length of one step, in seconds.",
         metavar="SECONDS",
     ),
     click.option(
         "--duration",
         type=_seconds,
-        default=10.0,
-        show_default=True,
         metavar="SECONDS",
-        help="Length of the measured load, in seconds.",
+        help="Length of the measured load, in seconds; with --attack longest time of the search."
+        "  [10; with --attack 600]",
     ),
     click.option(
         "--warm-up",
@@ -162,7 +186,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--in-flight",
         type=click.IntRange(1, 100_000),
         metavar="N",
-        help="Most requests that wait for an answer at one time.  [1000; by IMAP 100]",
+        help="Most requests that wait for an answer at one time; with --attack wrong passwords."
+        "  [1000; by IMAP 100; with --attack 4000, by IMAP 400]",
     ),
     click.option(
         "--timeout",

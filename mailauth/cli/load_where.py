@@ -23,9 +23,11 @@ from mailauth.dovecot.entering import users_of
 from mailauth.dovecot.site import read_config
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Judgement, Password, making
+from mailauth.load.defences import defences
 from mailauth.load.notes import notes
 from mailauth.load.owner import check_owner, master_of, refuse_strangers
 from mailauth.load.plan import AuthTarget, ImapTarget, LoadPlan, Target, on_this_machine
+from mailauth.load.result import Defence
 from mailauth.load.run import About
 from mailauth.load.users import Account, read_accounts
 from mailauth.load.watch import Blind, Watch, Watcher
@@ -37,6 +39,15 @@ _OTHER_SOCKETS = frozenset({"auth-login", "login", "token-login", "tokenlogin", 
 _PORTS = {False: 143, True: 993}
 _LAB_OPTIONS = ("dovecot", "store", "scheme", "profile", "lab_users", "settings")
 _OTHERS_OPTIONS = ("config", "pid", "socket", "host", "users", "user", "tls", "owned", "penalties")
+_LOCKED = (
+    "Wrong passwords are sent for these users: a directory's password policy, PAM's faillock or a policy"
+    " server may lock their accounts."
+)
+# A lab has neither otherwise; the settings that are given come after these.
+_AS_A_SERVER = (
+    "auth_failure_delay = 2 secs\n"
+    "service anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0600\n  }\n}\n"
+)
 _PASSWORDS = ("ask_password", "password_fd", "password_stdin")
 
 
@@ -48,13 +59,14 @@ class Where:
     about: About
     watch: Watch
     accounts: tuple[Account, ...]
+    defences: tuple[Defence, ...] = ()
 
 
 @contextmanager
 def where(given: dict[str, Any], plan: LoadPlan) -> Iterator[Where]:
     """Raises UsageError, CannotObserve and Refused, each one sentence."""
     if given["lab"]:
-        with _lab(given) as found:
+        with _lab(given, plan) as found:
             yield found
     else:
         yield _there(given, plan)
@@ -71,9 +83,11 @@ def _there(given: dict[str, Any], plan: LoadPlan) -> Where:
     master = master_of(target)
     if check_owner(target, master, plan, said=given["owned"]):
         click.echo("This is not a lab's Dovecot: logins of users wait behind the load.", err=True)
+    if plan.attack:
+        click.echo(_LOCKED, err=True)
     accounts = _accounts(given)
-    about, watch = _seen(given, plan, target, master)
-    return Where(target, about, watch, accounts)
+    about, watch, known = _seen(given, plan, target, master)
+    return Where(target, about, watch, accounts, known)
 
 
 def _target(given: dict[str, Any]) -> Target:
@@ -146,19 +160,27 @@ def _accounts(given: dict[str, Any]) -> tuple[Account, ...]:
         raise UsageError(f"{name}: cannot be read ({why.strerror}).") from None
 
 
-def _seen(given: dict[str, Any], plan: LoadPlan, target: Target, master: int | None) -> tuple[About, Watch]:
+def _seen(
+    given: dict[str, Any], plan: LoadPlan, target: Target, master: int | None
+) -> tuple[About, Watch, tuple[Defence, ...]]:
     """What is known of the Dovecot behind the target: not much, when it is on another machine."""
     way = "auth socket" if isinstance(target, AuthTarget) else "IMAP"
     name = str(target.path) if isinstance(target, AuthTarget) else f"{target.host}:{target.port}"
     if master is None:
-        return About(way, name, notes=("Dovecot's own processes, settings and log are not seen.",)), Blind()
+        return (
+            About(way, name, notes=("Dovecot's own processes, settings and log are not seen.",)),
+            Blind(),
+            (),
+        )
     try:
         dovecot = chosen(given["config"], given["pid"]) if given["config"] else at_pid(master, None)
         config = read_config(dovecot)
     except (CannotObserve, UsageError) as why:
-        return About(way, name, notes=(f"Dovecot's settings were not read: {why}",)), Watcher(master, None)
+        about = About(way, name, notes=(f"Dovecot's settings were not read: {why}",))
+        return about, Watcher(master, None), ()
     about = About(way, name, str(config.version), notes=notes(config, plan, target))
-    return about, Watcher(master, _warnings(dovecot, config), stamps_of(config.tree))
+    watch = Watcher(master, _warnings(dovecot, config), stamps_of(config.tree))
+    return about, watch, defences(dovecot, config) if plan.attack else ()
 
 
 def _warnings(dovecot: Installation, config: AuthConfig) -> Path | None:
@@ -170,12 +192,14 @@ def _warnings(dovecot: Installation, config: AuthConfig) -> Path | None:
 
 
 @contextmanager
-def _lab(given: dict[str, Any]) -> Iterator[Where]:
+def _lab(given: dict[str, Any], plan: LoadPlan) -> Iterator[Where]:
     from mailauth.lab import Lab, builds  # noqa: PLC0415 - only with --lab
 
     without("load --lab, which has its own server and users,", *_OTHERS_OPTIONS, *_PASSWORDS)
     builds.ensure(given["dovecot"], lambda line: click.echo(line, err=True))
     settings = handed.text(given["settings"], "surrogateescape") if given["settings"] else ""
+    if plan.attack:
+        settings = _AS_A_SERVER + settings
     imap = given["by"] == "imap"
     passwords = {f"user{n}": Password.of(secrets.token_urlsafe(9)) for n in range(1, given["lab_users"] + 1)}
     stored = _stored(given, passwords)
@@ -199,7 +223,11 @@ def _lab(given: dict[str, Any]) -> Iterator[Where]:
             ("a lab has auth_failure_delay = 0 and no penalties.",) if given["wrong"] else (),
         )
         accounts = tuple(Account(user, password) for user, password in passwords.items())
-        yield Where(target, about, Watcher(one.master_pid, one.folder / "log"), accounts)
+        known: tuple[Defence, ...] = ()
+        if plan.attack:
+            dovecot = at_pid(one.master_pid, None)
+            known = defences(dovecot, read_config(dovecot))
+        yield Where(target, about, Watcher(one.master_pid, one.folder / "log"), accounts, known)
 
 
 def _stored(given: dict[str, Any], passwords: dict[str, Password]) -> dict[str, str | None]:

@@ -34,7 +34,7 @@ _MAX_LINE = 65536
 
 
 class AuthPool(Pool):
-    """Connections to ``path``, an auth-client socket.  Every request carries no-penalty.
+    """Connections to ``path``, an auth-client socket.  no-penalty is sent unless penalties are wanted.
 
     Each connection is renewed every few seconds, as login processes come and go: otherwise a load
     would keep the old auth process alive after a ``doveadm reload``, and measure that.
@@ -46,7 +46,10 @@ class AuthPool(Pool):
         self._connections = connections
         self._run = secrets.token_hex(4).encode()
         self._accounts = [_response(one.user, one.password) for one in mix.accounts]
-        self._wrong = [_response(one.user, mix.wrong_password) for one in mix.accounts]
+        self._users = [one.user for one in mix.accounts]
+        self._wrong = [_response(user, mix.wrong_password) for user in self._users]
+        self._guess = mix.guess if bounds.guessing else None
+        self._waived = b"" if bounds.penalties else b"\tno-penalty"
         self._sources = [f"\trip={source}".encode() for source in bounds.sources] or [b""]
         self._links: list[_Link] = []
         self._retired: set[_Link] = set()
@@ -87,9 +90,11 @@ class AuthPool(Pool):
             turn = (turn + 1) % len(links)
             links[turn].flying[number] = Flying(min(due, moment), moment, wrong, number, tally)
             response = self._wrong[index] if wrong else self._accounts[index]
+            if wrong and self._guess:
+                response = _response(self._users[index], self._guess(number))
             lines[turn].append(
-                b"AUTH\t%d\tPLAIN\tservice=imap\tsecured\tno-penalty\tsession=load%b%x%b\tresp=%b\n"
-                % (number, self._run, number, sources[number % len(sources)], response)
+                b"AUTH\t%d\tPLAIN\tservice=imap\tsecured%b\tsession=load%b%x%b\tresp=%b\n"
+                % (number, self._waived, self._run, number, sources[number % len(sources)], response)
             )
             tally.lag.add(moment - due)
         self._number, self._turn = number, turn

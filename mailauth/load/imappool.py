@@ -35,6 +35,7 @@ class ImapPool(Pool):
         self._users = [_literal(one.user.encode("utf-8", "surrogateescape")) for one in mix.accounts]
         self._passwords = [_literal(one.password.raw) for one in mix.accounts]
         self._wrong = _literal(mix.wrong_password.raw)
+        self._guess = mix.guess if bounds.guessing else None
         self._sources = list(bounds.sources)
         self._tls = _context(target) if target.tls else None
         self._here = on_this_machine(target)
@@ -99,6 +100,8 @@ class ImapPool(Pool):
         try:
             reader, writer = await self._connect(one.number)
             password = self._wrong if one.wrong else self._passwords[index]
+            if one.wrong and self._guess:
+                password = _literal(self._guess(one.number).raw)
             if not (await reader.readline()).startswith(b"* OK"):
                 self._lose(one, "no IMAP greeting")
                 return

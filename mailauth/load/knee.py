@@ -1,14 +1,9 @@
 """The knee: the highest rate that Dovecot holds.
 
 A rate is held when a fixed rate, for as long as a step takes, has a p95 (of right passwords, from when each
-was due) within the limit, and nothing failed, was lost or was left unsent.  One that was not held is tried
-again, twice, since other work on the machine can spoil a second.  Rates are doubled until one is not
-held, then halved in between until a rate that held and one that did not are close; the best one must
-hold once more, for twice as long, else it did not hold, and the search goes on below it.
+was due) within the limit, and nothing failed, was lost or was left unsent.
 """
 
-import asyncio
-import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,38 +13,19 @@ from mailauth.load.plan import Search
 from mailauth.load.pool import now
 from mailauth.load.result import Knee, LoadStep
 from mailauth.load.schedule import fixed
+from mailauth.load.seek import highest
 from mailauth.load.tally import LoadTally
 
 _ENOUGH = 40  # requests in a step, at least: the p95 of fewer says little
 _LONGEST = 20.0  # seconds of a step
-_LOWEST = 4  # of the first rate, where nothing holds
-_TRIES = 3
-_PAUSE = 1.0  # seconds before another: what spoilt the one before may be over
 _LATE = 0.05  # of the requests of a step may be over the limit: that is what p95 means
 
 
 async def search(session: Session, wanted: Search, tell: Callable[[str], None]) -> tuple[LoadTally, Knee]:
     """All that was sent, and the knee."""
     hunt = _Hunt(session, wanted, tell)
-    low, high = 0.0, math.inf
-    rate = wanted.first
-    sure = False
-    while not session.ended and not sure and rate >= wanted.first / _LOWEST:
-        if low and (high <= wanted.near * low or low == wanted.most):
-            sure = await hunt.holds(low, 2 * wanted.seconds)
-            if not sure and not session.ended:
-                high, low = low, hunt.held_below(low)
-        elif await hunt.holds(rate, wanted.seconds):
-            low = rate
-        elif not session.ended:
-            high = rate
-        rate = min(rate * 2, wanted.most) if high == math.inf else _between(low, high)
-    above = None if high == math.inf else high
+    low, above, _ = await highest(hunt.holds, wanted.span, lambda: bool(session.ended))
     return hunt.all(), Knee(low, above, wanted.limit, hunt.shares.get(low, 0.0), hunt.steps)
-
-
-def _between(low: float, high: float) -> float:
-    return math.sqrt(low * high) if low else high / 2
 
 
 class _Hunt:
@@ -60,22 +36,6 @@ class _Hunt:
         self._tallies: list[LoadTally] = []
         self.steps: list[LoadStep] = []
         self.shares: dict[float, float] = {}
-        self._held: dict[float, bool] = {}
-
-    async def holds(self, rate: float, seconds: float) -> bool:
-        for attempt in range(_TRIES):
-            if self._session.ended:
-                return False
-            if attempt:
-                await asyncio.sleep(_PAUSE)
-            self._held[rate] = await self._try(rate, min(max(seconds, _ENOUGH / rate), _LONGEST))
-            if self._held[rate]:
-                return True
-        return False
-
-    def held_below(self, rate: float) -> float:
-        """The highest lower rate that held at last; 0 for none."""
-        return max((one for one, held in self._held.items() if held and one < rate), default=0.0)
 
     def all(self) -> LoadTally:
         """The sum of the steps' counts and latencies."""
@@ -84,7 +44,9 @@ class _Hunt:
             whole.join(one)
         return whole
 
-    async def _try(self, rate: float, seconds: float) -> bool:
+    async def holds(self, rate: float, seconds: float) -> bool:
+        """Whether it holds now, for that long or for 40 requests, up to 20 seconds."""
+        seconds = min(max(seconds, _ENOUGH / rate), _LONGEST)
         session, limit = self._session, self._wanted.limit
         tally = session.tally(limit)
         may_be_late = _LATE * rate * seconds

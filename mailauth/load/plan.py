@@ -23,20 +23,47 @@ class Stops:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """How to look for the knee: ``limit``: seconds that the p95 may be; ``seconds``: how long a step is."""
+class Span:
+    """The rates to look among: from ``first`` on, up to ``most``, a second.
 
-    limit: float
+    ``near``: done when a rate that held and one that did not are so near.  ``seconds``: how long one is
+    tried; ``sure``: the best one holds for so many times that.  ``tries``: of one that does not hold.
+    """
+
     seconds: float
     first: float = 4.0
     most: float = 100_000.0
-    near: float = 1.04  # done when a rate that held and one that did not are so near
+    near: float = 1.04
+    sure: float = 2.0
+    tries: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How to look for the knee: ``limit``: seconds that the p95 may be."""
+
+    limit: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class AttackPlan:
+    """Wrong passwords beside right logins: ``limit``: seconds that each right login may wait.
+
+    ``in_flight``: wrong passwords that may wait for their answer at one time.  ``timeout``: seconds for that.
+    """
+
+    limit: float
+    in_flight: int
+    timeout: float
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
     """``rate`` to ``rate_to`` requests a second for ``seconds``; None: as many as may be in flight.
 
+    With ``attack`` these are the right logins, and ``seconds`` is the longest that the search for it takes.
     ``warm_up``: seconds before, at ``rate``.  ``wrong``: the share of wrong passwords.  ``timeout``: seconds
     to wait for an answer.
     """
@@ -51,11 +78,12 @@ class LoadPlan:
     timeout: float
     stops: Stops = Stops()
     search: Search | None = None
+    attack: AttackPlan | None = None
 
     @property
     def mode(self) -> str:
-        if self.search:
-            return "knee"
+        if self.search or self.attack:
+            return "knee" if self.search else "attack"
         if self.rate is None:
             return "max"
         return "rate" if self.rate == self.rate_to else "ramp"
@@ -63,7 +91,7 @@ class LoadPlan:
     @property
     def to_the_limit(self) -> bool:
         """Whether it looks for what the server does not hold, and no rate was named."""
-        return self.mode in ("knee", "max")
+        return self.mode in ("knee", "max", "attack")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,16 @@ class Flying(NamedTuple):
 class Bounds:
     """``in_flight``: unanswered requests at once; ``timeout``: seconds that one waits for its answer.
 
-    ``sources``: the addresses that requests come from, in turn; none: the system's choice.
+    ``sources``: the addresses that requests come from, in turn; none: the system's choice.  ``penalties``:
+    whether they count towards Dovecot's penalty, where a way can waive it.  ``guessing``: each wrong password
+    is another, as guesses are: Dovecot's penalty and cache know one that was sent before.
     """
 
     in_flight: int
     timeout: float
     sources: Sequence[str] = ()
+    penalties: bool = False
+    guessing: bool = False
 
 
 class Pool(ABC):

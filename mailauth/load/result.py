@@ -99,15 +99,72 @@ class Knee:
 
 
 @dataclass(frozen=True, slots=True)
+class Defence:
+    """A setting that bears on how many wrong passwords a server stands, and its value."""
+
+    setting: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttackStep:
+    """One fixed rate of wrong passwords, 0 for none, beside right logins; ``why``: what was wrong with these.
+
+    ``sent``: wrong passwords a second that were really sent.  ``wrong`` and ``right``: what became of both.
+    ``latency``: of right logins; ``latency_wrong``: of wrong passwords.
+    """
+
+    rate: float
+    sent: float
+    seconds: float
+    held: bool
+    why: str
+    wrong: Counts
+    right: Counts
+    latency: Latency
+    latency_wrong: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """How many wrong passwords a second a server stands: each right login was answered within ``limit``.
+
+    ``rate``: the highest that it stood, 0 where it stood none; ``above``: the lowest at which a right login
+    failed or waited for longer, None where there was none.  ``found``: whether the search was finished.
+    ``bound``: why the attack could not grow further, "" where it could.  ``generator``: the share of one core
+    that the generator took at ``rate``.  ``addresses``: how many the wrong passwords came from; 0: the
+    system's choice; ``same_address``: whether right logins came from these as well.  The first step is one
+    without an attack.
+    """
+
+    rate: float
+    above: float | None
+    limit: float
+    found: bool
+    bound: str
+    generator: float
+    addresses: int
+    same_address: bool
+    defences: list[Defence]
+    steps: list[AttackStep]
+
+    @property
+    def alone(self) -> bool:
+        """Whether right logins were answered in time without an attack."""
+        return any(step.held for step in self.steps if not step.rate)
+
+
+@dataclass(frozen=True, slots=True)
 class LoadResult:
-    """A load.  ``mode``: "rate", "ramp", "max" or "knee"; ``began``: UTC, as ISO 8601 has it.
+    """A load.  ``mode``: "rate", "ramp", "max", "knee" or "attack"; ``began``: UTC, as ISO 8601 has it.
 
     ``rate`` and ``rate_to``: requests a second that were wanted, at the beginning and at the end; None
-    for "max" and "knee".  ``seconds``: how long the measured part took; what was due in the warm-up is
-    in ``warm_up_counts`` only.  ``wrong``: the share of wrong passwords.  ``latency``: of right passwords;
-    ``latency_wrong``: of wrong ones, which Dovecot holds back.  ``lag``: how late the generator itself
-    sent.  ``generator``: CPU time the generator took, as a share of one core; ``cores``: of how many.
-    ``ended``: why.  ``rss_most`` and ``workers_most``: None where Dovecot's processes are not seen.
+    for "max" and "knee"; for "attack" these and ``counts`` are of right logins.  ``seconds``: how long the
+    measured part took; what was due in the warm-up is in ``warm_up_counts`` only.  ``wrong``: the share of
+    wrong passwords.  ``latency``: of right passwords; ``latency_wrong``: of wrong ones, which Dovecot holds
+    back.  ``lag``: how late the generator itself sent.  ``generator``: CPU time the generator took, as a
+    share of one core; ``cores``: of how many.  ``ended``: why.  ``rss_most`` and ``workers_most``: None where
+    Dovecot's processes are not seen.
     """
 
     way: str
@@ -138,4 +195,5 @@ class LoadResult:
     queued: int | None
     samples: list[Sample]
     knee: Knee | None = None
+    attack: Attack | None = None
     notes: list[str] = field(default_factory=list)

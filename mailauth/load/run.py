@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from mailauth.load.attack import Attackers, stood
 from mailauth.load.drive import DURATION, INTERRUPTED, Session
 from mailauth.load.knee import search
 from mailauth.load.plan import LoadPlan
 from mailauth.load.pool import Pool, now
-from mailauth.load.result import Knee, LoadResult, Sample
+from mailauth.load.result import Attack, Knee, LoadResult, Sample
 from mailauth.load.schedule import Always, Ramp, Schedule, fixed
 from mailauth.load.tally import LoadTally
 from mailauth.load.users import Mix
@@ -42,13 +43,16 @@ def load(
     watch: Watch,
     show: Show = lambda _what, _sample, _tally: None,
     tally: LoadTally | None = None,
+    attackers: Attackers | None = None,
 ) -> LoadResult:
-    """Do it.  ``tally``: counts what is measured, in place of one made here; not for a knee.
+    """Do it.  ``tally``: counts what is measured, in place of one made here; not for a knee or an attack.
+
+    ``attackers``: for a plan with an attack.
 
     SIGINT and SIGTERM stop it: what is in flight is waited for, and a second one counts that as lost.
     Raises CannotObserve when the server cannot be reached at the beginning.
     """
-    return asyncio.run(_load(plan, about, make_pool, mix, watch, show, tally))
+    return asyncio.run(_load(plan, about, make_pool, mix, watch, show, tally, attackers))
 
 
 async def _load(
@@ -59,6 +63,7 @@ async def _load(
     watch: Watch,
     show: Show,
     given: LoadTally | None,
+    attackers: Attackers | None,
 ) -> LoadResult:
     pool = make_pool()
     await pool.open()
@@ -72,7 +77,7 @@ async def _load(
         nonlocal phase
         phase = what
 
-    warm, tally, knee = session.tally(), given or session.tally(), None
+    warm, tally, knee, attack = session.tally(), given or session.tally(), None, None
     with _stopping(session):
         try:
             if plan.warm_up:
@@ -80,7 +85,11 @@ async def _load(
             start, busy = now(), time.process_time()
             if plan.search:
                 tally, knee = await search(session, plan.search, tell)
-                took = now() - start
+                took, busy = now() - start, knee.generator
+            elif plan.attack and attackers:
+                until, rate = start + plan.seconds, plan.rate or 1.0
+                tally, attack = await stood(session, rate, until, attackers, plan.attack, tell)
+                took, busy = now() - start, attack.generator
             else:
                 tell("load")
                 took = 0.0 if session.ended else await session.drive(_schedule(plan, plan.seconds), tally)
@@ -89,8 +98,7 @@ async def _load(
             watch.look()  # at what came since the last sample, or without one
         finally:
             await pool.close()
-    generator = busy if knee is None else knee.generator
-    return _result(plan, about, session, (warm, tally), (stamp, took, start), generator, knee)
+    return _result(plan, about, session, (warm, tally), (stamp, took, start), busy, knee or attack)
 
 
 def _result(
@@ -100,7 +108,7 @@ def _result(
     tallies: tuple[LoadTally, LoadTally],
     times: tuple[datetime, float, float],
     generator: float,
-    knee: Knee | None,
+    found: Knee | Attack | None,
 ) -> LoadResult:
     warm, tally = tallies
     stamp, took, start = times
@@ -113,8 +121,8 @@ def _result(
         lab=about.lab,
         mode=plan.mode,
         began=stamp.isoformat(timespec="seconds"),
-        rate=plan.rate if plan.mode in ("rate", "ramp") else None,
-        rate_to=plan.rate_to if plan.mode in ("rate", "ramp") else None,
+        rate=None if plan.search else plan.rate,
+        rate_to=None if plan.search else plan.rate_to,
         seconds=round(took, 3),
         warm_up=plan.warm_up,
         connections=plan.connections,
@@ -134,7 +142,8 @@ def _result(
         rss_most=most.rss,
         queued=most.queued,
         samples=session.samples,
-        knee=knee,
+        knee=found if isinstance(found, Knee) else None,
+        attack=found if isinstance(found, Attack) else None,
         notes=[*about.notes, *_late(session.pool.late)],
     )
 
@@ -147,7 +156,7 @@ def _late(answers: int) -> list[str]:
 
 def _schedule(plan: LoadPlan, seconds: float, *, warm: bool = False) -> Schedule:
     if plan.search:
-        return fixed(plan.search.first, seconds)
+        return fixed(plan.search.span.first, seconds)
     if plan.rate is None or plan.rate_to is None:
         return Always(seconds)
     return fixed(plan.rate, seconds) if warm else Ramp(plan.rate, plan.rate_to, seconds)

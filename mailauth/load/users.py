@@ -60,6 +60,10 @@ class Mix:
         self.wrong_password = Password(secrets.token_urlsafe(12).encode())
         self._share, self._sum, self._next = wrong, 0.0, 0
 
+    def guess(self, number: int) -> Password:
+        """A wrong password of its own for each number."""
+        return Password(self.wrong_password.raw + b"%x" % number)
+
     def take(self) -> tuple[int, bool]:
         """The account's index, and whether to send the wrong password."""
         index = self._next

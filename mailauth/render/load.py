@@ -1,10 +1,11 @@
 """A load as text and as a JSON schema."""
 
 from mailauth.load.result import Counts, Knee, Latency, LoadResult, LoadStep, Sample
+from mailauth.render.load_attack import attack_lines
+from mailauth.render.load_words import REASONS, ms, rate_text, reasons_text
 from mailauth.schema import schema_of
 
 _MiB = 1024 * 1024
-_REASONS = 6
 _STEPS = 40
 
 
@@ -12,14 +13,16 @@ def load_text(result: LoadResult) -> str:
     lines = [f"{result.way}: {result.target}", f"  {_asked(result)}"]
     if result.knee:
         lines += ["", *_knee(result.knee)]
+    if result.attack:
+        lines += ["", *attack_lines(result.attack)]
     lines += ["", *_counts(result.counts)]
     lines += _rows(
-        ("answered", f"{_rate(result.answered)}" if not result.knee else ""),
+        ("answered", f"{rate_text(result.answered)}" if not result.knee and not result.attack else ""),
         ("latency", _latency(result) if result.latency.count else "no right password was answered"),
         ("wrong ones", _spread(result.latency_wrong) if result.latency_wrong.count else ""),
         ("generator", _generator(result)),
         ("Dovecot", _dovecot(result)),
-        ("ended", result.ended),
+        ("ended", "" if result.attack and result.attack.found else result.ended),
     )
     lines += [f"  note: {note}" for note in result.notes]
     return "\n".join(lines) + "\n"
@@ -29,7 +32,7 @@ def sample_line(what: str, sample: Sample, counts: Counts) -> str:
     """One second as one line, for what is no terminal."""
     spread = f"p50 {ms(sample.p50)} p95 {ms(sample.p95)} p99 {ms(sample.p99)}"
     parts = [
-        f"{sample.at:6.1f} s  {what}: {_rate(sample.answered)} answered",
+        f"{sample.at:6.1f} s  {what}: {rate_text(sample.answered)} answered",
         *([spread] if sample.p99 else []),
         f"{sample.in_flight} in flight",
     ]
@@ -42,21 +45,6 @@ def sample_line(what: str, sample: Sample, counts: Counts) -> str:
     return ", ".join(parts)
 
 
-def reasons_text(counts: Counts) -> str:
-    """What went wrong, the most frequent first; "" for nothing."""
-    found = [(count, reason) for reason, count in (*counts.failed.items(), *counts.lost.items())]
-    if counts.unsent:
-        found.append((counts.unsent, "unsent"))
-    return ", ".join(f"{count} {reason}" for count, reason in sorted(found, reverse=True)[:_REASONS])
-
-
-def ms(seconds: float) -> str:
-    """A time for a person: three digits at most."""
-    if seconds >= 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.2f} ms"
-
-
 def schema() -> dict[str, object]:
     """The JSON schema of a load's result."""
     return schema_of(LoadResult)
@@ -64,10 +52,11 @@ def schema() -> dict[str, object]:
 
 def _asked(result: LoadResult) -> str:
     how = {
-        "rate": f"{_rate(result.rate or 0)}",
-        "ramp": f"{_rate(result.rate or 0)} to {_rate(result.rate_to or 0)}",
+        "rate": f"{rate_text(result.rate or 0)}",
+        "ramp": f"{rate_text(result.rate or 0)} to {rate_text(result.rate_to or 0)}",
         "max": f"as many as {result.in_flight} in flight allow",
         "knee": "looking for the knee",
+        "attack": f"an attack beside {rate_text(result.rate or 0)} of right logins",
     }[result.mode]
     told = [f"{how} for {result.seconds:.1f} s"]
     if result.warm_up:
@@ -94,7 +83,7 @@ def _counts(counts: Counts) -> list[str]:
 
 def _parts(reasons: dict[str, int]) -> str:
     whole = sum(reasons.values())
-    ordered = sorted(reasons.items(), key=lambda one: -one[1])[:_REASONS]
+    ordered = sorted(reasons.items(), key=lambda one: -one[1])[:REASONS]
     told = ", ".join(f"{count} {reason}" for reason, count in ordered)
     return f"{whole}  ({told})" if whole else "0"
 
@@ -102,14 +91,14 @@ def _parts(reasons: dict[str, int]) -> str:
 def _knee(knee: Knee) -> list[str]:
     limit = ms(knee.limit)
     if knee.rate:
-        above = f"; {_rate(knee.above)} does not hold" if knee.above else "; nothing higher was tried"
-        lines = [f"  KNEE  {_rate(knee.rate)} with p95 within {limit} and nothing failed{above}."]
+        above = f"; {rate_text(knee.above)} does not hold" if knee.above else "; nothing higher was tried"
+        lines = [f"  KNEE  {rate_text(knee.rate)} with p95 within {limit} and nothing failed{above}."]
         if knee.generator > 0.7:
             lines.append(
                 f"  The generator took {knee.generator:.0%} of a core: this may be its limit, not Dovecot's."
             )
     else:
-        lines = [f"  NO KNEE: not even {_rate(min(s.rate for s in knee.steps))} held p95 within {limit}."]
+        lines = [f"  NO KNEE: not even {rate_text(min(s.rate for s in knee.steps))} held p95 within {limit}."]
     lines.append(f"  {'rate':>9}  {'answered':>9}  {'p50':>8}  {'p95':>8}  {'p99':>8}")
     lines += [_step(step) for step in knee.steps[-_STEPS:]]
     return lines
@@ -119,7 +108,7 @@ def _step(step: LoadStep) -> str:
     one = step.latency
     spread = f"{ms(one.p50):>8}  {ms(one.p95):>8}  {ms(one.p99):>8}"
     verdict = "holds" if step.held else step.why
-    return f"  {_rate(step.rate):>9}  {_rate(step.answered):>9}  {spread}  {verdict}"
+    return f"  {rate_text(step.rate):>9}  {rate_text(step.answered):>9}  {spread}  {verdict}"
 
 
 def _latency(result: LoadResult) -> str:
@@ -148,10 +137,6 @@ def _dovecot(result: LoadResult) -> str:
 
 def _rows(*rows: tuple[str, str]) -> list[str]:
     return [f"  {name:<10} {value}" for name, value in rows if value]
-
-
-def _rate(rate: float | None) -> str:
-    return f"{rate:.4g}/s" if rate is not None and rate < 1000 else f"{rate or 0:,.0f}/s"
 
 
 def _size(size: int | None) -> str:

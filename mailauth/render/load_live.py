@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from mailauth.later import later
 from mailauth.load.result import Counts, Sample
-from mailauth.render.load import ms, reasons_text
+from mailauth.render.load_words import ms, reasons_text
 from mailauth.visible import visible
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mailauth.load.result import Knee, LoadResult
+from mailauth.load.result import Attack, Knee, LoadResult
 from mailauth.render.picture import axes_of
 
 _MiB = 1024 * 1024
@@ -12,11 +12,13 @@ _GOOD, _BAD, _P50, _P95, _P99 = "#238b45", "#cb181d", "#9ecae1", "#4292c6", "#08
 
 def picture(result: LoadResult, file: Path) -> None:
     """Draw to ``file``, in the format of its ending.  Raises UsageError, also without matplotlib."""
-    rows = 1 if result.knee else 3 if result.workers_most else 2
+    rows = 1 if result.knee or result.attack else 3 if result.workers_most else 2
     with axes_of(file, 9, 2.2 + 1.9 * rows) as axes:
         axes.figure.suptitle(f"{result.way}: {result.target}".replace("$", r"\$"), fontsize=10)
         if result.knee:
             draw_knee(axes, result.knee)
+        elif result.attack:
+            draw_attack(axes, result.attack)
         else:
             figure = axes.figure
             axes.remove()
@@ -56,20 +58,30 @@ def draw_time(axes: list[Any], result: LoadResult) -> None:
 
 def draw_knee(axes: Any, knee: Knee) -> None:
     """The p95 of each rate that was tried."""
+    points = [(one.rate, one.latency.p95, one.held) for one in knee.steps if one.latency.count]
+    _draw_rates(axes, points, knee.limit, knee.rate)
+    axes.set(xlabel="requests/s", ylabel="p95, ms")
+
+
+def draw_attack(axes: Any, attack: Attack) -> None:
+    """The longest right login beside each rate of wrong passwords that was tried."""
+    points = [
+        (one.rate, one.latency.most, one.held) for one in attack.steps if one.latency.count and one.rate
+    ]
+    _draw_rates(axes, points, attack.limit, attack.rate)
+    axes.set(xlabel="wrong passwords/s", ylabel="longest right login, ms")
+
+
+def _draw_rates(axes: Any, points: list[tuple[float, float, bool]], limit: float, rate: float) -> None:
+    """Points of a rate, seconds and whether it held; the limit, and the ``rate`` that was found."""
     for held, colour, label in ((True, _GOOD, "holds"), (False, _BAD, "does not hold")):
-        steps = [one for one in knee.steps if one.held is held and one.latency.count]
-        axes.plot(
-            [one.rate for one in steps],
-            [one.latency.p95 * 1000 for one in steps],
-            "o",
-            color=colour,
-            label=label,
-        )
-    axes.axhline(knee.limit * 1000, color="#969696", linestyle="--", linewidth=1, label="limit")
-    if knee.rate:
-        axes.axvline(knee.rate, color=_GOOD, linewidth=1)
-        axes.text(knee.rate, 0.98, f" {knee.rate:.4g}/s ", transform=axes.get_xaxis_transform(), va="top")
-    axes.set(xscale="log", yscale="log", xlabel="requests/s", ylabel="p95, ms")
+        some = [(at, seconds * 1000) for at, seconds, holds in points if holds is held]
+        axes.plot([at for at, _ in some], [most for _, most in some], "o", color=colour, label=label)
+    axes.axhline(limit * 1000, color="#969696", linestyle="--", linewidth=1, label="limit")
+    if rate:
+        axes.axvline(rate, color=_GOOD, linewidth=1)
+        axes.text(rate, 0.98, f" {rate:.4g}/s ", transform=axes.get_xaxis_transform(), va="top")
+    axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("{x:g}")

@@ -18,7 +18,7 @@ import pytest
 from mailauth.hashes import Password
 from mailauth.lab import Lab, MariaDB
 from mailauth.load.authpool import AuthPool
-from mailauth.load.plan import LoadPlan, Search
+from mailauth.load.plan import LoadPlan, Search, Span
 from mailauth.load.pool import Bounds
 from mailauth.load.result import LoadResult
 from mailauth.load.run import About, load
@@ -109,7 +109,7 @@ def test_the_knee(lab: Callable[..., Lab], limit: float, rate: float, held: bool
     """The highest rate that was asked for, where all are held; none, where nothing can be."""
     accounts = [Account(user, Password.of(stored[7:])) for user, stored in USERS.items()]
     plan = LoadPlan(
-        None, None, 1.0, 0.0, 0.0, 2, 100, 10.0, search=Search(limit, 0.1, first=50.0, most=200.0)
+        None, None, 1.0, 0.0, 0.0, 2, 100, 10.0, search=Search(limit, Span(0.1, first=50.0, most=200.0))
     )
     with lab(None, "passwd-file", USERS) as one:
         mix = Mix(accounts, 0.0)
@@ -155,11 +155,11 @@ def test_a_server_of_this_machine_is_loaded_at_a_named_rate_only(
                 while not answers(one.auth_socket):
                     assert time.monotonic() < until
                     time.sleep(0.05)
-                for where in (of_lab(one), imap(one)):
+                for where in (of_lab(one), (*imap(one), "--penalties")):
                     done = mailauth("load", *where, *QUICK, "--rate", "20", feed=CSV)
                     assert (done.returncode, "  ok         20\n" in done.stdout) == (0, True), done
                     assert done.stderr.startswith("This is not a lab's Dovecot: logins of users wait")
-                    for search in (("--max", *QUICK), ("--find-knee", "--warm-up", "0")):
+                    for search in (("--max", *QUICK), ("--find-knee", "--warm-up", "0"), ("--attack",)):
                         done = mailauth("load", *where, *search, feed=CSV)
                         assert (done.returncode, done.stdout) == (1, "")
                         assert "this load goes on until logins wait; say --i-own-this-server" in done.stderr
