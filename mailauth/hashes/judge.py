@@ -92,7 +92,7 @@ def parse(
 ) -> Hash | Flaw:
     """Understand a stored string the way that Dovecot would, or say why it can never match."""
     text = stored.encode("utf-8", "surrogateescape") if type(stored) is str else raw(stored)
-    head, _, payload = text.partition(b"}")
+    head, brace, payload = text.partition(b"}")
     entry = by_head(head)
     if entry is not None and dovecot is None:  # the common case, and fast
         scheme, written, decode, read = entry
@@ -101,6 +101,8 @@ def parse(
             params = read(decoded)
             if type(params) is tuple:
                 return Hash(scheme, written, params, decoded)
+            if brace and isinstance(params, Flaw):
+                return _placed(params, -1 if decode else len(head) + 1, text)
     return _parse(text, default_scheme, dovecot, allow_weak)
 
 
@@ -312,8 +314,11 @@ def shown(
 ) -> str:
     """Any stored string as a report may show it: never a byte that is not structure."""
     parsed = parse(stored, default_scheme=default_scheme, dovecot=dovecot)
-    if isinstance(parsed, Hash):
-        return parsed.shown
+    return parsed.shown if isinstance(parsed, Hash) else shown_broken(stored)
+
+
+def shown_broken(stored: bytes | str) -> str:
+    """The same of one that is known for no hash."""
     text = raw(stored)
     name, payload, at = split(text)
     if name is None:

@@ -20,7 +20,7 @@ from mailauth.later import later
 from mailauth.probes import accounts
 from mailauth.probes.readers import reader_of, verifying
 from mailauth.records import dataclass
-from mailauth.stores import directory_rows, sql, string_counts
+from mailauth.stores import directory_rows, file_counts, sql, string_counts
 from mailauth.stores.query import VARIABLE
 from mailauth.stores.rows import Survey
 from mailauth.stores.string_counts import Progress, Question, Tally
@@ -127,7 +127,7 @@ def _survey(source: Source, question: Question, ask: Ask, passdb: Passdb | None 
     dovecot = ask.dovecot
     if isinstance(source, FileSource):
         files = [dovecot.path(name) for name in string_counts.files_of(source.path, dovecot.path)]
-        return string_counts.of_files(files, source.path, question, ask.progress)
+        return file_counts.of_files(files, source.path, question, ask.progress)
     if isinstance(source, SqlSource):
         sql.prepare(source)
         identity, environment = None, None

@@ -8,6 +8,7 @@ its name, as Dovecot has it.  ``databases.py`` finds it there.  Larger ones have
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Any
 
 from mailauth.dovecot.variables import Escape
@@ -173,8 +174,13 @@ def quoted(name: str, mark: str) -> str:
 def streamed(cursor: Any) -> Iterator[tuple[Value, ...]]:
     """All that a cursor has."""
     while rows := cursor.fetchmany(_AT_ONCE):
+        values = list(chain.from_iterable(rows))
+        if set(map(type, values)) <= _AS_THEY_ARE and b"\0" not in b"".join(filter(None, values)):
+            yield from rows
+            continue
         for row in rows:
             yield tuple(value if isinstance(value, int) else as_bytes(value) for value in row)
 
 
+_AS_THEY_ARE = {bytes, type(None)}
 _AT_ONCE = 10_000  # rows that are here at the same time

@@ -10,86 +10,30 @@ between the first two "$" says which forms a string may have, so that the others
 import re
 from functools import partial
 
-from mailauth import hashes
 from mailauth.errors import CannotObserve
 from mailauth.hashes.bare import SURE_HEX
 from mailauth.hashes.schemes import ITSELF
 from mailauth.records import dataclass
 from mailauth.stores import conditions
 from mailauth.stores.database import Counting
+from mailauth.stores.forms import (
+    B64,
+    CASE,
+    DIGESTS,
+    FORMS,
+    HEX,
+    LONG,
+    MARKS,
+    NO_SIGN,
+    PASSWORD,
+    SHORT,
+    STAND_IN,
+    Form,
+)
 from mailauth.stores.query import VARIABLE, branches, compared, is_name, read, user_of
 
 GIVEN = "--rows-query"  # the place of a query that the command line names
 _ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
-
-_B64, _C64, _HEX = "A-Za-z0-9+/", "./A-Za-z0-9", "0-9a-fA-F"
-_LAST_2, _LAST_4 = "AQgw", "AEIMQUYcgkosw048"  # where 4, or 2, bits of the last character do not count
-# The digests that have no parameters inside, as they may be written; and what has no scheme
-_DIGESTS = (
-    "''",
-    *(
-        f"'{{{scheme.name}{encoding}}}'"
-        for scheme in hashes.SCHEMES
-        if scheme.default_encoding
-        for encoding in ("", ".HEX", ".B64", ".BASE64")
-    ),
-)
-# A password of no form at all: what has one of these, and nothing else, is neither a hash nor a lock
-_PASSWORD, _SIGNS = "A-Za-z0-9!?#@~^._+/=,<>*-", "!?#@~^"
-_NO_SIGN = "A-Za-z0-9._+/=,<>*-"
-_SHORT, _LONG = (5, 12), (13, 32)  # characters: the longer ones have one of the signs, which no digest has
-STAND_IN = "x" * _SHORT[0]
-_ORDINARY = re.compile(
-    rb"[A-Za-z0-9][%b]{4,11}|(?=.*[%b])[A-Za-z0-9][%b]{12,31}"
-    % (_PASSWORD.encode(), _SIGNS.encode(), _PASSWORD.encode())
-)
-_MARKS = ("undefined", "SCRAM-%", "grub.%", "AQAAAA%")
-CASE = 12  # characters at a digest's end; small letters only: all of it may be so
-
-
-def ordinary(text: bytes) -> bool:
-    """A password stored as it is that stands for all such: the twin of the SQL in ``counting``."""
-    if not _ORDINARY.fullmatch(text):
-        return False
-    return text != b"undefined" and not text.startswith(tuple(mark[:-1].encode() for mark in _MARKS[1:]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """``ids``: one of them stands between the first two "$"; the string ends in fields of fixed lengths.
-
-    ``before``: what stands before the fields, as LIKE says it.  ``ends``: the characters that a field,
-    numbered from 0, may end in.  ``at``: the same for a place.
-    """
-
-    ids: tuple[str, ...]
-    before: str
-    fields: tuple[int, ...]
-    chars: str
-    fill: str
-    ends: tuple[tuple[int, str], ...] = ()
-    at: tuple[tuple[int, str], ...] = ()
-
-    @property
-    def tail(self) -> int:
-        return sum(self.fields) + len(self.fields) - 1
-
-
-_ARGON2 = ("argon2i", "argon2d", "argon2id")
-_BCRYPT_END = ".CGKOSWaeimquy26"
-_FORMS = (
-    *(
-        _Form(_ARGON2, "%$argon2%$v=19$m=%$", (salt, tag), _B64, "A", ((0, salt_end), (1, tag_end)))
-        for salt, salt_end in ((22, _LAST_2), (11, _LAST_4), (43, _LAST_4))
-        for tag, tag_end in ((43, _LAST_4), (22, _LAST_2))
-    ),
-    _Form(("2a", "2b", "2x", "2y"), "%$2_$__$", (53,), _C64, ".", ((0, _BCRYPT_END),), ((22, ".Oeu"),)),
-    *(_Form(("6",), "%$", (salt, 86), _C64, ".", ((1, "./01"),)) for salt in (16, 8)),
-    *(_Form(("5",), "%$", (salt, 43), _C64, ".", ((1, "./0123456789ABCD"),)) for salt in (16, 8)),
-    _Form(("1",), "%$1$", (8, 22), _C64, ".", ((1, "./01"),)),
-    *(_Form((kind,), f"%${kind}$%$", (22, 43), _C64, ".") for kind in ("y", "gy")),
-    _Form(("7",), "%$7$___________", (22, 43), _C64, "."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +140,7 @@ def _clean(engine: Counting, value: str, chars: str) -> str:
     return f"({value}) {engine.differs} '[^{chars}]'"
 
 
-def _of_form(engine: Counting, one: _Form) -> str:
+def _of_form(engine: Counting, one: Form) -> str:
     """What a hash of this form becomes: its fields filled, the rest as it is."""
     find, tail = engine.find, f"RIGHT(e, {one.tail})"
     several = len(one.fields) > 1
@@ -221,7 +165,7 @@ def _of_form(engine: Counting, one: _Form) -> str:
 def _key(engine: Counting, *, text: bool) -> str:
     find, length, clean = engine.find, engine.length, partial(_clean, engine)
     kinds: dict[tuple[str, ...], list[str]] = {}
-    for one in _FORMS:
+    for one in FORMS:
         kinds.setdefault(one.ids, []).append(_of_form(engine, one))
     forms = [
         f"WHEN m IN ({', '.join(map(repr, ids))}) THEN CASE {' '.join(inner)} ELSE e END"
@@ -233,14 +177,14 @@ def _key(engine: Counting, *, text: bool) -> str:
     body = f"TRIM(TRAILING '=' FROM {rest})"
     padding = f"REPEAT('=', {length}({rest}) - {length}({body}))"
     as_text = " OR ".join(f"UPPER(e) LIKE '{{{name}}}%'" for name in sorted(ITSELF))
-    digests = f"UPPER({head}) IN ({', '.join(_DIGESTS)})"
-    long = f"{length}({rest}) BETWEEN {_LONG[0]} AND {_LONG[1]} AND NOT ({clean(rest, _NO_SIGN)})"
+    digests = f"UPPER({head}) IN ({', '.join(DIGESTS)})"
+    long = f"{length}({rest}) BETWEEN {LONG[0]} AND {LONG[1]} AND NOT ({clean(rest, NO_SIGN)})"
     password = " AND ".join(
         [
-            f"({length}({rest}) BETWEEN {_SHORT[0]} AND {_SHORT[1]} OR {long})",
-            clean(rest, _PASSWORD),
+            f"({length}({rest}) BETWEEN {SHORT[0]} AND {SHORT[1]} OR {long})",
+            clean(rest, PASSWORD),
             clean(f"LEFT({rest}, 1)", "A-Za-z0-9"),
-            *(f"{rest} NOT LIKE '{mark}'" for mark in _MARKS),
+            *(f"{rest} NOT LIKE '{mark}'" for mark in MARKS),
         ]
     )
     cases = [
@@ -254,9 +198,9 @@ def _key(engine: Counting, *, text: bool) -> str:
     cases += [
         f"WHEN NOT {digests} OR {length}({rest}) = 1 THEN e",
         f"WHEN {head} = '' AND {length}({rest}) < {SURE_HEX} THEN e",
-        f"WHEN {clean(rest, _HEX)} THEN CONCAT({head}, REPEAT('0', {length}({rest})))",
+        f"WHEN {clean(rest, HEX)} THEN CONCAT({head}, REPEAT('0', {length}({rest})))",
         f"WHEN {head} = '' THEN e",
         # Z, which is no hex digit: what could be either is read as hex
-        f"WHEN {clean(body, _B64)} THEN CONCAT({head}, REPEAT('Z', {length}({body})), {padding})",
+        f"WHEN {clean(body, B64)} THEN CONCAT({head}, REPEAT('Z', {length}({body})), {padding})",
     ]
     return f"CASE {' '.join(cases)} ELSE e END"

@@ -5,26 +5,23 @@ are read row by row.  Either way each string is judged by the same parser, memor
 number of rows, and what is kept has no salt, no digest and no password in it.
 """
 
-import itertools
 import string
-from array import array
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field, replace
+from itertools import islice
 from pathlib import Path
 
-from mailauth import hashes, lines
+from mailauth import hashes
 from mailauth.dovecot import inroot
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve
-from mailauth.hashes import Flaw, Hash, Params, notation
+from mailauth.hashes import Flaw, Hash, Params, judge, notation
 from mailauth.hashes.bare import is_hex
 from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.nature import judged
 from mailauth.hashes.schemes import AS_TEXT, ITSELF, called
-from mailauth.oserrors import unseen
 from mailauth.records import dataclass
-from mailauth.stores import grouping, passwd_file, streaming
+from mailauth.stores import alike, forms, grouping, passwd_file, streaming
 from mailauth.stores.database import Value
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.query import VARIABLE
@@ -33,9 +30,23 @@ from mailauth.stores.rows import HashClass, Survey
 MOST_CLASSES = 2000  # beyond, classes lose their lengths and details
 MOST_TWICE = 1000  # users with several entries that are listed
 _CLASSIFIED = 20_000  # damaged rows that are looked at one by one; later ones of a known shape are not
+_AT_ONCE = 10_000  # rows that are looked at together
 _STEP = 50_000  # rows between two reports of progress
 
 Progress = Callable[[int], None]
+
+
+class Steps:
+    """Tells of progress now and then."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._next = progress, _STEP
+
+    def to(self, rows: int) -> None:
+        """So many were read by now."""
+        if rows >= self._next and self._progress:
+            self._progress(rows)
+            self._next = rows - rows % _STEP + _STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ class Tally:
         count = self._count(stored)
         count.rows += rows
         if len(count.users) < self._question.names:
-            count.users += [_shown(user) for user in users if user]
+            count.users += [shown(user) for user in users if user]
 
     def classes(self) -> tuple[HashClass, ...]:
         """The largest first."""
@@ -103,17 +114,17 @@ class Tally:
         if isinstance(parsed, Hash) and (key := self._alike(stored, named, parsed)):
             count = self._sound.get(key)
             if count is None:
-                count = self._judged(stored, named)
+                count = self._judged(stored, named, parsed)
                 if len(self._sound) < MOST_CLASSES:
                     self._sound[key] = count
             return count
         if self._classified < _CLASSIFIED:
             self._classified += 1
-            return self._judged(stored, named)
+            return self._judged(stored, named, parsed)
         shape = stored if len(stored) < _WORD else stored.translate(_SHAPE) + stored[-1:]
         count = self._shapes.get(shape)
         if count is None:
-            count = self._judged(stored, named)
+            count = self._judged(stored, named, parsed)
             if len(self._shapes) < MOST_CLASSES:
                 self._shapes[shape] = count
         return count
@@ -122,33 +133,34 @@ class Tally:
         """What is judged once for all that share it: everything that counts is in it; None: one by one."""
         scheme = parsed.scheme
         if scheme.name in AS_TEXT:
-            if scheme.name not in ITSELF or not grouping.ordinary(bytes(parsed.payload)):
+            if scheme.name not in ITSELF or not forms.ordinary(bytes(parsed.payload)):
                 return None
             return scheme.name, parsed.encoding, named, None if named else self._today(stored)
-        end = stored[-grouping.CASE :]
+        end = stored[-forms.CASE :]
         case = notation.one_case(parsed.payload) if end.islower() or end.isupper() else ""
         hexed = scheme.default_encoding == "BASE64" and is_hex(stored.rpartition(b"}")[2])
         return scheme.name, parsed.encoding, parsed.params, named, len(stored), case, hexed
 
-    def _judged(self, stored: bytes, named: bool) -> _Count:
-        """As this Dovecot judges it."""
+    def _judged(self, stored: bytes, named: bool, as_any: Hash | Flaw) -> _Count:
+        """As this Dovecot judges it; ``as_any``: as a Dovecot that knows all schemes takes it."""
         reader = self._reader
         judgement = judged(stored, reader)
         parsed, damage, perhaps = judgement.parsed, judgement.damage, judgement.perhaps
         if damage is None and (now := self._today(stored)):
             damage = Damage(Kind.NO_PREFIX, f"{called(now)} without {{{now}}} before it", True, now)
             perhaps = ()
-        known = (
-            parsed
-            if isinstance(parsed, Hash)
-            else hashes.parse(reader.taken(stored), default_scheme=reader.default_scheme)
-        )
+        known = parsed if isinstance(parsed, Hash) else as_any
         if isinstance(known, Hash):
             scheme, text = known.scheme.name, known.scheme.name in AS_TEXT
             params = () if text else known.params
             shown = known.shown if named else known.shown.rpartition("}")[2]
         else:
-            shown = hashes.shown(stored, default_scheme=reader.default_scheme)
+            taken_so = reader.taken(stored) is stored
+            shown = (
+                judge.shown_broken(stored)
+                if taken_so
+                else hashes.shown(stored, default_scheme=reader.default_scheme)
+            )
             written = hashes.identify(stored)
             scheme, params, text = (written.name if written else ""), (), False
         length = 0 if text else len(stored)
@@ -181,59 +193,6 @@ _SHAPE = bytes.maketrans(
 _WORD = 10  # characters: what is shorter may be a word that counts, as "NULL"
 
 
-def of_files(
-    paths: Iterable[Path], place: str, question: Question, progress: Progress | None = None
-) -> Survey:
-    """Of passwd-files.  Raises CannotObserve when one cannot be read."""
-    tally = Tally(question)
-    twice: list[str] = []
-    odd: list[str] = []
-    passed_over: deque[str] = deque(maxlen=MOST_TWICE)
-    for path in paths:
-        seen: array[int] = array("q")
-        try:
-            with passwd_file.opened(path) as file:
-                for number, (line, size) in enumerate(lines.sized(file), 1):
-                    if line[:1] in _NO_ENTRY or not passwd_file.is_entry(line):
-                        continue
-                    if size > len(line):
-                        passed_over.append(f"{path}:{number}: {passwd_file.too_long(size)}")
-                        continue
-                    if len(odd) < MOST_TWICE and (why := passwd_file.odd(line, number)):
-                        odd.append(f"{path}:{number}: {why}")
-                    name = passwd_file.name_of(line)
-                    seen.append(hash(name))
-                    tally.add(passwd_file.stored_of(line), (passwd_file.shown_name(name),))
-                    if progress and not tally.rows % _STEP:
-                        progress(tally.rows)
-            twice += _twice(path, seen)
-        except OSError as why:
-            raise unseen(str(path), why, "the passwd-file cannot be read") from None
-    named, kept = tuple(twice[:MOST_TWICE]), tuple(passed_over)
-    return Survey(place, tally.rows, tally.classes(), tally.nulls, named, odd=tuple(odd), passed_over=kept)
-
-
-_NO_ENTRY = frozenset({b"", b"#", b":", b"\n", b"\r"})
-
-
-def _twice(path: Path, seen: "array[int]") -> list[str]:
-    """The names that stand in several lines: those with the same hash are read again."""
-    ordered = sorted(seen)
-    alike = {one for one, other in itertools.pairwise(ordered) if one == other}
-    if not alike:
-        return []
-    counts: dict[bytes, int] = {}
-    with passwd_file.opened(path) as file:
-        for line, _ in lines.sized(file):
-            name = line.partition(b":")[0]
-            if line[:1] not in _NO_ENTRY and hash(name) in alike:
-                counts[name] = counts.get(name, 0) + 1
-                if len(counts) > MOST_TWICE:
-                    break
-    shown = (passwd_file.shown_name(name) for name, count in counts.items() if count > 1)
-    return [_shown(name) for name in shown]
-
-
 def files_of(template: str, locate: Callable[[str], Path] = Path) -> tuple[str, ...]:
     """The names of the passwd-files of a path with variables: all that are there.
 
@@ -259,21 +218,33 @@ def of_database(
     with streaming.opened(source) as link:
         counting = DATABASES[source.driver].counting
         if counting is None:
-            for stored, user in link.rows(grouping.each(rows)):
-                tally.add(_bytes(stored), (_bytes(user) or b"",))
-                if progress and not tally.rows % _STEP:
-                    progress(tally.rows)
+            steps = Steps(progress)
+            _in_blocks(link.rows(grouping.each(rows)), tally, question, steps)
         else:
             counted = grouping.counting(counting, rows, text=question.text)
             for stored, count, least, most in link.rows(counted):
                 tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), int(count or 0))
         twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.key and rows.single else iter(())
-        names = tuple(_shown(_bytes(user) or b"") for user, _ in twice)
+        names = tuple(shown(_bytes(user) or b"") for user, _ in twice)
         column = link.column(grouping.one_column(rows))
         return Survey(link.place, tally.rows, tally.classes(), tally.nulls, names, column)
 
 
-def _shown(name: bytes) -> str:
+def _in_blocks(rows: Iterator[tuple[Value, ...]], tally: Tally, question: Question, steps: Steps) -> None:
+    """Strings and users, many at once: equal to adding each."""
+    part, kinds = alike.of_strings(text=question.text), alike.Kinds(question.names)
+    while some := list(islice(rows, _AT_ONCE)):
+        strings = [_bytes(stored) for stored, _ in some]
+        heads, tails, paddings = zip(*part(strings), strict=True)
+        each, more = kinds.count((heads, tails, paddings))
+        for at, _ in each:
+            tally.add(strings[at], (_bytes(some[at][1]) or b"",))
+        for stored, count in more:
+            tally.add(stored, (), count)
+        steps.to(tally.rows)
+
+
+def shown(name: bytes) -> str:
     return passwd_file.quoted(passwd_file.without_hash(name).decode("utf-8", "replace"))
 
 

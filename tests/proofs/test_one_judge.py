@@ -20,7 +20,7 @@ from mailauth.hashes.nature import judged
 from mailauth.lab import Lab
 from mailauth.migrate.decide import Action, Rule, Wishes, decide
 from mailauth.migrate.goal import Goal
-from mailauth.stores import grouping
+from mailauth.stores import forms
 from mailauth.stores.rows import Survey
 from mailauth.stores.string_counts import Question, Tally
 from tests.proofs.story import SECRET
@@ -92,11 +92,11 @@ def test_what_stands_for_all_passwords_is_one() -> None:
     chance = random.Random(5)  # noqa: S311 - only a mix
     reader = Reader((2, 4, 1), "PLAIN", prefixing=True)
     signs = "abzAZ09!?#@~^._+/=,<>*-:$ {}|%&"
-    assert grouping.ordinary(grouping.STAND_IN.encode())
+    assert forms.ordinary(forms.STAND_IN.encode())
     ordinary = 0
     for _ in range(20_000):
         text = "".join(chance.choice(signs) for _ in range(chance.randrange(1, 36))).encode()
-        if grouping.ordinary(text):
+        if forms.ordinary(text):
             ordinary += 1
             seen = judged(text, reader)
             assert (seen.damage, seen.perhaps) == (None, ()), text

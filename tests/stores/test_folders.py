@@ -12,7 +12,7 @@ import pytest
 from mailauth.dovecot.authconfig import FileSource
 from mailauth.errors import CannotObserve, MailauthError, Refused
 from mailauth.hashes.damaged import Reader
-from mailauth.stores import change, listing, passwd_file, replace, sqlite_client, string_counts
+from mailauth.stores import change, file_counts, listing, passwd_file, replace, sqlite_client, string_counts
 from mailauth.stores.database import NotChangedError, ServerDownError
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.sqlite import DATABASE as SQLITE
@@ -60,9 +60,7 @@ def test_a_folder_that_is_a_link(file: Path, roots: Path) -> None:
 
 
 def _counted(file: Path) -> object:
-    return list(
-        string_counts.of_files([file], "", string_counts.Question(Reader((2, 4, 1), "PLAIN"))).classes
-    )
+    return list(file_counts.of_files([file], "", string_counts.Question(Reader((2, 4, 1), "PLAIN"))).classes)
 
 
 @pytest.mark.parametrize("part", ["file", "folder"])

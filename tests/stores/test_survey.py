@@ -14,7 +14,7 @@ from mailauth.hashes import Password, generate
 from mailauth.hashes.damaged import Kind, Reader
 from mailauth.lab import Lab
 from mailauth.probes.survey import Ask, survey_passdb
-from mailauth.stores import grouping, query, string_counts
+from mailauth.stores import file_counts, grouping, query, string_counts
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.rows import HashClass, Survey
 from mailauth.stores.string_counts import Question, Tally
@@ -170,7 +170,7 @@ def test_classes_are_bounded_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch
 def test_a_user_in_two_lines(tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text("# alice:x\nalice:{PLAIN}a:::\nbob:{PLAIN}b\n\nalice:{PLAIN}c\r\n:{PLAIN}d\ncarl\n")
-    found = string_counts.of_files([file], str(file), Question(Reader((2, 4, 1))))
+    found = file_counts.of_files([file], str(file), Question(Reader((2, 4, 1))))
     assert found.twice == ("alice",)
     assert found.rows == 4
     assert {one.damage.kind for one in found.broken if one.damage} == {Kind.EMPTY}
