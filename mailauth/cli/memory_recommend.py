@@ -3,28 +3,32 @@
 import click
 
 from mailauth.cli.shared.command import Command
+from mailauth.cli.shared.options import config_option, pid_option, rows_query_option
 
-_LARGEST_IDLE = "26M"
 _DRIVERS = ("passwd-file", "pgsql", "mysql", "sqlite")
 
 
 @click.command(cls=Command, name="recommend")
+@config_option
+@pid_option
+@rows_query_option
+@click.option("--driver", type=click.Choice(_DRIVERS), help="Without a Dovecot: driver of the passdb.")
 @click.option(
-    "--driver",
-    type=click.Choice(_DRIVERS),
-    default="passwd-file",
-    show_default=True,
-    help="Driver of the passdb.",
+    "--use-worker", is_flag=True, help="Without a Dovecot: judge as with 2.4's passdb_use_worker = yes."
 )
-@click.option("--use-worker", is_flag=True, help="Judge as with 2.4's passdb_use_worker = yes.")
 @click.option("--vsz-limit", metavar="SIZE", help="Keep this vsz_limit.  [one is proposed]")
 @click.option(
-    "--ram", metavar="SIZE", help="Memory for all verifications together.  [half of what is free here]"
+    "--ram", metavar="SIZE", help="Memory for all verifications together.  [half of what is free there]"
 )
 @click.option(
-    "--cores", type=click.IntRange(min=1), help="Cores for verifying.  [all of this machine]", metavar="N"
+    "--cores",
+    type=click.IntRange(min=1),
+    help="Cores for verifying.  [all that Dovecot may use]",
+    metavar="N",
 )
-@click.option("--users", type=click.IntRange(min=0), default=0, help="Number of users.", metavar="N")
+@click.option(
+    "--users", type=click.IntRange(min=0), help="Number of users.  [rows of the store]", metavar="N"
+)
 @click.option(
     "--peak",
     type=click.FloatRange(min=0),
@@ -41,15 +45,11 @@ _DRIVERS = ("passwd-file", "pgsql", "mysql", "sqlite")
     help="Longest time of one verification, in ms.",
     metavar="MS",
 )
-@click.option(
-    "--idle", metavar="SIZE", default=_LARGEST_IDLE, show_default=True, help="Size of the idle process."
-)
+@click.option("--idle", metavar="SIZE", help="Size of the idle process.  [as it runs; else 26M]")
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    default=30,
-    show_default=True,
-    help="Most auth-workers to plan for.",
+    help="Most auth-workers to plan for.  [as configured; else 30]",
     metavar="N",
 )
 @click.option(
@@ -66,7 +66,12 @@ _DRIVERS = ("passwd-file", "pgsql", "mysql", "sqlite")
 def command() -> None:
     """Recommend the strongest Argon2id for this machine, and Dovecot's limits for it.
 
-    Measures the parameters that fit, on as many cores as Dovecot would use.
+    Reads from the Dovecot that runs which process verifies, how large it is, how many may run, which memory
+    is free there and how many users it has; an option takes the place of what is read.  Then measures the
+    parameters that fit, on as many cores as Dovecot would use.  Changes nothing; if no worker runs yet, a
+    lookup of a user who does not exist starts one.
+
+    Without a Dovecot, or with --driver: for a passdb of that driver (passwd-file if not given).
 
     \b
     Exit status:  0 recommended   1 nothing fits, or the test failed   2 wrong usage   3 cannot measure

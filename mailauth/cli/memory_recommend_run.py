@@ -8,28 +8,37 @@ import click
 from mailauth.cli.memory_hash import with_parameters
 from mailauth.cli.shared.given import without
 from mailauth.cli.shared.progress import stepping
+from mailauth.dovecot.doveadm import chosen
 from mailauth.dovecot.sizes import parse_limit, parse_size
-from mailauth.errors import UsageError
-from mailauth.memory.recommend import Advice, Wish, advise, fitting
+from mailauth.errors import CannotObserve, UsageError
+from mailauth.hashes.making import LARGEST_IDLE
+from mailauth.memory.recommend import Advice, RunningPassdb, Wish, advise, fitting
 from mailauth.memory.records import RecommendReport
 from mailauth.memory.speed import Speed, speed
 from mailauth.probes.ceilings import observe_ceilings
 from mailauth.probes.linked import linked_library
+from mailauth.probes.running_passdb import observe_running_passdb
 from mailauth.render.json import to_json
 from mailauth.render.memory_recommend import recommend_text
 
+_USUAL = "passwd-file"  # where no Dovecot and no driver is known
+_WORKERS = 30  # Dovecot's default
+
 
 def command(
-    driver: str,
+    config: str | None,
+    pid: int | None,
+    rows_query: str | None,
+    driver: str | None,
     use_worker: bool,
     vsz_limit: str | None,
     ram: str | None,
     cores: int | None,
-    users: int,
+    users: int | None,
     peak: float,
     latency: float,
-    idle: str,
-    workers: int,
+    idle: str | None,
+    workers: int | None,
     seconds: float,
     apply_to: str | None,
     dovecot: str | None,
@@ -37,30 +46,51 @@ def command(
 ) -> None:
     if dovecot and not apply_to:
         raise UsageError("--dovecot says which Dovecot the lab has: add --apply-to lab.")
+    server, assumed = None, ""
+    if driver is not None:
+        without("--driver, which is for no Dovecot,", "config", "pid", "rows_query")
+    else:
+        server, assumed = found(config, pid, rows_query)
+    if server is not None:
+        without("memory recommend for a Dovecot", "use_worker")
     wish = Wish(
-        driver=driver,
-        memory=parse_size(ram) if ram else _free() // 2,
-        cores=cores or len(os.sched_getaffinity(0)),
+        driver=driver or (server.driver if server else _USUAL),
+        memory=parse_size(ram) if ram else (server.free if server else _free()) // 2,
+        cores=cores or (server.cores if server else len(os.sched_getaffinity(0))),
         peak=peak,
         latency=latency / 1000,
         vsz_limit=parse_limit(vsz_limit) if vsz_limit else None,
         may_raise=vsz_limit is None,
-        idle=parse_size(idle),
-        most_workers=workers,
-        users=users,
+        idle=parse_size(idle) if idle else server.idle if server else LARGEST_IDLE,
+        most_workers=workers or (server.workers if server else _WORKERS),
+        users=(server.users if server and users is None else users) or 0,
         use_worker=use_worker,
+        verified_by=server.service if server else None,
     )
     if wish.service != "auth-worker":
-        without(f"--driver {driver}, which auth itself verifies,", "workers")
+        without(f"{f'--driver {driver}' if driver else wish.driver}, which auth itself verifies,", "workers")
     advice = measured(wish, seconds)
     proof = None
     if apply_to and advice.chosen:
         from mailauth.lab.prove_memory import prove  # noqa: PLC0415 - a lab is made on demand only
 
         proof = prove(wish, advice.chosen, advice.config, dovecot=dovecot)
-    report = RecommendReport(advice, proof)
+    report = RecommendReport(advice, proof, server, assumed)
     click.echo(to_json(report) if as_json else recommend_text(report), nl=as_json)
     sys.exit(0 if advice.chosen and (proof is None or proof.worked == proof.asked) else 1)
+
+
+def found(config: str | None, pid: int | None, rows_query: str | None) -> tuple[RunningPassdb | None, str]:
+    """The Dovecot that is meant; None, and why, where none was named and none can be looked at.
+
+    Raises what ``observe_running_passdb`` raises where it was named.
+    """
+    try:
+        return observe_running_passdb(chosen(config, pid), rows_query), ""
+    except (CannotObserve, UsageError) as why:
+        if (config, pid, rows_query) != (None, None, None):
+            raise
+        return None, str(why)
 
 
 def measured(wish: Wish, seconds: float) -> Advice:

@@ -45,8 +45,37 @@ ROWS: tuple[tuple[int, int, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class RunningPassdb:
+    """What a running Dovecot has for a passdb whose strings it verifies; sizes in bytes.
+
+    ``pid``: the process that was looked at, None where none ran.  ``free``: the least that any limit over it
+    leaves; ``limit``: vsz_limit as configured, None for none, set at ``place``.  ``users``: the store's rows,
+    None where they could not be counted.  ``others``: passdbs that verify, too, and were not asked about.
+    """
+
+    dovecot: str
+    dialect: str
+    file: str
+    passdb: str
+    driver: str
+    service: ServiceName
+    pid: int | None
+    idle: int
+    workers: int
+    cores: int
+    free: int
+    limit: int | None
+    place: str
+    users: int | None
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
-    """What there is and what is wanted; sizes in bytes."""
+    """What there is and what is wanted; sizes in bytes.
+
+    ``verified_by``: the process that was seen to verify; None: by the driver.
+    """
 
     driver: str
     memory: int  # that all verifications together may take
@@ -59,12 +88,16 @@ class Wish:
     most_workers: int = 30
     users: int = 0
     use_worker: bool = False
+    verified_by: ServiceName | None = None
 
     @property
     def service(self) -> ServiceName:
-        return who_verifies(
-            self.driver, use_worker=self.use_worker, use_cache=False, cache_with_worker=False
-        )[0]
+        return (
+            self.verified_by
+            or who_verifies(
+                self.driver, use_worker=self.use_worker, use_cache=False, cache_with_worker=False
+            )[0]
+        )
 
     @property
     def parallel(self) -> int:

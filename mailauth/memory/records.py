@@ -5,7 +5,7 @@ from mailauth.memory.fitting import PassdbFit
 from mailauth.memory.footprint import Footprint, Part
 from mailauth.memory.grid import Result
 from mailauth.memory.measure import Measured, Spread
-from mailauth.memory.recommend import Advice
+from mailauth.memory.recommend import Advice, RunningPassdb
 from mailauth.records import dataclass
 
 
@@ -58,10 +58,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class RecommendReport:
-    """``memory recommend``; ``proof`` where a lab was asked."""
+    """``memory recommend``; ``proof`` where a lab was asked.
+
+    ``server``: the Dovecot that was looked at; None: ``assumed`` says why there is none, "" where it was
+    not asked for.
+    """
 
     advice: Advice
     proof: Load | None
+    server: RunningPassdb | None = None
+    assumed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,9 +174,9 @@ ROWS: dict[str, Row] = {
         },
     ),
     "memory recommend": Row(
-        "--driver --use-worker --vsz-limit --ram --cores --users --peak --latency --idle --seconds --apply-to"
-        " --json",
-        {"": "--workers --dovecot=2.4.1"},
+        "--container --driver --use-worker --vsz-limit --ram --cores --users --peak --latency --idle"
+        " --seconds --apply-to --json",
+        {"": "--workers --dovecot=2.4.1", "--driver mysql": "--config=x --pid=1 --rows-query"},
     ),
     "memory bench": Row(
         "--results --most --quick --runs --seconds --picture --json", {"": "--limit=1G --latency"}

@@ -167,9 +167,47 @@ def test_on_the_command_line(memory: Mailauth) -> None:
     assert "NO ROW FITS." in text.out
 
 
+def test_a_running_dovecot_says_what_it_has(
+    lab: Callable[..., Lab], memory: Mailauth, dovecot_version: str
+) -> None:
+    """Who verifies, the idle size, the limit, the users; an option takes the place of what is read."""
+    quick = ("--seconds", "0.1", "--latency", "60000", "--vsz-limit", "36M")
+    settings = "service auth-worker {\n  vsz_limit = 300M\n}\n"
+    with lab(dovecot_version, "sqlite", {"alice": None, "bob": None}, settings=settings) as one:
+        pid = str(one.master_pid)
+        ran = memory("recommend", "--pid", pid, *quick, "--json")
+        assert ran.status == 0, ran.err
+        jsonschema.validate(ran.json, schema_file("memory-recommend"))
+        server, wish = ran.json["server"], ran.json["advice"]["wish"]
+        worker = next(each for each in one.processes() if each.pid == server["pid"])
+        assert (server["dovecot"], server["driver"], server["service"]) == (
+            dovecot_version,
+            "sqlite",
+            "auth-worker",
+        )
+        assert (server["limit"], server["users"], server["pid"]) == (300 * MiB, 2, worker.pid)
+        assert server["idle"] == wish["idle"] == worker.memory_info().vms
+        assert (wish["users"], wish["most_workers"]) == (2, server["workers"])
+        told = memory("recommend", "--pid", pid, *quick, "--users", "7", "--workers", "1", "--idle", "25M")
+        assert "2 users" in told.out
+        assert "all 7 users have logged in" in told.out
+        assert f"Dovecot {dovecot_version[:3]}\n" in told.out
+        assert told.out.count("  Dovecot 2.") == 1, "the settings of the other dialect are of no use here"
+        refused = memory("recommend", "--pid", pid, "--use-worker")
+        assert (refused.status, "makes no use of --use-worker" in refused.err) == (2, True)
+
+
+def test_of_an_ordinary_user_it_says_what_was_assumed(memory: Mailauth) -> None:
+    told = memory("recommend", "--vsz-limit", "20M", "--seconds", "0.1")
+    assert told.out.startswith("No Dovecot was looked at: ")
+    assert "driver passwd-file" in told.out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--driver", "mysql", "--pid", "1"), "--driver, which is for no Dovecot, makes no use of --pid"),
+        (("-c", "/nonexistent"), "/nonexistent"),
         (("--vsz-limit", "much"), "'much' is not a size"),
         (("--ram", "x"), "'x' is not a size"),
         (("--dovecot", "2.4.1"), "add --apply-to lab"),
