@@ -71,6 +71,7 @@ class Remedy:
     ``file`` is where the text goes: at its end, so that nothing after it sets the same again.
     ``edits`` are lines to change where they stand, since nothing at the end can take them back.
     ``commands``, a list of words each, are run as they are, after the files were changed.
+    ``paste``: lines for a shell that change the entry in the database ``database``, as its administrator.
     ``by_hand``: a part that only the administrator can do comes first; applying the rest alone mends nothing.
 
     Rules make one with more than words by mailauth/remedies.py only, which knows what may stand where.
@@ -86,6 +87,8 @@ class Remedy:
     edits: tuple[Edit, ...] = ()
     store: StoreChange | None = None
     by_hand: bool = False
+    paste: tuple[str, ...] = ()
+    database: str = ""
 
     def __post_init__(self) -> None:
         if any(self.config.values()) and not self.file:

@@ -18,6 +18,7 @@ from mailauth.evidence import (
     AuthStart,
     Evidence,
     Fact,
+    Host,
     Logins,
     LookedUp,
     MailSession,
@@ -35,8 +36,9 @@ from mailauth.probes.log_answer import observe_answer
 from mailauth.probes.log_start import observe_auth_start
 from mailauth.probes.scene import Scene
 from mailauth.probes.table import Probe
-from mailauth.remedies import of_a_stopped, placed
+from mailauth.remedies import in_database, of_a_stopped, placed
 from mailauth.rules import RULES
+from mailauth.stores.store import Outcome
 from mailauth.waiting import for_auth
 
 _DEFAULT = Installation()
@@ -57,7 +59,8 @@ def concluded(
     findings, undecided = for_auth(*apply(RULES, merged), merged[0].get(LookedUp))
     down = Diagnosis(user, (), (), (), seen).down
     findings = [
-        _placed(dovecot, login, _by_hand(_started(one, dovecot) if down else one, seen)) for one in findings
+        _placed(dovecot, login, _in_database(_by_hand(_started(one, dovecot) if down else one, seen), seen))
+        for one in findings
     ]
     undecided = [replace(one, missing=_by_a_login(login, one.missing)) for one in undecided]
     loud = {finding.rule.code for finding in findings} | {one.rule.code for one in undecided}
@@ -107,6 +110,22 @@ def _by_hand(finding: Finding, seen: tuple[Fact, ...]) -> Finding:
     if "ldap" in drivers:
         kept = told.commands if drivers != {"ldap"} else tuple(c for c in told.commands if c[:2] != _MIGRATE)
         told = replace(told, commands=kept, careful=f"{told.careful} {_LDIF}".strip())
+    return replace(finding, problem=replace(problem, remedy=told))
+
+
+def _in_database(finding: Finding, seen: tuple[Fact, ...]) -> Finding:
+    """What is to be changed in a row of a database, as lines to paste, where it is plain which row."""
+    problem = finding.problem
+    lookups = next((fact for fact in seen if isinstance(fact, LookedUp)), None)
+    if lookups is None or any(isinstance(one, Host) for one in problem.because):
+        return finding
+    stored = next((one for one in problem.because if isinstance(one, StoredHash)), None)
+    answers = [one for one in lookups.answers if one.outcome in (Outcome.FOUND, Outcome.NO_PASSWORD)]
+    if stored is not None:
+        answers = [one for one in answers if one.number == stored.passdb]
+    if len(answers) != 1 or (row := answers[0].row) is None:
+        return finding
+    told = in_database(problem.remedy, row, only_blanks=stored is not None and stored.only_blanks)
     return replace(finding, problem=replace(problem, remedy=told))
 
 

@@ -18,6 +18,8 @@ from itertools import product, starmap
 from mailauth.dovecot.version import DIALECTS, Dialect
 from mailauth.finding import Edit, Remedy, StoreChange
 from mailauth.records import dataclass
+from mailauth.stores import pasted
+from mailauth.stores.pasted import Row
 from mailauth.visible import is_visible, visible
 
 Words = tuple[str, ...]
@@ -27,7 +29,7 @@ RELOAD: Words = ("doveadm", "reload")
 REOPEN: Words = ("doveadm", "log", "reopen")
 LOG_FIND: Words = ("doveadm", "log", "find")
 LOG_ERRORS: Words = ("doveadm", "log", "errors")
-HASH_NEW: Words = ("mailauth", "hash", "new")
+HASH_NEW: Words = pasted.HASH_NEW
 HASH_SHOW: Words = ("mailauth", "hash", "show", "-")  # the string is typed, or piped: it is in no argv
 LIST_SCHEMES: Words = ("doveadm", "pw", "-l")
 _MIGRATE: Words = ("mailauth", "migrate")
@@ -97,6 +99,27 @@ def remedy(
     text = {dialect: "\n".join(map(_text, each)) for dialect, each in parts.items() if each}
     nothing = not (text or edits or store or whole) and _MENDS_NOTHING.issuperset(commands)
     return Remedy(summary, text, file, commands, careful, edits, store, by_hand or nothing)
+
+
+def in_database(found: Remedy, row: Row, *, only_blanks: bool) -> Remedy:
+    """The remedy with the lines that do it in the database: a new hash is stored, or blanks are taken out.
+
+    ``only_blanks``: they are all that is wrong with the stored string.
+    """
+    if found.paste or not (found.store or HASH_NEW in found.commands):
+        return found
+    if found.store is StoreChange.MEND and not only_blanks:
+        return found
+    lines = [pasted.without_blanks(row) if found.store is StoreChange.MEND else pasted.new_hash(row)]
+    if found.store and found.by_hand and (first := pasted.widened(row)):
+        lines.insert(0, first)
+    return replace(found, paste=tuple(lines), database=row.place)
+
+
+def enabled(found: Remedy, row: Row | None, conditions: tuple[str, ...]) -> Remedy:
+    """The remedy with the line that has the row meet the conditions, where that is plain."""
+    line = pasted.enabled(row, conditions) if row else ""
+    return replace(found, paste=(line,), database=row.place) if row and line else found
 
 
 def plan(action: str, passdb: int | None, version: str) -> Words:

@@ -5,6 +5,7 @@ from enum import Enum
 from mailauth.dovecot.drivers import Question
 from mailauth.evidence.fact import Evidence
 from mailauth.records import dataclass
+from mailauth.stores.pasted import Row
 from mailauth.stores.store import Failing, Failure, Otherwise, Outcome
 
 
@@ -144,6 +145,7 @@ class PassdbAnswer:
     made: Made | None = None  # of what a password that is NULL is made
     several: str = ""  # a directory's attribute with several passwords
     verified_there: bool = False  # by a bind: what is stored was not looked at
+    row: Row | None = None  # of a database, where the password can be set by one plain statement
 
     @property
     def asked_for(self) -> str:
@@ -202,6 +204,7 @@ class Disabled:
     conditions: tuple[str, ...]
     sent: tuple[Sent, ...] = ()
     joins: bool = False
+    row: Row | None = None  # which it is, without these conditions
 
 
 @dataclass(frozen=True, slots=True)

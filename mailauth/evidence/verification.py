@@ -30,6 +30,7 @@ class StoredHash(Evidence):
     goes_on: int = 0  # the line of the passwd-file that has the rest of it
     behind: int = 0  # bytes of the column behind a NUL, at which Dovecot ends
     of_system: bool = False  # it is an account's of the system, whose tools set it
+    only_blanks: bool = False  # without its blanks and line ends it is a sound hash
 
     @property
     def seen(self) -> str:

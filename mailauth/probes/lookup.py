@@ -35,6 +35,7 @@ from mailauth.probes import (
     nopassword,
     other_domains,
     own_lookup,
+    row,
     system_accounts,
     unseen,
     userdb_database,
@@ -72,11 +73,11 @@ def look_up(scene: Scene, cases: list[Case]) -> LookedUp:
         replace(
             _answer(hidden.with_alike(entry, partial(_ask, scene, user=user, requested="")), user),
             made=_made(scene, entry, user, requested),
-            altered=altered.of_lookup(
-                entry.passdb, _known(scene, entry.passdb, user, requested), scene.config.version
-            ),
+            altered=altered.of_lookup(entry.passdb, known, scene.config.version),
+            row=row.of(scene, entry.passdb, known),
         )
         for (_, user, requested), entry in _by_number(road)
+        for known in [_known(scene, entry.passdb, user, requested)]
     )
     cases += [
         _case(entry, scene.config)
@@ -109,7 +110,9 @@ def _unknown_user(scene: Scene, found: LookedUp, asked: tuple[Passdb, ...]) -> L
         elsewhere=_elsewhere(scene, asked),
         near=near.names(asked, scene, by_name),
         other_domains=other_domains.find(asked, scene, by_name),
-        disabled=near.disabled(asked, scene, ask),
+        disabled=near.disabled(
+            asked, scene, ask, lambda one: row.of(scene, one, _known(scene, one, _looked_up(scene), ""))
+        ),
         comparing=near.comparing(asked, ask),
         aliases=aliases.find(asked, _looked_up(scene), scene.config.version.dialect, ask),
         hidden=hidden.find(asked, ask),

@@ -16,6 +16,7 @@ from mailauth.probes import client_values, name_forms
 from mailauth.probes.scene import Scene
 from mailauth.stores import joined, loosened, passwd_file
 from mailauth.stores.conditions import Part
+from mailauth.stores.pasted import Row
 from mailauth.stores.store import Failing, Outcome, Record
 
 LINES = 200_000  # of a passwd-file
@@ -162,7 +163,10 @@ def comparing(passdbs: tuple[Passdb, ...], ask: Callable[[Passdb], Record]) -> t
 
 
 def disabled(
-    passdbs: tuple[Passdb, ...], scene: Scene, ask: Callable[[Passdb], Record]
+    passdbs: tuple[Passdb, ...],
+    scene: Scene,
+    ask: Callable[[Passdb], Record],
+    row_of: Callable[[Passdb], Row | None],
 ) -> tuple[Disabled, ...]:
     """Rows that are there, and that a condition of the query leaves out: ``active = '1'``."""
     found = []
@@ -187,10 +191,12 @@ def disabled(
             continue
         # To blame is each that leaves the row out by itself
         alone = ((one, tuple(other for other in others if other is not one)) for one in others)
-        blame = tuple(one.text for one, rest in alone if is_there(rest) is None)
-        blame = blame or tuple(one.text for one in others)
+        parts = tuple(one for one, rest in alone if is_there(rest) is None) or others
+        blame = tuple(one.text for one in parts)
         sent = tuple(one for text in blame for one in client_values.compared(scene, passdb, text))
-        found.append(Disabled(passdb.label, there.place, blame, sent))
+        which = replace(source, query=loosened.without(source.query, parts))
+        row = row_of(replace(passdb, source=which))
+        found.append(Disabled(passdb.label, there.place, blame, sent, row=row))
     return tuple(found)
 
 

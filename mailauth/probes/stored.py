@@ -51,6 +51,7 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
             passdb=case.passdb.number,
             made=of,
             of_system=case.passdb.driver in OF_THE_SYSTEM,
+            only_blanks=_only_blanks(case, scene, damage),
             goes_on=_goes_on(case, scene) if damage and damage.kind is Kind.CUT else 0,
             behind=case.record.behind,
         )
@@ -62,7 +63,19 @@ def observe_stored(case: Case, scene: Scene) -> StoredHash:
         passdb=case.passdb.number,
         made=of,
         of_system=case.passdb.driver in OF_THE_SYSTEM,
+        only_blanks=_only_blanks(case, scene, damage),
     )
+
+
+_OF_BLANKS = frozenset({Kind.BLANKS, Kind.PADDED, Kind.WRAPPED})
+
+
+def _only_blanks(case: Case, scene: Scene, damage: Damage | None) -> bool:
+    if damage is None or damage.kind not in _OF_BLANKS:
+        return False
+    record = replace(case.record, stored=case.record.stored.translate(None, b" \t\r\n"))
+    one = replace(case, record=record, hash=parsed(record, case.passdb, scene.config))
+    return isinstance(one.hash, Hash) and _damage(one, scene) is None
 
 
 def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:

@@ -33,6 +33,8 @@ class RemedyReport:
     careful: str
     edits: list[Edit]
     store: StoreChange | None
+    paste: list[str]
+    database: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +144,6 @@ def _remedy(problem: Problem) -> RemedyReport:
         remedy.careful,
         list(remedy.edits),
         remedy.store,
+        list(remedy.paste),
+        remedy.database,
     )

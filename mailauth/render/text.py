@@ -189,6 +189,9 @@ def _remedy_text(remedy: Remedy, dialect: Dialect, width: int) -> str:
         first = "then" if text or remedy.edits else "run"
         commands = map(shlex.join, remedy.commands)
         lines += [f"{first if not number else 'and'}: {one}" for number, one in enumerate(commands)]
+    if remedy.paste:
+        lines.append(f"or as the administrator of {visible(remedy.database)}:")
+        lines += [f"  {one}" for one in remedy.paste]
     if remedy.careful:
         lines.append(f"careful: {visible(remedy.careful)}")
     return _labelled("fix", ["\n".join(lines)], width)

@@ -13,6 +13,7 @@ What to do
     Enable the user again where it was disabled, or correct the condition.  Add the other table's row.
 """
 
+from mailauth import remedies
 from mailauth.evidence import LookedUp, Sent, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
@@ -33,7 +34,11 @@ def disabled(name: UserName, lookups: LookedUp) -> Problem | None:
         says=" ".join((says, *map(_told, one.sent))),
         because=(name, lookups),
         certainty=Certainty.LIKELY,
-        remedy=_JOIN if one.joins else _of_the_client(one.sent) if one.sent else _ENABLE,
+        remedy=_JOIN
+        if one.joins
+        else _of_the_client(one.sent)
+        if one.sent
+        else remedies.enabled(_ENABLE, one.row, one.conditions),
     )
 
 

@@ -132,6 +132,8 @@ class Database:
     ``counting``: None where the rows are read one by one.  ``is_file``: no server; ``beside``: the ends of
     the names of files that reading changes.  ``with_tls``: whether the server lets the same user in with TLS,
     which the settings do not ask for.  ``account``: where user and password come from, if not the settings.
+    ``client``: the program to which its administrator gives statements, which asks for a password itself; ()
+    where the host is written unusually.  ``without_blanks``: the text {0} without blanks and line ends.
     """
 
     name: str
@@ -144,6 +146,8 @@ class Database:
     updating: Updating
     table: Callable[[Host], Engine]
     schema: SchemaQueries
+    client: Callable[[Host], tuple[str, ...]]
+    without_blanks: str
     counting: Counting | None = None
     is_file: bool = False
     beside: tuple[str, ...] = ()

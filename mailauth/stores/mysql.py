@@ -10,7 +10,7 @@ from typing import Any
 
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve
-from mailauth.stores import mysql_client, mysql_errors, mysql_table, refusal, silence, waiting
+from mailauth.stores import mysql_client, mysql_errors, mysql_table, pasted, refusal, silence, waiting
 from mailauth.stores.database import (
     BRIEF,
     LONG,
@@ -256,6 +256,17 @@ _OTHER_LETTERS = (
     " AND BINARY table_name NOT IN ({exact}) ORDER BY 2 LIMIT 1"
 )
 
+
+def _client(host: Host) -> tuple[str, ...]:
+    found, database = pasted.server(host, "3306"), host.get("dbname", "")
+    if found is None or not pasted.is_word(database):
+        return ()
+    name, port = found
+    if not name:
+        return ("sudo", "mysql", database)
+    return ("mysql", "-h", name, *(("-P", port) if port else ()), "-u", "root", "-p", database)
+
+
 DATABASE = Database(
     name="mysql",
     urls=("mysql", "mariadb"),
@@ -278,6 +289,8 @@ DATABASE = Database(
         " WHERE table_schema = DATABASE() AND table_name IN ({words}) ORDER BY 2 LIMIT 1",
         tables=(_OTHER_LETTERS,),
     ),
+    client=_client,
+    without_blanks="REGEXP_REPLACE({0}, '[[:space:]]', '')",
     counting=Counting(
         value=f"CAST({{0}} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin",
         user="CAST({0} AS CHAR(255))",

@@ -11,7 +11,7 @@ from typing import Any
 
 from mailauth.dovecot.variables import Escape
 from mailauth.errors import CannotObserve
-from mailauth.stores import pgsql_client, pgsql_errors, pgsql_table, refusal, silence, waiting
+from mailauth.stores import pasted, pgsql_client, pgsql_errors, pgsql_table, refusal, silence, waiting
 from mailauth.stores.database import (
     BRIEF,
     LONG,
@@ -230,6 +230,18 @@ _OTHER_SCHEMA = (
     " AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 2 LIMIT 1"
 )
 
+
+def _client(host: Host) -> tuple[str, ...]:
+    found, database = pasted.server(host, "5432"), host.get("dbname", "")
+    if found is None or not pasted.is_word(database):
+        return ()
+    name, port = found
+    program = ("psql", "-v", "ON_ERROR_STOP=1")
+    if not name:
+        return ("sudo", "-u", "postgres", *program, database)
+    return (*program, "-h", name, *(("-p", port) if port else ()), "-U", "postgres", database)
+
+
 DATABASE = Database(
     name="pgsql",
     urls=("postgresql", "postgres", "pgsql"),
@@ -259,6 +271,8 @@ DATABASE = Database(
         " AND a.attnum > 0 AND NOT a.attisdropped AND lower(a.attname) = lower('{name}')"
         " AND a.attname <> lower(a.attname) ORDER BY 2 LIMIT 1",
     ),
+    client=_client,
+    without_blanks="regexp_replace({0}, '[[:space:]]', '', 'g')",
     counting=Counting(
         # CONCAT, not CAST: that would take the blanks off that Dovecot sees in a CHAR column
         value='CASE WHEN ({0}) IS NULL THEN NULL ELSE CONCAT({0}) END COLLATE "C"',

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.dovecot.variables import Escape
-from mailauth.stores import sqlite_client, sqlite_table
+from mailauth.stores import pasted, sqlite_client, sqlite_table
 from mailauth.stores.database import (
     TIMEOUT,
     Ask,
@@ -105,6 +105,11 @@ def _columns(place: Place, escape: Escape) -> str:
     return f"SELECT group_concat(name) AS password FROM pragma_table_info('{escape(place.table)}')"  # noqa: S608 - escaped
 
 
+def _client(host: Host) -> tuple[str, ...]:
+    path = host.get("path", "")
+    return ("sudo", "sqlite3", path) if path.startswith("/") and pasted.is_word(path) else ()
+
+
 DATABASE = Database(
     name="sqlite",
     urls=("sqlite",),
@@ -124,6 +129,8 @@ DATABASE = Database(
         " AND lower(name) IN ({lower}) AND (lower(sql) GLOB '* where *' OR lower(sql) GLOB '* join *')"
         " ORDER BY 2 LIMIT 1",
     ),
+    client=_client,
+    without_blanks="replace(replace(replace(replace({0},' ',''),char(9),''),char(10),''),char(13),'')",
     is_file=True,
     beside=("-wal", "-shm"),  # where a log is ahead of it, SQLite marks in them who reads
 )
