@@ -1,6 +1,7 @@
 """What docs/upstream/ says is what was measured: bench/results/upstream.json."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,25 @@ def test_a_page_says_what_was_measured(name: str) -> None:
             said = f"{value:,}" if isinstance(value, int) else str(value)
             said = said.partition(": assertion failed")[0].removeprefix("file hash.c: ").partition(" (")[0]
             assert said in told, (version, label)
+
+
+def test_the_patch_is_the_one_that_was_built() -> None:
+    """The page says what was logged: the truth with the patch, a mismatch without, and all else as before."""
+    kept = json.loads((ROOT / "bench/results/upstream-patch.json").read_text())
+    page = " ".join((PAGES / "out-of-memory.md").read_text().split())
+    assert kept["dovecot"] in page
+    assert "(out-of-memory.patch)" in page
+    *without, patched = kept["found"].values()
+    for one in (*without, patched):
+        words, _, client = one["no memory"].rpartition(" (client: ")
+        assert f"| `{words}` | {client.removesuffix(')')} |" in page
+        assert "Password mismatch" in one["wrong password"]
+        assert one["right password"] == "OK"
+    assert all("mismatch" in one["no memory"] for one in without)
+    patch = (PAGES / "out-of-memory.patch").read_text()
+    said = re.findall(r'^\+.*?"([^"]+)"', patch, re.MULTILINE)
+    assert said
+    assert "".join(said) in patched["no memory"]
 
 
 def test_the_services_are_the_same_on_each_dovecot() -> None:
