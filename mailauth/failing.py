@@ -25,7 +25,7 @@ def look_at(
     """
     found: list[UserLooked] = []
     end = time.monotonic() + _SECONDS
-    for row in [one for one in rows if nameable(one.user)][:MOST]:
+    for row in [one for one in rows if nameable(one.user) and not one.works][:MOST]:
         if found and time.monotonic() > end:
             break
         step(row.user)

@@ -1,9 +1,8 @@
-"""``mailauth`` alone: what is on this machine, the next command, and the help."""
+"""``mailauth`` alone: what is on this machine, and the next command."""
 
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
@@ -31,6 +30,7 @@ _READING = 0.4  # seconds of the log
 _USERS = 3  # who fail, by their names
 _OTHERS = 4  # Dovecots beside the one that is looked at
 _WIDTH = 80  # characters of a file's name that others chose
+_ALL = "All commands: mailauth --help"
 _ANY_USER = "mailauth diagnose USER"
 
 
@@ -39,13 +39,9 @@ class _LateError(BaseException):
 
 
 def show() -> None:
-    """Print it; nothing but the help where no Dovecot is installed, and none runs in a container."""
+    """Print it; the help where no Dovecot is installed, and none runs in a container."""
     said = about(Installation(), SECONDS) if shutil.which("doveconf", path=PATH) else elsewhere()
-    if said:
-        click.echo("\n".join(said))
-        click.echo()
-        sys.stdout.flush()
-    click.echo(help_text(), nl=False)
+    click.echo("\n".join([*said, _ALL]) + "\n" if said else help_text(), nl=False)
 
 
 def elsewhere() -> list[str]:

@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeVar
 
+from mailauth.dovecot import lognameless
 from mailauth.dovecot.logclients import OF_LOOKUPS, of_client
+from mailauth.dovecot.lognameless import Nameless
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Run, Tally, Unserved
 from mailauth.dovecot.messages import LogKind, Why
@@ -115,6 +117,7 @@ class Census:
     unserved: OrderedDict[str, Unserved] = field(default_factory=OrderedDict)  # by user
     broken: OrderedDict[str, Unserved] = field(default_factory=OrderedDict)  # the last mail session, by user
     last_login: datetime | None = None
+    nameless: dict[tuple[str, int], Nameless] = field(default_factory=dict)
     _sessions: OrderedDict[str, list[LogEvent]] = field(default_factory=OrderedDict)
     _errors: OrderedDict[str, LogEvent] = field(default_factory=OrderedDict)
     _without_inbox: OrderedDict[str, None] = field(default_factory=OrderedDict)  # by session
@@ -139,11 +142,14 @@ class Census:
             self.last_login = event.when or self.last_login
             self.unserved.pop(event.user.casefold(), None)
             self._forgive(event)
+            self._works(event)
             self.failing = 0
         elif event.kind is LogKind.MAIL_ENDED:
             self._end(event)
         elif event.kind in _TROUBLES:
             self._note(event, size)
+        else:
+            lognameless.add(self.nameless, event)
 
     def _end(self, event: LogEvent) -> None:
         """A session ended as it should: what was logged of one without an INBOX is no other."""
@@ -190,6 +196,7 @@ class Census:
             pair = self.pairs[key] = Pair(user=event.user, ip=event.ip)
         pair.measure(event)
         pair.add(event, times)
+        pair.before, pair.works = pair.works, None
         pair.tell(event, times)
         pair.size += size
         self.size += size
@@ -250,6 +257,11 @@ class Census:
         if told and told[-1].user.casefold() == event.user.casefold():
             self._take_back(told[-1])
 
+    def _works(self, event: LogEvent) -> None:
+        """What failed for a user from an address, and was repaired, is no present trouble."""
+        if (pair := self.pairs.get((event.user, event.ip))) is not None:
+            pair.works = pair.works or event.when
+
     def _take_back(self, told: LogEvent) -> None:
         self.failures -= 1
         self.failing = max(0, self.failing - 1)
@@ -259,6 +271,7 @@ class Census:
             _take_one(table, key)
         if (pair := self.pairs.get((told.user, told.ip))) is not None:
             pair.tell(told, -1)
+            pair.works = pair.works or pair.before
         _take_one(self.pairs, (told.user, told.ip))
 
     def _note(self, event: LogEvent, size: int) -> None:

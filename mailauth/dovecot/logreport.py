@@ -5,7 +5,9 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from mailauth.dovecot import lognameless
 from mailauth.dovecot.logcensus import Census, Pattern, Trouble
+from mailauth.dovecot.lognameless import NamelessRow
 from mailauth.dovecot.logs import MOST_LINE
 from mailauth.dovecot.logstamp import DEFAULT_STAMP
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
@@ -25,6 +27,7 @@ _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
 class UserRow:
     """A user who fails.  ``interval``: seconds between two failures from ``address``.
 
+    ``works``: since when logins work from each address that failed, with no failure after; "" where not so.
     ``reason``: Dovecot's words; ``cause``: what they come to.
     """
 
@@ -40,6 +43,7 @@ class UserRow:
     says: str
     first: str
     last: str
+    works: str = ""
 
 
 def nameable(name: str) -> bool:
@@ -112,6 +116,7 @@ class FromLogReport:
     filesystem of the log has left, where the log is written now.  ``partial``: reading ended in time, or a
     line was too long: what was not looked at may hold failures.  ``looked``: of the users who fail most, what
     keeps each out now; none where a copied log is read.
+    ``nameless``: clients that left without a name.
     """
 
     sources: list[str]
@@ -136,6 +141,7 @@ class FromLogReport:
     free: int | None = None
     partial: bool = False
     looked: list[UserLooked] = field(default_factory=list)
+    nameless: list[NamelessRow] = field(default_factory=list)
 
     @property
     def keeps_out(self) -> bool:
@@ -211,6 +217,7 @@ def report(census: Census, read: Read, asked: Reading) -> FromLogReport:
         ],
         notes=_notes(census, read, asked),
         partial=bool(read.stopped or read.long),
+        nameless=[] if asked.user else lognameless.rows(census.nameless, asked.top),
     )
 
 
@@ -247,7 +254,15 @@ def _row(census: Census, user: str, group: Group, pattern: Pattern) -> UserRow:
         says=_says(pattern, group, most),
         first=_shown(group.first),
         last=_shown(group.last),
+        works=_works(group, pairs),
     )
+
+
+def _works(group: Group, pairs: list[Pair]) -> str:
+    """Since when, where every address that failed has logged in since, and no failure came later."""
+    since = [one.works for one in pairs if one.works]
+    known = len(pairs) == len(group.others) and len(since) == len(pairs)
+    return _shown(max(since)) if since and known and group.last and max(since) >= group.last else ""
 
 
 def _says(pattern: Pattern, group: Group, most: Pair | None) -> str:

@@ -116,6 +116,8 @@ class Pair(Tally):
     given: dict[int, int] | None = None  # made late: most pairs have none
     size: int = 0  # bytes of the log lines
     whys: dict[Why, int] | None = None  # made late, too
+    works: datetime | None = None  # the first login that worked after the last failure
+    before: datetime | None = None  # the same before that failure
     unproven: int = 0  # where a later passdb may have let the client in, and Dovecot logs no end
 
     def measure(self, event: LogEvent) -> None:

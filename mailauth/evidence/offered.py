@@ -8,12 +8,19 @@ from mailauth.records import dataclass
 class Mechanisms(Evidence):
     """The SASL mechanisms that auth offers, and the schemes that the user's stored strings have.
 
-    ``used``: the one that the client uses, "" where that was not said.
+    ``used``: the one that the client uses, "" where that was not said.  ``place``: file and line of
+    auth_mechanisms, "" where no file has it.
     """
 
     offered: tuple[str, ...]
     used: str
     schemes: tuple[str, ...]
+    place: str = ""
+
+    @property
+    def setting(self) -> str:
+        """Its name, and where it is set."""
+        return f"auth_mechanisms ({self.place or 'not set: its default'})"
 
     @property
     def seen(self) -> str:

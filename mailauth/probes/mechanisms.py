@@ -1,6 +1,10 @@
 """How a client may authenticate: the mechanisms offered, and passwords without TLS."""
 
+from pathlib import Path
+
+from mailauth.dovecot import conffiles
 from mailauth.dovecot.conf import words
+from mailauth.errors import CannotObserve
 from mailauth.evidence import Cleartext, Mechanisms, NotApplicable
 from mailauth.hashes import Flaw
 from mailauth.probes.scene import Scene
@@ -16,7 +20,16 @@ def observe_mechanisms(scene: Scene) -> Mechanisms | NotApplicable:
     )
     if not schemes:
         return NotApplicable(Mechanisms, "there is no stored hash")
-    return Mechanisms("auth_mechanisms", _offered(scene), scene.mechanism.upper(), schemes)
+    used = scene.mechanism.upper()
+    return Mechanisms("auth_mechanisms", _offered(scene), used, schemes, place=_place(scene))
+
+
+def _place(scene: Scene) -> str:
+    try:
+        found = conffiles.read(Path(scene.config.file), scene.dovecot.path).find("auth_mechanisms")
+    except CannotObserve:
+        return scene.config.file
+    return found.place if found else ""
 
 
 def observe_cleartext(scene: Scene) -> Cleartext:

@@ -22,6 +22,7 @@ else:
     flood_case = later("mailauth.rules.flood_case")  # as long
 
 _WIDEST = 40
+_NAMELESS = 5  # clients without a name that are shown; --json has more
 
 
 def from_log_text(report: FromLogReport, which: tuple[str, ...] = (), *, terminal: bool = False) -> str:
@@ -38,7 +39,7 @@ def from_log_text(report: FromLogReport, which: tuple[str, ...] = (), *, termina
                 row.reason,
                 _addresses(row),
                 row.last,
-                f"{row.pattern.value}: {row.says}" if row.says else row.pattern.value,
+                _works(row) or (f"{row.pattern.value}: {row.says}" if row.says else row.pattern.value),
             )
             for row in report.rows
         ]
@@ -56,11 +57,20 @@ def from_log_text(report: FromLogReport, which: tuple[str, ...] = (), *, termina
         parts.append(_table(("address", "failed", "names", "such as", "last"), others, terminal))
         if report.more_guessing:
             parts.append(f"  and {report.more_guessing} more addresses\n")
+    parts += _nameless(report)
     if report.troubles:
         parts.append("\nDovecot says of itself:\n\n")
         parts += [_trouble(one) for one in report.troubles]
     parts += [f"\nNote: {note}\n" for note in report.notes]
     return "".join(parts)
+
+
+def _works(row: UserRow) -> str:
+    """In the past tense, where logins work since."""
+    if not row.works:
+        return ""
+    same_day = row.last[:10] == row.works[:10]
+    return f"failed until {row.last[11:] if same_day else row.last}, works since {row.works[11 * same_day :]}"
 
 
 def _addresses(row: UserRow) -> str:
@@ -75,7 +85,7 @@ def _next(report: FromLogReport, which: tuple[str, ...]) -> str:
     None of a name that is not shown whole, or has a part that was escaped.
     """
     for row in report.rows:
-        if row.cause in (MISMATCHES, BIND_REFUSED) and nameable(row.user):
+        if row.cause in (MISMATCHES, BIND_REFUSED) and nameable(row.user) and not row.works:
             return f"  To find out which: {_diagnose(which, row.user)}\n"
     return ""
 
@@ -108,6 +118,19 @@ def _kept_out(looked: list[UserLooked], which: tuple[str, ...]) -> Iterator[str]
         yield f"  nothing found: {', '.join(visible(one.user) for one in others)}"
         yield f"; undecided: {', '.join(open_of)}\n" if open_of else "\n"
         yield f"          with the password: {_diagnose((*which, '-p'), others[0].user)}\n"
+
+
+def _nameless(report: FromLogReport) -> Iterator[str]:
+    """Clients that left before they said who they are, what they did, and what says more of that."""
+    if not report.nameless:
+        return
+    yield "\nClients that left without a name (a scan, a monitor, or a client that could not go on):\n\n"
+    cells: list[tuple[str, ...]] = [
+        (one.address, str(one.times), one.did, one.last) for one in report.nameless[:_NAMELESS]
+    ]
+    yield _table(("address", "times", "what it did", "last"), cells, terminal=False)
+    following = dict.fromkeys((one.did, one.following) for one in report.nameless[:_NAMELESS])
+    yield from (f"  {did}: {command}\n" for did, command in following)
 
 
 def _floods(report: FromLogReport) -> Iterator[str]:

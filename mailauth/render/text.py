@@ -17,7 +17,7 @@ from mailauth.evidence import (
     UserName,
     Verifiers,
 )
-from mailauth.finding import Bears, Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
+from mailauth.finding import Bears, Certainty, Diagnosis, Finding, ProofStep, Remedy, Severity, Undecided
 from mailauth.render.wrapped import wrap
 from mailauth.visible import visible
 
@@ -53,6 +53,7 @@ def diagnosis_text(
     parts.append(_evidence_text(diagnosis, (Logins,) if diagnosis.findings else _OF_THE_LOGIN, width))
     if proof:
         parts.append(proof_text(proof))
+    parts.append(_untried(diagnosis, width))
     parts.append(summary(diagnosis))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -114,6 +115,25 @@ def finding_text(
         body.append(_labelled("or", [shlex.join(words)], width))
     body.append(_labelled("more", [f"mailauth explain {rule.code}"], width))
     return "\n".join(body)
+
+
+def _untried(diagnosis: Diagnosis, width: int) -> str:
+    """Why a finding is likely and not proven, where no login was made; and the command that makes one."""
+    likely = any(one.problem.certainty is Certainty.LIKELY for one in diagnosis.findings)
+    if not likely or not diagnosis.user or any(isinstance(fact, Logins) for fact in diagnosis.evidence):
+        return ""
+    option = diagnosis.user.startswith("-")
+    words = [
+        "mailauth",
+        "diagnose",
+        *diagnosis.again,
+        "--login",
+        "-p",
+        *(["--"] if option else []),
+        diagnosis.user,
+    ]
+    why = "Likely: it follows from what was read; no login was tried. To try one:"
+    return f"{_wrap(why, '', width)}\n{_INDENT}{shlex.join(words)}"
 
 
 def summary(diagnosis: Diagnosis) -> str:

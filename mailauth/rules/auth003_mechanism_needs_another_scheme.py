@@ -36,7 +36,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
         return _problem(
             configured,
             mechanisms,
-            f"The client uses {used}; auth_mechanisms offers {', '.join(offered)}."
+            f"The client uses {used}; {mechanisms.setting} offers {', '.join(offered)}."
             + ("" if can_be else f" It could not be served from {stored} either."),
             Certainty.PROVEN,
             _set(configured, (*offered, used))
@@ -52,7 +52,8 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
     return _problem(
         configured,
         mechanisms,
-        f"{names} cannot be served from {stored}: a client that chooses {one} is refused.",
+        f"{names} cannot be served from {stored}: a client that chooses {one} is refused. Offered by"
+        f" {mechanisms.setting}.",
         Certainty.PROVEN if used else Certainty.LIKELY,
         _other_mechanism(used, offered, mechanisms.schemes) if used else _set(configured, kept),
         Severity.RISK if usable and not used else None,
@@ -67,8 +68,8 @@ def _nothing_plain(configured: Configured, mechanisms: Mechanisms) -> Problem | 
     return _problem(
         configured,
         mechanisms,
-        f"auth_mechanisms offers {', '.join(mechanisms.offered)}, and neither PLAIN nor LOGIN: a client that"
-        " sends the password, as most do, is refused (Unsupported authentication mechanism).",
+        f"{mechanisms.setting} offers {', '.join(mechanisms.offered)}, and neither PLAIN nor LOGIN: a client"
+        " that sends the password, as most do, is refused (Unsupported authentication mechanism).",
         Certainty.LIKELY,
         _set(configured, (*mechanisms.offered, "PLAIN")),
         Severity.NOTE,

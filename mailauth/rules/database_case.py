@@ -10,6 +10,9 @@ from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure
 CAUSES = tuple(f"DB{number:03}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 13, 14))
 
 
+_COLUMNS = 30  # of a table that are named
+
+
 def problem(lookups: LookedUp, advice: str, *kinds: Failing) -> Problem | None:
     """The passdbs that gave no answer for one of these reasons, in the servers' own words.
 
@@ -41,6 +44,10 @@ def fails_beside(lookups: LookedUp, logins: Logins | None) -> bool:
 
 def _told(answer: PassdbAnswer, failure: Failure) -> str:
     also = f"; {failure.alike}" if failure.alike else ""
+    if failure.columns:
+        more = len(failure.columns) - _COLUMNS
+        also += f"; the table has {', '.join(failure.columns[:_COLUMNS])}"
+        also += f" and {more} more" if more > 0 else ""
     with_whom = f", with {failure.client}" if failure.client else ""
     return f"{answer.passdb}, {failure.place}{with_whom}: {failure.says}{_code(failure.code)}{also}"
 

@@ -45,7 +45,7 @@ def id_not_allowed(configured: Configured, answer: UserdbAnswer) -> Problem | No
         because=(answer, configured),
         certainty=Certainty.PROVEN,
         remedy=remedy(
-            summary="Allow this id, since the mail belongs to it." if meant else _other(answer),
+            summary="Allow this id, since the mail belongs to it." if meant else _other(configured, answer),
             config=both(*text) if text else {},
             file=configured.file,
             commands=(RELOAD,) if text else (),
@@ -76,8 +76,14 @@ def _stranger(answer: UserdbAnswer) -> str:
     return f" No user of this system has the uid {answer.uid}."
 
 
-def _other(answer: UserdbAnswer) -> str:
+def _other(configured: Configured, answer: UserdbAnswer) -> str:
     right = f": {answer.owner[0]}:{answer.owner[1]}" if answer.owner and answer.owner[0] else ""
+    userdbs = configured.config.userdbs
+    if userdbs and all(one.driver == "static" for one in userdbs):
+        where = "its args" if configured.version.dialect == "2.3" else "its fields { }"
+        return (
+            f"Set uid and gid of userdb static, in {where}, to those of the user that owns the mail{right}."
+        )
     return (
         "Have the userdb (its query, or the userdb_ fields of the passdb) return uid and gid of the user that"
         f" owns the mail{right}; a row's id or another column is no uid."

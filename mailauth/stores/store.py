@@ -58,7 +58,7 @@ class Failure:
     ``account``: which option files user and password come from, where they do not stand in the settings.
     ``waits``: the server says what the query waited for.
     ``missing``: the column that is not there, as the server names it; "" where it does not.
-    ``alike``: what there is in the place of what is missing.
+    ``alike``: what there is in the place of what is missing.  ``columns``: those that the table has.
     ``with_tls``: with TLS, which the settings do not ask for, the server lets the same user in.
     """
 
@@ -73,6 +73,7 @@ class Failure:
     waits: bool = False
     missing: str = ""
     alike: str = ""
+    columns: tuple[str, ...] = ()
 
     def without_words(self) -> "Failure":
         """Of a statement that has the password in it: servers quote that in their errors."""

@@ -92,6 +92,9 @@ def test_a_line_is_pasted_as_printed(
         for user, code in (("alice", "HASH007"), ("bob@example.org", "HASH005"), ("carol", "USER002")):
             told = mailauth("diagnose", user, "--pid", str(one.master_pid)).stdout
             assert code in told, told
+            command = f"mailauth diagnose --pid {one.master_pid} --login -p {user}"
+            untried = f"no login was tried. To try one:\n  {command}\n"
+            assert (untried in told) == ("(likely)" in told)
             (line,) = lines(told)
             if one.build.root is not None:
                 assert "|" not in line  # its files and network are elsewhere: the statement is shown

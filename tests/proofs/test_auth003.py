@@ -54,6 +54,7 @@ def test_auth003(proof: Make, dovecot_version: str, kind: str) -> None:
     found = told.story(fault, {"AUTH003"}, answers=[True])
     assert (found[0].problem.certainty, found[0].severity) == (Certainty.LIKELY, Severity.RISK)
     assert "CRAM-MD5 cannot be served from ARGON2ID" in found[0].problem.says
+    assert "/settings.conf:1)" in found[0].problem.says  # where it is set
     assert told.lab.config.read_text().splitlines()[-1] == "auth_mechanisms = plain login"
 
 

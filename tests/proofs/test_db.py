@@ -195,7 +195,8 @@ def test_db004(proof: Make, dovecot_version: str, kind: str) -> None:
         do=sql("ALTER TABLE users RENAME COLUMN password TO crypt"),
         undo=sql_again("ALTER TABLE users RENAME COLUMN crypt TO password"),
     )
-    told.story(fault, {"DB004"}, answers=[False])
+    (found,) = told.story(fault, {"DB004"}, answers=[False])
+    assert "; the table has " in found.problem.says
 
 
 @SQL

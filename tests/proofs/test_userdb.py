@@ -165,7 +165,8 @@ def test_userdb003(mailbox: Open, dovecot_version: str, setting: str, value: int
 
 def test_userdb003_root(mailbox: Open, dovecot_version: str) -> None:
     told = mailbox(dovecot_version)
-    mail_story(told, static("uid=0 gid=0 home=/root"), {"USERDB003"}, restored(told.lab))
+    found = mail_story(told, static("uid=0 gid=0 home=/root"), {"USERDB003"}, restored(told.lab))
+    assert found[0].problem.remedy.summary.startswith("Set uid and gid of userdb static, in its ")
 
 
 def test_userdb004_not_yet_there(mailbox: Open, dovecot_version: str) -> None:
