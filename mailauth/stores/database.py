@@ -55,11 +55,15 @@ class NotChangedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``rows`` streams a query's answer; ``column`` says what its first column is, None: any text fits."""
+    """``rows`` streams a query's answer; ``column`` says what its first column is, None: any text fits.
+
+    ``replaces``: this server replaces by an expression as ``Replacing`` says.
+    """
 
     rows: Stream
     column: Callable[[str], Column | None]
     close: Callable[[], None]
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,21 @@ class Counting:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacing:
+    """The SQL with which a server parts strings by one expression, where it is quick at that.
+
+    ``value``: {0} as bytes, ``user``: {0} as text, ``length``: how many characters {0} has.  ``replace``: in
+    {0} what matches {1} is replaced by {2}, NULL where that fails; ``text`` writes such an expression.
+    """
+
+    value: str
+    user: str
+    length: str
+    replace: str
+    text: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """A driver.  Each function but ``place`` is called where Dovecot lives, and raises what ``refusal`` says.
 
@@ -129,8 +148,9 @@ class Database:
     ``ask(host, seconds, query)``: a session that is read-only; seconds to connect, the query as configured.
     ``stream``: one for all rows, read-only.  ``change``: a transaction, committed at its end; raises
     ServerDownError and NotChangedError.  ``table``: of stored strings, to be read in pages and changed.
-    ``counting``: None where the rows are read one by one.  ``is_file``: no server; ``beside``: the ends of
-    the names of files that reading changes.  ``with_tls``: whether the server lets the same user in with TLS,
+    ``counting``: None where the rows are read one by one; ``replacing``: quicker, where a session says that
+    the server has it.  ``is_file``: no server; ``beside``: the ends of the names of files that reading
+    changes.  ``with_tls``: whether the server lets the same user in with TLS,
     which the settings do not ask for.  ``account``: where user and password come from, if not the settings.
     ``client``: the program to which its administrator gives statements, which asks for a password itself; ()
     where the host is written unusually.  ``without_blanks``: the text {0} without blanks and line ends.
@@ -149,6 +169,7 @@ class Database:
     client: Callable[[Host], tuple[str, ...]]
     without_blanks: str
     counting: Counting | None = None
+    replacing: Replacing | None = None
     is_file: bool = False
     beside: tuple[str, ...] = ()
     with_tls: Callable[[Host], bool] = lambda _host: False

@@ -127,6 +127,21 @@ def strings(*, text: bool, end: str) -> str:
     return rf"({'|'.join(heads)})([^=:\r\n]*)(=*)"
 
 
+def alike(head: bytes, length: int) -> bytes:
+    """A salt and a digest of so many characters: with ``head`` before them, and the padding behind, a string
+    that is judged as all of its form are.
+    """
+    parts = head.rpartition(b"}")[2].split(b"$")
+    for one in FORMS:
+        if len(parts) > 1 and parts[1].decode() in one.ids and one.tail == length:
+            return "$".join(one.fill * size for size in one.fields).encode()
+    if parts[0]:
+        return b"0" * length
+    if head and head[1:-1].upper().decode() not in ITSELF:
+        return b"Z" * length
+    return b"x" * length if length <= SHORT[1] else b"x" * (length - 1) + SIGNS[:1].encode()
+
+
 def _either_case(names: Iterable[str]) -> str:
     """All capitals, or all small: each may be written so or mixed, which is looked at one by one."""
     return "|".join(re.escape(one) for name in names for one in (name, name.lower()))

@@ -15,7 +15,7 @@ from mailauth.hashes.bare import SURE_HEX
 from mailauth.hashes.schemes import ITSELF
 from mailauth.records import dataclass
 from mailauth.stores import conditions
-from mailauth.stores.database import Counting
+from mailauth.stores.database import Counting, Replacing
 from mailauth.stores.forms import (
     B64,
     CASE,
@@ -29,6 +29,8 @@ from mailauth.stores.forms import (
     SHORT,
     STAND_IN,
     Form,
+    alike,
+    strings,
 )
 from mailauth.stores.query import VARIABLE, branches, compared, is_name, read, user_of
 
@@ -119,6 +121,36 @@ def counting(engine: Counting, rows: Rows, *, text: bool) -> str:
     parted = f"SELECT e, u, {engine.method} AS m FROM ({stored}) AS stored{fence}"  # noqa: S608 - the same
     keyed = f"SELECT {_key(engine, text=text)} AS k, u FROM ({parted}) AS parted{fence}"  # noqa: S608 - the same
     return f"SELECT k, COUNT(*), MIN(u), MAX(u) FROM ({keyed}) AS keyed GROUP BY {engine.alike}"  # noqa: S608 - the same
+
+
+def parted(engine: Replacing, rows: Rows, *, text: bool) -> str:
+    """Kind, length, how many rows, and two of their users: for a server that is quick at expressions.
+
+    The kind is what stands before salt and digest, a newline, the padding, a newline; or else, behind two
+    newlines, the string as it is.
+    """
+    expression = rf"^(?:{strings(text=text, end=_AT_END)}{_AT_END}|(?s:(.*)))\z"
+    marks = [engine.text(expression), engine.text("\\1\n\\3\n\\4")]
+    kind = engine.replace.format(engine.value.format(rows.column), *marks)
+    user = engine.user.format(rows.user or "NULL")
+    return (
+        f"SELECT {kind}, {engine.length.format(rows.column)}, COUNT(*), MIN({user}), MAX({user})"  # noqa: S608 - of Dovecot's own query
+        f" FROM {rows.tables} GROUP BY 1, 2"
+    )
+
+
+def string_of(kind: bytes, length: int) -> bytes:
+    """A string of a kind that ``parted`` tells."""
+    if not kind:  # nothing is replaced in nothing
+        return b""
+    head, padding, as_it_is = kind.split(b"\n", 2)
+    if as_it_is or not length:
+        return as_it_is
+    return head + alike(head, min(length, _LONGEST) - len(head) - len(padding)) + padding
+
+
+_AT_END = r"(?=\z)"
+_LONGEST = 65536  # characters that are made: a server may say any number
 
 
 def twice(rows: Rows, most: int) -> str:

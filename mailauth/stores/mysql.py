@@ -22,6 +22,7 @@ from mailauth.stores.database import (
     Database,
     Host,
     NotChangedError,
+    Replacing,
     Rows,
     RunOne,
     SchemaQueries,
@@ -145,6 +146,7 @@ def _holders(cursor: Any) -> set[str]:
     return found
 
 
+_HAS_PCRE = re.compile(r"\b1[0-9]+[.][0-9.]+-MariaDB")  # 10.0 and later: "5.5.5-10.11.6-MariaDB", too
 _TEXTS = {252: "TEXT", 253: "VARCHAR", 254: "CHAR"}
 _UTF8MB4 = 4  # bytes a character
 
@@ -176,7 +178,7 @@ def _stream(host: Host) -> Session:
         kind = _TEXTS.get(found[1])
         return Column(kind, None if kind == "TEXT" else found[3] // _UTF8MB4) if kind else None
 
-    return Session(rows, column, link.close)
+    return Session(rows, column, link.close, replaces=_HAS_PCRE.search(link.get_server_info()) is not None)
 
 
 @contextmanager
@@ -299,6 +301,14 @@ DATABASE = Database(
         length="CHAR_LENGTH",
         differs="NOT REGEXP",
         alike="k, CHAR_LENGTH(k)",  # utf8mb4_bin takes a string with blanks at its end for the same
+    ),
+    # MySQL's own takes other expressions
+    replacing=Replacing(
+        value="CAST(CONVERT({0} USING utf8mb4) AS BINARY)",
+        user="LEFT({0}, 255)",
+        length="CHAR_LENGTH({0})",
+        replace=f"LEFT(COALESCE(REGEXP_REPLACE({{0}}, {{1}}, {{2}}), CONCAT(0x0a0a, {{0}})), {_LONGEST + 2})",
+        text=lambda text: f"0x{text.encode().hex()}",  # whatever a backslash is to this server
     ),
     with_tls=lambda host: mysql_client.with_tls(host, BRIEF),
     account=mysql_client.account_from,

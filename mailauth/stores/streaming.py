@@ -18,11 +18,15 @@ from mailauth.stores.rows import Column
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An open session: ``rows`` streams a query's answer, ``column`` says what its first column is."""
+    """An open session: ``rows`` streams a query's answer, ``column`` says what its first column is.
+
+    ``replaces``: the server replaces by an expression.
+    """
 
     place: str
     rows: Stream
     column: Callable[[str], Column | None]
+    replaces: bool = False
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def opened(source: SqlSource) -> Iterator[Link]:
             problem = CannotObserve(f"{place}: {why.says}.", needs_root=needs_root)
             continue
         try:
-            yield Link(place, session.rows, session.column)
+            yield Link(place, session.rows, session.column, session.replaces)
         except refusal.Refusal as why:
             raise CannotObserve(f"{place}: {why.says}.") from None
         finally:

@@ -21,7 +21,7 @@ from mailauth.hashes.damaged import Damage, Kind, Reader
 from mailauth.hashes.nature import judged
 from mailauth.hashes.schemes import AS_TEXT, ITSELF, called
 from mailauth.records import dataclass
-from mailauth.stores import alike, forms, grouping, passwd_file, streaming
+from mailauth.stores import alike, forms, grouping, nonsense, passwd_file, streaming
 from mailauth.stores.database import Value
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.query import VARIABLE
@@ -215,13 +215,17 @@ def of_database(
     place = grouping.GIVEN if query else source.query_place or source.place
     rows = grouping.rows_of(query or source.query, place)
     tally = Tally(question)
-    with streaming.opened(source) as link:
-        counting = DATABASES[source.driver].counting
-        if counting is None:
-            steps = Steps(progress)
-            _in_blocks(link.rows(grouping.each(rows)), tally, question, steps)
+    with streaming.opened(source) as link, nonsense.named(link.place):
+        database = DATABASES[source.driver]
+        if database.replacing is not None and link.replaces:
+            parted = grouping.parted(database.replacing, rows, text=question.text)
+            for kind, length, count, *users in link.rows(parted):
+                known = None if kind is None else grouping.string_of(_bytes(kind) or b"", int(length or 0))
+                tally.add(known, (_bytes(user) or b"" for user in users), int(count or 0))
+        elif database.counting is None:
+            _in_blocks(link.rows(grouping.each(rows)), tally, question, Steps(progress))
         else:
-            counted = grouping.counting(counting, rows, text=question.text)
+            counted = grouping.counting(database.counting, rows, text=question.text)
             for stored, count, least, most in link.rows(counted):
                 tally.add(_bytes(stored), (_bytes(least) or b"", _bytes(most) or b""), int(count or 0))
         twice = link.rows(grouping.twice(rows, MOST_TWICE)) if rows.key and rows.single else iter(())

@@ -16,9 +16,11 @@ import pytest
 from bench.scale import rows
 from mailauth import lines
 from mailauth.dovecot.authconfig import SqlSource
+from mailauth.errors import CannotObserve
 from mailauth.hashes.damaged import Reader
-from mailauth.stores import alike, file_counts, string_counts
-from mailauth.stores.rows import Survey
+from mailauth.stores import alike, file_counts, grouping, string_counts
+from mailauth.stores.nonsense import named
+from mailauth.stores.rows import HashClass, Survey
 from mailauth.stores.string_counts import Question, Tally
 from mailauth.stores.url import source_of
 from tests.stores.test_survey import damaged, forms
@@ -157,3 +159,30 @@ def test_a_database(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         tally.add(stored if stored is None else stored.partition(b"\0")[0], (b"user%d" % number,))
     assert found == replace(found, rows=tally.rows, classes=tally.classes(), nulls=tally.nulls)
     assert found.nulls == 2
+
+
+@pytest.mark.parametrize("asked", QUESTIONS)
+def test_what_a_server_tells_of_strings(asked: str) -> None:
+    """Of what stands before salt and digest, the padding and the length, one is made that is judged alike."""
+    question = QUESTIONS[asked]
+    strings = [one for one in every_string() if b"\0" not in one]
+    for stored, (head, tail, padding) in zip(
+        strings, alike.of_strings(text=question.text)(strings), strict=True
+    ):
+        kind = b"%b\n%b\n%b" % (head, padding, b"" if head or tail else stored)
+        told = grouping.string_of(kind, len(stored.decode("utf-8", "surrogateescape")))
+        if told != stored:
+            assert tail
+            assert judged_as(told, question) == judged_as(stored, question), (told, stored)
+
+
+def judged_as(stored: bytes, question: Question) -> tuple[HashClass, ...]:
+    tally = Tally(question)
+    tally.add(stored, ())
+    return tally.classes()
+
+
+def test_a_server_that_tells_something_else() -> None:
+    with pytest.raises(CannotObserve, match="what it answers is not what was asked"), named("it"):
+        grouping.string_of(b"x", 5)
+    assert len(grouping.string_of(b"{SHA}\n=\n", 10**12)) == 65536

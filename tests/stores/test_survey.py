@@ -216,3 +216,8 @@ def test_the_counting_query_reads_and_no_more() -> None:
         assert text.startswith("SELECT k, COUNT(*)")
         assert ";" not in text
         assert "%u" not in text
+    for quick in (one.replacing for one in DATABASES.values() if one.replacing):
+        text = grouping.parted(quick, rows, text=False)
+        assert text.startswith("SELECT LEFT(")
+        assert ";" not in text
+        assert "%u" not in text
