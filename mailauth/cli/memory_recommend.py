@@ -61,6 +61,11 @@ _DRIVERS = ("passwd-file", "pgsql", "mysql", "sqlite")
     metavar="SECONDS",
 )
 @click.option("--apply-to", type=click.Choice(["lab"]), help="Test the recommendation in a lab, under load.")
+@click.option(
+    "--try-huge-pages",
+    is_flag=True,
+    help="Measure what transparent huge pages would gain; sets them to always for some seconds, as root.",
+)
 @click.option("--dovecot", metavar="VERSION", help="Dovecot version of the lab.  [the installed one]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/memory-recommend.json).")
 def command() -> None:
@@ -72,6 +77,8 @@ def command() -> None:
     lookup of a user who does not exist starts one.
 
     Without a Dovecot, or with --driver: for a passdb of that driver (passwd-file if not given).
+    With --try-huge-pages, also what the kernel's setting of transparent huge pages would change, which is put
+    back afterwards.
 
     \b
     Exit status:  0 recommended   1 nothing fits, or the test failed   2 wrong usage   3 cannot measure

@@ -12,6 +12,16 @@ from mailauth.dovecot.doveadm import chosen
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes.making import LARGEST_IDLE
+from mailauth.memory.huge_pages import (
+    TURNS,
+    HugePages,
+    HugeTrial,
+    check_changeable,
+    huge_pages,
+    setting_of,
+    trial,
+    undone_by,
+)
 from mailauth.memory.recommend import Advice, RunningPassdb, Wish, advise, fitting
 from mailauth.memory.records import RecommendReport
 from mailauth.memory.speed import Speed, speed
@@ -41,6 +51,7 @@ def command(
     workers: int | None,
     seconds: float,
     apply_to: str | None,
+    try_huge_pages: bool,
     dovecot: str | None,
     as_json: bool,
 ) -> None:
@@ -69,15 +80,56 @@ def command(
     )
     if wish.service != "auth-worker":
         without(f"{f'--driver {driver}' if driver else wish.driver}, which auth itself verifies,", "workers")
+    pages = _pages(must=try_huge_pages)
     advice = measured(wish, seconds)
     proof = None
     if apply_to and advice.chosen:
         from mailauth.lab.prove_memory import prove  # noqa: PLC0415 - a lab is made on demand only
 
         proof = prove(wish, advice.chosen, advice.config, dovecot=dovecot)
-    report = RecommendReport(advice, proof, server, assumed)
+    tried = _tried(pages, advice, seconds) if pages and try_huge_pages else None
+    report = RecommendReport(advice, proof, server, assumed, pages, tried)
     click.echo(to_json(report) if as_json else recommend_text(report), nl=as_json)
-    sys.exit(0 if advice.chosen and (proof is None or proof.worked == proof.asked) else 1)
+    well = tried is None or tried.put_back
+    sys.exit(0 if well and advice.chosen and (proof is None or proof.worked == proof.asked) else 1)
+
+
+def _pages(*, must: bool) -> HugePages | None:
+    """The setting, where it is seen.  Raises CannotObserve where it must be, and for a trial of nothing."""
+    try:
+        pages = huge_pages()
+    except CannotObserve:
+        if must:
+            raise
+        return None
+    if must:
+        check_changeable(pages)
+    if must and pages.given:
+        raise CannotObserve(f"{pages.file} is always: logins have huge pages, and there is nothing to try.")
+    return pages
+
+
+def _tried(pages: HugePages, advice: Advice, seconds: float) -> HugeTrial:
+    """With the parameters that are recommended, else doveadm pw's default.  Raises CannotObserve."""
+    row = advice.chosen
+    parsed = with_parameters(str(row.m), row.t, 1) if row else with_parameters("65536", 3, 1)
+    click.echo(
+        f"{pages.file} is set to always for some seconds, and back to {pages.setting} also if this command is"
+        f" killed; should its guard be killed too, run: {undone_by(pages)}",
+        err=True,
+    )
+    library = linked_library("libsodium")
+    try:
+        with stepping(2 * TURNS, "trying huge pages") as step:
+            return trial(
+                parsed, pages, parallel=advice.wish.parallel, seconds=seconds, library=library, step=step
+            )
+    finally:
+        now = setting_of(pages)
+        if now == pages.setting:
+            click.echo(f"{pages.file} is {now} again.", err=True)
+        else:
+            click.echo(f"{pages.file} IS {now}, NOT {pages.setting}: run: {undone_by(pages)}", err=True)
 
 
 def found(config: str | None, pid: int | None, rows_query: str | None) -> tuple[RunningPassdb | None, str]:

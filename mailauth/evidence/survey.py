@@ -79,6 +79,11 @@ class StoreMemory(Evidence):
     fits: tuple[PassdbFit, ...]
 
     @property
+    def has_argon2(self) -> bool:
+        """Whether a store has a hash of Argon2."""
+        return any("$argon2" in one.shown for fit in self.fits if fit.census for one in fit.census.sets)
+
+    @property
     def seen(self) -> str:
         found = [
             f"{one.passdb}: the largest is {one.census.largest.shown}"

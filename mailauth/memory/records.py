@@ -4,6 +4,7 @@ from mailauth.hashes import Hash
 from mailauth.memory.fitting import PassdbFit
 from mailauth.memory.footprint import Footprint, Part
 from mailauth.memory.grid import Result
+from mailauth.memory.huge_pages import HugePages, HugeTrial
 from mailauth.memory.measure import Measured, Spread
 from mailauth.memory.recommend import Advice, RunningPassdb
 from mailauth.records import dataclass
@@ -62,12 +63,15 @@ class RecommendReport:
 
     ``server``: the Dovecot that was looked at; None: ``assumed`` says why there is none, "" where it was
     not asked for.
+    ``huge_pages``: this machine's setting; None where it is not seen.  ``trial``: with --try-huge-pages.
     """
 
     advice: Advice
     proof: Load | None
     server: RunningPassdb | None = None
     assumed: str = ""
+    huge_pages: HugePages | None = None
+    trial: HugeTrial | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,18 @@ class Speed:
 
 def speed(parsed: Hash, parallel: int, *, seconds: float = 1.0, library: str | None = None) -> Speed:
     """Verify in ``parallel`` processes at once for about ``seconds``.  Raises CannotObserve."""
+    seen = together(parsed, parallel, seconds=seconds, library=library)
+    took = spread([time for each in seen for time in each.times])
+    return Speed(parallel, took, parallel / took.median)
+
+
+def together(
+    parsed: Hash, parallel: int, *, seconds: float = 1.0, library: str | None = None
+) -> list[Measured]:
+    """What each of ``parallel`` processes saw that verified at the same time.  Raises CannotObserve."""
 
     def one(_number: int) -> Measured:
         return measure(parsed, runs=10_000, seconds=seconds, bisect=False, library=library)
 
     with futures.ThreadPoolExecutor(parallel) as pool:
-        seen = list(pool.map(one, range(parallel)))
-    together = spread([time for each in seen for time in each.times])
-    return Speed(parallel, together, parallel / together.median)
+        return list(pool.map(one, range(parallel)))

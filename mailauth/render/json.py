@@ -72,9 +72,12 @@ class DiagnosisReport:
     evidence: list[SeenReport]
     not_looked_at: list[str]
     proof: list[ProofStep] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # of this machine, and no findings
 
 
-def report(diagnosis: Diagnosis, dovecot: str, proof: tuple[ProofStep, ...] = ()) -> DiagnosisReport:
+def report(
+    diagnosis: Diagnosis, dovecot: str, proof: tuple[ProofStep, ...] = (), notes: tuple[str, ...] = ()
+) -> DiagnosisReport:
     """The diagnosis as plain data."""
     return DiagnosisReport(
         user=diagnosis.user,
@@ -104,6 +107,7 @@ def report(diagnosis: Diagnosis, dovecot: str, proof: tuple[ProofStep, ...] = ()
         ]
         + list(diagnosis.unasked),
         proof=list(proof),
+        notes=list(notes),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.recommend import Advice, AdviceRow, RunningPassdb
 from mailauth.memory.records import Load, RecommendReport
+from mailauth.render.huge_pages import huge_pages_line, trial_lines
 from mailauth.render.memory import columns, ms, spread_text
 from mailauth.visible import visible
 
@@ -37,6 +38,12 @@ def _lines(report: RecommendReport) -> Iterator[str]:
     yield ""
     yield "  strength: memory that a guess must move, against the least that is recommended (1.0)."
     yield "  ms and logins/s: measured here and now, with whatever else this machine did; see p95."
+    if report.trial:
+        yield ""
+        yield from trial_lines(report.trial)
+    elif report.huge_pages:
+        yield ""
+        yield huge_pages_line(report.huge_pages)
     if report.proof:
         yield ""
         yield from _proof(report.proof)

@@ -35,8 +35,9 @@ def diagnosis_text(
     width: int = _WIDTH,
     *,
     fixable: bool = True,
+    notes: Sequence[str] = (),
 ) -> str:
-    """Findings with evidence and remedy, what is undecided and why, and a count.
+    """Findings with evidence and remedy, what is undecided and why, ``notes``, and a count.
 
     ``fixable``: ``mailauth fix`` finds them, too: they concern the Dovecot that runs.
 
@@ -54,6 +55,7 @@ def diagnosis_text(
     if proof:
         parts.append(proof_text(proof))
     parts.append(_untried(diagnosis, width))
+    parts += [_wrap(note, "", width) for note in notes]
     parts.append(summary(diagnosis))
     return "\n\n".join(part for part in parts if part) + "\n"
 

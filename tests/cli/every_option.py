@@ -175,7 +175,7 @@ ROWS: dict[str, Row] = {
     ),
     "memory recommend": Row(
         "--container --driver --use-worker --vsz-limit --ram --cores --users --peak --latency --idle"
-        " --seconds --apply-to --json",
+        " --seconds --apply-to --try-huge-pages --json",
         {"": "--workers --dovecot=2.4.1", "--driver mysql": "--config=x --pid=1 --rows-query"},
     ),
     "memory bench": Row(
