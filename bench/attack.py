@@ -62,7 +62,7 @@ ROWS = (
     Row("auth cache", SQLITE, OPEN + CACHE),
     Row("auth cache, workers verify", SQLITE, OPEN + BY_WORKER),
     Row("BLF-CRYPT, workers verify", ("--store", "sqlite", "--scheme", "BLF-CRYPT")),
-    Row("Argon2id m=65536, t=3, workers verify", ("--store", "sqlite")),
+    Row("Argon2id m=65536, t=3, workers verify", ("--store", "sqlite", "--profile", "dovecot")),
     Row("policy server, attack from 100 addresses", SQLITE, OPEN + POLICY),
     Row(
         "policy server, attack from 10,000 addresses",
