@@ -69,6 +69,8 @@ def diagnose() -> None:
     The password is optional: without it, mailauth still finds out whether the memory is enough.  Where an
     LDAP server verifies passwords, mailauth makes one bind with the password, which counts as an attempt
     if failed attempts lock accounts.  PAM is asked only with --ask-pam, once, as Dovecot's worker asks it.
+    With --mechanism XOAUTH2 or OAUTHBEARER the password is a token: OAuth2's endpoint is asked once about it,
+    as Dovecot asks, or its signature is verified as Dovecot verifies it.
     A Lua script is run only with --ask-lua, in a child that may open no socket, run no program and write
     no file; where the script asks for more, its answer stays open.
 

@@ -72,6 +72,11 @@ def read(config: AuthConfig, passdb: Passdb, dovecot: Installation) -> Behind:
             return Behind((Asked(Kind.PROGRAM, "args", program),), "args of the passdb")
 
 
+def of_mechanisms(config: AuthConfig, dovecot: Installation) -> Behind:
+    """What 2.4's XOAUTH2 and OAUTHBEARER ask, which need no passdb.  Raises CannotObserve."""
+    return _of_oauth2(config.tree, "", dovecot, old=False)
+
+
 def _of_oauth2(tree: Block, place: str, dovecot: Installation, *, old: bool) -> Behind:
     """With introspection_mode = local nobody is asked: the keys are."""
     if old:

@@ -157,7 +157,12 @@ _UNREAD: Mapping[str, Unread] = {
     "bsdauth": Unread("bsdauth", "which says yes or no itself", _LOG, _ASKED),
     "checkpassword": Unread("checkpassword", "whose program says yes or no", _LOG, _ASKED),
     "imap": Unread("another IMAP server", "which says yes or no itself", _LOG, _ASKED),
-    "oauth2": Unread("OAuth2", "whose server says whether a token is valid", _LOG, _ASKED),
+    "oauth2": Unread(
+        "OAuth2",
+        "whose server says whether a token is valid",
+        "mailauth diagnose --mechanism XOAUTH2 -p USER takes a token for a password, and judges it",
+        _ASKED,
+    ),
 }
 
 

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     )
     from mailauth.evidence.stored import OpenDoors, StoredColumn, StoredText, TodaysStrength
     from mailauth.evidence.survey import Foreseen, StoreMemory, Surveyed, Surveys
+    from mailauth.evidence.token import TokenAnswer
     from mailauth.evidence.userdb import MailAccess, UserdbAnswer
     from mailauth.evidence.verification import (
         PasswordCheck,
@@ -178,6 +179,7 @@ __all__ = [
     "TlsFiles",
     "TlsFlaw",
     "TodaysStrength",
+    "TokenAnswer",
     "Trial",
     "Trials",
     "UnknownVariable",
@@ -223,6 +225,7 @@ _FILES = {
     ),
     "stored": "OpenDoors StoredColumn StoredText TodaysStrength",
     "survey": "Foreseen StoreMemory Surveyed Surveys",
+    "token": "TokenAnswer",
     "userdb": "MailAccess UserdbAnswer",
     "verification": "PasswordCheck StoredHash Trial Trials Verifiers VerifyingProcess words",
 }

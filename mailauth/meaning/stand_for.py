@@ -49,7 +49,7 @@ _OF_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("getpwnam()", ("ACCT004", "USERDB005")),
     ("invalid password field", ("ACCT001", "ACCT004", "HASH001")),
     # what else is asked
-    ("oauth2 failed", ("AUTH017", "AUTH022", "AUTH023", "AUTH020")),
+    ("oauth2 failed", ("AUTH024", "AUTH017", "AUTH022", "AUTH023", "AUTH020")),
     ("Login failed (status", ("PASS001", "AUTH020")),
     ("user not authenticated", ("PASS001", "AUTH020")),
     ("[AUTHENTICATIONFAILED]", ("PASS001", "AUTH020")),

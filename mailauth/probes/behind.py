@@ -10,8 +10,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from mailauth.clients.sasl import TOKENS
 from mailauth.dovecot import backends, children
-from mailauth.dovecot.authconfig import Passdb
+from mailauth.dovecot.authconfig import Passdb, ServiceName
 from mailauth.dovecot.backends import Asked, Kind
 from mailauth.evidence import NotApplicable, Reached, ServersBehind
 from mailauth.probes.accounts import as_dovecot
@@ -27,32 +28,41 @@ _NOT_NOW = "no connection within {:g} s"
 def observe_behind(scene: Scene) -> ServersBehind | NotApplicable:
     """Each that has a place.  Raises CannotObserve where settings cannot be read."""
     passdbs = [one for one in scene.config.passdbs if one.driver in backends.DRIVERS and not one.deny]
-    if not passdbs:
+    by_mechanism = _by_mechanism(scene) if "oauth2" not in {one.driver for one in passdbs} else []
+    if not passdbs and not by_mechanism:
         return NotApplicable(ServersBehind, "no passdb asks another server or program of that kind")
     found = tuple(reached for one in passdbs for reached in _of(scene, one))
-    return ServersBehind("connect(2), access(2)", found)
+    return ServersBehind("connect(2), access(2)", (*found, *by_mechanism))
+
+
+def _by_mechanism(scene: Scene) -> list[Reached]:
+    """Of 2.4's mechanisms for tokens, which ask by themselves, without a passdb."""
+    offered = [one.name for one in TOKENS if one.name in scene.config.mechanisms]
+    if scene.config.version.dialect == "2.3" or not offered:
+        return []
+    others = [one for one in scene.config.passdbs if not one.deny and not one.master]
+    told = backends.of_mechanisms(scene.config, scene.dovecot)
+    return _tried_as(scene, told, "auth", " and ".join(offered), alone=not others)
 
 
 def _of(scene: Scene, passdb: Passdb) -> list[Reached]:
     told = backends.read(scene.config, passdb, scene.dovecot)
     others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
-    identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
-    user = scene.config.runs_as(passdb.verified_by)
+    return _tried_as(scene, told, passdb.verified_by, passdb.label, alone=not others)
+
+
+def _tried_as(
+    scene: Scene, told: backends.Behind, service: ServiceName, label: str, *, alone: bool
+) -> list[Reached]:
+    identity, _ = as_dovecot(scene.dovecot, scene.config, service)
+    user = scene.config.runs_as(service)
     children.prepare()
     found = []
     for one in told.asked:
         problem = scene.dovecot.inside(partial(_tried, one), str, identity=identity, seconds=_MOST)
+        program = one.kind is Kind.PROGRAM
         found.append(
-            Reached(
-                passdb.label,
-                one.what,
-                one.shown,
-                problem,
-                one.kind is Kind.PROGRAM,
-                user,
-                alone=not others,
-                settings=told.settings,
-            )
+            Reached(label, one.what, one.shown, problem, program, user, alone=alone, settings=told.settings)
         )
     return found
 

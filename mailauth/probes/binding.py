@@ -7,7 +7,7 @@ one, and none for a password that nobody gave.
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import read
 from mailauth.errors import CannotObserve
-from mailauth.evidence import LuaAnswer, NotApplicable, PamAnswer, PasswordCheck, UserBind
+from mailauth.evidence import LuaAnswer, NotApplicable, PamAnswer, PasswordCheck, TokenAnswer, UserBind
 from mailauth.hashes import Verdict
 from mailauth.probes import asking_pam
 from mailauth.probes.accounts import as_dovecot
@@ -27,6 +27,7 @@ class Binder:
     made: UserBind | None = None
     pam: PamAnswer | None = None
     script: LuaAnswer | None = None
+    token: TokenAnswer | None = None
 
     @property
     def may_bind(self) -> bool:
@@ -38,23 +39,30 @@ class Binder:
     def takes(self) -> bool:
         bound = self.made is not None and self.made.told.how is Bound.TAKEN
         by_script = self.script is not None and self.script.takes
-        return bound or by_script or (self.pam is not None and self.pam.told.taken)
+        by_token = self.token is not None and self.token.told.fault is None
+        return bound or by_script or by_token or (self.pam is not None and self.pam.told.taken)
 
     @property
     def source(self) -> str:
         if self.made:
             return "the directory, by one bind"
+        if self.token:
+            return "OAuth2, asked once"
         return "PAM, asked once" if self.pam else "the Lua script, run here"
 
     @property
     def text(self) -> str:
         """What a server, PAM and a script said; "" where none was asked."""
-        return "; ".join(one.text for one in (self.made, self.pam, self.script) if one)
+        return "; ".join(one.text for one in self._answers)
+
+    @property
+    def _answers(self) -> list[UserBind | PamAnswer | LuaAnswer | TokenAnswer]:
+        return [one for one in (self.made, self.pam, self.script, self.token) if one is not None]
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """What it comes to, if a bind was made, or PAM or a script was asked."""
-        if self.made is None and self.pam is None and self.script is None:
+        if not self._answers:
             return ()
         return (Verdict.MATCH if self.takes else Verdict.MISMATCH,)
 
@@ -65,6 +73,9 @@ class Binder:
             return False
         if entry.passdb.driver == "pam":
             return self._by_pam(entry)
+        if entry.passdb.driver == "oauth2":
+            self.token = self.scene.tokens[entry.passdb.number]
+            return self.token.told.fault is None
         if entry.passdb.driver == "lua":
             self.script = next(one for (n, _), one in self.scene.scripts.items() if n == entry.passdb.number)
             return self.script.takes

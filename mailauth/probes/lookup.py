@@ -27,6 +27,7 @@ from mailauth.probes import (
     aliases,
     altered,
     asking_lua,
+    asking_token,
     client_values,
     directed,
     hidden,
@@ -187,7 +188,8 @@ def make_road(scene: Scene) -> Road:
             return WalkEntry(passdb, record if of_bind else _not_expanded(record.place, why), {})
         return WalkEntry(passdb, record, fields)
 
-    return Road(scene.config, scene.names, scene.address, ask, unseen.mechanism(scene))
+    config = asking_token.with_mechanisms(scene)
+    return Road(config, scene.names, scene.address, ask, unseen.mechanism(scene))
 
 
 def _made(scene: Scene, entry: WalkEntry, user: str, requested: str) -> Made | None:
@@ -353,6 +355,8 @@ def _ask_for(scene: Scene, passdb: Passdb, known: dict[str, str]) -> Record:
     if passdb.driver in OF_THE_SYSTEM:
         asked = system_accounts.ask(scene, passdb, known["user"], filled)
         return system_accounts.check(asked, passdb, on_demand=scene.asks_pam and scene.password is not None)
+    if passdb.driver == "oauth2" and asking_token.by_token(scene):
+        return asking_token.lookup(scene, passdb, known)
     if passdb.driver == "lua" and scene.asks_lua:
         return asking_lua.lookup(scene, passdb, known)
     raise CannotObserve(passdb.source_problem)

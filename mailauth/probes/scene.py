@@ -4,7 +4,7 @@ from dataclasses import field
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.doveadm import Installation
-from mailauth.evidence import End, LuaAnswer, UserName
+from mailauth.evidence import End, LuaAnswer, TokenAnswer, UserName
 from mailauth.hashes import Flaw, Hash, Password
 from mailauth.probes.walk import Road, WalkEntry
 from mailauth.records import dataclass
@@ -57,6 +57,8 @@ class Scene:
     asks_lua: bool = False  # the scripts of passdbs may be run
     scripts: dict[tuple[int, str], LuaAnswer] = field(default_factory=dict, repr=False)
     """What scripts that were run came to: by the passdb's number and the name."""
+    tokens: dict[int, TokenAnswer] = field(default_factory=dict, repr=False)
+    """What became of the token that was given: by the passdb's number, 0 for 2.4's mechanisms."""
     directories: dict[tuple[int, str, str], Answer] = field(default_factory=dict, repr=False)
     """What directories said: by the passdb's number, base and filter.  Each is asked once."""
 

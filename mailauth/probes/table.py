@@ -45,12 +45,14 @@ from mailauth.evidence import (
     SystemAccounts,
     TlsFiles,
     TodaysStrength,
+    TokenAnswer,
     UserdbAnswer,
     UserInLog,
     Variables,
     WorkerSocket,
 )
 from mailauth.probes.asking_lua import observe_lua_answers
+from mailauth.probes.asking_token import observe_token
 from mailauth.probes.behind import observe_behind
 from mailauth.probes.cache import observe_cache
 from mailauth.probes.directory import observe_directories
@@ -134,6 +136,7 @@ PROBES: tuple[Probe, ...] = (
     Probe(SystemAccounts, Scope.USER, observe_system_accounts),
     Probe(PamLog, Scope.USER, observe_pam_log),
     Probe(LuaAnswers, Scope.USER, observe_lua_answers),
+    Probe(TokenAnswer, Scope.USER, observe_token),
     Probe(UserInLog, Scope.USER, observe_user_in_log),
     Probe(OpenSessions, Scope.USER, observe_sessions),
     Probe(SentPasswords, Scope.USER, observe_sent),

@@ -110,6 +110,7 @@ _FILES = (
     "auth021_unseen_passdb_refuses",
     "auth022_not_reached",
     "auth023_oauth2_without_mechanism",
+    "auth024_token_refused",
     "auth016_unexplained",
     "log001_grows_without_bound",
     "pass007_client_sends_old",

@@ -47,7 +47,7 @@ def _whose(lookups: LookedUp) -> str:
     "PASS001",
     "The password is wrong",
     Severity.BLOCKS_LOGIN,
-    yields_to=("HASH036",),
+    yields_to=("HASH036", "AUTH024"),
     bears=Bears.ANSWER,
     asks=Question.PASSWORD,
 )

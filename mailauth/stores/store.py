@@ -38,6 +38,7 @@ class Failing(Enum):
     VARIABLE = "a variable cannot be expanded"
     DIRECTORY = "the directory's answer cannot be used"
     SCRIPT = "the script fails"
+    ENDPOINT = "OAuth2's endpoint gives no answer that Dovecot can use"
 
 
 # What is wrong with these stands where the server and the credentials are set; with others, in the query.

@@ -48,7 +48,8 @@ def test_nothing_of_a_store_is_shown(
         at = ("--pid", str(one.master_pid))
         notes = tmp_path / "notes"
         with watching() as watch:
-            for words in COMMANDS:
+            token = (("diagnose", "alice", "--mechanism", "xoauth2", "--password-fd", "0"),)
+            for words in (*COMMANDS, *(token if kind == "oauth2" else ())):
                 done = subprocess.run(
                     [sys.executable, "-c", HOOKED, str(notes), *words, *at],
                     input=wrong.encode() + b"\n",
