@@ -95,6 +95,9 @@ def _look_at_stores(facts: Facts, checkup: Checkup, config: AuthConfig, judging:
         checkup.progress,
         config if checkup.as_if is not None else None,
     )
+    if not config.passdbs:  # CONF014 says what comes of that
+        skip(facts, (Surveys, StoreMemory), "there is no passdb")
+        return
     surveys = see(facts, Surveys, lambda: observe_surveys(ask))
     if surveys is None:
         lack(facts, (StoreMemory,), Surveys)

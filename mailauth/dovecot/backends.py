@@ -13,12 +13,14 @@ from mailauth.dovecot import sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
+from mailauth.dovecot.oauth2_settings import keys_folder
 from mailauth.dovecot.v24 import effective
 from mailauth.errors import CannotObserve
 from mailauth.records import dataclass
 
 DRIVERS = ("oauth2", "imap", "dict", "checkpassword")
-_URLS = ("tokeninfo_url", "introspection_url", "grant_url")
+GRANT = "grant_url"  # by which a passdb oauth2 takes a password for a token
+_URLS = ("tokeninfo_url", "introspection_url", GRANT)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -86,12 +88,22 @@ def _of_oauth2(tree: Block, place: str, dovecot: Installation, *, old: bool) -> 
         own = next(iter(tree.all("oauth2")), tree)
         place = "the block oauth2"
         get = lambda name, default="": own.get(name) or tree.get(f"oauth2_{name}") or default  # noqa: E731
-    if get("introspection_mode") == "local":
-        keys = get("local_validation_key_dict")
-        folder = keys.partition("prefix=")[2].rstrip("/") if keys.startswith("fs:posix:") else ""
-        found = (Asked(Kind.FOLDER, "local_validation_key_dict", folder),) if folder[:1] == "/" else ()
-        return Behind(found, place)
-    return Behind(tuple(one for name in _URLS if (one := _of_url(name, get(name)))), place)
+    urls: tuple[str, ...] = _URLS
+    if old and get("use_grant_password") != "yes":
+        urls = tuple(one for one in _URLS if one != GRANT)
+        if get("introspection_mode") == "local":
+            keys = get("local_validation_key_dict")
+            folder = keys.partition("prefix=")[2] if keys.startswith("fs:posix:") else ""
+            return _of_keys("local_validation_key_dict", folder, place)
+    elif not old and get("introspection_mode") == "local":
+        return _of_keys("oauth2_local_validation", keys_folder(own), place)
+    return Behind(tuple(one for name in urls if (one := _of_url(name, get(name)))), place)
+
+
+def _of_keys(what: str, prefix: str, place: str) -> Behind:
+    """The folder of the keys, where they are files."""
+    folder = prefix.rpartition("/")[0]
+    return Behind((Asked(Kind.FOLDER, what, folder),) if folder[:1] == "/" else (), place)
 
 
 def _of_url(name: str, url: str) -> Asked | None:

@@ -201,6 +201,18 @@ _LUA = (
 
 _OTHERS = (
     Message(_FAILED, "Failed to lookup key %!", "the dict has no answer", "db-dict.c", Why.SERVER),
+    *(
+        Message(_FAILED, words, "what the dict has for the user is no JSON", "json-parser.c", Why.SERVER)
+        for words in (
+            "Object doesn't begin with '{'",
+            "Expected string as object key",
+            "Expected ':' after key",
+            "Expected ',' or '}' after object value",
+            "Expected ',' or '}' after array value",
+            "Invalid data as value",
+            "Unexpected data at the end",
+        )
+    ),
     Message(_FAILED, "No passdb_objects or passdb_fields specified", "the dict's file names no fields",
             "passdb-dict.c", Why.SERVER),
     Message(_FAILED, "No userdb_objects or userdb_fields specified", "the dict's file names no fields",

@@ -80,7 +80,7 @@ def _of_24(config: AuthConfig) -> OAuth2:
         username_format=get("username_validation_format", "%{user}"),
         active=(get("active_attribute"), get("active_value")),
         lists=(_listed(tree, own, "oauth2_scope"), _listed(tree, own, "oauth2_issuers")),
-        keys=_keys_24(outer),
+        keys=keys_folder(outer),
         ca=(general("ssl_client_ca_file"), general("ssl_client_ca_dir")),
         any_certificate=general("ssl_client_require_valid_cert") == "no",
     )
@@ -147,7 +147,7 @@ def _listed(tree: Block, own: Block | None, name: str) -> tuple[str, ...]:
     return conf.words(tree, name)
 
 
-def _keys_24(outer: Block) -> str:
+def keys_folder(outer: Block) -> str:
     """The folder of oauth2_local_validation's dict, where it is one of files; "" for any other."""
     for inner in outer.walk():
         if inner.kind in ("oauth2_local_validation", "local_validation"):

@@ -100,7 +100,16 @@ def _as_program(path: str) -> str:
     head = b""
     with suppress(PermissionError), Path(path).open("rb") as file:
         head = file.readline(_MOST_HEAD)
-    words = head.removeprefix(b"#!").split() if head.startswith(b"#!") else []
+    return _head(head)
+
+
+def _head(head: bytes) -> str:
+    """What is wrong with the beginning of a program, as execve(2) reads it."""
+    if head and not head.startswith((b"#!", b"\x7fELF")):
+        return "the kernel does not run it: it begins neither with #! and an interpreter, nor is it a binary"
+    words = head.removeprefix(b"#!").rstrip(b"\n").strip(b" \t").split() if head.startswith(b"#!") else []
+    if words and head.endswith(b"\r\n"):
+        return "its first line ends in CR LF, as on Windows, so the kernel does not find its interpreter"
     interpreter = words[0].decode("utf-8", "surrogateescape") if words else ""
     if interpreter and not Path(interpreter).exists():
         return f"its interpreter {visible(interpreter, 80)} is not there"

@@ -18,7 +18,8 @@ from mailauth.stores.string_counts import Question, Tally
 def survey(dovecot: Installation, config: AuthConfig, passdb: Passdb, question: Question) -> Survey:
     """Accounts that are locked, or have no password, are not counted: no password is compared with theirs.
 
-    Not ``whole``: whether an account without a password lets somebody in depends on more than its row.
+    Not ``whole``, since whether an account without a password lets somebody in depends on more than its row;
+    but where each account of a passwd is locked, or its password is in shadow, nobody gets in.
     Raises CannotObserve where a file cannot be read, where other modules of PAM have a say, and where names
     come from elsewhere, too.
     """
@@ -32,11 +33,18 @@ def survey(dovecot: Installation, config: AuthConfig, passdb: Passdb, question: 
         raise CannotObserve(
             f"{passdb.label}: accounts come from {more}, too (/etc/nsswitch.conf), which are not listed."
         )
-    tally = Tally(question)
-    for name, stored in _fields(System(scene), passdb.driver):
-        if stored and stored[0] not in "*!":
+    tally, fields = Tally(question), _fields(System(scene), passdb.driver)
+    if passdb.driver == "passwd" and fields and all(_closed(stored) for _, stored in fields):
+        return Survey(place, len(fields), (), nulls=len(fields))
+    for name, stored in fields:
+        if stored and not _closed(stored, shadowed=passdb.driver == "passwd"):
             tally.add(stored.encode("utf-8", "surrogateescape"), (name.encode("utf-8", "surrogateescape"),))
     return Survey(place, tally.rows, tally.classes(), whole=False)
+
+
+def _closed(stored: str, *, shadowed: bool = True) -> bool:
+    """Whether no password can match: the account is locked, or (in passwd) its password is in shadow."""
+    return stored[:1] in ("*", "!") or (shadowed and stored == "x")
 
 
 def _must_compare(scene: Scene, passdb: Passdb) -> None:
@@ -55,7 +63,7 @@ def _fields(system: System, driver: str) -> list[tuple[str, str]]:
         return list(own.items())
     fields = shadow.passwords(system.text(shadow.PASSWD))
     if driver == "passwd":
-        return [(name, text) for name, text in fields.items() if text != "x"]
+        return list(fields.items())
     return [
         (name, own.get(name, "") if shadow.is_elsewhere(name, text) else text)
         for name, text in fields.items()

@@ -16,10 +16,11 @@ What to do
 
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.conf import Block
-from mailauth.evidence import Configured
+from mailauth.evidence import Configured, ServersBehind
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
 
+_GRANT = "grant_url"  # as a setting that is asked: a passdb oauth2 takes passwords there
 _BY_TOKEN = ("XOAUTH2", "OAUTHBEARER")
 # Their scripts may verify a token themselves.
 _SCRIPTS = frozenset({"lua", "checkpassword"})
@@ -31,21 +32,28 @@ _SCRIPTS = frozenset({"lua", "checkpassword"})
     Severity.RISK,
     bears=Bears.NOTHING,
 )
-def oauth2_without_mechanism(configured: Configured) -> Problem | None:
+def oauth2_without_mechanism(configured: Configured, servers: ServersBehind | None) -> Problem | None:
     config = configured.config
     names = config.tree.get("auth_mechanisms").upper().split() or ["PLAIN"]
     offered = [one for one in _BY_TOKEN if one in names]
+    grants = {one.passdb for one in servers.found if one.what == _GRANT} if servers else set()
     served = [
-        one.label for one in config.passdbs if one.driver == "oauth2" and any(map(one.takes, _BY_TOKEN))
+        one.label
+        for one in config.passdbs
+        if one.driver == "oauth2" and any(map(one.takes, _BY_TOKEN)) and one.label not in grants
     ]
     if offered and (found := _nobody_takes(config, offered)):
         says, severity = found
         summary = "Take them out, or set oauth2 up."
         kept = [one for one in names if one not in _BY_TOKEN]
     elif served and not offered:
-        says = (
-            f"{served[0]} takes tokens, and auth_mechanisms ({' '.join(names).lower()}) has neither xoauth2"
-            " nor oauthbearer: only clients that send a token as a password can log in."
+        old = config.version.dialect == "2.3"
+        says = f"auth_mechanisms ({' '.join(names).lower()}) has neither xoauth2 nor oauthbearer, "
+        says += f"and {served[0]} takes tokens only" if old else f"and {served[0]} has no grant_url"
+        says += (
+            ": only clients that send a token as a password can log in."
+            if old
+            else ", to which it would take a password: it lets nobody in."
         )
         summary = "Offer the mechanisms that bring a token."
         severity = Severity.NOTE if config.version.dialect == "2.3" else Severity.RISK

@@ -19,11 +19,14 @@ from mailauth.remedies import RELOAD, remedy
 
 # These bring their own proof of who the client is
 _WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
+_BY_TOKEN = frozenset({"XOAUTH2", "OAUTHBEARER"})  # of 2.4: its oauth2 settings judge the token
 
 
 @rule("CONF014", "There is no passdb", Severity.BLOCKS_LOGIN, bears=Bears.NEXT_START, watch="server")
 def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
-    if startup.passdbs or set(startup.mechanisms) <= _WITHOUT_A_PASSDB:
+    old = configured.config.version.dialect == "2.3"
+    none_needed = _WITHOUT_A_PASSDB if old else _WITHOUT_A_PASSDB | _BY_TOKEN
+    if startup.passdbs or set(startup.mechanisms) <= none_needed:
         return None
     waiting = [one for one in configured.config.passdbs if not one.master]
     masters = " except for master users (master = yes)" if configured.config.passdbs else ""

@@ -75,6 +75,8 @@ def _says(one: Surveyed) -> str:
 
 
 def _advice(one: Surveyed) -> str:
+    if one.passdb.driver == "passwd":
+        return "The hashes are in /etc/shadow, which passdb passwd does not read: use passdb pam."
     source = one.passdb.source
     place = source.query_place or source.place if isinstance(source, SqlSource) else ""
     where = place or one.passdb.place_of("args", "passwd_file_path", "passdb_ldap_filter", "ldap_base")

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -71,7 +71,13 @@ def test_auth022_oauth2s_server(proof: Make, dovecot_version: str) -> None:
     port, gone = one.lab.store.place.port, one.lab.free_port()
     with edited(one.lab, "dovecot-oauth2.conf.ext", rf"\b{port}\b", str(gone)):
         not_reached(one, f"introspection_url 127.0.0.1:{gone}: Connection refused", "OAuth2's server is down")
-    with edited(one.lab, "", r" xoauth2 oauthbearer", ""):
+    with ExitStack() as changed:
+        changed.enter_context(edited(one.lab, "", r" xoauth2 oauthbearer", ""))
+        if one.lab.dialect == "2.4":  # whose passdb oauth2 takes a password to grant_url, for a token
+            assert not told(one)
+            assert one.lab.login("alice", b"a-token").ok
+            changed.enter_context(edited(one.lab, "", r"  grant_url = .*\n", ""))
+            assert not one.lab.login("alice", b"a-token").ok
         [found] = told(one)
         assert found.rule.code == "AUTH023"
         assert "has neither xoauth2 nor oauthbearer" in found.problem.says
