@@ -83,6 +83,8 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         return Kind.BRACES, "the password itself is between the braces", "PLAIN"
     if password is not None and password.text and password.text in (text, payload) and not named:
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
+    if notation.encoded(payload) and (said := _Look(reader, None).at(text)):
+        return said  # whatever this scheme makes of these digits
     if isinstance(parsed, Hash):
         return (
             _of_one_case(parsed, password, reader.user)
@@ -138,7 +140,7 @@ def _as_text(
         said = said or digest_damage.of_password(payload, name, None, password, reader.user)
         if said:
             return said
-    if not any(
+    if not notation.encoded(payload) and not any(
         map(damage_forms.looks_hashed, (text, payload, *(again for _, again in notation.readings(text))))
     ):
         return _foreign(text, None) if name is None else None
@@ -203,7 +205,7 @@ class _Look:
         parsed = judge.parse(text, default_scheme=None, dovecot=self._reader.dovecot, allow_weak=True)
         if isinstance(parsed, Hash) and name is not None:
             hidden = parsed.scheme.stores_password and damage_forms.looks_hashed(payload)
-            if not hidden:
+            if not hidden and not notation.encoded(payload):
                 return None
         if not payload.strip():
             return Kind.EMPTY, "nothing follows the scheme" if name else "nothing is stored", ""

@@ -9,12 +9,15 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from mailauth.hashes.encoding import base64_decode, hex_decode
+from mailauth.hashes.encoding import BASE64, base64_decode, base64_encode, hex_decode
+from mailauth.hashes.schemes import SCHEMES, lookup
 
 _INVISIBLE = re.compile("[\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]")
 _CONTROL = bytes([*range(1, 9), *range(14, 32), 127])
 _PLAIN = re.compile(rb"(?:\{[A-Za-z0-9.-]{2,20}\})?(?:\$[a-z0-9-]{1,10}[$,]\S{20,}|\S{24,})")
-_HASH = re.compile(rb"(?:\{[A-Za-z0-9.-]{2,20}\})\S{20,}|\$(?:argon2id?|2[abxy]|[156]|y|gy|7)\$\S{20,}")
+_CRYPTED = re.compile(rb"\$(?:argon2id?|2[abxy]|[156]|y|gy|7)\$\S{20,}")
+_HASH = re.compile(rb"(?:\{[A-Za-z0-9.-]{2,20}\})\S{20,}|" + _CRYPTED.pattern)
+_NAMED = re.compile(rb"\{([A-Za-z0-9.-]{2,20})\}([^\r\n]+)[\r\n]*")
 _CUTS = (
     (re.compile(rb"b(['\"])(.+)\1", re.DOTALL), "it is written as Python writes bytes: b'...'"),
     (re.compile(rb"\[\s*(\")(.+)\"\s*\]", re.DOTALL), "it is written as JSON"),
@@ -44,16 +47,59 @@ def readings(payload: bytes) -> Iterator[tuple[str, bytes]]:
     for pattern, what in _CUTS:
         if found := pattern.fullmatch(payload):
             yield from _if_hash(what, found[2])
+    if whole := _decoded(payload):
+        yield whole
+
+
+def encoded(payload: bytes) -> tuple[str, bytes] | None:
+    """What the notation is, and the string, where all of it is hex or base64 of a hash as Dovecot stores it.
+
+    Whatever a scheme makes of these digits: chance writes none that begin with the name of a scheme.
+    """
+    if payload[:4] not in BEGINNINGS and not payload.startswith(BYTEA):
+        return None
+    found = _decoded(payload)
+    return found if found and (_CRYPTED.fullmatch(found[1]) or _named(found[1])) else None
+
+
+def _decoded(payload: bytes) -> tuple[str, bytes] | None:
     digits = payload.removeprefix(BYTEA)
-    if len(digits) >= 40 and (raw := hex_decode(digits)):
-        yield from _if_hash(
-            "it is hex of the hash"
-            if digits == payload
-            else "it is PostgreSQL's text of a bytea column: \\x and hex of the hash",
-            raw,
-        )
-    elif len(payload) >= 28 and (raw := base64_decode(payload)):
-        yield from _if_hash("it is base64 of the hash", raw)
+    if digits[:2] in (b"7b", b"7B", b"24"):  # { and $
+        raw = hex_decode(digits)
+        what = "it is hex of the hash"
+        if digits != payload:
+            what = "it is PostgreSQL's text of a bytea column: \\x and hex of the hash"
+    else:
+        raw, what = _from_base64(payload), "it is base64 of the hash"
+    return (what, raw) if raw and (_HASH.fullmatch(raw) or _named(raw)) else None
+
+
+def _from_base64(payload: bytes) -> bytes | None:
+    """With its padding or without, in one line or several, with + and / or with - and _."""
+    if payload[:1] not in (b"e", b"J"):  # the first six bits of { and $
+        return None
+    text = payload.translate(bytes.maketrans(b"-_", b"+/"), b" \t\r\n").rstrip(b"=")
+    if len(text) % 4 == 1 or text.translate(None, BASE64):
+        return None
+    return base64_decode(text + b"=" * (-len(text) % 4))
+
+
+def _named(text: bytes) -> bool:
+    """Whatever follows the name of a scheme that Dovecot has."""
+    found = _NAMED.fullmatch(text)
+    return bool(found and lookup(found[1]) and _text(found[2]).isprintable())
+
+
+def _beginnings() -> frozenset[bytes]:
+    """The first four digits of what may be a stored string in base64 or in hex."""
+    names = [name.encode() for scheme in SCHEMES for name in (scheme.name, *scheme.aliases)]
+    begin = {b"{" + one[:2] for name in names for one in (name, name.lower(), name.capitalize())}
+    begin |= {b"$ar", b"$2a", b"$2b", b"$2x", b"$2y", b"$1$", b"$5$", b"$6$", b"$7$", b"$y$", b"$gy"}
+    in_hex = {one.hex()[:4].encode() for one in begin}
+    return frozenset({base64_encode(one) for one in begin} | in_hex | {one.upper() for one in in_hex})
+
+
+BEGINNINGS = _beginnings()
 
 
 def _escaped(payload: bytes) -> Iterator[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ import re
 from functools import partial
 
 from mailauth.errors import CannotObserve
+from mailauth.hashes import notation
 from mailauth.hashes.bare import SURE_HEX
 from mailauth.hashes.schemes import ITSELF
 from mailauth.records import dataclass
@@ -208,6 +209,7 @@ def _key(engine: Counting, *, text: bool) -> str:
     rest = f"CASE WHEN e LIKE '{{%}}%' THEN SUBSTR(e, {brace} + 1) ELSE e END"
     body = f"TRIM(TRAILING '=' FROM {rest})"
     padding = f"REPEAT('=', {length}({rest}) - {length}({body}))"
+    beginnings = ", ".join(f"'{one.decode()}'" for one in sorted(notation.BEGINNINGS))
     as_text = " OR ".join(f"UPPER(e) LIKE '{{{name}}}%'" for name in sorted(ITSELF))
     digests = f"UPPER({head}) IN ({', '.join(DIGESTS)})"
     long = f"{length}({rest}) BETWEEN {LONG[0]} AND {LONG[1]} AND NOT ({clean(rest, NO_SIGN)})"
@@ -222,6 +224,7 @@ def _key(engine: Counting, *, text: bool) -> str:
     cases = [
         "WHEN e IS NULL THEN NULL",
         *forms,
+        f"WHEN LEFT({rest}, 4) IN ({beginnings}) THEN e",
         f"WHEN {as_text} THEN CASE WHEN {password} THEN CONCAT({head}, '{STAND_IN}') ELSE e END",
     ]
     if text:

@@ -133,9 +133,12 @@ class Tally:
         """What is judged once for all that share it: everything that counts is in it; None: one by one."""
         scheme = parsed.scheme
         if scheme.name in AS_TEXT:
-            if scheme.name not in ITSELF or not forms.ordinary(bytes(parsed.payload)):
+            text = bytes(parsed.payload)
+            if scheme.name not in ITSELF or not forms.ordinary(text) or notation.encoded(text):
                 return None
             return scheme.name, parsed.encoding, named, None if named else self._today(stored)
+        if notation.encoded(stored.rpartition(b"}")[2]):
+            return None
         end = stored[-forms.CASE :]
         case = notation.one_case(parsed.payload) if end.islower() or end.isupper() else ""
         hexed = scheme.default_encoding == "BASE64" and is_hex(stored.rpartition(b"}")[2])

@@ -1,5 +1,6 @@
 """The stored string of a directory's entry, where Dovecot verifies: judged as any other, on a real slapd."""
 
+import base64
 from collections.abc import Callable
 
 import pytest
@@ -21,6 +22,8 @@ USERS: dict[str, tuple[str | None, set[str]]] = {
     "dave": (hashed(SECRET)[:-5], {"HASH005"}),
     "erin": (SECRET.decode(), {"HASH028"}),
     "frank": (None, {"LDAP004"}),
+    "grace": (base64.b64encode(hashed(SECRET).encode()).decode(), {"HASH032"}),
+    "heidi": ("{SSHA}" + base64.b64encode(hashed(SECRET).encode()).decode().rstrip("="), {"HASH032"}),
 }
 
 

@@ -1,5 +1,6 @@
 """One judgement: diagnose, --all, audit, check, migrate and hash show say the same of every stored string."""
 
+import base64
 import hashlib
 import json
 import random
@@ -13,10 +14,12 @@ from mailauth.diagnosing import Target, look
 from mailauth.dovecot.doveadm import at_pid
 from mailauth.evidence import StoredHash, Surveys
 from mailauth.hashes import Password, generate
-from mailauth.hashes.damaged import Damage, Fate, Reader, fate
+from mailauth.hashes.damaged import Damage, Fate, Kind, Reader, fate
 from mailauth.hashes.explain import explain
+from mailauth.hashes.hash import Scheme
 from mailauth.hashes.headline import headline
 from mailauth.hashes.nature import judged
+from mailauth.hashes.schemes import SCHEMES
 from mailauth.lab import Lab
 from mailauth.migrate.decide import Action, Rule, Wishes, decide
 from mailauth.migrate.goal import Goal
@@ -30,6 +33,8 @@ VECTORS = Path(__file__).parents[1] / "hashes/vectors"
 SHA512, MD5 = hashlib.sha512(SECRET).hexdigest(), hashlib.md5(SECRET, usedforsecurity=False).hexdigest()
 CRYPTED = generate("SHA512-CRYPT", Password(SECRET), rounds=1000)
 BARE = CRYPTED.partition("}")[2]
+SSHA = generate("SSHA", Password(SECRET))
+IN_BASE64 = [base64.b64encode(one.encode()).decode() for one in (SSHA, BARE, CRYPTED, "{PLAIN}secret")]
 HAND_MADE = [
     CRYPTED, CRYPTED + "\r", CRYPTED[:-1], CRYPTED + "x", BARE, BARE + " ", "!", "*", "!!", "!" + BARE,
     "*LK*", "x", "", "{CRYPT}!", "{PLAIN}!", "{PLAIN}", "{PLAIN}" + BARE, "NULL", "0", "1", "{", "[]",
@@ -38,6 +43,8 @@ HAND_MADE = [
     "1234567890123456",
     "deadbeefdeadbeef", "abcdefghijklm", "Correct1horsE", "{SSHA512}" + SHA512, "3|" + BARE,
     "$P$Bsv1oNXLeIkByhnTPc/jauJuzkFrby/", MD5 + ":ab",
+    *IN_BASE64, *(one.rstrip("=") for one in IN_BASE64), "{SSHA}" + IN_BASE64[0], "{PLAIN}" + IN_BASE64[0],
+    "{SSHA}" + SSHA.encode().hex(), SSHA.encode().hex(), SSHA.encode().hex().upper(),
 ]  # fmt: skip
 
 
@@ -61,7 +68,7 @@ def of_tally(stored: bytes, reader: Reader) -> Damage | None:
     return tally.classes()[0].damage
 
 
-@pytest.mark.parametrize("default", ["PLAIN", "CRYPT", "MD5", "SSHA512"])
+@pytest.mark.parametrize("default", ["PLAIN", "CRYPT", "MD5", "SSHA512", "SSHA"])
 def test_every_vector_is_judged_alike(default: str) -> None:
     """What a survey counts, what a migration leaves as broken, and what hash show says first."""
     reader = Reader((2, 4, 1), default, prefixing=True)
@@ -85,6 +92,19 @@ def test_every_vector_is_judged_alike(default: str) -> None:
         assert said.headline == headline(stored, in_file) + also
     together = {user: one.fate for one in shared.classes() for user in one.users}
     assert together == fates
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda one: one.name)
+def test_base64_of_a_whole_string_is_that_whatever_the_default_scheme(scheme: Scheme) -> None:
+    """With its padding and without, and in hex: no scheme has digits that begin with a scheme's name."""
+    whole = generate(scheme.name, Password(SECRET), user="u").encode()
+    coded = base64.b64encode(whole)
+    for text in (coded, coded.rstrip(b"="), whole.hex().encode(), b"{SSHA}" + coded, b"{PLAIN}" + coded):
+        for default in SCHEMES:
+            for version in ((2, 3, 19, 1), (2, 4, 1)):
+                seen = judged(text, Reader(version, default.name, allow_weak=True))
+                assert seen.damage, (text, default.name)
+                assert seen.damage.kind is Kind.NOTATION, (text, default.name, seen.damage)
 
 
 def test_what_stands_for_all_passwords_is_one() -> None:
