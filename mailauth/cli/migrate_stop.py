@@ -7,7 +7,10 @@ from typing import Any, Self
 
 
 class Stop:
-    """SIGINT and SIGTERM are heard between batches; a second one ends at once."""
+    """SIGINT, SIGTERM and SIGHUP are heard between batches; a second one ends at once.
+
+    Not a second SIGHUP: a terminal that is closed sends it, and the shell in it, too.
+    """
 
     def __init__(self) -> None:
         self._asked = False
@@ -17,8 +20,9 @@ class Stop:
         return self._asked
 
     def __enter__(self) -> Self:
-        for kind in (signal.SIGINT, signal.SIGTERM):
-            self._before[kind] = signal.signal(kind, self._heard)
+        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if kind != signal.SIGHUP or signal.getsignal(kind) is not signal.SIG_IGN:  # nohup stays nohup
+                self._before[kind] = signal.signal(kind, self._heard)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -27,6 +31,8 @@ class Stop:
 
     def _heard(self, kind: int, _frame: object) -> None:
         if self._asked:
+            if kind == signal.SIGHUP:
+                return
             signal.signal(kind, signal.SIG_DFL)
             signal.raise_signal(kind)
         self._asked = True
