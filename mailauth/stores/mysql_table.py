@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mailauth.errors import BatchRefused, CannotObserve, Refused
-from mailauth.stores import mysql_client, mysql_errors, obstacles, silence
+from mailauth.stores import database, mysql_client, mysql_errors, obstacles, silence
 from mailauth.stores.database import LOCK, LONG, Host, at_server, quoted
 from mailauth.stores.drivers import pymysql
 from mailauth.stores.obstacles import Rows
@@ -63,6 +63,8 @@ class Mysql:
         self._types: dict[str, str] = {}  # of the key's columns
         with self._errors(), self._link.cursor() as cursor:
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK}")
+            with suppress(pymysql.Error):  # MariaDB's: MySQL has none
+                cursor.execute(f"SET SESSION idle_transaction_timeout = {database.IDLE}")
 
     def close(self) -> None:
         self._link.close()

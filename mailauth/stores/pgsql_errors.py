@@ -25,6 +25,7 @@ _SQLSTATE = {
     "53300": Failing.CONNECTIONS,
     "57014": Failing.SLOW,
     "55P03": Failing.SLOW,  # lock_timeout
+    "25P03": Failing.DOWN,  # idle_in_transaction_session_timeout: we were stopped
     "57P01": Failing.DOWN,
     "57P02": Failing.DOWN,
     "57P03": Failing.DOWN,  # "the database system is starting up"

@@ -6,7 +6,7 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from mailauth.errors import BatchRefused, CannotObserve, Refused
-from mailauth.stores import obstacles, pgsql_client, pgsql_errors, pgsql_obstacles, silence
+from mailauth.stores import database, obstacles, pgsql_client, pgsql_errors, pgsql_obstacles, silence
 from mailauth.stores.database import LOCK, LONG, Host, quoted
 from mailauth.stores.drivers import psycopg
 from mailauth.stores.pgsql_obstacles import BASE
@@ -68,7 +68,11 @@ class Pgsql:
     def __init__(self, host: Host) -> None:
         self.version = _VERSION
         self._files: str | None = None
-        bounds = {"lock_timeout": LOCK * 1000, "statement_timeout": LONG * 1000}
+        bounds = {
+            "lock_timeout": LOCK * 1000,
+            "statement_timeout": LONG * 1000,
+            "idle_in_transaction_session_timeout": database.IDLE * 1000,
+        }
         options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
         self._bounds = "; ".join(f"SET LOCAL {name} = {value}" for name, value in bounds.items())
         self._reader = pgsql_client.connect(host, options, autocommit=True)

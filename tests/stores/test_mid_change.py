@@ -11,7 +11,7 @@ import pytest
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.lab.databases import Server
-from mailauth.stores import libldap, mysql, mysql_table, pgsql, pgsql_table, sql, table
+from mailauth.stores import database, libldap, mysql, mysql_table, pgsql, pgsql_table, sql, table
 from mailauth.stores.database import NotChangedError
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.swaps import Swap
@@ -150,3 +150,27 @@ def test_pages_of_a_directory(how: Callable[[socket.socket, Event], None]) -> No
         link.bind("cn=admin", "secret")
         with pytest.raises(libldap.LdapError):
             list(link.pages("dc=x", "subtree", "(uid=*)", ("uid",), 500))
+
+
+def test_one_that_is_stopped_within_a_batch(
+    place: tuple[str, Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGSTOP, a machine that sleeps: others wait for its rows no longer than that, and it is taken back."""
+    monkeypatch.setattr(database, "IDLE", 1)
+    driver, host, _ = place
+    engine = DATABASES[driver].table(host)
+    change = "UPDATE users SET password = 'theirs' WHERE userid = 'u1'"
+
+    def stopped() -> None:
+        with engine.transaction() as run:
+            run("UPDATE users SET password = 'ours'", ())
+            with DATABASES[driver].change(host) as (_, others):
+                assert others(change, ())[1] == 1
+            run("SELECT 1", ())
+
+    try:
+        with pytest.raises(CannotObserve):
+            stopped()
+    finally:
+        engine.close()
+    assert held(driver, host) == {"old", "theirs"}
