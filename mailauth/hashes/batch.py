@@ -7,6 +7,7 @@ A bad line gives a line with ``error``; the rest goes on. No error repeats what 
 import json
 import multiprocessing
 import os
+import resource
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from itertools import chain
 from multiprocessing.connection import wait
 from typing import Any, BinaryIO, Literal, TypeVar
 
+from mailauth import bounded
 from mailauth.errors import MailauthError
 from mailauth.hashes import judge, printed
 from mailauth.hashes.explain import explain
@@ -112,11 +114,16 @@ def pool(jobs: int) -> ProcessPoolExecutor:
     os.environ["PYTHONSAFEPATH"] = "1"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mailauth.hashes.batch"])
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
+    own = (bounded.unbounded(),)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=own)
 
 
-def _end_with_parent() -> None:
-    """A process of a pool waits for work for ever, also when nobody can send it any more."""
+def _begin(data: tuple[int, int]) -> None:
+    """With the caller's own RLIMIT_DATA: what a hash takes is bounded elsewhere.
+
+    A process of a pool waits for work for ever, also when nobody can send it any more.
+    """
+    resource.setrlimit(resource.RLIMIT_DATA, data)
     parent = multiprocessing.parent_process()
     assert parent
 

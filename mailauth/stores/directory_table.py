@@ -145,7 +145,7 @@ class DirectoryTable:
 
     def values(self, keys: Sequence[Key]) -> dict[Key, tuple[bytes, ...]]:
         """All strings of each entry; those that are gone are left out."""
-        with self._linked() as link:
+        with self._linked() as link, link.ending(_MOST):
             there = directory_writes.read(link, [str(key[0]) for key in keys], self.attribute)
         return {key: found for key in keys if (found := there.get(str(key[0]))) is not None}
 
@@ -168,7 +168,7 @@ class DirectoryTable:
         found = [Obstacle(_BOUND.format(attribute=self.attribute))] if common else []
         if not self._dry:
             return [*found, Obstacle(_NO_DRY_RUN) if batches else Obstacle(NO_TRIAL, stops=True)]
-        with self._linked() as link:
+        with self._linked() as link, link.ending(_MOST):
             says = self._refusing(link)
             if self._policy:
                 found += password_policy.obstacles(link, self.source.base)
@@ -181,7 +181,7 @@ class DirectoryTable:
         """
         if not self._dry:
             return {}
-        with self._linked() as link:
+        with self._linked() as link, link.ending(_MOST):
             found = directory_writes.held(link, swaps) if self._policy else {}
             for one in swaps:
                 if one.row.key not in found and (says := self._tried(link, one)):

@@ -4,15 +4,18 @@ Source: ldap.h of OpenLDAP 2.5.13 and 2.6.10; ldap_get_option(3), ldap_sasl_bind
 """
 
 import ctypes
+import errno
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import field, replace
 
 from mailauth.records import dataclass
+from mailauth.stores import libldap_controls as controls
 from mailauth.stores import silence
-from mailauth.stores.libldap_structs import Control, Time, Value, change
+from mailauth.stores.libldap_structs import Control, Time, Value, change, declare
 from mailauth.stores.libldap_tls import set_tls
 
 NAMES = ("libldap.so.2", "libldap-2.5.so.0", "libldap_r-2.4.so.2")
@@ -28,12 +31,13 @@ _OPT_DESCRIPTOR, _LATER = 0x01, 5.0  # seconds after its own limit, which half a
 _EMPTY = 1000  # pages without an entry, one after the other
 _OPT_TIMEOUT, _OPT_NETWORK_TIMEOUT = 0x5002, 0x5005
 REFERRALS, _OPT_RESULT_CODE = 0x08, 0x31
-_PPOLICY = b"1.3.6.1.4.1.42.2.27.8.5.1"  # draft-behera-ldap-password-policy, section 6
-_PAGED = b"1.2.840.113556.1.4.319"  # RFC 2696
+_OPT_SOCKBUF, _SET_MAX_INCOMING = 0x5008, 14  # ldap.h, lber.h
+_MESSAGE = 16 << 20  # bytes
+_DOWN = "Can't contact LDAP server"
+_LARGE = "a message of the server is larger than 16 MiB: a value of an entry, or it is no directory"
+ENTRY, BETWEEN = 0x64, (0x73, 0x79)  # RFC 4511: an entry; references and intermediate responses
 _ADD, _DELETE = 0, 1
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
-NO_POLICY_ERROR = 65535
-"""ldap.h: PP_noError."""
 
 
 class LdapError(Exception):
@@ -52,6 +56,10 @@ class Entry:
     values: tuple[tuple[str, tuple[bytes, ...]], ...] = field(default=(), repr=False)
     twice: str = ""
 
+    def size(self) -> int:
+        """Bytes, about."""
+        return sum(len(one) for _, values in self.values for one in values) + len(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -67,18 +75,10 @@ def load() -> ctypes.CDLL | None:
     """The system's; None when there is none."""
     for name in NAMES:
         try:
-            found = ctypes.CDLL(name)
+            found = ctypes.CDLL(name, use_errno=True)
         except OSError:
             continue
-        found.ldap_err2string.restype = ctypes.c_char_p
-        found.ldap_first_attribute.restype = ctypes.c_void_p
-        found.ldap_next_attribute.restype = ctypes.c_void_p
-        found.ldap_control_find.restype = ctypes.c_void_p
-        for call in (found.ldap_first_entry, found.ldap_next_entry, found.ldap_get_dn):
-            call.restype, call.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)
-        found.ldap_get_values_len.restype = ctypes.c_void_p
-        found.ldap_get_values_len.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
-        found.ldap_value_free_len.argtypes = found.ldap_memfree.argtypes = (ctypes.c_void_p,)
+        declare(found)
         return found
     return None
 
@@ -91,6 +91,12 @@ class Connection:
 
     def set(self, option: int, value: object) -> None:
         self._check(self._library.ldap_set_option(self._handle, option, value))
+
+    def bound(self) -> None:
+        """A message may be so large; libldap takes it for the end of the connection otherwise."""
+        place, most = ctypes.c_void_p(), ctypes.c_ulong(_MESSAGE)
+        self._check(self._library.ldap_get_option(self._handle, _OPT_SOCKBUF, ctypes.byref(place)))
+        self._library.ber_sockbuf_ctrl(place, _SET_MAX_INCOMING, ctypes.byref(most))
 
     def start_tls(self) -> None:
         with self.ending(self._seconds):
@@ -109,12 +115,12 @@ class Connection:
         The password goes to this server only: no referral is followed.
         """
         self.set(REFERRALS, None)
-        wanted = Control(_PPOLICY, Value(), b"\0")
-        controls = (ctypes.POINTER(Control) * 2)(ctypes.pointer(wanted))  # the last is NULL
+        wanted = Control(controls.PPOLICY, Value(), b"\0")
+        along = (ctypes.POINTER(Control) * 2)(ctypes.pointer(wanted))  # the last is NULL
         credentials, number, answer = Value.of(password), ctypes.c_int(), ctypes.c_void_p()
         self._check(
             self._library.ldap_sasl_bind(
-                *(self._handle, _raw(name), None, ctypes.byref(credentials), controls, None),
+                *(self._handle, _raw(name), None, ctypes.byref(credentials), along, None),
                 ctypes.byref(number),
             )
         )
@@ -143,16 +149,16 @@ class Connection:
         name: str,
         attribute: str,
         steps: Sequence[Sequence[bytes]],
-        controls: Sequence[tuple[str, bytes]] = (),
+        conditions: Sequence[tuple[str, bytes]] = (),
     ) -> int:
         """Delete values, and add values, by turns, in one modification; returns what ``reply`` takes.
 
-        ``controls``: OID and value, b"" for none; a server that does not know one must refuse.
+        ``conditions``: OID and value, b"" for none; a server that does not know one must refuse.
         """
         kinds = itertools.cycle((_DELETE, _ADD))
         made = [change(kind, _raw(attribute), some) for kind, some in zip(kinds, steps, strict=False) if some]
         changes = (ctypes.c_void_p * (len(made) + 1))(*[ctypes.addressof(one) for one, _ in made], None)
-        asked = [Control(oid.encode(), Value.of(raw) if raw else Value(), b"\1") for oid, raw in controls]
+        asked = [Control(oid.encode(), Value.of(raw) if raw else Value(), b"\1") for oid, raw in conditions]
         along = (ctypes.c_void_p * (len(asked) + 1))(*[ctypes.addressof(one) for one in asked], None)
         number = ctypes.c_int()
         self._check(
@@ -164,19 +170,36 @@ class Connection:
 
     def reply(self, number: int, seconds: int, attribute: str) -> Reply:
         """The answer to what was sent; ``attribute``: which of an entry is wanted."""
-        answer = self._awaited(number, seconds)
-        try:
-            return self._replied(answer, tuple(self._all(answer, (attribute,))))
-        finally:
-            self._library.ldap_msgfree(answer)
+        entries: tuple[Entry, ...] = ()
+        for kind, message in self._messages(number, seconds):
+            if kind == ENTRY:
+                if entries:
+                    raise LdapError(SERVER_DOWN, "the server sends more entries than were asked for")
+                entries = (self._read(message, _named((attribute,))),)
+            elif kind not in BETWEEN:
+                return replace(self._replied(message), entries=entries)
+        raise AssertionError
 
-    def _awaited(self, number: int, seconds: int) -> ctypes.c_void_p:
-        answer = ctypes.c_void_p()
-        limit = ctypes.byref(Time(seconds, 0))
-        kind = self._library.ldap_result(self._handle, number, 1, limit, ctypes.byref(answer))
-        if kind <= 0:
-            raise LdapError(*((SERVER_DOWN, "Can't contact LDAP server") if kind else (TIMEOUT, "Timed out")))
-        return answer
+    def _messages(self, number: int, seconds: float) -> Generator[tuple[int, ctypes.c_void_p]]:
+        """What answers a request, one message at a time, there while it is looked at; the last is the result.
+
+        libldap would keep them all until the last, however many come.  ``seconds``: for all of them.
+        """
+        until = time.monotonic() + seconds
+        kind = ENTRY
+        while kind in (ENTRY, *BETWEEN):
+            answer = ctypes.c_void_p()
+            left = max(until - time.monotonic(), 0.0)
+            limit = ctypes.byref(Time(int(left), int(left % 1 * 1e6)))
+            kind = self._library.ldap_result(self._handle, number, 0, limit, ctypes.byref(answer))
+            if kind == 0:
+                raise LdapError(TIMEOUT, "Timed out")
+            if kind < 0:
+                raise LdapError(SERVER_DOWN, _LARGE if ctypes.get_errno() == errno.ERANGE else _DOWN)
+            try:
+                yield kind, answer
+            finally:
+                self._library.ldap_msgfree(answer)
 
     def ending(self, seconds: float) -> AbstractContextManager[None]:
         """What is asked inside may take so long: libldap waits without end for the rest of a message."""
@@ -188,14 +211,7 @@ class Connection:
 
         return silence.ending(seconds + _LATER, descriptor)
 
-    def _all(self, answer: ctypes.c_void_p, attributes: tuple[str, ...]) -> Iterator[Entry]:
-        names = _named(attributes)
-        entry = self._library.ldap_first_entry(self._handle, answer)
-        while entry:
-            yield self._read(entry, names)
-            entry = self._library.ldap_next_entry(self._handle, entry)
-
-    def _replied(self, answer: ctypes.c_void_p, entries: tuple[Entry, ...]) -> Reply:
+    def _replied(self, answer: ctypes.c_void_p) -> Reply:
         code, words = ctypes.c_int(), ctypes.c_void_p()
         self._check(
             self._library.ldap_parse_result(
@@ -205,48 +221,40 @@ class Connection:
         more = ctypes.string_at(words).decode("utf-8", "replace").strip("\0 \n") if words.value else ""
         self._library.ldap_memfree(words)
         says = str(self._library.ldap_err2string(code).decode())
-        return Reply(code.value, f"{says}: {more}" if more else says, entries)
+        return Reply(code.value, f"{says}: {more}" if more else says)
 
     def _parsed(self, answer: ctypes.c_void_p) -> tuple[int, str, int]:
-        code, words, controls = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
+        code, words, told = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
         self._check(
             self._library.ldap_parse_result(
                 *(self._handle, answer, ctypes.byref(code), None, ctypes.byref(words), None),
-                *(ctypes.byref(controls), 1),
+                *(ctypes.byref(told), 1),
             )
         )
         says = ctypes.string_at(words).decode("utf-8", "replace").strip("\0 \n") if words.value else ""
         self._library.ldap_memfree(words)
-        expire, grace, error = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(NO_POLICY_ERROR)
-        control = self._library.ldap_control_find(_PPOLICY, controls, None) if controls.value else None
-        if control:
-            self._library.ldap_parse_passwordpolicy_control(
-                *(self._handle, ctypes.c_void_p(control)),
-                *(ctypes.byref(expire), ctypes.byref(grace), ctypes.byref(error)),
-            )
-        if controls.value:
-            self._library.ldap_controls_free(controls)
-        return code.value, says, error.value
+        return code.value, says, controls.policy_error(self._library, self._handle, told)
 
     def search(
         self, base: str, scope: str, text: str, attributes: tuple[str, ...], *, most: int
     ) -> tuple[int, Entry]:
         """How many entries there are (at most ``most``), and the first."""
-        names = [_raw(name) for name in attributes or ("1.1",)]
-        wanted = (ctypes.c_char_p * (len(names) + 1))(*names, None)
-        found = ctypes.c_void_p()
-        result = self._library.ldap_search_ext_s(
-            *(self._handle, _raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0, None, None),
-            *(None, most, ctypes.byref(found)),
-        )
-        try:
-            count = self._library.ldap_count_entries(self._handle, found) if found.value else 0
-            if count < most and not (count and result in REFERRED):
-                self._check(result)
-            return count, self._entry(found, attributes) if count else Entry()
-        finally:
-            if found.value:
-                self._library.ldap_msgfree(found)
+        asked = (_raw(base), _SCOPES.get(scope, 2), _raw(text), _listed(attributes), 0)
+        number, count, first = ctypes.c_int(), 0, Entry()
+        words = (*asked, None, None, None, most, ctypes.byref(number))
+        self._check(self._library.ldap_search_ext(self._handle, *words))
+        with self.ending(self._seconds), closing(self._messages(number.value, self._seconds)) as messages:
+            for kind, message in messages:
+                if kind == ENTRY:
+                    first = first if count else self._entry(message, attributes)
+                    count += 1
+                    if count > most:  # than it was asked for
+                        self._library.ldap_abandon_ext(self._handle, number, None, None)
+                        break
+                elif kind not in BETWEEN and count < most:
+                    code = self._replied(message).code
+                    self._check(0 if count and code in REFERRED else code)
+        return min(count, most), first
 
     def pages(
         self,
@@ -263,70 +271,54 @@ class Connection:
         ``ahead``: the server makes the next page while this one is used, for who is as fast as it.
         """
         self.set(REFERRALS, None)
-        names = [_raw(name) for name in attributes or ("1.1",)]
-        wanted = (ctypes.c_char_p * (len(names) + 1))(*names, None)
-        asked = (_raw(base), _SCOPES.get(scope, 2), _raw(text), wanted, 0)
+        asked = (_raw(base), _SCOPES.get(scope, 2), _raw(text), _listed(attributes), 0)
+        names = _named(attributes)
         cookie: bytes | None = b""
         empty = 0
         number = self._send_page(asked, size, b"")
         while cookie is not None:
-            with self.ending(self._seconds):
-                found = self._awaited(number, self._seconds)
-            try:
-                cookie = self._next_page(found) or None
-                if cookie and ahead:
-                    number = self._send_page(asked, size, cookie)
-                empty = 0 if self._library.ldap_count_entries(self._handle, found) > 0 else empty + 1
-                if empty > _EMPTY:
-                    raise LdapError(SERVER_DOWN, "the server sends empty pages without end")
-                yield from self._all(found, attributes)
-            finally:
-                self._library.ldap_msgfree(found)
+            page: list[Entry] = []
+            room, there = _MESSAGE, False
+            with self.ending(self._seconds), closing(self._messages(number, self._seconds)) as messages:
+                for kind, message in messages:
+                    if kind == ENTRY:
+                        page.append(one := self._read(message, names))
+                        room -= one.size()
+                        there = True
+                    elif kind not in BETWEEN:
+                        cookie = self._next_page(message) or None
+                    if len(page) > size or room < 0:  # what is more than a page does not stay here
+                        yield from page
+                        page, room = [], _MESSAGE
+            if cookie and ahead:
+                number = self._send_page(asked, size, cookie)
+            if (empty := 0 if there else empty + 1) > _EMPTY:
+                raise LdapError(SERVER_DOWN, "the server sends empty pages without end")
+            yield from page
             if cookie and not ahead:
                 number = self._send_page(asked, size, cookie)
 
     def _send_page(self, asked: tuple[object, ...], size: int, cookie: bytes) -> int:
         number = ctypes.c_int()
-        with self._page_control(size, cookie) as controls:
-            words = (*asked, controls, None, None, 0, ctypes.byref(number))
+        with controls.asking(self._library, self._handle, size, cookie, self._check) as along:
+            words = (*asked, along, None, None, 0, ctypes.byref(number))
             self._check(self._library.ldap_search_ext(self._handle, *words))
         return number.value
 
-    @contextmanager
-    def _page_control(self, size: int, cookie: bytes) -> Iterator[ctypes.Array[ctypes.c_void_p]]:
-        control = ctypes.c_void_p()
-        made = self._library.ldap_create_page_control(
-            *(self._handle, size, ctypes.byref(Value.of(cookie)), ctypes.c_char(b"T"), ctypes.byref(control))
-        )
-        self._check(made)
-        yield (ctypes.c_void_p * 2)(control.value, None)
-        self._library.ldap_control_free(control)
-
     def _next_page(self, found: ctypes.c_void_p) -> bytes:
         """What asks for the next page; nothing after the last."""
-        controls, count, cookie, code = ctypes.c_void_p(), ctypes.c_int(), Value(), ctypes.c_int()
+        told, code = ctypes.c_void_p(), ctypes.c_int()
         self._check(
             self._library.ldap_parse_result(
-                *(self._handle, found, ctypes.byref(code), None, None, None, ctypes.byref(controls), 0)
+                *(self._handle, found, ctypes.byref(code), None, None, None, ctypes.byref(told), 0)
             )
         )
-        if code.value not in REFERRED:
-            self._check(code.value)
-        if not controls.value:
-            return b""
-        control = self._library.ldap_control_find(_PAGED, controls, None)
-        if control:
-            self._library.ldap_parse_pageresponse_control(
-                *(self._handle, ctypes.c_void_p(control), ctypes.byref(count), ctypes.byref(cookie))
-            )
-        told = ctypes.string_at(cookie.data, cookie.length) if cookie.data else b""
-        self._library.ldap_memfree(ctypes.c_void_p(cookie.data))
-        self._library.ldap_controls_free(controls)
-        return told
+        self._check(0 if code.value in REFERRED else code.value)
+        return controls.next_page(self._library, self._handle, told)
 
     def _entry(self, found: ctypes.c_void_p, attributes: tuple[str, ...]) -> Entry:
         first = self._library.ldap_first_entry(self._handle, found)
-        read = self._read(first, _named(attributes))
+        read = self._read(found, _named(attributes))
         return replace(read, twice=self._twice(ctypes.c_void_p(first)))
 
     def _twice(self, entry: ctypes.c_void_p) -> str:
@@ -342,8 +334,9 @@ class Connection:
         self._library.ber_free(place, 0)
         return twice
 
-    def _read(self, entry: int, attributes: Sequence[tuple[str, bytes]]) -> Entry:
+    def _read(self, message: ctypes.c_void_p, attributes: Sequence[tuple[str, bytes]]) -> Entry:
         """``attributes``: as ``_named`` has them."""
+        entry = self._library.ldap_first_entry(self._handle, message)
         name = self._library.ldap_get_dn(self._handle, entry)
         told = ctypes.string_at(name).decode("utf-8", "surrogateescape") if name else ""
         self._library.ldap_memfree(name)
@@ -384,6 +377,7 @@ def connected(
     try:
         for option in (_OPT_NETWORK_TIMEOUT, _OPT_TIMEOUT):
             connection.set(option, ctypes.byref(Time(seconds, 0)))
+        connection.bound()
         connection.set(_OPT_DEREF, ctypes.byref(ctypes.c_int(_DEREFS.get(deref, 0))))
         connection.set(_OPT_VERSION, ctypes.byref(ctypes.c_int(3)))
         yield connection
@@ -394,6 +388,12 @@ def connected(
 def _named(attributes: Sequence[str]) -> list[tuple[str, bytes]]:
     """In small letters, and as libldap takes them."""
     return [(one.lower(), _raw(one)) for one in attributes]
+
+
+def _listed(attributes: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    """As a search takes them; without any it finds entries alone (RFC 4511, 4.5.1.8)."""
+    names = [_raw(name) for name in attributes or ("1.1",)]
+    return (ctypes.c_char_p * (len(names) + 1))(*names, None)
 
 
 def _raw(text: str) -> bytes:

@@ -44,3 +44,16 @@ def change(kind: int, attribute: bytes, values: Sequence[bytes]) -> tuple[LdapMo
     array = (ctypes.c_void_p * (len(held) + 1))(*[ctypes.addressof(one) for one in held], None)
     made = LdapMod(kind | _BINARY, attribute, ctypes.cast(array, ctypes.c_void_p))
     return made, (held, array, values)
+
+
+def declare(found: ctypes.CDLL) -> None:
+    """What the library's functions return and take, where that is no int."""
+    found.ldap_err2string.restype = ctypes.c_char_p
+    found.ldap_first_attribute.restype = ctypes.c_void_p
+    found.ldap_next_attribute.restype = ctypes.c_void_p
+    found.ldap_control_find.restype = ctypes.c_void_p
+    for call in (found.ldap_first_entry, found.ldap_next_entry, found.ldap_get_dn):
+        call.restype, call.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)
+    found.ldap_get_values_len.restype = ctypes.c_void_p
+    found.ldap_get_values_len.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+    found.ldap_value_free_len.argtypes = found.ldap_memfree.argtypes = (ctypes.c_void_p,)

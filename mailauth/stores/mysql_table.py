@@ -67,7 +67,8 @@ class Mysql:
                 cursor.execute(f"SET SESSION idle_transaction_timeout = {database.IDLE}")
 
     def close(self) -> None:
-        self._link.close()
+        with suppress(pymysql.Error):  # it has been, where an answer broke off
+            self._link.close()
 
     def keys(self, table: str) -> tuple[str, ...]:
         if engine := mysql_client.without_transactions(table, self.rows):
@@ -166,7 +167,7 @@ class Mysql:
             try:
                 done = self._swap(cursor, names, swaps)
             except BaseException:
-                self._link.rollback()
+                self._rolled_back()
                 raise
             self._link.commit()
             return done
@@ -183,9 +184,17 @@ class Mysql:
             try:
                 yield run
             except BaseException:
-                self._link.rollback()
+                self._rolled_back()
                 raise
             self._link.commit()
+
+    def _rolled_back(self) -> None:
+        """Also where an answer broke off: the server takes back what it has of a connection that ends."""
+        try:
+            self._link.rollback()
+        except Exception:  # noqa: BLE001 - what was raised before is what happened
+            with suppress(Exception):
+                self._link.close()
 
     def _swap(self, cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[Key]:
         if not self._make_swap(names):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from mailauth.bounded import TOO_MUCH
 from mailauth.errors import CannotObserve
 
 _OF_READING = (ValueError, LookupError, TypeError, AttributeError)
@@ -15,12 +16,14 @@ _T = TypeVar("_T")
 
 @contextmanager
 def named(place: str) -> Iterator[None]:
-    """Name it where a row, a column or a value is not there that every such server answers.
+    """Name it where it sends too much, or not the rows, columns or values that every such server answers.
 
     What else raises such an error, and not where answers are read, is a bug of ours, and stays one.
     """
     try:
         yield
+    except MemoryError:
+        raise CannotObserve(f"{place}: {TOO_MUCH}.") from None
     except _OF_READING as why:
         last = why.__traceback__
         while last and last.tb_next:

@@ -8,6 +8,7 @@ import re
 import select
 from typing import Any, NamedTuple
 
+from mailauth.bounded import TOO_MUCH
 from mailauth.dovecot import clients
 from mailauth.errors import CannotObserve
 from mailauth.stores.drivers import psycopg
@@ -31,6 +32,7 @@ _SQLSTATE = {
     "57P03": Failing.DOWN,  # "the database system is starting up"
 }
 _READ_ONLY = "25006"
+_NO_MEMORY = "out of memory"  # libpq's own words, which have no code: the server's has 53200
 _OF_A_PARAMETER = frozenset({"22023", "42704"})  # a value, or a name, that the server does not know
 _OPTION = re.compile(r'(?<=invalid connection option )"(.*)"', re.DOTALL)
 
@@ -47,6 +49,8 @@ def of_query(why: Exception, template: str = "") -> CannotObserve:
     code = str(getattr(why, "sqlstate", None) or "")
     text = first_line(why)
     kind = _SQLSTATE.get(code)
+    if not code and _NO_MEMORY in text:
+        return CannotObserve(f"PostgreSQL: {TOO_MUCH}.")
     if not code or code == _READ_ONLY:
         return CannotObserve(f"PostgreSQL: {text}.")
     if kind is None:
