@@ -1,11 +1,10 @@
 """``mailauth audit``."""
 
-from pathlib import Path
-
 import click
 
 from mailauth.cli.shared.command import Command
 from mailauth.cli.shared.options import config_option, pid_option, rows_query_option
+from mailauth.cli.shared.pictures import picture_option
 
 
 @click.command(cls=Command)
@@ -47,12 +46,7 @@ from mailauth.cli.shared.options import config_option, pid_option, rows_query_op
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/audit.json).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line for each class of rows.")
-@click.option(
-    "--png",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw a bar chart to this file (.png, .svg, .pdf).",
-    metavar="FILE",
-)
+@picture_option("a bar chart of the classes of rows")
 def audit() -> None:
     """List what a store holds: every row, by scheme, parameters, length and verdict.
 

@@ -36,7 +36,7 @@ def audit(
     names: int,
     as_json: bool,
     as_csv: bool,
-    png: Path | None,
+    picture: Path | None,
 ) -> None:
     if as_csv:
         without("audit --csv", "as_json", "prove")
@@ -60,10 +60,10 @@ def audit(
             said = assumed(version, default_scheme, surveys)
     of = None if text is not None else (config, pid)
     report = audit_report(surveys, _sample(prove, surveys, rows_query, of) if prove else ())
-    if png:
-        from mailauth.render.audit_picture import picture  # noqa: PLC0415 - only with --png
+    if picture:
+        from mailauth.render.audit_picture import draw  # noqa: PLC0415 - only with --picture
 
-        picture(report, png)
+        draw(report, picture)
     if as_csv:
         click.echo(audit_csv(report), nl=False)
     elif as_json:

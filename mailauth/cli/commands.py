@@ -44,6 +44,12 @@ RENAMED: tuple[tuple[str, str, str], ...] = (
     ("diagnose", "--from-log", "log"),
 )
 
+# Old spellings of an option: the command, the option, and what it is called now.
+RESPELLED: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("audit",), "--png", "--picture"),
+    (("migrate", "on-login", "status"), "--png", "--picture"),
+)
+
 COMPLETING = "_MAILAUTH_COMPLETE"  # in the environment: a shell wants to complete a line
 
 
@@ -55,6 +61,12 @@ def modern(words: Sequence[str]) -> tuple[list[str], str]:
             rest = list(words[1:])
             rest.remove(option)
             return [now, *rest], f"{command} {option} is a command of its own now: mailauth {now}"
+    for called, option, now in RESPELLED:
+        end = words.index("--") if "--" in words else len(words)
+        old = [at for at in range(len(called), end) if words[at].partition("=")[0] == option]
+        if tuple(words[: len(called)]) == called and old:
+            respelled = [one.replace(option, now, 1) if at in old else one for at, one in enumerate(words)]
+            return respelled, f"{' '.join(called)} {option} is called {now} now"
     return list(words), ""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mailauth.cli.shared.options import config_option, password_options, pid_option
+from mailauth.cli.shared.pictures import picture_option
 from mailauth.errors import UsageError
 
 _MOST_RATE = 200_000.0
@@ -25,16 +26,6 @@ def _ramp(_ctx: click.Context, _parameter: click.Parameter, text: str | None) ->
     if not all(0 < rate <= _MOST_RATE for rate in ends):
         raise UsageError(f"--ramp {text}: write FROM:TO, two rates above 0, such as 10:200.")
     return ends
-
-
-def _picture(_ctx: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
-    """What is wrong with its name is said before the load, and not after it.  Raises UsageError."""
-    if file is not None:
-        if file.suffix.lower() not in {".png", ".svg", ".pdf"}:
-            raise UsageError(f"--picture {file}: end its name in .png or .svg.")
-        if not file.parent.is_dir():
-            raise UsageError(f"--picture {file}: there is no folder {file.parent}.")
-    return file
 
 
 _rates = click.FloatRange(0, _MOST_RATE, min_open=True)
@@ -248,13 +239,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     # what is shown
     click.option("--json", "as_json", is_flag=True, help="Print JSON (mailauth/schemas/load.json)."),
-    click.option(
-        "--picture",
-        type=click.Path(dir_okay=False, path_type=Path),
-        callback=_picture,
-        help="Draw a chart to this .png or .svg file.",
-        metavar="FILE",
-    ),
+    picture_option("the load over time, or the rates that were tried,"),
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mailauth.cli.shared.command import Command
+from mailauth.cli.shared.pictures import picture_option
 
 
 @click.command(cls=Command, name="bench")
@@ -34,12 +35,7 @@ from mailauth.cli.shared.command import Command
     help="Longest time for one grid point, in seconds.",
     metavar="SECONDS",
 )
-@click.option(
-    "--picture",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw a chart to this .png or .svg file.",
-    metavar="FILE",
-)
+@picture_option("time against memory")
 @click.option(
     "--limit",
     "limits",

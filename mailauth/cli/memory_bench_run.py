@@ -15,7 +15,6 @@ from mailauth.memory.records import BenchReport
 from mailauth.render.json import to_json
 from mailauth.render.memory_bench import bench_text
 from mailauth.render.memory_picture import picture as draw
-from mailauth.render.picture import need_matplotlib
 
 
 def command(
@@ -33,8 +32,6 @@ def command(
         without("memory bench without --picture", "limits", "latency")
     drawn = [parse_size(text) for text in limits or ("256M", "1G")]
     points = grid.grid(most=parse_size(most) // 1024, quick=quick)
-    if picture:
-        need_matplotlib()
     _writable(results)
     measure_missing(points, results, runs, seconds)
     done = grid.load(results)

@@ -13,6 +13,7 @@ from mailauth.cli.migrate_options import (
 )
 from mailauth.cli.shared.command import Command
 from mailauth.cli.shared.options import config_option, pid_option
+from mailauth.cli.shared.pictures import picture_option
 
 _PORT = 340  # of no service, and below those that RPC takes for itself
 
@@ -127,9 +128,7 @@ def unit() -> None:
     is_flag=True,
     help="Also read all rows, and count who is left by scheme; slow in a large store.",
 )
-@click.option(
-    "--png", type=click.Path(dir_okay=False), help="Also draw the progress to this PNG file.", metavar="FILE"
-)
+@picture_option("the progress day by day")
 def status() -> None:
     """Show the progress, and when on-login may be disabled.
 

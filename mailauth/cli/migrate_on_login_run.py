@@ -141,7 +141,7 @@ def unit(holds: bool, name: str) -> None:
     click.echo(socket_unit(settings, name) if holds else service_unit(settings, program, name), nl=False)
 
 
-def status(name: str, as_json: bool, rows: bool, png: str | None) -> None:
+def status(name: str, as_json: bool, rows: bool, picture: Path | None) -> None:
     settings, own = _settings(name), folder(name)
     if why := unfit(settings):
         click.echo(f"The service does not run so: {why}.", err=True)
@@ -149,8 +149,8 @@ def status(name: str, as_json: bool, rows: bool, png: str | None) -> None:
     found = by_rows(settings, tally) if rows else by_counters(settings, tally, own / _COUNTED)
     if rows:
         _keep(own / _COUNTED, to_keep(found))
-    if png:
-        draw(found, Path(png))
+    if picture:
+        draw(found, picture)
     click.echo(to_json(found) if as_json else progress_text(found), nl=as_json)
 
 

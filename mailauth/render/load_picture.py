@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from mailauth.load.result import Attack, Knee, LoadResult
-from mailauth.render.picture import axes_of
+from mailauth.render.picture import BAD, GOOD, LIMIT, QUIET, SERIES, axes_of
 
 _MiB = 1024 * 1024
-_GOOD, _BAD, _P50, _P95, _P99 = "#238b45", "#cb181d", "#9ecae1", "#4292c6", "#08519c"
 
 
 def picture(result: LoadResult, file: Path) -> None:
@@ -28,26 +27,26 @@ def picture(result: LoadResult, file: Path) -> None:
 def draw_time(axes: list[Any], result: LoadResult) -> None:
     """Rate, latency and, where there are any, workers, each second."""
     at = [one.at for one in result.samples]
-    axes[0].plot(at, [one.rate for one in result.samples], color="#969696", label="sent")
-    axes[0].plot(at, [one.answered for one in result.samples], color=_GOOD, label="answered")
+    axes[0].plot(at, [one.rate for one in result.samples], color=QUIET, linestyle="--", label="sent")
+    axes[0].plot(at, [one.answered for one in result.samples], color=GOOD, label="answered")
     bad = [(one.at, one.bad) for one in result.samples if one.bad]
     if bad:
-        axes[0].plot(*zip(*bad, strict=True), "x", color=_BAD, label="failed or lost")
+        axes[0].plot(*zip(*bad, strict=True), "x", color=BAD, label="failed or lost")
     axes[0].set_ylabel("requests/s")
     axes[0].set_ylim(bottom=0)
-    for name, colour in (("p50", _P50), ("p95", _P95), ("p99", _P99)):
+    for name, colour, line in zip(("p50", "p95", "p99"), SERIES, (":", "--", "-"), strict=False):
         # a second without an answer is a gap
         shown = [getattr(one, name) * 1000 or float("nan") for one in result.samples]
-        axes[1].plot(at, shown, color=colour, label=name)
-    axes[1].set_ylabel("ms")
+        axes[1].plot(at, shown, color=colour, linestyle=line, label=name)
+    axes[1].set_ylabel("latency, ms")
     axes[1].set_ylim(bottom=0)
     if len(axes) > 2:
-        axes[2].plot(at, [one.workers or 0 for one in result.samples], color=_P99, label="auth-workers")
+        axes[2].plot(at, [one.workers or 0 for one in result.samples], color=GOOD, label="auth-workers")
         axes[2].set_ylabel("auth-workers")
         axes[2].set_ylim(bottom=0)
         memory = axes[2].twinx()
-        memory.plot(at, [(one.rss or 0) / _MiB for one in result.samples], color=_P50)
-        memory.set_ylabel("MiB together", color=_P95)
+        memory.plot(at, [(one.rss or 0) / _MiB for one in result.samples], ":", color=BAD)
+        memory.set_ylabel("their memory, MiB (dotted)", color=BAD)
         memory.set_ylim(bottom=0)
     for one in axes:
         if result.warm_up and result.samples:
@@ -74,12 +73,12 @@ def draw_attack(axes: Any, attack: Attack) -> None:
 
 def _draw_rates(axes: Any, points: list[tuple[float, float, bool]], limit: float, rate: float) -> None:
     """Points of a rate, seconds and whether it held; the limit, and the ``rate`` that was found."""
-    for held, colour, label in ((True, _GOOD, "holds"), (False, _BAD, "does not hold")):
+    for held, colour, mark, label in ((True, GOOD, "o", "holds"), (False, BAD, "x", "does not hold")):
         some = [(at, seconds * 1000) for at, seconds, holds in points if holds is held]
-        axes.plot([at for at, _ in some], [most for _, most in some], "o", color=colour, label=label)
-    axes.axhline(limit * 1000, color="#969696", linestyle="--", linewidth=1, label="limit")
+        axes.plot([at for at, _ in some], [most for _, most in some], mark, color=colour, label=label)
+    axes.axhline(limit * 1000, label=f"limit: {limit * 1000:g} ms", **LIMIT)
     if rate:
-        axes.axvline(rate, color=_GOOD, linewidth=1)
+        axes.axvline(rate, color=GOOD, linewidth=1, label=f"most that holds: {rate:.4g}/s")
         axes.text(rate, 0.98, f" {rate:.4g}/s ", transform=axes.get_xaxis_transform(), va="top")
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mailauth.dovecot.sizes import show_limit
 from mailauth.memory.grid import Result
-from mailauth.render.picture import axes_of
+from mailauth.render.picture import BAD, LIMIT, SERIES, axes_of
 
 _MiB = 1024 * 1024
-_COLOURS = {1: "#9ecae1", 2: "#4292c6", 3: "#08519c", 4: "#08306b"}
+_MARKS = ("o", "s", "^", "D")
 
 
 def picture(
@@ -27,32 +28,39 @@ def draw(axes: Any, results: list[Result], *, limits: Iterable[int], latency: fl
         x = [one.rose / _MiB for one in rows]
         y = [one.time.least * 1000 for one in rows]
         more = [(one.time.p95 - one.time.least) * 1000 for one in rows]
-        colour = _COLOURS.get(passes, "#333333")
+        look = (passes - 1) % len(SERIES)
         axes.errorbar(
             x,
             y,
             yerr=([0] * len(rows), more),
-            color=colour,
-            marker="o",
+            color=SERIES[look],
+            marker=_MARKS[look],
             capsize=3,
             label=f"Argon2id, t={passes}",
         )
     for limit in limits:
         room = (limit - idle) / _MiB
-        axes.axvline(room, color="#cb181d", linestyle="--", linewidth=1)
+        axes.axvline(room, zorder=0, **LIMIT)
         axes.text(
             room,
-            0.98,
-            f" vsz_limit {limit // _MiB}M ",
-            color="#cb181d",
+            0.02,  # curves go from the left below to the right above
+            f" vsz_limit {show_limit(limit)} ",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            zorder=5,
             rotation=90,
             ha="right",
-            va="top",
+            va="bottom",
             fontsize=8,
             transform=axes.get_xaxis_transform(),
         )
-    axes.axhline(latency * 1000, color="#238b45", linestyle=":", linewidth=1)
-    axes.set(xscale="log", yscale="log", xlabel="address space a verification takes, MiB")
-    axes.set_ylabel("ms a verification takes: least, up to p95")
-    axes.set_title("Left of a dashed line it fits; below the dotted one it is quick enough", fontsize=10)
+    quick = f"quick enough below {latency * 1000:g} ms"
+    axes.axhline(latency * 1000, color=BAD, linestyle=":", linewidth=1, label=quick)
+    axes.set(xscale="log", yscale="log", xlabel="address space of one verification, MiB")
+    axes.set_ylabel("time of one verification, ms (least, and up to p95)")
+    least, most = axes.get_xlim()
+    axes.set_xticks([2**power for power in range(15) if least <= 2**power <= most])
+    axes.minorticks_off()
+    for axis in (axes.xaxis, axes.yaxis):  # 64, and not 10 to some power
+        axis.set_major_formatter("{x:g}")
+    axes.set_title("Left of a dashed line (vsz_limit) a hash fits", fontsize=10)
     axes.legend(loc="upper left", fontsize=8)

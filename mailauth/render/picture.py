@@ -20,6 +20,14 @@ else:
     plt = later("matplotlib.pyplot")
 
 
+# What a colour means is the same in every picture.  The colours are those of Okabe and Ito, "Color Universal
+# Design" (2008), which the colour-blind tell apart; printed in grey, hatches and lines tell what colours do.
+GOOD, WEAK, BAD, OPEN = "#0072B2", "#E69F00", "#D55E00", "#000000"
+UNKNOWN, QUIET = "#CC79A7", "#999999"
+SERIES = ("#56B4E9", "#0072B2", "#009E73", "#CC79A7")  # of one kind, such as p50, p95 and p99
+LIMIT = {"color": OPEN, "linestyle": "--", "linewidth": 1}
+
+
 def need_matplotlib() -> None:
     """To be asked before what is drawn is measured.  Raises UsageError without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:

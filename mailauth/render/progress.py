@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailauth.migrate.rehash_progress import OnLoginProgress
-from mailauth.render.picture import axes_of
+from mailauth.render.picture import GOOD, LIMIT, SERIES, axes_of
 
 _BAR = 50  # characters
+_DAYS = 7  # that a picture has room for, at least
 
 
 def progress_text(found: OnLoginProgress) -> str:
@@ -45,10 +46,16 @@ def draw(found: OnLoginProgress, path: Path) -> None:
         total.append(done)
     dates = [day.date for day in found.days]
     with axes_of(path, 8, 4) as axes:
-        axes.bar(dates, [day.migrated for day in found.days], label="migrated that day")
-        axes.plot(dates, total, marker="o", color="C1", label="migrated so far")
-        axes.axhline(found.users, linestyle="--", color="grey", label=f"all {found.users} users")
+        each = [day.migrated for day in found.days]
+        axes.bar(
+            dates, each, width=0.6, color=SERIES[0], hatch="..", edgecolor="white", label="migrated that day"
+        )
+        axes.plot(dates, total, marker="o", color=GOOD, label="migrated so far")
+        axes.axhline(found.users, label=f"all {found.users} users", **LIMIT)
+        # one day alone would be one bar as wide as the picture
+        axes.set_xlim(-0.6, max(len(dates), _DAYS) - 0.4)
         axes.set_title(f"Users that have {found.goal}: {found.reached} of {found.users}")
         axes.set_ylabel("users")
+        axes.set_xlabel("day")
         axes.tick_params(axis="x", rotation=45)
         axes.legend()

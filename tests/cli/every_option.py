@@ -83,7 +83,7 @@ ROWS: dict[str, Row] = {
         {"--batch x": f"--stored-fd {_PASSWORDS} --user --json", "x": "--jobs --stored-fd --idle=30M"},
     ),
     "audit": Row(
-        "--container --rows-query --dovecot --names --png --url --url-fd",
+        "--container --rows-query --dovecot --names --picture --url --url-fd",
         {
             "": "--default-scheme=PLAIN --ask-password --password-fd",
             "--url sqlite:x": "--config=x --pid=1",
@@ -149,7 +149,7 @@ ROWS: dict[str, Row] = {
         },
     ),
     "migrate on-login serve": Row("--pid --container --workers --name"),
-    "migrate on-login status": Row("--name --json --rows --png"),
+    "migrate on-login status": Row("--name --json --rows --picture"),
     "migrate on-login unit": Row("--socket --name"),
     "migrate status": Row("--json"),
     "migrate undo": Row(f"{_STORE} {_BIND} --store --key --rate --apply --json"),

@@ -150,9 +150,14 @@ def test_a_picture(tmp_path: Path) -> None:
     users = tmp_path / "users"
     users.write_text("".join(f"{user}:{stored}\n" for user, stored in ROWS.items()))
     done = mailauth(
-        "audit", "--url", f"passwd-file:{users}", "--png", str(tmp_path / "a.png"), HOME=str(tmp_path)
+        "audit", "--url", f"passwd-file:{users}", "--picture", str(tmp_path / "a.png"), HOME=str(tmp_path)
     )
     assert done.returncode == 1, done.stderr
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    wrong = mailauth("audit", "--url", f"passwd-file:{users}", "--png", str(tmp_path / "a.xyz"))
+    wrong = mailauth("audit", "--url", f"passwd-file:{users}", "--picture", str(tmp_path / "a.xyz"))
     assert wrong.returncode == 2
+    old = mailauth(
+        "audit", "--url", f"passwd-file:{users}", f"--png={tmp_path / 'a.svg'}", HOME=str(tmp_path)
+    )
+    assert old.stderr == "mailauth: audit --png is called --picture now\n"
+    assert "<svg" in (tmp_path / "a.svg").read_text()

@@ -66,7 +66,7 @@ def test_no_picture_is_drawn_by_the_current_folders_settings(theirs: Path) -> No
     (theirs / "matplotlibrc").write_text("text.usetex: True\n")
     (theirs / "users").write_text("alice:{PLAIN}a-secret\n")
     (script := theirs.parent / "mailauth").write_text(_SCRIPT.format(root=str(ROOT)))
-    words = ("audit", "--url", f"passwd-file:{theirs}/users", "--png", str(theirs.parent / "a.png"))
+    words = ("audit", "--url", f"passwd-file:{theirs}/users", "--picture", str(theirs.parent / "a.png"))
     env = {"PATH": str(theirs), "MPLCONFIGDIR": str(theirs.parent)}
     argv = [sys.executable, str(script), *words]
     done = subprocess.run(argv, cwd=theirs, env=env, text=True, capture_output=True, check=False)
