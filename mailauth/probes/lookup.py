@@ -188,8 +188,7 @@ def make_road(scene: Scene) -> Road:
             return WalkEntry(passdb, record if of_bind else _not_expanded(record.place, why), {})
         return WalkEntry(passdb, record, fields)
 
-    config = asking_token.with_mechanisms(scene)
-    return Road(config, scene.names, scene.address, ask, unseen.mechanism(scene))
+    return Road(asking_token.with_mechanisms(scene), scene.names, scene.address, ask, unseen.mechanism(scene))
 
 
 def _made(scene: Scene, entry: WalkEntry, user: str, requested: str) -> Made | None:
