@@ -17,12 +17,18 @@ What to do
     the field is intended: then make sure that nobody else can reach this Dovecot.
 """
 
+from mailauth.dovecot.authconfig import StaticSource
 from mailauth.evidence import Configured, LookedUp, OpenDoors, Said
 from mailauth.evidence.stored import Opens
 from mailauth.finding import Bears, Certainty, Problem, Severity, StoreChange, rule
 from mailauth.remedies import HASH_NEW, RELOAD, remedy
 from mailauth.rules import passdb_case
 
+_SENDING = ("PLAIN", "LOGIN")
+# With these another server verifies, or not everybody gets in.
+_OTHERWISE = frozenset(
+    {"proxy", "proxy_maybe", "nologin", "allow_nets", "allow_real_nets", "fail", "noauthenticate", "user"}
+)
 _AWAY = "Take nopassword out of the entry, the query or the passdb's block."
 
 
@@ -42,7 +48,9 @@ def lets_anyone_in(
     open_doors = doors.which(Opens.ANY, Opens.MANY) if doors else ()
     found = tuple(door for door in open_doors if not (door.field and shut))
     if not doors or not found:
-        return _made_a_success(lookups, configured) if lookups else None
+        if lookups and lookups.wrong:
+            return _made_a_success(lookups, configured)
+        return None if lookups is None or doors else _of_all_users(configured)
     field = any(door.field for door in found)
     return Problem(
         says="; ".join(f"{door.opens.value.capitalize()} logs in: {door.why}" for door in found) + ".",
@@ -53,6 +61,29 @@ def lets_anyone_in(
             commands=() if field else (HASH_NEW,),
             careful="Somebody may have logged in so: doveadm log find shows where the logins are.",
             store=None if field else StoreChange.NEW_PASSWORD,
+        ),
+    )
+
+
+def _of_all_users(configured: Configured) -> Problem | None:
+    """Whoever the user is: the first passdb is a static one that takes any password."""
+    passdb = next((one for one in configured.config.passdbs if not one.deny and not one.master), None)
+    if passdb is None or not isinstance(passdb.source, StaticSource) or passdb.source.password is not None:
+        return None
+    fields = {name for name, _ in (*passdb.source.fields, *passdb.default_fields, *passdb.override_fields)}
+    asked = passdb.skip == "never" and not passdb.username_filter and passdb.result_success == "return-ok"
+    offered = configured.config.mechanisms or ("PLAIN",)
+    sent = any(one in offered and passdb.takes(one) for one in _SENDING)
+    if "nopassword" not in fields or fields & _OTHERWISE or not asked or not sent:
+        return None
+    return Problem(
+        says=f"Any password logs in, whoever the user is: the block of {passdb.label} sets nopassword.",
+        because=(configured,),
+        certainty=Certainty.LIKELY,
+        remedy=remedy(
+            summary=_AWAY,
+            commands=(),
+            careful="Somebody may have logged in so: doveadm log find shows where the logins are.",
         ),
     )
 

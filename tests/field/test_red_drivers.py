@@ -118,3 +118,19 @@ def test_a_password_that_is_taken_for_a_token(rig: MakeRig, dovecot_version: str
         assert not found(one)
     assert not one.login("alice", b"right").ok
     assert "grant_url 127.0.0.1:" in found(one)["AUTH022"].problem.says
+
+
+def test_a_static_passdb_that_lets_anybody_in(rig: MakeRig, dovecot_version: str) -> None:
+    """Checkup, which asks about no user, says so; and not where another server verifies."""
+    for more, expected in (("", {"HASH023"}), ("proxy", set())):
+        old = " proxy=y host=192.0.2.1" if more else ""
+        new = "    proxy = yes\n    host = 192.0.2.1\n" if more else ""
+        part = Part(
+            f"driver = static\n  args = nopassword=y{old}",
+            f"passdb static {{\n  fields {{\n    nopassword = yes\n{new}  }}\n}}\n",
+        )
+        one = server(rig, dovecot_version, part)
+        assert one.login("alice", b"any").ok
+        assert {code for code in found(one) if code == "HASH023"} == expected
+        if expected:
+            record(one, "a static passdb lets anybody in, seen without a user", expected)
