@@ -26,7 +26,7 @@ from mailauth.stores.string_counts import MOST_TWICE, Progress, Question, Steps,
 _BLOCK = 1024 * 1024
 _BEYOND = lines.MOST + 1  # bytes behind a block in which its last line ends, unless it is too long
 _LARGE = 8  # blocks from which processes of their own are worth it: one takes some milliseconds
-_AT_ONCE = 500_000  # names that are compared at the same time
+_SHARES = 64  # of the names: one share is compared at a time, for memory's sake
 _NO_ENTRY = frozenset({b"", b"#", b":", b"\n", b"\r"})
 
 
@@ -48,15 +48,36 @@ _encoded = msgspec.msgpack.encode
 _decoded = msgspec.msgpack.Decoder(_Piece).decode
 
 
+class _Names:
+    """The names of a file, as hash() has them, in shares that no name is in two of."""
+
+    def __init__(self) -> None:
+        self._shares = [array("q") for _ in range(_SHARES)]
+        self._add = [share.append for share in self._shares]
+
+    def add(self, names: Iterable[int]) -> None:
+        add = self._add
+        for one in names:
+            add[one % _SHARES](one)
+
+    def several(self) -> set[int]:
+        """Those that are there twice."""
+        found = set[int]()
+        for share in self._shares:
+            if len(set(share)) < len(share):
+                found |= {one for one, times in Counter(share).items() if times > 1}
+        return found
+
+
 @dataclass(slots=True)
 class _Found:
-    """What all files had, and in ``names`` hash() of each name of the one that is read."""
+    """What all files had, and the names of the one that is read."""
 
     tally: Tally
     steps: Steps
     odd: list[str] = field(default_factory=list)
     passed_over: "deque[str]" = field(default_factory=lambda: deque(maxlen=MOST_TWICE))
-    names: "array[int]" = field(default_factory=lambda: array("q"))
+    names: _Names = field(default_factory=_Names)
 
 
 def of_files(
@@ -67,7 +88,7 @@ def of_files(
     found = _Found(tally, Steps(progress))
     twice: list[str] = []
     for path in paths:
-        found.names = array("q")
+        found.names = _Names()
         try:
             with passwd_file.opened(path) as file:
                 _read(file, path, found, question)
@@ -108,7 +129,7 @@ def _count(piece: _Piece, path: Path, before: int, found: _Found) -> None:
             found.tally.add(stored, (passwd_file.shown_name(what),))
     for stored, rows in piece.alike:
         found.tally.add(stored, (), rows)
-    found.names.frombytes(piece.names)
+    found.names.add(memoryview(piece.names).cast("q"))
     found.steps.to(found.tally.rows)
 
 
@@ -122,7 +143,7 @@ def _look(line: bytes, size: int, place: tuple[Path, int], found: _Found) -> Non
     if len(found.odd) < MOST_TWICE and (why := passwd_file.odd(line, number)):
         found.odd.append(f"{path}:{number}: {why}")
     name = passwd_file.name_of(line)
-    found.names.append(hash(name))
+    found.names.add((hash(name),))
     found.tally.add(passwd_file.stored_of(line), (passwd_file.shown_name(name),))
     found.steps.to(found.tally.rows)
 
@@ -168,9 +189,9 @@ def _block(descriptor: int, number: int) -> bytes | None:
     return None if end - last > lines.MOST else text[first:end]
 
 
-def _twice(path: Path, names: "array[int]") -> list[str]:
+def _twice(path: Path, names: _Names) -> list[str]:
     """The names that stand in several lines: those with the same hash are read again."""
-    several = _several(names)
+    several = names.several()
     if not several:
         return []
     counts: dict[bytes, int] = {}
@@ -183,13 +204,3 @@ def _twice(path: Path, names: "array[int]") -> list[str]:
                     break
     shown_names = (passwd_file.shown_name(name) for name, count in counts.items() if count > 1)
     return [shown(name) for name in shown_names]
-
-
-def _several(names: "array[int]") -> set[int]:
-    """Those that are there twice; some at a time, for memory's sake."""
-    parts, found = len(names) // _AT_ONCE + 1, set[int]()
-    for part in range(parts):
-        some = [one for one in names if one % parts == part]
-        if len(set(some)) < len(some):
-            found |= {one for one, times in Counter(some).items() if times > 1}
-    return found
