@@ -13,7 +13,6 @@ Dovecot 2.3.19.1 and 2.4.1, src/auth/auth-request-handler.c.
 """
 
 import os
-import re
 import signal
 import sys
 import time
@@ -24,22 +23,11 @@ from pathlib import Path
 import psutil
 
 from mailauth.dovecot import confining, holding
-from mailauth.records import dataclass
+from mailauth.dovecot.rights import Rights, of
 
 # The user namespace first: it gives the right to enter the others.  That of the mounts last: /proc is in it.
 _KINDS = ("user", "cgroup", "ipc", "uts", "net", "pid", "mnt")
 _ENDING = 5.0  # seconds to kill what was started in there
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """What a process may do.  The numbers of users are as our user namespace has them."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    bounding: int
-    permitted: int
 
 
 def namespace(pid: int | str, kind: str) -> str:
@@ -64,10 +52,14 @@ def in_our_root(pid: int) -> bool:
 
 
 def rights(pid: int) -> Rights:
-    """Raises OSError when there is no such process."""
+    """What it may do now, and could when it was first looked at.
+
+    Raises OSError when there is no such process, and OthersError where it is another user's by now: an
+    ordinary user's process becomes root's where it starts a program like su.
+    """
     process = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY)
     try:
-        return _rights(process)
+        return holding.rights(pid, process)
     finally:
         os.close(process)
 
@@ -85,12 +77,14 @@ def as_far_as_it_may(pid: int) -> None:
     apart = namespace(pid, "user") != namespace("self", "user")
     space = os.open("ns/user", os.O_RDONLY, dir_fd=process) if apart else None
     holding.check(pid)
+    told = holding.rights(pid, process)
     confining.hide()
     if apart and os.geteuid() == 0:
         os.setgroups(())
     if space is not None:
         confining.call("setns", space, 0)
-    _assume(_rights(process), apart=apart, root=True)
+        told = of(process).capable(told)  # with the numbers of users that it has in there
+    _assume(told, apart=apart, root=True)
 
 
 def go(pid: int, seconds: float, *, program: bool) -> None:
@@ -139,12 +133,14 @@ def _enter(pid: int) -> list[str]:
     spaces = [os.open(f"ns/{kind}", os.O_RDONLY, dir_fd=process) for kind in kinds]
     groups = _control_groups(pid) if us == 0 else []
     holding.check(pid)  # all that was opened is that process's
+    told = holding.rights(pid, process)
     _join(groups)
     if "user" in kinds and us == 0:
         os.setgroups(())  # while we may: a user namespace can forbid it
     for space in spaces:
         confining.call("setns", space, 0)
-    told = _rights(process)
+    if "user" in kinds:
+        told = of(process).capable(told)  # with the numbers of users that it has in there
     os.fchdir(root)
     os.chroot(".")
     _assume(told, apart="user" in kinds, root=us == 0)
@@ -162,19 +158,6 @@ def _assume(told: Rights, *, apart: bool, root: bool) -> None:
         confining.become(told.uid, told.gid, None if apart else list(told.groups))
     confining.bound(told.bounding, told.permitted if told.uid else told.bounding)
     confining.hide()  # a change of user undid it
-
-
-def _rights(process: int) -> Rights:
-    """From /proc/PID/status, with the numbers of users as our user namespace has them now."""
-    with os.fdopen(os.open("status", os.O_RDONLY, dir_fd=process), errors="replace") as file:
-        told = dict(re.findall(r"^(\w+):[ \t]*(.*)$", file.read(), re.MULTILINE))
-    return Rights(
-        uid=int(told["Uid"].split()[1]),
-        gid=int(told["Gid"].split()[1]),
-        groups=tuple(int(one) for one in told["Groups"].split()),
-        bounding=int(told["CapBnd"], 16),
-        permitted=int(told["CapPrm"], 16),
-    )
 
 
 def _control_groups(pid: int) -> list[Path]:

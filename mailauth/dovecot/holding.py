@@ -9,23 +9,31 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailauth.dovecot.processes import began
+from mailauth.dovecot.rights import Rights, of, of_pid
 from mailauth.errors import CannotObserve
 from mailauth.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """``descriptor`` is readable when it has ended; None: the kernel has no such thing."""
+    """``descriptor`` is readable when it has ended; None: the kernel has no such thing.
+
+    ``rights``: those that it had at first.
+    """
 
     descriptor: int | None
     began: int
+    rights: Rights
 
 
 _held: dict[int, _Held] = {}  # as long as we run: it is of the run that a process stays the same
 
 
 def hold(pid: int) -> None:
-    """From now on it is this process that ``pid`` means.  Raises OSError when there is none."""
+    """From now on it is this process that ``pid`` means.
+
+    Raises OSError when there is none, and OthersError for one that runs with the rights of another user.
+    """
     if (before := _held.pop(pid, None)) and before.descriptor is not None:
         os.close(before.descriptor)
     descriptor = None
@@ -35,7 +43,23 @@ def hold(pid: int) -> None:
         raise
     except OSError:  # an old kernel, or a sandbox that does not know the call
         descriptor = None
-    _held[pid] = _Held(descriptor, began(pid))
+    try:
+        _held[pid] = _Held(descriptor, began(pid), of_pid(pid))
+    except BaseException:
+        if descriptor is not None:
+            os.close(descriptor)
+        raise
+
+
+def rights(pid: int, process: int) -> Rights:
+    """What it may do of what it could when it was first held; ``process``: its folder in /proc.
+
+    The number of a process stays when it runs another program, be that one of root's that anybody may start.
+    Raises OSError when it has ended, and OthersError.
+    """
+    if pid not in _held:
+        hold(pid)
+    return of(process).within(_held[pid].rights)
 
 
 def mark(pid: int) -> str:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from mailauth.dovecot import entering, holding, inroot, processes
+from mailauth.dovecot.rights import OthersError
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.records import dataclass
 
@@ -52,6 +53,8 @@ def master(pid: int) -> Master:
             kind in entering.differing(pid) for kind in ("user", "mnt", "net")
         )
         users = os.geteuid() == 0 and entering.rights(pid).uid != 0
+    except OthersError as why:
+        raise UsageError(f"--pid {pid}: {why.strerror}: this is no Dovecot's master.") from None
     except PermissionError:
         raise CannotObserve(f"--pid {pid}: only root may look into this process.", needs_root=True) from None
     except (OSError, OverflowError):  # it ends just now

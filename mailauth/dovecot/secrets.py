@@ -4,13 +4,12 @@ Source: CONFIG_LINE_TYPE_KEYFILE and KEYVARIABLE, Dovecot 2.4.1 src/config/confi
 src/lib-var-expand/expansion-program.c.  Measured on 2.4.1: of a file all counts, a line break at its end too.
 """
 
-import os
+import errno
 import re
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from mailauth.dovecot import conf, environment
+from mailauth.dovecot import conf, environment, inroot
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 
@@ -38,15 +37,14 @@ def _variable(found: re.Match[str], name: str, tree: conf.Block) -> str:
 
 
 def _file(path: str, name: str, locate: Callable[[str], Path]) -> str:
-    """A regular file, and not a large one: what is named here is not ours to wait for."""
+    """A regular file, and not a large one: what is named here is not ours to wait for.
+
+    Whoever owns another root, or a process, names it: so it is opened as ``inroot`` opens, with their rights.
+    """
     try:
-        opened = os.open(locate(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(opened, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(opened).st_mode):
-                raise CannotObserve(f"{path} ({name}): is no regular file.")
-            data = stream.read(_MOST + 1)
+        data = inroot.content(locate(path), _MOST)
     except OSError as why:
+        if why.errno == errno.EFBIG:
+            raise CannotObserve(f"{path} ({name}): is too large to be a secret.") from None
         raise unseen(f"{path} ({name})", why) from None
-    if len(data) > _MOST:
-        raise CannotObserve(f"{path} ({name}): is too large to be a secret.")
     return data.decode("utf-8", "surrogateescape")

@@ -100,11 +100,13 @@ def instances(scene: Scene) -> Iterator[Instance]:
 def _counts(here: int | str, pid: int) -> bool:
     """Whether it is in Dovecot's network, and root runs it, or who runs Dovecot.  Raises OSError.
 
-    Any other user could name a port of theirs, and a password that is typed would go there.
+    Any other user could name a port of theirs, and a password that is typed would go there; also one who
+    starts a program of root's, such as su, by the name of master.
     """
-    uids = (0, entering.rights(os.getpid() if here == "self" else int(here)).uid)
+    uids = (0, os.geteuid() if here == "self" else entering.rights(int(here)).uid)
     alike = _same(here, pid, "ns/net") and _same(here, pid, "ns/user")
-    return alike and entering.rights(pid).uid in uids
+    program = Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
+    return alike and program == "master" and entering.rights(pid).uid in uids
 
 
 def _same(one: int | str, other: int | str, what: str) -> bool:
