@@ -66,6 +66,7 @@ class _Reader:
     hidden: list[str]
     ext: bool
     left: list[int] = field(default_factory=lambda: [_MOST_FILES, _MOST_BYTES])
+    names: inroot.Allowance = field(default_factory=inroot.Allowance)
 
     def read(self, name: str, depth: int) -> Block:
         def include(pattern: str, _may_miss: bool) -> list[Block]:
@@ -83,10 +84,13 @@ class _Reader:
         return parse(text, name, include=include, ext=self.ext)
 
     def _included(self, pattern: str, depth: int) -> Iterator[Block]:
+        self.left[0] -= 1  # one that finds nothing has been looked for, too
+        if self.left[0] < 0:
+            raise _too_much(pattern)
         if _is_hidden(self.locate(pattern)):
             self.hidden.append(pattern)
         try:
-            every = inroot.names(pattern, self.locate)
+            every = inroot.names(pattern, self.locate, self.names)
         except CannotObserve:
             raise _too_much(pattern) from None
         for match in every:

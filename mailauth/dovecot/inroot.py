@@ -25,6 +25,7 @@ from typing import BinaryIO
 from mailauth import whole
 from mailauth.dovecot import confining, entering, holding
 from mailauth.oserrors import unseen
+from mailauth.records import dataclass
 
 _OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
@@ -38,7 +39,8 @@ _UNKNOWN = (errno.ENOSYS, errno.EPERM)  # an old kernel; a sandbox that does not
 _MiB = 1024 * 1024
 # Bytes that are read of a file, one bound for each kind.
 PROGRAM, TABLE, CONFIGURATION, NUMBER = 64 * _MiB, 16 * _MiB, 4 * _MiB, 64
-_MOST_NAMES = 1_000_000  # in one folder
+_MOST_NAMES = 1_000_000  # in one folder, and of one pattern
+_MOST_CHARACTERS = 64 * _MiB
 
 
 class _How(ctypes.Structure):
@@ -74,32 +76,57 @@ def found(root: str, name: str) -> Path:
     return Path("/".join((root, *done)) if done else f"{root}/")
 
 
-def names(pattern: str, locate: Callable[[str], Path]) -> list[str]:
+@dataclass(slots=True)
+class Allowance:
+    """How many names may be looked at yet, and how many characters of those that match be kept.
+
+    Whoever owns another root can have ten links to a folder in that folder, and ``*/*/*/*/*/*/*/*`` of them.
+    """
+
+    names: int = _MOST_NAMES
+    characters: int = _MOST_CHARACTERS
+
+    def take(self, name: str) -> str:
+        """Raises OSError where there is no more to be had."""
+        self.names -= 1
+        self.characters -= len(name)
+        if min(self.names, self.characters) < 0:
+            raise OSError(errno.EFBIG, "there are more names than are looked at", name)
+        return name
+
+
+def names(pattern: str, locate: Callable[[str], Path], allowance: Allowance | None = None) -> list[str]:
     """The names that a shell's pattern has there, sorted; ``locate`` says where a name can be opened.
 
-    Raises CannotObserve for a folder of another root that has more names than ``entries`` lists.
+    ``allowance``: for several patterns together.  Raises CannotObserve where another root has more names
+    than anybody's who is not hostile.
     """
     if locate("/") == Path("/"):
         return sorted(glob.glob(pattern))  # noqa: PTH207 - the pattern is absolute
-    seen = [""]
-    for part in pattern.split("/")[1:]:
-        seen = [name for folder in seen for name in _matching(folder, part, locate)]
+    seen, left = [""], allowance or Allowance()
+    try:
+        for part in pattern.split("/")[1:]:
+            seen = [left.take(name) for folder in seen for name in _matching(folder, part, locate, left)]
+    except OSError as why:
+        raise unseen(pattern, why, "was not listed") from None
     return sorted(seen)
 
 
-def _matching(folder: str, part: str, locate: Callable[[str], Path]) -> Iterator[str]:
-    """As glob(3): what begins with a dot only where the pattern does."""
+def _matching(folder: str, part: str, locate: Callable[[str], Path], left: Allowance) -> Iterator[str]:
+    """As glob(3): what begins with a dot only where the pattern does.  Raises OSError for too many."""
     try:
         if not glob.has_magic(part):
+            left.take("")
             locate(f"{folder}/{part}").lstat()
             yield f"{folder}/{part}"
             return
         listed = entries(locate(folder or "/"))
     except OSError as why:
         if why.errno == errno.EFBIG:
-            raise unseen(folder or "/", why, "was not listed") from None
+            raise
         return
     for name in listed:
+        left.take("")
         if fnmatch.fnmatchcase(name, part) and (part[0] == "." or name[0] != "."):
             yield f"{folder}/{name}"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.dovecot import conffiles
+from mailauth.dovecot import conffiles, inroot
 from mailauth.errors import CannotObserve
 from tests.met import in_time
 
@@ -32,3 +32,26 @@ def test_blocks_in_blocks(tmp_path: Path) -> None:
     for text in ("a {\n" * 5000, "a {\n" * 5000 + "b = 1\n" + "}\n" * 5000):
         main.write_text(text)
         assert len(list(conffiles.read(main).walk())) == 5001
+
+
+def test_an_include_of_names_without_end(tmp_path: Path) -> None:
+    """Ten links to a folder in that folder, of another root's: ten billion names, each of them there."""
+    for number in range(10):
+        (tmp_path / f"to-itself-{number}").symlink_to(".")
+    (tmp_path / "dovecot.conf").write_text(f"!include_try {'/*' * 10}/nothing\n")
+
+    def there(name: str) -> Path:
+        return inroot.found(str(tmp_path), name)
+
+    few = inroot.Allowance(10_000)
+    with pytest.raises(CannotObserve, match="more than 10000 files or 4 MiB"):
+        conffiles._Reader(there, [], [], ext=False, names=few).read("/dovecot.conf", 0)
+    with pytest.raises(CannotObserve, match="more names than are looked at"):
+        inroot.names("/*" * 10, there, inroot.Allowance(10_000))
+
+
+def test_includes_that_find_nothing_are_counted(tmp_path: Path) -> None:
+    """Each has a folder listed, which another root can fill."""
+    (tmp_path / "dovecot.conf").write_text("!include_try /many/nothing*\n" * 20_000)
+    with pytest.raises(CannotObserve, match="more than 10000 files or 4 MiB"):
+        conffiles.read(Path("/dovecot.conf"), lambda name: inroot.found(str(tmp_path), name))
