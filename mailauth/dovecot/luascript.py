@@ -17,7 +17,7 @@ MOST = 4 * 1024 * 1024  # bytes of a script that is read
 _TOKEN = re.compile(
     r"--\[(?P<comment>=*)\[.*?\](?P=comment)\]|--[^\n]*"
     r"|\[(?P<level>=*)\[(?P<long>.*?)\](?P=level)\]"
-    r"|(?P<quoted>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
+    r"|(?P<quoted>\"(?:[^\"\\\n]|\\z\s*|\\.)*\"?|'(?:[^'\\\n]|\\z\s*|\\.)*'?)"  # each is looked at once
     r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<number>[0-9][\w.]*)|(?P<sign>\.\.\.|\.\.|::|[^\s])",
     re.DOTALL,
 )
@@ -27,6 +27,7 @@ _DYNAMIC = frozenset(
 )
 _ENDS = frozenset({"end", "else", "elseif", "until", ";", ""})
 _OPENS = frozenset({"function", "do", "if", "repeat"})  # blocks that "end" or "until" closes
+_LONGEST = 4096  # tokens of a return statement: each is looked through
 _RESULT = re.compile(r"(?:PASSDB|USERDB)_RESULT_[A-Z_]+")
 
 
@@ -193,7 +194,9 @@ def _said(tokens: list[_Token]) -> Iterator[Return | tuple[str, str] | str]:
             opened.pop()
         elif one.text == "return":
             function = next((each for each in reversed(opened) if each is not None), "")
-            yield _of(tokens[at + 1 :], one.line, function)
+            rest = tokens[at + 1 : at + 1 + _LONGEST]
+            cut = [_Token("and", one.line)] if len(rest) == _LONGEST else []  # after which nothing is plain
+            yield _of([*rest, *cut], one.line, function)
 
 
 def _of(rest: list[_Token], line: int, function: str) -> Return | tuple[str, str] | str:
@@ -269,7 +272,7 @@ def _closing(rest: list[_Token], opens: str = "{", closes: str = "}") -> int:
         depth += 0 if one.string else {opens: 1, closes: -1}.get(one.text, 0)
         if not depth:
             return at + 1
-    return len(rest)
+    return len(rest) - 1  # it is at what was cut
 
 
 def _ended(one: _Token) -> bool:

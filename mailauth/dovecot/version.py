@@ -10,7 +10,8 @@ Dialect = Literal["2.3", "2.4"]
 DIALECTS: tuple[Dialect, ...] = ("2.3", "2.4")
 _FIRST, _LAST = (2, 3), (2, 4)
 
-_NUMBERS = re.compile(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?")
+_NUMBERS = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?(?:\.([0-9]{1,9}))?")
+_MOST = 200  # characters: a container's doveconf can say 8 MiB of digits
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,6 +29,7 @@ class Version:
 
         Raises UsageError when there is none.
         """
+        text = text[:_MOST]
         found = _NUMBERS.search(text)
         if not found:
             raise UsageError(f"{text!r} is not a Dovecot version; write it as in 2.3.19.1 or 2.4.")

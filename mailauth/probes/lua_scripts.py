@@ -20,6 +20,7 @@ from mailauth.probes.scene import Scene
 from mailauth.records import dataclass
 
 _TOO_LARGE = f"it is larger than {luascript.MOST // 1024 // 1024} MiB, and was not read"
+_SECONDS = 10  # of CPU: a script of 4 MiB without tricks takes three
 # What luaL_openlibs() has loaded before the script asks for it.
 _BUILT_IN = frozenset(
     {"_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8", "dovecot"}
@@ -74,7 +75,7 @@ def _judged(scene: Scene, seen: LuaScript, source: bytes, dialect: Dialect) -> L
         return replace(seen, open="it is compiled, and was not looked into")
     liblua.load()
     try:
-        read: _Read = children.nobody(lambda: _read(source, seen.file), _Read)
+        read: _Read = children.nobody(lambda: _read(source, seen.file), _Read, seconds=_SECONDS)
     except CannotObserve:
         return replace(seen, open="it takes more to read than a script should, and was not looked into")
     if read.compiled and read.compiled.words:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.dovecot import comparing, conf, conffiles, templates
+from mailauth.dovecot import comparing, conf, conffiles, luascript, templates
 from mailauth.dovecot.variables import ExpandError, expand, used
 from mailauth.dovecot.version import Version
-from mailauth.errors import CannotObserve
+from mailauth.errors import CannotObserve, UsageError
 from mailauth.probes import postfix_link, process
 from mailauth.stores import loosened, option_files, pam_files, query, schema
 
@@ -147,3 +147,26 @@ def test_a_template_of_many_variables(text: str) -> None:
     templates.to_24(text)
     templates.misread(text, "2.4")
     used(text, "2.3")
+
+
+def test_what_calls_itself_a_version() -> None:
+    """A container's doveconf may say 8 MiB; Python makes no number of more than 4,300 digits."""
+    with pytest.raises(UsageError) as why:
+        Version.parse("0" * 8_000_000)
+    assert len(str(why.value)) < 1000
+    with pytest.raises(UsageError):
+        Version.known(f"2.{'3' * 5000}")
+
+
+def test_a_long_string_of_a_script() -> None:
+    """Lua takes it: a quote is looked at once, also one behind which no other comes on its line."""
+    script = 'auth = "' + "\\'" * 200_000 + '\\z\n"\n'
+    assert not luascript.read(script).returns
+
+
+def test_a_value_of_a_script_that_is_too_long_to_be_plain() -> None:
+    """What follows the table is not looked at."""
+    head = "function auth_passdb_lookup(r)\nreturn dovecot.auth.PASSDB_RESULT_OK, {"
+    for many, kind in ((10, luascript.LuaType.TABLE), (3000, luascript.LuaType.UNKNOWN)):
+        script = luascript.read(f"{head}{'1,' * many}}}\nend")
+        assert [one.value for one in script.returns] == [kind]
