@@ -13,6 +13,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from mailauth import lines
 from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
 from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.records import dataclass
@@ -332,11 +333,12 @@ class _Added:
     there: set[bytes] = field(default_factory=set)
 
     def look(self, file: BinaryIO) -> None:
-        self.there = {name for line in file if (name := passwd_file.name_of(line)) in self.wanted}
+        names = (passwd_file.name_of(line) for line, _ in lines.sized(file))
+        self.there = {name for name in names if name in self.wanted}
 
     def content(self, file: BinaryIO) -> Iterator[bytes]:
         last = b"\n"
-        for line in file:
+        while line := file.readline(lines.MOST):  # a longer one comes in pieces
             yield line
             last = line
         if not last.endswith(b"\n"):
@@ -361,17 +363,19 @@ class _Removed:
     same: set[bytes] = field(default_factory=set)
 
     def look(self, file: BinaryIO) -> None:
-        for line in file:
+        for line, size in lines.sized(file):
             name = passwd_file.name_of(line)
             if name in self.wanted and name not in self.there:
                 self.there.add(name)
-                if line.rstrip(b"\r\n") == name + b":" + self.wanted[name].new:
+                if size == len(line) and line.rstrip(b"\r\n") == name + b":" + self.wanted[name].new:
                     self.same.add(name)
 
     def content(self, file: BinaryIO) -> Iterator[bytes]:
         gone: set[bytes] = set()
-        for line in file:
-            name = passwd_file.name_of(line)
+        begins = True
+        while line := file.readline(lines.MOST):
+            name = passwd_file.name_of(line) if begins else b""
+            begins = line.endswith(b"\n")
             if name in self.same and name not in gone:
                 gone.add(name)
                 continue
