@@ -58,3 +58,16 @@ def made(path: Path) -> int:
         raise UsageError(f"{path}: is there already; name a file that is not.") from None
     except OSError as why:
         raise Refused(f"{path}: cannot be written ({why.strerror}).") from None
+
+
+def going_on(path: Path) -> int:
+    """The descriptor of a regular file that is added to, made where there is none.  Raises OSError.
+
+    No link is followed: in a folder of another user's it leads to a file of that user's choice.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.open(path, flags, 0o600)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))

@@ -1,11 +1,13 @@
 """What ``memory_bench`` does; its options are in ``memory_bench.py``."""
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from mailauth import handed
 from mailauth.cli.shared.given import without
 from mailauth.cli.shared.progress import stepping
 from mailauth.dovecot.sizes import parse_size, show_size
@@ -63,8 +65,7 @@ def measure_missing(points: tuple[grid.Point, ...], file: Path, runs: int, secon
 
 def _writable(file: Path) -> None:
     try:
-        with file.open("ab"):
-            pass
+        os.close(handed.going_on(file))
     except OSError as why:
         raise UsageError(f"{file}: cannot be written ({why.strerror}).") from None
     with suppress(OSError):

@@ -132,11 +132,15 @@ def load(file: Path) -> dict[str, Result]:
 def keep(file: Path, result: Result) -> None:
     """Append one line: whole, and on disk, or not at all; half a line left by a crash is ended first."""
     line = json.dumps(asdict(result)).encode() + b"\n"
-    with file.open("ab+") as stream:
-        if stream.tell() and not _ends(stream.fileno(), stream.tell()):
-            _cut(stream.fileno(), stream.tell())
-        os.write(stream.fileno(), line)
-        os.fsync(stream.fileno())
+    stream = handed.going_on(file)
+    try:
+        size = os.fstat(stream).st_size
+        if size and not _ends(stream, size):
+            _cut(stream, size)
+        os.write(stream, line)
+        os.fsync(stream)
+    finally:
+        os.close(stream)
 
 
 def _ends(descriptor: int, size: int) -> bool:

@@ -50,6 +50,26 @@ def test_another_file_is_not_taken_for_results(tmp_path: Path) -> None:
     assert file.read_text() == "alice:{PLAIN}secret\n"
 
 
+def test_a_link_in_the_place_of_the_results_is_not_followed(memory: Mailauth, tmp_path: Path) -> None:
+    """Root, in a folder of another user's: a line of that user's choice was cut off."""
+    file, others = tmp_path / "r.jsonl", tmp_path / "others"
+    others.write_text("one line without an end")
+    file.symlink_to(others)
+    ran = memory("bench", "--results", str(file), *QUICK)
+    assert ran.status == 2
+    assert "Too many levels of symbolic links" in ran.err
+    others.unlink()
+    assert memory("bench", "--results", str(file), *QUICK).status == 2
+    assert not others.exists()
+    others.write_text("one line without an end")
+    result = grid.run(
+        grid.Point("ARGON2ID", (("memory", 8), ("time", 1), ("lanes", 1))), runs=1, seconds=0.01
+    )
+    with pytest.raises(OSError, match="Too many levels"):
+        grid.keep(file, result)
+    assert others.read_text() == "one line without an end"
+
+
 def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     words = ["memory", "bench", "--results", str(file), "--runs", "10", "--most", "64M"]
