@@ -100,8 +100,10 @@ def go(pid: int, seconds: float, *, program: bool) -> None:
         confining.take_label(pid)
     else:
         _import_nothing()
-    if "pid" in _enter(pid) and (child := os.fork()):
-        _wait(child)
+    if "pid" in _enter(pid):
+        confining.die_with_parent()  # who waits, too: what it waits for would be nobody's, and stay
+        if child := os.fork():
+            _wait(child)
     confining.die_with_parent()
     if program:
         confining.adopt()

@@ -211,6 +211,7 @@ def _as_its_user(pid: int, folder: int, root: str, name: str, flags: int) -> int
         try:
             confining.hold_only({its.fileno(), folder, *holding.descriptors()})
             entering.as_far_as_it_may(pid)
+            confining.die_with_parent()
             descriptor = _inside(folder, root, name, flags)
             if flags == _ONLY_NAMED and not os.access(f"/proc/self/fd/{descriptor}", os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
