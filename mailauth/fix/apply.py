@@ -91,7 +91,7 @@ def planned(found: list[Finding], looked: Looked, target: Target) -> Ready:
     """A plan for these findings, with the entry in the store that they speak of."""
     plan = make(found, looked.config, target.dovecot)
     entry = find(looked, target, found) if plan.store else None
-    return Ready(plan, looked, target, entry)
+    return Ready(plan, looked, target, entry, forbidden=entry.forbidden() if entry else "")
 
 
 def with_string(ready: Ready, password: Password | None) -> Ready:

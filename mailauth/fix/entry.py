@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import environment
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.variables import Escape
-from mailauth.errors import Refused, UsageError
+from mailauth.errors import CannotObserve, Refused, UsageError
 from mailauth.evidence import LookedUp, StoredHash, UserName, Verifiers
 from mailauth.finding import Finding, StoreChange
 from mailauth.hashes import Judgement, Password, making
@@ -19,7 +20,7 @@ from mailauth.probes.lookup import fill_for
 from mailauth.probes.readers import reader_of
 from mailauth.probes.scene import Scene
 from mailauth.records import dataclass
-from mailauth.stores import change, passwd_file, replace, sql
+from mailauth.stores import change, passwd_file, query, replace, sql, sql_change
 from mailauth.stores.change import Changed
 from mailauth.stores.store import Outcome, Record
 
@@ -61,6 +62,21 @@ class EntryChange:
         if record.outcome not in (Outcome.FOUND, Outcome.NO_PASSWORD):
             raise Refused(f"{record.place}: the user is not there any more.")
         return record.stored if record.outcome is Outcome.FOUND else None
+
+    def forbidden(self) -> str:
+        """That Dovecot's account may not write there, and what it lacks; "" where it may, or nobody says."""
+        source = self.passdb.source
+        select = query.read(source.query) if isinstance(source, SqlSource) else None
+        if not isinstance(source, SqlSource) or select is None or not query.simple(select):
+            return ""
+        environment.take_on(self.config.tree)
+        sql.prepare(source)
+        with suppress(CannotObserve, Refused):
+            seconds = sql.patience(source)
+            return self.target.dovecot.inside(
+                lambda: sql_change.forbidden(source, select), str, seconds=seconds
+            )
+        return ""
 
     def sweep(self) -> None:
         """Remove what a killed mailauth left beside a passwd-file.  Raises Refused."""

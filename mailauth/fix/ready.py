@@ -19,6 +19,7 @@ class Ready:
     target: Target
     entry: EntryChange | None = None
     new: bytes | None = field(default=None, repr=False)
+    forbidden: str = ""  # that the entry may not be written, and what the account lacks
 
     @property
     def hindrance(self) -> str:
@@ -27,7 +28,7 @@ class Ready:
             return "a part of it is to be done by hand first"
         if self.entry is None or self.plan.store is None:
             return ""
-        return why_not(self.entry, self.plan.store)
+        return self.forbidden or why_not(self.entry, self.plan.store)
 
     @property
     def lasting(self) -> tuple[str, ...]:

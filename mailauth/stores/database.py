@@ -48,12 +48,15 @@ class ServerDownError(Exception):
 class NotChangedError(Exception):
     """The server refused to change a row; ``forbidden``: because this account may not write.
 
+    ``lacks``: because it lacks the right, which can be granted.
     ``changed``: the row is not any more what was read.
     """
 
-    def __init__(self, says: str, *, forbidden: bool = False, changed: bool = False) -> None:
+    def __init__(
+        self, says: str, *, forbidden: bool = False, lacks: bool = False, changed: bool = False
+    ) -> None:
         super().__init__(says)
-        self.forbidden, self.changed = forbidden, changed
+        self.forbidden, self.lacks, self.changed = forbidden or lacks, lacks, changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,8 @@ class Database:
     changes.  ``with_tls``: whether the server lets the same user in with TLS,
     which the settings do not ask for.  ``account``: where user and password come from, if not the settings.
     ``client``: the program to which its administrator gives statements, which asks for a password itself; ()
-    where the host is written unusually.  ``without_blanks``: the text {0} without blanks and line ends.
+    where the host is written unusually.  ``who``: asks for the account, quoted as GRANT has it; "" for
+    none.  ``without_blanks``: the text {0} without blanks and line ends.
     """
 
     name: str
@@ -171,6 +175,7 @@ class Database:
     schema: SchemaQueries
     client: Callable[[Host], tuple[str, ...]]
     without_blanks: str
+    who: str = ""
     counting: Counting | None = None
     replacing: Replacing | None = None
     is_file: bool = False

@@ -212,7 +212,7 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
             code = why.args[0] if why.args else 0
             # table and column access denied; --read-only; a read-only transaction
             raise NotChangedError(
-                f"MariaDB/MySQL: {_last(why)}", forbidden=code in (1142, 1143, 1290, 1792)
+                f"MariaDB/MySQL: {_last(why)}", forbidden=code in (1290, 1792), lacks=code in (1142, 1143)
             ) from None
 
 
@@ -292,6 +292,8 @@ DATABASE = Database(
         tables=(_OTHER_LETTERS,),
     ),
     client=_client,
+    who="SELECT CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',"
+    " QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))",
     without_blanks="REGEXP_REPLACE({0}, '[[:space:]]', '')",
     counting=Counting(
         value=f"CAST({{0}} AS CHAR({_LONGEST})) COLLATE utf8mb4_bin",

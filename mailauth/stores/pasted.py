@@ -7,6 +7,7 @@ or condition that has any other form is in no line: then there is none.
 import re
 import shlex
 
+from mailauth.dovecot.variables import Fill
 from mailauth.records import dataclass
 
 Words = tuple[str, ...]
@@ -20,6 +21,7 @@ _CONDITION = re.compile(
 _USER = re.compile(r"[A-Za-z0-9._+=@-]{1,254}", re.ASCII)
 _SET = re.compile(rf"{_PART} = (?:'[A-Za-z0-9_. :+-]{{0,40}}'|[0-9]{{1,9}}|(?i:true|false))", re.ASCII)
 _WIDEN = re.compile(r"ALTER TABLE [A-Za-z0-9_.\"` ()]{1,300}", re.ASCII)
+_ACCOUNT = re.compile(r"[A-Za-z0-9_]{1,63}|'[A-Za-z0-9_.-]{1,80}'@'[A-Za-z0-9_.:%-]{1,255}'", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_./:][A-Za-z0-9_./:@-]{0,254}", re.ASCII)
 
 
@@ -68,6 +70,28 @@ def _on_one_line(where: str) -> str:
 def is_name(user: str) -> bool:
     """Whether a user's name may stand in a line."""
     return _USER.fullmatch(user) is not None
+
+
+def is_account(who: str) -> bool:
+    """Whether an account, quoted as GRANT has it, may stand in a statement."""
+    return _ACCOUNT.fullmatch(who) is not None
+
+
+def is_table(name: str) -> bool:
+    """Whether a table's name may."""
+    return _NAME.fullmatch(name) is not None
+
+
+def of_the_user(where: str, fill: Fill) -> str:
+    """A condition with the user's name in place of its variables; as it is where a value is not strict."""
+    values: list[str] = []
+
+    def noted(value: str) -> str:
+        values.append(value)
+        return value
+
+    filled = _on_one_line(fill(where, noted))
+    return filled if _CONDITION.fullmatch(filled) and all(map(is_name, values)) else where
 
 
 def is_word(text: str) -> bool:

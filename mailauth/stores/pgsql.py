@@ -187,7 +187,7 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
         code = getattr(why, "sqlstate", "")
         # insufficient_privilege, read_only_sql_transaction
         raise NotChangedError(
-            f"PostgreSQL: {refusal.first_line(why)}", forbidden=code in ("42501", "25006")
+            f"PostgreSQL: {refusal.first_line(why)}", forbidden=code == "25006", lacks=code == "42501"
         ) from None
 
 
@@ -272,6 +272,7 @@ DATABASE = Database(
         " AND a.attname <> lower(a.attname) ORDER BY 2 LIMIT 1",
     ),
     client=_client,
+    who="SELECT quote_ident(current_user)",
     without_blanks="regexp_replace({0}, '[[:space:]]', '', 'g')",
     counting=Counting(
         # CONCAT, not CAST: that would take the blanks off that Dovecot sees in a CHAR column

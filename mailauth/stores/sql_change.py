@@ -6,6 +6,7 @@ Both strings are compared here, not in SQL: servers log statements with their va
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.variables import Fill
 from mailauth.errors import Refused, RowChanged
+from mailauth.stores import pasted
 from mailauth.stores.database import NotChangedError, RunOne, ServerDownError, Updating
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.query import PlainSelect
@@ -36,11 +37,43 @@ def change(
                 says = says.replace(secret.decode("utf-8", "replace"), "...") if secret else says
             said = f"{place}: {says}; nothing was changed."
             if why.forbidden:
-                statement = to_run(select.tables, select.column, select.where)
+                statement = to_run(select.tables, select.column, pasted.of_the_user(select.where, fill))
                 said += f" As the database's administrator run: {statement}"
             raise (RowChanged if why.changed else Refused)(said) from None
         return place
     raise Refused(f"{down}; nothing was changed.")
+
+
+def forbidden(source: SqlSource, select: PlainSelect) -> str:
+    """That the account may not write the column, and the right that it lacks; "" where it may, or none says.
+
+    Nothing is changed: the statement is only explained.
+    """
+    database = DATABASES[source.driver]
+    column = select.column.rpartition(".")[2] if database.updating.bare else select.column
+    for host in source.hosts:
+        who = ""
+        try:
+            with database.change(host) as (_, run):
+                if database.who:
+                    rows, _count = run(database.who, ())
+                    who = (as_bytes(rows[0][0]) or b"").decode("utf-8", "replace")
+                run(f"EXPLAIN UPDATE {select.tables} SET {column} = '' WHERE 1 = 0", ())  # noqa: S608 - names of the password query
+        except ServerDownError:
+            continue
+        except NotChangedError as why:
+            return _lacks(database.place(host), select.tables, who, why) if why.forbidden else ""
+        return ""
+    return ""
+
+
+def _lacks(place: str, table: str, who: str, why: NotChangedError) -> str:
+    """One sentence; the GRANT only where that is what is missing, and of strict words."""
+    of = f"the account {who}" if who and pasted.is_account(who) else "Dovecot's account"
+    said = f"{place}: {of} may not write {table} ({why})"
+    if not (why.lacks and pasted.is_table(table) and pasted.is_account(who)):
+        return said
+    return f"{said}; as the database's administrator run: GRANT SELECT, UPDATE ON {table} TO {who};"
 
 
 def to_run(table: str, column: str, where: str) -> str:

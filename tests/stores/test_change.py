@@ -232,8 +232,9 @@ def test_an_account_that_may_only_read(lab: Labs) -> None:
         file = one.folder / "dovecot-sql.conf.ext"
         text = file.read_text().replace("user=lab", "user=reader")
         file.write_text(text.replace(store.place.password, "pw"))
-        with pytest.raises(Refused, match=r"denied.*administrator run: UPDATE users SET password"):
+        with pytest.raises(Refused, match=r"denied.*administrator run: UPDATE users SET password") as told:
             changed(one, OLD, NEW)
+        assert "(userid = 'alice')" in str(told.value)  # and not the query's variable
         assert stored(one) == OLD
 
 

@@ -105,6 +105,20 @@ def test_what_enables_a_row(condition: str, sets: str) -> None:
     assert (f"SET {sets} WHERE" in line) if sets else line == ""
 
 
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [("alice", "userid = 'alice'"), ("x' AND 'a' = 'a", "userid = '%u'"), ("$(x)", "userid = '%u'")],
+)
+def test_a_statement_has_the_strict_name_alone(user: str, shown: str) -> None:
+    """Else the variable stays: what a client sends is no part of what an administrator runs."""
+    assert pasted.of_the_user("userid = '%u'", lambda text, escape: text.replace("%u", escape(user))) == shown
+
+
+def test_an_account_is_strict() -> None:
+    assert all(map(pasted.is_account, ("mail", "'mail'@'%'", "'mail'@'10.0.0.%'", "'mail'@'localhost'")))
+    assert not any(map(pasted.is_account, ("", "a b", "mail; DROP", "'a'b'@'%'", "mail'@'%'", '"x"')))
+
+
 def test_a_name_is_strict() -> None:
     assert pasted.is_name("alice+x@example.org")
     assert not any(map(pasted.is_name, ("o'neil", "a b", "", "$(x)", "a;b", "ålice", "a\n")))
