@@ -45,7 +45,7 @@ from mailauth.probes.readers import reader_of, verifying
 from mailauth.probes.scene import Case, Scene
 from mailauth.probes.walk import DECIDES, Road, WalkEntry, walk
 from mailauth.stores import passwd_file, sql
-from mailauth.stores.store import OF_THE_CONNECTION, Failing, Failure, Outcome, Record
+from mailauth.stores.store import OF_NEW_CONNECTIONS, OF_THE_CONNECTION, Failing, Failure, Outcome, Record
 
 
 def observe_user_name(scene: Scene) -> UserName:
@@ -128,7 +128,7 @@ def _userdbs(scene: Scene, user: str, *, unknown: bool = False) -> tuple[PassdbA
     ):
         answer = replace(_answer(WalkEntry(like, record, {}), user), passdb=label)
         if answer.failure and userdb_database.served(scene, user, unknown=unknown):
-            if answer.failure.kind not in _OF_NEW_CONNECTIONS:
+            if answer.failure.kind not in OF_NEW_CONNECTIONS:
                 continue  # another userdb has the user
             answer = replace(answer, failure=replace(answer.failure, still_served=True))
         found.append(answer)
@@ -369,7 +369,7 @@ def ask_sql(scene: Scene, passdb: Passdb, source: SqlSource, query: sql.Query) -
     if failure and of_query and "password" in used(source.query, scene.config.version.dialect):
         record = replace(record, failure=failure.without_words())
     failure = record.failure
-    renewed = failure and failure.kind in _OF_NEW_CONNECTIONS and not source.userdb
+    renewed = failure and failure.kind in OF_NEW_CONNECTIONS and not source.userdb
     if failure and renewed and own_lookup.is_answered(scene, source, failure):
         if failure.kind is Failing.CONNECTIONS:
             raise CannotObserve(f"{failure.place}: {failure.says}; Dovecot has its connection, we got none.")
@@ -392,9 +392,3 @@ def ask_database(scene: Scene, source: SqlSource, query: sql.Query, service: Ser
         )
     except NoAnswerInTime:
         return sql.late(source)
-
-
-# Dovecot keeps its connections: one from before can serve it when no new one is to be had.
-_OF_NEW_CONNECTIONS = frozenset(
-    {Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.TLS, Failing.SETTINGS}
-)

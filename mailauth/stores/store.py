@@ -49,6 +49,11 @@ OF_THE_CONNECTION = frozenset(
     }
 )
 
+# Dovecot keeps its connections: one from before can serve it when no new one is to be had.
+OF_NEW_CONNECTIONS = frozenset(
+    {Failing.CREDENTIALS, Failing.CONNECTIONS, Failing.DATABASE, Failing.TLS, Failing.SETTINGS}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
