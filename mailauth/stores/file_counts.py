@@ -23,9 +23,10 @@ from mailauth.stores import alike, passwd_file
 from mailauth.stores.rows import Survey
 from mailauth.stores.string_counts import MOST_TWICE, Progress, Question, Steps, Tally, shown
 
-_BLOCK = 1024 * 1024
+_BLOCK = 256 * 1024
 _BEYOND = lines.MOST + 1  # bytes behind a block in which its last line ends, unless it is too long
-_LARGE = 8  # blocks from which processes of their own are worth it: one takes some milliseconds
+_NEAR = 64 * 1024  # bytes behind a block in which its last line mostly ends
+_LARGE = 32  # blocks from which processes of their own are worth it: one takes some milliseconds
 _SHARES = 64  # of the names: one share is compared at a time, for memory's sake
 _NO_ENTRY = frozenset({b"", b"#", b":", b"\n", b"\r"})
 
@@ -176,14 +177,17 @@ def _piece(found: list[alike.Parts], kinds: alike.Kinds) -> _Piece:
 
 def _block(descriptor: int, number: int) -> bytes | None:
     """The lines that begin in it, each after its newline; None: one is too long."""
-    if number:
-        text = os.pread(descriptor, _BLOCK + _BEYOND, number * _BLOCK - 1)
-    else:
-        text = b"\n" + os.pread(descriptor, _BLOCK + _BEYOND - 1, 0)
+    for behind in (_NEAR, _BEYOND):
+        if number:
+            text = os.pread(descriptor, _BLOCK + behind, number * _BLOCK - 1)
+        else:
+            text = b"\n" + os.pread(descriptor, _BLOCK + behind - 1, 0)
+        end = text.find(b"\n", _BLOCK)
+        if end >= 0 or len(text) < _BLOCK + behind:
+            break
     first, last = text.find(b"\n", 0, _BLOCK), text.rfind(b"\n", 0, _BLOCK)
     if first < 0:
         return b""
-    end = text.find(b"\n", _BLOCK)
     if end < 0:
         end = len(text) - text.endswith(b"\n")
     return None if end - last > lines.MOST else text[first:end]

@@ -84,6 +84,7 @@ def test_a_file(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             rest = chance.choice((b"", b"", b":", b":5:5::/home:", b"\r", b":\r", b"\r:", b"\0:"))
             out.write(name.encode() + b":" + stored + rest + b"\n")
     monkeypatch.setattr(file_counts, "_BLOCK", 70_000)
+    monkeypatch.setattr(file_counts, "_LARGE", 1)
     found = of_file(file, question)
     monkeypatch.setattr(file_counts, "_LARGE", 1_000_000)
     assert of_file(file, question) == found  # by one process
@@ -97,7 +98,7 @@ def test_a_file(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_line_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of the file, where blocks begin and end in it; and the last one, which has no end."""
     monkeypatch.setattr(file_counts, "_BLOCK", 1000)
-    monkeypatch.setattr(file_counts, "_BEYOND", lines.MOST + 1)
+    monkeypatch.setattr(file_counts, "_NEAR", 100)
     file, question = tmp_path / "users", QUESTIONS["crypt"]
     some = [b"%b:%b" % (user.encode(), stored.encode()) for user, stored in rows(60)]
     long = b"long:{PLAIN}x:" + b"x" * lines.MOST
