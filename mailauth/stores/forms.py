@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from mailauth import hashes
+from mailauth.hashes import notation
 from mailauth.hashes.bare import SURE_HEX
 from mailauth.hashes.schemes import ITSELF
 from mailauth.records import dataclass
@@ -114,15 +115,16 @@ def strings(*, text: bool, end: str) -> str:
     first = rf"(?={hexed})[{HEX}]"  # part of the first group: what could be either is read as hex
     # "=" may stand inside a password, and would be taken for padding
     signs, some = SIGNS, PASSWORD.replace("=", "")
+    coded = "|".join(one.decode() for one in sorted(notation.BEGINNINGS))  # base64 or hex of all of it?
     marks = "|".join(re.escape(mark.removesuffix("%")) for mark in MARKS)
     short = rf"[{some}]{{{SHORT[0] - 1},{SHORT[1] - 1}}}{end}"
     long = rf"(?=[^{signs}:\n]{{0,{LONG[1]}}}[{signs}])[{some}]{{{LONG[0] - 1},{LONG[1] - 1}}}{end}"
-    password = rf"(?=(?!{marks})[A-Za-z0-9](?:{short}|{long}))"
+    password = rf"(?=(?!{marks}|{coded})[A-Za-z0-9](?:{short}|{long}))"
     heads = [
         rf"{scheme}\$(?:{'|'.join(crypts)})",
-        rf"{digests}(?:{first}|(?={based}))",
+        rf"{digests}(?!{coded})(?:{first}|(?={based}))",
         rf"\{{(?:{_either_case(sorted(ITSELF))})\}}{password}",
-        password if text else rf"(?=[{HEX}]{{{SURE_HEX}}}){first}",
+        password if text else rf"(?!{coded})(?=[{HEX}]{{{SURE_HEX}}}){first}",
     ]
     return rf"({'|'.join(heads)})([^=:\r\n]*)(=*)"
 

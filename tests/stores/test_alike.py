@@ -1,5 +1,6 @@
 """What is counted in blocks is what is counted string by string: over all vectors, and generated rows."""
 
+import base64
 import json
 import random
 import re
@@ -38,6 +39,9 @@ QUESTIONS = {
 NAMES = ("#user", "", "a b", "\ufeffuser", "user'", "Ab1" * 9, "j\u00fcrgen", "x" * 30)
 
 
+_HEADS = ("", "{SSHA}", "{SHA512}", "{PLAIN}")
+
+
 @cache
 def every_string() -> list[bytes]:
     """All vectors, whole strings, some in the other case, and some that met an accident."""
@@ -48,6 +52,8 @@ def every_string() -> list[bytes]:
     whole = [*forms(), *(stored for _, stored in rows(500))]
     texts += [*whole, *(one.swapcase() for one in whole[:100]), *(one.upper() for one in whole[:100])]
     texts += [damaged(chance, chance.choice(whole)) for _ in range(500)]
+    coded = [base64.b64encode(one.encode()).decode() for one in [*whole[:40], "{PLAIN}x", "{PLAIN}geheim"]]
+    texts += [head + one for one in [*coded, *(w.encode().hex() for w in whole[:20])] for head in _HEADS]
     # a digest of small letters only, of capitals only, and of digits
     texts += [re.sub("[A-Z]", "a", one) for one in whole[-100:]] + [
         re.sub("[a-zA-Z]", "1", one) for one in whole[-100:]
