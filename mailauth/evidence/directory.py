@@ -16,9 +16,11 @@ FAILS = OF_THE_CONNECTION | {Directed.FILTER, Directed.REFUSED, Directed.LIMIT}
 
 @dataclass(frozen=True, slots=True)
 class DirectoryAnswer:
-    """``name``: as whom Dovecot binds; ``settings``: where it is set.  ``alone``: no other passdb can help.
+    """``name``: as whom Dovecot binds; ``settings``: where it is set.  ``alone``: no passdb lets the user
+    in while this one says that.
 
-    ``sure``: what was seen is what Dovecot sees of it on a new connection.
+    ``sure``: what was seen is what Dovecot sees of it on a new connection.  ``anybody``: any password is let
+    in meanwhile, by result_internalfail.
     """
 
     passdb: str
@@ -27,6 +29,7 @@ class DirectoryAnswer:
     settings: str
     alone: bool
     sure: bool
+    anybody: bool = False
 
     @property
     def text(self) -> str:

@@ -17,6 +17,7 @@ from mailauth.dovecot.backends import Asked, Kind
 from mailauth.evidence import NotApplicable, Reached, ServersBehind
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
+from mailauth.probes.walk import While, while_failing
 from mailauth.visible import visible
 
 _SECONDS = 3.0  # to connect; whoever takes longer makes logins wait as long
@@ -47,8 +48,8 @@ def _by_mechanism(scene: Scene) -> list[Reached]:
 
 def _of(scene: Scene, passdb: Passdb) -> list[Reached]:
     told = backends.read(scene.config, passdb, scene.dovecot)
-    others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
-    return _tried_as(scene, told, passdb.verified_by, passdb.label, alone=not others)
+    alone = while_failing(scene.config, scene.road, passdb) is While.CLOSED
+    return _tried_as(scene, told, passdb.verified_by, passdb.label, alone=alone)
 
 
 def _tried_as(

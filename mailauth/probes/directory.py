@@ -2,9 +2,12 @@
 
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.evidence import DirectoryAnswer, DirectoryAnswers, NotApplicable
+from mailauth.evidence.directory import FAILS
 from mailauth.probes import directed
 from mailauth.probes.lookup import fill_for
 from mailauth.probes.scene import Scene
+from mailauth.probes.walk import While, while_failing
+from mailauth.stores.directed import Directed
 
 
 def observe_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
@@ -20,14 +23,26 @@ def observe_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
 
 def _answer(scene: Scene, passdb: Passdb) -> DirectoryAnswer:
     set_so, answer = directed.asked(scene, passdb, fill_for(scene, passdb))
+    meanwhile = _meanwhile(scene, passdb, answer.told.how)
     return DirectoryAnswer(
         passdb.label,
         answer.told,
         set_so.name,
         set_so.place,
-        alone=_of_users(scene) == [passdb] and not passdb.username_filter,
+        alone=meanwhile is While.CLOSED,
         sure=directed.sure(scene, answer.told),
+        anybody=meanwhile is While.ANYBODY,
     )
+
+
+def _meanwhile(scene: Scene, passdb: Passdb, how: Directed) -> While:
+    if how in _FAILS:
+        return while_failing(scene.config, scene.road, passdb)
+    alone = _of_users(scene) == [passdb] and not passdb.username_filter
+    return While.CLOSED if alone else While.OPEN
+
+
+_FAILS = FAILS | {Directed.SEVERAL}  # all else is to Dovecot what is known of the user
 
 
 def _of_users(scene: Scene) -> list[Passdb]:

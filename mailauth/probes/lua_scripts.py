@@ -17,6 +17,7 @@ from mailauth.oserrors import unseen
 from mailauth.probes import lua_files
 from mailauth.probes.files import kept_from
 from mailauth.probes.scene import Scene
+from mailauth.probes.walk import While, while_failing
 from mailauth.records import dataclass
 
 _TOO_LARGE = f"it is larger than {luascript.MOST // 1024 // 1024} MiB, and was not read"
@@ -45,9 +46,9 @@ def observe_lua(scene: Scene, dialect: Dialect | None = None) -> LuaScripts | No
 
 
 def _look_at(scene: Scene, passdb: Passdb, dialect: Dialect) -> LuaScript:
-    others = [one for one in scene.config.passdbs if not one.deny and not one.master and one != passdb]
     file, wrong = lua_files.set_to(scene, passdb)
-    seen = LuaScript(passdb.label, file, passdb.verified_by, alone=not others)
+    alone = while_failing(scene.config, scene.road, passdb) is While.CLOSED
+    seen = LuaScript(passdb.label, file, passdb.verified_by, alone)
     if wrong:
         return replace(seen, fault=LuaFault.OPTION, words=wrong)
     if not file:

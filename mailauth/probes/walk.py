@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import field, replace
+from enum import Enum
 
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.errors import CannotObserve
@@ -32,6 +33,14 @@ _NETS = ("allow_nets", "allow_real_nets")
 PROXIED = frozenset({"proxy", "proxy_maybe"})
 
 Values = dict[str, str]
+
+
+class While(Enum):
+    """What becomes of logins while a passdb gives no answer."""
+
+    OPEN = "some are let in, or it is not asked"
+    CLOSED = "nobody is let in"
+    ANYBODY = "any password is let in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,42 @@ def walk(road: Road, matches: Callable[[WalkEntry], bool]) -> End:
     if len({end.lets_in for end in ends}) == 1:
         return ends[0]
     return replace(ends[0], unseen=tuple(unseen))
+
+
+def while_failing(config: AuthConfig, road: Road | None, passdb: Passdb) -> While:
+    """What becomes of logins while the passdb fails (result_internalfail), whatever the others say.
+
+    What they are known to say of this user counts; without a ``road`` nobody is asked about.
+    """
+
+    def failing(asked: Passdb, user: str, requested: str) -> WalkEntry:
+        told = road.seen(asked, user, requested) if road and asked.number != passdb.number else None
+        if told is None:
+            raise CannotObserve("it is what fails, or was not asked.")
+        return told
+
+    names = road.names if road else UserName("nobody", "nobody", "nobody", "")
+    way = Road(config, names, road.address if road else "", failing, road.mechanism if road else "PLAIN")
+    right, wrong = _ends(way, passdb.number, lambda _: True), _ends(way, passdb.number, lambda _: False)
+    if any(passdb.number not in _unseen(end) for end in right):
+        return While.OPEN
+    if not any(end.lets_in for end in right):
+        return While.CLOSED
+    return While.ANYBODY if all(end.lets_in for end in wrong) else While.OPEN
+
+
+def _ends(way: Road, fails: int, matches: Callable[[WalkEntry], bool]) -> list[End]:
+    """Where the way may end while a passdb fails, by what the others may say that could not be asked."""
+    unseen = [fails]
+    while True:
+        answers = [(Said.FAILURE,) if one == fails else _possible(way, one) for one in unseen]
+        ends = [
+            _walk(way, matches, dict(zip(unseen, said, strict=True))) for said in itertools.product(*answers)
+        ]
+        more = {number for end in ends for number in _unseen(end)} - set(unseen)
+        if not more or len(unseen) + len(more) > _MOST_UNSEEN:
+            return ends
+        unseen += sorted(more)
 
 
 def _unseen(end: End) -> set[int]:

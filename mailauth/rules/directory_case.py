@@ -10,6 +10,8 @@ from mailauth.stores.directed import Directed
 _FROM_BEFORE = " Dovecot may have a connection from before, on which logins still work."
 _WORKED = " A login made now still worked: on a connection from before, or by the cache or another passdb."
 
+_ANYBODY = " While it fails, any password logs in: its result_internalfail makes that a success."
+
 
 def problem(
     found: tuple[DirectoryAnswer, ...],
@@ -34,7 +36,8 @@ def problem(
     return Problem(
         says="; ".join(one.text for one in found)
         + "."
-        + (_WORKED if worked else _FROM_BEFORE if perhaps else ""),
+        + (_WORKED if worked else _FROM_BEFORE if perhaps else "")
+        + (_ANYBODY if any(one.anybody for one in found) else ""),
         because=(answers, *((logins,) if logins else ())),
         certainty=Certainty.LIKELY if worked or perhaps or not first.sure else Certainty.PROVEN,
         severity=Severity.BLOCKS_LOGIN if first.alone and not worked else Severity.RISK,

@@ -1,0 +1,46 @@
+"""What a sixth look found: chains in which a server fails, renamed users, logged failures, words of SQL."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.field.chains import Part, ldap, passwd_file, server
+from tests.field.directory import Directory
+from tests.field.rig import Rig
+from tests.field.test_red_other import GOOD, OTHER, SECRET, USER, said
+from tests.proofs.story import heads, record_of
+
+MakeRig = Callable[..., Rig]
+_VERSIONS = pytest.mark.parametrize("version", ["2.3.19.1", "2.4.1"])
+
+
+def ruled(part: Part, *rules: tuple[str, str]) -> Part:
+    """A passdb with result_... rules."""
+    old = "".join(f"\n  {name} = {value}" for name, value in rules)
+    new = "".join(f"  {name} = {value}\n" for name, value in rules)
+    return Part(part.old + old, part.new.removesuffix("}\n") + new + "}\n", part.files)
+
+
+_RULES = ("return", "return-ok", "return-fail", "continue-ok")
+
+
+@_VERSIONS
+def test_a_directory_that_fails_before_a_file(rig: MakeRig, tmp_path: Path, version: str) -> None:
+    """LDAP001 blocks exactly where a real login fails, by each rule; if any password logs in, it says so."""
+    with Directory(tmp_path / "directory", {}) as directory:
+        part = ruled(ldap(directory, bind=True), ("result_internalfail", "continue"))
+        one = server(rig, version, part, passwd_file({USER: GOOD, "bob": OTHER}))
+        name = "ldap.conf" if version < "2.4" else "dovecot.conf"
+        one.edit(name, "(uid=%", "((uid=%")
+        before = "continue"
+        for rule in _RULES:
+            one.edit("dovecot.conf", f"internalfail = {before}\n", f"internalfail = {rule}\n")
+            one.restart()
+            before = rule
+            works, any_works = one.login(USER, SECRET.encode()).ok, one.login("bob", SECRET.encode()).ok
+            told = said(one)
+            weight = "RISK" if works else "BLOCKS LOGIN"
+            assert f"{weight} LDAP001" in told, (rule, told)
+            assert ("any password logs in" in told) == any_works, (rule, told)
+            record_of(version, "ldap", f"a filter that is none, result_internalfail = {rule}", heads(told))
