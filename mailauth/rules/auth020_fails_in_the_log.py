@@ -6,15 +6,21 @@ Why
     The refusal comes from a part that was not checked: a passdb whose driver mailauth does not read yet, a
     directory that verifies passwords itself, a policy server, a rule for the client's address.  Dovecot logs
     its answer.
+    A wrong password is logged alike whoever is to blame: the user, a mail client that has an old one, or
+    somebody who guesses.
 How we know
     Dovecot logged the failures since it last started or was reloaded, and no login of this user that worked
-    after them.  Where all were for a wrong password, that is a note: the user may have mistyped it.
+    after them.  Where all were for a wrong password, or nothing is wrong any more with what they name, that
+    is a note.
 What to do
     mailauth diagnose --login -p USER shows whether it still fails; if it does, fix what the words name.
+    Where that login works, the client sends another password than the one that was given.
 """
 
+import shlex
+
 from mailauth.dovecot.messages import Why
-from mailauth.evidence import Logins, LogWindow, LookedUp, PasswordCheck, UserInLog
+from mailauth.evidence import Logins, LogWindow, LookedUp, PasswordCheck, UserInLog, UserName
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
@@ -31,13 +37,17 @@ def fails_in_the_log(
     logins: Logins | None,
     window: LogWindow | None,
     check: PasswordCheck | None,
+    name: UserName | None,
 ) -> Problem | None:
     unseen = lookups.unseen if lookups else ()
     told = log.of_clients
     there = [] if check or not lookups else [one.passdb for one in lookups.answers if one.verified_there]
     open_there = there and told.whys & _TYPED
-    if not told.failing or logins or (not unseen and not open_there and told.whys <= _OF_A_PASSDB):
+    explained = not unseen and not open_there and told.whys <= _OF_A_PASSDB
+    if not told.failing or logins or (explained and check):
         return None
+    if explained:
+        return _undecided_by_what_is_stored(log, lookups, name)
     names = " and ".join(one.passdb for one in unseen)
     says = f"{log_case.of_user(told)} The log has no login of this user that worked after them."
     says += log_case.of_auth(window)
@@ -53,4 +63,24 @@ def fails_in_the_log(
             summary=f"{log_case.STILL} fix what these words name.",
             commands=(LOG_FIND, LOG_ERRORS),
         ),
+    )
+
+
+def _undecided_by_what_is_stored(log: UserInLog, lookups: LookedUp | None, name: UserName | None) -> Problem:
+    """Words of passdbs that mailauth looks into: nothing that it found there explains them."""
+    told = log.of_clients
+    says = f"{log_case.of_user(told)} The log has no login of this user that worked after them."
+    command = shlex.join(("mailauth", "diagnose", "--login", "-p", name.given if name else "USER"))
+    if told.whys <= _TYPED:
+        says += " Nothing is wrong with what is stored, as far as that shows without the password."
+        summary = f"Try the right password: {command}. If it logs in, the client sends another one."
+    else:
+        says += " The checks found nothing of that now."
+        summary = f"A real login shows whether it still fails: {command}."
+    return Problem(
+        says=says,
+        because=(log, *((lookups,) if lookups else ())),
+        certainty=Certainty.PROVEN,
+        severity=Severity.NOTE,
+        remedy=remedy(summary=summary, commands=(LOG_FIND,)),
     )

@@ -1,5 +1,6 @@
 """What a sixth look found: chains in which a server fails, renamed users, logged failures, words of SQL."""
 
+import imaplib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from tests.field.chains import Part, ldap, passwd_file, server
 from tests.field.directory import Directory
 from tests.field.rig import Rig
-from tests.field.test_red_other import GOOD, OTHER, SECRET, USER, said
+from tests.field.test_red_other import GOOD, OTHER, SECRET, USER, said, session
 from tests.proofs.story import heads, record_of
 
 MakeRig = Callable[..., Rig]
@@ -44,3 +45,22 @@ def test_a_directory_that_fails_before_a_file(rig: MakeRig, tmp_path: Path, vers
             assert f"{weight} LDAP001" in told, (rule, told)
             assert ("any password logs in" in told) == any_works, (rule, told)
             record_of(version, "ldap", f"a filter that is none, result_internalfail = {rule}", heads(told))
+
+
+@_VERSIONS
+def test_one_logged_mismatch_is_not_nothing(rig: MakeRig, version: str) -> None:
+    """AUTH020 says what the log has and what decides; a login that works ends it."""
+    one = server(rig, version, passwd_file({USER: OTHER}))
+    with pytest.raises(imaplib.IMAP4.error), session(one):
+        pass
+    told = said(one)
+    assert "NOTE AUTH020" in told, told
+    assert "Password mismatch (1 times)" in told
+    assert "Nothing is wrong with what is stored" in told
+    assert f"mailauth diagnose --login -p {USER}. If it logs in, the client sends another one" in told
+    record_of(version, "passwd-file", "a logged mismatch, and no password given", heads(told))
+    assert "PASS001" in said(one, "--password-stdin")
+    one.write("users", f"{USER}:{GOOD}\n")
+    with session(one):
+        pass
+    assert "Nothing found" in said(one, status=0)
