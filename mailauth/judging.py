@@ -15,6 +15,7 @@ from mailauth.evidence import (
     AuthAnswer,
     AuthFiles,
     AuthStart,
+    Configured,
     End,
     Evidence,
     Fact,
@@ -223,6 +224,9 @@ def _of_session(problem: Problem, facts: Facts) -> Problem:
     session, userdb = facts.get(MailSession), facts.get(UserdbAnswer)
     if isinstance(session, MailSession) and not session.ended_at:
         return lowered(problem, "A session made now still worked.")
+    configured = facts.get(Configured)
+    if isinstance(configured, Configured) and (why := configured.config.without_userdb):
+        return lowered(problem, f"{why[0].upper()}{why[1:]}.")
     proxied = isinstance(userdb, NotApplicable) and userdb.reason == PROXIED
     return lowered(problem, "This user's login goes on to another server (proxy).") if proxied else problem
 

@@ -1,5 +1,6 @@
 """The model both dialects are read into: what Dovecot asks, in which order, and who verifies."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
@@ -76,6 +77,9 @@ class StaticSource:
 
 Source = SqlSource | FileSource | StaticSource
 
+_WITH_MAIL = frozenset({"imap", "pop3", "lmtp", "submission", "sieve"})
+_PROXY = re.compile(r"(?:'[^']*'|\b\d+)\s+(?:AS\s+)?[`\"]?proxy\b", re.IGNORECASE)  # a value of its own
+
 
 @dataclass(frozen=True, slots=True)
 class Passdb:
@@ -122,6 +126,16 @@ class Passdb:
         Source: auth_request_verify_plain_continue(), 2.3.19.1 src/auth/auth-request.c; measured.
         """
         return () if dialect == "2.3" and self.verified_by == "auth-worker" else self.default_fields
+
+    @property
+    def proxies(self) -> bool:
+        """Whether its block, or its query, sends everyone whom it lets in on to another server."""
+        source = self.source
+        fields = (*self.override_fields, *self.default_fields)
+        fields += source.fields if isinstance(source, StaticSource) else ()
+        if any(name == "proxy" for name, _ in fields):
+            return True
+        return isinstance(source, SqlSource) and _PROXY.search(source.query) is not None
 
     def place_of(self, *names: str) -> str:
         """File and line of the first of these settings that its block has, else of the block; or ""."""
@@ -185,6 +199,15 @@ class AuthConfig:
     protocols: tuple[str, ...] = ()  # none: Dovecot only authenticates
     mechanisms: tuple[str, ...] = ()  # in capitals
     config_version: Version | None = None  # 2.4's dovecot_config_version; many defaults follow it
+
+    @property
+    def without_userdb(self) -> str:
+        """Why no login asks a userdb; "" where they do."""
+        if not _WITH_MAIL & set(self.protocols):
+            return "no protocol of this Dovecot opens mail"
+        asked = [one for one in self.passdbs if not one.deny and not one.master]
+        every = bool(asked) and all(one.proxies for one in asked)
+        return "every login goes on to another server (proxy), and asks no userdb" if every else ""
 
     def runs_as(self, service: str) -> str:
         """The user that the processes of a service run as; "root" where none is named.

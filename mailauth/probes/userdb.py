@@ -282,8 +282,8 @@ def _owner(dovecot: Installation, folder: str, home: str) -> tuple[int, int] | N
 def _end(scene: Scene) -> End | str:
     """Where the passdbs leave the user; or why no userdb is asked."""
     config = scene.config
-    if not userdb_database.opens_mail(config):
-        return "no protocol of this Dovecot opens mail"
+    if config.without_userdb:
+        return config.without_userdb
     if scene.road is None or not (scene.cases or scene.road.unasked):
         return "no passdb has the user"
     end = scene.end or walk(scene.road, lambda _: True)

@@ -14,7 +14,6 @@ from mailauth.evidence import End
 from mailauth.probes.scene import Scene
 from mailauth.stores.store import Record
 
-_WITH_MAIL = frozenset({"imap", "pop3", "lmtp", "submission", "sieve"})
 _SECONDS = 3.0
 UNKNOWN = 67  # doveadm's status, src/doveadm/doveadm-auth.c: EX_NOUSER
 
@@ -48,8 +47,8 @@ def is_asked(config: AuthConfig, end: End | None, unseen: bool, fields: frozense
 
 
 def opens_mail(config: AuthConfig) -> bool:
-    """Whether a protocol asks the userdbs at all."""
-    return bool(_WITH_MAIL & set(config.protocols))
+    """Whether a login asks the userdbs at all."""
+    return not config.without_userdb
 
 
 def served(scene: Scene, user: str, *, unknown: bool = False) -> bool:

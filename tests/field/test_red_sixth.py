@@ -64,3 +64,35 @@ def test_one_logged_mismatch_is_not_nothing(rig: MakeRig, version: str) -> None:
     with session(one):
         pass
     assert "Nothing found" in said(one, status=0)
+
+
+_AWAY = {
+    "2.3.19.1": "userdb {\n  driver = passwd-file\n  args = @DIR@/none\n}\n",
+    "2.4.1": "userdb none {\n  driver = passwd-file\n  passwd_file_path = @DIR@/none\n}\n",
+}
+
+
+@_VERSIONS
+def test_a_proxy_needs_no_userdb(rig: MakeRig, version: str) -> None:
+    """A userdb's file that is not there: a risk where every login goes on to another server, and it works."""
+    behind = server(rig, version, passwd_file({USER: GOOD}))
+    to = f"proxy=y nopassword=y host=127.0.0.1 port={behind.ports['imap']}"
+    fields = "".join(f"    {one.replace('=', ' = ')}\n" for one in to.split())
+    front = server(
+        rig,
+        version,
+        Part(f"driver = static\n  args = {to}", f"passdb static {{\n  fields {{\n{fields}  }}\n}}\n"),
+        userdb=(_AWAY[version], {}),
+    )
+    with session(front):
+        pass
+    for command in ((), ("checkup",)):
+        told = said(front, *command, user="" if command else USER)
+        assert "RISK CONF015" in told, told
+        assert "BLOCKS LOGIN" not in told, told
+        assert "Every login goes on to another server (proxy), and asks no userdb." in told
+    record_of(version, "static", "a proxy whose userdb's file is not there", heads(told))
+    other = server(rig, version, passwd_file({USER: GOOD}), userdb=(_AWAY[version], {}))
+    with pytest.raises(imaplib.IMAP4.error), session(other):
+        pass
+    assert "BLOCKS LOGIN CONF015" in said(other, "checkup", user="")
