@@ -1,4 +1,4 @@
-"""A passdb accepts the user, but no userdb knows the user.
+"""No userdb knows the user.
 
 What you see
     doveadm auth test succeeds, and an IMAP login fails: the connection is closed, or "Internal error
@@ -9,7 +9,8 @@ Why
     often of two files or queries, and the name must be in both.  A passdb that returns the field user
     gives the user another name, by which the userdb is asked.  Of several userdbs result_success,
     result_failure and skip say what each answer counts: return-fail makes a user unknown whom another
-    userdb has.  A passwd-file's line is none where its uid or gid is root's or no name of this system.
+    userdb has.  A passwd-file's line is none where its uid or gid is root's or no name of this system; a
+    passdb that reads the same file does not take the line either, and the log says "unknown user".
 How we know
     The passdbs were asked; then doveadm user made the lookup that an IMAP login makes.  The userdbs'
     passwd-files were read for the user's line.
@@ -17,22 +18,24 @@ What to do
     Add the user to the userdb.  Where all mail belongs to one uid, userdb static needs no entries.
 """
 
+from collections.abc import Mapping
+
 from mailauth import digits
-from mailauth.evidence import UserdbAnswer
+from mailauth.evidence import LookedUp, UserdbAnswer
 from mailauth.evidence.userdb import Refused, UserdbSaid, UserdbStep
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
 
 @rule(
     "USERDB001",
-    "A passdb accepts the user, but no userdb knows the user",
+    "No userdb knows the user",
     Severity.BLOCKS_LOGIN,
     bears=Bears.MAIL,
 )
-def unknown_to_userdb(answer: UserdbAnswer) -> Problem | None:
+def unknown_to_userdb(answer: UserdbAnswer, lookups: LookedUp | None) -> Problem | None:
     if answer.said is not UserdbSaid.UNKNOWN:
         return None
-    says, summary = _told(answer)
+    says, summary = _told(answer, {one.place: one.passdb for one in lookups.answers} if lookups else {})
     return Problem(
         says=f"{says}: the login fails even with the right password.",
         because=(answer,),
@@ -41,9 +44,14 @@ def unknown_to_userdb(answer: UserdbAnswer) -> Problem | None:
     )
 
 
-def _told(answer: UserdbAnswer) -> tuple[str, str]:
-    """What is the matter, and what to do."""
+def _told(answer: UserdbAnswer, passdbs: Mapping[str, str]) -> tuple[str, str]:
+    """What is the matter, and what to do; ``passdbs``: by the places that they have the user at."""
     refused = [(one, one.refused) for one in answer.steps if one.refused]
+    both = next(((one, why) for one, why in refused if one.place in passdbs), None)
+    if both:  # passwd_file_add(), src/auth/db-passwd-file.c: one reading of the file for both
+        one, why = both
+        says = f"Dovecot takes {one.place} for no line of {answer.user!r}, though {passdbs[one.place]} and"
+        return f"{says} {one.userdb} read it: {_why(why)}", f"Correct {one.place}: {_TAKEN}"
     if refused:
         lines = "; ".join(
             f"{one.userdb} has the user at {one.place}, and {_why(why)}" for one, why in refused

@@ -9,7 +9,7 @@ import pytest
 from tests.field.chains import Part, ldap, passwd_file, server
 from tests.field.directory import Directory
 from tests.field.rig import Rig
-from tests.field.test_red_other import GOOD, OTHER, SECRET, USER, said, session
+from tests.field.test_red_other import GOOD, OTHER, SECRET, USER, codes, said, session
 from tests.proofs.story import heads, record_of
 
 MakeRig = Callable[..., Rig]
@@ -96,3 +96,21 @@ def test_a_proxy_needs_no_userdb(rig: MakeRig, version: str) -> None:
     with pytest.raises(imaplib.IMAP4.error), session(other):
         pass
     assert "BLOCKS LOGIN CONF015" in said(other, "checkup", user="")
+
+
+@_VERSIONS
+def test_a_line_that_neither_passdb_nor_userdb_takes(rig: MakeRig, version: str) -> None:
+    """One passwd-file for both: its line is none where the gid is root's, and the log says "unknown user"."""
+    userdb = _AWAY[version].replace("none", "users")
+    one = server(rig, version, passwd_file({USER: f"{GOOD}:5000:0::@DIR@/mail"}), userdb=(userdb, {}))
+    with pytest.raises(imaplib.IMAP4.error), session(one):
+        pass
+    told = said(one)
+    assert "BLOCKS LOGIN USERDB001 No userdb knows the user (proven)" in told, told
+    assert "users:1 for no line of 'alice', though passdb 1 (passwd-file) and userdb 1" in told
+    assert "its gid '0' is root's, which can have no mail" in told
+    record_of(version, "passwd-file", "root's gid in a file of passdb and userdb", heads(told))
+    one.edit("users", ":5000:0:", ":5000:5000:")
+    with session(one):
+        pass
+    assert codes(one) == {}
