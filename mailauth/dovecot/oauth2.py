@@ -36,4 +36,5 @@ class OAuth2:
     ca: tuple[str, str]
     any_certificate: bool
     grace: int
+    older: bool  # a token that is valid before it was issued is refused
     ahead: int  # seconds that a token's times may be ahead of ours

@@ -15,6 +15,7 @@ from mailauth.dovecot.oauth2 import OAuth2
 from mailauth.errors import CannotObserve
 
 _CHANGED = (2, 3, 21)  # since then as 2.4
+_ANY_BEGINNING_SINCE = (2, 3, 17)
 _GRACE_SINCE = (2, 4, 2)  # token_expire_grace, and a second for clocks that differ
 _DECIDE = frozenset(
     {"nologin", "allow_nets", "allow_real_nets", "fail", "user", "username", "domain", "proxy"}
@@ -120,6 +121,7 @@ def _made(
         ca,
         any_certificate,
         60 if config.version.numbers >= _GRACE_SINCE else 0,
+        config.version.numbers < _ANY_BEGINNING_SINCE,
         1 if config.version.numbers >= _GRACE_SINCE else 0,
     )
 

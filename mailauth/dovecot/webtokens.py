@@ -1,7 +1,7 @@
 """JSON web tokens as Dovecot verifies them by itself (introspection_mode = local).
 
 Source: oauth2_try_parse_jwt() and what it calls, src/lib-oauth2/oauth2-jwt.c of Dovecot 2.3.19.1 and 2.4.1;
-it judges the same from 2.3.14 to 2.3.20, and from 2.3.21 to 2.4.1; the leeway for clocks is 2.4.2's.
+it judges the same from 2.3.17 to 2.3.20, and from 2.3.21 to 2.4.1; the leeway for clocks is 2.4.2's.
 RFC 7515, RFC 7519.
 """
 
@@ -117,6 +117,8 @@ def _in_time(set_so: OAuth2, end: int, begin: int, issued: int, now: int) -> Tok
         return TokenTold(TokenFault.EXPIRED, f"it expired at {_clock(end)}, and it is {_clock(now)}")
     if end < issued or end < begin:
         return _form("its exp is before its iat or nbf")
+    if set_so.older and begin < issued:
+        return _form("its nbf is before its iat, which this Dovecot refuses")
     return None
 
 
