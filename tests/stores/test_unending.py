@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -23,7 +24,7 @@ from mailauth.probes import survey
 from mailauth.probes.directory import observe_directories
 from mailauth.probes.lookup import ask_each, observe_user_name
 from mailauth.probes.scene import Scene
-from mailauth.stores import ask_directory, sql
+from mailauth.stores import ask_directory, libldap, sql
 from mailauth.stores.directed import Directed
 from mailauth.stores.store import Failing
 
@@ -167,3 +168,40 @@ def test_an_apply_to_a_database_that_is_silent(monkeypatch: pytest.MonkeyPatch) 
         done = CliRunner().invoke(cli, ["migrate", "apply", "--apply", "--mend", "--url", url, *query])
     assert isinstance(done.exception, CannotObserve)
     assert "has not answered within 1 s, and this run changed nothing" in str(done.exception)
+
+
+def half_a_hello(link: socket.socket, done: Event) -> None:
+    """RFC 8446: the head of a record of 16 KiB, and a byte of it now and then."""
+    link.recv(4096)
+    link.sendall(b"\x16\x03\x03\x40\x00")
+    while not done.wait(0.2):
+        link.sendall(b"\x02")
+
+
+def silent_after_starttls(link: socket.socket, done: Event) -> None:
+    """RFC 4511, 4.14: TLS is agreed to, and not begun."""
+    link.recv(4096)
+    link.sendall(b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00")
+    done.wait()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "talk"),
+    [("ldaps", lambda _, done: done.wait()), ("ldaps", half_a_hello), ("ldap", silent_after_starttls)],
+    ids=["silent", "slow", "starttls"],
+)
+def test_a_directory_that_never_ends_its_handshake(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, talk: Talk
+) -> None:
+    monkeypatch.setattr(libldap, "_LATER", 0.5)
+    library = libldap.load()
+    if library is None:
+        pytest.skip("needs libldap")
+    with (
+        server(talk) as port,
+        libldap.connected(library, f"{scheme}://127.0.0.1:{port}", "never", (), 1) as link,
+    ):
+        begin = link.start_tls if scheme == "ldap" else partial(link.bind, "cn=admin", "secret")
+        with pytest.raises(libldap.LdapError) as why:
+            begin()
+    assert why.value.code in (libldap.SERVER_DOWN, libldap.CONNECT_ERROR, libldap.TIMEOUT)
