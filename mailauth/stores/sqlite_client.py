@@ -4,8 +4,10 @@ Source: https://www.sqlite.org/rescode.html.
 """
 
 import errno
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,30 @@ from mailauth.stores.sqlite_file import FDS
 from mailauth.stores.store import Failing
 
 _LONGEST = 16 * 1024 * 1024  # bytes of a value, or of a row
+_MOST_SECONDS = 330.0  # of one statement of a change
+_STEPS = 100_000  # of SQLite's machine, between two looks at the clock: some milliseconds
+
+
+class _Bounded(sqlite3.Connection):
+    """One for changes: a trigger of whose file it is may never end, and no signal is heard meanwhile."""
+
+    _until = math.inf
+
+    def bound(self) -> None:
+        """No value without end; in a trigger no function but what SQLite calls innocuous."""
+        self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        super().execute("PRAGMA trusted_schema = OFF")
+        self.set_progress_handler(lambda: time.monotonic() > self._until, _STEPS)
+
+    def execute(self, *words: Any) -> sqlite3.Cursor:
+        """As of sqlite3, which raises OperationalError where it is interrupted."""
+        self._until = time.monotonic() + _MOST_SECONDS
+        return super().execute(*words)
+
+    def executemany(self, *words: Any) -> sqlite3.Cursor:
+        """The same, of all the rows together."""
+        self._until = time.monotonic() + _MOST_SECONDS
+        return super().executemany(*words)
 
 
 def to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
@@ -61,14 +87,18 @@ def to_write(host: Host, *, timeout: float = TIMEOUT) -> sqlite3.Connection:
 
 
 def to_change(path: Path, *, timeout: float, check_same_thread: bool = True) -> sqlite3.Connection:
-    """For writing, transactions by hand.  Raises what sqlite3 does, and OSError."""
-    return _opened(
+    """For writing, transactions by hand; a statement has 330 s.  Raises what sqlite3 does, and OSError."""
+    link = _opened(
         path,
         lambda _real, _head: "rw",
         timeout=timeout,
         isolation_level=None,
         check_same_thread=check_same_thread,
+        factory=_Bounded,
     )
+    assert isinstance(link, _Bounded)
+    link.bound()
+    return link
 
 
 def _opened(path: Path, mode: Callable[[Path, bytes], str], **more: Any) -> sqlite3.Connection:
@@ -184,7 +214,7 @@ _OF_THE_FILE = (
     *("SQLITE_IOERR", "SQLITE_PERM", "SQLITE_FULL"),
 )
 # We may not write; or a value is larger than we take, and Dovecot takes it.
-_OURS = ("SQLITE_READONLY", "SQLITE_TOOBIG", "SQLITE_NOMEM")
+_OURS = ("SQLITE_READONLY", "SQLITE_TOOBIG", "SQLITE_NOMEM", "SQLITE_INTERRUPT")
 
 
 # In SQLite's first page: how many entries its list of tables has.  And the largest page.
