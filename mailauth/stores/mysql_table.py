@@ -1,7 +1,4 @@
-"""A table of stored strings in MariaDB and MySQL: its key, its width, a transaction of swaps.
-
-Source of what stands between: MariaDB's manual, "Information Schema".
-"""
+"""A table of stored strings in MariaDB and MySQL: its key, its width, a transaction of swaps."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,12 +6,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mailauth.errors import BatchRefused, CannotObserve, Refused
-from mailauth.stores import database, mysql_client, mysql_errors, obstacles, silence
+from mailauth.stores import database, mysql_client, mysql_errors, mysql_obstacles, obstacles, silence
 from mailauth.stores.database import LOCK, LONG, Host, at_server, quoted
 from mailauth.stores.drivers import pymysql
-from mailauth.stores.obstacles import Rows
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
+    NARROW,
     REFUSED_BY_TRIGGER,
     Key,
     LockedError,
@@ -35,6 +32,9 @@ _REFUSED = {
     1048: "a column may not be empty (NULL)",
     1062: "a column is UNIQUE, and another row has the new value",
     1364: "a column has no default, and needs a value",
+    1265: "the column's type does not hold the new string",
+    1406: NARROW,
+    1451: "a foreign key of another table names the old string",
     1452: "a foreign key names a row that is not there",
     1366: "the column's character set lacks a character of the new string",
     1644: REFUSED_BY_TRIGGER,
@@ -108,8 +108,8 @@ class Mysql:
     def obstacles(self, names: Names, *, batches: bool) -> list[Obstacle]:
         return [
             *obstacles.of_update(self.rows, names),
-            *(self._one_by_one(names) if batches and names.keys else ()),
-            *_obstacles(self.rows, names, *mysql_client.names_of(names.table)),
+            *(self._one_by_one(names) if batches and names.keys and not names.in_key else ()),
+            *mysql_obstacles.of_table(self.rows, names),
         ]
 
     def _one_by_one(self, names: Names) -> Iterator[Obstacle]:
@@ -259,8 +259,6 @@ class Mysql:
                 raise RowRefusedError(f"MariaDB/MySQL: {why.args[-1]}") from None
             if code in (1906, 3105):
                 raise Refused(f"MariaDB/MySQL: {why.args[-1]}; name the column that it is made of.") from None
-            if code in (1406, 1265):
-                raise Refused("the column is too narrow for the new strings; widen it first.") from None
             if code in (1142, 1143, 1044, 1290, 1792, 1836, 1114, 1021):
                 raise BatchRefused(f"MariaDB/MySQL: {why.args[-1]}") from None
             raise mysql_errors.of_query(why) from None
@@ -290,39 +288,3 @@ def _each_alone(cursor: Any, names: Names, swaps: Sequence[Swap]) -> frozenset[K
 
 def _text(value: object) -> str:
     return (as_bytes(value) or b"").decode("utf-8", "replace")
-
-
-def _obstacles(rows: Rows, names: Names, schema: str | None, table: str) -> Iterator[Obstacle]:
-    """``rows`` asks the server; what it does not let this account see is not said."""
-    here = (table, schema)
-    yield from obstacles.each(
-        rows,
-        obstacles.GENERATED,
-        "SELECT generation_expression FROM information_schema.columns WHERE generation_expression <> ''"
-        " AND table_name = %s AND table_schema = COALESCE(%s, DATABASE()) AND column_name = %s",
-        (*here, names.column.strip('`"')),
-        stops=True,
-    )
-    yield from obstacles.each(
-        rows,
-        obstacles.TRIGGERS,
-        "SELECT trigger_name FROM information_schema.triggers WHERE event_manipulation = 'UPDATE'"
-        " AND event_object_table = %s AND event_object_schema = COALESCE(%s, DATABASE())",
-        here,
-    )
-    found = obstacles.asked(
-        rows,
-        "SELECT check_clause FROM information_schema.check_constraints"
-        " WHERE table_name = %s AND constraint_schema = COALESCE(%s, DATABASE())",
-        here,
-    )
-    yield from obstacles.said(obstacles.CHECKS, [one for one in found if names.column.strip('`"') in one])
-    yield from obstacles.each(
-        rows,
-        obstacles.VIEWS,
-        "SELECT table_name FROM information_schema.views"
-        " WHERE INSTR(view_definition, CONCAT('`', %s, '`')) AND table_schema = COALESCE(%s, DATABASE())",
-        here,
-    )
-    if obstacles.asked(rows, "SELECT 1 FROM DUAL WHERE @@global.read_only", ()):
-        yield Obstacle("the server is set to read_only: is it a replica? Only some accounts may write there")

@@ -13,9 +13,21 @@ from mailauth.errors import BatchRefused, CannotObserve, Refused
 from mailauth.stores.swaps import Names, Obstacle
 
 Rows = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
-TRIGGERS = "triggers run on each UPDATE ({}): a row whose new string they refuse or change keeps its old one"
+TRIGGERS = (
+    "triggers run on each UPDATE ({}): a row whose new string they refuse or change keeps its old one; if"
+    " they copy rows elsewhere (a history, an audit log), old strings stay readable there"
+)
 CHECKS = "CHECK constraints hold for the column ({}): a row whose new string they refuse keeps its old one"
 VIEWS = "views read the table ({}): does whoever reads them understand the new strings?"
+UNIQUE = (
+    "the column is part of a UNIQUE constraint or index ({}): if another row has the same new string there,"
+    " or the same part of it, a row keeps its old one"
+)
+REFERENCES = "foreign keys include the column ({}): a row whose new string they refuse keeps its old one"
+MADE_OF_IT = (
+    "columns are generated from the column ({}): if one of them cannot hold what it becomes, the row keeps"
+    " its old string"
+)
 GENERATED = "the column is generated ({}): name the column that it is made of, with --url and --rows-query"
 _NAMED = 5
 

@@ -13,6 +13,7 @@ from mailauth.stores.pgsql_obstacles import BASE
 from mailauth.stores.refusal import first_line
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
+    NARROW,
     REFUSED_BY_TRIGGER,
     Key,
     LockedError,
@@ -96,6 +97,15 @@ class Pgsql:
         )
         if kind == "v":
             raise Refused(f"{table}: is a view{self._reads(table)}; name its table with --rows-query.")
+        if kind == "m":
+            of = self._reads(table)
+            raise Refused(f"{table}: is a materialized view{of}; name its table with --rows-query.")
+        if kind == "f":
+            raise Refused(
+                f"{table}: is a foreign table{self._server_of(table)}, which has no key here, so its"
+                " rows cannot be changed one by one: run the migration on the database that keeps it,"
+                " with --url and --rows-query."
+            )
         if kind == "p":
             self.version = _VERSION_OF_PARTS  # each part has places of its own
         elif children:
@@ -118,6 +128,16 @@ class Pgsql:
             (view,),
         )
         return f" of {', '.join(str(row[0]) for row in found)}" if found else ""
+
+    def _server_of(self, table: str) -> str:
+        found = self.rows(
+            "SELECT s.srvname, (SELECT string_agg(o, ' ') FROM unnest(s.srvoptions) o"
+            " WHERE split_part(o, '=', 1) IN ('host', 'port', 'dbname'))"
+            " FROM pg_foreign_table t JOIN pg_foreign_server s ON s.oid = t.ftserver"
+            " WHERE t.ftrelid = %s::regclass",
+            (table,),
+        )
+        return "".join(f" of the server {row[0]}{f' ({row[1]})' if row[1] else ''}" for row in found)
 
     def unsortable(self, names: Names) -> str:
         pairs = zip(names.keys, self._types, strict=True)
@@ -295,7 +315,7 @@ class Pgsql:
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             raise LockedError from None
         except psycopg.errors.StringDataRightTruncation:
-            raise Refused("the column is too narrow for the new strings; widen it first.") from None
+            raise RowRefusedError(f"PostgreSQL: {NARROW}") from None
         except psycopg.errors.RaiseException:
             raise RowRefusedError(f"PostgreSQL: {REFUSED_BY_TRIGGER}") from None
         except psycopg.errors.IntegrityError as why:

@@ -149,6 +149,15 @@ def _obstacles(rows: Rows, names: Names, path: Path) -> Iterator[Obstacle]:
         " AND sql LIKE '%update%'",
         (table,),
     )
+    column = names.column.strip('`"')
+    yield from obstacles.each(
+        rows,
+        obstacles.UNIQUE,
+        "SELECT DISTINCT l.name FROM pragma_index_list(?) l LEFT JOIN pragma_index_xinfo(l.name) x"
+        " LEFT JOIN sqlite_master m ON m.type = 'index' AND m.name = l.name WHERE l.[unique]"
+        " AND l.origin <> 'pk' AND (x.name = ? COLLATE NOCASE OR m.sql LIKE '%(%' || ? || '%')",
+        (table, column, column),
+    )
     yield from obstacles.each(
         rows,
         obstacles.CHECKS,

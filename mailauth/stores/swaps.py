@@ -148,6 +148,7 @@ KEPT_OLD = (
     " the change"
 )
 MADE_OTHER = "the store holds another string than was written (a trigger, the column's type, another writer)"
+NARROW = "a column is too narrow: this one, one that is generated from it, or one that a trigger fills"
 REFUSED_BY_TRIGGER = "a trigger of the table refuses the new string"  # its own words may hold the string
 
 
@@ -229,6 +230,11 @@ class Names:
     table: str
     column: str
     keys: tuple[str, ...]
+
+    @property
+    def in_key(self) -> bool:
+        """Whether the column is part of the key: a row that is changed could not be found again by it."""
+        return self.column.strip('`"').lower() in (key.strip('`"').lower() for key in self.keys)
 
 
 def key_of(values: Sequence[Any]) -> Key:

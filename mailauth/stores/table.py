@@ -103,6 +103,12 @@ class SqlTable:
 
     @naming
     def unsortable(self) -> str:
+        if self.names.in_key:
+            return (
+                f"{self.names.table}: {self.names.column} is part of its primary key, so a row that was"
+                " changed cannot be found again, and undo could not restore it: give the table a key without"
+                " that column"
+            )
         columns = self.engine.unsortable(self.names)
         if not columns:
             return ""
