@@ -2,6 +2,7 @@
 
 import imaplib
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -251,3 +252,23 @@ def test_a_service_that_is_not_started_is_named(on_login: Make, dovecot_version:
     assert "AUTH017" in told.stdout, told.stdout + found.lab.log()
     assert "mailauth's own on-login is enabled, and its service does not answer" in told.stdout
     assert "mailauth migrate on-login serve" in told.stdout
+
+
+def test_a_service_killed_with_reports_on_their_way_hears_of_logins_again(on_login: Make) -> None:
+    """2.4's pause before it connects again doubled with each report: 204 s after 12, and until a reload."""
+    found = on_login("2.4.1", "passwd-file", old_users(USERS))
+    found.enable()
+    found.start()
+    assert found.lab.login("u0", secret(0)).ok
+    found.wait(Rehashed.MIGRATED, 1)
+    assert found.service
+    found.service.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(USERS // 2) as clients:
+        assert all(clients.map(lambda n: found.lab.login(f"u{n}", secret(n)).ok, range(1, 1 + USERS // 2)))
+    found.stop(signal.SIGKILL)
+    found.start()
+    end = time.monotonic() + 60
+    while not found.totals()[Rehashed.MIGRATED] > 1:
+        assert time.monotonic() < end, found.lab.log()
+        assert found.lab.login("u20", secret(20)).ok
+        time.sleep(0.5)
