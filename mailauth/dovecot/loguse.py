@@ -7,7 +7,7 @@ from mailauth.dovecot.messages_processes import ENDS
 _GRAVE = (b": Error: ", b": Fatal: ", b": Panic: ")
 _COMMON = (
     *(b"auth", b"Auth", b"master: ", b"login failure", b"user+IP", b"proxying to", b"starting up", b"SIGHUP"),
-    *(b"haproxy: ", b"Login: user=", b"Logged in: user="),
+    *(b"haproxy: ", b"Login: user=", b"Logged in: user=", b"user=<>"),
     *(b"(" + words for words in ENDS if b"auth" not in words),
 )
 WORDS = (*_COMMON, *_GRAVE)

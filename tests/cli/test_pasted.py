@@ -89,6 +89,7 @@ def test_a_line_is_pasted_as_printed(
     with lab(dovecot_version, kind, users) as one:
         assert isinstance(one.store, SqlStore)
         folder = programs(tmp_path, one.store)
+        (folder / "argv").touch()
         for user, code in (("alice", "HASH007"), ("bob@example.org", "HASH005"), ("carol", "USER002")):
             told = mailauth("diagnose", user, "--pid", str(one.master_pid)).stdout
             assert code in told, told
