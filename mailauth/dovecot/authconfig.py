@@ -78,7 +78,7 @@ class StaticSource:
 Source = SqlSource | FileSource | StaticSource
 
 _WITH_MAIL = frozenset({"imap", "pop3", "lmtp", "submission", "sieve"})
-_PROXY = re.compile(r"(?:'[^']*'|\b\d+)\s+(?:AS\s+)?[`\"]?proxy\b", re.IGNORECASE)  # a value of its own
+_PROXY = re.compile(r"(?:'[^']*'|\b[0-9]+)\s+(?:AS\s+)?[`\"]?proxy\b", re.IGNORECASE)  # a value of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,9 @@ def _verified(kind: str, digest: str, found: bytes, signed: tuple[bytes, bytes],
             one, other = (int.from_bytes(part) for part in (signature[:half], signature[half:]))
             public.verify(utils.encode_dss_signature(one, other), message, ec.ECDSA(method))
         else:
-            raise CannotObserve(f"the key {file} is of another kind than its algorithm; a login shows more.")
+            raise CannotObserve(
+                f"the key {file} does not fit its algorithm; a login shows what Dovecot makes of it."
+            )
     except exceptions.InvalidSignature:
         return False
     return True

@@ -279,7 +279,7 @@ def _said(question: Asking) -> HttpSaid:
     except ssl.SSLCertVerificationError as why:
         return HttpSaid(problem=f"its certificate is refused: {why.verify_message}")
     except ssl.SSLError:
-        return HttpSaid(problem="no TLS comes about with it")
+        return HttpSaid(problem="the TLS handshake with it fails")
     except (http_client.HTTPException, UnicodeError):
         return HttpSaid(problem="what it answers is no HTTP")
     except OSError as why:

@@ -64,6 +64,10 @@ def _place(host: Host) -> str:
     return at_server("{name}", host)
 
 
+def _client(host: Host) -> tuple[str, ...]:
+    return ()  # {mark}: the program that the database's administrator gives statements to
+
+
 def _declared(place: Place, escape: Escape) -> str:
     return f"{mark} {{escape(place.table)}}"  # {mark}: the query for a column's type, as password
 
@@ -125,6 +129,8 @@ DATABASE = Database(
     updating=Updating(mark="?"),
     table=Table,
     schema=SchemaQueries(declared=_declared, columns=_columns, named_columns="{mark}"),
+    client=_client,
+    without_blanks="{mark}",
 )
 '''
 
