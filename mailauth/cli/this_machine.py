@@ -108,6 +108,7 @@ def _is_ours(one: Runs, master: int, file: str) -> bool:
 def _beside(found: Sequence[Runs]) -> Iterator[str]:
     for one in found[:_OTHERS]:
         where = f"in the container {one.container}" if one.container else f"here, process {one.pid}"
+        where += f" of user {one.user}" if one.user is not None else ""
         of = f", with {visible(one.config, _WIDTH)}" if one.config else ""
         yield f"Another Dovecot runs {where}{of}: add {shlex.join(one.option)}."
     if rest := found[_OTHERS:]:
@@ -115,6 +116,10 @@ def _beside(found: Sequence[Runs]) -> Iterator[str]:
 
 
 def _ask(found: Sequence[Runs]) -> str:
+    """Of none that another user has started, who would be given the password that is typed."""
+    found = [one for one in found if one.user is None]
+    if not found:
+        return _ANY_USER
     return shlex.join(["mailauth", "diagnose", *found[0].option, "USER"])
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailauth import digits, private
-from mailauth.dovecot import entering, processes
+from mailauth.dovecot import entering, processes, rights
 from mailauth.dovecot.processes import named, parent
 from mailauth.dovecot.programs import PATH, talk
 from mailauth.errors import CannotObserve, UsageError
@@ -68,7 +68,7 @@ def dovecot_in(name: str) -> int:
 
 def offer() -> str:
     """Where a Dovecot runs in exactly one container, and none beside: what to add.  "" otherwise."""
-    found = every()
+    found = [one for one in every() if one.user is None]
     name = found[0].container if len(found) == 1 else ""
     return f"a Dovecot runs in the container {name}: add --container {name}" if name else ""
 
@@ -77,13 +77,16 @@ def offer() -> str:
 class Runs:
     """A process that looks like a Dovecot's master: its file as it was named, and where it is.
 
-    ``option``: what names it to mailauth.  ``apart``: it has another root; None: not seen.
+    ``option``: what names it to mailauth.  ``apart``: it has another root; None: not seen.  ``user``: whose
+    it is, where that is neither root nor the caller, nor has root named its container: who types a password
+    for it gives it to that user.
     """
 
     pid: int
     config: str
     apart: bool | None
     container: str
+    user: int | None = None
 
     @property
     def option(self) -> tuple[str, str]:
@@ -97,10 +100,13 @@ def every() -> list[Runs]:
         with suppress(OSError):
             words = [word.decode("utf-8", "replace") for word in processes.command(pid)]
             config = words[words.index("-c") + 1] if "-c" in words[:-1] else ""
-            found.append((pid, config, _apart(pid)))
-    names = [_group_of(pid) if apart else "" for pid, _, apart in found]
+            found.append((pid, config, _apart(pid), rights.of_pid(pid).uid))
+    names = [_group_of(pid) if apart else "" for pid, _, apart, _ in found]
+    single = [name if names.count(name) == 1 else "" for name in names]
+    ours = (0, os.geteuid())
     return [
-        Runs(*one, name if names.count(name) == 1 else "") for one, name in zip(found, names, strict=True)
+        Runs(pid, config, apart, name, None if name or user in ours else user)
+        for (pid, config, apart, user), name in zip(found, single, strict=True)
     ]
 
 

@@ -1,11 +1,20 @@
 """``mailauth`` alone: what is on this machine, and the next command; by the Dovecot that is installed."""
 
+import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pytest
+
+from mailauth.cli import this_machine
 from mailauth.cli.this_machine import about
+from mailauth.dovecot import containers
 from mailauth.dovecot.doveadm import Installation
 from mailauth.hashes import Password, generate
 from mailauth.lab import Lab
@@ -60,6 +69,26 @@ def test_others_that_run_beside_it(lab: Callable[..., Lab]) -> None:
         assert not any(f"--pid {one.master_pid}." in line for line in beside)
         done = mailauth("diagnose", "bob", "--pid", str(two.master_pid))
         assert "HASH029" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts another user's process")
+def test_what_an_ordinary_user_calls_dovecot_is_not_proposed() -> None:
+    """Who types a password for it gives it to that user."""
+    with TemporaryDirectory(prefix="mailauth-common-") as folder:
+        Path(folder).chmod(0o755)
+        program = shutil.copy(shutil.which("sleep") or "", f"{folder}/dovecot")
+        with subprocess.Popen([*ORDINARY, program, "600"], cwd="/") as one:
+            try:
+                deadline = time.monotonic() + 60
+                while not (found := [each for each in containers.every() if each.pid == one.pid]):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                [line] = this_machine._beside(found)
+                assert f"process {one.pid} of user 65534" in line
+                assert this_machine._ask(found) == "mailauth diagnose USER"
+                assert "--pid" in this_machine._ask([replace(found[0], user=None), *found])
+            finally:
+                one.kill()
 
 
 def test_an_ordinary_user_reads_what_could_not_be_read(tmp_path: Path) -> None:
