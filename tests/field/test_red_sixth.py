@@ -1,6 +1,7 @@
 """What a sixth look found: chains in which a server fails, renamed users, logged failures, words of SQL."""
 
 import imaplib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,14 @@ def ruled(part: Part, *rules: tuple[str, str]) -> Part:
     old = "".join(f"\n  {name} = {value}" for name, value in rules)
     new = "".join(f"  {name} = {value}\n" for name, value in rules)
     return Part(part.old + old, part.new.removesuffix("}\n") + new + "}\n", part.files)
+
+
+def until_taken(one: Rig) -> None:
+    """Dovecot looks at a passwd-file once a second at most."""
+    end = time.monotonic() + 30
+    while not one.login(USER, SECRET.encode()).ok:
+        assert time.monotonic() < end, one.log()
+        time.sleep(0.2)
 
 
 _RULES = ("return", "return-ok", "return-fail", "continue-ok")
@@ -61,6 +70,7 @@ def test_one_logged_mismatch_is_not_nothing(rig: MakeRig, version: str) -> None:
     record_of(version, "passwd-file", "a logged mismatch, and no password given", heads(told))
     assert "PASS001" in said(one, "--password-stdin")
     one.write("users", f"{USER}:{GOOD}\n")
+    until_taken(one)
     with session(one):
         pass
     assert "Nothing found" in said(one, status=0)
@@ -111,6 +121,7 @@ def test_a_line_that_neither_passdb_nor_userdb_takes(rig: MakeRig, version: str)
     assert "its gid '0' is root's, which can have no mail" in told
     record_of(version, "passwd-file", "root's gid in a file of passdb and userdb", heads(told))
     one.edit("users", ":5000:0:", ":5000:5000:")
+    until_taken(one)
     with session(one):
         pass
     assert codes(one) == {}
