@@ -38,7 +38,8 @@ class Table:
 
     def begun(self, **more: str) -> "subprocess.Popen[bytes]":
         slow = ("--batch", "2", "--rate", "30")
-        argv = [sys.executable, "-m", "mailauth", *self.words(*slow)]
+        # where the tests run under nohup, SIGHUP is ignored, and would be by the child
+        argv = ["env", "--default-signal=HUP", sys.executable, "-m", "mailauth", *self.words(*slow)]
         argv = ["sh", "-c", _TERMINAL, "sh", *argv] if more else argv
         environment = {**os.environ, **more, "MAILAUTH_STATE": str(self.state)}
         out = subprocess.DEVNULL
