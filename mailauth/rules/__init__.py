@@ -129,6 +129,7 @@ _FILES = (
     "db013_tls_with_the_database",
     "db014_settings_not_understood",
     "db015_cut_by_a_hash",
+    "db016_role_for_a_column",
     "ldap001_no_answer",
     "ldap002_several_entries",
     "ldap003_no_such_base",

@@ -35,7 +35,7 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
     "USER001",
     "No passdb knows the user",
     Severity.BLOCKS_LOGIN,
-    yields_to=("CONF015",),
+    yields_to=("CONF015", "DB016"),
     bears=Bears.UNKNOWN_USER,
     asks=Question.USER,
 )

@@ -235,3 +235,21 @@ def compared(query: str) -> str:
         case (name,):
             return name
     return ""
+
+
+# What stands before a value; behind anything else the word is the name of a column or of a result's field
+_BARE_USER = re.compile(
+    r"(?:^|[,(=<>|+]|\b(?:SELECT|DISTINCT|WHERE|AND|OR|NOT|LIKE|ILIKE|IN|BY|ON))\s*\buser\b(?!\s*[.(])",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
+
+
+def bare_user(query: str) -> tuple[bool, bool]:
+    """Whether the word user, as PostgreSQL's role, is selected; and whether a condition has it."""
+    text = VARIABLE.sub(lambda found: "x" * len(found[0]), blanked(query))
+    text = _QUOTED.sub(lambda found: "x" * len(found[0]), text).strip()
+    start = next((at for word, at in _top_level(text) if word in ("FROM", "WHERE")), len(text))
+    condition = re.search(r"\bWHERE\b", text[start:], re.IGNORECASE)
+    rest = text[start + condition.start() :] if condition else ""
+    return _BARE_USER.search(text[:start]) is not None, _BARE_USER.search(rest) is not None
