@@ -79,9 +79,14 @@ class EntryChange:
         return ""
 
     def sweep(self) -> None:
-        """Remove what a killed mailauth left beside a passwd-file.  Raises Refused."""
-        if isinstance(self.passdb.source, FileSource):
-            path, _ = passwd_file.place(self.passdb.source, self._fill)
+        """Remove what a killed mailauth left beside a file, or half written in SQLite.  Raises Refused."""
+        source = self.passdb.source
+        if isinstance(source, SqlSource):
+            environment.take_on(self.config.tree)
+            sql.prepare(source)
+            self.target.dovecot.inside(lambda: sql_change.settle(source))
+        if isinstance(source, FileSource):
+            path, _ = passwd_file.place(source, self._fill)
 
             def alone() -> None:
                 with replace.opened(Path(path)) as found, replace.locked(found):

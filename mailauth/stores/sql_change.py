@@ -44,6 +44,20 @@ def change(
     raise Refused(f"{down}; nothing was changed.")
 
 
+def settle(source: SqlSource) -> None:
+    """Have a file put back what a killed writer left half written, which no reader may.  Raises Refused.
+
+    SQLite does so as whoever may write begins: its documentation, "Hot Rollback Journals".
+    """
+    database = DATABASES[source.driver]
+    for host in source.hosts if database.is_file else ():
+        try:
+            with database.change(host):
+                pass
+        except (ServerDownError, NotChangedError) as why:
+            raise Refused(f"{database.place(host)}: {why}; nothing was changed.") from None
+
+
 def forbidden(source: SqlSource, select: PlainSelect) -> str:
     """That the account may not write the column, and the right that it lacks; "" where it may, or none says.
 

@@ -45,10 +45,24 @@ ending = apply.apply(ready)
 print(ending.state.value, ending.interrupted, flush=True)
 """
 
+UNDO = """
+import sys
+from mailauth.dovecot.doveadm import at_pid
+from mailauth.fix import apply
+name, pid = sys.argv[1:]
+dovecot = at_pid(int(pid), None)
+print("ready", flush=True)
+print(apply.undo(name, dovecot).state.value, flush=True)
+"""
+
 
 def start(lab: Lab) -> subprocess.Popen[str]:
+    return begun(CHILD, str(lab.master_pid), str(lab.config), str(lab.settings_file))
+
+
+def begun(*script: str) -> subprocess.Popen[str]:
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(lab.master_pid), str(lab.config), str(lab.settings_file)],
+        [sys.executable, "-c", *script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -125,6 +139,60 @@ def end(one: Lab, child: subprocess.Popen[str], *, killed: bool, number: int) ->
     elif applied := [each for each in journal.journals() if each.state is FixState.APPLIED]:
         assert apply.undo(applied[-1].id, at_pid(one.master_pid, None)).clean
     return bool(left) or out.startswith("rolled back")
+
+
+@pytest.mark.usefixtures("fix")
+def test_an_undo_that_is_killed(lab: Labs, dovecot_version: str) -> None:
+    """At seeded moments: the next one says what stands, and ends it."""
+    seeded = random.Random(f"undo {dovecot_version}")  # noqa: S311 - which moments, again the same
+    kind = "passwd-file" if dovecot_version.startswith("2.4") else "sqlite"
+    with lab(dovecot_version, kind, {"alice": CUT, "bob": GOOD}, settings="auth_debug = no\n") as one:
+        before = config_of(one)
+        longest = 0.3
+        for _ in range(int(os.environ.get("MAILAUTH_MOMENTS", "3"))):
+            out, err = start(one).communicate(timeout=120)
+            assert out == "applied False\n", err
+            (made,) = [each for each in journal.journals() if each.state is FixState.APPLIED]
+            child = begun(UNDO, made.id, str(one.master_pid))
+            began = time.monotonic()
+            time.sleep(seeded.uniform(0.0, longest))
+            child.kill()
+            child.communicate(timeout=60)
+            longest = max(longest, min(time.monotonic() - began, 2.0))
+            (now,) = [each for each in journal.journals() if each.id == made.id]
+            if now.state is not FixState.UNDONE:
+                done = apply.undo(made.id, at_pid(one.master_pid, None))
+                assert done.state is FixState.UNDONE, [(step.what, step.ok, step.said) for step in done.steps]
+            as_it_was(one, before)
+
+
+_HALF_WRITTEN = """
+import os, signal, sqlite3, sys
+link = sqlite3.connect(sys.argv[1], isolation_level=None)
+link.execute("PRAGMA cache_size = 1")
+link.execute("BEGIN")
+link.execute("CREATE TABLE more (text)")
+for _ in range(500):
+    link.execute("UPDATE users SET password = 'half'")
+    link.execute("INSERT INTO more VALUES (zeroblob(4000))")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.usefixtures("fix")
+def test_an_undo_after_one_that_was_killed_as_sqlite_wrote(lab: Labs, dovecot_version: str) -> None:
+    """What is half written has a journal that only who may write puts back."""
+    with lab(dovecot_version, "sqlite", {"alice": CUT, "bob": GOOD}, settings="auth_debug = no\n") as one:
+        before = config_of(one)
+        out, err = start(one).communicate(timeout=120)
+        assert out == "applied False\n", err
+        (made,) = [each for each in journal.journals() if each.state is FixState.APPLIED]
+        place = next(iter(one.folder.rglob("users.sqlite")))
+        subprocess.run([sys.executable, "-c", _HALF_WRITTEN, str(place)], check=False)
+        assert place.with_name(f"{place.name}-journal").stat().st_size
+        done = apply.undo(made.id, at_pid(one.master_pid, None))
+        assert done.state is FixState.UNDONE, [(step.what, step.ok, step.said) for step in done.steps]
+        as_it_was(one, before)
 
 
 def test_a_killed_fix_is_named_by_the_next(fix: Fix, lab: Labs) -> None:
