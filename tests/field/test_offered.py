@@ -33,12 +33,12 @@ with container(Path(sys.argv[1])):
     ran = subprocess.run([*mailauth, "diagnose", sys.argv[3]], capture_output=True, text=True)
     print("STOPPED", *(ran.stdout + ran.stderr).split())
     ran = subprocess.run(mailauth, capture_output=True, text=True)
-    print("ALONE", *ran.stdout.partition("Usage")[0].split())
+    print("ALONE", *ran.stdout.partition("All commands")[0].split())
     subprocess.run(["mount", "--bind", "/dev/null", "/usr/bin/doveconf"], check=True)
     ran = subprocess.run([*mailauth, "diagnose", sys.argv[3]], capture_output=True, text=True)
     print("ABSENT", *(ran.stdout + ran.stderr).split())
     ran = subprocess.run(mailauth, capture_output=True, text=True)
-    print("ELSEWHERE", *ran.stdout.partition("Usage")[0].split())
+    print("ELSEWHERE", *ran.stdout.partition("All commands")[0].split())
     name = containers.offer().rpartition("--container ")[2]
     words = ["check", "server", "--timeout", "2m", "--container", name]
     ran = subprocess.run([*mailauth, *words], capture_output=True, text=True)
@@ -46,7 +46,7 @@ with container(Path(sys.argv[1])):
     with container(Path(sys.argv[2])):
         print("TWO", repr(containers.offer()))
         ran = subprocess.run(mailauth, capture_output=True, text=True)
-        print("BOTH", *ran.stdout.partition("Usage")[0].split())
+        print("BOTH", *ran.stdout.partition("All commands")[0].split())
 print("NONE", repr(containers.offer()))
 """
 

@@ -147,7 +147,8 @@ def test_whatever_ends_the_command_the_setting_is_put_back(pages: HugePages, kin
         "from tests.memory.test_huge_pages import small\n"
         "trial(small(), huge_pages(), turns=1000, seconds=0.05)"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as running:
+    words = ["env", "--default-signal=HUP", sys.executable, "-c", code]  # under nohup it would be ignored
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as running:
         eventually(pages, ALWAYS)
         running.send_signal(kind)
         assert running.wait(60) != 0
