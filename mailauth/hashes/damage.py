@@ -83,7 +83,7 @@ def _classify(text: bytes, parsed: Hash | Flaw, reader: Reader, password: Passwo
         return Kind.BRACES, "the password itself is between the braces", "PLAIN"
     if password is not None and password.text and password.text in (text, payload) and not named:
         return Kind.PLAINTEXT, "the password itself is stored, where a hash is expected", ""
-    if notation.encoded(payload) and (said := _Look(reader, None).at(text)):
+    if not _unpacked(parsed) and notation.encoded(payload) and (said := _Look(reader, None).at(text)):
         return said  # whatever this scheme makes of these digits
     if isinstance(parsed, Hash):
         return (
@@ -186,6 +186,13 @@ def _shortened(parsed: Hash, password: Password | None, user: str) -> Said | Non
     return Kind.CUT, f"probably cut off: {odd}", ""
 
 
+def _unpacked(parsed: Hash | Flaw) -> bool:
+    """Whether Dovecot itself unpacks the hash: {ARGON2ID.B64} before base64 of a whole one."""
+    if not isinstance(parsed, Hash) or parsed.scheme.stores_password:
+        return False
+    return bool(parsed.encoding) and not parsed.scheme.default_encoding
+
+
 def _written(text: bytes) -> bytes | None:
     name, _, at = judge.split(text)
     return name if at else None
@@ -205,7 +212,7 @@ class _Look:
         parsed = judge.parse(text, default_scheme=None, dovecot=self._reader.dovecot, allow_weak=True)
         if isinstance(parsed, Hash) and name is not None:
             hidden = parsed.scheme.stores_password and damage_forms.looks_hashed(payload)
-            if not hidden and not notation.encoded(payload):
+            if not hidden and (_unpacked(parsed) or not notation.encoded(payload)):
                 return None
         if not payload.strip():
             return Kind.EMPTY, "nothing follows the scheme" if name else "nothing is stored", ""

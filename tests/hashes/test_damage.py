@@ -216,6 +216,18 @@ def test_sound_strings_have_no_damage(stored: str) -> None:
         assert look(stored, dovecot, "CRYPT") is None
 
 
+@pytest.mark.parametrize("stored", [ARGON2, BCRYPT, SHA512_CRYPT, PBKDF2])
+def test_a_hash_that_dovecot_itself_unpacks_is_sound(stored: str) -> None:
+    """With .B64 or .HEX behind the scheme's name; without, the digits are in the hash's place."""
+    name, hashed = stored[1:].split("}")
+    for suffix, packed in (
+        ("B64", base64.b64encode(hashed.encode()).decode()),
+        ("HEX", hashed.encode().hex()),
+    ):
+        assert look(f"{{{name}.{suffix}}}{packed}", V24, "CRYPT") is None
+        assert look(f"{{{name}}}{packed}", V24, "CRYPT") is not None
+
+
 def test_a_locked_account_is_no_plaintext() -> None:
     for stored in ("!", "!!", "*", "*LK*", "x", "!$6$abc"):
         found = look(stored, V23, "CRYPT")
