@@ -4,7 +4,7 @@
 
 As root.  The source is Debian testing's package of dovecot, by apt-get, which checks it; where the mirror has
 no more than its upstream tarball, that alone.  Built is auth and what it is made of, once as it is, once with
-the patch (four minutes on two cores); each then runs as the auth of the Dovecot of testing that the lab has
+the patch; each then runs as the auth of the Dovecot of testing that the lab has
 unpacked, with its libsodium.  FOLDER keeps the build for the next run.  bench/results/upstream-patch.json
 """
 
