@@ -149,7 +149,7 @@ def words_of(fields: Fields, hidden: bytes) -> str:
 
 
 def _shown(words: str, hidden: bytes) -> str:
-    raw = words.encode("utf-8", "surrogateescape")
+    raw = words.encode("utf-8", "surrogatepass")  # JSON may have half of a character
     return "its words have the token in them" if hidden and hidden in raw else words[:_SHOWN]
 
 

@@ -165,6 +165,8 @@ def _key(path: str) -> str:
             return "\n" + file.read(_MOST_KEY).decode("utf-8", "replace")
     except OSError as why:
         return f"{why.strerror}\n"
+    except ValueError:  # the token's kid has a NUL, or half of a character
+        return "no file can have this name\n"
 
 
 def _by_endpoints(
