@@ -14,9 +14,10 @@ import os
 import platform
 import re
 import resource
+import signal
 import struct
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,21 @@ def hide() -> None:
     call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+@contextmanager
+def becoming() -> Iterator[None]:
+    """Who changes its user inside is hidden before that user's signals are heard.
+
+    The kernel shows a process again that changes its user (fs.suid_dumpable), and a core of it, which
+    systemd-coredump lets that user read, would have what was in our memory.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+        hide()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def die_with_parent() -> None:
     """To be called after the last change of rights: the kernel forgets it with that."""
     call("prctl", _PR_SET_PDEATHSIG, 9, 0, 0, 0)
@@ -108,11 +124,12 @@ def adopt() -> None:
 
 def become(uid: int, gid: int, groups: list[int] | None) -> None:
     """That user, with the capabilities kept for ``bound``; ``groups`` None: they may not be changed."""
-    call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
-    if groups is not None:
-        os.setgroups(groups)
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
+    with becoming():
+        call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        if groups is not None:
+            os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
 
 
 def bound(bounding: int, permitted: int) -> None:

@@ -53,9 +53,10 @@ class Identity:
 
     def assume(self) -> None:
         """Become that user, for good."""
-        os.setgroups(self.groups)
-        os.setresgid(self.gid, self.gid, self.gid)
-        os.setresuid(self.uid, self.uid, self.uid)
+        with confining.becoming():
+            os.setgroups(self.groups)
+            os.setresgid(self.gid, self.gid, self.gid)
+            os.setresuid(self.uid, self.uid, self.uid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
-from mailauth.dovecot import children
+from mailauth.dovecot import children, confining
 from mailauth.dovecot.conf import words
 from mailauth.errors import CannotObserve
 from mailauth.evidence import MailAccess, NotApplicable, UserdbAnswer
@@ -15,6 +15,7 @@ from mailauth.evidence.userdb import ClosedFolder
 from mailauth.probes import accounts
 from mailauth.probes.scene import Scene
 
+_SECONDS = 30.0  # that user can stop the child
 _Walked = tuple[bool, tuple[ClosedFolder, ...]]
 
 
@@ -48,9 +49,13 @@ def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> _Walked:
         held = list(_held(path, stack))
 
         def walked() -> _Walked:
-            os.setgroups(groups)
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
+            with confining.becoming():
+                os.setgroups(groups)
+                os.setresgid(gid, gid, gid)
+                os.setresuid(uid, uid, uid)
+            confining.write_nothing()
+            confining.lessen()
+            confining.die_with_parent()
             exists, closed = _walk(path)
             if not closed or closed[0].needs != "enter":
                 return exists, closed
@@ -59,7 +64,7 @@ def _as_user(path: str, uid: int, gid: int, groups: list[int]) -> _Walked:
 
         try:
             kept = [descriptor for _, descriptor in held]
-            return cast(_Walked, children.ask(walked, _Walked, kept=kept))
+            return cast(_Walked, children.ask(walked, _Walked, seconds=_SECONDS, kept=kept))
         except (OSError, RuntimeError, CannotObserve):
             raise CannotObserve(f"{path}: cannot be tried as uid {uid}.") from None
 
