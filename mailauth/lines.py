@@ -3,9 +3,11 @@
 Who may write a line into a log or a file may write one of a gigabyte, or pack it into a few kilobytes.
 """
 
+import errno
 import math
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 MOST = 1024 * 1024  # bytes of a line that are kept
@@ -39,3 +41,21 @@ def _rest(file: IO[bytes], until: float) -> int:
         if time.monotonic() > until:
             raise OutOfTime
     return size
+
+
+LARGEST = 4 * 1024 * 1024 * 1024  # bytes of a file of lines that is read from end to end, or copied
+
+
+def fit(size: int) -> None:
+    """Raises OSError for a file that is too large: whoever owns it can make it larger than the disk."""
+    if size > LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+
+def bounded(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same parts; the file may grow while it is copied.  Raises OSError."""
+    size = 0
+    for part in parts:
+        size += len(part)
+        fit(size)
+        yield part

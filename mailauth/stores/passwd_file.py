@@ -41,9 +41,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """
     if os.geteuid() != 0 or inroot.process_of(path) is not None:
         with inroot.opened(path) as file:
+            lines.fit(os.fstat(file.fileno()).st_size)
             yield file
         return
     with held(path) as ours, os.fdopen(os.dup(ours), "rb") as reader:
+        lines.fit(os.fstat(ours).st_size)
         yield reader
 
 

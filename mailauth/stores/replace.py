@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from mailauth import lines
 from mailauth.errors import Refused
 from mailauth.records import dataclass
 from mailauth.stores import lock_owner
@@ -75,6 +76,7 @@ def opened(path: Path, shown_as: str = "") -> Iterator[Place]:
     try:
         try:
             status = os.stat(real.name, dir_fd=folder, follow_symlinks=False)
+            lines.fit(status.st_size)
         except OSError as why:
             raise Refused(f"{shown}: cannot be changed ({why.strerror}).") from None
         if not stat.S_ISREG(status.st_mode):
@@ -218,7 +220,7 @@ def _written(folder: int, name: str, content: Iterable[bytes], shown: str) -> It
         try:
             with _refusing(shown):
                 with os.fdopen(new, "wb", _CHUNK, closefd=False) as file:
-                    file.writelines(content)
+                    file.writelines(lines.bounded(content))
                 os.fsync(new)
             yield temporary, new
         finally:

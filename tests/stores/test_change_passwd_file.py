@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mailauth.errors import Refused
-from mailauth.stores import change, replace
+from mailauth import lines
+from mailauth.errors import CannotObserve, Refused
+from mailauth.stores import change, passwd_file, replace
 from tests.cli.running import ROOT
 from tests.stores.test_change import NEW, OLD, OTHER
 
@@ -108,6 +109,22 @@ def test_no_regular_file(tmp_path: Path, kind: str) -> None:
         os.mkfifo(file)
     with pytest.raises(Refused, match=r"cannot be changed|no regular file"):
         write(file)
+
+
+def test_a_file_that_is_larger_than_the_disk(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner made it so: root copied it to the disk, as on-login did after each of that user's logins."""
+    before = users.stat()
+    os.truncate(users, lines.LARGEST + 1)
+    with pytest.raises(Refused, match="File too large"):
+        write(users)
+    with pytest.raises(CannotObserve, match="File too large"):
+        passwd_file.lookup(users, "nobody")
+    os.truncate(users, before.st_size)
+    monkeypatch.setattr(lines, "LARGEST", before.st_size)
+    with pytest.raises(Refused, match="File too large"):  # while it is copied
+        write(users, new=NEW + "x" * 100)
+    assert alone(users)
+    assert users.stat().st_size == before.st_size
 
 
 def test_another_programs_lock(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
