@@ -64,6 +64,9 @@ _MODES: dict[str, tuple[int | None, int | None]] = {  # of files, which Landlock
 }  # fmt: skip
 _RUN = {"execve": (59, 221), "execveat": (322, 281)}
 _MAP = {"mmap": (9, 222), "mprotect": (10, 226), "pkey_mprotect": (329, 288)}
+_SHARED = {  # with other processes, without a socket
+    "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
+}  # fmt: skip
 _CLONE, _CLONE3, _SOCKET = (56, 220), (435, 435), (41, 198)
 _CLONE_NEW = 0x7E020000  # CLONE_NEW*: namespaces
 _FAMILIES = (38, 40)  # AF_ALG, AF_VSOCK: the kernel's, and the hypervisor's
@@ -276,8 +279,8 @@ def be_alone() -> None:
 
 @cache
 def alone() -> bytes:
-    """The filter for a process that computes: no program, no socket; b"" where none is known."""
-    return filter_code(_REFUSED | _RUN | {"socket": _SOCKET, "socketpair": (53, 199)}, loads=True)
+    """For a process that computes: no program, no socket, no shared memory; b"" where none is known."""
+    return filter_code(_REFUSED | _RUN | _SHARED | {"socket": _SOCKET, "socketpair": (53, 199)}, loads=True)
 
 
 def filter_code(refused: Mapping[str, tuple[int | None, int | None]], *, loads: bool) -> bytes:

@@ -1,5 +1,7 @@
 """A Lua script that is run on demand can do no harm, and what it asks for in vain is known."""
 
+import ctypes
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -104,3 +106,24 @@ def test_it_ends() -> None:
     assert "not enough memory" in told.words
     with pytest.raises(CannotObserve):
         run("return 1, ('x'):rep(2000000)")
+
+
+def test_no_memory_and_no_queue_is_shared() -> None:
+    """Who breaks out of Lua itself has the password, and no way to hand it to another process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def tried() -> list[int]:
+        found = []
+        for call, words in (
+            ("shmget", (0, 4096, 0o1600)),
+            ("msgget", (0, 0o1600)),
+            ("semget", (0, 1, 0o1600)),
+        ):
+            ctypes.set_errno(0)
+            assert getattr(libc, call)(*words) == -1
+            found.append(ctypes.get_errno())
+        return found
+
+    kind = list[int]
+    refused = children.confined(tried, kind, cpu=5, seconds=60.0, memory=1 << 27)
+    assert refused == [errno.EPERM] * 3
