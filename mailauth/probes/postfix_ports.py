@@ -105,8 +105,9 @@ def _counts(here: int | str, pid: int) -> bool:
     """
     uids = (0, os.geteuid() if here == "self" else entering.rights(int(here)).uid)
     alike = _same(here, pid, "ns/net") and _same(here, pid, "ns/user")
+    roots = entering.rights(pid).uid in uids  # first: what is root's by then becomes no user's program
     program = Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
-    return alike and program == "master" and entering.rights(pid).uid in uids
+    return alike and roots and program == "master"
 
 
 def _same(one: int | str, other: int | str, what: str) -> bool:
