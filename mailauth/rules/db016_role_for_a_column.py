@@ -16,7 +16,7 @@ What to do
 
 from collections.abc import Iterator
 
-from mailauth.dovecot.authconfig import SqlSource
+from mailauth.dovecot.authconfig import Passdb, SqlSource, Userdb
 from mailauth.evidence import Configured
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.stores.query import bare_user
@@ -56,7 +56,8 @@ def _compares(in_condition: bool) -> str:
 def _queries(configured: Configured) -> Iterator[tuple[str, str, bool]]:
     """Who asks, where the query is set, and whether its condition has the word."""
     config = configured.config
-    for asker in (*config.passdbs, *config.userdbs):
+    askers: tuple[Passdb | Userdb, ...] = (*config.passdbs, *config.userdbs)
+    for asker in askers:
         source = asker.source
         if isinstance(source, SqlSource) and source.driver == "pgsql":
             selected, compared = bare_user(source.query)
