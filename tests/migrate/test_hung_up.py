@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.cli.running import ROOT, mailauth
 
-_ROWS = 30
+_ROWS = 60
 _HASH = "$2y$04$abcdefghijklmnopqrstuuJ1p3hPLyaXcWmX6QHVUkQXqzZPS9aLG"
 _TERMINAL = 'exec "$@" <"$TTY" >"$TTY" 2>&1'  # who leads a session, and opens a terminal, is hung up with it
 
@@ -37,7 +37,7 @@ class Table:
         return ("migrate", "apply", *where, "--prefix", "--apply", *more)
 
     def begun(self, **more: str) -> "subprocess.Popen[bytes]":
-        slow = ("--batch", "2", "--rate", "30")
+        slow = ("--batch", "2", "--rate", "12")
         # where the tests run under nohup, SIGHUP is ignored, and would be by the child
         argv = ["env", "--default-signal=HUP", sys.executable, "-m", "mailauth", *self.words(*slow)]
         argv = ["sh", "-c", _TERMINAL, "sh", *argv] if more else argv
