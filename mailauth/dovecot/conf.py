@@ -53,8 +53,18 @@ class Block:
     last: int = 0  # of its closing brace
 
     def find(self, name: str) -> Setting | None:
-        """The setting that counts: the last one of that name."""
-        return next((s for s in reversed(self.settings) if s.name == name), None)
+        """The setting that counts: the last one of that name, or in a block that is named as it begins.
+
+        2.4's doveconf prints auth_policy_server_url in auth_policy { }, however it was written, and before
+        that, up to 2.4.1, as if it were not set.  Measured on 2.4.1 and 2.4.5.
+        """
+        own = next((s for s in reversed(self.settings) if s.name == name), None)
+        for block in reversed(self.blocks):
+            if not block.name and name.startswith(f"{block.kind}_"):
+                inner = block.find(name.removeprefix(f"{block.kind}_"))
+                if inner and not (own and own.file == inner.file and own.line > inner.line):
+                    return inner
+        return own
 
     def get(self, name: str, default: str = "") -> str:
         found = self.find(name)

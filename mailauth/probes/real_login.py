@@ -105,10 +105,7 @@ def mechanism_of(scene: Scene) -> Mechanism:
 def without_login(scene: Scene, kind: type[Evidence]) -> NotApplicable:
     """No login was asked for.  Raises CannotObserve where only one shows what else has a say."""
     tree = scene.config.tree
-    if any(
-        tree.get("auth_policy_server_url") or one.get("server_url")
-        for one in (tree, *tree.all("auth_policy"))
-    ):
+    if tree.get("auth_policy_server_url"):
         raise CannotObserve(
             "auth_policy_server_url: a policy server has a say, and what it says shows only in a real login:"
             " mailauth diagnose --login -p USER"

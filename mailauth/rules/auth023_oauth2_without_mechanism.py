@@ -15,7 +15,6 @@ What to do
 """
 
 from mailauth.dovecot.authconfig import AuthConfig
-from mailauth.dovecot.conf import Block
 from mailauth.evidence import Configured, ServersBehind
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, both, remedy
@@ -78,7 +77,7 @@ def _nobody_takes(config: AuthConfig, offered: list[str]) -> tuple[str, Severity
     """What comes of it, where nothing takes the token that these mechanisms bring."""
     named = " and ".join(offered)
     if config.version.dialect == "2.4":
-        if _is_set(config.tree):
+        if config.tree.get("oauth2_introspection_mode"):
             return None
         says = (
             f"auth_mechanisms has {named.lower()}, and oauth2_introspection_mode is not set: the auth process"
@@ -91,9 +90,3 @@ def _nobody_takes(config: AuthConfig, offered: list[str]) -> tuple[str, Severity
         f"auth offers {named}, and no passdb takes tokens: clients that use these cannot log in.",
         Severity.RISK,
     )
-
-
-def _is_set(tree: Block) -> bool:
-    """Whether 2.4 has the setting without which it verifies no token."""
-    blocks = tree.all("oauth2")
-    return bool(tree.get("oauth2_introspection_mode") or any(one.get("introspection_mode") for one in blocks))
