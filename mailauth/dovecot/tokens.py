@@ -4,13 +4,13 @@ Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/db-oauth2.c (db_oauth2_process_field
 src/lib-oauth2/oauth2-request.c (oauth2_request_parse_json(), oauth2_request_continue()).
 """
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from mailauth import digits
+from mailauth.dovecot.json_objects import loaded
 from mailauth.dovecot.oauth2 import OAuth2
 from mailauth.errors import CannotObserve
 from mailauth.records import dataclass
@@ -65,30 +65,6 @@ class HttpSaid:
     problem: str = ""
 
 
-def loaded(data: bytes) -> dict[str, Any]:
-    """A JSON object; numbers as they are written, null as None.  Raises ValueError; CannotObserve for names
-    that stand twice.
-    """
-
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({name for name, _ in found}) != len(found):
-            raise CannotObserve("its JSON has a name twice, which Dovecot's versions take differently.")
-        return dict(found)
-
-    def constant(_: str) -> Any:
-        raise ValueError
-
-    try:
-        value = json.loads(
-            data, object_pairs_hook=pairs, parse_int=str, parse_float=str, parse_constant=constant
-        )
-    except RecursionError:
-        raise ValueError from None
-    if not isinstance(value, dict):
-        raise ValueError  # noqa: TRY004 - it is the text that is wrong
-    return value
-
-
 def scalar(value: Any, name: str) -> str | None:
     """As text; None for a list or an object.  Raises CannotObserve for null."""
     if value is None:
@@ -128,6 +104,8 @@ def of_response(set_so: OAuth2, what: str, said: HttpSaid, hidden: bytes) -> Tok
 
 def _of_fields(what: str, fields: Fields) -> TokenTold | None:
     for name, value in fields.items():
+        if value == "\0" and name.lower() in ("expires_in", "token_type"):
+            raise CannotObserve(f"its {name} is null, which ends 2.3's auth process.")
         if name.lower() == "expires_in" and (digits.number(value) is None or int(value) >= _MOST):
             return _fails(TokenFault.ENDPOINT, f"{what} answers with an expires_in that is no number")
         if name.lower() == "token_type" and value.lower() != "bearer":

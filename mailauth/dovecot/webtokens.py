@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mailauth import digits
+from mailauth.dovecot.json_objects import loaded
 from mailauth.dovecot.oauth2 import OAuth2
-from mailauth.dovecot.tokens import Fields, TokenFault, TokenTold, loaded, scalar
+from mailauth.dovecot.tokens import Fields, TokenFault, TokenTold, scalar
 from mailauth.errors import CannotObserve
 from mailauth.later import later
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from mailauth.clients.sasl import TOKENS
-from mailauth.dovecot import children, drivers, oauth2_settings, tokens, webtokens
+from mailauth.dovecot import children, drivers, environment, oauth2_settings, tokens, webtokens
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.oauth2 import LOCAL, OAuth2
 from mailauth.dovecot.tokens import Fields, HttpSaid, TokenFault, TokenTold
@@ -250,7 +250,8 @@ def _asked(
     import_now(http_client, ssl)
     children.prepare()
     made: Callable[[], HttpSaid] = partial(_said, question)
-    return scene.dovecot.inside(made, HttpSaid, identity=identity, seconds=_PATIENCE)
+    own = environment.given(scene.config.tree)  # SSL_CERT_FILE of whoever called us is nothing of Dovecot's
+    return scene.dovecot.inside(made, HttpSaid, identity=identity, environment=own, seconds=_PATIENCE)
 
 
 def _said(question: Asking) -> HttpSaid:
@@ -274,8 +275,7 @@ def _said(question: Asking) -> HttpSaid:
         elif question.bearer:
             headers["Authorization"] = f"Bearer {question.bearer}"
         link.request(question.method, path, question.body or None, headers)
-        answer = link.getresponse()
-        return HttpSaid(answer.status, answer.read(_MOST))
+        return _answered(link.getresponse())
     except TimeoutError:
         return HttpSaid(problem=_CLIENT_WAITS)
     except ssl.SSLCertVerificationError as why:
@@ -288,9 +288,21 @@ def _said(question: Asking) -> HttpSaid:
         return HttpSaid(problem=why.strerror or "it cannot be reached")
 
 
+def _answered(answer: "http_client.HTTPResponse") -> HttpSaid:
+    body = answer.read(_MOST + 1)
+    if len(body) > _MOST:
+        raise CannotObserve(f"the endpoint answers with more than {_MOST // 1024} KiB.")
+    return HttpSaid(answer.status, body)
+
+
 def _tls(question: Asking) -> "ssl.SSLContext":
+    """As strict as Dovecot: Python's own default for clients is stricter since 3.13."""
     file, folder = question.ca
-    context = ssl.create_default_context(cafile=file.removeprefix("<") or None, capath=folder or None)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if file or folder:
+        context.load_verify_locations(file.removeprefix("<") or None, folder or None)
+    else:
+        context.set_default_verify_paths()
     if question.any_certificate:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -1,6 +1,7 @@
 """An endpoint of OAuth2 that answers what a proof has it answer, and remembers how it was asked."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ class Endpoint:
     """``status`` and ``body`` of what comes next; ``asked``: method, path, body and credentials."""
 
     port: int = 0
+    scheme: str = "http"
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
@@ -21,7 +23,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/oauth"
+        return f"{self.scheme}://127.0.0.1:{self.port}/oauth"
 
     def answers(self, status: int, body: Any, **headers: str) -> None:
         self.status = status
@@ -30,9 +32,9 @@ class Endpoint:
 
 
 @contextmanager
-def endpoint() -> Iterator[Endpoint]:
-    """Listens until the end."""
-    one = Endpoint()
+def endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+    """Listens until the end, at every address of this machine with ``tls``."""
+    one = Endpoint(scheme="https" if tls else "http")
 
     class Answers(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -53,7 +55,10 @@ def endpoint() -> Iterator[Endpoint]:
         def log_message(self, *_: object) -> None:
             """Nothing: paths hold tokens."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+    here = "0.0.0.0" if tls else "127.0.0.1"  # noqa: S104 - 127.0.0.2 is a name that no certificate has
+    with ThreadingHTTPServer((here, 0), Answers) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         one.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
