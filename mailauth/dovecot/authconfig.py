@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
+from mailauth import digits
 from mailauth.dovecot import drivers
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.version import Dialect, Version
@@ -208,6 +209,18 @@ class AuthConfig:
         asked = [one for one in self.passdbs if not one.deny and not one.master]
         every = bool(asked) and all(one.proxies for one in asked)
         return "every login goes on to another server (proxy), and asks no userdb" if every else ""
+
+    def sessions_from_address(self, protocol: str) -> int:
+        """How many sessions of the protocol a user may have from one address; 0: no limit.
+
+        Source: Dovecot 2.3.19.1 and 2.4.1 src/login-common/login-settings.c (10, the default), sasl-server.c
+        """
+        name = "mail_max_userip_connections"
+        text = self.tree.get(name, "10")
+        for block in self.tree.all("protocol"):
+            if block.name == protocol:
+                text = block.get(name, text)
+        return digits.number(text) or 0  # "unlimited"
 
     def runs_as(self, service: str) -> str:
         """The user that the processes of a service run as; "root" where none is named.

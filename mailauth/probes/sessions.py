@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from mailauth import digits
 from mailauth.dovecot import typed
 from mailauth.dovecot.messages import Why
 from mailauth.errors import CannotObserve
@@ -27,15 +26,8 @@ def observe_sessions(scene: Scene) -> OpenSessions | NotApplicable:
     open_ = Counter(
         (row[1], row[3]) for row in rows if len(row) >= _COLUMNS and row[0].casefold() == name.casefold()
     )
-    found = tuple((service, ip, count, _most(scene, service)) for (service, ip), count in open_.most_common())
+    found = tuple(
+        (service, ip, count, scene.config.sessions_from_address(service))
+        for (service, ip), count in open_.most_common()
+    )
     return OpenSessions(asked, name, found)
-
-
-def _most(scene: Scene, service: str) -> int:
-    """What mail_max_userip_connections is for the protocol."""
-    tree = scene.config.tree
-    blocks = [block for block in tree.all("protocol") if block.name == service]
-    text = tree.get("mail_max_userip_connections", "10")
-    for block in blocks:
-        text = block.get("mail_max_userip_connections", text)
-    return digits.number(text) or 0  # "unlimited"

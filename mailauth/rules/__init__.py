@@ -192,6 +192,7 @@ _FILES = (
     "log005_not_written",
     "log006_flood",
     "auth010_auth_blocked",
+    "auth025_sessions_of_one_client",
 )
 
 

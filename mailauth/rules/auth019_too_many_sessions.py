@@ -22,6 +22,7 @@ from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
 
 _ROOM = 2  # times as many as now
+_DEFAULT = 10
 
 
 @rule(
@@ -42,7 +43,9 @@ def too_many_sessions(configured: Configured, sessions: OpenSessions) -> Problem
             remedy=remedy("If it comes again, raise mail_max_userip_connections."),
         )
     service, ip, count, most = sessions.full[0]
-    room = block("protocol", service, Setting("mail_max_userip_connections", str(_ROOM * most)))
+    room = block(
+        "protocol", service, Setting("mail_max_userip_connections", str(max(_ROOM * most, _DEFAULT)))
+    )
     return Problem(
         says=f"{sessions.user!r} has {count} sessions of {service} from {ip}, and mail_max_userip_connections"
         f" allows {most}: the next login from there is refused. {refused}.",
