@@ -126,7 +126,7 @@ def _as_text(
 ) -> Said | None:
     """A password stored as it is, unless it is plainly a hash that has lost its name."""
     if password is not None and password.text in (text, payload, parsed.payload):
-        return (Kind.EMPTY, "nothing is stored", "") if not payload else None
+        return None  # also the empty one
     if parsed.scheme.partly:
         return None
     if not payload:

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from mailauth.finding import Severity
 from mailauth.hashes import Password, generate
 from tests.proofs.story import SECRET, Fault, record
 from tests.proofs.test_hash_damage import BCRYPT, GOOD, PLAIN, Make, bare
@@ -36,6 +37,9 @@ def test_doors_that_stand_open(proof: Make, dovecot_version: str, store: str) ->
         found = {finding.rule.code for finding in told.look().diagnosis.findings}
         beside = {"HASH012"} if code == "HASH024" else {"HASH029"} if stored == "{PLAIN}" else set()
         assert found == {code} | beside
+        given = told.look(password=other).diagnosis.findings
+        blocks = {finding.rule.code for finding in given if finding.severity is Severity.BLOCKS_LOGIN}
+        assert not blocks, (stored, blocks)
         record(told.lab, stored.partition("}")[0] + "}, open", found)
     good = dict.fromkeys(rows, GOOD)
     told.lab.set_users(good)
