@@ -124,10 +124,8 @@ class Census:
 
     def add(self, event: LogEvent, size: int = 0) -> None:
         self.lines += 1
-        if event.when is not None:
-            # clocks are set back, and files are not in order
-            self.first = min(self.first or event.when, event.when)
-            self.last = max(self.last or event.when, event.when)
+        if event.when is not None and event.when is not self.last:
+            self._date(event.when)
         if event.kind is LogKind.FAILED:
             if not event.goes_on and of_client(event):
                 self._fail(event, 1, size)
@@ -150,6 +148,10 @@ class Census:
             self._note(event, size)
         else:
             lognameless.add(self.nameless, event)
+
+    def _date(self, when: datetime) -> None:  # clocks are set back, and files are not in order
+        self.first = when if self.first is None or when < self.first else self.first
+        self.last = when if self.last is None or when > self.last else self.last
 
     def _end(self, event: LogEvent) -> None:
         """A session ended as it should: what was logged of one without an INBOX is no other."""
@@ -253,7 +255,7 @@ class Census:
     def _forgive(self, event: LogEvent) -> None:
         """One passdb said no, and a later one let the same session in: that is no failed login."""
         self._errors.pop(event.session, None)
-        told = self._sessions.pop(event.session, [])
+        told = self._sessions.pop(event.session, None)
         if told and told[-1].user.casefold() == event.user.casefold():
             self._take_back(told[-1])
 

@@ -17,8 +17,9 @@ from mailauth.dovecot.logblocks import Sifted, blocks_of, reader, sieve
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logclients import of_lookup
 from mailauth.dovecot.logfiles import blocks_since, held, last_time, rotated
+from mailauth.dovecot.logrepeated import parser
 from mailauth.dovecot.logreport import FromLogReport, Read, Reading, report, written
-from mailauth.dovecot.logs import LogEvent, parse_line, plain
+from mailauth.dovecot.logs import LogEvent, plain
 from mailauth.dovecot.logstamp import DEFAULT_STAMP, Stamps
 from mailauth.dovecot.messages import LogKind
 from mailauth.errors import UsageError
@@ -163,12 +164,13 @@ def events_in(
     blocks: Iterable[Sifted], stamps: Stamps, read: Read, since: datetime | None = None
 ) -> Iterator[tuple[LogEvent, int]]:
     """The events from ``since`` on, each with its line's size; all lines are counted in ``read``."""
+    parse = parser(stamps)
     for block in blocks:
         read.lines += block.lines
         read.size += block.size
         read.long += block.long
         for line in block.useful:
-            event = parse_line(line, stamps)
+            event = parse(line)
             if event is None:
                 continue
             if since and event.when and event.when < since:

@@ -104,10 +104,9 @@ _ENDED = re.compile(
     rb"|tried to use unsupported auth mechanism|tried to use disallowed (?:plaintext|cleartext) auth"
     rb"|internal failure)(?:, (\d{1,9})(?:/(\d{1,9}))? (?:attempts|successful auths))?"
 )
-_OURS = (SESSION.encode(), LOOKUP.encode())  # they are of no login process
+OURS = (SESSION.encode(), LOOKUP.encode())  # they are of no login process
 _NEXT = b" - trying the next passdb"
 _CHILD = re.compile(rb"^Child \d+ ")  # of checkpassword: each has a number of its own
-_SHOWN = 160
 MOST_LINE = 64 * 1024
 """Bytes of a line that is parsed; Dovecot ends its own at PIPE_BUF, 4 KiB (2.4.1 src/lib/failures.c)."""
 # What a connection to a server says begins with these, and has its host where others have the user.
@@ -121,7 +120,7 @@ def ends_a_session(line: bytes) -> bool:
     return b"Logged out" in line or b": Disconnected: Connection closed" in line
 
 
-def plain(text: str, most: int = _SHOWN) -> str:
+def plain(text: str, most: int = 160) -> str:
     """Text from a log for a person's eyes: no control characters, not without an end."""
     return visible(text, most)
 
@@ -138,7 +137,7 @@ def parse_message(when: datetime | None, said: bytes) -> LogEvent | None:
     """The event of a message without its time: as the journal has it."""
     if found := _LOGGED_IN.fullmatch(said):
         name, what, user, ip, session = found.groups()
-        who = (plain(_decoded(user), 80), ip.decode(), session.decode("ascii", "replace"))
+        who = (user_shown(user), ip.decode(), session.decode("ascii", "replace"))
         return LogEvent(when, LogKind.LOGGED_IN, name.decode(), "Info", what.decode(), None, *who, attempts=0)
     head = _HEAD.fullmatch(said)
     if head is None:
@@ -233,7 +232,7 @@ def _of_mail(when: datetime | None, head: re.Match[bytes], level: str, text: byt
     told = text if kind in (LogKind.MAIL_FAILED, LogKind.NO_START) else b""
     event = _server(when, kind, process, level, told, row)
     session = ids[-1].decode("ascii", "replace") if len(ids) > 1 else ""
-    return event._replace(user=plain(_decoded(user), 80), session=session)
+    return event._replace(user=user_shown(user), session=session)
 
 
 def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: bytes) -> LogEvent:
@@ -259,7 +258,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         ip = b"" if ip.startswith(b"sasl:") else ip
         if named := _DRIVER_24.fullmatch(text):
             driver, text = named["driver"], named["text"]
-    ours = session in _OURS
+    ours = session in OURS
     of_ids = ids[0] if len(ids) > 1 or (process == "auth-worker" and ids) else b""
     number = head["who"] if head["who"] and head["who"].isdigit() else of_ids
     pid = int(number) if number.isdigit() and len(number) < 10 else None
@@ -278,7 +277,7 @@ def _of_auth(when: datetime | None, head: re.Match[bytes], level: str, text: byt
         level=level,
         text=told,
         pid=pid,
-        user=plain(_decoded(user), 80),
+        user=user_shown(user),
         ip=ip.decode(),
         session="" if ours else session.decode("ascii", "replace"),
         driver=driver.decode(),
@@ -306,7 +305,7 @@ def _kind_of_request(row: Message | None, level: str, session: bytes) -> LogKind
     if row is None:
         return LogKind.TROUBLE if level in _GRAVE else LogKind.OTHER
     kind = LogKind.FAILED if row.kind is LogKind.BACKEND else row.kind
-    return LogKind.OTHER if kind is LogKind.FAILED and session == _OURS[1] else kind
+    return LogKind.OTHER if kind is LogKind.FAILED and session == OURS[1] else kind
 
 
 def _of_auth_itself(when: datetime | None, process: str, level: str, before: bytes, text: bytes) -> LogEvent:
@@ -351,8 +350,7 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
     found = _LOGIN_LINE.fullmatch(text)
     if found is None:
         return _of_a_login_process(when, process, level, text)
-    what = found["what"]
-    session = _SESSION.search(found["rest"] or b"")
+    what, session = found["what"], _SESSION.search(found["rest"] or b"")
     kind, attempts, reason = LogKind.OTHER, 0, ""
     row = next((one for one in AFTER_AUTH if one.words.encode() in what), None)
     if what in (b"Login", b"Logged in"):
@@ -375,7 +373,7 @@ def _of_login(when: datetime | None, process: str, level: str, text: bytes) -> L
         process=process,
         level=level,
         text=plain(_decoded(what)),
-        user=plain(_decoded(found["user"]), 80),
+        user=user_shown(found["user"]),
         ip=found["ip"].decode(),
         session=session[1].decode("ascii", "replace") if session else "",
         reason=reason,
@@ -396,3 +394,7 @@ def _of_a_login_process(when: datetime | None, process: str, level: str, text: b
 
 def _decoded(text: bytes) -> str:
     return text.decode("utf-8", "backslashreplace")
+
+
+def user_shown(name: bytes) -> str:
+    return plain(_decoded(name), 80)
