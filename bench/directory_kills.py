@@ -1,6 +1,6 @@
 """Kill a prefix migration of a directory 40 times at random moments, and go on with it, on a real slapd.
 
-    nice -n 10 python -m bench.directory_kills [--kills 40] [--entries 200] [--write]
+    nice -n 10 python -m bench.directory_kills [--kills 40] [--entries 200] [--verbs undo] [--write]
 
 By turns an apply, its --resume and its undo are killed with SIGKILL, half on 2.3.19.1 and half on 2.4.1.
 After each kill: every entry has its old value or "{BLF-CRYPT}" before it, and its other values as they were.
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -138,8 +138,10 @@ def main(plan: Plan) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--entries", type=int, default=plan.entries)
+    parser.add_argument("--verbs", nargs="*", choices=plan.verbs, default=plan.verbs)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    plan = replace(plan, verbs=tuple(given.verbs))
     numbers = [list(range(at, given.kills, len(VERSIONS))) for at in range(len(VERSIONS))]
     with ProcessPoolExecutor(len(VERSIONS)) as pool:
         parts = pool.map(partial(measured, plan), VERSIONS, numbers, [given.entries] * len(VERSIONS))

@@ -11,6 +11,7 @@ After each: every row is its old or a new string, or what the other writer put t
 is gone on with; and the undo gives every old string back, byte for byte, and the settings.
 
     nice -n 10 python -m bench.migrate_kills [--moments 300] [--first 0] [--minutes 60] [--write] [--again]
+        [--verbs undo] [--disturbances kill]
 
 --write puts each moment into bench/results/migrate-kills.json as it ends; those that are there without a
 problem are left out, unless --again is given: it can be stopped and run again.
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=300)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--verbs", nargs="*", help="Only these.")
+    parser.add_argument("--disturbances", nargs="*", help="Only these.")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=600.0, help="Begin no moment after that.")
     parser.add_argument("--write", action="store_true")
@@ -52,7 +54,9 @@ def main() -> None:
     seeds = [
         seed
         for seed in range(given.first, given.first + given.moments)
-        if seed not in known and (not given.verbs or Event.of(seed).verb in given.verbs)
+        if seed not in known
+        and (not given.verbs or Event.of(seed).verb in given.verbs)
+        and (not given.disturbances or Event.of(seed).what in given.disturbances)
     ]
     with ProcessPoolExecutor(given.jobs) as pool:
         parts = [seeds[at :: given.jobs] for at in range(given.jobs)]

@@ -18,10 +18,10 @@ def main() -> None:
     if COMPLETING in os.environ:
         words = [COMPLETING]  # a shell asks what may come next: it gives no words
     if words in (["--help"], ["-h"]):
-        sys.stdout.write(help_text())
+        _tell(help_text())
         return
     if words == ["--version"]:
-        sys.stdout.write(version_text())
+        _tell(version_text())
         return
     gc.set_threshold(_ALLOCATIONS)
     try:
@@ -33,6 +33,19 @@ def main() -> None:
         run()
     finally:
         gc.freeze()  # at its end Python would look through all that is left: a seventh of a run
+
+
+def _tell(text: str) -> None:
+    """As run() ends where nobody reads, or there is no room."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as why:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would say it once more as it ends
+        if isinstance(why, BrokenPipeError):
+            sys.exit(1)
+        sys.stderr.write(f"mailauth: this cannot be written ({why.strerror}).\n")
+        sys.exit(3)
 
 
 def _have_streams() -> None:

@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from mailauth.render.check import check_text
 from mailauth.render.json import to_json
 
 _GRACE = 1.0  # seconds behind --timeout
+_BUSY = 2.0  # processes that run or wait to, for each processor
 _READ_BY = {  # which checks make use of an option
     **dict.fromkeys(("smtp", "smtps", "insecure", "login_time", "pause"), ("canary",)),
     "canary": ("canary", "workers", "failures"),
@@ -85,13 +86,24 @@ def _ending(checks: tuple[str, ...], timeout: float, form: str) -> Iterator[None
 
 
 def _late(checks: tuple[str, ...], timeout: float, form: str) -> None:
-    text = f"no answer within {timeout:g} s: the disk with a file that was named does not answer"
-    said = CheckLine(Status.CRITICAL, text)
+    said = CheckLine(Status.CRITICAL, f"no answer within {timeout:g} s: {_why_late()}")
     names = [one for one in CHECKS if one in (checks or ("server",))]
     told = report((outcome(name, [said]) for name in names), "", time.time())
-    click.echo(_shown(told, form), nl=False)
-    sys.stdout.flush()
-    os._exit(told.status.number)
+    try:
+        with suppress(OSError):  # nobody reads, or there is no room: the status is told all the same
+            click.echo(_shown(told, form), nl=False)
+            sys.stdout.flush()
+    finally:
+        os._exit(told.status.number)
+
+
+def _why_late() -> str:
+    """Who waits for a disk cannot be told from who waits for a processor, where many do."""
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    disk = "the disk with a file that was named does not answer"
+    if load <= _BUSY * cores:
+        return disk
+    return f"this machine is too busy (a load of {load:.0f} on {cores} cores), or {disk}"
 
 
 def _run(asked: CheckRun, textfile: Path | None) -> CheckReport:

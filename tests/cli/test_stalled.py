@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailauth import handed
+from mailauth.cli.check_run import _why_late
 from mailauth.lab import Lab
 from tests.cli.running import ROOT, mailauth
 from tests.conftest import missing
@@ -119,6 +120,35 @@ def test_a_disk_that_does_not_answer(dead: Path, option: str) -> None:
         assert status == 2, out
         assert "within 4 s" in out
         assert out.startswith("MAILAUTH CRITICAL - ")
+
+
+@pytest.mark.parametrize("how", ["nobody reads", "no room", "no error stream"])
+def test_a_disk_that_does_not_answer_where_nothing_can_be_told(dead: Path, how: str) -> None:
+    """The status is the answer then: CRITICAL, without a traceback of the thread that says it."""
+    reader, closed = os.pipe()
+    os.close(reader)
+    with Lab(users={"alice": "{PLAIN}secret"}) as lab, open("/dev/full", "wb") as full:  # noqa: PTH123
+        words = ("check", "server", "-c", str(lab.config), "--timeout", "4s", "--state", str(dead / "file"))
+        done = subprocess.run(
+            [sys.executable, "-m", "mailauth", *words],
+            stdout=full if how == "no room" else closed,
+            stderr=closed if how == "no error stream" else subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            timeout=60,
+        )
+    os.close(closed)
+    assert (done.returncode, done.stderr or "") == (2, "")
+
+
+def test_a_busy_machine_is_no_disk_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a load of 33 on 2 processors this said that the disk did not answer."""
+    cores = len(os.sched_getaffinity(0))
+    monkeypatch.setattr(os, "getloadavg", lambda: (16.0 * cores, 0.0, 0.0))
+    assert _why_late().startswith(f"this machine is too busy (a load of {16 * cores} on {cores} cores), or")
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.0 * cores, 0.0, 0.0))
+    assert _why_late() == "the disk with a file that was named does not answer"
 
 
 def test_what_was_found_is_told_where_the_textfiles_disk_does_not_answer(dead: Path) -> None:
