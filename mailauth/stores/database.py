@@ -22,9 +22,7 @@ TIMEOUT = 10  # seconds to connect, and again for an answer
 BRIEF = 2  # seconds to connect to a server that is only looked at
 LONG = 300  # seconds for a question about all rows, and for a statement of a migration
 LOCK = 2  # seconds that a migration waits for someone else's row
-IDLE = (
-    30  # seconds that a transaction of a migration may hold its rows while we send nothing: we were stopped
-)
+IDLE = 30  # seconds that a transaction of ours may hold its rows while we send nothing: we were stopped
 ONE_LOCK = 5  # seconds that the change of one row waits for it
 ONE_CHANGE = 60.0  # seconds that all of that change may take
 

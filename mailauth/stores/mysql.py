@@ -13,6 +13,7 @@ from mailauth.errors import CannotObserve
 from mailauth.stores import mysql_client, mysql_errors, mysql_table, pasted, refusal, silence, waiting
 from mailauth.stores.database import (
     BRIEF,
+    IDLE,
     LONG,
     ONE_CHANGE,
     ONE_LOCK,
@@ -204,7 +205,9 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
         try:
             late = silence.ending(ONE_CHANGE, lambda: mysql_client.descriptor(link))
             with mysql_errors.understood(host), late:
-                cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {ONE_LOCK}")
+                cursor.execute(
+                    f"SET SESSION innodb_lock_wait_timeout = {ONE_LOCK}, SESSION wait_timeout = {IDLE}"
+                )
                 # escape() quotes, too; it honours the server's NO_BACKSLASH_ESCAPES
                 yield lambda text: link.escape(text)[1:-1], run
                 link.commit()

@@ -14,6 +14,7 @@ from mailauth.errors import CannotObserve
 from mailauth.stores import pasted, pgsql_client, pgsql_errors, pgsql_table, refusal, silence, waiting
 from mailauth.stores.database import (
     BRIEF,
+    IDLE,
     LONG,
     ONE_CHANGE,
     ONE_LOCK,
@@ -175,6 +176,7 @@ def _change(host: Host) -> Iterator[tuple[Escape, RunOne]]:
         # commits, or rolls back when anything is raised
         with silence.ending(ONE_CHANGE, link.fileno), link:
             link.execute(pgsql_client.AT_ONCE)
+            link.execute(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE * 1000}")
             raw = link.pgconn
 
             def run(statement: str, values: Sequence[str | None]) -> tuple[Sequence[Sequence[Any]], int]:

@@ -174,3 +174,22 @@ def test_one_that_is_stopped_within_a_batch(
     finally:
         engine.close()
     assert held(driver, host) == {"old", "theirs"}
+
+
+def test_one_that_is_stopped_within_the_change_of_one_entry(
+    place: tuple[str, Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As fix --apply makes it: it held that user's row until it went on, and a new password waited for it."""
+    driver, host, _ = place
+    monkeypatch.setattr({"pgsql": pgsql, "mysql": mysql}[driver], "IDLE", 1, raising=False)
+    change = "UPDATE users SET password = '{}' WHERE userid = 'u1'"
+
+    def stopped() -> None:
+        with DATABASES[driver].change(host) as (_, run):
+            run(change.format("ours"), ())
+            with DATABASES[driver].change(host) as (_, others):
+                assert others(change.format("theirs"), ())[1] == 1
+
+    with pytest.raises(NotChangedError):
+        stopped()
+    assert held(driver, host) == {"old", "theirs"}
