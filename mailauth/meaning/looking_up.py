@@ -16,7 +16,11 @@ from mailauth.dovecot.messages import Catalogue, LogKind, Message
 from mailauth.dovecot.messages_processes import AFTER_AUTH, ENDS
 from mailauth.finding import Rule
 from mailauth.meaning import stand_for
-from mailauth.meaning.client_words import CLIENT_WORDS, shown_by_clients
+from mailauth.meaning.client_words import CLIENT_WORDS
+from mailauth.meaning.login_words import LOGIN_WORDS
+from mailauth.meaning.postfix_words import POSTFIX_WORDS
+from mailauth.meaning.program_words import PROGRAM_WORDS
+from mailauth.meaning.words import SaidWords
 from mailauth.records import dataclass
 from mailauth.rules import RULES
 
@@ -47,6 +51,17 @@ def every_row() -> tuple[Message, ...]:
 
 
 _ALL = every_row()
+# Who says it, and the words: in this order they are looked for.
+SAID: tuple[tuple[str, tuple[SaidWords, ...]], ...] = (
+    ("Dovecot logs it", LOGIN_WORDS),
+    ("Postfix logs or answers it", POSTFIX_WORDS),
+    ("Dovecot answers it to a client", CLIENT_WORDS),
+    ("a mail program or a tool shows it", PROGRAM_WORDS),
+)
+_USER = re.compile(
+    r"(?:sasl_username=|[Ll]ogin failed for |password for user |with username )"
+    r"([A-Za-z0-9][\w.+@-]*)(?=[\s,;]|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +112,18 @@ def meaning_of(text: str, now: datetime) -> Meaning | None:
     text = text.strip()[:_MOST]
     raw = text.encode("utf-8", "surrogateescape")
     event = parse_line(raw, Stamps(now)) or parse_message(None, raw)
-    if event and (event.row or event.kind not in (LogKind.OTHER, LogKind.TROUBLE)):
+    known = event and (event.row or event.kind not in (LogKind.OTHER, LogKind.TROUBLE))
+    if event and known and event.kind is not LogKind.OTHER:
         return _of_event(event)
-    if client := shown_by_clients(text):
-        row, words = client
-        said = MessageMeaning(words, row.says, "a client or a mail server shows it", row.source)
-        return _meaning([said], stand_for.by_code(row.codes), "", LogKind.FAILED)
+    if found := said_by(text):
+        shows, row, words = found
+        message = MessageMeaning(words.strip(), row.says, shows, row.source)
+        user = event.user if event and event.user else _user_in(text)
+        # Of what no finding is about, no command says more.
+        kind = row.kind if row.codes else LogKind.OTHER
+        return _meaning([message], stand_for.by_code(row.codes), user, kind)
+    if event and known:
+        return _of_event(event)
     rows = _alike(text)
     rules = [rule for row in rows for rule in stand_for.of_message(row)]
     if not rows or " " not in text:
@@ -114,6 +135,19 @@ def meaning_of(text: str, now: datetime) -> Meaning | None:
     if event and event.user:
         return _meaning([_unnamed(event, _UNKNOWN)], [], event.user, LogKind.FAILED)
     return None
+
+
+def said_by(text: str) -> tuple[str, SaidWords, str] | None:
+    """Who says it, the row of which the text has some words, and which; of several the first row."""
+    folded = text.casefold()
+    rows = ((shows, row, row.found_in(folded)) for shows, table in SAID for row in table)
+    return next((found for found in rows if found[2]), None)
+
+
+def _user_in(text: str) -> str:
+    """The user of a line that is no line of Dovecot's; "" where the name is not a plain one."""
+    found = _USER.search(text)
+    return found[1].rstrip(".") if found else ""
 
 
 def _of_event(event: LogEvent) -> Meaning:
@@ -210,6 +244,6 @@ def nearest(text: str) -> str:
         for row in _ALL
         if len(words := row.words.partition("%")[0].strip()) >= _TELLING
     }
-    known |= {words.casefold(): words for row in CLIENT_WORDS for words in row.words}
+    known |= {one.casefold(): one for _, table in SAID for row in table for one in row.words if one[0] != "="}
     near = get_close_matches(text.strip()[:80].casefold(), known, 1, _CLOSE)
     return known[near[0]] if near else ""
