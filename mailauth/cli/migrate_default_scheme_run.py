@@ -15,6 +15,7 @@ from mailauth.cli.migrate_silent import answering
 from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.files import opened as opened_file
 from mailauth.cli.shared.progress import changing
+from mailauth.counted import counted
 from mailauth.dovecot.typed import shown
 from mailauth.errors import MailauthError, Refused, UsageError
 from mailauth.fix.apply import Ending
@@ -120,10 +121,11 @@ def _plan(change: Change, table: Table, wishes: Wishes, left: Open, as_json: boo
 
 
 def _in_the_way(left: Open, change: Change) -> str:
+    names = ", ".join(left.users) + (" ..." if left.rows > len(left.users) else "")
     return visible(
-        f"{left.rows} rows ({', '.join(left.users)}{' ...' if left.rows > len(left.users) else ''}) would"
-        f" mean something else under {change.new}, and no rule gives them a scheme: --prefix, --origin or"
-        " --prove says what they are, or --prefix-undecided keeps them as they count today."
+        f"{counted(left.rows, 'row')} ({names}) would mean something else under {change.new}, and no rule"
+        " gives a scheme: --prefix, --origin or --prove says what they are, or --prefix-undecided keeps them"
+        " as they count today."
     )
 
 
@@ -157,8 +159,8 @@ def _changed(
     left = changing_it.depending(table, wishes.reader, change.new, page)
     if left.rows:
         return (
-            f"{left.rows} rows have no scheme by now ({', '.join(left.users)}): they came meanwhile, or were"
-            " locked; run it again, and if this stays so, change first what writes such strings"
+            f"{counted(left.rows, 'row')} without a scheme by now ({', '.join(left.users)}): written"
+            " meanwhile, or locked; run it again, and if this stays so, change first what writes such strings"
         ), None
     try:
         ending = changing_it.carry_out(change, head.id)

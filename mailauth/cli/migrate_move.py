@@ -34,6 +34,11 @@ class _Filled(click.ParamType[Any]):
 @click.option(
     "--to-rows-query", metavar="SQL", help="The target's columns: SELECT user, password FROM table."
 )
+@click.option(
+    "--to-dovecot",
+    metavar="VERSION",
+    help="Dovecot version that will read the target.  [the source's; with --to-passdb the running one]",
+)
 @bind_options
 @click.option(
     "--fill",

@@ -15,6 +15,7 @@ from mailauth.cli.migrate_stop import Stop
 from mailauth.cli.shared.given import words
 from mailauth.cli.shared.progress import changing
 from mailauth.errors import Refused, UsageError
+from mailauth.hashes.accepts import version_text
 from mailauth.migrate import move as moving
 from mailauth.migrate.apply import Report
 from mailauth.migrate.aside import Aside
@@ -38,6 +39,7 @@ def move(
     to_fd: int | None,
     to_passdb: int | None,
     to_rows_query: str | None,
+    to_dovecot: str | None,
     fill: tuple[str, ...],
     domain: str,
     accept_fields: bool,
@@ -48,8 +50,10 @@ def move(
     as_json: bool,
     **named: Any,
 ) -> None:
-    there = _target(named, to, to_fd, to_passdb, to_rows_query)
+    _one_target(named, (to, to_fd, to_passdb), to_dovecot)
     where = where_of(_of_source(named, to_passdb), None)
+    judge = to_dovecot or version_text(where.reader.dovecot)
+    there = _target(named, to, to_fd, to_passdb, to_rows_query, judge)
     must_be_what_is_read(where)
     filled = {column: text for column, _, text in (one.partition("=") for one in fill)}
     target, aside = opened_target(there.dovecot, there.source, filled), Aside()
@@ -73,7 +77,7 @@ def move(
         if not found.kinds:
             raise Refused(f"{where.label}: nobody is in it.")
         if not do_it:
-            _show(found, where, as_json)
+            _show(found, where, _judged(there, to_dovecot), as_json)
         report, head = _carry_out(found, where, there, target, Sealing(seal_to, False), rate)
         flush(there, named, report.written)
         told(report, head, as_json)
@@ -82,19 +86,30 @@ def move(
         target.close()
 
 
-def _target(
-    named: dict[str, Any], to: str | None, to_fd: int | None, number: int | None, query: str | None
-) -> Where:
+def _one_target(named: dict[str, Any], targets: tuple[object, ...], dovecot: str | None) -> None:
     """Raises UsageError."""
-    if sum(one is not None for one in (to, to_fd, number)) != 1:
+    if sum(one is not None for one in targets) != 1:
         raise UsageError("say where to: --to URL, --to-fd FD or --to-passdb N.")
+    if dovecot is not None and targets[-1] is not None:
+        raise UsageError("--to-dovecot is for a URL: the version that reads --to-passdb is known.")
     if named["bind_dn"] is None:
         bind_of(named)  # what goes with it is refused
+
+
+def _target(
+    named: dict[str, Any],
+    to: str | None,
+    to_fd: int | None,
+    number: int | None,
+    query: str | None,
+    judge: str,
+) -> Where:
+    """``judge``: the version of the Dovecot that will read it, where none is named.  Raises UsageError."""
     own = dict.fromkeys(named) | {"rows_query": query} | {name: named[name] for name in _BIND}
     if number is not None:
         own |= {"config": named["config"], "pid": named["pid"], "passdb": number}
         return where_of(own, None, target=True)
-    return where_of(own | {"url": to, "url_fd": to_fd}, None, target=True)
+    return where_of(own | {"url": to, "url_fd": to_fd, "judge": judge}, None, target=True)
 
 
 def _of_source(named: dict[str, Any], to_passdb: int | None) -> dict[str, Any]:
@@ -114,11 +129,21 @@ def _own_fields(where: Where) -> list[str]:
     return [name for name in dict.fromkeys(names) if not name.startswith("userdb_")]
 
 
-def _show(found: Moving, where: Where, as_json: bool) -> None:
+def _judged(there: Where, given: str | None) -> str:
+    """By whose rules the strings are judged that are added."""
+    version = version_text(there.reader.dovecot)
+    if there.passdb is not None or given:
+        return f"as Dovecot {version} reads them"
+    return f"as Dovecot {version} reads them, like the source; --to-dovecot names another"
+
+
+def _show(found: Moving, where: Where, judged: str, as_json: bool) -> None:
     """Ends the program."""
-    data = {"place": found.place, "kinds": found.kinds, "notes": found.notes}
+    data = {"place": found.place, "judged": judged, "kinds": found.kinds, "notes": found.notes}
     again = shlex.join(["mailauth", "migrate", "move", *words("as_json", "users_out"), "--apply"])
-    text = move_text(found, f"{where.label}; what has no {{SCHEME}} is {where.reader.default_scheme}", again)
+    read = f"as Dovecot {version_text(where.reader.dovecot)} reads it"
+    source = f"{where.label}, {read}; what has no {{SCHEME}} is {where.reader.default_scheme}"
+    text = move_text(found, source, judged, again)
     click.echo(to_json(data) if as_json else text, nl=as_json)
     if where.assumed and not as_json:
         click.echo(where.assumed)

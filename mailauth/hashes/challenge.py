@@ -191,6 +191,7 @@ SCHEMES = (
         raw_length=16,
         about="MD5 of user:realm:password; worthless when the user is renamed",
         kind="digest-md5",
+        of_user=True,
         mechanisms=("DIGEST-MD5",),
     ),
     Scheme(

@@ -142,6 +142,7 @@ class Scheme:
     library: Library = ""
     stores_password: bool = False  # the payload is the password
     partly: bool = False  # or its beginning only
+    of_user: bool = False  # the user's name is hashed, too, so that another name matches no password
     reads: Callable[[Params], int | None] = lambda _params: None  # bytes of a password that count; None: all
     strength: Callable[[Params], Strength] | None = None  # None: no current recommendation has it
     mechanisms: tuple[str, ...] = ()  # that it serves besides those that send the password

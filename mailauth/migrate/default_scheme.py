@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mailauth.counted import counted
 from mailauth.diagnosing import Looked, Target
 from mailauth.dovecot import sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
@@ -245,7 +246,7 @@ def not_proven(change: Change, table: Table, page: int, reader: Reader, in_befor
     came = depending(table, reader, change.new, page)
     if came.rows:
         return (
-            f"{came.rows} rows without a scheme came meanwhile ({', '.join(came.users)}):"
+            f"{counted(came.rows, 'row')} without a scheme came meanwhile ({', '.join(came.users)}):"
             " something still writes such strings"
         )
     shut_out = set(map(_name, in_before)) - set(map(_name, who_gets_in(change, in_before)))

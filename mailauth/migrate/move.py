@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 from mailauth.errors import Refused
-from mailauth.hashes import Flaw
+from mailauth.hashes import Flaw, Hash
 from mailauth.hashes.accepts import version_text
 from mailauth.hashes.damaged import Reader, has_scheme
 from mailauth.hashes.nature import parsed_by
@@ -40,6 +40,7 @@ CASE = "the target has it in other upper and lower case"
 TWICE = "the source has it twice, or in two spellings"
 NO_DOMAIN = "it has no domain, and names there have one: --domain adds one"
 DOMAIN = "it has a domain, and no name there has one"
+NAMED_IN = "its hash has the user's name in it, and that is another one with --domain: nobody could log in"
 NO_PASSWORD = "no password is stored"  # noqa: S105 - an outcome
 NO_NAME = "the name is empty"
 NOT_UTF8 = "the name is not UTF-8"
@@ -121,7 +122,8 @@ class _Planning:
             elif folded(user) in twice:
                 self._is(user, "left", TWICE)
             else:
-                self._one(user, one.stored, there.get(folded(user), {}))
+                renamed = user.encode() != one.user
+                self._one(user, one.stored, there.get(folded(user), {}), renamed=renamed)
         self._tried()
 
     def _is(self, user: str, what: str, why: str = "", beside: str = "") -> None:
@@ -132,8 +134,11 @@ class _Planning:
         if self.each:
             self.each(user, what, "", "", why + beside)
 
-    def _one(self, user: str, stored: bytes, names: Mapping[str, bytes]) -> None:
-        """``names``: who has this name there, in any letters, with the digest of the string."""
+    def _one(self, user: str, stored: bytes, names: Mapping[str, bytes], *, renamed: bool) -> None:
+        """``names``: who has this name there, in any letters, with the digest of the string.
+
+        ``renamed``: the name is another one than in the source.
+        """
         own = carried(stored, self.reader)
         if own is None:
             self._is(user, "left", AS_IT_IS)
@@ -146,6 +151,8 @@ class _Planning:
             self._is(user, "left", CASE, f" ({', '.join(names)})")
         elif why := self._not_by_domain(user):
             self._is(user, "left", why)
+        elif renamed and _of_a_name(parsed_by(self.reader, own)):
+            self._is(user, "left", NAMED_IN)
         else:
             self._added(user, new, own)
 
@@ -254,6 +261,10 @@ def _by(rows: Iterator[_T], size: Callable[[], int]) -> Iterator[list[_T]]:
     """So many at a time."""
     while some := list(islice(rows, size())):
         yield some
+
+
+def _of_a_name(found: Hash | Flaw) -> bool:
+    return isinstance(found, Hash) and found.scheme.of_user
 
 
 def _named(one: Listed, domain: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from itertools import islice
 from typing import BinaryIO
 
+from mailauth.counted import counted
 from mailauth.dovecot.authconfig import AuthConfig, FileSource, Passdb, SqlSource
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve, Refused, UsageError
@@ -20,6 +21,7 @@ from mailauth.migrate.named import as_written, named_by
 from mailauth.migrate.where import of_directory, table_of
 from mailauth.records import dataclass
 from mailauth.stores.directory_table import DirectorySource
+from mailauth.stores.query import of_everybody
 from mailauth.stores.swaps import Table
 
 _AT_ONCE = 500  # users
@@ -36,7 +38,7 @@ class Sample:
 
     @property
     def says(self) -> tuple[str, ...]:
-        found = f"sample: {self.rows} of {self.lines} lines name a row"
+        found = f"sample: {self.rows} of {counted(self.lines, 'line')} named a row"
         return (found, *(one.says for one in self.proofs.sampled))
 
 
@@ -72,7 +74,7 @@ def of_passdb(
         else:
             return ()
         if rows_query and isinstance(source, SqlSource):
-            source = replace(source, query=rows_query)
+            source = replace(source, query=of_everybody(rows_query))
         table = table_of(dovecot, source, reading=True)
         try:
             return of_file(file, name, table, named_by(config, passdb) if config else as_written).says

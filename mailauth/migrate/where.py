@@ -22,7 +22,7 @@ from mailauth.stores import directory_rows, directory_table, elsewhere, file_tab
 from mailauth.stores.directory_table import DirectorySource
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.passwd_file import MARK
-from mailauth.stores.query import VARIABLE, without_scheme
+from mailauth.stores.query import VARIABLE, of_everybody, without_scheme
 from mailauth.stores.string_counts import files_of
 from mailauth.stores.swaps import Table
 from mailauth.stores.url import shown
@@ -99,7 +99,7 @@ def of_passdb(
     if rows_query:
         if not isinstance(source, SqlSource):
             raise UsageError(f"{passdb.label} is no database: leave out --rows-query.")
-        source = replace(source, query=rows_query, query_place="--rows-query")
+        source = replace(source, query=of_everybody(rows_query), query_place="--rows-query")
     order = None
     if goal is not None:
         from mailauth.migrate.room import room_of  # noqa: PLC0415 - a tenth of a second that a prefix need not pay

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mailauth.counted import counted
 from mailauth.dovecot.logreport import FromLogReport, KeptOut, TroubleRow, UserLooked, UserRow, nameable
 from mailauth.dovecot.logtally import MOST_OTHERS
 from mailauth.dovecot.messages_requests import BIND_REFUSED, MISMATCHES
@@ -178,9 +179,9 @@ def _causes(report: FromLogReport) -> str:
 def _head(report: FromLogReport) -> str:
     span = f"{report.first} to {report.last}" if report.first else "no time"
     told = (
-        f"{', '.join(report.sources)}\n{span}: {_many(report.failures, 'failed login')} of"
-        f" {_many(report.users, 'user')} from {_many(report.addresses, 'address', 'es')};"
-        f" {_many(report.logins, 'login')} worked.\n"
+        f"{', '.join(report.sources)}\n{span}: {counted(report.failures, 'failed login')} of"
+        f" {counted(report.users, 'user')} from {counted(report.addresses, 'address', 'es')};"
+        f" {counted(report.logins, 'login')} worked.\n"
     )
     if report.unproven:
         told += f"  {report.unproven} of the failed ones may have worked: see the note below\n"
@@ -195,10 +196,6 @@ def _written(report: FromLogReport) -> str:
     if report.bytes_per_day is None:
         return f"The failures wrote {_bytes(report.size)} of log.\n"
     return f"The failures write {_bytes(report.bytes_per_day)} of log a day.\n"
-
-
-def _many(number: int, what: str, plural: str = "s") -> str:
-    return f"{number} {what}{'' if number == 1 else plural}"
 
 
 def _counted(many: int) -> str:

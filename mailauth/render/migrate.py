@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mailauth.counted import counted
 from mailauth.fix.takeback import UndoStep
 from mailauth.hashes.origins import ORIGINS
 from mailauth.migrate.apply import Plan, Report
@@ -27,7 +28,10 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
     ``again``: the options of this plan, with which apply does the same.
     """
     reader = f"as Dovecot {plan.dovecot} reads them; what has no {{SCHEME}} is {plan.default_scheme}"
-    lines = [f"{plan.place}: {plan.rows} rows, {reader}", *([plan.assumed] if plan.assumed else [])]
+    lines = [
+        f"{plan.place}: {counted(plan.rows, 'row')}, {reader}",
+        *([plan.assumed] if plan.assumed else []),
+    ]
     lines += [f"  {one}" for one in plan.sample]
     lines += [_line(one) for one in plan.lines]
     if plan.nulls:
@@ -48,13 +52,13 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
         )
     if plan.losing:
         rows = sum(one.rows for one in plan.lines if one.action == Action.REHASH.value)
-        lines.append(refusal(plan.losing, "the new hashes", f"clients of {rows} rows"))
+        lines.append(refusal(plan.losing, "the new hashes", f"clients of {counted(rows, 'row')}"))
     if plan.asked:
         lines.append(plan.asked)
     lines += _in_the_way(plan)
     if plan.keyless:
         lines.append(plan.keyless)
-    changes = f"{plan.changes} row{'' if plan.changes == 1 else 's'}"
+    changes = counted(plan.changes, "row")
     command = f"  {_apply(again)}"
     if plan.changes:
         lines += [f"{changes} would be changed, and none was. To do it:", command]
@@ -65,7 +69,7 @@ def plan_text(plan: Plan, again: Sequence[str] = ()) -> str:
 
 def lines_text(plan: Plan, scheme: str) -> str:
     """What becomes of the rows before the default scheme, which is ``scheme``, is changed."""
-    first = f"{plan.place}: {plan.rows} rows; what has no {{SCHEME}} is {scheme}"
+    first = f"{plan.place}: {counted(plan.rows, 'row')}; what has no {{SCHEME}} is {scheme}"
     return _text([first, *map(_line, plan.lines), *_in_the_way(plan)])
 
 
@@ -92,15 +96,21 @@ def default_scheme_text(
     return _text(lines, command)
 
 
-def move_text(moving: Moving, source: str, again: str) -> str:
-    """What would be added to another store, what is there, and what is left."""
-    lines = [f"from {source}", f"to {moving.place}"]
+def move_text(moving: Moving, source: str, judged: str, again: str) -> str:
+    """What would be added to another store, what is there, and what is left.
+
+    ``judged``: by whose rules, of what is added.
+    """
+    lines = [f"from {source}", f"to {moving.place}, {judged}"]
     for one in moving.kinds:
         names = f"  e.g. {', '.join(one.users)}" if one.users else ""
         lines.append(f"  {one.what:<8} {one.rows:>9}  {one.why}{names}".rstrip())
     lines += [f"Note: {note}." for note in moving.notes]
     if moving.swaps:
-        lines += [f"{len(moving.swaps)} rows would be added, and none was. To do it:", f"  {again}"]
+        lines += [
+            f"{counted(len(moving.swaps), 'row')} would be added, and none was. To do it:",
+            f"  {again}",
+        ]
     else:
         lines.append("0 rows would be added.")
     return _text(lines, f"  {again}")
@@ -108,11 +118,12 @@ def move_text(moving: Moving, source: str, again: str) -> str:
 
 def removal_text(report: Report, head: Head) -> str:
     """What an undo of a move would do."""
-    lines = [f"{head.id}: {report.written} rows of {head.store} would be removed; --apply does it."]
+    written, changed = counted(report.written, "row"), counted(report.changed, "row", verb=("holds", "hold"))
+    lines = [f"{head.id}: {written} of {head.store} would be removed; --apply does it."]
     if report.changed:
-        lines.append(f"{report.changed} rows hold another string than was added: left as they are.")
+        lines.append(f"{changed} another string than was added, and would be left.")
     if report.already:
-        lines.append(f"{report.already} rows are not there.")
+        lines.append(f"{counted(report.already, 'row', verb=('is', 'are'))} not there.")
     if report.unreadable:
         lines.append(f"{report.unreadable}: the rows in them stay.")
     return _text([*lines, *_named(report)])
@@ -129,8 +140,8 @@ def _in_the_way(plan: Plan) -> Iterator[str]:
         return
     if hashed := sum(one.rows for one in plan.lines if one.action == Action.REHASH.value):
         yield (
-            f"The journal will hold {hashed} plaintexts, sealed to a key that lies beside it for root, so"
-            " that undo can bring them back. --seal-to KEY has that key elsewhere; --no-undo-for-plaintexts"
+            f"The journal will hold {counted(hashed, 'plaintext')}, sealed to a key that lies beside it for"
+            " root, for undo to restore. --seal-to KEY has that key elsewhere; --no-undo-for-plaintexts"
             " keeps none."
         )
     yield (
@@ -145,7 +156,7 @@ def _left_out(plan: Plan) -> Iterator[str]:
         yield f"  lines that were not judged: {'; '.join(plan.passed_over)}"
     if plan.stopped:
         yield (
-            f"Time was up after {plan.rows} rows, and those behind them were not looked at: --max-seconds"
+            f"Time was up after {counted(plan.rows, 'row')}, and the rest was not looked at: --max-seconds"
             " gives more."
         )
 
@@ -156,8 +167,8 @@ def _apply(again: Sequence[str]) -> str:
 
 def counted_text(lines: Sequence[Line], what: str) -> str:
     """Values that no store of ours has, by what becomes of them."""
-    counted = [_line(one) for one in lines] or [f"  no {what} is there"]
-    return _text([f"{sum(one.rows for one in lines)} values of {what}", *counted])
+    found = [_line(one) for one in lines] or [f"  no {what} is there"]
+    return _text([f"{counted(sum(one.rows for one in lines), 'value')} of {what}", *found])
 
 
 def _line(one: Line) -> str:
@@ -212,24 +223,26 @@ def report_text(report: Report, head: Head, again: str, back: str, key: str = ""
 def prospect_text(report: Report, head: Head) -> str:
     """What an undo would do, by the rows as they are now."""
     lines = [
-        f"{head.id}: {report.written} rows of {head.store} would get their old strings back; --apply does it."
+        f"{head.id}: {counted(report.written, 'row')} of {head.store} would get back the old string; --apply"
+        " does it."
         if report.written
         else f"{head.id}: no row of {head.store} can get its old string back."
     ]
     if report.not_kept:
         lines.append(
-            f"{report.not_kept} rows cannot: they were plaintexts, and the journal was begun without those"
-            " (--no-undo-for-plaintexts, or an older mailauth). They keep the strings that they have now."
+            f"{counted(report.not_kept, 'row')} cannot, and would keep the present string: it was a plaintext"
+            " before, and the journal was begun without those (--no-undo-for-plaintexts, or an older"
+            " mailauth)."
         )
     if report.changed:
         lines.append(
-            f"{report.changed} rows hold another string than was written, or are gone: left as they are."
+            f"{counted(report.changed, 'row')} with another string than was written, or gone: would be left."
         )
     if report.failed:
-        lines.append(f"{report.failed} rows would be left alone:")
+        lines.append(f"{counted(report.failed, 'row')} would be left alone:")
         lines += [f"    {count} x {reason}" for reason, count in report.reasons.most_common(10)]
     if report.already:
-        lines.append(f"{report.already} rows have their old strings already.")
+        lines.append(f"{counted(report.already, 'row', verb=('has', 'have'))} the old string already.")
     if report.unreadable:
         lines.append(f"{report.unreadable}: the rows in them keep the strings that they have now.")
     return _text([*lines, *_named(report)])

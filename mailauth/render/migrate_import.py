@@ -1,5 +1,6 @@
 """What became of an imported list, as a record (its JSON schema is made of it) and as text."""
 
+from mailauth.counted import counted
 from mailauth.migrate.bulk import Imported
 from mailauth.migrate.listed_user import DONE, NEW, Checked
 from mailauth.records import dataclass
@@ -62,7 +63,7 @@ def import_text(found: Imported, place: str, back: str, *, verifying: bool, key:
     ``key``: the file of the migration's own key, where that is there.
     """
     told = f"; {found.seconds:.1f} s, {found.lines / found.seconds:.0f} lines/s" if found.seconds else ""
-    lines = [f"{place}: {found.lines} lines{told}", *_counts(found, "" if back else "would be ")]
+    lines = [f"{place}: {counted(found.lines, 'line')}{told}", *_counts(found, "" if back else "would be ")]
     command = f"  take it back: {back}"
     if found.not_kept:
         lines.append(f"  kept in no journal: {found.not_kept} of the old strings (plaintexts)")

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
+from mailauth.counted import counted
 from mailauth.dovecot.version import Dialect
 from mailauth.evidence import (
     Evidence,
@@ -142,9 +143,9 @@ def summary(diagnosis: Diagnosis) -> str:
     """Never "all is well": what was asked, and what was not."""
     count = len(diagnosis.findings)
     blocked = any(one.severity is Severity.BLOCKS_LOGIN for one in diagnosis.findings)
-    found = _count(count, "finding") if count else "Nothing found"
+    found = counted(count, "finding") if count else "Nothing found"
     undecided = len({one.rule.code for one in diagnosis.undecided})
-    rules = _count(len(diagnosis.silent), "other check" if count else "check")
+    rules = counted(len(diagnosis.silent), "other check" if count else "check")
     works = _of_logins(diagnosis, blocked=blocked)
     quiet = f"{found}. {rules} found nothing" if count else f"{found} by {rules}"
     if not count and any(one.missing.kind is Surveys for one in diagnosis.undecided):
@@ -153,10 +154,6 @@ def summary(diagnosis: Diagnosis) -> str:
         told = f"{works}{quiet}. {undecided} undecided."
     passdbs = " and ".join(one.partition(":")[0] for one in diagnosis.unasked)
     return f"{told} Not looked into: {passdbs}." if passdbs else told
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _of_logins(diagnosis: Diagnosis, *, blocked: bool) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mailauth.errors import Refused
 from mailauth.records import dataclass
+from mailauth.stores.file_domains import domain_of, full_name
 from mailauth.stores.file_table import FileTable
 from mailauth.stores.swaps import Key, Obstacle, Row, Swap, Swapped
 
@@ -53,7 +54,7 @@ class FileTables:
         names = list(self.files)
         for name in names[names.index(begun) if begun else 0 :]:
             if rows := self.files[name].page(own if name == begun else None, size):
-                return [_here(name, row) for row in rows]
+                return self._here(name, rows)
         return []
 
     def now(self, keys: Sequence[Key]) -> Sequence[Row]:
@@ -61,8 +62,12 @@ class FileTables:
         for name in dict.fromkeys(str(key[0]) for key in keys):
             if name in self.files:
                 rows = self.files[name].now([key[1:] for key in keys if key[0] == name])
-                found += [_here(name, row) for row in rows]
+                found += self._here(name, rows)
         return found
+
+    def _here(self, name: str, rows: Sequence[Row]) -> list[Row]:
+        domain = domain_of(self.place, name)
+        return [Row((name, *row.key), full_name(row.user, domain), row.stored, row.version) for row in rows]
 
     def of_users(self, users: Sequence[str]) -> Sequence[Row]:
         del users
@@ -90,10 +95,6 @@ class FileTables:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _here(name: str, row: Row) -> Row:
-    return Row((name, *row.key), row.user, row.stored, row.version)
 
 
 def _own(row: Row) -> Row:

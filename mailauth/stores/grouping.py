@@ -33,7 +33,7 @@ from mailauth.stores.forms import (
     alike,
     strings,
 )
-from mailauth.stores.query import VARIABLE, branches, compared, is_name, read, user_of
+from mailauth.stores.query import VARIABLE, branches, compared, is_name, of_everybody, read, user_of
 
 GIVEN = "--rows-query"  # the place of a query that the command line names
 _ADVICE = "give a query that selects the password of every user: --rows-query 'SELECT password FROM ...'"
@@ -66,6 +66,7 @@ def rows_of(query: str, place: str) -> Rows:
         found = [rows_of(one, place) for one in selects]
         each_of = [f"SELECT {one.column} AS p, {one.user or 'NULL'} AS n FROM {one.tables}" for one in found]  # noqa: S608 - of Dovecot's own query
         return Rows("p", "n", f"({' UNION ALL '.join(each_of)}) AS united", single=False)
+    query = of_everybody(query) if place == GIVEN else query
     plain = read(query)
     if plain is None:
         raise _not_plain(place, "{} is not a plain one")

@@ -17,6 +17,7 @@ from mailauth.records import dataclass
 from mailauth.stores import conditions, directory_listing, directory_table, passwd_file, query, sql, streaming
 from mailauth.stores.database import Value
 from mailauth.stores.directory_table import DirectorySource
+from mailauth.stores.file_domains import domain_of, full_name
 from mailauth.stores.once import Once
 from mailauth.stores.rows import Listed
 from mailauth.stores.string_counts import files_of
@@ -33,8 +34,9 @@ def listed(source: Source | DirectorySource) -> Iterator[Listed]:
     elif isinstance(source, SqlSource):
         yield from _of_sql(source)
     elif isinstance(source, FileSource):
-        for path in map(Path, files_of(source.path)) if query.VARIABLE.search(source.path) else [source.path]:
-            yield from _of_file(Path(path))
+        several = query.VARIABLE.search(source.path)
+        for path in files_of(source.path) if several else [str(source.path)]:
+            yield from _of_file(Path(path), domain_of(source.path, path) if several else "")
 
 
 class Read(Protocol):
@@ -93,7 +95,8 @@ def _bytes(value: Value) -> bytes | None:
     return str(value).encode() if isinstance(value, int) else value
 
 
-def _of_file(path: Path) -> Iterator[Listed]:
+def _of_file(path: Path, domain: str) -> Iterator[Listed]:
+    """``domain``: of all users of this file; "" where that is not known."""
     seen = Once()
     try:
         with passwd_file.opened(path) as file:
@@ -103,6 +106,8 @@ def _of_file(path: Path) -> Iterator[Listed]:
                     continue
                 never = "a line that is too long" if size > len(line) else ""
                 never = never if seen.first(name) else "a later line of the same name"
+                whole = full_name(name.decode("utf-8", "surrogateescape"), domain)
+                name = whole.encode("utf-8", "surrogateescape")
                 yield Listed(name, passwd_file.stored_of(line), _fields(line), never)
     except OSError as why:
         raise unseen(str(path), why, "the passwd-file cannot be read") from None

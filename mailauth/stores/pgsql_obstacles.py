@@ -40,6 +40,7 @@ _RULES = "SELECT rulename FROM pg_rewrite WHERE ev_class = %s::regclass AND ev_t
 def of_table(rows: Rows, names: Names) -> Iterator[Obstacle]:
     """``rows`` asks the server."""
     yield from _of_column(rows, names)
+    yield from _of_encoding(rows, names)
     yield from _of_others(rows, (names.table, names.column.strip('"')))
     yield from _of_updates(rows, (names.table,))
     if obstacles.asked(rows, "SELECT 1 WHERE row_security_active(%s::regclass)", (names.table,)):
@@ -89,6 +90,23 @@ def _of_column(rows: Rows, names: Names) -> Iterator[Obstacle]:
         " AND a.attnum = ANY(c.conkey)) OR (a.atttypid = c.contypid AND a.attrelid = %s::regclass"
         " AND a.attname = %s) WHERE c.contype = 'c'",
         (*here, *here, *here),
+    )
+
+
+def _of_encoding(rows: Rows, names: Names) -> Iterator[Obstacle]:
+    """Dovecot gets text in the database's own encoding, which libpq takes over."""
+    column = f"{names.column}::text"
+    yield from obstacles.each(
+        rows,
+        "the server sends Dovecot text in another encoding than UTF-8 ({}): Dovecot compares those bytes with"
+        " what clients send, and mailauth reads them as UTF-8; add client_encoding=UTF8 to Dovecot's"
+        " connection, and see that these users can log in",
+        "SELECT format('%s; strings that are not ASCII: %s',"  # noqa: S608 - names of the password query
+        f" current_setting('client_encoding'), COUNT(*)) FROM {names.table}"
+        " WHERE current_setting('client_encoding') NOT IN ('UTF8', 'SQL_ASCII')"
+        f" AND octet_length(convert_to({column}, 'UTF8')) <> char_length({column}) HAVING COUNT(*) > 0",
+        (),
+        stops=True,
     )
 
 

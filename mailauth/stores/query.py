@@ -100,7 +100,12 @@ def simple(select: PlainSelect, *, any_column: bool = False, any_rows: bool = Fa
     """
     rows = (any_rows or bool(select.where)) and not {"GROUP", "HAVING"} & set(select.after)
     table = _NAMES.fullmatch(select.tables) is not None
-    return rows and table and (any_column or _NAMES.fullmatch(select.column) is not None)
+    return rows and table and (any_column or _is_column(select.column))
+
+
+def _is_column(expression: str) -> bool:
+    """Not a value that looks like a name: ``NULL AS password, 'Y' AS nopassword``."""
+    return is_name(expression) and expression.upper() not in ("NULL", "TRUE", "FALSE")
 
 
 _KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
@@ -185,11 +190,27 @@ def parts_of_tables(tables: str) -> list[str]:
 
 
 _USER_AND_PASSWORD = 2  # columns of a query for every user
+
+
+def of_everybody(query: str) -> str:
+    """A query that somebody gave for all rows (--rows-query), with its two columns named by their places.
+
+    As it is where it names its password, or where that is not plain.
+    """
+    clean = blanked(query).strip().rstrip("; ")
+    items = _selected(clean) if re.match(r"(?i)SELECT\b", clean) else []
+    two = len(items) == _USER_AND_PASSWORD and all(map(is_name, items))
+    if not two or any(map(_password, items)) or VARIABLE.search(clean):
+        return query
+    at = next(place for word, place in _top_level(clean) if word == "FROM")
+    return f"SELECT {items[0]} AS user, {items[1]} AS password {clean[at:]}"
+
+
 _USER_ALIAS = re.compile(r"(?s)(.*?\S)\s+AS\s+[\"`]?(user|username)[\"`]?", re.IGNORECASE)
 _KEEPS = r"(?:\s*\|\s*(?:lower|upper|text))*\s*"  # 2.4's filters that leave the name whole
 _USER_VARIABLE = rf"%(?:[LUT]*u|[LUT]*\{{user{_KEEPS}\}})"
 _NAME_VARIABLE = rf"%(?:[LUT]*n|[LUT]*\{{username\}}|\{{user\s*\|\s*username{_KEEPS}\}})"
-_DOMAIN_VARIABLE = rf"%(?:[LUT]*d|[LUT]*\{{domain\}}|\{{user\s*\|\s*domain{_KEEPS}\}})"
+DOMAIN_VARIABLE = rf"%(?:[LUT]*d|[LUT]*\{{domain\}}|\{{user\s*\|\s*domain{_KEEPS}\}})"
 
 
 def user_of(query: str) -> str:
@@ -219,7 +240,7 @@ def columns_of_the_user(query: str) -> tuple[str, ...]:
     where = plain.where if plain else ""
     whole, name, domain = (
         re.search(rf"(?<![\w.\"`])({_NAMES.pattern})\s*=\s*'{variable}'", where)
-        for variable in (_USER_VARIABLE, _NAME_VARIABLE, _DOMAIN_VARIABLE)
+        for variable in (_USER_VARIABLE, _NAME_VARIABLE, DOMAIN_VARIABLE)
     )
     if whole is None and name and domain:
         return name[1], domain[1]

@@ -167,6 +167,14 @@ def _obstacles(rows: Rows, names: Names, path: Path) -> Iterator[Obstacle]:
     )
     yield from obstacles.each(
         rows,
+        "values of the column that are no TEXT ({}) become TEXT when they are changed, and undo restores"
+        " them as TEXT: the same characters, but SQLite does not find a BLOB equal to them",
+        f"SELECT COUNT(*) || ' ' || upper(typeof({names.column})) FROM {names.table}"  # noqa: S608 - names of the password query
+        f" WHERE typeof({names.column}) NOT IN ('text', 'null') GROUP BY typeof({names.column})",
+        (),
+    )
+    yield from obstacles.each(
+        rows,
         obstacles.VIEWS,
         "SELECT name FROM sqlite_master WHERE type = 'view' AND sql LIKE '%' || ? || '%'",
         (table,),

@@ -79,8 +79,8 @@ class SqlTable:
         what = _LEFT if self.only else "treated as all others are"
         return [
             Obstacle(
-                f"{others} of the {every} rows of {self.names.table} are none that the password query takes"
-                f" {self.conditions}{self._some_not_taken(others)}; they are {what}"
+                f"the password query selects ({self.conditions}) {every - others} of the {every} rows of"
+                f" {self.names.table}; the others{self._some_not_taken(others)} are {what}"
             )
         ]
 
@@ -206,10 +206,7 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
     """
     base = base_of(source.query)
     if base is None or not simple(base.select, any_rows=True):
-        raise Refused(
-            f"{source.query_place or source.place}: this query does not read one column of one table, so"
-            " mailauth cannot tell what to write; name them with --rows-query (SELECT user, password FROM)."
-        )
+        raise Refused(_not_one(source))
     problem = f"{source.place}: no server is named."
     database = DATABASES[source.driver]
     for host in source.hosts:
@@ -225,6 +222,16 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
             engine.close()
             raise
     raise CannotObserve(problem)
+
+
+def _not_one(source: SqlSource) -> str:
+    form = "SELECT user, password FROM table, with the table's own names"
+    if source.query_place:
+        return f"{source.query_place}: give one column of one table as it is: {form}."
+    return (
+        f"{source.place}: this query does not read one column of one table, so mailauth cannot tell what to"
+        f" write; name them with --rows-query ({form})."
+    )
 
 
 def _table(source: SqlSource, host: dict[str, str], base: Base, engine: Engine, *, reading: bool) -> SqlTable:

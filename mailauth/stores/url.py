@@ -7,6 +7,7 @@ from mailauth.dovecot.authconfig import FileSource, Source, SqlSource
 from mailauth.errors import UsageError
 from mailauth.hashes import Password
 from mailauth.stores.databases import DATABASES
+from mailauth.stores.query import of_everybody
 
 QUERY = "SELECT password FROM users"
 
@@ -31,7 +32,7 @@ def source_of(url: str, query: str | None, password: Password | None) -> Source:
             " passwd-file:,"
             " as in postgresql://user@host/database."
         )
-    driver, text, place = drivers[scheme], query or QUERY, "--rows-query" if query else ""
+    driver, text, place = drivers[scheme], of_everybody(query or QUERY), "--rows-query" if query else ""
     if DATABASES[driver].is_file:
         return SqlSource(
             driver, ({"path": _absolute(unquote(parts.path))},), text, "--url", query_place=place

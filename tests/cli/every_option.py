@@ -130,12 +130,12 @@ ROWS: dict[str, Row] = {
         {"x --prefix": "--profile"},
     ),
     "migrate move": Row(
-        f"{_STORE} --to --to-passdb --to-rows-query --fill --domain --accept-field-loss --seal-to --rate"
-        f" --users-out --apply --json {_BIND}",
+        f"{_STORE} --to --to-passdb --to-rows-query --to-dovecot=2.4.1 --fill --domain"
+        f" --accept-field-loss --seal-to --rate --users-out --apply --json {_BIND}",
         {
             "--to sqlite:x": "--to-fd --to-passdb=1 --default-scheme=PLAIN --bind-dn=x --insecure"
             " --bind-password-fd --bind-password-file",
-            "--to-passdb 1": "--insecure --bind-password-fd --bind-password-file",
+            "--to-passdb 1": "--to-dovecot=2.4.1 --insecure --bind-password-fd --bind-password-file",
         },
     ),
     "migrate on-login disable": Row(f"{_DOVECOT} --name --apply --json"),

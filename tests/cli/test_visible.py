@@ -122,7 +122,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "migrate plan": lambda: migrate.plan_text(filled(Plan)),
     "migrate apply": lambda: migrate.report_text(migrate_report(), filled(Head), "go on", "take it back"),
     "migrate undo": lambda: migrate.prospect_text(migrate_report(), filled(Head)),
-    "migrate move": lambda: migrate.move_text(filled(Moving), EVIL, "again"),
+    "migrate move": lambda: migrate.move_text(filled(Moving), EVIL, EVIL, "again"),
     "from the log as JSON": lambda: to_json(filled(FromLogReport)),
 }
 

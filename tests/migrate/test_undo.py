@@ -130,7 +130,7 @@ def test_what_would_be_put_back_is_counted_by_rows(migrated: Make) -> None:
     one.lab.store.execute("DELETE FROM users WHERE userid = 'u2'")
     said = one.at("undo", name, status=1)
     assert f"{COUNT - 2} rows of passdb 1 (sql) would get" in said or f"{COUNT - 2} rows of" in said
-    assert "2 rows hold another string than was written, or are gone" in said
+    assert "2 rows with another string than was written, or gone" in said
     assert "changed meanwhile: u1" in said
     report = json.loads(one.at("undo", name, "--apply", "--json", status=1))["report"]
     assert (report["written"], report["changed"]) == (COUNT - 2, 2)
