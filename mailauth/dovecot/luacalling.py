@@ -15,7 +15,6 @@ from mailauth.dovecot.luaharness import HARNESS, RESULTS
 from mailauth.dovecot.luascript import LuaType
 from mailauth.records import dataclass
 
-_MULTIPLE = -1  # LUA_MULTRET
 _LENGTH = struct.Struct("<I")
 _MOST = 1024 * 1024  # bytes of what comes back
 _KINDS = {"string": LuaType.STRING, "table": LuaType.TABLE, "nil": LuaType.NIL}

@@ -1,6 +1,6 @@
 """What becomes of a token that was given, by the oauth2 settings."""
 
-from mailauth.dovecot.tokens import TokenFault, TokenTold
+from mailauth.dovecot.tokens import TokenTold
 from mailauth.evidence.fact import Evidence
 from mailauth.records import dataclass
 
@@ -27,6 +27,3 @@ class TokenAnswer(Evidence):
     @property
     def seen(self) -> str:
         return self.text
-
-    def failed_by(self, *faults: TokenFault) -> bool:
-        return self.told.fault in faults

@@ -8,6 +8,7 @@ Documentation/admin-guide/mm/transhuge.rst; measured: bench/huge_pages.py.
 
 import fcntl
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -234,7 +235,8 @@ def _guarded(pages: HugePages) -> Iterator["subprocess.Popen[bytes]"]:
     )
     with guard:  # closes its standard input, and waits for it
         assert guard.stdout
-        if guard.stdout.readline() != b"ready\n":
+        ready, _, _ = select.select([guard.stdout], [], [], _READY_SECONDS)
+        if not ready or guard.stdout.readline() != b"ready\n":
             raise CannotObserve("the guard that puts the setting of huge pages back did not start.")
         yield guard
 

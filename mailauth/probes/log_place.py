@@ -37,7 +37,6 @@ _MOST_SETTINGS = 1024 * 1024  # bytes of hostconfig.json
 _MOST_PENALTIES = 1000
 _MOST_LINE, _MOST_LINES = 8192, 100_000
 _ANVIL_SECONDS = 5.0
-_HELLO = {"2.3": "VERSION\tanvil\t1\t0\n", "2.4": "VERSION\tanvil-client\t2\t0\n\n"}
 # auth-penalty.h: two seconds, doubled for each level, at most 15; five levels.
 _FIRST_WAIT, _LONGEST_WAIT, _HIGHEST = 2, 15, 4
 

@@ -10,7 +10,7 @@ from mailauth.records import dataclass
 from mailauth.stores.libldap import Connection, LdapError
 
 _NOOP = "1.3.6.1.4.1.4203.666.5.2"  # draft-zeilenga-ldap-noop; slapd knows it and does not list it
-_NO_OPERATION, _NO_SUCH_VALUE, _CLASS_VIOLATION = 0x410E, 16, 65  # RFC 4511 appendix A.1
+_NO_OPERATION, _NO_SUCH_VALUE = 0x410E, 16  # RFC 4511 appendix A.1
 _SLAPD = b"OpenLDAProotDSE"
 
 Steps = Sequence[Sequence[bytes]]

@@ -24,7 +24,7 @@ from mailauth.stores.string_counts import files_of
 
 _USERDB = "userdb_"
 _AT_ONCE = 20_000
-_STORED, _LAST = 1, 7  # fields of a line: the password, and the first one with extra fields
+_LAST = 7  # fields of a line before those with extra fields
 
 
 def listed(source: Source | DirectorySource) -> Iterator[Listed]:

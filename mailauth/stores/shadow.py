@@ -13,7 +13,6 @@ from mailauth.records import dataclass
 
 PASSWD, SHADOW, GROUP = "/etc/passwd", "/etc/shadow", "/etc/group"
 _FIELDS = {PASSWD: 7, SHADOW: 9, GROUP: 4}
-_NUMBERS = 2
 
 
 @dataclass(frozen=True, slots=True)
