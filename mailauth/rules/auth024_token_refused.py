@@ -43,7 +43,9 @@ _ADVICE = {
 }
 
 
-@rule("AUTH024", "The token is not taken", Severity.BLOCKS_LOGIN, bears=Bears.DATABASE)
+@rule(
+    "AUTH024", "The token is not taken", Severity.BLOCKS_LOGIN, yields_to=("AUTH003",), bears=Bears.DATABASE
+)
 def token_refused(
     answer: TokenAnswer, check: PasswordCheck | None, servers: ServersBehind | None
 ) -> Problem | None:

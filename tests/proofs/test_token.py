@@ -22,7 +22,7 @@ from mailauth.dovecot.tokens import TokenFault
 from mailauth.dovecot.variables import values
 from mailauth.errors import CannotObserve
 from mailauth.evidence import TokenAnswer
-from mailauth.finding import Diagnosis
+from mailauth.finding import Diagnosis, Severity
 from mailauth.hashes import Password
 from mailauth.lab import Lab
 from mailauth.lab.stores.oauth2 import Jwt, OAuth2
@@ -319,3 +319,8 @@ def test_auth024_a_passdb_of_passwords_beside_it(proof: Make, dovecot_version: s
     assert fault(judged(one.lab, TOKEN, login=True)) is None
     assert fault(judged(one.lab, "of-nobody")) is TokenFault.INACTIVE
     assert one.lab.login("alice", SECRET).ok
+    one.lab.configure(f"{block}auth_mechanisms = plain\n")
+    one.lab.reload()
+    found = judged(one.lab, TOKEN).findings
+    blocking = [each.rule.code for each in found if each.severity is Severity.BLOCKS_LOGIN]
+    assert blocking == ["AUTH003" if one.lab.dialect == "2.3" else "AUTH024"], "one cause, one finding"
