@@ -5,7 +5,7 @@
 By turns an apply, its --resume and its undo are killed with SIGKILL, half on 2.3.19.1 and half on 2.4.1.
 After each kill: every entry has its old value or "{BLF-CRYPT}" before it, and its other values as they were.
 Then it is gone on with: all are new; and undone: all are old, byte for byte, in their order.
-bench/results/directory-kills.json
+bench/results/directory-kills.json; with --verbs undo, directory-kills-undo.json
 """
 
 import argparse
@@ -138,10 +138,10 @@ def main(plan: Plan) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--entries", type=int, default=plan.entries)
-    parser.add_argument("--verbs", nargs="*", choices=plan.verbs, default=plan.verbs)
+    parser.add_argument("--verbs", nargs="*", choices=plan.verbs, default=list(plan.verbs))
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    plan = replace(plan, verbs=tuple(given.verbs))
+    all_verbs, plan = plan.verbs, replace(plan, verbs=tuple(given.verbs))
     numbers = [list(range(at, given.kills, len(VERSIONS))) for at in range(len(VERSIONS))]
     with ProcessPoolExecutor(len(VERSIONS)) as pool:
         parts = pool.map(partial(measured, plan), VERSIONS, numbers, [given.entries] * len(VERSIONS))
@@ -164,7 +164,8 @@ def main(plan: Plan) -> None:
     }
     print(json.dumps({name: value for name, value in found.items() if name != "each"}, indent=2))
     if given.write:
-        plan.result.write_text(json.dumps(found, indent=2) + "\n")
+        some = "-".join(["", *given.verbs]) if given.verbs != list(all_verbs) else ""
+        plan.result.with_stem(plan.result.stem + some).write_text(json.dumps(found, indent=2) + "\n")
     sys.exit(bool(found["with a problem"]))
 
 
