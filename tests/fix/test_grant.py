@@ -1,9 +1,16 @@
 """An account of Dovecot's that may only read: the GRANT that it lacks is said before --apply is offered."""
 
 import re
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from mailauth.dovecot.authconfig import SqlSource
+from mailauth.stores import query, sql_change
+from mailauth.stores.database import TIMEOUT
 from tests.fix.conftest import Fix, Labs
 from tests.proofs.story import SECRET, MiB, argon2id
 from tests.proofs.test_db import as_reader, no_reader, reader, sql
@@ -36,3 +43,17 @@ def test_what_is_missing_is_said_before(fix: Fix, lab: Labs, dovecot_version: st
             assert one.login("alice", SECRET).ok
         finally:
             no_reader(one)
+
+
+def test_a_plan_takes_no_lock_of_a_file(tmp_path: Path) -> None:
+    """It began to write, and waited 10 s for another writer; a plan only looks."""
+    file = tmp_path / "users.sqlite"
+    text = "SELECT password FROM users WHERE userid = '%u'"
+    select = query.read(text)
+    assert select
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("CREATE TABLE users (userid TEXT, password TEXT)")
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert not sql_change.forbidden(SqlSource("sqlite", ({"path": str(file)},), text, "here"), select)
+        assert time.monotonic() - began < TIMEOUT / 2
