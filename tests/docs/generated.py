@@ -144,7 +144,9 @@ def evidence_table() -> str:
 
 def _first_sentence(kind: type[Evidence]) -> str:
     text = " ".join((kind.__doc__ or "").split())
-    return re.split(r"(?<=[.:;?])\s", text)[0].rstrip(".:;").replace("``", "`").replace("|", "\\|")
+    return (
+        re.split(r"(?<=[.:;?])\s(?![^()]*\))", text)[0].rstrip(".:;").replace("``", "`").replace("|", "\\|")
+    )
 
 
 def _file(kind: type[Evidence]) -> str:

@@ -76,7 +76,7 @@ def _columns(place: Place, escape: Escape) -> str:
     return f"{mark} {{escape(place.table)}}"  # {mark}: the query for a table's columns, as password
 
 
-class Table:
+class {title}:
     """{mark}: stored strings, read in pages and changed; swaps.Engine says what each function is for."""
 
     mark = "?"
@@ -127,7 +127,7 @@ DATABASE = Database(
     stream=_stream,
     change=_change,
     updating=Updating(mark="?"),
-    table=Table,
+    table={title},
     schema=SchemaQueries(declared=_declared, columns=_columns, named_columns="{mark}"),
     client=_client,
     without_blanks="{mark}",
@@ -161,7 +161,7 @@ def refused(name: str) -> str:
 def make(name: str, root: Path) -> list[Path]:
     """Write the file and the word; where they are."""
     driver = root / "mailauth" / "stores" / f"{name}.py"
-    driver.write_text(DRIVER.format(mark=MARK, name=name))
+    driver.write_text(DRIVER.format(mark=MARK, name=name, title=name.capitalize()))
     table = root / "mailauth" / "dovecot" / "authconfig.py"
     listed = re.compile(r"^(SQL_DRIVERS = \([^)]*)\)", re.MULTILINE)
     table.write_text(listed.sub(rf'\1, "{name}")', table.read_text(), count=1))

@@ -69,7 +69,7 @@ def test_a_driver_s_skeleton_fails_until_it_is_filled(copy: Path) -> None:
     )
     assert found.stdout == "cassandra localhost/\n", found.stderr
     tests = ("tests/docs/test_new_rule.py", "tests/test_house.py")
-    left = "nothing_is_left or driver_of_a_database or circle or lines"
+    left = "nothing_is_left or driver_of_a_database or circle or lines or a_class"
     done = in_the_copy(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", left)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAILED tests/docs/test_new_rule.py::test_nothing_is_left_to_fill_in" in done.stdout

@@ -64,8 +64,20 @@ _PAGES = sorted(
 
 
 def unused(text: str) -> list[str]:
-    """The words in it that we do not use, each with some words around it."""
-    return [text[max(0, m.start() - 40) : m.end() + 20].strip() for m in _UNUSED.finditer(text)]
+    """The words in it that we do not use, each with some words around it, and what to write instead."""
+    return [
+        f"{text[max(0, m.start() - 40) : m.end() + 20].strip()!r}: {m[0]!r}; write instead: {_instead(m)}"
+        for m in _UNUSED.finditer(text)
+    ]
+
+
+def _instead(found: re.Match[str]) -> str:
+    """By where it was found, since some forms look at what stands around."""
+    return next(
+        better
+        for form, better in UNUSED.items()
+        if re.compile(rf"\b(?:{form})\b").match(found.string, found.start())
+    )
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
