@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailauth.cli.hash_status import STATUS
-from mailauth.cli.shared.files import awaited, opened
 from mailauth.cli.shared.given import without
-from mailauth.cli.shared.patience import patience
-from mailauth.cli.shared.secrets import need_terminal, read_password
 from mailauth.dovecot.sizes import parse_limit, parse_size
 from mailauth.errors import CannotObserve, UsageError
 from mailauth.hashes import Hash, Judgement, Limits, Password, Verdict, judge, printed, verify_hash
 from mailauth.hashes.allowance import Allowance, allowed
 from mailauth.hashes.explain import explain
-from mailauth.hashes.interruptible import interruptible
 from mailauth.later import later
 from mailauth.records import dataclass
 from mailauth.visible import visible
@@ -27,9 +23,16 @@ if TYPE_CHECKING:
     import rich.table
     import rich.text
 
+    from mailauth.cli.shared import files, patience, secrets
     from mailauth.hashes import batch as batching
+    from mailauth.hashes import interruptible
     from mailauth.memory import child
 else:
+    # What hash show of one string has no use for.
+    files = later("mailauth.cli.shared.files")
+    patience = later("mailauth.cli.shared.patience")
+    secrets = later("mailauth.cli.shared.secrets")
+    interruptible = later("mailauth.hashes.interruptible")
     batching = later("mailauth.hashes.batch")  # processes, which hash show does not make
     child = later("mailauth.memory.child")  # only for a limit
     rich = later("rich")  # 0.1 s that pipes need not pay
@@ -85,7 +88,7 @@ def of_a_batch(batch: str | None) -> bool:
 
 def run_batch(name: str, settings: Any, jobs: int | None) -> None:
     out = sys.stdout.buffer
-    with opened(name) as source:
+    with files.opened(name) as source:
         for line in batching.run(source, settings, jobs=jobs or batching.cores()):
             out.write(line + b"\n")
             out.flush()
@@ -99,7 +102,7 @@ def one_string(stored: str | None, stored_fd: int | None, *, password_from_stdin
         raise UsageError("give the string in one way only: as an argument or with --stored-fd.")
     if stored_fd is None and (stored != "-" or password_from_stdin):
         raise UsageError('give a stored string in quotes, "-" for standard input, --stored-fd or --batch.')
-    awaited(stored_fd or 0, "the stored string")
+    files.awaited(stored_fd or 0, "the stored string")
     try:
         with open(0 if stored_fd is None else stored_fd, "rb", closefd=False) as file:
             text = file.read(1024 * 1024)
@@ -152,11 +155,11 @@ def verify(
     text = one_string(stored, stored_fd, password_from_stdin=stdin)
     ask = ask_password or (password_fd is None and not stdin)
     if ask:
-        need_terminal()
-    password = read_password(ask=ask, descriptor=password_fd, stdin=stdin)
+        secrets.need_terminal()
+    password = secrets.read_password(ask=ask, descriptor=password_fd, stdin=stdin)
     assert password is not None, "one of the three was asked for"
-    with patience("verifying"):
-        judgement = interruptible(lambda: batching.verify(text, password, user, settings))
+    with patience.patience("verifying"):
+        judgement = interruptible.interruptible(lambda: batching.verify(text, password, user, settings))
     shown = judge.shown(text, default_scheme=default_scheme)
     if as_json:
         click.echo(json.dumps(printed.of_judgement(judgement, shown)))

@@ -1,11 +1,13 @@
 """Judgements, explanations and conversions as JSON (mailauth/schemas/hash-*.json) and as lines of text."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailauth.hashes.explain import Explanation
 from mailauth.hashes.foreign_found import Found
 from mailauth.hashes.hash import Flaw, Judgement
-from mailauth.hashes.passport import Passport
+
+if TYPE_CHECKING:
+    from mailauth.hashes.passport import Passport  # which hash show has no use for
 
 _SILENT = "Dovecot logs only: Password mismatch"
 
@@ -27,7 +29,7 @@ def of_found(found: Found) -> dict[str, Any]:
     return {"dovecot": dovecot, "reason": found.reason, "source": found.source}
 
 
-def of_passport(found: Passport) -> dict[str, Any]:
+def of_passport(found: "Passport") -> dict[str, Any]:
     stored = None if found.stored is None else text(found.stored)
     return {"reason": found.reason, "source": found.source, "stored": stored, "target": found.target}
 
