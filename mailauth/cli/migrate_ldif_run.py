@@ -41,15 +41,15 @@ def ldif(
     wishes, counts = Wishes(rules, goal, reader, origin), Counts()
     with opened_file(entries) as source, _named(entries), _made(out) as there, _made(undo_out) as back:
         for entry in ldifs.read(source, attribute):
-            for old in entry.values:
+            new = list(entry.values)
+            for at, old in enumerate(entry.values):
                 decision = decide(old, wishes)
                 counts.add(decision, entry.user)
-                new = decision.new
-                if new is None or new in entry.values:
-                    continue
-                for target, change in ((there, (entry.dn, old, new)), (back, (entry.dn, new, old))):
-                    if target:
-                        target.writelines(ldifs.modifications([change], attribute))
+                if decision.new is not None and decision.new not in new:
+                    new[at] = decision.new
+            for target, values in ((there, (entry.values, new)), (back, (new, entry.values))):
+                if target and list(entry.values) != new:
+                    target.write(ldifs.modification(entry.dn, *values, attribute))
     lines = counts.lines()
     then = _then(entries, out, undo_out) if any(line.action for line in lines) else []
     if as_json:

@@ -45,6 +45,7 @@ _HEX: dict[int, tuple[Reading, ...]] = {
     40: (Reading("SHA-1", b"{SHA1}", "sha1"),),
     56: (Reading("SHA-224", None),),
     64: (Reading("SHA-256", b"{SHA256}", "sha256"), Reading("CRAM-MD5", b"{CRAM-MD5}", "courier")),
+    70: (Reading("hMailServer's salt and SHA-256", None),),
     96: (Reading("SHA-384", None),),
     128: (Reading("SHA-512", b"{SHA512}", "sha512"),),
 }

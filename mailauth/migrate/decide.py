@@ -127,7 +127,8 @@ def decide(stored: bytes, wishes: Wishes) -> Decision:
         return Decision(None, "a locked account")
     if unsure := _unsure(stored, seen, wishes):
         return Decision(None, before, unsure=unsure + _refused(stored, wishes))
-    return Decision(None, before, broken=seen.damage.detail if seen.damage else "")
+    broken = seen.damage.detail + _no_prefix(stored, wishes) if seen.damage else ""
+    return Decision(None, before, broken=broken)
 
 
 def _first(stored: bytes, seen: Judged, rules: Sequence[Rule], wishes: Wishes) -> Decision | None:
@@ -211,6 +212,15 @@ def _prefix(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision
     if not look or (look == "DES-CRYPT" and not _is_des(seen.parsed)):
         return None
     return _changed(stored, seen, rule, wishes, b"{%b}%b" % (look.encode(), stored))
+
+
+def _no_prefix(stored: bytes, wishes: Wishes) -> str:
+    """Why a hash whose form shows its scheme gets no prefix though a rule asks for it; "" for any other."""
+    look = by_look(stored) if stored[:1] != b"{" else ""
+    if not look or all(rule.action is not Action.PREFIX for rule in wishes.rules):
+        return ""
+    then = parsed_by(wishes.reader, b"{%b}%b" % (look.encode(), stored))
+    return f"; with {{{look}}}: {then.reason}" if isinstance(then, Flaw) else ""
 
 
 def _is_des(parsed: Hash | Flaw) -> bool:

@@ -6,7 +6,7 @@ is not there fails.
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import BinaryIO
 
@@ -78,16 +78,17 @@ def _unfolded(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield held
 
 
-def modifications(changes: Iterable[tuple[bytes, bytes, bytes]], attribute: str) -> Iterator[bytes]:
-    """Of each entry's name, old value and new value."""
+def modification(dn: bytes, old: Sequence[bytes], new: Sequence[bytes], attribute: str) -> bytes:
+    """All values of an entry: an added one stands behind those that stay, and Dovecot takes the first."""
     name = attribute.encode()
-    for dn, old, new in changes:
-        yield b"dn:: %b\nchangetype: modify\ndelete: %b\n%b:: %b\n-\nadd: %b\n%b:: %b\n-\n\n" % (
-            base64.b64encode(dn),
-            name,
-            name,
-            base64.b64encode(old),
-            name,
-            name,
-            base64.b64encode(new),
-        )
+
+    def each(values: Sequence[bytes]) -> bytes:
+        return b"".join(b"%b:: %b\n" % (name, base64.b64encode(one)) for one in values)
+
+    return b"dn:: %b\nchangetype: modify\ndelete: %b\n%b-\nadd: %b\n%b-\n\n" % (
+        base64.b64encode(dn),
+        name,
+        each(old),
+        name,
+        each(new),
+    )

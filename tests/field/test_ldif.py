@@ -61,6 +61,30 @@ def test_modifications_are_made_only_where_the_old_value_still_is(
         ]
 
 
+def test_the_first_of_several_values_stays_the_first(rig: Callable[..., Rig], tmp_path: Path) -> None:
+    """It is the one that Dovecot takes; also where two of them become another."""
+    bare = [generate("SHA512-CRYPT", Password(secret(n)), rounds=1000).partition("}")[2] for n in range(2)]
+    with Directory(tmp_path / "ldap", {"u0": bare[0]}) as directory:
+        one = server(rig, "2.3.19.1", ldap(directory, bind=False))
+        more = f"dn: uid=u0,{SUFFIX}\nchangetype: modify\nadd: userPassword\n"
+        for value in ("{PLAIN}second", bare[1]):
+            assert (
+                directory_said(directory, "ldapmodify", feed=f"{more}userPassword: {value}\n").returncode == 0
+            )
+        listed = ("-LLL", "-o", "ldif-wrap=no", "-b", SUFFIX, "(uid=*)", "userPassword")
+        before = directory_said(directory, "ldapsearch", *listed).stdout
+        assert one.login("u0", secret(0)).ok
+        (tmp_path / "in.ldif").write_text(before)
+        files = ("--out", str(tmp_path / "out.ldif"), "--undo-out", str(tmp_path / "undo.ldif"))
+        mailauth("migrate", "ldif", str(tmp_path / "in.ldif"), "--prefix", "--dovecot", "2.3.19.1", *files)
+        for name in ("out.ldif", "undo.ldif"):
+            made = directory_said(directory, "ldapmodify", "-c", "-f", str(tmp_path / name))
+            assert made.returncode == 0, made.stderr
+            one.reload()
+            assert one.login("u0", secret(0)).ok
+        assert directory_said(directory, "ldapsearch", *listed).stdout == before
+
+
 def test_what_is_no_entry_is_said_by_its_line(tmp_path: Path) -> None:
     for text, says in (
         ("dn: uid=a\nuserPassword:: %%%\n", "line 2: no base64"),
