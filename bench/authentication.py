@@ -38,7 +38,7 @@ from mailauth.memory.huge_pages import huge_pages, switching
 RESULTS = Path(__file__).parent / "results" / "authentication.jsonl"
 PAGE = Path(__file__).parent.parent / "docs" / "benchmark.md"
 VERSIONS = ("2.3.13", "2.3.19.1", "2.3.21.1", "2.4.1", "testing")
-SCHEMES: dict[str, tuple[str, dict[str, int]]] = {
+SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
     "PLAIN": ("PLAIN", {}),
     "SSHA512": ("SSHA512", {}),
     "SHA512-CRYPT, 5,000 rounds": ("SHA512-CRYPT", {"rounds": 5000}),
