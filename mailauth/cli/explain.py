@@ -3,6 +3,7 @@
 import click
 
 from mailauth.cli.shared.command import Command
+from mailauth.cli.shared.completing import codes
 
 
 class _Pasted(Command):
@@ -17,7 +18,7 @@ class _Pasted(Command):
 
 
 @click.command(cls=_Pasted)
-@click.argument("words", nargs=-1, metavar="[CODE|WORDS...]")
+@click.argument("words", nargs=-1, metavar="[CODE|WORDS...]", shell_complete=codes)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain() -> None:
     """Explain a finding, a message of Dovecot's log, or what a mail client shows.

@@ -4,12 +4,13 @@ import click
 
 from mailauth.cli.shared.case import case_options
 from mailauth.cli.shared.command import Command
+from mailauth.cli.shared.completing import codes, kept
 from mailauth.cli.shared.options import config_option, password_options, pid_option
 from mailauth.cli.shared.values import sayable
 
 
 @click.command(cls=Command)
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=codes)
 @click.argument("user", required=False, callback=sayable)
 @click.option(
     "--apply",
@@ -17,7 +18,12 @@ from mailauth.cli.shared.values import sayable
     is_flag=True,
     help="Apply it: write, check, reload, test; roll back if one of them fails.",
 )
-@click.option("--undo", metavar="ID", help="Roll back the applied, or interrupted, fix with this ID.")
+@click.option(
+    "--undo",
+    metavar="ID",
+    shell_complete=kept("fix"),
+    help="Roll back the applied, or interrupted, fix with this ID.",
+)
 @config_option
 @pid_option
 @password_options

@@ -14,6 +14,7 @@ from mailauth.cli.hash_options import (
     weak_option,
 )
 from mailauth.cli.shared.command import Command
+from mailauth.cli.shared.completing import schemes
 
 
 @click.command(cls=Command, epilog=EXITS)
@@ -24,6 +25,7 @@ from mailauth.cli.shared.command import Command
     show_default=True,
     help="Password scheme; .hex, .b64 or .base64 after it sets the encoding.",
     metavar="SCHEME",
+    shell_complete=schemes,
 )
 @click.option(
     "--profile",

@@ -6,10 +6,11 @@ import click
 
 from mailauth.cli.migrate_options import bind_options, json_option, rate_option, store_options
 from mailauth.cli.shared.command import Command
+from mailauth.cli.shared.completing import kept
 
 
 @click.command(cls=Command)
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=kept("migrate"))
 @store_options
 @bind_options
 @click.option("--store", metavar="STORE", help="Where the store is now, if it was moved, copied or renamed.")
