@@ -30,7 +30,7 @@ class DiagnoseOptions:
         help="Also ask PAM about the password: one attempt, which pam_faillock counts.",
     )
     ask_lua: bool = option(
-        "--ask-lua", is_flag=True, help="Also run the Lua script of a passdb, without any right."
+        "--ask-lua", is_flag=True, help="Also run the Lua script of a passdb, without any rights."
     )
     prove: bool = option(
         "--prove",

@@ -45,8 +45,8 @@ def log() -> None:
     """Report from Dovecot's log which users fail to log in, why, how often and from where.
 
     With USER: only that user's failures.  Where Dovecot logs to syslog and no file in /var/log has its lines,
-    mailauth reads the journal.  Of the users who fail most, the stored strings are looked at for what
-    keeps them out, without a password.  A copied log (--log) can be read on a machine without Dovecot, and
+    mailauth reads the journal.  For the users who fail most, it also looks for faults in the
+    stored strings, without a password.  A copied log (--log) can be read on a machine without Dovecot, and
     nothing else is looked at.  Changes nothing.
 
     \b

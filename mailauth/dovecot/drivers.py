@@ -131,7 +131,7 @@ _UNREAD: Mapping[str, Unread] = {
     ),
     "lua": Unread(
         "what a Lua script answers",
-        "yes or no, or a stored string; mailauth diagnose --ask-lua USER runs it, without any right",
+        "yes or no, or a stored string; mailauth diagnose --ask-lua USER runs it, without any rights",
         _LOG,
         _READ,
         stops=True,

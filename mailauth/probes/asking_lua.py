@@ -124,7 +124,7 @@ def _confined(what: Call, file: str) -> Returned:
     except CannotObserve:
         raise CannotObserve(
             f"{file}: it did not end within {_CPU} s of CPU, {_SECONDS:.0f} s and"
-            f" {_MEMORY // 1024**2} MiB, where mailauth runs it without any right."
+            f" {_MEMORY // 1024**2} MiB, where mailauth runs it without any rights."
         ) from None
     return found
 
@@ -135,7 +135,7 @@ def _complete(scene: Scene, returned: Returned, file: str) -> None:
     if missing:
         what = ", ".join(dict.fromkeys(one.removeprefix("\0") for one in missing))
         raise CannotObserve(
-            f"{file}, run without any right, asked for what it was not given ({what}); so what it answers"
+            f"{file}, run without any rights, asked for what it was not given ({what}); so what it answers"
             " Dovecot stays open."
         )
     if _NO_MEMORY in returned.words:
