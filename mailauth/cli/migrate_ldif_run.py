@@ -47,9 +47,11 @@ def ldif(
                 counts.add(decision, entry.user)
                 if decision.new is not None and decision.new not in new:
                     new[at] = decision.new
-            for target, values in ((there, (entry.values, new)), (back, (new, entry.values))):
-                if target and list(entry.values) != new:
-                    target.write(ldifs.modification(entry.dn, *values, attribute))
+            if new == list(entry.values):
+                continue
+            for target, before, after in ((there, entry.values, new), (back, new, entry.values)):
+                if target:
+                    target.write(ldifs.modification(entry.dn, before, after, attribute))
     lines = counts.lines()
     then = _then(entries, out, undo_out) if any(line.action for line in lines) else []
     if as_json:
