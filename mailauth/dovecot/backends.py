@@ -13,7 +13,8 @@ from mailauth.dovecot import sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
-from mailauth.dovecot.oauth2_settings import keys_folder
+from mailauth.dovecot.oauth2 import Trust
+from mailauth.dovecot.oauth2_settings import keys_folder, trust_of_23, trust_of_24
 from mailauth.dovecot.v24 import effective
 from mailauth.errors import CannotObserve
 from mailauth.records import dataclass
@@ -36,12 +37,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One thing that is asked.  ``what``: the setting that names it; ``place``: host or path, no secret."""
+    """One thing that is asked.  ``what``: the setting that names it; ``place``: host or path, no secret.
+
+    ``trust``: whose certificate it must have; None where it is asked without TLS.
+    """
 
     kind: Kind
     what: str
     place: str
     port: int = 0
+    trust: Trust | None = None
 
     @property
     def shown(self) -> str:
@@ -83,9 +88,10 @@ def _of_oauth2(tree: Block, place: str, dovecot: Installation, *, old: bool) -> 
     """With introspection_mode = local nobody is asked: the keys are."""
     if old:
         file = sqlfile.read(place, dovecot.path, tree)
-        get = file.get
+        get, trust = file.get, trust_of_23(file)
     else:
         own = next(iter(tree.all("oauth2")), tree)
+        trust = trust_of_24(tree, own)
         place = "the block oauth2"
         get = lambda name, default="": own.get(name) or tree.get(f"oauth2_{name}") or default  # noqa: E731
     urls: tuple[str, ...] = _URLS
@@ -97,7 +103,7 @@ def _of_oauth2(tree: Block, place: str, dovecot: Installation, *, old: bool) -> 
             return _of_keys("local_validation_key_dict", folder, place)
     elif not old and get("introspection_mode") == "local":
         return _of_keys("oauth2_local_validation", keys_folder(own), place)
-    return Behind(tuple(one for name in urls if (one := _of_url(name, get(name)))), place)
+    return Behind(tuple(one for name in urls if (one := _of_url(name, get(name), trust))), place)
 
 
 def _of_keys(what: str, prefix: str, place: str) -> Behind:
@@ -106,7 +112,7 @@ def _of_keys(what: str, prefix: str, place: str) -> Behind:
     return Behind((Asked(Kind.FOLDER, what, folder),) if folder[:1] == "/" else (), place)
 
 
-def _of_url(name: str, url: str) -> Asked | None:
+def _of_url(name: str, url: str, trust: Trust) -> Asked | None:
     """Host and port only: a URL may hold a secret.  None where it is not set, or has no host."""
     try:
         parts = urlsplit(url)
@@ -114,7 +120,9 @@ def _of_url(name: str, url: str) -> Asked | None:
     except ValueError:
         return None
     host = parts.hostname or ""
-    return Asked(Kind.TCP, name, host, port) if host and port and "%" not in host else None
+    if not host or not port or "%" in host:
+        return None
+    return Asked(Kind.TCP, name, host, port, trust if parts.scheme == "https" else None)
 
 
 def _of_imap(tree: Block, block: Block, *, old: bool) -> Behind:

@@ -19,6 +19,7 @@ _OTHER_WAYS = re.compile(r"ldap_(?:ptr|multi|dn)\b")
 _OF_23 = re.compile(r"%\{ldap:([^}:]+)(?::([^}]*))?\}|(%%)|(%\$)")
 _CHANGED = re.compile(r"%[-.0-9A-Z]+(?:\$|\{ldap)")  # a modifier, whose result is not worked out here
 _NAME = re.compile(r"[A-Za-z][\w-]*")
+_EXPANDED = re.compile(r"%\{\s*ldap:([^}|:\s]+)\s*((?:\|[^}]*)?)\}")
 _ALONE = re.compile(r"%\{\s*ldap:([A-Za-z][\w-]*)\s*\}")
 PASSWORDS = ("password", "password_noscheme")
 
@@ -69,6 +70,13 @@ def attributes(fields: tuple[Field, ...]) -> tuple[str, ...]:
         found += [one.attribute] if one.attribute else []
         found += FROM_ENTRY.findall(one.template or "")
     return tuple(dict.fromkeys(name for name in found if name.lower() != "dn"))
+
+
+def without_default(fields: tuple[Field, ...]) -> tuple[str, ...]:
+    """The attributes without which 2.4 cannot expand a field: it refuses the whole entry then."""
+    found = (one for each in fields for one in _EXPANDED.finditer(each.template or ""))
+    names = (one[1] for one in found if "default" not in one[2])
+    return tuple(dict.fromkeys(name for name in names if name.lower() != "dn"))
 
 
 def first(entry: Values, attribute: str) -> str | None:

@@ -8,9 +8,9 @@ import re
 from dataclasses import field
 from urllib.parse import unquote
 
-from mailauth import loopback
+from mailauth import digits, loopback
 from mailauth.dovecot import entryfields, environment, secrets, sqlfile, v24
-from mailauth.dovecot.authconfig import AuthConfig, Passdb
+from mailauth.dovecot.authconfig import AuthConfig, Passdb, Userdb
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.entryfields import Field
@@ -30,7 +30,7 @@ class Directory:
     ``base``, ``filter``: with variables.  ``attribute``: the one that the password comes from; "" where the
     directory verifies, or the password is made of more.  ``template``: of the name to bind as, where no
     search is made.  ``tls``: 2.3's names of settings.  ``place``: where the settings are.  ``fields``: what
-    becomes of the entry.
+    becomes of the entry.  ``needed``: attributes without which Dovecot fails.
     """
 
     uris: str
@@ -48,6 +48,8 @@ class Directory:
     place: str
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     fields: tuple[Field, ...] = field(default=(), repr=False)
+    needed: tuple[str, ...] = ()
+    version: int = 3
 
     @property
     def with_tls(self) -> bool:
@@ -96,23 +98,37 @@ def read(config: AuthConfig, passdb: Passdb, dovecot: Installation) -> Directory
     return read_it(config.tree, block, dovecot)
 
 
+def servers_of(config: AuthConfig, userdb: Userdb, dovecot: Installation) -> str:
+    """Those that a userdb of the driver ldap asks.  Raises CannotObserve where that cannot be read."""
+    tree = config.tree
+    block = tree.all("userdb")[userdb.number - 1]
+    if config.version.dialect == "2.4":
+        return v24.effective(tree, block, "ldap_uris")
+    file = sqlfile.read(block.get("args"), dovecot.path, tree)
+    return file.get("uris") or _of_hosts(file.get("hosts"))
+
+
+def _of_hosts(hosts: str) -> str:
+    return " ".join(f"ldap://{host}" for host in hosts.split())
+
+
 def _of_23(tree: Block, block: Block, dovecot: Installation) -> Directory:
     path = block.get("args")
     file = sqlfile.read(path, dovecot.path, tree)
     for name in ("sasl_bind", "ldaprc_path"):
         if file.get(name) not in ("", "no"):
             raise CannotObserve(f"{path}: mailauth does not follow {name} yet.")
-    hosts = " ".join(f"ldap://{host}" for host in file.get("hosts").split())
     bind = file.get("auth_bind").lower() == "yes"
     attributes = file.get("pass_attrs", _ATTRIBUTES_23)
+    password = _password_of(attributes)
     tls = ((name, file.get(name)) for name in (*_TLS_23, "tls_require_cert"))
     return Directory(
-        uris=file.get("uris") or hosts,
+        uris=file.get("uris") or _of_hosts(file.get("hosts")),
         base=file.get("base"),
         scope=file.get("scope", "subtree"),
         deref=file.get("deref", "never"),
         filter=file.get("pass_filter", _FILTER_23),
-        attribute="" if bind else _password_of(attributes),
+        attribute="" if bind else password,
         name=file.get("dn"),
         password=file.get("dnpass"),
         starttls=file.get("tls").lower() == "yes",
@@ -122,6 +138,8 @@ def _of_23(tree: Block, block: Block, dovecot: Installation) -> Directory:
         place=path,
         environment=tuple(environment.given(tree).items()),
         fields=entryfields.of_23(attributes),
+        needed=() if bind else (password,) if password else (),
+        version=digits.number(file.get("ldap_version", "3")) or 3,
     )
 
 
@@ -164,4 +182,6 @@ def _of_24(tree: Block, block: Block, dovecot: Installation) -> Directory:
         place=f"passdb {block.name}",
         environment=tuple(environment.given(tree).items()),
         fields=fields,
+        needed=() if bind else entryfields.without_default(fields),
+        version=digits.number(get("ldap_version") or "3") or 3,
     )

@@ -9,12 +9,21 @@ LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose certificates are taken: the file and the folder of CAs, each or "", or ``any_one``."""
+
+    file: str
+    folder: str
+    any_one: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OAuth2:
     """Of one passdb (2.3), or of the mechanisms (2.4).  URLs and the client's secret: no repr.
 
     ``mode``: auth, get, post or local.  ``strict``: an active attribute that is missing refuses, and a JSON
-    web token's audience and scope count (2.3.21 and later).  ``keys``: the folder of the keys; ``ca``: the
-    file and folder of CAs, each or ""; ``grace``: seconds that a token may have expired.
+    web token's audience and scope count (2.3.21 and later).  ``keys``: the folder of the keys; ``grace``:
+    seconds that a token may have expired.
     """
 
     dialect: Dialect
@@ -33,8 +42,7 @@ class OAuth2:
     scope: tuple[str, ...]
     issuers: tuple[str, ...]
     keys: str
-    ca: tuple[str, str]
-    any_certificate: bool
+    trust: Trust
     grace: int
     older: bool  # a token that is valid before it was issued is refused
     ahead: int  # seconds that a token's times may be ahead of ours

@@ -11,7 +11,8 @@ from mailauth.dovecot import conf, sqlfile
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
-from mailauth.dovecot.oauth2 import OAuth2
+from mailauth.dovecot.oauth2 import OAuth2, Trust
+from mailauth.dovecot.v24 import effective
 from mailauth.errors import CannotObserve
 
 _CHANGED = (2, 3, 21)  # since then as 2.4
@@ -51,8 +52,7 @@ def _of_23(config: AuthConfig, place: str, dovecot: Installation) -> OAuth2:
         ),
         lists=(tuple(file.get("scope").split()), tuple(file.get("issuers").split())),
         keys=keys.partition("prefix=")[2] if keys.startswith("fs:posix:") else "",
-        ca=(file.get("tls_ca_cert_file"), file.get("tls_ca_cert_dir")),
-        any_certificate=file.get("tls_allow_invalid_cert") == "yes",
+        trust=trust_of_23(file),
     )
 
 
@@ -65,7 +65,7 @@ def _of_24(config: AuthConfig) -> OAuth2:
         return _in_24(tree, own, f"oauth2_{name}") or default
 
     def general(name: str) -> str:
-        return _in_24(tree, own, name)
+        return effective(tree, own or conf.parse(""), name)
 
     if general("http_client_proxy_url") or general("http_client_proxy_socket_path"):
         raise CannotObserve(
@@ -82,9 +82,22 @@ def _of_24(config: AuthConfig) -> OAuth2:
         active=(get("active_attribute"), get("active_value")),
         lists=(_listed(tree, own, "oauth2_scope"), _listed(tree, own, "oauth2_issuers")),
         keys=keys_folder(outer),
-        ca=(general("ssl_client_ca_file"), general("ssl_client_ca_dir")),
-        any_certificate=general("ssl_client_require_valid_cert") == "no",
+        trust=trust_of_24(tree, own),
     )
+
+
+def trust_of_23(file: sqlfile.SqlFile) -> Trust:
+    """Of the file that a passdb oauth2 names."""
+    any_one = file.get("tls_allow_invalid_cert") == "yes"
+    return Trust(file.get("tls_ca_cert_file").removeprefix("<"), file.get("tls_ca_cert_dir"), any_one)
+
+
+def trust_of_24(tree: Block, own: Block | None) -> Trust:
+    """``own``: the block oauth2, where there is one."""
+    inside = own or conf.parse("")
+    file, folder = (effective(tree, inside, f"ssl_client_ca_{name}") for name in ("file", "dir"))
+    any_one = effective(tree, inside, "ssl_client_require_valid_cert") == "no"
+    return Trust(file.removeprefix("<"), folder, any_one)
 
 
 def _made(
@@ -97,8 +110,7 @@ def _made(
     active: tuple[str, str],
     lists: tuple[tuple[str, ...], tuple[str, ...]],
     keys: str,
-    ca: tuple[str, str],
-    any_certificate: bool,
+    trust: Trust,
 ) -> OAuth2:
     tokeninfo, introspection = get("tokeninfo_url", ""), get("introspection_url", "")
     if "%{" in tokeninfo + introspection:
@@ -118,8 +130,7 @@ def _made(
         *active,
         *lists,
         keys,
-        ca,
-        any_certificate,
+        trust,
         60 if config.version.numbers >= _GRACE_SINCE else 0,
         config.version.numbers < _ANY_BEGINNING_SINCE,
         1 if config.version.numbers >= _GRACE_SINCE else 0,

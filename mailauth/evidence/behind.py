@@ -9,7 +9,7 @@ class Reached:
     """``what``: the setting that names it; ``place``; ``problem``: why it cannot be used, or "".
 
     ``program``: it is one that is run; ``user``: of the system, who asks; ``alone``: no other passdb can let
-    a user in; ``settings``: where it is set.
+    a user in; ``settings``: where it is set; ``tls``: it is asked by TLS, and Dovecot checks its certificate.
     """
 
     passdb: str
@@ -20,6 +20,7 @@ class Reached:
     user: str
     alone: bool
     settings: str
+    tls: bool = False
 
     @property
     def text(self) -> str:

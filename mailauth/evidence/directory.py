@@ -11,7 +11,9 @@ OF_THE_CONNECTION = frozenset(
         *(Directed.TLS, Directed.WANTS_TLS, Directed.CREDENTIALS),
     }
 )
-FAILS = OF_THE_CONNECTION | {Directed.FILTER, Directed.REFUSED, Directed.LIMIT}
+FAILS = OF_THE_CONNECTION | {
+    *(Directed.FILTER, Directed.REFUSED, Directed.LIMIT, Directed.NO_NAME, Directed.ELSEWHERE)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class DirectoryAnswer:
         says = f", {self.told.says}{code}" if self.told.says else ""
         says += f" without {self.told.lacks}" if self.told.lacks else ""
         says += f", which has {self.told.twice} twice" if self.told.twice else ""
+        says += f"; {self.told.hint}" if self.told.hint else ""
         return f"{self.passdb}, {self.told.place}: {self.told.how.value}{says}"
 
 

@@ -20,13 +20,14 @@ from urllib.parse import quote, unquote, urlsplit
 from mailauth.clients.sasl import TOKENS
 from mailauth.dovecot import children, drivers, environment, oauth2_settings, tokens, webtokens
 from mailauth.dovecot.authconfig import AuthConfig, Passdb
-from mailauth.dovecot.oauth2 import LOCAL, OAuth2
+from mailauth.dovecot.oauth2 import LOCAL, OAuth2, Trust
 from mailauth.dovecot.tokens import Fields, HttpSaid, TokenFault, TokenTold
 from mailauth.dovecot.variables import expand
 from mailauth.errors import CannotObserve
 from mailauth.evidence import NotApplicable
 from mailauth.evidence.token import TokenAnswer
 from mailauth.later import import_now, later
+from mailauth.probes import trusting
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
 from mailauth.records import dataclass
@@ -56,8 +57,7 @@ class Asking:
     body: str = field(repr=False)
     bearer: str = field(repr=False)
     agent: str
-    ca: tuple[str, str]
-    any_certificate: bool
+    trust: Trust
 
 
 def by_token(scene: Scene) -> bool:
@@ -245,7 +245,7 @@ def _asked(
         return HttpSaid(problem="it is no URL of HTTP with a host")
     bearer = token.decode("latin-1") if set_so.mode == "auth" else ""
     agent = f"dovecot-oauth2-passdb/{scene.config.version}"
-    question = Asking(url, method, body, bearer, agent, set_so.ca, set_so.any_certificate)
+    question = Asking(url, method, body, bearer, agent, set_so.trust)
     identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
     import_now(http_client, ssl)
     children.prepare()
@@ -258,10 +258,12 @@ def _said(question: Asking) -> HttpSaid:
     """In the child.  Only words of the operating system and of OpenSSL's verification come back."""
     parts = urlsplit(question.url)
     assert parts.hostname
+    if parts.scheme == "https" and (problem := trusting.unreadable(question.trust)):
+        return HttpSaid(problem=problem)
     try:
         if parts.scheme == "https":
             link: http_client.HTTPConnection = http_client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=_SECONDS, context=_tls(question)
+                parts.hostname, parts.port, timeout=_SECONDS, context=trusting.context(question.trust)
             )
         else:
             link = http_client.HTTPConnection(parts.hostname, parts.port, timeout=_SECONDS)
@@ -278,10 +280,8 @@ def _said(question: Asking) -> HttpSaid:
         return _answered(link.getresponse())
     except TimeoutError:
         return HttpSaid(problem=_CLIENT_WAITS)
-    except ssl.SSLCertVerificationError as why:
-        return HttpSaid(problem=f"its certificate is refused: {why.verify_message}")
-    except ssl.SSLError:
-        return HttpSaid(problem="the TLS handshake with it fails")
+    except ssl.SSLError as why:
+        return HttpSaid(problem=trusting.refusal(why))
     except (http_client.HTTPException, UnicodeError):
         return HttpSaid(problem="what it answers is no HTTP")
     except OSError as why:
@@ -293,16 +293,3 @@ def _answered(answer: "http_client.HTTPResponse") -> HttpSaid:
     if len(body) > _MOST:
         raise CannotObserve(f"the endpoint answers with more than {_MOST // 1024} KiB.")
     return HttpSaid(answer.status, body)
-
-
-def _tls(question: Asking) -> "ssl.SSLContext":
-    """As strict as Dovecot: Python's own default for clients is stricter since 3.13."""
-    file, folder = question.ca
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if file or folder:
-        context.load_verify_locations(file.removeprefix("<") or None, folder or None)
-    else:
-        context.set_default_verify_paths()
-    if question.any_certificate:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context

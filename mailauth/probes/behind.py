@@ -9,16 +9,24 @@ import stat
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailauth.clients.sasl import TOKENS
-from mailauth.dovecot import backends, children
+from mailauth.dovecot import backends, children, environment
 from mailauth.dovecot.authconfig import Passdb, ServiceName
 from mailauth.dovecot.backends import Asked, Kind
 from mailauth.evidence import NotApplicable, Reached, ServersBehind
+from mailauth.later import import_now, later
+from mailauth.probes import trusting
 from mailauth.probes.accounts import as_dovecot
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import While, while_failing
 from mailauth.visible import visible
+
+if TYPE_CHECKING:
+    import ssl
+else:
+    ssl = later("ssl")
 
 _SECONDS = 3.0  # to connect; whoever takes longer makes logins wait as long
 _MOST = 10.0  # with the time to find the host's addresses
@@ -57,13 +65,28 @@ def _tried_as(
 ) -> list[Reached]:
     identity, _ = as_dovecot(scene.dovecot, scene.config, service)
     user = scene.config.runs_as(service)
+    if any(one.trust for one in told.asked):
+        import_now(ssl)
     children.prepare()
+    own = environment.given(scene.config.tree)  # SSL_CERT_FILE of whoever called us is nothing of Dovecot's
     found = []
     for one in told.asked:
-        problem = scene.dovecot.inside(partial(_tried, one), str, identity=identity, seconds=_MOST)
+        problem = scene.dovecot.inside(
+            partial(_tried, one), str, identity=identity, environment=own, seconds=_MOST
+        )
         program = one.kind is Kind.PROGRAM
         found.append(
-            Reached(label, one.what, one.shown, problem, program, user, alone=alone, settings=told.settings)
+            Reached(
+                label,
+                one.what,
+                one.shown,
+                problem,
+                program,
+                user,
+                alone=alone,
+                settings=told.settings,
+                tls=one.trust is not None,
+            )
         )
     return found
 
@@ -73,7 +96,7 @@ def _tried(one: Asked) -> str:
     try:
         match one.kind:
             case Kind.TCP:
-                socket.create_connection((one.place, one.port), _SECONDS).close()
+                return _as_server(one)
             case Kind.SOCKET:
                 with socket.socket(socket.AF_UNIX) as link:
                     link.settimeout(_SECONDS)
@@ -89,6 +112,19 @@ def _tried(one: Asked) -> str:
         return f"the host has no address ({why.strerror})"
     except OSError as why:
         return why.strerror or str(why)
+    return ""
+
+
+def _as_server(one: Asked) -> str:
+    """By TLS where it is asked so: its certificate is looked at, and nothing is sent."""
+    if one.trust and (problem := trusting.unreadable(one.trust)):
+        return problem
+    with socket.create_connection((one.place, one.port), _SECONDS) as link:
+        if one.trust:
+            try:
+                trusting.context(one.trust).wrap_socket(link, server_hostname=one.place).close()
+            except ssl.SSLError as why:
+                return trusting.refusal(why)
     return ""
 
 

@@ -154,7 +154,10 @@ def _of_pam(
 
 
 def _said(stack: tuple[Line, ...], given: Seen, *, right: bool) -> list[Said]:
-    return [pam_modules.returns(line, given, right=right) for line in stack]
+    return [
+        pam_modules.unasked(stack[:at], line, pam_modules.returns(line, given, right=right))
+        for at, line in enumerate(stack)
+    ]
 
 
 def _whole(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> frozenset[str]:
@@ -174,9 +177,10 @@ def _blame(stacks: list[tuple[Line, ...]], given: Seen) -> list[Said]:
 
 def _blame_of(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> list[Said]:
     reasons = list(dict.fromkeys(one for lines in said for one in lines if one.why))
-    if len(reasons) > 1:  # pam_deny is there for those whom nothing before it lets in
-        others = [one for one in reasons if one.why is not Why.DENIES]
-        reasons = others or reasons
+    others = [one for one in reasons if one.why is not Why.DENIES]
+    if not others:  # pam_deny is there for those whom nothing before it lets in
+        return _denied(stacks, said) or reasons
+    reasons = others
 
     def alone(reason: Said) -> bool:
         ways = [[one if one == reason else _but_for_its_reason(one) for one in lines] for lines in said]
@@ -184,6 +188,24 @@ def _blame_of(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> list[Sa
 
     found = [one for one in reasons if alone(one)] or reasons
     return list({(one.why, one.says): one for one in found}.values())
+
+
+def _denied(stacks: list[tuple[Line, ...]], said: list[list[Said]]) -> list[Said]:
+    """Of the first stack that says no: a jump over more lines than there are, or its pam_deny."""
+    for stack, lines in zip(stacks, said, strict=True):
+        codes = [one.codes for one in lines]
+        if pam_stack.SUCCESS in pam_stack.outcomes(stack, codes):
+            continue
+        past = [
+            Said(frozenset(), Why.BROKEN, _PAST.format(line.module, line.place, count), line.place)
+            for at, line in enumerate(stack)
+            if (count := pam_stack.past_the_end(stack, at, codes[at]))
+        ]
+        return past or [one for one in lines if one.why]
+    return []
+
+
+_PAST = "{} ({}) jumps over {} lines when it says yes, and so many do not follow: PAM refuses then"
 
 
 def _kept_behind(stacks: list[tuple[Line, ...]], given: Seen) -> bytes:

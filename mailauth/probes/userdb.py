@@ -23,6 +23,7 @@ from mailauth.probes import (
     accounts,
     log_added,
     merged,
+    userdb_away,
     userdb_database,
     userdb_file,
     userdb_log,
@@ -47,6 +48,8 @@ def observe_userdb(scene: Scene) -> UserdbAnswer | NotApplicable:
         return NotApplicable(UserdbAnswer, f"the database of {scene.userdb_fails} fails")
     if isinstance(end, str):
         return NotApplicable(UserdbAnswer, end)
+    if servers := userdb_away.directory(scene):
+        return NotApplicable(UserdbAnswer, f"the directory of the userdbs gives no answer ({servers})")
     found = _of(scene, end)
     if found.said is UserdbSaid.UNKNOWN and _open(scene, end) and not scene.let_in:
         raise CannotObserve(
@@ -86,6 +89,8 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
     whom the first does not find would be taken for a client's.
     """
     drivers = [userdb.driver for userdb in scene.config.userdbs]
+    if userdb_away.static_alone(scene):
+        return _of_static(scene, user, brought)
     command = _command(scene, user)
     began = log_added.mark(scene.dovecot, scene.config)
     looked = _doveadm(scene, *AS_LOOKUP, "-u", "--", user) if drivers else None
@@ -99,7 +104,7 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
         # who refuse what allow_nets and the like do, and fail where a stored string is damaged.
         # Source: static_lookup(), Dovecot 2.3.19.1 and 2.4.1 src/auth/userdb-static.c.
         if set(drivers) == {"static"}:
-            return _found(scene, "the fields of userdb static", user, merged.of_static(scene, user, brought))
+            return _of_static(scene, user, brought)
         raise CannotObserve(
             f"{command}: a static userdb asks the passdbs again, and they refuse the name without a login;"
             f" {_A_LOGIN}"
@@ -111,6 +116,10 @@ def _asked(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnsw
     if ran.status and drivers:
         return _failed(scene, user, ran, userdb_log.last_error(scene, user, began))
     return _found(scene, source, user, _together(scene, brought or {}, _fields(_OF_USERDB, ran)))
+
+
+def _of_static(scene: Scene, user: str, brought: merged.Fields | None) -> UserdbAnswer:
+    return _found(scene, "the fields of userdb static", user, merged.of_static(scene, user, brought))
 
 
 def _own_place(scene: Scene) -> bool:

@@ -139,6 +139,7 @@ _FILES = (
     "ldap007_account_refused",
     "ldap008_password_to_be_changed",
     "ldap009_attribute_twice",
+    "ldap010_no_name",
     "pam001_service_lets_nobody_in",
     "acct003_shadow_closed",
     "pam002_module_refuses",

@@ -11,7 +11,7 @@ Why
 How we know
     Dovecot logged the failures since it last started or was reloaded, and no login of this user that worked
     after them.  Where all were for a wrong password, or nothing is wrong any more with what they name, that
-    is a note.
+    is a note.  That there is no such user may also be what auth's cache keeps of a time when there was none.
 What to do
     mailauth diagnose --login -p USER shows whether it still fails; if it does, fix what the words name.
     Where that login works, the client sends another password than the one that was given.
@@ -20,7 +20,7 @@ What to do
 import shlex
 
 from mailauth.dovecot.messages import Why
-from mailauth.evidence import Logins, LogWindow, LookedUp, PasswordCheck, UserInLog, UserName
+from mailauth.evidence import Configured, Logins, LogWindow, LookedUp, PasswordCheck, UserInLog, UserName
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
@@ -38,14 +38,18 @@ def fails_in_the_log(
     window: LogWindow | None,
     check: PasswordCheck | None,
     name: UserName | None,
+    configured: Configured | None,
 ) -> Problem | None:
     unseen = lookups.unseen if lookups else ()
     told = log.of_clients
     there = [] if check or not lookups else [one.passdb for one in lookups.answers if one.verified_there]
     open_there = there and told.whys & _TYPED
     explained = not unseen and not open_there and told.whys <= _OF_A_PASSDB
-    if not told.failing or logins or (explained and check):
+    if not told.failing or logins:
         return None
+    if explained and check:
+        cached = check.lets_in and Why.UNKNOWN in told.whys and configured and _keeps_unknown(configured)
+        return _perhaps_the_cache(log, check, name) if cached else None
     if explained:
         return _undecided_by_what_is_stored(log, lookups, name)
     names = " and ".join(one.passdb for one in unseen)
@@ -62,6 +66,30 @@ def fails_in_the_log(
         remedy=remedy(
             summary=f"{log_case.STILL} fix what these words name.",
             commands=(LOG_FIND, LOG_ERRORS),
+        ),
+    )
+
+
+def _keeps_unknown(configured: Configured) -> bool:
+    """Whether auth answers from its cache that there is no such user."""
+    seconds = configured.config.tree.get("auth_cache_negative_ttl", "1 hours").strip()
+    return bool(configured.config.cache_size) and seconds.partition(" ")[0] != "0"
+
+
+def _perhaps_the_cache(log: UserInLog, check: PasswordCheck, name: UserName | None) -> Problem:
+    command = shlex.join(("mailauth", "diagnose", "--login", "-p", name.given if name else "USER"))
+    now = (
+        " The store has the user now, with this password: it came later, or auth's cache (auth_cache_size)"
+        " still says that there is no such user, for as long as auth_cache_negative_ttl."
+    )
+    told = log_case.of_user(log.of_clients)
+    return Problem(
+        says=f"{told} The log has no login of this user that worked after them.{now}",
+        because=(log, check),
+        certainty=Certainty.LIKELY,
+        remedy=remedy(
+            summary=f"A real login shows whether it still fails: {command}. If it does, flush the cache.",
+            commands=(("doveadm", "auth", "cache", "flush"),),
         ),
     )
 

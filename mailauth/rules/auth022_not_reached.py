@@ -5,10 +5,13 @@ What you see
     password or the token is.
 Why
     Nothing listens at the address, the socket or file is not there, or the process that asks may not use it.
+    An endpoint of https shows a certificate that Dovecot does not take: of another authority, for another
+    name, or expired; or the file with the authorities is not there.
     checkpassword is run by auth, as its user and with its limits on memory (vsz_limit): its program needs
     to be executable for that user.
 How we know
-    A child connected to each, or looked at it, as the user of the process that asks; nothing was sent.
+    A child connected to each, or looked at it, as the user of the process that asks; nothing was sent.  With
+    an endpoint of https TLS was begun, by the settings of certificates that Dovecot has.
 What to do
     Start the server or program, or correct the setting that names it.
 """
@@ -43,4 +46,9 @@ def not_reached(servers: ServersBehind, logins: Logins | None) -> Problem | None
 def _advice(one: Reached) -> str:
     if one.program:
         return f"Let {one.user} run {one.place}, or name the right program in {one.settings}."
+    if one.tls:
+        return (
+            f"See that {one.place} runs, with a certificate for that name that is valid today and signed by"
+            f" the CA that Dovecot has (tls_ca_cert_file in {one.settings}; in 2.4 ssl_client_ca_file)."
+        )
     return f"Start what listens at {one.place}, let {one.user} use it, or correct it in {one.settings}."

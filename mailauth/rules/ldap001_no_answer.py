@@ -37,7 +37,14 @@ _ADVICE = {
     ),
     Directed.FILTER: "Correct the filter in <settings>: count its parentheses.",
     Directed.REFUSED: "Let <name> search there, by the server's rules; it is set in <settings>.",
-    Directed.LIMIT: "Raise the server's size limit for <name>, or let the filter match one entry only.",
+    Directed.LIMIT: (
+        "Raise the server's limits for <name>, give the attributes of the filter an index, or let it match"
+        " one entry only."
+    ),
+    Directed.NO_NAME: (
+        "Correct the base in <settings>. A variable in it may be empty: a name without @ has no domain."
+    ),
+    Directed.ELSEWHERE: "Name the server that has the base, or a base of this one, in <settings>.",
 }
 
 

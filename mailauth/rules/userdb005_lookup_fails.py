@@ -49,7 +49,7 @@ def lookup_fails(answer: UserdbAnswer) -> Problem | None:
     if answer.logged:
         says += f". Dovecot logs: {answer.logged}"
     return Problem(
-        says=says,
+        says=f"{says.removesuffix('.')}.",
         because=(answer,),
         certainty=Certainty.PROVEN,
         remedy=Remedy(

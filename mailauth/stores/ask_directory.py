@@ -10,7 +10,7 @@ from dataclasses import replace
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import Directory
 from mailauth.errors import CannotObserve
-from mailauth.stores import libldap
+from mailauth.stores import filters, libldap
 from mailauth.stores.directed import LOCKED_SINCE, Answer, BindTold, Bound, Directed, Named, Told
 from mailauth.stores.libldap import LdapError
 
@@ -18,7 +18,10 @@ _SECONDS = 10  # for each step that libldap has a limit for
 PATIENCE = 45.0
 """Seconds for all of them: libldap waits without end for the rest of a message, wherever it is sent."""
 _TRY_SECONDS = 3.0
-_NO_SUCH_OBJECT, _SIZE_LIMIT = 32, 4
+_NO_SUCH_OBJECT, _NO_NAME, _REFERRAL = 32, 34, 10
+_LIMITS = (4, 11)  # sizeLimitExceeded, adminLimitExceeded: RFC 4511 appendix A.1
+_VERSION = 3
+_WHOLE = "subtree"
 _WANTS_TLS = (8, 13)  # strongerAuthRequired, confidentialityRequired: RFC 4511 appendix A.1
 _LATE = (libldap.TIMEOUT, 3, 85)
 _MOST_WORDS = 1000  # characters of what a server says: it may send as many as it likes
@@ -59,6 +62,11 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
     library = libldap.load()
     if library is None or not directory.uris:
         raise CannotObserve(f"{directory.place}: no server is named.")
+    if directory.version != _VERSION:
+        raise CannotObserve(
+            f"{directory.place}: mailauth asks by version {_VERSION} of the protocol, and ldap_version is"
+            f" {directory.version}, which many servers refuse; without that setting it is {_VERSION}."
+        )
     place = directory.uris
     wanted = _wanted(directory)
     stage = Directed.DOWN
@@ -73,20 +81,42 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
                 return Answer(Told(Directed.TEMPLATE, place))
             stage = Directed.REFUSED
             count, entry = link.search(base, directory.scope, text, wanted, most=2)
+            if not count:
+                return Answer(_nobody(link, directory, base, text))
     except LdapError as why:
         told = Told(_meaning(why.code, stage), place, why.code, why.says[:_MOST_WORDS])
         if told.how is Directed.DOWN:
             return Answer(replace(told, how=_of_nothing(directory)))
-        at = {Directed.BASE: base, Directed.FILTER: text}.get(told.how, place)
+        of_base = dict.fromkeys((Directed.BASE, Directed.NO_NAME, Directed.ELSEWHERE), base)
+        at = {**of_base, Directed.FILTER: text}.get(told.how, place)
         return Answer(replace(told, place=at))
     if count > 1:
         return Answer(Told(Directed.SEVERAL, f"{text} below {base}"))
-    if not count:
-        return Answer(Told(Directed.NOBODY, f"{text} below {base}"))
-    password = dict(entry.values).get(directory.attribute.lower(), ())
-    lacks = "" if password and password[0] else directory.attribute
+    come = {name for name, values in entry.values if values and values[0]}
+    lacks = next((one for one in directory.needed if one.lower() not in come), "")
     told = Told(Directed.FOUND, f"{text} below {base}", lacks=lacks, twice=entry.twice)
     return Answer(told, entry.name, entry.values)
+
+
+def _nobody(link: libldap.Connection, directory: Directory, base: str, text: str) -> Told:
+    """No entry; and whether a wider scope, or one condition of the filter less, finds one."""
+    told = Told(Directed.NOBODY, f"{text} below {base}")
+    scope = directory.scope
+    if scope != _WHOLE:
+        told = replace(told, place=f"{told.place} (scope {scope})")
+        if _finds(link, base, _WHOLE, text):
+            return replace(told, hint=f"with the scope {_WHOLE} there is one")
+    for condition, rest in filters.without_one(directory.filter, text):
+        if _finds(link, base, scope, rest):
+            return replace(told, hint=f"without {condition} there is one")
+    return told
+
+
+def _finds(link: libldap.Connection, base: str, scope: str, text: str) -> bool:
+    """Whether it finds an entry: no, too, where the server refuses the question."""
+    with suppress(LdapError):
+        return link.search(base, scope, text, ("1.1",), most=1)[0] > 0
+    return False
 
 
 def bind(directory: Directory, name: str, password: bytes) -> BindTold:
@@ -132,7 +162,8 @@ def _of_bind(code: int, says: str, policy: int) -> BindTold:
         return BindTold(how, code, says, plain=True)
     if policy in _OF_POLICY:
         return BindTold(_OF_POLICY[policy], code, says, plain=True)
-    return BindTold(Bound.WRONG if code == _REFUSED else Bound.OTHER, code, says)
+    of_code = {_REFUSED: Bound.WRONG, _NO_NAME: Bound.NO_NAME}
+    return BindTold(of_code.get(code, Bound.OTHER), code, says)
 
 
 def _wanted(directory: Directory) -> tuple[str, ...]:
@@ -157,7 +188,9 @@ def _meaning(code: int, stage: Directed) -> Directed:
         special = {
             _NO_SUCH_OBJECT: Directed.BASE,
             libldap.FILTER_ERROR: Directed.FILTER,
-            _SIZE_LIMIT: Directed.LIMIT,
+            **dict.fromkeys(_LIMITS, Directed.LIMIT),
+            _NO_NAME: Directed.NO_NAME,
+            _REFERRAL: Directed.ELSEWHERE,
         }
         return special.get(code, Directed.REFUSED)
     return stage

@@ -22,7 +22,9 @@ class Directed(Enum):
     FILTER = "it is not a filter"
     SEVERAL = "several entries"
     REFUSED = "the server refuses the search"
-    LIMIT = "the server's size limit"
+    LIMIT = "a limit of the server"
+    NO_NAME = "that is no distinguished name"
+    ELSEWHERE = "the base is on another server"
 
 
 LOCKED_SINCE = "pwdAccountLockedTime"
@@ -43,6 +45,7 @@ class Bound(Enum):
     ACCOUNT_EXPIRED = "the account has expired"
     CHANGE = "the password must be changed first"
     LOCKED = "the account is locked"
+    NO_NAME = "that is no distinguished name"
     OTHER = "the server refuses the bind"
 
 
@@ -72,9 +75,10 @@ class BindTold:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """``code``, ``says``: the server's, or libldap's; ``lacks``: the password's attribute does not come.
+    """``code``, ``says``: the server's, or libldap's; ``lacks``: an attribute that Dovecot needs, and that
+    does not come.
 
-    ``twice``: an attribute that the entry has twice.
+    ``twice``: an attribute that the entry has twice.  ``hint``: where no entry was found, what finds one.
     """
 
     how: Directed
@@ -83,6 +87,7 @@ class Told:
     says: str = ""
     lacks: str = ""
     twice: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A module that is not known here may return anything.  Source: Linux-PAM 1.5.2 an
 rows of pam_unix, pam_succeed_if, pam_nologin and pam_faillock were measured with Dovecot, too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from mailauth.records import dataclass
@@ -99,6 +99,22 @@ def returns(line: Line, seen: Seen, *, right: bool) -> Said:
         return Said(ANYTHING)
     judge = _MODULES.get((line.kind, line.name)) or _MODULES.get(("", line.name))
     return judge(line, seen, right) if judge else Said(ANYTHING)
+
+
+def unasked(before: Sequence[Line], line: Line, said: Said) -> Said:
+    """What pam_unix returns that asks for no password (use_first_pass), with these lines before it.
+
+    Each module of them that is not known here may have asked; those that are, but for pam_unix, do not.
+    """
+    if (line.kind, line.name) != ("auth", "pam_unix") or "use_first_pass" not in line.args or said.blank:
+        return said
+    names = [one.name for one in before if not one.substack]
+    if "pam_unix" in names or said.codes.isdisjoint(SUCCESS):
+        return said
+    if any(("auth", name) not in _MODULES and ("", name) not in _MODULES for name in names):
+        return Said(ANYTHING)
+    says = f"{line.module} ({line.place}) has use_first_pass, and no module before it asks for the password"
+    return Said(_FAILS, Why.BROKEN, says, line.place)
 
 
 def hash_of(account: Account) -> tuple[str, str] | None:

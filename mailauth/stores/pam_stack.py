@@ -84,6 +84,17 @@ def _jumped(lines: Sequence[Line], at: int, count: int) -> tuple[int, int]:
     return at + 1, count
 
 
+def past_the_end(lines: Sequence[Line], at: int, codes: frozenset[str]) -> int:
+    """Over how many lines a line jumps for what it returns, where so many do not follow; else 0.
+
+    libpam then fails the stack.
+    """
+    line = lines[at]
+    actions = (line.actions.get(code, line.actions.get("default", "bad")) for code in codes)
+    jumps = (one for one in actions if isinstance(one, int) and one > 0)
+    return next((count for count in jumps if _jumped(lines, at, count)[1]), 0)
+
+
 def _over(lines: Sequence[Line], at: int, level: int) -> int:
     """Where it goes on when a substack is decided; behind the last line where the whole stack is."""
     while at < len(lines) and lines[at].level >= level:

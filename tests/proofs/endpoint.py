@@ -1,21 +1,27 @@
 """An endpoint of OAuth2 that answers what a proof has it answer, and remembers how it was asked."""
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
 @dataclass
 class Endpoint:
-    """``status`` and ``body`` of what comes next; ``asked``: method, path, body and credentials."""
+    """``status`` and ``body`` of what comes next; ``asked``: method, path, body and credentials.
+
+    ``certificate``: with its key; the next connections are by TLS with it.
+    """
 
     port: int = 0
     scheme: str = "http"
+    certificate: tuple[Path, Path] | None = None
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
@@ -55,8 +61,21 @@ def endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
         def log_message(self, *_: object) -> None:
             """Nothing: paths hold tokens."""
 
+    class Listens(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, Any]:
+            link, address = super().get_request()
+            if one.certificate is None:
+                return link, address
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*one.certificate)
+            link.settimeout(10)
+            return context.wrap_socket(link, server_side=True), address
+
+        def handle_error(self, *_: object) -> None:
+            """Nothing: a client that refuses the certificate is what is tried."""
+
     here = "0.0.0.0" if tls else "127.0.0.1"  # noqa: S104 - 127.0.0.2 is a name that no certificate has
-    with ThreadingHTTPServer((here, 0), Answers) as server:
+    with Listens((here, 0), Answers) as server:
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         one.port = server.server_address[1]

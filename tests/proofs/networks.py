@@ -148,15 +148,20 @@ class Authority:
     folder: Path
     _key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
-    def sign(self, *names: str, name: str = "server", begins: int = -90, ends: int = 90) -> None:
-        """``NAME.crt`` and ``NAME.key``, valid from ``begins`` to ``ends`` days from now."""
+    def sign(
+        self, *names: str, name: str = "server", begins: int = -90, ends: int = 90, alternatives: bool = True
+    ) -> None:
+        """``NAME.crt`` and ``NAME.key``, valid from ``begins`` to ``ends`` days from now.
+
+        Without ``alternatives`` the first name is the subject's alone.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if names else "nobody")])
         made = self._begin(subject, key.public_key(), begins, ends)
         made = made.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
         )
-        if names:
+        if names and alternatives:
             made = made.add_extension(x509.SubjectAlternativeName([_general(one) for one in names]), False)
         self._write(
             f"{name}.crt", made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -172,14 +177,20 @@ class Authority:
 
     def trust(self) -> ssl.SSLContext:
         """A client that trusts this authority, and checks names and dates."""
+        return ssl.create_default_context(cadata=self._certificate().decode())
+
+    def publish(self, name: str) -> None:
+        """``NAME.crt``, by which others trust it."""
+        self._write(f"{name}.crt", self._certificate())
+
+    def _certificate(self) -> bytes:
         made = self._begin(_AUTHORITY, self._key.public_key(), -365, 365)
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         made = made.add_extension(
             x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
         )
         made = made.add_extension(_SIGNS, critical=True)
-        pem = made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        return ssl.create_default_context(cadata=pem.decode())
+        return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def settings(self, dialect: str, name: str = "server", key: str = "") -> str:
         cert, its = self.folder / f"{name}.crt", self.folder / (key or f"{name}.key")

@@ -11,7 +11,7 @@ from mailauth.dovecot.doveadm import at_pid
 from mailauth.dovecot.ldap_settings import escape
 from mailauth.finding import Certainty, Finding, Severity
 from mailauth.lab import Lab
-from mailauth.lab.slapd import PEOPLE
+from mailauth.lab.slapd import PEOPLE, READER
 from mailauth.lab.stores.ldap import LdapStore
 from mailauth.render.text import summary
 from tests.cli.running import mailauth
@@ -92,7 +92,17 @@ def faults(lab: Lab) -> Iterator[tuple[str, str, str]]:
     with served(lab, rules=hidden):
         yield "the directory hides the password", "LDAP004", "without userPassword"
     with edited(lab, "inetOrgPerson", "posixAccount"):
-        yield "the filter asks for another class", "LDAP005", "(uid=alice)) below ou=people,dc=lab: no entry"
+        words = (
+            "(uid=alice)) below ou=people,dc=lab: no entry; without (objectClass=posixAccount) there is one"
+        )
+        yield "the filter asks for another class", "LDAP005", words
+    with edited(lab, PEOPLE, "ou=people,dc="):
+        words = "ou=people,dc=: that is no distinguished name, Invalid DN syntax"
+        yield "a variable in the base comes to nothing", "LDAP001", words
+    base = "ldap_base = " if lab.dialect == "2.4" else "base = "
+    with edited(lab, base, f"{base.replace('base', 'scope')}base\n{base}"):
+        words = "below ou=people,dc=lab (scope base): no entry; with the scope subtree there is one"
+        yield "the entry is deeper than the scope reaches", "LDAP005", words
 
 
 def told(one: Proof, *, login: bool) -> list[Finding]:
@@ -196,6 +206,48 @@ def test_a_reference_to_another_server_that_is_down(proof: Make, dovecot_version
     assert not told(one, login=True)
     one.user = "nobody"
     assert [finding.rule.code for finding in told(one, login=False)] == ["LDAP005"]
+
+
+def test_a_base_that_is_elsewhere(proof: Make, dovecot_version: str) -> None:
+    """A referral alone: Dovecot follows none."""
+    one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
+    entry = {"objectClass": ["referral", "extensibleObject"], "ou": ["far"], "ref": ["ldap://127.0.0.1:1/"]}
+    store(one.lab).server.add({f"ou=far,{PEOPLE}": entry})
+    with edited(one.lab, PEOPLE, f"ou=far,{PEOPLE}"):
+        assert not one.lab.login("alice", SECRET).ok
+        (found,) = told(one, login=False)
+        assert found.rule.code == "LDAP001"
+        assert f"ou=far,{PEOPLE}: the base is on another server, Referral (10)" in found.problem.says
+    record(one.lab, "the base is on another server", ("LDAP001",))
+
+
+def test_an_attribute_that_is_hidden(proof: Make, dovecot_version: str) -> None:
+    """It is no password: 2.3 goes on without it, 2.4 refuses the entry, and takes a default for it."""
+    one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
+    with served(one.lab, rules=f'access to attrs=uid by dn.exact="{READER}" search by * none\n'):
+        works = one.lab.dialect == "2.3"
+        assert one.lab.login("alice", SECRET).ok is works
+        for login in (False, True):
+            found = told(one, login=login)
+            assert [each.rule.code for each in found] == ([] if works else ["LDAP004"])
+            assert works or "one entry without uid" in found[0].problem.says
+        if not works:
+            record(one.lab, "an attribute of a field is hidden", ("LDAP004",))
+            with edited(one.lab, "%{ldap:uid}", "%{ldap:uid | default('alice')}"):
+                assert one.lab.login("alice", SECRET).ok
+                assert not told(one, login=True)
+
+
+def test_an_old_version_of_the_protocol(proof: Make, dovecot_version: str) -> None:
+    """It is not asked by: what the server says of it is open, and the setting is named."""
+    one = proof(dovecot_version, "ldap", {"alice": hashed(SECRET)})
+    base = "ldap_base = " if one.lab.dialect == "2.4" else "base = "
+    with edited(one.lab, base, f"ldap_version = 2\n{base}"):
+        assert not one.lab.login("alice", SECRET).ok
+        made = one.look(password=SECRET).diagnosis
+        assert "LDAP001" not in {each.rule.code for each in made.findings}
+        missing = {each.rule.code: each.missing.reason for each in made.undecided}
+        assert "ldap_version is 2, which many servers refuse" in missing["LDAP001"]
 
 
 def test_a_second_passdb_may_have_the_user(proof: Make, dovecot_version: str) -> None:

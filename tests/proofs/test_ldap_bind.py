@@ -157,6 +157,10 @@ def test_the_name_of_a_template(proof: Make, dovecot_version: str) -> None:
     assert "auth_bind_userdn" in nobody.remedy.summary
     assert "an entry without a password" in told(lab, "alice", b"wrong").findings[0].problem.says
     record(lab, "the template makes a name that no entry has", ("LDAP006",))
+    with edited(lab, "bind_userdn = uid=", "bind_userdn = uid"):
+        assert judged(lab, "alice") == {"LDAP010": Certainty.PROVEN}
+        assert "that is no distinguished name (34)" in told(lab, "alice").findings[0].problem.says
+    record(lab, "the template makes a name that is none", ("LDAP010",))
     assert lab.login("alice", SECRET).ok
     without = told(lab, "alice", None)
     assert {one.rule.code for one in without.undecided} == {"USER001"}

@@ -82,6 +82,24 @@ FAULTS = (
         files={"dovecot": None, "other": None},
     ),
     Broken(
+        "a jump past the end of the stack",
+        "PAM001",
+        "pam_unix.so (/etc/pam.d/common-auth:1) jumps over 3 lines when it says yes, and so many do not",
+        files={"common-auth": UNIX.replace("success=1", "success=3") + END},
+    ),
+    Broken(
+        "nobody asks for the password",
+        "PAM001",
+        "has use_first_pass, and no module before it asks",
+        files={"common-auth": "auth required pam_env.so\nauth required pam_unix.so use_first_pass nodelay\n"},
+    ),
+    Broken(
+        "the account's stack lets nobody past pam_deny",
+        "PAM001",
+        "pam_deny.so (/etc/pam.d/common-account:2) denies everybody.",
+        files={"common-account": "account [default=ignore] pam_unix.so\naccount requisite pam_deny.so\n"},
+    ),
+    Broken(
         "logins are turned off",
         "PAM002",
         "lets in root alone",
