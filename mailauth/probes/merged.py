@@ -46,7 +46,7 @@ def _all(scene: Scene, user: str, passdb: Passdb, record: Record) -> Iterator[tu
     known = variables_of(scene, user)
     dialect = scene.config.version.dialect
     is_file = isinstance(passdb.source, FileSource)
-    store = "passwd_file" if is_file else "sql"
+    store = "passwd_file" if is_file else "ldap" if passdb.driver == "ldap" else "sql"
     come = [(name, value, is_file) for name, value in record.values]
     before = [(name, value, True) for name, value in passdb.set_before(dialect)]
     after = [(name, value, True) for name, value in passdb.override_fields]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailauth.dovecot import tokens
-from mailauth.dovecot.oauth2 import OAuth2
+from mailauth.dovecot.oauth2 import OAuth2, Trust
 from mailauth.errors import CannotObserve
 from mailauth.probes import asking_token
 
@@ -26,8 +26,7 @@ _SETTINGS = OAuth2(
     scope=(),
     issuers=(),
     keys="",
-    ca=("", ""),
-    any_certificate=False,
+    trust=Trust("", ""),
     grace=0,
     older=False,
     ahead=0,
