@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 from mailauth.cli.shared.progress import changing
+from mailauth.counted import counted
 from mailauth.errors import Refused
 from mailauth.hashes.serving import lost
 from mailauth.migrate import column
@@ -53,5 +54,5 @@ def none_loses(where: Where, wishes: Wishes, losing: tuple[str, ...]) -> None:
     finally:
         table.close()
     if rows:
-        clients = f"clients of {'' if whole else 'at least '}{rows} rows"
+        clients = f"clients of {'' if whole else 'at least '}{counted(rows, 'row')}"
         raise Refused(refusal(losing, wishes.goal.scheme, clients))

@@ -16,7 +16,7 @@ def refusal(mechanisms: tuple[str, ...], scheme: str, rows: str) -> str:
     """Why nothing is begun."""
     names = ", ".join(mechanisms)
     return (
-        f"auth_mechanisms offers {names}, which {rows} can use today. {scheme} does not serve {names}:"
+        f"auth_mechanisms offers {names}, which {rows} can use today. {names} cannot work with {scheme}:"
         " clients that use it would be refused. Remove it from auth_mechanisms once no client uses it"
         f" (Dovecot logs method=... for each login), or add {FLAG}."
     )

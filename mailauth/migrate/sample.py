@@ -38,7 +38,8 @@ class Sample:
 
     @property
     def says(self) -> tuple[str, ...]:
-        found = f"sample: {self.rows} of {counted(self.lines, 'line')} named a row"
+        name = "names" if self.rows == 1 else "name"
+        found = f"sample: {self.rows} of {counted(self.lines, 'line')} {name} a row"
         return (found, *(one.says for one in self.proofs.sampled))
 
 
